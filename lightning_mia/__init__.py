@@ -1,0 +1,1 @@
+"""Membership inference against self-supervised speech models, with its confounds under control."""

@@ -1,0 +1,1 @@
+"""Membership attacks: from signals to scores, one attack a file."""

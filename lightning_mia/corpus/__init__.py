@@ -1,0 +1,1 @@
+"""Where recordings come from: manifests, folders, torchaudio data sets, synthetic voices."""

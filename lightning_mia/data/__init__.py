@@ -1,0 +1,1 @@
+"""From audio files to batches: decode once, cache, batch by length."""

@@ -1,0 +1,1 @@
+"""How well scores separate, how sure that is, and the verdict."""

@@ -1,0 +1,1 @@
+"""Self-supervised speech models, one family a file, all with the interface of `base`."""

@@ -1,0 +1,1 @@
+"""Who is IN and who is OUT, for the target and for every shadow model."""
