@@ -1,0 +1,56 @@
+"""What many tests share: a small corpus of synthetic sounds, a cache of their own, and the real speech."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+SAMPLE_RATE = 16_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["LIGHTNING_MIA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def sound(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
+    """A harmonic tone with a wandering amplitude in noise, (samples,) float64."""
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
+    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(2, 5) * time + rng.uniform(0, 6))
+    return 0.1 * tone * envelope + 0.01 * rng.standard_normal(len(time))
+
+
+def write_corpus(
+    folder: Path, n_speakers: int, n_clips: int, seconds: tuple[float, float], seed: int = 0
+) -> Path:
+    """Write FLAC files and a CSV manifest; the durations are drawn from `seconds`."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for speaker in range(n_speakers):
+        for clip in range(n_clips):
+            name = f"s{speaker:02d}/c{clip:02d}"
+            path = folder / f"{name}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, sound(rng, rng.uniform(*seconds), 90 + 12 * speaker), SAMPLE_RATE)
+            rows.append({"id": name, "path": f"{name}.flac", "speaker": f"s{speaker:02d}"})
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    return folder / "manifest.csv"
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of 6 speakers × 12 clips of 0.3 to 0.8 s."""
+    return write_corpus(tmp_path_factory.mktemp("corpus"), 6, 12, (0.3, 0.8))
+
+
+@pytest.fixture(scope="session")
+def real_manifest() -> Path:
+    """The manifest of the real speech that LIGHTNING_MIA_CORPORA names; skips where it is not set."""
+    folder = os.environ.get("LIGHTNING_MIA_CORPORA")
+    if not folder:
+        pytest.skip("LIGHTNING_MIA_CORPORA is not set: no real speech to test on")
+    return Path(folder) / "arabic-speech-commands" / "manifest.csv"
