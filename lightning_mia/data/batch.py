@@ -1,0 +1,30 @@
+"""One batch of recordings, padded to the longest."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Recordings of similar length, zero-padded on the right."""
+
+    ids: list[str]
+    waveforms: Tensor  # (batch, samples) float32 in [-1, 1), 16 kHz
+    lengths: Tensor  # (batch,) int64, samples
+
+
+def collate(recordings: Sequence[tuple[str, np.ndarray]]) -> Batch:
+    """Stack `(id, waveform)` pairs into a `Batch`.
+
+    >>> batch = collate([("a", np.ones(3, np.float32)), ("b", np.ones(2, np.float32))])
+    >>> batch.waveforms.tolist(), batch.lengths.tolist()
+    ([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]], [3, 2])
+    """
+    lengths = torch.tensor([len(waveform) for _, waveform in recordings])
+    waveforms = torch.zeros(len(recordings), int(lengths.max()))
+    for row, (_, waveform) in zip(waveforms, recordings, strict=True):
+        row[: len(waveform)] = torch.from_numpy(waveform)
+    return Batch([utterance for utterance, _ in recordings], waveforms, lengths)

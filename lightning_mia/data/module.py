@@ -1,0 +1,117 @@
+"""From a corpus and a design to decoded audio and a split."""
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import lightning as L
+import pandas as pd
+
+from lightning_mia.corpus import Corpus
+from lightning_mia.data.audio_cache import AudioCache, decode
+from lightning_mia.data.length_batches import batches_for
+from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.errors import InputError
+from lightning_mia.split import Design, Split, UtteranceDesign, ready_made
+
+log = logging.getLogger(__name__)
+
+
+class SpeechDataModule(L.LightningDataModule):
+    """Recordings, and who among them is a member.
+
+    Args:
+        corpus: where the recordings come from. A manifest with a `member` column is a ready-made split.
+        design: how members are drawn, where the corpus does not say; the unit is an utterance or a speaker.
+        split_seed: seed of that draw, apart from the training seed.
+        level: level that a ready-made split is reported at; a drawn one has the level of its design.
+        batch_seconds: audio in a training batch of one process (seconds).
+        num_workers: processes that read audio; 0 reads in the training process, fastest for small models.
+        on_bad_audio: `error` refuses a corpus with a recording that cannot be used; `skip` leaves such
+            recordings out and lists them in the report.
+        cache_dir: where decoded audio is kept; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the
+            home folder.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        design: Design | None = None,
+        split_seed: int = 0,
+        level: Literal["utterance", "speaker"] = "utterance",
+        batch_seconds: float = 32.0,
+        num_workers: int = 0,
+        on_bad_audio: Literal["error", "skip"] = "error",
+        cache_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        if batch_seconds <= 0:
+            raise InputError(f"data.batch_seconds is {batch_seconds}: give a positive number of seconds")
+        self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
+        self.batch_seconds, self.num_workers = batch_seconds, num_workers
+        self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
+        self._audio: AudioCache | None = None
+        self._split: Split | None = None
+
+    def load(self, split_path: Path, n_shadows: int = 0) -> None:
+        """Read and decode the corpus, and draw the split or compare it with the one already drawn.
+
+        Args:
+            split_path: `split.csv` of the run.
+            n_shadows: columns for shadow models.
+
+        Raises:
+            InputError: the corpus cannot be used, or the run was begun with another split.
+        """
+        table = self.corpus.table()
+        cache_dir = Path(self.cache_dir) if self.cache_dir else None
+        self._audio = decode(table, cache_dir=cache_dir, on_bad_audio=self.on_bad_audio)
+        table = table[table["id"].isin(self._audio.index.index)]
+        contents = self._audio.contents
+        if "member" in table:
+            if self.design is not None:
+                log.info("The corpus brings its own members: data.design is not used")
+            self._split = ready_made(table, contents, self.level)
+        else:
+            design = self.design or UtteranceDesign()
+            self._split = design.draw(table, contents, n_shadows=n_shadows, seed=self.split_seed)
+        if split_path.exists():
+            there = Split.load(split_path).sha256
+            if there != self._split.sha256:
+                raise InputError(
+                    f"{split_path} is another split (hash {there[:12]} there, {self._split.sha256[:12]} asked for): "
+                    "the corpus, the design or data.split_seed changed; give another --run_dir, or the old settings"
+                )
+        else:
+            self._split.save(split_path)
+
+    @property
+    def audio(self) -> AudioCache:
+        """The decoded corpus; `load` comes first."""
+        assert self._audio is not None, "call load() first"
+        return self._audio
+
+    @property
+    def split(self) -> Split:
+        """Who is IN and who is OUT; `load` comes first."""
+        assert self._split is not None, "call load() first"
+        return self._split
+
+    def training_recordings(self, ids: list[str], seed: int) -> TrainingRecordings:
+        """What a model trains on, in as many batches an epoch as the target.
+
+        The number of batches follows from the whole challenge set, not from the durations of one member set, so
+        that the target, its controls and all shadows take equally many optimizer steps.
+        """
+        trainable = self.split.table.query("part == 'trained'")["id"]
+        durations: pd.Series = self.audio.index.loc[trainable, "duration"]
+        n_trained = len(self.split.training_ids())
+        n_batches = batches_for([float(durations.mean()) * n_trained], self.batch_seconds)
+        return TrainingRecordings(
+            self.audio,
+            ids,
+            n_batches=n_batches,
+            batch_seconds=self.batch_seconds,
+            num_workers=self.num_workers,
+            seed=seed,
+        )

@@ -1,0 +1,114 @@
+"""Recordings of the audio cache as PyTorch data sets and data modules."""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import lightning as L
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from lightning_mia.data.audio_cache import AudioCache
+from lightning_mia.data.batch import Batch, collate
+from lightning_mia.data.length_batches import LengthBatches, batches_for
+
+
+class Recordings(Dataset[tuple[str, np.ndarray]]):
+    """Some utterances of an audio cache: `(id, waveform)`, the waveform `(samples,)` float32."""
+
+    def __init__(self, audio: AudioCache, ids: Sequence[str]) -> None:
+        self.audio, self.ids = audio, list(ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray]:
+        return self.ids[index], self.audio.waveform(self.ids[index])
+
+    @property
+    def durations(self) -> np.ndarray:
+        """Seconds of every utterance, (n,)."""
+        return self.audio.index.loc[self.ids, "duration"].to_numpy()
+
+
+def _loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
+    return DataLoader(
+        cast("Dataset[Batch]", recordings),  # of which `collate` makes batches
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+    )
+
+
+class TrainingRecordings(L.LightningDataModule):
+    """The recordings that one model is trained on: every one once an epoch.
+
+    Args:
+        audio: the decoded corpus.
+        ids: utterances to train on.
+        n_batches: batches an epoch (over all processes), equal for models that are to be compared.
+        batch_seconds: audio in a batch, for `training_waveforms`.
+        num_workers: processes that read audio.
+        seed: of the order of batches.
+    """
+
+    def __init__(
+        self,
+        audio: AudioCache,
+        ids: Sequence[str],
+        *,
+        n_batches: int,
+        batch_seconds: float,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.recordings = Recordings(audio, ids)
+        self.n_batches, self.batch_seconds = n_batches, batch_seconds
+        self.num_workers, self.seed = num_workers, seed
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled batches of this process."""
+        trainer = self.trainer
+        batches = LengthBatches(
+            self.recordings.durations,
+            self.n_batches,
+            shuffle=True,
+            seed=self.seed,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        return _loader(self.recordings, batches, self.num_workers)
+
+    def training_waveforms(self) -> Iterator[Batch]:
+        """Every training recording exactly once, always in the same order (for k-means targets)."""
+        durations = self.recordings.durations
+        batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
+        yield from _loader(self.recordings, batches, num_workers=0)
+
+
+class ProbeRecordings(L.LightningDataModule):
+    """Recordings to be probed, each exactly once over all processes.
+
+    Lightning neither shards a custom batch sampler in `predict` nor should it pad here, so every process takes
+    its own share of the batches.
+    """
+
+    def __init__(
+        self, audio: AudioCache, ids: Sequence[str], *, batch_seconds: float, num_workers: int = 0
+    ) -> None:
+        super().__init__()
+        self.recordings = Recordings(audio, ids)
+        self.batch_seconds, self.num_workers = batch_seconds, num_workers
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Batches of this process, by length."""
+        trainer = self.trainer
+        durations = self.recordings.durations
+        batches = LengthBatches(
+            durations,
+            batches_for(durations, self.batch_seconds),
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        return _loader(self.recordings, batches, self.num_workers)
