@@ -1,0 +1,25 @@
+"""Corpora of the sizes that the designs must cope with; contents are made up."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+MakeCorpus = Callable[..., tuple[pd.DataFrame, dict[str, str]]]
+
+
+@pytest.fixture
+def make_corpus() -> MakeCorpus:
+    def make(*sizes: int, same_audio: list[set[str]] = []) -> tuple[pd.DataFrame, dict[str, str]]:  # noqa: B006
+        """Speakers a, b, … of these sizes; utterances a-000, a-001, …; each set of ids has one content."""
+        names = [
+            chr(ord("a") + index) if len(sizes) <= 26 else f"s{index:04d}" for index in range(len(sizes))
+        ]
+        rows = [(f"{s}-{i:03d}", s) for s, size in zip(names, sizes, strict=True) for i in range(size)]
+        table = pd.DataFrame(rows, columns=["id", "speaker"])
+        contents = {name: f"content of {name}" for name in table["id"]}
+        for copies in same_audio:
+            contents |= dict.fromkeys(copies, f"content of {min(copies)}")
+        return table, contents
+
+    return make
