@@ -1,0 +1,166 @@
+"""Everything that one run has to say: what the results file holds and the page shows."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning_mia.errors import list_first
+from lightning_mia.evaluation.results import AttackResult, Verdict
+from lightning_mia.evaluation.scores import Scores
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that is judged.
+
+    Attributes:
+        family: such as "tera" or "hubert".
+        checkpoint_sha256: of the checkpoint's bytes.
+        parameters: how many it has.
+    """
+
+    family: str
+    checkpoint_sha256: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """The challenge set and how its labels came about.
+
+    Attributes:
+        level: "utterance" or "speaker": the unit of the design.
+        sha256: of the split.
+        n_members: member units.
+        n_nonmembers: non-member units.
+        n_speakers: speakers of either side.
+        drawn: True where this tool drew the split at random, False where the user brought it.
+    """
+
+    level: str
+    sha256: str
+    n_members: int
+    n_nonmembers: int
+    n_speakers: int
+    drawn: bool
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What one model of the run was trained on. None where a figure does not apply or is not known.
+
+    Attributes:
+        name: such as "target", "wrong model" or "untrained".
+        trained_on: in words, such as "members" or "auxiliary recordings".
+        n_utterances: utterances trained on.
+        n_speakers: speakers trained on.
+        hours: of audio.
+        epochs: passes over the utterances.
+        steps: of the optimizer.
+        seconds: of training, wall clock.
+    """
+
+    name: str
+    trained_on: str
+    n_utterances: int | None = None
+    n_speakers: int | None = None
+    hours: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class SkippedRecording:
+    """A recording left out by `on_bad_audio: skip`, and why."""
+
+    id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the numbers come from, and how to have them again. All values are JSON-like.
+
+    Attributes:
+        command: the command line that repeats the run.
+        created: when the scores were computed, ISO 8601.
+        settings: of the evaluation, such as the number of redraws; the whole config stands in `config_yaml`.
+        seeds: by what they are the seeds of.
+        hashes: SHA-256 of data, checkpoints and configs.
+        versions: of Python and packages.
+        hardware: processor, accelerator, memory.
+        models: what was trained on what.
+    """
+
+    command: str = ""
+    created: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    seeds: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    models: tuple[TrainedModel, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The outcome of an audit, or of the blind check of a split alone (no target, no attacks).
+
+    Results and scores are joined by (name, level): each result has its scores, and the pair occurs once.
+
+    Attributes:
+        target: None where only a split was checked.
+        split: the challenge set.
+        verdict: over all levels and accesses.
+        attacks: their results.
+        controls: their results.
+        scores: of attacks and controls.
+        blind_upper95: level to the one-sided 95 % upper bound of the blind control's AUROC.
+        timings: stage, such as "fit_s", to seconds.
+        provenance: where the numbers come from.
+        skipped: recordings left out.
+        config_yaml: every setting of the run.
+        notes: what the reader should know besides, a sentence each.
+
+    Raises:
+        ValueError: results and scores do not join.
+    """
+
+    target: Target | None
+    split: SplitSummary
+    verdict: Verdict
+    attacks: tuple[AttackResult, ...]
+    controls: tuple[AttackResult, ...]
+    scores: tuple[Scores, ...]
+    blind_upper95: dict[str, float] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+    skipped: tuple[SkippedRecording, ...] = ()
+    config_yaml: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that results and scores join."""
+        results = Counter((result.name, result.level) for result in (*self.attacks, *self.controls))
+        scores = Counter((scores.name, scores.level) for scores in self.scores)
+        for what, counts in (("results", results), ("scores", scores)):
+            twice = [" at ".join(key) for key, count in counts.items() if count > 1]
+            if twice:
+                raise ValueError(f"(name, level) occurs more than once among the {what}: {list_first(twice)}")
+        alone = [" at ".join(key) for key in results.keys() ^ scores.keys()]
+        if alone:
+            raise ValueError(
+                f"results without scores, or scores without a result: {list_first(sorted(alone))}"
+            )
+
+    def scores_of(self, result: AttackResult) -> Scores:
+        """The scores that `result` was computed from."""
+        return next(s for s in self.scores if (s.name, s.level) == (result.name, result.level))
+
+    def blind(self, level: str) -> AttackResult | None:
+        """The blind control at `level`, if there is one."""
+        return next(
+            (control for control in self.controls if (control.name, control.level) == ("blind", level)), None
+        )

@@ -1,0 +1,93 @@
+"""Numbers as the report writes them. None, which stands for a figure that is not finite, becomes a dash."""
+
+from lightning_mia.evaluation.results import Interval
+
+ABSENT = "–"
+
+
+def decimal(value: float | None, places: int = 3) -> str:
+    """Write a figure with a fixed number of places, or a dash where there is none.
+
+    >>> decimal(0.8125), decimal(None), decimal(-0.05, 2)
+    ('0.812', '–', '−0.05')
+    """
+    return ABSENT if value is None else f"{value:.{places}f}".replace("-", "−")
+
+
+def signed(value: float | None, places: int = 3) -> str:
+    """Write a difference with its sign.
+
+    >>> signed(0.25), signed(-0.25)
+    ('+0.250', '−0.250')
+    """
+    return ABSENT if value is None else f"{value:+.{places}f}".replace("-", "−")
+
+
+def interval(bounds: Interval | None, places: int = 3) -> str:
+    """Write an interval.
+
+    >>> interval((0.5, 0.75), 2)
+    '0.50 to 0.75'
+    """
+    return (
+        ABSENT
+        if bounds is None or None in bounds
+        else f"{decimal(bounds[0], places)} to {decimal(bounds[1], places)}"
+    )
+
+
+def percent(value: float | None) -> str:
+    """Write a rate in per cent, with no more places than it needs.
+
+    >>> percent(0.31), percent(0.001), percent(0.125)
+    ('31 %', '0.1 %', '12.5 %')
+    """
+    return ABSENT if value is None else f"{round(100 * value, 1):g} %"
+
+
+def percent_interval(bounds: Interval | None) -> str:
+    """Write an interval of rates.
+
+    >>> percent_interval((0.25, 0.385))
+    '25 to 38.5 %'
+    """
+    return (
+        ABSENT if bounds is None or None in bounds else f"{percent(bounds[0])[:-2]} to {percent(bounds[1])}"
+    )
+
+
+def p_value(value: float | None) -> str:
+    """Write a p-value with two significant digits, and small ones as powers of ten.
+
+    >>> p_value(0.0123), p_value(0.2), p_value(1.24e-7)
+    ('0.012', '0.20', '1.2 × 10⁻⁷')
+    """
+    if value is None:
+        return ABSENT
+    if 0 < value < 5e-4:
+        digits, power = f"{value:.1e}".split("e")
+        return f"{digits} × 10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def count(value: float | None) -> str:
+    """Write a number with thin spaces between thousands, whole where it is whole.
+
+    >>> count(124000), count(2.5), count(None)
+    ('124\\u2009000', '2.5', '–')
+    """
+    return ABSENT if value is None else f"{round(value, 2):,.10g}".replace(",", "\u2009")
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time span in the two units that suit it.
+
+    >>> duration(3.21), duration(75), duration(7300)
+    ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds is None:
+        return ABSENT
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,60 @@
+"""`results.json`: the report as data, by the contract that other programs read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lightning_mia.errors import InputError
+from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.plain import from_plain, to_plain
+from lightning_mia.report.scores_table import read_scores
+
+SCHEMA = 1
+"""Version of the contract: keys may be added, none renamed."""
+
+
+def to_results(report: AuditReport) -> dict[str, Any]:
+    """What `results.json` holds: every field of the report but the scores, which are a table of their own.
+
+    Figures that are not finite become null, as JSON has no word for them.
+    """
+    plain = to_plain(report)
+    del plain["scores"]
+    return {"schema": SCHEMA, **plain}
+
+
+def read_results(results_path: Path, scores_path: Path) -> AuditReport:
+    """Rebuild the report from the two files.
+
+    Raises:
+        InputError: a file is missing, is not what it should be, or the two do not belong together.
+    """
+    data = _json_object(results_path)
+    if data.get("schema") != SCHEMA:
+        raise InputError(
+            f"{results_path}: schema {data.get('schema')!r} is not known, only {SCHEMA} is; "
+            "use the version of lightning_mia that wrote it"
+        )
+    results = [
+        result
+        for part in ("attacks", "controls")
+        for result in from_plain(tuple[AttackResult, ...], data.get(part, []), f"{results_path}: {part}")
+    ]
+    scores = read_scores(scores_path, results)
+    try:
+        return from_plain(AuditReport, {**data, "scores": list(scores)}, f"{results_path}: report")
+    except ValueError as error:
+        raise InputError(f"{results_path}: {error}; run the attack again to write it anew") from error
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; run the attack again to write it anew") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); run the attack again to write it anew") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected a JSON object; run the attack again to write it anew")
+    return data

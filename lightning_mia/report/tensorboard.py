@@ -1,0 +1,86 @@
+"""The report's numbers, figures and verdict as TensorBoard shows them."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lightning_mia.errors import InputError
+from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.drawings import Plate
+from lightning_mia.report.wording import HEADLINES
+
+
+def write_tensorboard(folder: Path, report: AuditReport, plates: Iterable[Plate]) -> None:
+    """Write the event file of a report, in place of what `folder` held before.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+            fresh = Path(name) / folder.name
+            _write_events(fresh, report, plates)
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.rename(folder)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {folder}: {error.strerror or error}; free space and start again"
+        ) from error
+
+
+def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:
+    """Yield (tag, value) of every figure of every attack and control."""
+    for kind, results in (("audit", report.attacks), ("controls", report.controls)):
+        for result in results:
+            for name, value in _figures(result):
+                if value is not None:
+                    yield f"{kind}/{result.level}/{result.name}/{name}", value
+    for level, bound in report.blind_upper95.items():
+        yield f"controls/{level}/blind/auroc_upper95", bound
+    for stage, seconds in report.timings.items():
+        yield f"timings/{stage}", seconds
+
+
+def _figures(result: AttackResult) -> Iterator[tuple[str, float | None]]:
+    yield "auroc", result.auroc
+    yield "auroc_ci95_low", result.auroc_ci95[0]
+    yield "auroc_ci95_high", result.auroc_ci95[1]
+    yield "auroc_blind_adjusted", result.auroc_blind_adjusted
+    yield "p_value", result.p_value
+    yield "p_value_corrected", result.p_value_corrected
+    yield "advantage", result.advantage
+    yield "advantage_null_mean", result.advantage_null_mean
+    yield "smallest_detectable_auroc", result.smallest_detectable_auroc
+    if result.versus_wrong_model:
+        yield "beyond_wrong_model", result.versus_wrong_model.value
+        yield "beyond_wrong_model_lower95", result.versus_wrong_model.lower95
+    for rate in result.tpr_at_fpr:
+        yield f"tpr_at_fpr_{rate.fpr:g}", rate.tpr
+        yield f"achieved_fpr_at_fpr_{rate.fpr:g}", rate.achieved_fpr
+
+
+def _write_events(folder: Path, report: AuditReport, plates: Iterable[Plate]) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(folder) as writer:
+        writer.add_text("verdict", _verdict(report))
+        for tag, value in scalars(report):
+            writer.add_scalar(tag, value)
+        for plate in plates:
+            for drawing in (*plate.rocs, *plate.histograms):
+                writer.add_figure(drawing.tag, drawing.figure)
+
+
+def _verdict(report: AuditReport) -> str:
+    """The verdict as Markdown."""
+    rows = [
+        f"| {v.level} | {v.access} | {HEADLINES[v.status]} | {v.reason} |"
+        for v in report.verdict.by_level_and_access
+    ]
+    lines = [f"**{HEADLINES[report.verdict.status]}.** {report.verdict.reason}", ""]
+    return "\n".join(
+        [*lines, "| level | access | verdict | reason |", "|---|---|---|---|", *rows] if rows else lines
+    )

@@ -1,0 +1,171 @@
+"""A planted audit: six attacks and nine controls in every shape that a report must hold."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lightning_mia.evaluation.results import AttackResult, Difference, LevelVerdict, TprAtFpr, Verdict
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.report import (
+    AuditReport,
+    Provenance,
+    SkippedRecording,
+    SplitSummary,
+    Target,
+    TrainedModel,
+)
+
+ATTACKS = [  # name, level, access, two-sided, shift of the members' scores in standard deviations
+    ("utterance_similarity", "utterance", "black-box", True, -0.2),
+    ("utterance_similarity_layer1", "utterance", "black-box", True, 0.05),
+    ("pretext_loss", "utterance", "grey-box", False, 1.6),
+    ("speaker_similarity", "speaker", "black-box", True, 0.2),
+    ("speaker_similarity_trained", "speaker", "black-box", True, -0.3),
+    ("pretext_loss", "speaker", "grey-box", False, 1.1),
+]
+CONTROLS = [
+    ("blind", "utterance"),
+    ("blind", "speaker"),
+    ("untrained_utterance_similarity", "utterance"),
+    ("untrained_pretext_loss", "utterance"),
+    ("untrained_speaker_similarity", "speaker"),
+    ("untrained_pretext_loss", "speaker"),
+    ("wrong_model_utterance_similarity", "utterance"),
+    ("wrong_model_pretext_loss", "utterance"),
+    ("wrong_model_pretext_loss", "speaker"),
+]
+
+
+def planted_scores(name: str, level: str, access: str, two_sided: bool, shift: float, seed: int) -> Scores:
+    """200 + 200 units of 20 speakers, or 20 + 20 speakers; the names of units and speakers are a trial."""
+    rng = np.random.default_rng(seed)
+    n = 400 if level == "utterance" else 40
+    members = np.arange(n) % 2 == 0
+    speakers = np.array(
+        [f"Zoë & <{i // 2 % 20:02d}>" if level == "utterance" else f"sprecher {i:02d}" for i in range(n)]
+    )
+    units = (
+        np.array([f'{s}, "take" {i:03d}' for i, s in enumerate(speakers)])
+        if level == "utterance"
+        else speakers
+    )
+    return Scores(name, level, access, two_sided, units, speakers, members, rng.normal(members * shift))
+
+
+def planted_result(scores: Scores, control: bool) -> AttackResult:
+    """Figures in the right place and of the right size; their exactness is the evaluation room's affair."""
+    inside, outside = scores.values[scores.members], scores.values[~scores.members]
+    auroc = float((inside[:, None] > outside).mean())
+    se = 0.03 if scores.level == "utterance" else 0.09
+    p = float(np.clip(np.exp(-(((auroc - 0.5) / se) ** 2)), 0.001, 1))
+    rates = tuple(
+        TprAtFpr(fpr, fpr * 0.9, (0.0, fpr * 2), fpr * 1.5, (fpr, fpr * 2.5), len(outside) * fpr >= 10)
+        for fpr in (0.001, 0.01, 0.1)
+    )
+    return AttackResult(
+        name=scores.name,
+        level=scores.level,
+        access=scores.access,
+        n_members=scores.n_members,
+        n_nonmembers=scores.n_nonmembers,
+        n_speakers=len(np.unique(scores.speakers)),
+        auroc=auroc,
+        auroc_ci95=(max(auroc - 2 * se, 0.0), min(auroc + 2 * se, 1.0)),
+        p_value=p,
+        p_value_corrected=None if control else min(1.0, p * 2),
+        two_sided=scores.two_sided,
+        advantage=abs(2 * auroc - 1) * 0.75 + 0.06,
+        advantage_null_mean=0.06 if scores.level == "utterance" else 0.19,
+        tpr_at_fpr=rates,
+        smallest_detectable_auroc=None if control else 0.5 + 2.5 * se,
+        auroc_blind_adjusted=None if control else auroc - 0.01,
+        versus_wrong_model=None
+        if control
+        else Difference(abs(auroc - 0.5), abs(auroc - 0.5) - 1.6 * se, se, 0.5),
+    )
+
+
+@pytest.fixture(scope="session")
+def planted_report() -> AuditReport:
+    return make_planted_report()
+
+
+@pytest.fixture(scope="session")
+def small_report(planted_report) -> AuditReport:
+    """One attack and one control of the planted audit, where a test draws more than once."""
+    return replace(
+        planted_report,
+        attacks=planted_report.attacks[2:3],
+        controls=planted_report.controls[:1],
+        scores=(planted_report.scores[2], planted_report.scores[6]),
+    )
+
+
+@pytest.fixture(scope="session")
+def planted_blind_report() -> AuditReport:
+    """What `lightning-mia blind` leaves: no target, no attacks."""
+    scores = planted_scores("blind", "utterance", "none", False, 1.3, 7)
+    return AuditReport(
+        target=None,
+        split=SplitSummary("utterance", "cd" * 32, 200, 200, 20, drawn=False),
+        verdict=Verdict(
+            "not_assessable",
+            "The blind baseline tells members from non-members at utterance level (p = 0.001).",
+            (),
+        ),
+        attacks=(),
+        controls=(planted_result(scores, control=True),),
+        scores=(scores,),
+        blind_upper95={"utterance": 0.87},
+    )
+
+
+def make_planted_report() -> AuditReport:
+    attacks = tuple(planted_scores(*row, seed=i) for i, row in enumerate(ATTACKS))
+    controls = tuple(
+        planted_scores(name, level, "none", False, 0.0, seed=100 + i)
+        for i, (name, level) in enumerate(CONTROLS)
+    )
+    nothing = (
+        "no attack tells members from non-members; an AUROC of 0.57 would have been found with 80 % power"
+    )
+    leaking = (
+        "pretext_loss has AUROC 0.89, 0.39 further from chance than with the wrong model (lower bound 0.34)"
+    )
+    return AuditReport(
+        target=Target("hubert", "ab" * 32, 126_340),
+        split=SplitSummary("utterance", "cd" * 32, 200, 200, 20, drawn=True),
+        verdict=Verdict(
+            "leak",
+            f"utterance level, grey-box: {leaking}; speaker level, grey-box: {leaking}.",
+            (
+                LevelVerdict("utterance", "black-box", "no_evidence", nothing),
+                LevelVerdict("utterance", "grey-box", "leak", leaking),
+                LevelVerdict("speaker", "black-box", "no_evidence", nothing),
+                LevelVerdict("speaker", "grey-box", "leak", leaking),
+            ),
+        ),
+        attacks=tuple(planted_result(s, control=False) for s in attacks),
+        controls=tuple(planted_result(s, control=True) for s in controls),
+        scores=(*attacks, *controls),
+        blind_upper95={"utterance": 0.57, "speaker": 0.66},
+        timings={"fit_s": 41.2, "shadow_s": 0.0, "probe_s": 8.31, "attack_s": 3.4},
+        provenance=Provenance(
+            command="lightning-mia audit -c configs/audit/demo.yaml --run_dir runs/demo",
+            created="2026-03-01T12:00:00",
+            settings={"n_redraws": 1000, "n_bootstraps": 1000, "fprs": [0.001, 0.01, 0.1]},
+            seeds={"split": 0, "training": 1, "evaluation": 2},
+            hashes={"data": "12" * 32, "config": "34" * 32},
+            versions={"lightning_mia": "0.1.0", "python": "3.11.7", "torch": "2.14.1", "lightning": "2.6.6"},
+            hardware={"processor": "2 cores", "accelerator": "none"},
+            models=(
+                TrainedModel("target", "members", 200, 20, 0.31, 60.0, 1500, 21.5),
+                TrainedModel("wrong model", "auxiliary recordings", 200, 10, 0.30, 60.0, 1500, 20.9),
+                TrainedModel("untrained", "nothing (fresh weights; clusters of auxiliary recordings)"),
+            ),
+        ),
+        skipped=(SkippedRecording("a<b>&c", "/data/a<b>&c.wav", "silent: every sample is 0"),),
+        config_yaml="seed: 0\nmodel:\n  class_path: HuBERT\n  init_args: {dim: 64} # <width>\n",
+        notes=("2 recordings stand under two ids each; both ids stay on one side.",),
+    )
