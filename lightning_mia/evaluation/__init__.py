@@ -1,1 +1,32 @@
 """How well scores separate, how sure that is, and the verdict."""
+
+from lightning_mia.evaluation.evaluate import Redraw, evaluate, evaluate_blind
+from lightning_mia.evaluation.results import (
+    AttackResult,
+    BlindResult,
+    Difference,
+    LevelVerdict,
+    TprAtFpr,
+    Verdict,
+)
+from lightning_mia.evaluation.roc import Roc, roc_curve
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.evaluation.verdict import give_verdict
+
+__all__ = [
+    "AttackResult",
+    "BlindResult",
+    "Difference",
+    "EvaluationSettings",
+    "LevelVerdict",
+    "Redraw",
+    "Roc",
+    "Scores",
+    "TprAtFpr",
+    "Verdict",
+    "evaluate",
+    "evaluate_blind",
+    "give_verdict",
+    "roc_curve",
+]

@@ -1,0 +1,192 @@
+"""From scores to results: every attack and control of a run, and the blind control."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from lightning_mia.evaluation.adjustment import blind_adjusted_auroc
+from lightning_mia.evaluation.auroc import auroc, auroc_of_labels, auroc_of_rows
+from lightning_mia.evaluation.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.comparison import versus_wrong_model
+from lightning_mia.evaluation.intervals import auroc_interval
+from lightning_mia.evaluation.permutation import (
+    NullDistribution,
+    corrected_p_values,
+    critical_value,
+    p_value,
+)
+from lightning_mia.evaluation.power import smallest_detectable_auroc
+from lightning_mia.evaluation.results import AttackResult, BlindResult
+from lightning_mia.evaluation.roc import advantages, tpr_at_fpr
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.settings import EvaluationSettings
+
+
+class Redraw(Protocol):
+    """How the split redraws its labels; `Split.redraw` is one."""
+
+    def __call__(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
+        """Labels of these units in `n` redrawn splits, (n, units) bool."""
+        ...
+
+
+def evaluate(
+    scores: Sequence[Scores],
+    redraw: Redraw,
+    settings: EvaluationSettings,
+    wrong_model: Mapping[tuple[str, str], Scores] | None = None,
+    blind: Mapping[str, Scores] | None = None,
+    progress: bool = False,
+) -> list[AttackResult]:
+    """Judge attacks and controls, each at its level.
+
+    All that stand at one level share the same redraws, also where their units differ; the attacks of one
+    level and access are corrected together, controls (access "none") not at all.
+
+    Args:
+        scores: of the target, `(name, level)` unique.
+        redraw: how the split redraws its labels.
+        settings: of the evaluation.
+        wrong_model: by `(name, level)`, the same attack's scores by a model trained on neither side.
+        blind: by level, the blind control's scores, for the adjusted AUROC.
+        progress: show a progress bar.
+
+    Returns:
+        One result a `Scores`, in their order.
+
+    Raises:
+        ValueError: two of them share name and level, or a wrong-model or blind score lacks a unit.
+    """
+    from tqdm import tqdm
+
+    keys = [(one.name, one.level) for one in scores]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"Expected each (name, level) once, got {sorted(keys)}")
+    levels = dict.fromkeys(one.level for one in scores)
+    redraws = {
+        level: _redraw_level([one for one in scores if one.level == level], redraw, settings) for level in levels
+    }
+    judged = []
+    for one in tqdm(scores, desc="Evaluating", unit="attack", disable=not progress):
+        wrong = (wrong_model or {}).get((one.name, one.level))
+        labels = redraws[one.level].with_observed(one)
+        judged.append(_judge(one, labels, settings, wrong, (blind or {}).get(one.level)))
+    return _correct(judged)
+
+
+def evaluate_blind(
+    scores: Scores, redrawn_values: np.ndarray, redrawn_labels: np.ndarray, settings: EvaluationSettings
+) -> BlindResult:
+    """Judge the blind control, whose scores are fitted to the labels and change with them.
+
+    Args:
+        scores: cross-fitted to the observed labels; one-sided.
+        redrawn_values: (R, n) cross-fitted to each redrawn labelling.
+        redrawn_labels: (R, n) bool, those labellings.
+        settings: of the evaluation.
+    """
+    values = np.concatenate([scores.values[None], redrawn_values])  # (1 + R, n)
+    labels = np.concatenate([scores.members[None], redrawn_labels])
+    judged = _judge(scores, labels, settings, aurocs=auroc_of_rows(values, labels))
+    pairs = zip(redrawn_values, redrawn_labels, strict=True)
+    chance = float(np.mean([advantages(row, row_labels[None])[0] for row, row_labels in pairs]))
+    result = replace(judged.result, advantage_null_mean=chance)
+    interval90 = auroc_interval(
+        result.auroc, judged.replicates, scores.values, scores.members, judged.draws, level=0.90
+    )
+    return BlindResult(result, upper95=interval90[1])
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A result that the correction over its family has yet to complete, and what it came from."""
+
+    result: AttackResult
+    null: NullDistribution
+    draws: SpeakerDraws
+    replicates: np.ndarray  # (B,) AUROC of each draw of speakers
+
+
+@dataclass(frozen=True)
+class _LevelRedraws:
+    """Redrawn labels of all units that are judged at one level."""
+
+    labels: np.ndarray  # (R, units) bool
+    column: dict[str, int]  # of each unit
+
+    def with_observed(self, scores: Scores) -> np.ndarray:
+        """Labels of these units, (1 + R, n) bool, the observed ones in row 0."""
+        columns = [self.column[unit] for unit in scores.unit_ids.tolist()]
+        return np.concatenate([scores.members[None], self.labels[:, columns]])
+
+
+def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: EvaluationSettings) -> _LevelRedraws:
+    units = sorted(set().union(*(one.unit_ids.tolist() for one in scores)))
+    labels = np.asarray(redraw(units, scores[0].level, settings.n_redraws, settings.seed), dtype=bool)
+    return _LevelRedraws(labels, {unit: number for number, unit in enumerate(units)})
+
+
+def _judge(
+    scores: Scores,
+    labels: np.ndarray,  # (1 + R, n) bool
+    settings: EvaluationSettings,
+    wrong: Scores | None = None,
+    blind: Scores | None = None,
+    aurocs: np.ndarray | None = None,  # (1 + R,) where the scores change with the labels
+) -> _Judged:
+    values, members = scores.values, scores.members
+    observed = auroc(values, members)
+    null = NullDistribution(auroc_of_labels(values, labels) if aurocs is None else aurocs, scores.two_sided)
+    draws = draw_speakers(scores.speakers, members, settings.n_bootstraps, _seed(scores, settings))
+    replicates = bootstrap_auroc(values, members, draws)
+    of_labels = advantages(values, labels)
+    result = AttackResult(
+        name=scores.name,
+        level=scores.level,
+        access=scores.access,
+        n_members=scores.n_members,
+        n_nonmembers=scores.n_nonmembers,
+        n_speakers=len(np.unique(scores.speakers)),
+        auroc=observed,
+        auroc_ci95=auroc_interval(observed, replicates, values, members, draws),
+        p_value=p_value(null),
+        p_value_corrected=None,
+        two_sided=scores.two_sided,
+        advantage=float(of_labels[0]),
+        advantage_null_mean=float(of_labels[1:].mean()),
+        tpr_at_fpr=tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs),
+        versus_wrong_model=None if wrong is None else versus_wrong_model(scores, wrong, draws, replicates),
+        auroc_blind_adjusted=None if blind is None else blind_adjusted_auroc(scores, blind),
+    )
+    return _Judged(result, null, draws, replicates)
+
+
+def _correct(judged: list[_Judged]) -> list[AttackResult]:
+    """Complete the attacks, family by family, by what depends on the whole family."""
+    results = [one.result for one in judged]
+    for family in {(result.level, result.access) for result in results if result.access != "none"}:
+        places = [place for place, one in enumerate(results) if (one.level, one.access) == family]
+        nulls = [judged[place].null for place in places]
+        critical = critical_value(nulls)
+        for place, corrected in zip(places, corrected_p_values(nulls), strict=True):
+            results[place] = replace(
+                results[place],
+                p_value_corrected=corrected,
+                smallest_detectable_auroc=smallest_detectable_auroc(
+                    critical,
+                    judged[place].null,
+                    results[place].n_members,
+                    results[place].n_nonmembers,
+                    results[place].versus_wrong_model,
+                    judged[place].draws.degrees_of_freedom,
+                ),
+            )
+    return results
+
+
+def _seed(scores: Scores, settings: EvaluationSettings) -> int:
+    """Of the bootstrap: the same for the same units, so that intervals do not differ by chance alone."""
+    return zlib.crc32("\n".join(scores.unit_ids.tolist()).encode()) ^ settings.seed

@@ -1,0 +1,49 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lightning_mia.errors import InputError
+from lightning_mia.evaluation import EvaluationSettings, Scores
+
+
+def test_lists_become_arrays_of_the_right_type() -> None:
+    scores = Scores("a", "speaker", "none", False, ["x", "y"], ["x", "y"], [1, 0], [3, 4])  # type: ignore[arg-type]
+    assert (scores.members.dtype, scores.values.dtype) == (bool, np.float64)
+    assert (len(scores), scores.n_members, scores.n_nonmembers) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"values": np.array([1.0, np.nan, 2.0])}, "1 of 3 are not finite"),
+        ({"values": np.array([1.0, 2.0])}, "one length"),
+        ({"unit_ids": np.array(["u", "u", "v"])}, "twice"),
+        ({"members": np.ones(3, dtype=bool)}, "one side only"),
+        ({"members": np.zeros(3, dtype=bool)}, "one side only"),
+        ({"level": "clip"}, "level in"),
+        ({"access": "white-box"}, "white-box"),
+    ],
+)
+def test_faults_are_named(change: dict[str, object], message: str) -> None:
+    units, members = np.array(["u", "v", "w"]), np.array([True, False, False])
+    good = Scores("a", "utterance", "grey-box", False, units, units, members, np.arange(3.0))
+    with pytest.raises(ValueError, match=message):
+        replace(good, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: EvaluationSettings(n_redraws=999),
+        lambda: EvaluationSettings(n_bootstraps=10),
+        lambda: EvaluationSettings(fprs=[]),
+        lambda: EvaluationSettings(fprs=[0.0, 0.1]),
+        lambda: EvaluationSettings(fprs=[1.0]),
+        lambda: EvaluationSettings(seed=-1),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_in_one_line(make: Callable[[], EvaluationSettings]) -> None:
+    with pytest.raises(InputError, match=r"^evaluation\.\w+ is [^\n]*$"):
+        make()

@@ -1,0 +1,151 @@
+"""Every branch of the verdict, on results written by hand."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from lightning_mia.evaluation import AttackResult, BlindResult, Difference, Verdict, give_verdict
+
+ATTACK = AttackResult(
+    name="pretext_loss",
+    level="utterance",
+    access="grey-box",
+    n_members=200,
+    n_nonmembers=200,
+    n_speakers=20,
+    auroc=0.80,
+    auroc_ci95=(0.74, 0.85),
+    p_value=0.001,
+    p_value_corrected=0.002,
+    two_sided=False,
+    advantage=0.45,
+    advantage_null_mean=0.06,
+    tpr_at_fpr=(),
+    smallest_detectable_auroc=0.57,
+    versus_wrong_model=Difference(0.29, 0.21, 0.05, 0.51),
+    auroc_blind_adjusted=0.78,
+)
+NOTHING = replace(ATTACK, auroc=0.52, p_value=0.2, p_value_corrected=0.31)
+CONFOUNDED = replace(ATTACK, versus_wrong_model=Difference(0.02, -0.04, 0.03, 0.78))
+WITHOUT_CONTROL = replace(ATTACK, versus_wrong_model=None)
+
+
+def blind(p_value: float, upper95: float = 0.55, level: str = "utterance", auroc: float = 0.52) -> BlindResult:
+    result = replace(ATTACK, name="blind", access="none", level=level, auroc=auroc, p_value=p_value)
+    return BlindResult(replace(result, p_value_corrected=None, versus_wrong_model=None), upper95)
+
+
+CLEAN = blind(0.4)
+
+
+@pytest.mark.parametrize(
+    ("attack", "control", "drawn", "status", "says"),
+    [
+        (ATTACK, CLEAN, True, "leak", "0.29 further from chance than with a model trained on neither side"),
+        (ATTACK, CLEAN, False, "leak", "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002)"),
+        (NOTHING, CLEAN, True, "no_evidence", "an AUROC of 0.57 would have been found with 80 % power"),
+        (NOTHING, CLEAN, False, "no_evidence", "no attack tells members from non-members"),
+        (CONFOUNDED, CLEAN, True, "no_evidence", "with a model trained on neither side it has AUROC 0.78"),
+        (CONFOUNDED, CLEAN, False, "no_evidence", "lower bound of the difference -0.04"),
+        # without a wrong model: random assignment leaves no other cause, a split that was brought does
+        (WITHOUT_CONTROL, CLEAN, True, "leak", "no wrong-model control was run"),
+        (WITHOUT_CONTROL, CLEAN, False, "not_assessable", "without a wrong-model control"),
+        (replace(NOTHING, versus_wrong_model=None), CLEAN, False, "no_evidence", "no attack tells"),
+        # the gate of a drawn split
+        (ATTACK, blind(0.000999), True, "not_assessable", "differ without any model: the blind attack has AUROC"),
+        (ATTACK, blind(0.001), True, "leak", "warning: even without any model, the blind attack has AUROC 0.52"),
+        (ATTACK, blind(0.049), True, "leak", "without which pretext_loss has AUROC 0.78"),
+        (NOTHING, blind(0.049), True, "no_evidence", "warning"),
+        (ATTACK, blind(0.4, upper95=0.9), True, "leak", ""),
+        # the gate of a split that was brought
+        (ATTACK, blind(0.049), False, "not_assessable", "differ without any model"),
+        (ATTACK, blind(0.4, upper95=0.601), False, "not_assessable", "too small to exclude confounding"),
+        (NOTHING, blind(0.4, upper95=0.601), False, "not_assessable", "one-sided 95 % bound is 0.60"),
+        (ATTACK, blind(0.4, upper95=0.60), False, "leak", ""),
+    ],
+)
+def test_one_attack(attack: AttackResult, control: BlindResult, drawn: bool, status: str, says: str) -> None:
+    verdict = give_verdict([attack], [control], drawn=drawn)
+    assert verdict.status == verdict.by_level_and_access[0].status == status
+    assert says in verdict.reason
+    assert says in verdict.by_level_and_access[0].reason
+
+
+@pytest.mark.parametrize(("drawn", "status"), [(True, "leak"), (False, "not_assessable")])
+def test_without_a_blind_control_only_random_assignment_protects(drawn: bool, status: str) -> None:
+    verdict = give_verdict([ATTACK], [], drawn=drawn)
+    assert verdict.status == status
+    assert "the blind control was not run" in verdict.reason
+
+
+@pytest.mark.parametrize(("n_speakers", "status"), [(11, "not_assessable"), (12, "leak")])
+def test_the_speaker_level_takes_twelve(n_speakers: int, status: str) -> None:
+    attack = replace(ATTACK, level="speaker", n_speakers=n_speakers)
+    verdict = give_verdict([attack], [blind(0.4, level="speaker")], drawn=True)
+    assert verdict.status == status
+    few = replace(ATTACK, n_speakers=6)
+    assert give_verdict([few], [CLEAN], drawn=True).status == "leak"  # utterances of six speakers are enough
+
+
+def test_any_attack_of_a_family_may_leak_and_the_strongest_is_named() -> None:
+    weaker = replace(ATTACK, name="weaker", auroc=0.7)
+    verdict = give_verdict([NOTHING, weaker, CONFOUNDED, replace(ATTACK, name="stronger")], [CLEAN], drawn=True)
+    assert verdict.status == "leak"
+    assert "stronger has AUROC 0.80" in verdict.reason
+
+
+def test_a_one_sided_attack_below_chance_is_not_the_strongest() -> None:
+    below = replace(NOTHING, name="below", auroc=0.2)
+    assert "pretext_loss has" in give_verdict([below, NOTHING], [CLEAN], drawn=True).reason
+    turned = replace(below, two_sided=True)
+    assert "below has" in give_verdict([turned, NOTHING], [CLEAN], drawn=True).reason
+
+
+def test_the_least_powerful_attack_says_what_would_have_been_found() -> None:
+    blunt = replace(NOTHING, name="blunt", smallest_detectable_auroc=1.0)
+    assert "finds no AUROC below 1" in give_verdict([NOTHING, blunt], [CLEAN], drawn=True).reason
+
+
+def overall(*families: tuple[AttackResult, str], controls: list[BlindResult] | None = None) -> Verdict:
+    results = [replace(attack, name=f"attack_{access}", access=access) for attack, access in families]
+    return give_verdict(results, controls or [CLEAN], drawn=False)
+
+
+def test_a_leak_anywhere_is_a_leak() -> None:
+    verdict = overall((NOTHING, "black-box"), (WITHOUT_CONTROL, "open-weights"), (ATTACK, "grey-box"))
+    assert verdict.status == "leak"
+    assert verdict.reason.startswith("Utterance level, grey-box: attack_grey-box has AUROC 0.80")
+    assert "no evidence: utterance level with black-box access" in verdict.reason
+    assert "not assessable: utterance level with open-weights access" in verdict.reason
+    statuses = {one.access: one.status for one in verdict.by_level_and_access}
+    assert statuses == {"black-box": "no_evidence", "open-weights": "not_assessable", "grey-box": "leak"}
+
+
+def test_no_evidence_stands_beside_what_was_not_asked_well() -> None:
+    too_few = replace(NOTHING, level="speaker", n_speakers=8)
+    verdict = give_verdict([NOTHING, too_few], [CLEAN, blind(0.5, level="speaker")], drawn=True)
+    assert verdict.status == "no_evidence"
+    assert "not assessable: speaker level with grey-box access" in verdict.reason
+
+
+def test_no_evidence_does_not_stand_beside_a_separation_of_unknown_cause() -> None:
+    assert overall((NOTHING, "black-box"), (WITHOUT_CONTROL, "grey-box")).status == "not_assessable"
+
+
+def test_the_worst_blind_control_of_a_level_counts_and_no_other_levels() -> None:
+    assert give_verdict([ATTACK], [CLEAN, blind(0.0005)], drawn=True).status == "not_assessable"
+    assert give_verdict([ATTACK], [CLEAN, blind(0.0005, level="speaker")], drawn=True).status == "leak"
+
+
+def test_controls_are_passed_over_and_nothing_run_is_nothing_judged() -> None:
+    control = replace(ATTACK, name="untrained_pretext_loss", access="none")
+    assert len(give_verdict([ATTACK, control], [CLEAN], drawn=True).by_level_and_access) == 1
+    verdict = give_verdict([control], [CLEAN], drawn=True)
+    assert (verdict.status, verdict.by_level_and_access) == ("not_assessable", ())
+
+
+def test_reasons_are_one_sentence() -> None:
+    verdict = overall((NOTHING, "black-box"), (ATTACK, "grey-box"))
+    assert re.fullmatch(r"[A-Z][^\n]*[^.\s]\.", verdict.reason)
+    assert not re.search(r"\.\s+[A-Z]", verdict.reason)
