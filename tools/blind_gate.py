@@ -1,0 +1,88 @@
+"""Count the split seeds under which the blind gate passes, so that nobody needs to pick one.
+
+OMP_NUM_THREADS=1 python tools/blind_gate.py                        corpus and design of the demo
+OMP_NUM_THREADS=1 python tools/blind_gate.py --manifest corpus.csv  the same design on real speech
+
+The statistics of a recording do not depend on the split: they are computed once, and each seed draws, redraws
+and refits. Exits with 1 where fewer than 95 of 100 seeds pass.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from jsonargparse import ArgumentParser
+from tqdm import tqdm
+
+from lightning_mia.controls.blind import BlindControl, blind_control
+from lightning_mia.controls.blind_statistics import blind_statistics
+from lightning_mia.corpus import Corpus, Manifest
+from lightning_mia.data.audio_cache import decode
+from lightning_mia.split import Design, Split
+
+GATE = 0.001  # of a split that the tool drew
+DEMO = Path(__file__).parents[1] / "configs" / "audit" / "demo.yaml"
+
+
+def main() -> int:
+    arguments = _parse()
+    corpus, design = _configured(arguments.config)
+    if arguments.manifest:
+        corpus = Manifest(arguments.manifest)
+    table = corpus.table()
+    audio = decode(table)
+    statistics = blind_statistics(audio, list(table["id"]))
+    contents = dict(zip(audio.index.index.astype(str), audio.index["sha256"], strict=True))
+    controls = [
+        _control(design.draw(table, contents, seed=seed), statistics, arguments.n_redraws, seed)
+        for seed in tqdm(range(arguments.seeds), desc="Seeds", unit="split")
+    ]
+    return _report(controls, arguments.out)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, default=DEMO, help="audit config: its corpus and its design")
+    parser.add_argument("--manifest", help="draw from this corpus instead")
+    parser.add_argument("--n_redraws", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=100, help="seeds 0, 1, … of the split")
+    parser.add_argument("--out", type=Path, help="CSV file for p-value and AUROC of every seed")
+    return parser.parse_args()
+
+
+def _configured(path: Path) -> tuple[Corpus, Design]:
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
+    parser = ArgumentParser()
+    parser.add_argument("--corpus", type=Corpus)
+    parser.add_argument("--design", type=Design)
+    made = parser.instantiate_classes(parser.parse_object({key: data[key] for key in ("corpus", "design")}))
+    return made.corpus, made.design
+
+
+def _control(split: Split, statistics: pd.DataFrame, n_redraws: int, seed: int) -> BlindControl:
+    challenge = split.challenge(split.level)
+    redraws = split.redraw(list(challenge["unit_id"].unique()), split.level, n_redraws, seed)
+    return blind_control(statistics, challenge, redraws, split.level)
+
+
+def _report(controls: list[BlindControl], out: Path | None) -> int:
+    from scipy.stats import kstest
+
+    p_values = np.array([control.p_value for control in controls])
+    aurocs = np.array([control.aurocs[0] for control in controls])
+    if out:
+        table = pd.DataFrame({"seed": range(len(controls)), "p_value": p_values, "auroc": aurocs})
+        table.to_csv(out, index=False)
+    passed = int((p_values >= GATE).sum())
+    print(f"{len(controls[0].scores)} units a split, {len(controls[0].redrawn_labels)} redraws")
+    print(f"gate passed (blind p ≥ {GATE}): {passed} of {len(controls)} seeds")
+    print(f"warned (blind p < .05): {(p_values < 0.05).sum()}; chance: {0.05 * len(controls):.0f}")
+    print(f"p-values: smallest {p_values.min():.3f}, uniform with p = {kstest(p_values, 'uniform').pvalue:.2f}")
+    print(f"blind AUROC: mean {aurocs.mean():.3f}, standard deviation {aurocs.std():.3f}")
+    return 0 if passed >= 0.95 * len(controls) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
