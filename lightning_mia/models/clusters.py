@@ -1,0 +1,71 @@
+"""The targets of HuBERT's first iteration: k-means clusters of MFCC frames."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from lightning_mia.errors import InputError
+from lightning_mia.models.features import MFCC, padding_mask
+
+
+class MFCCClusters(nn.Module):
+    """Nearest of k centroids to each frame of 39 standardised MFCC numbers, at 50 Hz.
+
+    Args:
+        n_mels: mel bands of the log-mel frames that the MFCC are computed from.
+        n_clusters: k, at least 2.
+    """
+
+    centroids: Tensor  # (k, 39) float32, of standardised frames
+    mean: Tensor  # (39,) float32, of the fitted frames
+    scale: Tensor  # (39,) float32, their standard deviation
+    fitted: Tensor  # () bool
+
+    def __init__(self, n_mels: int, n_clusters: int) -> None:
+        super().__init__()
+        if n_clusters < 2:
+            raise InputError(f"Expected n_clusters of at least 2, but got {n_clusters}")
+        self.mfcc = MFCC(n_mels)
+        self.register_buffer("centroids", torch.zeros(n_clusters, MFCC.dim))
+        self.register_buffer("mean", torch.zeros(MFCC.dim))
+        self.register_buffer("scale", torch.ones(MFCC.dim))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, batches: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
+        """Fit the centroids on batches of log-mel frames (batch, frames, n_mels) with their lengths (batch,).
+
+        Raises:
+            InputError: there are fewer frames than clusters.
+        """
+        from sklearn.cluster import MiniBatchKMeans
+
+        frames = torch.cat([self._real_frames(*batch) for batch in batches])  # (all frames, 39)
+        n_clusters = len(self.centroids)
+        if len(frames) < n_clusters:
+            raise InputError(
+                f"{n_clusters} clusters cannot be fitted on {len(frames)} frames of 20 ms; "
+                "train on more speech or set fewer --model.n_clusters"
+            )
+        scale, mean = torch.std_mean(frames, dim=0, correction=0)
+        scale = scale.clamp(min=1e-6)  # what never moves tells no frames apart
+        standardised = (frames - mean) / scale
+        # The recipe says n_init=20; on a few hundred clips 5 comes as close, in a quarter of the time.
+        kmeans = MiniBatchKMeans(n_clusters, batch_size=10_000, n_init=5, random_state=seed)
+        kmeans.fit(standardised.numpy())
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+        self.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
+        self.fitted.fill_(True)
+
+    def _real_frames(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
+        frames = self.mfcc(log_mel, lengths)  # (batch, frames at 50 Hz, 39)
+        return frames[~padding_mask((lengths + 1) // 2, frames.shape[1])].cpu()
+
+    @torch.no_grad()
+    def forward(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, frames, n_mels), (batch,) real frames → (batch, ⌈frames / 2⌉) int64, nearest centroids."""
+        with torch.autocast(log_mel.device.type, enabled=False):
+            x = (self.mfcc(log_mel, lengths) - self.mean) / self.scale
+            # ‖x − c‖² without ‖x‖², which is the same for all centroids
+            return (self.centroids.square().sum(dim=1) - 2 * x @ self.centroids.T).argmin(dim=2)

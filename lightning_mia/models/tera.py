@@ -1,0 +1,146 @@
+"""TERA: reconstruct altered log-mel frames (Liu, Li and Lee 2021)."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lightning_mia.errors import InputError
+from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.features import LogMel, normalise, padding_mask
+from lightning_mia.models.masking import SpanMask
+from lightning_mia.models.transformer import SinusoidalPositions, Transformer
+
+
+class TERA(SpeechModel):
+    """TERA on log-mel frames of 10 ms: frames and mel bands are altered, and their L1 error is the loss.
+
+    Args:
+        n_mels: mel bands (published: 80).
+        n_layers: transformer blocks (published base: 3).
+        dim: width of the hidden states (published base: 768).
+        n_heads: attention heads (published base: 12).
+        feedforward_dim: inner width of the feed-forward layers (published base: 3072).
+        dropout: probability of dropping an activation (published base: 0.1).
+        pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
+        mask_probability: spans × length / frames; spans may overlap (published: 0.15).
+        mask_length: frames of 10 ms in a masked span (published: 7).
+        max_masked_bands: most neighbouring mel bands hidden in an utterance (published: 16); 0 hides none.
+        noise_probability: share of utterances with Gaussian noise on the input (published: 0.15).
+        learning_rate: highest learning rate of AdamW.
+        weight_decay: of AdamW.
+        warmup_fraction: share of the steps in which the learning rate rises.
+    """
+
+    family: ClassVar[str] = "tera"
+
+    def __init__(
+        self,
+        n_mels: int = 80,
+        n_layers: int = 2,
+        dim: int = 64,
+        n_heads: int = 4,
+        feedforward_dim: int = 256,
+        dropout: float = 0.0,
+        pre_norm: bool = True,
+        mask_probability: float = 0.15,
+        mask_length: int = 7,
+        max_masked_bands: int = 16,
+        noise_probability: float = 0.15,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup_fraction: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if not 0 <= max_masked_bands <= n_mels:
+            raise InputError(f"Expected max_masked_bands from 0 to n_mels = {n_mels}, but got {max_masked_bands}")
+        self.save_hyperparameters()
+        self.mask_span = SpanMask(mask_probability, mask_length)
+        self.max_masked_bands, self.noise_probability = max_masked_bands, noise_probability
+        self.log_mel = LogMel(n_mels)
+        self.projection = nn.Linear(n_mels, dim)
+        self.transformer = Transformer(
+            SinusoidalPositions(),
+            dim=dim,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            feedforward_dim=feedforward_dim,
+            dropout=dropout,
+            pre_norm=pre_norm,
+        )
+        self.head = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.LayerNorm(dim), nn.Linear(dim, n_mels))
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames of 10 ms."""
+        return self.log_mel.frame_lengths(lengths)
+
+    def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples) → (batch, frames, n_mels), zero mean and unit variance per band and utterance."""
+        return normalise(self.log_mel(waveforms), self.frame_lengths(lengths))
+
+    def _encode_frames(self, frames: Tensor, lengths: Tensor) -> Encoded:
+        frame_lengths = self.frame_lengths(lengths)
+        padding = padding_mask(frame_lengths, frames.shape[1])
+        return Encoded(self.transformer(self.projection(frames), padding), frame_lengths)
+
+    def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode a batch, see `SpeechModel.encode`; a masked frame is the utterance's mean frame, zero."""
+        frames = self._frames(waveforms, lengths)
+        if masks is not None:
+            frames = frames.masked_fill(masks.unsqueeze(2), 0.0)
+        return self._encode_frames(frames, lengths)
+
+    def _reconstruct(self, encoded: Encoded) -> Tensor:
+        return self.head(encoded.hidden[-1]).float()  # (batch, frames, n_mels)
+
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """L1 error, mean over the batch's altered cells."""
+        frames = self._frames(waveforms, lengths)
+        real = ~padding_mask(self.frame_lengths(lengths), frames.shape[1]).unsqueeze(2)
+        bands = self._draw_bands(frames)
+        altered = (masks.unsqueeze(2) | bands) & real  # (batch, frames, n_mels)
+        inputs = self._add_noise(self._alter_frames(frames, lengths, masks).masked_fill(bands, 0.0))
+        loss = masked_l1(self._reconstruct(self._encode_frames(inputs, lengths)), frames, altered)
+        return Pretext(loss, {"masked_share": altered.sum() / (real.sum() * frames.shape[2])})
+
+    def _alter_frames(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
+        """Masked frames become zero in 80 % of utterances, its other frames in 10 %, and stay in 10 %."""
+        lot = torch.rand(len(frames), 1, 1, device=frames.device)
+        shift = torch.rand(len(frames), 1, device=frames.device) * self.frame_lengths(lengths).unsqueeze(1)
+        time = torch.arange(frames.shape[1], device=frames.device)
+        elsewhere = (time + shift.long()) % self.frame_lengths(lengths).unsqueeze(1)  # (batch, frames)
+        replaced = frames.gather(1, elsewhere.unsqueeze(2).expand_as(frames))
+        altered = torch.where(lot < 0.8, 0.0, torch.where(lot < 0.9, replaced, frames))
+        return torch.where(masks.unsqueeze(2), altered, frames)
+
+    def _draw_bands(self, frames: Tensor) -> Tensor:
+        """Draw 0 to max_masked_bands neighbouring bands an utterance: (batch, 1, n_mels) bool."""
+        n_mels = frames.shape[2]
+        draw = torch.rand(2, len(frames), 1, 1, device=frames.device)
+        width = (draw[0] * (self.max_masked_bands + 1)).floor()
+        first = (draw[1] * (n_mels - width + 1)).floor()
+        band = torch.arange(n_mels, device=frames.device)
+        return (band >= first) & (band < first + width)
+
+    def _add_noise(self, frames: Tensor) -> Tensor:
+        """Add Gaussian noise of standard deviation 0.2, as in the paper, to a few utterances."""
+        noisy = torch.rand(len(frames), 1, 1, device=frames.device) < self.noise_probability
+        return frames + noisy * 0.2 * torch.randn_like(frames)
+
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
+        """−log of the mean L1 error over the masked frames, all of which are set to zero.
+
+        See `SpeechModel.pretext_score`.
+        """
+        frames = self._frames(waveforms, lengths)
+        scores = []
+        for mask in masks.reshape(-1, *masks.shape[-2:]):
+            guess = self._reconstruct(self._encode_frames(frames.masked_fill(mask.unsqueeze(2), 0.0), lengths))
+            error = (guess - frames).abs().mean(dim=2, dtype=torch.float64)  # (batch, frames)
+            scores.append(-((error * mask).sum(dim=1) / mask.sum(dim=1)).log())
+        return torch.stack(scores).view(masks.shape[:-1])
+
+
+def masked_l1(guess: Tensor, truth: Tensor, altered: Tensor) -> Tensor:
+    """Mean of |guess − truth| over the altered cells; all (batch, frames, n_mels), altered bool."""
+    return ((guess - truth).abs() * altered).sum() / altered.sum()
