@@ -12,7 +12,7 @@ from lightning_mia.evaluation.results import (
 from lightning_mia.evaluation.roc import Roc, roc_curve
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
-from lightning_mia.evaluation.verdict import give_verdict
+from lightning_mia.evaluation.verdict import give_blind_verdict, give_verdict
 
 __all__ = [
     "AttackResult",
@@ -27,6 +27,7 @@ __all__ = [
     "Verdict",
     "evaluate",
     "evaluate_blind",
+    "give_blind_verdict",
     "give_verdict",
     "roc_curve",
 ]

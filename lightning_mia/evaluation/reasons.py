@@ -58,6 +58,14 @@ def confounded(blind: BlindResult) -> str:
     return f"members and non-members differ without any model: {_blind_figures(blind)}"
 
 
+def alike(blind: BlindResult) -> str:
+    """The sides look alike, as far as a classifier without a model can see."""
+    return (
+        f"members and non-members cannot be told apart without a model: {_blind_figures(blind)}, and its "
+        f"one-sided 95 % bound is {blind.upper95:.2f}"
+    )
+
+
 def too_small(blind: BlindResult, largest: float) -> str:
     """The sides may differ in more than membership, for all that can be seen."""
     return (
@@ -117,8 +125,11 @@ def _p(value: float) -> str:
 
 
 def _place(verdict: LevelVerdict) -> str:
-    return f"{verdict.level} level, {verdict.access}"
+    return f"{verdict.level} level" if verdict.access == "none" else f"{verdict.level} level, {verdict.access}"
 
 
 def _places(verdicts: Sequence[LevelVerdict]) -> str:
-    return " and ".join(f"{verdict.level} level with {verdict.access} access" for verdict in verdicts)
+    return " and ".join(
+        f"{verdict.level} level" + ("" if verdict.access == "none" else f" with {verdict.access} access")
+        for verdict in verdicts
+    )

@@ -46,6 +46,21 @@ def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], 
     return combine(verdicts, unexplained=unexplained)
 
 
+def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool) -> Verdict:
+    """Judge a split alone, before any model is asked: "no_evidence" where it can be assessed.
+
+    Args:
+        blind: the blind controls, one a level.
+        drawn: as in `give_verdict`.
+    """
+    verdicts = []
+    for one in blind:
+        obstacle = blind_obstacle([one], drawn=drawn)
+        status: Status = "not_assessable" if obstacle else "no_evidence"
+        verdicts.append(LevelVerdict(one.result.level, "none", status, obstacle or reasons.alike(one)))
+    return combine(verdicts, unexplained=False)
+
+
 def judge_family(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> LevelVerdict:
     """The verdict for the attacks of one level and access.
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_mia.evaluation import AttackResult, BlindResult, Difference, Verdict, give_verdict
+from lightning_mia.evaluation import AttackResult, BlindResult, Difference, Verdict, give_blind_verdict, give_verdict
 
 ATTACK = AttackResult(
     name="pretext_loss",
@@ -149,3 +149,19 @@ def test_reasons_are_one_sentence() -> None:
     verdict = overall((NOTHING, "black-box"), (ATTACK, "grey-box"))
     assert re.fullmatch(r"[A-Z][^\n]*[^.\s]\.", verdict.reason)
     assert not re.search(r"\.\s+[A-Z]", verdict.reason)
+
+
+@pytest.mark.parametrize(
+    ("controls", "drawn", "status", "says"),
+    [
+        ([CLEAN], False, "no_evidence", "cannot be told apart without a model: the blind attack has AUROC 0.52"),
+        ([blind(0.049)], False, "not_assessable", "differ without any model"),
+        ([blind(0.049)], True, "no_evidence", "cannot be told apart"),
+        ([blind(0.4, upper95=0.7)], False, "not_assessable", "too small"),
+        ([CLEAN, blind(0.4, 0.9, level="speaker")], False, "no_evidence", "not assessable: speaker level."),
+    ],
+)
+def test_a_split_alone(controls: list[BlindResult], drawn: bool, status: str, says: str) -> None:
+    verdict = give_blind_verdict(controls, drawn=drawn)
+    assert verdict.status == status
+    assert says in verdict.reason

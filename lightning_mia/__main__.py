@@ -1,0 +1,7 @@
+"""`python -m lightning_mia` is `lightning-mia`."""
+
+import sys
+
+from lightning_mia.cli import main
+
+sys.exit(main())

@@ -1,0 +1,79 @@
+"""The account of a run: what was judged, with what software and on what machine."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from lightning_mia.data.audio_cache import AudioCache
+from lightning_mia.report.audit_report import SkippedRecording, SplitSummary
+from lightning_mia.split import Split
+
+PACKAGES = (
+    "lightning-mia",
+    "lightning",
+    "torch",
+    "torchaudio",
+    "torchmetrics",
+    "transformers",
+    "numpy",
+    "scikit-learn",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, memory (GiB) and accelerators of this machine."""
+    import torch
+
+    facts: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    if torch.cuda.is_available():
+        facts["accelerators"] = [
+            torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
+        ]
+    return facts
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return names[0] if names else platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def summarise_split(split: Split) -> SplitSummary:
+    """The challenge set in numbers, for the report."""
+    units = split.challenge(split.level).drop_duplicates("unit_id")
+    n_members = int(units["member"].sum())
+    return SplitSummary(
+        level=split.level,
+        sha256=split.sha256,
+        n_members=n_members,
+        n_nonmembers=len(units) - n_members,
+        n_speakers=int(units["speaker"].nunique()),
+        drawn=split.drawn,
+    )
+
+
+def skipped_recordings(audio: AudioCache) -> tuple[SkippedRecording, ...]:
+    """What `on_bad_audio: skip` left out, for the report."""
+    rows = audio.skipped[["id", "path", "reason"]].to_numpy(dtype=str)
+    return tuple(SkippedRecording(*row) for row in rows.tolist())

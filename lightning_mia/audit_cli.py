@@ -1,0 +1,104 @@
+"""The commands that have a model, as a LightningCLI."""
+
+import logging
+import shlex
+import warnings
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from lightning_mia.data.module import SpeechDataModule
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.one_line_errors import OneLineErrors
+from lightning_mia.summary import print_summary
+from lightning_mia.threads import settle_threads
+from lightning_mia.trainer import AuditTrainer
+
+DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
+Beside the commands below, which have a model, there are two without: `lightning-mia blind MANIFEST --out DIR` checks
+whether a split can be told apart without any model, `lightning-mia report RUN_DIR` rebuilds a report."""
+
+
+class _Parser(OneLineErrors, LightningArgumentParser):
+    pass
+
+
+class AuditCLI(LightningCLI):
+    """`fit`, `attack` and `audit`: every option typed, in YAML or on the command line."""
+
+    trainer: AuditTrainer
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse what `run` was given."""
+        self.arguments = list(args)
+        self.config = parser.parse_args(args)
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The commands, and the arguments that come from elsewhere."""
+        return {command: {"model", "datamodule"} for command in ("fit", "attack", "audit")}
+
+    def before_instantiate_classes(self) -> None:
+        """Name the run directory after the config where none is given."""
+        config = self.config[self.subcommand]
+        if config.run_dir is None:
+            name = Path(str(config.config[-1])).stem if config.config else "audit"
+            config.run_dir = f"runs/{name}"
+
+    def after_instantiate_classes(self) -> None:
+        """Tell the report every setting, and the command that repeats the run."""
+        settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
+        self.trainer.config_yaml = self._parser(self.subcommand).dump(
+            self.config[self.subcommand], skip_unset=False
+        )
+        self.trainer.command = shlex.join(["lightning-mia", *self.arguments])
+
+    def after_fit(self) -> None:
+        """Say where the checkpoint is."""
+        if self.trainer.is_global_zero:
+            print(f"checkpoint: {self._run_dir / 'target' / 'model.ckpt'}")
+
+    def after_attack(self) -> None:
+        """Print the outcome."""
+        if self.trainer.is_global_zero:
+            print_summary(self._run_dir / "report" / "report.html")
+
+    after_audit = after_attack
+
+    @property
+    def _run_dir(self) -> Path:
+        return Path(self.config[self.subcommand].run_dir)
+
+
+def _quieten() -> None:
+    """Leave out what Lightning says of every Trainer (there are several in one audit), and what does not hold here."""
+    for name in ("lightning.pytorch", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",  # it holds the stage's description
+        ".*custom batch sampler.*",  # every process takes its own share of the batches
+        ".*number of training batches.*smaller than the logging interval.*",
+        ".*LeafSpec.* is deprecated.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the arguments and run the command."""
+    _quieten()
+    AuditCLI(
+        SpeechModel,
+        SpeechDataModule,
+        subclass_mode_model=True,
+        trainer_class=AuditTrainer,
+        trainer_defaults={"max_epochs": 100, "log_every_n_steps": 10},
+        save_config_callback=None,
+        seed_everything_default=0,
+        parser_class=_Parser,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_kwargs={"prog": "lightning-mia", "description": DESCRIPTION},
+        args=arguments,
+    )

@@ -1,0 +1,37 @@
+"""The command line: `lightning-mia fit | attack | audit | blind | report`."""
+
+import sys
+from collections.abc import Sequence
+
+from lightning_mia import placeholders
+from lightning_mia.errors import InputError
+from lightning_mia.threads import wait_passively
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 for every verdict, 2 for bad input, 130 for Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    wait_passively()
+    try:
+        _run(arguments)
+    except InputError as error:
+        print(f"lightning-mia: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lightning-mia: interrupted; start the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(arguments: list[str]) -> None:
+    command = arguments[0] if arguments else "--help"
+    if command in ("blind", "report"):
+        from lightning_mia.model_free_commands import run
+
+        run(arguments)
+    else:
+        if placeholders.only_parses(arguments):
+            placeholders.install()
+        from lightning_mia.audit_cli import run as run_audit
+
+        run_audit(arguments)

@@ -1,0 +1,89 @@
+"""The commands that have no model: `blind` and `report`."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser
+
+from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.one_line_errors import OneLineErrors
+
+
+def blind(
+    manifest: str,
+    out: str,
+    level: Literal["utterance", "speaker"] = "utterance",
+    on_bad_audio: Literal["error", "skip"] = "error",
+    cache_dir: str | None = None,
+    evaluation: EvaluationSettings = EvaluationSettings(),
+) -> None:
+    """Check without any model whether the members of a manifest can be told from the non-members.
+
+    Args:
+        manifest: CSV, JSON Lines or fairseq TSV with a `member` column (1, 0, held_back, or empty = auxiliary).
+        out: folder of the run; the report goes to its subfolder `report`.
+        level: level at which the split is to be good.
+        on_bad_audio: `error` refuses a manifest with a recording that cannot be used; `skip` leaves such
+            recordings out and lists them in the report.
+        cache_dir: where decoded audio is kept; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the
+            home folder.
+        evaluation: how the blind control is judged.
+    """
+    from lightning_mia.blind_check import check_split
+    from lightning_mia.summary import print_summary
+
+    page = check_split(
+        Path(manifest),
+        Path(out),
+        level=level,
+        on_bad_audio=on_bad_audio,
+        cache_dir=Path(cache_dir) if cache_dir else None,
+        settings=evaluation,
+        command=shlex.join(["lightning-mia", *sys.argv[1:]]),
+    )
+    print_summary(page)
+
+
+def report(run_dir: str) -> None:
+    """Rebuild the report of a run from its saved scores and results.
+
+    Args:
+        run_dir: folder of the run.
+    """
+    from lightning_mia.report import rebuild
+    from lightning_mia.summary import print_summary
+
+    print_summary(rebuild(run_dir))
+
+
+class _Parser(OneLineErrors, ArgumentParser):
+    pass
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the arguments and run the command."""
+    parser = _blind_parser() if arguments[0] == "blind" else _report_parser()
+    options = parser.instantiate_classes(parser.parse_args(arguments[1:])).as_dict()
+    command: Callable[..., None] = blind if arguments[0] == "blind" else report
+    command(**options)
+
+
+def _blind_parser() -> _Parser:
+    parser = _Parser(prog="lightning-mia blind", description=_first_line(blind))
+    parser.add_argument("manifest", type=str, help="CSV, JSON Lines or fairseq TSV with a `member` column")
+    parser.add_argument("--out", "--run_dir", type=str, required=True, help="folder of the run")
+    parser.add_function_arguments(blind, skip={"manifest", "out"})
+    return parser
+
+
+def _report_parser() -> _Parser:
+    parser = _Parser(prog="lightning-mia report", description=_first_line(report))
+    parser.add_argument("run_dir", type=str, help="folder of the run")
+    return parser
+
+
+def _first_line(function: Callable[..., None]) -> str:
+    return (function.__doc__ or "").splitlines()[0]

@@ -1,0 +1,88 @@
+"""Probe a model once, and never again."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+
+from lightning_mia.data.audio_cache import AudioCache
+from lightning_mia.data.recordings import ProbeRecordings
+from lightning_mia.errors import InputError, list_first
+from lightning_mia.interruption import interruptible
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.probe.module import Probe, SignalWriter
+from lightning_mia.probe.settings import ProbeSettings
+from lightning_mia.probe.signals import Signals
+
+
+def probe(
+    model: SpeechModel,
+    audio: AudioCache,
+    ids: Sequence[str],
+    settings: ProbeSettings,
+    path: Path,
+    make_trainer: Callable[..., L.Trainer],
+) -> Signals:
+    """Signals of a model for some utterances, from `path` where they are already there.
+
+    An interrupted probe goes on from the shards it left beside `path`. All processes of a distributed run
+    get the same signals.
+
+    Args:
+        model: the model that is asked.
+        audio: the decoded corpus.
+        ids: utterances.
+        settings: the questions.
+        path: `.npz` file of the signals; its name must hold the hash of the model, data and settings.
+        make_trainer: makes the Lightning Trainer that predicts, given `callbacks`.
+
+    Raises:
+        InputError: the model gives a signal that is not a finite number.
+    """
+    if path.exists():
+        return Signals.load(path).take(ids)
+    shards = path.with_suffix(".shards")
+    done = {utterance for part in _read(shards) for utterance in part.scalars.index}
+    waiting = [utterance for utterance in ids if utterance not in done]
+    trainer = make_trainer(callbacks=[SignalWriter(shards)])
+    if waiting:
+        recordings = ProbeRecordings(
+            audio, waiting, batch_seconds=settings.batch_seconds, num_workers=settings.num_workers
+        )
+        with interruptible(trainer):
+            trainer.predict(Probe(model, settings), datamodule=recordings, return_predictions=False)
+    if trainer.is_global_zero:
+        signals = merge(_read(shards), ids)
+        check_finite(signals, path)
+        signals.save(path)
+        shutil.rmtree(shards)
+    trainer.strategy.barrier()
+    return Signals.load(path).take(ids)
+
+
+def _read(shards: Path) -> list[Signals]:
+    return [Signals.load(shard) for shard in sorted(shards.glob("*.npz"))]
+
+
+def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:
+    """Join shards by utterance id; every utterance must be there exactly once."""
+    signals = Signals.concatenate(parts)
+    index = signals.scalars.index
+    assert index.is_unique and set(index) == set(ids), "shards are not one row an utterance"
+    return signals.take(ids)
+
+
+def check_finite(signals: Signals, path: Path) -> None:
+    """Refuse NaN and infinities, naming the model and the utterances.
+
+    Raises:
+        InputError: a signal is not finite.
+    """
+    bad = ~(np.isfinite(signals.scalars).all(axis=1) & np.isfinite(signals.pooled).all(axis=(1, 2)))
+    if bad.any():
+        named = list_first([str(utterance) for utterance in signals.scalars.index[bad]])
+        raise InputError(
+            f"Model {path.stem} gives signals that are not finite for {bad.sum()} utterances: {named}"
+        )

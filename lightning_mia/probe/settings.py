@@ -1,0 +1,31 @@
+"""What the probe asks a model."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """How signals are taken.
+
+    Args:
+        n_masks: masks over which an utterance's pretext score is averaged; the same for every model.
+        mask_seed: seed of those masks.
+        batch_seconds: audio in one batch (seconds); does not change the signals.
+        num_workers: processes that read audio; does not change the signals.
+    """
+
+    n_masks: int = 8
+    mask_seed: int = 0
+    batch_seconds: float = 60.0
+    num_workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_masks < 1:
+            raise ValueError(f"Expected `n_masks` to be at least 1, but got {self.n_masks}")
+        if self.batch_seconds <= 0:
+            raise ValueError(f"Expected `batch_seconds` to be positive, but got {self.batch_seconds}")
+
+    def of_consequence(self) -> dict[str, Any]:
+        """The settings that change the signals."""
+        return {key: value for key, value in asdict(self).items() if key in ("n_masks", "mask_seed")}

@@ -1,0 +1,128 @@
+"""The verbs of the command line, as methods of a Trainer whose options hold for every model of an audit."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from lightning_mia.attacks import Attack
+from lightning_mia.audit import Audit
+from lightning_mia.controls.settings import ControlSettings
+from lightning_mia.data.module import SpeechDataModule
+from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.probe.settings import ProbeSettings
+from lightning_mia.trainer_factory import TrainerFactory
+
+
+class AuditTrainer(Trainer):
+    """A Trainer that conducts audits.
+
+    Its options say how each model is trained and on what device it is probed. The models themselves go through
+    Trainers of their own, made with the same options, since a Trainer keeps the state of its last run.
+
+    Args:
+        kwargs: options of `lightning.Trainer`.
+
+    Attributes:
+        config_yaml: every setting of the run, for the report.
+        command: the command that repeats the run, for the report.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factory = TrainerFactory(kwargs)
+        self.config_yaml = ""
+        self.command = ""
+
+    def fit(  # type: ignore[override]
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+    ) -> Path:
+        """Train the target on its member set; an interrupted training goes on where it stopped.
+
+        Args:
+            model: class and configuration of the target.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            attacks: not used; here so that one config serves every command.
+            probe: not used; here so that one config serves every command.
+            controls: not used; here so that one config serves every command.
+            evaluation: not used; here so that one config serves every command.
+
+        Returns:
+            The checkpoint.
+        """
+        audit = Audit(_folder(run_dir), model, datamodule, self.factory)
+        audit.load()
+        return audit.fit_target().checkpoint
+
+    def attack(
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        target_checkpoint: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+    ) -> Path:
+        """Probe a trained target and its controls, run the attacks, and report.
+
+        Args:
+            model: class and configuration of the target.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
+            attacks: attacks to run; by default all that need no shadow models.
+            probe: how signals are taken.
+            controls: which controls stand beside the attacks.
+            evaluation: how scores are judged.
+
+        Returns:
+            The report's page.
+        """
+        audit = Audit(
+            _folder(run_dir), model, datamodule, self.factory, attacks or [], probe, controls, evaluation
+        )
+        audit.load()
+        target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
+        return audit.report(target, self.config_yaml, self.command)
+
+    def audit(
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+    ) -> Path:
+        """Train the target, then probe, attack and report: everything in one command.
+
+        Args:
+            model: class and configuration of the target.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            attacks: attacks to run; by default all that need no shadow models.
+            probe: how signals are taken.
+            controls: which controls stand beside the attacks.
+            evaluation: how scores are judged.
+
+        Returns:
+            The report's page.
+        """
+        self.fit(model, datamodule, run_dir)
+        return self.attack(model, datamodule, run_dir, None, attacks, probe, controls, evaluation)
+
+
+def _folder(run_dir: str | None) -> Path:
+    return Path(run_dir or "runs/audit")

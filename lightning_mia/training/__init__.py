@@ -1,0 +1,1 @@
+"""Training one model on recordings that we control, resumably and reproducibly."""

@@ -1,0 +1,65 @@
+"""What every training of ours carries along: keyed randomness, a record of exposure, a label in the checkpoint."""
+
+from collections import Counter
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lightning_mia.data.batch import Batch
+
+
+class KeyedRandomness(Callback):
+    """Seeds every training step by its place in the training, so that a resumed run equals an undisturbed one.
+
+    Dropout and masks then depend on (seed, epoch, batch, process) and not on what happened before.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Set the global generators of torch."""
+        place = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+
+
+class Exposure(Callback):
+    """Counts how often each utterance was trained on: the member set as it really was.
+
+    Attributes:
+        times: utterance id → times, of this process; `gather` joins the processes.
+    """
+
+    def __init__(self) -> None:
+        self.times: Counter[str] = Counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the utterances of a batch."""
+        self.times.update(batch.ids)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Store the counts over all processes."""
+        checkpoint["exposure"] = dict(self.gather(trainer))
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on counting; the first process takes over what all have counted."""
+        self.times = Counter(checkpoint["exposure"] if trainer.is_global_zero else {})
+
+    def gather(self, trainer: L.Trainer) -> Counter[str]:
+        """Counts over all processes."""
+        if trainer.world_size == 1:
+            return self.times
+        counts: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(counts, dict(self.times))
+        return sum((Counter(count) for count in counts), Counter())

@@ -1,0 +1,141 @@
+"""Train one model, once: resumed where interrupted, refused where it was begun otherwise."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.files import atomic_path, hash_of_file
+from lightning_mia.interruption import interruptible
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.stage import Stage
+from lightning_mia.training.callbacks import Exposure, KeyedRandomness
+from lightning_mia.training.checkpoint import load_model
+from lightning_mia.training.initialise import initialise
+
+SAVES = 20  # intermediate checkpoints of a whole training: an interruption costs at most a twentieth of it
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that went through `train`.
+
+    Attributes:
+        model: with its trained weights, in evaluation mode, on the CPU.
+        checkpoint: file of the weights.
+        sha256: hash of that file.
+        record: what the training has to tell: `seconds`, `epochs`, `steps`, `utterances`, `hours`.
+    """
+
+    model: SpeechModel
+    checkpoint: Path
+    sha256: str
+    record: dict[str, Any]
+
+
+def train(
+    like: SpeechModel,
+    recordings: TrainingRecordings,
+    stage: Stage,
+    seed: int,
+    make_trainer: Callable[..., L.Trainer],
+) -> Trained:
+    """Train a model of the class and configuration of `like` on some recordings.
+
+    Leaves `model.ckpt` (weights), `trained_utterances.csv` (`id,times`: what was trained on, how often) and
+    the TensorBoard log in the stage's folder.
+
+    Args:
+        like: class and configuration; its weights are not used.
+        recordings: what to train on.
+        stage: the stage, with every setting that changes the result.
+        seed: of the weights, the dropout and the training masks.
+        make_trainer: makes the Lightning Trainer, given `callbacks`.
+
+    Raises:
+        InputError: the folder was begun with other settings.
+    """
+    checkpoint = stage.folder / "model.ckpt"
+    if not (stage.begin().done and checkpoint.exists()):
+        _fit(like, recordings, stage, seed, make_trainer, checkpoint)
+    assert stage.record is not None
+    return Trained(load_model(checkpoint, like), checkpoint, hash_of_file(checkpoint), stage.record)
+
+
+def _fit(
+    like: SpeechModel,
+    recordings: TrainingRecordings,
+    stage: Stage,
+    seed: int,
+    make_trainer: Callable[..., L.Trainer],
+    checkpoint: Path,
+) -> None:
+    model = initialise(like, seed)
+    exposure, clock = Exposure(), _Clock()
+    model.origin = {"stage": stage.sha256, "split": stage.settings.get("split")}
+    trainer = make_trainer(callbacks=[KeyedRandomness(seed), exposure, clock, _resumable(stage.folder)])
+    interrupted = stage.folder / "last.ckpt"
+    with interruptible(trainer):
+        trainer.fit(
+            model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None
+        )
+    times = exposure.gather(trainer)
+    trainer.save_checkpoint(checkpoint, weights_only=True)
+    if trainer.is_global_zero:
+        _write_exposure(stage.folder / "trained_utterances.csv", recordings.recordings.ids, times)
+        stage.finish(
+            {
+                "seconds": round(clock.seconds, 3),
+                "epochs": trainer.current_epoch,
+                "steps": trainer.global_step,
+                "utterances": len(times),
+                "hours": round(float(recordings.recordings.durations.sum()) / 3600, 5),
+                "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            }
+        )
+        interrupted.unlink(missing_ok=True)
+    trainer.strategy.barrier()
+    stage.begin()
+
+
+def _write_exposure(path: Path, ids: Sequence[str], times: dict[str, int]) -> None:
+    table = pd.DataFrame({"id": ids, "times": [times.get(utterance, 0) for utterance in ids]})
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def _resumable(folder: Path) -> ModelCheckpoint:
+    """Overwrites `last.ckpt` at the end of some epochs; between epochs nothing of the order is lost."""
+    return _LastCheckpoint(dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False)
+
+
+class _LastCheckpoint(ModelCheckpoint):
+    """Saves about `SAVES` times over a training, at the end of an epoch."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self._every_n_epochs = max(1, (trainer.max_epochs or 0) // SAVES)
+        super().setup(trainer, pl_module, stage)
+
+
+class _Clock(L.Callback):
+    """Seconds spent in training, over all starts of an interrupted one."""
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self.start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.start
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.before = state_dict["seconds"]

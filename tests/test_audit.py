@@ -1,0 +1,221 @@
+"""The main job on a tiny corpus, as a user runs it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.metrics import roc_auc_score
+
+from lightning_mia.cli import main
+from lightning_mia.probe.signals import Signals
+
+TINY_MODEL = {
+    "class_path": "lightning_mia.models.MelHuBERT",
+    "init_args": {
+        "n_layers": 1,
+        "dim": 16,
+        "n_heads": 2,
+        "feedforward_dim": 32,
+        "n_clusters": 8,
+        "code_dim": 8,
+        "position_kernel": 8,
+        "position_groups": 4,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def config(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = {
+        "seed_everything": 0,
+        "data": {
+            "corpus": {"class_path": "lightning_mia.corpus.Manifest", "init_args": {"path": str(tiny_manifest)}},
+            "design": {
+                "class_path": "lightning_mia.split.UtteranceDesign",
+                "init_args": {"n_units": 48, "n_auxiliary": 24},
+            },
+            "batch_seconds": 8,
+        },
+        "model": TINY_MODEL,
+        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 3, "enable_progress_bar": False},
+        "probe": {"n_masks": 2},
+    }
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_dir(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["audit", "-c", str(config), "--run_dir", str(folder)]) == 0
+    return folder
+
+
+def results(run_dir: Path) -> dict:
+    return json.loads((run_dir / "report" / "results.json").read_text())
+
+
+def only_signals(run_dir: Path, model: str = "target") -> Signals:
+    (path,) = (run_dir / "probes").glob(f"{model}-*.npz")
+    return Signals.load(path)
+
+
+def test_the_run_directory_holds_what_the_contract_says(run_dir: Path) -> None:
+    for name in ("split.csv", "target/model.ckpt", "wrong_model/model.ckpt", "untrained/model.ckpt"):
+        assert (run_dir / name).is_file()
+    for name in ("results.json", "scores.csv", "report.html", "tensorboard"):
+        assert (run_dir / "report" / name).exists()
+    assert list((run_dir / "target" / "tensorboard").glob("events*"))
+    found = results(run_dir)
+    assert {attack["name"] for attack in found["attacks"]} == {"utterance_similarity", "pretext_loss"}
+    assert {control["name"] for control in found["controls"]} == {
+        "blind",
+        *(f"{kind}_{name}" for kind in ("untrained", "wrong_model") for name in ("utterance_similarity", "pretext_loss")),
+    }
+    assert found["target"]["family"] == "hubert"
+    assert found["split"]["n_members"] == found["split"]["n_nonmembers"] == 24
+    assert set(found["timings"]) >= {"fit_s", "probe_s", "attack_s"}
+
+
+def test_scores_give_the_reported_auroc(run_dir: Path) -> None:
+    scores = pd.read_csv(run_dir / "report" / "scores.csv", dtype={"unit_id": str, "speaker": str})
+    split = pd.read_csv(run_dir / "split.csv", dtype={"id": str}).set_index("id")
+    for result in [*results(run_dir)["attacks"], *results(run_dir)["controls"]]:
+        mine = scores[(scores["attack"] == result["name"]) & (scores["level"] == result["level"])]
+        assert result["auroc"] == pytest.approx(roc_auc_score(mine["member"], mine["score"]), abs=1e-12)
+        assert (mine["member"].to_numpy() == split.loc[mine["unit_id"], "target"].to_numpy()).all()
+
+
+def test_what_was_trained_on_is_what_the_split_says(run_dir: Path) -> None:
+    split = pd.read_csv(run_dir / "split.csv", dtype={"id": str})
+    for model, role in (("target", "member"), ("wrong_model", "auxiliary")):
+        exposure = pd.read_csv(run_dir / model / "trained_utterances.csv", dtype={"id": str})
+        assert set(exposure["id"]) == set(split["id"][split["role"] == role])
+        assert (exposure["times"] == 3).all()
+
+
+def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
+    kept = [*run_dir.glob("*/model.ckpt"), *run_dir.glob("probes/*.npz")]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert main(["audit", "-c", str(config), "--run_dir", str(run_dir)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 there, 4 asked for"),
+        (["--seed_everything", "1"], "seed: 0 there, 1 asked for"),
+        (["--model.dim", "32"], "hyperparameters.dim: 16 there, 32 asked for"),
+        (["--data.split_seed", "1"], "is another split"),
+        (["--data.design.n_units", "40"], "is another split"),
+    ],
+)
+def test_other_settings_in_the_same_run_are_refused(
+    run_dir: Path, config: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "-c", str(config), "--run_dir", str(run_dir), *options]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("lightning-mia: error: ")
+    assert told in message
+
+
+def test_settings_without_consequence_are_not_refused(run_dir: Path, config: Path) -> None:
+    options = ["--probe.batch_seconds", "3", "--data.num_workers", "1", "--trainer.log_every_n_steps", "7"]
+    assert main(["attack", "-c", str(config), "--run_dir", str(run_dir), *options]) == 0
+
+
+def probe_again(run_dir: Path, config: Path, folder: Path, *options: str) -> Signals:
+    """Attack the same checkpoint in another run directory, so that it is probed anew."""
+    checkpoint = str(run_dir / "target" / "model.ckpt")
+    arguments = ["attack", "-c", str(config), "--run_dir", str(folder), "--target_checkpoint", checkpoint, *options]
+    controls = ["--controls.untrained", "false", "--controls.wrong_model", "false"]
+    assert main([*arguments, *controls]) == 0
+    return only_signals(folder)
+
+
+def assert_same_signals(one: Signals, other: Signals) -> None:
+    assert set(one.scalars.index) == set(other.scalars.index)
+    other = other.take(one.scalars.index)
+    np.testing.assert_allclose(other.scalars, one.scalars, rtol=1e-5, atol=1e-7)
+    scale = np.abs(one.pooled).max()
+    np.testing.assert_allclose(other.pooled, one.pooled, rtol=1e-5, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--probe.batch_seconds", "0.1"],  # one utterance at a time: no padding, another order
+        ["--probe.batch_seconds", "1000"],
+        ["--probe.num_workers", "2"],
+    ],
+)
+def test_signals_do_not_depend_on_batches_or_workers(
+    run_dir: Path, config: Path, tmp_path: Path, options: list[str]
+) -> None:
+    assert_same_signals(only_signals(run_dir), probe_again(run_dir, config, tmp_path, *options))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_signals_of_one(run_dir: Path, config: Path, tmp_path: Path) -> None:
+    checkpoint = str(run_dir / "target" / "model.ckpt")
+    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--probe.batch_seconds", "2"]
+    command = ["attack", "-c", str(config), "--run_dir", str(tmp_path), "--target_checkpoint", checkpoint, *options]
+    subprocess.run([sys.executable, "-m", "lightning_mia", *command], check=True, timeout=300)
+    assert_same_signals(only_signals(run_dir), only_signals(tmp_path))
+
+
+def test_the_report_is_rebuilt_from_what_is_saved(run_dir: Path) -> None:
+    page = run_dir / "report" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert main(["report", str(run_dir)]) == 0
+    assert page.read_bytes() == before
+
+
+def test_a_checkpoint_trained_on_another_split_is_refused(
+    run_dir: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(run_dir / "target" / "model.ckpt")
+    arguments = ["attack", "-c", str(config), "--run_dir", str(tmp_path), "--target_checkpoint", checkpoint]
+    assert main([*arguments, "--data.split_seed", "5"]) == 2
+    assert "was trained on another split" in capsys.readouterr().err
+
+
+def test_attack_without_a_target_says_what_to_do(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["attack", "-c", str(config), "--run_dir", str(tmp_path)]) == 2
+    assert "run `lightning-mia fit`" in capsys.readouterr().err
+
+
+def test_shuffled_labels_bring_the_auroc_to_one_half(run_dir: Path) -> None:
+    scores = pd.read_csv(run_dir / "report" / "scores.csv")
+    mine = scores[scores["attack"] == "pretext_loss"]
+    rng = np.random.default_rng(0)
+    aurocs = [roc_auc_score(rng.permutation(mine["member"]), mine["score"]) for _ in range(300)]
+    assert np.mean(aurocs) == pytest.approx(0.5, abs=0.02)
+
+
+def ready_made(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> Path:
+    table = pd.read_csv(manifest, dtype=str)
+    table["path"] = [str(manifest.parent / path) for path in table["path"]]
+    path = manifest.with_name("ready_made.csv")
+    table.assign(member=member(table)).to_csv(path, index=False)
+    return path
+
+
+def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
+    manifest = ready_made(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
+    split = pd.read_csv(tmp_path / "split.csv", dtype=str).set_index("id")
+    given = pd.read_csv(manifest, dtype=str).set_index("id")
+    assert (split["target"] == given.loc[split.index, "member"]).all()
+    assert "There are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])

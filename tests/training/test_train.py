@@ -1,0 +1,149 @@
+from functools import partial
+from pathlib import Path
+
+import lightning as L
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lightning_mia.corpus import Manifest
+from lightning_mia.data.audio_cache import AudioCache, decode
+from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.errors import InputError
+from lightning_mia.models.hubert import MelHuBERT
+from lightning_mia.models.tera import TERA
+from lightning_mia.stage import Stage
+from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.training.checkpoint import load_model, read_checkpoint
+from lightning_mia.training.train import Trained, train
+
+TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32, "dropout": 0.1}
+
+
+def tiny_hubert() -> MelHuBERT:
+    return MelHuBERT(**TINY, n_clusters=8, code_dim=8, position_kernel=8, position_groups=4)
+
+
+@pytest.fixture(scope="module")
+def audio(tiny_manifest: Path) -> AudioCache:
+    return decode(Manifest(str(tiny_manifest)).table(), progress=False)
+
+
+class StopsAfter(Callback):
+    """Ends a training as a kill would: without a word to anybody."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise RuntimeError("killed")
+
+
+def run(audio: AudioCache, folder: Path, *callbacks: Callback, epochs: int = 4) -> Trained:
+    ids = list(audio.index.index[:30])
+    recordings = TrainingRecordings(audio, ids, n_batches=3, batch_seconds=5)
+    options = {"max_epochs": epochs, "accelerator": "cpu", "enable_progress_bar": False, "logger": False}
+    factory = TrainerFactory({**options, "callbacks": list(callbacks)})
+    make_trainer = partial(factory.for_training, folder, "Training")
+    return train(tiny_hubert(), recordings, Stage(folder, {"epochs": epochs}), 0, make_trainer)
+
+
+def weights(trained: Trained) -> dict[str, torch.Tensor]:
+    return dict(trained.model.state_dict())
+
+
+def same(one: Trained, other: Trained) -> bool:
+    mine, theirs = weights(one), weights(other)
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(audio: AudioCache, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return run(audio, tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_every_member_is_trained_on_once_an_epoch(undisturbed: Trained, audio: AudioCache) -> None:
+    exposure = pd.read_csv(undisturbed.checkpoint.parent / "trained_utterances.csv", dtype={"id": str})
+    assert list(exposure["id"]) == list(audio.index.index[:30])
+    assert (exposure["times"] == 4).all()
+    assert undisturbed.record["epochs"] == 4
+    assert undisturbed.record["steps"] == 12
+
+
+def test_an_interrupted_training_resumes_to_the_same_bits(
+    undisturbed: Trained, audio: AudioCache, tmp_path: Path
+) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        run(audio, tmp_path, StopsAfter(2))
+    assert (tmp_path / "last.ckpt").exists()
+    resumed = run(audio, tmp_path)
+    assert same(resumed, undisturbed)
+    exposure = pd.read_csv(tmp_path / "trained_utterances.csv")
+    assert (exposure["times"] == 4).all()
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_a_finished_training_is_not_repeated(undisturbed: Trained, audio: AudioCache) -> None:
+    before = undisturbed.checkpoint.stat().st_mtime_ns
+    again = run(audio, undisturbed.checkpoint.parent, StopsAfter(0))
+    assert again.checkpoint.stat().st_mtime_ns == before
+    assert again.sha256 == undisturbed.sha256
+
+
+def test_other_settings_in_the_same_folder_are_refused(undisturbed: Trained, audio: AudioCache) -> None:
+    with pytest.raises(InputError, match="epochs: 4 there, 5 asked for"):
+        run(audio, undisturbed.checkpoint.parent, epochs=5)
+
+
+def test_no_epochs_give_the_initial_weights_with_targets(audio: AudioCache, tmp_path: Path) -> None:
+    untrained = run(audio, tmp_path, epochs=0)
+    assert not untrained.model.needs_targets
+    assert untrained.record["steps"] == 0
+    torch.manual_seed(0)
+    fresh = tiny_hubert()
+    assert torch.equal(untrained.model.codes, fresh.codes)
+
+
+def test_checkpoints_are_safe_to_read_and_labelled(undisturbed: Trained) -> None:
+    checkpoint = read_checkpoint(undisturbed.checkpoint)
+    assert checkpoint["lightning_mia"]["model_class"] == "MelHuBERT"
+    assert "optimizer_states" not in checkpoint
+
+
+def test_a_checkpoint_of_another_family_or_config_is_refused(undisturbed: Trained) -> None:
+    with pytest.raises(InputError, match="is a MelHuBERT checkpoint, but the config asks for TERA"):
+        load_model(undisturbed.checkpoint, TERA(**TINY))
+    with pytest.raises(InputError, match="n_clusters is 8 there, 9 in the config"):
+        load_model(
+            undisturbed.checkpoint,
+            MelHuBERT(**TINY, n_clusters=9, code_dim=8, position_kernel=8, position_groups=4),
+        )
+
+
+class Dangerous:
+    """Stands for anything that a pickle could run."""
+
+
+@pytest.mark.parametrize(
+    "content", ["text", "nothing", "weights of something else", "an object", "a folder", "no file"]
+)
+def test_what_is_not_a_checkpoint_is_told_in_one_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "some.ckpt"
+    if content == "text":
+        path.write_text("hello")
+    elif content == "nothing":
+        path.touch()
+    elif content == "weights of something else":
+        torch.save({"weight": torch.zeros(3)}, path)
+    elif content == "an object":
+        torch.save({"state_dict": {}, "hyper_parameters": Dangerous()}, path)
+    elif content == "a folder":
+        path.mkdir()
+    with pytest.raises(InputError) as error:
+        load_model(path, tiny_hubert())
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    if content == "an object":
+        assert "unsafe unpickling" in str(error.value)
