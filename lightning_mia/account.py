@@ -2,11 +2,14 @@
 
 import os
 import platform
+from dataclasses import asdict
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lightning_mia.data.audio_cache import AudioCache
-from lightning_mia.report.audit_report import SkippedRecording, SplitSummary
+from lightning_mia.evaluation import EvaluationSettings
+from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel
 from lightning_mia.split import Split
 
 PACKAGES = (
@@ -19,6 +22,43 @@ PACKAGES = (
     "numpy",
     "scikit-learn",
 )
+
+
+def provenance(
+    split: Split,
+    audio: AudioCache,
+    settings: EvaluationSettings,
+    command: str,
+    seeds: dict[str, Any] | None = None,
+    hashes: dict[str, str] | None = None,
+    models: tuple[TrainedModel, ...] = (),
+) -> Provenance:
+    """Where the figures of a run come from, for the report.
+
+    Args:
+        split: who is a member.
+        audio: the decoded corpus.
+        settings: of the evaluation.
+        command: the command that repeats the run.
+        seeds: by what they are the seeds of; that of the evaluation is added.
+        hashes: of checkpoints; those of the split and the data are added.
+        models: what was trained on what.
+    """
+    return Provenance(
+        command=command,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        settings=asdict(settings),
+        seeds={**(seeds or {}), "evaluation": settings.seed},
+        hashes={"split": split.sha256, "data": audio.sha256_of(list(split.table["id"])), **(hashes or {})},
+        versions=versions(),
+        hardware=hardware(),
+        models=models,
+    )
+
+
+def judged_ids(split: Split) -> list[str]:
+    """Recordings that may be judged: all but the auxiliary ones."""
+    return list(split.table["id"][split.table["role"] != "auxiliary"])
 
 
 def versions() -> dict[str, str]:
@@ -44,9 +84,7 @@ def hardware() -> dict[str, Any]:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
     if torch.cuda.is_available():
-        facts["accelerators"] = [
-            torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
-        ]
+        facts["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return facts
 
 

@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from lightning_mia.account import hardware, skipped_recordings, summarise_split, versions
+from lightning_mia.account import judged_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.controls.blind_statistics import blind_statistics
 from lightning_mia.controls.settings import ControlSettings
@@ -18,7 +17,7 @@ from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.files import hash_of, hash_of_file
-from lightning_mia.judgement import judge
+from lightning_mia.judgement import Judgement, judge
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.probe.run import probe
 from lightning_mia.probe.settings import ProbeSettings
@@ -136,14 +135,12 @@ class Audit:
             if wrong_model := self.fit_wrong_model():
                 models["wrong_model"] = wrong_model
             else:
-                self.notes.append(
-                    "There are no auxiliary recordings, so the wrong-model control was left out."
-                )
+                self.notes.append("There are no auxiliary recordings, so the wrong-model control was left out.")
         return models
 
     def signals(self, name: str, trained: Trained) -> Signals:
-        """Signals of one model for every recording of the split."""
-        ids = list(self.data.split.table["id"])
+        """Signals of one model for every recording that may be judged."""
+        ids = judged_ids(self.data.split)
         key = hash_of([trained.sha256, self.data.audio.sha256_of(ids), self.probing.of_consequence()])
         path = self.run_dir / "probes" / f"{name}-{key[:16]}.npz"
         make_trainer = partial(self.trainers.for_probing, path.parent, f"Probing {name.replace('_', ' ')}")
@@ -160,88 +157,72 @@ class Audit:
         Returns:
             The report's page.
         """
-        models = self.control_models()
+        models = {"target": target, **self.control_models()}
         start = time.monotonic()
-        signals = {
-            name: self.signals(name, trained) for name, trained in {"target": target, **models}.items()
+        signals = {name: self.signals(name, trained) for name, trained in models.items()}
+        probe_s = time.monotonic() - start
+        report_dir = self.run_dir / "report"
+        if getattr(rank_zero_only, "rank", 0):  # the other processes were needed for training and probing alone
+            return report_dir / "report.html"
+        start = time.monotonic()
+        judgement = self._judge(signals)
+        timings = {
+            "fit_s": float(target.record.get("seconds", 0.0)),
+            "controls_s": sum(float(models[name].record["seconds"]) for name in models.keys() - {"target"}),
+            "shadow_s": 0.0,  # no fleet is trained
+            "probe_s": round(probe_s, 3),
+            "attack_s": round(time.monotonic() - start, 3),
         }
-        page = self.run_dir / "report" / "report.html"
-        if rank_zero_only.rank:  # the other processes were needed for training and probing alone
-            return page
-        probed = time.monotonic()
-        split, audio = self.data.split, self.data.audio
-        judgement = judge(
+        report = AuditReport(
+            target=Target(self.model.family, target.sha256, target.record["parameters"]),
+            split=summarise_split(self.data.split),
+            verdict=judgement.verdict,
+            attacks=judgement.attacks,
+            controls=judgement.controls,
+            scores=judgement.scores,
+            blind_upper95={level: blind.upper95 for level, blind in judgement.blind.items()},
+            timings=timings,
+            provenance=self._provenance(models, command),
+            skipped=skipped_recordings(self.data.audio),
+            config_yaml=config_yaml,
+            notes=tuple(self.notes),
+        )
+        return write_report(report_dir, report)
+
+    def _judge(self, signals: dict[str, Signals]) -> Judgement:
+        split = self.data.split
+        return judge(
             self.attacks or default_attacks(),
-            signals.pop("target"),
-            signals,
-            blind_statistics(audio, list(split.table["id"])),
+            signals["target"],
+            {name: of_model for name, of_model in signals.items() if name != "target"},
+            blind_statistics(self.data.audio, judged_ids(split)),
             split,
             self.evaluation,
         )
-        timings = {
-            "fit_s": float(target.record.get("seconds", 0.0)),
-            "controls_s": sum(float(trained.record["seconds"]) for trained in models.values()),
-            "probe_s": round(probed - start, 3),
-            "attack_s": round(time.monotonic() - probed, 3),
-        }
-        account = Provenance(
-            command=command,
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            settings=asdict(self.evaluation),
-            seeds={
-                "training": training_seed(),
-                "split": self.data.split_seed,
-                "evaluation": self.evaluation.seed,
-            },
-            hashes={
-                "split": split.sha256,
-                "data": audio.sha256_of(list(split.table["id"])),
-                **{
-                    f"{name} checkpoint": trained.sha256
-                    for name, trained in {"target": target, **models}.items()
-                },
-            },
-            versions=versions(),
-            hardware=hardware(),
-            models=tuple(
-                self._describe(name, trained) for name, trained in {"target": target, **models}.items()
-            ),
-        )
-        return write_report(
-            page.parent,
-            AuditReport(
-                target=Target(self.model.family, target.sha256, target.record["parameters"]),
-                split=summarise_split(split),
-                verdict=judgement.verdict,
-                attacks=judgement.attacks,
-                controls=judgement.controls,
-                scores=judgement.scores,
-                blind_upper95={level: blind.upper95 for level, blind in judgement.blind.items()},
-                timings=timings,
-                provenance=account,
-                skipped=skipped_recordings(audio),
-                config_yaml=config_yaml,
-                notes=tuple(self.notes),
-            ),
+
+    def _provenance(self, models: dict[str, Trained], command: str) -> Provenance:
+        return provenance(
+            self.data.split,
+            self.data.audio,
+            self.evaluation,
+            command,
+            seeds={"training": training_seed(), "split": self.data.split_seed},
+            hashes={f"{name} checkpoint": trained.sha256 for name, trained in models.items()},
+            models=tuple(self._describe(name, trained) for name, trained in models.items()),
         )
 
     def _describe(self, name: str, trained: Trained) -> TrainedModel:
         """What a model was trained on, for the report."""
-        record = trained.record
-        trained_on = {"target": "members", "wrong_model": "auxiliary recordings", "untrained": "nothing"}[
-            name
-        ]
-        if "steps" not in record:  # a checkpoint from elsewhere
-            return TrainedModel(name, "not known")
-        ids = self.data.split.training_ids() if name == "target" else self.data.split.auxiliary_ids()
-        if not record["steps"]:
-            ids = []
-        speakers = self.data.split.table.set_index("id").loc[ids, "speaker"]
+        record, split = trained.record, self.data.split
+        if "steps" not in record:
+            return TrainedModel(name, "not known: the checkpoint comes from elsewhere")
+        trained_on = {"target": "members", "wrong_model": "auxiliary recordings", "untrained": "nothing"}[name]
+        ids = {"target": split.training_ids(), "wrong_model": split.auxiliary_ids(), "untrained": []}[name]
         return TrainedModel(
             name=name,
             trained_on=trained_on,
             n_utterances=len(ids),
-            n_speakers=int(speakers.nunique()),
+            n_speakers=int(split.table.set_index("id").loc[ids, "speaker"].nunique()),
             hours=record["hours"] if ids else 0.0,
             epochs=record["epochs"],
             steps=record["steps"],

@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_mia.data.module import SpeechDataModule
+from lightning_mia.errors import InputError
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.one_line_errors import OneLineErrors
 from lightning_mia.summary import print_summary
@@ -46,12 +47,20 @@ class AuditCLI(LightningCLI):
             name = Path(str(config.config[-1])).stem if config.config else "audit"
             config.run_dir = f"runs/{name}"
 
+    def instantiate_classes(self) -> None:
+        """Make model, data and trainer; what a constructor refuses is told in one line."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:  # jsonargparse lists, line by line, why each type of a union was refused
+            reasons = [line.strip("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
+            if "Does not validate" not in str(error) or not reasons:
+                raise
+            raise InputError(reasons[0]) from error
+
     def after_instantiate_classes(self) -> None:
         """Tell the report every setting, and the command that repeats the run."""
         settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
-        self.trainer.config_yaml = self._parser(self.subcommand).dump(
-            self.config[self.subcommand], skip_unset=False
-        )
+        self.trainer.config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
         self.trainer.command = shlex.join(["lightning-mia", *self.arguments])
 
     def after_fit(self) -> None:

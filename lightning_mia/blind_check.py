@@ -1,18 +1,16 @@
 """The model-free check of a ready-made split, without an audit."""
 
-from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-from lightning_mia.account import hardware, skipped_recordings, summarise_split, versions
+from lightning_mia.account import judged_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.controls.blind_statistics import blind_statistics
 from lightning_mia.corpus import Manifest
 from lightning_mia.data.audio_cache import decode
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.judgement import judge
-from lightning_mia.report import AuditReport, Provenance, write_report
+from lightning_mia.report import AuditReport, write_report
 from lightning_mia.split import ready_made
 
 
@@ -50,8 +48,7 @@ def check_split(
         )
     audio = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
     split = ready_made(table[table["id"].isin(audio.index.index)], audio.contents, level)
-    judged = list(split.table["id"][split.table["role"] != "auxiliary"])
-    found = judge([], None, {}, blind_statistics(audio, judged), split, settings)
+    found = judge([], None, {}, blind_statistics(audio, judged_ids(split)), split, settings)
     split.save(run_dir / "split.csv")
     return write_report(
         run_dir / "report",
@@ -63,15 +60,7 @@ def check_split(
             controls=found.controls,
             scores=found.scores,
             blind_upper95={name: blind.upper95 for name, blind in found.blind.items()},
-            provenance=Provenance(
-                command=command,
-                created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                settings=asdict(settings),
-                seeds={"evaluation": settings.seed},
-                hashes={"split": split.sha256, "data": audio.sha256_of(list(split.table["id"]))},
-                versions=versions(),
-                hardware=hardware(),
-            ),
+            provenance=provenance(split, audio, settings, command),
             skipped=skipped_recordings(audio),
         ),
     )

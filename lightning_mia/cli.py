@@ -1,5 +1,7 @@
 """The command line: `lightning-mia fit | attack | audit | blind | report`."""
 
+import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 for every verdict, 2 for bad input, 130 for Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     wait_passively()
+    _show_log()
     try:
         _run(arguments)
     except InputError as error:
@@ -21,6 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("lightning-mia: interrupted; start the same command again to go on", file=sys.stderr)
         return 130
     return 0
+
+
+def _show_log() -> None:
+    """Show what the package has to say in passing, on the first process only."""
+    log = logging.getLogger("lightning_mia")
+    log.setLevel(logging.INFO if os.environ.get("LOCAL_RANK", "0") == "0" else logging.ERROR)
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("lightning-mia: %(message)s"))
+        log.addHandler(handler)
 
 
 def _run(arguments: list[str]) -> None:

@@ -27,9 +27,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
-        raise InputError(
-            f"Cannot write {path}: {error.strerror}; choose another folder or free space"
-        ) from error
+        raise InputError(f"Cannot write {path}: {error.strerror}; choose another folder or free space") from error
     temporary = Path(name)
     try:
         yield temporary
@@ -39,9 +37,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(
-            f"Cannot write {path}: {error.strerror or error}; free space and start again"
-        ) from error
+        raise InputError(f"Cannot write {path}: {error.strerror or error}; free space and start again") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -70,11 +66,7 @@ def hash_of(value: Any) -> str:
 def hash_of_file(path: str | Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with open(path, "rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _digest(file)
-        )
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
 
 
 def _digest(file: Any) -> str:  # Python 3.10 has no hashlib.file_digest

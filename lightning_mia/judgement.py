@@ -99,7 +99,5 @@ def judge_blind(
         redraws = split.redraw(units, level, settings.n_redraws, settings.seed)
         control = blind_control(statistics, challenge, redraws, level)
         scores[level] = control.scores
-        results[level] = evaluate_blind(
-            control.scores, control.redrawn_values, control.redrawn_labels, settings
-        )
+        results[level] = evaluate_blind(control.scores, control.redrawn_values, control.redrawn_labels, settings)
     return scores, results

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import ClassVar
 
 NOT_NEEDED = ("matplotlib", "scipy", "tensorboard", "torch._dynamo", "torchmetrics", "transformers")
 PARSER_ONLY = ("-h", "--help", "--print_config")
@@ -46,8 +45,6 @@ class _Empty:
 class _Placeholder(ModuleType):
     """A module in which every name is an empty class."""
 
-    __path__: ClassVar[list[str]] = []
-
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -63,7 +60,7 @@ class _Finder(MetaPathFinder, Loader):
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _Placeholder(spec.name)
+        return _Placeholder(spec.name)  # the import system makes it a package, as the spec says
 
     def exec_module(self, module: ModuleType) -> None:
         pass

@@ -55,9 +55,7 @@ class Stage:
             there = json.loads(self.path.read_text(encoding="utf-8"))
             sha256, settings, record = there["sha256"], there["settings"], there["record"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{self.path} is damaged; delete the folder {self.folder} and start again"
-            ) from error
+            raise InputError(f"{self.path} is damaged; delete the folder {self.folder} and start again") from error
         if sha256 != self.sha256:
             changes = list_first(_changes(settings, self.settings), limit=3)
             raise InputError(

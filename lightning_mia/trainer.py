@@ -89,9 +89,7 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        audit = Audit(
-            _folder(run_dir), model, datamodule, self.factory, attacks or [], probe, controls, evaluation
-        )
+        audit = Audit(_folder(run_dir), model, datamodule, self.factory, attacks or [], probe, controls, evaluation)
         audit.load()
         target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
         return audit.report(target, self.config_yaml, self.command)
@@ -120,8 +118,9 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        self.fit(model, datamodule, run_dir)
-        return self.attack(model, datamodule, run_dir, None, attacks, probe, controls, evaluation)
+        audit = Audit(_folder(run_dir), model, datamodule, self.factory, attacks or [], probe, controls, evaluation)
+        audit.load()
+        return audit.report(audit.fit_target(), self.config_yaml, self.command)
 
 
 def _folder(run_dir: str | None) -> Path:

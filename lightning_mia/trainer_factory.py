@@ -82,9 +82,7 @@ class TrainerFactory:
         callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
         return {
             **{key: self.options.get(key) for key in OF_CONSEQUENCE},
-            "callbacks": [
-                callback.state_key for callback in callbacks if not isinstance(callback, BYSTANDERS)
-            ],
+            "callbacks": [callback.state_key for callback in callbacks if not isinstance(callback, BYSTANDERS)],
         }
 
 

@@ -24,9 +24,7 @@ def sound(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
     return 0.1 * tone * envelope + 0.01 * rng.standard_normal(len(time))
 
 
-def write_corpus(
-    folder: Path, n_speakers: int, n_clips: int, seconds: tuple[float, float], seed: int = 0
-) -> Path:
+def write_corpus(folder: Path, n_speakers: int, n_clips: int, seconds: tuple[float, float], seed: int = 0) -> Path:
     """Write FLAC files and a CSV manifest; the durations are drawn from `seconds`."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -45,6 +43,12 @@ def write_corpus(
 def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of 6 speakers × 12 clips of 0.3 to 0.8 s."""
     return write_corpus(tmp_path_factory.mktemp("corpus"), 6, 12, (0.3, 0.8))
+
+
+@pytest.fixture(scope="session")
+def speakers_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of 20 speakers × 6 clips of 0.3 to 0.5 s."""
+    return write_corpus(tmp_path_factory.mktemp("speakers"), 20, 6, (0.3, 0.5))
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,20 @@
 """The main job on a tiny corpus, as a user runs it."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import yaml
 from sklearn.metrics import roc_auc_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_mia.cli import main
 from lightning_mia.probe.signals import Signals
@@ -43,7 +47,13 @@ def config(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
             "batch_seconds": 8,
         },
         "model": TINY_MODEL,
-        "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 3, "enable_progress_bar": False},
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "max_epochs": 3,
+            "enable_progress_bar": False,
+            "log_every_n_steps": 2,
+        },
         "probe": {"n_masks": 2},
     }
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"
@@ -77,7 +87,11 @@ def test_the_run_directory_holds_what_the_contract_says(run_dir: Path) -> None:
     assert {attack["name"] for attack in found["attacks"]} == {"utterance_similarity", "pretext_loss"}
     assert {control["name"] for control in found["controls"]} == {
         "blind",
-        *(f"{kind}_{name}" for kind in ("untrained", "wrong_model") for name in ("utterance_similarity", "pretext_loss")),
+        *(
+            f"{kind}_{name}"
+            for kind in ("untrained", "wrong_model")
+            for name in ("utterance_similarity", "pretext_loss")
+        ),
     }
     assert found["target"]["family"] == "hubert"
     assert found["split"]["n_members"] == found["split"]["n_nonmembers"] == 24
@@ -219,3 +233,68 @@ def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path,
     given = pd.read_csv(manifest, dtype=str).set_index("id")
     assert (split["target"] == given.loc[split.index, "member"]).all()
     assert "There are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_dir: Path, tmp_path: Path) -> None:
+    epochs = ["--trainer.max_epochs", "200"]
+    command = [sys.executable, "-m", "lightning_mia", "fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "target" / "last.ckpt").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "start the same command again" in errors
+    assert main(["fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]) == 0
+    exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
+    assert (exposure["times"] == 200).all()
+
+
+@pytest.mark.slow
+def test_training_on_two_processes_shares_the_recordings(config: Path, tmp_path: Path) -> None:
+    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_seconds", "2"]
+    command = ["fit", "-c", str(config), "--run_dir", str(tmp_path), *options]
+    subprocess.run([sys.executable, "-m", "lightning_mia", *command], check=True, timeout=300)
+    exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
+    assert (exposure["times"] == 3).all()
+    assert json.loads((tmp_path / "target" / "stage.json").read_text())["record"]["epochs"] == 3
+
+
+def test_a_confounded_split_is_not_assessable(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
+    def longer_half(table: pd.DataFrame) -> pd.Series:
+        durations = table["path"].map(lambda path: soundfile.info(path).duration)
+        return (durations.groupby(table["speaker"]).rank(method="first") > 6).astype(int)
+
+    manifest = ready_made(tiny_manifest, longer_half)
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
+    verdict = results(tmp_path)["verdict"]
+    assert verdict["status"] == "not_assessable"
+    assert {one["status"] for one in verdict["by_level_and_access"]} == {"not_assessable"}
+
+
+def test_the_log_holds_the_health_of_the_training(run_dir: Path) -> None:
+    events = EventAccumulator(str(run_dir / "target" / "tensorboard"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) >= {
+        "train/loss",
+        "train/masked_accuracy",
+        "train/code_perplexity",
+        "train/grad_norm",
+        "train/audio_seconds_per_second",
+        "train/learning_rate",
+    }
+
+
+def test_speaker_level_from_the_command_line(config: Path, speakers_manifest: Path, tmp_path: Path) -> None:
+    design = {"class_path": "lightning_mia.split.SpeakerDesign", "init_args": {"n_units": 14, "n_auxiliary": 6}}
+    options = ["--data.corpus.path", str(speakers_manifest), "--data.design", json.dumps(design)]
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
+    assert {attack["name"] for attack in results(tmp_path)["attacks"]} == {
+        f"{name}{suffix}" for name in ("speaker_similarity", "pretext_loss") for suffix in ("", "_trained")
+    }
+    assert results(tmp_path)["split"]["level"] == "speaker"

@@ -1,10 +1,11 @@
 """The probe against the usual way of extraction: one utterance at a time, features saved to disk.
 
-    python tools/benchmark_probe.py [--seconds 10] [--clips 60]
+    python tools/benchmark_probe.py
 
-Both read the same audio files and ask the same models the same: to encode every clip, and to solve the pretext task under
-one mask. The usual way decodes, encodes and saves the hidden states of all layers one file at a time. The probe decodes
-into its cache, encodes in batches, and keeps signals only. Prints audio-seconds per second, bytes written, and ratios.
+Both read the same audio files and ask the same models the same: to encode every clip, and to solve the pretext task
+under one mask. The usual way decodes, encodes and saves the hidden states of all layers one file at a time. The probe
+decodes into its cache, encodes in batches, and keeps signals only. Prints audio-seconds per second, bytes written, and
+ratios.
 """
 
 import argparse

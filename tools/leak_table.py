@@ -1,6 +1,6 @@
 """Print audits as the rows of a Markdown table: AUROC with its 95 % interval for every attack and control.
 
-    python tools/leak_table.py RUN_DIR…
+python tools/leak_table.py RUN_DIR…
 """
 
 import json

@@ -8,9 +8,7 @@ import numpy as np
 SAMPLE_RATE = 16_000
 """Sampling rate of a finished recording in Hz."""
 
-_TRIM_DB = (
-    -50.0
-)  # below the loudest sample: quieter beginnings and ends of what espeak-ng returns are silence
+_TRIM_DB = -50.0  # below the loudest sample: quieter beginnings and ends of what espeak-ng returns are silence
 _DIRECT_DELAY_S = 0.004  # the first reflection arrives after a path that is 1.4 m longer
 
 
@@ -49,9 +47,7 @@ def draw_acoustics(rng: np.random.Generator) -> Acoustics:
     )
 
 
-def record(
-    speech: np.ndarray, source_rate: int, acoustics: Acoustics, rng: np.random.Generator
-) -> np.ndarray:
+def record(speech: np.ndarray, source_rate: int, acoustics: Acoustics, rng: np.random.Generator) -> np.ndarray:
     """Record dry speech in a room.
 
     Args:
@@ -69,9 +65,7 @@ def record(
     speech_rms = np.sqrt(np.mean(wet[lead : lead + len(dry)] ** 2))
     noise = coloured_noise(len(wet), acoustics.noise_slope, rng) * speech_rms * 10 ** (-acoustics.snr / 20)
     recording = (wet + noise) * (10 ** (acoustics.level / 20) / speech_rms)
-    recording *= min(
-        1.0, 0.95 / np.abs(recording).max()
-    )  # a microphone's owner turns it down rather than clip
+    recording *= min(1.0, 0.95 / np.abs(recording).max())  # a microphone's owner turns it down rather than clip
     return np.round(recording * 32767).astype(np.int16)
 
 
@@ -123,8 +117,6 @@ def coloured_noise(n_samples: int, slope: float, rng: np.random.Generator) -> np
     n = next_fast_len(n_samples, real=True)
     spectrum = rng.standard_normal(n + 2 - n % 2).view(np.complex128)  # (n // 2 + 1,)
     hertz = np.arange(len(spectrum)) * (SAMPLE_RATE / n)
-    spectrum *= np.maximum(hertz, 50.0) ** (
-        -slope / 2
-    )  # flat below 50 Hz, or brown noise would be all rumble
+    spectrum *= np.maximum(hertz, 50.0) ** (-slope / 2)  # flat below 50 Hz, or brown noise would be all rumble
     noise = irfft(spectrum, n)[:n_samples]
     return noise / np.sqrt(np.mean(noise**2))

@@ -32,9 +32,7 @@ _CHARS_UTF8 = 1
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 
 _BUFFER_MS = 5_000  # longer than a sentence, so that the callback is called once or twice for one
-_VOLUME_WITH_HEADROOM = (
-    20  # of 200; at the default of 100 loud voices reach full scale, and a limiter alters them
-)
+_VOLUME_WITH_HEADROOM = 20  # of 200; at the default of 100 loud voices reach full scale, and a limiter alters them
 _LONGEST_DATA_PATH = 150  # bytes; the library cuts longer ones short, without a word, and then finds no voice
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)

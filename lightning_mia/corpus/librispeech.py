@@ -27,9 +27,7 @@ UTTERANCES = {
 class LibriSpeech(Corpus):
     """Splits of LibriSpeech: speaker, chapter (as `session`) and transcript of every recording."""
 
-    def __init__(
-        self, root: str, splits: Sequence[str] = ("train-clean-100",), download: bool = False
-    ) -> None:
+    def __init__(self, root: str, splits: Sequence[str] = ("train-clean-100",), download: bool = False) -> None:
         """Name the folder and the splits.
 
         Args:

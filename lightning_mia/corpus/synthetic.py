@@ -64,9 +64,7 @@ class SyntheticVoices(Corpus):
             if value < least:
                 raise InputError(f"Synthetic voices: {name} is {value}; give {least} or more")
         if n_speakers > N_SPEAKERS:
-            raise InputError(
-                f"Synthetic voices: n_speakers is {n_speakers}; there are {N_SPEAKERS}, give that or less"
-            )
+            raise InputError(f"Synthetic voices: n_speakers is {n_speakers}; there are {N_SPEAKERS}, give that or less")
         self.n_speakers = n_speakers
         self.utterances_per_speaker = utterances_per_speaker
         self.seed = seed
@@ -82,9 +80,7 @@ class SyntheticVoices(Corpus):
         indexes = [_read_index(folder / _speaker_name(k)) for k in range(self.n_speakers)]
         missing = [self._missing(folder / _speaker_name(k), index) for k, index in enumerate(indexes)]
         n_missing = sum(map(len, missing))
-        with tqdm(
-            total=n_missing, desc="Synthesising voices", unit="utterance", disable=n_missing == 0
-        ) as progress:
+        with tqdm(total=n_missing, desc="Synthesising voices", unit="utterance", disable=n_missing == 0) as progress:
             for speaker, utterances in enumerate(missing):
                 if utterances:
                     self._synthesise(folder, speaker, utterances, indexes[speaker], progress)

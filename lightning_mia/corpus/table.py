@@ -48,18 +48,14 @@ def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
     missing = [name for name in REQUIRED if name not in table]
     if missing:
         found = f"found {', '.join(map(str, table))}"
-        raise InputError(
-            f"{where}: no column {', '.join(missing)}; {found}; {', '.join(REQUIRED)} are needed"
-        )
+        raise InputError(f"{where}: no column {', '.join(missing)}; {found}; {', '.join(REQUIRED)} are needed")
     table = table[[name for name in (*REQUIRED, *OPTIONAL) if name in table]].copy()
     for name in table:
         table[name] = [_as_text(value) for value in table[name]]
     for column, bad, what, remedy in _rules(table):
         if bad.any():
             rows = _named_rows(table[column][bad])
-            raise InputError(
-                f"{where}: {what} in {len(rows)} of {len(table)} rows: {list_first(rows)}; {remedy}"
-            )
+            raise InputError(f"{where}: {what} in {len(rows)} of {len(table)} rows: {list_first(rows)}; {remedy}")
     if "duration" in table:
         table["duration"] = pd.to_numeric(table["duration"], errors="coerce").astype(float)
     return table.reset_index(drop=True)
@@ -100,6 +96,4 @@ def _named_rows(values: pd.Series) -> list[str]:
     """Name rows by line of the source where it has lines, else by their number from 1, with their value."""
     unit, first = ("line", 0) if values.index.name == "line" else ("row", 1)
     numbers = values.index.to_numpy() + first
-    return [
-        f"{unit} {n}" + (f" ({value!r})" if value else "") for n, value in zip(numbers, values, strict=True)
-    ]
+    return [f"{unit} {n}" + (f" ({value!r})" if value else "") for n, value in zip(numbers, values, strict=True)]

@@ -11,7 +11,7 @@ from lightning_mia.corpus import Corpus
 from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.length_batches import batches_for
 from lightning_mia.data.recordings import TrainingRecordings
-from lightning_mia.errors import InputError
+from lightning_mia.errors import InputError, list_first
 from lightning_mia.split import Design, Split, UtteranceDesign, ready_made
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,9 @@ class SpeechDataModule(L.LightningDataModule):
         table = self.corpus.table()
         cache_dir = Path(self.cache_dir) if self.cache_dir else None
         self._audio = decode(table, cache_dir=cache_dir, on_bad_audio=self.on_bad_audio)
+        if len(self._audio.skipped):
+            named = list_first([f"{row.path}: {row.reason}" for row in self._audio.skipped.itertuples()])
+            log.warning("%d recordings are left out: %s", len(self._audio.skipped), named)
         table = table[table["id"].isin(self._audio.index.index)]
         contents = self._audio.contents
         if "member" in table:

@@ -97,9 +97,7 @@ def _write_pack(paths: Sequence[str], folder: Path, progress: bool) -> None:
         with (
             open(partial / SAMPLES, "ab") as samples,
             open(partial / INDEX, "a", encoding="ascii") as index,
-            tqdm(
-                total=len(paths), initial=done, desc="Decoding audio", unit="file", disable=not progress
-            ) as bar,
+            tqdm(total=len(paths), initial=done, desc="Decoding audio", unit="file", disable=not progress) as bar,
         ):
             for batch in _decode(paths[done:], offset=samples.tell() // 2):
                 samples.writelines(pcm for _, pcm in batch)

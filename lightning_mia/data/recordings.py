@@ -94,9 +94,7 @@ class ProbeRecordings(L.LightningDataModule):
     its own share of the batches.
     """
 
-    def __init__(
-        self, audio: AudioCache, ids: Sequence[str], *, batch_seconds: float, num_workers: int = 0
-    ) -> None:
+    def __init__(self, audio: AudioCache, ids: Sequence[str], *, batch_seconds: float, num_workers: int = 0) -> None:
         super().__init__()
         self.recordings = Recordings(audio, ids)
         self.batch_seconds, self.num_workers = batch_seconds, num_workers

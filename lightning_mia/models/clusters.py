@@ -9,6 +9,25 @@ from lightning_mia.errors import InputError
 from lightning_mia.models.features import MFCC, padding_mask
 
 
+MOST_FRAMES = 2_000_000  # to fit on, 11 hours: more does not move the centroids, but does not fit in memory
+
+
+def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
+    """Stack parts (n, dim), keeping every second row of all, again and again, as long as there are too many.
+
+    >>> thin_out([torch.arange(6)[:, None], torch.arange(6, 10)[:, None]], limit=5).flatten().tolist()
+    [0, 2, 4, 6, 8]
+    """
+    kept, step, n_kept = [], 1, 0
+    for part in parts:
+        kept.append(part[::step])
+        n_kept += len(kept[-1])
+        while n_kept > limit:
+            kept, step = [torch.cat(kept)[::2]], 2 * step
+            n_kept = len(kept[0])
+    return torch.cat(kept)
+
+
 class MFCCClusters(nn.Module):
     """Nearest of k centroids to each frame of 39 standardised MFCC numbers, at 50 Hz.
 
@@ -40,7 +59,7 @@ class MFCCClusters(nn.Module):
         """
         from sklearn.cluster import MiniBatchKMeans
 
-        frames = torch.cat([self._real_frames(*batch) for batch in batches])  # (all frames, 39)
+        frames = thin_out((self._real_frames(*batch) for batch in batches), MOST_FRAMES)  # (frames, 39)
         n_clusters = len(self.centroids)
         if len(frames) < n_clusters:
             raise InputError(

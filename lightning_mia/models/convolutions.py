@@ -1,5 +1,7 @@
 """Seven convolutions from a waveform to frames of 25 ms every 20 ms (wav2vec 2.0, Baevski et al. 2020)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,9 @@ class TimeNorm(nn.Module):
     """Normalise every channel over an utterance's real samples: group norm with one channel a group.
 
     `nn.GroupNorm` counts the padding too, which moves a padded utterance's frames by tens of per cent.
+
+    Args:
+        channels: number of channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -22,32 +27,18 @@ class TimeNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, channels, samples) and (batch,) real samples → (batch, channels, samples) float32."""
+        """(batch, samples, channels) and (batch,) real samples → (batch, samples, channels) float32."""
         x = x.float()  # under autocast too
-        padding = padding_mask(lengths, x.shape[2]).unsqueeze(1)
+        padding = padding_mask(lengths, x.shape[1]).unsqueeze(2)
         count = lengths.view(-1, 1, 1)
-        real = x.masked_fill(padding, 0.0)
-        mean = real.sum(dim=2, keepdim=True, dtype=torch.float64) / count
-        centred = (x - mean.float()).masked_fill(padding, 0.0)
-        variance = centred.square().sum(dim=2, keepdim=True, dtype=torch.float64) / count
-        scale = (variance + 1e-5).rsqrt().float() * self.weight.unsqueeze(1)
-        return centred * scale + self.bias.unsqueeze(1)
-
-
-class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each sample."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, channels, samples) → the same; the lengths do not matter."""
-        return self.norm(x.transpose(1, 2)).transpose(1, 2)
+        mean = x.masked_fill(padding, 0.0).sum(dim=1, keepdim=True) / count
+        centred = (x - mean).masked_fill(padding, 0.0)
+        variance = centred.square().sum(dim=1, keepdim=True) / count
+        return centred * ((variance + 1e-5).rsqrt() * self.weight) + self.bias
 
 
 class WaveformFrontEnd(nn.Module):
-    """The convolutions, each followed by its norm and GELU.
+    """The convolutions, each followed by its norm, where it has one, and GELU.
 
     Args:
         channels: channels of every convolution.
@@ -57,29 +48,43 @@ class WaveformFrontEnd(nn.Module):
 
     def __init__(self, channels: int, group_norm: bool) -> None:
         super().__init__()
-        self.dim = channels
+        self.group_norm = group_norm
         self.convolutions = nn.ModuleList(
             nn.Conv1d(channels if i else 1, channels, kernel, stride, bias=not group_norm)
             for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True))
         )
-        self.norms = nn.ModuleList([TimeNorm(channels)] if group_norm else [ChannelNorm(channels) for _ in KERNELS])
+        norms = [TimeNorm(channels)] if group_norm else [nn.LayerNorm(channels) for _ in KERNELS]
+        self.norms = nn.ModuleList(norms)
         for parameter in self.convolutions.parameters():
             if parameter.dim() == 3:  # a kernel, not a bias
                 nn.init.kaiming_normal_(parameter)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, channels)."""
-        x = normalise(waveforms.unsqueeze(2), lengths).transpose(1, 2)  # (batch, 1, samples)
+        x = normalise(waveforms.unsqueeze(2), lengths)  # (batch, samples, 1)
         for i, convolution in enumerate(self.convolutions):
-            x = convolution(x)
-            lengths = (lengths - KERNELS[i]) // STRIDES[i] + 1
-            if i < len(self.norms):
-                x = self.norms[i](x, lengths)
+            x = _convolve(convolution, x)  # (batch, samples, channels)
+            if not self.group_norm:
+                x = self.norms[i](x)
+            elif i == 0:
+                x = self.norms[0](x, (lengths - KERNELS[0]) // STRIDES[0] + 1)
             x = F.gelu(x)
-        return x.transpose(1, 2)
+        return x
 
-    def frame_lengths(self, lengths: Tensor) -> Tensor:
+    @staticmethod
+    def frame_lengths(lengths: Tensor) -> Tensor:
         """Samples → frames."""
         for kernel, stride in zip(KERNELS, STRIDES, strict=True):
             lengths = (lengths - kernel) // stride + 1
         return lengths
+
+
+def _convolve(convolution: Any, x: Tensor) -> Tensor:
+    """Convolve (batch, samples, channels) as it lies in memory, as an image of height 1 with its channels last.
+
+    `nn.Conv1d` wants the samples last and layer norm the channels: with the transpositions between them, a
+    training step on a CPU takes 2.5 times as long.
+    """
+    image = x.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, samples)
+    kernel, stride = convolution.weight.unsqueeze(2), (1, *convolution.stride)
+    return F.conv2d(image, kernel, convolution.bias, stride).squeeze(2).transpose(1, 2)

@@ -13,7 +13,7 @@ from lightning_mia.models.clusters import MFCCClusters
 from lightning_mia.models.convolutions import WaveformFrontEnd
 from lightning_mia.models.features import LogMel, normalise, padding_mask
 from lightning_mia.models.masking import SpanMask
-from lightning_mia.models.transformer import ConvolutionalPositions, Transformer
+from lightning_mia.models.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
 
 TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper
 
@@ -32,8 +32,11 @@ class ClusterPrediction(SpeechModel):
         self.projection = nn.Linear(frame_dim, settings.dim)
         self.dropout = nn.Dropout(settings.dropout)
         self.mask_embedding = nn.Parameter(torch.empty(settings.dim).uniform_())
+        positions: nn.Module = SinusoidalPositions()
+        if settings.position_kernel:
+            positions = ConvolutionalPositions(settings.dim, settings.position_kernel, settings.position_groups)
         self.transformer = Transformer(
-            ConvolutionalPositions(settings.dim, settings.position_kernel, settings.position_groups),
+            positions,
             dim=settings.dim,
             n_layers=settings.n_layers,
             n_heads=settings.n_heads,
@@ -162,7 +165,8 @@ class HuBERT(ClusterPrediction):
         feedforward_dim: inner width of the feed-forward layers (published base: 3072).
         dropout: probability of dropping an activation (published base: 0.1).
         pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
-        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128).
+        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sines
+            and cosines instead, which cost nothing.
         position_groups: groups of the positional convolution (published base: 16).
         n_clusters: clusters of training frames to guess (published base: 100, then 500).
         code_dim: width in which outputs and clusters are compared (published base: 256).
@@ -184,13 +188,13 @@ class HuBERT(ClusterPrediction):
         feedforward_dim: int = 256,
         dropout: float = 0.0,
         pre_norm: bool = True,
-        position_kernel: int = 32,
+        position_kernel: int = 0,
         position_groups: int = 16,
         n_clusters: int = 50,
         code_dim: int = 32,
         mask_probability: float = 0.8,
         mask_length: int = 10,
-        learning_rate: float = 5e-4,
+        learning_rate: float = 3e-3,
         weight_decay: float = 0.01,
         warmup_fraction: float = 0.1,
         cluster_seed: int = 0,
@@ -223,7 +227,8 @@ class MelHuBERT(ClusterPrediction):
         feedforward_dim: inner width of the feed-forward layers (published base: 3072).
         dropout: probability of dropping an activation (published base: 0.1).
         pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
-        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128).
+        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sines
+            and cosines instead, which cost nothing.
         position_groups: groups of the positional convolution (published base: 16).
         n_clusters: clusters of training frames to guess (published base: 512).
         code_dim: width in which outputs and clusters are compared.
@@ -244,13 +249,13 @@ class MelHuBERT(ClusterPrediction):
         feedforward_dim: int = 256,
         dropout: float = 0.0,
         pre_norm: bool = True,
-        position_kernel: int = 32,
+        position_kernel: int = 0,
         position_groups: int = 16,
         n_clusters: int = 50,
         code_dim: int = 32,
         mask_probability: float = 0.8,
         mask_length: int = 10,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight_decay: float = 0.01,
         warmup_fraction: float = 0.1,
         cluster_seed: int = 0,

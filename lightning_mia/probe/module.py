@@ -85,9 +85,7 @@ class SignalWriter(BasePredictionWriter):
         self._write(trainer)
         trainer.strategy.barrier()
 
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Keep what was done before an interruption."""
         self._write(trainer)
 

@@ -83,6 +83,4 @@ def check_finite(signals: Signals, path: Path) -> None:
     bad = ~(np.isfinite(signals.scalars).all(axis=1) & np.isfinite(signals.pooled).all(axis=(1, 2)))
     if bad.any():
         named = list_first([str(utterance) for utterance in signals.scalars.index[bad]])
-        raise InputError(
-            f"Model {path.stem} gives signals that are not finite for {bad.sum()} utterances: {named}"
-        )
+        raise InputError(f"Model {path.stem} gives signals that are not finite for {bad.sum()} utterances: {named}")

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lightning_mia.errors import InputError
+
 
 @dataclass(frozen=True)
 class ProbeSettings:
@@ -22,9 +24,9 @@ class ProbeSettings:
 
     def __post_init__(self) -> None:
         if self.n_masks < 1:
-            raise ValueError(f"Expected `n_masks` to be at least 1, but got {self.n_masks}")
+            raise InputError(f"probe.n_masks is {self.n_masks}: give 1 or more")
         if self.batch_seconds <= 0:
-            raise ValueError(f"Expected `batch_seconds` to be positive, but got {self.batch_seconds}")
+            raise InputError(f"probe.batch_seconds is {self.batch_seconds}: give a positive number of seconds")
 
     def of_consequence(self) -> dict[str, Any]:
         """The settings that change the signals."""

@@ -93,6 +93,4 @@ class Signals:
     def concatenate(parts: Iterable["Signals"]) -> "Signals":
         """Join the parts that several processes or batches wrote."""
         parts = list(parts)
-        return Signals(
-            pd.concat([part.scalars for part in parts]), np.concatenate([part.pooled for part in parts])
-        )
+        return Signals(pd.concat([part.scalars for part in parts]), np.concatenate([part.pooled for part in parts]))

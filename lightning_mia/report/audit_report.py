@@ -151,9 +151,7 @@ class AuditReport:
                 raise ValueError(f"(name, level) occurs more than once among the {what}: {list_first(twice)}")
         alone = [" at ".join(key) for key in results.keys() ^ scores.keys()]
         if alone:
-            raise ValueError(
-                f"results without scores, or scores without a result: {list_first(sorted(alone))}"
-            )
+            raise ValueError(f"results without scores, or scores without a result: {list_first(sorted(alone))}")
 
     def scores_of(self, result: AttackResult) -> Scores:
         """The scores that `result` was computed from."""
@@ -161,6 +159,4 @@ class AuditReport:
 
     def blind(self, level: str) -> AttackResult | None:
         """The blind control at `level`, if there is one."""
-        return next(
-            (control for control in self.controls if (control.name, control.level) == ("blind", level)), None
-        )
+        return next((control for control in self.controls if (control.name, control.level) == ("blind", level)), None)

@@ -52,9 +52,7 @@ class Group:
     @property
     def sizes(self) -> list[str]:
         """How many units are judged, in words; more than one entry where the results differ in it."""
-        return list(
-            dict.fromkeys(f"{r.n_members} members, {r.n_nonmembers} non-members" for r in self.results)
-        )
+        return list(dict.fromkeys(f"{r.n_members} members, {r.n_nonmembers} non-members" for r in self.results))
 
     def place(self, result: AttackResult) -> int:
         """Which colour and dashes the result has in its ROC figure, from 0."""

@@ -111,9 +111,7 @@ def _panel(width: float, height: float, left: float, bottom: float) -> "tuple[Fi
     # Margins are given, because a layout engine draws everything twice to find them.
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     top, right = 0.06, 0.08
-    axes = figure.add_axes(
-        (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
-    )
+    axes = figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
     axes.tick_params(which="both", labelsize=7, color=MUTED, labelcolor=INK, length=2.5, width=0.6)
     axes.xaxis.label.set(size=7.5, color=INK)
     axes.yaxis.label.set(size=7.5, color=INK)

@@ -55,9 +55,7 @@ def strongest(report: AuditReport) -> AttackResult:
     Where there is a leak, only the attacks whose level and access leak are asked.
     """
     leaking = {(v.level, v.access) for v in report.verdict.by_level_and_access if v.status == "leak"}
-    attacks = [
-        attack for attack in report.attacks if (attack.level, attack.access) in leaking
-    ] or report.attacks
+    attacks = [attack for attack in report.attacks if (attack.level, attack.access) in leaking] or report.attacks
 
     def evidence(attack: AttackResult) -> tuple[float, float]:
         p = attack.p_value if attack.p_value_corrected is None else attack.p_value_corrected
@@ -81,8 +79,7 @@ def _blind_auroc(blind: AttackResult) -> KeyNumber:
     return KeyNumber(
         decimal(blind.auroc),
         "AUROC of the blind baseline",
-        f"{blind.level} level, no model; 95 % interval {interval(blind.auroc_ci95)}; "
-        f"p {p_value(blind.p_value)}",
+        f"{blind.level} level, no model; 95 % interval {interval(blind.auroc_ci95)}; p {p_value(blind.p_value)}",
     )
 
 

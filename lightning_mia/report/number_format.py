@@ -30,9 +30,7 @@ def interval(bounds: Interval | None, places: int = 3) -> str:
     '0.50 to 0.75'
     """
     return (
-        ABSENT
-        if bounds is None or None in bounds
-        else f"{decimal(bounds[0], places)} to {decimal(bounds[1], places)}"
+        ABSENT if bounds is None or None in bounds else f"{decimal(bounds[0], places)} to {decimal(bounds[1], places)}"
     )
 
 
@@ -51,9 +49,7 @@ def percent_interval(bounds: Interval | None) -> str:
     >>> percent_interval((0.25, 0.385))
     '25 to 38.5 %'
     """
-    return (
-        ABSENT if bounds is None or None in bounds else f"{percent(bounds[0])[:-2]} to {percent(bounds[1])}"
-    )
+    return ABSENT if bounds is None or None in bounds else f"{percent(bounds[0])[:-2]} to {percent(bounds[1])}"
 
 
 def p_value(value: float | None) -> str:

@@ -29,9 +29,7 @@ def render_page(report: AuditReport, attacks: Sequence[Plate], controls: Sequenc
     from markupsafe import Markup
 
     headlines, meanings = (
-        (wording.HEADLINES, wording.MEANINGS)
-        if report.target
-        else (wording.BLIND_HEADLINES, wording.BLIND_MEANINGS)
+        (wording.HEADLINES, wording.MEANINGS) if report.target else (wording.BLIND_HEADLINES, wording.BLIND_MEANINGS)
     )
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),

@@ -55,14 +55,9 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, where)
     if origin is tuple:
-        return tuple(
-            from_plain(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(_a(list, value, where))
-        )
+        return tuple(from_plain(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(_a(list, value, where)))
     if origin is dict:
-        return {
-            key: from_plain(arguments[1], item, f"{where}.{key}")
-            for key, item in _a(dict, value, where).items()
-        }
+        return {key: from_plain(arguments[1], item, f"{where}.{key}") for key, item in _a(dict, value, where).items()}
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return _a(kind, value, where)

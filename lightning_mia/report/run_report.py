@@ -49,9 +49,7 @@ def rebuild(run_dir: str | Path) -> Path:
     """
     report_dir = Path(run_dir) / "report"
     if not (report_dir / "results.json").is_file():
-        raise InputError(
-            f"{run_dir}: no report/results.json in there; name the run directory of a finished run"
-        )
+        raise InputError(f"{run_dir}: no report/results.json in there; name the run directory of a finished run")
     return _render(report_dir)
 
 

@@ -46,9 +46,7 @@ def _own_ids(svg: str, prefix: str) -> str:
 
 def _compact(svg: str) -> str:
     """Round coordinates to a hundredth of a point and drop white space between elements."""
-    svg = re.sub(
-        r' (?:d|x|y|transform|style)="[^"]*"', _shorter, svg
-    )  # attributes only, never a name in the text
+    svg = re.sub(r' (?:d|x|y|transform|style)="[^"]*"', _shorter, svg)  # attributes only, never a name in the text
     return re.sub(r">\s+<", "><", svg).strip()
 
 

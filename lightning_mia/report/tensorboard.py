@@ -26,9 +26,7 @@ def write_tensorboard(folder: Path, report: AuditReport, plates: Iterable[Plate]
             shutil.rmtree(folder, ignore_errors=True)
             fresh.rename(folder)
     except OSError as error:
-        raise InputError(
-            f"Cannot write {folder}: {error.strerror or error}; free space and start again"
-        ) from error
+        raise InputError(f"Cannot write {folder}: {error.strerror or error}; free space and start again") from error
 
 
 def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:
@@ -77,10 +75,7 @@ def _write_events(folder: Path, report: AuditReport, plates: Iterable[Plate]) ->
 def _verdict(report: AuditReport) -> str:
     """The verdict as Markdown."""
     rows = [
-        f"| {v.level} | {v.access} | {HEADLINES[v.status]} | {v.reason} |"
-        for v in report.verdict.by_level_and_access
+        f"| {v.level} | {v.access} | {HEADLINES[v.status]} | {v.reason} |" for v in report.verdict.by_level_and_access
     ]
     lines = [f"**{HEADLINES[report.verdict.status]}.** {report.verdict.reason}", ""]
-    return "\n".join(
-        [*lines, "| level | access | verdict | reason |", "|---|---|---|---|", *rows] if rows else lines
-    )
+    return "\n".join([*lines, "| level | access | verdict | reason |", "|---|---|---|---|", *rows] if rows else lines)

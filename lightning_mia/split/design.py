@@ -12,9 +12,7 @@ class Design(ABC):
     """A way of drawing members at random; a new one is a subclass in a file of its own."""
 
     @abstractmethod
-    def draw(
-        self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0
-    ) -> Split:
+    def draw(self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0) -> Split:
         """Draw the split.
 
         Args:

@@ -33,9 +33,7 @@ def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(purpose), index)))
 
 
-def permute_within_strata(
-    labels: np.ndarray, strata: np.ndarray, n: int, generator: np.random.Generator
-) -> np.ndarray:
+def permute_within_strata(labels: np.ndarray, strata: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
     """Permute labels uniformly within every stratum, `n` times independently.
 
     Strata of one size are permuted at one go, so that thousands of small strata cost no more than a few.
@@ -72,9 +70,7 @@ def draw_half(strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         (units,) bool: the unit is IN.
     """
     labels = np.empty(len(strata), dtype=bool)
-    labels[np.argsort(strata, kind="stable")] = (
-        np.arange(len(strata)) % 2 == 1
-    )  # alternating in every stratum
+    labels[np.argsort(strata, kind="stable")] = np.arange(len(strata)) % 2 == 1  # alternating in every stratum
     return permute_within_strata(labels, strata, 1, generator)[0]
 
 

@@ -42,9 +42,7 @@ def ready_made(table: pd.DataFrame, contents: Mapping[str, str], level: Level = 
             members or non-members at that level.
     """
     if "member" not in table:
-        raise InputError(
-            "The corpus has no column member; add one (1, 0, held_back or empty) or draw a split"
-        )
+        raise InputError("The corpus has no column member; add one (1, 0, held_back or empty) or draw a split")
     rows = list_recordings(table, contents)
     rows["role"] = rows["member"].map(ROLE_OF_VALUE)
     _check_roles(rows)
@@ -74,9 +72,7 @@ def _check_roles(rows: pd.DataFrame) -> None:
     clashing = rows[rows.groupby("audio")["role"].transform("nunique") > 1]
     if len(clashing):
         named = (clashing["id"] + " (" + clashing["role"] + ")").groupby(clashing["audio"]).agg(" = ".join)
-        raise InputError(
-            f"The same audio has different values of member: {list_first(list(named))}; keep one of each"
-        )
+        raise InputError(f"The same audio has different values of member: {list_first(list(named))}; keep one of each")
     with_members = rows["speaker"][rows["role"] == "member"]
     stray = rows["speaker"][(rows["role"] == "held_back") & ~rows["speaker"].isin(with_members)].unique()
     if len(stray):

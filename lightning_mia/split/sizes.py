@@ -20,9 +20,7 @@ def check_asked(n_units: int, n_auxiliary: int) -> None:
         InputError: fewer than 4 + 4 challenge units, or fewer than no auxiliary units, are asked for.
     """
     if n_units < 2 * LEAST_UNITS_A_SIDE:
-        raise InputError(
-            f"n_units must be at least {2 * LEAST_UNITS_A_SIDE}, half of them IN, but is {n_units}"
-        )
+        raise InputError(f"n_units must be at least {2 * LEAST_UNITS_A_SIDE}, half of them IN, but is {n_units}")
     if n_auxiliary < 0:
         raise InputError(f"n_auxiliary must be 0 or more, but is {n_auxiliary}")
 

@@ -51,9 +51,7 @@ class SpeakerDesign(Design):
                 f"but are {self.trained_per_speaker} and {self.held_back_per_speaker}"
             )
 
-    def draw(
-        self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0
-    ) -> Split:
+    def draw(self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0) -> Split:
         """Draw the split; see `Design.draw`."""
         recordings = _without_copies(list_recordings(table, contents))
         generator = stream(seed, Purpose.PREPARE)

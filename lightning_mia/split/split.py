@@ -74,9 +74,7 @@ class Split:
     def training_ids(self, model: str = "target") -> list[str]:
         """Recordings that a model ("target", "shadow_000", …) trains on, by id."""
         if model not in ("target", *self.shadows):
-            raise ValueError(
-                f"No model {model!r} in this split: it has target and {len(self.shadows)} shadows"
-            )
+            raise ValueError(f"No model {model!r} in this split: it has target and {len(self.shadows)} shadows")
         return list(self.table["id"][self.table[model] & (self.table["part"] == "trained")])
 
     def auxiliary_ids(self) -> list[str]:
@@ -153,9 +151,7 @@ class Split:
             raise ValueError(f"Some of the {len(place)} units are not judged at {level} level in this split")
         rows = judged.iloc[place]
         # A speaker and an utterance may have one name, but not in one stratum.
-        _, first, of_unit = np.unique(
-            rows["stratum"] + "\n" + rows["unit"], return_index=True, return_inverse=True
-        )
+        _, first, of_unit = np.unique(rows["stratum"] + "\n" + rows["unit"], return_index=True, return_inverse=True)
         labels, strata = rows["target"].to_numpy()[first], rows["stratum"].to_numpy()[first]
         redrawn = permute_within_strata(labels, strata, n, stream(seed, Purpose.REDRAW))  # (n, whole)
         return redrawn[:, of_unit]

@@ -39,9 +39,7 @@ class UtteranceDesign(Design):
         """Refuse sizes that no corpus can give."""
         check_asked(self.n_units, self.n_auxiliary)
 
-    def draw(
-        self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0
-    ) -> Split:
+    def draw(self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0) -> Split:
         """Draw the split; see `Design.draw`."""
         recordings = list_recordings(table, contents)
         asked = (self.n_units, self.n_auxiliary)
@@ -53,9 +51,7 @@ class UtteranceDesign(Design):
         return Split(assign_membership(rows, n_shadows, seed), level="utterance", drawn=True)
 
 
-def _choose_units(
-    recordings: pd.DataFrame, asked: tuple[int, int], generator: np.random.Generator
-) -> pd.DataFrame:
+def _choose_units(recordings: pd.DataFrame, asked: tuple[int, int], generator: np.random.Generator) -> pd.DataFrame:
     """Choose units: `audio`, `part` ("trained", or "" if auxiliary), `stratum` ("" if auxiliary)."""
     copies = recordings.groupby("audio")["id"].transform("size")
     units = recordings.assign(copies=copies)[recordings["id"] == recordings["audio"]]

@@ -44,15 +44,11 @@ class Exposure(Callback):
         """Count the utterances of a batch."""
         self.times.update(batch.ids)
 
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the counts over all processes."""
         checkpoint["exposure"] = dict(self.gather(trainer))
 
-    def on_load_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on counting; the first process takes over what all have counted."""
         self.times = Counter(checkpoint["exposure"] if trainer.is_global_zero else {})
 

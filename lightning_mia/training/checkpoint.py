@@ -55,13 +55,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             ) from error
         raise InputError(f"{path} is not a checkpoint; give a .ckpt that `fit` wrote") from error
     except Exception as error:  # garbage makes the unpickler stumble in many ways
-        raise InputError(
-            f"{path} is not a checkpoint, or is damaged; give a .ckpt that `fit` wrote"
-        ) from error
+        raise InputError(f"{path} is not a checkpoint, or is damaged; give a .ckpt that `fit` wrote") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters"} <= checkpoint.keys():
-        raise InputError(
-            f"{path} is not a Lightning checkpoint with hyperparameters; give a .ckpt that `fit` wrote"
-        )
+        raise InputError(f"{path} is not a Lightning checkpoint with hyperparameters; give a .ckpt that `fit` wrote")
     return checkpoint
 
 

@@ -57,9 +57,7 @@ class StageProgressBar(ProgressBar):
         """Move the bar to the present optimizer step, with the health figures where it is drawn anew."""
         bar = self.bar
         if bar is not None and bar.update(trainer.global_step - bar.n):
-            metrics = {
-                key: value for key, value in self.get_metrics(trainer, pl_module).items() if key != "v_num"
-            }
+            metrics = {key: value for key, value in self.get_metrics(trainer, pl_module).items() if key != "v_num"}
             bar.set_postfix({"epoch": trainer.current_epoch, **metrics}, refresh=False)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -87,8 +85,6 @@ class StageProgressBar(ProgressBar):
         """Close the bar."""
         self._close()
 
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Leave the terminal in order."""
         self._close()

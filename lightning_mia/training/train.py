@@ -82,9 +82,7 @@ def _fit(
     trainer = make_trainer(callbacks=[KeyedRandomness(seed), exposure, clock, _resumable(stage.folder)])
     interrupted = stage.folder / "last.ckpt"
     with interruptible(trainer):
-        trainer.fit(
-            model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None
-        )
+        trainer.fit(model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None)
     times = exposure.gather(trainer)
     trainer.save_checkpoint(checkpoint, weights_only=True)
     if trainer.is_global_zero:

@@ -40,9 +40,7 @@ def test_speaker_similarity_equals_the_double_loop(signals: Signals) -> None:
     scores = SpeakerSimilarity().score(Evidence(signals, challenge("speaker")))
     for speaker in range(5):
         vectors = signals.pooled[4 * speaker : 4 * speaker + 4, 1].astype(float)
-        cosines = [
-            a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in itertools.combinations(vectors, 2)
-        ]
+        cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in itertools.combinations(vectors, 2)]
         assert scores[f"s{speaker}"] == pytest.approx(np.mean(cosines), abs=1e-12)
 
 

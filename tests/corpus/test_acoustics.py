@@ -16,9 +16,7 @@ from lightning_mia.corpus.acoustics import (
 )
 
 SOURCE_RATE = 22_050
-DRY = Acoustics(
-    lead=0.1, tail=0.2, rt60=0.2, direct_to_reverberant=60.0, noise_slope=1.0, snr=60.0, level=-26.0
-)
+DRY = Acoustics(lead=0.1, tail=0.2, rt60=0.2, direct_to_reverberant=60.0, noise_slope=1.0, snr=60.0, level=-26.0)
 
 
 def speech_like(seconds: float) -> np.ndarray:
@@ -34,9 +32,7 @@ def test_reverberation_falls_by_60_db_in_rt60(rt60: float) -> None:
     impulse = np.zeros(SAMPLE_RATE)
     impulse[0] = 1.0
     response = add_room(impulse, replace(DRY, rt60=rt60, direct_to_reverberant=0.0), np.random.default_rng(2))
-    energy_left = np.cumsum(response[:0:-1] ** 2)[
-        ::-1
-    ]  # Schroeder's backward integration, direct sound left out
+    energy_left = np.cumsum(response[:0:-1] ** 2)[::-1]  # Schroeder's backward integration, direct sound left out
     decibels = 10 * np.log10(energy_left / energy_left[0] + 1e-12)
     start, end = (int(np.argmax(decibels < level)) for level in (-5, -25))
     assert 3 * (end - start) / SAMPLE_RATE == pytest.approx(rt60, rel=0.1)

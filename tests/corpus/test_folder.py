@@ -22,9 +22,7 @@ def tree(tmp_path):
 
 
 def test_lists_audio_at_any_depth_with_the_speaker_of_the_folder(tree):
-    root = tree(
-        "x/anna/1.wav", "x/anna/2.FLAC", "ben/1.opus", "ben/notes.txt", "ben/.hidden.wav", ".git/a/1.wav"
-    )
+    root = tree("x/anna/1.wav", "x/anna/2.FLAC", "ben/1.opus", "ben/notes.txt", "ben/.hidden.wav", ".git/a/1.wav")
     table = Folder(root).table()
     assert table["id"].tolist() == ["ben/1", "x/anna/1", "x/anna/2"]
     assert table["speaker"].tolist() == ["ben", "anna", "anna"]

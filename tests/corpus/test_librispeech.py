@@ -40,9 +40,7 @@ def test_reads_the_published_layout(tmp_path):
 
 
 def test_unknown_split_lists_the_known_ones(tmp_path):
-    with pytest.raises(
-        InputError, match="unknown LibriSpeech split train-100; name some of dev-clean, dev-other"
-    ):
+    with pytest.raises(InputError, match="unknown LibriSpeech split train-100; name some of dev-clean, dev-other"):
         LibriSpeech(str(tmp_path), splits=["dev-clean", "train-100"]).table()
     with pytest.raises(InputError, match="no LibriSpeech split; name some of"):
         LibriSpeech(str(tmp_path), splits=[]).table()

@@ -40,9 +40,7 @@ def test_csv_keeps_text_as_written_and_starts_paths_from_its_folder(manifest, tm
 
 @pytest.mark.parametrize("suffix", ["m.csv", "m.txt", "manifest"])
 def test_csv_of_a_spreadsheet(manifest, suffix):
-    table = manifest(
-        b'\xef\xbb\xbfid, path , speaker\r\n"a", "x.wav","s, jr."\r\n\r\nb,\xc3\xa9.wav,t\r\n', suffix
-    )
+    table = manifest(b'\xef\xbb\xbfid, path , speaker\r\n"a", "x.wav","s, jr."\r\n\r\nb,\xc3\xa9.wav,t\r\n', suffix)
     assert table["id"].tolist() == ["a", "b"]
     assert table["speaker"].tolist() == ["s, jr.", "t"]
     assert table["path"].str.endswith(("/x.wav", "/é.wav")).all()
@@ -76,9 +74,7 @@ def test_fairseq_tsv(manifest, name):
 
 
 def test_fairseq_tsv_of_librispeech_takes_the_speaker_from_the_file_name(manifest, tmp_path):
-    table = manifest(
-        "LibriSpeech\ntrain-clean-100/19/198/19-198-0000.flac\t16000\n84-121123-0001.flac\t3\n", "t.tsv"
-    )
+    table = manifest("LibriSpeech\ntrain-clean-100/19/198/19-198-0000.flac\t16000\n84-121123-0001.flac\t3\n", "t.tsv")
     assert table["speaker"].tolist() == ["19", "84"]
     assert table["path"][0] == str(tmp_path / "LibriSpeech/train-clean-100/19/198/19-198-0000.flac")
 
@@ -143,9 +139,7 @@ def test_says_what_is_wrong_and_where(manifest, text, name, message):
 
 
 def test_missing_manifest(tmp_path):
-    with pytest.raises(
-        InputError, match=r"nope\.csv: cannot read the manifest \(No such file or directory\)"
-    ):
+    with pytest.raises(InputError, match=r"nope\.csv: cannot read the manifest \(No such file or directory\)"):
         Manifest(str(tmp_path / "nope.csv")).table()
     with pytest.raises(InputError, match="directory"):
         Manifest(str(tmp_path)).table()

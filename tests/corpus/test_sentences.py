@@ -29,9 +29,7 @@ def test_every_sentence_obeys_the_grammar() -> None:
 
 def test_articles_agree_with_the_next_sound() -> None:
     # In this vocabulary letters tell the sounds: no hour, no uniform.
-    assert not any(
-        re.search(r"\b(?:a [aeiou]|an [^aeiou])", sentence, re.IGNORECASE) for sentence in drawn(2000)
-    )
+    assert not any(re.search(r"\b(?:a [aeiou]|an [^aeiou])", sentence, re.IGNORECASE) for sentence in drawn(2000))
 
 
 def test_sentences_differ_and_start_with_a_capital() -> None:

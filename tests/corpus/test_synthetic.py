@@ -16,10 +16,7 @@ from lightning_mia.errors import InputError
 
 
 def contents(table: pd.DataFrame) -> dict[str, bytes]:
-    return {
-        identifier: Path(path).read_bytes()
-        for identifier, path in zip(table["id"], table["path"], strict=True)
-    }
+    return {identifier: Path(path).read_bytes() for identifier, path in zip(table["id"], table["path"], strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +109,7 @@ def test_a_missing_file_is_made_again(small: SyntheticVoices, capsys: pytest.Cap
     assert "1/1" in bar
 
 
-def test_interrupted_synthesis_resumes(
-    small: SyntheticVoices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_synthesis_resumes(small: SyntheticVoices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[int, int]] = []
     utter = synthetic._utter
 

@@ -83,9 +83,7 @@ def test_float_samples_are_clipped_not_scaled(tmp_path):
     np.testing.assert_allclose(decoded.samples / 32768, np.clip(tone(0.5, level=2), -1, 1), atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "subtype"), [("ogg", "VORBIS"), ("opus", "OPUS"), ("mp3", "MPEG_LAYER_III")]
-)
+@pytest.mark.parametrize(("suffix", "subtype"), [("ogg", "VORBIS"), ("opus", "OPUS"), ("mp3", "MPEG_LAYER_III")])
 def test_lossy_codecs(tmp_path, suffix, subtype):
     audio_format = {"ogg": "OGG", "opus": "OGG", "mp3": "MP3"}[suffix]
     decoded = decode_file(write(tmp_path / f"a.{suffix}", tone(1), format=audio_format, subtype=subtype))

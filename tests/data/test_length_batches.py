@@ -15,9 +15,7 @@ def test_every_utterance_once_over_all_ranks(shuffle: bool, world_size: int, n_b
         for rank in range(world_size)
     ]
     seen = [index for batches in ranks for batch in batches for index in batch]
-    if len(seen) > len(
-        DURATIONS
-    ):  # rounded up to equal shares: only where there are fewer utterances than batches
+    if len(seen) > len(DURATIONS):  # rounded up to equal shares: only where there are fewer utterances than batches
         assert shuffle and n_batches >= len(DURATIONS)
     assert set(seen) == set(range(len(DURATIONS)))
     if shuffle:

@@ -17,9 +17,7 @@ def make_signals(ids: list[str], seed: int = 0) -> Signals:
         "pretext_score_mask0",
         "pretext_score_mask1",
     ]
-    scalars = pd.DataFrame(
-        rng.standard_normal((len(ids), 4)), index=pd.Index(ids, dtype=object), columns=columns
-    )
+    scalars = pd.DataFrame(rng.standard_normal((len(ids), 4)), index=pd.Index(ids, dtype=object), columns=columns)
     return Signals(scalars, rng.standard_normal((len(ids), 2, 3)).astype(np.float32))
 
 

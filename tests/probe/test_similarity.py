@@ -6,11 +6,7 @@ from lightning_mia.probe.similarity import mean_pairwise_cosine, mean_pool
 
 def slow_mean_pairwise_cosine(vectors: torch.Tensor) -> float:
     n = len(vectors)
-    pairs = [
-        torch.nn.functional.cosine_similarity(vectors[i], vectors[j], dim=0)
-        for i in range(n)
-        for j in range(i)
-    ]
+    pairs = [torch.nn.functional.cosine_similarity(vectors[i], vectors[j], dim=0) for i in range(n) for j in range(i)]
     return float(torch.stack(pairs).mean())
 
 
@@ -36,10 +32,6 @@ def test_a_zero_vector_is_orthogonal_to_all() -> None:
 
 
 def test_almost_equal_vectors_keep_their_digits() -> None:
-    vectors = torch.ones(1, 3, 100) + 1e-4 * torch.randn(
-        1, 3, 100, generator=torch.Generator().manual_seed(0)
-    )
+    vectors = torch.ones(1, 3, 100) + 1e-4 * torch.randn(1, 3, 100, generator=torch.Generator().manual_seed(0))
     expected = slow_mean_pairwise_cosine(vectors[0].double())
-    assert 1 - mean_pairwise_cosine(vectors, torch.tensor([3])).item() == pytest.approx(
-        1 - expected, rel=1e-6
-    )
+    assert 1 - mean_pairwise_cosine(vectors, torch.tensor([3])).item() == pytest.approx(1 - expected, rel=1e-6)

@@ -45,11 +45,7 @@ def planted_scores(name: str, level: str, access: str, two_sided: bool, shift: f
     speakers = np.array(
         [f"Zoë & <{i // 2 % 20:02d}>" if level == "utterance" else f"sprecher {i:02d}" for i in range(n)]
     )
-    units = (
-        np.array([f'{s}, "take" {i:03d}' for i, s in enumerate(speakers)])
-        if level == "utterance"
-        else speakers
-    )
+    units = np.array([f'{s}, "take" {i:03d}' for i, s in enumerate(speakers)]) if level == "utterance" else speakers
     return Scores(name, level, access, two_sided, units, speakers, members, rng.normal(members * shift))
 
 
@@ -80,9 +76,7 @@ def planted_result(scores: Scores, control: bool) -> AttackResult:
         tpr_at_fpr=rates,
         smallest_detectable_auroc=None if control else 0.5 + 2.5 * se,
         auroc_blind_adjusted=None if control else auroc - 0.01,
-        versus_wrong_model=None
-        if control
-        else Difference(abs(auroc - 0.5), abs(auroc - 0.5) - 1.6 * se, se, 0.5),
+        versus_wrong_model=None if control else Difference(abs(auroc - 0.5), abs(auroc - 0.5) - 1.6 * se, se, 0.5),
     )
 
 
@@ -124,15 +118,10 @@ def planted_blind_report() -> AuditReport:
 def make_planted_report() -> AuditReport:
     attacks = tuple(planted_scores(*row, seed=i) for i, row in enumerate(ATTACKS))
     controls = tuple(
-        planted_scores(name, level, "none", False, 0.0, seed=100 + i)
-        for i, (name, level) in enumerate(CONTROLS)
+        planted_scores(name, level, "none", False, 0.0, seed=100 + i) for i, (name, level) in enumerate(CONTROLS)
     )
-    nothing = (
-        "no attack tells members from non-members; an AUROC of 0.57 would have been found with 80 % power"
-    )
-    leaking = (
-        "pretext_loss has AUROC 0.89, 0.39 further from chance than with the wrong model (lower bound 0.34)"
-    )
+    nothing = "no attack tells members from non-members; an AUROC of 0.57 would have been found with 80 % power"
+    leaking = "pretext_loss has AUROC 0.89, 0.39 further from chance than with the wrong model (lower bound 0.34)"
     return AuditReport(
         target=Target("hubert", "ab" * 32, 126_340),
         split=SplitSummary("utterance", "cd" * 32, 200, 200, 20, drawn=True),

@@ -9,9 +9,7 @@ def test_a_result_that_occurs_twice_is_refused(planted_report):
 
 
 def test_scores_that_occur_twice_are_refused(planted_report):
-    with pytest.raises(
-        ValueError, match="more than once among the scores: utterance_similarity at utterance"
-    ):
+    with pytest.raises(ValueError, match="more than once among the scores: utterance_similarity at utterance"):
         replace(planted_report, scores=(*planted_report.scores, planted_report.scores[0]))
 
 

@@ -18,10 +18,7 @@ def test_a_leak_shows_the_leaking_attack_the_wrong_model_and_the_blind_baseline(
 def test_only_attacks_of_a_leaking_level_and_access_are_asked(planted_report):
     """A confounded black-box attack with a better figure must not stand for a grey-box leak."""
     better = replace(planted_report.attacks[0], auroc=0.99, p_value_corrected=1e-6)
-    assert (
-        strongest(replace(planted_report, attacks=(better, *planted_report.attacks[1:]))).name
-        == "pretext_loss"
-    )
+    assert strongest(replace(planted_report, attacks=(better, *planted_report.attacks[1:]))).name == "pretext_loss"
 
 
 def test_a_two_sided_attack_is_strong_below_one_half(planted_report):
@@ -50,9 +47,7 @@ def test_not_assessable_shows_the_blind_baseline_and_its_bound(planted_blind_rep
 
 
 def test_without_a_blind_control_there_is_nothing_of_it(planted_report):
-    report = replace(
-        planted_report, verdict=Verdict("not_assessable", "no blind control", ()), blind_upper95={}
-    )
+    report = replace(planted_report, verdict=Verdict("not_assessable", "no blind control", ()), blind_upper95={})
     controls = tuple(control for control in report.controls if control.name != "blind")
     scores = tuple(s for s in report.scores if s.name != "blind")
     assert key_numbers(replace(report, controls=controls, scores=scores)) == ()

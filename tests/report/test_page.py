@@ -97,9 +97,7 @@ def test_every_result_stands_there_with_its_figures(page, planted_report):
 
 
 def test_figures_say_what_they_show(page, planted_report):
-    labels = [
-        attributes["aria-label"] for tag, attributes in page.elements if tag == "svg" and "role" in attributes
-    ]
+    labels = [attributes["aria-label"] for tag, attributes in page.elements if tag == "svg" and "role" in attributes]
     n_results = len(planted_report.attacks) + len(planted_report.controls)
     assert len([label for label in labels if label.startswith("Histogram of the scores of ")]) == n_results
     assert len([label for label in labels if label.startswith("ROC curves on log–log axes: ")]) == 6
@@ -160,9 +158,7 @@ def test_figures_that_are_not_finite_are_dashes(planted_report):
         smallest_detectable_auroc=None,
         tpr_at_fpr=(),
     )
-    report = replace(
-        planted_report, attacks=(attack,), controls=(), scores=(planted_report.scores[2],), timings={}
-    )
+    report = replace(planted_report, attacks=(attack,), controls=(), scores=(planted_report.scores[2],), timings={})
     text = Page(render(report)).text
     assert "–" in text
     assert "None" not in text.replace("None: a control", "")

@@ -36,9 +36,7 @@ def test_the_band_is_that_of_a_slow_bootstrap_over_speakers(scores):
     replicates = []
     for _ in range(600):
         # One speaker fewer is drawn than there are, so that the spread is the standard error itself.
-        rows = np.concatenate(
-            [np.flatnonzero(scores.speakers == s) for s in rng.choice(names, len(names) - 1)]
-        )
+        rows = np.concatenate([np.flatnonzero(scores.speakers == s) for s in rng.choice(names, len(names) - 1)])
         fpr, tpr, _ = roc_curve(scores.members[rows], scores.values[rows], drop_intermediate=False)
         replicates.append([tpr[fpr <= rate + 1e-12].max() for rate in grid])
     half_width = student_t.ppf(0.975, len(names) - 1) * np.std(replicates, axis=0, ddof=1)
@@ -54,9 +52,7 @@ def test_the_band_holds_the_curve_and_stays_within_bounds(scores):
 
 
 def test_one_speaker_a_side_tells_nothing_about_the_next():
-    band = roc_band(
-        scores_of(np.arange(6.0), np.arange(6) >= 3, ["a"] * 3 + ["b"] * 3), np.array([0.0, 0.5, 1.0])
-    )
+    band = roc_band(scores_of(np.arange(6.0), np.arange(6) >= 3, ["a"] * 3 + ["b"] * 3), np.array([0.0, 0.5, 1.0]))
     assert band.tpr.tolist() == [1.0, 1.0, 1.0]
     assert band.lower.tolist() == [0.0] * 3
     assert band.upper.tolist() == [1.0] * 3

@@ -48,9 +48,7 @@ def test_a_blind_check_is_written_and_rebuilt(tmp_path, planted_blind_report):
 
 
 def test_a_folder_without_a_report_is_refused_in_one_line(tmp_path):
-    with pytest.raises(
-        InputError, match=r"no report/results\.json in there; name the run directory"
-    ) as raised:
+    with pytest.raises(InputError, match=r"no report/results\.json in there; name the run directory") as raised:
         rebuild(tmp_path)
     assert "\n" not in str(raised.value)
 

@@ -15,9 +15,7 @@ UNITS = ["a,b", 'the "best"', "two\nlines", "naïve ☃", "<b>&amp;", " space "]
 @pytest.fixture
 def hard_scores():
     members = np.arange(6) % 2 == 0
-    return Scores(
-        "attack", "utterance", "grey-box", False, np.array(UNITS), np.array(UNITS[::-1]), members, HARD
-    )
+    return Scores("attack", "utterance", "grey-box", False, np.array(UNITS), np.array(UNITS[::-1]), members, HARD)
 
 
 @pytest.fixture

@@ -12,9 +12,7 @@ MakeCorpus = Callable[..., tuple[pd.DataFrame, dict[str, str]]]
 def make_corpus() -> MakeCorpus:
     def make(*sizes: int, same_audio: list[set[str]] = []) -> tuple[pd.DataFrame, dict[str, str]]:  # noqa: B006
         """Speakers a, b, … of these sizes; utterances a-000, a-001, …; each set of ids has one content."""
-        names = [
-            chr(ord("a") + index) if len(sizes) <= 26 else f"s{index:04d}" for index in range(len(sizes))
-        ]
+        names = [chr(ord("a") + index) if len(sizes) <= 26 else f"s{index:04d}" for index in range(len(sizes))]
         rows = [(f"{s}-{i:03d}", s) for s, size in zip(names, sizes, strict=True) for i in range(size)]
         table = pd.DataFrame(rows, columns=["id", "speaker"])
         contents = {name: f"content of {name}" for name in table["id"]}

@@ -13,9 +13,7 @@ from lightning_mia.split import SpeakerDesign, Split, UtteranceDesign, ready_mad
 def member_column(table, **sides: str):
     """Give the utterances of each speaker these values in turn, one character each."""
     place = table.groupby("speaker").cumcount()
-    return table.assign(
-        member=[sides[s][i % len(sides[s])] for s, i in zip(table["speaker"], place, strict=True)]
-    )
+    return table.assign(member=[sides[s][i % len(sides[s])] for s, i in zip(table["speaker"], place, strict=True)])
 
 
 def labels_of(split: Split, level="utterance"):
@@ -72,9 +70,7 @@ def test_ready_made_two_sided_speakers_are_permuted_within(make_corpus):
     split = ready_made(member_column(table, a="1100", b="1001"), contents)
     halves = [tuple(i in chosen for i in range(4)) for chosen in combinations(range(4), 2)]
     units, _ = labels_of(split)
-    assert_uniform(
-        split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(halves, halves)}
-    )
+    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(halves, halves)})
 
 
 def test_ready_made_mixture_does_both(make_corpus):
@@ -83,9 +79,7 @@ def test_ready_made_mixture_does_both(make_corpus):
     units, _ = labels_of(split)
     within = [tuple(i == one for i in range(3)) for one in range(3)]
     blocks = [(o != "b",) * 2 + (o != "c",) * 3 + (o != "d",) * 2 for o in "bcd"]
-    assert_uniform(
-        split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(within, blocks)}
-    )
+    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(within, blocks)})
 
 
 def test_names_shared_by_a_speaker_and_an_utterance_do_not_clash(make_corpus):
@@ -123,9 +117,7 @@ def test_p_values_of_meaningless_scores_are_uniform(make_corpus):
         challenge = split.challenge("utterance")
         of_speaker = dict(zip(table["speaker"].unique(), generator.normal(size=12), strict=True))
         ranks = rankdata(challenge["speaker"].map(of_speaker) + 0.1 * generator.normal(size=len(challenge)))
-        labels = split.redraw(
-            challenge["unit_id"], "utterance", 199, seed
-        )  # the split's own seed, on purpose
+        labels = split.redraw(challenge["unit_id"], "utterance", 199, seed)  # the split's own seed, on purpose
         sums = labels @ ranks
         p_values.append((1 + np.sum(sums >= challenge["member"].to_numpy() @ ranks)) / 200)
     assert kstest(p_values, "uniform").pvalue > 1e-3

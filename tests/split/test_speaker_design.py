@@ -44,9 +44,7 @@ def test_promises(make_corpus, speakers, same_audio, sizes):
 
 
 def test_sizes_asked_for_are_met(make_corpus):
-    split = SpeakerDesign(12, 3, trained_per_speaker=7, held_back_per_speaker=5).draw(
-        *make_corpus(*(30,) * 20)
-    )
+    split = SpeakerDesign(12, 3, trained_per_speaker=7, held_back_per_speaker=5).draw(*make_corpus(*(30,) * 20))
     roles = split.table["role"].value_counts()
     assert roles.to_dict() == {"member": 6 * 7, "held_back": 6 * 5, "nonmember": 6 * 12, "auxiliary": 3 * 12}
 

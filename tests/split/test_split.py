@@ -40,9 +40,7 @@ def test_hash_covers_level_origin_and_every_cell_but_the_shadows(split):
 
     row = split.table.loc[3]
     for column in split.table.columns:
-        other = (
-            not row[column] if isinstance(row[column], bool) or column in ("trained", "target") else "other"
-        )
+        other = not row[column] if isinstance(row[column], bool) or column in ("trained", "target") else "other"
         if column.startswith("shadow_"):
             assert hash_with(column, not row[column]) == split.sha256
         else:

@@ -81,9 +81,7 @@ def test_no_more_is_dropped_than_parity_demands(make_corpus):
 
 
 def test_odd_unit_of_copies_gives_way_to_another(make_corpus):
-    table, contents = make_corpus(
-        12, 12, same_audio=[{"a-000", "a-001"}, {"a-002", "b-001"}, {"b-002", "b-003"}]
-    )
+    table, contents = make_corpus(12, 12, same_audio=[{"a-000", "a-001"}, {"a-002", "b-001"}, {"b-002", "b-003"}])
     with_copies = 0
     for seed in range(15):  # however the 3 pairs fall, 12 units are there to be had
         split = UtteranceDesign(12, 4).draw(table, contents, seed=seed)
@@ -120,10 +118,7 @@ def test_columns_follow_the_contract(make_corpus):
 def test_every_unit_is_chosen_and_is_in_equally_often(make_corpus):
     table, contents = make_corpus(12, 12, 6)
     roles = pd.concat(
-        [
-            UtteranceDesign(16, 8).draw(table, contents, seed=s).table.set_index("id")["role"]
-            for s in range(80)
-        ]
+        [UtteranceDesign(16, 8).draw(table, contents, seed=s).table.set_index("id")["role"] for s in range(80)]
     )
     counts = roles.groupby(level=0).value_counts().unstack()
     assert len(counts) == 30
