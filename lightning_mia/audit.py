@@ -62,7 +62,14 @@ class Audit:
     notes: list[str] = field(default_factory=list, init=False)
 
     def load(self) -> None:
-        """Decode the corpus and draw the split."""
+        """Decode the corpus and draw the split.
+
+        Raises:
+            InputError: the corpus cannot be used, the run was begun with another split, or an attack stands twice.
+        """
+        names = [attack.name for attack in self.attacks]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"Attacks of the same name: {', '.join(twice)}; name each attack and layer once")
         self.data.load(self.run_dir / "split.csv")
 
     def fit_target(self) -> Trained:
@@ -120,6 +127,11 @@ class Audit:
 
     def _check_split_of(self, checkpoint: Path, model: SpeechModel) -> None:
         theirs, ours = model.origin.get("split"), self.data.split.sha256
+        if theirs is None and self.data.split.drawn:
+            raise InputError(
+                f"{checkpoint} does not say what it was trained on, and a split drawn now would be invented: give "
+                "a manifest with a member column"
+            )
         if theirs is not None and theirs != ours:
             raise InputError(
                 f"{checkpoint} was trained on another split (hash {theirs[:12]} there, {ours[:12]} in {self.run_dir}): "
@@ -180,7 +192,7 @@ class Audit:
             attacks=judgement.attacks,
             controls=judgement.controls,
             scores=judgement.scores,
-            blind_upper95={level: blind.upper95 for level, blind in judgement.blind.items()},
+            blind_upper95=dict(judgement.blind_upper95),
             timings=timings,
             provenance=self._provenance(models, command),
             skipped=skipped_recordings(self.data.audio),

@@ -48,8 +48,8 @@ def check_split(
         )
     audio = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
     split = ready_made(table[table["id"].isin(audio.index.index)], audio.contents, level)
+    split.save_once(run_dir / "split.csv")
     found = judge([], None, {}, blind_statistics(audio, judged_ids(split)), split, settings)
-    split.save(run_dir / "split.csv")
     return write_report(
         run_dir / "report",
         AuditReport(
@@ -59,7 +59,7 @@ def check_split(
             attacks=(),
             controls=found.controls,
             scores=found.scores,
-            blind_upper95={name: blind.upper95 for name, blind in found.blind.items()},
+            blind_upper95=dict(found.blind_upper95),
             provenance=provenance(split, audio, settings, command),
             skipped=skipped_recordings(audio),
         ),

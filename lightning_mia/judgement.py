@@ -1,7 +1,7 @@
 """From signals to results and a verdict: cheap, on the CPU, the same for every audit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -20,7 +20,7 @@ from lightning_mia.evaluation import (
     give_verdict,
 )
 from lightning_mia.probe.signals import Signals
-from lightning_mia.split import Split
+from lightning_mia.split import Level, Part, Split
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Judgement:
         attacks: one result an attack and level.
         controls: the blind control first, then the attacks on models that cannot know the members.
         scores: of both.
-        blind: the blind controls, by level.
+        blind_upper95: level → one-sided 95 % upper bound of the blind AUROC, on the default recordings.
         verdict: per level and access, and overall.
     """
 
     attacks: tuple[AttackResult, ...]
     controls: tuple[AttackResult, ...]
     scores: tuple[Scores, ...]
-    blind: Mapping[str, BlindResult]
+    blind_upper95: Mapping[str, float]
     verdict: Verdict
 
 
@@ -60,44 +60,47 @@ def judge(
         split: who is a member, and how that was drawn.
         settings: of the evaluation.
     """
-    blind_scores, blind = judge_blind(statistics, split, settings)
-    scores = score_attacks(attacks, target, split) if target else []
-    of_controls = {kind: score_attacks(attacks, signals, split) for kind, signals in controls.items()}
-    controlling = [as_control(one, kind) for kind, many in of_controls.items() for one in many]
-    wrong_model = {(one.name, one.level): one for one in of_controls.get("wrong_model", [])}
+    parts = [(level, part) for level in split.levels for part in split.parts(level)]
+    blind = {(level, part): _blind(statistics, split, level, part, settings) for level, part in parts}
+    scores: dict[str, list[Scores]] = {"target": [], **{kind: [] for kind in controls}}
+    blind_of: dict[tuple[str, str], Scores] = {}
+    for level, part in parts:
+        for kind, signals in {**({"target": target} if target else {}), **controls}.items():
+            found = score_attacks(attacks, signals, split, level, part)
+            found = found if kind == "target" else [as_control(one, kind) for one in found]
+            scores[kind] += found
+            blind_of |= {(one.name, level): blind[level, part][0] for one in found}
+    attacking = scores.pop("target")
+    wrong = {
+        (one.name, one.level): control
+        for one, control in zip(attacking, scores.get("wrong_model", []), strict="wrong_model" in scores)
+    }
+    controlling = [one for many in scores.values() for one in many]
     results = evaluate(
-        [*scores, *controlling],
-        split.redraw,
-        settings,
-        wrong_model=wrong_model,
-        blind=blind_scores,
-        progress=True,
+        [*attacking, *controlling], split.redraw, settings, wrong_model=wrong, blind=blind_of, progress=True
     )
-    found, checked = results[: len(scores)], results[len(scores) :]
+    blind_results = [result for _, result in blind.values()]
+    verdict = (
+        give_verdict(results[: len(attacking)], blind_results, drawn=split.drawn)
+        if target
+        else give_blind_verdict(blind_results, drawn=split.drawn, level=split.level)
+    )
     return Judgement(
-        attacks=tuple(found),
-        controls=(*(one.result for one in blind.values()), *checked),
-        scores=(*scores, *blind_scores.values(), *controlling),
-        blind=blind,
-        verdict=(
-            give_verdict(found, list(blind.values()), drawn=split.drawn)
-            if target
-            else give_blind_verdict(list(blind.values()), drawn=split.drawn)
-        ),
+        attacks=tuple(results[: len(attacking)]),
+        controls=(*(one.result for one in blind_results), *results[len(attacking) :]),
+        scores=(*attacking, *(one for one, _ in blind.values()), *controlling),
+        blind_upper95={one.result.level: one.upper95 for one in blind_results if one.result.name == "blind"},
+        verdict=verdict,
     )
 
 
-def judge_blind(
-    statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
-) -> tuple[dict[str, Scores], dict[str, BlindResult]]:
-    """The blind control at every level of the split: its scores and its results, by level."""
-    scores: dict[str, Scores] = {}
-    results: dict[str, BlindResult] = {}
-    for level in split.levels:
-        challenge = split.challenge(level)
-        units = list(challenge["unit_id"].unique())
-        redraws = split.redraw(units, level, settings.n_redraws, settings.seed)
-        control = blind_control(statistics, challenge, redraws, level)
-        scores[level] = control.scores
-        results[level] = evaluate_blind(control.scores, control.redrawn_values, control.redrawn_labels, settings)
-    return scores, results
+def _blind(
+    statistics: pd.DataFrame, split: Split, level: Level, part: Part, settings: EvaluationSettings
+) -> tuple[Scores, BlindResult]:
+    """The blind control of one set of judged recordings; the default one of its level is called plain `blind`."""
+    challenge = split.challenge(level, part)
+    redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
+    control = blind_control(statistics, challenge, redraws, level)
+    name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
+    scores = replace(control.scores, name=name)
+    return scores, evaluate_blind(scores, control.redrawn_values, control.redrawn_labels, settings)

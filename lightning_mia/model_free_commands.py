@@ -1,8 +1,7 @@
 """The commands that have no model: `blind` and `report`."""
 
 import shlex
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +18,7 @@ def blind(
     on_bad_audio: Literal["error", "skip"] = "error",
     cache_dir: str | None = None,
     evaluation: EvaluationSettings = EvaluationSettings(),
+    command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
     """Check without any model whether the members of a manifest can be told from the non-members.
 
@@ -31,6 +31,7 @@ def blind(
         cache_dir: where decoded audio is kept; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the
             home folder.
         evaluation: how the blind control is judged.
+        command: the command that repeats the check, for the report.
     """
     from lightning_mia.blind_check import check_split
     from lightning_mia.summary import print_summary
@@ -42,7 +43,7 @@ def blind(
         on_bad_audio=on_bad_audio,
         cache_dir=Path(cache_dir) if cache_dir else None,
         settings=evaluation,
-        command=shlex.join(["lightning-mia", *sys.argv[1:]]),
+        command=shlex.join(command),
     )
     print_summary(page)
 
@@ -67,15 +68,17 @@ def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
     parser = _blind_parser() if arguments[0] == "blind" else _report_parser()
     options = parser.instantiate_classes(parser.parse_args(arguments[1:])).as_dict()
-    command: Callable[..., None] = blind if arguments[0] == "blind" else report
-    command(**options)
+    if arguments[0] == "blind":
+        blind(**options, command=["lightning-mia", *arguments])
+    else:
+        report(**options)
 
 
 def _blind_parser() -> _Parser:
     parser = _Parser(prog="lightning-mia blind", description=_first_line(blind))
     parser.add_argument("manifest", type=str, help="CSV, JSON Lines or fairseq TSV with a `member` column")
     parser.add_argument("--out", "--run_dir", type=str, required=True, help="folder of the run")
-    parser.add_function_arguments(blind, skip={"manifest", "out"})
+    parser.add_function_arguments(blind, skip={"manifest", "out", "command"})
     return parser
 
 

@@ -3,6 +3,7 @@
 import textwrap
 from pathlib import Path
 
+from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report import AuditReport, load_report
 
@@ -26,5 +27,5 @@ def _line(result: AttackResult, width: int) -> str:
     lower, upper = result.auroc_ci95
     return (
         f"{result.name:<{width}}  {result.level:<9}  {result.access:<12}  "
-        f"AUROC {result.auroc:.3f} [{lower:.3f}, {upper:.3f}]  p {result.p_value:.3g}"
+        f"AUROC {result.auroc:.3f} [{lower:.3f}, {upper:.3f}]  p {decisive_p_value(result):.3g}"
     )

@@ -1,5 +1,6 @@
 """The verbs of the command line, as methods of a Trainer whose options hold for every model of an audit."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ class AuditTrainer(Trainer):
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        self.factory = TrainerFactory(copy.deepcopy(kwargs))  # before this Trainer claims a strategy for itself
         super().__init__(**kwargs)
-        self.factory = TrainerFactory(kwargs)
         self.config_yaml = ""
         self.command = ""
 

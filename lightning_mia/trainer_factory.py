@@ -7,30 +7,44 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import MPSAccelerator
 from lightning.pytorch.callbacks import (
     Callback,
     DeviceStatsMonitor,
     LearningRateMonitor,
+    ModelCheckpoint,
     ModelSummary,
     ProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from lightning_mia.errors import InputError
 from lightning_mia.training.progress import StageProgressBar
 
-OF_CONSEQUENCE = (  # the Trainer options that change what is learned
-    "max_epochs",
-    "max_steps",
-    "max_time",
-    "precision",
-    "accumulate_grad_batches",
-    "gradient_clip_val",
-    "gradient_clip_algorithm",
-    "limit_train_batches",
-    "overfit_batches",
-    "deterministic",
-)
-BYSTANDERS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelSummary)
+WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learned
+    "accelerator",
+    "barebones",
+    "benchmark",
+    "callbacks",  # those that have a consequence are added
+    "default_root_dir",
+    "detect_anomaly",
+    "devices",
+    "enable_autolog_hparams",
+    "enable_checkpointing",
+    "enable_model_summary",
+    "enable_progress_bar",
+    "inference_mode",
+    "log_every_n_steps",
+    "logger",
+    "model_registry",
+    "num_nodes",
+    "plugins",
+    "profiler",
+    "strategy",
+    "use_distributed_sampler",
+}
+REFUSED = ("fast_dev_run", "limit_predict_batches")  # an audit is whole, or it is none
+BYSTANDERS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
 
 
 class TrainerFactory:
@@ -41,9 +55,15 @@ class TrainerFactory:
 
     Args:
         options: arguments of `lightning.Trainer`.
+
+    Raises:
+        InputError: an option by which part of the recordings would be left out unseen.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
+        for name in REFUSED:
+            if options.get(name):
+                raise InputError(f"trainer.{name} leaves recordings out and has no place in an audit; remove it")
         self.options = options
 
     def for_training(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
@@ -51,26 +71,27 @@ class TrainerFactory:
         logger = self.options.get("logger")
         if logger in (None, True):
             logger = TensorBoardLogger(folder, name=None, version="tensorboard", default_hp_metric=False)
-        return self._make(folder, stage, callbacks, logger=copy.deepcopy(logger))
+        return self._make(folder, stage, callbacks, logger=logger)
 
     def for_probing(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
-        """A Trainer that predicts."""
-        return self._make(folder, stage, callbacks, logger=False)
+        """A Trainer that predicts, in float32: at lower precision padding would move the signals."""
+        return self._make(folder, stage, callbacks, logger=False, precision="32-true")
 
-    def _make(self, folder: Path, stage: str, callbacks: list[Callback], logger: Any) -> Trainer:
-        given = self.options.get("callbacks") or []
-        given = copy.deepcopy(given if isinstance(given, list) else [given])
-        bars = self.options.get("enable_progress_bar") is not False
+    def _make(self, folder: Path, stage: str, callbacks: list[Callback], **changes: Any) -> Trainer:
+        options = copy.deepcopy(self.options)  # strategies, loggers and callbacks keep the state of a run too
+        given = _as_list(options.get("callbacks"))
+        bars = options.get("enable_progress_bar") is not False
         if bars and not any(isinstance(callback, ProgressBar) for callback in given):
             callbacks = [*callbacks, StageProgressBar(stage)]
-        options = {
-            **self.options,
+        if options.get("accelerator") in (None, "auto") and MPSAccelerator.is_available():
+            options["accelerator"] = "cpu"  # similarities are accumulated in float64, which MPS does not have
+        options |= {
             "default_root_dir": folder,
             "callbacks": [*given, *callbacks],
-            "logger": logger,
             "use_distributed_sampler": False,  # every process takes its own share of the batches
             "enable_model_summary": False,
             "enable_checkpointing": None,
+            **changes,
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the options were checked, and warned of, once before
@@ -78,12 +99,19 @@ class TrainerFactory:
 
     def of_consequence(self) -> dict[str, Any]:
         """The options, and the callbacks, that change what is learned; for the hash of a stage."""
-        callbacks = self.options.get("callbacks") or []
-        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
-        return {
-            **{key: self.options.get(key) for key in OF_CONSEQUENCE},
-            "callbacks": [callback.state_key for callback in callbacks if not isinstance(callback, BYSTANDERS)],
-        }
+        options = {key: value for key, value in self.options.items() if key not in WITHOUT_CONSEQUENCE and value}
+        callbacks = [one for one in _as_list(self.options.get("callbacks")) if not isinstance(one, BYSTANDERS)]
+        return {**options, "callbacks": [_describe(callback) for callback in callbacks]}
+
+
+def _as_list(callbacks: Any) -> list[Callback]:
+    return callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
+
+
+def _describe(callback: Callback) -> dict[str, Any]:
+    """A callback's class and settings, before it has seen a training."""
+    settings = {key: value for key, value in vars(callback).items() if isinstance(value, bool | int | float | str)}
+    return {"class": type(callback).__name__, **settings}
 
 
 def training_seed() -> int:

@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightning_mia.cli import main
 from lightning_mia.probe.signals import Signals
+from lightning_mia.split import Split
 
 TINY_MODEL = {
     "class_path": "lightning_mia.models.MelHuBERT",
@@ -211,10 +212,11 @@ def test_attack_without_a_target_says_what_to_do(
 
 
 def test_shuffled_labels_bring_the_auroc_to_one_half(run_dir: Path) -> None:
-    scores = pd.read_csv(run_dir / "report" / "scores.csv")
+    """Redrawn by the design itself, as the p-values have it."""
+    scores = pd.read_csv(run_dir / "report" / "scores.csv", dtype={"unit_id": str})
     mine = scores[scores["attack"] == "pretext_loss"]
-    rng = np.random.default_rng(0)
-    aurocs = [roc_auc_score(rng.permutation(mine["member"]), mine["score"]) for _ in range(300)]
+    redraws = Split.load(run_dir / "split.csv").redraw(list(mine["unit_id"]), "utterance", 300, seed=1)
+    aurocs = [roc_auc_score(labels, mine["score"]) for labels in redraws]
     assert np.mean(aurocs) == pytest.approx(0.5, abs=0.02)
 
 
@@ -298,3 +300,37 @@ def test_speaker_level_from_the_command_line(config: Path, speakers_manifest: Pa
         f"{name}{suffix}" for name in ("speaker_similarity", "pretext_loss") for suffix in ("", "_trained")
     }
     assert results(tmp_path)["split"]["level"] == "speaker"
+
+
+def test_both_parts_of_a_ready_made_split_have_their_own_blind_control(
+    speakers_manifest: Path, config: Path, tmp_path: Path
+) -> None:
+    """Only some of the member speakers have held-back recordings."""
+
+    def member(table: pd.DataFrame) -> pd.Series:
+        number, clip = table["speaker"].str[1:].astype(int), table.groupby("speaker").cumcount()
+        values = pd.Series(np.where(number < 8, "1", "0"), index=table.index)
+        return values.mask((number < 5) & (clip > 2), "held_back").mask(number >= 16, "")
+
+    manifest = ready_made(speakers_manifest, member)
+    options = ["--data.corpus.path", str(manifest), "--data.level", "speaker"]
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
+    found = results(tmp_path)
+    assert {"blind", "blind_trained"} <= {one["name"] for one in found["controls"] if one["level"] == "speaker"}
+    by_name = {(one["name"], one["level"]): one for one in found["attacks"]}
+    assert by_name["speaker_similarity_trained", "speaker"]["n_members"] == 8
+    assert by_name["speaker_similarity", "speaker"]["n_members"] == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--trainer.fast_dev_run", "true"], "fast_dev_run leaves recordings out"),
+        (["--attacks", "[PretextLoss, PretextLoss]"], "Attacks of the same name: pretext_loss"),
+    ],
+)
+def test_what_would_falsify_an_audit_is_refused(
+    config: Path, tmp_path: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 2
+    assert told in capsys.readouterr().err

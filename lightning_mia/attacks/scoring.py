@@ -1,4 +1,4 @@
-"""Run attacks at every level that they and the split allow."""
+"""Run attacks on one set of judged recordings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,27 +8,25 @@ import pandas as pd
 from lightning_mia.attacks.base import Attack, Evidence
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.probe.signals import Signals
-from lightning_mia.split import Split
+from lightning_mia.split import Level, Part, Split
 
 
-def score_attacks(attacks: Sequence[Attack], signals: Signals, split: Split) -> list[Scores]:
-    """Scores of every attack at each of its levels, speaker level on held-back and on trained recordings apart.
+def score_attacks(attacks: Sequence[Attack], signals: Signals, split: Split, level: Level, part: Part) -> list[Scores]:
+    """Scores of every attack that has this level.
 
     Args:
-        attacks: the attacks; those that cannot judge this split's levels give nothing.
-        signals: of the target, for every recording of the split.
+        attacks: the attacks.
+        signals: of the target, for every recording that is judged.
         split: who is judged.
+        level: "utterance" or "speaker".
+        part: at speaker level, the recordings that are asked about; a name on trained ones ends in `_trained`.
     """
-    return [
-        _score(attack, signals, split.challenge(level, part), level, suffix="" if place == 0 else f"_{part}")
-        for level in split.levels
-        for attack in attacks
-        if level in attack.levels
-        for place, part in enumerate(split.parts(level))
-    ]
+    challenge = split.challenge(level, part)
+    suffix = "_trained" if level == "speaker" and part == "trained" else ""
+    return [_score(attack, signals, challenge, level, suffix) for attack in attacks if level in attack.levels]
 
 
-def _score(attack: Attack, signals: Signals, challenge: pd.DataFrame, level: str, suffix: str) -> Scores:
+def _score(attack: Attack, signals: Signals, challenge: pd.DataFrame, level: Level, suffix: str) -> Scores:
     scores = attack.score(Evidence(signals, challenge.drop(columns="member")))
     units = challenge.drop_duplicates("unit_id").set_index("unit_id")
     return Scores(

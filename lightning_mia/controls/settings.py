@@ -10,7 +10,7 @@ class ControlSettings:
     Args:
         untrained: probe the same architecture with fresh weights.
         wrong_model: train the same model on the auxiliary recordings alone, and score the target's labels with
-            its answers; without it no leak can be declared.
+            its answers; without it a split that was brought cannot show a leak.
     """
 
     untrained: bool = True

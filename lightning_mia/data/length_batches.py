@@ -18,13 +18,17 @@ class LengthBatches(Sampler[list[int]]):
     with whom, and the order of the batches, change with the epoch and depend on `seed` and the epoch alone:
     an interrupted run that resumes sees the same batches as an undisturbed one.
 
+    In training (`shuffle`) the processes share every batch, so that the number of processes changes neither the
+    optimizer steps nor what a step sees; a batch with fewer utterances than processes repeats some. Otherwise
+    the processes take turns with whole batches, and nothing is repeated.
+
     Args:
         durations: seconds of every utterance, (n,).
-        n_batches: batches an epoch over all ranks; see `batches_for`. Rounded up to a multiple of `world_size`.
+        n_batches: batches an epoch; see `batches_for`.
         shuffle: draw a new order every epoch; otherwise by length, always the same.
         seed: of the order, apart from the seed of the split.
         rank: of this process.
-        world_size: number of processes; every one gets equally many batches.
+        world_size: number of processes.
     """
 
     def __init__(
@@ -38,10 +42,7 @@ class LengthBatches(Sampler[list[int]]):
         world_size: int = 1,
     ) -> None:
         self.durations = np.asarray(durations, dtype=np.float64)
-        n_batches = min(n_batches, len(self.durations))
-        if shuffle:  # a training rank without a batch would make the others wait for ever
-            n_batches = math.ceil(n_batches / world_size) * world_size
-        self.n_batches = n_batches
+        self.n_batches = min(n_batches, len(self.durations))
         self.shuffle, self.seed, self.rank, self.world_size = shuffle, seed, rank, world_size
         self.epoch = 0
 
@@ -55,12 +56,17 @@ class LengthBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(range(self.rank, self.n_batches, self.world_size))
+        return self.n_batches if self.shuffle else len(range(self.rank, self.n_batches, self.world_size))
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = self._batches()
-        for index in range(self.rank, self.n_batches, self.world_size):
-            yield batches[index].tolist()
+        if self.shuffle:
+            for batch in batches:
+                shared = np.resize(batch, max(len(batch), self.world_size))
+                yield shared[self.rank :: self.world_size].tolist()
+        else:
+            for index in range(self.rank, self.n_batches, self.world_size):
+                yield batches[index].tolist()
 
     def _batches(self) -> list[np.ndarray]:
         if not self.shuffle:
@@ -72,8 +78,6 @@ class LengthBatches(Sampler[list[int]]):
 
     def _cut(self, order: np.ndarray) -> list[np.ndarray]:
         """Cut an order into `n_batches` runs of about equal duration, none of them empty."""
-        if self.n_batches > len(order):  # fewer utterances than ranks: some are seen twice rather than none
-            order = np.resize(order, self.n_batches)
         ends = np.cumsum(self.durations[order])
         targets = ends[-1] * np.arange(1, self.n_batches) / self.n_batches
         cuts = np.searchsorted(ends - self.durations[order] / 2, targets)

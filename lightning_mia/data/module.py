@@ -25,7 +25,7 @@ class SpeechDataModule(L.LightningDataModule):
         design: how members are drawn, where the corpus does not say; the unit is an utterance or a speaker.
         split_seed: seed of that draw, apart from the training seed.
         level: level that a ready-made split is reported at; a drawn one has the level of its design.
-        batch_seconds: audio in a training batch of one process (seconds).
+        batch_seconds: audio in one optimizer step (seconds), over all processes.
         num_workers: processes that read audio; 0 reads in the training process, fastest for small models.
         on_bad_audio: `error` refuses a corpus with a recording that cannot be used; `skip` leaves such
             recordings out and lists them in the report.
@@ -78,15 +78,7 @@ class SpeechDataModule(L.LightningDataModule):
         else:
             design = self.design or UtteranceDesign()
             self._split = design.draw(table, contents, n_shadows=n_shadows, seed=self.split_seed)
-        if split_path.exists():
-            there = Split.load(split_path).sha256
-            if there != self._split.sha256:
-                raise InputError(
-                    f"{split_path} is another split (hash {there[:12]} there, {self._split.sha256[:12]} asked for): "
-                    "the corpus, the design or data.split_seed changed; give another --run_dir, or the old settings"
-                )
-        else:
-            self._split.save(split_path)
+        self._split.save_once(split_path)
 
     @property
     def audio(self) -> AudioCache:

@@ -11,7 +11,7 @@ from lightning_mia.evaluation.adjustment import blind_adjusted_auroc
 from lightning_mia.evaluation.auroc import auroc, auroc_of_labels, auroc_of_rows
 from lightning_mia.evaluation.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.comparison import versus_wrong_model
-from lightning_mia.evaluation.intervals import auroc_interval
+from lightning_mia.evaluation.intervals import auroc_interval, t_quantile
 from lightning_mia.evaluation.permutation import (
     NullDistribution,
     corrected_p_values,
@@ -38,7 +38,7 @@ def evaluate(
     redraw: Redraw,
     settings: EvaluationSettings,
     wrong_model: Mapping[tuple[str, str], Scores] | None = None,
-    blind: Mapping[str, Scores] | None = None,
+    blind: Mapping[tuple[str, str], Scores] | None = None,
     progress: bool = False,
 ) -> list[AttackResult]:
     """Judge attacks and controls, each at its level.
@@ -51,7 +51,7 @@ def evaluate(
         redraw: how the split redraws its labels.
         settings: of the evaluation.
         wrong_model: by `(name, level)`, the same attack's scores by a model trained on neither side.
-        blind: by level, the blind control's scores, for the adjusted AUROC.
+        blind: by `(name, level)`, the blind control's scores of the same units, for the adjusted AUROC.
         progress: show a progress bar.
 
     Returns:
@@ -73,7 +73,7 @@ def evaluate(
     for one in tqdm(scores, desc="Evaluating", unit="attack", disable=not progress):
         wrong = (wrong_model or {}).get((one.name, one.level))
         labels = redraws[one.level].with_observed(one)
-        judged.append(_judge(one, labels, settings, wrong, (blind or {}).get(one.level)))
+        judged.append(_judge(one, labels, settings, wrong, (blind or {}).get((one.name, one.level))))
     return _correct(judged)
 
 
@@ -97,7 +97,9 @@ def evaluate_blind(
     interval90 = auroc_interval(
         result.auroc, judged.replicates, scores.values, scores.members, judged.draws, level=0.90
     )
-    return BlindResult(result, upper95=interval90[1])
+    # Refitting to other labels moves the AUROC further than drawing other speakers does: the wider of both counts.
+    refitted = result.auroc + t_quantile(0.95, judged.draws.degrees_of_freedom) * judged.null.standard_deviation
+    return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
 
 
 @dataclass(frozen=True)

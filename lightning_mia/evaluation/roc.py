@@ -43,7 +43,7 @@ def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
     check(values, members)
     metric = BinaryROC(thresholds=None, normalization=None, sync_on_compute=False)
     with float64_by_default():
-        metric.update(torch.as_tensor(values, dtype=torch.float64), torch.as_tensor(members, dtype=torch.int64))
+        metric.update(torch.tensor(values, dtype=torch.float64), torch.tensor(members, dtype=torch.int64))
         fpr, tpr, thresholds = (points.numpy().copy() for points in metric.compute())
     thresholds[0] = np.inf  # torchmetrics puts 1 there, which raw scores may exceed
     return Roc(fpr, tpr, thresholds)

@@ -46,19 +46,22 @@ def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], 
     return combine(verdicts, unexplained=unexplained)
 
 
-def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool) -> Verdict:
+def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool, level: str) -> Verdict:
     """Judge a split alone, before any model is asked: "no_evidence" where it can be assessed.
 
     Args:
-        blind: the blind controls, one a level.
+        blind: the blind controls, one or more a level; the worst of a level counts.
         drawn: as in `give_verdict`.
+        level: the level that the split is for; its verdict is the overall one.
     """
     verdicts = []
-    for one in blind:
-        obstacle = blind_obstacle([one], drawn=drawn)
+    for name in sorted({one.result.level for one in blind}, key=lambda name: name != level):
+        of_level = [one for one in blind if one.result.level == name]
+        obstacle = blind_obstacle(of_level, drawn=drawn)
         status: Status = "not_assessable" if obstacle else "no_evidence"
-        verdicts.append(LevelVerdict(one.result.level, "none", status, obstacle or reasons.alike(one)))
-    return combine(verdicts, unexplained=False)
+        worst = max(of_level, key=lambda one: one.upper95)
+        verdicts.append(LevelVerdict(name, "none", status, obstacle or reasons.alike(worst)))
+    return Verdict(verdicts[0].status, reasons.overall(verdicts[0].status, verdicts), tuple(verdicts))
 
 
 def judge_family(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> LevelVerdict:

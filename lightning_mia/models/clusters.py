@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from lightning_mia.errors import InputError
 from lightning_mia.models.features import MFCC, padding_mask
 
-
 MOST_FRAMES = 2_000_000  # to fit on, 11 hours: more does not move the centroids, but does not fit in memory
 
 

@@ -63,7 +63,7 @@ def probe(
 
 
 def _read(shards: Path) -> list[Signals]:
-    return [Signals.load(shard) for shard in sorted(shards.glob("*.npz"))]
+    return [Signals.load(shard) for shard in sorted(shards.glob("[!.]*.npz"))]
 
 
 def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:

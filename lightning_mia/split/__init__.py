@@ -3,7 +3,7 @@
 from lightning_mia.split.design import Design
 from lightning_mia.split.ready_made_split import ready_made
 from lightning_mia.split.speaker_design import SpeakerDesign
-from lightning_mia.split.split import ROLES, Split
+from lightning_mia.split.split import ROLES, Level, Part, Split
 from lightning_mia.split.utterance_design import UtteranceDesign
 
-__all__ = ["ROLES", "Design", "SpeakerDesign", "Split", "UtteranceDesign", "ready_made"]
+__all__ = ["ROLES", "Design", "Level", "Part", "SpeakerDesign", "Split", "UtteranceDesign", "ready_made"]

@@ -164,6 +164,20 @@ class Split:
         """
         write_split(Path(path), self.table, {"level": self.level, "drawn": self.drawn, "sha256": self.sha256})
 
+    def save_once(self, path: str | Path) -> None:
+        """Write the split where there is none yet; one that is there has to be this one.
+
+        Raises:
+            InputError: `path` holds another split, or the folder cannot be written to.
+        """
+        if not Path(path).exists():
+            self.save(path)
+        elif (there := Split.load(path).sha256) != self.sha256:
+            raise InputError(
+                f"{path} is another split (hash {there[:12]} there, {self.sha256[:12]} asked for): the corpus, the "
+                "design or its seed changed; give another run directory, or the old settings"
+            )
+
     @classmethod
     def load(cls, path: str | Path) -> "Split":
         """Read a split that `save` wrote.

@@ -11,6 +11,7 @@ import pandas as pd
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.errors import InputError
 from lightning_mia.files import atomic_path, hash_of_file
 from lightning_mia.interruption import interruptible
 from lightning_mia.models.base import SpeechModel
@@ -59,13 +60,18 @@ def train(
         make_trainer: makes the Lightning Trainer, given `callbacks`.
 
     Raises:
-        InputError: the folder was begun with other settings.
+        InputError: the folder was begun with other settings, or holds another model.
     """
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
         _fit(like, recordings, stage, seed, make_trainer, checkpoint)
     assert stage.record is not None
-    return Trained(load_model(checkpoint, like), checkpoint, hash_of_file(checkpoint), stage.record)
+    model = load_model(checkpoint, like)
+    if model.origin.get("stage") != stage.sha256:
+        raise InputError(
+            f"{checkpoint} is not the model that this stage trained; delete {stage.folder} and start again"
+        )
+    return Trained(model, checkpoint, hash_of_file(checkpoint), stage.record)
 
 
 def _fit(
@@ -90,6 +96,7 @@ def _fit(
         stage.finish(
             {
                 "seconds": round(clock.seconds, 3),
+                "loop_seconds": round(clock.loop_seconds, 3),
                 "epochs": trainer.current_epoch,
                 "steps": trainer.global_step,
                 "utterances": len(times),
@@ -122,15 +129,25 @@ class _LastCheckpoint(ModelCheckpoint):
 
 
 class _Clock(L.Callback):
-    """Seconds spent in training, over all starts of an interrupted one."""
+    """Seconds spent in training, as far as checkpoints kept what it led to.
+
+    Attributes:
+        loop_seconds: of the present start's optimizer steps alone, without set-up and targets.
+    """
 
     def __init__(self) -> None:
-        self.before = 0.0
-        self.start = time.monotonic()
+        self.before, self.loop_seconds = 0.0, 0.0
+        self.start = self.loop_start = time.monotonic()
 
     @property
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.start
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.loop_start = time.monotonic()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.loop_seconds = time.monotonic() - self.loop_start
 
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": self.seconds}

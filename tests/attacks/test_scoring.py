@@ -34,7 +34,10 @@ def auroc(scores: np.ndarray, members: np.ndarray) -> float:
 def test_utterance_level_finds_the_planted_leak_where_it_is() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = UtteranceDesign(n_units=120, n_auxiliary=40).draw(table(), contents)
-    found = {scores.name: scores for scores in score_attacks(default_attacks(), planted(split), split)}
+    found = {
+        scores.name: scores
+        for scores in score_attacks(default_attacks(), planted(split), split, "utterance", "trained")
+    }
     assert set(found) == {"utterance_similarity", "pretext_loss"}
     assert auroc(found["pretext_loss"].values, found["pretext_loss"].members) > 0.95
     assert 0.35 < auroc(found["utterance_similarity"].values, found["utterance_similarity"].members) < 0.65
@@ -43,7 +46,11 @@ def test_utterance_level_finds_the_planted_leak_where_it_is() -> None:
 def test_speaker_level_asks_held_back_and_trained_recordings_apart() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = SpeakerDesign(n_units=16, n_auxiliary=4).draw(table(), contents)
-    found = {scores.name: scores for scores in score_attacks(default_attacks(), planted(split), split)}
+    found = {
+        scores.name: scores
+        for part in ("held_back", "trained")
+        for scores in score_attacks(default_attacks(), planted(split), split, "speaker", part)
+    }
     assert set(found) == {
         "speaker_similarity",
         "speaker_similarity_trained",
@@ -58,5 +65,7 @@ def test_speaker_level_asks_held_back_and_trained_recordings_apart() -> None:
 def test_a_control_is_named_for_its_model_and_has_no_access() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = UtteranceDesign(n_units=120, n_auxiliary=40).draw(table(), contents)
-    control = as_control(score_attacks(default_attacks(), planted(split), split)[-1], "untrained")
+    control = as_control(
+        score_attacks(default_attacks(), planted(split), split, "utterance", "trained")[-1], "untrained"
+    )
     assert (control.name, control.access) == ("untrained_pretext_loss", "none")

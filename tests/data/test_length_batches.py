@@ -15,11 +15,18 @@ def test_every_utterance_once_over_all_ranks(shuffle: bool, world_size: int, n_b
         for rank in range(world_size)
     ]
     seen = [index for batches in ranks for batch in batches for index in batch]
-    if len(seen) > len(DURATIONS):  # rounded up to equal shares: only where there are fewer utterances than batches
-        assert shuffle and n_batches >= len(DURATIONS)
     assert set(seen) == set(range(len(DURATIONS)))
-    if shuffle:
-        assert len({len(batches) for batches in ranks}) == 1
+    if not shuffle:
+        assert len(seen) == len(DURATIONS)
+    elif n_batches <= 7:  # then every batch has an utterance for each process
+        assert len(seen) == len(DURATIONS)
+        assert all(len(batches) == n_batches for batches in ranks)
+
+
+def test_what_a_step_sees_does_not_depend_on_the_number_of_processes() -> None:
+    alone = [set(batch) for batch in LengthBatches(DURATIONS, 20, shuffle=True)]
+    shares = [list(LengthBatches(DURATIONS, 20, shuffle=True, rank=rank, world_size=3)) for rank in range(3)]
+    assert [set().union(*step) for step in zip(*shares, strict=True)] == alone
 
 
 def test_batches_hold_equal_seconds_of_similar_length() -> None:

@@ -95,9 +95,9 @@ def test_families_are_levels_and_accesses(make_scores: MakeScores, redraw: Redra
 def test_blind_scores_adjust_the_attacks_of_their_level(make_scores: MakeScores, redraw: Redraw) -> None:
     attack = make_scores("attack", leak=1.0)
     blind = replace(attack, name="blind", access="none")  # the blind score explains all of it
-    adjusted = evaluate([attack], redraw, SETTINGS, blind={"utterance": blind})[0].auroc_blind_adjusted
+    adjusted = evaluate([attack], redraw, SETTINGS, blind={(attack.name, "utterance"): blind})[0].auroc_blind_adjusted
     assert adjusted == 0.5
-    assert evaluate([attack], redraw, SETTINGS, blind={"speaker": blind})[0].auroc_blind_adjusted is None
+    assert evaluate([attack], redraw, SETTINGS, blind={(attack.name, "speaker"): blind})[0].auroc_blind_adjusted is None
 
 
 def test_same_name_and_level_twice_is_our_fault(make_scores: MakeScores, redraw: Redraw) -> None:
@@ -129,7 +129,7 @@ def test_the_blind_bound_is_one_sided(make_scores: MakeScores, redraw: Redraw) -
 
 def test_results_are_plain_numbers(make_scores: MakeScores, redraw: Redraw) -> None:
     wrong = {("attack", "utterance"): make_scores(seed=1)}
-    result = evaluate([make_scores()], redraw, SETTINGS, wrong, {"utterance": make_scores(seed=2)})[0]
+    result = evaluate([make_scores()], redraw, SETTINGS, wrong, {("attack", "utterance"): make_scores(seed=2)})[0]
 
     def check(value: object) -> None:
         if isinstance(value, (dict, list, tuple)):

@@ -158,10 +158,12 @@ def test_reasons_are_one_sentence() -> None:
         ([blind(0.049)], False, "not_assessable", "differ without any model"),
         ([blind(0.049)], True, "no_evidence", "cannot be told apart"),
         ([blind(0.4, upper95=0.7)], False, "not_assessable", "too small"),
-        ([CLEAN, blind(0.4, 0.9, level="speaker")], False, "no_evidence", "not assessable: speaker level."),
+        ([blind(0.4, 0.9, level="speaker"), CLEAN], False, "no_evidence", "not assessable: speaker level."),
+        ([CLEAN, blind(0.01)], False, "not_assessable", "differ without any model"),
+        ([blind(0.01), blind(0.4, level="speaker")], False, "not_assessable", "no evidence: speaker level."),
     ],
 )
 def test_a_split_alone(controls: list[BlindResult], drawn: bool, status: str, says: str) -> None:
-    verdict = give_blind_verdict(controls, drawn=drawn)
+    verdict = give_blind_verdict(controls, drawn=drawn, level="utterance")
     assert verdict.status == status
     assert says in verdict.reason

@@ -1,0 +1,59 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lightning_mia.cli import main
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").rglob("*.yaml"))
+
+
+def run(*arguments: str) -> str:
+    command = [sys.executable, "-m", "lightning_mia", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_help_names_every_command() -> None:
+    text = run("--help")
+    assert all(command in text for command in ("fit", "attack", "audit", "blind", "report"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["fit", "attack", "audit"])
+def test_placeholders_change_nothing_that_is_printed(command: str) -> None:
+    quick = run(command, "--help")
+    code = (
+        "import sys; from lightning_mia import placeholders, cli; "
+        f"placeholders.install = lambda: None; sys.argv = ['lightning-mia', {command!r}, '--help']; cli.main()"
+    )
+    whole = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120).stdout
+    assert quick == whole
+    assert "--run_dir" in quick
+
+
+@pytest.mark.parametrize("command", ["blind", "report"])
+def test_commands_without_a_model_have_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    assert "run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["fit", "attack", "audit"])
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_valid_and_serves_every_command(
+    path: Path, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_mia.placeholders.install", lambda: None)  # this process still needs the real modules
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "-c", str(path), "--print_config"])
+    assert exit_.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["model"]["class_path"].startswith("lightning_mia.models.")
+
+
+def test_without_a_command_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no_such_command"]) == 2
+    assert "lightning-mia: error:" in capsys.readouterr().err
