@@ -47,7 +47,7 @@ class TERA(SpeechModel):
         mask_length: int = 7,
         max_masked_bands: int = 16,
         noise_probability: float = 0.15,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight_decay: float = 0.01,
         warmup_fraction: float = 0.1,
     ) -> None:

@@ -53,13 +53,22 @@ def probe(
         )
         with interruptible(trainer):
             trainer.predict(Probe(model, settings), datamodule=recordings, return_predictions=False)
-    if trainer.is_global_zero:
+    problem = _finish(shards, ids, path) if trainer.is_global_zero else None
+    if problem := trainer.strategy.broadcast(problem):  # or the other processes would wait for ever
+        raise InputError(problem)
+    return Signals.load(path).take(ids)
+
+
+def _finish(shards: Path, ids: Sequence[str], path: Path) -> str | None:
+    """Make the shards into one file; what is wrong with them, if anything."""
+    try:
         signals = merge(_read(shards), ids)
         check_finite(signals, path)
         signals.save(path)
-        shutil.rmtree(shards)
-    trainer.strategy.barrier()
-    return Signals.load(path).take(ids)
+    except InputError as error:
+        return str(error)
+    shutil.rmtree(shards)
+    return None
 
 
 def _read(shards: Path) -> list[Signals]:
