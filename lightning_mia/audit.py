@@ -92,6 +92,7 @@ class Audit:
         return self._train("untrained", ids, no_epochs)
 
     def _train(self, name: str, ids: list[str], trainers: TrainerFactory) -> Trained:
+        self.data.split.save_once(self.run_dir / "split.csv")
         seed = training_seed()
         folder = self.run_dir / name
         recordings = self.data.training_recordings(ids, seed)
@@ -169,6 +170,7 @@ class Audit:
         Returns:
             The report's page.
         """
+        self.data.split.save_once(self.run_dir / "split.csv")
         models = {"target": target, **self.control_models()}
         start = time.monotonic()
         signals = {name: self.signals(name, trained) for name, trained in models.items()}

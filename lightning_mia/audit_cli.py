@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
+from lightning_mia.files import check_folder
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.one_line_errors import OneLineErrors
 from lightning_mia.summary import print_summary
@@ -46,6 +47,7 @@ class AuditCLI(LightningCLI):
         if config.run_dir is None:
             name = Path(str(config.config[-1])).stem if config.config else "audit"
             config.run_dir = f"runs/{name}"
+        check_folder(config.run_dir)
 
     def instantiate_classes(self) -> None:
         """Make model, data and trainer; what a constructor refuses is told in one line."""

@@ -9,9 +9,11 @@ from lightning_mia.corpus import Manifest
 from lightning_mia.data.audio_cache import decode
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.files import check_folder
 from lightning_mia.judgement import judge
 from lightning_mia.report import AuditReport, write_report
 from lightning_mia.split import ready_made
+from lightning_mia.stage import Stage
 
 
 def check_split(
@@ -41,6 +43,7 @@ def check_split(
     Raises:
         InputError: the manifest cannot be used, or has no `member` column.
     """
+    check_folder(run_dir)
     table = Manifest(str(manifest)).table()
     if "member" not in table:
         raise InputError(
@@ -49,6 +52,7 @@ def check_split(
     audio = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
     split = ready_made(table[table["id"].isin(audio.index.index)], audio.contents, level)
     split.save_once(run_dir / "split.csv")
+    Stage(run_dir / "blind", {"split": split.sha256, "recordings": audio.sha256_of(judged_ids(split))}).begin()
     found = judge([], None, {}, blind_statistics(audio, judged_ids(split)), split, settings)
     return write_report(
         run_dir / "report",

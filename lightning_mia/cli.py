@@ -12,7 +12,7 @@ from lightning_mia.threads import wait_passively
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 for every verdict, 2 for bad input, 130 for Ctrl-C."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     wait_passively()
     _show_log()
     try:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lightning-mia: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("lightning-mia: interrupted; start the same command again to go on", file=sys.stderr)
+        print("\nlightning-mia: interrupted; start the same command again to go on", file=sys.stderr)
         return 130
     return 0
 
@@ -37,8 +37,7 @@ def _show_log() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    command = arguments[0] if arguments else "--help"
-    if command in ("blind", "report"):
+    if arguments[0] in ("blind", "report"):
         from lightning_mia.model_free_commands import run
 
         run(arguments)

@@ -12,6 +12,19 @@ from typing import Any
 from lightning_mia.errors import InputError
 
 
+def check_folder(path: str | Path) -> None:
+    """Refuse a path where no folder can be, before any work is done for it.
+
+    Raises:
+        InputError: there is a file, on the way or at the end.
+    """
+    for part in (Path(path), *Path(path).parents):
+        if part.exists():
+            if not part.is_dir():
+                raise InputError(f"{part} is a file, but the run directory {path} has to be a folder; choose another")
+            return
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.

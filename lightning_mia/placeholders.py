@@ -22,9 +22,7 @@ def only_parses(arguments: Sequence[str]) -> bool:
     >>> only_parses(["audit", "--print_config=skip_default"]), only_parses(["audit", "-c", "demo.yaml"])
     (True, False)
     """
-    return not arguments or any(
-        argument.split("=")[0] in PARSER_ONLY or argument.startswith("--help.") for argument in arguments
-    )
+    return any(argument.split("=")[0] in PARSER_ONLY or argument.startswith("--help.") for argument in arguments)
 
 
 def install() -> None:

@@ -25,6 +25,7 @@ WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learne
     "accelerator",
     "barebones",
     "benchmark",
+    "check_val_every_n_epoch",
     "callbacks",  # those that have a consequence are added
     "default_root_dir",
     "detect_anomaly",
@@ -34,14 +35,18 @@ WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learne
     "enable_model_summary",
     "enable_progress_bar",
     "inference_mode",
+    "limit_test_batches",
+    "limit_val_batches",
     "log_every_n_steps",
     "logger",
     "model_registry",
     "num_nodes",
+    "num_sanity_val_steps",
     "plugins",
     "profiler",
     "strategy",
     "use_distributed_sampler",
+    "val_check_interval",
 }
 REFUSED = ("fast_dev_run", "limit_predict_batches")  # an audit is whole, or it is none
 BYSTANDERS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
@@ -90,7 +95,7 @@ class TrainerFactory:
             "callbacks": [*given, *callbacks],
             "use_distributed_sampler": False,  # every process takes its own share of the batches
             "enable_model_summary": False,
-            "enable_checkpointing": None,
+            "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in given),
             **changes,
         }
         with warnings.catch_warnings():

@@ -94,3 +94,22 @@ def test_a_manifest_without_members_is_refused(
     message = capsys.readouterr().err.strip()
     assert "has no column member" in message
     assert "\n" not in message
+
+
+def test_other_audio_in_the_same_folder_is_refused(
+    tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Manifest(str(tiny_manifest)).table()
+    member = (table.groupby("speaker").cumcount() % 2).astype(int)
+    table.assign(member=member).to_csv(tmp_path / "split.csv", index=False)
+    blind(tmp_path / "split.csv", tmp_path / "run")
+    soundfile.write(tmp_path / "other.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    other = table.assign(member=member, path=[str(tmp_path / "other.wav"), *table["path"][1:]])
+    other.to_csv(tmp_path / "split.csv", index=False)
+    assert main(["blind", str(tmp_path / "split.csv"), "--out", str(tmp_path / "run")]) == 2
+    assert "was made by other settings" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_run_directory(tiny_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["blind", str(tiny_manifest), "--out", str(tiny_manifest)]) == 2
+    assert "is a file, but the run directory" in capsys.readouterr().err

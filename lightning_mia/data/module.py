@@ -54,7 +54,7 @@ class SpeechDataModule(L.LightningDataModule):
         self._split: Split | None = None
 
     def load(self, split_path: Path, n_shadows: int = 0) -> None:
-        """Read and decode the corpus, and draw the split or compare it with the one already drawn.
+        """Read and decode the corpus, and draw the split; where one is saved already, it has to be the same.
 
         Args:
             split_path: `split.csv` of the run.
@@ -78,7 +78,8 @@ class SpeechDataModule(L.LightningDataModule):
         else:
             design = self.design or UtteranceDesign()
             self._split = design.draw(table, contents, n_shadows=n_shadows, seed=self.split_seed)
-        self._split.save_once(split_path)
+        if split_path.exists():
+            self._split.save_once(split_path)
 
     @property
     def audio(self) -> AudioCache:

@@ -98,6 +98,7 @@ class ProbeRecordings(L.LightningDataModule):
         super().__init__()
         self.recordings = Recordings(audio, ids)
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer recordings than processes
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Batches of this process, by length."""
@@ -105,7 +106,7 @@ class ProbeRecordings(L.LightningDataModule):
         durations = self.recordings.durations
         batches = LengthBatches(
             durations,
-            batches_for(durations, self.batch_seconds),
+            max(batches_for(durations, self.batch_seconds), trainer.world_size if trainer else 1),
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )

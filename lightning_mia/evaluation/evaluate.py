@@ -70,7 +70,7 @@ def evaluate(
         level: _redraw_level([one for one in scores if one.level == level], redraw, settings) for level in levels
     }
     judged = []
-    for one in tqdm(scores, desc="Evaluating", unit="attack", disable=not progress):
+    for one in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores)):
         wrong = (wrong_model or {}).get((one.name, one.level))
         labels = redraws[one.level].with_observed(one)
         judged.append(_judge(one, labels, settings, wrong, (blind or {}).get((one.name, one.level))))

@@ -87,7 +87,7 @@ class Signals:
                 )
                 return Signals(scalars, file["pooled"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is damaged ({error}); delete it and start again") from error
+            raise InputError(f"{path} is damaged; delete it and start again") from error
 
     @staticmethod
     def concatenate(parts: Iterable["Signals"]) -> "Signals":

@@ -1,6 +1,8 @@
-"""What every training of ours carries along: keyed randomness, a record of exposure, a label in the checkpoint."""
+"""What every training of ours carries along: keyed randomness, a record of exposure, a checkpoint to resume from."""
 
+import os
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -9,6 +11,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from lightning_mia.data.batch import Batch
+
+SAVES = 20  # checkpoints of a whole training: an interruption costs at most a twentieth of it
 
 
 class KeyedRandomness(Callback):
@@ -59,3 +63,32 @@ class Exposure(Callback):
         counts: list[Any] = [None] * trainer.world_size
         torch.distributed.all_gather_object(counts, dict(self.times))
         return sum((Counter(count) for count in counts), Counter())
+
+
+class LastCheckpoint(Callback):
+    """Keeps one checkpoint to resume from, saved at the end of some epochs, where nothing of the order is lost.
+
+    Args:
+        path: of the checkpoint; it is always whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save about `SAVES` times over a training."""
+        every = max(1, (trainer.max_epochs or 0) // SAVES)
+        if (trainer.current_epoch + 1) % every == 0:
+            save_checkpoint(trainer, self.path)
+
+
+def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) -> None:
+    """Save a checkpoint, whole or not at all; every process has to call this."""
+    part = path.with_suffix(".part")
+    try:
+        trainer.save_checkpoint(part, weights_only=weights_only)
+        if trainer.is_global_zero:
+            os.replace(part, path)
+    finally:
+        if trainer.is_global_zero:
+            part.unlink(missing_ok=True)

@@ -43,6 +43,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         InputError: missing, not a checkpoint, or it would need unsafe unpickling.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the .ckpt that `fit` wrote")
     if not path.is_file():
         raise InputError(f"Checkpoint {path} does not exist; run `fit` first or give --target_checkpoint")
     try:

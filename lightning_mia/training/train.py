@@ -8,7 +8,6 @@ from typing import Any
 
 import lightning as L
 import pandas as pd
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_mia.data.recordings import TrainingRecordings
 from lightning_mia.errors import InputError
@@ -16,11 +15,9 @@ from lightning_mia.files import atomic_path, hash_of_file
 from lightning_mia.interruption import interruptible
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.stage import Stage
-from lightning_mia.training.callbacks import Exposure, KeyedRandomness
+from lightning_mia.training.callbacks import Exposure, KeyedRandomness, LastCheckpoint, save_checkpoint
 from lightning_mia.training.checkpoint import load_model
 from lightning_mia.training.initialise import initialise
-
-SAVES = 20  # intermediate checkpoints of a whole training: an interruption costs at most a twentieth of it
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,10 @@ def train(
     if not (stage.begin().done and checkpoint.exists()):
         _fit(like, recordings, stage, seed, make_trainer, checkpoint)
     assert stage.record is not None
-    model = load_model(checkpoint, like)
+    try:
+        model = load_model(checkpoint, like)
+    except InputError as error:
+        raise InputError(f"{checkpoint} is damaged; delete {stage.folder} and start again") from error
     if model.origin.get("stage") != stage.sha256:
         raise InputError(
             f"{checkpoint} is not the model that this stage trained; delete {stage.folder} and start again"
@@ -85,12 +85,17 @@ def _fit(
     model = initialise(like, seed)
     exposure, clock = Exposure(), _Clock()
     model.origin = {"stage": stage.sha256, "split": stage.settings.get("split")}
-    trainer = make_trainer(callbacks=[KeyedRandomness(seed), exposure, clock, _resumable(stage.folder)])
     interrupted = stage.folder / "last.ckpt"
-    with interruptible(trainer):
-        trainer.fit(model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None)
-    times = exposure.gather(trainer)
-    trainer.save_checkpoint(checkpoint, weights_only=True)
+    trainer = make_trainer(callbacks=[KeyedRandomness(seed), exposure, clock, LastCheckpoint(interrupted)])
+    try:
+        with interruptible(trainer):
+            trainer.fit(model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None)
+        times = exposure.gather(trainer)
+        save_checkpoint(trainer, checkpoint, weights_only=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write to {stage.folder}: {error.strerror or error}; mend that and start again"
+        ) from error
     if trainer.is_global_zero:
         _write_exposure(stage.folder / "trained_utterances.csv", recordings.recordings.ids, times)
         stage.finish(
@@ -113,19 +118,6 @@ def _write_exposure(path: Path, ids: Sequence[str], times: dict[str, int]) -> No
     table = pd.DataFrame({"id": ids, "times": [times.get(utterance, 0) for utterance in ids]})
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False)
-
-
-def _resumable(folder: Path) -> ModelCheckpoint:
-    """Overwrites `last.ckpt` at the end of some epochs; between epochs nothing of the order is lost."""
-    return _LastCheckpoint(dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False)
-
-
-class _LastCheckpoint(ModelCheckpoint):
-    """Saves about `SAVES` times over a training, at the end of an epoch."""
-
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        self._every_n_epochs = max(1, (trainer.max_epochs or 0) // SAVES)
-        super().setup(trainer, pl_module, stage)
 
 
 class _Clock(L.Callback):

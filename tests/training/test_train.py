@@ -1,3 +1,4 @@
+import os
 from functools import partial
 from pathlib import Path
 
@@ -104,6 +105,31 @@ def test_no_epochs_give_the_initial_weights_with_targets(audio: AudioCache, tmp_
     torch.manual_seed(0)
     fresh = tiny_hubert()
     assert torch.equal(untrained.model.codes, fresh.codes)
+
+
+def test_a_full_disk_is_one_line_and_the_next_start_goes_on(
+    undisturbed: Trained, audio: AudioCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def full(source: str | Path, target: str | Path) -> None:
+        if str(target).endswith("last.ckpt"):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        with pytest.raises(InputError, match="No space left on device"):
+            run(audio, tmp_path)
+    assert not list(tmp_path.glob("*.part"))
+    assert same(run(audio, tmp_path), undisturbed)
+
+
+def test_a_damaged_model_says_what_to_delete(audio: AudioCache, tmp_path: Path) -> None:
+    checkpoint = run(audio, tmp_path, epochs=0).checkpoint
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(InputError, match=f"delete {tmp_path} and start again"):
+        run(audio, tmp_path, epochs=0)
 
 
 def test_checkpoints_are_safe_to_read_and_labelled(undisturbed: Trained) -> None:
