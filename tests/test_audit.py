@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -241,7 +242,9 @@ def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path,
 def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_dir: Path, tmp_path: Path) -> None:
     epochs = ["--trainer.max_epochs", "200"]
     command = [sys.executable, "-m", "lightning_mia", "fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         deadline = time.monotonic() + 120
         while not (tmp_path / "target" / "last.ckpt").exists():
             assert process.poll() is None

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lightning_mia.errors import InputError
 from lightning_mia.models.features import MFCC, padding_mask
 
-MOST_FRAMES = 2_000_000  # to fit on, 11 hours: more does not move the centroids, but does not fit in memory
+MOST_FRAMES = 2_000_000  # to fit on, 11 hours of speech, so that they fit in memory
 
 
 def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
@@ -68,7 +68,7 @@ class MFCCClusters(nn.Module):
         scale, mean = torch.std_mean(frames, dim=0, correction=0)
         scale = scale.clamp(min=1e-6)  # what never moves tells no frames apart
         standardised = (frames - mean) / scale
-        # The recipe says n_init=20; on a few hundred clips 5 comes as close, in a quarter of the time.
+        # The recipe says n_init=20; on a few hundred clips 5 comes as close, in a third of the time.
         kmeans = MiniBatchKMeans(n_clusters, batch_size=10_000, n_init=5, random_state=seed)
         kmeans.fit(standardised.numpy())
         self.mean.copy_(mean)
