@@ -12,7 +12,16 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-NOT_NEEDED = ("matplotlib", "scipy", "tensorboard", "torch._dynamo", "torchmetrics", "transformers")
+NOT_NEEDED = (
+    "matplotlib",
+    "pandas",
+    "scipy",
+    "tensorboard",
+    "torch._dynamo",
+    "torchmetrics",
+    "transformers",
+    "triton",
+)
 PARSER_ONLY = ("-h", "--help", "--print_config")
 
 

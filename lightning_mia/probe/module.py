@@ -31,6 +31,10 @@ class Probe(L.LightningModule):
         super().__init__()
         self.model, self.settings = model, settings
 
+    def on_predict_start(self) -> None:
+        """Full float32 in convolutions on a GPU: TF32 would let signals depend on the batch."""
+        torch.backends.cudnn.allow_tf32 = False
+
     def predict_step(self, batch: Batch, batch_idx: int) -> Signals:
         """Signals of one batch."""
         scalars: dict[str, torch.Tensor] = {}
