@@ -64,17 +64,17 @@ def judge(
     blind = {(level, part): _blind(statistics, split, level, part, settings) for level, part in parts}
     scores: dict[str, list[Scores]] = {"target": [], **{kind: [] for kind in controls}}
     blind_of: dict[tuple[str, str], Scores] = {}
+    wrong: dict[tuple[str, str], Scores] = {}
     for level, part in parts:
         for kind, signals in {**({"target": target} if target else {}), **controls}.items():
             found = score_attacks(attacks, signals, split, level, part)
-            found = found if kind == "target" else [as_control(one, kind) for one in found]
+            if kind == "wrong_model":
+                wrong |= {(one.name, level): one for one in found}
+            if kind != "target":
+                found = [as_control(one, kind) for one in found]
             scores[kind] += found
             blind_of |= {(one.name, level): blind[level, part][0] for one in found}
     attacking = scores.pop("target")
-    wrong = {
-        (one.name, one.level): control
-        for one, control in zip(attacking, scores.get("wrong_model", []), strict="wrong_model" in scores)
-    }
     controlling = [one for many in scores.values() for one in many]
     results = evaluate(
         [*attacking, *controlling], split.redraw, settings, wrong_model=wrong, blind=blind_of, progress=True

@@ -73,9 +73,9 @@ class TrainerFactory:
 
     def for_training(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
         """A Trainer that fits one model and logs to `folder/tensorboard`."""
-        logger = self.options.get("logger")
-        if logger in (None, True):
-            logger = TensorBoardLogger(folder, name=None, version="tensorboard", default_hp_metric=False)
+        if self.options.get("logger") not in (None, True):  # the user's own, or none
+            return self._make(folder, stage, callbacks)
+        logger = TensorBoardLogger(folder, name=None, version="tensorboard", default_hp_metric=False)
         return self._make(folder, stage, callbacks, logger=logger)
 
     def for_probing(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:

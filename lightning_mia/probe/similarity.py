@@ -6,14 +6,7 @@ With unit vectors x̂, Σ_{i<j} cos(x_i, x_j) = (‖Σ x̂‖² − n) / 2: O(n�
 import torch
 from torch import Tensor
 
-
-def frame_mask(lengths: Tensor, frames: int) -> Tensor:
-    """Which frames are real: `(batch, frames)` bool from `(batch,)` lengths.
-
-    >>> frame_mask(torch.tensor([1, 3]), 3).int().tolist()
-    [[1, 0, 0], [1, 1, 1]]
-    """
-    return torch.arange(frames, device=lengths.device) < lengths.unsqueeze(1)
+from lightning_mia.models.features import padding_mask
 
 
 def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
@@ -36,7 +29,7 @@ def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
     vectors = vectors.double()
     norms = torch.linalg.vector_norm(vectors, dim=-1)  # (batch, n)
     # A vector of length zero has no direction: it counts as orthogonal to all.
-    counts = frame_mask(lengths, vectors.shape[1]) & (norms > 0)
+    counts = ~padding_mask(lengths, vectors.shape[1]) & (norms > 0)
     weights = torch.where(counts, norms.reciprocal(), 0.0).unsqueeze(1)
     total = torch.bmm(weights, vectors).squeeze(1)  # (batch, dim) Σ x̂, without a copy of all unit vectors
     n = lengths.double()
@@ -45,5 +38,5 @@ def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
 
 def mean_pool(hidden: Tensor, lengths: Tensor) -> Tensor:
     """Mean over the real frames: `(batch, frames, dim)` → `(batch, dim)` float64."""
-    mask = frame_mask(lengths, hidden.shape[1]).unsqueeze(-1)
+    mask = ~padding_mask(lengths, hidden.shape[1]).unsqueeze(-1)
     return (hidden.double() * mask).sum(1) / lengths.double().unsqueeze(-1)
