@@ -154,10 +154,15 @@ class Audit:
     def signals(self, name: str, trained: Trained) -> Signals:
         """Signals of one model for every recording that may be judged."""
         ids = judged_ids(self.data.split)
-        key = hash_of([trained.sha256, self.data.audio.sha256_of(ids), self.probing.of_consequence()])
+        key = hash_of([trained.sha256, self.data.audio.sha256_of(ids), self.probing.of_consequence(), *self._asked()])
         path = self.run_dir / "probes" / f"{name}-{key[:16]}.npz"
         make_trainer = partial(self.trainers.for_probing, path.parent, f"Probing {name.replace('_', ' ')}")
-        return probe(trained.model, self.data.audio, ids, self.probing, path, make_trainer)
+        return probe(trained.model, self.data.queries(ids), self.probing, path, make_trainer)
+
+    def _asked(self) -> list[Any]:
+        """What beside audio and masks changes the signals, where it is not the default."""
+        changes = self.data.query_changes.of_consequence()
+        return [changes] if changes else []
 
     def report(self, target: Trained, config_yaml: str = "", command: str = "") -> Path:
         """Probe the target and its controls, attack, judge, and write the report.

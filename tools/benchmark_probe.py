@@ -23,6 +23,7 @@ import torch
 
 from lightning_mia.corpus import Manifest, SyntheticVoices
 from lightning_mia.data.audio_cache import decode
+from lightning_mia.data.recordings import Recordings
 from lightning_mia.models import TERA, HuBERT, MelHuBERT, SpeechModel
 from lightning_mia.probe.questions import draw_masks
 from lightning_mia.probe.run import probe
@@ -67,7 +68,8 @@ def by_probe(model: SpeechModel, clips: Path, folder: Path, batch_seconds: float
     audio = decode(Manifest(str(clips)).table(), cache_dir=folder / "cache", progress=False)
     path = folder / "signals.npz"
     settings = ProbeSettings(n_masks=1, batch_seconds=batch_seconds)
-    probe(model, audio, list(audio.index.index), settings, path, partial(factory.for_probing, folder, "Probing"))
+    queries = Recordings(audio, list(audio.index.index))
+    probe(model, queries, settings, path, partial(factory.for_probing, folder, "Probing"))
     return time.perf_counter() - start, path.stat().st_size
 
 

@@ -1,14 +1,24 @@
 """What an attack is: what it needs, one scoring function, a reference."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
 
 import pandas as pd
 
+from lightning_mia.probe.frames import Frames
 from lightning_mia.probe.signals import Signals
 
 Access = Literal["black-box", "open-weights", "grey-box"]
+
+
+class AnswersWithFrames(Protocol):
+    """The model as a source of hidden states; `FrameStream` is one."""
+
+    def __call__(self, ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
+        """Hidden states of these utterances at a layer, batch by batch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,10 +29,17 @@ class Evidence:
         target: signals of the model under attack.
         challenge: the recordings that may be queried: columns `id`, `unit_id`, `speaker`. Membership is not
             among them.
+        auxiliary: the adversary's own recordings: columns `id`, `speaker`.
+        frames: the model under attack, for attacks that learn from its frames; may be asked about recordings of
+            the challenge set and auxiliary ones.
+        seed: of whatever an attack draws at random.
     """
 
     target: Signals
     challenge: pd.DataFrame
+    auxiliary: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["id", "speaker"], dtype=object))
+    frames: AnswersWithFrames | None = None
+    seed: int = 0
 
 
 class Attack(ABC):
@@ -35,11 +52,18 @@ class Attack(ABC):
     levels: ClassVar[tuple[str, ...]]
     two_sided: ClassVar[bool] = False  # whether the sign of the effect is unknown beforehand
     reference: ClassVar[str]
+    needs_signal: ClassVar[str] = ""  # score of the training task that the model must have; empty: none
+    needs_frames: ClassVar[bool] = False  # whether it asks `Evidence.frames`, and learns from auxiliary recordings
 
     @property
     @abstractmethod
     def name(self) -> str:
         """Name in the results; the plain one for the default options, with a suffix for others."""
+
+    @property
+    def paper_protocol(self) -> bool:
+        """Whether it is fitted on the very non-members that it judges; it is shown among the controls then."""
+        return False
 
     @abstractmethod
     def score(self, evidence: Evidence) -> pd.Series:

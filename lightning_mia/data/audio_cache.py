@@ -1,7 +1,7 @@
 """The decoded audio of a corpus: one memory-mapped array of samples, and an index by utterance id."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ class AudioCache:
     samples: np.memmap  # (total samples,) int16, 16 kHz mono
     index: pd.DataFrame  # by utterance id: INDEX_COLUMNS
     skipped: pd.DataFrame  # id, path, reason: left out by on_bad_audio="skip"
+    texts: Mapping[str, str] = field(default_factory=dict)  # transcript, by utterance id, where there is one
 
     def waveform(self, utterance_id: str) -> np.ndarray:
         """Return one utterance, (n_samples,) float32 in [−1, 1)."""
@@ -58,7 +59,7 @@ class AudioCache:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the samples behind; keep where they are."""
         location = self.samples.filename, len(self.samples)
-        return {"samples": location, "index": self.index, "skipped": self.skipped}
+        return {"samples": location, "index": self.index, "skipped": self.skipped, "texts": self.texts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Map the samples again."""
@@ -75,7 +76,7 @@ def decode(
     """Decode every recording of a table once and open the result; later calls with these files only open it.
 
     Args:
-        table: columns `id` and `path`, as `Corpus.table` gives them.
+        table: columns `id`, `path` and, where there are transcripts, `text`, as `Corpus.table` gives them.
         cache_dir: folder of the packs; by default `cache_root() / "audio"`.
         on_bad_audio: what to do with files that cannot be used: raise one error for all of them, or leave
             them out and list them in `AudioCache.skipped`.
@@ -92,7 +93,8 @@ def decode(
     index = rows[~bad].set_index("id")
     index["duration"] = index["n_samples"] / SAMPLE_RATE
     skipped = rows.loc[bad, ["id", "path", "reason"]].reset_index(drop=True)
-    return AudioCache(_map_pack(pack), index[INDEX_COLUMNS], skipped)
+    texts = {id_: text for id_, text in zip(table["id"], table["text"], strict=True) if text} if "text" in table else {}
+    return AudioCache(_map_pack(pack), index[INDEX_COLUMNS], skipped, texts)
 
 
 def _refuse(bad: pd.DataFrame, n_all: int, on_bad_audio: Literal["error", "skip"]) -> None:

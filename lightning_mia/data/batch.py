@@ -14,17 +14,19 @@ class Batch(NamedTuple):
     ids: list[str]
     waveforms: Tensor  # (batch, samples) float32 in [-1, 1), 16 kHz
     lengths: Tensor  # (batch,) int64, samples
+    texts: tuple[str, ...] = ()  # transcripts, where the corpus has any
 
 
-def collate(recordings: Sequence[tuple[str, np.ndarray]]) -> Batch:
-    """Stack `(id, waveform)` pairs into a `Batch`.
+def collate(recordings: Sequence[tuple[str, np.ndarray, str]]) -> Batch:
+    """Stack `(id, waveform, transcript)` triples into a `Batch`.
 
-    >>> batch = collate([("a", np.ones(3, np.float32)), ("b", np.ones(2, np.float32))])
+    >>> batch = collate([("a", np.ones(3, np.float32), "yes"), ("b", np.ones(2, np.float32), "no")])
     >>> batch.waveforms.tolist(), batch.lengths.tolist()
     ([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]], [3, 2])
     """
-    lengths = torch.tensor([len(waveform) for _, waveform in recordings])
+    lengths = torch.tensor([len(waveform) for _, waveform, _ in recordings])
     waveforms = torch.zeros(len(recordings), int(lengths.max()))
-    for row, (_, waveform) in zip(waveforms, recordings, strict=True):
+    for row, (_, waveform, _) in zip(waveforms, recordings, strict=True):
         row[: len(waveform)] = torch.from_numpy(waveform)
-    return Batch([utterance for utterance, _ in recordings], waveforms, lengths)
+    texts = tuple(text for _, _, text in recordings)
+    return Batch([utterance for utterance, _, _ in recordings], waveforms, lengths, texts)

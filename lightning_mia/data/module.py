@@ -10,7 +10,8 @@ import pandas as pd
 from lightning_mia.corpus import Corpus
 from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.length_batches import batches_for
-from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.data.recordings import Recordings, TrainingRecordings
+from lightning_mia.data.waveform_changes import WaveformChanges
 from lightning_mia.errors import InputError, list_first
 from lightning_mia.split import Design, Split, UtteranceDesign, ready_made
 
@@ -31,6 +32,8 @@ class SpeechDataModule(L.LightningDataModule):
             recordings out and lists them in the report.
         cache_dir: where decoded audio is kept; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the
             home folder.
+        peak_normalise: scale every recording to a peak of 1, as `sox norm` does, in training and in queries.
+        reverse: play recordings backwards: those that are trained on, or those that the model is asked about.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class SpeechDataModule(L.LightningDataModule):
         num_workers: int = 0,
         on_bad_audio: Literal["error", "skip"] = "error",
         cache_dir: str | None = None,
+        peak_normalise: bool = False,
+        reverse: Literal["nothing", "training", "queries", "both"] = "nothing",
     ) -> None:
         super().__init__()
         if batch_seconds <= 0:
@@ -50,6 +55,8 @@ class SpeechDataModule(L.LightningDataModule):
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
         self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
+        self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
+        self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
         self._audio: AudioCache | None = None
         self._split: Split | None = None
 
@@ -110,4 +117,9 @@ class SpeechDataModule(L.LightningDataModule):
             batch_seconds=self.batch_seconds,
             num_workers=self.num_workers,
             seed=seed,
+            changes=self.training_changes,
         )
+
+    def queries(self, ids: list[str]) -> Recordings:
+        """The recordings that a model is asked about."""
+        return Recordings(self.audio, ids, self.query_changes)

@@ -10,19 +10,27 @@ from torch.utils.data import DataLoader, Dataset
 from lightning_mia.data.audio_cache import AudioCache
 from lightning_mia.data.batch import Batch, collate
 from lightning_mia.data.length_batches import LengthBatches, batches_for
+from lightning_mia.data.waveform_changes import WaveformChanges
 
 
-class Recordings(Dataset[tuple[str, np.ndarray]]):
-    """Some utterances of an audio cache: `(id, waveform)`, the waveform `(samples,)` float32."""
+class Recordings(Dataset[tuple[str, np.ndarray, str]]):
+    """Some utterances of an audio cache: `(id, waveform, transcript)`, the waveform `(samples,)` float32.
 
-    def __init__(self, audio: AudioCache, ids: Sequence[str]) -> None:
-        self.audio, self.ids = audio, list(ids)
+    Args:
+        audio: the decoded corpus.
+        ids: utterances.
+        changes: what is done to every waveform.
+    """
+
+    def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = WaveformChanges()) -> None:
+        self.audio, self.ids, self.changes = audio, list(ids), changes
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, index: int) -> tuple[str, np.ndarray]:
-        return self.ids[index], self.audio.waveform(self.ids[index])
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray, str]:
+        utterance = self.ids[index]
+        return utterance, self.changes(self.audio.waveform(utterance)), self.audio.texts.get(utterance, "")
 
     @property
     def durations(self) -> np.ndarray:
@@ -30,7 +38,8 @@ class Recordings(Dataset[tuple[str, np.ndarray]]):
         return self.audio.index.loc[self.ids, "duration"].to_numpy()
 
 
-def _loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
+def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
+    """Batches of recordings, in the order of `batches`."""
     return DataLoader(
         cast("Dataset[Batch]", recordings),  # of which `collate` makes batches
         batch_sampler=batches,
@@ -50,6 +59,7 @@ class TrainingRecordings(L.LightningDataModule):
         batch_seconds: audio in a batch, for `training_waveforms`.
         num_workers: processes that read audio.
         seed: of the order of batches.
+        changes: what is done to every waveform.
     """
 
     def __init__(
@@ -61,9 +71,10 @@ class TrainingRecordings(L.LightningDataModule):
         batch_seconds: float,
         num_workers: int = 0,
         seed: int = 0,
+        changes: WaveformChanges = WaveformChanges(),
     ) -> None:
         super().__init__()
-        self.recordings = Recordings(audio, ids)
+        self.recordings = Recordings(audio, ids, changes)
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
 
@@ -78,13 +89,13 @@ class TrainingRecordings(L.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        return _loader(self.recordings, batches, self.num_workers)
+        return loader(self.recordings, batches, self.num_workers)
 
     def training_waveforms(self) -> Iterator[Batch]:
         """Every training recording exactly once, always in the same order (for k-means targets)."""
         durations = self.recordings.durations
         batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
-        yield from _loader(self.recordings, batches, num_workers=0)
+        yield from loader(self.recordings, batches, num_workers=0)
 
 
 class ProbeRecordings(L.LightningDataModule):
@@ -92,11 +103,16 @@ class ProbeRecordings(L.LightningDataModule):
 
     Lightning neither shards a custom batch sampler in `predict` nor should it pad here, so every process takes
     its own share of the batches.
+
+    Args:
+        recordings: what is probed.
+        batch_seconds: audio in a batch.
+        num_workers: processes that read audio.
     """
 
-    def __init__(self, audio: AudioCache, ids: Sequence[str], *, batch_seconds: float, num_workers: int = 0) -> None:
+    def __init__(self, recordings: Recordings, *, batch_seconds: float, num_workers: int = 0) -> None:
         super().__init__()
-        self.recordings = Recordings(audio, ids)
+        self.recordings = recordings
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer recordings than processes
 
@@ -110,4 +126,4 @@ class ProbeRecordings(L.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        return _loader(self.recordings, batches, self.num_workers)
+        return loader(self.recordings, batches, self.num_workers)

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +14,8 @@ from lightning_mia.data.batch import Batch
 from lightning_mia.models.features import SAMPLE_RATE
 from lightning_mia.models.masking import SpanMask, span_masks
 from lightning_mia.models.schedule import linear_schedule
+
+PRETEXT_SCORE = "pretext_score"  # name of the signal
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,23 @@ class Pretext:
 
 
 class SpeechModel(L.LightningModule, ABC):
-    """A speech encoder with the pretext task that trains it.
+    """A speech encoder with the task that trains it.
 
     A family answers four questions: `frame_lengths`, `encode`, `pretext` (in training) and `pretext_score`.
     In evaluation mode, what it answers about an utterance depends neither on the utterance's neighbours in
-    the batch nor on padding. Its constructor takes plain numbers only, keeps them by `save_hyperparameters`,
-    and has `learning_rate`, `weight_decay` and `warmup_fraction` among them.
+    the batch nor on padding. Its constructor takes plain numbers and names only, keeps them by
+    `save_hyperparameters`, and has `learning_rate`, `weight_decay` and `warmup_fraction` among them.
     """
 
     family: ClassVar[str]
-    mask_span: SpanMask  # the law by which training masks; a probe draws its masks by the same law
+    # The law by which training masks, and a probe too; None: the pretext task hides no frames from the encoder.
+    mask_span: SpanMask | None = None
+    noise_dim: int = 0  # uniform numbers that `pretext_score` wants for every frame, such as one for each negative
 
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
+        self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
 
     @abstractmethod
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -67,18 +72,61 @@ class SpeechModel(L.LightningModule, ABC):
         """Return the training loss for frames hidden by `masks` (batch, frames) bool; see `encode`."""
 
     @abstractmethod
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
-        """Return how well the masked frames of each utterance are guessed.
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return how well the pretext task is solved on each utterance.
 
         Args:
             waveforms: as in `encode`.
             lengths: as in `encode`.
             masks: (batch, frames) bool, or several draws (draws, batch, frames), with a masked frame for
-                every utterance. They are the only randomness, so that two models can be asked the same.
+                every utterance; nowhere True where `mask_span` is None.
+            noise: (batch, frames, noise_dim) float32 in [0, 1), or as many draws of it as of masks; may be None
+                where `noise_dim` is 0. Masks and noise are the only randomness, so that two models can be
+                asked the same.
 
         Returns:
-            (batch,) or (draws, batch) float64, higher = guessed better.
+            (batch,) or (draws, batch) float64, higher = solved better.
         """
+
+    @property
+    def has_pretext(self) -> bool:
+        """Whether `pretext_score` can be asked: an encoder that came without its pretraining heads has none."""
+        return True
+
+    def answer(self, batch: Batch) -> Pretext:
+        """Return the training loss of a batch under fresh masks."""
+        return self.pretext(batch.waveforms, batch.lengths, self.draw_masks(batch.waveforms, batch.lengths))
+
+    def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """Return how well the training task is solved, by the name of the signal; empty for a bare encoder.
+
+        Args:
+            batch: recordings.
+            masks: (draws, batch, frames) bool, see `pretext_score`.
+            noise: (draws, batch, frames, noise_dim), see `pretext_score`.
+
+        Returns:
+            (draws, batch) or (batch,) float64 each.
+        """
+        if not self.has_pretext:
+            return {}
+        return {PRETEXT_SCORE: self.pretext_score(batch.waveforms, batch.lengths, masks, noise)}
+
+    def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "SpeechModel":
+        """Return the model for a corpus, where its shape or its task depends on one; most take any corpus.
+
+        Args:
+            texts: transcripts of all recordings by id, empty where there is none.
+            durations: seconds of all recordings, by id.
+
+        Raises:
+            InputError: the model cannot be trained on this corpus.
+        """
+        return self
+
+    def collapse(self, health: dict[str, float]) -> str:
+        """Say what has collapsed, by the figures of a training step without their prefix; empty: nothing has."""
+        return ""
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit what the pretext task predicts, where that is learned from the training recordings.
@@ -95,6 +143,8 @@ class SpeechModel(L.LightningModule, ABC):
     def draw_masks(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Draw masks (batch, frames) bool by `mask_span`, from torch's global generator; see `encode`."""
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        if self.mask_span is None:
+            return torch.zeros(len(lengths), n_frames, dtype=torch.bool, device=lengths.device)
         noise = torch.rand(len(lengths), n_frames + 1, device=lengths.device)
         return span_masks(self.frame_lengths(lengths), self.mask_span, noise)
 
@@ -114,11 +164,13 @@ class SpeechModel(L.LightningModule, ABC):
         self._audio_seconds = torch.zeros((), device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss on one batch under fresh masks."""
-        answer = self.pretext(batch.waveforms, batch.lengths, self.draw_masks(batch.waveforms, batch.lengths))
+        """Return the loss on one batch."""
+        answer = self.answer(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", answer.loss, prog_bar=True)
+        self.logged_health = {}
         if self._logs_this_step():
+            self.logged_health = {"loss": answer.loss.detach(), **answer.health}
             self.log_dict({f"train/{name}": value for name, value in answer.health.items()}, prog_bar=True)
             self._log_speed()
         return answer.loss
@@ -146,10 +198,14 @@ class SpeechModel(L.LightningModule, ABC):
         """Label the checkpoint with the model's class and origin."""
         checkpoint["lightning_mia"] = {"model_class": type(self).__name__, **self.origin}
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups of parameters for the optimizer, where some learn more slowly (`lr`) than others or not at all."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
     def configure_optimizers(self) -> Any:
         """AdamW with a linear warm-up and a linear decay over the whole run."""
         optimizer = torch.optim.AdamW(
-            self.parameters(),
+            self.parameter_groups(),
             lr=self.hparams["learning_rate"],
             betas=(0.9, 0.98),
             eps=1e-6,

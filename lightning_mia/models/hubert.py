@@ -25,7 +25,7 @@ class ClusterPrediction(SpeechModel):
 
     def _build(self, frame_dim: int, n_mels: int) -> None:
         settings: Any = self.hparams
-        self.mask_span = SpanMask(settings.mask_probability, settings.mask_length)
+        self.mask_span: SpanMask = SpanMask(settings.mask_probability, settings.mask_length)
         self.log_mel = LogMel(n_mels)
         self.clusters = MFCCClusters(n_mels, settings.n_clusters)
         self.frame_norm = nn.LayerNorm(frame_dim)
@@ -95,7 +95,9 @@ class ClusterPrediction(SpeechModel):
             perplexity = torch.special.entr(usage).sum().exp()
         return Pretext(loss, {"masked_accuracy": accuracy, "code_perplexity": perplexity})
 
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
+    def pretext_score(
+        self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
         """Log-odds of the geometric mean probability of the true cluster over the masked frames.
 
         See `SpeechModel.pretext_score`.

@@ -55,7 +55,7 @@ class TERA(SpeechModel):
         if not 0 <= max_masked_bands <= n_mels:
             raise InputError(f"Expected max_masked_bands from 0 to n_mels = {n_mels}, but got {max_masked_bands}")
         self.save_hyperparameters()
-        self.mask_span = SpanMask(mask_probability, mask_length)
+        self.mask_span: SpanMask = SpanMask(mask_probability, mask_length)
         self.max_masked_bands, self.noise_probability = max_masked_bands, noise_probability
         self.log_mel = LogMel(n_mels)
         self.projection = nn.Linear(n_mels, dim)
@@ -127,7 +127,9 @@ class TERA(SpeechModel):
         noisy = torch.rand(len(frames), 1, 1, device=frames.device) < self.noise_probability
         return frames + noisy * 0.2 * torch.randn_like(frames)
 
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
+    def pretext_score(
+        self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
         """−log of the mean L1 error over the masked frames, all of which are set to zero.
 
         See `SpeechModel.pretext_score`.

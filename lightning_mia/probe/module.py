@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning_mia.data.batch import Batch
 from lightning_mia.files import hash_of
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.probe.questions import draw_masks
+from lightning_mia.probe.questions import draw_masks, draw_noise
 from lightning_mia.probe.settings import ProbeSettings
-from lightning_mia.probe.signals import PAIRWISE_COSINE, PRETEXT_SCORE, Signals
+from lightning_mia.probe.signals import PAIRWISE_COSINE, Signals
 from lightning_mia.probe.similarity import mean_pairwise_cosine, mean_pool
 
 
@@ -42,17 +42,20 @@ class Probe(L.LightningModule):
         for layer, hidden in enumerate(encoded.hidden):
             scalars[f"{PAIRWISE_COSINE}_layer{layer}"] = mean_pairwise_cosine(hidden, encoded.lengths)
         pooled = torch.stack([mean_pool(hidden, encoded.lengths) for hidden in encoded.hidden], dim=1)
-        for draw, scores in enumerate(self.model.pretext_score(batch.waveforms, batch.lengths, self._masks(batch))):
-            scalars[f"{PRETEXT_SCORE}_mask{draw}"] = scores
+        for name, scores in self.model.task_scores(batch, *self._questions(batch)).items():
+            draws = enumerate(scores) if scores.dim() == 2 else []
+            scalars |= {f"{name}_mask{draw}": of_draw for draw, of_draw in draws} or {name: scores}
         table = pd.DataFrame({name: values.double().cpu().numpy() for name, values in scalars.items()})
         return Signals(table.set_index(pd.Index(batch.ids, dtype=object)), pooled.float().cpu().numpy())
 
-    def _masks(self, batch: Batch) -> torch.Tensor:
-        """(draws, batch, frames) bool."""
+    def _questions(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Masks (draws, batch, frames) bool, and noise (draws, batch, frames, noise dim)."""
         frames = self.model.frame_lengths(batch.lengths).tolist()
-        seed, law = self.settings.mask_seed, self.model.mask_span
-        draws = [draw_masks(batch.ids, frames, law, draw, seed) for draw in range(self.settings.n_masks)]
-        return torch.stack(draws).to(self.device)
+        seed, law, dim = self.settings.mask_seed, self.model.mask_span, self.model.noise_dim
+        draws = range(self.settings.n_masks)
+        masks = torch.stack([draw_masks(batch.ids, frames, law, draw, seed) for draw in draws])
+        noise = torch.stack([draw_noise(batch.ids, frames, dim, draw, seed) for draw in draws])
+        return masks.to(self.device), noise.to(self.device)
 
 
 class SignalWriter(BasePredictionWriter):

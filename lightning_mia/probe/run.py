@@ -7,8 +7,7 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 
-from lightning_mia.data.audio_cache import AudioCache
-from lightning_mia.data.recordings import ProbeRecordings
+from lightning_mia.data.recordings import ProbeRecordings, Recordings
 from lightning_mia.errors import InputError, list_first
 from lightning_mia.interruption import interruptible
 from lightning_mia.models.base import SpeechModel
@@ -19,8 +18,7 @@ from lightning_mia.probe.signals import Signals
 
 def probe(
     model: SpeechModel,
-    audio: AudioCache,
-    ids: Sequence[str],
+    queries: Recordings,
     settings: ProbeSettings,
     path: Path,
     make_trainer: Callable[..., L.Trainer],
@@ -32,8 +30,7 @@ def probe(
 
     Args:
         model: the model that is asked.
-        audio: the decoded corpus.
-        ids: utterances.
+        queries: the recordings that it is asked about.
         settings: the questions.
         path: `.npz` file of the signals; its name must hold the hash of the model, data and settings.
         make_trainer: makes the Lightning Trainer that predicts, given `callbacks`.
@@ -41,6 +38,7 @@ def probe(
     Raises:
         InputError: the model gives a signal that is not a finite number.
     """
+    ids = queries.ids
     if path.exists():
         return Signals.load(path).take(ids)
     shards = path.with_suffix(".shards")
@@ -49,7 +47,9 @@ def probe(
     trainer = make_trainer(callbacks=[SignalWriter(shards)])
     if waiting:
         recordings = ProbeRecordings(
-            audio, waiting, batch_seconds=settings.batch_seconds, num_workers=settings.num_workers
+            Recordings(queries.audio, waiting, queries.changes),
+            batch_seconds=settings.batch_seconds,
+            num_workers=settings.num_workers,
         )
         with interruptible(trainer):
             trainer.predict(Probe(model, settings), datamodule=recordings, return_predictions=False)

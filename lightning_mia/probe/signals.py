@@ -10,8 +10,8 @@ import pandas as pd
 
 from lightning_mia.errors import InputError
 from lightning_mia.files import atomic_path
+from lightning_mia.models.base import PRETEXT_SCORE
 
-PRETEXT_SCORE = "pretext_score"
 PAIRWISE_COSINE = "pairwise_cosine"
 
 
@@ -21,7 +21,8 @@ class Signals:
 
     Attributes:
         scalars: index = utterance id, float64 columns: `pairwise_cosine_layer0` … (mean cosine between the
-            frames of the utterance) and `pretext_score_mask0` … (log-odds, higher = solved better).
+            frames of the utterance), and where the model has them `pretext_score_mask0` … and other scores of
+            its training task (log-odds, higher = solved better).
         pooled: `(utterances, layers, dim)` float32, mean of every layer's hidden states, rows as in `scalars`.
     """
 
@@ -49,8 +50,18 @@ class Signals:
 
     def pretext_score(self) -> pd.Series:
         """Mean pretext score of every utterance over the masks."""
-        masks = [column for column in self.scalars if str(column).startswith(PRETEXT_SCORE)]
-        return self.scalars[masks].mean(axis=1)
+        return self.task_score(PRETEXT_SCORE)
+
+    def task_score(self, name: str) -> pd.Series:
+        """A score of the model's training task for every utterance, mean over the draws where there are several."""
+        return self.scalars[self._columns_of(name)].mean(axis=1)
+
+    def has(self, name: str) -> bool:
+        """Whether the model has this score of its training task."""
+        return bool(self._columns_of(name))
+
+    def _columns_of(self, name: str) -> list[str]:
+        return [column for column in map(str, self.scalars) if column == name or column.startswith(f"{name}_mask")]
 
     def pooled_layer(self, layer: int) -> pd.DataFrame:
         """Mean-pooled hidden states of a layer, index = utterance id, one column a dimension."""

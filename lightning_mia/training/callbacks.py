@@ -1,5 +1,6 @@
 """What every training of ours carries along: keyed randomness, a record of exposure, a checkpoint to resume from."""
 
+import logging
 import os
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from lightning_mia.data.batch import Batch
+from lightning_mia.models.base import SpeechModel
+
+log = logging.getLogger(__name__)
 
 SAVES = 20  # checkpoints of a whole training: an interruption costs at most a twentieth of it
 
@@ -63,6 +67,44 @@ class Exposure(Callback):
         counts: list[Any] = [None] * trainer.world_size
         torch.distributed.all_gather_object(counts, dict(self.times))
         return sum((Counter(count) for count in counts), Counter())
+
+
+class Health(Callback):
+    """Keeps a training's first and last logged figures, and what has collapsed by the last of them.
+
+    Attributes:
+        first: figure → value, at the first step that was logged.
+        last: the same at the last one.
+        collapse: what the model says of the last figures; empty where nothing has collapsed.
+    """
+
+    def __init__(self) -> None:
+        self.first: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        self.collapse = ""
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Read the figures where the model has just computed them."""
+        assert isinstance(pl_module, SpeechModel)
+        if pl_module.logged_health:
+            self.last = {name: float(value) for name, value in pl_module.logged_health.items()}
+            self.first = self.first or self.last
+            self.collapse = pl_module.collapse(self.last)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say it where the model ends collapsed."""
+        if self.collapse:
+            log.warning("%s", self.collapse)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training goes on with."""
+        return {"first": self.first, "last": self.last, "collapse": self.collapse}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the interrupted training stopped."""
+        self.first, self.last, self.collapse = state_dict["first"], state_dict["last"], state_dict["collapse"]
 
 
 class LastCheckpoint(Callback):

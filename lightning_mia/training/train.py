@@ -1,5 +1,6 @@
 """Train one model, once: resumed where interrupted, refused where it was begun otherwise."""
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from lightning_mia.files import atomic_path, hash_of_file
 from lightning_mia.interruption import interruptible
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.stage import Stage
-from lightning_mia.training.callbacks import Exposure, KeyedRandomness, LastCheckpoint, save_checkpoint
+from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, LastCheckpoint, save_checkpoint
 from lightning_mia.training.checkpoint import load_model
 from lightning_mia.training.initialise import initialise
 
@@ -28,7 +29,8 @@ class Trained:
         model: with its trained weights, in evaluation mode, on the CPU.
         checkpoint: file of the weights.
         sha256: hash of that file.
-        record: what the training has to tell: `seconds`, `epochs`, `steps`, `utterances`, `hours`.
+        record: what the training has to tell: `seconds`, `epochs`, `steps`, `utterances`, `hours`, `health` (figure →
+            its first and last logged values), `collapse`.
     """
 
     model: SpeechModel
@@ -43,6 +45,7 @@ def train(
     stage: Stage,
     seed: int,
     make_trainer: Callable[..., L.Trainer],
+    start: SpeechModel | None = None,
 ) -> Trained:
     """Train a model of the class and configuration of `like` on some recordings.
 
@@ -55,13 +58,15 @@ def train(
         stage: the stage, with every setting that changes the result.
         seed: of the weights, the dropout and the training masks.
         make_trainer: makes the Lightning Trainer, given `callbacks`.
+        start: the weights to go on from; by default those that `like` is initialised with.
 
     Raises:
         InputError: the folder was begun with other settings, or holds another model.
     """
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
-        _fit(like, recordings, stage, seed, make_trainer, checkpoint)
+        model = copy.deepcopy(start) if start else initialise(like, seed)
+        _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint)
     assert stage.record is not None
     try:
         model = load_model(checkpoint, like)
@@ -75,18 +80,17 @@ def train(
 
 
 def _fit(
-    like: SpeechModel,
+    model: SpeechModel,
     recordings: TrainingRecordings,
     stage: Stage,
     seed: int,
     make_trainer: Callable[..., L.Trainer],
     checkpoint: Path,
 ) -> None:
-    model = initialise(like, seed)
-    exposure, clock = Exposure(), _Clock()
+    exposure, clock, health = Exposure(), _Clock(), Health()
     model.origin = {"stage": stage.sha256, "split": stage.settings.get("split")}
     interrupted = stage.folder / "last.ckpt"
-    trainer = make_trainer(callbacks=[KeyedRandomness(seed), exposure, clock, LastCheckpoint(interrupted)])
+    trainer = make_trainer(callbacks=[KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)])
     try:
         with interruptible(trainer):
             trainer.fit(model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None)
@@ -107,6 +111,8 @@ def _fit(
                 "utterances": len(times),
                 "hours": round(float(recordings.recordings.durations.sum()) / 3600, 5),
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
+                "health": {name: [health.first[name], value] for name, value in health.last.items()},
+                "collapse": health.collapse,
             }
         )
         interrupted.unlink(missing_ok=True)
