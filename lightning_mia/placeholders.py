@@ -30,8 +30,11 @@ def only_parses(arguments: Sequence[str]) -> bool:
 
     >>> only_parses(["audit", "--print_config=skip_default"]), only_parses(["audit", "-c", "demo.yaml"])
     (True, False)
+    >>> only_parses(["audit", "--data.corpus.help", "VCTK"])
+    True
     """
-    return any(argument.split("=")[0] in PARSER_ONLY or argument.startswith("--help.") for argument in arguments)
+    names = [argument.split("=")[0] for argument in arguments]
+    return any(name in PARSER_ONLY or (name.startswith("--") and name.endswith(".help")) for name in names)
 
 
 def install() -> None:

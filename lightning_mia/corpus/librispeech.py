@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from lightning_mia.corpus.published import (
+    Archive,
+    absolute,
+    as_published,
+    check_complete,
+    check_names,
+    open_published,
+    published_at,
+)
+from lightning_mia.corpus.speaker_facts import add_facts, gender_of
 from lightning_mia.corpus.table import Corpus, check_table
-from lightning_mia.errors import InputError
-
-if TYPE_CHECKING:
-    from torchaudio.datasets import LIBRISPEECH
 
 UTTERANCES = {
     "dev-clean": 2_703,
@@ -25,7 +30,7 @@ UTTERANCES = {
 
 
 class LibriSpeech(Corpus):
-    """Splits of LibriSpeech: speaker, chapter (as `session`) and transcript of every recording."""
+    """Splits of LibriSpeech: speaker, chapter (as `session`), transcript and gender of every recording."""
 
     def __init__(self, root: str, splits: Sequence[str] = ("train-clean-100",), download: bool = False) -> None:
         """Name the folder and the splits.
@@ -41,44 +46,45 @@ class LibriSpeech(Corpus):
         self.download = download
 
     def table(self) -> pd.DataFrame:
-        """Read the layout and the transcripts; nothing is decoded."""
-        unknown = [split for split in self.splits if split not in UTTERANCES]
-        if unknown or not self.splits:
-            what = f"unknown LibriSpeech split {', '.join(unknown)}" if unknown else "no LibriSpeech split"
-            raise InputError(f"{what}; name some of {', '.join(UTTERANCES)}")
+        """Read the layout, the transcripts and the list of speakers; nothing is decoded."""
+        check_names("LibriSpeech split", self.splits, UTTERANCES)
         rows = [row for split in dict.fromkeys(self.splits) for row in self._rows(split)]
         table = pd.DataFrame(rows, columns=["id", "path", "speaker", "text", "session"])
+        add_facts(table, "gender", librispeech_genders(absolute(self.root)))
         return check_table(table, f"LibriSpeech in {self.root}")
 
     def _rows(self, split: str) -> list[tuple[str, str, str, str, str]]:
-        data = self._open(split)
-        folder = Path(self.root).expanduser().absolute() / "LibriSpeech"
+        from torchaudio.datasets import LIBRISPEECH, librispeech
+
+        root = absolute(self.root)
+        folder = root / "LibriSpeech"
+        name = f"{split}.tar.gz"
+        _, sha256 = published_at(librispeech._CHECKSUMS, name)
+        data = open_published(
+            lambda: LIBRISPEECH(root, split, download=self.download),
+            Archive(root / name, folder / split, sha256),
+            download=self.download,
+            holds="LibriSpeech",
+        )
+        if self.download:
+            check_complete(len(data), UTTERANCES[split], folder / split)
         rows = []
-        try:
+        with as_published(folder / split):
             for n in range(len(data)):  # not data[n], which would decode the recording
                 path, _, text, speaker, chapter, _ = data.get_metadata(n)
                 rows.append((Path(path).stem, str(folder / path), str(speaker), text, str(chapter)))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{folder / split}: {error}; restore the split as it was published") from error
         return rows
 
-    def _open(self, split: str) -> "LIBRISPEECH":
-        """Open one split, downloading it where asked to; refuse what a broken-off download left behind."""
-        from torchaudio.datasets import LIBRISPEECH
 
-        root = Path(self.root).expanduser()
-        folder = root / "LibriSpeech" / split
-        if not folder.is_dir() and not self.download:
-            remedy = "set root to the folder that holds LibriSpeech, or download: true"
-            raise InputError(f"{folder}: no such folder; {remedy}")
-        try:
-            if self.download:
-                root.mkdir(parents=True, exist_ok=True)
-            data = LIBRISPEECH(root, split, download=self.download)
-        except (OSError, RuntimeError) as error:  # no network, a full disk, a wrong checksum
-            raise InputError(f"{folder}: download failed ({error}); try again or fetch it by hand") from error
-        if self.download and len(data) < UTTERANCES[split]:
-            what = f"{len(data)} of {UTTERANCES[split]} recordings, as a broken-off download leaves them"
-            remedy = "remove the folder and start again, or set download: false to use them as they are"
-            raise InputError(f"{folder}: {what}; {remedy}")
-        return data
+def librispeech_genders(root: Path) -> dict[str, str]:
+    """Read the gender of every speaker from `LibriSpeech/SPEAKERS.TXT`; {} where it is not there.
+
+    Its lines are `19   | F | train-clean-100  | 25.19 | Kara Shallenberg`, comments begin with a semicolon.
+    """
+    path = root / "LibriSpeech" / "SPEAKERS.TXT"
+    if not path.is_file():
+        return {}
+    with as_published(path):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()  # names, which we do not need
+        fields = [line.split("|") for line in lines if line.strip() and not line.startswith(";")]
+        return {speaker.strip(): gender_of(gender) for speaker, gender, *_ in fields}

@@ -25,10 +25,10 @@ LIBRISPEECH_NAME = re.compile(r"(\d+)-\d+-\d+")
 class Manifest(Corpus):
     """Recordings listed in a CSV, JSON Lines or fairseq TSV file, in UTF-8.
 
-    CSV: a header and the columns `id,path,speaker[,text][,duration][,session][,member]`, in any order. JSON
-    Lines: objects with the same keys, where `audio_filepath` (NeMo) stands for `path`, and `id` is the path
-    where it is absent. fairseq TSV: the root folder, then `relative/path<TAB>number of samples`; the id is
-    the path without suffix and the speaker is its first folder, except that LibriSpeech's file names
+    CSV: a header and the columns `id,path,speaker[,text][,duration][,session][,gender][,accent][,member]`, in
+    any order. JSON Lines: objects with the same keys, where `audio_filepath` (NeMo) stands for `path`, and `id`
+    is the path where it is absent. fairseq TSV: the root folder, then `relative/path<TAB>number of samples`;
+    the id is the path without suffix and the speaker is its first folder, except that LibriSpeech's file names
     (`19-198-0000.flac`) name the speaker themselves.
 
     Relative paths start from the manifest's folder. `member` is 1, 0, `held_back` or empty (auxiliary).

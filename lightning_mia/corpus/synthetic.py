@@ -1,6 +1,5 @@
 """The built-in corpus: made-up people saying made-up sentences, each recorded in a room of its own."""
 
-import io
 import json
 import os
 from dataclasses import dataclass
@@ -13,14 +12,15 @@ from tqdm import tqdm
 from lightning_mia.cache_root import cache_root
 from lightning_mia.corpus.acoustics import SAMPLE_RATE, draw_acoustics, record
 from lightning_mia.corpus.espeak import ESPEAK_RATE, say, version
+from lightning_mia.corpus.flac import write_flac
 from lightning_mia.corpus.sentences import draw_sentence
 from lightning_mia.corpus.speakers import N_SPEAKERS, voice_of
 from lightning_mia.corpus.table import Corpus, check_table
 from lightning_mia.errors import InputError
-from lightning_mia.files import atomic_path, hash_of, hash_of_file, write_json
+from lightning_mia.files import hash_of, hash_of_file, write_json
 
 _INDEX = "index.json"
-_SOURCES = ("acoustics.py", "espeak.py", "sentences.py", "speakers.py", "synthetic.py")
+_SOURCES = ("acoustics.py", "espeak.py", "flac.py", "sentences.py", "speakers.py", "synthetic.py")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class SyntheticVoices(Corpus):
         speaker_folder = folder / _speaker_name(speaker)
         for utterance in utterances:
             text, samples = _utter(self.seed, speaker, utterance)
-            _write_flac(speaker_folder / _file_name(utterance), samples)
+            write_flac(speaker_folder / _file_name(utterance), samples, SAMPLE_RATE)
             spoken = _Spoken(text, len(samples))
             index[utterance : utterance + 1] = [spoken]  # replaces, or appends at the end
             progress.update()
@@ -125,15 +125,6 @@ def _utter(seed: int, speaker: int, utterance: int) -> tuple[str, np.ndarray]:
     text = draw_sentence(rng)
     speech = say(text, voice_of(speaker))
     return text, record(speech, ESPEAK_RATE, draw_acoustics(rng), rng)
-
-
-def _write_flac(path: Path, samples: np.ndarray) -> None:
-    import soundfile
-
-    encoded = io.BytesIO()  # in memory first: libsndfile reports a full disk as an error without a cause
-    soundfile.write(encoded, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
 
 
 def _read_index(speaker_folder: Path) -> list[_Spoken]:

@@ -11,7 +11,7 @@ import pandas as pd
 from lightning_mia.errors import InputError, list_first
 
 REQUIRED = ("id", "path", "speaker")
-OPTIONAL = ("text", "duration", "session", "member")
+OPTIONAL = ("text", "duration", "session", "gender", "accent", "member")
 MEMBER_VALUES = ("1", "0", "held_back", "")
 
 
@@ -23,8 +23,9 @@ class Corpus(ABC):
         """Return one row an utterance; may read, download or synthesise.
 
         Columns: `id` (str, unique), `path` (str, absolute), `speaker` (str) always; `text` (str), `duration`
-        (float, seconds, as the source states it, NaN where it does not), `session` (str) and `member` ("1",
-        "0", "held_back" or "" = auxiliary) where the source has them.
+        (float, seconds, as the source states it, NaN where it does not), `session` (str: chapter, video, talk),
+        `gender` and `accent` of the speaker (str, "" where unknown) and `member` ("1", "0", "held_back" or "" =
+        auxiliary) where the source has them.
 
         Raises:
             InputError: the source is missing, empty or malformed.

@@ -61,6 +61,13 @@ def test_json_lines(manifest, tmp_path):
     np.testing.assert_array_equal(table["duration"], [1.25, np.nan])
 
 
+def test_gender_and_accent_come_through_as_written(manifest):
+    table = manifest("accent,id,path,speaker,gender,member\nFife,a,a.wav,s,F,1\n,b,b.wav,t,,0\n")
+    assert list(table) == ["id", "path", "speaker", "gender", "accent", "member"]
+    assert table["gender"].tolist() == ["F", ""]
+    assert table["accent"].tolist() == ["Fife", ""]
+
+
 def test_json_lines_are_known_by_content_too(manifest):
     assert len(manifest('{"path": "a.wav", "speaker": "s"}\n', "m.manifest")) == 1
 

@@ -13,14 +13,17 @@ def table(**columns: list) -> pd.DataFrame:
 
 
 def test_keeps_known_columns_as_text_and_renumbers_rows():
-    given = table(id=[1, 2], session=["x", np.nan], member=[1, None], duration=["1.5", ""], gender=["f", "m"])
+    given = table(id=[1, 2], session=["x", np.nan], member=[1, None], duration=["1.5", ""], age=[30, 40])
+    given["accent"], given["gender"] = ["Fife", None], ["female", np.nan]
     given["member"] = given["member"].astype(object)
     given.loc[0, "member"] = 1
     checked = check_table(given.set_axis([7, 9]), "here")
-    assert list(checked.columns) == ["id", "path", "speaker", "duration", "session", "member"]
+    assert list(checked.columns) == ["id", "path", "speaker", "duration", "session", "gender", "accent", "member"]
     assert checked["id"].tolist() == ["1", "2"]
     assert checked["session"].tolist() == ["x", ""]
     assert checked["member"].tolist() == ["1", ""]
+    assert checked["gender"].tolist() == ["female", ""]
+    assert checked["accent"].tolist() == ["Fife", ""]
     np.testing.assert_array_equal(checked["duration"], [1.5, np.nan])
     assert checked.index.tolist() == [0, 1]
 
