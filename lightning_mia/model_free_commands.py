@@ -7,26 +7,33 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser
 
+from lightning_mia.corpus import Corpus
+from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.one_line_errors import OneLineErrors
+from lightning_mia.split.matching import Matching
 
 
 def blind(
-    manifest: str,
+    manifest: str | None,
     out: str,
+    corpus: Corpus | None = None,
     level: Literal["utterance", "speaker"] = "utterance",
+    matching: Matching = Matching(),
     on_bad_audio: Literal["error", "skip"] = "error",
     cache_dir: str | None = None,
     evaluation: EvaluationSettings = EvaluationSettings(),
     command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
-    """Check without any model whether the members of a manifest can be told from the non-members.
+    """Check without any model whether members can be told from non-members, before and after matching.
 
     Args:
         manifest: CSV, JSON Lines or fairseq TSV with a `member` column (1, 0, held_back, or empty = auxiliary).
         out: folder of the run; the report goes to its subfolder `report`.
+        corpus: another corpus that brings its members, instead of a manifest: lightning_mia.corpus.TwoSources.
         level: level at which the split is to be good.
-        on_bad_audio: `error` refuses a manifest with a recording that cannot be used; `skip` leaves such
+        matching: how the sides are made alike beforehand; by default not at all.
+        on_bad_audio: `error` refuses a corpus with a recording that cannot be used; `skip` leaves such
             recordings out and lists them in the report.
         cache_dir: where decoded audio is kept; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the
             home folder.
@@ -34,12 +41,16 @@ def blind(
         command: the command that repeats the check, for the report.
     """
     from lightning_mia.blind_check import check_split
+    from lightning_mia.corpus import Manifest
     from lightning_mia.summary import print_summary
 
+    if (manifest is None) == (corpus is None):
+        raise InputError("blind checks one split: give a manifest, or a corpus by --corpus, and not both")
     page = check_split(
-        Path(manifest),
+        corpus or Manifest(str(manifest)),
         Path(out),
         level=level,
+        matching=matching,
         on_bad_audio=on_bad_audio,
         cache_dir=Path(cache_dir) if cache_dir else None,
         settings=evaluation,
@@ -68,6 +79,7 @@ def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
     parser = _blind_parser() if arguments[0] == "blind" else _report_parser()
     options = parser.instantiate_classes(parser.parse_args(arguments[1:])).as_dict()
+    options.pop("config", None)
     if arguments[0] == "blind":
         blind(**options, command=["lightning-mia", *arguments])
     else:
@@ -76,7 +88,8 @@ def run(arguments: list[str]) -> None:
 
 def _blind_parser() -> _Parser:
     parser = _Parser(prog="lightning-mia blind", description=_first_line(blind))
-    parser.add_argument("manifest", type=str, help="CSV, JSON Lines or fairseq TSV with a `member` column")
+    parser.add_argument("-c", "--config", action="config", help="YAML file with any of the options")
+    parser.add_argument("manifest", type=str, nargs="?", help="CSV, JSON Lines or fairseq TSV with a `member` column")
     parser.add_argument("--out", "--run_dir", type=str, required=True, help="folder of the run")
     parser.add_function_arguments(blind, skip={"manifest", "out", "command"})
     return parser

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import yaml
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from lightning_mia.cli import main
 from lightning_mia.corpus import Manifest
+from lightning_mia.report import load_report
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 RATE = 16_000
@@ -54,8 +56,8 @@ def write_split(real: pd.DataFrame, folder: Path, change: Change | None) -> Path
     return folder / "split.csv"
 
 
-def blind(manifest: Path, folder: Path) -> dict:
-    assert main(["blind", str(manifest), "--out", str(folder)]) == 0
+def blind(manifest: Path, folder: Path, *options: str) -> dict:
+    assert main(["blind", str(manifest), "--out", str(folder), *options]) == 0
     return json.loads((folder / "report" / "results.json").read_text())
 
 
@@ -113,3 +115,123 @@ def test_other_audio_in_the_same_folder_is_refused(
 def test_a_file_in_the_place_of_the_run_directory(tiny_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["blind", str(tiny_manifest), "--out", str(tiny_manifest)]) == 2
     assert "is a file, but the run directory" in capsys.readouterr().err
+
+
+def voice(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
+    """A harmonic tone with a wandering amplitude in noise, (samples,)."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
+    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(2, 5) * time + rng.uniform(0, 6))
+    return 0.1 * tone * envelope + 0.01 * rng.standard_normal(len(time))
+
+
+def write_librispeech(root: Path, n_speakers: int, n_clips: int) -> None:
+    """Both splits in the publisher's layout: speakers of one population, whose recordings differ in length alone."""
+    rng = np.random.default_rng(0)
+    for split, first_speaker, median in (("train-clean-100", 1000, 0.78), ("dev-clean", 5000, 0.6)):
+        for speaker in range(first_speaker, first_speaker + n_speakers):
+            folder = root / "LibriSpeech" / split / str(speaker) / "7"
+            folder.mkdir(parents=True)
+            names, pitch = [f"{speaker}-7-{clip:04d}" for clip in range(n_clips)], rng.uniform(90, 250)
+            for name in names:
+                seconds = max(0.2, median * np.exp(0.3 * rng.standard_normal()))
+                soundfile.write(folder / f"{name}.flac", voice(rng, seconds, pitch), RATE)
+            (folder / f"{speaker}-7.trans.txt").write_text("".join(f"{name} WORDS\n" for name in names))
+
+
+def two_splits(root: Path, folder: Path) -> Path:
+    """A config of `blind`: members of one split of LibriSpeech, non-members of another."""
+    splits = {"members": "train-clean-100", "nonmembers": "dev-clean"}
+    sources = {
+        side: {
+            "class_path": "lightning_mia.corpus.LibriSpeech",
+            "init_args": {"root": str(root), "splits": [split]},
+        }
+        for side, split in splits.items()
+    }
+    corpus = {"class_path": "lightning_mia.corpus.TwoSources", "init_args": sources}
+    (folder / "blind.yaml").write_text(yaml.safe_dump({"corpus": corpus, "matching": {"duration": "nearest"}}))
+    return folder / "blind.yaml"
+
+
+@pytest.mark.slow
+def test_longer_members_of_librispeech_can_be_judged_once_they_are_matched(tmp_path: Path) -> None:
+    # 300 speakers a side: fewer would leave the bound of the blind AUROC above .60 by chance, now and then.
+    write_librispeech(tmp_path, n_speakers=300, n_clips=3)
+    config = str(two_splits(tmp_path, tmp_path))
+    assert main(["blind", "-c", config, "--out", str(tmp_path / "unmatched"), "--matching.duration", "none"]) == 0
+    unmatched = load_report(tmp_path / "unmatched" / "report")
+    assert unmatched.verdict.status == "not_assessable"
+    assert unmatched.blind("utterance").p_value < 0.01
+
+    assert main(["blind", "-c", config, "--out", str(tmp_path / "matched")]) == 0
+    matched = load_report(tmp_path / "matched" / "report")
+    assert matched.verdict.status == "no_evidence"
+    assert matched.blind_upper95["utterance"] <= 0.6
+    assert matched.split.n_members == matched.split.n_nonmembers > 500  # of 900
+    before = next(one for one in matched.controls if (one.name, one.level) == ("blind_unmatched", "utterance"))
+    assert before.auroc == unmatched.blind("utterance").auroc
+    assert matched.notes[0].startswith(
+        "Before matching: not assessable. Utterance level: members and non-members differ"
+    )
+    assert f"kept {matched.split.n_members} of 900 member recordings" in matched.notes[1]
+
+
+@pytest.fixture
+def longer_members(tiny_manifest: Path, tmp_path: Path) -> Path:
+    """The longer half of each speaker's recordings are members."""
+    table = Manifest(str(tiny_manifest)).table()
+    durations = table["path"].map(lambda path: soundfile.info(path).duration)
+    member = (durations > durations.groupby(table["speaker"]).transform("median")).astype(int)
+    table.assign(member=member).to_csv(tmp_path / "split.csv", index=False)
+    return tmp_path / "split.csv"
+
+
+def test_both_sides_of_a_matching_are_reported(
+    longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = blind(longer_members, tmp_path / "run", "--matching.crop_seconds", "0.35")
+    assert [control["name"] for control in found["controls"]] == ["blind", "blind_unmatched"]
+    assert found["controls"][0]["p_value"] > found["controls"][1]["p_value"]
+    assert found["controls"][1] == blind(longer_members, tmp_path / "whole")["controls"][0] | {
+        "name": "blind_unmatched"
+    }
+    scores = pd.read_csv(tmp_path / "run" / "report" / "scores.csv")
+    discarded = pd.read_csv(tmp_path / "run" / "discarded.csv")
+    assert scores["attack"].value_counts().to_dict() == {"blind": 72 - len(discarded), "blind_unmatched": 72}
+    assert set(discarded["reason"]) == {"shorter than matching.crop_seconds"}
+    assert (discarded["seconds"] < 0.35).all()
+    assert set(pd.read_csv(tmp_path / "run" / "split.csv")["id"]) == set(scores["unit_id"]) - set(discarded["id"])
+    page = (tmp_path / "run" / "report" / "report.html").read_text()
+    assert "Before matching: not assessable" in page
+    assert f"Discarded by matching: {len(discarded)} non-member recordings" in page
+    assert "blind_unmatched" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_matching_is_refused(
+    longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        blind(longer_members, tmp_path / "run", "--matching.crop_seconds", "0.3")
+    other = ["--out", str(tmp_path / "run"), "--matching.crop_seconds", "0.31"]
+    assert main(["blind", str(longer_members), *other]) == 2
+    assert "give another run directory" in capsys.readouterr().err.replace("--run_dir", "run directory")
+
+
+def test_nothing_in_common_is_told_in_one_line(
+    longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--matching.duration", "nearest", "--matching.tolerance", "0.00001"]
+    assert main(["blind", str(longer_members), "--out", str(tmp_path / "run"), *options]) == 2
+    *_, message = capsys.readouterr().err.splitlines()  # what the log says comes before it
+    assert (
+        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but 4 of each are the least" in message
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_manifest_or_another_corpus(longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["blind", "--out", str(tmp_path / "run")]) == 2
+    assert "give a manifest, or a corpus by --corpus, and not both" in capsys.readouterr().err
+    assert main(["blind", str(longer_members), "--out", str(tmp_path), "-c", str(two_splits(tmp_path, tmp_path))]) == 2
+    assert "and not both" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from lightning_mia.corpus.speech_commands import SpeechCommands
 from lightning_mia.corpus.synthetic import SyntheticVoices
 from lightning_mia.corpus.table import Corpus
 from lightning_mia.corpus.tedlium import TEDLIUM
+from lightning_mia.corpus.two_sources import TwoSources
 from lightning_mia.corpus.vctk import VCTK
 from lightning_mia.corpus.voxceleb1 import VoxCeleb1
 
@@ -31,5 +32,6 @@ __all__ = [
     "Manifest",
     "SpeechCommands",
     "SyntheticVoices",
+    "TwoSources",
     "VoxCeleb1",
 ]

@@ -1,5 +1,6 @@
 """From a corpus and a design to decoded audio and a split."""
 
+import copy
 import logging
 from pathlib import Path
 from typing import Literal
@@ -10,10 +11,12 @@ import pandas as pd
 from lightning_mia.corpus import Corpus
 from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.length_batches import batches_for
+from lightning_mia.data.matched_audio import apply_matching
 from lightning_mia.data.recordings import Recordings, TrainingRecordings
 from lightning_mia.data.waveform_changes import WaveformChanges
 from lightning_mia.errors import InputError, list_first
 from lightning_mia.split import Design, Split, UtteranceDesign, ready_made
+from lightning_mia.split.matching import Matching
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ class SpeechDataModule(L.LightningDataModule):
             recordings out and lists them in the report.
         cache_dir: where decoded audio is kept; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the
             home folder.
+        matching: how members and non-members of a ready-made split are made alike, by duration, by recordings a
+            speaker, or by cropping.
         peak_normalise: scale every recording to a peak of 1, as `sox norm` does, in training and in queries.
         reverse: play recordings backwards: those that are trained on, or those that the model is asked about.
     """
@@ -46,6 +51,7 @@ class SpeechDataModule(L.LightningDataModule):
         num_workers: int = 0,
         on_bad_audio: Literal["error", "skip"] = "error",
         cache_dir: str | None = None,
+        matching: Matching | None = None,
         peak_normalise: bool = False,
         reverse: Literal["nothing", "training", "queries", "both"] = "nothing",
     ) -> None:
@@ -55,10 +61,12 @@ class SpeechDataModule(L.LightningDataModule):
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
         self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
+        self.matching = matching
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
         self._audio: AudioCache | None = None
         self._split: Split | None = None
+        self.notes: list[str] = []  # for the report, a sentence each
 
     def load(self, split_path: Path, n_shadows: int = 0) -> None:
         """Read and decode the corpus, and draw the split; where one is saved already, it has to be the same.
@@ -77,6 +85,9 @@ class SpeechDataModule(L.LightningDataModule):
             named = list_first([f"{row.path}: {row.reason}" for row in self._audio.skipped.itertuples()])
             log.warning("%d recordings are left out: %s", len(self._audio.skipped), named)
         table = table[table["id"].isin(self._audio.index.index)]
+        if self.matching is not None and self.matching.wanted:
+            table, self._audio, notes, _ = apply_matching(table, self._audio, self.matching, self.level)
+            self.notes.extend(notes)
         contents = self._audio.contents
         if "member" in table:
             if self.design is not None:
@@ -87,6 +98,12 @@ class SpeechDataModule(L.LightningDataModule):
             self._split = design.draw(table, contents, n_shadows=n_shadows, seed=self.split_seed)
         if split_path.exists():
             self._split.save_once(split_path)
+
+    def with_split(self, split: Split) -> "SpeechDataModule":
+        """The same recordings, with other members."""
+        other = copy.copy(self)
+        other._split, other.notes = split, []
+        return other
 
     @property
     def audio(self) -> AudioCache:

@@ -1,0 +1,98 @@
+"""Make the two sides of a ready-made split alike, in duration and in recordings a speaker."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from lightning_mia.split.like_durations import binned_in_proportion, nearest_tuples
+from lightning_mia.split.matched import Matched
+from lightning_mia.split.matched_speakers import equally_many, match_by_speaker
+from lightning_mia.split.matching import Matching
+from lightning_mia.split.queries import LEAST_QUERIES
+from lightning_mia.split.recordings import list_recordings
+from lightning_mia.split.split import Level
+
+NO_PARTNER = "no recording of a like duration is left on the other side"
+HELD_BACK = "held-back recordings are not judged at utterance level"
+
+
+def match(
+    table: pd.DataFrame,
+    seconds: Mapping[str, float],
+    contents: Mapping[str, str],
+    settings: Matching,
+    level: Level = "utterance",
+    unfit: Mapping[str, str] = {},
+) -> Matched:
+    """Decide which recordings are kept, by their durations, speakers and sides, and by nothing else.
+
+    Member recordings are matched with non-members, and at speaker level held-back ones with the same non-members.
+    At utterance level durations are matched whoever speaks; at speaker level, and where equally many recordings a
+    speaker are asked for, within pairs of speakers (`match_by_speaker`). Auxiliary recordings are kept as they are,
+    and copies of a recording share its fate. Which of several that fit equally well is kept follows from the SHA-256
+    of seed and id, not from the order of the table.
+
+    Matched sides are more alike than a redraw of the split makes them, so that p-values of what goes with duration
+    err on the safe side.
+
+    Args:
+        table: `id`, `speaker` and `member` (1, 0, held_back, or empty = auxiliary).
+        seconds: duration of every id.
+        contents: SHA-256 of the decoded audio of every id.
+        settings: what is matched; cropping is not done here.
+        level: level at which the split is to be good.
+        unfit: recordings that are out already, of whatever kind: id → reason.
+
+    Returns:
+        The recordings in the order of `table`, each kept or discarded with a reason.
+
+    Raises:
+        InputError: too few recordings or speakers are left of either side.
+    """
+    rows = table[["id", "speaker", "member"]].reset_index(drop=True)
+    rows["seconds"] = rows["id"].map(seconds)
+    rows["reason"] = [unfit.get(name, "") for name in rows["id"]]
+    Matched(rows).check(level, settings.remedy)
+    listed = list_recordings(rows[rows["reason"] == ""], contents).set_index("id")
+    judged = listed[(listed["audio"] == listed.index) & (listed["member"] != "")]
+    judged = judged.loc[_hash_order(judged.index, settings.seed)]
+    judged = judged.assign(log_seconds=np.log(judged["seconds"]), is_member=judged["member"] != "0")
+    found = _reasons(judged, settings, level)
+    reason_of = {name: found.get(first, "") for name, first in listed["audio"].items()}  # a copy's is its first's
+    rows["reason"] = [reason_of.get(name, reason) for name, reason in zip(rows["id"], rows["reason"], strict=True)]
+    matched = Matched(rows)
+    matched.check(level, settings.remedy)
+    return matched
+
+
+def _hash_order(ids: pd.Index, seed: int) -> list[str]:
+    """An order that knows of nothing but the ids and the seed."""
+    return sorted(ids, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+
+
+def _reasons(judged: pd.DataFrame, settings: Matching, level: Level) -> dict[str, str]:
+    """Why each judged recording is discarded, by id; empty where it is kept."""
+    least = LEAST_QUERIES if level == "speaker" else 1
+    if settings.duration == "none":
+        return equally_many(judged, least) if settings.utterances_per_speaker else {}
+    reasons = dict.fromkeys(judged.index, HELD_BACK)
+    if level == "utterance":
+        judged = judged[judged["member"] != "held_back"]
+    if level == "speaker" or settings.utterances_per_speaker:
+        return reasons | match_by_speaker(judged, settings, least)
+    return reasons | _match_pooled(judged, settings)
+
+
+def _match_pooled(judged: pd.DataFrame, settings: Matching) -> dict[str, str]:
+    """Match recordings whoever speaks."""
+    sides = [judged[judged["is_member"]], judged[~judged["is_member"]]]
+    members, nonmembers = (side["log_seconds"].to_numpy() for side in sides)
+    kept = (
+        nearest_tuples([members, nonmembers], settings.widest).T
+        if settings.duration == "nearest"
+        else binned_in_proportion(members, nonmembers, settings.widest)
+    )
+    kept_ids = [name for side, positions in zip(sides, kept, strict=True) for name in side.index[positions]]
+    return dict.fromkeys(judged.index, NO_PARTNER) | dict.fromkeys(kept_ids, "")
