@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -108,6 +109,32 @@ def summarise_split(split: Split) -> SplitSummary:
         n_nonmembers=len(units) - n_members,
         n_speakers=int(units["speaker"].nunique()),
         drawn=split.drawn,
+    )
+
+
+def describe_model(name: str, record: Mapping[str, Any], split: Split) -> TrainedModel:
+    """What a model of the run was trained on, for the report.
+
+    Args:
+        name: "target", "wrong_model" or "untrained".
+        record: of its training; without `steps`, it was not trained here.
+        split: who is a member.
+    """
+    if "steps" not in record:
+        words = "nothing" if name == "untrained" else "not known: the checkpoint comes from elsewhere"
+        return TrainedModel(name, words)
+    trained_on = {"target": "members", "wrong_model": "auxiliary recordings", "untrained": "nothing"}[name]
+    ids = {"target": split.training_ids(), "wrong_model": split.auxiliary_ids(), "untrained": []}[name]
+    return TrainedModel(
+        name=name,
+        trained_on=trained_on,
+        n_utterances=len(ids),
+        n_speakers=int(split.table.set_index("id").loc[ids, "speaker"].nunique()),
+        hours=record["hours"] if ids else 0.0,
+        epochs=record["epochs"],
+        steps=record["steps"],
+        seconds=record["seconds"],
+        health={figure: tuple(values) for figure, values in record.get("health", {}).items()},
     )
 
 

@@ -19,6 +19,7 @@ from lightning_mia.threads import settle_threads
 from lightning_mia.trainer import AuditTrainer
 
 COMMANDS = ("fit", "attack", "audit")
+BARE_FLAGS = ("--positive_control",)
 DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
 Beside the commands below, which have a model, there are two without: `lightning-mia blind MANIFEST --out DIR` checks
 whether a split can be told apart without any model, `lightning-mia report RUN_DIR` rebuilds a report."""
@@ -98,9 +99,23 @@ def _quieten() -> None:
         warnings.filterwarnings("ignore", message)
 
 
+def with_bare_flags(arguments: Sequence[str]) -> list[str]:
+    """Let a flag that stands without a value mean true; jsonargparse wants the value.
+
+    >>> with_bare_flags(["attack", "--positive_control", "--run_dir", "R"])
+    ['attack', '--positive_control=true', '--run_dir', 'R']
+    """
+    following = [*arguments[1:], "--"]
+    return [
+        f"{argument}=true" if argument in BARE_FLAGS and after.startswith("-") else argument
+        for argument, after in zip(arguments, following, strict=True)
+    ]
+
+
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
     _quieten()
+    arguments = with_bare_flags(arguments)
     AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # a parser takes a tenth of a second
     AuditCLI(
         SpeechModel,

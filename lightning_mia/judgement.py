@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
 from lightning_mia.attacks import Attack
+from lightning_mia.attacks.base import AnswersWithFrames, Evidence
+from lightning_mia.attacks.remembered import remembered_scores
 from lightning_mia.attacks.scoring import as_control, score_attacks
 from lightning_mia.controls.blind import blind_control
+from lightning_mia.errors import InputError
 from lightning_mia.evaluation import (
     AttackResult,
     BlindResult,
@@ -19,8 +23,33 @@ from lightning_mia.evaluation import (
     give_blind_verdict,
     give_verdict,
 )
+from lightning_mia.models.ctc import CTC_SCORE
+from lightning_mia.probe.error_rates import error_rates
 from lightning_mia.probe.signals import Signals
 from lightning_mia.split import Level, Part, Split
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one model has answered, and may still be asked.
+
+    Attributes:
+        signals: for every recording that is judged.
+        frames: its hidden states, for attacks that learn from them.
+        key: hash of all that its answers depend on.
+        folder: where the scores of attacks that learn are kept.
+    """
+
+    signals: Signals
+    frames: AnswersWithFrames
+    key: str
+    folder: Path
+
+    def score(self, attack: Attack, evidence: Evidence) -> pd.Series:
+        """Scores of one attack; those that had to be learned are kept for the next start."""
+        if not attack.needs_frames:
+            return attack.score(evidence)
+        return remembered_scores(attack, evidence, self.folder, self.key)
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,7 @@ class Judgement:
         scores: of both.
         blind_upper95: level → one-sided 95 % upper bound of the blind AUROC, on the default recordings.
         verdict: per level and access, and overall.
+        notes: attacks that could not run, and what else the reader should know.
     """
 
     attacks: tuple[AttackResult, ...]
@@ -40,58 +70,115 @@ class Judgement:
     scores: tuple[Scores, ...]
     blind_upper95: Mapping[str, float]
     verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Scores before they are judged."""
+
+    attacking: list[Scores]
+    controlling: list[Scores]
+    wrong: dict[tuple[str, str], Scores]
+    blind_of: dict[tuple[str, str], Scores]
+    notes: list[str]
 
 
 def judge(
     attacks: Sequence[Attack],
-    target: Signals | None,
-    controls: Mapping[str, Signals],
+    models: Mapping[str, Asked],
     statistics: pd.DataFrame,
     split: Split,
     settings: EvaluationSettings,
+    *,
+    named: bool = False,
+    seed: int = 0,
 ) -> Judgement:
     """Run the attacks on the target and on the control models, and judge them beside the blind control.
 
     Args:
         attacks: the attacks.
-        target: signals of the target; None for the blind check of a split alone.
-        controls: kind of control ("untrained", "wrong_model") → signals of its model.
+        models: "target", and the kinds of controls ("untrained", "wrong_model"); empty for the blind check of a
+            split alone.
         statistics: model-free statistics of the recordings, index = id.
         split: who is a member, and how that was drawn.
         settings: of the evaluation.
+        named: the user named these attacks, and is told of each that cannot run.
+        seed: of whatever attacks draw at random.
+
+    Raises:
+        InputError: not one of the attacks can run.
     """
     parts = [(level, part) for level in split.levels for part in split.parts(level)]
     blind = {(level, part): _blind(statistics, split, level, part, settings) for level, part in parts}
-    scores: dict[str, list[Scores]] = {"target": [], **{kind: [] for kind in controls}}
-    blind_of: dict[tuple[str, str], Scores] = {}
-    wrong: dict[tuple[str, str], Scores] = {}
-    for level, part in parts:
-        for kind, signals in {**({"target": target} if target else {}), **controls}.items():
-            found = score_attacks(attacks, signals, split, level, part)
-            if kind == "wrong_model":
-                wrong |= {(one.name, level): one for one in found}
-            if kind != "target":
-                found = [as_control(one, kind) for one in found]
-            scores[kind] += found
-            blind_of |= {(one.name, level): blind[level, part][0] for one in found}
-    attacking = scores.pop("target")
-    controlling = [one for many in scores.values() for one in many]
+    found = _score(attacks, models, split, {key: scores for key, (scores, _) in blind.items()}, seed)
+    if models and not found.attacking:
+        reason = "; ".join(found.notes) or "none has a level of this split, or all of them follow the paper's protocol"
+        raise InputError(f"There is no attack that a verdict could rest on: {reason}; name another")
     results = evaluate(
-        [*attacking, *controlling], split.redraw, settings, wrong_model=wrong, blind=blind_of, progress=True
+        [*found.attacking, *found.controlling],
+        split.redraw,
+        settings,
+        wrong_model=found.wrong,
+        blind=found.blind_of,
+        progress=True,
     )
+    n_attacks = len(found.attacking)
     blind_results = [result for _, result in blind.values()]
     verdict = (
-        give_verdict(results[: len(attacking)], blind_results, drawn=split.drawn)
-        if target
+        give_verdict(results[:n_attacks], blind_results, drawn=split.drawn)
+        if models
         else give_blind_verdict(blind_results, drawn=split.drawn, level=split.level)
     )
+    notes = [*(found.notes if named else []), *(_error_rates(models["target"].signals, split) if models else [])]
     return Judgement(
-        attacks=tuple(results[: len(attacking)]),
-        controls=(*(one.result for one in blind_results), *results[len(attacking) :]),
-        scores=(*attacking, *(one for one, _ in blind.values()), *controlling),
+        attacks=tuple(results[:n_attacks]),
+        controls=(*(one.result for one in blind_results), *results[n_attacks:]),
+        scores=(*found.attacking, *(one for one, _ in blind.values()), *found.controlling),
         blind_upper95={one.result.level: one.upper95 for one in blind_results if one.result.name == "blind"},
         verdict=verdict,
+        notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _score(
+    attacks: Sequence[Attack],
+    models: Mapping[str, Asked],
+    split: Split,
+    blind: Mapping[tuple[Level, Part], Scores],
+    seed: int,
+) -> _Found:
+    """Scores of every attack on every model; a control only stands beside an attack that ran on the target."""
+    found = _Found([], [], {}, {}, [])
+    for (level, part), blind_scores in blind.items():
+        ran: Sequence[Attack] = attacks
+        for kind, asked in models.items():
+            scored = score_attacks(ran, asked.signals, split, level, part, asked.frames, seed, asked.score)
+            of_model = scored.scores
+            if kind == "target":
+                ran = scored.ran
+                found.notes.extend(scored.skipped)
+                found.attacking.extend(one for one in of_model if one.access != "none")
+                found.controlling.extend(one for one in of_model if one.access == "none")  # after the paper's protocol
+            else:
+                if kind == "wrong_model":
+                    found.wrong.update({(one.name, level): one for one in of_model})
+                of_model = [as_control(one, kind) for one in of_model]
+                found.controlling.extend(of_model)
+            found.blind_of.update({(one.name, level): blind_scores for one in of_model})
+    return found
+
+
+def _error_rates(signals: Signals, split: Split) -> list[str]:
+    """How well a fine-tuned model transcribes either side, in a sentence; nothing where it does not transcribe."""
+    if not signals.has(CTC_SCORE):
+        return []
+    rates = error_rates(signals, split.challenge("utterance"))
+    told = [
+        f"{row.word_error_rate:.1%} of words and {row.character_error_rate:.1%} of characters of {side}"
+        for side, row in zip(rates.index, rates.itertuples(), strict=True)
+    ]
+    return [f"Greedy transcription gets wrong {', '.join(told)}."]
 
 
 def _blind(

@@ -8,12 +8,16 @@ from lightning.pytorch import Trainer
 
 from lightning_mia.attacks import Attack
 from lightning_mia.audit import Audit
-from lightning_mia.controls.settings import ControlSettings
+from lightning_mia.controls.settings import ControlSettings, PositiveControlSettings
 from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.positive_control import positive_control as run_positive_control
+from lightning_mia.positive_control import what_it_says
 from lightning_mia.probe.settings import ProbeSettings
+from lightning_mia.report.audit_report import PublishedFigure
 from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.training.train import Trained
 
 
 class AuditTrainer(Trainer):
@@ -45,6 +49,9 @@ class AuditTrainer(Trainer):
         probe: ProbeSettings = ProbeSettings(),
         controls: ControlSettings = ControlSettings(),
         evaluation: EvaluationSettings = EvaluationSettings(),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
     ) -> Path:
         """Train the target on its member set; an interrupted training goes on where it stopped.
 
@@ -56,6 +63,9 @@ class AuditTrainer(Trainer):
             probe: not used; here so that one config serves every command.
             controls: not used; here so that one config serves every command.
             evaluation: not used; here so that one config serves every command.
+            published: not used; here so that one config serves every command.
+            positive_control: not used; here so that one config serves every command.
+            exposure: not used; here so that one config serves every command.
 
         Returns:
             The checkpoint.
@@ -74,6 +84,9 @@ class AuditTrainer(Trainer):
         probe: ProbeSettings = ProbeSettings(),
         controls: ControlSettings = ControlSettings(),
         evaluation: EvaluationSettings = EvaluationSettings(),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
     ) -> Path:
         """Probe a trained target and its controls, run the attacks, and report.
 
@@ -86,14 +99,17 @@ class AuditTrainer(Trainer):
             probe: how signals are taken.
             controls: which controls stand beside the attacks.
             evaluation: how scores are judged.
+            published: figures of a paper to print beside ours.
+            positive_control: train the target on, on a random half of recordings that it has not seen, and show at
+                which exposure each attack finds them.
+            exposure: how the positive control is done.
 
         Returns:
             The report's page.
         """
-        audit = Audit(_folder(run_dir), model, datamodule, self.factory, attacks or [], probe, controls, evaluation)
-        audit.load()
+        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, published)
         target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
-        return audit.report(target, self.config_yaml, self.command)
+        return self._report(audit, target, exposure if positive_control else None)
 
     def audit(
         self,
@@ -104,6 +120,9 @@ class AuditTrainer(Trainer):
         probe: ProbeSettings = ProbeSettings(),
         controls: ControlSettings = ControlSettings(),
         evaluation: EvaluationSettings = EvaluationSettings(),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
     ) -> Path:
         """Train the target, then probe, attack and report: everything in one command.
 
@@ -115,13 +134,49 @@ class AuditTrainer(Trainer):
             probe: how signals are taken.
             controls: which controls stand beside the attacks.
             evaluation: how scores are judged.
+            published: figures of a paper to print beside ours.
+            positive_control: train the target on, on a random half of recordings that it has not seen, and show at
+                which exposure each attack finds them.
+            exposure: how the positive control is done.
 
         Returns:
             The report's page.
         """
-        audit = Audit(_folder(run_dir), model, datamodule, self.factory, attacks or [], probe, controls, evaluation)
+        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, published)
+        return self._report(audit, audit.fit_target(), exposure if positive_control else None)
+
+    def _audit(
+        self,
+        run_dir: str | None,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        attacks: list[Attack] | None,
+        probe: ProbeSettings,
+        controls: ControlSettings,
+        evaluation: EvaluationSettings,
+        published: list[PublishedFigure] | None,
+    ) -> Audit:
+        audit = Audit(
+            _folder(run_dir),
+            model,
+            datamodule,
+            self.factory,
+            attacks or [],
+            probe,
+            controls,
+            evaluation,
+            published or [],
+        )
         audit.load()
-        return audit.report(audit.fit_target(), self.config_yaml, self.command)
+        return audit
+
+    def _report(self, audit: Audit, target: Trained, exposure: PositiveControlSettings | None) -> Path:
+        if exposure is None:
+            return audit.report(target, self.config_yaml, self.command)
+        exposures = run_positive_control(audit, target, exposure)
+        if exposures:
+            audit.notes.append(what_it_says(exposures))
+        return audit.report(target, self.config_yaml, self.command, exposures=exposures)
 
 
 def _folder(run_dir: str | None) -> Path:

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import MPSAccelerator
 from lightning.pytorch.callbacks import (
@@ -101,6 +102,15 @@ class TrainerFactory:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the options were checked, and warned of, once before
             return Trainer(**options)
+
+    def of_epochs(self, max_epochs: int) -> "TrainerFactory":
+        """The same options, for a training of another length."""
+        return TrainerFactory({**self.options, "max_epochs": max_epochs, "max_steps": -1})
+
+    def device(self) -> str:
+        """Where a model is asked outside a Trainer: one GPU, where the options do not rule it out."""
+        gpu = self.options.get("accelerator") in (None, "auto", "gpu", "cuda") and torch.cuda.is_available()
+        return "cuda" if gpu else "cpu"
 
     def of_consequence(self) -> dict[str, Any]:
         """The options, and the callbacks, that change what is learned; for the hash of a stage."""

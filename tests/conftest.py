@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import yaml
 
 SAMPLE_RATE = 16_000
 
@@ -58,3 +59,46 @@ def real_manifest() -> Path:
     if not folder:
         pytest.skip("LIGHTNING_MIA_CORPORA is not set: no real speech to test on")
     return Path(folder) / "arabic-speech-commands" / "manifest.csv"
+
+
+TINY_MODEL = {
+    "class_path": "lightning_mia.models.MelHuBERT",
+    "init_args": {
+        "n_layers": 1,
+        "dim": 16,
+        "n_heads": 2,
+        "feedforward_dim": 32,
+        "n_clusters": 8,
+        "code_dim": 8,
+        "position_kernel": 8,
+        "position_groups": 4,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def config(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The config of an audit of a tiny MelHuBERT on `tiny_manifest`."""
+    settings = {
+        "seed_everything": 0,
+        "data": {
+            "corpus": {"class_path": "lightning_mia.corpus.Manifest", "init_args": {"path": str(tiny_manifest)}},
+            "design": {
+                "class_path": "lightning_mia.split.UtteranceDesign",
+                "init_args": {"n_units": 48, "n_auxiliary": 24},
+            },
+            "batch_seconds": 8,
+        },
+        "model": TINY_MODEL,
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "max_epochs": 3,
+            "enable_progress_bar": False,
+            "log_every_n_steps": 2,
+        },
+        "probe": {"n_masks": 2},
+    }
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path

@@ -13,6 +13,11 @@ def cell(result: dict) -> str:
     return f"{result['auroc']:.2f} [{lower:.2f}, {upper:.2f}]"
 
 
+def health(model: dict) -> str:
+    """First and last logged figures of the training."""
+    return "; ".join(f"{name} {first:.2f} → {last:.2f}" for name, (first, last) in model["health"].items())
+
+
 def main() -> None:
     rows = []
     for run_dir in map(Path, sys.argv[1:]):
@@ -21,7 +26,7 @@ def main() -> None:
         found = {result["name"]: cell(result) for result in results["attacks"] + results["controls"]}
         model, _, _ = run_dir.name.rpartition("-")
         row = {"model": model, "epochs": f"{target['epochs']:.0f}", "seconds": f"{target['seconds']:.0f}"}
-        rows.append({**row, **found, "verdict": results["verdict"]["status"]})
+        rows.append({**row, **found, "verdict": results["verdict"]["status"], "health": health(target)})
     rows.sort(key=lambda row: (row["model"], int(row["epochs"])))
     print("| " + " | ".join(rows[0]) + " |")
     print("|" + "---|" * len(rows[0]))

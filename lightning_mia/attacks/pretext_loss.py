@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence
+from lightning_mia.models.base import PRETEXT_SCORE
 
 
 class PretextLoss(Attack):
@@ -13,6 +14,7 @@ class PretextLoss(Attack):
 
     access = "grey-box"
     levels = ("utterance", "speaker")
+    needs_signal = PRETEXT_SCORE
     reference = "Yeom et al. (2018), section 3.2"
 
     @property

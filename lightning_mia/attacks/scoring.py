@@ -1,18 +1,45 @@
 """Run attacks on one set of judged recordings."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from lightning_mia.attacks.base import Attack, Evidence
+from lightning_mia.attacks.base import AnswersWithFrames, Attack, Evidence
+from lightning_mia.attacks.cannot_run import CannotRun
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.probe.signals import Signals
 from lightning_mia.split import Level, Part, Split
 
 
-def score_attacks(attacks: Sequence[Attack], signals: Signals, split: Split, level: Level, part: Part) -> list[Scores]:
-    """Scores of every attack that has this level.
+@dataclass(frozen=True)
+class Scored:
+    """What the attacks say of one set of judged recordings.
+
+    Attributes:
+        scores: one an attack that ran. Those of an attack that was fitted on the very non-members that it judges
+            (`Attack.paper_protocol`) have the access "none" of a control: they depend on the labels, so that their
+            p-values mean nothing, and no verdict may rest on them.
+        ran: the attacks that ran, in the same order.
+        skipped: one line for each of the others that have this level: which, and what it needs.
+    """
+
+    scores: list[Scores] = field(default_factory=list)
+    ran: list[Attack] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def score_attacks(
+    attacks: Sequence[Attack],
+    signals: Signals,
+    split: Split,
+    level: Level,
+    part: Part,
+    frames: AnswersWithFrames | None = None,
+    seed: int = 0,
+    score: Callable[[Attack, Evidence], pd.Series] | None = None,
+) -> Scored:
+    """Scores of every attack that has this level; one that cannot run is left out.
 
     Args:
         attacks: the attacks.
@@ -20,25 +47,71 @@ def score_attacks(attacks: Sequence[Attack], signals: Signals, split: Split, lev
         split: who is judged.
         level: "utterance" or "speaker".
         part: at speaker level, the recordings that are asked about; a name on trained ones ends in `_trained`.
+        frames: the same model as a source of frames, for judged and for auxiliary recordings; None: attacks that
+            need frames are left out.
+        seed: of what attacks draw at random.
+        score: how an attack is asked, such as one that remembers answers; None: by its own `score`.
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
-    return [_score(attack, signals, challenge, level, suffix) for attack in attacks if level in attack.levels]
+    evidence = Evidence(signals, challenge.drop(columns="member"), _auxiliary(split), frames, seed)
+    scored = Scored()
+    for attack in attacks:
+        if level not in attack.levels:
+            continue
+        try:
+            _check_needs(attack, evidence)
+            values = (score or _ask)(
+                attack, _as_in_the_paper(evidence, challenge) if attack.paper_protocol else evidence
+            )
+        except CannotRun as error:
+            scored.skipped.append(f"The attack {attack.name + suffix} was left out: {error}.")
+        else:
+            scored.scores.append(_judged(attack, values, challenge, level, suffix))
+            scored.ran.append(attack)
+    return scored
 
 
-def _score(attack: Attack, signals: Signals, challenge: pd.DataFrame, level: Level, suffix: str) -> Scores:
-    scores = attack.score(Evidence(signals, challenge.drop(columns="member")))
+def _ask(attack: Attack, evidence: Evidence) -> pd.Series:
+    return attack.score(evidence)
+
+
+def _auxiliary(split: Split) -> pd.DataFrame:
+    """The adversary's own recordings, the same audio once: `id`, `speaker`."""
+    rows = split.table
+    return rows[(rows["role"] == "auxiliary") & (rows["id"] == rows["audio"])][["id", "speaker"]].reset_index(drop=True)
+
+
+def _as_in_the_paper(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:
+    """The same with the judged non-members for auxiliary recordings."""
+    nonmembers = challenge[~challenge["member"]]
+    return replace(evidence, auxiliary=nonmembers[["id", "speaker"]].reset_index(drop=True))
+
+
+def _judged(attack: Attack, values: pd.Series, challenge: pd.DataFrame, level: Level, suffix: str) -> Scores:
     units = challenge.drop_duplicates("unit_id").set_index("unit_id")
     return Scores(
         name=attack.name + suffix,
         level=level,
-        access=attack.access,
+        access="none" if attack.paper_protocol else attack.access,
         two_sided=attack.two_sided,
         unit_ids=units.index.to_numpy(dtype=str),
         speakers=units["speaker"].to_numpy(dtype=str),
         members=units["member"].to_numpy(dtype=bool),
-        values=scores.loc[units.index].to_numpy(dtype=float),
+        values=values.loc[units.index].to_numpy(dtype=float),
     )
+
+
+def _check_needs(attack: Attack, evidence: Evidence) -> None:
+    """Refuse what the model cannot answer.
+
+    Raises:
+        CannotRun: a score of the training task that the model does not have, or no frames.
+    """
+    if attack.needs_signal and not evidence.target.has(attack.needs_signal):
+        raise CannotRun(f"it needs the {attack.needs_signal.replace('_', ' ')} of the model, which has none")
+    if attack.needs_frames and evidence.frames is None:
+        raise CannotRun("it needs the model's frames, and there are only its signals")
 
 
 def as_control(scores: Scores, kind: str) -> Scores:

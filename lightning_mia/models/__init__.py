@@ -1,7 +1,11 @@
 """Self-supervised speech models, one family a file, all with the interface of `base`."""
 
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.cpc import CPC
+from lightning_mia.models.ctc import CTC
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
+from lightning_mia.models.pretrained import PretrainedEncoder
 from lightning_mia.models.tera import TERA
+from lightning_mia.models.wav2vec2 import Wav2Vec2
 
-__all__ = ["TERA", "HuBERT", "MelHuBERT", "SpeechModel"]
+__all__ = ["CPC", "CTC", "TERA", "HuBERT", "MelHuBERT", "PretrainedEncoder", "SpeechModel", "Wav2Vec2"]

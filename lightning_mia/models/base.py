@@ -43,7 +43,9 @@ class SpeechModel(L.LightningModule, ABC):
     `save_hyperparameters`, and has `learning_rate`, `weight_decay` and `warmup_fraction` among them.
     """
 
-    family: ClassVar[str]
+    family: str  # such as "tera"; a class's, or of the checkpoint that was loaded
+    uses_transcripts: ClassVar[bool] = False  # whether transcripts of the training recordings change the result
+    arrives_trained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
     # The law by which training masks, and a probe too; None: the pretext task hides no frames from the encoder.
     mask_span: SpanMask | None = None
     noise_dim: int = 0  # uniform numbers that `pretext_score` wants for every frame, such as one for each negative
@@ -123,6 +125,14 @@ class SpeechModel(L.LightningModule, ABC):
             InputError: the model cannot be trained on this corpus.
         """
         return self
+
+    def start_sha256(self) -> str:
+        """Hash of the files whose weights it is constructed with; empty where all its weights are drawn at random."""
+        return ""
+
+    def without_training(self) -> "SpeechModel":
+        """Return the same model with weights drawn at random, whatever it was constructed with."""
+        return type(self)(**self.hparams)
 
     def collapse(self, health: dict[str, float]) -> str:
         """Say what has collapsed, by the figures of a training step without their prefix; empty: nothing has."""

@@ -1,4 +1,4 @@
-"""The targets of HuBERT's first iteration: k-means clusters of MFCC frames."""
+"""Clusters of frames, the targets of HuBERT: in its first iteration k-means of MFCC."""
 
 from collections.abc import Iterable
 
@@ -9,6 +9,7 @@ from lightning_mia.errors import InputError
 from lightning_mia.models.features import MFCC, padding_mask
 
 MOST_FRAMES = 2_000_000  # to fit on, 11 hours of speech, so that they fit in memory
+MOST_NUMBERS = 300_000_000  # in those frames: 1.2 GB, and again as much while they are standardised
 
 
 def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
@@ -27,39 +28,38 @@ def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
     return torch.cat(kept)
 
 
-class MFCCClusters(nn.Module):
-    """Nearest of k centroids to each frame of 39 standardised MFCC numbers, at 50 Hz.
+class Centroids(nn.Module):
+    """Nearest of k centroids to each frame, every number of which is standardised first.
 
     Args:
-        n_mels: mel bands of the log-mel frames that the MFCC are computed from.
         n_clusters: k, at least 2.
+        dim: numbers in a frame.
     """
 
-    centroids: Tensor  # (k, 39) float32, of standardised frames
-    mean: Tensor  # (39,) float32, of the fitted frames
-    scale: Tensor  # (39,) float32, their standard deviation
+    centroids: Tensor  # (k, dim) float32, of standardised frames
+    mean: Tensor  # (dim,) float32, of the fitted frames
+    scale: Tensor  # (dim,) float32, their standard deviation
     fitted: Tensor  # () bool
 
-    def __init__(self, n_mels: int, n_clusters: int) -> None:
+    def __init__(self, n_clusters: int, dim: int) -> None:
         super().__init__()
         if n_clusters < 2:
             raise InputError(f"Expected n_clusters of at least 2, but got {n_clusters}")
-        self.mfcc = MFCC(n_mels)
-        self.register_buffer("centroids", torch.zeros(n_clusters, MFCC.dim))
-        self.register_buffer("mean", torch.zeros(MFCC.dim))
-        self.register_buffer("scale", torch.ones(MFCC.dim))
+        self.register_buffer("centroids", torch.zeros(n_clusters, dim))
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
         self.register_buffer("fitted", torch.tensor(False))
 
-    def fit(self, batches: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
-        """Fit the centroids on batches of log-mel frames (batch, frames, n_mels) with their lengths (batch,).
+    def fit_frames(self, parts: Iterable[Tensor], seed: int) -> None:
+        """Fit the centroids by k-means on frames, in parts (n, dim) float32 on the CPU.
 
         Raises:
             InputError: there are fewer frames than clusters.
         """
         from sklearn.cluster import MiniBatchKMeans
 
-        frames = thin_out((self._real_frames(*batch) for batch in batches), MOST_FRAMES)  # (frames, 39)
-        n_clusters = len(self.centroids)
+        n_clusters, dim = self.centroids.shape
+        frames = thin_out(parts, min(MOST_FRAMES, MOST_NUMBERS // dim))  # (frames, dim)
         if len(frames) < n_clusters:
             raise InputError(
                 f"{n_clusters} clusters cannot be fitted on {len(frames)} frames of 20 ms; "
@@ -76,6 +76,33 @@ class MFCCClusters(nn.Module):
         self.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
         self.fitted.fill_(True)
 
+    def nearest(self, frames: Tensor) -> Tensor:
+        """(…, dim) float32 → (…) int64, number of the nearest centroid."""
+        x = (frames - self.mean) / self.scale
+        # ‖x − c‖² without ‖x‖², which is the same for all centroids
+        return (self.centroids.square().sum(dim=1) - 2 * x @ self.centroids.T).argmin(dim=-1)
+
+
+class MFCCClusters(Centroids):
+    """Nearest of k centroids to each frame of 39 standardised MFCC numbers, at 50 Hz.
+
+    Args:
+        n_mels: mel bands of the log-mel frames that the MFCC are computed from.
+        n_clusters: k, at least 2.
+    """
+
+    def __init__(self, n_mels: int, n_clusters: int) -> None:
+        super().__init__(n_clusters, MFCC.dim)
+        self.mfcc = MFCC(n_mels)
+
+    def fit(self, batches: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
+        """Fit the centroids on batches of log-mel frames (batch, frames, n_mels) with their lengths (batch,).
+
+        Raises:
+            InputError: there are fewer frames than clusters.
+        """
+        self.fit_frames((self._real_frames(*batch) for batch in batches), seed)
+
     def _real_frames(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
         frames = self.mfcc(log_mel, lengths)  # (batch, frames at 50 Hz, 39)
         return frames[~padding_mask((lengths + 1) // 2, frames.shape[1])].cpu()
@@ -84,6 +111,4 @@ class MFCCClusters(nn.Module):
     def forward(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
         """(batch, frames, n_mels), (batch,) real frames → (batch, ⌈frames / 2⌉) int64, nearest centroids."""
         with torch.autocast(log_mel.device.type, enabled=False):
-            x = (self.mfcc(log_mel, lengths) - self.mean) / self.scale
-            # ‖x − c‖² without ‖x‖², which is the same for all centroids
-            return (self.centroids.square().sum(dim=1) - 2 * x @ self.centroids.T).argmin(dim=2)
+            return self.nearest(self.mfcc(log_mel, lengths))

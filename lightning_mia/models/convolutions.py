@@ -1,5 +1,6 @@
-"""Seven convolutions from a waveform to frames of 25 ms every 20 ms (wav2vec 2.0, Baevski et al. 2020)."""
+"""Convolutions from a waveform to frames; by default those of wav2vec 2.0 (Baevski et al. 2020): 25 ms every 20 ms."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -38,22 +39,35 @@ class TimeNorm(nn.Module):
 
 
 class WaveformFrontEnd(nn.Module):
-    """The convolutions, each followed by its norm, where it has one, and GELU.
+    """The convolutions, each followed by its norm, where it has one, and an activation.
+
+    Nothing is padded: a frame is there where all of its samples are, so that padding cannot matter.
 
     Args:
         channels: channels of every convolution.
-        group_norm: normalise over time after the first convolution only, as in the published base models;
-            False: layer norm after each.
+        group_norm: normalise over time after the first convolution only, as in the published base models of
+            wav2vec 2.0 and HuBERT; False: layer norm after each.
+        kernels: samples of each convolution.
+        strides: samples between two outputs of each convolution.
+        activation: after each convolution and its norm.
     """
 
-    def __init__(self, channels: int, group_norm: bool) -> None:
+    def __init__(
+        self,
+        channels: int,
+        group_norm: bool,
+        kernels: Sequence[int] = KERNELS,
+        strides: Sequence[int] = STRIDES,
+        activation: Callable[[Tensor], Tensor] = F.gelu,
+    ) -> None:
         super().__init__()
-        self.group_norm = group_norm
+        self.group_norm, self.activation = group_norm, activation
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(channels if i else 1, channels, kernel, stride, bias=not group_norm)
-            for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True))
+            for i, (kernel, stride) in enumerate(zip(kernels, strides, strict=True))
         )
-        norms = [TimeNorm(channels)] if group_norm else [nn.LayerNorm(channels) for _ in KERNELS]
+        norms = [TimeNorm(channels)] if group_norm else [nn.LayerNorm(channels) for _ in kernels]
         self.norms = nn.ModuleList(norms)
         for parameter in self.convolutions.parameters():
             if parameter.dim() == 3:  # a kernel, not a bias
@@ -67,14 +81,13 @@ class WaveformFrontEnd(nn.Module):
             if not self.group_norm:
                 x = self.norms[i](x)
             elif i == 0:
-                x = self.norms[0](x, (lengths - KERNELS[0]) // STRIDES[0] + 1)
-            x = F.gelu(x)
+                x = self.norms[0](x, (lengths - self.kernels[0]) // self.strides[0] + 1)
+            x = self.activation(x)
         return x
 
-    @staticmethod
-    def frame_lengths(lengths: Tensor) -> Tensor:
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames."""
-        for kernel, stride in zip(KERNELS, STRIDES, strict=True):
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
             lengths = (lengths - kernel) // stride + 1
         return lengths
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,9 @@ from lightning_mia.models.base import Encoded, Pretext, SpeechModel
 from lightning_mia.models.clusters import MFCCClusters
 from lightning_mia.models.convolutions import WaveformFrontEnd
 from lightning_mia.models.features import LogMel, normalise, padding_mask
+from lightning_mia.models.log_odds import log_odds_of_mean
 from lightning_mia.models.masking import SpanMask
+from lightning_mia.models.teacher_clusters import TeacherClusters
 from lightning_mia.models.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
 
 TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper
@@ -21,13 +23,17 @@ TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper
 class ClusterPrediction(SpeechModel):
     """What HuBERT and MelHuBERT have in common: everything but how a waveform becomes frames."""
 
-    family: ClassVar[str] = "hubert"
+    family = "hubert"
 
     def _build(self, frame_dim: int, n_mels: int) -> None:
         settings: Any = self.hparams
         self.mask_span: SpanMask = SpanMask(settings.mask_probability, settings.mask_length)
         self.log_mel = LogMel(n_mels)
-        self.clusters = MFCCClusters(n_mels, settings.n_clusters)
+        self.clusters: MFCCClusters | TeacherClusters
+        if settings.targets_from is None:
+            self.clusters = MFCCClusters(n_mels, settings.n_clusters)
+        else:
+            self.clusters = TeacherClusters(settings.targets_from, settings.targets_layer, settings.n_clusters)
         self.frame_norm = nn.LayerNorm(frame_dim)
         self.projection = nn.Linear(frame_dim, settings.dim)
         self.dropout = nn.Dropout(settings.dropout)
@@ -52,11 +58,19 @@ class ClusterPrediction(SpeechModel):
         """Whether the clusters are still to be fitted."""
         return not bool(self.clusters.fitted)
 
+    def start_sha256(self) -> str:
+        """Hash of the checkpoint that the targets come from; empty in the first iteration."""
+        return self.clusters.sha256 if isinstance(self.clusters, TeacherClusters) else ""
+
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings alone: the targets are a part of the leak."""
         heard = ((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
-        log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in heard)
-        self.clusters.fit(log_mel, seed=self.hparams["cluster_seed"])
+        seed = self.hparams["cluster_seed"]
+        if isinstance(self.clusters, TeacherClusters):
+            self.clusters.fit(heard, seed, self.origin.get("split"))
+        else:
+            log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in heard)
+            self.clusters.fit(log_mel, seed)
 
     @abstractmethod
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
@@ -65,6 +79,13 @@ class ClusterPrediction(SpeechModel):
     @abstractmethod
     def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What the transformer is to see, and the true cluster of every frame (batch, frames) int64."""
+
+    def _targets(self, waveforms: Tensor, lengths: Tensor, n_frames: int, log_mel: Tensor | None = None) -> Tensor:
+        """The true cluster of every frame (batch, n_frames) int64; `log_mel` where it is there already."""
+        if isinstance(self.clusters, TeacherClusters):
+            return self.clusters(waveforms, lengths, n_frames)
+        log_mel = self.log_mel(waveforms) if log_mel is None else log_mel
+        return self.clusters(log_mel, self.log_mel.frame_lengths(lengths))[:, :n_frames]
 
     def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
         frame_lengths = self.frame_lengths(lengths)
@@ -95,9 +116,13 @@ class ClusterPrediction(SpeechModel):
             perplexity = torch.special.entr(usage).sum().exp()
         return Pretext(loss, {"masked_accuracy": accuracy, "code_perplexity": perplexity})
 
-    def pretext_score(
-        self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None
-    ) -> Tensor:
+    def collapse(self, health: dict[str, float]) -> str:
+        """One cluster is guessed for almost every masked frame."""
+        if health["code_perplexity"] >= 1.5:
+            return ""
+        return f"HuBERT guesses one cluster for almost all frames (code perplexity {health['code_perplexity']:.2f})"
+
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
         """Log-odds of the geometric mean probability of the true cluster over the masked frames.
 
         See `SpeechModel.pretext_score`.
@@ -130,30 +155,6 @@ def masked_cross_entropy(logits: Tensor, targets: Tensor, masks: Tensor) -> Tens
     return (losses * masks.flatten()).sum() / masks.sum()
 
 
-def log_odds_of_mean(logits: Tensor, targets: Tensor, masks: Tensor) -> Tensor:
-    """Log-odds of p̄, the geometric mean probability of the target over the masked frames: p̄ = exp(−loss).
-
-    The arithmetic mean tells members from others much worse (AUROC .81 against .87 in one experiment): a frame that
-    is guessed utterly wrong, the mark of a stranger, hardly moves it.
-
-    With z the target's logit minus the logsumexp of all others, log p = −softplus(−z), which is exact however close
-    p comes to 0 or 1, and so is log p̄ − log(1 − p̄) by expm1.
-
-    Args:
-        logits: (batch, frames, classes).
-        targets: (batch, frames) int64.
-        masks: (batch, frames) bool.
-
-    Returns:
-        (batch,) float64.
-    """
-    logits, targets = logits.double(), targets.unsqueeze(2)
-    others = logits.scatter(2, targets, -torch.inf).logsumexp(dim=2)  # (batch, frames)
-    log_p = F.logsigmoid(logits.gather(2, targets).squeeze(2) - others)  # (batch, frames)
-    log_mean = (log_p * masks).sum(dim=1) / masks.sum(dim=1)  # (batch,)
-    return log_mean - (-log_mean.expm1()).log()
-
-
 class HuBERT(ClusterPrediction):
     """HuBERT on waveforms: seven convolutions, a transformer at 50 Hz, clusters of MFCC frames as targets.
 
@@ -178,6 +179,8 @@ class HuBERT(ClusterPrediction):
         weight_decay: of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
         cluster_seed: seed of the k-means that makes the targets.
+        targets_from: for a second iteration, the checkpoint of a HuBERT or MelHuBERT trained on the same members.
+        targets_layer: its layer whose frames are clustered, instead of MFCC (published base: 6 of 12).
     """
 
     def __init__(
@@ -200,6 +203,8 @@ class HuBERT(ClusterPrediction):
         weight_decay: float = 0.01,
         warmup_fraction: float = 0.1,
         cluster_seed: int = 0,
+        targets_from: str | None = None,
+        targets_layer: int = 1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -214,8 +219,8 @@ class HuBERT(ClusterPrediction):
         return self.front_end(waveforms, lengths)
 
     def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        targets = self.clusters(self.log_mel(waveforms), self.log_mel.frame_lengths(lengths))
-        return self._frames(waveforms, lengths), targets
+        frames = self._frames(waveforms, lengths)
+        return frames, self._targets(waveforms, lengths, frames.shape[1])
 
 
 class MelHuBERT(ClusterPrediction):
@@ -240,6 +245,8 @@ class MelHuBERT(ClusterPrediction):
         weight_decay: of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
         cluster_seed: seed of the k-means that makes the targets.
+        targets_from: for a second iteration, the checkpoint of a HuBERT or MelHuBERT trained on the same members.
+        targets_layer: its layer whose frames are clustered, instead of MFCC (published base: 6 of 12).
     """
 
     def __init__(
@@ -261,6 +268,8 @@ class MelHuBERT(ClusterPrediction):
         weight_decay: float = 0.01,
         warmup_fraction: float = 0.1,
         cluster_seed: int = 0,
+        targets_from: str | None = None,
+        targets_layer: int = 1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -275,9 +284,8 @@ class MelHuBERT(ClusterPrediction):
 
     def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         log_mel = self.log_mel(waveforms)
-        targets = self.clusters(log_mel, self.log_mel.frame_lengths(lengths))
-        frames = self._stack(log_mel, lengths)
-        return frames, targets[:, : frames.shape[1]]  # a last frame without a partner has a target, but no input
+        frames = self._stack(log_mel, lengths)  # without a last frame of 10 ms that has no partner
+        return frames, self._targets(waveforms, lengths, frames.shape[1], log_mel)
 
     def _stack(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
         """(batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels), normalised."""

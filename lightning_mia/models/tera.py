@@ -1,7 +1,5 @@
 """TERA: reconstruct altered log-mel frames (Liu, Li and Lee 2021)."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +30,7 @@ class TERA(SpeechModel):
         warmup_fraction: share of the steps in which the learning rate rises.
     """
 
-    family: ClassVar[str] = "tera"
+    family = "tera"
 
     def __init__(
         self,
@@ -127,9 +125,7 @@ class TERA(SpeechModel):
         noisy = torch.rand(len(frames), 1, 1, device=frames.device) < self.noise_probability
         return frames + noisy * 0.2 * torch.randn_like(frames)
 
-    def pretext_score(
-        self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None
-    ) -> Tensor:
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
         """−log of the mean L1 error over the masked frames, all of which are set to zero.
 
         See `SpeechModel.pretext_score`.

@@ -33,7 +33,8 @@ def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
     weights = torch.where(counts, norms.reciprocal(), 0.0).unsqueeze(1)
     total = torch.bmm(weights, vectors).squeeze(1)  # (batch, dim) Σ x̂, without a copy of all unit vectors
     n = lengths.double()
-    return (total.square().sum(-1) - counts.sum(1)) / (n * (n - 1))
+    mean = (total.square().sum(-1) - counts.sum(1)) / (n * (n - 1))
+    return torch.where(n > 1, mean, torch.nan)  # or rounding would make 0 / 0 infinite
 
 
 def mean_pool(hidden: Tensor, lengths: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ class TrainedModel:
         epochs: passes over the utterances.
         steps: of the optimizer.
         seconds: of training, wall clock.
+        health: figure of the training, such as its loss, to its first and last logged values.
     """
 
     name: str
@@ -68,6 +69,39 @@ class TrainedModel:
     epochs: float | None = None
     steps: int | None = None
     seconds: float | None = None
+    health: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """A figure that a paper reports for the same attack, to stand beside ours.
+
+    Attributes:
+        attack: name of the attack or control in this run.
+        level: "utterance" or "speaker".
+        advantage: as published.
+        source: the paper, and where in it.
+    """
+
+    attack: str
+    level: str
+    advantage: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Positive control: the attacks on a model that has certainly been trained on half of the recordings asked about.
+
+    Attributes:
+        times: how many times each of them was trained on; 0 = the model as it arrived.
+        seconds: of that training.
+        results: one an attack.
+    """
+
+    times: int
+    seconds: float
+    results: tuple[AttackResult, ...]
 
 
 @dataclass(frozen=True)
@@ -123,6 +157,8 @@ class AuditReport:
         skipped: recordings left out.
         config_yaml: every setting of the run.
         notes: what the reader should know besides, a sentence each.
+        published: figures of a paper.
+        exposures: of the positive control, where there is one; their scores are not kept.
 
     Raises:
         ValueError: results and scores do not join.
@@ -140,6 +176,8 @@ class AuditReport:
     skipped: tuple[SkippedRecording, ...] = ()
     config_yaml: str = ""
     notes: tuple[str, ...] = ()
+    published: tuple[PublishedFigure, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that results and scores join."""
@@ -157,6 +195,10 @@ class AuditReport:
         """The scores that `result` was computed from."""
         return next(s for s in self.scores if (s.name, s.level) == (result.name, result.level))
 
+    def result(self, name: str, level: str) -> AttackResult | None:
+        """The attack or control of this name and level, if there is one."""
+        return next((one for one in (*self.attacks, *self.controls) if (one.name, one.level) == (name, level)), None)
+
     def blind(self, level: str) -> AttackResult | None:
         """The blind control at `level`, if there is one."""
-        return next((control for control in self.controls if (control.name, control.level) == ("blind", level)), None)
+        return self.result("blind", level)

@@ -1,10 +1,13 @@
 """`report.html`: one page that needs nothing else, the verdict first."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report import number_format, wording
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.drawings import Drawing, Plate
@@ -63,7 +66,32 @@ def render_page(report: AuditReport, attacks: Sequence[Plate], controls: Sequenc
         verdicts=verdicts,
         glossary=wording.GLOSSARY,
         headlines=headlines,
+        exposure_rows=_exposure_rows(report),
+        separates=separates,
+        published=[
+            (figure, report.result(figure.attack, figure.level), report.blind(figure.level))
+            for figure in report.published
+        ],
     )
+
+
+@dataclass(frozen=True)
+class _ExposureRow:
+    """One attack of the positive control, at every exposure (None where it could not run)."""
+
+    name: str
+    level: str
+    access: str
+    results: tuple[AttackResult | None, ...]
+
+
+def _exposure_rows(report: AuditReport) -> list[_ExposureRow]:
+    of_exposure = [{(one.name, one.level): one for one in exposure.results} for exposure in report.exposures]
+    attacks = dict.fromkeys((one.name, one.level, one.access) for all_ in of_exposure for one in all_.values())
+    return [
+        _ExposureRow(name, level, access, tuple(results.get((name, level)) for results in of_exposure))
+        for name, level, access in attacks
+    ]
 
 
 def _breakable(name: str) -> "Markup":

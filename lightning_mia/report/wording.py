@@ -119,6 +119,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "The same attacks on a model that was trained on neither side.",
     ),
     (
+        "Paper protocol",
+        "An attack whose name ends in _paper_protocol was fitted on the very non-members that it judges, as the paper "
+        "did. Its scores depend on the labels, so that its p-value means nothing and no verdict rests on it.",
+    ),
+    (
         "Band",
         "Pointwise 95 % around a ROC curve, by cluster bootstrap over speakers.",
     ),

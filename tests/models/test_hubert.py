@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import HubertConfig, HubertModel
 
 from lightning_mia.models.features import normalise
-from lightning_mia.models.hubert import HuBERT, MelHuBERT, log_odds_of_mean, masked_cross_entropy
+from lightning_mia.models.hubert import HuBERT, MelHuBERT, masked_cross_entropy
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 BASE = {
@@ -41,27 +41,6 @@ def test_masked_cross_entropy_equals_a_loop() -> None:
                 exponentials = np.exp(logits[utterance, frame].double().numpy())
                 losses.append(-np.log(exponentials[targets[utterance, frame]] / exponentials.sum()))
     assert masked_cross_entropy(logits, targets, masks).item() == pytest.approx(np.mean(losses), rel=1e-5)
-
-
-def test_log_odds_equal_a_loop() -> None:
-    logits, targets, masks = questions()
-    scores = log_odds_of_mean(logits, targets, masks)
-    assert scores.dtype == torch.float64
-    for utterance in range(2):
-        probabilities = []
-        for frame in range(9):
-            if masks[utterance, frame]:
-                exponentials = np.exp(logits[utterance, frame].double().numpy())
-                probabilities.append(exponentials[targets[utterance, frame]] / exponentials.sum())
-        mean = np.prod(probabilities) ** (1 / len(probabilities))
-        assert scores[utterance].item() == pytest.approx(np.log(mean) - np.log(1 - mean), rel=1e-9)
-
-
-@pytest.mark.parametrize("margin", [200.0, -200.0])
-def test_log_odds_neither_overflow_nor_saturate(margin: float) -> None:
-    logits = torch.tensor([[[margin, 0.0], [margin, 0.0]]])
-    scores = log_odds_of_mean(logits, torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
-    assert scores.item() == pytest.approx(margin)
 
 
 @pytest.mark.parametrize(("n_clusters", "parameters"), [(500, 94_696_576), (100, 94_594_176)])
@@ -153,3 +132,8 @@ def test_a_frame_and_its_target_hear_the_same_samples() -> None:
         loud = (mfcc[:, 0] - mfcc[0, 0]).abs() > 1e-3
         assert changed[24]  # samples 7,680 to 8,080
         assert loud[24]
+
+
+def test_a_collapse_is_told() -> None:
+    assert not MelHuBERT().collapse({"loss": 3.9, "code_perplexity": 40.0, "masked_accuracy": 0.1})
+    assert "code perplexity 1.20" in MelHuBERT().collapse({"code_perplexity": 1.2})

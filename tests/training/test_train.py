@@ -12,6 +12,7 @@ from lightning_mia.corpus import Manifest
 from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.recordings import TrainingRecordings
 from lightning_mia.errors import InputError
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.hubert import MelHuBERT
 from lightning_mia.models.tera import TERA
 from lightning_mia.stage import Stage
@@ -42,13 +43,21 @@ class StopsAfter(Callback):
             raise RuntimeError("killed")
 
 
-def run(audio: AudioCache, folder: Path, *callbacks: Callback, epochs: int = 4) -> Trained:
+def run(
+    audio: AudioCache,
+    folder: Path,
+    *callbacks: Callback,
+    epochs: int = 4,
+    start: SpeechModel | None = None,
+    like: SpeechModel | None = None,
+    **options: object,
+) -> Trained:
     ids = list(audio.index.index[:30])
     recordings = TrainingRecordings(audio, ids, n_batches=3, batch_seconds=5)
-    options = {"max_epochs": epochs, "accelerator": "cpu", "enable_progress_bar": False, "logger": False}
+    options |= {"max_epochs": epochs, "accelerator": "cpu", "enable_progress_bar": False, "logger": False}
     factory = TrainerFactory({**options, "callbacks": list(callbacks)})
     make_trainer = partial(factory.for_training, folder, "Training")
-    return train(tiny_hubert(), recordings, Stage(folder, {"epochs": epochs}), 0, make_trainer)
+    return train(like or tiny_hubert(), recordings, Stage(folder, {"epochs": epochs}), 0, make_trainer, start)
 
 
 def weights(trained: Trained) -> dict[str, torch.Tensor]:
@@ -105,6 +114,33 @@ def test_no_epochs_give_the_initial_weights_with_targets(audio: AudioCache, tmp_
     torch.manual_seed(0)
     fresh = tiny_hubert()
     assert torch.equal(untrained.model.codes, fresh.codes)
+
+
+def test_a_training_may_go_on_from_another_and_leaves_it_as_it_was(
+    undisturbed: Trained, audio: AudioCache, tmp_path: Path
+) -> None:
+    before = {name: weight.clone() for name, weight in weights(undisturbed).items()}
+    assert same(run(audio, tmp_path / "none", epochs=0, start=undisturbed.model), undisturbed)
+    further = run(audio, tmp_path / "one", epochs=1, start=undisturbed.model)
+    assert not same(further, undisturbed)
+    assert all(torch.equal(before[name], weight) for name, weight in weights(undisturbed).items())
+
+
+class Collapsing(MelHuBERT):
+    """Says that it has collapsed."""
+
+    def collapse(self, health: dict[str, float]) -> str:
+        return f"collapsed at a loss of {health['loss']:.0f}" if health["loss"] > 0 else ""
+
+
+def test_the_record_says_how_the_training_went_and_what_collapsed(audio: AudioCache, tmp_path: Path) -> None:
+    fine = run(audio, tmp_path / "fine", log_every_n_steps=2)
+    assert fine.record["collapse"] == ""
+    assert set(fine.record["health"]) == {"loss", "masked_accuracy", "code_perplexity"}
+    first, last = fine.record["health"]["loss"]
+    assert last < first
+    collapsed = run(audio, tmp_path / "collapsed", like=Collapsing(**TINY, n_clusters=8), log_every_n_steps=2)
+    assert collapsed.record["collapse"].startswith("collapsed at a loss of")
 
 
 def test_a_full_disk_is_one_line_and_the_next_start_goes_on(

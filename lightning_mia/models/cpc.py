@@ -1,0 +1,278 @@
+"""CPC: tell the frames to come from others (van den Oord et al. 2018), as modified by Rivière et al. (2020)."""
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_mia.errors import InputError
+from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.convolutions import WaveformFrontEnd
+from lightning_mia.models.features import padding_mask
+from lightning_mia.models.log_odds import log_odds, log_probability
+from lightning_mia.models.transformer import Block
+
+KERNELS = (10, 8, 4, 4, 4)  # together 465 samples
+STRIDES = (5, 4, 2, 2, 2)  # together 160 samples
+SHORTEST_WINDOW = 1600  # samples, as the shortest clip
+
+
+class CPC(SpeechModel):
+    """CPC on waveforms: convolutions every 10 ms, a recurrent context, InfoNCE over the next few frames.
+
+    Unlike in the published code, waveforms are normalised over the utterance, the convolutions pad nothing, and the
+    last frames of a window guess too, as far ahead as there are frames.
+
+    Args:
+        dim: channels of the five convolutions, and width of the context (published: 256).
+        n_layers: recurrent layers of the context network (published: 1).
+        lstm: LSTM, as in Rivière et al.; false: GRU, as in the original.
+        n_steps: frames of 10 ms to look ahead (published: 12); a shorter clip has fewer.
+        n_negatives: other frames that the true one is to be told from (published: 128).
+        negatives: where they are drawn from in training. `utterance`: its own utterance, so that the voice does not
+            tell them apart (the published code: one speaker's); `batch`: all utterances of the batch, so that it does.
+        predictor_heads: attention heads of a causal transformer layer for every step, as in Rivière et al. (8);
+            0: a matrix for every step, as in the original.
+        dropout: probability of dropping an activation in those layers (published: 0.1).
+        window: longest excerpt of an utterance to train on, drawn anew every time (samples; published: 20480).
+        learning_rate: highest learning rate of AdamW (published: 2e-4).
+        weight_decay: of AdamW.
+        warmup_fraction: share of the steps in which the learning rate rises.
+    """
+
+    family = "cpc"
+
+    def __init__(
+        self,
+        dim: int = 48,
+        n_layers: int = 1,
+        lstm: bool = False,
+        n_steps: int = 12,
+        n_negatives: int = 64,
+        negatives: Literal["utterance", "batch"] = "utterance",
+        predictor_heads: int = 0,
+        dropout: float = 0.0,
+        window: int = 20_480,
+        learning_rate: float = 6e-3,
+        weight_decay: float = 0.01,
+        warmup_fraction: float = 0.1,
+    ) -> None:
+        super().__init__()
+        for name, value in {"n_layers": n_layers, "n_steps": n_steps, "n_negatives": n_negatives}.items():
+            if value < 1:
+                raise InputError(f"Expected {name} of at least 1, but got {value}")
+        if negatives not in ("utterance", "batch"):
+            raise InputError(f"Expected negatives from utterance or batch, but got {negatives}")
+        if window < SHORTEST_WINDOW:
+            raise InputError(f"Expected a window of at least {SHORTEST_WINDOW} samples (0.1 s), but got {window}")
+        if predictor_heads and dim % predictor_heads:
+            raise InputError(f"Expected dim to be a multiple of predictor_heads = {predictor_heads}, but got {dim}")
+        self.save_hyperparameters()
+        self.noise_dim = n_negatives
+        self.n_steps, self.negatives, self.window = n_steps, negatives, window
+        self.front_end = WaveformFrontEnd(dim, group_norm=False, kernels=KERNELS, strides=STRIDES, activation=F.relu)
+        recurrent = nn.LSTM if lstm else nn.GRU
+        self.context = nn.ModuleList(recurrent(dim, dim, batch_first=True) for _ in range(n_layers))
+        self.predictors = nn.ModuleList(
+            CausalLayer(dim, predictor_heads, dropout, window) if predictor_heads else nn.Linear(dim, dim, bias=False)
+            for _ in range(n_steps)
+        )
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames of 10 ms."""
+        return self.front_end.frame_lengths(lengths)
+
+    def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode a batch, see `SpeechModel.encode`; layer 0 is the convolutions' output, the last the context.
+
+        As training hides nothing, there is no learned vector for a masked frame: it is zero, off in all channels.
+        """
+        latents = self.front_end(waveforms, lengths)  # (batch, frames, dim)
+        if masks is not None:
+            latents = latents.masked_fill(masks.unsqueeze(2), 0.0)
+        hidden = [latents]
+        for layer in self.context:
+            hidden.append(layer(hidden[-1])[0])  # from left to right: padding on the right cannot reach it
+        return Encoded(tuple(hidden), self.frame_lengths(lengths))
+
+    def _similarities(self, encoded: Encoded, candidates: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """For each step ahead: logits of the true frames, of all candidates, and whether the frames are real.
+
+        Args:
+            encoded: latents and contexts.
+            candidates: (batch, n, dim), the latents first.
+
+        Yields:
+            Logits (batch, frames − step) and (batch, frames − step, n) float32, and (batch, frames − step) bool; the
+            rows stand for the frames `step`, `step` + 1, … that are guessed.
+        """
+        contexts, candidates = encoded.hidden[-1], candidates.float().transpose(1, 2)
+        n_frames = contexts.shape[1]
+        for step in range(1, min(self.n_steps, n_frames - 1) + 1):
+            guesses = self.predictors[step - 1](contexts)[:, :-step]
+            with torch.autocast(guesses.device.type, enabled=False):
+                logits = guesses.float() @ candidates / math.sqrt(guesses.shape[2])
+            real = ~padding_mask(encoded.lengths - step, n_frames - step)
+            yield logits.diagonal(step, dim1=1, dim2=2), logits, real
+
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """InfoNCE, mean over the batch's frames and the steps ahead at which they are guessed; `masks` hide nothing."""
+        encoded = self.encode(*draw_windows(waveforms, lengths, self.window))
+        latents = encoded.hidden[0]
+        if self.negatives == "batch":
+            candidates, negatives = draw_from_batch(latents, encoded.lengths, self.noise_dim)
+        else:
+            # Frames come first, so that more padding at the end changes no draw before it.
+            noise = torch.rand(latents.shape[1], len(latents), self.noise_dim, device=latents.device).transpose(0, 1)
+            candidates, negatives = latents, other_frames(noise, encoded.lengths)
+        loss, hits, n_guesses = 3 * [torch.zeros((), device=latents.device)]
+        for step, (true, logits, real) in enumerate(self._similarities(encoded, candidates), start=1):
+            others = logits.gather(2, negatives[:, step:])  # (batch, frames − step, n_negatives)
+            loss = loss + (F.softplus(others.logsumexp(dim=2) - true) * real).sum()
+            hits = hits + ((true > others.amax(dim=2)) & real).sum()  # where all are alike, none is told apart
+            n_guesses = n_guesses + real.sum()
+        health = {
+            "contrastive_accuracy": hits / n_guesses,
+            "contrastive_chance": self._chance(encoded.lengths),
+            "loss_over_chance": (loss / n_guesses).detach() / math.log(1 + self.noise_dim),
+            "frame_variation": frame_variation(latents.detach(), encoded.lengths),
+        }
+        return Pretext(loss / n_guesses, health)
+
+    def _chance(self, frame_lengths: Tensor) -> Tensor:
+        """Accuracy of guessing: one over the different frames that a true one and its negatives are, on average."""
+        others = (frame_lengths if self.negatives == "utterance" else frame_lengths.sum()) - 1.0
+        return (1 / (1 + others * (1 - (1 - 1 / others) ** self.noise_dim))).mean()
+
+    def collapse(self, health: dict[str, float]) -> str:
+        """An encoder that says the same of all frames, or a contrastive loss no better than guessing."""
+        if health["frame_variation"] < 1e-3:
+            return f"CPC's frames are all alike (they vary by {health['frame_variation']:.1e} of their energy)"
+        if not health["loss_over_chance"] < 0.98:  # nor a number
+            share = f"{health['loss_over_chance']:.2f}"
+            return f"CPC has learned nothing: its loss is {share} of that of guessing, log(1 + n_negatives)"
+        return ""
+
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Log-odds of the geometric mean probability of the true frames, over all frames and steps ahead.
+
+        Negatives are other frames of the same utterance, whatever training drew from. Those of a frame are drawn
+        once, by the frame's row of noise, and are the same at all steps by which it is guessed. See
+        `SpeechModel.pretext_score`.
+        """
+        if noise is None:
+            raise ValueError("Expected noise to draw negatives from, but got None")
+        encoded = self.encode(waveforms, lengths)
+        draws = other_frames(noise.reshape(-1, *noise.shape[-3:]), encoded.lengths)
+        log_p = torch.zeros(draws.shape[:2], dtype=torch.float64, device=draws.device)  # (draws, batch)
+        n_guesses = torch.zeros_like(log_p[0])
+        for step, (true, logits, real) in enumerate(self._similarities(encoded, encoded.hidden[0]), start=1):
+            n_guesses += real.sum(dim=1)
+            for draw, negatives in enumerate(draws):
+                others = logits.gather(2, negatives[:, step:])
+                log_p[draw] += (log_probability(true, others) * real).sum(dim=1)
+        return log_odds(log_p / n_guesses).view(noise.shape[:-2])
+
+
+class CausalLayer(nn.Module):
+    """A transformer layer that guesses a future frame from the contexts so far.
+
+    Frames are not numbered: the contexts know the order. Rivière et al. learn an attention bias for every distance,
+    up to their window, which is as far as ours looks back too.
+
+    Args:
+        dim: width of the contexts.
+        n_heads: attention heads.
+        dropout: probability.
+        window: samples that attention reaches back.
+    """
+
+    def __init__(self, dim: int, n_heads: int, dropout: float, window: int) -> None:
+        super().__init__()
+        self.block = Block(dim, n_heads, feedforward_dim=8 * dim, dropout=dropout, pre_norm=False)
+        self.reach = window // math.prod(STRIDES)  # frames
+
+    def forward(self, contexts: Tensor) -> Tensor:
+        """(batch, frames, dim) → the same."""
+        time = torch.arange(contexts.shape[1], device=contexts.device)
+        ago = time.unsqueeze(1) - time  # (frames, frames)
+        return self.block(contexts, (ago >= 0) & (ago < self.reach))
+
+
+def draw_windows(waveforms: Tensor, lengths: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Draw an excerpt of at most `window` samples from every utterance, by torch's global generator.
+
+    Args:
+        waveforms: (batch, samples), zero-padded.
+        lengths: (batch,) int64, real samples.
+        window: samples.
+
+    Returns:
+        (batch, at most `window`) and (batch,) int64.
+    """
+    size = min(window, waveforms.shape[1])
+    latest = (lengths - size).clamp(min=0)
+    start = torch.minimum((torch.rand(len(lengths), device=lengths.device) * (latest + 1)).long(), latest)
+    samples = start.unsqueeze(1) + torch.arange(size, device=lengths.device)
+    return waveforms.gather(1, samples), lengths.clamp(max=size)
+
+
+def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
+    """Draw other real frames of the same utterance for every frame, evenly and with replacement.
+
+    Args:
+        noise: (…, batch, frames, n) float32 in [0, 1), the only randomness.
+        lengths: (batch,) int64, real frames, at least 2.
+
+    Returns:
+        (…, batch, frames, n) int64; without meaning for frames beyond an utterance's end.
+
+    >>> other_frames(torch.tensor([0.0, 0.4, 0.99]).expand(1, 4, 3), torch.tensor([4]))[0].tolist()
+    [[1, 2, 3], [2, 3, 0], [3, 0, 1], [0, 1, 2]]
+    """
+    lengths = lengths.view(-1, 1, 1)
+    ahead = torch.minimum((noise * (lengths - 1)).long(), lengths - 2)  # float32 could round up
+    time = torch.arange(noise.shape[-2], device=noise.device).unsqueeze(1)
+    return (time + 1 + ahead) % lengths
+
+
+def draw_from_batch(latents: Tensor, lengths: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Draw negatives among the real frames of a batch: for every utterance n, which all of its frames share.
+
+    Where a frame was drawn for itself, the next frame of its utterance stands in.
+
+    Args:
+        latents: (batch, frames, dim).
+        lengths: (batch,) int64, real frames, at least 2.
+        n: negatives.
+
+    Returns:
+        Candidates (batch, frames + n, dim), the latents first, and which of them are a frame's negatives (batch,
+        frames, n) int64.
+    """
+    n_frames, ends = latents.shape[1], lengths.cumsum(dim=0)
+    place = (torch.rand(len(lengths), n, device=latents.device) * ends[-1]).long()
+    place = torch.minimum(place, ends[-1] - 1)  # among all real frames, one utterance after the other
+    owner = torch.searchsorted(ends, place, right=True)
+    frame = place - (ends - lengths)[owner]
+    time = torch.arange(n_frames, device=latents.device)
+    own = owner == torch.arange(len(lengths), device=latents.device).unsqueeze(1)  # (batch, n)
+    itself = own.unsqueeze(1) & (frame.unsqueeze(1) == time.unsqueeze(1))  # (batch, frames, n)
+    after = ((time + 1) % lengths.unsqueeze(1)).unsqueeze(2)  # (batch, frames, 1)
+    drawn = n_frames + torch.arange(n, device=latents.device)
+    return torch.cat([latents, latents[owner, frame]], dim=1), torch.where(itself, after, drawn)
+
+
+def frame_variation(latents: Tensor, lengths: Tensor) -> Tensor:
+    """Share of the real frames' energy that is not in their utterance's mean frame: 0 = all frames are alike.
+
+    Args:
+        latents: (batch, frames, dim).
+        lengths: (batch,) int64, real frames.
+    """
+    real = ~padding_mask(lengths, latents.shape[1]).unsqueeze(2)
+    mean = (latents * real).sum(dim=1, keepdim=True) / lengths.view(-1, 1, 1)
+    return ((latents - mean) * real).square().sum() / (latents * real).square().sum().clamp(min=1e-12)

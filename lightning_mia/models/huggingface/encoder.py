@@ -1,0 +1,155 @@
+"""A loaded encoder of transformers, batched: what it says of a recording is what transformers says of it alone."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_mia.models.base import Encoded
+from lightning_mia.models.features import padding_mask
+from lightning_mia.models.huggingface.checkpoint import MASK_EMBEDDING, Checkpoint, load_weights
+from lightning_mia.models.huggingface.front_end import MaskAwareConvolutions
+from lightning_mia.models.huggingface.inputs import Waveform
+
+
+class HuggingFaceEncoder(nn.Module, ABC):
+    """An encoder of transformers with the work of its preprocessor.
+
+    Attention is that of transformers: torch's scaled dot product where the family has it, otherwise (WavLM) written
+    out. SpecAugment and layer drop are off, in training too: masks come from the caller.
+
+    Args:
+        model: bare encoder of transformers.
+        preprocessor: feature extractor of transformers.
+    """
+
+    def __init__(self, model: Any, preprocessor: Any) -> None:
+        super().__init__()
+        self.model = model
+        self._seen: list[Tensor] = []  # by each layer, as its input
+        for layer in self.layers:
+            layer.register_forward_pre_hook(self._see)
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, fresh: bool) -> "HuggingFaceEncoder":
+        """Read the weights of a checkpoint, or draw fresh ones."""
+        from transformers import MODEL_MAPPING
+
+        model = load_weights(checkpoint, MODEL_MAPPING[type(checkpoint.config)], fresh)
+        return cls(model, checkpoint.preprocessor)
+
+    @property
+    @abstractmethod
+    def layers(self) -> nn.ModuleList:
+        """The transformer blocks."""
+
+    @abstractmethod
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames, integers of any shape."""
+
+    @abstractmethod
+    def frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """What the encoder sees of a batch, before any mask; see `SpeechModel.encode`."""
+
+    @abstractmethod
+    def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode what `frames` gave, under masks; see `forward`. Hidden states may be longer than there."""
+
+    def forward(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode a batch.
+
+        Args:
+            waveforms: (batch, samples) float32 in [-1, 1), 16 kHz, zero-padded on the right.
+            lengths: (batch,) int64, real samples.
+            masks: (batch, frames) bool, frames to hide; None hides nothing.
+
+        Returns:
+            The input of every block, and last what transformers calls `last_hidden_state`.
+        """
+        encoded = self.transform(self.frames(waveforms, lengths), lengths, masks)
+        n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        return Encoded(tuple(hidden[:, :n_frames] for hidden in encoded.hidden), encoded.lengths)
+
+    def _see(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._seen.append(inputs[0])
+
+
+class Wav2Vec2Like(HuggingFaceEncoder):
+    """wav2vec 2.0 and those built like it: frames, a projection of each, and an encoder of transformer blocks.
+
+    A masked frame is the model's own mask embedding after the projection, and zero where a checkpoint has none.
+
+    Args:
+        model: bare encoder of transformers.
+        preprocessor: feature extractor of transformers.
+    """
+
+    def __init__(self, model: Any, preprocessor: Any) -> None:
+        super().__init__(model, preprocessor)
+        self._real: Tensor | None = None  # (batch, 1, frames) bool
+        for module in model.encoder.modules():
+            if isinstance(module, nn.Conv1d) and module.padding[0]:
+                module.register_forward_pre_hook(self._silence_padding)
+        self.positions = [module for module in model.encoder.modules() if hasattr(module, "extend_pe")]
+        self.rotations = [module for module in model.encoder.modules() if hasattr(module, "cached_sequence_length")]
+        self._set_up_input(preprocessor)
+
+    def _set_up_input(self, preprocessor: Any) -> None:
+        self.input: Any = Waveform(preprocessor)
+        self.model.feature_extractor = MaskAwareConvolutions(self.model.feature_extractor)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The transformer blocks."""
+        return self.model.encoder.layers
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames."""
+        return self.model.feature_extractor.frame_lengths(lengths)
+
+    def frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples) → (batch, frames, channels)."""
+        return self.model.feature_extractor(self.input(waveforms, lengths), lengths)
+
+    def project(self, frames: Tensor) -> Tensor:
+        """(batch, frames, channels) → (batch, frames, dim), before any mask."""
+        projected = self.model.feature_projection(frames)
+        return projected[0] if isinstance(projected, tuple) else projected
+
+    def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode what `frames` gave, under masks; see `forward`."""
+        x = self.project(frames)
+        if masks is not None:
+            hidden = F.pad(masks, (0, x.shape[1] - masks.shape[1])).unsqueeze(2)
+            x = torch.where(hidden, getattr(self.model, MASK_EMBEDDING).to(x.dtype), x)
+        real = ~padding_mask(self._all_frames(lengths), x.shape[1])
+        self._renew_positions()
+        self._seen, self._real = [], real.unsqueeze(1)
+        last = self._encode(x, real)
+        hidden_states, self._seen, self._real = (*self._seen, last), [], None
+        return Encoded(hidden_states, self.frame_lengths(lengths))
+
+    def _all_frames(self, lengths: Tensor) -> Tensor:
+        """Samples → frames that `frames` gives, before any is left out."""
+        return self.frame_lengths(lengths)
+
+    def _encode(self, x: Tensor, real: Tensor) -> Tensor:
+        """(batch, frames, dim), and which are real (batch, frames) bool → the last hidden state."""
+        return self.model.encoder(x, attention_mask=real).last_hidden_state
+
+    def _silence_padding(self, convolution: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What a convolution over the frames sees beyond an utterance's end is what it sees beyond a batch's: zeros.
+
+        Data2Vec's stacked positions, conformers and HuBERT's batch norm put something else there.
+        """
+        return inputs if self._real is None else (inputs[0].masked_fill(~self._real, 0.0),)
+
+    def _renew_positions(self) -> None:
+        """Forget positions that another run kept in a lower precision, or without a gradient."""
+        for module in self.rotations:
+            module.cached_sequence_length = None
+        for module in self.positions:
+            if module.pe.dtype != torch.float32 or module.pe.is_inference():
+                module.pe = module.extend_pe(torch.empty(1, module.pe.shape[1] // 2 + 1, device=module.pe.device))

@@ -1,0 +1,76 @@
+"""The convolutions of a loaded model, deaf to padding and faster."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_mia.models.convolutions import TimeNorm, _convolve
+
+
+class MaskAwareConvolutions(nn.Module):
+    """Stands in for the `feature_extractor` of a model of transformers; its weights keep their names.
+
+    Group norm is taken over an utterance's real samples. Where nothing is learned on a CPU, recordings pass one by one
+    without their padding: what the convolutions of a whole batch make does not fit into the cache, which costs more
+    than calling them more often. With layer norm, channels lie last in memory, which halves the time.
+
+    Args:
+        original: the `feature_extractor` of a model.
+    """
+
+    def __init__(self, original: Any) -> None:
+        super().__init__()
+        self.conv_layers = original.conv_layers
+        self.has_group_norm = False
+        for layer in self.conv_layers:
+            if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
+                layer.layer_norm, self.has_group_norm = _over_time(layer.layer_norm), True
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples), (batch,) real samples → (batch, frames, channels)."""
+        if waveforms.device.type != "cpu" or torch.is_grad_enabled():
+            return self._together(waveforms, lengths)
+        n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        alone = (self._alone(row[:length]) for row, length in zip(waveforms, lengths.tolist(), strict=True))
+        return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in alone])
+
+    def _alone(self, waveform: Tensor) -> Tensor:
+        """(samples,) → (frames, channels)."""
+        if not self.has_group_norm:
+            return self._together(waveform.unsqueeze(0), torch.tensor([len(waveform)]))[0]
+        x = waveform.view(1, 1, -1)
+        for layer in self.conv_layers:
+            x, norm = layer.conv(x), getattr(layer, "layer_norm", None)
+            if norm is not None:
+                x = F.group_norm(x.float(), x.shape[1], norm.weight, norm.bias)
+            x = layer.activation(x)
+        return x[0].T
+
+    def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        x = waveforms.unsqueeze(2)
+        for layer in self.conv_layers:
+            x, lengths = _convolve(layer.conv, x), self._after(layer, lengths)
+            norm = getattr(layer, "layer_norm", None)
+            if norm is not None:
+                x = norm(x, lengths) if isinstance(norm, TimeNorm) else norm(x)
+            x = layer.activation(x)
+        return x
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames."""
+        for layer in self.conv_layers:
+            lengths = self._after(layer, lengths)
+        return lengths
+
+    @staticmethod
+    def _after(layer: Any, lengths: Tensor) -> Tensor:
+        return (lengths - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
+
+
+def _over_time(norm: nn.GroupNorm) -> TimeNorm:
+    """The same norm with the same weights, over the real samples only."""
+    time_norm = TimeNorm(norm.num_channels)
+    time_norm.weight, time_norm.bias = norm.weight, norm.bias
+    return time_norm

@@ -1,0 +1,126 @@
+"""What the feature extractors of transformers do to a waveform, for whole batches and on any device."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_mia.models.features import FRAME, HOP, padding_mask
+
+VARIANCE_FLOOR = 1e-7  # of all feature extractors
+LOWEST_POWER = torch.finfo(torch.float32).eps  # of Kaldi's filter banks
+PREEMPHASIS = 0.97
+FULL_SCALE = 2.0**15  # Kaldi counts in steps of 16 bits
+
+
+def unit_variance(waveforms: Tensor, lengths: Tensor) -> Tensor:
+    """(batch, samples), (batch,) real samples → zero mean and unit variance over these, zero beyond; float32."""
+    padding = padding_mask(lengths, waveforms.shape[1])
+    count = lengths.unsqueeze(1)
+    mean = waveforms.masked_fill(padding, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64) / count
+    centred = (waveforms - mean.float()).masked_fill(padding, 0.0)
+    variance = centred.square().sum(dim=1, keepdim=True, dtype=torch.float64) / count
+    return centred * (variance + VARIANCE_FLOOR).rsqrt().float()
+
+
+class Waveform(nn.Module):
+    """The work of `Wav2Vec2FeatureExtractor`: zero mean and unit variance, where the checkpoint wants them.
+
+    Args:
+        preprocessor: of the checkpoint.
+    """
+
+    def __init__(self, preprocessor: Any) -> None:
+        super().__init__()
+        self.normalises = bool(preprocessor.do_normalize)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples) → (batch, samples) float32."""
+        x = waveforms.float()
+        return unit_variance(x, lengths) if self.normalises else x
+
+
+class KaldiFilterBank(nn.Module):
+    """The work of `SeamlessM4TFeatureExtractor`: Kaldi's log-mel frames every 10 ms, normalised and stacked.
+
+    It is done to the last bit, with the same precision at every step, and NumPy's float32 mean and variance. In a pause
+    all bands are nearly alike, and the encoder's first layer norm enlarges what they differ by a thousandfold, rounding
+    included.
+
+    Args:
+        preprocessor: of the checkpoint.
+    """
+
+    window: Tensor  # (400,) float64
+    filters: Tensor  # (257, bands) float64
+
+    def __init__(self, preprocessor: Any) -> None:
+        super().__init__()
+        self.stride = int(preprocessor.stride)
+        self.register_buffer("window", torch.from_numpy(preprocessor.window).double(), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(preprocessor.mel_filters).double(), persistent=False)
+
+    @property
+    def dim(self) -> int:
+        """Width of a stacked frame."""
+        return self.filters.shape[1] * self.stride
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → stacked frames; what does not fill the last one is dropped."""
+        return ((lengths - FRAME) // HOP + 1) // self.stride
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples), (batch,) real samples → (batch, stacked frames, dim) float32, zero beyond the end."""
+        log_mel = self._log_mel(waveforms)
+        x = torch.zeros_like(log_mel)
+        by_band = log_mel.transpose(1, 2).contiguous().cpu().numpy()  # (batch, bands, frames)
+        for row, bands, n_frames in zip(x, by_band, ((lengths - FRAME) // HOP + 1).tolist(), strict=True):
+            row[:n_frames] = torch.from_numpy(_normalised(bands[:, :n_frames].T))
+        return x[:, : x.shape[1] // self.stride * self.stride].unflatten(1, (-1, self.stride)).flatten(2)
+
+    def _log_mel(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) → (batch, frames, bands) float32."""
+        with torch.autocast(waveforms.device.type, enabled=False):
+            frames = waveforms.double().unfold(1, FRAME, HOP) * FULL_SCALE  # (batch, frames, 400)
+            frames = frames - frames.mean(dim=2, keepdim=True)
+            first, others = frames[..., :1] * (1 - PREEMPHASIS), frames[..., 1:] - PREEMPHASIS * frames[..., :-1]
+            windowed = torch.cat([first, others], dim=2) * self.window
+            spectrum = torch.fft.rfft(windowed, 2 * (len(self.filters) - 1)).to(torch.complex64)
+            power = torch.view_as_real(spectrum).double().square().sum(dim=3)  # (batch, frames, 257)
+            return (power @ self.filters).clamp(min=LOWEST_POWER).log().float()
+
+
+def _normalised(frames: np.ndarray) -> np.ndarray:
+    """(frames, bands) float32 → the same, with zero mean and unit variance in every band."""
+    return (frames - frames.mean(0)) / np.sqrt(frames.var(0, ddof=1) + VARIANCE_FLOOR)
+
+
+class WhisperLogMel(nn.Module):
+    """The work of `WhisperFeatureExtractor`: log-mel frames every 10 ms of 30 s, whatever the recording's length.
+
+    A longer recording is cut. Silence follows a shorter one; the model takes it for a part of the recording.
+
+    Args:
+        preprocessor: of the checkpoint. Its dither, random noise against digital silence, is left out.
+    """
+
+    window: Tensor  # (n_fft,) float32
+    filters: Tensor  # (bands, n_fft / 2 + 1) float32
+
+    def __init__(self, preprocessor: Any) -> None:
+        super().__init__()
+        self.n_samples, self.hop = int(preprocessor.n_samples), int(preprocessor.hop_length)
+        self.register_buffer("window", torch.hann_window(preprocessor.n_fft), persistent=False)
+        filters = torch.from_numpy(preprocessor.mel_filters).float().T.contiguous()
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) zero-padded → (batch, bands, frames) float32."""
+        with torch.autocast(waveforms.device.type, enabled=False):
+            heard = F.pad(waveforms[:, : self.n_samples], (0, max(0, self.n_samples - waveforms.shape[1]))).float()
+            spectrum = torch.stft(heard, len(self.window), self.hop, window=self.window, return_complex=True)
+            log_mel = (self.filters @ spectrum[..., :-1].abs().square().contiguous()).clamp(min=1e-10).log10()
+            # Eight powers of ten below the loudest cell all is silence.
+            return (log_mel.maximum(log_mel.amax(dim=(1, 2), keepdim=True) - 8.0) + 4.0) / 4.0

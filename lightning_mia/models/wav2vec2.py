@@ -1,0 +1,220 @@
+"""wav2vec 2.0: tell the quantised latent of a masked frame from others (Baevski et al. 2020)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_mia.data.batch import Batch
+from lightning_mia.errors import InputError
+from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.contrastive import (
+    contrastive_collapse,
+    contrastive_pretext,
+    contrastive_score,
+    draw_negatives,
+)
+from lightning_mia.models.convolutions import WaveformFrontEnd
+from lightning_mia.models.features import padding_mask
+from lightning_mia.models.masking import SpanMask
+from lightning_mia.models.quantizer import GumbelQuantizer
+from lightning_mia.models.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
+
+
+class Wav2Vec2(SpeechModel):
+    """wav2vec 2.0 on waveforms: seven convolutions, a transformer at 50 Hz, quantised latents as targets.
+
+    With the same weights it answers as transformers' `Wav2Vec2ForPreTraining` does, but for layers dropped at random,
+    which it has not.
+
+    Args:
+        conv_channels: channels of the seven convolutions (published base: 512).
+        conv_group_norm: normalise over time after the first convolution, as the published base does; false:
+            layer norm after each convolution.
+        n_layers: transformer blocks (published base: 12).
+        dim: width of the hidden states (published base: 768).
+        n_heads: attention heads (published base: 12).
+        feedforward_dim: inner width of the feed-forward layers (published base: 3072).
+        dropout: probability of dropping an activation (published base: 0.1).
+        pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
+        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sines
+            and cosines instead, which cost nothing.
+        position_groups: groups of the positional convolution (published base: 16).
+        n_codebooks: codebooks that a latent takes one code of each from (published: 2).
+        codebook_size: codes of each (published: 320).
+        code_dim: width of a quantised latent (published base: 256).
+        projection_dim: width in which outputs and targets are compared (published base: 256).
+        n_negatives: other masked frames that the true latent is to be told from (published: 100).
+        mask_probability: spans × length / frames; spans overlap (published: 0.65).
+        mask_length: frames of 20 ms in a masked span (published: 10).
+        diversity_weight: of the loss that keeps codes in use (published: 0.1).
+        feature_penalty: of the latents' mean square (published base: 10); for convolutions without layer norm.
+        feature_gradient_scale: of the gradient that reaches the convolutions (published: 0.1).
+        gumbel_start: temperature at which codes are drawn at first (published: 2).
+        gumbel_end: lowest temperature, reached geometrically (published base: 0.5).
+        gumbel_fraction: share of the steps until then (published base: 0.7, of 400,000 steps).
+        learning_rate: highest learning rate of AdamW (published base: 5e-4).
+        weight_decay: of AdamW.
+        warmup_fraction: share of the steps in which the learning rate rises.
+    """
+
+    family = "wav2vec2"
+
+    def __init__(
+        self,
+        conv_channels: int = 32,
+        conv_group_norm: bool = False,
+        n_layers: int = 2,
+        dim: int = 64,
+        n_heads: int = 4,
+        feedforward_dim: int = 256,
+        dropout: float = 0.0,
+        pre_norm: bool = True,
+        position_kernel: int = 0,
+        position_groups: int = 16,
+        n_codebooks: int = 2,
+        codebook_size: int = 64,
+        code_dim: int = 128,
+        projection_dim: int = 64,
+        n_negatives: int = 50,
+        mask_probability: float = 0.65,
+        mask_length: int = 10,
+        diversity_weight: float = 0.5,
+        feature_penalty: float = 0.0,
+        feature_gradient_scale: float = 0.1,
+        gumbel_start: float = 2.0,
+        gumbel_end: float = 0.5,
+        gumbel_fraction: float = 0.7,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.01,
+        warmup_fraction: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if n_negatives < 1:
+            raise InputError(f"Expected n_negatives of at least 1, but got {n_negatives}")
+        if not 0 < gumbel_end <= gumbel_start:
+            raise InputError(f"Expected 0 < gumbel_end <= gumbel_start, but got {gumbel_end} and {gumbel_start}")
+        if not 0 < gumbel_fraction <= 1:
+            raise InputError(f"Expected gumbel_fraction in (0, 1], but got {gumbel_fraction}")
+        self.save_hyperparameters()
+        self.mask_span: SpanMask = SpanMask(mask_probability, mask_length)
+        self.noise_dim = n_negatives
+        self.temperature = gumbel_start
+        self.front_end = WaveformFrontEnd(conv_channels, conv_group_norm)
+        self.frame_norm = nn.LayerNorm(conv_channels)
+        self.projection = nn.Linear(conv_channels, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.mask_embedding = nn.Parameter(torch.empty(dim).uniform_())
+        positions: nn.Module = SinusoidalPositions()
+        if position_kernel:
+            positions = ConvolutionalPositions(dim, position_kernel, position_groups)
+        self.transformer = Transformer(
+            positions,
+            dim=dim,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            feedforward_dim=feedforward_dim,
+            dropout=dropout,
+            pre_norm=pre_norm,
+        )
+        self.quantizer = GumbelQuantizer(conv_channels, n_codebooks, codebook_size, code_dim)
+        self.prediction_projection = nn.Linear(dim, projection_dim)
+        self.target_projection = nn.Linear(code_dim, projection_dim)
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames of 20 ms."""
+        return self.front_end.frame_lengths(lengths)
+
+    def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
+        frame_lengths = self.frame_lengths(lengths)
+        x = self.dropout(self.projection(frames))  # (batch, frames, dim)
+        if masks is not None:
+            x = torch.where(masks.unsqueeze(2), self.mask_embedding.to(x.dtype), x)
+        return Encoded(self.transformer(x, padding_mask(frame_lengths, x.shape[1])), frame_lengths)
+
+    def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode a batch, see `SpeechModel.encode`; a masked frame is a learned vector."""
+        return self._transform(self.frame_norm(self.front_end(waveforms, lengths)), lengths, masks)
+
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """Contrastive, diversity and feature loss, see `contrastive_pretext`.
+
+        In training mode codes are drawn by the Gumbel softmax, in evaluation mode they are the most probable ones.
+        """
+        frame_lengths, settings = self.frame_lengths(lengths), self.hparams
+        # Frames come first, so that padding at the end changes no draw before it.
+        noise = torch.rand(masks.shape[1], len(masks), self.noise_dim, device=masks.device).transpose(0, 1)
+        latents = self.front_end(waveforms, lengths)
+        latents = scale_gradient(latents, settings["feature_gradient_scale"])
+        frames = self.frame_norm(latents)
+        quantised = self.quantizer(self.dropout(frames), self.temperature if self.training else None)
+        predictions = self.prediction_projection(self._transform(frames, lengths, masks).hidden[-1])
+        answer = contrastive_pretext(
+            predictions,
+            self.target_projection(quantised.vectors),
+            quantised,
+            masks,
+            draw_negatives(masks, frame_lengths, noise),
+            settings["diversity_weight"],
+        )
+        health = {
+            **answer.health,
+            "masked_share": masks.sum() / frame_lengths.sum(),
+            "temperature": torch.full((), self.temperature, device=masks.device),
+        }
+        penalty = settings["feature_penalty"]
+        loss = answer.loss + penalty * mean_square(latents, frame_lengths) if penalty else answer.loss
+        return Pretext(loss, health)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Lower the Gumbel temperature; it follows from the step alone, so that a resumed training is the same."""
+        settings: Any = self.hparams
+        total_steps = self.trainer.estimated_stepping_batches
+        self.temperature = gumbel_temperature(
+            self.global_step / (settings.gumbel_fraction * total_steps), settings.gumbel_start, settings.gumbel_end
+        )
+
+    def collapse(self, health: dict[str, float]) -> str:
+        """Say that codes have fallen out of use, or that masked frames are guessed."""
+        what = contrastive_collapse(health, self.hparams["n_codebooks"], self.hparams["codebook_size"])
+        return f"wav2vec 2.0: {what}" if what else ""
+
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Log-odds of the mean probability of the true quantised latent, see `contrastive_score`.
+
+        Its codes are the most probable ones, and its negatives are drawn by `noise`. See `SpeechModel.pretext_score`.
+        """
+        assert noise is not None, "the negatives are drawn by noise (…, batch, frames, noise_dim)"
+        frame_lengths = self.frame_lengths(lengths)
+        frames = self.frame_norm(self.front_end(waveforms, lengths))
+        targets = self.target_projection(self.quantizer(frames, None).vectors)
+        scores = []
+        draws = zip(masks.reshape(-1, *masks.shape[-2:]), noise.reshape(-1, *noise.shape[-3:]), strict=True)
+        for mask, of_draw in draws:
+            predictions = self.prediction_projection(self._transform(frames, lengths, mask).hidden[-1])
+            negatives = draw_negatives(mask, frame_lengths, of_draw)
+            scores.append(contrastive_score(predictions, targets, mask, negatives))
+        return torch.stack(scores).view(masks.shape[:-1])
+
+
+def gumbel_temperature(progress: float, start: float, end: float) -> float:
+    """Fall geometrically from `start`, at progress 0, to `end`, at progress 1, and stay there.
+
+    The paper multiplies by .999995 at every one of 400,000 steps, which takes 277,000 of them; a short run is to have
+    its share of low temperatures too.
+
+    >>> [gumbel_temperature(progress, 2.0, 0.5) for progress in (0.0, 0.5, 1.0, 1.3)]
+    [2.0, 1.0, 0.5, 0.5]
+    """
+    return start * (end / start) ** min(1.0, progress)
+
+
+def scale_gradient(x: Tensor, scale: float) -> Tensor:
+    """Return x as it is, with a gradient that is scaled."""
+    return x.detach() + scale * (x - x.detach())
+
+
+def mean_square(x: Tensor, lengths: Tensor) -> Tensor:
+    """Mean of the squares of (batch, frames, channels) over the (batch,) real frames, float32."""
+    x = x.float().masked_fill(padding_mask(lengths, x.shape[1]).unsqueeze(2), 0.0)
+    return x.square().sum() / (lengths.sum() * x.shape[2])

@@ -1,0 +1,58 @@
+"""What the tests of the learned attacks share: frames that are planted instead of asked."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_mia.attacks.base import Evidence
+from lightning_mia.probe.frames import Frames
+from lightning_mia.probe.signals import Signals
+
+JUNK = 1e3  # stands on padding, where it must not matter
+
+
+class PlantedFrames:
+    """Answers with given frames, (frames, dim) float32 an utterance, in batches of `batch_size` in the order asked."""
+
+    def __init__(self, frames: Mapping[str, Tensor], batch_size: int = 16) -> None:
+        self.frames, self.batch_size = frames, batch_size
+        self.asked: list[list[str]] = []
+
+    def __call__(self, ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
+        self.asked.append(list(ids))
+        for start in range(0, len(ids), self.batch_size):
+            batch = list(ids[start : start + self.batch_size])
+            lengths = torch.tensor([len(self.frames[name]) for name in batch])
+            hidden = torch.full((len(batch), int(lengths.max()), self.frames[batch[0]].shape[1]), JUNK)
+            for row, name in zip(hidden, batch, strict=True):
+                row[: len(self.frames[name])] = self.frames[name]
+            yield Frames(batch, hidden, lengths)
+
+
+def make_evidence(
+    frames: Mapping[str, Tensor], auxiliary: Sequence[str], level: str, seed: int = 0, batch_size: int = 16
+) -> Evidence:
+    """All recordings that are not auxiliary are judged; an id is `speaker/utterance`."""
+
+    def table(ids: Sequence[str]) -> pd.DataFrame:
+        return pd.DataFrame({"id": ids, "speaker": [name.split("/")[0] for name in ids]})
+
+    challenge = table([name for name in frames if name not in set(auxiliary)])
+    challenge["unit_id"] = challenge["id" if level == "utterance" else "speaker"]
+    scalars = pd.DataFrame({"pairwise_cosine_layer0": 0.0}, index=list(frames))
+    signals = Signals(scalars, torch.zeros(len(frames), 1, 2).numpy())
+    return Evidence(signals, challenge, table(auxiliary), PlantedFrames(frames, batch_size), seed)
+
+
+@pytest.fixture(scope="session")
+def planted_frames() -> type[PlantedFrames]:
+    return PlantedFrames
+
+
+@pytest.fixture(scope="session")
+def evidence_of() -> Callable[..., Evidence]:
+    """`evidence_of(frames, auxiliary, level, seed=0, batch_size=16)`."""
+    return make_evidence

@@ -1,0 +1,112 @@
+"""A wav2vec 2.0 training step of ours against transformers' `Wav2Vec2ForPreTraining` with the same sizes.
+
+    python tools/benchmark_wav2vec2.py
+
+Both take the same batches through forward, backward and AdamW, in a bare loop, in turns; the median step of either
+counts. Our step draws its masks and negatives itself; theirs are given for free. Prints milliseconds a step and the
+ratio.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+
+from lightning_mia.models.contrastive import draw_negatives
+from lightning_mia.models.features import normalise
+from lightning_mia.models.wav2vec2 import Wav2Vec2
+
+SIZES = {
+    "tiny": {"conv_channels": 32, "n_layers": 2, "dim": 64, "n_heads": 4, "feedforward_dim": 256},
+    "small": {"conv_channels": 128, "n_layers": 4, "dim": 256, "n_heads": 4, "feedforward_dim": 1024},
+}
+
+
+def our_model(size: str) -> Wav2Vec2:
+    """With the positional convolution, which theirs cannot do without."""
+    return Wav2Vec2(**SIZES[size], position_kernel=128)
+
+
+def their_model(ours: Wav2Vec2) -> Wav2Vec2ForPreTraining:
+    sizes = ours.hparams
+    config = Wav2Vec2Config(
+        hidden_size=sizes["dim"],
+        num_hidden_layers=sizes["n_layers"],
+        num_attention_heads=sizes["n_heads"],
+        intermediate_size=sizes["feedforward_dim"],
+        conv_dim=(sizes["conv_channels"],) * 7,
+        conv_bias=True,
+        feat_extract_norm="layer",
+        do_stable_layer_norm=True,
+        num_codevectors_per_group=sizes["codebook_size"],
+        codevector_dim=sizes["code_dim"],
+        proj_codevector_dim=sizes["projection_dim"],
+        **dict.fromkeys(
+            ("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout", "layerdrop"), 0.0
+        ),
+    )
+    theirs = Wav2Vec2ForPreTraining(config)
+    assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in ours.parameters())
+    return theirs
+
+
+def stepper(model: torch.nn.Module, loss: Callable[[], Tensor]) -> Callable[[], float]:
+    """A function that takes one step and returns its seconds."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, foreach=True)
+    model.train()
+
+    def step() -> float:
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+        return time.perf_counter() - start
+
+    return step
+
+
+def steppers(size: str, n_clips: int, seconds: float) -> tuple[Callable[[], float], Callable[[], float]]:
+    """Our step and theirs."""
+    ours = our_model(size)
+    theirs = their_model(ours)
+    lengths = torch.full((n_clips,), int(16_000 * seconds))
+    waveforms = 0.1 * torch.randn(n_clips, int(lengths[0]))
+    masks = ours.draw_masks(waveforms, lengths)
+    noise = torch.rand(*masks.shape, ours.noise_dim)
+    first_frames = torch.arange(n_clips).view(-1, 1, 1) * masks.shape[1]
+    negatives = draw_negatives(masks, ours.frame_lengths(lengths), noise) + first_frames
+    normal = normalise(waveforms.unsqueeze(2), lengths).squeeze(2)
+
+    def our_loss() -> Tensor:
+        return ours.pretext(waveforms, lengths, ours.draw_masks(waveforms, lengths)).loss
+
+    def their_loss() -> Tensor:
+        return theirs(normal, mask_time_indices=masks, sampled_negative_indices=negatives).loss / masks.sum()
+
+    return stepper(ours, our_loss), stepper(theirs, their_loss)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=9)
+    parser.add_argument("--clips", type=int, default=16, help="clips in a batch")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a clip")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    print("size   ours ms/step  transformers ms/step  ratio")
+    for size in SIZES:
+        pair = steppers(size, arguments.clips, arguments.seconds)
+        for step in pair:
+            step()
+        times = [[step() for step in pair] for _ in range(arguments.steps)]
+        ours, theirs = (1000 * statistics.median(column) for column in zip(*times, strict=True))
+        print(f"{size:5}  {ours:12.1f}  {theirs:20.1f}  {ours / theirs:5.2f}")
+
+
+if __name__ == "__main__":
+    main()
