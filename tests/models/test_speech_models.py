@@ -13,8 +13,10 @@ from torch.utils.data import DataLoader
 from lightning_mia.data.batch import Batch
 from lightning_mia.errors import InputError
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.cpc import CPC
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.tera import TERA
+from lightning_mia.models.wav2vec2 import Wav2Vec2
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 SMALL = {"dim": 16, "n_heads": 2, "feedforward_dim": 32}
@@ -26,7 +28,28 @@ FAMILIES = {
     "hubert_group_norm": partial(
         HuBERT, **SMALL, n_clusters=8, conv_channels=8, conv_group_norm=True, pre_norm=False, position_kernel=128
     ),
+    "wav2vec2": partial(Wav2Vec2, **SMALL, conv_channels=8, n_negatives=8, codebook_size=8, code_dim=8),
+    "wav2vec2_group_norm": partial(
+        Wav2Vec2,
+        **SMALL,
+        conv_channels=8,
+        n_negatives=8,
+        codebook_size=8,
+        code_dim=8,
+        conv_group_norm=True,
+        pre_norm=False,
+        position_kernel=128,
+        feature_penalty=1.0,
+    ),
+    "cpc": partial(CPC, dim=16, n_negatives=8),
+    "cpc_lstm": partial(CPC, dim=16, n_negatives=8, negatives="batch", lstm=True, n_layers=2),
+    "cpc_transformer": partial(CPC, dim=16, n_negatives=8, predictor_heads=2),
 }
+
+
+def noise_for(model: SpeechModel, masks: Tensor) -> Tensor:
+    """(…, batch, frames, noise_dim), the same for the same shape."""
+    return torch.rand(*masks.shape, model.noise_dim, generator=torch.Generator().manual_seed(9))
 
 
 @pytest.fixture(params=FAMILIES)
@@ -45,7 +68,8 @@ def test_an_utterance_knows_nothing_of_its_batch(model: SpeechModel, make_batch:
         masks = model.draw_masks(waveforms, lengths)
         together = model.encode(waveforms, lengths)
         masked = model.encode(waveforms, lengths, masks)
-        scores = model.pretext_score(waveforms, lengths, masks)
+        noise = noise_for(model, masks)
+        scores = model.pretext_score(waveforms, lengths, masks, noise)
         for i, n in enumerate(lengths.tolist()):
             own, own_length = waveforms[i : i + 1, :n], lengths[i : i + 1]
             frames = model.frame_lengths(own_length).item()
@@ -58,7 +82,7 @@ def test_an_utterance_knows_nothing_of_its_batch(model: SpeechModel, make_batch:
                 for layer, alone in zip(batch.hidden, single.hidden, strict=True):
                     assert alone.shape[1] == frames
                     assert (layer[i, :frames] - alone[0]).norm() <= 1e-5 * alone[0].norm()
-            score = model.pretext_score(own, own_length, own_masks)
+            score = model.pretext_score(own, own_length, own_masks, noise[i : i + 1, :frames])
             torch.testing.assert_close(scores[i : i + 1], score, rtol=1e-5, atol=1e-6)
 
 
@@ -78,10 +102,11 @@ def test_several_masks_at_once(model: SpeechModel, make_batch: MakeBatch) -> Non
     waveforms, lengths = make_batch(0.2, 0.5)
     masks = torch.stack([model.draw_masks(waveforms, lengths) for _ in range(3)])
     with torch.no_grad():
-        scores = model.pretext_score(waveforms, lengths, masks)
+        noise = noise_for(model, masks)
+        scores = model.pretext_score(waveforms, lengths, masks, noise)
         assert scores.shape == (3, 2)
-        for draw, score in zip(masks, scores, strict=True):
-            torch.testing.assert_close(model.pretext_score(waveforms, lengths, draw), score)
+        for draw, of_draw, score in zip(masks, noise, scores, strict=True):
+            torch.testing.assert_close(model.pretext_score(waveforms, lengths, draw, of_draw), score)
 
 
 def test_masks_hide_what_they_cover(model: SpeechModel, make_batch: MakeBatch) -> None:
