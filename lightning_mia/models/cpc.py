@@ -138,7 +138,7 @@ class CPC(SpeechModel):
             "contrastive_accuracy": hits / n_guesses,
             "contrastive_chance": self._chance(encoded.lengths),
             "loss_over_chance": (loss / n_guesses).detach() / math.log(1 + self.noise_dim),
-            "frame_variation": frame_variation(latents.detach(), encoded.lengths),
+            "frame_variation": frame_variation(latents.detach().float(), encoded.lengths),
         }
         return Pretext(loss / n_guesses, health)
 

@@ -1,6 +1,6 @@
 """The published TERA and Mockingjay of S3PRL (Liu, Li and Lee 2021), as their files are: the paper's TERA."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from lightning_mia.models.masking import SpanMask
 from lightning_mia.models.published_file import as_mapping, load_published, read_published
 from lightning_mia.models.published_mel import MelSettings, PublishedMel, mel_settings
 
-ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "swish": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "swish": F.silu}
 SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 
@@ -153,7 +153,8 @@ class TERANetwork(nn.Module):
         x = self.input_representations["LayerNorm"](x + sinusoids(x.shape[1], x.shape[2]).to(x))
         real = ~padding_mask(lengths, x.shape[1])[:, None, None]  # (batch, heads, queries, keys)
         hidden = [x]
-        for layer in self.encoder["layer"]:  # type: ignore[union-attr]
+        layers: Any = self.encoder["layer"]
+        for layer in layers:
             hidden.append(layer(hidden[-1], real))
         if "LayerNorm" in self.encoder:
             norms: Any = self.encoder["LayerNorm"]
@@ -180,11 +181,10 @@ class TERALayer(nn.Module):
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """(batch, frames, dim), (batch, 1, 1, frames) bool → (batch, frames, dim)."""
-        after: Any = self.attention["output"]
-        x = self._residual(x, after, lambda y: self._attend(y, real))
+        x = self._residual(x, self.attention["output"], lambda y: self._attend(y, real))
         return self._residual(x, self.output, lambda y: self.activation(self.intermediate["dense"](y)))
 
-    def _residual(self, x: Tensor, after: Any, inner: Any) -> Tensor:
+    def _residual(self, x: Tensor, after: Any, inner: Callable[[Tensor], Tensor]) -> Tensor:
         if self.pre_norm:
             return x + after["dense"](inner(after["LayerNorm"](x)))
         return after["LayerNorm"](x + after["dense"](inner(x)))

@@ -17,8 +17,8 @@ from lightning_mia.models.huggingface.inputs import Waveform
 class HuggingFaceEncoder(nn.Module, ABC):
     """An encoder of transformers with the work of its preprocessor.
 
-    Attention is that of transformers: torch's scaled dot product where the family has it, otherwise (WavLM) written
-    out. SpecAugment and layer drop are off, in training too: masks come from the caller.
+    Attention is torch's scaled dot product. SpecAugment and layer drop are off, in training too: masks come from the
+    caller.
 
     Args:
         model: bare encoder of transformers.

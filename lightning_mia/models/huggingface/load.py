@@ -4,11 +4,13 @@ from lightning_mia.models.huggingface.checkpoint import open_checkpoint
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Like
 from lightning_mia.models.huggingface.sew import SEW
 from lightning_mia.models.huggingface.wav2vec2_bert import Wav2Vec2Bert
+from lightning_mia.models.huggingface.wavlm import WavLM
 from lightning_mia.models.huggingface.whisper import Whisper
 
 UNLIKE_WAV2VEC2: dict[str, type[HuggingFaceEncoder]] = {
     "sew": SEW,
     "wav2vec2-bert": Wav2Vec2Bert,
+    "wavlm": WavLM,
     "whisper": Whisper,
 }
 
