@@ -5,8 +5,8 @@
 Encoders of three sizes with random weights are saved by transformers, and asked for the last hidden states of the same
 clips: one at a time by transformers with the checkpoint's own feature extractor, and in our mask-aware batches of
 neighbouring lengths. Both take turns in one process, on one thread; the quickest of a few rounds counts. Prints
-audio-seconds per second, their ratio, how far the answers are apart, and the same for bf16 autocast against our
-float32.
+audio-seconds per second of CPU time (busy neighbours hardly disturb it), their ratio, how far the answers are apart,
+and the same for bf16 autocast against our float32.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,24 +75,13 @@ def cut(recording: np.ndarray, audio_seconds: float, shortest: float, longest: f
 
 
 @torch.inference_mode()
-def one_at_a_time(folder: str, clips: list[np.ndarray]) -> list[Tensor]:
+def one_at_a_time(model: Any, preprocessor: Any, clips: list[np.ndarray]) -> list[Tensor]:
     """Last hidden states by transformers alone."""
-    model, preprocessor = ask_transformers(folder)
     answers = []
     for clip in clips:
         inputs = preprocessor(clip, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         answers.append(model(**inputs).last_hidden_state[0])
     return answers
-
-
-def ask_transformers(folder: str) -> tuple[Any, Any]:
-    if folder not in LOADED:
-        preprocessor = transformers.AutoFeatureExtractor.from_pretrained(folder)
-        LOADED[folder] = transformers.AutoModel.from_pretrained(folder).eval(), preprocessor
-    return LOADED[folder]
-
-
-LOADED: dict[str, tuple[Any, Any]] = {}
 
 
 @torch.inference_mode()
@@ -126,9 +114,11 @@ def difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
 
 def compare(folder: str, clips: list[np.ndarray], batch_seconds: float, rounds: int) -> str:
     encoder = load_encoder(folder).eval()
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    preprocessor = transformers.AutoFeatureExtractor.from_pretrained(folder)
     alone_s = batched_s = half_s = float("inf")
     for _ in range(rounds):
-        alone, alone_s = timed(lambda: one_at_a_time(folder, clips), alone_s)
+        alone, alone_s = timed(lambda: one_at_a_time(model, preprocessor, clips), alone_s)
         batched, batched_s = timed(lambda: in_batches(encoder, clips, batch_seconds), batched_s)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             half, half_s = timed(lambda: in_batches(encoder, clips, batch_seconds), half_s)

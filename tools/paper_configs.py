@@ -24,7 +24,11 @@ CHECKPOINTS = {
     "wav2vec2_large": ("wav2vec 2.0 large, 960 h", "PretrainedEncoder", "facebook/wav2vec2-large"),
     "wav2vec2_large_60kh": ("wav2vec 2.0 large, 60,000 h", "PretrainedEncoder", "facebook/wav2vec2-large-lv60"),
     "tera_100h": ("TERA, 100 h, by S3PRL", "PublishedTERA", "checkpoints/tera_100h/states-200000.ckpt"),
-    "mockingjay_100h": ("Mockingjay, 100 h, by S3PRL", "PublishedTERA", "checkpoints/mockingjay_100h/states-200000.ckpt"),
+    "mockingjay_100h": (
+        "Mockingjay, 100 h, by S3PRL",
+        "PublishedTERA",
+        "checkpoints/mockingjay_100h/states-200000.ckpt",
+    ),
 }
 """What the model is called, its class here, and where its weights are: on the hub, or a file fetched by hand."""
 

@@ -23,8 +23,8 @@ class Wav2Vec2Bert(Wav2Vec2Like):
         wanted = self.model.config.feature_projection_input_dim
         if self.input.dim != wanted:
             raise InputError(
-                f"The checkpoint's preprocessor makes frames of {self.input.dim} numbers, but its encoder takes {wanted}; "
-                "the two files are not of one model"
+                f"The checkpoint's preprocessor makes frames of {self.input.dim} numbers, but its encoder takes "
+                f"{wanted}; the two files are not of one model"
             )
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:

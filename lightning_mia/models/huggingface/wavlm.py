@@ -20,8 +20,9 @@ class WavLM(Wav2Vec2Like):
 
     def __init__(self, model: Any, preprocessor: Any) -> None:
         super().__init__(model, preprocessor)
-        for layer in self.layers:
-            layer.attention.torch_multi_head_self_attention = partial(_attend, layer.attention)
+        attentions: list[Any] = [layer.attention for layer in self.layers]
+        for attention in attentions:
+            attention.torch_multi_head_self_attention = partial(_attend, attention)
 
 
 def _attend(attention: Any, x: Tensor, real: Tensor | None, position_bias: Tensor) -> tuple[Tensor, None]:

@@ -53,5 +53,8 @@ def test_the_loudest_cell_is_of_each_recording_alone(make_batch: MakeBatch) -> N
 @pytest.mark.parametrize("make", [KaldiFilterBank, WhisperLogMel])
 def test_nothing_of_the_preprocessor_is_saved(make: type[torch.nn.Module]) -> None:
     """Weights keep the names that they have in transformers, and no others are added."""
-    extractor = {KaldiFilterBank: transformers.SeamlessM4TFeatureExtractor, WhisperLogMel: transformers.WhisperFeatureExtractor}
+    extractor = {
+        KaldiFilterBank: transformers.SeamlessM4TFeatureExtractor,
+        WhisperLogMel: transformers.WhisperFeatureExtractor,
+    }
     assert not make(extractor[make]()).state_dict()
