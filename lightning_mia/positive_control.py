@@ -93,30 +93,30 @@ def _design(split: Split, settings: PositiveControlSettings) -> Design:
 
 
 def what_it_says(exposures: tuple[Exposure, ...]) -> str:
-    """The positive control in one sentence, for the report."""
-    found = [
-        f"{result.name} at {result.level} level from {exposure.times} on"
-        for name, level in dict.fromkeys((one.name, one.level) for one in exposures[-1].results)
-        for exposure, result in [_first_found(exposures, name, level)]
-        if exposure is not None and result is not None
-    ]
-    if found:
-        return "Positive control: trained on further, the model gives away a random half of recordings to " + (
-            "; ".join(found) + " exposures."
+    """The positive control in a sentence, for the report."""
+    found, missed = [], []
+    for name, level in dict.fromkeys((one.name, one.level) for one in exposures[-1].results):
+        first = _first_found(exposures, name, level)
+        if first is None:
+            missed.append(f"{name} at {level} level")
+        else:
+            found.append(f"{name} at {level} level from {first} on")
+    told = "Positive control, exposures from which an attack finds what the model was trained on: "
+    told += "; ".join(found) if found else "none"
+    if missed:
+        told += (
+            f". Not even at {exposures[-1].times} was it found by {', '.join(missed)}: that finds no evidence says "
+            "little about this model"
         )
-    most = exposures[-1].times
-    return (
-        f"Positive control: not even {most} exposures to a random half of the recordings let one of these attacks "
-        "find them, so that finding no evidence says little about this model."
-    )
+    return f"{told}."
 
 
-def _first_found(exposures: tuple[Exposure, ...], name: str, level: str) -> tuple[Exposure | None, AttackResult | None]:
+def _first_found(exposures: tuple[Exposure, ...], name: str, level: str) -> int | None:
     """The smallest exposure from which on an attack separates the halves."""
-    first: tuple[Exposure | None, AttackResult | None] = (None, None)
+    first = None
     for exposure in reversed(exposures):
         of_attack = [one for one in exposure.results if (one.name, one.level) == (name, level)]
-        if not of_attack or not separates(of_attack[0]) or exposure.times == 0:
+        if exposure.times == 0 or not of_attack or not separates(of_attack[0]):
             break
-        first = (exposure, of_attack[0])
+        first = exposure.times
     return first

@@ -83,4 +83,6 @@ def test_the_sentence_names_the_exposure_from_which_on_the_attack_succeeds() -> 
 
 
 def test_the_sentence_says_where_nothing_is_found() -> None:
-    assert "not even 10 exposures" in what_it_says(exposures(0.5, 0.01, 0.3, 0.3))
+    told = what_it_says(exposures(0.5, 0.01, 0.3, 0.3))
+    assert "trained on: none" in told
+    assert "Not even at 10 was it found by pretext_loss at utterance level" in told

@@ -1,6 +1,7 @@
 """A loaded encoder of transformers, batched: what it says of a recording is what transformers says of it alone."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,25 @@ from lightning_mia.models.features import padding_mask
 from lightning_mia.models.huggingface.checkpoint import MASK_EMBEDDING, Checkpoint, load_weights
 from lightning_mia.models.huggingface.front_end import MaskAwareConvolutions
 from lightning_mia.models.huggingface.inputs import Waveform
+
+
+SMALL_BATCH = 400  # frames, 8 s
+
+
+def small_batches(counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
+    """Divide rows into batches of like lengths that hold at most `limit` frames, padding included, or one row.
+
+    What a transformer makes of them stays in a CPU's cache, and little of it is padding.
+
+    >>> small_batches([250, 100, 110, 90], limit=300)
+    [[3, 1], [2], [0]]
+    """
+    batches: list[list[int]] = []
+    for row in sorted(range(len(counts)), key=counts.__getitem__):
+        if not batches or (len(batches[-1]) + 1) * counts[row] > limit:
+            batches.append([])
+        batches[-1].append(row)
+    return batches
 
 
 class HuggingFaceEncoder(nn.Module, ABC):
@@ -119,7 +139,21 @@ class Wav2Vec2Like(HuggingFaceEncoder):
         return projected[0] if isinstance(projected, tuple) else projected
 
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode what `frames` gave, under masks; see `forward`."""
+        """Encode what `frames` gave, under masks; see `HuggingFaceEncoder.forward`."""
+        if frames.device.type != "cpu" or torch.is_grad_enabled():
+            return self._transform(frames, lengths, masks)
+        counts = self._all_frames(lengths)
+        hidden_states: list[Tensor] = []  # per layer (batch, frames, dim)
+        for rows in small_batches(counts.tolist()):
+            n_frames = int(counts[rows].max())
+            own_masks = None if masks is None else masks[rows, :n_frames]
+            part = self._transform(frames[rows, :n_frames], lengths[rows], own_masks).hidden
+            hidden_states = hidden_states or [h.new_zeros(*frames.shape[:2], h.shape[2]) for h in part]
+            for whole, hidden in zip(hidden_states, part, strict=True):
+                whole[rows, : hidden.shape[1]] = hidden
+        return Encoded(tuple(hidden_states), self.frame_lengths(lengths))
+
+    def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
         x = self.project(frames)
         if masks is not None:
             hidden = F.pad(masks, (0, x.shape[1] - masks.shape[1])).unsqueeze(2)

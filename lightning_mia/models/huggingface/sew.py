@@ -30,9 +30,8 @@ class SEW(Wav2Vec2Like):
         x = self.model.layer_norm(frames)
         return self.model.feature_dropout(self.model.feature_projection(x) if self.model.project_features else x)
 
-    def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode what `frames` gave, under masks; see `HuggingFaceEncoder.forward`."""
-        encoded = super().transform(frames, lengths, masks)
+    def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
+        encoded = super()._transform(frames, lengths, masks)
         repeated = (hidden.repeat_interleave(self._shared_by, dim=1) for hidden in encoded.hidden[:-1])
         return Encoded((*repeated, encoded.hidden[-1]), encoded.lengths)
 
