@@ -46,6 +46,7 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "base": {},  # as published: 12 layers of 768, 512 channels
 }
+AUDIO_SECONDS = {"tiny": 240.0, "small": 120.0, "base": 48.0}  # of all clips together
 FAMILIES = {
     "wav2vec2": lambda sizes: transformers.Wav2Vec2Config(**sizes),  # group norm
     "wav2vec2-layer-norm": lambda sizes: transformers.Wav2Vec2Config(
@@ -65,7 +66,8 @@ def speech() -> np.ndarray:
 
 def cut(recording: np.ndarray, audio_seconds: float, shortest: float, longest: float) -> list[np.ndarray]:
     """Clips of evenly drawn lengths, together at least `audio_seconds` long."""
-    rng, clips, left = np.random.default_rng(0), [], audio_seconds
+    rng, left = np.random.default_rng(0), audio_seconds
+    clips: list[np.ndarray] = []
     while left > 0:
         samples = int(rng.uniform(shortest, longest) * SAMPLE_RATE)
         start = int(rng.integers(len(recording) - samples))
@@ -120,8 +122,8 @@ def compare(folder: str, clips: list[np.ndarray], batch_seconds: float, rounds: 
     for _ in range(rounds):
         alone, alone_s = timed(lambda: one_at_a_time(model, preprocessor, clips), alone_s)
         batched, batched_s = timed(lambda: in_batches(encoder, clips, batch_seconds), batched_s)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            half, half_s = timed(lambda: in_batches(encoder, clips, batch_seconds), half_s)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half, half_s = timed(lambda: in_batches(encoder, clips, batch_seconds), half_s)
     seconds = sum(map(len, clips)) / SAMPLE_RATE
     return (
         f"{seconds / alone_s:13.1f}  {seconds / batched_s:10.1f}  {alone_s / batched_s:5.2f}  "
@@ -135,7 +137,6 @@ def main() -> None:
     parser.add_argument("--families", nargs="*", default=["wav2vec2"], choices=list(FAMILIES))
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--batch_seconds", type=float, default=32.0, help="audio in one of our batches")
-    parser.add_argument("--audio_seconds", type=float, default=60.0, help="of all clips together; base: a third")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -152,7 +153,7 @@ def main() -> None:
                 model.save_pretrained(folder)
                 transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
                 for shortest, longest in ((1.0, 1.0), (2.0, 10.0)):
-                    clips = cut(recording, arguments.audio_seconds / (3 if size == "base" else 1), shortest, longest)
+                    clips = cut(recording, AUDIO_SECONDS[size], shortest, longest)
                     result = compare(folder, clips, arguments.batch_seconds, arguments.rounds)
                     print(f"{family:19}  {size:5}  {shortest:.0f}–{longest:<2.0f} s {result}", flush=True)
 

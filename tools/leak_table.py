@@ -1,11 +1,31 @@
 """Print audits as the rows of a Markdown table: AUROC with its 95 % interval for every attack and control.
 
 python tools/leak_table.py RUN_DIR…
+
+A RUN_DIR is named CONFIG-EPOCHS, as `tools/leak_by_epochs` names it. "Learns" is the first and the last logged figure
+that says so: masked accuracy, contrastive accuracy, or the loss where there is no accuracy.
 """
 
 import json
 import sys
 from pathlib import Path
+
+NAMES = {
+    "tera": "TERA",
+    "hubert": "HuBERT, waveform",
+    "manifest": "HuBERT, log-mel",
+    "wav2vec2": "wav2vec 2.0",
+    "cpc": "CPC",
+}
+COLUMNS = {
+    "pretext_loss": "pretext loss",
+    "utterance_similarity": "utterance similarity",
+    "untrained_pretext_loss": "untrained: loss",
+    "untrained_utterance_similarity": "similarity",
+    "wrong_model_pretext_loss": "wrong model: loss",
+    "wrong_model_utterance_similarity": "similarity",
+}
+LEARNS = ("masked_accuracy", "contrastive_accuracy", "loss")
 
 
 def cell(result: dict) -> str:
@@ -13,25 +33,39 @@ def cell(result: dict) -> str:
     return f"{result['auroc']:.2f} [{lower:.2f}, {upper:.2f}]"
 
 
-def health(model: dict) -> str:
-    """First and last logged figures of the training."""
-    return "; ".join(f"{name} {first:.2f} → {last:.2f}" for name, (first, last) in model["health"].items())
+def learns(health: dict) -> str:
+    """The figure that says so, at the first and at the last logged step."""
+    known = [name for name in LEARNS if name in health]
+    if not known:
+        return "–"
+    first, last = health[known[0]]
+    return f"{known[0].replace('_', ' ')} {first:.2f} → {last:.2f}"
+
+
+def row(run_dir: Path) -> list[str]:
+    results = json.loads((run_dir / "report" / "results.json").read_text(encoding="utf-8"))
+    target = next(model for model in results["provenance"]["models"] if model["name"] == "target")
+    found = {result["name"]: cell(result) for result in results["attacks"] + results["controls"]}
+    config, _, epochs = run_dir.name.rpartition("-")
+    return [
+        NAMES.get(config, config),
+        epochs,
+        f"{target['seconds']:.0f}",
+        learns(target["health"]),
+        *(found.get(name, "–") for name in COLUMNS),
+        f"`{results['verdict']['status']}`",
+    ]
 
 
 def main() -> None:
-    rows = []
-    for run_dir in map(Path, sys.argv[1:]):
-        results = json.loads((run_dir / "report" / "results.json").read_text(encoding="utf-8"))
-        target = next(model for model in results["provenance"]["models"] if model["name"] == "target")
-        found = {result["name"]: cell(result) for result in results["attacks"] + results["controls"]}
-        model, _, _ = run_dir.name.rpartition("-")
-        row = {"model": model, "epochs": f"{target['epochs']:.0f}", "seconds": f"{target['seconds']:.0f}"}
-        rows.append({**row, **found, "verdict": results["verdict"]["status"], "health": health(target)})
-    rows.sort(key=lambda row: (row["model"], int(row["epochs"])))
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|" + "---|" * len(rows[0]))
-    for row in rows:
-        print("| " + " | ".join(row.values()) + " |")
+    order = list(NAMES.values())
+    rows = [row(Path(name)) for name in sys.argv[1:]]
+    rows.sort(key=lambda cells: (order.index(cells[0]) if cells[0] in order else len(order), int(cells[1])))
+    heading = ["model", "epochs", "seconds", "learns", *COLUMNS.values(), "verdict"]
+    print("| " + " | ".join(heading) + " |")
+    print("|" + "---|" * len(heading))
+    for cells in rows:
+        print("| " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":

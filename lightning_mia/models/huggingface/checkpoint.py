@@ -1,6 +1,7 @@
 """A checkpoint in transformers' layout: its configuration, its preprocessor and its weights, safely read."""
 
 import json
+import pickle
 import re
 import warnings
 from collections.abc import Iterator
@@ -206,8 +207,6 @@ def load_weights(
 
 
 def _why_unreadable(name: str, error: Exception) -> str:
-    import pickle
-
     if isinstance(error, pickle.UnpicklingError):
         return (
             f"The weights of {name} are pickled and hold more than weights, or are damaged; unpickling them could run "

@@ -14,8 +14,7 @@ from lightning_mia.models.huggingface.checkpoint import MASK_EMBEDDING, Checkpoi
 from lightning_mia.models.huggingface.front_end import MaskAwareConvolutions
 from lightning_mia.models.huggingface.inputs import Waveform
 
-
-SMALL_BATCH = 400  # frames, 8 s
+SMALL_BATCH = 800  # frames, 16 s
 
 
 def small_batches(counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
@@ -140,7 +139,7 @@ class Wav2Vec2Like(HuggingFaceEncoder):
 
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode what `frames` gave, under masks; see `HuggingFaceEncoder.forward`."""
-        if frames.device.type != "cpu" or torch.is_grad_enabled():
+        if frames.device.type != "cpu" or torch.is_grad_enabled() or frames.shape[:2].numel() <= SMALL_BATCH:
             return self._transform(frames, lengths, masks)
         counts = self._all_frames(lengths)
         hidden_states: list[Tensor] = []  # per layer (batch, frames, dim)

@@ -54,14 +54,20 @@ def test_batches_equal_transformers_alone(family: str, learning: bool, checkpoin
             assert distance(ours[i, :n_frames].detach(), theirs) <= 1e-5
 
 
-def test_neighbours_and_padding_change_nothing(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
+@pytest.mark.parametrize("masked", [False, True])
+def test_neighbours_and_padding_change_nothing(
+    family: str, masked: bool, checkpoint: Get, make_batch: MakeBatch
+) -> None:
     encoder = load_encoder(str(checkpoint(family))).eval()
     waveforms, lengths = make_batch(0.6, 12.0, 0.1, 0.83)
     padded = torch.nn.functional.pad(waveforms, (0, 9_000))
+    width, padded_width = (int(encoder.frame_lengths(torch.tensor(x.shape[1]))) for x in (waveforms, padded))
+    masks = torch.rand(4, width, generator=torch.Generator().manual_seed(0)) < 0.3 if masked else None
+    others = None if masks is None else torch.nn.functional.pad(masks, (0, padded_width - width))[[3, 2, 0]]
     with torch.no_grad():
-        encoded = encoder(waveforms, lengths)
-        other = encoder(padded[[3, 2, 0]], lengths[[3, 2, 0]])
-    assert other.hidden[0].shape[1] == int(encoder.frame_lengths(torch.tensor(padded.shape[1])))
+        encoded = encoder(waveforms, lengths, masks)
+        other = encoder(padded[[3, 2, 0]], lengths[[3, 2, 0]], others)
+    assert other.hidden[0].shape[1] == padded_width
     for here, there in enumerate([3, 2, 0]):
         n_frames = int(encoded.lengths[there])
         assert int(other.lengths[here]) == n_frames
