@@ -67,9 +67,8 @@ def open_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
             wants another sampling rate.
     """
     folder = find_folder(name, revision, weights=False)
-    described = _read_json(folder / "config.json", f"{name} has no config.json; give the folder that `save_pretrained` "
-                           "of transformers wrote")  # fmt: skip
-    config = _configuration(name, described)
+    missing = f"{name} has no config.json; give the folder that `save_pretrained` of transformers wrote"
+    config = _configuration(name, _read_json(folder / "config.json", missing))
     return Checkpoint(name, revision, folder, config, _preprocessor(name, folder, config))
 
 
@@ -217,8 +216,8 @@ def _why_unreadable(name: str, error: Exception) -> str:
 
 def _check_fit(name: str, report: dict[str, Any]) -> None:
     """Refuse what transformers would mend at random: it only warns of weights that are missing or do not fit."""
-    wrong = [f"{key} has the shape {tuple(there)} instead of {tuple(here)}"
-             for key, there, here in sorted(report["mismatched_keys"])]  # fmt: skip
+    mismatched = sorted(report["mismatched_keys"])
+    wrong = [f"{key} has the shape {tuple(there)} instead of {tuple(here)}" for key, there, here in mismatched]
     wrong += [f"{key} is missing" for key in sorted(report["missing_keys"]) if key != MASK_EMBEDDING]
     wrong += [
         f"{key} has no place"
