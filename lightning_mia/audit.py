@@ -3,13 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.account import describe_model, judged_ids, provenance, skipped_recordings, summarise_split
+from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.controls.blind_statistics import blind_statistics
 from lightning_mia.controls.settings import ControlSettings
@@ -17,19 +17,23 @@ from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.files import hash_of, hash_of_file
-from lightning_mia.judgement import Asked, Judgement, judge
+from lightning_mia.fleet.read import Fleet, read_fleet
+from lightning_mia.fleet.run import run_fleet
+from lightning_mia.fleet.settings import FleetSettings
+from lightning_mia.fleet.task import Task
+from lightning_mia.interview import Interview
+from lightning_mia.judgement import Judgement, judge
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.probe.frames import FrameStream
-from lightning_mia.probe.run import probe
+from lightning_mia.probe.group import SignalGroup
 from lightning_mia.probe.settings import ProbeSettings
-from lightning_mia.probe.signals import Signals
 from lightning_mia.report.audit_report import AuditReport, Provenance, PublishedFigure, Target
 from lightning_mia.report.run_report import write_report
-from lightning_mia.stage import Stage
 from lightning_mia.trainer_factory import TrainerFactory, training_seed
 from lightning_mia.training.checkpoint import load_model
 from lightning_mia.training.initialise import hyperparameters_of, initialise
-from lightning_mia.training.train import Trained, train
+from lightning_mia.training.job import TrainingJob
+from lightning_mia.training.train import Trained
 
 
 @dataclass
@@ -45,6 +49,7 @@ class Audit:
         probing: how signals are taken.
         controls: which controls are run.
         evaluation: how scores are judged.
+        fleet: the shadow models.
         published: figures of a paper to print beside ours.
     """
 
@@ -56,6 +61,7 @@ class Audit:
     probing: ProbeSettings = field(default_factory=ProbeSettings)
     controls: ControlSettings = field(default_factory=ControlSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     published: Sequence[PublishedFigure] = ()
     notes: list[str] = field(default_factory=list, init=False)
 
@@ -68,7 +74,7 @@ class Audit:
         names = [attack.name for attack in self.attacks]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"Attacks of the same name: {', '.join(twice)}; name each attack and layer once")
-        self.data.load(self.run_dir / "split.csv")
+        self.data.load(self.run_dir / "split.csv", self.fleet.size, self.fleet.pool)
         self.notes += self.data.notes
         audio, ids = self.data.audio, list(self.data.split.table["id"])
         texts = {utterance: audio.texts.get(utterance, "") for utterance in ids}
@@ -102,13 +108,18 @@ class Audit:
             start: a model whose weights the training goes on from.
         """
         self.data.split.save_once(self.run_dir / "split.csv")
+        return self.job(name, ids, training_seed(), max_epochs, start).run()
+
+    def job(
+        self, name: str, ids: list[str], seed: int, max_epochs: int | None = None, start: Trained | None = None
+    ) -> TrainingJob:
+        """A training, with every setting that changes its result; see `train`."""
         trainers = self.trainers if max_epochs is None else self.trainers.of_epochs(max_epochs)
-        seed = training_seed()
-        folder = self.run_dir / name
         recordings = self.data.training_recordings(ids, seed)
         settings: dict[str, Any] = {
             "split": self.data.split.sha256,
             "recordings": self.data.audio.sha256_of(ids),
+            "n_recordings": len(ids),
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),
             "start": start.sha256 if start else self.model.start_sha256(),
@@ -119,9 +130,45 @@ class Audit:
         }
         if self.model.uses_transcripts:
             settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
-        make_trainer = partial(trainers.for_training, folder, f"Training {name.replace('_', ' ')}")
         first = start.model if start else None
-        return train(self.model, recordings, Stage(folder, settings), seed, make_trainer, first)
+        return TrainingJob(name, self.run_dir / name, self.model, recordings, settings, seed, trainers, first)
+
+    def shadow_tasks(self, target: Trained | None = None, interview: Interview | None = None) -> list[Task]:
+        """What is to be done for each shadow model.
+
+        Args:
+            target: the model that they have to be trained like, where there is one already.
+            interview: what they are asked once they are trained.
+
+        Raises:
+            InputError: the target was trained otherwise.
+        """
+        split = self.data.split
+        trainings = [
+            self.job(f"shadows/{number:03d}", split.training_ids(name), training_seed() + 1 + number)
+            for number, name in enumerate(split.shadows)
+        ]
+        if target and (theirs := target.model.origin.get("training")) not in {job.kind for job in trainings}:
+            how = "does not say how it was trained" if theirs is None else "was trained with other settings"
+            raise InputError(
+                f"{target.checkpoint} {how}, but shadow models must be trained exactly like the target: train it here, "
+                "by `lightning-mia audit` or `fit` with this config, or give --fleet.size 0"
+            )
+        return [Task(job, interview) for job in trainings]
+
+    def train_fleet(self) -> None:
+        """Train the shadow models, as far as they are not trained yet."""
+        self.data.split.save_once(self.run_dir / "split.csv")
+        tasks = self.shadow_tasks()
+        run_fleet(tasks, "Training shadow models", self.fleet.workers, self.trainers.shows_progress)
+
+    def ask_fleet(self, target: Trained) -> Fleet | None:
+        """Train the shadow models and ask them what the target is asked; None without a fleet."""
+        if not self.fleet.size:
+            return None
+        tasks = self.shadow_tasks(target, self.interview())
+        run_fleet(tasks, "Shadow models", self.fleet.workers, self.trainers.shows_progress)
+        return read_fleet(tasks, target, self.data.split)
 
     def load_target(self, target_checkpoint: Path | None) -> Trained:
         """The target that `fit` left in the run directory, one from elsewhere, or one that arrived trained.
@@ -186,30 +233,51 @@ class Audit:
             return None
         return self.as_it_arrives(type(self.model)(**{**hyperparameters_of(self.model), "checkpoint": checkpoint}))
 
-    def signals(self, name: str, trained: Trained, ids: list[str]) -> Signals:
-        """Signals of one model for some recordings, from the run directory where they are already there."""
-        key = hash_of([trained.sha256, *self._questions(ids)])
-        path = self.run_dir / "probes" / f"{name.replace('/', '-')}-{key[:16]}.npz"
-        make_trainer = partial(self.trainers.for_probing, path.parent, f"Probing {name.replace('_', ' ')}")
-        return probe(trained.model, self.data.queries(ids), self.probing, path, make_trainer)
+    def interview(self) -> Interview:
+        """What every model is asked: all groups of signals, about all recordings that an adversary may use."""
+        return Interview(
+            self.groups(),
+            self.data.queries(self._asked_about()),
+            self.data.queries(self.data.split.auxiliary_ids()),
+            self._about(),
+            self.probing,
+            self.run_dir / "probes",
+            self.trainers,
+        )
 
-    def _questions(self, ids: list[str]) -> list[Any]:
-        """What beside the model determines its answers."""
-        audio = self.data.audio
-        asked = [audio.sha256_of(ids), self.probing.of_consequence(), self.data.query_changes.of_consequence()]
-        return [*asked, [audio.texts.get(utterance, "") for utterance in ids]] if self.model.uses_transcripts else asked
+    def groups(self) -> list[SignalGroup]:
+        """The groups of signals that the attacks read, those of every audit first.
+
+        Raises:
+            InputError: two attacks want one group with different settings.
+        """
+        groups: dict[str, SignalGroup] = {self.probing.answers.name: self.probing.answers}
+        for attack in self.attacks_to_run():
+            for group in attack.groups:
+                if groups.setdefault(group.name, group).of_consequence() != group.of_consequence():
+                    raise InputError(f"{attack.name} wants other {group.name} than another attack; give both the same")
+        return list(groups.values())
+
+    def _asked_about(self) -> list[str]:
+        return list(self.data.split.table["id"])
+
+    def _about(self) -> list[Any]:
+        """What beside the model and the group determines the answers."""
+        ids, audio = self._asked_about(), self.data.audio
+        about: list[Any] = [audio.sha256_of(ids), audio.sha256_of(self.data.split.auxiliary_ids())]
+        about.append(self.data.query_changes.of_consequence())
+        if self.model.uses_transcripts:
+            about.append([audio.texts.get(utterance, "") for utterance in ids])
+        return about
 
     def ask(self, models: dict[str, Trained]) -> dict[str, Asked]:
-        """Probe models about the judged recordings, and let attacks that learn from frames ask them for more."""
-        ids = judged_ids(self.data.split)
-        may_ask = [*ids, *self.data.split.auxiliary_ids()]
-        device = self.trainers.device()
+        """Probe models about the recordings, and let attacks that learn from frames ask them for more."""
+        interview, device = self.interview(), self.trainers.device()
         asked = {}
         for name, trained in models.items():
-            signals = self.signals(name, trained, ids)
-            frames = FrameStream(trained.model, self.data.queries(may_ask), self.probing.batch_seconds, device)
-            key = hash_of([trained.sha256, *self._questions(may_ask)])
-            asked[name] = Asked(signals, frames, key, self.run_dir / "probes")
+            signals = interview.signals(name, trained.model, trained.sha256)
+            frames = FrameStream(trained.model, interview.recordings, self.probing.batch_seconds, device)
+            asked[name] = Asked(signals, frames, interview.key(trained.sha256), interview.folder)
         return asked
 
     def report(self, target: Trained, config_yaml: str = "", command: str = "", **sections: Any) -> Path:
@@ -229,16 +297,20 @@ class Audit:
         start = time.monotonic()
         asked = self.ask(models)
         probe_s = time.monotonic() - start
+        start = time.monotonic()
+        fleet = self.ask_fleet(target)
+        fleet_s = time.monotonic() - start
         report_dir = self.run_dir / "report"
         if getattr(rank_zero_only, "rank", 0):  # the other processes were needed for training and probing alone
             return report_dir / "report.html"
         start = time.monotonic()
-        judgement = self._judge(asked)
+        judgement = self._judge(asked, fleet)
         timings = {
             "fit_s": float(target.record.get("seconds", 0.0)),
             "controls_s": sum(float(models[name].record.get("seconds", 0.0)) for name in models.keys() - {"target"}),
-            "shadow_s": 0.0,  # no fleet is trained
+            "shadow_s": fleet.seconds if fleet else 0.0,
             "probe_s": round(probe_s, 3),
+            "fleet_s": round(fleet_s, 3),  # of this start: trainings and probes of shadow models
             "attack_s": round(time.monotonic() - start, 3),
         }
         report = AuditReport(
@@ -262,7 +334,7 @@ class Audit:
         """The attacks that were named, or the default ones."""
         return self.attacks or default_attacks()
 
-    def _judge(self, asked: dict[str, Asked]) -> Judgement:
+    def _judge(self, asked: dict[str, Asked], fleet: Fleet | None) -> Judgement:
         split = self.data.split
         return judge(
             self.attacks_to_run(),
@@ -270,6 +342,8 @@ class Audit:
             blind_statistics(self.data.audio, judged_ids(split)),
             split,
             self.evaluation,
+            fleet.answers(self.run_dir / "probes") if fleet else None,
+            take_turns=self.fleet.take_turns,
             named=bool(self.attacks),
             seed=training_seed(),
         )

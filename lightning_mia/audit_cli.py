@@ -1,8 +1,6 @@
 """The commands that have a model, as a LightningCLI."""
 
-import logging
 import shlex
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,12 @@ from lightning_mia.errors import InputError
 from lightning_mia.files import check_folder
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.one_line_errors import OneLineErrors
+from lightning_mia.quiet import quieten
 from lightning_mia.summary import print_summary
 from lightning_mia.threads import settle_threads
 from lightning_mia.trainer import AuditTrainer
 
-COMMANDS = ("fit", "attack", "audit")
+COMMANDS = ("fit", "shadow", "attack", "audit")
 BARE_FLAGS = ("--positive_control",)
 DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
 Beside the commands below, which have a model, there are two without: `lightning-mia blind MANIFEST --out DIR` checks
@@ -30,7 +29,7 @@ class _Parser(OneLineErrors, LightningArgumentParser):
 
 
 class AuditCLI(LightningCLI):
-    """`fit`, `attack` and `audit`: every option typed, in YAML or on the command line."""
+    """`fit`, `shadow`, `attack` and `audit`: every option typed, in YAML or on the command line."""
 
     trainer: AuditTrainer
     commands: Sequence[str] = COMMANDS
@@ -73,6 +72,11 @@ class AuditCLI(LightningCLI):
         if self.trainer.is_global_zero:
             print(f"checkpoint: {self._run_dir / 'target' / 'model.ckpt'}")
 
+    def after_shadow(self) -> None:
+        """Say where the shadow models are."""
+        if self.trainer.is_global_zero:
+            print(f"shadow models: {self._run_dir / 'shadows'}")
+
     def after_attack(self) -> None:
         """Print the outcome."""
         if self.trainer.is_global_zero:
@@ -83,20 +87,6 @@ class AuditCLI(LightningCLI):
     @property
     def _run_dir(self) -> Path:
         return Path(self.config[self.subcommand].run_dir)
-
-
-def _quieten() -> None:
-    """Leave out what Lightning says of every Trainer (there are several in one audit), and what does not hold here."""
-    for name in ("lightning.pytorch", "lightning.fabric.utilities.seed"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*Checkpoint directory .* exists and is not empty.*",  # it holds the stage's description
-        ".*custom batch sampler.*",  # every process takes its own share of the batches
-        ".*number of training batches.*smaller than the logging interval.*",
-        ".*LeafSpec.* is deprecated.*",
-    ):
-        warnings.filterwarnings("ignore", message)
 
 
 def with_bare_flags(arguments: Sequence[str]) -> list[str]:
@@ -114,7 +104,7 @@ def with_bare_flags(arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
-    _quieten()
+    quieten()
     arguments = with_bare_flags(arguments)
     AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # a parser takes a tenth of a second
     AuditCLI(

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 
+from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack
-from lightning_mia.attacks.base import AnswersWithFrames, Evidence
-from lightning_mia.attacks.remembered import remembered_scores
-from lightning_mia.attacks.scoring import as_control, score_attacks
+from lightning_mia.attacks.scoring import as_control
 from lightning_mia.controls.blind import blind_control
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation import (
@@ -27,29 +25,7 @@ from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.probe.error_rates import error_rates
 from lightning_mia.probe.signals import Signals
 from lightning_mia.split import Level, Part, Split
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What one model has answered, and may still be asked.
-
-    Attributes:
-        signals: for every recording that is judged.
-        frames: its hidden states, for attacks that learn from them.
-        key: hash of all that its answers depend on.
-        folder: where the scores of attacks that learn are kept.
-    """
-
-    signals: Signals
-    frames: AnswersWithFrames
-    key: str
-    folder: Path
-
-    def score(self, attack: Attack, evidence: Evidence) -> pd.Series:
-        """Scores of one attack; those that had to be learned are kept for the next start."""
-        if not attack.needs_frames:
-            return attack.score(evidence)
-        return remembered_scores(attack, evidence, self.folder, self.key)
+from lightning_mia.turns import FleetAnswers, in_turn, with_fewer
 
 
 @dataclass(frozen=True)
@@ -81,6 +57,7 @@ class _Found:
     controlling: list[Scores]
     wrong: dict[tuple[str, str], Scores]
     blind_of: dict[tuple[str, str], Scores]
+    ran: dict[tuple[str, str], Attack]
     notes: list[str]
 
 
@@ -90,7 +67,9 @@ def judge(
     statistics: pd.DataFrame,
     split: Split,
     settings: EvaluationSettings,
+    fleet: FleetAnswers | None = None,
     *,
+    take_turns: bool = True,
     named: bool = False,
     seed: int = 0,
 ) -> Judgement:
@@ -103,6 +82,8 @@ def judge(
         statistics: model-free statistics of the recordings, index = id.
         split: who is a member, and how that was drawn.
         settings: of the evaluation.
+        fleet: the shadow models; None: attacks that need some are left out.
+        take_turns: also put each shadow model in the target's place.
         named: the user named these attacks, and is told of each that cannot run.
         seed: of whatever attacks draw at random.
 
@@ -111,7 +92,7 @@ def judge(
     """
     parts = [(level, part) for level in split.levels for part in split.parts(level)]
     blind = {(level, part): _blind(statistics, split, level, part, settings) for level, part in parts}
-    found = _score(attacks, models, split, {key: scores for key, (scores, _) in blind.items()}, seed)
+    found = _score(attacks, models, split, {key: scores for key, (scores, _) in blind.items()}, seed, fleet)
     if models and not found.attacking:
         reason = "; ".join(found.notes) or "none has a level of this split, or all of them follow the paper's protocol"
         raise InputError(f"There is no attack that a verdict could rest on: {reason}; name another")
@@ -124,15 +105,24 @@ def judge(
         progress=True,
     )
     n_attacks = len(found.attacking)
+    attacked = [_with_costs(one, found.ran[one.name, one.level], models["target"].signals, fleet) for one in results[:n_attacks]]
+    if fleet:
+        ran = list({attack.name: attack for attack in found.ran.values()}.values())
+        turns = in_turn(ran, fleet, split, parts, settings, seed) if take_turns else {}
+        fewer = with_fewer(ran, models["target"], fleet, split, parts, settings, seed)
+        attacked = [
+            replace(one, in_turn=turns.get((one.name, one.level)), with_fewer=fewer.get((one.name, one.level), ()))
+            for one in attacked
+        ]
     blind_results = [result for _, result in blind.values()]
     verdict = (
-        give_verdict(results[:n_attacks], blind_results, drawn=split.drawn)
+        give_verdict(attacked, blind_results, drawn=split.drawn)
         if models
         else give_blind_verdict(blind_results, drawn=split.drawn, level=split.level)
     )
     notes = [*(found.notes if named else []), *(_error_rates(models["target"].signals, split) if models else [])]
     return Judgement(
-        attacks=tuple(results[:n_attacks]),
+        attacks=tuple(attacked),
         controls=(*(one.result for one in blind_results), *results[n_attacks:]),
         scores=(*found.attacking, *(one for one, _ in blind.values()), *found.controlling),
         blind_upper95={one.result.level: one.upper95 for one in blind_results if one.result.name == "blind"},
@@ -147,16 +137,18 @@ def _score(
     split: Split,
     blind: Mapping[tuple[Level, Part], Scores],
     seed: int,
+    fleet: FleetAnswers | None,
 ) -> _Found:
     """Scores of every attack on every model; a control only stands beside an attack that ran on the target."""
-    found = _Found([], [], {}, {}, [])
+    found = _Found([], [], {}, {}, {}, [])
     for (level, part), blind_scores in blind.items():
         ran: Sequence[Attack] = attacks
         for kind, asked in models.items():
-            scored = score_attacks(ran, asked.signals, split, level, part, asked.frames, seed, asked.score)
+            scored = asked.scored(ran, split, level, part, seed, fleet.shadows if fleet else None)
             of_model = scored.scores
             if kind == "target":
                 ran = scored.ran
+                found.ran.update({(one.name, level): attack for one, attack in zip(of_model, ran, strict=True)})
                 found.notes.extend(scored.skipped)
                 found.attacking.extend(one for one in of_model if one.access != "none")
                 found.controlling.extend(one for one in of_model if one.access == "none")  # after the paper's protocol
@@ -167,6 +159,14 @@ def _score(
                 found.controlling.extend(of_model)
             found.blind_of.update({(one.name, level): blind_scores for one in of_model})
     return found
+
+
+def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:
+    """The result with the shadow models and the queries that it took."""
+    n_shadows = len(fleet.shadows) if fleet and attack.least_shadows else 0
+    plain = signals.n_draws(attack.needs_signal) if attack.needs_signal else 1
+    queries = None if attack.needs_frames else plain + sum(group.queries for group in attack.groups)
+    return replace(result, n_shadows=n_shadows, queries=queries)
 
 
 def _error_rates(signals: Signals, split: Split) -> list[str]:

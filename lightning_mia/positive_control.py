@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
-from lightning_mia.attacks.scoring import score_attacks
 from lightning_mia.audit import Audit
 from lightning_mia.controls.settings import PositiveControlSettings
 from lightning_mia.errors import InputError
@@ -62,9 +61,7 @@ def _attack(audit: Audit, name: str, trained: Trained) -> tuple[AttackResult, ..
         score
         for level in split.levels
         for part in split.parts(level)
-        for score in score_attacks(
-            audit.attacks_to_run(), asked.signals, split, level, part, asked.frames, 0, asked.score
-        ).scores
+        for score in asked.scored(audit.attacks_to_run(), split, level, part).scores
         if score.access != "none"
     ]
     return tuple(evaluate(scores, split.redraw, audit.evaluation))

@@ -10,7 +10,9 @@ from lightning_mia.attacks import Attack
 from lightning_mia.audit import Audit
 from lightning_mia.controls.settings import ControlSettings, PositiveControlSettings
 from lightning_mia.data.module import SpeechDataModule
+from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.positive_control import positive_control as run_positive_control
 from lightning_mia.positive_control import what_it_says
@@ -49,6 +51,7 @@ class AuditTrainer(Trainer):
         probe: ProbeSettings = ProbeSettings(),
         controls: ControlSettings = ControlSettings(),
         evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(),
         published: list[PublishedFigure] | None = None,
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
@@ -63,6 +66,7 @@ class AuditTrainer(Trainer):
             probe: not used; here so that one config serves every command.
             controls: not used; here so that one config serves every command.
             evaluation: not used; here so that one config serves every command.
+            fleet: not used; here so that one config serves every command.
             published: not used; here so that one config serves every command.
             positive_control: not used; here so that one config serves every command.
             exposure: not used; here so that one config serves every command.
@@ -74,6 +78,45 @@ class AuditTrainer(Trainer):
         audit.load()
         return audit.fit_target().checkpoint
 
+    def shadow(
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(size=16),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
+    ) -> Path:
+        """Train the fleet of shadow models; an interrupted fleet goes on where it stopped, a larger one adds models.
+
+        Args:
+            model: class and configuration of the target, and of every shadow model.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            attacks: not used; here so that one config serves every command.
+            probe: not used; here so that one config serves every command.
+            controls: not used; here so that one config serves every command.
+            evaluation: not used; here so that one config serves every command.
+            fleet: how many shadow models, drawn from what, and how many at a time.
+            published: not used; here so that one config serves every command.
+            positive_control: not used; here so that one config serves every command.
+            exposure: not used; here so that one config serves every command.
+
+        Returns:
+            The folder of the shadow models.
+        """
+        if not fleet.size:
+            raise InputError("fleet.size is 0: say how many shadow models to train, such as --fleet.size 16")
+        audit = Audit(_folder(run_dir), model, datamodule, self.factory, fleet=fleet)
+        audit.load()
+        audit.train_fleet()
+        return audit.run_dir / "shadows"
+
     def attack(
         self,
         model: SpeechModel,
@@ -84,6 +127,7 @@ class AuditTrainer(Trainer):
         probe: ProbeSettings = ProbeSettings(),
         controls: ControlSettings = ControlSettings(),
         evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(),
         published: list[PublishedFigure] | None = None,
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
@@ -95,10 +139,11 @@ class AuditTrainer(Trainer):
             datamodule: the corpus and the design of the split.
             run_dir: folder of the run; by default runs/ and the name of the config file.
             target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
-            attacks: attacks to run; by default all that need no shadow models.
+            attacks: attacks to run; by default all that the model can answer and the fleet is large enough for.
             probe: how signals are taken.
             controls: which controls stand beside the attacks.
             evaluation: how scores are judged.
+            fleet: shadow models, for the attacks that need them; those that are not trained yet are trained.
             published: figures of a paper to print beside ours.
             positive_control: train the target on, on a random half of recordings that it has not seen, and show at
                 which exposure each attack finds them.
@@ -107,7 +152,7 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, published)
+        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published)
         target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
         return self._report(audit, target, exposure if positive_control else None)
 
@@ -120,6 +165,7 @@ class AuditTrainer(Trainer):
         probe: ProbeSettings = ProbeSettings(),
         controls: ControlSettings = ControlSettings(),
         evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(),
         published: list[PublishedFigure] | None = None,
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
@@ -130,10 +176,11 @@ class AuditTrainer(Trainer):
             model: class and configuration of the target.
             datamodule: the corpus and the design of the split.
             run_dir: folder of the run; by default runs/ and the name of the config file.
-            attacks: attacks to run; by default all that need no shadow models.
+            attacks: attacks to run; by default all that the model can answer and the fleet is large enough for.
             probe: how signals are taken.
             controls: which controls stand beside the attacks.
             evaluation: how scores are judged.
+            fleet: shadow models, for the attacks that need them; those that are not trained yet are trained.
             published: figures of a paper to print beside ours.
             positive_control: train the target on, on a random half of recordings that it has not seen, and show at
                 which exposure each attack finds them.
@@ -142,7 +189,7 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, published)
+        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published)
         return self._report(audit, audit.fit_target(), exposure if positive_control else None)
 
     def _audit(
@@ -154,6 +201,7 @@ class AuditTrainer(Trainer):
         probe: ProbeSettings,
         controls: ControlSettings,
         evaluation: EvaluationSettings,
+        fleet: FleetSettings,
         published: list[PublishedFigure] | None,
     ) -> Audit:
         audit = Audit(
@@ -165,6 +213,7 @@ class AuditTrainer(Trainer):
             probe,
             controls,
             evaluation,
+            fleet,
             published or [],
         )
         audit.load()

@@ -105,7 +105,16 @@ class TrainerFactory:
 
     def of_epochs(self, max_epochs: int) -> "TrainerFactory":
         """The same options, for a training of another length."""
-        return TrainerFactory({**self.options, "max_epochs": max_epochs, "max_steps": -1})
+        return self.with_options(max_epochs=max_epochs, max_steps=-1)
+
+    def with_options(self, **options: Any) -> "TrainerFactory":
+        """The same options, but for these."""
+        return TrainerFactory({**self.options, **options})
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether progress bars are wanted, on this process."""
+        return self.options.get("enable_progress_bar") is not False and int(os.environ.get("LOCAL_RANK", 0)) == 0
 
     def device(self) -> str:
         """Where a model is asked outside a Trainer: one GPU, where the options do not rule it out."""

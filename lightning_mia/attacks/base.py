@@ -7,7 +7,9 @@ from typing import ClassVar, Literal, Protocol
 
 import pandas as pd
 
+from lightning_mia.attacks.shadows import Shadows
 from lightning_mia.probe.frames import Frames
+from lightning_mia.probe.group import SignalGroup
 from lightning_mia.probe.signals import Signals
 
 Access = Literal["black-box", "open-weights", "grey-box"]
@@ -21,25 +23,31 @@ class AnswersWithFrames(Protocol):
         ...
 
 
+def _no_recordings() -> pd.DataFrame:
+    return pd.DataFrame(columns=["id", "speaker"], dtype=object)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What an adversary holds when it judges the challenge set.
 
     Attributes:
-        target: signals of the model under attack.
+        target: signals of the model under attack, of recordings of the challenge set and of auxiliary ones.
         challenge: the recordings that may be queried: columns `id`, `unit_id`, `speaker`. Membership is not
             among them.
-        auxiliary: the adversary's own recordings: columns `id`, `speaker`.
+        auxiliary: the adversary's own recordings: columns `id`, `speaker`; no model was trained on them.
         frames: the model under attack, for attacks that learn from its frames; may be asked about recordings of
             the challenge set and auxiliary ones.
         seed: of whatever an attack draws at random.
+        shadows: the shadow models' signals, and who was IN for them; None without a fleet.
     """
 
     target: Signals
     challenge: pd.DataFrame
-    auxiliary: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["id", "speaker"], dtype=object))
+    auxiliary: pd.DataFrame = field(default_factory=_no_recordings)
     frames: AnswersWithFrames | None = None
     seed: int = 0
+    shadows: Shadows | None = None
 
 
 class Attack(ABC):
@@ -48,17 +56,24 @@ class Attack(ABC):
     A new attack is a subclass in a file of its own; its class path goes into the `attacks` list of a config.
     """
 
-    access: ClassVar[Access]
+    access: Access  # of the class, or of what an instance was made with
     levels: ClassVar[tuple[str, ...]]
-    two_sided: ClassVar[bool] = False  # whether the sign of the effect is unknown beforehand
+    two_sided: bool = False  # whether the sign of the effect is unknown beforehand
     reference: ClassVar[str]
-    needs_signal: ClassVar[str] = ""  # score of the training task that the model must have; empty: none
+    needs_signal: str = ""  # score of the training task that the model must have; empty: none
     needs_frames: ClassVar[bool] = False  # whether it asks `Evidence.frames`, and learns from auxiliary recordings
+    least_shadows: int = 0  # with fewer it is left out; 0: it needs none
+    learns: ClassVar[bool] = False  # whether it takes long, so that its scores are kept for the next start
 
     @property
     @abstractmethod
     def name(self) -> str:
         """Name in the results; the plain one for the default options, with a suffix for others."""
+
+    @property
+    def groups(self) -> tuple[SignalGroup, ...]:
+        """Groups of signals that it reads, beside those of every audit."""
+        return ()
 
     @property
     def paper_protocol(self) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lightning_mia.attacks.base import AnswersWithFrames, Attack, Evidence
 from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.shadows import Shadows
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.probe.signals import Signals
 from lightning_mia.split import Level, Part, Split
@@ -38,6 +39,7 @@ def score_attacks(
     frames: AnswersWithFrames | None = None,
     seed: int = 0,
     score: Callable[[Attack, Evidence], pd.Series] | None = None,
+    shadows: Shadows | None = None,
 ) -> Scored:
     """Scores of every attack that has this level; one that cannot run is left out.
 
@@ -51,10 +53,11 @@ def score_attacks(
             need frames are left out.
         seed: of what attacks draw at random.
         score: how an attack is asked, such as one that remembers answers; None: by its own `score`.
+        shadows: the fleet; None: attacks that need shadow models are left out.
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
-    evidence = Evidence(signals, challenge.drop(columns="member"), _auxiliary(split), frames, seed)
+    evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
     scored = Scored()
     for attack in attacks:
         if level not in attack.levels:
@@ -74,12 +77,6 @@ def score_attacks(
 
 def _ask(attack: Attack, evidence: Evidence) -> pd.Series:
     return attack.score(evidence)
-
-
-def _auxiliary(split: Split) -> pd.DataFrame:
-    """The adversary's own recordings, the same audio once: `id`, `speaker`."""
-    rows = split.table
-    return rows[(rows["role"] == "auxiliary") & (rows["id"] == rows["audio"])][["id", "speaker"]].reset_index(drop=True)
 
 
 def _as_in_the_paper(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:
@@ -106,12 +103,19 @@ def _check_needs(attack: Attack, evidence: Evidence) -> None:
     """Refuse what the model cannot answer.
 
     Raises:
-        CannotRun: a score of the training task that the model does not have, or no frames.
+        CannotRun: signals that the model cannot give, no frames, or too few shadow models.
     """
     if attack.needs_signal and not evidence.target.has(attack.needs_signal):
         raise CannotRun(f"it needs the {attack.needs_signal.replace('_', ' ')} of the model, which has none")
     if attack.needs_frames and evidence.frames is None:
         raise CannotRun("it needs the model's frames, and there are only its signals")
+    n_shadows = len(evidence.shadows) if evidence.shadows else 0
+    if n_shadows < attack.least_shadows:
+        there = f"there are {n_shadows}" if n_shadows else "there is no fleet"
+        raise CannotRun(f"it needs {attack.least_shadows} shadow models, and {there} (--fleet.size)")
+    for group in attack.groups:
+        if not any(str(column).startswith(f"{group.name}_") for column in evidence.target.scalars):
+            raise CannotRun(f"it needs the signals of {group.name.replace('_', ' ')}, which this model cannot give")
 
 
 def as_control(scores: Scores, kind: str) -> Scores:

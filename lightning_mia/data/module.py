@@ -17,6 +17,7 @@ from lightning_mia.data.waveform_changes import WaveformChanges
 from lightning_mia.errors import InputError, list_first
 from lightning_mia.split import Design, Split, UtteranceDesign, ready_made
 from lightning_mia.split.matching import Matching
+from lightning_mia.split.pool import Pool, with_pool
 
 log = logging.getLogger(__name__)
 
@@ -68,15 +69,16 @@ class SpeechDataModule(L.LightningDataModule):
         self._split: Split | None = None
         self.notes: list[str] = []  # for the report, a sentence each
 
-    def load(self, split_path: Path, n_shadows: int = 0) -> None:
+    def load(self, split_path: Path, n_shadows: int = 0, pool: Pool = "challenge") -> None:
         """Read and decode the corpus, and draw the split; where one is saved already, it has to be the same.
 
         Args:
             split_path: `split.csv` of the run.
             n_shadows: columns for shadow models.
+            pool: what they are drawn from.
 
         Raises:
-            InputError: the corpus cannot be used, or the run was begun with another split.
+            InputError: a fleet is asked for, but the split is brought or too few are auxiliary; the corpus cannot be used, or the run was begun with another split.
         """
         table = self.corpus.table()
         cache_dir = Path(self.cache_dir) if self.cache_dir else None
@@ -92,10 +94,18 @@ class SpeechDataModule(L.LightningDataModule):
         if "member" in table:
             if self.design is not None:
                 log.info("The corpus brings its own members: data.design is not used")
+            if n_shadows:
+                raise InputError(
+                    "Shadow models need members that are drawn at random, but the corpus brings its own (column "
+                    "member); drop the column, or give --fleet.size 0"
+                )
             self._split = ready_made(table, contents, self.level)
         else:
             design = self.design or UtteranceDesign()
-            self._split = design.draw(table, contents, n_shadows=n_shadows, seed=self.split_seed)
+            of_challenge = n_shadows if pool == "challenge" else 0
+            self._split = design.draw(table, contents, n_shadows=of_challenge, seed=self.split_seed)
+            if pool == "auxiliary" and n_shadows:
+                self._split = with_pool(self._split, n_shadows, self.split_seed)
         if split_path.exists():
             self._split.save_once(split_path)
 

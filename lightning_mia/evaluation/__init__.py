@@ -5,9 +5,11 @@ from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     Difference,
+    InTurn,
     LevelVerdict,
     TprAtFpr,
     Verdict,
+    WithFewer,
 )
 from lightning_mia.evaluation.roc import Roc, roc_curve
 from lightning_mia.evaluation.scores import Scores
@@ -19,12 +21,14 @@ __all__ = [
     "BlindResult",
     "Difference",
     "EvaluationSettings",
+    "InTurn",
     "LevelVerdict",
     "Redraw",
     "Roc",
     "Scores",
     "TprAtFpr",
     "Verdict",
+    "WithFewer",
     "evaluate",
     "evaluate_blind",
     "give_blind_verdict",

@@ -53,6 +53,45 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class InTurn:
+    """The same attack with each shadow model in the target's place, itself and its partner taken from the fleet.
+
+    Attributes:
+        n_targets: shadow models that took their turn.
+        auroc_mean: over them, each judged by its own members.
+        auroc_sd: standard deviation over them.
+        tpr_mean: mean true positive rate at each false positive rate asked for, in the order of `tpr_at_fpr`.
+        wrong_model_auroc_mean: of the same scores, judged by the target's members: every shadow model is a wrong
+            model for the target.
+        wrong_model_auroc_sd: standard deviation over them.
+    """
+
+    n_targets: int
+    auroc_mean: float
+    auroc_sd: float
+    tpr_mean: tuple[float, ...]
+    wrong_model_auroc_mean: float
+    wrong_model_auroc_sd: float
+
+
+@dataclass(frozen=True)
+class WithFewer:
+    """The same attack on the target with a part of the fleet.
+
+    Attributes:
+        n_shadows: shadow models, the first of the fleet.
+        auroc: as in `AttackResult`.
+        auroc_ci95: as in `AttackResult`.
+        tpr_at_fpr: as in `AttackResult`.
+    """
+
+    n_shadows: int
+    auroc: float
+    auroc_ci95: Interval
+    tpr_at_fpr: tuple[TprAtFpr, ...]
+
+
+@dataclass(frozen=True)
 class AttackResult:
     """How well one attack or control separates members from non-members.
 
@@ -75,6 +114,10 @@ class AttackResult:
             power; None for controls.
         versus_wrong_model: None where there is no wrong-model control.
         auroc_blind_adjusted: AUROC after taking out what the blind score explains; None without one.
+        n_shadows: shadow models that it used.
+        queries: waveforms that the target was given for each recording; None where that is not counted.
+        in_turn: with each shadow model as the target; None without a fleet.
+        with_fewer: with a part of the fleet, from few to many shadow models.
     """
 
     name: str
@@ -94,6 +137,10 @@ class AttackResult:
     smallest_detectable_auroc: float | None = None
     versus_wrong_model: Difference | None = None
     auroc_blind_adjusted: float | None = None
+    n_shadows: int = 0
+    queries: int | None = None
+    in_turn: InTurn | None = None
+    with_fewer: tuple[WithFewer, ...] = ()
 
 
 @dataclass(frozen=True)

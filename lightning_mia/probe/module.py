@@ -13,23 +13,21 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning_mia.data.batch import Batch
 from lightning_mia.files import hash_of
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.probe.questions import draw_masks, draw_noise
-from lightning_mia.probe.settings import ProbeSettings
-from lightning_mia.probe.signals import PAIRWISE_COSINE, Signals
-from lightning_mia.probe.similarity import mean_pairwise_cosine, mean_pool
+from lightning_mia.probe.group import SignalGroup
+from lightning_mia.probe.signals import Signals
 
 
 class Probe(L.LightningModule):
-    """Asks a model and keeps only signals; frame features never leave `predict_step`.
+    """Asks a model one group of questions and keeps only signals; frame features never leave `predict_step`.
 
     Args:
         model: the model that is asked.
-        settings: the questions.
+        group: the questions, prepared for this model.
     """
 
-    def __init__(self, model: SpeechModel, settings: ProbeSettings) -> None:
+    def __init__(self, model: SpeechModel, group: SignalGroup) -> None:
         super().__init__()
-        self.model, self.settings = model, settings
+        self.model, self.group = model, group
 
     def on_predict_start(self) -> None:
         """Full float32 in convolutions on a GPU: TF32 would let signals depend on the batch."""
@@ -37,25 +35,10 @@ class Probe(L.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Signals:
         """Signals of one batch."""
-        scalars: dict[str, torch.Tensor] = {}
-        encoded = self.model.encode(batch.waveforms, batch.lengths)
-        for layer, hidden in enumerate(encoded.hidden):
-            scalars[f"{PAIRWISE_COSINE}_layer{layer}"] = mean_pairwise_cosine(hidden, encoded.lengths)
-        pooled = torch.stack([mean_pool(hidden, encoded.lengths) for hidden in encoded.hidden], dim=1)
-        for name, scores in self.model.task_scores(batch, *self._questions(batch)).items():
-            draws = enumerate(scores) if scores.dim() == 2 else []
-            scalars |= {f"{name}_mask{draw}": of_draw for draw, of_draw in draws} or {name: scores}
-        table = pd.DataFrame({name: values.double().cpu().numpy() for name, values in scalars.items()})
+        measured = self.group.measure(self.model, batch)
+        table = pd.DataFrame({name: values.double().cpu().numpy() for name, values in measured.scalars.items()})
+        pooled = measured.pooled if measured.pooled is not None else torch.empty(len(batch.ids), 0, 0)
         return Signals(table.set_index(pd.Index(batch.ids, dtype=object)), pooled.float().cpu().numpy())
-
-    def _questions(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Masks (draws, batch, frames) bool, and noise (draws, batch, frames, noise dim)."""
-        frames = self.model.frame_lengths(batch.lengths).tolist()
-        seed, law, dim = self.settings.mask_seed, self.model.mask_span, self.model.noise_dim
-        draws = range(self.settings.n_masks)
-        masks = torch.stack([draw_masks(batch.ids, frames, law, draw, seed) for draw in draws])
-        noise = torch.stack([draw_noise(batch.ids, frames, dim, draw, seed) for draw in draws])
-        return masks.to(self.device), noise.to(self.device)
 
 
 class SignalWriter(BasePredictionWriter):

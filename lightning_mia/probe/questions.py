@@ -28,7 +28,7 @@ def draw_masks(ids: Sequence[str], frames: Sequence[int], law: SpanMask | None, 
     if law is None:
         return masks
     for row, utterance, n_frames in zip(masks, ids, frames, strict=True):
-        row[:n_frames] = torch.from_numpy(span_mask(n_frames, law, _generator(utterance, draw, seed)))
+        row[:n_frames] = torch.from_numpy(span_mask(n_frames, law, generator_of(utterance, draw, seed)))
     return masks
 
 
@@ -48,11 +48,19 @@ def draw_noise(ids: Sequence[str], frames: Sequence[int], dim: int, draw: int, s
     noise = torch.zeros(len(ids), max(frames), dim)
     if dim:
         for row, utterance, n_frames in zip(noise, ids, frames, strict=True):
-            generator = _generator(utterance, draw, seed, "noise/")
+            generator = generator_of(utterance, draw, seed, "noise/")
             row[:n_frames] = torch.from_numpy(generator.random((n_frames, dim), dtype=np.float32))
     return noise
 
 
-def _generator(utterance: str, draw: int, seed: int, purpose: str = "") -> np.random.Generator:
+def generator_of(utterance: str, draw: int, seed: int, purpose: str = "") -> np.random.Generator:
+    """Random numbers that depend on the utterance's id, the draw, the seed and what they are for, and on nothing else.
+
+    Args:
+        utterance: its id.
+        draw: number of the draw, 0, 1, ….
+        seed: of the probe.
+        purpose: such as "noise/", so that two uses do not share numbers.
+    """
     digest = hashlib.sha256(f"{purpose}{seed}/{draw}/{utterance}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

@@ -11,6 +11,7 @@ from lightning_mia.data.recordings import ProbeRecordings, Recordings
 from lightning_mia.errors import InputError, list_first
 from lightning_mia.interruption import interruptible
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.probe.group import SignalGroup
 from lightning_mia.probe.module import Probe, SignalWriter
 from lightning_mia.probe.settings import ProbeSettings
 from lightning_mia.probe.signals import Signals
@@ -18,22 +19,30 @@ from lightning_mia.probe.signals import Signals
 
 def probe(
     model: SpeechModel,
+    group: SignalGroup,
     queries: Recordings,
+    auxiliary: Recordings,
     settings: ProbeSettings,
     path: Path,
     make_trainer: Callable[..., L.Trainer],
+    device: str = "cpu",
+    watchers: Sequence[L.Callback] = (),
 ) -> Signals:
-    """Signals of a model for some utterances, from `path` where they are already there.
+    """One group of signals of a model for some utterances, from `path` where they are already there.
 
     An interrupted probe goes on from the shards it left beside `path`. All processes of a distributed run
     get the same signals.
 
     Args:
         model: the model that is asked.
+        group: the questions.
         queries: the recordings that it is asked about.
-        settings: the questions.
+        auxiliary: the adversary's own recordings, from which a group may learn about the model.
+        settings: batches and workers.
         path: `.npz` file of the signals; its name must hold the hash of the model, data and settings.
         make_trainer: makes the Lightning Trainer that predicts, given `callbacks`.
+        device: where the group learns about the model.
+        watchers: callbacks that look on, and change nothing.
 
     Raises:
         InputError: the model gives a signal that is not a finite number.
@@ -44,7 +53,7 @@ def probe(
     shards = path.with_suffix(".shards")
     done = {utterance for part in _read(shards) for utterance in part.scalars.index}
     waiting = [utterance for utterance in ids if utterance not in done]
-    trainer = make_trainer(callbacks=[SignalWriter(shards)])
+    trainer = make_trainer(callbacks=[SignalWriter(shards), *watchers])
     if waiting:
         recordings = ProbeRecordings(
             Recordings(queries.audio, waiting, queries.changes),
@@ -52,7 +61,8 @@ def probe(
             num_workers=settings.num_workers,
         )
         with interruptible(trainer):
-            trainer.predict(Probe(model, settings), datamodule=recordings, return_predictions=False)
+            prepared = group.prepared(model.eval().to(device), auxiliary, settings.batch_seconds)
+            trainer.predict(Probe(model, prepared), datamodule=recordings, return_predictions=False)
     problem = _finish(shards, ids, path) if trainer.is_global_zero else None
     if problem := trainer.strategy.broadcast(problem):  # or the other processes would wait for ever
         raise InputError(problem)

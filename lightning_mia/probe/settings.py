@@ -1,9 +1,9 @@
 """What the probe asks a model."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from lightning_mia.errors import InputError
+from lightning_mia.probe.encoder_answers import EncoderAnswers
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class ProbeSettings:
         if self.batch_seconds <= 0:
             raise InputError(f"probe.batch_seconds is {self.batch_seconds}: give a positive number of seconds")
 
-    def of_consequence(self) -> dict[str, Any]:
-        """The settings that change the signals."""
-        return {key: value for key, value in asdict(self).items() if key in ("n_masks", "mask_seed")}
+    @property
+    def answers(self) -> EncoderAnswers:
+        """The questions of every audit."""
+        return EncoderAnswers(self.n_masks, self.mask_seed)

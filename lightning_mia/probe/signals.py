@@ -56,6 +56,10 @@ class Signals:
         """A score of the model's training task for every utterance, mean over the draws where there are several."""
         return self.scalars[self._columns_of(name)].mean(axis=1)
 
+    def n_draws(self, name: str) -> int:
+        """How many draws of a score of the training task there are; 0 where the model has none."""
+        return len(self._columns_of(name))
+
     def has(self, name: str) -> bool:
         """Whether the model has this score of its training task."""
         return bool(self._columns_of(name))
@@ -99,6 +103,10 @@ class Signals:
                 return Signals(scalars, file["pooled"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is damaged; delete it and start again") from error
+
+    def with_groups(self, groups: Iterable["Signals"]) -> "Signals":
+        """The same utterances, with the columns of further groups of signals."""
+        return Signals(pd.concat([self.scalars, *(group.scalars for group in groups)], axis=1), self.pooled)
 
     @staticmethod
     def concatenate(parts: Iterable["Signals"]) -> "Signals":

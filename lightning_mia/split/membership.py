@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     TARGET = 1
     SHADOWS = 2
     REDRAW = 3
+    POOL = 4
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lightning_mia.errors import InputError
+from lightning_mia.errors import InputError, list_first
 from lightning_mia.files import hash_of
 from lightning_mia.split.membership import Purpose, permute_within_strata, stream
 from lightning_mia.split.queries import LEAST_QUERIES, equal_queries
@@ -75,11 +75,31 @@ class Split:
         """Recordings that a model ("target", "shadow_000", …) trains on, by id."""
         if model not in ("target", *self.shadows):
             raise ValueError(f"No model {model!r} in this split: it has target and {len(self.shadows)} shadows")
-        return list(self.table["id"][self.table[model] & (self.table["part"] == "trained")])
+        rows = self.table[self.table[model]]
+        of_pool = rows[rows["role"] == "auxiliary"]
+        n_trained = self.table[self.table["part"] == "trained"].groupby("unit").size().max()
+        of_pool = of_pool[of_pool.groupby("unit").cumcount() < n_trained]
+        return [*rows["id"][rows["part"] == "trained"], *of_pool["id"]]
+
+    def auxiliary(self) -> pd.DataFrame:
+        """The adversary's own recordings, the same audio once: `id`, `speaker`; in no model's training set."""
+        rows = self.table[(self.table["role"] == "auxiliary") & ~self._in_pool]
+        return rows[rows["id"] == rows["audio"]][["id", "speaker"]].reset_index(drop=True)
 
     def auxiliary_ids(self) -> list[str]:
         """The adversary's own recordings, by id: in no model's training set, never judged."""
-        return list(self.table["id"][self.table["role"] == "auxiliary"])
+        return list(self.table["id"][(self.table["role"] == "auxiliary") & ~self._in_pool])
+
+    def pool(self) -> pd.DataFrame | None:
+        """The recordings that a fleet was drawn from which never saw a challenge unit: `id`, `unit_id`, `speaker`."""
+        rows = self.table[self._in_pool]
+        if rows.empty:
+            return None
+        return rows[["id", "unit", "speaker"]].rename(columns={"unit": "unit_id"}).reset_index(drop=True)
+
+    @property
+    def _in_pool(self) -> pd.Series:
+        return (self.table["role"] == "auxiliary") & self.table[self.shadows].any(axis=1)
 
     def challenge(self, level: Level, part: Part | None = None) -> pd.DataFrame:
         """List the recordings that are judged; the same audio under several ids once, under the first.
@@ -165,18 +185,30 @@ class Split:
         write_split(Path(path), self.table, {"level": self.level, "drawn": self.drawn, "sha256": self.sha256})
 
     def save_once(self, path: str | Path) -> None:
-        """Write the split where there is none yet; one that is there has to be this one.
+        """Write the split where there is none yet; one that is there has to be this one, perhaps with another fleet.
+
+        A larger fleet adds its columns to the file; a smaller one leaves the columns that are there.
 
         Raises:
             InputError: `path` holds another split, or the folder cannot be written to.
         """
         if not Path(path).exists():
             self.save(path)
-        elif (there := Split.load(path).sha256) != self.sha256:
+            return
+        there = Split.load(path)
+        if there.sha256 != self.sha256:
             raise InputError(
-                f"{path} is another split (hash {there[:12]} there, {self.sha256[:12]} asked for): the corpus, the "
-                "design or its seed changed; give another run directory, or the old settings"
+                f"{path} is another split (hash {there.sha256[:12]} there, {self.sha256[:12]} asked for): the corpus, "
+                "the design or its seed changed; give another run directory, or the old settings"
             )
+        common = there.shadows[: len(self.shadows)]
+        if changed := [name for name in common if not np.array_equal(there.table[name], self.table[name])]:
+            raise InputError(
+                f"{path} has other members for {list_first(changed)} than are asked for: the fleet is drawn from "
+                "another pool, or the file was changed; give another run directory, or the old settings"
+            )
+        if len(self.shadows) > len(there.shadows):
+            self.save(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Split":

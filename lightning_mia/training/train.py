@@ -12,13 +12,15 @@ import pandas as pd
 
 from lightning_mia.data.recordings import TrainingRecordings
 from lightning_mia.errors import InputError
-from lightning_mia.files import atomic_path, hash_of_file
+from lightning_mia.files import atomic_path, hash_of, hash_of_file
 from lightning_mia.interruption import interruptible
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.stage import Stage
 from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, LastCheckpoint, save_checkpoint
 from lightning_mia.training.checkpoint import load_model
 from lightning_mia.training.initialise import initialise
+
+OF_ONE_MODEL = ("recordings", "transcripts", "seed")  # settings in which models trained alike may differ
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def train(
     seed: int,
     make_trainer: Callable[..., L.Trainer],
     start: SpeechModel | None = None,
+    watchers: Sequence[L.Callback] = (),
 ) -> Trained:
     """Train a model of the class and configuration of `like` on some recordings.
 
@@ -59,6 +62,7 @@ def train(
         seed: of the weights, the dropout and the training masks.
         make_trainer: makes the Lightning Trainer, given `callbacks`.
         start: the weights to go on from; by default those that `like` is initialised with.
+        watchers: callbacks that look on, and change nothing.
 
     Raises:
         InputError: the folder was begun with other settings, or holds another model.
@@ -66,7 +70,7 @@ def train(
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
         model = copy.deepcopy(start) if start else initialise(like, seed)
-        _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint)
+        _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, watchers)
     assert stage.record is not None
     try:
         model = load_model(checkpoint, like)
@@ -86,11 +90,17 @@ def _fit(
     seed: int,
     make_trainer: Callable[..., L.Trainer],
     checkpoint: Path,
+    watchers: Sequence[L.Callback],
 ) -> None:
     exposure, clock, health = Exposure(), _Clock(), Health()
-    model.origin = {"stage": stage.sha256, "split": stage.settings.get("split")}
+    model.origin = {
+        "stage": stage.sha256,
+        "split": stage.settings.get("split"),
+        "training": kind_of_training(stage.settings),
+    }
     interrupted = stage.folder / "last.ckpt"
-    trainer = make_trainer(callbacks=[KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)])
+    ours = [KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
+    trainer = make_trainer(callbacks=[*ours, *watchers])
     try:
         with interruptible(trainer):
             trainer.fit(model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None)
@@ -118,6 +128,15 @@ def _fit(
         interrupted.unlink(missing_ok=True)
     trainer.strategy.barrier()
     stage.begin()
+
+
+def kind_of_training(settings: dict[str, Any]) -> str:
+    """Hash of all that a target and its shadow models must have in common: everything but who is trained on, and seeds.
+
+    Args:
+        settings: of the stage.
+    """
+    return hash_of({name: value for name, value in settings.items() if name not in OF_ONE_MODEL})
 
 
 def _write_exposure(path: Path, ids: Sequence[str], times: dict[str, int]) -> None:

@@ -1,0 +1,211 @@
+"""One p-value for a whole set: were these recordings, taken together, trained on?
+
+Dataset inference (Maini, Yaghini and Papernot 2021, arXiv 2104.10706, section 5; Maini et al. 2024, arXiv 2406.06443,
+section 5) tests whether a *suspect set*, which its owner believes was trained on, has a higher mean score than a
+*validation set* of the same kind that was not. Weak evidence a recording adds up over many.
+
+Different here: the scores become normal scores first (their ranks as quantiles of the normal distribution), where the
+2024 paper replaces outliers, so that a few huge likelihood ratios weigh no more than their rank. And the p-value comes
+from redrawing the split by its own mechanism, which knows that recordings of a speaker belong together; the t-test of
+the papers stands beside it, over speakers.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lightning_mia.evaluation.adjustment import normal_scores
+from lightning_mia.evaluation.evaluate import Redraw
+from lightning_mia.evaluation.permutation import NullDistribution, p_value
+from lightning_mia.evaluation.power import POWER
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.settings import EvaluationSettings
+
+ALPHA = 0.05
+N_SUBSAMPLES = 50  # of each size
+N_SUBSAMPLE_REDRAWS = 199  # of each subsample: its p-value is at least .005
+SMALLEST_SIZE = 2
+CHUNK = 2_000_000  # matrix elements held in float64 at one go: 16 MB
+
+
+@dataclass(frozen=True)
+class PAtSize:
+    """What smaller suspect sets would have shown, each beside a validation set of the same size.
+
+    Attributes:
+        size: units of the suspect set.
+        median_p: median p-value over random subsamples.
+        found: share of the subsamples whose p-value is below .05.
+    """
+
+    size: int
+    median_p: float
+    found: float
+
+
+@dataclass(frozen=True)
+class DatasetInference:
+    """Whether the suspect set as a whole stands out, by the scores of one attack.
+
+    Attributes:
+        attack: its name.
+        level: "utterance" or "speaker": what a unit is.
+        access: of the attack.
+        two_sided: the sign of the attack's effect is not known beforehand, and the p-values are two-sided.
+        n_suspect: units of the suspect set, the members of the split.
+        n_validation: units of the validation set, its non-members.
+        difference: mean normal score of the suspect set minus that of the validation set, in standard deviations.
+        p_value: by redrawing the split; exact whatever the dependence between a speaker's recordings.
+        p_value_t: of a t-test over speakers, for comparison; NaN where there are too few speakers for one.
+        by_size: what smaller sets would have shown, sizes ascending.
+    """
+
+    attack: str
+    level: str
+    access: str
+    two_sided: bool
+    n_suspect: int
+    n_validation: int
+    difference: float
+    p_value: float
+    p_value_t: float
+    by_size: tuple[PAtSize, ...]
+
+    @property
+    def units_needed(self) -> int | None:
+        """The smallest size from which on 80 % of the subsamples have p < .05; None where none has."""
+        enough: int | None = None
+        for one in reversed(self.by_size):
+            if one.found < POWER:
+                break
+            enough = one.size
+        return enough
+
+
+def dataset_inference(scores: Scores, redraw: Redraw, settings: EvaluationSettings) -> DatasetInference:
+    """Test a suspect set (the members) against a validation set (the non-members), and smaller ones as well.
+
+    Args:
+        scores: of one attack.
+        redraw: how the split redraws its labels.
+        settings: `n_redraws` and `seed` are read.
+    """
+    p, difference = _by_redraws(scores, redraw, settings.n_redraws, settings.seed)
+    return DatasetInference(
+        attack=scores.name,
+        level=scores.level,
+        access=scores.access,
+        two_sided=scores.two_sided,
+        n_suspect=scores.n_members,
+        n_validation=scores.n_nonmembers,
+        difference=difference,
+        p_value=p,
+        p_value_t=p_value_over_speakers(scores),
+        by_size=tuple(_at_size(scores, size, redraw, settings.seed) for size in _sizes(scores)),
+    )
+
+
+def _by_redraws(scores: Scores, redraw: Redraw, n_redraws: int, seed: int) -> tuple[float, float]:
+    """p-value of the difference between the sets' mean normal scores, and that difference."""
+    redrawn = np.asarray(redraw(scores.unit_ids.tolist(), scores.level, n_redraws, seed), dtype=bool)
+    differences = mean_differences(normal_scores(scores.values), np.concatenate([scores.members[None], redrawn]))
+    return p_value(NullDistribution(differences, scores.two_sided)), float(differences[0])
+
+
+def mean_differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Mean over the members minus mean over the others, for many labellings.
+
+    Args:
+        values: (n,) float64.
+        labels: (R, n) bool, one labelling a row.
+
+    Returns:
+        (R,) float64; 0 for a row with one side empty.
+
+    >>> mean_differences(np.array([1.0, 2.0, 6.0]), np.array([[True, False, False], [False, True, True]]))
+    array([-3.,  3.])
+    """
+    rows = max(1, CHUNK // len(values))
+    starts = range(0, len(labels), rows)
+    sums = np.concatenate([labels[start : start + rows].astype(np.float64) @ values for start in starts])  # (R,)
+    n_members = labels.sum(axis=1).astype(np.float64)
+    n_others = len(values) - n_members
+    both = (n_members > 0) & (n_others > 0)
+    of_members, of_others = sums / np.maximum(n_members, 1), (values.sum() - sums) / np.maximum(n_others, 1)
+    return np.where(both, of_members - of_others, 0.0)
+
+
+def p_value_over_speakers(scores: Scores) -> float:
+    """p-value of a t-test of the same difference, in which speakers are drawn and not recordings.
+
+    What each speaker's recordings contribute to the difference is summed first; the spread of these sums gives the
+    standard error. Where all speakers stand on one side it is Welch's test of their means (if they are equally rich),
+    where each stands on both sides equally often it is the paired test.
+    """
+    from scipy.stats import t
+
+    _, speaker = np.unique(scores.speakers, return_inverse=True)
+    values, members = normal_scores(scores.values), scores.members
+    means = {side: values[members == side].mean() for side in (True, False)}
+    centred = np.where(members, values - means[True], means[False] - values)
+    of_units = centred / np.where(members, scores.n_members, scores.n_nonmembers)
+    of_speakers = np.bincount(speaker, weights=of_units)  # (S,) contributions, their sum is 0
+    share = np.bincount(speaker, weights=members) / np.bincount(speaker)
+    one_sided_speakers = np.isin(share, (0.0, 1.0)).all()
+    groups = [of_speakers[share == side] for side in (1.0, 0.0)] if one_sided_speakers else [of_speakers]
+    if min(len(group) for group in groups) < 2:
+        return float("nan")
+    variances = np.array([len(group) / (len(group) - 1) * np.square(group).sum() for group in groups])
+    if variances.sum() == 0:
+        return 1.0
+    # Welch and Satterthwaite's degrees of freedom; S − 1 with one group.
+    freedom = variances.sum() ** 2 / np.sum(variances**2 / [len(group) - 1 for group in groups])
+    statistic = (means[True] - means[False]) / np.sqrt(variances.sum())
+    return float(2 * t.sf(abs(statistic), freedom)) if scores.two_sided else float(t.sf(statistic, freedom))
+
+
+def _sizes(scores: Scores) -> list[int]:
+    """Two sizes an octave, in whole units: 2, 3, 4, 6, 8, 11, 16, …, and last that of the smaller set."""
+    largest = min(scores.n_members, scores.n_nonmembers)
+    steps = SMALLEST_SIZE * np.sqrt(2) ** np.arange(64)
+    return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
+
+
+def _at_size(scores: Scores, size: int, redraw: Redraw, seed: int) -> PAtSize:
+    """p-values of random suspect sets of this size; their redraws are of the drawn units alone."""
+    generator = np.random.default_rng([seed, size])
+    p_values = []
+    for _ in range(N_SUBSAMPLES):
+        drawn = _take(scores, draw_sets(scores, size, generator))
+        p_values.append(_by_redraws(drawn, redraw, N_SUBSAMPLE_REDRAWS, int(generator.integers(2**31)))[0])
+    return PAtSize(size, float(np.median(p_values)), float(np.mean(np.array(p_values) < ALPHA)))
+
+
+def draw_sets(scores: Scores, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw a suspect set, and a validation set of the same speakers as far as these have recordings for it.
+
+    Args:
+        scores: of one attack.
+        size: units of either set.
+        generator: source of randomness.
+
+    Returns:
+        (2 × size,) int, places of the units, ascending.
+    """
+    order = generator.permutation(len(scores))
+    suspects = order[scores.members[order]][:size]
+    others = order[~scores.members[order]]
+    speakers, of_suspect = np.unique(scores.speakers[suspects], return_counts=True)
+    wanted = dict(zip(speakers.tolist(), of_suspect.tolist(), strict=True))
+    matched = np.zeros(len(others), dtype=bool)
+    for place, speaker in enumerate(scores.speakers[others].tolist()):
+        if wanted.get(speaker, 0) > 0:
+            matched[place] = True
+            wanted[speaker] -= 1
+    validation = np.concatenate([others[matched], others[~matched]])[:size]
+    return np.sort(np.concatenate([suspects, validation]))
+
+
+def _take(scores: Scores, places: np.ndarray) -> Scores:
+    arrays = {name: getattr(scores, name)[places] for name in ("unit_ids", "speakers", "members", "values")}
+    return replace(scores, **arrays)

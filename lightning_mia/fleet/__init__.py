@@ -1,0 +1,1 @@
+"""Many models: trained and asked one after the other, or several at a time."""

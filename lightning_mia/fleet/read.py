@@ -1,0 +1,65 @@
+"""A finished fleet, as the attacks see it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_mia.asked import Asked
+from lightning_mia.attacks.shadows import Shadows
+from lightning_mia.errors import InputError
+from lightning_mia.fleet.task import Task
+from lightning_mia.split import Split
+from lightning_mia.training.train import Trained
+from lightning_mia.turns import FleetAnswers
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Shadow models that were trained and asked.
+
+    Attributes:
+        shadows: what they answered, and who was IN.
+        hashes: name → SHA-256 of the checkpoint.
+        records: what each training has to tell, as in `Trained`.
+    """
+
+    shadows: Shadows
+    hashes: dict[str, str]
+    records: dict[str, dict[str, Any]]
+
+    def answers(self, folder: Path) -> FleetAnswers:
+        """As the judgement takes them; scores of attacks that learn are kept in the folder."""
+        pairs = zip(self.shadows.signals, self.shadows.keys, strict=True)
+        return FleetAnswers(self.shadows, [Asked(signals, None, key, folder) for signals, key in pairs])
+
+    @property
+    def seconds(self) -> float:
+        """Of all trainings together."""
+        return round(sum(float(record["seconds"]) for record in self.records.values()), 3)
+
+
+def read_fleet(tasks: Sequence[Task], target: Trained, split: Split) -> Fleet:
+    """Read what the tasks of a fleet left.
+
+    Raises:
+        InputError: a shadow model took another number of optimizer steps, or utterances, than the target.
+    """
+    signals, keys, hashes, records = [], [], {}, {}
+    for task in tasks:
+        assert task.interview is not None, "the fleet was not asked"
+        trained = task.training.run()
+        for what in ("steps", "utterances"):
+            theirs, ours = trained.record[what], target.record.get(what, trained.record[what])
+            if theirs != ours:
+                raise InputError(
+                    f"{task.training.folder}: {theirs} {what}, but the target was trained with {ours}: shadow models "
+                    "must be trained exactly like the target; delete that folder and start again"
+                )
+        signals.append(task.interview.signals(task.name, trained.model, trained.sha256))
+        keys.append(task.interview.key(trained.sha256))
+        hashes[task.name], records[task.name] = trained.sha256, trained.record
+    members = split.table.set_index("id")[split.shadows].astype(bool)
+    pool = split.pool()
+    asked = pool["id"] if pool is not None else split.table["id"][split.table["part"] != ""]
+    return Fleet(Shadows(signals, members.loc[asked], pool, keys), hashes, records)

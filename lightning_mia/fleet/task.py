@@ -1,0 +1,54 @@
+"""What is to be done for one shadow model: train it, then ask it."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightning_mia.fleet.progress import ShareDone, Tell
+from lightning_mia.interview import Interview
+from lightning_mia.training.job import TrainingJob
+from lightning_mia.training.train import Trained
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shadow model; can be handed to another process.
+
+    Attributes:
+        training: how it is trained.
+        interview: what it is asked once it is trained; None: nothing.
+    """
+
+    training: TrainingJob
+    interview: Interview | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the shadow model, such as "shadows/003"."""
+        return self.training.name
+
+    def run(self, tell: Tell) -> Trained:
+        """Train and ask, as far as it is not done yet; what is done lies in the run directory.
+
+        Args:
+            tell: is called with the share of the task (0 to 1) that was done since the last call.
+        """
+        done = ShareDone(tell, 1 + (len(self.interview.groups) if self.interview else 0))
+        trained = self.training.run([done.training()])
+        if self.interview:
+            self.interview.signals(self.name, trained.model, trained.sha256, [done.probing()])
+        done.so_far(1.0)
+        return trained
+
+    def quiet(self) -> "Task":
+        """The same without progress bars of its own: the fleet has one for all."""
+        return self._with(enable_progress_bar=False)
+
+    def on_device(self, index: int) -> "Task":
+        """The same on one GPU of those that there are."""
+        return self._with(devices=[index])
+
+    def _with(self, **options: Any) -> "Task":
+        def changed(one: Any) -> Any:
+            return replace(one, trainers=one.trainers.with_options(**options))
+
+        return Task(changed(self.training), self.interview and changed(self.interview))

@@ -1,0 +1,80 @@
+"""The questions of a run, asked of one model after the other, and never twice."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from lightning_mia.data.recordings import Recordings
+from lightning_mia.files import hash_of
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.probe.group import SignalGroup
+from lightning_mia.probe.run import probe
+from lightning_mia.probe.settings import ProbeSettings
+from lightning_mia.probe.signals import Signals
+from lightning_mia.trainer_factory import TrainerFactory
+
+
+@dataclass(frozen=True)
+class Interview:
+    """What every model of a run is asked; can be handed to another process.
+
+    Attributes:
+        groups: the groups of signals, that with the pooled vectors first.
+        recordings: those that are asked about.
+        auxiliary: the adversary's own recordings, from which groups may learn about a model.
+        about: what beside the model and the group determines the answers, JSON-like.
+        settings: batches and workers.
+        folder: where signals are kept.
+        trainers: makes the Trainer.
+    """
+
+    groups: Sequence[SignalGroup]
+    recordings: Recordings
+    auxiliary: Recordings
+    about: Any
+    settings: ProbeSettings
+    folder: Path
+    trainers: TrainerFactory
+
+    def key(self, sha256: str) -> str:
+        """Hash of all that the answers of a model with this hash depend on."""
+        return hash_of([sha256, self.about, [group.of_consequence() for group in self.groups]])
+
+    def signals(self, name: str, model: SpeechModel, sha256: str, watchers: Sequence[L.Callback] = ()) -> Signals:
+        """Signals of one model, from the folder where they are already there.
+
+        Args:
+            name: of the model, such as "shadows/003".
+            model: the model, in evaluation mode.
+            sha256: hash of its weights.
+            watchers: callbacks that look on, and change nothing.
+
+        Raises:
+            InputError: the model gives a signal that is not a finite number, or a file is damaged.
+        """
+        first, *others = self._ask(name, model, sha256, watchers)
+        return first.with_groups(others)
+
+    def _ask(self, name: str, model: SpeechModel, sha256: str, watchers: Sequence[L.Callback]) -> Iterator[Signals]:
+        for group in self.groups:
+            if not group.can_ask(model):
+                continue
+            key = hash_of([sha256, self.about, group.of_consequence()])
+            path = self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
+            title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
+            make_trainer = partial(self.trainers.for_probing, self.folder, title)
+            yield probe(
+                model,
+                group,
+                self.recordings,
+                self.auxiliary,
+                self.settings,
+                path,
+                make_trainer,
+                self.trainers.device(),
+                watchers,
+            )
