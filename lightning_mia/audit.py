@@ -253,6 +253,8 @@ class Audit:
         """
         groups: dict[str, SignalGroup] = {self.probing.answers.name: self.probing.answers}
         for attack in self.attacks_to_run():
+            if attack.least_shadows > self.fleet.size or not set(attack.levels) & set(self.data.split.levels):
+                continue  # it will not run
             for group in attack.groups:
                 if groups.setdefault(group.name, group).of_consequence() != group.of_consequence():
                     raise InputError(f"{attack.name} wants other {group.name} than another attack; give both the same")
@@ -332,7 +334,7 @@ class Audit:
 
     def attacks_to_run(self) -> Sequence[Attack]:
         """The attacks that were named, or the default ones."""
-        return self.attacks or default_attacks()
+        return self.attacks or default_attacks(self.fleet.size)
 
     def _judge(self, asked: dict[str, Asked], fleet: Fleet | None) -> Judgement:
         split = self.data.split

@@ -1,5 +1,6 @@
 """A signal of the target and of all shadow models, unit by unit, ready to be compared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from lightning_mia.attacks.scalar_signal import ScalarSignal
 from lightning_mia.attacks.shadows import Shadows
 from lightning_mia.errors import list_first
 
+ENOUGH_AUXILIARY = 20
+
 
 @dataclass(frozen=True)
 class FleetMatrix:
@@ -18,6 +21,10 @@ class FleetMatrix:
 
     Every model's numbers are centred by its median over the challenge set and scaled by its interquartile range: no
     label is used. A unit of several recordings has their mean.
+
+    Half of the challenge set is IN for every model, the target included. In a fleet that never saw it, it is OUT for
+    the shadow models, and standardising by it would scale the target alone by what membership does: auxiliary
+    recordings take its place, which are OUT for all (from 20 of them on).
 
     Attributes:
         units: (n,) names.
@@ -59,20 +66,26 @@ def fleet_matrix(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
         raise CannotRun("it needs shadow models")
     challenge, pool = evidence.challenge, shadows.pool
     auxiliary = evidence.auxiliary["id"][evidence.auxiliary["id"].isin(evidence.target.scalars.index)]
-    read = {str(name): signal.read(one) for name, one in zip(shadows.members, shadows.signals, strict=True)}
-    target = _standardised("the target", signal.read(evidence.target), challenge, auxiliary)
-    in_turn = [_standardised(name, numbers, challenge, auxiliary, pool) for name, numbers in read.items()]
-    of_shadows, of_auxiliary, of_pool = (np.stack(models) for models in zip(*in_turn, strict=True))
+    asked = [challenge, pd.DataFrame({"id": auxiliary, "unit_id": auxiliary}), *([] if pool is None else [pool])]
+    ids = pd.Index(pd.concat([recordings["id"] for recordings in asked]).unique())
+    units = [_Units.of(recordings, ids) for recordings in asked]
+    by = units[1] if pool is not None and len(auxiliary) >= ENOUGH_AUXILIARY else units[0]
+    target = _standardised("the target", signal.read(evidence.target), ids, by, units[:2])
+    in_turn = [
+        _standardised(str(name), signal.read(one), ids, by, units)
+        for name, one in zip(shadows.members, shadows.signals, strict=True)
+    ]
+    of_shadows, of_auxiliary, *of_pool = (np.stack(models) for models in zip(*in_turn, strict=True))
     members = np.zeros(of_shadows.shape[:2], dtype=bool) if pool is not None else _members(shadows, challenge)
     return FleetMatrix(
-        units=pd.Index(challenge["unit_id"].unique()),
+        units=units[0].names,
         target=target[0],
         shadows=of_shadows,
         members=members,
         auxiliary_target=target[1],
         auxiliary_shadows=of_auxiliary,
         pairs=shadows.pairs,
-        learning_shadows=of_shadows if pool is None else of_pool,
+        learning_shadows=of_shadows if pool is None else of_pool[0],
         learning_members=members if pool is None else _members(shadows, pool),
     )
 
@@ -83,40 +96,53 @@ def _members(shadows: Shadows, recordings: pd.DataFrame) -> np.ndarray:
     return shadows.members.loc[first["id"]].to_numpy().T
 
 
+@dataclass(frozen=True)
+class _Units:
+    """A table of recordings, and which of them make up a unit; units in the order in which they first come.
+
+    Attributes:
+        names: (units,).
+        rows: (recordings,) int, where the recordings stand among all that are read.
+        codes: (recordings,) int, the place of each one's unit.
+    """
+
+    names: pd.Index
+    rows: np.ndarray
+    codes: np.ndarray
+
+    @staticmethod
+    def of(recordings: pd.DataFrame, ids: pd.Index) -> "_Units":
+        codes, names = pd.factorize(recordings["unit_id"])
+        return _Units(pd.Index(names), ids.get_indexer(pd.Index(recordings["id"])), codes)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """(ids, d) → (units, d), the mean over a unit's recordings."""
+        total = np.zeros((len(self.names), values.shape[1]))
+        np.add.at(total, self.codes, values[self.rows])
+        return total / np.bincount(self.codes, minlength=len(self.names))[:, None]
+
+
 def _standardised(
-    model: str,
-    numbers: pd.DataFrame,
-    challenge: pd.DataFrame,
-    auxiliary: pd.Series,
-    pool: pd.DataFrame | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The model's numbers of the units (n, d), of the auxiliary recordings (a, d) and of the pool's units (m, d)."""
-    tables = [challenge, pd.DataFrame({"id": auxiliary, "unit_id": auxiliary}), *([] if pool is None else [pool])]
-    raw = [numbers.loc[table["id"]] for table in tables]
-    for values in raw:
-        _check_finite(model, values)
-    centre = np.median(raw[0], axis=0)
-    low, high = np.percentile(raw[0], [25, 75], axis=0)
-    scaled = [(values.to_numpy(dtype=np.float64) - centre) / np.where(high > low, high - low, 1.0) for values in raw]
-    units = [_by_unit(values, table["unit_id"]) for values, table in zip(scaled, tables, strict=True)]
-    return units[0], units[1], units[2] if pool is not None else units[0][:0]
+    model: str, numbers: pd.DataFrame, ids: pd.Index, by: _Units, units: Sequence[_Units]
+) -> list[np.ndarray]:
+    """The model's numbers of the units of every table of recordings: (units, d) each.
 
-
-def _by_unit(values: np.ndarray, units: pd.Series) -> np.ndarray:
-    """Mean over the recordings of a unit, units in the order in which they first come."""
-    codes, names = pd.factorize(units)
-    if len(names) == len(codes):
-        return values
-    return pd.DataFrame(values).groupby(codes, sort=False).mean().to_numpy()
-
-
-def _check_finite(model: str, values: pd.DataFrame) -> None:
-    """Name the model and the utterances that a signal failed on.
+    Args:
+        model: its name, for messages.
+        numbers: (recordings, d), index = recording.
+        ids: the recordings that are read, of all tables.
+        by: recordings over which the median and the interquartile range are taken.
+        units: those of every table.
 
     Raises:
         CannotRun: a number is not finite.
     """
-    bad = ~np.isfinite(values.to_numpy(dtype=np.float64)).all(axis=1)
-    if bad.any():
-        named = list_first([str(name) for name in values.index[bad]])
-        raise CannotRun(f"it needs finite signals, and {values.columns[0]} of {model} is not for {named}")
+    values = numbers.reindex(ids).to_numpy(dtype=np.float64)  # a recording without numbers has NaN
+    read = np.concatenate([one.rows for one in units])
+    bad = read[~np.isfinite(values[read]).all(axis=1)]
+    if len(bad):
+        named = list_first([str(name) for name in ids[bad]])
+        raise CannotRun(f"it needs finite signals, and {numbers.columns[0]} of {model} is not for {named}")
+    low, centre, high = np.percentile(values[by.rows], [25, 50, 75], axis=0)
+    scaled = (values - centre) / np.where(high > low, high - low, 1.0)
+    return [one.mean(scaled) for one in units]

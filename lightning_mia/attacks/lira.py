@@ -29,7 +29,7 @@ class LiRA(OnlineOrOffline):
 
     stem = "lira"
     levels = ("utterance",)
-    reference = "Carlini et al. (2022), algorithm 1 and section VI"
+    reference = "Carlini et al. (2022), algorithm 1 and its offline variant"
     least_online = 4  # two a side, whose difference is the spread
     least_offline = 2
 

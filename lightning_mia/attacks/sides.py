@@ -53,7 +53,8 @@ def side(shadows: np.ndarray, chosen: np.ndarray) -> Side:
 
 def both_sides(members: np.ndarray) -> np.ndarray:
     """(K, n) bool → (n,) bool: units that are IN for one shadow model and OUT for another."""
-    return members.any(0) & ~members.all(0)
+    inside = members.sum(axis=0)
+    return (inside > 0) & (inside < len(members))
 
 
 def check_sides(units: pd.Index, members: np.ndarray, online: bool) -> None:
@@ -69,8 +70,10 @@ def check_sides(units: pd.Index, members: np.ndarray, online: bool) -> None:
     """
     if online and not members.any():
         raise CannotRun("it needs shadow models that are IN for the challenge units")
-    missing = {"OUT": members.all(0)} | ({"IN": ~members.any(0)} if online else {})
-    for name, lacks in missing.items():
+    inside = members.sum(axis=0)
+    counts = {"OUT": len(members) - inside, "IN": inside}
+    for name in ("OUT", "IN") if online else ("OUT",):
+        lacks = counts[name] == 0
         if lacks.any():
             raise CannotRun(
                 f"it needs for every unit a shadow model that is {name}, and {int(lacks.sum())} of "

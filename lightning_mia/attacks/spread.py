@@ -20,7 +20,7 @@ def pooled_covariance(*sides: Side) -> np.ndarray:
     freedom = sum(one.freedom for one in sides)
     if freedom == 0:
         raise CannotRun("it needs units with two shadow models on the same side, to see how far these differ")
-    return shrunk(sum(one.scatter for one in sides) / freedom, freedom)
+    return shrunk(np.sum([one.scatter for one in sides], axis=0) / freedom, freedom)
 
 
 def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
@@ -71,7 +71,7 @@ def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, flo
     logs = np.log(variances) - digamma(half) + np.log(half)
     excess = logs.var(ddof=1) - polygamma(1, half).mean() if len(logs) > 1 else 0.0
     if excess <= polygamma(1, LARGEST_SHAPE):
-        return LARGEST_SHAPE, LARGEST_SHAPE * float(squares.sum() / freedom.sum())
+        return LARGEST_SHAPE, LARGEST_SHAPE * max(float(squares.sum() / freedom.sum()), SMALLEST_VARIANCE)
     shape = _inverse_trigamma(excess)
     return shape, shape * float(np.exp(logs.mean() + digamma(shape) - np.log(shape)))
 

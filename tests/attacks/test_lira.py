@@ -1,0 +1,160 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal, norm
+
+from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.lira import LiRA, lira_offline, lira_online
+from lightning_mia.attacks.scalar_signal import PretextScore
+
+
+def matrices(n_shadows: int, n: int = 30, d: int = 1, paired: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Target (n, d), shadows (K, n, d) and members (K, n), where no unit lacks a side."""
+    rng = np.random.default_rng(n_shadows + 100 * d)
+    half = rng.random((-(-n_shadows // 2), n)) < 0.5
+    members = np.stack([half, ~half], axis=1).reshape(-1, n)[:n_shadows]
+    if not paired:
+        members = rng.random((n_shadows, n)) < 0.4
+        members[:3], members[3:6] = True, False
+    mixing = rng.standard_normal((d, d)) + 2 * np.eye(d)
+    shadows = (rng.standard_normal((n_shadows, n, d)) * (1 + members[..., None])) @ mixing + members[..., None]
+    return rng.standard_normal((n, d)), shadows, members
+
+
+def centres(shadows: np.ndarray, chosen: np.ndarray) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+    """Of every unit: mean over the chosen shadow models, and the residuals from it."""
+    means, residuals = [], []
+    for unit in range(shadows.shape[1]):
+        own = [shadows[k, unit] for k in range(len(shadows)) if chosen[k, unit]]
+        means.append(sum(own) / len(own))
+        residuals.append([value - means[-1] for value in own])
+    return means, residuals
+
+
+def fixed_covariance(residuals: list[list[np.ndarray]]) -> np.ndarray:
+    """Over all units; off the diagonal as if d more residuals had shown no correlation."""
+    freedom = sum(len(own) - 1 for own in residuals)
+    covariance = sum(np.outer(one, one) for own in residuals for one in own) / freedom
+    d = len(covariance)
+    for i in range(d):
+        for j in range(d):
+            covariance[i, j] *= 1 if i == j else freedom / (freedom + d)
+    return covariance
+
+
+def slow_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> list[float]:
+    ratios = np.zeros(len(target))
+    for chosen, sign in ((members, 1), (~members, -1)):
+        means, residuals = centres(shadows, chosen)
+        covariance = fixed_covariance(residuals)
+        for unit in range(len(target)):
+            own = covariance
+            if target.shape[1] == 1 and len(residuals[unit]) >= 32:
+                own = np.array([[sum(float(one[0]) ** 2 for one in residuals[unit]) / (len(residuals[unit]) - 1)]])
+            ratios[unit] += sign * multivariate_normal(means[unit], own).logpdf(target[unit])
+    return list(ratios)
+
+
+@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize(("n_shadows", "paired"), [(4, True), (7, False), (16, True), (64, True), (70, False)])
+def test_online_equals_the_formula_in_loops(n_shadows: int, paired: bool, d: int) -> None:
+    target, shadows, members = matrices(n_shadows, d=d, paired=paired)
+    expected = slow_online(target, shadows, members)
+    assert np.allclose(lira_online(target, shadows, members), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_shadows", "paired"), [(4, True), (7, False), (16, True), (64, True)])
+def test_offline_equals_the_formula_in_loops(n_shadows: int, paired: bool) -> None:
+    target, shadows, members = matrices(n_shadows, paired=paired)
+    means, residuals = centres(shadows, ~members)
+    scores = lira_offline(target[:, 0], shadows[..., 0], members)
+    for unit, score in enumerate(scores):
+        deviation = np.sqrt(fixed_covariance(residuals)[0, 0])
+        if len(residuals[unit]) >= 32:
+            deviation = np.sqrt(sum(float(one[0]) ** 2 for one in residuals[unit]) / (len(residuals[unit]) - 1))
+        published = norm.cdf((target[unit, 0] - means[unit][0]) / deviation)
+        assert norm.cdf(score) == pytest.approx(published, abs=1e-6)
+
+
+def test_offline_does_not_saturate_where_the_probability_is_1() -> None:
+    _, shadows, members = matrices(8, n=3)
+    scores = lira_offline(np.array([100.0, 200.0, 300.0]), np.zeros_like(shadows[..., 0]) + shadows[:, :1, 0], members)
+    assert norm.cdf(scores).tolist() == [1, 1, 1]
+    assert scores[0] < scores[1] < scores[2]
+
+
+def test_a_single_out_shadow_model_ranks_by_the_difference_from_it() -> None:
+    target, shadows, members = matrices(2)
+    out = np.where(members[0], shadows[1, :, 0], shadows[0, :, 0])
+    assert np.array_equal(lira_offline(target[:, 0], shadows[..., 0], members), target[:, 0] - out)
+
+
+def test_a_signal_without_variance_gives_numbers() -> None:
+    members = matrices(4)[2]
+    assert np.isfinite(lira_online(np.zeros((30, 1)), np.zeros((4, 30, 1)), members)).all()
+    assert np.isfinite(lira_online(np.zeros((30, 2)), np.zeros((4, 30, 2)), members)).all()
+
+
+def test_the_name_and_the_needs_come_from_the_signal(planted_signal: Callable) -> None:
+    assert [LiRA().name, LiRA(online=False).name] == ["lira", "lira_offline"]
+    assert (LiRA().access, LiRA().needs_signal, LiRA().two_sided) == ("grey-box", "pretext_score", False)
+    other = LiRA(planted_signal(["a"], two_sided=True), online=False)
+    assert (other.name, other.access, other.needs_signal) == ("lira_offline_planted", "black-box", "")
+    assert not other.two_sided  # the sign is learned on shadow models
+    assert (LiRA().least_shadows, other.least_shadows) == (4, 2)
+    assert LiRA.levels == ("utterance",)
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_planted_leak_is_found(planted_fleet: Callable, auroc: Callable, online: bool) -> None:
+    fleet = planted_fleet(200, 16, effect=2.0)
+    scores = LiRA(online=online).score(fleet.evidence)
+    assert scores.dtype == np.float64 and set(scores.index) == set(fleet.members.index)
+    assert auroc(scores, fleet.members) > 0.85
+
+
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("effect", [2.0, -2.0])
+def test_offline_the_sign_is_learned_on_shadow_models(
+    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, effect: float, pool: bool
+) -> None:
+    fleet = planted_fleet(200, 8, effect=effect, pool=pool)
+    signal = planted_signal(["pretext_score_mask0"], two_sided=True)
+    assert auroc(LiRA(signal, online=False).score(fleet.evidence), fleet.members) > 0.85
+    known = LiRA(PretextScore(), online=False).score(fleet.evidence)
+    assert (auroc(known, fleet.members) > 0.5) == (effect > 0)
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_several_signals_find_more_than_each(
+    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, online: bool
+) -> None:
+    columns = ["planted_a", "planted_b", "planted_c"]
+    fleet = planted_fleet(400, 16, columns=columns, effect=[1.2, -1.2, 0.0])
+    jointly = auroc(LiRA(planted_signal(columns), online).score(fleet.evidence), fleet.members)
+    alone = [auroc(LiRA(planted_signal([one], True), online).score(fleet.evidence), fleet.members) for one in columns]
+    assert jointly > max(alone) + 0.03
+
+
+def test_units_that_lack_a_side_are_named(planted_fleet: Callable) -> None:
+    evidence = planted_fleet(20, 4).evidence
+    members = evidence.shadows.members.copy()
+    members.loc["s003/0"], members.loc["s005/0"] = True, False
+    evidence = replace(evidence, shadows=replace(evidence.shadows, members=members))
+    with pytest.raises(CannotRun, match="a shadow model that is OUT, and 1 of 20 units have none: s003/0"):
+        LiRA().score(evidence)
+    with pytest.raises(CannotRun, match="s003/0"):
+        LiRA(online=False).score(evidence)
+    members.loc["s003/0"] = [True, False, True, False]
+    with pytest.raises(CannotRun, match="that is IN, and 1 of 20 units have none: s005/0"):
+        LiRA().score(evidence)
+    assert LiRA(online=False).score(evidence).notna().all()
+
+
+def test_online_cannot_run_with_a_fleet_that_never_saw_a_challenge_unit(planted_fleet: Callable) -> None:
+    fleet = planted_fleet(20, 4, pool=True)
+    with pytest.raises(CannotRun, match="it needs shadow models that are IN for the challenge units"):
+        LiRA().score(fleet.evidence)
+    assert LiRA(online=False).score(fleet.evidence).notna().all()

@@ -1,0 +1,179 @@
+"""Likelihood attacks on signals of a known law: what is optimal, and what few shadow models and noise give."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import ndtr
+
+from lightning_mia.attacks.attack_r import AttackR
+from lightning_mia.attacks.bavaria import BaVarIA
+from lightning_mia.attacks.calibrated_loss import CalibratedLoss
+from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.fleet_matrix import FleetMatrix, fleet_matrix
+from lightning_mia.attacks.lira import LiRA
+from lightning_mia.attacks.rmia import RMIA
+from lightning_mia.attacks.scalar_signal import PretextScore, ScalarSignal
+from lightning_mia.attacks.shadows import Shadows
+from lightning_mia.attacks.signal_attack import SignalAttack
+
+
+def every_attack(signal: ScalarSignal = PretextScore()) -> list[SignalAttack]:
+    return [
+        LiRA(signal),
+        LiRA(signal, online=False),
+        RMIA(signal),
+        RMIA(signal, online=False),
+        BaVarIA(signal),
+        BaVarIA(signal, online=False),
+        AttackR(signal),
+        CalibratedLoss(signal),
+    ]
+
+
+def aurocs(matrix: FleetMatrix, attacks: Sequence[SignalAttack], members: pd.Series, auroc: Callable) -> pd.Series:
+    """Of every attack that can run."""
+    found = {}
+    for attack in attacks:
+        if matrix.members.shape[0] >= attack.least_shadows:
+            found[attack.name] = auroc(pd.Series(attack.compare(matrix), index=matrix.units), members)
+    return pd.Series(found)
+
+
+def mean_and_error(rows: Sequence[pd.Series]) -> tuple[pd.Series, pd.Series]:
+    table = pd.DataFrame(rows)
+    return table.mean(), table.std() / np.sqrt(len(table))
+
+
+def test_lira_approaches_the_neyman_pearson_auroc(planted_fleet: Callable, auroc: Callable) -> None:
+    """The best score knows every unit's difficulty: its AUROC is Φ(effect / (noise √2))."""
+    gaps = {}
+    for n_shadows in (2, 4, 8, 16, 64):
+        fleets = [planted_fleet(1000, n_shadows, effect=1.5, seed=seed) for seed in range(5)]
+        best = [auroc(one.ideal, one.members) for one in fleets]
+        assert np.mean(best) == pytest.approx(ndtr(1.5 / np.sqrt(2)), abs=0.02)
+        matrices = [fleet_matrix(one.evidence, PretextScore()) for one in fleets]
+        rows = [
+            aurocs(matrix, every_attack(), one.members, auroc) for matrix, one in zip(matrices, fleets, strict=True)
+        ]
+        gaps[n_shadows] = np.mean(best) - pd.DataFrame(rows).mean()
+    table = pd.DataFrame(gaps).loc[["lira", "lira_offline", "bavaria", "bavaria_offline"]]
+    assert (table.diff(axis=1).fillna(0) < 0).iloc[:, 2:].all(axis=None)  # nearer with every doubling
+    assert (table.fillna(1) > -0.001).all(axis=None)
+    assert table.loc["lira", 4] > 0.05 and (table[64] < 0.01).all()
+    assert table.loc["bavaria", 64] < 0.005
+
+
+@pytest.mark.parametrize("n_shadows", [2, 4, 8])
+def test_with_few_shadow_models_bavaria_is_best(planted_fleet: Callable, auroc: Callable, n_shadows: int) -> None:
+    """No other is better beyond the noise of 10 paired fleets, and those that few shadow models harm are worse."""
+    rows = []
+    for seed in range(10):
+        fleet = planted_fleet(900, n_shadows, effect=1.0, seed=seed)
+        rows.append(aurocs(fleet_matrix(fleet.evidence, PretextScore()), every_attack(), fleet.members, auroc))
+    ahead = pd.DataFrame([row["bavaria"] - row.drop("bavaria") for row in rows])
+    error = ahead.std() / np.sqrt(len(ahead))
+    assert (ahead.mean() > -2 * error).all()
+    for name in ("lira", "lira_offline", "bavaria_offline", "attack_r", "calibrated_loss"):
+        if name in ahead:
+            assert ahead[name].mean() > 3 * error[name], name
+
+
+@pytest.mark.parametrize("n_shadows", [4, 8, 16])
+def test_noise_gives_one_half(
+    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
+) -> None:
+    """Signs, directions and `a` that are learned from nothing tell nothing of the target."""
+    columns = ["planted_a", "planted_b", "planted_c"]
+    signals = [PretextScore(), planted_signal(columns[:1], two_sided=True), planted_signal(columns)]
+    rows: list[list[pd.Series]] = [[], [], []]
+    for seed in range(10):
+        fleet = planted_fleet(1200, n_shadows, columns=["pretext_score_mask0", *columns], effect=0.0, seed=seed)
+        for place, signal in enumerate(signals):
+            matrix = fleet_matrix(fleet.evidence, signal)
+            rows[place].append(aurocs(matrix, every_attack(signal), fleet.members, auroc))
+    for of_signal in rows:
+        mean, _ = mean_and_error(of_signal)
+        assert len(mean) == 8
+        assert (mean - 0.5).abs().max() < 4 * error_of_noise(1200, n_fleets=10)  # .021
+
+
+def error_of_noise(n_units: int, n_fleets: int) -> float:
+    """Standard error of the mean AUROC of scores that know nothing; half of the units are members."""
+    return float(np.sqrt((n_units + 1) / (3 * n_units**2) / n_fleets))
+
+
+def in_turn(matrix: FleetMatrix, keep_partner: bool) -> Iterator[tuple[FleetMatrix, np.ndarray]]:
+    """Every shadow model as the target, without its pair, or, wrongly, without itself alone."""
+    for k in range(len(matrix.pairs)):
+        others = np.arange(len(matrix.pairs)) != k if keep_partner else matrix.pairs != matrix.pairs[k]
+        shadows, members = matrix.shadows[others], matrix.members[others]
+        yield (
+            replace(
+                matrix,
+                target=matrix.shadows[k],
+                shadows=shadows,
+                members=members,
+                auxiliary_target=matrix.auxiliary_shadows[k],
+                auxiliary_shadows=matrix.auxiliary_shadows[others],
+                pairs=matrix.pairs[others],
+                learning_shadows=shadows,
+                learning_members=members,
+            ),
+            matrix.members[k],
+        )
+
+
+@pytest.mark.parametrize("keep_partner", [False, True], ids=["pair left out", "partner kept"])
+def test_noise_gives_one_half_with_shadow_models_as_targets(
+    planted_fleet: Callable, auroc: Callable, keep_partner: bool
+) -> None:
+    """A partner that is kept shows by how often a unit is IN among the others what the left-out one was trained on."""
+    rows = []
+    for seed in range(10):
+        matrix = fleet_matrix(planted_fleet(600, 6, effect=0.0, seed=seed).evidence, PretextScore())
+        for one, labels in in_turn(matrix, keep_partner):
+            rows.append(aurocs(one, every_attack(), pd.Series(labels, index=one.units), auroc))
+    mean, _ = mean_and_error(rows)
+    n_fleets = 30  # ten of three pairs, whose two models have the same labels, one way and the other
+    assert ((mean - 0.5).abs().max() < 4 * error_of_noise(600, n_fleets)) != keep_partner
+
+
+@pytest.mark.parametrize("n_shadows", [2, 4])
+def test_noise_from_a_pool_gives_one_half(
+    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
+) -> None:
+    signal = planted_signal(["pretext_score_mask0"], two_sided=True)
+    offline = [attack for attack in every_attack(signal) if attack.name not in ("lira", "rmia", "bavaria")]
+    rows = []
+    for seed in range(13):
+        fleet = planted_fleet(600, n_shadows, effect=0.0, pool=True, seed=seed)
+        matrix = fleet_matrix(fleet.evidence, signal)
+        rows.append(aurocs(matrix, [one for one in offline if _can_run(one, matrix)], fleet.members, auroc))
+    mean, _ = mean_and_error(rows)
+    assert list(mean.index) == [
+        f"{name}_planted" for name in ("lira_offline", "rmia_offline", "bavaria_offline", "attack_r", "calibrated_loss")
+    ]
+    assert (mean - 0.5).abs().max() < 4 * error_of_noise(600, n_fleets=13)
+
+
+def _can_run(attack: SignalAttack, matrix: FleetMatrix) -> bool:
+    try:
+        attack.compare(matrix)
+    except CannotRun:
+        return False
+    return True
+
+
+def test_the_fleet_is_what_shadows_say(planted_fleet: Callable) -> None:
+    """In turn means what `Shadows.without_pair_of` gives."""
+    evidence = planted_fleet(30, 6).evidence
+    shadows: Shadows = evidence.shadows
+    matrix = fleet_matrix(evidence, PretextScore())
+    for k, (one, _) in enumerate(in_turn(matrix, keep_partner=False)):
+        asked = replace(evidence, target=shadows.signals[k], shadows=shadows.without_pair_of(k))
+        expected = fleet_matrix(asked, PretextScore())
+        for name, value in vars(one).items():
+            assert np.array_equal(value, getattr(expected, name)), name

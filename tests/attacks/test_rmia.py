@@ -1,0 +1,164 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.fleet_matrix import FleetMatrix, fleet_matrix
+from lightning_mia.attacks.rmia import RMIA, fit_a, log_ratio_offline, log_ratio_online, share_exceeded
+from lightning_mia.attacks.scalar_signal import PretextScore
+from lightning_mia.errors import InputError
+
+
+def p(signal: float) -> float:
+    return 1 / (1 + math.exp(-signal))
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def slow_ratio(target: float, inside: list[float], outside: list[float], a: float | None) -> float:
+    """r(x) of one recording, online (`a` is None) or offline."""
+    if a is not None:
+        return p(target) / (0.5 * ((1 + a) * mean([p(x) for x in outside]) + (1 - a)))
+    sides = [mean([p(x) for x in one]) for one in (inside, outside) if one]
+    return p(target) / mean(sides)
+
+
+def slow_rmia(matrix: FleetMatrix, a: float | None, gamma: float) -> list[float]:
+    shares = []
+    z_ratios = [
+        slow_ratio(target, [], list(shadows), a)
+        for target, shadows in zip(matrix.auxiliary_target[:, 0], matrix.auxiliary_shadows[..., 0].T, strict=True)
+    ]
+    for unit in range(len(matrix.units)):
+        inside = [x for x, member in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True) if member]
+        outside = [
+            x for x, member in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True) if not member
+        ]
+        ratio = slow_ratio(matrix.target[unit, 0], inside, outside, a)
+        exceeded = sum(ratio / of_z >= gamma for of_z in z_ratios)
+        shares.append(exceeded / len(z_ratios) + 1e-6 * math.log(ratio))
+    return shares
+
+
+@pytest.mark.parametrize("a", [None, 0.0, 0.3, 1.0])
+@pytest.mark.parametrize(("n_shadows", "gamma"), [(2, 2.0), (5, 1.0), (16, 2.0)])
+def test_equals_the_formula_in_loops(planted_fleet: Callable, n_shadows: int, gamma: float, a: float | None) -> None:
+    evidence = planted_fleet(30, n_shadows, effect=3.0, n_auxiliary=40).evidence
+    scores = RMIA(online=a is None, gamma=gamma, a=a).score(evidence)
+    expected = slow_rmia(fleet_matrix(evidence, PretextScore()), a, gamma)
+    assert np.allclose(scores, expected, rtol=0, atol=1e-9)
+    assert len(set(np.round(expected, 4))) > 3
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_shares_are_ordered_within_ties_and_never_contradicted(planted_fleet: Callable, online: bool) -> None:
+    matrix = fleet_matrix(planted_fleet(300, 8, n_auxiliary=5).evidence, PretextScore())
+    scores = RMIA(online=online, a=None if online else 0.5).compare(matrix)
+    target, shadows = matrix.target[:, 0], matrix.shadows[..., 0]
+    ratios = (
+        log_ratio_online(target, shadows, matrix.members)
+        if online
+        else log_ratio_offline(target, shadows, matrix.members, 0.5)
+    )
+    assert len(np.unique(scores)) == 300
+    assert np.array_equal(np.argsort(scores), np.argsort(ratios))
+    shares = np.round(scores, 2)  # of 5 recordings
+    assert len(np.unique(shares)) <= 6
+    assert (np.diff(shares[np.argsort(scores)]) >= 0).all()
+
+
+def test_a_ratio_of_exactly_gamma_counts() -> None:
+    assert share_exceeded(np.log([2.0, 1.999]), np.log([1.0, 4.0]), gamma=2.0).tolist() == [0.5, 0.0]
+
+
+def test_far_signals_give_numbers() -> None:
+    far = np.array([1e4, -1e4])
+    members = np.array([[True, True], [False, False]])
+    for shadows in (np.full((2, 2), 1e4), np.full((2, 2), -1e4)):
+        assert np.isfinite(log_ratio_online(far, shadows, members)).all()
+        assert np.isfinite(log_ratio_offline(far, shadows, members, a=1.0)).all()
+
+
+def slow_fit(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
+    """Every shadow model as the target in turn, against the OUT ones among the others without its pair."""
+    best, chosen = -1.0, -1.0
+    for a in np.linspace(0, 1, 11):
+        aurocs = []
+        for k in range(len(shadows)):
+            ratios = []
+            for unit in range(shadows.shape[1]):
+                others = [j for j in range(len(shadows)) if pairs[j] != pairs[k] and not members[j, unit]]
+                ratios.append(slow_ratio(shadows[k, unit], [], [shadows[j, unit] for j in others], a))
+            wins = [
+                (x > y) + (x == y) / 2
+                for x, member in zip(ratios, members[k], strict=True)
+                for y, other in zip(ratios, members[k], strict=True)
+                if member and not other
+            ]
+            aurocs.append(mean(wins))
+        if mean(aurocs) > best + 1e-12:
+            best, chosen = mean(aurocs), float(a)
+    return chosen
+
+
+@pytest.mark.parametrize(("n_shadows", "spread"), [(4, 0.5), (6, 2.0), (8, 5.0)])
+def test_a_is_fitted_on_shadow_models_with_the_pair_left_out(
+    planted_fleet: Callable, n_shadows: int, spread: float
+) -> None:
+    matrix = fleet_matrix(planted_fleet(40, n_shadows, spread=spread).evidence, PretextScore())
+    found = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
+    assert found == slow_fit(matrix.shadows[..., 0], matrix.members, matrix.pairs)
+
+
+def test_a_of_a_single_pair_is_the_slope_of_its_definition(planted_fleet: Callable) -> None:
+    matrix = fleet_matrix(planted_fleet(40, 2).evidence, PretextScore())
+    missing = {
+        member: mean([1 - p(x) for x in matrix.shadows[..., 0][matrix.members == member]]) for member in (True, False)
+    }
+    found = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
+    assert found == pytest.approx(missing[True] / missing[False])
+
+
+def test_neither_the_target_nor_the_auxiliary_recordings_decide_a(planted_fleet: Callable) -> None:
+    matrix = fleet_matrix(planted_fleet(60, 8).evidence, PretextScore())
+    other = replace(matrix, target=matrix.target[::-1])
+    for one in (matrix, other):
+        a = fit_a(one.learning_shadows[..., 0], one.learning_members, one.pairs)
+        assert np.array_equal(RMIA(online=False).compare(one), RMIA(online=False, a=a).compare(one))
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_offline_a_planted_leak_is_found(planted_fleet: Callable, auroc: Callable, pool: bool) -> None:
+    fleet = planted_fleet(200, 8, effect=2.0, pool=pool)
+    assert auroc(RMIA(online=False).score(fleet.evidence), fleet.members) > 0.8
+
+
+def test_the_sign_of_a_signal_is_learned(planted_fleet: Callable, planted_signal: Callable, auroc: Callable) -> None:
+    fleet = planted_fleet(200, 8, effect=-2.0)
+    for online in (True, False):
+        attack = RMIA(planted_signal(["pretext_score_mask0"], two_sided=True), online)
+        assert auroc(attack.score(fleet.evidence), fleet.members) > 0.8
+
+
+def test_it_needs_auxiliary_recordings(planted_fleet: Callable) -> None:
+    with pytest.raises(CannotRun, match="it needs auxiliary recordings, and there are none"):
+        RMIA().score(planted_fleet(20, 4, n_auxiliary=0).evidence)
+
+
+def test_names_and_settings() -> None:
+    attacks = [RMIA(), RMIA(online=False), RMIA(gamma=1), RMIA(online=False, gamma=1.5, a=0.3), RMIA(a=0.3)]
+    assert [attack.name for attack in attacks] == [
+        "rmia",
+        "rmia_offline",
+        "rmia_gamma1",
+        "rmia_offline_gamma1.5_a0.3",
+        "rmia",
+    ]
+    for wrong in ({"gamma": 0.0}, {"a": 1.1}, {"a": -0.1}):
+        with pytest.raises(InputError, match="RMIA's gamma must be above 0 and its a between 0 and 1"):
+            RMIA(**wrong)

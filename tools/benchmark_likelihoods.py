@@ -1,0 +1,170 @@
+"""All likelihood attacks on many units: vectorised over units, against loops that follow the formulas, in one run.
+
+    python tools/benchmark_likelihoods.py
+
+Prints a line an attack: seconds on all units, seconds of the loops as their time on a few units says, the ratio, and
+the largest difference between the two scores on these units.
+"""
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # seconds of one core
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, t
+
+from lightning_mia.attacks.attack_r import AttackR
+from lightning_mia.attacks.bavaria import BaVarIA, Prior, fit_prior
+from lightning_mia.attacks.calibrated_loss import CalibratedLoss
+from lightning_mia.attacks.fleet_matrix import FleetMatrix
+from lightning_mia.attacks.lira import LiRA
+from lightning_mia.attacks.rmia import RMIA, fit_a
+from lightning_mia.attacks.sides import side
+from lightning_mia.attacks.spread import pooled_covariance
+
+A = 0.5  # of offline RMIA, whose fit is timed apart
+Slow = Callable[[float, list[float], list[float]], float]
+
+
+def planted(n_units: int, n_shadows: int, n_auxiliary: int) -> FleetMatrix:
+    """Signals of shadow models in complementary pairs, in memory: reading them is not timed."""
+    rng = np.random.default_rng(0)
+    half = rng.random((n_shadows // 2, n_units)) < 0.5
+    members = np.stack([half, ~half], axis=1).reshape(n_shadows, n_units)
+
+    def answers(models: int, inside: np.ndarray | float, difficulty: np.ndarray) -> np.ndarray:
+        return (difficulty + inside + 0.5 * rng.standard_normal((models, len(difficulty))))[..., None]
+
+    difficulty, of_auxiliary = rng.standard_normal(n_units), rng.standard_normal(n_auxiliary)
+    shadows = answers(n_shadows, 0.5 * members, difficulty)
+    return FleetMatrix(
+        units=pd.RangeIndex(n_units),
+        target=answers(1, 0.5 * (rng.random(n_units) < 0.5), difficulty)[0],
+        shadows=shadows,
+        members=members,
+        auxiliary_target=answers(1, 0.0, of_auxiliary)[0],
+        auxiliary_shadows=answers(n_shadows, 0.0, of_auxiliary),
+        pairs=np.arange(n_shadows) // 2,
+        learning_shadows=shadows,
+        learning_members=members,
+    )
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def p(signal: float) -> float:
+    return 1 / (1 + math.exp(-signal))
+
+
+def slow_lira(matrix: FleetMatrix, online: bool) -> Slow:
+    sides = [side(matrix.shadows, chosen) for chosen in (matrix.members, ~matrix.members)]
+    sd_in, sd_out = (math.sqrt(pooled_covariance(one)[0, 0]) for one in sides)
+
+    def score(x: float, inside: list[float], outside: list[float]) -> float:
+        if not online:
+            return (x - mean(outside)) / sd_out
+        return norm.logpdf(x, mean(inside), sd_in) - norm.logpdf(x, mean(outside), sd_out)
+
+    return score
+
+
+def slow_rmia(matrix: FleetMatrix, online: bool, a: float = 0.0) -> Slow:
+    def ratio(x: float, inside: list[float], outside: list[float]) -> float:
+        if not online:
+            return p(x) / (0.5 * ((1 + a) * mean([p(one) for one in outside]) + 1 - a))
+        return p(x) / mean([mean([p(one) for one in of_side]) for of_side in (inside, outside) if of_side])
+
+    of_z = [
+        ratio(z, [], list(models))
+        for z, models in zip(matrix.auxiliary_target[:, 0], matrix.auxiliary_shadows[..., 0].T, strict=True)
+    ]
+
+    def score(x: float, inside: list[float], outside: list[float]) -> float:
+        own = ratio(x, inside, outside)
+        return mean([float(own / z >= 2) for z in of_z]) + 1e-6 * math.log(own)
+
+    return score
+
+
+def slow_bavaria(matrix: FleetMatrix, online: bool) -> Slow:
+    prior = fit_prior(matrix.shadows[..., 0], matrix.members)
+
+    def score(x: float, inside: list[float], outside: list[float]) -> float:
+        return _student(x, inside if online else [], outside, prior)
+
+    return score
+
+
+def _student(x: float, inside: list[float], outside: list[float], prior: Prior) -> float:
+    """Regression of a unit's signals on (1, IN), with a prior on the second coefficient: its two predictions of x."""
+    design = np.array([[1.0, 1.0]] * len(inside) + [[1.0, 0.0]] * len(outside))
+    signals = np.array(inside + outside) - prior.shift * design[:, 1]
+    precision = np.diag([1 / prior.ratio] * len(inside) + [1.0] * len(outside))
+    of_prior = np.diag([0.0, 1 / max(prior.shift_spread, 1e-12)])
+    inverse = np.linalg.inv(design.T @ precision @ design + of_prior)
+    coefficients = inverse @ design.T @ precision @ signals
+    residuals = signals - design @ coefficients
+    squares = residuals @ precision @ residuals + coefficients @ of_prior @ coefficients
+    shape = prior.shape + (len(signals) - 1) / 2
+    densities = []
+    for row, noise in ((np.array([1.0, 1.0]), prior.ratio), (np.array([1.0, 0.0]), 1.0)):
+        centre = row @ coefficients + prior.shift * row[1]
+        scale = math.sqrt((prior.scale + squares / 2) / shape * (noise + row @ inverse @ row))
+        densities.append(t.logpdf(x, 2 * shape, centre, scale))
+    return densities[0] - densities[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--units", type=int, default=100_000)
+    parser.add_argument("--shadows", type=int, default=16)
+    parser.add_argument("--auxiliary", type=int, default=200)
+    parser.add_argument("--slow_units", type=int, default=500, help="units on which the loops are timed")
+    arguments = parser.parse_args()
+    matrix = planted(arguments.units, arguments.shadows, arguments.auxiliary)
+    attacks = [
+        (LiRA(), slow_lira(matrix, True)),
+        (LiRA(online=False), slow_lira(matrix, False)),
+        (RMIA(), slow_rmia(matrix, True)),
+        (RMIA(online=False, a=A), slow_rmia(matrix, False, A)),
+        (BaVarIA(), slow_bavaria(matrix, True)),
+        (BaVarIA(online=False), slow_bavaria(matrix, False)),
+        (AttackR(), lambda x, inside, outside: mean([float(x >= one) for one in outside])),
+        (CalibratedLoss(), lambda x, inside, outside: x - mean(outside)),
+    ]
+    print(f"{arguments.units} units × {arguments.shadows} shadow models, {arguments.auxiliary} auxiliary recordings")
+    print("attack            seconds  loops (s)   ratio  difference")
+    start = time.perf_counter()
+    fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
+    fit = time.perf_counter() - start
+    totals = np.zeros(2)
+    for attack, slow in attacks:
+        start = time.perf_counter()
+        scores = attack.compare(matrix)
+        seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        own = [_slowly(matrix, unit, slow) for unit in range(arguments.slow_units)]
+        loops = (time.perf_counter() - start) / arguments.slow_units * arguments.units
+        totals += seconds, loops
+        difference = np.abs(scores[: arguments.slow_units] - own).max()
+        print(f"{attack.name:16}  {seconds:7.2f}  {loops:9.1f}  {loops / seconds:6.0f}  {difference:10.1e}")
+    print(f"{'fit of a':16}  {fit:7.2f}")
+    print(f"{'all':16}  {totals[0] + fit:7.2f}")
+    print(f"{'without the fit':16}  {totals[0]:7.2f}  {totals[1]:9.1f}  {totals[1] / totals[0]:6.0f}")
+
+
+def _slowly(matrix: FleetMatrix, unit: int, slow: Slow) -> float:
+    models = [(float(x), bool(m)) for x, m in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True)]
+    inside, outside = ([x for x, member in models if member is label] for label in (True, False))
+    return slow(float(matrix.target[unit, 0]), inside, outside)
+
+
+if __name__ == "__main__":
+    main()
