@@ -28,6 +28,7 @@ from lightning_mia.probe.frames import FrameStream
 from lightning_mia.probe.group import SignalGroup
 from lightning_mia.probe.settings import ProbeSettings
 from lightning_mia.report.audit_report import AuditReport, Provenance, PublishedFigure, Target
+from lightning_mia.report.fleet_summary import summarise_fleet
 from lightning_mia.report.run_report import write_report
 from lightning_mia.trainer_factory import TrainerFactory, training_seed
 from lightning_mia.training.checkpoint import load_model
@@ -324,11 +325,13 @@ class Audit:
             scores=judgement.scores,
             blind_upper95=dict(judgement.blind_upper95),
             timings=timings,
-            provenance=self._provenance(models, command),
+            provenance=self._provenance(models, fleet, command),
             skipped=skipped_recordings(self.data.audio),
             config_yaml=config_yaml,
             notes=(*self.notes, *_collapses(models), *judgement.notes),
             published=tuple(self.published),
+            fleet=summarise_fleet(fleet.records, self.fleet.pool) if fleet else None,
+            dataset_inference=judgement.dataset_inference,
         )
         return write_report(report_dir, replace(report, **sections))
 
@@ -350,15 +353,18 @@ class Audit:
             seed=training_seed(),
         )
 
-    def _provenance(self, models: dict[str, Trained], command: str) -> Provenance:
+    def _provenance(self, models: dict[str, Trained], fleet: Fleet | None, command: str) -> Provenance:
         split = self.data.split
+        hashes = {f"{name} checkpoint": trained.sha256 for name, trained in models.items()}
+        if fleet:
+            hashes["shadow models"] = hash_of(fleet.hashes)
         return provenance(
             split,
             self.data.audio,
             self.evaluation,
             command,
             seeds={"training": training_seed(), "split": self.data.split_seed},
-            hashes={f"{name} checkpoint": trained.sha256 for name, trained in models.items()},
+            hashes=hashes,
             models=tuple(describe_model(name, trained.record, split) for name, trained in models.items()),
         )
 

@@ -21,6 +21,7 @@ from lightning_mia.evaluation import (
     give_blind_verdict,
     give_verdict,
 )
+from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.probe.error_rates import error_rates
 from lightning_mia.probe.signals import Signals
@@ -38,6 +39,7 @@ class Judgement:
         scores: of both.
         blind_upper95: level → one-sided 95 % upper bound of the blind AUROC, on the default recordings.
         verdict: per level and access, and overall.
+        dataset_inference: one p-value for all members together; see `whole_sets`.
         notes: attacks that could not run, and what else the reader should know.
     """
 
@@ -46,6 +48,7 @@ class Judgement:
     scores: tuple[Scores, ...]
     blind_upper95: Mapping[str, float]
     verdict: Verdict
+    dataset_inference: tuple[DatasetInference, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -105,7 +108,9 @@ def judge(
         progress=True,
     )
     n_attacks = len(found.attacking)
-    attacked = [_with_costs(one, found.ran[one.name, one.level], models["target"].signals, fleet) for one in results[:n_attacks]]
+    attacked = [
+        _with_costs(one, found.ran[one.name, one.level], models["target"].signals, fleet) for one in results[:n_attacks]
+    ]
     if fleet:
         ran = list({attack.name: attack for attack in found.ran.values()}.values())
         turns = in_turn(ran, fleet, split, parts, settings, seed) if take_turns else {}
@@ -127,6 +132,7 @@ def judge(
         scores=(*found.attacking, *(one for one, _ in blind.values()), *found.controlling),
         blind_upper95={one.result.level: one.upper95 for one in blind_results if one.result.name == "blind"},
         verdict=verdict,
+        dataset_inference=whole_sets(attacked, found.attacking, split, settings),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -159,6 +165,30 @@ def _score(
                 found.controlling.extend(of_model)
             found.blind_of.update({(one.name, level): blind_scores for one in of_model})
     return found
+
+
+def whole_sets(
+    attacks: Sequence[AttackResult], scores: Sequence[Scores], split: Split, settings: EvaluationSettings
+) -> tuple[DatasetInference, ...]:
+    """Were the members, taken together, trained on? By one attack for each level and access.
+
+    It is the attack that does best with the shadow models in the target's place: choosing by the target's own members
+    would spoil the p-value. Without a fleet there is nothing to choose by, and every attack has its own.
+
+    Args:
+        attacks: their results.
+        scores: of the same attacks.
+        split: how members were drawn.
+        settings: of the evaluation.
+    """
+    chosen: dict[tuple[str, ...], AttackResult] = {}
+    for attack in attacks:
+        key = (attack.level, attack.access) if attack.in_turn else (attack.level, attack.access, attack.name)
+        before = chosen.setdefault(key, attack)
+        if attack.in_turn and before.in_turn and attack.in_turn.auroc_mean > before.in_turn.auroc_mean:
+            chosen[key] = attack
+    wanted = {(attack.name, attack.level) for attack in chosen.values()}
+    return tuple(dataset_inference(one, split.redraw, settings) for one in scores if (one.name, one.level) in wanted)
 
 
 def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:
