@@ -8,10 +8,12 @@ from lightning_mia.report.audit_report import (
     Target,
     TrainedModel,
 )
+from lightning_mia.report.fleet_summary import FleetSummary, summarise_fleet
 from lightning_mia.report.run_report import load_report, rebuild, write_report
 
 __all__ = [
     "AuditReport",
+    "FleetSummary",
     "Provenance",
     "SkippedRecording",
     "SplitSummary",
@@ -19,5 +21,6 @@ __all__ = [
     "TrainedModel",
     "load_report",
     "rebuild",
+    "summarise_fleet",
     "write_report",
 ]

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_mia.errors import list_first
+from lightning_mia.evaluation.dataset_inference import DatasetInference
 from lightning_mia.evaluation.results import AttackResult, Verdict
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.report.fleet_summary import FleetSummary
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class AuditReport:
         notes: what the reader should know besides, a sentence each.
         published: figures of a paper.
         exposures: of the positive control, where there is one; their scores are not kept.
+        fleet: the shadow models, where there are some.
+        dataset_inference: one p-value for all members together, by the scores of each attack.
 
     Raises:
         ValueError: results and scores do not join.
@@ -178,6 +182,8 @@ class AuditReport:
     notes: tuple[str, ...] = ()
     published: tuple[PublishedFigure, ...] = ()
     exposures: tuple[Exposure, ...] = ()
+    fleet: FleetSummary | None = None
+    dataset_inference: tuple[DatasetInference, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that results and scores join."""

@@ -1,4 +1,4 @@
-"""The figures, drawn by matplotlib without its global state: ROC curves and histograms of scores."""
+"""ROC curves and histograms of scores, drawn by matplotlib without its global state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.report.palette import DASHES, INK, MEMBER, MUTED, NONMEMBER, PAPER, SERIES
+from lightning_mia.report.panel import panel
 from lightning_mia.report.roc import linear_grid, logarithmic_grid, roc_band
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def histogram_figure(scores: Scores) -> "Figure":
 
     The bins span the middle 98 % of the scores; what lies beyond is counted in the first and the last bin.
     """
-    figure, axes = _panel(width=2.7, height=1.6, left=0.06, bottom=0.22)
+    figure, axes = panel(width=2.7, height=1.6, left=0.06, bottom=0.22)
     low, high = np.quantile(scores.values, [0.01, 0.99])
     if low == high:
         low, high = low - 0.5, high + 0.5
@@ -101,21 +102,4 @@ def _draw_curves(axes: "Axes", curves: Sequence[Curve], blind: Scores | None, gr
 
 
 def _square() -> "tuple[Figure, Axes]":
-    return _panel(width=3.9, height=3.6, left=0.46, bottom=0.4)
-
-
-def _panel(width: float, height: float, left: float, bottom: float) -> "tuple[Figure, Axes]":
-    """One set of axes on white paper (the page draws it on its own); sizes and margins in inches."""
-    from matplotlib.figure import Figure
-
-    # Margins are given, because a layout engine draws everything twice to find them.
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
-    top, right = 0.06, 0.08
-    axes = figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
-    axes.tick_params(which="both", labelsize=7, color=MUTED, labelcolor=INK, length=2.5, width=0.6)
-    axes.xaxis.label.set(size=7.5, color=INK)
-    axes.yaxis.label.set(size=7.5, color=INK)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set(color=MUTED, linewidth=0.6)
-    return figure, axes
+    return panel(width=3.9, height=3.6, left=0.46, bottom=0.4)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.evaluation.verdict import LARGEST_BLIND_AUROC
 from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.groups import is_named
 from lightning_mia.report.number_format import decimal, interval, p_value, signed
 
 
@@ -50,11 +51,18 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
 
 
 def strongest(report: AuditReport) -> AttackResult:
-    """The attack with the smallest corrected p-value, then the AUROC furthest from chance.
+    """The attack that the verdict rests on: the one that its first reason names.
 
-    Where there is a leak, only the attacks whose level and access leak are asked.
+    Where it names none: the attack with the smallest corrected p-value, then the AUROC furthest from chance; where
+    there is a leak, of the attacks whose level and access leak.
     """
-    leaking = {(v.level, v.access) for v in report.verdict.by_level_and_access if v.status == "leak"}
+    verdicts = [one for one in report.verdict.by_level_and_access if one.status == report.verdict.status]
+    if verdicts:
+        of_first = [one for one in report.attacks if (one.level, one.access) == (verdicts[0].level, verdicts[0].access)]
+        named = [one for one in of_first if is_named(one, verdicts[0])]
+        if named:
+            return named[0]
+    leaking = {(v.level, v.access) for v in verdicts if v.status == "leak"}
     attacks = [attack for attack in report.attacks if (attack.level, attack.access) in leaking] or report.attacks
 
     def evidence(attack: AttackResult) -> tuple[float, float]:

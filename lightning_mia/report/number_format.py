@@ -11,16 +11,21 @@ def decimal(value: float | None, places: int = 3) -> str:
     >>> decimal(0.8125), decimal(None), decimal(-0.05, 2)
     ('0.812', '–', '−0.05')
     """
-    return ABSENT if value is None else f"{value:.{places}f}".replace("-", "−")
+    return ABSENT if value is None else f"{_rounded(value, places):.{places}f}".replace("-", "−")
 
 
 def signed(value: float | None, places: int = 3) -> str:
     """Write a difference with its sign.
 
-    >>> signed(0.25), signed(-0.25)
-    ('+0.250', '−0.250')
+    >>> signed(0.25), signed(-0.25), signed(-0.0001)
+    ('+0.250', '−0.250', '+0.000')
     """
-    return ABSENT if value is None else f"{value:+.{places}f}".replace("-", "−")
+    return ABSENT if value is None else f"{_rounded(value, places):+.{places}f}".replace("-", "−")
+
+
+def _rounded(value: float, places: int) -> float:
+    """So that no zero has a minus sign."""
+    return round(value, places) + 0.0
 
 
 def interval(bounds: Interval | None, places: int = 3) -> str:

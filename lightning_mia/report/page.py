@@ -4,23 +4,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.evaluation.dataset_inference import DatasetInference
+from lightning_mia.evaluation.results import AttackResult, LevelVerdict
+from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report import number_format, wording
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.drawings import Drawing, Plate
+from lightning_mia.report.drawings import Drawing
+from lightning_mia.report.drawn_groups import DrawnGroup
+from lightning_mia.report.groups import Group
+from lightning_mia.report.headline_rate import HEADLINE_FPR, headline_rate, headline_tpr_in_turn
 from lightning_mia.report.key_numbers import key_numbers
+from lightning_mia.report.shadow_drawings import sizes_of
 from lightning_mia.report.svg import inline_svg
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 
 
-def render_page(report: AuditReport, attacks: Sequence[Plate], controls: Sequence[Plate]) -> str:
+def render_page(report: AuditReport, attacks: Sequence[DrawnGroup], controls: Sequence[DrawnGroup]) -> str:
     """Return the HTML of the report. The same report gives the same text, to the byte.
 
     Args:
@@ -28,12 +35,39 @@ def render_page(report: AuditReport, attacks: Sequence[Plate], controls: Sequenc
         attacks: the drawn groups of its attacks.
         controls: the drawn groups of its controls.
     """
-    import jinja2
     from markupsafe import Markup
 
     headlines, meanings = (
         (wording.HEADLINES, wording.MEANINGS) if report.target else (wording.BLIND_HEADLINES, wording.BLIND_MEANINGS)
     )
+    return (
+        _environment()
+        .get_template("template.html")
+        .render(
+            report=report,
+            style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+            headline=headlines[report.verdict.status],
+            meaning=meanings[report.verdict.status],
+            key_numbers=key_numbers(report),
+            attacks=attacks,
+            controls=controls,
+            best_rows=_best_rows(report, attacks),
+            glossary=wording.GLOSSARY,
+            headlines=headlines,
+            exposure_rows=_exposure_rows(report),
+            separates=separates,
+            published=[
+                (figure, report.result(figure.attack, figure.level), report.blind(figure.level))
+                for figure in report.published
+            ],
+            **_of_fleet(report, attacks),
+        )
+    )
+
+
+def _environment() -> "Environment":
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -41,38 +75,61 @@ def render_page(report: AuditReport, attacks: Sequence[Plate], controls: Sequenc
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in (
-        "decimal",
-        "signed",
-        "interval",
-        "percent",
-        "percent_interval",
-        "p_value",
-        "count",
-        "duration",
-    ):
+    for name in ("decimal", "signed", "interval", "percent", "percent_interval", "p_value", "count", "duration"):
         environment.filters[name] = getattr(number_format, name)
+    environment.filters["headline_rate"] = headline_rate
+    environment.filters["headline_tpr_in_turn"] = headline_tpr_in_turn
     environment.filters["breakable"] = _breakable
     environment.filters["inline"] = _inliner()
-    verdicts = {(verdict.level, verdict.access): verdict for verdict in report.verdict.by_level_and_access}
-    return environment.get_template("template.html").render(
-        report=report,
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
-        headline=headlines[report.verdict.status],
-        meaning=meanings[report.verdict.status],
-        key_numbers=key_numbers(report),
-        attacks=attacks,
-        controls=controls,
-        verdicts=verdicts,
-        glossary=wording.GLOSSARY,
-        headlines=headlines,
-        exposure_rows=_exposure_rows(report),
-        separates=separates,
-        published=[
-            (figure, report.result(figure.attack, figure.level), report.blind(figure.level))
-            for figure in report.published
-        ],
-    )
+    return environment
+
+
+def _best_rows(report: AuditReport, attacks: Sequence[DrawnGroup]) -> list[tuple[LevelVerdict, Group | None]]:
+    """The verdict of each level and access with the attacks that it is on."""
+    groups = {(one.group.level, one.group.access): one.group for one in attacks}
+    return [(verdict, groups.get((verdict.level, verdict.access))) for verdict in report.verdict.by_level_and_access]
+
+
+def _of_fleet(report: AuditReport, attacks: Sequence[DrawnGroup]) -> dict[str, Any]:
+    """What the page says of shadow models, and of sets of recordings."""
+    rates = [rate for result in report.attacks if (rate := headline_rate(result.tpr_at_fpr))]
+    return {
+        "headline_fpr": rates[0].fpr if rates else HEADLINE_FPR,
+        "has_fleet": any(result.n_shadows for result in report.attacks),
+        "has_queries": any(result.queries is not None for result in report.attacks),
+        "pools": wording.POOLS,
+        "pool_words": wording.POOL_WORDS,
+        "pool_notes": wording.POOL_NOTES,
+        "fleet_health": _fleet_health(report),
+        "turned": [one for one in attacks if any(result.in_turn for result in one.group.results)],
+        "fewer": [(one, sizes) for one in attacks if (sizes := sizes_of(one.group))],
+        "sets": _sets(report.dataset_inference),
+    }
+
+
+def _fleet_health(report: AuditReport) -> list[tuple[str, float, float, float | None]]:
+    """Figure, its smallest and largest last value over the fleet, and the target's."""
+    if report.fleet is None:
+        return []
+    of_target = next((model.health for model in report.provenance.models if model.name == "target"), {})
+    return [
+        (figure, lowest, highest, of_target[figure][-1] if figure in of_target else None)
+        for figure, (lowest, highest) in report.fleet.health.items()
+    ]
+
+
+def _sets(found: Sequence[DatasetInference]) -> list[tuple[str, str, list[DatasetInference]]]:
+    """By level and access, the smallest p-value first."""
+    groups = [
+        (level, access, sorted((one for one in found if (one.level, one.access) == (level, access)), key=_p_of_set))
+        for level in LEVELS
+        for access in ACCESSES
+    ]
+    return [group for group in groups if group[2]]
+
+
+def _p_of_set(one: DatasetInference) -> tuple[float, float]:
+    return one.p_value, -abs(one.difference)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from lightning_mia.errors import InputError
 from lightning_mia.files import write_json, write_text
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.drawings import draw
+from lightning_mia.report.drawn_groups import draw_attacks, draw_controls
 from lightning_mia.report.page import render_page
 from lightning_mia.report.results import read_results, to_results
 from lightning_mia.report.scores_table import write_scores
@@ -56,7 +56,7 @@ def rebuild(run_dir: str | Path) -> Path:
 def _render(report_dir: Path) -> Path:
     report = load_report(report_dir)
     page = report_dir / "report.html"
-    attacks, controls = draw(report, report.attacks), draw(report, report.controls)
+    attacks, controls = draw_attacks(report), draw_controls(report)
     write_text(page, render_page(report, attacks, controls))
     write_tensorboard(report_dir / "tensorboard", report, (*attacks, *controls))
     return page

@@ -8,11 +8,11 @@ from pathlib import Path
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.drawings import Plate
+from lightning_mia.report.drawn_groups import DrawnGroup
 from lightning_mia.report.wording import HEADLINES
 
 
-def write_tensorboard(folder: Path, report: AuditReport, plates: Iterable[Plate]) -> None:
+def write_tensorboard(folder: Path, report: AuditReport, groups: Iterable[DrawnGroup]) -> None:
     """Write the event file of a report, in place of what `folder` held before.
 
     Raises:
@@ -22,7 +22,7 @@ def write_tensorboard(folder: Path, report: AuditReport, plates: Iterable[Plate]
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
             fresh = Path(name) / folder.name
-            _write_events(fresh, report, plates)
+            _write_events(fresh, report, groups)
             shutil.rmtree(folder, ignore_errors=True)
             fresh.rename(folder)
     except OSError as error:
@@ -42,6 +42,15 @@ def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:
         yield f"timings/{stage}", seconds
 
 
+def scalars_by_shadows(report: AuditReport) -> Iterator[tuple[str, float, int]]:
+    """Yield (tag, value, number of shadow models) of the attacks with a part of the fleet: a curve each."""
+    for result in report.attacks:
+        for one in result.with_fewer:
+            yield f"shadow_models/{result.level}/{result.name}/auroc", one.auroc, one.n_shadows
+            for rate in one.tpr_at_fpr:
+                yield f"shadow_models/{result.level}/{result.name}/tpr_at_fpr_{rate.fpr:g}", rate.tpr, one.n_shadows
+
+
 def _figures(result: AttackResult) -> Iterator[tuple[str, float | None]]:
     yield "auroc", result.auroc
     yield "auroc_ci95_low", result.auroc_ci95[0]
@@ -55,20 +64,26 @@ def _figures(result: AttackResult) -> Iterator[tuple[str, float | None]]:
     if result.versus_wrong_model:
         yield "beyond_wrong_model", result.versus_wrong_model.value
         yield "beyond_wrong_model_lower95", result.versus_wrong_model.lower95
+    if result.in_turn:
+        yield "in_turn_auroc_mean", result.in_turn.auroc_mean
+        yield "in_turn_auroc_sd", result.in_turn.auroc_sd
+        yield "in_turn_wrong_model_auroc_mean", result.in_turn.wrong_model_auroc_mean
     for rate in result.tpr_at_fpr:
         yield f"tpr_at_fpr_{rate.fpr:g}", rate.tpr
         yield f"achieved_fpr_at_fpr_{rate.fpr:g}", rate.achieved_fpr
 
 
-def _write_events(folder: Path, report: AuditReport, plates: Iterable[Plate]) -> None:
+def _write_events(folder: Path, report: AuditReport, groups: Iterable[DrawnGroup]) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(folder) as writer:
         writer.add_text("verdict", _verdict(report))
         for tag, value in scalars(report):
             writer.add_scalar(tag, value)
-        for plate in plates:
-            for drawing in (*plate.rocs, *plate.histograms):
+        for tag, value, n_shadows in scalars_by_shadows(report):
+            writer.add_scalar(tag, value, n_shadows)
+        for one in groups:
+            for drawing in (*one.featured.rocs, *one.featured.histograms, *one.by_shadows):
                 writer.add_figure(drawing.tag, drawing.figure)
 
 

@@ -1,6 +1,7 @@
 """What the report says in words: statuses, what they mean, and the terms."""
 
 from lightning_mia.evaluation.results import Status
+from lightning_mia.report.fleet_summary import Pool
 
 HEADLINES: dict[Status, str] = {
     "leak": "Leak",
@@ -52,6 +53,35 @@ BLIND_MEANINGS: dict[Status, tuple[str, str]] = {
 }
 """The same where only a split was checked."""
 
+POOL_WORDS: dict[Pool, str] = {
+    "challenge": "halves of the challenge set",
+    "auxiliary": "halves of a pool of auxiliary recordings",
+}
+"""What shadow models were trained on."""
+
+POOLS: dict[Pool, str] = {
+    "challenge": (
+        "They were trained on halves of the challenge set, each unit IN for half of them. What attacks find with them "
+        "is an auditor's upper bound: an outsider does not hold the recordings that the target was trained on."
+    ),
+    "auxiliary": (
+        "They were trained on halves of a pool of auxiliary recordings, and none of them ever saw a unit of the "
+        "challenge set. What attacks find with them is what an outsider can do who holds recordings of the same kind."
+    ),
+}
+"""What that means for whoever reads the figures."""
+
+POOL_NOTES: dict[Pool, str] = {
+    "challenge": (
+        "Attacks with shadow models used models trained on halves of the challenge set: an auditor's upper bound, not "
+        "what an outsider can do."
+    ),
+    "auxiliary": (
+        "Attacks with shadow models used models that never saw a unit of the challenge set: what an outsider can do."
+    ),
+}
+"""The same in one line, beside the verdict."""
+
 GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Member, non-member",
@@ -78,6 +108,20 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "control.",
     ),
     (
+        "Shadow model",
+        "A model trained like the target, on a part of the recordings that is known. A unit is IN for it, or OUT. They "
+        "come in pairs: each unit is IN for exactly one of the two.",
+    ),
+    (
+        "Queries",
+        "How many waveforms the target was given for each recording; not counted for attacks that learn from frames.",
+    ),
+    (
+        "In turn",
+        "The attack with each shadow model in the target's place, judged by that model's own members; mean and "
+        "standard deviation over models.",
+    ),
+    (
         "AUROC",
         "The probability that a random member scores higher than a random non-member; .5 is chance. Its "
         "interval is for reading: cluster bootstrap over speakers with Student's t.",
@@ -87,6 +131,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "How often redrawing the split by its own mechanism separates the units as well. Corrected for "
         "the number of attacks of the same level and access (max-T). Evidence comes from here, not from "
         "the interval.",
+    ),
+    (
+        "Would show",
+        "The smallest AUROC that this design calls a leak with 80 % power. Weaker leaks stay unseen.",
     ),
     (
         "Beyond wrong model",

@@ -5,10 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lightning_mia.evaluation.results import AttackResult, Difference, LevelVerdict, TprAtFpr, Verdict
+from lightning_mia.evaluation.dataset_inference import DatasetInference, PAtSize
+from lightning_mia.evaluation.results import (
+    AttackResult,
+    BlindResult,
+    Difference,
+    InTurn,
+    LevelVerdict,
+    TprAtFpr,
+    Verdict,
+    WithFewer,
+)
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.verdict import give_verdict
 from lightning_mia.report import (
     AuditReport,
+    FleetSummary,
     Provenance,
     SkippedRecording,
     SplitSummary,
@@ -157,4 +169,131 @@ def make_planted_report() -> AuditReport:
         skipped=(SkippedRecording("a<b>&c", "/data/a<b>&c.wav", "silent: every sample is 0"),),
         config_yaml="seed: 0\nmodel:\n  class_path: HuBERT\n  init_args: {dim: 64} # <width>\n",
         notes=("2 recordings stand under two ids each; both ids stay on one side.",),
+    )
+
+
+FLEET_ATTACKS = {  # access → name → shift of the members' scores in standard deviations
+    "black-box": {
+        "utterance_similarity": 0.02,
+        "utterance_similarity_layer1": -0.08,
+        "learned_utterance_similarity": 0.05,
+        "lira_similarity_statistics": 0.1,
+        "lira_views": 0.0,
+        "lira_offline_views": 0.12,
+        "rmia_views": 0.17,
+        "rmia_offline_views": 0.08,
+        "bavaria_views": 0.05,
+        "bavaria_surrogate_head_waveforms": 0.1,
+        "lira_surrogate_head_waveforms": 0.08,
+        "encodermi_t": 0.0,
+        "encodermi_v": 0.1,
+        "encodermi_s": -0.05,
+        "partcrop": 0.03,
+        "shadow_classifier_black_box": 0.12,
+        "quantile_regression_similarity": 0.01,
+    },
+    "open-weights": {
+        "surrogate_head": 0.5,
+        "lira_surrogate_head": 1.2,
+        "rmia_surrogate_head": 1.1,
+        "bavaria_surrogate_head": 1.3,
+    },
+    "grey-box": {
+        "pretext_loss": 0.7,
+        "calibrated_loss": 0.9,
+        "attack_r": 0.95,
+        "lira": 1.2,
+        "lira_offline": 1.1,
+        "rmia": 1.25,
+        "rmia_offline": 1.0,
+        "bavaria": 1.3,
+        "shadow_classifier": 1.35,
+    },
+}
+NEEDS_NO_SHADOWS = {
+    "utterance_similarity",
+    "utterance_similarity_layer1",
+    "learned_utterance_similarity",
+    "quantile_regression_similarity",
+    "surrogate_head",
+    "pretext_loss",
+}
+SIZES = (2, 4, 8, 16)
+
+
+@pytest.fixture(scope="session")
+def planted_fleet_report(planted_report) -> AuditReport:
+    return make_planted_fleet_report(planted_report)
+
+
+@pytest.fixture(scope="session")
+def small_fleet_report(planted_fleet_report) -> AuditReport:
+    """One attack with shadow models, where a test draws."""
+    names = ("lira", "blind")
+    return replace(
+        planted_fleet_report,
+        attacks=tuple(one for one in planted_fleet_report.attacks if one.name == "lira"),
+        controls=planted_fleet_report.controls[:1],
+        scores=tuple(one for one in planted_fleet_report.scores if one.name in names),
+    )
+
+
+def with_fleet(result: AttackResult, n_shadows: int = SIZES[-1]) -> AttackResult:
+    """The result as an audit with a fleet would have it."""
+    turns = InTurn(16, result.auroc - 0.01, 0.012, tuple(rate.tpr * 0.9 for rate in result.tpr_at_fpr), 0.501, 0.021)
+    if result.name in NEEDS_NO_SHADOWS:
+        return replace(result, queries=8, in_turn=turns)
+    fewer = tuple(
+        WithFewer(
+            size,
+            0.5 + (result.auroc - 0.5) * (1.1 - 1.6 / size),
+            tuple(0.5 + (end - 0.5) * (1.1 - 1.6 / size) for end in result.auroc_ci95),
+            result.tpr_at_fpr,
+        )
+        for size in SIZES
+    )
+    return replace(result, n_shadows=n_shadows, queries=24, in_turn=turns, with_fewer=fewer)
+
+
+def make_planted_fleet_report(planted: AuditReport) -> AuditReport:
+    """30 attacks at utterance level on three accesses, with 16 shadow models; black-box mostly at chance."""
+    rows = [
+        (name, "utterance", access, "similarity" in name and shift < 0.5, shift)
+        for access, shifts in FLEET_ATTACKS.items()
+        for name, shift in shifts.items()
+    ]
+    attacks = [planted_scores(*row, seed=i) for i, row in enumerate(rows)]
+    names = ["blind", *(f"{kind}_{row[0]}" for kind in ("untrained", "wrong_model") for row in rows)]
+    controls = [planted_scores(name, "utterance", "none", False, 0.0, seed=200 + i) for i, name in enumerate(names)]
+    found = [with_fleet(planted_result(scores, control=False)) for scores in attacks]
+    found = [replace(one, p_value_corrected=min(1.0, one.p_value * len(FLEET_ATTACKS[one.access]))) for one in found]
+    control_results = [planted_result(scores, control=True) for scores in controls]
+    return replace(
+        planted,
+        verdict=give_verdict(found, [BlindResult(control_results[0], 0.56)], drawn=True),
+        attacks=tuple(found),
+        controls=tuple(control_results),
+        scores=(*attacks, *controls),
+        fleet=FleetSummary(
+            16, "challenge", 200, 60.0, 1500, 341.5, {"loss": (2.91, 3.4), "masked_accuracy": (0.12, 0.2)}, 1
+        ),
+        dataset_inference=tuple(
+            DatasetInference(
+                one.name,
+                one.level,
+                one.access,
+                one.two_sided,
+                200,
+                200,
+                2 * one.auroc - 1,
+                one.p_value,
+                0.01,
+                (
+                    PAtSize(2, 0.4, 0.1),
+                    PAtSize(45, 0.03, 0.82 if one.auroc > 0.6 else 0.2),
+                    PAtSize(200, 0.001, float(one.auroc > 0.55)),
+                ),
+            )
+            for one in found
+        ),
     )

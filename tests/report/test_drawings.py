@@ -2,38 +2,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from lightning_mia.report.drawings import draw
+from lightning_mia.report.drawings import Plate, draw
+from lightning_mia.report.drawn_groups import draw_attacks, draw_controls
 from lightning_mia.report.figures import MOST_CURVES, histogram_figure
+from lightning_mia.report.groups import Group, attack_groups
 
 
-def test_groups_come_by_level_and_access_and_keep_the_order_within(planted_report):
-    plates = draw(planted_report, planted_report.attacks[::-1])
-    assert [(plate.group.level, plate.group.access) for plate in plates] == [
-        ("utterance", "black-box"),
-        ("utterance", "grey-box"),
-        ("speaker", "black-box"),
-        ("speaker", "grey-box"),
-    ]
-    assert [r.name for r in plates[0].group.results] == [
-        "utterance_similarity_layer1",
-        "utterance_similarity",
-    ]
-
-
-def test_tags_are_unique_and_every_result_has_its_histogram(planted_report):
-    plates = (*draw(planted_report, planted_report.attacks), *draw(planted_report, planted_report.controls))
-    tags = [drawing.tag for plate in plates for drawing in (*plate.rocs, *plate.histograms)]
+def test_tags_are_unique_and_every_featured_result_has_its_histogram(planted_report):
+    groups = (*draw_attacks(planted_report), *draw_controls(planted_report))
+    tags = [drawing.tag for one in groups for drawing in (*one.featured.rocs, *one.featured.histograms)]
     assert len(tags) == len(set(tags))
     histograms = {f"scores/{r.level}/{r.name}" for r in (*planted_report.attacks, *planted_report.controls)}
     assert histograms <= set(tags)
 
 
 def test_attacks_are_drawn_beside_the_blind_baseline(planted_report):
-    (plate,) = draw(planted_report, [planted_report.attacks[2]])
-    for drawing in plate.rocs:
+    group = attack_groups(planted_report)[1]
+    for drawing in draw(planted_report, group, group.results).rocs:
         (axes,) = drawing.figure.axes
         assert [text.get_text() for text in axes.get_legend().get_texts()] == ["blind", "pretext_loss"]
-    assert [drawing.figure.axes[0].get_xscale() for drawing in plate.rocs] == ["linear", "log"]
+    assert [one.figure.axes[0].get_xscale() for one in draw(planted_report, group, group.results).rocs] == [
+        "linear",
+        "log",
+    ]
 
 
 def test_more_curves_than_colours_are_drawn_in_several_figures(planted_report):
@@ -41,9 +32,22 @@ def test_more_curves_than_colours_are_drawn_in_several_figures(planted_report):
     attacks = tuple(replace(planted_report.attacks[0], name=f"attack_{i}") for i in range(n))
     scores = tuple(replace(planted_report.scores[0], name=f"attack_{i}") for i in range(n))
     report = replace(planted_report, attacks=attacks, controls=(), scores=scores)
-    (plate,) = draw(report, report.attacks)
+    plate = draw(report, Group("utterance", "black-box", attacks, attacks), attacks)
     assert [len(drawing.figure.axes[0].get_legend().get_texts()) for drawing in plate.rocs] == [6, 6, 1, 1]
-    assert plate.group.place(attacks[-1]) == 0
+    assert [drawing.tag for drawing in plate.rocs][::2] == ["roc/utterance/black-box", "roc/utterance/black-box/2"]
+
+
+def test_of_nothing_there_is_no_figure(planted_report):
+    assert draw(planted_report, attack_groups(planted_report)[0], ()) == Plate()
+
+
+def test_the_others_of_many_attacks_are_drawn_apart_and_controls_only_where_featured(planted_fleet_report):
+    for one in draw_attacks(planted_fleet_report):
+        for plate, results in ((one.featured, one.group.featured), (one.others, one.group.others)):
+            assert [drawing.caption for drawing in plate.histograms] == [result.name for result in results]
+    (controls,) = draw_controls(planted_fleet_report)
+    assert len(controls.featured.histograms) == 7 < len(planted_fleet_report.controls)
+    assert controls.others == Plate()
 
 
 def test_a_histogram_counts_every_unit_and_an_outlier_in_the_last_bin(planted_report):

@@ -21,6 +21,15 @@ def test_only_attacks_of_a_leaking_level_and_access_are_asked(planted_report):
     assert strongest(replace(planted_report, attacks=(better, *planted_report.attacks[1:]))).name == "pretext_loss"
 
 
+def test_the_attack_that_the_verdict_names_stands_for_it(planted_fleet_report):
+    """Where the very strongest attack does not clear the wrong model, a weaker one may be the leak."""
+    first = planted_fleet_report.verdict.by_level_and_access[0]
+    assert strongest(planted_fleet_report).name == "shadow_classifier"
+    named = replace(first, reason="lira has AUROC 0.79, 0.29 further from chance than with the wrong model")
+    verdict = replace(planted_fleet_report.verdict, by_level_and_access=(named,))
+    assert strongest(replace(planted_fleet_report, verdict=verdict)).name == "lira"
+
+
 def test_a_two_sided_attack_is_strong_below_one_half(planted_report):
     below = replace(planted_report.attacks[0], auroc=0.02, p_value_corrected=0.002)
     verdict = Verdict("no_evidence", "nothing", ())

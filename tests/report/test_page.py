@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lightning_mia.evaluation.results import Verdict
-from lightning_mia.report.drawings import draw
+from lightning_mia.report.drawn_groups import draw_attacks, draw_controls
 from lightning_mia.report.page import render_page
 
 VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
@@ -38,7 +38,7 @@ class Page(HTMLParser):
 
 
 def render(report) -> str:
-    return render_page(report, draw(report, report.attacks), draw(report, report.controls))
+    return render_page(report, draw_attacks(report), draw_controls(report))
 
 
 @pytest.fixture(scope="module")

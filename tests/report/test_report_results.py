@@ -83,6 +83,30 @@ def test_the_report_comes_back_whole(saved, planted_report):
         assert ours.speakers.tolist() == theirs.speakers.tolist()
 
 
+def test_a_fleet_and_sets_of_recordings_come_back_whole(tmp_path, planted_fleet_report):
+    write_scores(tmp_path / "scores.csv", planted_fleet_report.scores)
+    write_json(tmp_path / "results.json", to_results(planted_fleet_report))
+    back = load(tmp_path)
+    assert back.fleet == planted_fleet_report.fleet
+    assert back.dataset_inference == planted_fleet_report.dataset_inference
+    assert back.attacks == planted_fleet_report.attacks
+    attack = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["attacks"][3]
+    assert (attack["n_shadows"], attack["queries"]) == (16, 24)
+    assert [one["n_shadows"] for one in attack["with_fewer"]] == [2, 4, 8, 16]
+    assert attack["in_turn"]["n_targets"] == 16
+
+
+def test_a_file_from_before_there_were_fleets_is_read(saved, planted_report):
+    data = json.loads((saved / "results.json").read_text(encoding="utf-8"))
+    for key in ("fleet", "dataset_inference"):
+        del data[key]
+    for result in data["attacks"] + data["controls"]:
+        for key in ("n_shadows", "queries", "in_turn", "with_fewer"):
+            del result[key]
+    (saved / "results.json").write_text(json.dumps(data), encoding="utf-8")
+    assert load(saved).attacks == planted_report.attacks
+
+
 def test_a_blind_check_has_no_target(tmp_path, planted_blind_report):
     write_scores(tmp_path / "scores.csv", planted_blind_report.scores)
     write_json(tmp_path / "results.json", to_results(planted_blind_report))

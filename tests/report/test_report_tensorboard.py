@@ -1,16 +1,16 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_mia.report.drawings import draw
-from lightning_mia.report.tensorboard import scalars, write_tensorboard
+from lightning_mia.report.drawn_groups import draw_attacks
+from lightning_mia.report.tensorboard import scalars, scalars_by_shadows, write_tensorboard
 
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory, planted_report):
     folder = tmp_path_factory.mktemp("report") / "tensorboard"
-    plates = draw(planted_report, planted_report.attacks[2:3])
+    groups = draw_attacks(planted_report)[1:2]
     for _ in range(2):  # the second takes the place of the first
-        write_tensorboard(folder, planted_report, plates)
+        write_tensorboard(folder, planted_report, groups)
     assert len(list(folder.iterdir())) == 1
     assert [path.name for path in folder.parent.iterdir()] == ["tensorboard"]
     return EventAccumulator(str(folder)).Reload()
@@ -36,3 +36,19 @@ def test_the_figures_and_the_verdict_are_there(events, planted_report):
     text = events.Tensors(tag)[0].tensor_proto.string_val[0].decode()
     assert text.startswith("**Leak.**")
     assert planted_report.verdict.reason in text
+
+
+def test_a_fleet_adds_its_means_and_a_curve_by_shadow_models(tmp_path, small_fleet_report):
+    write_tensorboard(tmp_path / "tensorboard", small_fleet_report, draw_attacks(small_fleet_report))
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    attack = small_fleet_report.attacks[0]
+    turns = events.Scalars(f"audit/utterance/{attack.name}/in_turn_auroc_mean")
+    assert turns[0].value == pytest.approx(attack.in_turn.auroc_mean)
+    curve = events.Scalars(f"shadow_models/utterance/{attack.name}/auroc")
+    assert [(one.step, pytest.approx(one.value)) for one in curve] == [
+        (one.n_shadows, one.auroc) for one in attack.with_fewer
+    ]
+    assert {tag for tag, _, _ in scalars_by_shadows(small_fleet_report)} <= set(events.Tags()["scalars"])
+    assert {"shadow_models/auroc/utterance/grey-box", "shadow_models/tpr/utterance/grey-box"} <= set(
+        events.Tags()["images"]
+    )

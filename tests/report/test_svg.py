@@ -5,13 +5,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from lightning_mia.report.drawings import draw
+from lightning_mia.report.groups import attack_groups
 from lightning_mia.report.palette import CSS_VARIABLES
 from lightning_mia.report.svg import inline_svg
 
 
 @pytest.fixture(scope="module")
 def drawing(planted_report):
-    return draw(planted_report, planted_report.attacks[:2])[0].rocs[1]
+    group = attack_groups(planted_report)[0]
+    return draw(planted_report, group, group.results).rocs[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,28 @@
+"""One set of axes in the report's style: no box, small type, ink and grey."""
+
+from typing import TYPE_CHECKING
+
+from lightning_mia.report.palette import INK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MARGIN_TOP, MARGIN_RIGHT = 0.06, 0.08
+
+
+def panel(width: float, height: float, left: float, bottom: float, top: float = MARGIN_TOP) -> "tuple[Figure, Axes]":
+    """One set of axes on white paper (the page draws it on its own); sizes and margins in inches."""
+    from matplotlib.figure import Figure
+
+    # Margins are given, because a layout engine draws everything twice to find them.
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    shares = (left / width, bottom / height, 1 - (left + MARGIN_RIGHT) / width, 1 - (bottom + top) / height)
+    axes = figure.add_axes(shares)
+    axes.tick_params(which="both", labelsize=7, color=MUTED, labelcolor=INK, length=2.5, width=0.6)
+    axes.xaxis.label.set(size=7.5, color=INK)
+    axes.yaxis.label.set(size=7.5, color=INK)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set(color=MUTED, linewidth=0.6)
+    return figure, axes
