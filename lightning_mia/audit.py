@@ -17,6 +17,7 @@ from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.files import hash_of, hash_of_file
+from lightning_mia.fleet.placing import check_one_device
 from lightning_mia.fleet.read import Fleet, read_fleet
 from lightning_mia.fleet.run import run_fleet
 from lightning_mia.fleet.settings import FleetSettings
@@ -80,6 +81,7 @@ class Audit:
         audio, ids = self.data.audio, list(self.data.split.table["id"])
         texts = {utterance: audio.texts.get(utterance, "") for utterance in ids}
         self.model = self.model.for_corpus(texts, audio.index.loc[ids, "duration"].to_dict())
+        self._check_fleet()
 
     def fit_target(self) -> Trained:
         """Train the target on its member set."""
@@ -156,6 +158,13 @@ class Audit:
                 "by `lightning-mia audit` or `fit` with this config, or give --fleet.size 0"
             )
         return [Task(job, interview) for job in trainings]
+
+    def _check_fleet(self) -> None:
+        """Refuse shadow models that were begun otherwise before a target is trained for hours."""
+        if self.fleet.size:
+            check_one_device(self.trainers, self.fleet.workers)
+            for task in self.shadow_tasks():
+                task.training.check()
 
     def train_fleet(self) -> None:
         """Train the shadow models, as far as they are not trained yet."""
@@ -252,12 +261,12 @@ class Audit:
         Raises:
             InputError: two attacks want one group with different settings.
         """
-        groups: dict[str, SignalGroup] = {self.probing.answers.name: self.probing.answers}
+        groups: dict[str, SignalGroup] = {self.probing.answers.prefix: self.probing.answers}
         for attack in self.attacks_to_run():
             if attack.least_shadows > self.fleet.size or not set(attack.levels) & set(self.data.split.levels):
                 continue  # it will not run
             for group in attack.groups:
-                if groups.setdefault(group.name, group).of_consequence() != group.of_consequence():
+                if groups.setdefault(group.prefix, group).of_consequence() != group.of_consequence():
                     raise InputError(f"{attack.name} wants other {group.name} than another attack; give both the same")
         return list(groups.values())
 
@@ -296,6 +305,8 @@ class Audit:
             The report's page.
         """
         self.data.split.save_once(self.run_dir / "split.csv")
+        if self.fleet.size:
+            self.shadow_tasks(target)  # refuses a target that was trained otherwise, before its controls are trained
         models = {"target": target, **self.control_models(target)}
         start = time.monotonic()
         asked = self.ask(models)

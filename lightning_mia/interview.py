@@ -1,12 +1,14 @@
 """The questions of a run, asked of one model after the other, and never twice."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 
 from lightning_mia.data.recordings import Recordings
 from lightning_mia.files import hash_of
@@ -56,18 +58,29 @@ class Interview:
         Raises:
             InputError: the model gives a signal that is not a finite number, or a file is damaged.
         """
-        first, *others = self._ask(name, model, sha256, watchers)
+        first, *others = [
+            self._ask(name, model, group, path, watchers) for group, path in self._files(name, model, sha256)
+        ]
         return first.with_groups(others)
 
-    def _ask(self, name: str, model: SpeechModel, sha256: str, watchers: Sequence[L.Callback]) -> Iterator[Signals]:
+    def knows(self, name: str, model: SpeechModel, sha256: str) -> bool:
+        """Whether a model was asked everything already; see `signals`."""
+        return all(path.exists() for _, path in self._files(name, model, sha256))
+
+    def _files(self, name: str, model: SpeechModel, sha256: str) -> Iterator[tuple[SignalGroup, Path]]:
+        """The groups that the model can be asked, and where their signals are kept."""
         for group in self.groups:
-            if not group.can_ask(model):
-                continue
-            key = hash_of([sha256, self.about, group.of_consequence()])
-            path = self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
-            title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
-            make_trainer = partial(self.trainers.for_probing, self.folder, title)
-            yield probe(
+            if group.can_ask(model):
+                key = hash_of([sha256, self.about, group.of_consequence()])
+                yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
+
+    def _ask(
+        self, name: str, model: SpeechModel, group: SignalGroup, path: Path, watchers: Sequence[L.Callback]
+    ) -> Signals:
+        title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
+        make_trainer = partial(self.trainers.for_probing, self.folder, title)
+        with _precision_of_training_kept():
+            return probe(
                 model,
                 group,
                 self.recordings,
@@ -78,3 +91,13 @@ class Interview:
                 self.trainers.device(),
                 watchers,
             )
+
+
+@contextmanager
+def _precision_of_training_kept() -> Iterator[None]:
+    """A probe switches TF32 off; a model that is trained after it has to be trained like one before it."""
+    before = torch.backends.cudnn.allow_tf32
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

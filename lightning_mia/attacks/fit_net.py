@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning as L
 import torch
@@ -12,8 +13,7 @@ from tqdm import tqdm
 
 from lightning_mia.attacks.fit_settings import FitSettings
 from lightning_mia.attacks.frame_source import SECONDS_BEFORE_BAR
-from lightning_mia.attacks.labelled_batches import LabelledBatch
-from lightning_mia.attacks.similarity_net import VALIDATION_LOSS, SimilarityNet
+from lightning_mia.attacks.similarity_net import VALIDATION_LOSS
 from lightning_mia.interruption import interruptible
 from lightning_mia.training.callbacks import KeyedRandomness
 
@@ -70,9 +70,9 @@ class EpochBar(L.Callback):
 
 
 def fit_net(
-    net: SimilarityNet,
-    training: Iterable[LabelledBatch],
-    validation: Iterable[LabelledBatch],
+    net: L.LightningModule,
+    training: Iterable[Any],
+    validation: Iterable[Any],
     *,
     settings: FitSettings,
     seed: int,
@@ -84,7 +84,7 @@ def fit_net(
     Sets torch's global generators: whoever calls this gives them back their state.
 
     Args:
-        net: with its first weights.
+        net: with its first weights; logs `VALIDATION_LOSS`.
         training: an iteration gives the batches of an epoch; no list, which Lightning takes for several loaders.
         validation: the same, to validate on.
         settings: of the fit.

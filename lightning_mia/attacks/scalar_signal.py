@@ -1,7 +1,6 @@
 """One number a recording, as the raw material of attacks that compare models."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import pandas as pd
 
@@ -14,9 +13,9 @@ from lightning_mia.probe.signals import Signals
 class ScalarSignal(ABC):
     """Reads one number a recording from a model's signals. A subclass is small; its settings are plain values."""
 
-    access: ClassVar[Access]
-    two_sided: ClassVar[bool] = False  # whether the sign of the effect is unknown beforehand
-    needs_signal: ClassVar[str] = ""  # score of the training task that the model must have; empty: none
+    access: Access  # of the class, or of what an instance was made with
+    two_sided: bool = False  # whether the sign of the effect is unknown beforehand
+    needs_signal: str = ""  # score of the training task that the model must have; empty: none
 
     @property
     @abstractmethod

@@ -24,7 +24,7 @@ from lightning_mia.evaluation.settings import EvaluationSettings
 ALPHA = 0.05
 N_SUBSAMPLES = 50  # of each size
 N_SUBSAMPLE_REDRAWS = 199  # of each subsample: its p-value is at least .005
-SMALLEST_SIZE = 2
+SMALLEST_SIZE, LARGEST_SIZE = 2, 1000  # of either set; beyond, the p-value of the whole sets has to do
 CHUNK = 2_000_000  # matrix elements held in float64 at one go: 16 MB
 
 
@@ -165,8 +165,8 @@ def p_value_over_speakers(scores: Scores) -> float:
 
 
 def _sizes(scores: Scores) -> list[int]:
-    """Two sizes an octave, in whole units: 2, 3, 4, 6, 8, 11, 16, …, and last that of the smaller set."""
-    largest = min(scores.n_members, scores.n_nonmembers)
+    """Two sizes an octave, in whole units: 2, 3, 4, 6, 8, 11, 16, …, and last that of the smaller set, or 1000."""
+    largest = min(scores.n_members, scores.n_nonmembers, LARGEST_SIZE)
     steps = SMALLEST_SIZE * np.sqrt(2) ** np.arange(64)
     return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
 

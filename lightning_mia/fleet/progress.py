@@ -40,13 +40,22 @@ class ShareDone:
 class _WatchTraining(L.Callback):
     def __init__(self, tell: Tell) -> None:
         self.tell = tell
+        self.steps = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Read how many optimizer steps there are; a resumed training begins with those that are taken."""
+        self.steps = trainer.estimated_stepping_batches
+        self._tell(trainer)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Tell the share of the optimizer steps that are taken."""
-        steps = trainer.estimated_stepping_batches
-        self.tell(min(1.0, trainer.global_step / steps) if 0 < steps < float("inf") else 0.0)
+        self._tell(trainer)
+
+    def _tell(self, trainer: L.Trainer) -> None:
+        known = 0 < self.steps < float("inf")
+        self.tell(min(1.0, trainer.global_step / self.steps) if known else 0.0)
 
 
 class _WatchProbes(L.Callback):

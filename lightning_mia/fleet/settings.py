@@ -5,8 +5,6 @@ from typing import Literal
 
 from lightning_mia.errors import InputError
 
-LEAST = 2
-
 
 @dataclass(frozen=True)
 class FleetSettings:
@@ -15,8 +13,9 @@ class FleetSettings:
     Args:
         size: shadow models, an even number: they come in complementary pairs; 0 trains none. A fleet can be enlarged
             later, and keeps what is trained.
-        workers: shadow models trained at a time, each in a process of its own on this machine; on GPUs they are
-            spread over those that there are. Does not change the models.
+        workers: shadow models trained at a time, each in a process of its own on this machine, with as many threads
+            (OMP_NUM_THREADS) as a single one; on GPUs they are spread over those that there are, several to a GPU
+            where they are more. Does not change the models.
         pool: what the shadow models are trained on. `challenge`: halves of the challenge set, so that every unit is IN
             for half of them: the auditor's upper bound. `auxiliary`: halves of a pool that is taken from the
             auxiliary recordings, so that no shadow model ever saw a challenge unit: what an outsider can do.

@@ -26,6 +26,18 @@ class Task:
         """Of the shadow model, such as "shadows/003"."""
         return self.training.name
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to be done.
+
+        Raises:
+            InputError: the folder was begun with other settings, or holds another model.
+        """
+        if not self.training.done:
+            return False
+        trained = self.training.run()
+        return self.interview is None or self.interview.knows(self.name, trained.model, trained.sha256)
+
     def run(self, tell: Tell) -> Trained:
         """Train and ask, as far as it is not done yet; what is done lies in the run directory.
 
@@ -43,9 +55,9 @@ class Task:
         """The same without progress bars of its own: the fleet has one for all."""
         return self._with(enable_progress_bar=False)
 
-    def on_device(self, index: int) -> "Task":
-        """The same on one GPU of those that there are."""
-        return self._with(devices=[index])
+    def on_one_device(self) -> "Task":
+        """The same in a process that sees one GPU alone."""
+        return self._with(devices=1)
 
     def _with(self, **options: Any) -> "Task":
         def changed(one: Any) -> Any:

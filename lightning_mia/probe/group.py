@@ -18,7 +18,7 @@ class Measured:
     """What a group reads from a model's answers about one batch.
 
     Attributes:
-        scalars: column → (batch,) numbers; the columns' names begin with that of the group.
+        scalars: column → (batch,) numbers; the columns' names begin with the group's prefix.
         pooled: (batch, layers, dim), for the one group that keeps vectors; None for the others.
     """
 
@@ -44,6 +44,11 @@ class SignalGroup(ABC):
         """The settings that change the signals."""
         settings: dict[str, Any] = asdict(self) if is_dataclass(self) and not isinstance(self, type) else {}
         return {"group": self.name, "version": self.version, **settings}
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its columns begin with; two groups of one run must not share it."""
+        return self.name
 
     @property
     def queries(self) -> int:

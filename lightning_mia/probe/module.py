@@ -36,9 +36,10 @@ class Probe(L.LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Signals:
         """Signals of one batch."""
         measured = self.group.measure(self.model, batch)
-        table = pd.DataFrame({name: values.double().cpu().numpy() for name, values in measured.scalars.items()})
+        columns = {name: values.double().cpu().numpy() for name, values in measured.scalars.items()}
+        table = pd.DataFrame(columns, index=pd.Index(batch.ids, dtype=object))  # a group may have no columns
         pooled = measured.pooled if measured.pooled is not None else torch.empty(len(batch.ids), 0, 0)
-        return Signals(table.set_index(pd.Index(batch.ids, dtype=object)), pooled.float().cpu().numpy())
+        return Signals(table, pooled.float().cpu().numpy())
 
 
 class SignalWriter(BasePredictionWriter):

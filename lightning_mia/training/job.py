@@ -1,5 +1,6 @@
 """One training as a piece of work that can be handed to another process."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,9 +10,12 @@ from typing import Any
 import lightning as L
 
 from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.errors import InputError
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.from_checkpoint import build, read_checkpoint
 from lightning_mia.stage import Stage
 from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.training.initialise import hyperparameters_of
 from lightning_mia.training.train import Trained, kind_of_training, train
 
 
@@ -44,6 +48,20 @@ class TrainingJob:
         """Hash of what all models of a fleet, and the target, have in common."""
         return kind_of_training(Stage(self.folder, self.settings).settings)
 
+    def check(self) -> Stage:
+        """Compare with what was begun, if anything was, and begin nothing.
+
+        Raises:
+            InputError: the folder was begun with other settings, or its description is damaged.
+        """
+        stage = Stage(self.folder, self.settings)
+        return stage.begin() if stage.path.exists() else stage
+
+    @property
+    def done(self) -> bool:
+        """Whether the model is trained; see `check`."""
+        return self.check().done and (self.folder / "model.ckpt").exists()
+
     def run(self, watchers: Sequence[L.Callback] = ()) -> Trained:
         """Train the model, go on with its training, or read it where it is trained already.
 
@@ -51,9 +69,31 @@ class TrainingJob:
             watchers: callbacks that look on, and change nothing.
 
         Raises:
-            InputError: the folder was begun with other settings, or holds another model.
+            InputError: the folder was begun with other settings, or holds another model, or what is damaged.
         """
+        if not self.done:
+            self._check_last()
         title = f"Training {self.name.replace('_', ' ')}"
         make_trainer = partial(self.trainers.for_training, self.folder, title)
         stage = Stage(self.folder, self.settings)
-        return train(self.model, self.recordings, stage, self.seed, make_trainer, self.start, watchers)
+        recordings = copy.copy(self.recordings)  # to which a Trainer holds on, with the model and its optimizer
+        return train(self.model, recordings, stage, self.seed, make_trainer, self.start, watchers)
+
+    def _check_last(self) -> None:
+        path = self.folder / "last.ckpt"
+        if not path.exists():
+            return
+        try:
+            read_checkpoint(path)
+        except InputError as error:
+            raise InputError(f"{path} is damaged; delete it to train this model from its start") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the model's weights behind, which are not used and cannot always be pickled."""
+        assert self.start is None, "weights to go on from are not sent to other processes"
+        return {**vars(self), "model": (type(self.model), hyperparameters_of(self.model))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the model again."""
+        model_class, hyperparameters = state["model"]
+        self.__dict__.update(state, model=build(partial(model_class, **hyperparameters)))

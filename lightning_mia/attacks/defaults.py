@@ -1,0 +1,97 @@
+"""The attacks that run where a config names none."""
+
+from lightning_mia.attacks.attack_r import AttackR
+from lightning_mia.attacks.base import Attack
+from lightning_mia.attacks.bavaria import BaVarIA
+from lightning_mia.attacks.black_box_signals import CropResponse, FrameSimilarity, ViewConsistency
+from lightning_mia.attacks.calibrated_loss import CalibratedLoss
+from lightning_mia.attacks.ctc_loss import CTCLoss
+from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
+from lightning_mia.attacks.lira import LiRA
+from lightning_mia.attacks.neighbourhood import NearestNeighbours
+from lightning_mia.attacks.partcrop import PartCrop
+from lightning_mia.attacks.pretext_loss import PretextLoss
+from lightning_mia.attacks.rmia import RMIA
+from lightning_mia.attacks.scalar_signal import PretextScore, ScalarSignal
+from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
+from lightning_mia.attacks.slmia import SLMIA
+from lightning_mia.attacks.speaker_lira import SpeakerLiRA
+from lightning_mia.attacks.speaker_rmia import SpeakerRMIA
+from lightning_mia.attacks.speaker_similarity import SpeakerSimilarity
+from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateHeadScore
+from lightning_mia.attacks.task_signals import PerturbedLoss, PretextDetail
+from lightning_mia.attacks.user_statistics import UserStatistics
+from lightning_mia.attacks.utterance_similarity import UtteranceSimilarity
+from lightning_mia.probe.hidden_targets import AdversarysClusters
+from lightning_mia.probe.surrogate_head import SurrogateHead
+
+
+def default_attacks(n_shadows: int = 0) -> list[Attack]:
+    """The attacks that run where a config names none, as far as the model can answer them.
+
+    Args:
+        n_shadows: size of the fleet; without one, only attacks that need none and cost few queries.
+    """
+    alone: list[Attack] = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss()]
+    return [*alone, *_grey_box(), *_open_weights(), *_black_box()] if n_shadows else alone
+
+
+def _grey_box() -> list[Attack]:
+    return [
+        *_likelihoods(PretextScore()),
+        LiRA(PretextScore(), online=False),
+        RMIA(PretextScore(), online=False),
+        BaVarIA(PretextScore(), online=False),
+        AttackR(PretextScore()),
+        CalibratedLoss(PretextScore()),
+        LiRA(PretextDetail("parts")),
+        LiRA(PretextDetail("spans")),
+        LiRA(PerturbedLoss()),
+        ShadowClassifier("grey-box"),
+        ShadowClassifierTree("grey-box"),
+        UserStatistics("grey-box"),
+    ]
+
+
+def _open_weights() -> list[Attack]:
+    spectra, clusters = SurrogateHead(filling=None), SurrogateHead(filling=None, target=AdversarysClusters())
+    return [
+        *_surrogate_heads(spectra, clusters, "open_"),
+        ShadowClassifier("open-weights"),
+    ]
+
+
+def _black_box() -> list[Attack]:
+    return [
+        *_surrogate_heads(SurrogateHead(), SurrogateHead(target=AdversarysClusters())),
+        LiRA(FrameSimilarity()),
+        LiRA(ViewConsistency()),
+        LiRA(CropResponse()),
+        LiRA(NearestNeighbours()),
+        EncoderMIT(),
+        EncoderMIV(),
+        EncoderMIS(),
+        PartCrop(),
+        ShadowClassifier("black-box"),
+        ShadowClassifierTree("black-box"),
+        SLMIA(),
+        UserStatistics("black-box"),
+    ]
+
+
+def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, beginning: str = "") -> list[Attack]:
+    """Heads that guess what reconstructing encoders learn to guess, and what cluster-predicting ones do."""
+    of_clusters = f"{beginning}clusters"
+    return [
+        SurrogateHeadAttack(spectra),
+        *_likelihoods(SurrogateHeadScore(spectra)),
+        LiRA(SurrogateHeadScore(spectra), online=False),
+        SurrogateHeadAttack(clusters, of_clusters),
+        *_likelihoods(SurrogateHeadScore(clusters, of_clusters)),
+        LiRA(SurrogateHeadScore(clusters, of_clusters), online=False),
+    ]
+
+
+def _likelihoods(signal: ScalarSignal) -> list[Attack]:
+    """At utterance and at speaker level."""
+    return [LiRA(signal), RMIA(signal), BaVarIA(signal), SpeakerLiRA(signal), SpeakerRMIA(signal)]

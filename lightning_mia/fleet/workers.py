@@ -1,0 +1,158 @@
+"""The worker processes of a fleet, as the process sees them that starts them."""
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+
+import torch
+
+from lightning_mia.errors import InputError
+from lightning_mia.fleet.task import Task
+from lightning_mia.fleet.worker_process import Failed, News, work
+
+
+def run_in_processes(
+    tasks: Sequence[Task], n_workers: int, advance: Callable[[float], None], gpus: Sequence[str] = ()
+) -> None:
+    """Do all tasks, several at a time; at the first that fails all workers are ended.
+
+    A worker that is ended, or killed, leaves what it had saved, and the next start goes on from there.
+
+    Args:
+        tasks: in the order in which they are begun.
+        n_workers: processes.
+        advance: is called with the share of one task that was done since the last call.
+        gpus: names of the GPUs over which the workers are spread, as CUDA_VISIBLE_DEVICES has them.
+
+    Raises:
+        InputError: what a task raises, or a worker was killed.
+    """
+    waiting = list(reversed(tasks))
+    workers: list[_Worker] = []
+    try:
+        with _ctrl_c_put_off():  # until every worker is in the list, to be ended
+            for place in range(n_workers):
+                workers.append(_Worker(gpus[place % len(gpus)] if gpus else None))
+        busy = {}
+        for worker in workers[: len(waiting)]:
+            worker.give(waiting.pop())
+            busy[worker.pipe] = worker
+        while busy:
+            for pipe in wait(list(busy)):
+                if _heed(busy[pipe].news(), advance):
+                    continue
+                if waiting:
+                    busy[pipe].give(waiting.pop())
+                else:
+                    del busy[pipe]
+    finally:
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+
+
+def _heed(news: News, advance: Callable[[float], None]) -> bool:
+    """Take in what a worker tells; whether its task is still going on."""
+    if isinstance(news, float):
+        advance(news)
+    elif isinstance(news, logging.LogRecord):
+        log = logging.getLogger(news.name)
+        if log.isEnabledFor(news.levelno):
+            log.handle(news)
+    elif isinstance(news, Failed):
+        raise news.error()
+    else:
+        return False
+    return True
+
+
+class _Worker:
+    """A process that does one task at a time.
+
+    Args:
+        gpu: the only one that it sees, as CUDA_VISIBLE_DEVICES has it; None: whatever this process sees.
+    """
+
+    def __init__(self, gpu: str | None) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA in the middle of something
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, torch.get_num_threads()))
+        with _sees(gpu):
+            self.process.start()
+        theirs.close()  # or the end of the process would not close the pipe
+        self.task: Task | None = None
+
+    def give(self, task: Task) -> None:
+        """Let it begin with a task.
+
+        Raises:
+            InputError: the task holds what cannot be sent to another process, or the process was killed.
+        """
+        self.task = task
+        try:
+            self.pipe.send(task)
+        except OSError as error:
+            raise self._killed() from error
+        except (AttributeError, RuntimeError, TypeError, pickle.PicklingError) as error:
+            raise InputError(
+                f"{task.name} cannot be handed to a worker process ({error}); give --fleet.workers 1"
+            ) from error
+
+    def news(self) -> News:
+        """What it tells next.
+
+        Raises:
+            InputError: it was killed.
+        """
+        try:
+            news: News = self.pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._killed() from error
+        return news
+
+    def _killed(self) -> InputError:
+        self.process.join()
+        code, name = self.process.exitcode or 0, self.task.name if self.task else "no model"
+        how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit status {code})"
+        return InputError(
+            f"A worker process of the fleet {how} at {name}, perhaps for want of memory; start the same command again "
+            "to go on, or give fewer --fleet.workers"
+        )
+
+
+@contextmanager
+def _ctrl_c_put_off() -> Iterator[None]:
+    """Let Ctrl-C wait; a process that is started meanwhile never gets it, not even before its first line."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which the first process would start otherwise, and let Ctrl-C through
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def _sees(gpu: str | None) -> Iterator[None]:
+    """Let a process that is started meanwhile see one GPU alone."""
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if gpu is None:
+        yield
+        return
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before

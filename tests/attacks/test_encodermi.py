@@ -1,0 +1,136 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lightning_mia.attacks.base import Attack
+from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.encodermi import DeepSets, EncoderMIS, EncoderMIT, EncoderMIV
+from lightning_mia.attacks.partcrop import PartCrop
+from lightning_mia.attacks.published_attack import PublishedAttack
+
+PAIRS = [f"views_pair{i:02d}" for i in range(45)]
+CROPS = [f"crops_{kind}_{i:02d}" for kind in ("uniform", "gaussian") for i in range(16)]
+LEARNED: list[PublishedAttack] = [
+    EncoderMIV(),
+    EncoderMIV(calibrated=True),
+    EncoderMIS(),
+    EncoderMIS(calibrated=True),
+    PartCrop(),
+    PartCrop(calibrated=True),
+]
+learned = pytest.mark.parametrize("attack", LEARNED, ids=lambda attack: attack.name)
+
+
+def columns_of(attack: Attack) -> list[str]:
+    return CROPS if isinstance(attack, PartCrop) else PAIRS
+
+
+def test_names_and_levels() -> None:
+    names = [attack.name for attack in (EncoderMIT(), *LEARNED)]
+    assert names == [
+        "encodermi_t",
+        "encodermi_v",
+        "encodermi_v_calibrated",
+        "encodermi_s",
+        "encodermi_s_calibrated",
+        "partcrop",
+        "partcrop_calibrated",
+    ]
+    assert all(attack.access == "black-box" and set(attack.levels) == {"utterance", "speaker"} for attack in LEARNED)
+    assert EncoderMIT().two_sided and not LEARNED[0].two_sided
+
+
+@pytest.mark.parametrize("level", ["utterance", "speaker"])
+def test_t_is_the_mean_cosine(level: str, planted_fleet: Callable[..., Any]) -> None:
+    evidence = planted_fleet(
+        6, 2, columns=["views_pair0", "views_pair1", "views_noise_pooled_layer1"], clips=3, level=level
+    )
+    evidence = evidence.evidence
+    scores = EncoderMIT().score(replace(evidence, shadows=None))
+    table = evidence.target.scalars
+    for unit, recordings in evidence.challenge.groupby("unit_id"):
+        cosines = [table.loc[name, pair] for name in recordings["id"] for pair in ("views_pair0", "views_pair1")]
+        assert scores[unit] == pytest.approx(np.mean(cosines))
+
+
+@learned
+def test_planted_shift_is_found(attack: PublishedAttack, planted_fleet: Callable[..., Any], auroc: Any) -> None:
+    """One number of the vector moves with membership, within units that differ more from each other."""
+    columns = columns_of(attack)
+    effect = [4.0 if attack.one_scale or i % 4 == 3 else 0.0 for i in range(len(columns))]
+    fleet = planted_fleet(120, 4, columns=columns, effect=effect, seed=1)
+    found = auroc(attack.score(fleet.evidence), fleet.members)
+    assert found > 0.9
+
+
+def test_calibration_finds_what_hides_in_the_units_own_level(planted_fleet: Callable[..., Any], auroc: Any) -> None:
+    fleet = planted_fleet(200, 6, columns=PAIRS, effect=0.4, spread=3.0, seed=2)
+    plain, calibrated = (auroc(attack.score(fleet.evidence), fleet.members) for attack in LEARNED[:2])
+    assert calibrated > plain + 0.05
+
+
+def mean_auroc_on_noise(
+    attack: PublishedAttack, n_shadows: int, planted_fleet: Callable[..., Any], auroc: Any
+) -> float:
+    """Over 6 fleets of 60 units it has a standard error of .031."""
+    fleets = [planted_fleet(60, n_shadows, columns=columns_of(attack), effect=0.0, seed=seed) for seed in range(6)]
+    return float(np.mean([auroc(attack.score(one.evidence), one.members) for one in fleets]))
+
+
+def test_noise_stays_at_chance(planted_fleet: Callable[..., Any], auroc: Any) -> None:
+    assert abs(mean_auroc_on_noise(EncoderMIV(), 4, planted_fleet, auroc) - 0.5) < 0.1
+
+
+@learned
+@pytest.mark.slow
+@pytest.mark.parametrize("n_shadows", [2, 4, 8, 16])
+def test_noise_stays_at_chance_for_all(
+    attack: PublishedAttack, n_shadows: int, planted_fleet: Callable[..., Any], auroc: Any
+) -> None:
+    assert abs(mean_auroc_on_noise(attack, n_shadows, planted_fleet, auroc) - 0.5) < 0.1
+
+
+@learned
+def test_scores_depend_on_the_seed_of_the_evidence_alone(
+    attack: PublishedAttack, planted_fleet: Callable[..., Any]
+) -> None:
+    evidence = planted_fleet(40, 4, columns=columns_of(attack)).evidence
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    one = attack.score(evidence)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(4)
+    pd.testing.assert_series_equal(attack.score(evidence), one)
+    assert not np.allclose(attack.score(replace(evidence, seed=9)), one)
+    assert one.dtype == np.float64 and list(one.index) == list(evidence.challenge["unit_id"].unique())
+
+
+@learned
+def test_speakers_and_a_fleet_that_never_saw_them(
+    attack: PublishedAttack, planted_fleet: Callable[..., Any], auroc: Any
+) -> None:
+    fleet = planted_fleet(60, 6, columns=columns_of(attack), effect=3.0, level="speaker", clips=3, pool=True, seed=5)
+    assert auroc(attack.score(fleet.evidence), fleet.members) > 0.9
+
+
+def test_what_it_needs(planted_fleet: Callable[..., Any]) -> None:
+    evidence = planted_fleet(20, 4, columns=PAIRS).evidence
+    with pytest.raises(CannotRun, match="needs shadow models"):
+        EncoderMIV().score(replace(evidence, shadows=None))
+    with pytest.raises(CannotRun, match="signals that every model gives"):
+        PartCrop().score(evidence)
+
+
+def test_a_set_has_no_order_but_its_kinds_belong_together() -> None:
+    torch.manual_seed(0)
+    net, features = DeepSets(n_elements=5, n_kinds=2), torch.randn(3, 10)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    together = torch.cat([features[:, order], features[:, 5 + order]], dim=1)
+    torch.testing.assert_close(net(together), net(features))
+    apart = torch.cat([features[:, order], features[:, 5:]], dim=1)
+    assert not torch.allclose(net(apart), net(features), atol=1e-4)

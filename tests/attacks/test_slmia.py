@@ -1,0 +1,84 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lightning_mia.attacks.base import Evidence
+from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.shadows import Shadows
+from lightning_mia.attacks.slmia import SLMIA
+from lightning_mia.probe.signals import Signals
+
+Auroc = Callable[[pd.Series, pd.Series], float]
+CLIPS = 4
+
+
+def speakers(n_shadows: int, effect: float, seed: int, n_judged: int = 30) -> tuple[Evidence, pd.Series]:
+    """Where a speaker is IN, its recordings lie closer to its centre, by the factor 1 − `effect`; 6 are auxiliary."""
+    rng = np.random.default_rng(seed)
+    names = [f"s{number:02d}" for number in range(n_judged)] + [f"a{number:02d}" for number in range(6)]
+    table = pd.DataFrame({"id": [f"{name}/{clip}" for name in names for clip in range(CLIPS)]})
+    table["speaker"] = table["unit_id"] = table["id"].str.split("/").str[0]
+    judged, auxiliary = table[: n_judged * CLIPS], table[n_judged * CLIPS :][["id", "speaker"]].reset_index(drop=True)
+    centres = np.repeat(rng.standard_normal((len(names), 1, 8)), CLIPS, axis=1)
+
+    def half() -> pd.Series:
+        return pd.Series(rng.permutation(np.arange(n_judged) % 2 == 1), index=names[:n_judged])
+
+    def answers(members: pd.Series) -> Signals:
+        inside = members.reindex(names, fill_value=False).to_numpy(dtype=float)[:, None, None]
+        vectors = centres + (1 - effect * inside) * rng.standard_normal(centres.shape)
+        pooled = np.stack([rng.standard_normal(vectors.shape), vectors], axis=2).reshape(-1, 2, 8)
+        return Signals(pd.DataFrame({"pairwise_cosine_layer0": 0.0}, index=list(table["id"])), pooled)
+
+    halves = [half() for _ in range(n_shadows // 2)]
+    sides = [side for one in halves for side in (one, ~one)]
+    members = pd.DataFrame(
+        {f"shadow_{k:03d}": judged["speaker"].map(one).to_numpy(dtype=bool) for k, one in enumerate(sides)},
+        index=list(judged["id"]),
+    )
+    target = half()
+    evidence = Evidence(answers(target), judged, auxiliary, shadows=Shadows([answers(one) for one in sides], members))
+    return evidence, target
+
+
+@pytest.mark.parametrize("n_shadows", [4, 8])
+def test_it_learns_that_recordings_move_together(n_shadows: int, auroc: Auroc) -> None:
+    evidence, members = speakers(n_shadows, effect=0.5, seed=0)
+    scores = SLMIA().score(evidence)
+    assert sorted(scores.index) == sorted(members.index)
+    assert auroc(scores, members) > 0.85
+    assert abs(auroc(SLMIA(layer=0).score(evidence), members) - 0.5) < 0.3  # nothing moves there
+    assert auroc(SLMIA(calibrated=True).score(evidence), members) > 0.85
+
+
+@pytest.mark.slow
+def test_on_noise_it_stays_at_chance(auroc: Auroc) -> None:
+    """Standard error .03."""
+    found = []
+    for seed in range(12):
+        evidence, members = speakers(4, effect=0.0, seed=seed)
+        found.append(auroc(SLMIA().score(evidence), members))
+    assert abs(np.mean(found) - 0.5) < 0.09
+
+
+def test_what_it_cannot_do_without() -> None:
+    evidence, _ = speakers(4, effect=0.0, seed=0)
+    few = evidence.auxiliary[evidence.auxiliary["speaker"].isin(["a00", "a01"])]
+    once = evidence.auxiliary.drop_duplicates("speaker")
+    judged = evidence.challenge[["id", "speaker"]]
+    for auxiliary, number in ((few, 2), (once, 0), (judged, 0)):
+        with pytest.raises(
+            CannotRun, match=f"3 or more auxiliary speakers of at least two recordings, .* are {number}"
+        ):
+            SLMIA().score(replace(evidence, auxiliary=auxiliary))
+    with pytest.raises(CannotRun, match="needs two recordings of every speaker, and there is one with 1"):
+        SLMIA().score(replace(evidence, challenge=evidence.challenge[1 + CLIPS - 2 :]))
+    with pytest.raises(CannotRun, match="needs shadow models"):
+        SLMIA().score(replace(evidence, shadows=None))
+
+
+def test_names() -> None:
+    assert [SLMIA().name, SLMIA(2, calibrated=True).name] == ["slmia", "slmia_layer2_calibrated"]

@@ -1,0 +1,140 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm, rankdata, ttest_ind, ttest_rel
+
+from lightning_mia.evaluation import EvaluationSettings, Scores
+from lightning_mia.evaluation import dataset_inference as room
+from lightning_mia.evaluation.dataset_inference import (
+    DatasetInference,
+    PAtSize,
+    dataset_inference,
+    draw_sets,
+    mean_differences,
+    p_value_over_speakers,
+)
+
+MakeScores = Callable[..., Scores]
+Redraw = Callable[..., np.ndarray]
+SETTINGS = EvaluationSettings(n_redraws=1000)
+
+
+def normal(values: np.ndarray) -> np.ndarray:
+    return norm.ppf((rankdata(values) - 0.5) / len(values))
+
+
+@pytest.fixture
+def few_subsamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "N_SUBSAMPLES", 8)
+
+
+@pytest.mark.usefixtures("few_subsamples")
+def test_the_p_value_equals_a_loop_over_the_redraws(make_scores: MakeScores, redraw: Redraw) -> None:
+    scores = make_scores(leak=0.2, seed=3)
+    found = dataset_inference(scores, redraw, SETTINGS)
+    values = normal(scores.values)
+    differences = [
+        values[labels].mean() - values[~labels].mean()
+        for labels in [scores.members, *redraw(scores.unit_ids, "utterance", 1000, 0)]
+    ]
+    assert found.difference == pytest.approx(differences[0])
+    assert found.p_value == pytest.approx(np.mean(np.array(differences) >= differences[0] - 1e-12))
+    assert 0.001 < found.p_value < 0.5
+    assert (found.n_suspect, found.n_validation) == (100, 100)
+
+
+def test_a_set_needs_fewer_recordings_the_larger_the_leak(make_scores: MakeScores, redraw: Redraw) -> None:
+    needed = [dataset_inference(make_scores(leak=leak), redraw, SETTINGS).units_needed for leak in (2.0, 1.0, 0.0)]
+    large, small, none = needed
+    assert none is None
+    assert large is not None and small is not None
+    assert 3 <= large <= 8 < small <= 45  # 80 % power of a t-test one-sided: 4.3 and 13.1 a side at 2 and 1 sd
+
+
+def test_without_a_leak_no_size_finds_one_more_often_than_it_should(make_scores: MakeScores, redraw: Redraw) -> None:
+    found = [
+        one.found
+        for seed in range(6)
+        for one in dataset_inference(make_scores(n_speakers=6, clips=12, seed=seed), redraw, SETTINGS).by_size
+        if one.size < 12  # larger subsamples of one set overlap
+    ]
+    assert np.mean(found) <= 0.06
+
+
+@pytest.mark.usefixtures("few_subsamples")
+def test_at_speaker_level_units_are_speakers(make_scores: MakeScores, redraw: Redraw) -> None:
+    scores = make_scores(level="speaker", leak=3.0, n_speakers=24)
+    found = dataset_inference(scores, redraw, SETTINGS)
+    assert [one.size for one in found.by_size] == [2, 3, 4, 6, 8, 11, 12]
+    assert found.p_value == pytest.approx(1 / 1001)
+    assert found.units_needed is not None and found.units_needed <= 6
+
+
+@pytest.mark.usefixtures("few_subsamples")
+def test_sets_of_more_than_a_thousand_are_not_divided_further(make_scores: MakeScores, redraw: Redraw) -> None:
+    scores = make_scores(n_speakers=60, clips=40)
+    found = dataset_inference(scores, redraw, SETTINGS)
+    assert (found.n_suspect, found.by_size[-1].size, found.by_size[-2].size) == (1200, 1000, 724)
+
+
+@pytest.mark.usefixtures("few_subsamples")
+def test_an_unknown_sign_is_tested_on_both_sides(make_scores: MakeScores, redraw: Redraw) -> None:
+    scores = make_scores(leak=-1.5)
+    both_sides = dataset_inference(replace(scores, two_sided=True), redraw, SETTINGS)
+    one_side = dataset_inference(scores, redraw, SETTINGS)
+    assert both_sides.p_value == pytest.approx(1 / 1001)
+    assert both_sides.p_value_t < 0.01 and both_sides.units_needed is not None
+    assert one_side.p_value > 0.9 and one_side.p_value_t > 0.9 and one_side.units_needed is None
+
+
+def test_it_is_welchs_test_where_speakers_stand_on_one_side(make_scores: MakeScores) -> None:
+    scores = make_scores(level="speaker", leak=0.8, n_speakers=15)
+    values = normal(scores.values)
+    expected = ttest_ind(values[scores.members], values[~scores.members], equal_var=False, alternative="greater")
+    assert p_value_over_speakers(scores) == pytest.approx(expected.pvalue)
+
+
+def test_it_is_the_paired_test_where_speakers_stand_on_both(make_scores: MakeScores) -> None:
+    scores = make_scores(leak=0.4)
+    values, speakers = normal(scores.values), np.unique(scores.speakers)
+    means = {
+        side: [values[(scores.speakers == name) & (scores.members == side)].mean() for name in speakers]
+        for side in (True, False)
+    }
+    expected = ttest_rel(means[True], means[False], alternative="greater")
+    assert p_value_over_speakers(scores) == pytest.approx(expected.pvalue)
+    two_sided = ttest_rel(means[True], means[False])
+    assert p_value_over_speakers(replace(scores, two_sided=True)) == pytest.approx(two_sided.pvalue)
+
+
+def test_a_single_speaker_has_no_t_test(make_scores: MakeScores) -> None:
+    assert np.isnan(p_value_over_speakers(make_scores(n_speakers=1)))
+
+
+def test_equal_scores_tell_nothing(make_scores: MakeScores, redraw: Redraw) -> None:
+    scores = replace(make_scores(n_speakers=4, clips=6), values=np.zeros(24))
+    found = dataset_inference(scores, redraw, SETTINGS)
+    assert (found.difference, found.p_value, found.p_value_t, found.units_needed) == (0.0, 1.0, 1.0, None)
+
+
+def test_the_validation_set_has_the_speakers_of_the_suspect_set(make_scores: MakeScores) -> None:
+    scores = make_scores()
+    places = draw_sets(scores, 20, np.random.default_rng(0))
+    suspects, validation = (places[scores.members[places] == side] for side in (True, False))
+    assert len(suspects) == len(validation) == 20
+    assert sorted(scores.speakers[suspects]) == sorted(scores.speakers[validation])
+
+
+def test_labels_with_one_side_empty_have_no_difference() -> None:
+    labels = np.array([[True, True], [False, False], [True, False]])
+    assert mean_differences(np.array([1.0, 3.0]), labels).tolist() == [0.0, 0.0, -2.0]
+
+
+def test_the_size_needed_is_one_after_which_all_larger_ones_find_it() -> None:
+    shares = {2: 0.9, 4: 0.5, 8: 0.82, 16: 1.0}
+    by_size = tuple(PAtSize(size, 0.01, found) for size, found in shares.items())
+    found = DatasetInference("attack", "utterance", "grey-box", False, 16, 16, 1.0, 0.001, 0.001, by_size)
+    assert found.units_needed == 8
+    assert replace(found, by_size=by_size[:2]).units_needed is None

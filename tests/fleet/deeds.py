@@ -1,0 +1,71 @@
+"""What worker processes can be given to do, and a process of its own to be killed; imported in other processes."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lightning_mia.errors import InputError
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Stands for a task: writes down where it was done."""
+
+    name: str
+    folder: Path
+
+    def run(self, tell: Callable[[float], None]) -> None:
+        for _ in range(4):
+            tell(0.25)
+            time.sleep(0.05)
+        ignored = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        facts = [os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES", ""), torch.get_num_threads(), ignored]
+        (self.folder / self.name).write_text(" ".join(map(str, facts)))
+
+
+class Telling(Deed):
+    def run(self, tell: Callable[[float], None]) -> None:
+        logging.getLogger("lightning_mia.of_a_worker").warning("%s speaks", self.name)
+        logging.getLogger("lightning_mia.of_a_worker").debug("of no interest")
+        super().run(tell)
+
+
+class Refused(Deed):
+    def run(self, tell: Callable[[float], None]) -> None:
+        raise InputError(f"{self.name} cannot be done")
+
+
+class Broken(Deed):
+    def run(self, tell: Callable[[float], None]) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+
+class Killed(Deed):
+    def run(self, tell: Callable[[float], None]) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Endless(Deed):
+    def run(self, tell: Callable[[float], None]) -> None:
+        (self.folder / self.name).write_text(str(os.getpid()))
+        time.sleep(600)
+
+
+class NotSendable(Deed):
+    def __getstate__(self) -> None:
+        raise TypeError("cannot pickle a lock")
+
+
+def in_a_session_of_its_own(arguments: list[str], log: Path) -> None:
+    """The command line, in a process group that can be killed as a whole."""
+    os.setsid()
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+    from lightning_mia.cli import main
+
+    os._exit(main(arguments))
