@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
+from tqdm import tqdm
 
 from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack
@@ -181,14 +182,22 @@ def whole_sets(
         split: how members were drawn.
         settings: of the evaluation.
     """
-    chosen: dict[tuple[str, ...], AttackResult] = {}
+
+    def in_turn_of(attack: AttackResult) -> float:
+        return attack.in_turn.auroc_mean if attack.in_turn else -1.0
+
+    families: dict[tuple[str, str], list[AttackResult]] = {}
     for attack in attacks:
-        key = (attack.level, attack.access) if attack.in_turn else (attack.level, attack.access, attack.name)
-        before = chosen.setdefault(key, attack)
-        if attack.in_turn and before.in_turn and attack.in_turn.auroc_mean > before.in_turn.auroc_mean:
-            chosen[key] = attack
-    wanted = {(attack.name, attack.level) for attack in chosen.values()}
-    return tuple(dataset_inference(one, split.redraw, settings) for one in scores if (one.name, one.level) in wanted)
+        families.setdefault((attack.level, attack.access), []).append(attack)
+    chosen = [
+        attack
+        for family in families.values()
+        for attack in ([max(family, key=in_turn_of)] if any(one.in_turn for one in family) else family)
+    ]
+    wanted = {(attack.name, attack.level) for attack in chosen}
+    of_chosen = [one for one in scores if (one.name, one.level) in wanted]
+    bar = tqdm(of_chosen, desc="All members together", unit="attack", disable=not of_chosen)
+    return tuple(dataset_inference(one, split.redraw, settings) for one in bar)
 
 
 def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:

@@ -103,7 +103,7 @@ def with_fewer(
     """
     needing = [attack for attack in attacks if attack.least_shadows]
     found: dict[Key, tuple[WithFewer, ...]] = {}
-    for size in _sizes(len(fleet.shadows)):
+    for size in tqdm(list(_sizes(len(fleet.shadows))), desc="With a part of the fleet", unit="size"):
         shadows = fleet.shadows.take(np.arange(size))
         scores = [
             one for level, part in parts for one in target.scored(needing, split, level, part, seed, shadows).scores

@@ -28,7 +28,7 @@ ATTACKS = [
     {"class_path": "lightning_mia.attacks.pretext_loss.PretextLoss"},
     {"class_path": "lightning_mia.attacks.lira.LiRA"},
 ]
-QUICK = ["--attacks", json.dumps(ATTACKS)]
+QUICK = ["--attacks", json.dumps(ATTACKS), "--evaluation.n_redraws", "1000"]
 
 
 def run(command: str, config: Path, folder: Path, *options: str) -> int:
@@ -51,8 +51,20 @@ def shadow_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("shadows/*/model.ckpt")}
 
 
+def assert_same_weights(one: Path, other: Path) -> None:
+    """Equal to the bit; the files may differ in Lightning's count of epochs that were ended."""
+    mine, theirs = shadow_files(one), shadow_files(other)
+    assert mine.keys() == theirs.keys() != set()
+    for name in mine:
+        checkpoints = [torch.load(folder / name, weights_only=True) for folder in (one, other)]
+        assert checkpoints[0]["lightning_mia"] == checkpoints[1]["lightning_mia"]
+        weights, others = (checkpoint["state_dict"] for checkpoint in checkpoints)
+        assert weights.keys() == others.keys()
+        assert all(torch.equal(weights[key], others[key]) for key in weights)
+
+
 def signal_files(folder: Path) -> dict[str, Signals]:
-    return {path.name: Signals.load(path) for path in folder.glob("probes/[!.]*.npz") if "encoder_answers" in path.name}
+    return {path.name: Signals.load(path) for path in folder.glob("probes/[!.]*.npz") if "-answers-" in path.name}
 
 
 def assert_same_signals(one: Path, other: Path) -> None:
@@ -99,7 +111,7 @@ def test_an_audit_takes_the_shadow_models_that_are_there(audited: Path, fleet: P
     by_name = {attack["name"]: attack for attack in found["attacks"]}
     assert next(attack["n_shadows"] for name, attack in by_name.items() if name.startswith("lira")) == 4
     assert found["timings"]["shadow_s"] > 0
-    probed = {name.split("-encoder_answers")[0] for name in signal_files(audited)}
+    probed = {name.split("-answers-")[0] for name in signal_files(audited)}
     assert probed == {"target", "untrained", "wrong_model", *(f"shadows-00{number}" for number in range(4))}
 
 
@@ -159,7 +171,7 @@ def test_a_fleet_goes_on_in_the_middle_of_a_model(
     assert not (tmp_path / "shadows" / "003").exists()
     before = times_of(tmp_path)
     assert run("shadow", config, tmp_path, "--fleet.size", "4") == 0
-    assert shadow_files(tmp_path) == shadow_files(fleet)
+    assert_same_weights(tmp_path, fleet)
     after = times_of(tmp_path)
     assert {path for path in before if "000" in str(path) and before[path] != after[path]} == set()
     exposure = pd.read_csv(tmp_path / "shadows" / "002" / "trained_utterances.csv")
@@ -234,7 +246,8 @@ def test_a_missing_model_is_trained_again(copied: Path, audited: Path, config: P
 
 
 def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:300])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
 
 
 def swap(path: Path) -> None:
@@ -262,10 +275,10 @@ def turn_a_membership(path: Path) -> None:
         ("shadows/001/stage.json", truncate, "stage.json is damaged; delete the folder"),
         ("shadows/001/stage.json", swap, "was made by other settings (hash"),
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
-        ("shadows/001/trained_utterances.csv", truncate, "does not hold the utterances that split.csv has"),
+        ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
         ("shadows/001/trained_utterances.csv", swap, "does not hold the utterances that split.csv has"),
         ("shadows/001/trained_utterances.csv", drop_a_row, "does not hold the utterances that split.csv has"),
-        ("probes/shadows-001-encoder_answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
+        ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
         ("split.csv", turn_a_membership, "has other members for shadow_001 than are asked for"),
     ],
 )
@@ -307,7 +320,7 @@ def test_a_shadow_model_whose_signals_are_not_numbers_is_named(
     checkpoint["state_dict"][name].fill_(float("nan"))
     torch.save(checkpoint, path)
     line = refused(capsys, "audit", config, copied, "--fleet.size", "4")
-    assert "Model shadows-001-encoder_answers-" in line
+    assert "Model shadows-001-answers-" in line
     assert "not finite for 72 utterances: s00/c00; s00/c01;" in line
 
 
@@ -399,9 +412,9 @@ def test_two_workers_give_what_one_gives_and_nothing_stray(audited: Path, config
     )
     assert shadow_files(tmp_path) == shadow_files(audited)
     assert_same_signals(tmp_path, audited)
-    bars = ("Shadow models:", "Each model as the target in turn:", "Decoding audio:")
-    lines = [line for part in ran.stderr.splitlines() for line in part.split("\r") if line.strip()]
-    assert [line for line in lines if not line.startswith(bars)] == []
+    lines = [line for line in ran.stderr.replace("\r", "\n").splitlines() if line.strip()]
+    assert [line for line in lines if "%|" not in line and "[00:" not in line] == []  # bars of the first process
+    assert not [line for line in lines if "shadows" in line]  # of a single model
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -452,7 +465,7 @@ def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_a_killed_worker_is_told_in_one_line_and_the_next_start_goes_on(config: Path, tmp_path: Path) -> None:
-    options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "60"]
+    options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "20"]
     with subprocess.Popen(
         command_line("shadow", config, tmp_path / "killed", *options), stderr=subprocess.PIPE, text=True
     ) as process:
@@ -469,7 +482,7 @@ def test_a_killed_worker_is_told_in_one_line_and_the_next_start_goes_on(config: 
     one = [*options[:3], "1", *options[4:]]
     assert run("shadow", config, tmp_path / "killed", *one) == 0
     assert run("shadow", config, tmp_path / "undisturbed", *one) == 0
-    assert shadow_files(tmp_path / "killed") == shadow_files(tmp_path / "undisturbed")
+    assert_same_weights(tmp_path / "killed", tmp_path / "undisturbed")
 
 
 @pytest.mark.slow
@@ -500,7 +513,7 @@ def test_a_fleet_on_two_processes_a_model(config: Path, tmp_path: Path, launcher
     for number in range(2):
         exposure = pd.read_csv(tmp_path / f"run/shadows/00{number}/trained_utterances.csv")
         assert (exposure["times"] == 3).all()
-    assert len(list(tmp_path.glob("run/probes/shadows-00?-encoder_answers-*.npz"))) == 2
+    assert len(list(tmp_path.glob("run/probes/shadows-00?-answers-*.npz"))) == 2
     done = [line for line in ran.stderr.replace("\r", "\n").splitlines() if "2.0/2 models" in line]
     assert done
     assert ran.stderr.count("Shadow models:   0%") == 1  # one bar, that of the first process

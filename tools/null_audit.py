@@ -4,9 +4,9 @@ OMP_NUM_THREADS=1 python tools/null_audit.py RUN_DIR
 
 The models, their signals and the scores of all attacks stay as they are; who is called a member of the target is
 drawn anew, 1,000 times, by the mechanism that drew the split. Each time all attacks are judged as in an audit: p-values
-against 1,000 further redraws, corrected over the attacks of one level and access, and the difference to the wrong model.
-Exits with 1 where an attack's p-values are not uniform (Kolmogorov-Smirnov, p < .001, ties broken at random), or where
-p-values are below .05, or verdicts `leak`, more often than a true 5 % would be in 999 of 1,000 such counts.
+against 1,000 further redraws, corrected over the attacks of one level and access, and the difference to the wrong
+model. Exits with 1 where an attack's p-values are not uniform (Kolmogorov-Smirnov, p < .001, ties broken at random), or
+where p-values are below .05, or verdicts `leak`, more often than a true 5 % would be in 999 of 1,000 such counts.
 """
 
 import argparse

@@ -4,6 +4,7 @@ Which way they move with membership is not known beforehand: under control, fram
 be more alike where the published attack takes them to be less so.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -50,20 +51,21 @@ class FrameSimilarity(BlackBoxSignal):
 
 
 class FrameGeometry(BlackBoxSignal):
-    """One of the statistics of an utterance's frames or of its pooled vector, see `EncoderGeometry`.
+    """Statistics of an utterance's frames and of its pooled vector, see `EncoderGeometry`; judged jointly.
 
     Args:
-        statistic: such as `cos_q25`, `norm_mean`, `next_cos_mean`, `directions` or `reference_nearest5_cos`.
-        layer: as in `FrameSimilarity`.
+        statistics: such as `cos_q25`, `norm_mean`, `directions` or `reference_nearest5_cos`; null: all of them.
+        layer: as in `FrameSimilarity`; null: all layers.
     """
 
-    def __init__(self, statistic: str, layer: int = -1) -> None:
-        self.statistic, self.layer = statistic, layer
+    def __init__(self, statistics: Sequence[str] | None = None, layer: int | None = -1) -> None:
+        self.statistics, self.layer = statistics, layer
 
     @property
     def name(self) -> str:
-        """`geometry_` and the statistic, with the layer where it is not the last."""
-        return f"geometry_{self.statistic}{layer_suffix(self.layer)}"
+        """`geometry`, with the statistics and the layer where they are not all of them and the last."""
+        where = "_all_layers" if self.layer is None else layer_suffix(self.layer)
+        return "_".join(["geometry", *(self.statistics or ())]) + where
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -71,12 +73,18 @@ class FrameGeometry(BlackBoxSignal):
         return (EncoderGeometry(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column.
+        """One column a statistic and layer.
 
         Raises:
             CannotRun: there is no such statistic.
         """
-        return signals.scalars[[_column(signals, f"geometry_{self.statistic}_layer{signals.layer(self.layer)}")]]
+        layers = range(signals.n_layers) if self.layer is None else [signals.layer(self.layer)]
+        if self.statistics is None:
+            endings = tuple(f"_layer{layer}" for layer in layers)
+            mine = [name for name in map(str, signals.scalars) if name.startswith("geometry_")]
+            return signals.scalars[[name for name in mine if name.endswith(endings)]]
+        names = [f"geometry_{statistic}_layer{layer}" for layer in layers for statistic in self.statistics]
+        return signals.scalars[[_column(signals, name) for name in names]]
 
 
 class ViewConsistency(BlackBoxSignal):
@@ -152,6 +160,28 @@ class CropResponse(BlackBoxSignal):
         """One column."""
         divergences = signals.scalars.filter(regex=rf"^crops_{self.reference}_\d+$")
         return divergences.mean(axis=1).to_frame(self.name)
+
+
+class EveryBlackBoxSignal(BlackBoxSignal):
+    """All that the plain waveform, its views and its crops give, at all layers that are looked at; judged jointly.
+
+    Single signals of a tiny model tell little: together they find what the mean cosine alone does not.
+    """
+
+    @property
+    def name(self) -> str:
+        """`black_box`."""
+        return "black_box"
+
+    @property
+    def groups(self) -> tuple[SignalGroup, ...]:
+        """Geometry, views and crops."""
+        return EncoderGeometry(), ViewAgreement(), CropResponses()
+
+    def read(self, signals: Signals) -> pd.DataFrame:
+        """A column each, but of all pairs of views, which are almost one number, their mean."""
+        columns = signals.scalars.filter(regex=r"^(geometry|views|crops)_(?!pair\d)")
+        return pd.concat([columns, ViewConsistency().read(signals)], axis=1)
 
 
 def _column(signals: Signals, name: str) -> str:

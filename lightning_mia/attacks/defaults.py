@@ -3,10 +3,11 @@
 from lightning_mia.attacks.attack_r import AttackR
 from lightning_mia.attacks.base import Attack
 from lightning_mia.attacks.bavaria import BaVarIA
-from lightning_mia.attacks.black_box_signals import CropResponse, FrameSimilarity, ViewConsistency
+from lightning_mia.attacks.black_box_signals import CropResponse, EveryBlackBoxSignal, FrameSimilarity, ViewConsistency
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.ctc_loss import CTCLoss
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
+from lightning_mia.attacks.joint_signal import JointSignal
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.neighbourhood import NearestNeighbours
 from lightning_mia.attacks.partcrop import PartCrop
@@ -62,8 +63,12 @@ def _open_weights() -> list[Attack]:
 
 
 def _black_box() -> list[Attack]:
+    spectra, clusters = SurrogateHead(), SurrogateHead(target=AdversarysClusters())
+    heads = SurrogateHeadScore(spectra), SurrogateHeadScore(clusters, "clusters")
     return [
-        *_surrogate_heads(SurrogateHead(), SurrogateHead(target=AdversarysClusters())),
+        *_surrogate_heads(spectra, clusters),
+        BaVarIA(EveryBlackBoxSignal()),
+        BaVarIA(JointSignal([*heads, EveryBlackBoxSignal()], "all_black_box")),
         LiRA(FrameSimilarity()),
         LiRA(ViewConsistency()),
         LiRA(CropResponse()),

@@ -8,6 +8,7 @@ from lightning_mia.attacks.sides import Side, check_sides, side
 from lightning_mia.attacks.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.spread import SMALLEST_VARIANCE, pooled_covariance
 
+MANY = 10  # numbers; a covariance of so many is too uncertain to be inverted for either side apart
 ENOUGH_FOR_OWN_VARIANCE = 32  # shadow models a side; the paper: 64 in all
 
 
@@ -19,8 +20,8 @@ class LiRA(OnlineOrOffline):
 
     The centres are a unit's own. The variances are those of the residuals from these centres, over all units, IN
     and OUT apart ("fixed variance"; some codes take the raw signals, which is wrong); a unit's own variance is taken
-    from 32 shadow models a side on. Several signals are judged jointly, with the covariance of the residuals.
-    Offline, the sign of a signal whose sign is unknown, and the direction of several, are learned on shadow models.
+    from 32 shadow models a side on. Several signals are judged jointly, with the covariance of the residuals; ten or
+    more are first projected on the direction that tells IN from OUT on shadow models. Offline, the sign of a signal whose sign is unknown, and the direction of several, are learned on shadow models.
 
     Args:
         signal: what is read of every model.
@@ -37,7 +38,9 @@ class LiRA(OnlineOrOffline):
         """Log-likelihood ratio, or z-score."""
         check_sides(matrix.units, matrix.members, self.online)
         if self.online:
-            return lira_online(matrix.target, matrix.shadows, matrix.members)
+            few = matrix.target.shape[1] < MANY
+            one = matrix if few else oriented(matrix, two_sided=False)
+            return lira_online(one.target, one.shadows, one.members)
         one = oriented(matrix, self.signal.two_sided)
         return lira_offline(one.target[:, 0], one.shadows[..., 0], one.members)
 

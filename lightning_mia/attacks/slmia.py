@@ -13,6 +13,7 @@ from lightning_mia.attacks.training_folds import training_folds
 from lightning_mia.probe.signals import Signals
 
 LEAST_IMPOSTERS = 3
+AT_ONCE = 2_000_000  # cosines that are calculated at one go: 16 MB
 MOST_EXAMPLES = 40_000
 COLUMNS = [*(f"intra_{i}" for i in range(N_INTRA)), *(f"inter_{i}" for i in range(N_INTER))]
 NET = NetSettings(hidden=64, shares=(1.0,))
@@ -86,10 +87,16 @@ class SLMIA(Attack):
             own.to_numpy() for _, own in pooled.loc[imposters["id"]].groupby(imposters["speaker"].to_numpy())
         ]
         place, units = pd.factorize(recordings["unit_id"])
-        vectors = pooled.loc[recordings["id"]].to_numpy()
-        found = [vectors[place == unit] for unit in range(len(units))]
-        rows = [np.concatenate([intra_features(own), inter_features(own, of_imposters)]) for own in found]
-        return pd.DataFrame(np.stack(rows)[place], index=recordings["id"], columns=COLUMNS)
+        found = np.empty((len(units), N_INTRA + N_INTER))
+        vectors, counts = pooled.loc[recordings["id"]].to_numpy(), np.bincount(place)
+        order = np.split(np.argsort(place, kind="stable"), np.cumsum(counts)[:-1])  # rows of every unit
+        for count in np.unique(counts).tolist():
+            alike = np.flatnonzero(counts == count)
+            at_once = max(1, AT_ONCE // (count * (count + len(imposters))))
+            for part in np.split(alike, range(at_once, len(alike), at_once)):
+                own = vectors[np.stack([order[unit] for unit in part])]  # (speakers, recordings, dim)
+                found[part] = np.concatenate([intra_features(own), inter_features(own, of_imposters)], axis=1)
+        return pd.DataFrame(found[place], index=recordings["id"], columns=COLUMNS)
 
 
 def _imposters(evidence: Evidence) -> pd.DataFrame:

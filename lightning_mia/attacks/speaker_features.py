@@ -13,27 +13,28 @@ N_INTRA, N_INTER = 24, 96
 
 
 def intra_features(vectors: np.ndarray) -> np.ndarray:
-    """Similarities within one speaker.
+    """Similarities within speakers.
 
     Cosines to the centroid; cosines of all pairs; and the mean, standard deviation, maximum and minimum of each
     recording's cosines with the others. Of each of the six, four statistics.
 
     Args:
-        vectors: (n, dim), one a recording, n of 2 or more.
+        vectors: (speakers, n, dim), one a recording, n of 2 or more.
 
     Returns:
-        (24,) float64.
+        (speakers, 24) float64.
     """
     unit = unit_vectors(vectors)
-    n = len(unit)
-    cosines = unit @ unit.T
-    others = cosines[~np.eye(n, dtype=bool)].reshape(n, n - 1)  # each recording's, without itself
-    sets = [unit @ centroid(unit), cosines[np.triu_indices(n, 1)], *statistics(others, axis=1)]
-    return np.concatenate([statistics(one) for one in sets])
+    speakers, n, _ = unit.shape
+    cosines = unit @ unit.swapaxes(1, 2)  # (speakers, n, n)
+    others = cosines[:, ~np.eye(n, dtype=bool)].reshape(speakers, n, n - 1)  # each recording's, without itself
+    first, second = np.triu_indices(n, 1)
+    to_centroid = np.einsum("snd,sd->sn", unit, centroid(unit))
+    return _of_sets([to_centroid, cosines[:, first, second], *statistics(others)])
 
 
 def inter_features(vectors: np.ndarray, imposters: Sequence[np.ndarray]) -> np.ndarray:
-    """Dissimilarities, 1 − cosine, between one speaker and imposters.
+    """Dissimilarities, 1 − cosine, between speakers and imposters.
 
     Between centroids (1 set); between the centroid and the imposters' recordings (all together, and four statistics of
     each imposter's: 5 sets); between the recordings and the imposters' centroids (all together, four statistics of each
@@ -41,37 +42,44 @@ def inter_features(vectors: np.ndarray, imposters: Sequence[np.ndarray]) -> np.n
     of an imposter in the imposter's place). Of each of the 24, four statistics.
 
     Args:
-        vectors: (n, dim), one a recording.
+        vectors: (speakers, n, dim), one a recording.
         imposters: (m, dim) each, one a recording.
 
     Returns:
-        (96,) float64.
+        (speakers, 96) float64.
     """
     unit, theirs = unit_vectors(vectors), [unit_vectors(one) for one in imposters]
     own, centroids = centroid(unit), np.stack([centroid(one) for one in theirs])
-    to_each = [1 - one @ own for one in theirs]
-    to_centroids, to_recordings = 1 - unit @ centroids.T, 1 - unit @ np.concatenate(theirs).T  # (n, others)
-    sets = [1 - centroids @ own, np.concatenate(to_each), *np.array([statistics(one) for one in to_each]).T]
-    for matrix in (to_centroids, to_recordings):
-        sets += [matrix.ravel(), *statistics(matrix, axis=1), *statistics(matrix, axis=0)]
-    return np.concatenate([statistics(one) for one in sets])
+    to_each = [1 - own @ one.T for one in theirs]  # (speakers, m)
+    of_each = np.stack([statistics(one) for one in to_each], axis=-1)  # (4, speakers, imposters)
+    sets = [1 - own @ centroids.T, np.concatenate(to_each, axis=1), *of_each]
+    for others in (centroids, np.concatenate(theirs)):
+        between = 1 - unit @ others.T  # (speakers, n, others)
+        by_other = statistics(between.swapaxes(1, 2))
+        sets += [between.reshape(len(between), -1), *statistics(between), *by_other]
+    return _of_sets(sets)
 
 
-def statistics(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Mean, standard deviation, maximum and minimum along an axis: (4, …).
+def statistics(values: np.ndarray) -> np.ndarray:
+    """Mean, standard deviation, maximum and minimum along the last axis: (…, n) → (4, …).
 
     >>> statistics(np.array([1.0, 3.0]))
     array([2., 1., 3., 1.])
     """
-    return np.stack([values.mean(axis), values.std(axis), values.max(axis), values.min(axis)])
+    return np.stack([values.mean(-1), values.std(-1), values.max(-1), values.min(-1)])
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """(n, dim) → the same of length 1, float64."""
+    """(…, dim) → the same of length 1, float64."""
     vectors = np.asarray(vectors, dtype=np.float64)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def centroid(unit: np.ndarray) -> np.ndarray:
-    """Mean of unit vectors (n, dim), of length 1: (dim,)."""
-    return unit_vectors(unit.mean(axis=0))
+    """Mean of unit vectors (…, n, dim), of length 1: (…, dim)."""
+    return unit_vectors(unit.mean(axis=-2))
+
+
+def _of_sets(sets: Sequence[np.ndarray]) -> np.ndarray:
+    """Four statistics of each of the sets (speakers, values), one set after the other: (speakers, 4 × sets)."""
+    return np.concatenate([statistics(one).T for one in sets], axis=1)

@@ -78,7 +78,8 @@ class SpeechDataModule(L.LightningDataModule):
             pool: what they are drawn from.
 
         Raises:
-            InputError: a fleet is asked for, but the split is brought or too few are auxiliary; the corpus cannot be used, or the run was begun with another split.
+            InputError: the corpus cannot be used, or the run was begun with another split; a fleet is asked for, but
+                the corpus brings its own members, or too few recordings are auxiliary.
         """
         table = self.corpus.table()
         cache_dir = Path(self.cache_dir) if self.cache_dir else None

@@ -8,6 +8,7 @@ import pytest
 from lightning_mia.attacks.black_box_signals import (
     BlackBoxSignal,
     CropResponse,
+    EveryBlackBoxSignal,
     FrameGeometry,
     FrameSimilarity,
     ViewConsistency,
@@ -47,8 +48,8 @@ def log_odds(s: float) -> float:
     [
         (FrameSimilarity(), "similarity", 0.2),
         (FrameSimilarity(0), "similarity_layer0", 0.1),
-        (FrameGeometry("cos_sd"), "geometry_cos_sd", 0.4),
-        (FrameGeometry("cos_sd", 0), "geometry_cos_sd_layer0", 0.3),
+        (FrameGeometry(["cos_sd"]), "geometry_cos_sd", 0.4),
+        (FrameGeometry(["cos_sd"], 0), "geometry_cos_sd_layer0", 0.3),
         (ViewConsistency("noise"), "view_consistency_noise", log_odds(0.5)),
         (ViewConsistency("noise", "frames"), "view_consistency_noise_frames", log_odds(0.6)),
         (ViewConsistency(), "view_consistency", (0 + log_odds(1 - 1e-6)) / 2),
@@ -64,9 +65,25 @@ def test_each_reads_one_number_a_recording(signal: BlackBoxSignal, name: str, va
     assert len(signal.groups) == (0 if name.startswith("similarity") else 1)
 
 
+def test_several_numbers_at_once(signals: Signals) -> None:
+    signals.scalars["geometry_step_mean_layer1"] = 0.7
+    last, everywhere = FrameGeometry(), FrameGeometry(["cos_sd"], layer=None)
+    assert (last.name, last.read(signals).loc["a"].tolist()) == ("geometry", [0.4, 0.7])
+    assert (everywhere.name, everywhere.read(signals).loc["a"].tolist()) == ("geometry_cos_sd_all_layers", [0.3, 0.4])
+    assert FrameGeometry(layer=None).read(signals).loc["a"].tolist() == [0.3, 0.4, 0.7]
+
+
+def test_every_signal_but_the_single_pairs(signals: Signals) -> None:
+    every = EveryBlackBoxSignal()
+    read = every.read(signals)
+    left_out = {"pairwise_cosine_layer0", "pairwise_cosine_layer1", "views_pair0", "views_pair1"}
+    assert set(read) == COLUMNS.keys() - left_out | {"view_consistency"} and read.columns.is_unique
+    assert every.name == "black_box" and [group.name for group in every.groups] == ["geometry", "views", "crops"]
+
+
 def test_what_is_not_there_is_named(signals: Signals) -> None:
     with pytest.raises(CannotRun, match=r"geometry_cosine_layer1, and there are at the last layer: geometry_cos_sd_l"):
-        FrameGeometry("cosine").read(signals)
+        FrameGeometry(["cosine"]).read(signals)
     with pytest.raises(CannotRun, match=r"views_gain_pooled_layer1, and"):
         ViewConsistency("gain").read(signals)
     with pytest.raises(InputError, match="view of ViewConsistency is louder: give pairs, noise, gain"):

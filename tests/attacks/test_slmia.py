@@ -9,6 +9,7 @@ from lightning_mia.attacks.base import Evidence
 from lightning_mia.attacks.cannot_run import CannotRun
 from lightning_mia.attacks.shadows import Shadows
 from lightning_mia.attacks.slmia import SLMIA
+from lightning_mia.attacks.speaker_features import inter_features, intra_features
 from lightning_mia.probe.signals import Signals
 
 Auroc = Callable[[pd.Series, pd.Series], float]
@@ -82,3 +83,17 @@ def test_what_it_cannot_do_without() -> None:
 
 def test_names() -> None:
     assert [SLMIA().name, SLMIA(2, calibrated=True).name] == ["slmia", "slmia_layer2_calibrated"]
+
+
+def test_every_speaker_has_the_features_of_its_own_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence, _ = speakers(4, effect=0.0, seed=0, n_judged=10)
+    monkeypatch.setattr("lightning_mia.attacks.slmia.AT_ONCE", 100)  # three speakers at one go
+    mixed = evidence.challenge.sample(frac=1, random_state=0).drop_duplicates()[:-1]  # one speaker has one less
+    features = SLMIA()._features(evidence.target, mixed, evidence.auxiliary)
+    pooled = evidence.target.pooled_layer(-1)
+    imposters = [pooled.loc[own].to_numpy() for own in evidence.auxiliary.groupby("speaker")["id"].agg(list)]
+    for speaker, own in mixed.groupby("speaker")["id"]:
+        vectors = pooled.loc[own].to_numpy()[None]
+        expected = np.concatenate([intra_features(vectors), inter_features(vectors, imposters)], axis=1)[0]
+        for name in own:
+            np.testing.assert_allclose(features.loc[name], expected, atol=1e-9, err_msg=str(speaker))

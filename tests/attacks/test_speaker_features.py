@@ -46,17 +46,18 @@ def slow_inter(vectors: np.ndarray, imposters: list[np.ndarray]) -> list[float]:
 @pytest.mark.parametrize("n", [2, 3, 7])
 def test_they_equal_double_loops(n: int) -> None:
     rng = np.random.default_rng(n)
-    vectors = rng.standard_normal((n, 5)).astype(np.float32)
+    vectors = rng.standard_normal((3, n, 5)).astype(np.float32)
     imposters = [3 * rng.standard_normal((m, 5)) for m in (2, 4, 3)]
     intra, inter = intra_features(vectors), inter_features(vectors, imposters)
-    assert intra.shape == (24,) and inter.shape == (96,)
-    np.testing.assert_allclose(intra, slow_intra(vectors.astype(float)), atol=1e-9)
-    np.testing.assert_allclose(inter, slow_inter(vectors.astype(float), imposters), atol=1e-9)
+    assert intra.shape == (3, 24) and inter.shape == (3, 96)
+    for speaker, own in enumerate(vectors.astype(float)):
+        np.testing.assert_allclose(intra[speaker], slow_intra(own), atol=1e-9)
+        np.testing.assert_allclose(inter[speaker], slow_inter(own, imposters), atol=1e-9)
 
 
 def test_equal_recordings_are_alike_and_length_does_not_matter() -> None:
     vectors = np.outer([1.0, 2.0, 30.0], [1.0, 2.0, 2.0])
     mean_spread_max_min = [1, 0, 1, 1]
-    np.testing.assert_allclose(intra_features(vectors)[:8], 2 * mean_spread_max_min, atol=1e-12)
+    np.testing.assert_allclose(intra_features(vectors[None])[0, :8], 2 * mean_spread_max_min, atol=1e-12)
     opposite = [-vectors, -vectors]
-    np.testing.assert_allclose(inter_features(vectors, opposite)[:8], 2 * [2, 0, 2, 2], atol=1e-12)
+    np.testing.assert_allclose(inter_features(vectors[None], opposite)[0, :8], 2 * [2, 0, 2, 2], atol=1e-12)

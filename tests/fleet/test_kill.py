@@ -1,0 +1,138 @@
+"""An audit with a fleet, killed again and again at random moments: its rerun ends as if nothing had been."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from lightning_mia.probe.signals import Signals
+
+MODELS = ("target", "wrong_model", "shadows/000", "shadows/001", "shadows/002", "shadows/003")
+N_KILLS, OF_WORKERS = 20, 3
+LONGEST = 300  # seconds of one start
+
+Start = Callable[[Path, int], ForkServerProcess]
+
+
+@pytest.fixture(scope="module")
+def small_audit(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny config with a fleet, more epochs, and little to be judged."""
+    settings = yaml.safe_load(config.read_text())
+    settings["trainer"]["max_epochs"] = 10
+    settings["fleet"] = {"size": 4, "take_turns": False}
+    settings["controls"] = {"untrained": False}
+    settings["evaluation"] = {"n_redraws": 1000, "n_bootstraps": 1000}
+    settings["attacks"] = [{"class_path": "lightning_mia.attacks.pretext_loss.PretextLoss"}]
+    path = tmp_path_factory.mktemp("killed") / "small.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+@pytest.fixture
+def start(deeds: ModuleType, small_audit: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts an audit from a process that has imported everything already, which takes longer than the audit."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lightning_mia.audit_cli", "lightning_mia.attacks"])
+    running: list[ForkServerProcess] = []
+
+    def start(folder: Path, workers: int = 1) -> ForkServerProcess:
+        command = ["audit", "-c", str(small_audit), "--run_dir", str(folder), "--fleet.workers", str(workers)]
+        process = context.Process(target=deeds.in_a_session_of_its_own, args=(command, tmp_path / "log"))
+        process.start()
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+
+
+def finished(process: ForkServerProcess, seconds: float, log: Path) -> bool:
+    """Wait, but not longer; whether the audit came to its end."""
+    process.join(seconds)
+    assert process.exitcode in (None, 0), log.read_text()[-3000:]
+    return process.exitcode == 0
+
+
+def kill(process: ForkServerProcess) -> None:
+    """Kill a command with all its processes, as `kill -9` of its group does."""
+    assert process.pid is not None
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has no group of its own yet
+        process.kill()
+    process.join()
+
+
+def state_of(folder: Path) -> tuple[int, int, bool]:
+    """Models that are trained, models that are probed, and whether a training is under way."""
+    trained = len(list(folder.glob("**/model.ckpt")))
+    return trained, len(list(folder.glob("probes/[!.]*.npz"))), bool(list(folder.glob("**/last.ckpt")))
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Equal weights, exposures and signals, to the bit."""
+    for model in MODELS:
+        mine, theirs = (torch.load(folder / model / "model.ckpt", weights_only=True) for folder in (one, other))
+        assert mine["lightning_mia"] == theirs["lightning_mia"]
+        assert mine["state_dict"].keys() == theirs["state_dict"].keys()
+        assert all(torch.equal(weights, theirs["state_dict"][name]) for name, weights in mine["state_dict"].items())
+        exposures = [pd.read_csv(folder / model / "trained_utterances.csv") for folder in (one, other)]
+        pd.testing.assert_frame_equal(*exposures)
+        assert (exposures[0]["times"] == 10).all()
+        files = [list(folder.glob(f"probes/{model.replace('/', '-')}-answers-*.npz")) for folder in (one, other)]
+        assert [len(of_run) for of_run in files] == [1, 1]
+        signals = [Signals.load(of_run[0]) for of_run in files]
+        pd.testing.assert_frame_equal(signals[0].scalars, signals[1].scalars, check_exact=True)
+        assert np.array_equal(signals[0].pooled, signals[1].pooled)
+    found = [json.loads((folder / "report" / "results.json").read_text())["attacks"] for folder in (one, other)]
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(start: Start, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    undisturbed = tmp_path / "undisturbed"
+    assert finished(start(tmp_path / "first"), LONGEST, log)  # reads the corpus into the cache, and warms up
+    since = time.monotonic()
+    assert finished(start(undisturbed), LONGEST, log)
+    seconds = time.monotonic() - since
+    generator = np.random.default_rng(0)
+    states: list[tuple[int, int, bool]] = []
+    folder = tmp_path / "run0"
+    while len(states) < N_KILLS:
+        of_workers = len(states) >= N_KILLS - OF_WORKERS
+        process = start(folder, 2 if of_workers else 1)
+        if of_workers:
+            wait_for_workers(process, folder, log)
+        if finished(process, generator.uniform(0, 0.5 * seconds), log):
+            assert_same_run(folder, undisturbed)
+            folder = tmp_path / f"run{len(states)}"
+            continue
+        kill(process)
+        states.append(state_of(folder))
+    assert finished(start(folder), LONGEST, log)
+    assert_same_run(folder, undisturbed)
+    print(seconds, states)
+    assert len(set(states)) > N_KILLS / 4, states
+    assert any(training for *_, training in states), states
+    assert any(0 < probed < len(MODELS) for _, probed, _ in states), states
+
+
+def wait_for_workers(process: ForkServerProcess, folder: Path, log: Path) -> None:
+    """Until they have imported everything and do something, or there was nothing left for them."""
+    before = state_of(folder)
+    deadline = time.monotonic() + LONGEST
+    while state_of(folder) == before and not finished(process, 0.02, log):
+        assert time.monotonic() < deadline
