@@ -80,7 +80,15 @@ def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:
         ) from error
     data = audit.data.with_split(drawn)
     run_dir = Path(audit.run_dir) / FOLDER
-    return Audit(run_dir, audit.model, data, audit.trainers, audit.attacks, audit.probing, evaluation=audit.evaluation)
+    return Audit(
+        run_dir,
+        audit.model,
+        data,
+        audit.trainers,
+        attacks=audit.attacks,
+        probing=audit.probing,
+        evaluation=audit.evaluation,
+    )
 
 
 def _design(split: Split, settings: PositiveControlSettings) -> Design:

@@ -20,6 +20,7 @@ from lightning_mia.probe.settings import ProbeSettings
 from lightning_mia.report.audit_report import PublishedFigure
 from lightning_mia.trainer_factory import TrainerFactory
 from lightning_mia.training.train import Trained
+from lightning_mia.workshop import Workshop
 
 
 class AuditTrainer(Trainer):
@@ -74,9 +75,9 @@ class AuditTrainer(Trainer):
         Returns:
             The checkpoint.
         """
-        audit = Audit(_folder(run_dir), model, datamodule, self.factory)
-        audit.load()
-        return audit.fit_target().checkpoint
+        workshop = Workshop(_folder(run_dir), model, datamodule, self.factory)
+        workshop.load()
+        return workshop.fit_target().checkpoint
 
     def shadow(
         self,
@@ -112,10 +113,10 @@ class AuditTrainer(Trainer):
         """
         if not fleet.size:
             raise InputError("fleet.size is 0: say how many shadow models to train, such as --fleet.size 16")
-        audit = Audit(_folder(run_dir), model, datamodule, self.factory, fleet=fleet)
-        audit.load()
-        audit.train_fleet()
-        return audit.run_dir / "shadows"
+        workshop = Workshop(_folder(run_dir), model, datamodule, self.factory, fleet=fleet)
+        workshop.load()
+        workshop.train_fleet()
+        return workshop.run_dir / "shadows"
 
     def attack(
         self,
@@ -209,11 +210,11 @@ class AuditTrainer(Trainer):
             model,
             datamodule,
             self.factory,
+            controls,
+            fleet,
             attacks or [],
             probe,
-            controls,
             evaluation,
-            fleet,
             published or [],
         )
         audit.load()

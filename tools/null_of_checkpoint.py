@@ -96,7 +96,7 @@ def scores_of(folder: Path, manifest: str, design: Design, number: int) -> tuple
     """Every attack's scores of the judged units; they know nothing of the labels."""
     model = PretrainedEncoder(checkpoint=str(folder / "checkpoint"))
     trainers = TrainerFactory({"accelerator": "cpu", "devices": 1, "enable_progress_bar": False})
-    audit = Audit(folder / str(number), model, SpeechDataModule(Manifest(manifest), design), trainers, ATTACKS)
+    audit = Audit(folder / str(number), model, SpeechDataModule(Manifest(manifest), design), trainers, attacks=ATTACKS)
     audit.load()
     asked = audit.ask({"target": audit.as_it_arrives(audit.model)})["target"]
     split = audit.data.split

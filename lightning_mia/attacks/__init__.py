@@ -12,6 +12,7 @@ from lightning_mia.attacks.learned_utterance_similarity import LearnedUtteranceS
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.pretext_loss import PretextLoss
+from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
 from lightning_mia.attacks.shadows import Shadows
@@ -40,6 +41,7 @@ __all__ = [
     "LiRA",
     "PartCrop",
     "PretextLoss",
+    "QuantileRegression",
     "ShadowClassifier",
     "ShadowClassifierTree",
     "Shadows",

@@ -62,6 +62,7 @@ class Attack(ABC):
     reference: ClassVar[str]
     needs_signal: str = ""  # score of the training task that the model must have; empty: none
     needs_frames: ClassVar[bool] = False  # whether it asks `Evidence.frames`, and learns from auxiliary recordings
+    needs_all_groups: ClassVar[bool] = True  # False: it goes without the groups that a model cannot answer
     least_shadows: int = 0  # with fewer it is left out; 0: it needs none
     learns: ClassVar[bool] = False  # whether it takes long, so that its scores are kept for the next start
 

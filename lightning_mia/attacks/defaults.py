@@ -12,6 +12,7 @@ from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.neighbourhood import NearestNeighbours
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.pretext_loss import PretextLoss
+from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signal import PretextScore, ScalarSignal
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
@@ -45,6 +46,7 @@ def _grey_box() -> list[Attack]:
         BaVarIA(PretextScore(), online=False),
         AttackR(PretextScore()),
         CalibratedLoss(PretextScore()),
+        QuantileRegression(PretextScore()),
         LiRA(PretextDetail("parts")),
         LiRA(PretextDetail("spans")),
         LiRA(PerturbedLoss()),
@@ -73,6 +75,7 @@ def _black_box() -> list[Attack]:
         LiRA(ViewConsistency()),
         LiRA(CropResponse()),
         LiRA(NearestNeighbours()),
+        QuantileRegression(heads[0]),
         EncoderMIT(),
         EncoderMIV(),
         EncoderMIS(),

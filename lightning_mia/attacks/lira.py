@@ -21,7 +21,8 @@ class LiRA(OnlineOrOffline):
     The centres are a unit's own. The variances are those of the residuals from these centres, over all units, IN
     and OUT apart ("fixed variance"; some codes take the raw signals, which is wrong); a unit's own variance is taken
     from 32 shadow models a side on. Several signals are judged jointly, with the covariance of the residuals; ten or
-    more are first projected on the direction that tells IN from OUT on shadow models. Offline, the sign of a signal whose sign is unknown, and the direction of several, are learned on shadow models.
+    more are first projected on the direction that tells IN from OUT on shadow models. Offline, the sign of a signal
+    whose sign is unknown, and the direction of several, are learned on shadow models.
 
     Args:
         signal: what is read of every model.

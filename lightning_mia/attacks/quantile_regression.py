@@ -59,11 +59,10 @@ class QuantileRegression(Attack):
         judged = evidence.challenge
         vectors, others = self._components(evidence.target, known, judged["id"])
         numbers = self.signal.read(evidence.target)
+        of_known, of_judged = (numbers.loc[ids].to_numpy(dtype=np.float64).T for ids in (known, judged["id"]))
         exceedances = [
-            ConditionalQuantiles.of(vectors, numbers.loc[known, column].to_numpy(dtype=np.float64)).exceedance(
-                others, numbers.loc[judged["id"], column].to_numpy(dtype=np.float64)
-            )
-            for column in numbers
+            ConditionalQuantiles.of(vectors, usual).exceedance(others, values)
+            for usual, values in zip(of_known, of_judged, strict=True)
         ]
         of_recordings = pd.Series(np.mean(exceedances, axis=0))
         return of_recordings.groupby(judged["unit_id"].to_numpy(), sort=False).mean()

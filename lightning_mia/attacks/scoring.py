@@ -113,7 +113,7 @@ def _check_needs(attack: Attack, evidence: Evidence) -> None:
     if n_shadows < attack.least_shadows:
         there = f"there are {n_shadows}" if n_shadows else "there is no fleet"
         raise CannotRun(f"it needs {attack.least_shadows} shadow models, and {there} (--fleet.size)")
-    for group in attack.groups:
+    for group in attack.groups if attack.needs_all_groups else ():
         if not any(str(column).startswith(f"{group.prefix}_") for column in evidence.target.scalars):
             raise CannotRun(f"it needs the signals of {group.name.replace('_', ' ')}, which this model cannot give")
 

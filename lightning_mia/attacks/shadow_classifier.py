@@ -45,11 +45,11 @@ class LearnedFromShadows(Attack):
         calibrated: whether signals are compared with those of other shadow models.
     """
 
-    levels = ("utterance", "speaker")
+    levels: ClassVar[tuple[str, ...]] = ("utterance", "speaker")
     reference = "Shokri et al. (2017), section V"
     least_shadows = 2
     learns = True
-    needs_all_groups: ClassVar[bool] = False  # it goes without what a model cannot answer
+    needs_all_groups = False
     stem: ClassVar[str]
     most_signals: ClassVar[int] = 48  # what tells less costs time
 

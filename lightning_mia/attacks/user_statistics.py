@@ -87,9 +87,9 @@ def of_users(features: pd.DataFrame, users: np.ndarray) -> pd.DataFrame:
     >>> of_users(pd.DataFrame({"x": [1.0, 3.0, 5.0]}), np.array(["a", "a", "b"]))["mean_x"].tolist()
     [2.0, 2.0, 5.0]
     """
-    place, names = pd.factorize(users)
+    place, _ = pd.factorize(users)
     grouped = features.astype(np.float64).groupby(place)
     spread = {"std": grouped.std(ddof=0), "var": grouped.var(ddof=0)}
     tables = {name: spread[name] if name in spread else grouped.agg(name) for name in STATISTICS}
     by_user = pd.concat([table.add_prefix(f"{name}_") for name, table in tables.items()], axis=1)
-    return by_user.loc[range(len(names))].iloc[place].set_axis(features.index)
+    return by_user.iloc[place].set_axis(features.index)
