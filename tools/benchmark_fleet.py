@@ -3,8 +3,8 @@
 OMP_NUM_THREADS=1 python tools/benchmark_fleet.py
 
 Every way starts the command line anew and ends with trained checkpoints: so many `fit` runs with a seed each, `shadow`
-in one process, and `shadow` with several workers. The voices are synthesised and cached before. On a GPU, `--workers 2 4
-8` finds the best packing.
+in one process, and `shadow` with several workers. The voices are synthesised and cached before. On a GPU, `--workers 2
+4 8` finds the best packing.
 """
 
 import argparse

@@ -117,7 +117,7 @@ def _hand_over_log(send: Callable[[News], None]) -> None:
 class _Sender(QueueHandler):
     def __init__(self, send: Callable[[News], None]) -> None:
         logging.Handler.__init__(self)
-        self.enqueue = send  # type: ignore[method-assign]
+        self.enqueue = send  # type: ignore[method-assign, assignment]
 
 
 def _outcome(pickled: bytes, tell: _Teller) -> Done | Failed:

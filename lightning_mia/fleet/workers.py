@@ -8,7 +8,8 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from typing import Any, cast
 
 import torch
 
@@ -44,7 +45,7 @@ def run_in_processes(
             worker.give(waiting.pop())
             busy[worker.pipe] = worker
         while busy:
-            for pipe in wait(list(busy)):
+            for pipe in cast("list[Connection[Any, Any]]", wait(list(busy))):
                 if _heed(busy[pipe].news(), advance):
                     continue
                 if waiting:
