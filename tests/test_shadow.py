@@ -404,17 +404,30 @@ def command_line(command: str, config: Path, folder: Path, *options: str) -> lis
     ]
 
 
+def with_bars(config: Path, folder: Path) -> Path:
+    """The same config, with progress bars."""
+    settings = yaml.safe_load(config.read_text())
+    settings["trainer"]["enable_progress_bar"] = True
+    (folder / "bars.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "bars.yaml"
+
+
 @pytest.mark.slow
 def test_two_workers_give_what_one_gives_and_nothing_stray(audited: Path, config: Path, tmp_path: Path) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2"]
     ran = subprocess.run(
-        command_line("audit", config, tmp_path, *options), capture_output=True, text=True, timeout=600, check=True
+        command_line("audit", with_bars(config, tmp_path), tmp_path, *options),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
     )
     assert shadow_files(tmp_path) == shadow_files(audited)
     assert_same_signals(tmp_path, audited)
     lines = [line for line in ran.stderr.replace("\r", "\n").splitlines() if line.strip()]
     assert [line for line in lines if "%|" not in line and "[00:" not in line] == []  # bars of the first process
     assert not [line for line in lines if "shadows" in line]  # of a single model
+    assert [line for line in lines if line.startswith("Shadow models: 100%") and "4.0/4 models" in line]
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -441,7 +454,7 @@ def all_gone(processes: list[psutil.Process], seconds: float = 30) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while they start", "while they train"])
 def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path, moment: str) -> None:
-    options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "400"]
+    options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "400", "--data.num_workers", "1"]
     # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
@@ -455,6 +468,8 @@ def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path
         workers = workers_of(process)
         if moment == "while they train":
             wait_until(lambda: len(list(tmp_path.glob("shadows/*/last.ckpt"))) == 2, process)
+            workers = workers_of(process)
+            assert len(workers) == 4  # with those that read audio
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes at once
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -502,11 +517,7 @@ def test_workers_end_with_the_process_that_started_them(config: Path, tmp_path: 
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
 def test_a_fleet_on_two_processes_a_model(config: Path, tmp_path: Path, launcher: str) -> None:
     options = ["--fleet.size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_seconds", "2"]
-    bars = tmp_path / "bars.yaml"
-    settings = yaml.safe_load(config.read_text())
-    settings["trainer"]["enable_progress_bar"] = True
-    bars.write_text(yaml.safe_dump(settings))
-    command = command_line("audit", bars, tmp_path / "run", *options)
+    command = command_line("audit", with_bars(config, tmp_path), tmp_path / "run", *options)
     if launcher == "torchrun":
         command[:3] = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "lightning_mia"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)

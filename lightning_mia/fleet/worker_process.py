@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
-from multiprocessing import parent_process
+from multiprocessing import active_children
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -49,15 +49,16 @@ News = float | logging.LogRecord | Done | Failed
 """What a worker sends: the share of a model that was done since the last one, a line of the log, how a task ended."""
 
 
-def work(pipe: "Connection[Any, Any]", threads: int) -> None:
-    """Do the tasks that come through the pipe, and tell of them, until it is closed.
+def work(pipe: "Connection[Any, Any]", life: "Connection[Any, Any]", threads: int) -> None:
+    """Do the tasks that come through the pipe, and tell of them.
 
     Args:
         pipe: gives tasks, takes `News`.
+        life: is closed when this process is to end, or when the one that started it has ended, in whatever way.
         threads: that PyTorch computes with, as many as in the process that started this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    _end_with_parent()
+    threading.Thread(target=_end_with, args=(life,), daemon=True).start()
     quieten()
     torch.set_num_threads(threads)
     tell = _Teller(pipe)
@@ -65,21 +66,20 @@ def work(pipe: "Connection[Any, Any]", threads: int) -> None:
     while True:
         try:
             task = pipe.recv_bytes()
-        except EOFError:
+        except (EOFError, OSError):
             return
         tell.send(_outcome(task, tell))
 
 
-def _end_with_parent() -> None:
-    """Leave nothing running where the process that started this one is killed: the next start goes on instead."""
-    parent = parent_process()
-    assert parent is not None, "this is no worker process"
+def _end_with(life: "Connection[Any, Any]") -> None:
+    """End this process in the middle of whatever it does, and the processes that read audio for it.
 
-    def watch(sentinel: int) -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+    What it has saved is whole, and the next start goes on from there.
+    """
+    wait([life])
+    for reader in active_children():
+        reader.kill()
+    os._exit(1)
 
 
 class _Teller:

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -16,6 +16,8 @@ import torch
 from lightning_mia.errors import InputError
 from lightning_mia.fleet.task import Task
 from lightning_mia.fleet.worker_process import Failed, News, work
+
+SECONDS_TO_END = 5.0  # that a worker is given before it is killed
 
 
 def run_in_processes(
@@ -54,9 +56,9 @@ def run_in_processes(
                     del busy[pipe]
     finally:
         for worker in workers:
-            worker.process.kill()
+            worker.life.close()
         for worker in workers:
-            worker.process.join()
+            worker.end()
 
 
 def _heed(news: News, advance: Callable[[float], None]) -> bool:
@@ -84,10 +86,13 @@ class _Worker:
     def __init__(self, gpu: str | None) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA in the middle of something
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, torch.get_num_threads()))
-        with _sees(gpu):
+        its_life, self.life = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(theirs, its_life, torch.get_num_threads()))
+        of_gpu = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        with _environment({"TQDM_DISABLE": "1", **of_gpu}):  # this process has the one bar
             self.process.start()
         theirs.close()  # or the end of the process would not close the pipe
+        its_life.close()
         self.task: Task | None = None
 
     def give(self, task: Task) -> None:
@@ -118,6 +123,12 @@ class _Worker:
             raise self._killed() from error
         return news
 
+    def end(self) -> None:
+        """See to it that the process ends, once its `life` is closed."""
+        self.process.join(SECONDS_TO_END)
+        self.process.kill()
+        self.process.join()
+
     def _killed(self) -> InputError:
         self.process.join()
         code, name = self.process.exitcode or 0, self.task.name if self.task else "no model"
@@ -134,7 +145,10 @@ def _ctrl_c_put_off() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # which the first process would start otherwise, and let Ctrl-C through
+    # The first process would start it otherwise, and let Ctrl-C through. It clears away what killed workers leave
+    # behind; that it does is of no interest.
+    with _environment({"PYTHONWARNINGS": "ignore:resource_tracker"}):
+        resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -143,17 +157,15 @@ def _ctrl_c_put_off() -> Iterator[None]:
 
 
 @contextmanager
-def _sees(gpu: str | None) -> Iterator[None]:
-    """Let a process that is started meanwhile see one GPU alone."""
-    before = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if gpu is None:
-        yield
-        return
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for a process that is started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["CUDA_VISIBLE_DEVICES"]
-        else:
-            os.environ["CUDA_VISIBLE_DEVICES"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from lightning_mia.errors import InputError
 
@@ -33,6 +34,8 @@ class Telling(Deed):
     def run(self, tell: Callable[[float], None]) -> None:
         logging.getLogger("lightning_mia.of_a_worker").warning("%s speaks", self.name)
         logging.getLogger("lightning_mia.of_a_worker").debug("of no interest")
+        for _ in tqdm(range(3), desc="a bar of no interest"):
+            pass
         super().run(tell)
 
 
