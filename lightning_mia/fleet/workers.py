@@ -17,7 +17,7 @@ from lightning_mia.errors import InputError
 from lightning_mia.fleet.task import Task
 from lightning_mia.fleet.worker_process import Failed, News, work
 
-SECONDS_TO_END = 5.0  # that a worker is given before it is killed
+SECONDS_TO_END = 2.0  # that a worker is given before it is killed
 
 
 def run_in_processes(
