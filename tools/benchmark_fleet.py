@@ -80,7 +80,7 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=50, help="of each model; the demo has 50")
+    parser.add_argument("--epochs", type=int, help="of each model; by default as the config says")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="fleets to be tried")
     parser.add_argument("--separate", type=int, help="separate runs that stand for all; by default as many as models")
     parser.add_argument("--config", default="configs/audit/demo.yaml")
@@ -89,13 +89,14 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     accelerator = "gpu" if arguments.gpu else "cpu"
     options = ["-c", arguments.config, "--trainer.accelerator", accelerator, "--trainer.devices", "1"]
-    options += ["--trainer.max_epochs", str(arguments.epochs)]
+    options += ["--trainer.max_epochs", str(arguments.epochs)] if arguments.epochs else []
     n_runs = arguments.separate or arguments.models
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run("fit", folder / "warm", [*options, "--trainer.max_epochs", "0"])  # synthesises and decodes the corpus
         separate = separately(folder / "separate", options, n_runs, arguments.models)
-        print(f"{arguments.models} models of {arguments.epochs} epochs, {arguments.config}, on a {accelerator}")
+        length = f"{arguments.epochs} epochs" if arguments.epochs else "full length"
+        print(f"{arguments.models} models of {length}, {arguments.config}, on a {accelerator}")
         print("                  seconds  processor  steps  ratio  processor  weights")
         told = "" if n_runs == arguments.models else f"{n_runs} runs stand for {arguments.models}"
         print(separate.row("separate runs", separate, told), flush=True)

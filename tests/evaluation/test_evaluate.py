@@ -136,6 +136,6 @@ def test_results_are_plain_numbers(make_scores: MakeScores, redraw: Redraw) -> N
             for part in value.values() if isinstance(value, dict) else value:
                 check(part)
         else:
-            assert type(value) in (str, int, float, bool)
+            assert value is None or type(value) in (str, int, float, bool)
 
     check(asdict(result))
