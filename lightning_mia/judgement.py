@@ -229,4 +229,4 @@ def _blind(
     control = blind_control(statistics, challenge, redraws, level)
     name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
     scores = replace(control.scores, name=name)
-    return scores, evaluate_blind(scores, control.redrawn_values, control.redrawn_labels, settings)
+    return scores, evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)

@@ -91,6 +91,7 @@ def dataset_inference(scores: Scores, redraw: Redraw, settings: EvaluationSettin
         settings: `n_redraws` and `seed` are read.
     """
     p, difference = _by_redraws(scores, redraw, settings.n_redraws, settings.seed)
+    sides = Sides(scores)
     return DatasetInference(
         attack=scores.name,
         level=scores.level,
@@ -101,7 +102,7 @@ def dataset_inference(scores: Scores, redraw: Redraw, settings: EvaluationSettin
         difference=difference,
         p_value=p,
         p_value_t=p_value_over_speakers(scores),
-        by_size=tuple(_at_size(scores, size, redraw, settings.seed) for size in _sizes(scores)),
+        by_size=tuple(_at_size(scores, sides, size, redraw, settings.seed) for size in _sizes(scores)),
     )
 
 
@@ -171,39 +172,54 @@ def _sizes(scores: Scores) -> list[int]:
     return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
 
 
-def _at_size(scores: Scores, size: int, redraw: Redraw, seed: int) -> PAtSize:
+class Sides:
+    """Members and non-members, the latter by speaker, to draw pairs of sets from.
+
+    Args:
+        scores: of one attack.
+    """
+
+    def __init__(self, scores: Scores) -> None:
+        _, self._speaker = np.unique(scores.speakers, return_inverse=True)  # (n,)
+        self._suspects, others = np.flatnonzero(scores.members), np.flatnonzero(~scores.members)
+        self._others = others[np.argsort(self._speaker[others], kind="stable")]
+        self._n_others = np.bincount(self._speaker[others], minlength=self._speaker.max() + 1)  # (S,)
+        self._starts = np.cumsum(self._n_others) - self._n_others
+
+    def draw(self, size: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw a suspect set, and a validation set of the same speakers as far as these have recordings for it.
+
+        Args:
+            size: units of either set.
+            generator: source of randomness.
+
+        Returns:
+            (2 × size,) int, places of the units, ascending.
+        """
+        suspects = generator.choice(self._suspects, size, replace=False)
+        wanted = np.bincount(self._speaker[suspects], minlength=len(self._n_others))
+        taken = np.minimum(wanted, self._n_others)
+        matched = np.concatenate(
+            [
+                self._starts[speaker] + generator.choice(self._n_others[speaker], taken[speaker], replace=False)
+                for speaker in np.flatnonzero(taken)
+            ]
+            or [np.empty(0, dtype=int)]
+        )  # places among the non-members
+        if missing := size - len(matched):
+            left = np.delete(np.arange(len(self._others)), matched)
+            matched = np.append(matched, generator.choice(left, missing, replace=False))
+        return np.sort(np.append(suspects, self._others[matched]))
+
+
+def _at_size(scores: Scores, sides: Sides, size: int, redraw: Redraw, seed: int) -> PAtSize:
     """p-values of random suspect sets of this size; their redraws are of the drawn units alone."""
     generator = np.random.default_rng([seed, size])
     p_values = []
     for _ in range(N_SUBSAMPLES):
-        drawn = _take(scores, draw_sets(scores, size, generator))
+        drawn = _take(scores, sides.draw(size, generator))
         p_values.append(_by_redraws(drawn, redraw, N_SUBSAMPLE_REDRAWS, int(generator.integers(2**31)))[0])
     return PAtSize(size, float(np.median(p_values)), float(np.mean(np.array(p_values) < ALPHA)))
-
-
-def draw_sets(scores: Scores, size: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw a suspect set, and a validation set of the same speakers as far as these have recordings for it.
-
-    Args:
-        scores: of one attack.
-        size: units of either set.
-        generator: source of randomness.
-
-    Returns:
-        (2 × size,) int, places of the units, ascending.
-    """
-    order = generator.permutation(len(scores))
-    suspects = order[scores.members[order]][:size]
-    others = order[~scores.members[order]]
-    speakers, of_suspect = np.unique(scores.speakers[suspects], return_counts=True)
-    wanted = dict(zip(speakers.tolist(), of_suspect.tolist(), strict=True))
-    matched = np.zeros(len(others), dtype=bool)
-    for place, speaker in enumerate(scores.speakers[others].tolist()):
-        if wanted.get(speaker, 0) > 0:
-            matched[place] = True
-            wanted[speaker] -= 1
-    validation = np.concatenate([others[matched], others[~matched]])[:size]
-    return np.sort(np.concatenate([suspects, validation]))
 
 
 def _take(scores: Scores, places: np.ndarray) -> Scores:
