@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack
@@ -195,9 +194,12 @@ def whole_sets(
         for attack in ([max(family, key=in_turn_of)] if any(one.in_turn for one in family) else family)
     ]
     wanted = {(attack.name, attack.level) for attack in chosen}
-    of_chosen = [one for one in scores if (one.name, one.level) in wanted]
-    bar = tqdm(of_chosen, desc="All members together", unit="attack", disable=not of_chosen)
-    return tuple(dataset_inference(one, split.redraw, settings) for one in bar)
+    of_units: dict[tuple[str, ...], list[Scores]] = {}
+    for one in scores:
+        if (one.name, one.level) in wanted:
+            of_units.setdefault((one.level, *one.unit_ids.tolist()), []).append(one)
+    found = [dataset_inference(of_set, split.redraw, settings, progress=True) for of_set in of_units.values()]
+    return tuple(one for of_set in found for one in of_set)
 
 
 def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:
