@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lightning_mia.evaluation.clusters import number_speakers
+
 CHUNK = 500_000  # elements of a weight matrix held at one go, 2 MB
 
 
@@ -51,16 +53,16 @@ def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, 
         seed: of the draws.
     """
     generator = np.random.default_rng(seed)
-    names, speaker = np.unique(speakers, return_inverse=True)
+    speaker, n_speakers = number_speakers(speakers)
     member_share = np.bincount(speaker, weights=members) / np.bincount(speaker)  # (S,)
-    strata = [np.arange(len(names))]
+    strata = [np.arange(n_speakers)]
     if np.isin(member_share, (0.0, 1.0)).all():
         strata = [np.flatnonzero(member_share == side) for side in (0.0, 1.0)]
-    weights = np.zeros((n_bootstraps, len(names)), dtype=np.float32)
+    weights = np.zeros((n_bootstraps, n_speakers), dtype=np.float32)
     for stratum in strata:
         size = len(stratum)
         weights[:, stratum] = generator.multinomial(max(1, size - 1), np.full(size, 1 / size), n_bootstraps)
-    return SpeakerDraws(speaker, weights, len(names) - len(strata))
+    return SpeakerDraws(speaker, weights, n_speakers - len(strata))
 
 
 def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws) -> np.ndarray:

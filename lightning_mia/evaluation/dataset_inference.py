@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lightning_mia.evaluation.adjustment import normal_scores
+from lightning_mia.evaluation.clusters import number_speakers
 from lightning_mia.evaluation.evaluate import Redraw
 from lightning_mia.evaluation.permutation import NullDistribution, p_value
 from lightning_mia.evaluation.power import POWER
@@ -177,7 +178,7 @@ def p_value_over_speakers(scores: Scores) -> float:
     """
     from scipy.stats import t
 
-    _, speaker = np.unique(scores.speakers, return_inverse=True)
+    speaker, _ = number_speakers(scores.speakers)
     values, members = normal_scores(scores.values), scores.members
     means = {side: values[members == side].mean() for side in (True, False)}
     centred = np.where(members, values - means[True], means[False] - values)
@@ -212,10 +213,10 @@ class Sides:
     """
 
     def __init__(self, scores: Scores) -> None:
-        _, self._speaker = np.unique(scores.speakers, return_inverse=True)  # (n,)
+        self._speaker, n_speakers = number_speakers(scores.speakers)  # (n,)
         self._suspects, others = np.flatnonzero(scores.members), np.flatnonzero(~scores.members)
         self._others = others[np.argsort(self._speaker[others], kind="stable")]
-        self._n_others = np.bincount(self._speaker[others], minlength=self._speaker.max() + 1)  # (S,)
+        self._n_others = np.bincount(self._speaker[others], minlength=n_speakers)  # (S,)
         self._starts = np.cumsum(self._n_others) - self._n_others
 
     def draw(self, size: int, generator: np.random.Generator) -> np.ndarray:
