@@ -16,6 +16,7 @@ from lightning_mia.evaluation import (
     EvaluationSettings,
     Scores,
     Verdict,
+    WithFewer,
     evaluate,
     evaluate_blind,
     give_blind_verdict,
@@ -116,7 +117,11 @@ def judge(
         turns = in_turn(ran, fleet, split, parts, settings, seed) if take_turns else {}
         fewer = with_fewer(ran, models["target"], fleet, split, parts, settings, seed)
         attacked = [
-            replace(one, in_turn=turns.get((one.name, one.level)), with_fewer=fewer.get((one.name, one.level), ()))
+            replace(
+                one,
+                in_turn=turns.get((one.name, one.level)),
+                with_fewer=(*fewer.get((one.name, one.level), ()), *_with_all(one)),
+            )
             for one in attacked
         ]
     blind_results = [result for _, result in blind.values()]
@@ -200,6 +205,13 @@ def whole_sets(
             of_units.setdefault((one.level, *one.unit_ids.tolist()), []).append(one)
     found = [dataset_inference(of_set, split.redraw, settings, progress=True) for of_set in of_units.values()]
     return tuple(one for of_set in found for one in of_set)
+
+
+def _with_all(result: AttackResult) -> tuple[WithFewer, ...]:
+    """The last point of the curve over the number of shadow models, where the attack uses any."""
+    if not result.n_shadows:
+        return ()
+    return (WithFewer(result.n_shadows, result.auroc, result.auroc_ci95, result.tpr_at_fpr),)
 
 
 def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:

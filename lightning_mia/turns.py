@@ -90,7 +90,7 @@ def with_fewer(
     settings: EvaluationSettings,
     seed: int,
 ) -> Mapping[Key, tuple[WithFewer, ...]]:
-    """The attacks on the target with the first 2, 4, 8, … shadow models, and with all of them.
+    """The attacks on the target with the first 2, 4, 8, … shadow models, all of them excepted.
 
     Args:
         attacks: those that ran on the target; of them those that need shadow models.
@@ -117,13 +117,12 @@ def with_fewer(
 
 
 def _sizes(n_shadows: int) -> Iterator[int]:
-    """Powers of two, and the whole fleet.
+    """Powers of two below the whole fleet.
 
-    >>> list(_sizes(12))
-    [2, 4, 8, 12]
+    >>> list(_sizes(12)), list(_sizes(8))
+    ([2, 4, 8], [2, 4])
     """
     size = 2
     while size < n_shadows:
         yield size
         size *= 2
-    yield n_shadows

@@ -65,7 +65,8 @@ def fleet_matrix(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
     if shadows is None or len(shadows) == 0:
         raise CannotRun("it needs shadow models")
     challenge, pool = evidence.challenge, shadows.pool
-    auxiliary = evidence.auxiliary["id"][evidence.auxiliary["id"].isin(evidence.target.scalars.index)]
+    auxiliary = evidence.auxiliary["id"]
+    auxiliary = auxiliary[evidence.target.scalars.index.get_indexer(pd.Index(auxiliary)) >= 0]  # those that were asked
     asked = [challenge, pd.DataFrame({"id": auxiliary, "unit_id": auxiliary}), *([] if pool is None else [pool])]
     ids = pd.Index(pd.concat([recordings["id"] for recordings in asked]).unique())
     units = [_Units.of(recordings, ids) for recordings in asked]

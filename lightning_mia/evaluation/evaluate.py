@@ -24,6 +24,8 @@ from lightning_mia.evaluation.roc import advantages, tpr_at_fpr
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
 
+ENOUGH_FOR_A_MEAN = 250  # redraws: the mean of the advantage is then known to 2 % of itself
+
 
 class Redraw(Protocol):
     """How the split redraws its labels; `Split.redraw` is one."""
@@ -77,7 +79,7 @@ def evaluate(
             np.append(auroc_of_labels(one.values, one.members[None]), auroc_of_labels(one.values, labels)),
             one.two_sided,
         )
-        chance = float(advantages(one.values, labels).mean())
+        chance = float(advantages(one.values, labels[:ENOUGH_FOR_A_MEAN]).mean())
         judged.append(_judge(one, null, chance, settings, wrong, (blind or {}).get((one.name, one.level))))
     return _correct(judged)
 

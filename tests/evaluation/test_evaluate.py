@@ -46,7 +46,7 @@ def test_figures_are_those_of_the_redraws(make_scores: MakeScores, redraw: Redra
     as_extreme = np.sum(auroc_of_labels(scores.values, labels) >= observed)
     assert result.p_value == result.p_value_corrected == pytest.approx((1 + as_extreme) / 1001)
     assert result.advantage == advantages(scores.values, scores.members[None])[0]
-    assert result.advantage_null_mean == pytest.approx(advantages(scores.values, labels).mean())
+    assert result.advantage_null_mean == pytest.approx(advantages(scores.values, labels[:250]).mean())
     assert result.auroc == pytest.approx(observed)
     assert (result.n_members, result.n_nonmembers, result.n_speakers) == (100, 100, 10)
     assert [one.fpr for one in result.tpr_at_fpr] == SETTINGS.fprs
