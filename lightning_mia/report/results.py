@@ -1,6 +1,7 @@
 """`results.json`: the report as data, by the contract that other programs read."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ def to_results(report: AuditReport) -> dict[str, Any]:
 
     Figures that are not finite become null, as JSON has no word for them.
     """
-    plain = to_plain(report)
-    del plain["scores"]
-    return {"schema": SCHEMA, **plain}
+    kept = [field.name for field in fields(report) if field.name != "scores"]
+    return {"schema": SCHEMA, **{name: to_plain(getattr(report, name)) for name in kept}}
 
 
 def read_results(results_path: Path, scores_path: Path) -> AuditReport:
