@@ -161,7 +161,7 @@ class Audit(Workshop):
             provenance=self._provenance(models, fleet, command),
             skipped=skipped_recordings(self.data.audio),
             config_yaml=config_yaml,
-            notes=(*self.notes, *_collapses(models), *judgement.notes),
+            notes=(*self.notes, *_of_trainings(models), *judgement.notes),
             published=tuple(self.published),
             fleet=summarise_fleet(fleet.records, self.fleet.pool) if fleet else None,
             dataset_inference=judgement.dataset_inference,
@@ -202,6 +202,7 @@ class Audit(Workshop):
         )
 
 
-def _collapses(models: dict[str, Trained]) -> list[str]:
+def _of_trainings(models: dict[str, Trained]) -> list[str]:
     told = {name: str(trained.record.get("collapse", "")) for name, trained in models.items()}
-    return [f"The training of {name.replace('_', ' ')} collapsed: {what}" for name, what in told.items() if what]
+    collapses = [f"The training of {name.replace('_', ' ')} collapsed: {what}" for name, what in told.items() if what]
+    return [*collapses, *models["target"].record.get("notes", [])]

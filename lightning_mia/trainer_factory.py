@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_mia.errors import InputError
+from lightning_mia.monitoring import LeakageMonitor
 from lightning_mia.training.progress import StageProgressBar
 
 WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learned
@@ -62,15 +63,26 @@ class TrainerFactory:
     Args:
         options: arguments of `lightning.Trainer`.
 
+    Attributes:
+        monitor: the callback that measures leakage, where there is one among the options; the other Trainers that come
+            from these options go without it, since it watches the target alone.
+
     Raises:
-        InputError: an option by which part of the recordings would be left out unseen.
+        InputError: there are two monitors, or an option by which part of the recordings would be left out unseen.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
         for name in REFUSED:
             if options.get(name):
                 raise InputError(f"trainer.{name} leaves recordings out and has no place in an audit; remove it")
-        self.options = options
+        callbacks = _as_list(options.get("callbacks"))
+        monitors = [one for one in callbacks if isinstance(one, LeakageMonitor)]
+        if len(monitors) > 1:
+            raise InputError("trainer.callbacks has several LeakageMonitors: give one, with all attacks in its list")
+        self.monitor = monitors[0] if monitors else None
+        self.options = (
+            {**options, "callbacks": [one for one in callbacks if one not in monitors]} if monitors else options
+        )
 
     def for_training(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
         """A Trainer that fits one model and logs to `folder/tensorboard`."""
