@@ -53,6 +53,7 @@ class SpeechModel(L.LightningModule, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
+        self._clock = 0.0  # when the speed was logged last
         self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
 
     @abstractmethod
@@ -172,6 +173,10 @@ class SpeechModel(L.LightningModule, ABC):
         """Start the clock of audio-seconds per second."""
         self._clock = time.perf_counter()
         self._audio_seconds = torch.zeros((), device=self.device)
+
+    def leave_out(self, seconds: float) -> None:
+        """Leave time that went into something else than training out of audio-seconds per second."""
+        self._clock += seconds
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on one batch."""

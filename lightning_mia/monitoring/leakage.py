@@ -116,7 +116,7 @@ def _by_layer(attack: Attack, signals: Signals, all_layers: bool) -> list[tuple[
         return [(None, attack)]
     if not all_layers:
         return [(signals.layer(layer), attack)]
-    copies = []
+    copies: list[tuple[int | None, Attack]] = []
     for number in range(signals.n_layers):
         one = copy.copy(attack)
         one.layer = -1 if number == signals.n_layers - 1 else number  # type: ignore[attr-defined]

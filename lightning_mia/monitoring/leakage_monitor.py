@@ -1,6 +1,7 @@
 """A callback that measures, while a model trains, how much it tells of its members."""
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -176,13 +177,14 @@ class LeakageMonitor(Callback):
 
     def groups(self) -> list[SignalGroup]:
         """The groups of signals that the attacks read, that of every probe first."""
-        groups = {self.probe.answers.prefix: self.probe.answers}
+        groups: dict[str, SignalGroup] = {self.probe.answers.prefix: self.probe.answers}
         for attack in self.attacks:
             groups |= {group.prefix: group for group in attack.groups}
         return list(groups.values())
 
     def _measure(self, trainer: L.Trainer, model: L.LightningModule, epoch: int) -> None:
         assert isinstance(model, SpeechModel) and self.challenge is not None
+        start = time.perf_counter()
         signals = ask(model, self.groups(), self.challenge, self.probe, trainer)
         found, skipped = measure_leakage(signals, self.challenge, self.attacks, self.layers == "all")
         if not found:
@@ -197,16 +199,17 @@ class LeakageMonitor(Callback):
             _log(trainer, metrics, plain)
         if self.bound is not None and not self.stopped:
             self._keep_bound(trainer, model, found, epoch)
+        model.leave_out(time.perf_counter() - start)
 
     def _keep_bound(self, trainer: L.Trainer, model: L.LightningModule, found: Sequence[Leakage], epoch: int) -> None:
         assert self.bound is not None
         beyond = self.bound.passed(found)
         if not beyond:
-            self.kept = {"epoch": epoch, **take_snapshot(trainer, model)}
+            self.kept = take_snapshot(trainer, model, epoch)
             return
         if self.kept is None:
             raise InputError(self.bound.hopeless(beyond))
-        self.stopped = self.bound.told(beyond, epoch, self.kept["epoch"])
+        self.stopped = self.bound.told(beyond, epoch, self.kept["epochs"])
         trainer.should_stop = True
 
 
