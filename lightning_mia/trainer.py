@@ -20,6 +20,7 @@ from lightning_mia.positive_control import what_it_says
 from lightning_mia.probe.settings import ProbeSettings
 from lightning_mia.report.audit_report import PublishedFigure
 from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.training.per_example import PerExampleGradients
 from lightning_mia.training.train import Trained
 from lightning_mia.workshop import Workshop
 
@@ -31,6 +32,7 @@ class AuditTrainer(Trainer):
     Trainers of their own, made with the same options, since a Trainer keeps the state of its last run.
 
     Args:
+        per_example: gradients that are clipped for every recording, and noised, in every training.
         kwargs: options of `lightning.Trainer`.
 
     Attributes:
@@ -38,8 +40,9 @@ class AuditTrainer(Trainer):
         command: the command that repeats the run, for the report.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        self.factory = TrainerFactory(copy.deepcopy(kwargs))  # before this Trainer claims a strategy for itself
+    def __init__(self, per_example: PerExampleGradients = PerExampleGradients(), **kwargs: Any) -> None:
+        # A copy, before this Trainer claims a strategy for itself.
+        self.factory = TrainerFactory({**copy.deepcopy(kwargs), "per_example": per_example})
         super().__init__(**kwargs)
         self.config_yaml = ""
         self.command = ""

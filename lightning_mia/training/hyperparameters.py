@@ -36,7 +36,7 @@ class Hyperparameters(L.Callback):
         if not trainer.is_global_zero:
             return
         logging = [callback for callback in trainer.callbacks if isinstance(callback, LogsFigures)]  # type: ignore[attr-defined]
-        names = ["train/loss", *(name for callback in logging for name in callback.figures)]
+        names = [*(name for callback in logging for name in callback.figures), "train/loss"]
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 for summary in hparams(self.values, dict.fromkeys(names, 0.0)):  # no values: those are logged

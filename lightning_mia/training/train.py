@@ -20,6 +20,7 @@ from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, 
 from lightning_mia.training.checkpoint import load_model
 from lightning_mia.training.hyperparameters import Hyperparameters
 from lightning_mia.training.initialise import initialise
+from lightning_mia.training.per_example import ClippedGradients
 
 OF_ONE_MODEL = ("recordings", "transcripts", "seed")  # settings in which models trained alike may differ
 
@@ -43,7 +44,8 @@ class Trained:
         checkpoint: file of the weights.
         sha256: hash of that file.
         record: what the training has to tell: `seconds`, `epochs`, `steps`, `utterances`, `hours`, `health` (figure →
-            its first and last logged values), `collapse`, `notes` (of the watchers, for the report).
+            its first and last logged values), `collapse`, `notes` (of the watchers, for the
+            report), `privacy` (None unless gradients were clipped per example).
     """
 
     model: SpeechModel
@@ -135,12 +137,19 @@ def _fit(
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
                 "health": {name: [health.first[name], value] for name, value in health.last.items()},
                 "collapse": health.collapse,
+                "privacy": _privacy(trainer),
                 "notes": [note for watcher in watchers if isinstance(watcher, HasNotes) for note in watcher.notes],
             }
         )
         interrupted.unlink(missing_ok=True)
     trainer.strategy.barrier()
     stage.begin()
+
+
+def _privacy(trainer: L.Trainer) -> dict[str, Any] | None:
+    callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    accounts = [one.account(trainer) for one in callbacks if isinstance(one, ClippedGradients)]
+    return accounts[0] if accounts else None
 
 
 def kind_of_training(settings: dict[str, Any]) -> str:
