@@ -122,7 +122,7 @@ class Workshop:
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),
             "start": start.sha256 if start else self.model.start_sha256(),
-            "waveforms": self.data.training_changes.of_consequence(),
+            "waveforms": {**self.data.training_changes.of_consequence(), **self.data.time_masking.of_consequence()},
             "batches_per_epoch": recordings.n_batches,
             "seed": seed,
             "trainer": trainers.of_consequence(),

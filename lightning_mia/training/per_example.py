@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lightning_mia.data.batch import Batch
 from lightning_mia.errors import InputError
+from lightning_mia.evaluation.privacy import gaussian_epsilon
 from lightning_mia.models.base import Pretext, SpeechModel
 
 
@@ -95,8 +96,6 @@ class ClippedGradients(L.Callback):
         Args:
             trainer: of the finished training.
         """
-        from lightning_mia.evaluation.privacy import gaussian_epsilon
-
         noise = self.settings.noise_multiplier
         epochs = math.ceil(trainer.global_step / trainer.num_training_batches) if trainer.global_step else 0
         epsilon = gaussian_epsilon(noise, epochs, self.settings.delta) if noise else None

@@ -1,8 +1,11 @@
 """Monitoring on the command line: the target is watched, the others are not, and the bound is a setting."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -106,3 +109,18 @@ def test_bad_input_is_refused_in_one_line(
     assert error.startswith("lightning-mia: error: ")
     assert told in error
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.slow
+def test_two_processes_measure_what_one_does(config: Path, tmp_path: Path) -> None:
+    """Both train on the same recordings by the same seeds, so that before the first step they hold the same model."""
+    tables = []
+    for name, options in (("one", []), ("two", ["--trainer.devices", "2", "--trainer.strategy", "ddp"])):
+        command = ["fit", "-c", str(config), "--run_dir", str(tmp_path / name), *BY_OPTIONS, *options]
+        subprocess.run([sys.executable, "-m", "lightning_mia", *command], check=True, timeout=300)
+        tables.append(read_table(tmp_path / name / "target" / "leakage.csv"))
+    one, two = tables
+    assert two["epoch"].tolist() == one["epoch"].tolist()
+    first = ["epoch", "step", "attack", "auroc", "lo", "hi", "gap"]
+    before = [table[table["epoch"] == 0][first].set_index("attack") for table in tables]
+    pd.testing.assert_frame_equal(*before, rtol=1e-4, atol=1e-6)
