@@ -64,6 +64,8 @@ class Workshop:
         audio, ids = self.data.audio, list(self.data.split.table["id"])
         texts = {utterance: audio.texts.get(utterance, "") for utterance in ids}
         self.model = self.model.for_corpus(texts, audio.index.loc[ids, "duration"].to_dict())
+        if self.monitor and self.trainers.monitor not in (None, self.monitor):
+            raise InputError("Leakage is monitored by monitor.… and by trainer.callbacks: leave one of them out")
         self.monitor = self.monitor or self.trainers.monitor
         self._check_fleet()
 

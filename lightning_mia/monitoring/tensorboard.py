@@ -1,14 +1,16 @@
 """What TensorBoard shows of a training's leakage."""
 
 from collections.abc import Iterator, Sequence
-
-from torch.utils.tensorboard import SummaryWriter
+from typing import TYPE_CHECKING
 
 from lightning_mia.models.base import PRETEXT_SCORE
 from lightning_mia.monitoring.challenge_set import ChallengeSet
 from lightning_mia.monitoring.leakage import Leakage
 from lightning_mia.probe.signals import Signals
 from lightning_mia.report.figures import MOST_CURVES, Curve, histogram_figure, log_roc_figure, roc_figure
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 COMPARED = ("/auroc", "/gap", "/pretext_loss")
 """How the names of those figures end by which trainings are compared."""
@@ -33,7 +35,7 @@ def scalars(leakages: Sequence[Leakage], signals: Signals, challenge: ChallengeS
         yield "held_out/pretext_loss", -float(signals.pretext_score().loc[judged["id"][~judged["member"]]].mean())
 
 
-def draw_measurement(writer: SummaryWriter, leakages: Sequence[Leakage], step: int) -> None:
+def draw_measurement(writer: "SummaryWriter", leakages: Sequence[Leakage], step: int) -> None:
     """Write the ROC curves (both kinds of axes), and of each attack the scores as a figure and as histograms."""
     curves = [Curve(one.name, one.scores) for one in leakages[:MOST_CURVES]]
     writer.add_figure("leakage/roc", roc_figure(curves, None), step)

@@ -99,6 +99,7 @@ def test_a_bound_is_a_setting_of_the_training(config: Path, tmp_path: Path, caps
         ("fit", ["--monitor.every_n_epochs", "-1"], "monitor.every_n_epochs is -1"),
         ("fit", [*BY_OPTIONS, "--monitor.stop_above", "1.5"], "stop_above is 1.5"),
         ("fit", ["--trainer.callbacks", "[LeakageMonitor, LeakageMonitor]"], "several LeakageMonitors"),
+        ("fit", [*BY_OPTIONS, "--trainer.callbacks", "[LeakageMonitor]"], "leave one of them out"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(
