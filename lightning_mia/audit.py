@@ -14,6 +14,7 @@ from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.controls.blind_statistics import blind_statistics
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings
+from lightning_mia.evaluation.privacy import strongest_lower_bound
 from lightning_mia.files import hash_of
 from lightning_mia.fleet.read import Fleet, read_fleet
 from lightning_mia.fleet.run import run_fleet
@@ -26,6 +27,7 @@ from lightning_mia.report.audit_report import AuditReport, Provenance, Published
 from lightning_mia.report.fleet_summary import summarise_fleet
 from lightning_mia.report.run_report import write_report
 from lightning_mia.trainer_factory import training_seed
+from lightning_mia.training.per_example import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.workshop import Workshop
 
@@ -161,7 +163,7 @@ class Audit(Workshop):
             provenance=self._provenance(models, fleet, command),
             skipped=skipped_recordings(self.data.audio),
             config_yaml=config_yaml,
-            notes=(*self.notes, *_collapses(models), *judgement.notes),
+            notes=(*self.notes, *_of_trainings(models), *_of_privacy(target, judgement), *judgement.notes),
             published=tuple(self.published),
             fleet=summarise_fleet(fleet.records, self.fleet.pool) if fleet else None,
             dataset_inference=judgement.dataset_inference,
@@ -202,6 +204,23 @@ class Audit(Workshop):
         )
 
 
-def _collapses(models: dict[str, Trained]) -> list[str]:
+def _of_trainings(models: dict[str, Trained]) -> list[str]:
     told = {name: str(trained.record.get("collapse", "")) for name, trained in models.items()}
-    return [f"The training of {name.replace('_', ' ')} collapsed: {what}" for name, what in told.items() if what]
+    collapses = [f"The training of {name.replace('_', ' ')} collapsed: {what}" for name, what in told.items() if what]
+    return [*collapses, *models["target"].record.get("notes", [])]
+
+
+def _of_privacy(target: Trained, judgement: Judgement) -> list[str]:
+    """What a private training proves, and beside it what the attacks on single recordings show."""
+    privacy = target.record.get("privacy")
+    if privacy is None:
+        return []
+    scores = [one for one in judgement.scores if one.level == "utterance" and one.access != "none"]
+    if not scores:
+        return [describe(privacy)]
+    bound, name = strongest_lower_bound(scores, privacy["delta"])
+    shown = f"{name} shows that ε ≥ {bound:.2g}" if bound else "no attack shows that ε is above 0"
+    return [
+        describe(privacy),
+        f"Beside that bound from above, {shown} (95 %, log((TPR − δ) / FPR), all attacks counted).",
+    ]
