@@ -17,7 +17,7 @@ def run_dir(tmp_path_factory, small_report):
 
 def test_what_a_run_leaves_behind(run_dir):
     names = sorted(path.name for path in (run_dir / "report").iterdir())
-    assert names == ["report.html", "results.json", "scores.csv", "tensorboard"]
+    assert names == ["report.html", "results.json", "scores.csv", "speakers.csv", "tensorboard"]
 
 
 def test_the_rebuilt_page_equals_the_first(run_dir):
