@@ -48,18 +48,16 @@ def render_page(
         names: pseudonym → name of the speakers, for a page that shows names, also those of recordings; None: it shows
             none.
     """
-    from markupsafe import Markup
-
     headlines, meanings = (
         (wording.HEADLINES, wording.MEANINGS) if report.target else (wording.BLIND_HEADLINES, wording.BLIND_MEANINGS)
     )
     return (
-        _environment()
+        make_environment()
         .get_template("template.html")
         .render(
             report=report,
-            style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
-            script=Markup((_HERE / "sort.js").read_text(encoding="utf-8")),
+            style=style(),
+            script=script(),
             show_names=names is not None,
             names=names or {},
             speaker_notes=speaker_notes(report.speaker_risks),
@@ -88,7 +86,22 @@ def render_page(
     )
 
 
-def _environment() -> "Environment":
+def style() -> "Markup":
+    """The style sheet of every page."""
+    from markupsafe import Markup
+
+    return Markup((_HERE / "style.css").read_text(encoding="utf-8"))
+
+
+def script() -> "Markup":
+    """The script that sorts tables."""
+    from markupsafe import Markup
+
+    return Markup((_HERE / "sort.js").read_text(encoding="utf-8"))
+
+
+def make_environment() -> "Environment":
+    """Templates with the report's filters."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -12,7 +12,10 @@ from lightning_mia.report.scores_table import read_scores
 from lightning_mia.report.units import read_units
 
 SCHEMA = 1
-"""Version of the contract: keys may be added, none renamed."""
+"""Version of the contract: keys may be added, none renamed; `results.schema.json` has it in full."""
+
+NOT_IN_RESULTS = ("scores", "units")
+"""Fields of the report that are tables of their own."""
 
 
 def to_results(report: AuditReport) -> dict[str, Any]:
@@ -21,8 +24,7 @@ def to_results(report: AuditReport) -> dict[str, Any]:
     Figures that are not finite become null, as JSON has no word for them.
     """
     plain = to_plain(report)
-    del plain["scores"], plain["units"]
-    return {"schema": SCHEMA, **plain}
+    return {"schema": SCHEMA, **{key: value for key, value in plain.items() if key not in NOT_IN_RESULTS}}
 
 
 def read_results(results_path: Path, scores_path: Path, units_path: Path | None = None) -> AuditReport:
@@ -37,6 +39,7 @@ def read_results(results_path: Path, scores_path: Path, units_path: Path | None 
             f"{results_path}: schema {data.get('schema')!r} is not known, only {SCHEMA} is; "
             "use the version of lightning_mia that wrote it"
         )
+    data = {key: value for key, value in data.items() if key not in NOT_IN_RESULTS}
     results = [
         result
         for part in ("attacks", "controls")

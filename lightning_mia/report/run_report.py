@@ -7,6 +7,7 @@ from lightning_mia.files import write_json, write_text
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.breakdown import break_down, speaker_names
 from lightning_mia.report.drawn_groups import draw_attacks, draw_controls
+from lightning_mia.report.markdown import render_markdown
 from lightning_mia.report.page import render_page
 from lightning_mia.report.pseudonyms import write_speakers
 from lightning_mia.report.results import read_results, to_results
@@ -16,9 +17,9 @@ from lightning_mia.report.units import write_units
 
 
 def write_report(report_dir: str | Path, report: AuditReport) -> Path:
-    """Write `results.json`, its tables, `report.html` and the TensorBoard events into `report_dir`.
+    """Write `results.json`, its tables, `report.html`, `report.md` and the TensorBoard events into `report_dir`.
 
-    The page and the events are made from the files, never from memory, so that `rebuild` gives the same.
+    The pages and the events are made from the files, never from memory, so that `rebuild` gives the same.
 
     Returns:
         The path of the page.
@@ -45,11 +46,11 @@ def load_report(report_dir: str | Path) -> AuditReport:
 
 
 def rebuild(run_dir: str | Path, names: bool = False) -> Path:
-    """Make the page and the TensorBoard events of a run anew, from its saved scores and results.
+    """Make the page, its Markdown and the TensorBoard events of a run anew, from its saved scores and results.
 
     Args:
         run_dir: folder of the run.
-        names: show the names of speakers and recordings, in a page of its own: `report_names.html`.
+        names: show the names of speakers and recordings, in files of their own: `report_names.html` and `.md`.
 
     Returns:
         The path of the page.
@@ -57,10 +58,23 @@ def rebuild(run_dir: str | Path, names: bool = False) -> Path:
     Raises:
         InputError: the run has no report, or its files are not what they should be.
     """
+    return _render(_report_dir(run_dir), names)
+
+
+def load_run(run_dir: str | Path) -> AuditReport:
+    """Read the report of a run.
+
+    Raises:
+        InputError: the run has no report, or its files are not what they should be.
+    """
+    return load_report(_report_dir(run_dir))
+
+
+def _report_dir(run_dir: str | Path) -> Path:
     report_dir = Path(run_dir) / "report"
     if not (report_dir / "results.json").is_file():
         raise InputError(f"{run_dir}: no report/results.json in there; name the run directory of a finished run")
-    return _render(report_dir, names)
+    return report_dir
 
 
 def _render(report_dir: Path, show_names: bool = False) -> Path:
@@ -68,8 +82,10 @@ def _render(report_dir: Path, show_names: bool = False) -> Path:
     attacks, controls = draw_attacks(report), draw_controls(report)
     pseudonym_of = speaker_names(report) if report.speaker_risks else {}
     names = {pseudonym: name for name, pseudonym in pseudonym_of.items()} if show_names else None
-    page = report_dir / ("report_names.html" if show_names else "report.html")
+    stem = "report_names" if show_names else "report"
+    page = report_dir / f"{stem}.html"
     write_text(page, render_page(report, attacks, controls, names))
+    write_text(report_dir / f"{stem}.md", render_markdown(report, names))
     if pseudonym_of:
         write_speakers(report_dir / "speakers.csv", pseudonym_of, report.speaker_risks)
     write_tensorboard(report_dir / "tensorboard", report, (*attacks, *controls))
