@@ -6,9 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
-from lightning_mia.account import describe_model, judged_ids, provenance, skipped_recordings, summarise_split
+from lightning_mia.account import (
+    describe_model,
+    judged_ids,
+    provenance,
+    skipped_recordings,
+    summarise_split,
+    unit_facts,
+)
 from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.controls.blind_statistics import blind_statistics
@@ -142,7 +150,8 @@ class Audit(Workshop):
         if getattr(rank_zero_only, "rank", 0):  # the other processes were needed for training and probing alone
             return report_dir / "report.html"
         start = time.monotonic()
-        judgement = self._judge(asked, fleet)
+        statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
+        judgement = self._judge(asked, fleet, statistics)
         timings = {
             "fit_s": float(target.record.get("seconds", 0.0)),
             "controls_s": sum(float(models[name].record.get("seconds", 0.0)) for name in models.keys() - {"target"}),
@@ -167,6 +176,7 @@ class Audit(Workshop):
             published=tuple(self.published),
             fleet=summarise_fleet(fleet.records, self.fleet.pool) if fleet else None,
             dataset_inference=judgement.dataset_inference,
+            units=unit_facts(self.data.split, statistics, self.data.speaker_facts),
         )
         return write_report(report_dir, replace(report, **sections))
 
@@ -174,13 +184,12 @@ class Audit(Workshop):
         """The attacks that were named, or the default ones."""
         return self.attacks or default_attacks(self.fleet.size)
 
-    def _judge(self, asked: dict[str, Asked], fleet: Fleet | None) -> Judgement:
-        split = self.data.split
+    def _judge(self, asked: dict[str, Asked], fleet: Fleet | None, statistics: pd.DataFrame) -> Judgement:
         return judge(
             self.attacks_to_run(),
             asked,
-            blind_statistics(self.data.audio, judged_ids(split)),
-            split,
+            statistics,
+            self.data.split,
             self.evaluation,
             fleet.answers(self.run_dir / "probes") if fleet else None,
             take_turns=self.fleet.take_turns,

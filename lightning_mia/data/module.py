@@ -9,6 +9,7 @@ import lightning as L
 import pandas as pd
 
 from lightning_mia.corpus import Corpus
+from lightning_mia.corpus.speaker_facts import speaker_facts
 from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.length_batches import batches_for
 from lightning_mia.data.matched_audio import apply_matching
@@ -70,6 +71,7 @@ class SpeechDataModule(L.LightningDataModule):
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
         self._audio: AudioCache | None = None
         self._split: Split | None = None
+        self._speaker_facts: pd.DataFrame | None = None
         self.notes: list[str] = []  # for the report, a sentence each
 
     def load(self, split_path: Path, n_shadows: int = 0, pool: Pool = "challenge") -> None:
@@ -94,6 +96,7 @@ class SpeechDataModule(L.LightningDataModule):
         if self.matching is not None and self.matching.wanted:
             table, self._audio, notes, _ = apply_matching(table, self._audio, self.matching, self.level)
             self.notes.extend(notes)
+        self._speaker_facts = speaker_facts(table)
         contents = self._audio.contents
         if "member" in table:
             if self.design is not None:
@@ -130,6 +133,12 @@ class SpeechDataModule(L.LightningDataModule):
         """Who is IN and who is OUT; `load` comes first."""
         assert self._split is not None, "call load() first"
         return self._split
+
+    @property
+    def speaker_facts(self) -> pd.DataFrame:
+        """Gender and accent of every recording's speaker; see `corpus.speaker_facts`; `load` comes first."""
+        assert self._speaker_facts is not None, "call load() first"
+        return self._speaker_facts
 
     def training_recordings(self, ids: list[str], seed: int) -> TrainingRecordings:
         """What a model trains on, in as many batches an epoch as the target.

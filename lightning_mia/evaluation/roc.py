@@ -52,8 +52,7 @@ def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
 
 def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
     """TPR at the lowest threshold whose realised FPR is at most `fpr`."""
-    curve = roc_curve(scores.values, scores.members)
-    threshold = curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]]
+    threshold = threshold_at(scores, fpr)
     positive = scores.values >= threshold  # (n,) bool
     members, nonmembers = scores.members, ~scores.members
     return TprAtFpr(
@@ -64,6 +63,12 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
         tpr_ci95=rate_interval(positive[members], scores.speakers[members]),
         resolvable=bool(scores.n_nonmembers * fpr > FEWEST_FALSE_POSITIVES - 1e-9),
     )
+
+
+def threshold_at(scores: Scores, fpr: float) -> float:
+    """The lowest threshold whose realised FPR is at most `fpr`; infinite where the highest scores are non-members'."""
+    curve = roc_curve(scores.values, scores.members)
+    return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])
 
 
 def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
