@@ -1,4 +1,4 @@
-"""The commands that have no model: `blind` and `report`."""
+"""The commands that have no model: `blind`, `report` and `configs`."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -7,10 +7,12 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser
 
+from lightning_mia import shipped_configs
 from lightning_mia.corpus import Corpus
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.one_line_errors import OneLineErrors
+from lightning_mia.shipped_configs import with_paths
 from lightning_mia.split.matching import Matching
 
 
@@ -60,15 +62,35 @@ def blind(
 
 
 def report(run_dir: str) -> None:
-    """Rebuild the report of a run from its saved scores and results.
+    """Rebuild the report of a run from its saved scores and results, or the page of a grid from its table.
 
     Args:
         run_dir: folder of the run.
     """
+    if (Path(run_dir) / "grid.json").is_file():
+        from lightning_mia.ablation.page import write_page
+
+        print(f"page: {write_page(Path(run_dir))}")
+        return
     from lightning_mia.report import rebuild
     from lightning_mia.summary import print_summary
 
     print_summary(rebuild(run_dir))
+
+
+def configs(name: str | None = None, to: str | None = None) -> None:
+    """List the configs that ship with the package, or copy one.
+
+    Args:
+        name: of a config, such as audit/demo.yaml; without --to, the beginning of those that are listed.
+        to: file or folder to copy it to.
+    """
+    if to is None:
+        print(shipped_configs.listing(name or ""))
+    elif name is None:
+        raise InputError("Say which config to copy, such as `lightning-mia configs audit/demo.yaml --to my.yaml`")
+    else:
+        print(f"config: {shipped_configs.copy(name, to)}")
 
 
 class _Parser(OneLineErrors, ArgumentParser):
@@ -77,13 +99,16 @@ class _Parser(OneLineErrors, ArgumentParser):
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
-    parser = _blind_parser() if arguments[0] == "blind" else _report_parser()
-    options = parser.instantiate_classes(parser.parse_args(arguments[1:])).as_dict()
+    parsers = {"blind": _blind_parser, "report": _report_parser, "configs": _configs_parser}
+    parser = parsers[arguments[0]]()
+    options = parser.instantiate_classes(parser.parse_args(with_paths(arguments[1:]))).as_dict()
     options.pop("config", None)
     if arguments[0] == "blind":
         blind(**options, command=["lightning-mia", *arguments])
-    else:
+    elif arguments[0] == "report":
         report(**options)
+    else:
+        configs(**options)
 
 
 def _blind_parser() -> _Parser:
@@ -98,6 +123,13 @@ def _blind_parser() -> _Parser:
 def _report_parser() -> _Parser:
     parser = _Parser(prog="lightning-mia report", description=_first_line(report))
     parser.add_argument("run_dir", type=str, help="folder of the run")
+    return parser
+
+
+def _configs_parser() -> _Parser:
+    parser = _Parser(prog="lightning-mia configs", description=_first_line(configs))
+    parser.add_argument("name", type=str, nargs="?", help="such as audit/demo.yaml, or the beginning of names to list")
+    parser.add_argument("--to", type=str, help="file or folder to copy it to")
     return parser
 
 
