@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lightning_mia.ablation.grid import Label, text_of
 from lightning_mia.ablation.over_seeds import OverSeeds
-from lightning_mia.report.number_format import decimal
+from lightning_mia.report.number_format import decimal, interval
 from lightning_mia.report.palette import DASHES, INK, MUTED, SERIES
 from lightning_mia.report.panel import panel
 
@@ -97,12 +97,11 @@ def _field(axes: "Axes", place: tuple[int, int], one: OverSeeds, colour: str, op
     x, y = place
     axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, facecolor=colour, alpha=opacity, linewidth=0))
     axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, fill=False, edgecolor=MUTED, linewidth=0.3))
-    has_interval = one.lower is not None and one.upper is not None
     axes.text(
-        x, y + (0.13 if has_interval else 0), decimal(one.mean, digits), ha="center", va="center", size=7.5, color=INK
+        x, y + (0.13 if one.ci95 else 0), decimal(one.mean, digits), ha="center", va="center", size=7.5, color=INK
     )
-    if has_interval:
-        ends = f"{decimal(one.lower, 2)}–{decimal(one.upper, 2)}"
+    if one.ci95:
+        ends = interval(one.ci95, 2)
         axes.text(x, y - 0.2, ends, ha="center", va="center", size=5.5, color=INK)
 
 
@@ -171,7 +170,7 @@ def _scale(axes: "Axes", axis: Axis, turned: bool) -> dict[Label, float]:
 
 
 def _is_logarithmic(axis: Axis) -> bool:
-    return axis.is_numeric and min(axis.labels) > 0 and max(axis.labels) >= 4 * min(axis.labels)  # type: ignore[type-var, operator]
+    return axis.is_numeric and min(axis.labels) > 0 and max(axis.labels) >= 4 * min(axis.labels)  # type: ignore[operator]
 
 
 def _shift(axis: Axis, places: Mapping[Label, float], step: float) -> "_Shift":
@@ -201,9 +200,8 @@ def _draw(axes: "Axes", axis: Axis, places: Mapping[Label, float], line: Line, n
     else:
         axes.plot(at, means, color=colour, linewidth=0, marker="o", markersize=4, label=line.name)
     for place, label in zip(at, known, strict=True):
-        one = line.values[label]
-        if one.lower is not None and one.upper is not None:
-            axes.plot([place, place], [one.lower, one.upper], color=colour, linewidth=0.9)
+        if ends := line.values[label].ci95:
+            axes.plot([place, place], ends, color=colour, linewidth=0.9)
 
 
 def trade_off(points: Mapping[str, tuple[OverSeeds, OverSeeds]], across: str, up: str) -> "Figure":
@@ -220,9 +218,9 @@ def trade_off(points: Mapping[str, tuple[OverSeeds, OverSeeds]], across: str, up
     for number, (name, (x, y)) in enumerate(points.items()):
         colour, marker = SERIES[number % len(SERIES)], "osD^vPX*"[number % 8]
         axes.plot([x.mean], [y.mean], color=colour, linewidth=0, marker=marker, markersize=4.5, label=name)
-        if x.lower is not None and y.lower is not None:
-            axes.plot([x.lower, x.upper], [y.mean, y.mean], color=colour, linewidth=0.7)
-            axes.plot([x.mean, x.mean], [y.lower, y.upper], color=colour, linewidth=0.7)
+        if x.ci95 and y.ci95:
+            axes.plot(x.ci95, [y.mean, y.mean], color=colour, linewidth=0.7)
+            axes.plot([x.mean, x.mean], y.ci95, color=colour, linewidth=0.7)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.legend(

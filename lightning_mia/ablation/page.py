@@ -10,7 +10,7 @@ import pandas as pd
 from lightning_mia.ablation.directory import GridRecord
 from lightning_mia.ablation.drawings import draw
 from lightning_mia.ablation.grid import text_of
-from lightning_mia.ablation.over_seeds import OverSeeds, over_seeds
+from lightning_mia.ablation.over_seeds import LEAST, OverSeeds, over_seeds
 from lightning_mia.ablation.points import Attack, featured_attacks, of_result, points_of
 from lightning_mia.ablation.results_table import read_table
 from lightning_mia.evaluation.reasons import HEADINGS
@@ -121,7 +121,7 @@ def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing])
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("decimal", "percent", "count", "duration"):
+    for name in ("decimal", "interval", "percent", "count", "duration"):
         environment.filters[name] = getattr(number_format, name)
     finished = set(table["cell"].str.removeprefix("cells/")) if len(table) else set()
     attacks = featured_attacks(table, list(record.factors), MOST_COLUMNS)[:MOST_COLUMNS] if len(table) else []
@@ -139,6 +139,7 @@ def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing])
         missing=[name for name in record.cells if name not in finished and name not in record.failures],
         verdicts=_verdicts(table) if len(table) else {},
         headings=HEADINGS,
+        least_seeds=LEAST,
     )
 
 

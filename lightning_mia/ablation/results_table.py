@@ -105,8 +105,7 @@ def has_parquet() -> bool:
 def _one_type_a_column(table: pd.DataFrame) -> pd.DataFrame:
     """Labels of mixed types become text."""
     mixed = [name for name in table if table[name].dtype == object and table[name].map(type).nunique() > 1]
-    texts = {name: table[name].map(lambda value: None if value is None else str(value)) for name in mixed}
-    return table.assign(**texts)
+    return table.assign(**{str(name): table[name].map(lambda value: value and str(value)) for name in mixed})
 
 
 def read_table(root: Path, factors: Sequence[str]) -> pd.DataFrame:

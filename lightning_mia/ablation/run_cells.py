@@ -61,13 +61,13 @@ def run_cells(
         while busy:
             for pipe in cast("list[Connection[Any, Any]]", wait(list(busy))):
                 worker = busy[pipe]
-                failure = _news_of(worker)
-                if failure is None:
+                end = _end_of(worker)
+                if end is None:
                     continue
                 del busy[pipe]
-                if failure:
-                    failures.append(failure)
-                    tqdm.write(f"{failure.task.name} failed: {failure.reason}", file=sys.stderr)
+                if isinstance(end, Failure):
+                    failures.append(end)
+                    tqdm.write(f"{end.task.name} failed: {end.reason}", file=sys.stderr)
                 bar.advance(1.0)
                 ended()
                 if waiting:
@@ -77,8 +77,8 @@ def run_cells(
     return failures
 
 
-def _news_of(worker: Worker) -> Failure | bool | None:
-    """How the cell of a worker ended: a failure, False where there was none; None while it is still going on."""
+def _end_of(worker: Worker) -> Failure | Done | None:
+    """How the cell of a worker ended; None while it is still going on."""
     task = cast(CellTask, worker.task)
     try:
         news = worker.news()
@@ -87,7 +87,7 @@ def _news_of(worker: Worker) -> Failure | bool | None:
     if isinstance(news, Failed):
         lines = news.message.strip().splitlines()
         return Failure(task, lines[-1] if news.mendable else f"{lines[-1]}; see {task.log}")
-    return False if isinstance(news, Done) else None
+    return news if isinstance(news, Done) else None
 
 
 @contextmanager

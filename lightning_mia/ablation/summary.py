@@ -27,7 +27,7 @@ def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
         found = over_seeds(list(of_point["auroc"]), (0.0, 1.0))
         if found is None:
             continue
-        interval = "" if found.lower is None else f" [{found.lower:.3f}, {found.upper:.3f}]"
+        interval = f" [{found.ci95[0]:.3f}, {found.ci95[1]:.3f}]" if found.ci95 else ""
         lines.append(f"  {name:<{width}}  {found.mean:.3f}{interval}")
     if len(names) > MOST_LINES:
         lines.append(f"  … {len(names) - MOST_LINES} more on the page")

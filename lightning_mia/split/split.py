@@ -164,17 +164,22 @@ class Split:
         Raises:
             ValueError: a unit that is not judged at this level.
         """
-        judged = self.table[self.table["part"] == "trained"]
-        judged = judged.drop_duplicates("speaker") if level == "speaker" else judged
-        place = pd.Index(judged["speaker" if level == "speaker" else "id"]).get_indexer(pd.Index(units))
+        judged = self._of_speakers if level == "speaker" else self._of_utterances
+        place = judged.names.get_indexer(pd.Index(units))
         if level not in (*self.levels, "utterance") or (place < 0).any():
             raise ValueError(f"Some of the {len(place)} units are not judged at {level} level in this split")
-        rows = judged.iloc[place]
-        # A speaker and an utterance may have one name, but not in one stratum.
-        _, first, of_unit = np.unique(rows["stratum"] + "\n" + rows["unit"], return_index=True, return_inverse=True)
-        labels, strata = rows["target"].to_numpy()[first], rows["stratum"].to_numpy()[first]
+        _, first, of_unit = np.unique(judged.wholes[place], return_index=True, return_inverse=True)
+        labels, strata = judged.labels[place[first]], judged.strata[place[first]]
         redrawn = permute_within_strata(labels, strata, n, stream(seed, Purpose.REDRAW))  # (n, whole)
         return redrawn[:, of_unit]
+
+    @cached_property
+    def _of_utterances(self) -> "_Judged":
+        return _judged(self.table[self.table["part"] == "trained"], "id")
+
+    @cached_property
+    def _of_speakers(self) -> "_Judged":
+        return _judged(self.table[self.table["part"] == "trained"].drop_duplicates("speaker"), "speaker")
 
     def save(self, path: str | Path) -> None:
         """Write `path` (CSV, flags as 1 and 0) and, with the suffix .json, level, origin and hash.
@@ -225,6 +230,23 @@ class Split:
                 f"{Path(path).with_suffix('.json').name} says {description['sha256']}); {REMEDY}"
             )
         return split
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Units that may be judged, as arrays: labels are redrawn thousands of times in one audit."""
+
+    names: pd.Index
+    wholes: np.ndarray  # (units,) int: what is drawn as a whole, in the order of stratum and unit
+    labels: np.ndarray  # (units,) bool: IN for the target
+    strata: np.ndarray  # (units,) int, in the order of their names
+
+
+def _judged(rows: pd.DataFrame, name: str) -> _Judged:
+    # A speaker and an utterance may have one name, but not in one stratum.
+    wholes = np.unique(rows["stratum"] + "\n" + rows["unit"], return_inverse=True)[1]
+    strata = np.unique(rows["stratum"], return_inverse=True)[1]
+    return _Judged(pd.Index(rows[name]), wholes, rows["target"].to_numpy(), strata)
 
 
 def _challenge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
