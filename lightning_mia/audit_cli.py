@@ -118,7 +118,7 @@ def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> Au
     Args:
         cli: its class.
         arguments: the command, and its options.
-        parser_options: of the parser of each command.
+        parser_options: of its parser.
     """
     return cli(
         SpeechModel,
@@ -134,7 +134,7 @@ def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> Au
         parser_kwargs={
             "prog": "lightning-mia",
             "description": DESCRIPTION,
-            **{command: dict(parser_options) for command in cli.commands if parser_options},
+            **parser_options,
         },
         args=arguments,
     )

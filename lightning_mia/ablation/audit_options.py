@@ -114,6 +114,15 @@ class AuditOptions:
         return made
 
 
+def is_judging(option: str) -> bool:
+    """Whether an option leaves what is trained as it is.
+
+    >>> is_judging("evaluation.seed"), is_judging("fleet.size"), is_judging("fleet.pool"), is_judging("model.dim")
+    (True, True, False, False)
+    """
+    return option.split(".")[0] in JUDGING and option != "fleet.pool"
+
+
 def as_arguments(options: Mapping[str, Any]) -> list[str]:
     """Options as they are written on a command line.
 
@@ -129,7 +138,13 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
     trainer = {key: value for key, value in config["trainer"].items() if key not in OF_THE_MACHINE["trainer"] and value}
     data = {key: value for key, value in config["data"].items() if key not in OF_THE_MACHINE["data"] | {"corpus"}}
-    return {"model": config["model"], "data": data, "trainer": trainer, "seed_everything": config["seed_everything"]}
+    return {
+        "model": config["model"],
+        "data": data,
+        "trainer": trainer,
+        "seed_everything": config["seed_everything"],
+        "pool": config["fleet"]["pool"],
+    }
 
 
 def _hash_of_recordings(data: SpeechDataModule) -> str:

@@ -4,6 +4,7 @@ import faulthandler
 import gc
 import logging
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ class CellTask:
         arguments: of the audit.
         settings: everything that changes what is trained.
         judging: hash of everything that is asked of what was trained.
+        siblings: folders of cells that train the very same models, and are asked something else.
     """
 
     name: str
@@ -34,6 +36,7 @@ class CellTask:
     arguments: tuple[str, ...]
     settings: dict[str, Any]
     judging: str
+    siblings: tuple[Path, ...] = ()
 
     @property
     def stage(self) -> Stage:
@@ -71,6 +74,7 @@ class CellTask:
         from lightning_mia.audit_cli import run
 
         stage = self.stage.begin()
+        self._take_over()
         with _said_into(self.log):
             try:
                 run(list(self.arguments))
@@ -81,6 +85,20 @@ class CellTask:
                 gc.collect()  # Trainers and models refer to each other
         stage.finish({"judging": self.judging})
         tell(1.0)
+
+    def _take_over(self) -> None:
+        """Copy models that a finished cell trained by the same settings; the audit checks that they are the same."""
+        if (self.folder / "split.csv").exists():
+            return
+        for sibling in self.siblings:
+            stage = Stage(sibling, self.settings)
+            if stage.path.exists() and stage.begin().done:
+                for name in ("target", "wrong_model", "untrained", "shadows", "probes"):
+                    if (sibling / name).is_dir():
+                        shutil.copytree(sibling / name, self.folder / name, dirs_exist_ok=True)
+                for name in ("split.json", "split.csv"):  # last: with it the copy is whole
+                    shutil.copyfile(sibling / name, self.folder / name)
+                return
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser
 
-from lightning_mia.ablation.grid import Grid
+from lightning_mia.ablation.grid import Factor, Grid
 from lightning_mia.one_line_errors import OneLineErrors
 from lightning_mia.shipped_configs import with_paths
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Run a grid of audits: what changes when one thing is varied, and everything else is not. Options of an
 audit, such as --data.corpus.path M.csv, are passed on to the base config."""
-OF_THE_GRID = ("base", "factors", "points", "seeds")
+OF_THE_GRID = ("base", "factors", "points", "options", "seeds")
 FLAGS = ("--yes", "--help", "-h")
 OWN = (*(f"--{name}" for name in (*OF_THE_GRID, "run_dir", "workers", "config", "print_config")), "-c", *FLAGS)
 
@@ -29,15 +29,16 @@ def run(arguments: Sequence[str]) -> None:
     """Parse the arguments and run the grid."""
     own, passed_on = divide(arguments[1:])
     options = _parser().parse_args(with_paths(own))
-    grid = _parser().instantiate_classes(options)
     from lightning_mia.ablation.run_grid import GridRun
 
-    made = Grid(**{name: grid[name] for name in OF_THE_GRID})
+    given = options.as_dict()  # not instantiated: a class_path in a value is the audit's to read
+    factors = {name: Factor(**factor) for name, factor in given["factors"].items()}
+    grid = Grid(**{**{name: given[name] for name in OF_THE_GRID}, "factors": factors})
     grid_file = _grid_file(options)
     name = grid_file.stem if grid_file else "ablation"
     run_dir = Path(options.run_dir or f"runs/{name}")
     command = shlex.join(["lightning-mia", *arguments])
-    GridRun(made, name, grid_file, run_dir, passed_on, command).run(options.workers, options.yes)
+    GridRun(grid, name, grid_file, run_dir, passed_on, command).run(options.workers, options.yes)
 
 
 def divide(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -13,7 +13,10 @@ from lightning_mia.report.drawings import Drawing
 from lightning_mia.report.number_format import decimal
 
 MOST_ATTACKS = 3
-"""Attacks of each level that have figures; the table has all."""
+"""Attacks of each level that have figures of two factors; the table has all."""
+
+MOST_LINES, MOST_ROWS = 6, 16
+"""Attacks of each level in a figure of curves, and in a heat map, of one factor."""
 
 MOST_PLACES = 6
 """Combinations of the other factors that have figures of their own."""
@@ -29,10 +32,11 @@ def draw(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> list[Dr
         factors: factor → its labels.
     """
     axes = [Axis(name, labels) for name, labels in factors.items()]
-    featured = featured_attacks(table, list(factors), MOST_ATTACKS)
     across, *others = _by_use(axes)
     if not others:
+        featured = featured_attacks(table, list(factors), MOST_LINES)
         return [*_of_one_factor(table, across, featured), *_trade_offs(table, across, featured[:1])]
+    featured = featured_attacks(table, list(factors), MOST_ATTACKS)
     up, *rest = others
     drawings: list[Drawing] = []
     for where, part in _places(table, rest):
@@ -65,7 +69,19 @@ def _of_one_factor(table: pd.DataFrame, axis: Axis, featured: Sequence[Attack]) 
         lines = [_line(table, axis, attack) for attack in attacks]
         controls = [line for line in _references(table, axis, attacks[0]) if line.values]
         yield _curves(f"auroc_{level}", f"AUROC, {level} level", axis, [*lines, *controls], "AUROC", 0.5)
+        yield from _attacks_map(table, axis, level)
     yield from _utility_curve(table, axis)
+
+
+def _attacks_map(table: pd.DataFrame, axis: Axis, level: str) -> Iterator[Drawing]:
+    """All attacks of a level against the factor, such as the layers of a model against epochs."""
+    at_level = table[(table["level"] == level) & (table["role"] == "attack")]
+    names = list(dict.fromkeys(at_level["attack"]))
+    strongest = {name for name, _ in featured_attacks(at_level, [axis.name], MOST_ROWS)}
+    rows = [name for name in reversed(names) if name in strongest]
+    if len(rows) > 1:
+        part = at_level[at_level["attack"].isin(rows)]
+        yield _heat_map(f"attacks_{level}", f"AUROC, {level} level", part, axis, Axis("attack", rows), "auroc", 0.5)
 
 
 def _line(table: pd.DataFrame, axis: Axis, attack: Attack, name: str = "", is_reference: bool = False) -> Line:

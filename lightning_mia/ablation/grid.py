@@ -47,12 +47,14 @@ class Grid:
             that ships with the package.
         factors: name: what is varied.
         points: cells that are wanted, instead of every combination; each names one value (or label) of every factor.
+        options: dotted option: value, for all cells; what follows on the command line comes after them.
         seeds: how many seeds, from 0, or a list of them. A seed is that of the training and that of the split.
     """
 
     base: str
     factors: dict[str, Factor]
     points: list[dict[str, Any]] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
     seeds: int | list[int] = 3
 
 
@@ -243,7 +245,7 @@ def number_of(text: str) -> Label:
 def _options(name: str, option: str | None, label: Any, value: Any) -> dict[str, Any]:
     if option is not None:
         return {option: value}
-    if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise InputError(
             f"Factor {name}, value {label}: without `option`, a value is a mapping of dotted options; got {value!r}"
         )

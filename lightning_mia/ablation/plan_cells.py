@@ -1,13 +1,14 @@
 """From a grid to the audits that are to be run, all of it checked before one of them begins."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from lightning_mia import shipped_configs
-from lightning_mia.ablation.audit_options import JUDGING, AuditOptions, Wanted, as_arguments
+from lightning_mia.ablation.audit_options import AuditOptions, Wanted, as_arguments, is_judging
 from lightning_mia.ablation.cell_task import CellTask
 from lightning_mia.ablation.directory import folder_of
 from lightning_mia.ablation.grid import OF_THE_SEED, Cell, Plan, text_of
@@ -30,8 +31,8 @@ def find_base(base: str, grid_file: Path | None) -> Path:
     )
 
 
-def check_passed_on(passed_on: Sequence[str], plan: Plan) -> None:
-    """Refuse options on the command line that the grid sets itself.
+def check_not_varied(passed_on: Sequence[str], plan: Plan) -> None:
+    """Refuse options for all cells that the grid varies.
 
     Raises:
         InputError: there is one, or what is no option at all.
@@ -77,7 +78,13 @@ def plan_tasks(
         root: folder of the grid.
     """
     wanted = check_values(plan, audit)
-    return [(cell, _task(cell, audit, base, wanted, base_copy, passed_on, root)) for cell in plan.cells()]
+    cells = plan.cells()
+    tasks = [_task(cell, audit, base, wanted, base_copy, passed_on, root) for cell in cells]
+    alike: dict[str, list[Path]] = {}
+    for task in tasks:
+        alike.setdefault(task.stage.sha256, []).append(task.folder)
+    siblings = [tuple(folder for folder in alike[task.stage.sha256] if folder != task.folder) for task in tasks]
+    return [(cell, replace(task, siblings=others)) for cell, task, others in zip(cells, tasks, siblings, strict=True)]
 
 
 def _task(
@@ -91,7 +98,7 @@ def _task(
 ) -> CellTask:
     folder = folder_of(cell, root)
     options = cell.options
-    trained = {option: value for option, value in options.items() if option.split(".")[0] not in JUDGING}
+    trained = {option: value for option, value in options.items() if not is_judging(option)}
     judged = {option: value for option, value in options.items() if option not in trained}
     of_values = {wanted[name, text_of(setting.label)].corpus for name, setting in cell.settings.items()}
     recordings = sorted(audit.recordings(corpus) for corpus in {base.corpus} | of_values)

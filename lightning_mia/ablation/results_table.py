@@ -121,7 +121,7 @@ def read_table(root: Path, factors: Sequence[str]) -> pd.DataFrame:
     path = root / "results.csv"
     remedy = "delete it, and start `lightning-mia ablate` again: it is made anew from the cells"
     try:
-        table = pd.read_csv(path, float_precision="round_trip")
+        table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); {remedy}") from error
     wanted = (*factors, *NUMBERS, "attack", "role", "level", "access", "verdict", "cell")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from lightning_mia.ablation.audit_options import AuditOptions
+from lightning_mia.ablation.audit_options import AuditOptions, as_arguments
 from lightning_mia.ablation.cell_task import CellTask
 from lightning_mia.ablation.directory import GridRecord
 from lightning_mia.ablation.grid import Cell, Grid, Plan
-from lightning_mia.ablation.plan_cells import check_passed_on, find_base, plan_tasks
+from lightning_mia.ablation.plan_cells import check_not_varied, find_base, plan_tasks
 from lightning_mia.ablation.results_table import has_parquet, read_table, rows_of, write_table
 from lightning_mia.ablation.run_cells import Failure, run_cells
 from lightning_mia.ablation.summary import summary
@@ -81,13 +81,14 @@ class GridRun:
         check_folder(self.root)
         self.plan = Plan(self.grid)
         self.plan.check_size(yes)
-        check_passed_on(self.passed_on, self.plan)
+        check_not_varied([*as_arguments(self.grid.options), *self.passed_on], self.plan)
         self.base = find_base(self.grid.base, self.grid_file)
-        audit = AuditOptions(self.base, self.passed_on)
+        arguments = [*as_arguments(self.grid.options), *self.passed_on]
+        audit = AuditOptions(self.base, arguments)
         base = audit.read({})
         self.trainer_options = audit.trainer_options()
         self.tasks: list[tuple[Cell, CellTask]] = plan_tasks(
-            self.plan, audit, base, self.root / "base.yaml", self.passed_on, self.root
+            self.plan, audit, base, self.root / "base.yaml", arguments, self.root
         )
         made_with = {package: version for package, version in versions().items() if package in NOT_MIXED}
         self.stage = Stage(
