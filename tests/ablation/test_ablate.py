@@ -37,7 +37,7 @@ def grid_file(config: Path, tmp_path: Path) -> Path:
 
 def write_grid(folder: Path, config: Path, **changes: Any) -> Path:
     path = folder / "grid.yaml"
-    path.write_text(yaml.safe_dump({**GRID, "base": str(config), **changes}))
+    path.write_text(yaml.safe_dump({**GRID, "base": str(config), **changes}, sort_keys=False))
     return path
 
 
