@@ -13,6 +13,7 @@ from lightning_mia.files import check_folder
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.one_line_errors import OneLineErrors
 from lightning_mia.quiet import quieten
+from lightning_mia.shipped_configs import with_paths
 from lightning_mia.summary import print_summary
 from lightning_mia.threads import settle_threads
 from lightning_mia.trainer import AuditTrainer
@@ -20,8 +21,9 @@ from lightning_mia.trainer import AuditTrainer
 COMMANDS = ("fit", "shadow", "attack", "audit")
 BARE_FLAGS = ("--positive_control",)
 DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
-Beside the commands below, which have a model, there are two without: `lightning-mia blind MANIFEST --out DIR` checks
-whether a split can be told apart without any model, `lightning-mia report RUN_DIR` rebuilds a report."""
+Beside the commands below, which have a model, there are four without one of their own: `lightning-mia ablate -c GRID`
+runs a grid of audits, `lightning-mia blind MANIFEST --out DIR` checks whether a split can be told apart without any
+model, `lightning-mia report RUN_DIR` rebuilds a report, `lightning-mia configs` lists and copies configs that ship."""
 
 
 class _Parser(OneLineErrors, LightningArgumentParser):
@@ -37,7 +39,7 @@ class AuditCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse what `run` was given."""
         self.arguments = list(args)
-        self.config = parser.parse_args(args)
+        self.config = parser.parse_args(with_paths(args))
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """The commands that a parser is made for, and the arguments that come from elsewhere."""
@@ -107,7 +109,18 @@ def run(arguments: list[str]) -> None:
     quieten()
     arguments = with_bare_flags(arguments)
     AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # a parser takes a tenth of a second
-    AuditCLI(
+    make(AuditCLI, arguments)
+
+
+def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> AuditCLI:
+    """Make a command line, which does what the arguments say.
+
+    Args:
+        cli: its class.
+        arguments: the command, and its options.
+        parser_options: of its parser.
+    """
+    return cli(
         SpeechModel,
         SpeechDataModule,
         subclass_mode_model=True,
@@ -118,6 +131,10 @@ def run(arguments: list[str]) -> None:
         parser_class=_Parser,
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
-        parser_kwargs={"prog": "lightning-mia", "description": DESCRIPTION},
+        parser_kwargs={
+            "prog": "lightning-mia",
+            "description": DESCRIPTION,
+            **parser_options,
+        },
         args=arguments,
     )

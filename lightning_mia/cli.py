@@ -1,4 +1,4 @@
-"""The command line: `lightning-mia fit | attack | audit | blind | report | compare`."""
+"""The command line: `lightning-mia fit | shadow | attack | audit | ablate | blind | report | compare | configs`."""
 
 import logging
 import os
@@ -37,10 +37,14 @@ def _show_log() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments[0] in ("blind", "report", "compare"):
+    if arguments[0] in ("blind", "report", "compare", "configs"):
         from lightning_mia.model_free_commands import run
 
         run(arguments)
+    elif arguments[0] == "ablate":
+        from lightning_mia.ablation.command import run as run_grid
+
+        run_grid(arguments)
     else:
         if placeholders.only_parses(arguments):
             placeholders.install()

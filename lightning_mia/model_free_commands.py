@@ -1,4 +1,4 @@
-"""The commands that have no model: `blind`, `report` and `compare`."""
+"""The commands that have no model: `blind`, `report`, `compare` and `configs`."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -7,10 +7,12 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser
 
+from lightning_mia import shipped_configs
 from lightning_mia.corpus import Corpus
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.one_line_errors import OneLineErrors
+from lightning_mia.shipped_configs import with_paths
 from lightning_mia.split.matching import Matching
 
 
@@ -60,12 +62,17 @@ def blind(
 
 
 def report(run_dir: str, names: bool = False) -> None:
-    """Rebuild the report of a run from its saved scores and results.
+    """Rebuild the report of a run from its saved scores and results, or the page of a grid from its table.
 
     Args:
         run_dir: folder of the run.
         names: show the names of speakers and recordings, in a page of its own that is not for handing on.
     """
+    if (Path(run_dir) / "grid.json").is_file():
+        from lightning_mia.ablation.page import write_page
+
+        print(f"page: {write_page(Path(run_dir))}")
+        return
     from lightning_mia.report import rebuild
     from lightning_mia.summary import print_summary
 
@@ -88,21 +95,42 @@ def compare(runs: Sequence[str], out: str = ".") -> None:
     print(f"\ncomparison: {write_comparison(Path(out), comparison)}")
 
 
+def configs(name: str | None = None, to: str | None = None) -> None:
+    """List the configs that ship with the package, or copy one.
+
+    Args:
+        name: of a config, such as audit/demo.yaml; without --to, the beginning of those that are listed.
+        to: file or folder to copy it to.
+    """
+    if to is None:
+        print(shipped_configs.listing(name or ""))
+    elif name is None:
+        raise InputError("Say which config to copy, such as `lightning-mia configs audit/demo.yaml --to my.yaml`")
+    else:
+        print(f"config: {shipped_configs.copy(name, to)}")
+
+
 class _Parser(OneLineErrors, ArgumentParser):
     pass
 
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
-    parser = {"blind": _blind_parser, "report": _report_parser, "compare": _compare_parser}[arguments[0]]()
-    options = parser.instantiate_classes(parser.parse_args(arguments[1:])).as_dict()
+    parsers = {
+        "blind": _blind_parser,
+        "report": _report_parser,
+        "compare": _compare_parser,
+        "configs": _configs_parser,
+    }
+    parser = parsers[arguments[0]]()
+    options = parser.instantiate_classes(parser.parse_args(with_paths(arguments[1:]))).as_dict()
     options.pop("config", None)
     if arguments[0] == "blind":
         blind(**options, command=["lightning-mia", *arguments])
     elif arguments[0] == "report":
         report(**options)
     else:
-        compare(**options)
+        {"compare": compare, "configs": configs}[arguments[0]](**options)
 
 
 def _blind_parser() -> _Parser:
@@ -127,6 +155,13 @@ def _compare_parser() -> _Parser:
     parser = _Parser(prog="lightning-mia compare", description=_first_line(compare))
     parser.add_argument("runs", type=str, nargs="+", help="folders of finished runs, two or more")
     parser.add_argument("--out", type=str, default=".", help="folder that compare.html is written to")
+    return parser
+
+
+def _configs_parser() -> _Parser:
+    parser = _Parser(prog="lightning-mia configs", description=_first_line(configs))
+    parser.add_argument("name", type=str, nargs="?", help="such as audit/demo.yaml, or the beginning of names to list")
+    parser.add_argument("--to", type=str, help="file or folder to copy it to")
     return parser
 
 

@@ -8,7 +8,8 @@ import yaml
 from lightning_mia.cli import main
 
 FOLDER = Path(__file__).parent.parent / "configs"
-CONFIGS = sorted(path for path in FOLDER.rglob("*.yaml") if "paper" not in path.parts)  # see test_paper_configs
+ELSEWHERE = {"paper", "ablation"}  # see test_paper_configs and ablation/test_ablate
+CONFIGS = sorted(path for path in FOLDER.rglob("*.yaml") if not ELSEWHERE & set(path.parts))
 
 
 def run(*arguments: str) -> str:

@@ -87,9 +87,10 @@ class FleetBar:
         what: what is done, in words.
         n_models: models of the fleet.
         enabled: whether it is shown.
+        unit: what is counted, in the plural.
     """
 
-    def __init__(self, what: str, n_models: int, enabled: bool) -> None:
+    def __init__(self, what: str, n_models: int, enabled: bool, unit: str = "models") -> None:
         self.bar = tqdm(
             total=n_models,
             desc=what,
@@ -97,7 +98,8 @@ class FleetBar:
             file=sys.stderr,
             disable=not enabled,
             mininterval=0.5,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} models [{elapsed}<{remaining}]",
+            bar_format=f"{{desc}}: {{percentage:3.0f}}%|{{bar}}| {{n:.1f}}/{{total}} {unit} "
+            "[{elapsed}<{remaining}]",
         )
 
     def __enter__(self) -> "FleetBar":

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from lightning_mia.errors import InputError
-from lightning_mia.fleet.task import Task
+from lightning_mia.fleet.task import Work
 from lightning_mia.quiet import quieten
 
 SECONDS = 0.2  # between two tellings of how far a task is
@@ -122,7 +122,7 @@ class _Sender(QueueHandler):
 
 def _outcome(pickled: bytes, tell: _Teller) -> Done | Failed:
     try:
-        task: Task = pickle.loads(pickled)
+        task: Work = pickle.loads(pickled)
         task.run(tell)
     except InputError as error:
         return Failed(str(error), mendable=True)

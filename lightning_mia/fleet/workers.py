@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 
 from lightning_mia.errors import InputError
-from lightning_mia.fleet.task import Task
+from lightning_mia.fleet.task import Task, Work
 from lightning_mia.fleet.worker_process import Failed, News, work
 
 SECONDS_TO_END = 2.0  # that a worker is given before it is killed
@@ -37,11 +37,11 @@ def run_in_processes(
         InputError: what a task raises, or a worker was killed.
     """
     waiting = list(reversed(tasks))
-    workers: list[_Worker] = []
+    workers: list[Worker] = []
     try:
-        with _ctrl_c_put_off():  # until every worker is in the list, to be ended
+        with ctrl_c_put_off():  # until every worker is in the list, to be ended
             for place in range(n_workers):
-                workers.append(_Worker(gpus[place % len(gpus)] if gpus else None))
+                workers.append(Worker(gpus[place % len(gpus)] if gpus else None))
         busy = {}
         for worker in workers[: len(waiting)]:
             worker.give(waiting.pop())
@@ -76,14 +76,15 @@ def _heed(news: News, advance: Callable[[float], None]) -> bool:
     return True
 
 
-class _Worker:
-    """A process that does one task at a time.
+class Worker:
+    """A process that does one task at a time: a shadow model, or other `Work`.
 
     Args:
         gpu: the only one that it sees, as CUDA_VISIBLE_DEVICES has it; None: whatever this process sees.
     """
 
     def __init__(self, gpu: str | None) -> None:
+        self.gpu = gpu
         context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA in the middle of something
         self.pipe, theirs = context.Pipe()
         its_life, self.life = context.Pipe(duplex=False)
@@ -93,9 +94,9 @@ class _Worker:
             self.process.start()
         theirs.close()  # or the end of the process would not close the pipe
         its_life.close()
-        self.task: Task | None = None
+        self.task: Work | None = None
 
-    def give(self, task: Task) -> None:
+    def give(self, task: Work) -> None:
         """Let it begin with a task.
 
         Raises:
@@ -129,18 +130,22 @@ class _Worker:
         self.process.kill()
         self.process.join()
 
-    def _killed(self) -> InputError:
+    def how_it_ended(self) -> str:
+        """In words, once the process is gone."""
         self.process.join()
-        code, name = self.process.exitcode or 0, self.task.name if self.task else "no model"
-        how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit status {code})"
+        code = self.process.exitcode or 0
+        return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit status {code})"
+
+    def _killed(self) -> InputError:
+        name = self.task.name if self.task else "no model"
         return InputError(
-            f"A worker process of the fleet {how} at {name}, perhaps for want of memory; start the same command again "
-            "to go on, or give fewer --fleet.workers"
+            f"A worker process of the fleet {self.how_it_ended()} at {name}, perhaps for want of memory; start the "
+            "same command again to go on, or give fewer --fleet.workers"
         )
 
 
 @contextmanager
-def _ctrl_c_put_off() -> Iterator[None]:
+def ctrl_c_put_off() -> Iterator[None]:
     """Let Ctrl-C wait; a process that is started meanwhile never gets it, not even before its first line."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

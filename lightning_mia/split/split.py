@@ -164,31 +164,22 @@ class Split:
         Raises:
             ValueError: a unit that is not judged at this level.
         """
-        if level not in (*self.levels, "utterance"):
-            raise ValueError(f"Units are not judged at {level} level in this split")
-        drawn = self._drawn_by_unit if level == "utterance" else self._drawn_by_speaker
-        place = drawn.index.get_indexer(pd.Index(units))
-        if (place < 0).any():
+        judged = self._of_speakers if level == "speaker" else self._of_utterances
+        place = judged.names.get_indexer(pd.Index(units))
+        if level not in (*self.levels, "utterance") or (place < 0).any():
             raise ValueError(f"Some of the {len(place)} units are not judged at {level} level in this split")
-        rows = drawn.iloc[place]
-        _, first, of_unit = np.unique(rows["whole"].to_numpy(), return_index=True, return_inverse=True)
-        labels, strata = rows["target"].to_numpy()[first], rows["stratum"].to_numpy()[first]
+        _, first, of_unit = np.unique(judged.wholes[place], return_index=True, return_inverse=True)
+        labels, strata = judged.labels[place[first]], judged.strata[place[first]]
         redrawn = permute_within_strata(labels, strata, n, stream(seed, Purpose.REDRAW))  # (n, whole)
         return redrawn[:, of_unit]
 
     @cached_property
-    def _drawn_by_unit(self) -> pd.DataFrame:
-        """Who was IN, by recording, and as numbers what was drawn as a whole and in which stratum."""
-        judged = self.table[self.table["part"] == "trained"].set_index("id")
-        # A speaker and an utterance may have one name, but not in one stratum.
-        whole = np.unique((judged["stratum"] + "\n" + judged["unit"]).to_numpy(str), return_inverse=True)[1]
-        stratum = np.unique(judged["stratum"].to_numpy(str), return_inverse=True)[1]
-        columns = {"speaker": judged["speaker"], "target": judged["target"], "whole": whole, "stratum": stratum}
-        return pd.DataFrame(columns, index=judged.index)
+    def _of_utterances(self) -> "_Judged":
+        return _judged(self.table[self.table["part"] == "trained"], "id")
 
     @cached_property
-    def _drawn_by_speaker(self) -> pd.DataFrame:
-        return self._drawn_by_unit.drop_duplicates("speaker").set_index("speaker")
+    def _of_speakers(self) -> "_Judged":
+        return _judged(self.table[self.table["part"] == "trained"].drop_duplicates("speaker"), "speaker")
 
     def save(self, path: str | Path) -> None:
         """Write `path` (CSV, flags as 1 and 0) and, with the suffix .json, level, origin and hash.
@@ -239,6 +230,23 @@ class Split:
                 f"{Path(path).with_suffix('.json').name} says {description['sha256']}); {REMEDY}"
             )
         return split
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Units that may be judged, as arrays: labels are redrawn thousands of times in one audit."""
+
+    names: pd.Index
+    wholes: np.ndarray  # (units,) int: what is drawn as a whole, in the order of stratum and unit
+    labels: np.ndarray  # (units,) bool: IN for the target
+    strata: np.ndarray  # (units,) int, in the order of their names
+
+
+def _judged(rows: pd.DataFrame, name: str) -> _Judged:
+    # A speaker and an utterance may have one name, but not in one stratum.
+    wholes = np.unique(rows["stratum"] + "\n" + rows["unit"], return_inverse=True)[1]
+    strata = np.unique(rows["stratum"], return_inverse=True)[1]
+    return _Judged(pd.Index(rows[name]), wholes, rows["target"].to_numpy(), strata)
 
 
 def _challenge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:

@@ -1,0 +1,107 @@
+"""From a grid to the audits that are to be run, all of it checked before one of them begins."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lightning_mia import shipped_configs
+from lightning_mia.ablation.audit_options import AuditOptions, Wanted, as_arguments, is_judging
+from lightning_mia.ablation.cell_task import CellTask
+from lightning_mia.ablation.directory import folder_of
+from lightning_mia.ablation.grid import OF_THE_SEED, Cell, Plan, text_of
+from lightning_mia.errors import InputError
+from lightning_mia.files import hash_of
+
+
+def find_base(base: str, grid_file: Path | None) -> Path:
+    """The base config: a path from the grid file, from here, or of a config that ships.
+
+    Raises:
+        InputError: there is none.
+    """
+    from_grid = [grid_file.parent / base] if grid_file else []
+    for path in (*from_grid, Path(base), shipped_configs.find(base)):
+        if path and path.is_file():
+            return path
+    raise InputError(
+        f"There is no base config {base}: not beside the grid file, not here, not among `lightning-mia configs`"
+    )
+
+
+def check_not_varied(passed_on: Sequence[str], plan: Plan) -> None:
+    """Refuse options for all cells that the grid varies.
+
+    Raises:
+        InputError: there is one, or what is no option at all.
+    """
+    given = [argument[2:].split("=")[0] for argument in passed_on if argument.startswith("--")]
+    if passed_on and not passed_on[0].startswith("--"):
+        raise InputError(f"{passed_on[0]!r} is no option of ablate")
+    if seed := next((option for option in given if option in OF_THE_SEED), None):
+        raise InputError(f"--{seed} is set by the grid's seeds; give --seeds")
+    for name, settings in plan.settings.items():
+        varied = {option for setting in settings for option in setting.options}
+        if option := next((option for option in given if option in varied), None):
+            raise InputError(f"--{option} is what factor {name} varies; change the grid file")
+
+
+def check_values(plan: Plan, audit: AuditOptions) -> dict[tuple[str, str], Wanted]:
+    """Check every value of every factor by itself, with the base around it.
+
+    Returns:
+        (factor, label) → what such an audit would be made from.
+
+    Raises:
+        InputError: an option does not exist, or a value is of the wrong type; names the factor and the value.
+    """
+    values = [(name, setting) for name, settings in plan.settings.items() for setting in settings]
+    return {
+        (name, text_of(setting.label)): audit.read(setting.options, f"Factor {name}, value {text_of(setting.label)}")
+        for name, setting in tqdm(values, desc="Checking the grid", unit="value")
+    }
+
+
+def plan_tasks(
+    plan: Plan, audit: AuditOptions, base: Wanted, base_copy: Path, passed_on: Sequence[str], root: Path
+) -> list[tuple[Cell, CellTask]]:
+    """All cells with what is to be done for them, in the order in which they are begun.
+
+    Args:
+        plan: the grid.
+        audit: knows the options.
+        base: what the base alone would be made from.
+        base_copy: the base config that the cells read.
+        passed_on: arguments that come after it.
+        root: folder of the grid.
+    """
+    wanted = check_values(plan, audit)
+    cells = plan.cells()
+    tasks = [_task(cell, audit, base, wanted, base_copy, passed_on, root) for cell in cells]
+    alike: dict[str, list[Path]] = {}
+    for task in tasks:
+        alike.setdefault(task.stage.sha256, []).append(task.folder)
+    siblings = [tuple(folder for folder in alike[task.stage.sha256] if folder != task.folder) for task in tasks]
+    return [(cell, replace(task, siblings=others)) for cell, task, others in zip(cells, tasks, siblings, strict=True)]
+
+
+def _task(
+    cell: Cell,
+    audit: AuditOptions,
+    base: Wanted,
+    wanted: Mapping[tuple[str, str], Wanted],
+    base_copy: Path,
+    passed_on: Sequence[str],
+    root: Path,
+) -> CellTask:
+    folder = folder_of(cell, root)
+    options = cell.options
+    trained = {option: value for option, value in options.items() if not is_judging(option)}
+    judged = {option: value for option, value in options.items() if option not in trained}
+    of_values = {wanted[name, text_of(setting.label)].corpus for name, setting in cell.settings.items()}
+    recordings = sorted(audit.recordings(corpus) for corpus in {base.corpus} | of_values)
+    settings: dict[str, Any] = {"base": base.settings, "varied": trained, "recordings": recordings}
+    arguments = ("audit", "-c", str(base_copy), *passed_on, *as_arguments({**options, "run_dir": str(folder)}))
+    return CellTask(cell.name, folder, arguments, settings, hash_of([base.judging, judged]))

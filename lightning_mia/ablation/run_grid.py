@@ -1,0 +1,168 @@
+"""One grid, as it flows: plan, check, run what is not done, table, page."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lightning_mia.ablation.audit_options import AuditOptions, as_arguments
+from lightning_mia.ablation.cell_task import CellTask
+from lightning_mia.ablation.directory import GridRecord
+from lightning_mia.ablation.grid import Cell, Grid, Plan
+from lightning_mia.ablation.plan_cells import check_not_varied, find_base, plan_tasks
+from lightning_mia.ablation.results_table import has_parquet, read_table, rows_of, write_table
+from lightning_mia.ablation.run_cells import Failure, run_cells
+from lightning_mia.ablation.summary import summary
+from lightning_mia.account import hardware, versions
+from lightning_mia.errors import InputError, list_first
+from lightning_mia.files import check_folder
+from lightning_mia.fleet.placing import gpus_of
+from lightning_mia.stage import Stage
+from lightning_mia.trainer_factory import TrainerFactory
+
+NOT_MIXED = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
+"""Packages whose versions have to be the same for all cells."""
+
+
+@dataclass
+class GridRun:
+    """What is to be done in one folder; finishes what is missing and repeats nothing.
+
+    Args:
+        grid: as it was asked for.
+        name: of the grid file.
+        grid_file: the grid file, where there is one.
+        root: folder of the grid.
+        passed_on: arguments for the base config.
+        command: the command line that repeats the grid.
+    """
+
+    grid: Grid
+    name: str
+    grid_file: Path | None
+    root: Path
+    passed_on: Sequence[str] = ()
+    command: str = ""
+    _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False)
+
+    def run(self, workers: int = 1, yes: bool = False) -> Path:
+        """Run the cells that are not done, and write table and page.
+
+        Args:
+            workers: cells at a time.
+            yes: however many cells there are.
+
+        Returns:
+            The page.
+
+        Raises:
+            InputError: the grid cannot be run, or cells of it failed.
+        """
+        if workers < 1:
+            raise InputError(f"--workers is {workers}: give 1 or more")
+        self._plan(yes)
+        todo = [task for _, task in self.tasks if not task.done()]
+        gpus = self._gpus(workers)
+        self._begin()
+        failures: list[Failure] = []
+        try:
+            self._write_table()
+            failures = run_cells(todo, workers, gpus, len(self.tasks) - len(todo), self._write_table)
+        finally:  # an interrupted grid has a page too
+            page = self._write_page(failures)
+        self._tell(page, failures)
+        return page
+
+    def _plan(self, yes: bool) -> None:
+        """Check everything, and write nothing."""
+        check_folder(self.root)
+        self.plan = Plan(self.grid)
+        self.plan.check_size(yes)
+        check_not_varied([*as_arguments(self.grid.options), *self.passed_on], self.plan)
+        self.base = find_base(self.grid.base, self.grid_file)
+        arguments = [*as_arguments(self.grid.options), *self.passed_on]
+        audit = AuditOptions(self.base, arguments)
+        base = audit.read({})
+        self.trainer_options = audit.trainer_options()
+        self.tasks: list[tuple[Cell, CellTask]] = plan_tasks(
+            self.plan, audit, base, self.root / "base.yaml", arguments, self.root
+        )
+        made_with = {package: version for package, version in versions().items() if package in NOT_MIXED}
+        self.stage = Stage(
+            self.root,
+            {"versions": made_with, "factors": list(self.plan.settings), "base": base.settings},
+        )
+        if self.stage.path.exists():
+            self.stage.begin()
+        elif self.root.is_dir() and (other := _other_run(self.root)):
+            raise InputError(f"{self.root} holds {other}, which is no grid's; give another --run_dir")
+        if (self.root / "results.csv").exists():
+            read_table(self.root, list(self.plan.settings))
+
+    def _gpus(self, workers: int) -> list[str]:
+        """GPUs over which several workers are spread."""
+        devices = self.trainer_options.get("devices")
+        if workers > 1 and str(devices) not in ("1", "auto", "-1", "[0]"):
+            raise InputError(
+                f"--workers is {workers}, each with one cell on one device, but trainer.devices is {devices}; give "
+                "--workers 1, or --trainer.devices 1"
+            )
+        return gpus_of(TrainerFactory({"accelerator": self.trainer_options.get("accelerator")})) if workers > 1 else []
+
+    def _begin(self) -> None:
+        self.stage.begin()
+        copy = self.root / "base.yaml"
+        if not (copy.exists() and copy.samefile(self.base)):
+            shutil.copyfile(self.base, copy)
+
+    def _write_table(self) -> None:
+        """Write the rows of all cells that are done."""
+        for cell, task in self.tasks:
+            if cell.name not in self._rows and task.done():
+                self._rows[cell.name] = list(rows_of(cell, task.folder, self.root))
+        rows = [row for cell, _ in self.tasks for row in self._rows.get(cell.name, [])]
+        if rows:
+            write_table(pd.DataFrame(rows), self.root)
+
+    def _write_page(self, failures: Sequence[Failure]) -> Path:
+        from lightning_mia.ablation.page import write_page
+
+        GridRecord(
+            name=self.name,
+            base=self.grid.base,
+            factors={name: [one.label for one in settings] for name, settings in self.plan.settings.items()},
+            options={name: sorted(_options(settings)) for name, settings in self.plan.settings.items()},
+            seeds=list(self.plan.seeds),
+            cells=[cell.name for cell, _ in self.tasks],
+            failures={failure.task.name: failure.reason for failure in failures},
+            command=self.command,
+            versions=versions(),
+            hardware=hardware(),
+        ).write(self.root)
+        return write_page(self.root)
+
+    def _tell(self, page: Path, failures: Sequence[Failure]) -> None:
+        if self._rows:
+            print(summary(read_table(self.root, list(self.plan.settings)), list(self.plan.settings)))
+            print(f"table: {self.root / 'results.csv'}")
+        if not has_parquet():
+            print("no results.parquet: that takes pyarrow (pip install lightning-mia[parquet])")
+        print(f"page: {page}")
+        if failures:
+            named = list_first([f"{failure.task.name}: {failure.reason}" for failure in failures], limit=3)
+            raise InputError(
+                f"{len(failures)} of {len(self.tasks)} cells failed ({named}); mend that, and start the same command "
+                "again to run them"
+            )
+
+
+def _options(settings: Sequence[Any]) -> Iterator[str]:
+    yield from {option for setting in settings for option in setting.options}
+
+
+def _other_run(root: Path) -> str | None:
+    """What shows that a folder belongs to something else."""
+    return next((name for name in ("split.csv", "target", "report", "shadows") if (root / name).exists()), None)
