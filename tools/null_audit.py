@@ -4,16 +4,16 @@ OMP_NUM_THREADS=1 python tools/null_audit.py RUN_DIR
 
 The models, their signals and the scores of all attacks stay as they are; who is called a member of the target is
 drawn anew, 1,000 times, by the mechanism that drew the split. Each time all attacks are judged as in an audit: p-values
-against 1,000 further redraws, corrected over the attacks of one level and access, and, where one of those is below .05,
-the difference to the wrong model and the verdict. Exits with 1 where an attack's p-values are not uniform
-(Kolmogorov-Smirnov, p < .001, ties broken at random), or where p-values are below .05, or verdicts `leak`, more often
-than a true 5 % would be in 999 of 1,000 such counts.
+against 1,000 redraws of its own, corrected over the attacks of one level and access, and, where one of those is below
+.05, the difference to the wrong model and the verdict. Exits with 1 where an attack's p-values are not uniform
+(Kolmogorov-Smirnov, ties broken at random, p < .001 over the number of attacks), or where p-values are below .05, or
+verdicts `leak`, more often than a true 5 % would be in 999 of 1,000 such counts.
 """
 
 import argparse
 import sys
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,12 @@ from tqdm import tqdm
 
 from lightning_mia.evaluation import EvaluationSettings, Scores, evaluate, give_verdict
 from lightning_mia.evaluation.auroc import auroc_of_labels
-from lightning_mia.evaluation.permutation import TIE, NullDistribution, corrected_p_values
+from lightning_mia.evaluation.permutation import TIE, NullDistribution, corrected_p_values, p_value
 from lightning_mia.report import load_report
 from lightning_mia.split import Split
 
 SURE = 0.001
-SEED_OF_LABELS = 1
-SETTINGS = EvaluationSettings(seed=2)
+SEED_OF_LABELS, FIRST_SEED_OF_REDRAWS = 0, 1
 
 
 def main() -> int:
@@ -44,101 +43,84 @@ def main() -> int:
         for one in map(report.scores_of, report.controls)
         if one.name.startswith("wrong_model_")
     }
-    attacks = redraw_labels(scores, split, arguments.n_draws)
-    within = _most(arguments.n_draws)
+    audits = [NullAudit(of_level(scores, level), split, arguments.n_draws) for level in levels_of(scores)]
+    for draw in tqdm(range(arguments.n_draws), desc="Redrawing labels", unit="draw"):
+        for audit in audits:
+            audit.judge(draw, wrong)
+    within = int(binom.ppf(1 - SURE, arguments.n_draws, 0.05))
     print(f"| attack | level | access | p < .05 | p < .01 | KS p |\n|{'---|' * 6}")
-    bad = [_has_wrong_p_values(attack, within) for attack in attacks]
-    families, overall, doubtful = _verdicts(attacks, wrong, split, arguments.n_draws)
-    for (level, access), count in families.items():
-        print(f"verdict leak, {level} level, {access}: {count} of {arguments.n_draws}")
-    print(f"verdict leak, overall: {overall} of {arguments.n_draws} (each level and access has 5 % of its own)")
-    print(f"draws with a corrected p-value below .05 somewhere: {doubtful} of {arguments.n_draws}")
-    return int(any(bad) or max(families.values()) > within)
+    bad = [audit.tell(within) for audit in audits]
+    return int(any(bad))
 
 
-@dataclass(frozen=True)
-class NullAttack:
-    """One attack of the audit, and its AUROC by labels that say nothing.
+def levels_of(scores: list[Scores]) -> list[str]:
+    return list(dict.fromkeys(one.level for one in scores))
 
-    Attributes:
-        scores: by the target.
-        labels: (draws, units) bool, the labels that take the place of the observed ones.
-        drawn: (draws,) AUROC by them.
-        redrawn: (R,) AUROC by the labels that p-values come from, the same in `evaluate`.
+
+def of_level(scores: list[Scores], level: str) -> list[Scores]:
+    return [one for one in scores if one.level == level]
+
+
+class NullAudit:
+    """The attacks of one level, judged by labels that say nothing.
+
+    Args:
+        scores: of the attacks, by the target.
+        split: that drew its members.
+        n_draws: labels that take the place of the observed ones, one row after the other.
     """
 
-    scores: Scores
-    labels: np.ndarray
-    drawn: np.ndarray
-    redrawn: np.ndarray
+    def __init__(self, scores: list[Scores], split: Split, n_draws: int) -> None:
+        self.scores, self.split, self.level = scores, split, scores[0].level
+        self.units = sorted(set().union(*(one.unit_ids.tolist() for one in scores)))
+        place = {unit: number for number, unit in enumerate(self.units)}
+        self.columns = [np.array([place[unit] for unit in one.unit_ids.tolist()]) for one in scores]
+        self.labels = split.redraw(self.units, self.level, n_draws, SEED_OF_LABELS)
+        self.p_values = np.empty((n_draws, len(scores)))
+        self.above = np.empty((n_draws, len(scores)))  # p-values if ties were broken in favour of the observed labels
+        self.leaks = Counter({one.access: 0 for one in scores})
+        self.n_leaks = self.n_doubtful = 0
 
-    @property
-    def family(self) -> tuple[str, str]:
-        return self.scores.level, self.scores.access
-
-    def null(self, draw: int) -> NullDistribution:
-        """What a p-value of one draw is made from."""
-        return NullDistribution(np.append(self.drawn[draw], self.redrawn), self.scores.two_sided)
-
-
-def redraw_labels(scores: list[Scores], split: Split, n_draws: int) -> list[NullAttack]:
-    """Draw labels for all attacks, those of one level alike."""
-    attacks: list[NullAttack] = []
-    for level in dict.fromkeys(one.level for one in scores):
-        of_level = [one for one in scores if one.level == level]
-        units = sorted(set().union(*(one.unit_ids.tolist() for one in of_level)))
-        place = {unit: number for number, unit in enumerate(units)}
-        labels = split.redraw(units, level, n_draws, SEED_OF_LABELS)
-        redraws = split.redraw(units, level, SETTINGS.n_redraws, SETTINGS.seed)
-        for one in of_level:
-            columns = [place[unit] for unit in one.unit_ids.tolist()]
-            own, others = (auroc_of_labels(one.values, drawn[:, columns]) for drawn in (labels, redraws))
-            attacks.append(NullAttack(one, labels[:, columns], own, others))
-    return attacks
-
-
-def _most(n_draws: int) -> int:
-    """The largest count that a true 5 % exceeds in one of a thousand."""
-    return int(binom.ppf(1 - SURE, n_draws, 0.05))
-
-
-def _has_wrong_p_values(attack: NullAttack, within: int) -> bool:
-    """Print the row of one attack; whether its p-values are not what they should be."""
-    statistics = np.stack([attack.null(draw).standardised() for draw in range(len(attack.drawn))])  # (draws, 1 + R)
-    own, null = statistics[:, :1], statistics[:, 1:]
-    n_all = 1 + null.shape[1]
-    p = (1 + (null >= own - TIE).sum(axis=1)) / n_all
-    above = (null > own + TIE).sum(axis=1) / n_all
-    spread = np.random.default_rng(0).uniform(size=len(p))
-    uniform = kstest(above + spread * (p - above), "uniform").pvalue
-    counts = int((p < 0.05).sum()), int((p < 0.01).sum())
-    one = attack.scores
-    print(f"| {one.name} | {one.level} | {one.access} | {counts[0]} | {counts[1]} | {uniform:.2f} |")
-    return uniform < SURE or counts[0] > within
-
-
-def _verdicts(
-    attacks: list[NullAttack], wrong: dict[tuple[str, str], Scores], split: Split, n_draws: int
-) -> tuple[Counter[tuple[str, str]], int, int]:
-    """How often there is a leak, by level and access and overall, and in how many draws there was a doubt."""
-    families = Counter({attack.family: 0 for attack in attacks})
-    overall = n_doubtful = 0
-    for draw in tqdm(range(n_draws), desc="Redrawing labels", unit="draw"):
-        doubtful = [
-            attack
-            for family in families
-            if min(corrected_p_values([one.null(draw) for one in attacks if one.family == family])) < 0.05
-            for attack in attacks
-            if attack.family == family
+    def judge(self, draw: int, wrong: dict[tuple[str, str], Scores]) -> None:
+        """p-values and verdict of one draw."""
+        settings = EvaluationSettings(seed=FIRST_SEED_OF_REDRAWS + draw)
+        redraws = self.split.redraw(self.units, self.level, settings.n_redraws, settings.seed)
+        labels = np.concatenate([self.labels[draw, None], redraws])  # (1 + R, units)
+        nulls = [
+            NullDistribution(auroc_of_labels(one.values, labels[:, columns]), one.two_sided)
+            for one, columns in zip(self.scores, self.columns, strict=True)
         ]
-        if not doubtful:
-            continue
-        n_doubtful += 1
-        drawn = [replace(attack.scores, members=attack.labels[draw]) for attack in doubtful]
-        verdict = give_verdict(evaluate(drawn, split.redraw, SETTINGS, wrong), [], drawn=True)
-        overall += verdict.status == "leak"
-        families.update((one.level, one.access) for one in verdict.by_level_and_access if one.status == "leak")
-    return families, overall, n_doubtful
+        self.p_values[draw] = [p_value(null) for null in nulls]
+        statistics = np.stack([null.standardised() for null in nulls])  # (attacks, 1 + R)
+        self.above[draw] = (statistics > statistics[:, :1] + TIE).mean(axis=1)
+        doubtful = []
+        for access in self.leaks:
+            family = [place for place, one in enumerate(self.scores) if one.access == access]
+            if min(corrected_p_values([nulls[place] for place in family])) < 0.05:
+                doubtful += family
+        if doubtful:
+            self.n_doubtful += 1
+            drawn = [replace(self.scores[place], members=self.labels[draw, self.columns[place]]) for place in doubtful]
+            verdict = give_verdict(evaluate(drawn, self.split.redraw, settings, wrong), [], drawn=True)
+            self.n_leaks += verdict.status == "leak"
+            self.leaks.update(one.access for one in verdict.by_level_and_access if one.status == "leak")
+
+    def tell(self, within: int) -> bool:
+        """Print what was counted; whether it is not what it should be."""
+        spread = np.random.default_rng(0).uniform(size=self.p_values.shape)
+        uniform = self.above + spread * (self.p_values - self.above)
+        bad = False
+        for place, one in enumerate(self.scores):
+            counts = [int((self.p_values[:, place] < level).sum()) for level in (0.05, 0.01)]
+            ks = kstest(uniform[:, place], "uniform").pvalue
+            print(f"| {one.name} | {one.level} | {one.access} | {counts[0]} | {counts[1]} | {ks:.4f} |")
+            bad |= ks < SURE / len(self.scores) or counts[0] > within
+        n_draws = len(self.labels)
+        for access, count in self.leaks.items():
+            print(f"verdict leak, {self.level} level, {access}: {count} of {n_draws}")
+        print(f"verdict leak, {self.level} level, any access: {self.n_leaks} of {n_draws}; each has 5 % of its own")
+        print(f"corrected p < .05 somewhere at {self.level} level: {self.n_doubtful} of {n_draws}")
+        return bad or max(self.leaks.values()) > within
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def remembered_scores(attack: Attack, evidence: Evidence, folder: Path, model: s
             scores.rename("score").rename_axis("unit_id").to_csv(temporary, float_format="%.17g")
         return scores
     try:
-        table = pd.read_csv(path, dtype={"unit_id": str}, keep_default_na=False, float_precision="round_trip")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # Python's own reading of a number is exact
         return table.set_index("unit_id")["score"].astype(float)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is damaged; delete it and start again") from error
