@@ -123,7 +123,7 @@ def signal_classes() -> list[type[ScalarSignal]]:
     return list(found)
 
 
-def signals(root: str) -> str:
+def signals() -> str:
     """One section a signal: what it reads, its class path and options."""
     parts = []
     for one in signal_classes():

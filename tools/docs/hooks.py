@@ -6,6 +6,7 @@ A page says where a block goes by a comment of its own line:
     <!-- attacks: all -->                  the same table for all of them, without the options
     <!-- signals -->                       the signals that likelihood attacks can read
     <!-- results: rmia, rmia_offline -->   the rows of these attacks from results.md
+    <!-- utterance_results: rmia -->       the same at utterance level alone
     <!-- fields: package.module.Class -->  the fields of a dataclass
 """
 
@@ -21,7 +22,7 @@ import field_tables
 import result_rows
 from mkdocs.structure.files import File, Files
 
-MARKER = re.compile(r"^<!-- (attacks|signals|results|fields)(?:: (.*?))? -->$", re.MULTILINE)
+MARKER = re.compile(r"^<!-- (attacks|signals|results|utterance_results|fields)(?:: (.*?))? -->$", re.MULTILINE)
 
 
 def mathml(source: str, *_: object, **__: object) -> str:
@@ -61,12 +62,14 @@ def fill_in(markdown: str, docs: Path, root: str) -> str:
         docs: the folder of all pages.
         root: the way from the page to that folder, such as "../".
     """
+    results, link = docs / "results.md", f"{root}results.md"
     blocks: dict[str, Callable[[list[str]], str]] = {
         "attacks": lambda names: (
             attack_facts.table_of_all(root) if names == ["all"] else attack_facts.facts(names, root)
         ),
-        "signals": lambda names: attack_facts.signals(root),
+        "signals": lambda names: attack_facts.signals(),
         "fields": lambda names: field_tables.field_table(names[0]),
-        "results": lambda names: result_rows.rows(docs / "results.md", names, f"{root}results.md"),
+        "results": lambda names: result_rows.rows(results, names, link),
+        "utterance_results": lambda names: result_rows.rows(results, names, link, result_rows.FIRST[:1]),
     }
     return MARKER.sub(lambda found: blocks[found[1]]([name.strip() for name in (found[2] or "").split(",")]), markdown)
