@@ -75,3 +75,18 @@ def test_formulas_become_mathml(tool: Tool) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("latex2mathml")
     assert "<msubsup>" in tool("hooks").mathml(r"\sigma_{\text{in}}^2")
+
+
+def test_fields_of_a_dataclass_are_all_described(tool: Tool) -> None:
+    tables = tool("field_tables")
+    text = tables.field_table("lightning_mia.report.audit_report.AuditReport", "scores")
+    assert "| `verdict` | over all levels and accesses. |" in text
+    assert "`scores`" not in text
+
+
+def test_doctests_in_docstrings_become_fences(tool: Tool) -> None:
+    pytest.importorskip("griffe")
+    text = "First line.\n\n>>> f(1)\n[[1]]\n>>> f(2)\n2\n\nArgs:\n    x: >>> is no doctest here.\n"
+    fenced = tool("griffe_doctests").fenced(text)
+    assert "```pycon\n>>> f(1)\n[[1]]\n>>> f(2)\n2\n```\n" in fenced
+    assert fenced.endswith("Args:\n    x: >>> is no doctest here.\n")

@@ -19,7 +19,7 @@ from lightning_mia.errors import InputError
 from tests.docs.conftest import DOCS, ROOT, blocks, pages
 
 WITH_PYTHON = [path for path in pages() if blocks(path, "python", "pycon")]
-COMMAND = re.compile(r"^    lightning-mia (.+(?:\\\n.+)*)$", re.MULTILINE)
+COMMAND = re.compile(r"^    lightning-mia ((?:.*\\\n)*.*[^\\\n])$", re.MULTILINE)
 SLOW = {"recipes.md"}  # trains a model
 
 

@@ -7,11 +7,12 @@ from importlib import import_module
 from docstring_parser import parse
 
 
-def field_table(dotted: str) -> str:
+def field_table(dotted: str, *without: str) -> str:
     """One row a field.
 
     Args:
         dotted: module and name of the class.
+        without: fields that are not written.
 
     Raises:
         ValueError: a field is not described, and the table would be silent about it.
@@ -21,7 +22,7 @@ def field_table(dotted: str) -> str:
     told = {
         item.arg_name: " ".join((item.description or "").split()) for item in parse(inspect.getdoc(one) or "").params
     }
-    names = [field.name for field in fields(one)]
+    names = [field.name for field in fields(one) if field.name not in without]
     if told and (silent := [name for name in names if name not in told]):
         raise ValueError(f"{dotted} does not describe {', '.join(silent)}")
     rows = [f"| `{name}` | {told.get(name, '').replace('|', chr(92) + '|')} |" for name in names]

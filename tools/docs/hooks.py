@@ -7,7 +7,7 @@ A page says where a block goes by a comment of its own line:
     <!-- signals -->                       the signals that likelihood attacks can read
     <!-- results: rmia, rmia_offline -->   the rows of these attacks from results.md
     <!-- utterance_results: rmia -->       the same at utterance level alone
-    <!-- fields: package.module.Class -->  the fields of a dataclass
+    <!-- fields: package.module.Class, x -->   the fields of a dataclass, but for x
 """
 
 import re
@@ -68,7 +68,7 @@ def fill_in(markdown: str, docs: Path, root: str) -> str:
             attack_facts.table_of_all(root) if names == ["all"] else attack_facts.facts(names, root)
         ),
         "signals": lambda names: attack_facts.signals(),
-        "fields": lambda names: field_tables.field_table(names[0]),
+        "fields": lambda names: field_tables.field_table(*names),
         "results": lambda names: result_rows.rows(results, names, link),
         "utterance_results": lambda names: result_rows.rows(results, names, link, result_rows.FIRST[:1]),
     }

@@ -35,7 +35,7 @@ def tables(text: str) -> list[Table]:
         elif cells[0] in FIRST and cells[1] == "attack":
             inside = True
             found.append(Table(cells))
-        elif inside and not line.startswith("|---"):
+        elif inside and set(cells) != {"---"}:
             above = found[-1].rows[-1][0] if found[-1].rows else ""
             found[-1].rows.append([cells[0] or above, *cells[1:]])
     return found
