@@ -8,9 +8,11 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import pandas as pd
+
 from lightning_mia.data.audio_cache import AudioCache
 from lightning_mia.evaluation import EvaluationSettings
-from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel
+from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel, UnitFacts
 from lightning_mia.split import Split
 
 PACKAGES = (
@@ -109,7 +111,32 @@ def summarise_split(split: Split) -> SplitSummary:
         n_nonmembers=len(units) - n_members,
         n_speakers=int(units["speaker"].nunique()),
         drawn=split.drawn,
+        n_trained=len(split.training_ids()),
+        n_held_back=int((split.table["role"] == "held_back").sum()),
+        n_auxiliary=int((split.table["role"] == "auxiliary").sum()),
+        n_strata=int(split.table.loc[split.table["role"] != "auxiliary", "stratum"].nunique()),
     )
+
+
+def unit_facts(split: Split, statistics: pd.DataFrame, speaker_facts: pd.DataFrame) -> tuple[UnitFacts, ...]:
+    """What is known of the judged units without a model, for the slices of the report.
+
+    Args:
+        split: who is judged.
+        statistics: of the recordings, index = id, with `duration_s` and `rms_dbfs`.
+        speaker_facts: of the recordings, index = id, with `gender` and `accent`, "" where unknown.
+    """
+    found = []
+    for level in split.levels:
+        rows = split.challenge(level)
+        rows = rows.join(statistics[["duration_s", "rms_dbfs"]], on="id").join(speaker_facts, on="id")
+        units = rows.groupby("unit_id", sort=True)
+        means, first = units[["duration_s", "rms_dbfs"]].mean(), units[["gender", "accent"]].first()
+        found += [
+            UnitFacts(level, str(unit), float(seconds), float(decibels), str(gender), str(accent))
+            for unit, seconds, decibels, gender, accent in means.join(first).itertuples()
+        ]
+    return tuple(found)
 
 
 def describe_model(name: str, record: Mapping[str, Any], split: Split) -> TrainedModel:

@@ -6,14 +6,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
-from lightning_mia.account import describe_model, judged_ids, provenance, skipped_recordings, summarise_split
+from lightning_mia.account import (
+    describe_model,
+    judged_ids,
+    provenance,
+    skipped_recordings,
+    summarise_split,
+    unit_facts,
+)
 from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.controls.blind_statistics import blind_statistics
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings
+from lightning_mia.evaluation.privacy import strongest_lower_bound
 from lightning_mia.files import hash_of
 from lightning_mia.fleet.read import Fleet, read_fleet
 from lightning_mia.fleet.run import run_fleet
@@ -26,6 +35,7 @@ from lightning_mia.report.audit_report import AuditReport, Provenance, Published
 from lightning_mia.report.fleet_summary import summarise_fleet
 from lightning_mia.report.run_report import write_report
 from lightning_mia.trainer_factory import training_seed
+from lightning_mia.training.per_example import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.workshop import Workshop
 
@@ -140,7 +150,8 @@ class Audit(Workshop):
         if getattr(rank_zero_only, "rank", 0):  # the other processes were needed for training and probing alone
             return report_dir / "report.html"
         start = time.monotonic()
-        judgement = self._judge(asked, fleet)
+        statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
+        judgement = self._judge(asked, fleet, statistics)
         timings = {
             "fit_s": float(target.record.get("seconds", 0.0)),
             "controls_s": sum(float(models[name].record.get("seconds", 0.0)) for name in models.keys() - {"target"}),
@@ -161,10 +172,11 @@ class Audit(Workshop):
             provenance=self._provenance(models, fleet, command),
             skipped=skipped_recordings(self.data.audio),
             config_yaml=config_yaml,
-            notes=(*self.notes, *_collapses(models), *judgement.notes),
+            notes=(*self.notes, *_of_trainings(models), *_of_privacy(target, judgement), *judgement.notes),
             published=tuple(self.published),
             fleet=summarise_fleet(fleet.records, self.fleet.pool) if fleet else None,
             dataset_inference=judgement.dataset_inference,
+            units=unit_facts(self.data.split, statistics, self.data.speaker_facts),
         )
         return write_report(report_dir, replace(report, **sections))
 
@@ -172,13 +184,12 @@ class Audit(Workshop):
         """The attacks that were named, or the default ones."""
         return self.attacks or default_attacks(self.fleet.size)
 
-    def _judge(self, asked: dict[str, Asked], fleet: Fleet | None) -> Judgement:
-        split = self.data.split
+    def _judge(self, asked: dict[str, Asked], fleet: Fleet | None, statistics: pd.DataFrame) -> Judgement:
         return judge(
             self.attacks_to_run(),
             asked,
-            blind_statistics(self.data.audio, judged_ids(split)),
-            split,
+            statistics,
+            self.data.split,
             self.evaluation,
             fleet.answers(self.run_dir / "probes") if fleet else None,
             take_turns=self.fleet.take_turns,
@@ -202,6 +213,23 @@ class Audit(Workshop):
         )
 
 
-def _collapses(models: dict[str, Trained]) -> list[str]:
+def _of_trainings(models: dict[str, Trained]) -> list[str]:
     told = {name: str(trained.record.get("collapse", "")) for name, trained in models.items()}
-    return [f"The training of {name.replace('_', ' ')} collapsed: {what}" for name, what in told.items() if what]
+    collapses = [f"The training of {name.replace('_', ' ')} collapsed: {what}" for name, what in told.items() if what]
+    return [*collapses, *models["target"].record.get("notes", [])]
+
+
+def _of_privacy(target: Trained, judgement: Judgement) -> list[str]:
+    """What a private training proves, and beside it what the attacks on single recordings show."""
+    privacy = target.record.get("privacy")
+    if privacy is None:
+        return []
+    scores = [one for one in judgement.scores if one.level == "utterance" and one.access != "none"]
+    if not scores:
+        return [describe(privacy)]
+    bound, name = strongest_lower_bound(scores, privacy["delta"])
+    shown = f"{name} shows that ε ≥ {bound:.2g}" if bound else "no attack shows that ε is above 0"
+    return [
+        describe(privacy),
+        f"Beside that bound from above, {shown} (95 %, log((TPR − δ) / FPR), all attacks counted).",
+    ]

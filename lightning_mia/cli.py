@@ -1,4 +1,4 @@
-"""The command line: `lightning-mia fit | attack | audit | blind | report`."""
+"""The command line: `lightning-mia fit | attack | audit | blind | report | compare`."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ def _show_log() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments[0] in ("blind", "report"):
+    if arguments[0] in ("blind", "report", "compare"):
         from lightning_mia.model_free_commands import run
 
         run(arguments)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack
@@ -17,6 +16,7 @@ from lightning_mia.evaluation import (
     EvaluationSettings,
     Scores,
     Verdict,
+    WithFewer,
     evaluate,
     evaluate_blind,
     give_blind_verdict,
@@ -117,7 +117,11 @@ def judge(
         turns = in_turn(ran, fleet, split, parts, settings, seed) if take_turns else {}
         fewer = with_fewer(ran, models["target"], fleet, split, parts, settings, seed)
         attacked = [
-            replace(one, in_turn=turns.get((one.name, one.level)), with_fewer=fewer.get((one.name, one.level), ()))
+            replace(
+                one,
+                in_turn=turns.get((one.name, one.level)),
+                with_fewer=(*fewer.get((one.name, one.level), ()), *_with_all(one)),
+            )
             for one in attacked
         ]
     blind_results = [result for _, result in blind.values()]
@@ -195,9 +199,19 @@ def whole_sets(
         for attack in ([max(family, key=in_turn_of)] if any(one.in_turn for one in family) else family)
     ]
     wanted = {(attack.name, attack.level) for attack in chosen}
-    of_chosen = [one for one in scores if (one.name, one.level) in wanted]
-    bar = tqdm(of_chosen, desc="All members together", unit="attack", disable=not of_chosen)
-    return tuple(dataset_inference(one, split.redraw, settings) for one in bar)
+    of_units: dict[tuple[str, ...], list[Scores]] = {}
+    for one in scores:
+        if (one.name, one.level) in wanted:
+            of_units.setdefault((one.level, *one.unit_ids.tolist()), []).append(one)
+    found = [dataset_inference(of_set, split.redraw, settings, progress=True) for of_set in of_units.values()]
+    return tuple(one for of_set in found for one in of_set)
+
+
+def _with_all(result: AttackResult) -> tuple[WithFewer, ...]:
+    """The last point of the curve over the number of shadow models, where the attack uses any."""
+    if not result.n_shadows:
+        return ()
+    return (WithFewer(result.n_shadows, result.auroc, result.auroc_ci95, result.tpr_at_fpr),)
 
 
 def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:
@@ -229,4 +243,4 @@ def _blind(
     control = blind_control(statistics, challenge, redraws, level)
     name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
     scores = replace(control.scores, name=name)
-    return scores, evaluate_blind(scores, control.redrawn_values, control.redrawn_labels, settings)
+    return scores, evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)

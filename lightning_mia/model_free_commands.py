@@ -1,4 +1,4 @@
-"""The commands that have no model: `blind` and `report`."""
+"""The commands that have no model: `blind`, `report` and `compare`."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -59,16 +59,33 @@ def blind(
     print_summary(page)
 
 
-def report(run_dir: str) -> None:
+def report(run_dir: str, names: bool = False) -> None:
     """Rebuild the report of a run from its saved scores and results.
 
     Args:
         run_dir: folder of the run.
+        names: show the names of speakers and recordings, in a page of its own that is not for handing on.
     """
     from lightning_mia.report import rebuild
     from lightning_mia.summary import print_summary
 
-    print_summary(rebuild(run_dir))
+    print_summary(rebuild(run_dir, names))
+
+
+def compare(runs: Sequence[str], out: str = ".") -> None:
+    """Put runs side by side: attacks by runs, with the differences to the first run.
+
+    Args:
+        runs: folders of finished runs, two or more.
+        out: folder that compare.html is written to.
+    """
+    from lightning_mia.report.comparison import compare_runs
+    from lightning_mia.report.comparison_page import write_comparison
+    from lightning_mia.report.comparison_text import comparison_text
+
+    comparison = compare_runs(runs)
+    print(comparison_text(comparison))
+    print(f"\ncomparison: {write_comparison(Path(out), comparison)}")
 
 
 class _Parser(OneLineErrors, ArgumentParser):
@@ -77,13 +94,15 @@ class _Parser(OneLineErrors, ArgumentParser):
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
-    parser = _blind_parser() if arguments[0] == "blind" else _report_parser()
+    parser = {"blind": _blind_parser, "report": _report_parser, "compare": _compare_parser}[arguments[0]]()
     options = parser.instantiate_classes(parser.parse_args(arguments[1:])).as_dict()
     options.pop("config", None)
     if arguments[0] == "blind":
         blind(**options, command=["lightning-mia", *arguments])
-    else:
+    elif arguments[0] == "report":
         report(**options)
+    else:
+        compare(**options)
 
 
 def _blind_parser() -> _Parser:
@@ -98,6 +117,16 @@ def _blind_parser() -> _Parser:
 def _report_parser() -> _Parser:
     parser = _Parser(prog="lightning-mia report", description=_first_line(report))
     parser.add_argument("run_dir", type=str, help="folder of the run")
+    parser.add_argument(
+        "--names", action="store_true", help="show names, in report_names.html, which is not for handing on"
+    )
+    return parser
+
+
+def _compare_parser() -> _Parser:
+    parser = _Parser(prog="lightning-mia compare", description=_first_line(compare))
+    parser.add_argument("runs", type=str, nargs="+", help="folders of finished runs, two or more")
+    parser.add_argument("--out", type=str, default=".", help="folder that compare.html is written to")
     return parser
 
 

@@ -14,11 +14,13 @@ from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.monitoring import MonitorSettings
 from lightning_mia.positive_control import positive_control as run_positive_control
 from lightning_mia.positive_control import what_it_says
 from lightning_mia.probe.settings import ProbeSettings
 from lightning_mia.report.audit_report import PublishedFigure
 from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.training.per_example import PerExampleGradients
 from lightning_mia.training.train import Trained
 from lightning_mia.workshop import Workshop
 
@@ -30,6 +32,7 @@ class AuditTrainer(Trainer):
     Trainers of their own, made with the same options, since a Trainer keeps the state of its last run.
 
     Args:
+        per_example: gradients that are clipped for every recording, and noised, in every training.
         kwargs: options of `lightning.Trainer`.
 
     Attributes:
@@ -37,8 +40,9 @@ class AuditTrainer(Trainer):
         command: the command that repeats the run, for the report.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        self.factory = TrainerFactory(copy.deepcopy(kwargs))  # before this Trainer claims a strategy for itself
+    def __init__(self, per_example: PerExampleGradients = PerExampleGradients(), **kwargs: Any) -> None:
+        # A copy, before this Trainer claims a strategy for itself.
+        self.factory = TrainerFactory({**copy.deepcopy(kwargs), "per_example": per_example})
         super().__init__(**kwargs)
         self.config_yaml = ""
         self.command = ""
@@ -56,6 +60,7 @@ class AuditTrainer(Trainer):
         published: list[PublishedFigure] | None = None,
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
     ) -> Path:
         """Train the target on its member set; an interrupted training goes on where it stopped.
 
@@ -64,18 +69,19 @@ class AuditTrainer(Trainer):
             datamodule: the corpus and the design of the split.
             run_dir: folder of the run; by default runs/ and the name of the config file.
             attacks: not used; here so that one config serves every command.
-            probe: not used; here so that one config serves every command.
+            probe: how the monitor takes signals.
             controls: not used; here so that one config serves every command.
             evaluation: not used; here so that one config serves every command.
             fleet: not used; here so that one config serves every command.
             published: not used; here so that one config serves every command.
             positive_control: not used; here so that one config serves every command.
             exposure: not used; here so that one config serves every command.
+            monitor: whether leakage is measured during the training, and bounded.
 
         Returns:
             The checkpoint.
         """
-        workshop = Workshop(_folder(run_dir), model, datamodule, self.factory)
+        workshop = Workshop(_folder(run_dir), model, datamodule, self.factory, monitor=monitor.monitor(probe))
         workshop.load()
         return workshop.fit_target().checkpoint
 
@@ -92,6 +98,7 @@ class AuditTrainer(Trainer):
         published: list[PublishedFigure] | None = None,
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
     ) -> Path:
         """Train the fleet of shadow models; an interrupted fleet goes on where it stopped, a larger one adds models.
 
@@ -107,13 +114,16 @@ class AuditTrainer(Trainer):
             published: not used; here so that one config serves every command.
             positive_control: not used; here so that one config serves every command.
             exposure: not used; here so that one config serves every command.
+            monitor: not used, but for its bound, which is refused; here so that one config serves every command.
 
         Returns:
             The folder of the shadow models.
         """
         if not fleet.size:
             raise InputError("fleet.size is 0: say how many shadow models to train, such as --fleet.size 16")
-        workshop = Workshop(_folder(run_dir), model, datamodule, self.factory, fleet=fleet)
+        workshop = Workshop(
+            _folder(run_dir), model, datamodule, self.factory, fleet=fleet, monitor=monitor.monitor(probe)
+        )
         workshop.load()
         workshop.train_fleet()
         return workshop.run_dir / "shadows"
@@ -132,6 +142,7 @@ class AuditTrainer(Trainer):
         published: list[PublishedFigure] | None = None,
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
     ) -> Path:
         """Probe a trained target and its controls, run the attacks, and report.
 
@@ -149,11 +160,12 @@ class AuditTrainer(Trainer):
             positive_control: train the target on, on a random half of recordings that it has not seen, and show at
                 which exposure each attack finds them.
             exposure: how the positive control is done.
+            monitor: whether the target's leakage is measured while it trains, and bounded.
 
         Returns:
             The report's page.
         """
-        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published)
+        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor)
         target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
         return self._report(audit, target, exposure if positive_control else None)
 
@@ -170,6 +182,7 @@ class AuditTrainer(Trainer):
         published: list[PublishedFigure] | None = None,
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
     ) -> Path:
         """Train the target, then probe, attack and report: everything in one command.
 
@@ -186,11 +199,12 @@ class AuditTrainer(Trainer):
             positive_control: train the target on, on a random half of recordings that it has not seen, and show at
                 which exposure each attack finds them.
             exposure: how the positive control is done.
+            monitor: whether the target's leakage is measured while it trains, and bounded.
 
         Returns:
             The report's page.
         """
-        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published)
+        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor)
         return self._report(audit, audit.fit_target(), exposure if positive_control else None)
 
     def _audit(
@@ -204,6 +218,7 @@ class AuditTrainer(Trainer):
         evaluation: EvaluationSettings,
         fleet: FleetSettings,
         published: list[PublishedFigure] | None,
+        monitor: MonitorSettings,
     ) -> Audit:
         audit = Audit(
             _folder(run_dir),
@@ -212,6 +227,7 @@ class AuditTrainer(Trainer):
             self.factory,
             controls,
             fleet,
+            monitor.monitor(probe),
             attacks or [],
             probe,
             evaluation,

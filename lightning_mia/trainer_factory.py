@@ -3,6 +3,7 @@
 import copy
 import os
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_mia.errors import InputError
+from lightning_mia.monitoring import LeakageMonitor
+from lightning_mia.training.per_example import ClippedGradients, PerExampleGradients
 from lightning_mia.training.progress import StageProgressBar
 
 WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learned
@@ -43,6 +46,7 @@ WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learne
     "model_registry",
     "num_nodes",
     "num_sanity_val_steps",
+    "per_example",  # added where it is wanted
     "plugins",
     "profiler",
     "strategy",
@@ -60,20 +64,33 @@ class TrainerFactory:
     the same options.
 
     Args:
-        options: arguments of `lightning.Trainer`.
+        options: arguments of `lightning.Trainer`, and `per_example` (`PerExampleGradients`).
+
+    Attributes:
+        monitor: the callback that measures leakage, where there is one among the options; the other Trainers that come
+            from these options go without it, since it watches the target alone.
 
     Raises:
-        InputError: an option by which part of the recordings would be left out unseen.
+        InputError: there are two monitors, or an option by which part of the recordings would be left out unseen.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
         for name in REFUSED:
             if options.get(name):
                 raise InputError(f"trainer.{name} leaves recordings out and has no place in an audit; remove it")
-        self.options = options
+        callbacks = _as_list(options.get("callbacks"))
+        monitors = [one for one in callbacks if isinstance(one, LeakageMonitor)]
+        if len(monitors) > 1:
+            raise InputError("trainer.callbacks has several LeakageMonitors: give one, with all attacks in its list")
+        self.monitor = monitors[0] if monitors else None
+        self.options = (
+            {**options, "callbacks": [one for one in callbacks if one not in monitors]} if monitors else options
+        )
 
     def for_training(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
         """A Trainer that fits one model and logs to `folder/tensorboard`."""
+        if self.per_example.wanted:
+            callbacks = [*callbacks, ClippedGradients(self.per_example)]
         if self.options.get("logger") not in (None, True):  # the user's own, or none
             return self._make(folder, stage, callbacks)
         logger = TensorBoardLogger(folder, name=None, version="tensorboard", default_hp_metric=False)
@@ -85,6 +102,7 @@ class TrainerFactory:
 
     def _make(self, folder: Path, stage: str, callbacks: list[Callback], **changes: Any) -> Trainer:
         options = copy.deepcopy(self.options)  # strategies, loggers and callbacks keep the state of a run too
+        options.pop("per_example", None)
         given = _as_list(options.get("callbacks"))
         bars = options.get("enable_progress_bar") is not False
         if bars and not any(isinstance(callback, ProgressBar) for callback in given):
@@ -112,6 +130,12 @@ class TrainerFactory:
         return TrainerFactory({**self.options, **options})
 
     @property
+    def per_example(self) -> PerExampleGradients:
+        """How gradients are clipped per example, if they are."""
+        settings: PerExampleGradients = self.options.get("per_example", PerExampleGradients())
+        return settings
+
+    @property
     def shows_progress(self) -> bool:
         """Whether progress bars are wanted, on this process."""
         return self.options.get("enable_progress_bar") is not False and int(os.environ.get("LOCAL_RANK", 0)) == 0
@@ -124,6 +148,8 @@ class TrainerFactory:
     def of_consequence(self) -> dict[str, Any]:
         """The options, and the callbacks, that change what is learned; for the hash of a stage."""
         options = {key: value for key, value in self.options.items() if key not in WITHOUT_CONSEQUENCE and value}
+        if self.per_example.wanted:
+            options["per_example"] = asdict(self.per_example)
         callbacks = [one for one in _as_list(self.options.get("callbacks")) if not isinstance(one, BYSTANDERS)]
         return {**options, "callbacks": [_describe(callback) for callback in callbacks]}
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.shadows import Shadows
-from lightning_mia.evaluation import EvaluationSettings, InTurn, Scores, WithFewer, evaluate
+from lightning_mia.evaluation import EvaluationSettings, InTurn, Scores, WithFewer, auroc_with_interval
 from lightning_mia.evaluation.auroc import auroc_of_labels
 from lightning_mia.evaluation.roc import tpr_at_fpr
 from lightning_mia.split import Level, Part, Split
@@ -90,7 +90,7 @@ def with_fewer(
     settings: EvaluationSettings,
     seed: int,
 ) -> Mapping[Key, tuple[WithFewer, ...]]:
-    """The attacks on the target with the first 2, 4, 8, … shadow models, and with all of them.
+    """The attacks on the target with the first 2, 4, 8, … shadow models, all of them excepted.
 
     Args:
         attacks: those that ran on the target; of them those that need shadow models.
@@ -108,21 +108,21 @@ def with_fewer(
         scores = [
             one for level, part in parts for one in target.scored(needing, split, level, part, seed, shadows).scores
         ]
-        for result in evaluate(scores, split.redraw, settings):
-            one = WithFewer(size, result.auroc, result.auroc_ci95, result.tpr_at_fpr)
-            key = (result.name, result.level)
-            found[key] = (*found.get(key, ()), one)
+        for one in scores:
+            estimated = WithFewer(
+                size, *auroc_with_interval(one, settings), tuple(tpr_at_fpr(one, fpr) for fpr in settings.fprs)
+            )
+            found[one.name, one.level] = (*found.get((one.name, one.level), ()), estimated)
     return found
 
 
 def _sizes(n_shadows: int) -> Iterator[int]:
-    """Powers of two, and the whole fleet.
+    """Powers of two below the whole fleet.
 
-    >>> list(_sizes(12))
-    [2, 4, 8, 12]
+    >>> list(_sizes(12)), list(_sizes(8))
+    ([2, 4, 8], [2, 4])
     """
     size = 2
     while size < n_shadows:
         yield size
         size *= 2
-    yield n_shadows

@@ -1,5 +1,7 @@
 """One run directory: a corpus, its split, and the models that are trained in it, each once."""
 
+import copy
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,14 @@ from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.fleet.task import Task
 from lightning_mia.interview import Interview
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.monitoring import LeakageMonitor
 from lightning_mia.trainer_factory import TrainerFactory, training_seed
 from lightning_mia.training.checkpoint import load_model
 from lightning_mia.training.initialise import hyperparameters_of, initialise
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.train import Trained
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -32,6 +37,11 @@ class Workshop:
         trainers: how models are trained.
         controls: which controls are run.
         fleet: the shadow models.
+
+        monitor: watches the target's training; by default the one among the Trainer's callbacks, if any.
+
+    Attributes:
+        notes: for the report, a sentence each.
     """
 
     run_dir: Path
@@ -40,7 +50,8 @@ class Workshop:
     trainers: TrainerFactory
     controls: ControlSettings = field(default_factory=ControlSettings)
     fleet: FleetSettings = field(default_factory=FleetSettings)
-    notes: list[str] = field(default_factory=list, init=False)  # for the report, a sentence each
+    monitor: LeakageMonitor | None = None
+    notes: list[str] = field(default_factory=list, init=False)
 
     def load(self) -> None:
         """Decode the corpus and draw the split.
@@ -53,11 +64,20 @@ class Workshop:
         audio, ids = self.data.audio, list(self.data.split.table["id"])
         texts = {utterance: audio.texts.get(utterance, "") for utterance in ids}
         self.model = self.model.for_corpus(texts, audio.index.loc[ids, "duration"].to_dict())
+        if self.monitor and self.trainers.monitor not in (None, self.monitor):
+            raise InputError("Leakage is monitored by monitor.… and by trainer.callbacks: leave one of them out")
+        self.monitor = self.monitor or self.trainers.monitor
         self._check_fleet()
 
     def fit_target(self) -> Trained:
-        """Train the target on its member set."""
-        return self.train("target", self.data.split.training_ids())
+        """Train the target on its member set, watched by the monitor where there is one."""
+        self.data.split.save_once(self.run_dir / "split.csv")
+        job = self.job("target", self.data.split.training_ids(), training_seed(), monitor=self.monitor)
+        if self.monitor is None:
+            return job.run()
+        if job.done:
+            log.info("The target is trained already: its leakage is not measured again")
+        return job.run([copy.deepcopy(self.monitor).of(self.data)])
 
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on neither side; None without auxiliary recordings."""
@@ -86,7 +106,13 @@ class Workshop:
         return self.job(name, ids, training_seed(), max_epochs, start).run()
 
     def job(
-        self, name: str, ids: list[str], seed: int, max_epochs: int | None = None, start: Trained | None = None
+        self,
+        name: str,
+        ids: list[str],
+        seed: int,
+        max_epochs: int | None = None,
+        start: Trained | None = None,
+        monitor: LeakageMonitor | None = None,
     ) -> TrainingJob:
         """A training, with every setting that changes its result; see `train`."""
         trainers = self.trainers if max_epochs is None else self.trainers.of_epochs(max_epochs)
@@ -98,13 +124,15 @@ class Workshop:
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),
             "start": start.sha256 if start else self.model.start_sha256(),
-            "waveforms": self.data.training_changes.of_consequence(),
+            "waveforms": {**self.data.training_changes.of_consequence(), **self.data.time_masking.of_consequence()},
             "batches_per_epoch": recordings.n_batches,
             "seed": seed,
             "trainer": trainers.of_consequence(),
         }
         if self.model.uses_transcripts:
             settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
+        if monitor and (stop := monitor.of_consequence()):
+            settings["stop"] = stop
         first = start.model if start else None
         return TrainingJob(name, self.run_dir / name, self.model, recordings, settings, seed, trainers, first)
 
@@ -134,6 +162,11 @@ class Workshop:
     def _check_fleet(self) -> None:
         """Refuse shadow models that were begun otherwise before a target is trained for hours."""
         if self.fleet.size:
+            if self.monitor and self.monitor.bound:
+                raise InputError(
+                    "A bound on leakage (stop_above) ends the target's training early, but shadow models must be "
+                    "trained exactly like the target: leave stop_above out, or give --fleet.size 0"
+                )
             check_one_device(self.trainers, self.fleet.workers)
             for task in self.shadow_tasks():
                 task.training.check()

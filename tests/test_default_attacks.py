@@ -33,7 +33,7 @@ def test_the_default_attacks_run(config: Path, tmp_path: Path, monkeypatch: pyte
     """But those that need more auxiliary recordings, or another model, than there are here; of the slow ones a few."""
     attacks = [attack for attack in default_attacks(4) if not attack.learns or attack.name in OF_THE_SLOW]
     monkeypatch.setattr("lightning_mia.audit.default_attacks", lambda n_shadows: attacks)
-    monkeypatch.setattr("lightning_mia.turns._sizes", lambda n_shadows: [n_shadows])
+    monkeypatch.setattr("lightning_mia.turns._sizes", lambda n_shadows: [])
     options = ["--fleet.size", "4", "--fleet.take_turns", "false", "--trainer.max_epochs", "1"]
     options += ["--controls.untrained", "false", "--controls.wrong_model", "false"]
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0

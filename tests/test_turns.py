@@ -84,7 +84,7 @@ def test_a_planted_leak_is_found_in_turn_and_not_by_the_wrong_models(tmp_path: P
     assert calibrated.auroc_mean > alone.auroc_mean > 0.6
     assert abs(calibrated.wrong_model_auroc_mean - 0.5) < 0.1
     fewer = with_fewer(attacks, target, fleet, split, PARTS, SETTINGS, 0)
-    assert [one.n_shadows for one in fewer["calibrated_loss", "utterance"]] == [2, 4, 6]
+    assert [one.n_shadows for one in fewer["calibrated_loss", "utterance"]] == [2, 4]
     assert ("pretext_loss", "utterance") not in fewer  # it needs no shadow models
 
 

@@ -76,7 +76,7 @@ def _report(controls: list[BlindControl], out: Path | None) -> int:
         table = pd.DataFrame({"seed": range(len(controls)), "p_value": p_values, "auroc": aurocs})
         table.to_csv(out, index=False)
     passed = int((p_values >= GATE).sum())
-    print(f"{len(controls[0].scores)} units a split, {len(controls[0].redrawn_labels)} redraws")
+    print(f"{len(controls[0].scores)} units a split, {len(controls[0].redrawn_aurocs)} redraws")
     print(f"gate passed (blind p ≥ {GATE}): {passed} of {len(controls)} seeds")
     print(f"warned (blind p < .05): {(p_values < 0.05).sum()}; chance: {0.05 * len(controls):.0f}")
     print(f"p-values: smallest {p_values.min():.3f}, uniform with p = {kstest(p_values, 'uniform').pvalue:.2f}")

@@ -65,14 +65,16 @@ def fleet_matrix(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
     if shadows is None or len(shadows) == 0:
         raise CannotRun("it needs shadow models")
     challenge, pool = evidence.challenge, shadows.pool
-    auxiliary = evidence.auxiliary["id"][evidence.auxiliary["id"].isin(evidence.target.scalars.index)]
+    auxiliary = evidence.auxiliary["id"]
+    auxiliary = auxiliary[evidence.target.scalars.index.get_indexer(pd.Index(auxiliary)) >= 0]  # those that were asked
     asked = [challenge, pd.DataFrame({"id": auxiliary, "unit_id": auxiliary}), *([] if pool is None else [pool])]
     ids = pd.Index(pd.concat([recordings["id"] for recordings in asked]).unique())
     units = [_Units.of(recordings, ids) for recordings in asked]
     by = units[1] if pool is not None and len(auxiliary) >= ENOUGH_AUXILIARY else units[0]
-    target = _standardised("the target", signal.read(evidence.target), ids, by, units[:2])
+    order = _Order.of(evidence.target.scalars.index, ids)
+    target = _standardised("the target", signal.read(evidence.target), order, by, units[:2])
     in_turn = [
-        _standardised(str(name), signal.read(one), ids, by, units)
+        _standardised(str(name), signal.read(one), order, by, units)
         for name, one in zip(shadows.members, shadows.signals, strict=True)
     ]
     of_shadows, of_auxiliary, *of_pool = (np.stack(models) for models in zip(*in_turn, strict=True))
@@ -117,31 +119,59 @@ class _Units:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """(ids, d) → (units, d), the mean over a unit's recordings."""
+        if len(self.names) == len(self.codes):
+            return values[self.rows]
         total = np.zeros((len(self.names), values.shape[1]))
         np.add.at(total, self.codes, values[self.rows])
         return total / np.bincount(self.codes, minlength=len(self.names))[:, None]
 
 
+@dataclass(frozen=True)
+class _Order:
+    """The order in which recordings are read of every model, whose tables mostly have one index.
+
+    Attributes:
+        ids: the recordings.
+        index: of the tables.
+        places: (ids,) int, where each stands in such an index; -1: not at all.
+    """
+
+    ids: pd.Index
+    index: pd.Index
+    places: np.ndarray
+
+    @staticmethod
+    def of(index: pd.Index, ids: pd.Index) -> "_Order":
+        return _Order(ids, index, index.get_indexer(ids))
+
+    def apply(self, numbers: pd.DataFrame) -> np.ndarray:
+        """(ids, d) float64; NaN for a recording without numbers."""
+        places = self.places if numbers.index.equals(self.index) else numbers.index.get_indexer(self.ids)
+        values = numbers.to_numpy(dtype=np.float64)[places]
+        values[places < 0] = np.nan
+        return values
+
+
 def _standardised(
-    model: str, numbers: pd.DataFrame, ids: pd.Index, by: _Units, units: Sequence[_Units]
+    model: str, numbers: pd.DataFrame, order: _Order, by: _Units, units: Sequence[_Units]
 ) -> list[np.ndarray]:
     """The model's numbers of the units of every table of recordings: (units, d) each.
 
     Args:
         model: its name, for messages.
         numbers: (recordings, d), index = recording.
-        ids: the recordings that are read, of all tables.
+        order: of the recordings that are read, of all tables.
         by: recordings over which the median and the interquartile range are taken.
         units: those of every table.
 
     Raises:
         CannotRun: a number is not finite.
     """
-    values = numbers.reindex(ids).to_numpy(dtype=np.float64)  # a recording without numbers has NaN
+    values = order.apply(numbers)
     read = np.concatenate([one.rows for one in units])
     bad = read[~np.isfinite(values[read]).all(axis=1)]
     if len(bad):
-        named = list_first([str(name) for name in ids[bad]])
+        named = list_first([str(name) for name in order.ids[bad]])
         raise CannotRun(f"it needs finite signals, and {numbers.columns[0]} of {model} is not for {named}")
     low, centre, high = np.percentile(values[by.rows], [25, 50, 75], axis=0)
     scaled = (values - centre) / np.where(high > low, high - low, 1.0)

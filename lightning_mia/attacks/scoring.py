@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import AnswersWithFrames, Attack, Evidence
@@ -58,6 +59,7 @@ def score_attacks(
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
     evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
+    units = _Units.of(challenge)
     scored = Scored()
     for attack in attacks:
         if level not in attack.levels:
@@ -70,7 +72,7 @@ def score_attacks(
         except CannotRun as error:
             scored.skipped.append(f"The attack {attack.name + suffix} was left out: {error}.")
         else:
-            scored.scores.append(_judged(attack, values, challenge, level, suffix))
+            scored.scores.append(units.scores(attack, values, level, suffix))
             scored.ran.append(attack)
     return scored
 
@@ -85,18 +87,31 @@ def _as_in_the_paper(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:
     return replace(evidence, auxiliary=nonmembers[["id", "speaker"]].reset_index(drop=True))
 
 
-def _judged(attack: Attack, values: pd.Series, challenge: pd.DataFrame, level: Level, suffix: str) -> Scores:
-    units = challenge.drop_duplicates("unit_id").set_index("unit_id")
-    return Scores(
-        name=attack.name + suffix,
-        level=level,
-        access="none" if attack.paper_protocol else attack.access,
-        two_sided=attack.two_sided,
-        unit_ids=units.index.to_numpy(dtype=str),
-        speakers=units["speaker"].to_numpy(dtype=str),
-        members=units["member"].to_numpy(dtype=bool),
-        values=values.loc[units.index].to_numpy(dtype=float),
-    )
+@dataclass(frozen=True)
+class _Units:
+    """The units that are judged, in the order in which they first come; all attacks share the arrays."""
+
+    ids: np.ndarray
+    speakers: np.ndarray
+    members: np.ndarray
+
+    @staticmethod
+    def of(challenge: pd.DataFrame) -> "_Units":
+        units = challenge.drop_duplicates("unit_id")
+        return _Units(units["unit_id"].to_numpy(str), units["speaker"].to_numpy(str), units["member"].to_numpy(bool))
+
+    def scores(self, attack: Attack, values: pd.Series, level: Level, suffix: str) -> Scores:
+        """What an attack says of them, ready to be judged."""
+        return Scores(
+            name=attack.name + suffix,
+            level=level,
+            access="none" if attack.paper_protocol else attack.access,
+            two_sided=attack.two_sided,
+            unit_ids=self.ids,
+            speakers=self.speakers,
+            members=self.members,
+            values=values.loc[self.ids].to_numpy(dtype=float),
+        )
 
 
 def _check_needs(attack: Attack, evidence: Evidence) -> None:

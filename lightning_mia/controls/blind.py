@@ -7,17 +7,17 @@ alike. (A plain interval would not do: the refitted AUROC strays a third further
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from lightning_mia.errors import InputError
-from lightning_mia.evaluation.auroc import auroc_of_rows
 from lightning_mia.evaluation.permutation import NullDistribution, p_value
+from lightning_mia.evaluation.roc import aurocs_and_advantages
 from lightning_mia.evaluation.scores import Scores
 
 N_FOLDS = 10
+CHUNK = 4_000_000  # scores held at one go: 32 MB
 
 # Fixed beforehand, on confounds planted in real speech; never tuned to the labels of a split.
 RIDGE = 1.0
@@ -34,19 +34,19 @@ class BlindControl:
 
     Attributes:
         scores: of the n units, cross-fitted to the observed labels.
-        redrawn_values: (R, n) float64, cross-fitted to each redrawn labelling.
-        redrawn_labels: (R, n) bool, those labellings.
+        redrawn_aurocs: (R,) AUROC of the scores that were cross-fitted to each redrawn labelling, by its labels.
+        redrawn_advantages: (R,) max(TPR − FPR) of the same.
     """
 
     scores: Scores
-    redrawn_values: np.ndarray
-    redrawn_labels: np.ndarray
+    redrawn_aurocs: np.ndarray
+    redrawn_advantages: np.ndarray
 
-    @cached_property
+    @property
     def aurocs(self) -> np.ndarray:
         """AUROC under the observed labels (first) and under every redrawn labelling, (1 + R,)."""
-        values = np.vstack([self.scores.values, self.redrawn_values])
-        return auroc_of_rows(values, np.vstack([self.scores.members, self.redrawn_labels]))
+        own, _ = aurocs_and_advantages(self.scores.values[None], self.scores.members[None])
+        return np.append(own, self.redrawn_aurocs)
 
     @property
     def p_value(self) -> float:
@@ -69,9 +69,8 @@ def blind_control(statistics: pd.DataFrame, challenge: pd.DataFrame, redraws: np
     """
     units = challenge.drop_duplicates("unit_id")
     speakers = units["speaker"].to_numpy(str)
-    labels = np.vstack([units["member"].to_numpy(bool), redraws])  # (1 + R, n)
-    features = standardise(unit_statistics(statistics, challenge).to_numpy(np.float64))
-    values = cross_fitted_scores(features, labels, speakers)
+    members = units["member"].to_numpy(bool)
+    fit = CrossFit(standardise(unit_statistics(statistics, challenge).to_numpy(np.float64)), speakers)
     scores = Scores(
         name="blind",
         level=level,
@@ -79,10 +78,14 @@ def blind_control(statistics: pd.DataFrame, challenge: pd.DataFrame, redraws: np
         two_sided=False,
         unit_ids=units["unit_id"].to_numpy(str),
         speakers=speakers,
-        members=labels[0],
-        values=values[0],
+        members=members,
+        values=fit.scores(members),
     )
-    return BlindControl(scores, values[1:], labels[1:])
+    rows = max(1, CHUNK // len(members))
+    chunks = (redraws[start : start + rows] for start in range(0, len(redraws), rows))
+    of_chunks = [aurocs_and_advantages(fit.scores(labels), labels) for labels in chunks]
+    aurocs, gains = (np.concatenate(parts) for parts in zip(*of_chunks, strict=True))
+    return BlindControl(scores, aurocs, gains)
 
 
 def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:
@@ -127,8 +130,8 @@ def speaker_folds(speakers: np.ndarray) -> np.ndarray:
     return fold_of_speaker[speaker_of_unit]
 
 
-def cross_fitted_scores(features: np.ndarray, labels: np.ndarray, speakers: np.ndarray) -> np.ndarray:
-    """Score every unit by a ridge classifier that was fitted without its speaker's fold.
+class CrossFit:
+    """Scores every unit by a ridge classifier that was fitted without its speaker's fold.
 
     Targets are +1/members and −1/non-members of the training part, so that the sides weigh the same and no
     intercept is needed. Then X'y is the difference of the class means, which is all that depends on the
@@ -138,29 +141,38 @@ def cross_fitted_scores(features: np.ndarray, labels: np.ndarray, speakers: np.n
 
     Args:
         features: (n, d) standardised.
-        labels: (n,) or (R, n) bool.
         speakers: (n,) str.
-
-    Returns:
-        Scores of the shape of `labels`, higher = more likely a member.
     """
-    folds = speaker_folds(speakers)
-    members = np.atleast_2d(labels).T.astype(np.float64)  # (n, R)
-    scores = np.empty_like(members)
-    for fold in np.unique(folds):
-        test, training = folds == fold, folds != fold
-        X = features[training]  # (m, d)
-        gram = X.T @ X
-        ridge = RIDGE * np.trace(gram) / max(len(gram), 1) * np.eye(len(gram))
-        difference = X.T @ _balanced_targets(members[training])  # (d, R)
-        contrasted = np.sign(difference) * np.abs(difference) ** CONTRAST
-        scores[test] = features[test] @ np.linalg.solve(gram + ridge, contrasted)
-    return scores.T.reshape(np.shape(labels))
+
+    def __init__(self, features: np.ndarray, speakers: np.ndarray) -> None:
+        folds = speaker_folds(speakers)
+        self._places = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+        self._features = [features[places] for places in self._places]  # of each fold, (n_f, d)
+        self._ridges = [_with_ridge(gram) for gram in _of_the_others([X.T @ X for X in self._features])]
+        self._sums = _of_the_others([X.sum(axis=0)[:, None] for X in self._features])  # of each training part, (d, 1)
+
+    def scores(self, labels: np.ndarray) -> np.ndarray:
+        """Scores of the shape of `labels`, (n,) or (R, n) bool; higher = more likely a member."""
+        rows = np.atleast_2d(labels)
+        of_folds = [rows[:, places].T.astype(np.float64) for places in self._places]  # each (n_f, R)
+        counts = _of_the_others([members.sum(axis=0) for members in of_folds])  # members to learn from, each (R,)
+        sums = _of_the_others([X.T @ members for X, members in zip(self._features, of_folds, strict=True)])  # (d, R)
+        scores = np.empty(rows.shape)
+        for fold, (places, X) in enumerate(zip(self._places, self._features, strict=True)):
+            n_members, of_members = counts[fold], sums[fold]
+            n_nonmembers = rows.shape[1] - len(places) - n_members
+            of_nonmembers = self._sums[fold] - of_members
+            difference = of_members / np.maximum(n_members, 1) - of_nonmembers / np.maximum(n_nonmembers, 1)
+            difference *= (n_members > 0) & (n_nonmembers > 0)
+            contrasted = np.sign(difference) * np.abs(difference) ** CONTRAST
+            scores[:, places] = (X @ np.linalg.solve(self._ridges[fold], contrasted)).T
+        return scores.reshape(np.shape(labels))
 
 
-def _balanced_targets(members: np.ndarray) -> np.ndarray:
-    """+1/members, −1/non-members for each column of `members` (m, R) in {0, 1}; 0 where one side is empty."""
-    n_members = members.sum(axis=0)
-    n_nonmembers = len(members) - n_members
-    both = (n_members > 0) & (n_nonmembers > 0)
-    return both * (members / np.maximum(n_members, 1) - (1 - members) / np.maximum(n_nonmembers, 1))
+def _of_the_others(of_folds: list[np.ndarray]) -> list[np.ndarray]:
+    """For each fold the sum over all others; a total less the fold would know, in its rounding, of the fold."""
+    return [np.sum(of_folds[:fold] + of_folds[fold + 1 :], axis=0) for fold in range(len(of_folds))]
+
+
+def _with_ridge(gram: np.ndarray) -> np.ndarray:
+    return gram + RIDGE * np.trace(gram) / max(len(gram), 1) * np.eye(len(gram))

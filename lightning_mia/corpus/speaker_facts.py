@@ -29,3 +29,9 @@ def add_facts(table: pd.DataFrame, column: str, facts: Mapping[str, str]) -> Non
     values = [facts.get(speaker, "") for speaker in table["speaker"]]
     if any(values):
         table[column] = values
+
+
+def speaker_facts(table: pd.DataFrame) -> pd.DataFrame:
+    """Gender and accent of every recording's speaker, index = id; "" where the corpus does not tell."""
+    facts = {name: table[name].to_list() if name in table else "" for name in ("gender", "accent")}
+    return pd.DataFrame(facts, index=pd.Index(table["id"].to_list(), name="id"))

@@ -9,10 +9,12 @@ import lightning as L
 import pandas as pd
 
 from lightning_mia.corpus import Corpus
+from lightning_mia.corpus.speaker_facts import speaker_facts
 from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.length_batches import batches_for
 from lightning_mia.data.matched_audio import apply_matching
 from lightning_mia.data.recordings import Recordings, TrainingRecordings
+from lightning_mia.data.time_masking import TimeMasking
 from lightning_mia.data.waveform_changes import WaveformChanges
 from lightning_mia.errors import InputError, list_first
 from lightning_mia.split import Design, Split, UtteranceDesign, ready_made
@@ -40,6 +42,7 @@ class SpeechDataModule(L.LightningDataModule):
             speaker, or by cropping.
         peak_normalise: scale every recording to a peak of 1, as `sox norm` does, in training and in queries.
         reverse: play recordings backwards: those that are trained on, or those that the model is asked about.
+        time_masking: silence parts of the recordings that are trained on, others in every epoch.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class SpeechDataModule(L.LightningDataModule):
         matching: Matching | None = None,
         peak_normalise: bool = False,
         reverse: Literal["nothing", "training", "queries", "both"] = "nothing",
+        time_masking: TimeMasking = TimeMasking(),
     ) -> None:
         super().__init__()
         if batch_seconds <= 0:
@@ -62,11 +66,12 @@ class SpeechDataModule(L.LightningDataModule):
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
         self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
-        self.matching = matching
+        self.matching, self.time_masking = matching, time_masking
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
         self._audio: AudioCache | None = None
         self._split: Split | None = None
+        self._speaker_facts: pd.DataFrame | None = None
         self.notes: list[str] = []  # for the report, a sentence each
 
     def load(self, split_path: Path, n_shadows: int = 0, pool: Pool = "challenge") -> None:
@@ -91,6 +96,7 @@ class SpeechDataModule(L.LightningDataModule):
         if self.matching is not None and self.matching.wanted:
             table, self._audio, notes, _ = apply_matching(table, self._audio, self.matching, self.level)
             self.notes.extend(notes)
+        self._speaker_facts = speaker_facts(table)
         contents = self._audio.contents
         if "member" in table:
             if self.design is not None:
@@ -128,6 +134,12 @@ class SpeechDataModule(L.LightningDataModule):
         assert self._split is not None, "call load() first"
         return self._split
 
+    @property
+    def speaker_facts(self) -> pd.DataFrame:
+        """Gender and accent of every recording's speaker; see `corpus.speaker_facts`; `load` comes first."""
+        assert self._speaker_facts is not None, "call load() first"
+        return self._speaker_facts
+
     def training_recordings(self, ids: list[str], seed: int) -> TrainingRecordings:
         """What a model trains on, in as many batches an epoch as the target.
 
@@ -146,6 +158,7 @@ class SpeechDataModule(L.LightningDataModule):
             num_workers=self.num_workers,
             seed=seed,
             changes=self.training_changes,
+            masking=self.time_masking,
         )
 
     def queries(self, ids: list[str]) -> Recordings:

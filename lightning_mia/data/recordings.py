@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from lightning_mia.data.audio_cache import AudioCache
 from lightning_mia.data.batch import Batch, collate
 from lightning_mia.data.length_batches import LengthBatches, batches_for
+from lightning_mia.data.time_masking import TimeMasking
 from lightning_mia.data.waveform_changes import WaveformChanges
 
 
@@ -60,6 +61,7 @@ class TrainingRecordings(L.LightningDataModule):
         num_workers: processes that read audio.
         seed: of the order of batches.
         changes: what is done to every waveform.
+        masking: what is silenced, differently in every epoch.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class TrainingRecordings(L.LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         changes: WaveformChanges = WaveformChanges(),
+        masking: TimeMasking = TimeMasking(),
     ) -> None:
         super().__init__()
+        self.masking = masking
         self.recordings = Recordings(audio, ids, changes)
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
@@ -90,6 +94,10 @@ class TrainingRecordings(L.LightningDataModule):
             world_size=trainer.world_size if trainer else 1,
         )
         return loader(self.recordings, batches, self.num_workers)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Silence what the present epoch is not to hear."""
+        return self.masking(batch, self.trainer.current_epoch, self.seed) if self.trainer else batch
 
     def training_waveforms(self) -> Iterator[Batch]:
         """Every training recording exactly once, always in the same order (for k-means targets)."""

@@ -59,15 +59,6 @@ def auroc_of_labels(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return _from_rank_sums(rank_sums, n_members, len(values) - n_members)
 
 
-def auroc_of_rows(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """AUROC row by row, where the scores change with the labels: values (R, n), labels (R, n) bool → (R,)."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(values, axis=1)  # (R, n)
-    n_members = labels.sum(axis=1).astype(np.float64)
-    return _from_rank_sums((ranks * labels).sum(axis=1), n_members, values.shape[1] - n_members)
-
-
 def _from_rank_sums(rank_sums: np.ndarray, n_members: np.ndarray, n_nonmembers: np.ndarray) -> np.ndarray:
     wins = rank_sums - n_members * (n_members + 1) / 2  # Mann-Whitney U, (R,)
     pairs = n_members * n_nonmembers

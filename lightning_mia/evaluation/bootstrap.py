@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lightning_mia.evaluation.clusters import number_speakers
+
 CHUNK = 500_000  # elements of a weight matrix held at one go, 2 MB
 
 
@@ -27,7 +29,7 @@ class SpeakerDraws:
 
     Attributes:
         speaker: (n,) int, the index of each unit's speaker, from 0 to S − 1.
-        weights: (B, S) float32, how often each speaker was drawn.
+        weights: (B, S) int32, how often each speaker was drawn.
         degrees_of_freedom: S − 1, or S − 2 where every speaker stands on one side.
     """
 
@@ -51,16 +53,16 @@ def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, 
         seed: of the draws.
     """
     generator = np.random.default_rng(seed)
-    names, speaker = np.unique(speakers, return_inverse=True)
+    speaker, n_speakers = number_speakers(speakers)
     member_share = np.bincount(speaker, weights=members) / np.bincount(speaker)  # (S,)
-    strata = [np.arange(len(names))]
+    strata = [np.arange(n_speakers)]
     if np.isin(member_share, (0.0, 1.0)).all():
         strata = [np.flatnonzero(member_share == side) for side in (0.0, 1.0)]
-    weights = np.zeros((n_bootstraps, len(names)), dtype=np.float32)
+    weights = np.zeros((n_bootstraps, n_speakers), dtype=np.int32)
     for stratum in strata:
         size = len(stratum)
         weights[:, stratum] = generator.multinomial(max(1, size - 1), np.full(size, 1 / size), n_bootstraps)
-    return SpeakerDraws(speaker, weights, len(names) - len(strata))
+    return SpeakerDraws(speaker, weights, n_speakers - len(strata))
 
 
 def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws) -> np.ndarray:
@@ -89,6 +91,7 @@ class _Pairs:
         nonmember_speaker: (k,) int, in the order of the non-members' scores.
         n_below: (m,) int, non-members with a lower score than this member.
         n_not_above: (m,) int, and those with an equal one as well.
+        no_ties: the two are the same.
         copy_excess: (S,) pairs within a speaker that the member wins, ties half, beyond what is expected of
             as many pairs of different speakers.
     """
@@ -97,6 +100,7 @@ class _Pairs:
     nonmember_speaker: np.ndarray
     n_below: np.ndarray
     n_not_above: np.ndarray
+    no_ties: bool
     copy_excess: np.ndarray
 
 
@@ -111,6 +115,7 @@ def _sort(values: np.ndarray, members: np.ndarray, speaker: np.ndarray) -> _Pair
         nonmember_speaker=speaker[~members],
         n_below=n_below,
         n_not_above=n_not_above,
+        no_ties=np.array_equal(n_below, n_not_above),
         copy_excess=_copy_excess(values, members, speaker),
     )
 
@@ -147,12 +152,12 @@ def _weighted_auroc(weights: np.ndarray, pairs: _Pairs) -> np.ndarray:
     """AUROC of each row of speaker weights (b, S) → (b,)."""
     of_members = np.take(weights, pairs.member_speaker, axis=1)  # (b, m)
     of_nonmembers = np.take(weights, pairs.nonmember_speaker, axis=1)  # (b, k)
-    cumulative = np.zeros((len(weights), of_nonmembers.shape[1] + 1))  # weight of the lowest 0, 1, … k
+    cumulative = np.zeros((len(weights), of_nonmembers.shape[1] + 1), dtype=np.int32)  # weight of the lowest 0, 1, … k
     np.cumsum(of_nonmembers, axis=1, out=cumulative[:, 1:])
     beaten = np.take(cumulative, pairs.n_below, axis=1)  # (b, m) weight of the non-members with lower scores
-    if not np.array_equal(pairs.n_below, pairs.n_not_above):  # some have equal scores
-        beaten = (beaten + np.take(cumulative, pairs.n_not_above, axis=1)) / 2
+    beaten += beaten if pairs.no_ties else np.take(cumulative, pairs.n_not_above, axis=1)  # twice, ties once
+    beaten *= of_members
     between_copies = weights.astype(np.float64) ** 2 - weights  # (b, S)
-    wins = np.einsum("bm,bm->b", of_members, beaten) - between_copies @ pairs.copy_excess
+    wins = beaten.sum(axis=1, dtype=np.int64) / 2 - between_copies @ pairs.copy_excess
     total = of_members.sum(axis=1, dtype=np.float64) * cumulative[:, -1]
     return np.divide(wins, total, out=np.full(len(weights), np.nan), where=total > 0)

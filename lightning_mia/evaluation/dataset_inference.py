@@ -10,11 +10,13 @@ from redrawing the split by its own mechanism, which knows that recordings of a 
 the papers stands beside it, over speakers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lightning_mia.evaluation.adjustment import normal_scores
+from lightning_mia.evaluation.clusters import number_speakers
 from lightning_mia.evaluation.evaluate import Redraw
 from lightning_mia.evaluation.permutation import NullDistribution, p_value
 from lightning_mia.evaluation.power import POWER
@@ -82,34 +84,66 @@ class DatasetInference:
         return enough
 
 
-def dataset_inference(scores: Scores, redraw: Redraw, settings: EvaluationSettings) -> DatasetInference:
+def dataset_inference(
+    scores: Sequence[Scores], redraw: Redraw, settings: EvaluationSettings, progress: bool = False
+) -> list[DatasetInference]:
     """Test a suspect set (the members) against a validation set (the non-members), and smaller ones as well.
 
     Args:
-        scores: of one attack.
+        scores: of attacks on the same units, in one order; they share subsamples and redraws.
         redraw: how the split redraws its labels.
         settings: `n_redraws` and `seed` are read.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: the attacks judge other units.
     """
-    p, difference = _by_redraws(scores, redraw, settings.n_redraws, settings.seed)
-    return DatasetInference(
-        attack=scores.name,
-        level=scores.level,
-        access=scores.access,
-        two_sided=scores.two_sided,
-        n_suspect=scores.n_members,
-        n_validation=scores.n_nonmembers,
-        difference=difference,
-        p_value=p,
-        p_value_t=p_value_over_speakers(scores),
-        by_size=tuple(_at_size(scores, size, redraw, settings.seed) for size in _sizes(scores)),
-    )
+    from tqdm import tqdm
+
+    first = scores[0]
+    if any(not np.array_equal(one.unit_ids, first.unit_ids) for one in scores):
+        raise ValueError("Expected scores of the same units in the same order")
+    values = np.stack([one.values for one in scores])  # (attacks, n)
+    everything = _differences(first, values, redraw, settings.n_redraws, settings.seed)
+    sides, sizes = Sides(first), _sizes(first)
+    two_sided = [one.two_sided for one in scores]
+    by_size = [
+        _at_size(first, values, two_sided, sides, size, redraw, settings.seed)
+        for size in tqdm(sizes, desc="All members together", unit="size", disable=not progress)
+    ]  # of each size, one entry an attack
+    return [
+        DatasetInference(
+            attack=one.name,
+            level=one.level,
+            access=one.access,
+            two_sided=one.two_sided,
+            n_suspect=one.n_members,
+            n_validation=one.n_nonmembers,
+            difference=float(differences[0]),
+            p_value=p_value(NullDistribution(differences, one.two_sided)),
+            p_value_t=p_value_over_speakers(one),
+            by_size=of_sizes,
+        )
+        for one, differences, of_sizes in zip(scores, everything, zip(*by_size, strict=True), strict=True)
+    ]
 
 
-def _by_redraws(scores: Scores, redraw: Redraw, n_redraws: int, seed: int) -> tuple[float, float]:
-    """p-value of the difference between the sets' mean normal scores, and that difference."""
-    redrawn = np.asarray(redraw(scores.unit_ids.tolist(), scores.level, n_redraws, seed), dtype=bool)
-    differences = mean_differences(normal_scores(scores.values), np.concatenate([scores.members[None], redrawn]))
-    return p_value(NullDistribution(differences, scores.two_sided)), float(differences[0])
+def _differences(units: Scores, values: np.ndarray, redraw: Redraw, n_redraws: int, seed: int) -> np.ndarray:
+    """Difference between the sets' mean normal scores by the observed labels and by redrawn ones.
+
+    Args:
+        units: whose units are judged.
+        values: (attacks, n) scores of these units.
+        redraw: how the split redraws its labels.
+        n_redraws: R.
+        seed: of the redraws.
+
+    Returns:
+        (attacks, 1 + R) float64.
+    """
+    redrawn = np.asarray(redraw(units.unit_ids.tolist(), units.level, n_redraws, seed), dtype=bool)
+    labels = np.concatenate([units.members[None], redrawn])
+    return np.stack([mean_differences(normal_scores(row), labels) for row in values])
 
 
 def mean_differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -144,7 +178,7 @@ def p_value_over_speakers(scores: Scores) -> float:
     """
     from scipy.stats import t
 
-    _, speaker = np.unique(scores.speakers, return_inverse=True)
+    speaker, _ = number_speakers(scores.speakers)
     values, members = normal_scores(scores.values), scores.members
     means = {side: values[members == side].mean() for side in (True, False)}
     centred = np.where(members, values - means[True], means[False] - values)
@@ -171,39 +205,66 @@ def _sizes(scores: Scores) -> list[int]:
     return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
 
 
-def _at_size(scores: Scores, size: int, redraw: Redraw, seed: int) -> PAtSize:
-    """p-values of random suspect sets of this size; their redraws are of the drawn units alone."""
-    generator = np.random.default_rng([seed, size])
-    p_values = []
-    for _ in range(N_SUBSAMPLES):
-        drawn = _take(scores, draw_sets(scores, size, generator))
-        p_values.append(_by_redraws(drawn, redraw, N_SUBSAMPLE_REDRAWS, int(generator.integers(2**31)))[0])
-    return PAtSize(size, float(np.median(p_values)), float(np.mean(np.array(p_values) < ALPHA)))
-
-
-def draw_sets(scores: Scores, size: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw a suspect set, and a validation set of the same speakers as far as these have recordings for it.
+class Sides:
+    """Members and non-members, the latter by speaker, to draw pairs of sets from.
 
     Args:
         scores: of one attack.
-        size: units of either set.
-        generator: source of randomness.
-
-    Returns:
-        (2 × size,) int, places of the units, ascending.
     """
-    order = generator.permutation(len(scores))
-    suspects = order[scores.members[order]][:size]
-    others = order[~scores.members[order]]
-    speakers, of_suspect = np.unique(scores.speakers[suspects], return_counts=True)
-    wanted = dict(zip(speakers.tolist(), of_suspect.tolist(), strict=True))
-    matched = np.zeros(len(others), dtype=bool)
-    for place, speaker in enumerate(scores.speakers[others].tolist()):
-        if wanted.get(speaker, 0) > 0:
-            matched[place] = True
-            wanted[speaker] -= 1
-    validation = np.concatenate([others[matched], others[~matched]])[:size]
-    return np.sort(np.concatenate([suspects, validation]))
+
+    def __init__(self, scores: Scores) -> None:
+        self._speaker, n_speakers = number_speakers(scores.speakers)  # (n,)
+        self._suspects, others = np.flatnonzero(scores.members), np.flatnonzero(~scores.members)
+        self._others = others[np.argsort(self._speaker[others], kind="stable")]
+        self._n_others = np.bincount(self._speaker[others], minlength=n_speakers)  # (S,)
+        self._starts = np.cumsum(self._n_others) - self._n_others
+
+    def draw(self, size: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw a suspect set, and a validation set of the same speakers as far as these have recordings for it.
+
+        Args:
+            size: units of either set.
+            generator: source of randomness.
+
+        Returns:
+            (2 × size,) int, places of the units, ascending.
+        """
+        suspects = generator.choice(self._suspects, size, replace=False)
+        wanted = np.bincount(self._speaker[suspects], minlength=len(self._n_others))
+        taken = np.minimum(wanted, self._n_others)
+        matched = np.concatenate(
+            [
+                self._starts[speaker] + generator.choice(self._n_others[speaker], taken[speaker], replace=False)
+                for speaker in np.flatnonzero(taken)
+            ]
+            or [np.empty(0, dtype=int)]
+        )  # places among the non-members
+        if missing := size - len(matched):
+            left = np.delete(np.arange(len(self._others)), matched)
+            matched = np.append(matched, generator.choice(left, missing, replace=False))
+        return np.sort(np.append(suspects, self._others[matched]))
+
+
+def _at_size(
+    units: Scores,
+    values: np.ndarray,  # (attacks, n)
+    two_sided: Sequence[bool],
+    sides: Sides,
+    size: int,
+    redraw: Redraw,
+    seed: int,
+) -> list[PAtSize]:
+    """p-values of random suspect sets of this size, one entry an attack; redraws are of the drawn units alone."""
+    generator = np.random.default_rng([seed, size])
+    p_values = np.empty((N_SUBSAMPLES, len(values)))
+    for subsample in p_values:
+        places = sides.draw(size, generator)
+        own_seed = int(generator.integers(2**31))
+        of_attacks = _differences(_take(units, places), values[:, places], redraw, N_SUBSAMPLE_REDRAWS, own_seed)
+        subsample[:] = [
+            p_value(NullDistribution(one, turned)) for one, turned in zip(of_attacks, two_sided, strict=True)
+        ]
+    return [PAtSize(size, float(np.median(column)), float(np.mean(column < ALPHA))) for column in p_values.T]
 
 
 def _take(scores: Scores, places: np.ndarray) -> Scores:

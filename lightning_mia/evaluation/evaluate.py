@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from lightning_mia.evaluation.adjustment import blind_adjusted_auroc
-from lightning_mia.evaluation.auroc import auroc, auroc_of_labels, auroc_of_rows
+from lightning_mia.evaluation.auroc import auroc, auroc_of_labels
 from lightning_mia.evaluation.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.comparison import versus_wrong_model
 from lightning_mia.evaluation.intervals import auroc_interval, t_quantile
@@ -19,10 +19,12 @@ from lightning_mia.evaluation.permutation import (
     p_value,
 )
 from lightning_mia.evaluation.power import smallest_detectable_auroc
-from lightning_mia.evaluation.results import AttackResult, BlindResult
+from lightning_mia.evaluation.results import AttackResult, BlindResult, Interval
 from lightning_mia.evaluation.roc import advantages, tpr_at_fpr
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
+
+ENOUGH_FOR_A_MEAN = 250  # redraws: the mean of the advantage is then known to 2 % of itself
 
 
 class Redraw(Protocol):
@@ -72,34 +74,44 @@ def evaluate(
     judged = []
     for one in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores)):
         wrong = (wrong_model or {}).get((one.name, one.level))
-        labels = redraws[one.level].with_observed(one)
-        judged.append(_judge(one, labels, settings, wrong, (blind or {}).get((one.name, one.level))))
+        labels = redraws[one.level].of(one)
+        null = NullDistribution(
+            np.append(auroc_of_labels(one.values, one.members[None]), auroc_of_labels(one.values, labels)),
+            one.two_sided,
+        )
+        chance = float(advantages(one.values, labels[:ENOUGH_FOR_A_MEAN]).mean())
+        judged.append(_judge(one, null, chance, settings, wrong, (blind or {}).get((one.name, one.level))))
     return _correct(judged)
 
 
 def evaluate_blind(
-    scores: Scores, redrawn_values: np.ndarray, redrawn_labels: np.ndarray, settings: EvaluationSettings
+    scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
 ) -> BlindResult:
     """Judge the blind control, whose scores are fitted to the labels and change with them.
 
     Args:
         scores: cross-fitted to the observed labels; one-sided.
-        redrawn_values: (R, n) cross-fitted to each redrawn labelling.
-        redrawn_labels: (R, n) bool, those labellings.
+        redrawn_aurocs: (R,) AUROC of the scores that were cross-fitted to each redrawn labelling.
+        redrawn_advantages: (R,) their advantages.
         settings: of the evaluation.
     """
-    values = np.concatenate([scores.values[None], redrawn_values])  # (1 + R, n)
-    labels = np.concatenate([scores.members[None], redrawn_labels])
-    judged = _judge(scores, labels, settings, aurocs=auroc_of_rows(values, labels))
-    pairs = zip(redrawn_values, redrawn_labels, strict=True)
-    chance = float(np.mean([advantages(row, row_labels[None])[0] for row, row_labels in pairs]))
-    result = replace(judged.result, advantage_null_mean=chance)
+    aurocs = np.append(auroc(scores.values, scores.members), redrawn_aurocs)
+    judged = _judge(scores, NullDistribution(aurocs, scores.two_sided), float(redrawn_advantages.mean()), settings)
+    result = judged.result
     interval90 = auroc_interval(
         result.auroc, judged.replicates, scores.values, scores.members, judged.draws, level=0.90
     )
     # Refitting to other labels moves the AUROC further than drawing other speakers does: the wider of both counts.
     refitted = result.auroc + t_quantile(0.95, judged.draws.degrees_of_freedom) * judged.null.standard_deviation
     return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
+
+
+def auroc_with_interval(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval]:
+    """AUROC and its 95 % interval over speakers alone, for what is not tested."""
+    draws = draw_speakers(scores.speakers, scores.members, settings.n_bootstraps, _seed(scores, settings))
+    observed = auroc(scores.values, scores.members)
+    replicates = bootstrap_auroc(scores.values, scores.members, draws)
+    return observed, auroc_interval(observed, replicates, scores.values, scores.members, draws)
 
 
 @dataclass(frozen=True)
@@ -119,10 +131,11 @@ class _LevelRedraws:
     labels: np.ndarray  # (R, units) bool
     column: dict[str, int]  # of each unit
 
-    def with_observed(self, scores: Scores) -> np.ndarray:
-        """Labels of these units, (1 + R, n) bool, the observed ones in row 0."""
-        columns = [self.column[unit] for unit in scores.unit_ids.tolist()]
-        return np.concatenate([scores.members[None], self.labels[:, columns]])
+    def of(self, scores: Scores) -> np.ndarray:
+        """Labels of these units, (R, n) bool."""
+        columns = np.array([self.column[unit] for unit in scores.unit_ids.tolist()])
+        same = len(columns) == self.labels.shape[1] and (columns == np.arange(len(columns))).all()
+        return self.labels if same else self.labels[:, columns]
 
 
 def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: EvaluationSettings) -> _LevelRedraws:
@@ -133,18 +146,16 @@ def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: Evaluation
 
 def _judge(
     scores: Scores,
-    labels: np.ndarray,  # (1 + R, n) bool
+    null: NullDistribution,  # of the AUROC
+    chance_advantage: float,
     settings: EvaluationSettings,
     wrong: Scores | None = None,
     blind: Scores | None = None,
-    aurocs: np.ndarray | None = None,  # (1 + R,) where the scores change with the labels
 ) -> _Judged:
     values, members = scores.values, scores.members
     observed = auroc(values, members)
-    null = NullDistribution(auroc_of_labels(values, labels) if aurocs is None else aurocs, scores.two_sided)
     draws = draw_speakers(scores.speakers, members, settings.n_bootstraps, _seed(scores, settings))
     replicates = bootstrap_auroc(values, members, draws)
-    of_labels = advantages(values, labels)
     result = AttackResult(
         name=scores.name,
         level=scores.level,
@@ -157,8 +168,8 @@ def _judge(
         p_value=p_value(null),
         p_value_corrected=None,
         two_sided=scores.two_sided,
-        advantage=float(of_labels[0]),
-        advantage_null_mean=float(of_labels[1:].mean()),
+        advantage=float(advantages(values, members[None])[0]),
+        advantage_null_mean=chance_advantage,
         tpr_at_fpr=tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs),
         versus_wrong_model=None if wrong is None else versus_wrong_model(scores, wrong, draws, replicates),
         auroc_blind_adjusted=None if blind is None else blind_adjusted_auroc(scores, blind),

@@ -47,7 +47,7 @@ def auroc_interval(
     if auroc in (0.0, 1.0):
         sizes = [effective_size(values[side], draws.speaker[side]) for side in (members, ~members)]
         return newcombe(auroc, sizes[0], sizes[1], quantile)
-    return _logit_interval(auroc, quantile * spread)
+    return logit_interval(auroc, quantile * spread)
 
 
 def standard_error(replicates: np.ndarray) -> float:
@@ -56,7 +56,7 @@ def standard_error(replicates: np.ndarray) -> float:
     return float(kept.std(ddof=1)) if len(kept) > 1 else float("nan")
 
 
-def t_quantile(probability: float, degrees_of_freedom: int) -> float:
+def t_quantile(probability: float, degrees_of_freedom: float) -> float:
     """Quantile of Student's t; infinite without a degree of freedom, for then nothing is known."""
     from scipy.stats import t
 
@@ -89,7 +89,8 @@ def effective_size(values: np.ndarray, cluster: np.ndarray) -> float:
     return n / (1 + (squares / n - 1) * correlation)
 
 
-def _logit_interval(auroc: float, half_width: float) -> Interval:
+def logit_interval(auroc: float, half_width: float) -> Interval:
+    """Interval of an AUROC strictly between 0 and 1, whose half-width is given, turned into logits at its place."""
     from scipy.special import expit, logit
 
     centre, half_width = logit(auroc), half_width / (auroc * (1 - auroc))

@@ -7,6 +7,7 @@ a handful of speakers gives. With one unit a speaker it is Clopper and Pearson's
 
 import numpy as np
 
+from lightning_mia.evaluation.clusters import number_speakers
 from lightning_mia.evaluation.results import Interval
 
 
@@ -19,8 +20,7 @@ def rate_interval(hits: np.ndarray, speakers: np.ndarray, level: float = 0.95) -
     from scipy.stats import t
 
     n = len(hits)
-    _, cluster = np.unique(speakers, return_inverse=True)
-    n_speakers = int(cluster.max()) + 1
+    cluster, n_speakers = number_speakers(speakers)
     if n_speakers < 2:
         return (0.0, 1.0)
     quantile = 0.5 + level / 2

@@ -108,7 +108,7 @@ class AttackResult:
         p_value_corrected: for the attacks of this level and access together (max-T); None for controls.
         two_sided: as in `Scores`.
         advantage: max(TPR − FPR) over thresholds, with high scores taken as members.
-        advantage_null_mean: its mean over the redrawn splits: what chance alone gives.
+        advantage_null_mean: its mean over redrawn splits (the first 250): what chance alone gives.
         tpr_at_fpr: one entry a false positive rate asked for.
         smallest_detectable_auroc: the AUROC (or 1 minus it, where two-sided) that this design finds with 80 %
             power; None for controls.

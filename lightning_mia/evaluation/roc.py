@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.auroc import CHUNK, check, float64_by_default
+from lightning_mia.evaluation.auroc import check, float64_by_default
 from lightning_mia.evaluation.rates import rate_interval
 from lightning_mia.evaluation.results import TprAtFpr
 from lightning_mia.evaluation.scores import Scores
 
+CHUNK = 200_000  # matrix elements held at one go: what fits a core's cache
 FEWEST_FALSE_POSITIVES = 10  # expected at the FPR that was asked for; below, the TPR there is noise
 
 
@@ -51,8 +52,7 @@ def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
 
 def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
     """TPR at the lowest threshold whose realised FPR is at most `fpr`."""
-    curve = roc_curve(scores.values, scores.members)
-    threshold = curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]]
+    threshold = threshold_at(scores, fpr)
     positive = scores.values >= threshold  # (n,) bool
     members, nonmembers = scores.members, ~scores.members
     return TprAtFpr(
@@ -65,6 +65,12 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
     )
 
 
+def threshold_at(scores: Scores, fpr: float) -> float:
+    """The lowest threshold whose realised FPR is at most `fpr`; infinite where the highest scores are non-members'."""
+    curve = roc_curve(scores.values, scores.members)
+    return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])
+
+
 def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """max(TPR − FPR) over thresholds, for the same scores and many labellings.
 
@@ -73,21 +79,61 @@ def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
         labels: (R, n) bool, one labelling a row.
 
     Returns:
-        (R,) float64, never negative: a threshold that nobody reaches gives 0.
+        (R,) float64, never negative: a threshold that nobody reaches gives 0, and so does a row with one side empty.
 
     >>> advantages(np.array([3.0, 2.0, 1.0]), np.array([[True, False, False], [False, True, False]]))
     array([1. , 0.5])
     """
     order = np.argsort(-values, kind="stable")
     last_of_tie = np.append(np.diff(values[order]) != 0, True)  # (n,) a threshold never cuts a tie
+    thresholds = slice(None) if last_of_tie.all() else np.flatnonzero(last_of_tie)
+    n_positives = np.arange(1.0, 1.0 + len(values))[thresholds]  # (T,) units at or above each threshold
     rows = max(1, CHUNK // len(values))
-    chunks = (labels[start : start + rows, order] for start in range(0, len(labels), rows))
-    return np.concatenate([_advantages_of_sorted(chunk, last_of_tie) for chunk in chunks])
+    chunks = (np.take(labels[start : start + rows], order, axis=1) for start in range(0, len(labels), rows))
+    return np.concatenate([_advantages_of_sorted(chunk, thresholds, n_positives) for chunk in chunks])
 
 
-def _advantages_of_sorted(labels: np.ndarray, last_of_tie: np.ndarray) -> np.ndarray:
-    n_members = np.maximum(labels.sum(axis=1, keepdims=True), 1)  # (R, 1); an empty side gives rates of 0
-    n_nonmembers = np.maximum((~labels).sum(axis=1, keepdims=True), 1)
-    tpr = np.cumsum(labels, axis=1)[:, last_of_tie] / n_members  # (R, thresholds)
-    fpr = np.cumsum(~labels, axis=1)[:, last_of_tie] / n_nonmembers
-    return np.maximum((tpr - fpr).max(axis=1), 0.0)
+def _advantages_of_sorted(labels: np.ndarray, thresholds: slice | np.ndarray, n_positives: np.ndarray) -> np.ndarray:
+    """TPR − FPR = h/m − (p − h)/k = h (1/m + 1/k) − p/k, with h of the p positives among the m members."""
+    n_members = np.count_nonzero(labels, axis=1, keepdims=True)  # (R, 1)
+    n_nonmembers = labels.shape[1] - n_members
+    per_member, per_nonmember = 1 / np.maximum(n_members, 1), 1 / np.maximum(n_nonmembers, 1)
+    hits = np.cumsum(labels, axis=1, dtype=np.int32)[:, thresholds]  # (R, T)
+    gain = hits * (per_member + per_nonmember)
+    gain -= n_positives * per_nonmember
+    return np.where((n_members > 0) & (n_nonmembers > 0), gain.max(axis=1, keepdims=True), 0.0).clip(min=0.0)[:, 0]
+
+
+def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and advantage row by row, where the scores change with the labels.
+
+    Args:
+        values: (R, n) scores.
+        labels: (R, n) bool.
+
+    Returns:
+        (R,) float64 twice; 0.5 and 0 for a row with one side empty.
+
+    >>> aurocs_and_advantages(np.array([[1.0, 2.0, 2.0]]), np.array([[False, False, True]]))
+    (array([0.75]), array([0.5]))
+    """
+    rows = [_auroc_and_advantage(*row) for row in zip(values, labels, strict=True)]
+    aurocs, gains = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+    return aurocs, gains
+
+
+def _auroc_and_advantage(values: np.ndarray, members: np.ndarray) -> tuple[float, float]:
+    """Both by one sort: members and non-members are counted from the lowest score up, ties together."""
+    order = np.argsort(values)
+    values, members = values[order], members[order]
+    last_of_tie = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # (T,)
+    below = np.cumsum(members)[last_of_tie]  # (T,) members at or below each threshold
+    others_below = last_of_tie + 1 - below
+    n_members, n_others = int(below[-1]), int(others_below[-1])
+    if not n_members or not n_others:
+        return 0.5, 0.0
+    in_tie = np.diff(below, prepend=0)  # (T,) members with this very score
+    beaten = others_below - 0.5 * np.diff(others_below, prepend=0)
+    wins = float(in_tie @ beaten)  # of half-integers, and therefore exact
+    gain = others_below / n_others - below / n_members
+    return wins / (n_members * n_others), max(0.0, float(gain.max()))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 LEVELS = ("utterance", "speaker")
 ACCESSES = ("black-box", "open-weights", "grey-box", "none")
@@ -52,7 +53,7 @@ class Scores:
         shapes = [array.shape for array in (self.unit_ids, self.speakers, self.members, self.values)]
         if len(set(shapes)) > 1 or len(shapes[0]) != 1:
             raise ValueError(f"{where}: expected four arrays of one length, got shapes {shapes}")
-        if len(np.unique(self.unit_ids)) < len(self.unit_ids):
+        if not pd.Index(self.unit_ids.tolist()).is_unique:
             raise ValueError(f"{where}: a unit stands there twice")
         if not np.isfinite(self.values).all():
             raise ValueError(f"{where}: {np.sum(~np.isfinite(self.values))} of {len(self)} are not finite")

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -53,6 +53,8 @@ class SpeechModel(L.LightningModule, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
+        self.train_on: Callable[[SpeechModel, Batch], Pretext] | None = None  # instead of `answer`, in training
+        self._clock = 0.0  # when the speed was logged last
         self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
 
     @abstractmethod
@@ -173,9 +175,13 @@ class SpeechModel(L.LightningModule, ABC):
         self._clock = time.perf_counter()
         self._audio_seconds = torch.zeros((), device=self.device)
 
+    def leave_out(self, seconds: float) -> None:
+        """Leave time that went into something else than training out of audio-seconds per second."""
+        self._clock += seconds
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on one batch."""
-        answer = self.answer(batch)
+        answer = self.train_on(self, batch) if self.train_on else self.answer(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", answer.loss, prog_bar=True)
         self.logged_health = {}

@@ -35,11 +35,16 @@ class Probe(L.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Signals:
         """Signals of one batch."""
-        measured = self.group.measure(self.model, batch)
-        columns = {name: values.double().cpu().numpy() for name, values in measured.scalars.items()}
-        table = pd.DataFrame(columns, index=pd.Index(batch.ids, dtype=object))  # a group may have no columns
-        pooled = measured.pooled if measured.pooled is not None else torch.empty(len(batch.ids), 0, 0)
-        return Signals(table, pooled.float().cpu().numpy())
+        return measure(self.model, self.group, batch)
+
+
+def measure(model: SpeechModel, group: SignalGroup, batch: Batch) -> Signals:
+    """Signals of one batch, which is on the model's device."""
+    measured = group.measure(model, batch)
+    columns = {name: values.double().cpu().numpy() for name, values in measured.scalars.items()}
+    table = pd.DataFrame(columns, index=pd.Index(batch.ids, dtype=object))  # a group may have no columns
+    pooled = measured.pooled if measured.pooled is not None else torch.empty(len(batch.ids), 0, 0)
+    return Signals(table, pooled.float().cpu().numpy())
 
 
 class SignalWriter(BasePredictionWriter):

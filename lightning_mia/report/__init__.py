@@ -10,6 +10,7 @@ from lightning_mia.report.audit_report import (
 )
 from lightning_mia.report.fleet_summary import FleetSummary, summarise_fleet
 from lightning_mia.report.run_report import load_report, rebuild, write_report
+from lightning_mia.report.units import UnitFacts
 
 __all__ = [
     "AuditReport",
@@ -19,6 +20,7 @@ __all__ = [
     "SplitSummary",
     "Target",
     "TrainedModel",
+    "UnitFacts",
     "load_report",
     "rebuild",
     "summarise_fleet",

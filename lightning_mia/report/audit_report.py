@@ -8,7 +8,10 @@ from lightning_mia.errors import list_first
 from lightning_mia.evaluation.dataset_inference import DatasetInference
 from lightning_mia.evaluation.results import AttackResult, Verdict
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.slices import Slice
+from lightning_mia.evaluation.speaker_risk import SpeakerRisks
 from lightning_mia.report.fleet_summary import FleetSummary
+from lightning_mia.report.units import UnitFacts
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class SplitSummary:
         n_nonmembers: non-member units.
         n_speakers: speakers of either side.
         drawn: True where this tool drew the split at random, False where the user brought it.
+        n_trained: recordings that the target was trained on; None where it is not known, as in files of earlier
+            versions.
+        n_held_back: recordings of member units that it was not trained on; None likewise.
+        n_auxiliary: recordings of the adversary's own; None likewise.
+        n_strata: sets of units that the labels were drawn within; None likewise.
     """
 
     level: str
@@ -45,6 +53,10 @@ class SplitSummary:
     n_nonmembers: int
     n_speakers: int
     drawn: bool
+    n_trained: int | None = None
+    n_held_back: int | None = None
+    n_auxiliary: int | None = None
+    n_strata: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +175,9 @@ class AuditReport:
         exposures: of the positive control, where there is one; their scores are not kept.
         fleet: the shadow models, where there are some.
         dataset_inference: one p-value for all members together, by the scores of each attack.
+        units: what is known of the judged units without a model; a table of its own, `units.csv`.
+        slices: parts of the challenge set, by the attack that carries the verdict; None: not computed.
+        speaker_risks: by the same attack, under pseudonyms; None: not computed.
 
     Raises:
         ValueError: results and scores do not join.
@@ -184,6 +199,9 @@ class AuditReport:
     exposures: tuple[Exposure, ...] = ()
     fleet: FleetSummary | None = None
     dataset_inference: tuple[DatasetInference, ...] = ()
+    units: tuple[UnitFacts, ...] = ()
+    slices: tuple[Slice, ...] | None = None
+    speaker_risks: SpeakerRisks | None = None
 
     def __post_init__(self) -> None:
         """Check that results and scores join."""

@@ -1,8 +1,9 @@
 """`report.html`: one page that needs nothing else, the verdict first."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report import number_format, wording
 from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.breakdown_words import speaker_notes, uncut
 from lightning_mia.report.drawings import Drawing
 from lightning_mia.report.drawn_groups import DrawnGroup
 from lightning_mia.report.groups import Group
 from lightning_mia.report.headline_rate import HEADLINE_FPR, headline_rate, headline_tpr_in_turn
 from lightning_mia.report.key_numbers import key_numbers
+from lightning_mia.report.protocol import limits, protocol
 from lightning_mia.report.shadow_drawings import sizes_of
 from lightning_mia.report.svg import inline_svg
 
@@ -24,28 +27,46 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
+MOST_SPEAKERS = 100
+"""Speakers in the page's table; a file beside the report has all."""
+
 _HERE = Path(__file__).parent
 
 
-def render_page(report: AuditReport, attacks: Sequence[DrawnGroup], controls: Sequence[DrawnGroup]) -> str:
+def render_page(
+    report: AuditReport,
+    attacks: Sequence[DrawnGroup],
+    controls: Sequence[DrawnGroup],
+    names: Mapping[str, str] | None = None,
+) -> str:
     """Return the HTML of the report. The same report gives the same text, to the byte.
 
     Args:
         report: what there is to say.
         attacks: the drawn groups of its attacks.
         controls: the drawn groups of its controls.
+        names: pseudonym → name of the speakers, for a page that shows names, also those of recordings; None: it shows
+            none.
     """
-    from markupsafe import Markup
-
     headlines, meanings = (
         (wording.HEADLINES, wording.MEANINGS) if report.target else (wording.BLIND_HEADLINES, wording.BLIND_MEANINGS)
     )
     return (
-        _environment()
+        make_environment()
         .get_template("template.html")
         .render(
             report=report,
-            style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+            style=style(),
+            script=script(),
+            show_names=names is not None,
+            names=names or {},
+            speaker_notes=speaker_notes(report.speaker_risks),
+            most_speakers=MOST_SPEAKERS,
+            uncut=uncut(report),
+            slices_by=[(by, list(parts)) for by, parts in groupby(report.slices or (), key=lambda one: one.by)],
+            protocol=protocol(report),
+            limits=limits(report),
+            skipped_reasons=Counter(recording.reason for recording in report.skipped).most_common(),
             headline=headlines[report.verdict.status],
             meaning=meanings[report.verdict.status],
             key_numbers=key_numbers(report),
@@ -65,7 +86,22 @@ def render_page(report: AuditReport, attacks: Sequence[DrawnGroup], controls: Se
     )
 
 
-def _environment() -> "Environment":
+def style() -> "Markup":
+    """The style sheet of every page."""
+    from markupsafe import Markup
+
+    return Markup((_HERE / "style.css").read_text(encoding="utf-8"))
+
+
+def script() -> "Markup":
+    """The script that sorts tables."""
+    from markupsafe import Markup
+
+    return Markup((_HERE / "sort.js").read_text(encoding="utf-8"))
+
+
+def make_environment() -> "Environment":
+    """Templates with the report's filters."""
     import jinja2
 
     environment = jinja2.Environment(

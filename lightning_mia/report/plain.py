@@ -34,8 +34,8 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: Any, value: Any, where: str) -> Any:
     """Rebuild a value of type `kind` from what `to_plain` made of it.
 
-    Keys that `kind` does not know are passed over: others may add keys to the file. None stands where a
-    number was not finite.
+    Keys that `kind` does not know are passed over: others may add keys to the file. None stands where a float
+    was not finite, and where `kind` allows it. `plain_schema` says the same as a JSON Schema.
 
     Args:
         kind: a dataclass, a tuple, list, dict or union of such, or a plain type.
@@ -46,14 +46,17 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
         InputError: a key is missing, or a value is of another type.
     """
     origin, arguments = get_origin(kind), get_args(kind)
-    if value is None or kind is Any:
+    if kind is Any or (value is None and kind is float):
         return value
     if origin in (Union, types.UnionType):
-        return from_plain(next(part for part in arguments if part is not types.NoneType), value, where)
+        inner = next(part for part in arguments if part is not types.NoneType)
+        return None if value is None else from_plain(inner, value, where)
     if origin is Literal:
         return _one_of(arguments, value, where)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, where)
+    if is_fixed_tuple(kind):
+        return _fixed_tuple(arguments, value, where)
     if origin is tuple:
         return tuple(from_plain(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(_a(list, value, where)))
     if origin is dict:
@@ -61,6 +64,19 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return _a(kind, value, where)
+
+
+def is_fixed_tuple(kind: Any) -> bool:
+    """Whether a type hint is of a tuple with so many items, such as `tuple[float, float]`."""
+    return get_origin(kind) is tuple and Ellipsis not in get_args(kind)
+
+
+def _fixed_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if len(_a(list, value, where)) != len(kinds):
+        raise InputError(f"{where}: expected {len(kinds)} items, but found {len(value)}; {_REMEDY}")
+    return tuple(
+        from_plain(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
+    )
 
 
 def _dataclass(kind: Any, value: Any, where: str) -> Any:
@@ -78,12 +94,14 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
 
 
 def _a(kind: type, value: Any, where: str) -> Any:
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)  # JSON has one kind of number
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise InputError(f"{where}: expected {kind.__name__}, but found {type(value).__name__}; {_REMEDY}")
     return value
 
 
 def _one_of(choices: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise InputError(f"{where}: expected one of {', '.join(choices)}, but found {value!r}; {_REMEDY}")
     return value

@@ -48,32 +48,56 @@ def roc_band(scores: Scores, grid: np.ndarray, n_resamples: int = N_RESAMPLES, s
         n_resamples: how many times speakers are drawn.
         seed: of the draws.
     """
-    order = np.argsort(-scores.values, kind="stable")
-    # A threshold stands after the last of a run of equal scores.
-    ends = np.append(np.flatnonzero(np.diff(scores.values[order])), len(order) - 1)
-    members = scores.members[order]
-    draws = draw_speakers(scores.speakers[order], members, n_resamples, seed)
-    tpr = _tpr_at(grid, np.ones(len(order)), members, ends)
+    draws = draw_speakers(scores.speakers, scores.members, n_resamples, seed)
+    sides = _Sides.of(scores, draws.speaker)
+    tpr = sides.tpr_at(grid, np.ones(draws.weights.shape[1], dtype=np.float32))
     if draws.degrees_of_freedom < 1:
         return RocBand(grid, tpr, np.zeros_like(tpr), np.ones_like(tpr))
-    replicates = np.stack([_tpr_at(grid, row[draws.speaker], members, ends) for row in draws.weights])
+    replicates = np.stack([sides.tpr_at(grid, weights) for weights in draws.weights])
     half_width = t_quantile(0.975, draws.degrees_of_freedom) * np.nanstd(replicates, axis=0, ddof=1)
     return RocBand(grid, tpr, np.maximum(tpr - half_width, 0.0), np.minimum(tpr + half_width, 1.0))
 
 
-def _tpr_at(grid: np.ndarray, weights: np.ndarray, members: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Highest true positive rate at a false positive rate of at most `grid`; NaN where a side has no weight.
+@dataclass(frozen=True)
+class _Sides:
+    """Members and non-members, each by falling score; non-members with equal scores pass a threshold together.
 
-    Args:
-        grid: (grid,) false positive rates.
-        weights: (n,) of units in the order of falling scores.
-        members: (n,) bool, in that order.
-        ends: (thresholds,) positions after which a threshold can stand.
+    Attributes:
+        member_speaker: (m,) int.
+        nonmember_speaker: (k,) int.
+        last_of_tie: (k,) int, the last non-member with this one's score.
+        n_above: (k,) int, members with a higher score than this non-member.
     """
-    positive = np.cumsum(weights * members, dtype=np.float64)
-    negative = np.cumsum(weights * ~members, dtype=np.float64)
-    if not positive[-1] or not negative[-1]:
-        return np.full(len(grid), np.nan)
-    tpr = np.append(0.0, positive[ends] / positive[-1])
-    fpr = np.append(0.0, negative[ends] / negative[-1])
-    return tpr[np.searchsorted(fpr, grid, side="right") - 1]
+
+    member_speaker: np.ndarray
+    nonmember_speaker: np.ndarray
+    last_of_tie: np.ndarray
+    n_above: np.ndarray
+
+    @staticmethod
+    def of(scores: Scores, speaker: np.ndarray) -> "_Sides":
+        fallen = -scores.values
+        members, others = (np.flatnonzero(side) for side in (scores.members, ~scores.members))
+        members, others = (places[np.argsort(fallen[places], kind="stable")] for places in (members, others))
+        return _Sides(
+            member_speaker=speaker[members],
+            nonmember_speaker=speaker[others],
+            last_of_tie=np.searchsorted(fallen[others], fallen[others], side="right") - 1,
+            n_above=np.searchsorted(fallen[members], fallen[others], side="left"),
+        )
+
+    def tpr_at(self, grid: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Highest true positive rate at a false positive rate of at most `grid`; NaN where a side has no weight.
+
+        Args:
+            grid: (grid,) false positive rates.
+            weights: (S,) of speakers.
+        """
+        positive = np.cumsum(weights[self.member_speaker], dtype=np.float64)
+        negative = np.cumsum(weights[self.nonmember_speaker], dtype=np.float64)
+        if not positive[-1] or not negative[-1]:
+            return np.full(len(grid), np.nan)
+        fpr = negative[self.last_of_tie] / negative[-1]  # (k,) where this non-member passes
+        first_that_fails = np.searchsorted(fpr, grid, side="right")
+        n_passing = np.append(self.n_above, len(positive))[first_that_fails]  # members
+        return np.append(0.0, positive / positive[-1])[n_passing]

@@ -5,17 +5,21 @@ from pathlib import Path
 from lightning_mia.errors import InputError
 from lightning_mia.files import write_json, write_text
 from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.breakdown import break_down, speaker_names
 from lightning_mia.report.drawn_groups import draw_attacks, draw_controls
+from lightning_mia.report.markdown import render_markdown
 from lightning_mia.report.page import render_page
+from lightning_mia.report.pseudonyms import write_speakers
 from lightning_mia.report.results import read_results, to_results
 from lightning_mia.report.scores_table import write_scores
 from lightning_mia.report.tensorboard import write_tensorboard
+from lightning_mia.report.units import write_units
 
 
 def write_report(report_dir: str | Path, report: AuditReport) -> Path:
-    """Write `results.json`, `scores.csv`, `report.html` and the TensorBoard events into `report_dir`.
+    """Write `results.json`, its tables, `report.html`, `report.md` and the TensorBoard events into `report_dir`.
 
-    The page and the events are made from the two files, never from memory, so that `rebuild` gives the same.
+    The pages and the events are made from the files, never from memory, so that `rebuild` gives the same.
 
     Returns:
         The path of the page.
@@ -25,21 +29,28 @@ def write_report(report_dir: str | Path, report: AuditReport) -> Path:
     """
     report_dir = Path(report_dir)
     write_scores(report_dir / "scores.csv", report.scores)
-    write_json(report_dir / "results.json", to_results(report))
+    if report.units:
+        write_units(report_dir / "units.csv", report.units)
+    write_json(report_dir / "results.json", to_results(break_down(report)))
     return _render(report_dir)
 
 
 def load_report(report_dir: str | Path) -> AuditReport:
-    """Read a report from `results.json` and `scores.csv`.
+    """Read a report from `results.json`, `scores.csv` and, where there is one, `units.csv`.
 
     Raises:
-        InputError: a file is missing, is not what it should be, or the two do not belong together.
+        InputError: a file is missing, is not what it should be, or they do not belong together.
     """
-    return read_results(Path(report_dir) / "results.json", Path(report_dir) / "scores.csv")
+    folder = Path(report_dir)
+    return read_results(folder / "results.json", folder / "scores.csv", folder / "units.csv")
 
 
-def rebuild(run_dir: str | Path) -> Path:
-    """Make the page and the TensorBoard events of a run anew, from its saved scores and results.
+def rebuild(run_dir: str | Path, names: bool = False) -> Path:
+    """Make the page, its Markdown and the TensorBoard events of a run anew, from its saved scores and results.
+
+    Args:
+        run_dir: folder of the run.
+        names: show the names of speakers and recordings, in files of their own: `report_names.html` and `.md`.
 
     Returns:
         The path of the page.
@@ -47,16 +58,35 @@ def rebuild(run_dir: str | Path) -> Path:
     Raises:
         InputError: the run has no report, or its files are not what they should be.
     """
+    return _render(_report_dir(run_dir), names)
+
+
+def load_run(run_dir: str | Path) -> AuditReport:
+    """Read the report of a run.
+
+    Raises:
+        InputError: the run has no report, or its files are not what they should be.
+    """
+    return load_report(_report_dir(run_dir))
+
+
+def _report_dir(run_dir: str | Path) -> Path:
     report_dir = Path(run_dir) / "report"
     if not (report_dir / "results.json").is_file():
         raise InputError(f"{run_dir}: no report/results.json in there; name the run directory of a finished run")
-    return _render(report_dir)
+    return report_dir
 
 
-def _render(report_dir: Path) -> Path:
-    report = load_report(report_dir)
-    page = report_dir / "report.html"
+def _render(report_dir: Path, show_names: bool = False) -> Path:
+    report = break_down(load_report(report_dir))
     attacks, controls = draw_attacks(report), draw_controls(report)
-    write_text(page, render_page(report, attacks, controls))
+    pseudonym_of = speaker_names(report) if report.speaker_risks else {}
+    names = {pseudonym: name for name, pseudonym in pseudonym_of.items()} if show_names else None
+    stem = "report_names" if show_names else "report"
+    page = report_dir / f"{stem}.html"
+    write_text(page, render_page(report, attacks, controls, names))
+    write_text(report_dir / f"{stem}.md", render_markdown(report, names))
+    if pseudonym_of:
+        write_speakers(report_dir / "speakers.csv", pseudonym_of, report.speaker_risks)
     write_tensorboard(report_dir / "tensorboard", report, (*attacks, *controls))
     return page

@@ -1,9 +1,12 @@
 """`scores.csv`: every score of every attack and control, so that anyone can recompute every figure."""
 
+from __future__ import annotations
+
 import csv
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,15 +17,17 @@ from lightning_mia.files import atomic_path
 
 COLUMNS = ("attack", "level", "unit_id", "speaker", "member", "score")
 _REMEDY = "run the attack again to write it anew"
+_MEMBER = {"0": False, "1": True}
 
 
-class Unit(NamedTuple):
-    """One row of the table, without the attack that scored it."""
+@dataclass
+class _Columns:
+    """The rows of one attack at one level, without the names that all of them share."""
 
-    unit_id: str
-    speaker: str
-    member: bool
-    score: float
+    unit_ids: list[str] = field(default_factory=list)
+    speakers: list[str] = field(default_factory=list)
+    members: list[bool] = field(default_factory=list)
+    values: array[float] = field(default_factory=lambda: array("d"))
 
 
 def write_scores(path: Path, scores: Iterable[Scores]) -> None:
@@ -31,12 +36,9 @@ def write_scores(path: Path, scores: Iterable[Scores]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for table in scores:
-            writer.writerows(
-                (table.name, table.level, unit, speaker, int(member), repr(float(value)))
-                for unit, speaker, member, value in zip(
-                    table.unit_ids, table.speakers, table.members, table.values, strict=True
-                )
-            )
+            columns = (table.unit_ids, table.speakers, table.members.astype(int), table.values)
+            rows = zip(*(column.tolist() for column in columns), strict=True)
+            writer.writerows((table.name, table.level, *row) for row in rows)
 
 
 def read_scores(path: Path, results: Iterable[AttackResult]) -> tuple[Scores, ...]:
@@ -45,52 +47,71 @@ def read_scores(path: Path, results: Iterable[AttackResult]) -> tuple[Scores, ..
     Raises:
         InputError: the file is missing, is not such a table, or does not belong to the results.
     """
-    groups: dict[tuple[str, str], list[Unit]] = {}
-    for attack, level, unit in _rows(path):
-        groups.setdefault((attack, level), []).append(unit)
-    return tuple(_scores(groups.get((result.name, result.level), []), result, path) for result in results)
+    columns = _read(path)
+    names: list[tuple[_Columns, np.ndarray, np.ndarray]] = []  # arrays of names, shared where they are the same
+    return tuple(_scores(columns.get((one.name, one.level), _Columns()), names, one, path) for one in results)
 
 
-def _scores(units: list[Unit], result: AttackResult, path: Path) -> Scores:
-    n_members = sum(unit.member for unit in units)
-    if (n_members, len(units) - n_members) != (result.n_members, result.n_nonmembers):
+def _scores(
+    columns: _Columns, names: list[tuple[_Columns, np.ndarray, np.ndarray]], result: AttackResult, path: Path
+) -> Scores:
+    n_members = sum(columns.members)
+    if (n_members, len(columns.members) - n_members) != (result.n_members, result.n_nonmembers):
         raise InputError(
-            f"{path}: {n_members} members and {len(units) - n_members} non-members of '{result.name}' "
+            f"{path}: {n_members} members and {len(columns.members) - n_members} non-members of '{result.name}' "
             f"at {result.level} level, but the results are of {result.n_members} and {result.n_nonmembers}; "
             f"{_REMEDY}"
         )
+    unit_ids, speakers = _shared_names(columns, names)
     try:
         return Scores(
             name=result.name,
             level=result.level,
             access=result.access,
             two_sided=result.two_sided,
-            unit_ids=np.array([unit.unit_id for unit in units], dtype=str),
-            speakers=np.array([unit.speaker for unit in units], dtype=str),
-            members=np.array([unit.member for unit in units], dtype=bool),
-            values=np.array([unit.score for unit in units], dtype=np.float64),
+            unit_ids=unit_ids,
+            speakers=speakers,
+            members=np.array(columns.members, dtype=bool),
+            values=np.array(columns.values, dtype=np.float64),
         )
     except ValueError as error:
         raise InputError(f"{path}: {error}; {_REMEDY}") from error
 
 
-def _rows(path: Path) -> Iterator[tuple[str, str, Unit]]:
+def _shared_names(
+    columns: _Columns, names: list[tuple[_Columns, np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit ids and speakers as arrays, those of an earlier attack where it judged the same units."""
+    for earlier, unit_ids, speakers in names:
+        if earlier.unit_ids == columns.unit_ids and earlier.speakers == columns.speakers:
+            return unit_ids, speakers
+    names.append((columns, np.array(columns.unit_ids, dtype=str), np.array(columns.speakers, dtype=str)))
+    return names[-1][1:]
+
+
+def _read(path: Path) -> dict[tuple[str, str], _Columns]:
+    """Columns by attack and level; a name that comes in many rows is kept once."""
+    columns: dict[tuple[str, str], _Columns] = {}
+    known: dict[str, str] = {}
     try:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
             if tuple(next(reader, ())) != COLUMNS:
                 raise InputError(f"{path}, row 1: expected the columns {','.join(COLUMNS)}; {_REMEDY}")
             for row in reader:
-                yield _row(row, f"{path}, row {reader.line_num}")
+                try:
+                    attack, level, unit, speaker, member, score = row
+                    is_member, value = _MEMBER[member], float(score)
+                except (ValueError, KeyError) as error:
+                    where = f"{path}, row {reader.line_num}"
+                    raise InputError(f"{where}: expected {','.join(COLUMNS)}, member 1 or 0; {_REMEDY}") from error
+                of_attack = columns.setdefault((attack, level), _Columns())
+                of_attack.unit_ids.append(known.setdefault(unit, unit))
+                of_attack.speakers.append(known.setdefault(speaker, speaker))
+                of_attack.members.append(is_member)
+                of_attack.values.append(value)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; {_REMEDY}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
-
-
-def _row(row: list[str], where: str) -> tuple[str, str, Unit]:
-    try:
-        attack, level, unit_id, speaker, member, score = row
-        return attack, level, Unit(unit_id, speaker, {"0": False, "1": True}[member], float(score))
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{where}: expected {','.join(COLUMNS)}, member 1 or 0; {_REMEDY}") from error
+    return columns

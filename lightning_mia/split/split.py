@@ -164,17 +164,31 @@ class Split:
         Raises:
             ValueError: a unit that is not judged at this level.
         """
-        judged = self.table[self.table["part"] == "trained"]
-        judged = judged.drop_duplicates("speaker") if level == "speaker" else judged
-        place = pd.Index(judged["speaker" if level == "speaker" else "id"]).get_indexer(pd.Index(units))
-        if level not in (*self.levels, "utterance") or (place < 0).any():
+        if level not in (*self.levels, "utterance"):
+            raise ValueError(f"Units are not judged at {level} level in this split")
+        drawn = self._drawn_by_unit if level == "utterance" else self._drawn_by_speaker
+        place = drawn.index.get_indexer(pd.Index(units))
+        if (place < 0).any():
             raise ValueError(f"Some of the {len(place)} units are not judged at {level} level in this split")
-        rows = judged.iloc[place]
-        # A speaker and an utterance may have one name, but not in one stratum.
-        _, first, of_unit = np.unique(rows["stratum"] + "\n" + rows["unit"], return_index=True, return_inverse=True)
+        rows = drawn.iloc[place]
+        _, first, of_unit = np.unique(rows["whole"].to_numpy(), return_index=True, return_inverse=True)
         labels, strata = rows["target"].to_numpy()[first], rows["stratum"].to_numpy()[first]
         redrawn = permute_within_strata(labels, strata, n, stream(seed, Purpose.REDRAW))  # (n, whole)
         return redrawn[:, of_unit]
+
+    @cached_property
+    def _drawn_by_unit(self) -> pd.DataFrame:
+        """Who was IN, by recording, and as numbers what was drawn as a whole and in which stratum."""
+        judged = self.table[self.table["part"] == "trained"].set_index("id")
+        # A speaker and an utterance may have one name, but not in one stratum.
+        whole = np.unique((judged["stratum"] + "\n" + judged["unit"]).to_numpy(str), return_inverse=True)[1]
+        stratum = np.unique(judged["stratum"].to_numpy(str), return_inverse=True)[1]
+        columns = {"speaker": judged["speaker"], "target": judged["target"], "whole": whole, "stratum": stratum}
+        return pd.DataFrame(columns, index=judged.index)
+
+    @cached_property
+    def _drawn_by_speaker(self) -> pd.DataFrame:
+        return self._drawn_by_unit.drop_duplicates("speaker").set_index("speaker")
 
     def save(self, path: str | Path) -> None:
         """Write `path` (CSV, flags as 1 and 0) and, with the suffix .json, level, origin and hash.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import pandas as pd
@@ -18,9 +18,21 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.stage import Stage
 from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, LastCheckpoint, save_checkpoint
 from lightning_mia.training.checkpoint import load_model
+from lightning_mia.training.hyperparameters import Hyperparameters
 from lightning_mia.training.initialise import initialise
+from lightning_mia.training.per_example import ClippedGradients
 
 OF_ONE_MODEL = ("recordings", "transcripts", "seed")  # settings in which models trained alike may differ
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A callback that has something to tell the report."""
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,8 @@ class Trained:
         checkpoint: file of the weights.
         sha256: hash of that file.
         record: what the training has to tell: `seconds`, `epochs`, `steps`, `utterances`, `hours`, `health` (figure →
-            its first and last logged values), `collapse`.
+            its first and last logged values), `collapse`, `notes` (of the watchers, for the
+            report), `privacy` (None unless gradients were clipped per example).
     """
 
     model: SpeechModel
@@ -100,7 +113,8 @@ def _fit(
     }
     interrupted = stage.folder / "last.ckpt"
     ours = [KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
-    trainer = make_trainer(callbacks=[*ours, *watchers])
+    # The watchers come first, so that a checkpoint holds what they saw, and the figures that they log are known.
+    trainer = make_trainer(callbacks=[*watchers, *ours, Hyperparameters(stage.settings)])
     try:
         with interruptible(trainer):
             trainer.fit(model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None)
@@ -123,11 +137,19 @@ def _fit(
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
                 "health": {name: [health.first[name], value] for name, value in health.last.items()},
                 "collapse": health.collapse,
+                "privacy": _privacy(trainer),
+                "notes": [note for watcher in watchers if isinstance(watcher, HasNotes) for note in watcher.notes],
             }
         )
         interrupted.unlink(missing_ok=True)
     trainer.strategy.barrier()
     stage.begin()
+
+
+def _privacy(trainer: L.Trainer) -> dict[str, Any] | None:
+    callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    accounts = [one.account(trainer) for one in callbacks if isinstance(one, ClippedGradients)]
+    return accounts[0] if accounts else None
 
 
 def kind_of_training(settings: dict[str, Any]) -> str:

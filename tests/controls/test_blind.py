@@ -6,8 +6,8 @@ from scipy.stats import kstest, rankdata
 from lightning_mia.controls.blind import (
     CONTRAST,
     N_FOLDS,
+    CrossFit,
     blind_control,
-    cross_fitted_scores,
     speaker_folds,
     standardise,
     unit_statistics,
@@ -71,8 +71,8 @@ def test_refits_at_one_go_equal_refits_one_by_one(design) -> None:
             target = np.linalg.lstsq(X.T, contrasted)[0]  # so that X.T @ target is what ridge starts from
             classifier = Ridge(alpha=(X**2).sum() / X.shape[1], fit_intercept=False).fit(X, target)
             expected[row, folds == fold] = classifier.predict(features[folds == fold])
-    np.testing.assert_allclose(cross_fitted_scores(features, labels, SPEAKERS), expected, rtol=1e-8)
-    np.testing.assert_allclose(cross_fitted_scores(features, labels[2], SPEAKERS), expected[2], rtol=1e-8)
+    np.testing.assert_allclose(CrossFit(features, SPEAKERS).scores(labels), expected, rtol=1e-8)
+    np.testing.assert_allclose(CrossFit(features, SPEAKERS).scores(labels[2]), expected[2], rtol=1e-8)
 
 
 def test_a_units_score_knows_no_label_of_its_speaker() -> None:
@@ -81,7 +81,7 @@ def test_a_units_score_knows_no_label_of_its_speaker() -> None:
     labels = stratified(SPEAKERS, 1, rng)[0]
     own = SPEAKERS == "s03"
     turned = np.where(own, ~labels, labels)
-    before, after = (cross_fitted_scores(features, each, SPEAKERS) for each in (labels, turned))
+    before, after = (CrossFit(features, SPEAKERS).scores(each) for each in (labels, turned))
     np.testing.assert_array_equal(before[own], after[own])
     assert not np.allclose(before[~own], after[~own])
 
@@ -105,7 +105,7 @@ def test_one_speaker_is_refused() -> None:
 def test_nothing_is_learnt_from_one_side() -> None:
     speakers = np.array(["a", "a", "b", "b", "c", "c"])
     members = speakers == "a"  # without "a" there is no member to learn from
-    scores = cross_fitted_scores(np.random.default_rng(0).standard_normal((6, 3)), members, speakers)
+    scores = CrossFit(np.random.default_rng(0).standard_normal((6, 3)), speakers).scores(members)
     assert (scores[members] == 0).all()
     assert (scores[~members] != 0).all()
 
@@ -148,15 +148,17 @@ def test_speaker_level_averages_the_recordings() -> None:
     assert control.scores.level == "speaker"
 
 
-def test_refitted_aurocs_are_those_of_scikit_learn() -> None:
-    from sklearn.metrics import roc_auc_score
+def test_refits_are_judged_as_by_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.metrics import roc_auc_score, roc_curve
 
+    monkeypatch.setattr("lightning_mia.controls.blind.CHUNK", 2 * len(SPEAKERS))
     rng = np.random.default_rng(0)
-    control = control_of(noise_features(SPEAKERS, rng), SPEAKERS, stratified(SPEAKERS, 6, rng))
-    values = np.vstack([control.scores.values, control.redrawn_values])
-    labels = np.vstack([control.scores.members, control.redrawn_labels])
-    expected = [roc_auc_score(each, value) for each, value in zip(labels, values, strict=True)]
-    np.testing.assert_allclose(control.aurocs, expected)
+    features, labels = noise_features(SPEAKERS, rng), stratified(SPEAKERS, 6, rng)
+    control = control_of(features, SPEAKERS, labels)
+    values = CrossFit(standardise(features), SPEAKERS).scores(labels)
+    np.testing.assert_allclose(control.aurocs, [roc_auc_score(*row) for row in zip(labels, values, strict=True)])
+    gains = [np.max(tpr - fpr) for fpr, tpr, _ in (roc_curve(*row) for row in zip(labels, values, strict=True))]
+    np.testing.assert_allclose(control.redrawn_advantages, gains[1:])
 
 
 @pytest.mark.parametrize(

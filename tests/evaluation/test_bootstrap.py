@@ -75,7 +75,7 @@ def test_sides_are_drawn_apart_where_speakers_are_members_or_not() -> None:
 
 
 def test_a_replicate_without_non_members_is_nan() -> None:
-    draws = SpeakerDraws(np.array([0, 0, 1]), np.array([[0, 1], [1, 1]], dtype=np.float32), 1)
+    draws = SpeakerDraws(np.array([0, 0, 1]), np.array([[0, 1], [1, 1]], dtype=np.int32), 1)
     replicates = bootstrap_auroc(np.array([0.0, 1.0, 2.0]), np.array([False, True, True]), draws)
     assert np.isnan(replicates[0])
     assert replicates[1] == 1.0

@@ -10,8 +10,8 @@ from lightning_mia.evaluation import dataset_inference as room
 from lightning_mia.evaluation.dataset_inference import (
     DatasetInference,
     PAtSize,
+    Sides,
     dataset_inference,
-    draw_sets,
     mean_differences,
     p_value_over_speakers,
 )
@@ -33,7 +33,7 @@ def few_subsamples(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_subsamples")
 def test_the_p_value_equals_a_loop_over_the_redraws(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(leak=0.2, seed=3)
-    found = dataset_inference(scores, redraw, SETTINGS)
+    found = dataset_inference([scores], redraw, SETTINGS)[0]
     values = normal(scores.values)
     differences = [
         values[labels].mean() - values[~labels].mean()
@@ -46,7 +46,7 @@ def test_the_p_value_equals_a_loop_over_the_redraws(make_scores: MakeScores, red
 
 
 def test_a_set_needs_fewer_recordings_the_larger_the_leak(make_scores: MakeScores, redraw: Redraw) -> None:
-    needed = [dataset_inference(make_scores(leak=leak), redraw, SETTINGS).units_needed for leak in (2.0, 1.0, 0.0)]
+    needed = [dataset_inference([make_scores(leak=leak)], redraw, SETTINGS)[0].units_needed for leak in (2.0, 1.0, 0.0)]
     large, small, none = needed
     assert none is None
     assert large is not None and small is not None
@@ -57,7 +57,7 @@ def test_without_a_leak_no_size_finds_one_more_often_than_it_should(make_scores:
     found = [
         one.found
         for seed in range(6)
-        for one in dataset_inference(make_scores(n_speakers=6, clips=12, seed=seed), redraw, SETTINGS).by_size
+        for one in dataset_inference([make_scores(n_speakers=6, clips=12, seed=seed)], redraw, SETTINGS)[0].by_size
         if one.size < 12  # larger subsamples of one set overlap
     ]
     assert np.mean(found) <= 0.06
@@ -66,7 +66,7 @@ def test_without_a_leak_no_size_finds_one_more_often_than_it_should(make_scores:
 @pytest.mark.usefixtures("few_subsamples")
 def test_at_speaker_level_units_are_speakers(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(level="speaker", leak=3.0, n_speakers=24)
-    found = dataset_inference(scores, redraw, SETTINGS)
+    found = dataset_inference([scores], redraw, SETTINGS)[0]
     assert [one.size for one in found.by_size] == [2, 3, 4, 6, 8, 11, 12]
     assert found.p_value == pytest.approx(1 / 1001)
     assert found.units_needed is not None and found.units_needed <= 6
@@ -75,15 +75,15 @@ def test_at_speaker_level_units_are_speakers(make_scores: MakeScores, redraw: Re
 @pytest.mark.usefixtures("few_subsamples")
 def test_sets_of_more_than_a_thousand_are_not_divided_further(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(n_speakers=60, clips=40)
-    found = dataset_inference(scores, redraw, SETTINGS)
+    found = dataset_inference([scores], redraw, SETTINGS)[0]
     assert (found.n_suspect, found.by_size[-1].size, found.by_size[-2].size) == (1200, 1000, 724)
 
 
 @pytest.mark.usefixtures("few_subsamples")
 def test_an_unknown_sign_is_tested_on_both_sides(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(leak=-1.5)
-    both_sides = dataset_inference(replace(scores, two_sided=True), redraw, SETTINGS)
-    one_side = dataset_inference(scores, redraw, SETTINGS)
+    both_sides = dataset_inference([replace(scores, two_sided=True)], redraw, SETTINGS)[0]
+    one_side = dataset_inference([scores], redraw, SETTINGS)[0]
     assert both_sides.p_value == pytest.approx(1 / 1001)
     assert both_sides.p_value_t < 0.01 and both_sides.units_needed is not None
     assert one_side.p_value > 0.9 and one_side.p_value_t > 0.9 and one_side.units_needed is None
@@ -115,13 +115,13 @@ def test_a_single_speaker_has_no_t_test(make_scores: MakeScores) -> None:
 
 def test_equal_scores_tell_nothing(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = replace(make_scores(n_speakers=4, clips=6), values=np.zeros(24))
-    found = dataset_inference(scores, redraw, SETTINGS)
+    found = dataset_inference([scores], redraw, SETTINGS)[0]
     assert (found.difference, found.p_value, found.p_value_t, found.units_needed) == (0.0, 1.0, 1.0, None)
 
 
 def test_the_validation_set_has_the_speakers_of_the_suspect_set(make_scores: MakeScores) -> None:
     scores = make_scores()
-    places = draw_sets(scores, 20, np.random.default_rng(0))
+    places = Sides(scores).draw(20, np.random.default_rng(0))
     suspects, validation = (places[scores.members[places] == side] for side in (True, False))
     assert len(suspects) == len(validation) == 20
     assert sorted(scores.speakers[suspects]) == sorted(scores.speakers[validation])
@@ -138,3 +138,12 @@ def test_the_size_needed_is_one_after_which_all_larger_ones_find_it() -> None:
     found = DatasetInference("attack", "utterance", "grey-box", False, 16, 16, 1.0, 0.001, 0.001, by_size)
     assert found.units_needed == 8
     assert replace(found, by_size=by_size[:2]).units_needed is None
+
+
+def test_attacks_on_the_same_units_are_judged_together_as_alone(make_scores: MakeScores, redraw: Redraw) -> None:
+    one, other = make_scores("one", leak=1.0), make_scores("other", seed=1)
+    other = replace(other, unit_ids=one.unit_ids, speakers=one.speakers, members=one.members, two_sided=True)
+    together = dataset_inference([one, other], redraw, SETTINGS)
+    assert together == [dataset_inference([scores], redraw, SETTINGS)[0] for scores in (one, other)]
+    with pytest.raises(ValueError, match="same units"):
+        dataset_inference([one, replace(other, unit_ids=other.unit_ids[::-1])], redraw, SETTINGS)

@@ -3,7 +3,7 @@ import pytest
 from sklearn import metrics
 
 from lightning_mia.evaluation import Scores, roc_curve
-from lightning_mia.evaluation.roc import advantages, tpr_at_fpr
+from lightning_mia.evaluation.roc import advantages, aurocs_and_advantages, tpr_at_fpr
 
 
 def make(values: np.ndarray, members: np.ndarray) -> Scores:
@@ -59,6 +59,25 @@ def test_advantage_is_the_largest_gap_of_the_curve(n_values: int, monkeypatch: p
     values, labels = generator.integers(n_values, size=40).astype(float), generator.random((30, 40)) < 0.5
     expected = [np.max(curve.tpr - curve.fpr) for curve in (roc_curve(values, row) for row in labels)]
     np.testing.assert_allclose(advantages(values, labels), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("n_values", [1, 4, 10**9])
+def test_rows_with_scores_of_their_own_are_judged_one_by_one(n_values: int) -> None:
+    generator = np.random.default_rng(6)
+    rows, labels = generator.integers(n_values, size=(30, 40)).astype(float), generator.random((30, 40)) < 0.5
+    aurocs, gains = aurocs_and_advantages(rows, labels)
+    pairs = list(zip(rows, labels, strict=True))
+    np.testing.assert_allclose(
+        aurocs, [metrics.roc_auc_score(members, values) for values, members in pairs], atol=1e-12
+    )
+    np.testing.assert_allclose(gains, [advantages(values, members[None])[0] for values, members in pairs], atol=1e-12)
+
+
+def test_with_one_side_empty_there_is_nothing_to_tell_apart() -> None:
+    labels = np.array([[True, True], [False, False]])
+    assert advantages(np.array([1.0, 2.0]), labels).tolist() == [0.0, 0.0]
+    aurocs, gains = aurocs_and_advantages(np.array([[1.0, 2.0]] * 2), labels)
+    assert (aurocs.tolist(), gains.tolist()) == ([0.5, 0.5], [0.0, 0.0])
 
 
 @pytest.mark.parametrize(("n_a_side", "chance"), [(200, 0.06), (10, 0.24)])

@@ -33,12 +33,12 @@ class Page(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes something else"
 
     def handle_data(self, data):
-        if not self.open or self.open[-1] not in ("style", "title"):
+        if not self.open or self.open[-1] not in ("style", "script", "title"):
             self.text += data
 
 
-def render(report) -> str:
-    return render_page(report, draw_attacks(report), draw_controls(report))
+def render(report, names=None) -> str:
+    return render_page(report, draw_attacks(report), draw_controls(report), names)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def blind_page(planted_blind_report):
 def test_it_needs_nothing_else(html, page):
     assert "http:" not in html
     assert "https:" not in html
-    assert not {"script", "img", "iframe", "object", "embed"} & {tag for tag, _ in page.elements}
+    assert not {"img", "iframe", "object", "embed"} & {tag for tag, _ in page.elements}
     for _, attributes in page.elements:
         assert "src" not in attributes
         assert (attributes.get("href") or "#").startswith(("#", "data:"))
@@ -128,8 +128,8 @@ def test_what_users_name_is_text_and_never_markup(planted_report):
         notes=(nasty,),
         provenance=replace(planted_report.provenance, command=nasty, versions={nasty: [nasty]}),
     )
-    page = Page(render(report))
-    assert "script" not in {tag for tag, _ in page.elements}
+    page = Page(render(report, names={}))
+    assert [tag for tag, _ in page.elements].count("script") == 1, "our own, which sorts tables"
     assert page.text.count(nasty) >= 8
 
 

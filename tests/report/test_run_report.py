@@ -17,7 +17,7 @@ def run_dir(tmp_path_factory, small_report):
 
 def test_what_a_run_leaves_behind(run_dir):
     names = sorted(path.name for path in (run_dir / "report").iterdir())
-    assert names == ["report.html", "results.json", "scores.csv", "tensorboard"]
+    assert names == ["report.html", "report.md", "results.json", "scores.csv", "speakers.csv", "tensorboard"]
 
 
 def test_the_rebuilt_page_equals_the_first(run_dir):
@@ -37,7 +37,7 @@ def test_rebuilding_leaves_the_data_as_they_are(run_dir):
 
 def test_writing_what_was_read_gives_the_same_files(run_dir, tmp_path):
     write_report(tmp_path, load_report(run_dir / "report"))
-    for name in ("results.json", "scores.csv", "report.html"):
+    for name in ("results.json", "scores.csv", "report.html", "report.md", "speakers.csv"):
         assert (tmp_path / name).read_bytes() == (run_dir / "report" / name).read_bytes()
 
 

@@ -3,7 +3,25 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("corpus", "split", "data", "models", "probe", "attacks", "controls", "evaluation", "report", "fleet")
+FLOW = (
+    "corpus",
+    "split",
+    "data",
+    "models",
+    "training",
+    "probe",
+    "attacks",
+    "controls",
+    "evaluation",
+    "report",
+    "fleet",
+)
+
+
+def packages() -> list[str]:
+    """All packages: as an audit flows, and then the others by name."""
+    there = sorted(path.parent.name for path in (ROOT / "lightning_mia").glob("*/__init__.py"))
+    return [*FLOW, *(name for name in there if name not in FLOW)]
 
 
 def modules(package: str) -> list[str]:

@@ -34,7 +34,9 @@ def mathml(source: str, *_: object, **__: object) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Let fences of the language `math` be formulas, as on GitHub."""
+    """Let fences of the language `math` be formulas, as on GitHub, and list the pages of the code."""
+    reference = next(section["Reference"] for section in config["nav"] if "Reference" in section)
+    reference.append({"API": [{package: f"reference/api/{package}.md"} for package in api_reference.packages()]})
     fences = config["mdx_configs"].setdefault("pymdownx.superfences", {}).setdefault("custom_fences", [])
     fences.append({"name": "math", "class": "math", "format": mathml})
     return config
@@ -43,7 +45,7 @@ def on_config(config: Any) -> Any:
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made from the code."""
     pages = {cli_reference.PAGE: cli_reference.page()}
-    pages |= {f"reference/api/{package}.md": api_reference.page(package) for package in api_reference.PACKAGES}
+    pages |= {f"reference/api/{package}.md": api_reference.page(package) for package in api_reference.packages()}
     for uri, text in pages.items():
         files.append(File.generated(config, uri, content=text))
     return files

@@ -1,0 +1,137 @@
+"""How much an attack tells of a model's members, at one moment of its training."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_mia.attacks import Attack
+from lightning_mia.attacks.scoring import score_attacks
+from lightning_mia.evaluation.auroc import auroc
+from lightning_mia.evaluation.bootstrap import bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.intervals import auroc_interval
+from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.monitoring.challenge_set import ChallengeSet
+from lightning_mia.probe.signals import Signals
+
+N_BOOTSTRAPS = 1000  # draws of speakers for an interval
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """One attack, at one layer where it has one.
+
+    Attributes:
+        attack: its name, without the layer.
+        layer: hidden layer that it reads, from 0; None: it reads none.
+        scores: of the challenge set.
+        auroc: of these scores.
+        interval: its 95 % interval over speakers.
+    """
+
+    attack: str
+    layer: int | None
+    scores: Scores
+    auroc: float
+    interval: Interval
+
+    @property
+    def name(self) -> str:
+        """The attack's name, with the layer where it is not the last."""
+        return self.scores.name
+
+    @property
+    def members_mean(self) -> float:
+        """Mean score of the members."""
+        return float(self.scores.values[self.scores.members].mean())
+
+    @property
+    def others_mean(self) -> float:
+        """Mean score of the non-members."""
+        return float(self.scores.values[~self.scores.members].mean())
+
+    @property
+    def gap(self) -> float:
+        """Mean score of the members minus that of the non-members; of the pretext loss: how much better solved."""
+        return self.members_mean - self.others_mean
+
+    def beyond(self, by: str) -> float:
+        """The figure that a bound is compared with, at least 0.5 where the attack's sign is not known beforehand.
+
+        Args:
+            by: "estimate", the AUROC itself, or "upper_bound", the upper end of its interval.
+        """
+        low, high = (self.auroc, self.auroc) if by == "estimate" else self.interval
+        return max(high, 1 - low) if self.scores.two_sided else high
+
+    def row(self) -> dict[str, Any]:
+        """Its columns of the table, JSON-like."""
+        low, high = self.interval
+        return {
+            "attack": self.attack,
+            "layer": self.layer,
+            "auroc": self.auroc,
+            "lo": low,
+            "hi": high,
+            "gap": self.gap,
+        }
+
+
+def measure_leakage(
+    signals: Signals, challenge: ChallengeSet, attacks: Sequence[Attack], all_layers: bool = False
+) -> tuple[list[Leakage], list[str]]:
+    """Run attacks on the signals of one moment.
+
+    Args:
+        signals: of the challenge set.
+        challenge: who is a member.
+        attacks: those that do not fit the level or the model are left out.
+        all_layers: run every attack that reads one layer at each of them.
+
+    Returns:
+        What was measured, and a line for each attack that needs what the model has not.
+    """
+    found, skipped = [], []
+    for attack in attacks:
+        for layer, one in _by_layer(attack, signals, all_layers):
+            scored = score_attacks([one], signals, challenge.split, challenge.level, _part(challenge))
+            skipped += scored.skipped
+            found += [_judged(attack_name(attack), layer, scores) for scores in scored.scores]
+    return found, skipped
+
+
+def attack_name(attack: Attack) -> str:
+    """An attack's name as it is at the last layer."""
+    if not hasattr(attack, "layer"):
+        return attack.name
+    plain = copy.copy(attack)
+    plain.layer = -1
+    return plain.name
+
+
+def _by_layer(attack: Attack, signals: Signals, all_layers: bool) -> list[tuple[int | None, Attack]]:
+    layer = getattr(attack, "layer", None)
+    if layer is None:
+        return [(None, attack)]
+    if not all_layers:
+        return [(signals.layer(layer), attack)]
+    copies: list[tuple[int | None, Attack]] = []
+    for number in range(signals.n_layers):
+        one = copy.copy(attack)
+        one.layer = -1 if number == signals.n_layers - 1 else number  # type: ignore[attr-defined]
+        copies.append((number, one))
+    return copies
+
+
+def _part(challenge: ChallengeSet) -> Any:
+    return challenge.split.parts(challenge.level)[0]
+
+
+def _judged(attack: str, layer: int | None, scores: Scores) -> Leakage:
+    value = auroc(scores.values, scores.members)
+    draws = draw_speakers(scores.speakers, scores.members, N_BOOTSTRAPS, seed=0)
+    replicates = bootstrap_auroc(scores.values, scores.members, draws)
+    return Leakage(
+        attack, layer, scores, value, auroc_interval(value, replicates, scores.values, scores.members, draws)
+    )

@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lightning_mia import LeakageMonitor
+from lightning_mia.attacks.base import Attack, Evidence
+from lightning_mia.data.module import SpeechDataModule
+from lightning_mia.errors import InputError
+from lightning_mia.monitoring.leakage import measure_leakage
+from lightning_mia.probe.signals import Signals
+from lightning_mia.stage import Stage
+from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.training.train import Trained, train
+from tests.monitoring.conftest import tiny_tera
+
+
+class Planted(Attack):
+    """Has, from one measurement to the next, the AUROC that it was told to have."""
+
+    access = "grey-box"
+    levels = ("utterance",)
+    reference = "planted"
+
+    def __init__(self, data: SpeechDataModule, aurocs: list[float], two_sided: bool = False) -> None:
+        self.members = data.split.challenge("utterance").set_index("id")["member"]
+        self.aurocs, self.two_sided = iter(aurocs), two_sided
+
+    @property
+    def name(self) -> str:
+        return "planted"
+
+    def score(self, evidence: Evidence) -> pd.Series:
+        ids = evidence.challenge["id"]
+        members = self.members.loc[ids].to_numpy()
+        others = np.arange((~members).sum(), dtype=float)
+        values = np.empty(len(ids))
+        values[~members] = others
+        values[members] = round(next(self.aurocs) * len(others)) - 0.5  # above that many of the others
+        return pd.Series(values, index=ids.to_numpy())
+
+
+class Weights(Callback):
+    """Keeps the weights after every epoch."""
+
+    def __init__(self) -> None:
+        self.after: dict[int, dict[str, torch.Tensor]] = {}
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.after[trainer.current_epoch + 1] = {k: v.clone() for k, v in pl_module.state_dict().items()}
+
+
+class KilledAfter(Callback):
+    """Ends a training as a kill would, once an epoch is over and its checkpoint saved."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        if trainer.current_epoch == self.epochs:
+            raise RuntimeError("killed")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == self.epochs:
+            raise RuntimeError("killed")
+
+
+def run(data: SpeechDataModule, folder: Path, monitor: LeakageMonitor, *others: Callback) -> Trained:
+    factory = TrainerFactory(
+        {"max_epochs": 6, "accelerator": "cpu", "devices": 1, "enable_progress_bar": False, "logger": False}
+    )
+    recordings = data.training_recordings(data.split.training_ids(), seed=0)
+
+    def make_trainer(callbacks: list[Callback]) -> L.Trainer:
+        return factory.for_training(folder, "Training", [*callbacks, *others])
+
+    return train(tiny_tera(), recordings, Stage(folder, {}), 0, make_trainer, watchers=[monitor.of(data)])
+
+
+def monitor_of(data: SpeechDataModule, aurocs: list[float], two_sided: bool = False) -> LeakageMonitor:
+    return LeakageMonitor(every_n_epochs=1, attacks=[Planted(data, aurocs, two_sided)], stop_above=0.6)
+
+
+def same(weights: dict[str, torch.Tensor], trained: Trained) -> bool:
+    return all(torch.equal(weights[name], value) for name, value in trained.model.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def weights(data: SpeechDataModule, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, torch.Tensor]]:
+    """Those after each epoch of a training that was stopped after epoch 4."""
+    kept, folder = Weights(), tmp_path_factory.mktemp("stopped")
+    monitor = monitor_of(data, [0.5, 0.5, 0.25, 0.75])
+    trained = run(data, folder, monitor, kept)
+    assert sorted(kept.after) == [1, 2, 3]
+    assert same(kept.after[2], trained) and not same(kept.after[3], trained)
+    assert (trained.record["epochs"], trained.record["steps"]) == (2, 4)
+    assert (pd.read_csv(folder / "trained_utterances.csv")["times"] == 2).all()
+    assert [row["epoch"] for row in monitor.rows] == [0, 1, 2, 3]
+    (note,) = trained.record["notes"]
+    assert "after epoch 3 planted had AUROC 0.750" in note and "that of epoch 2" in note
+    return kept.after
+
+
+def test_the_model_is_that_of_the_last_measurement_below_the_bound(weights: dict) -> None:
+    assert weights  # the fixture has checked it
+
+
+def test_it_goes_back_even_where_it_was_interrupted_before(
+    weights: dict, data: SpeechDataModule, tmp_path: Path
+) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        run(data, tmp_path, monitor_of(data, [0.5, 0.5, 0.25, 0.75]), KilledAfter(3))
+    assert (tmp_path / "last.ckpt").exists()
+    resumed = run(data, tmp_path, monitor_of(data, []))
+    assert resumed.record["epochs"] == 2
+    assert same(weights[2], resumed)
+
+
+def test_a_score_whose_sign_is_unknown_is_bounded_on_both_sides(data: SpeechDataModule, tmp_path: Path) -> None:
+    trained = run(data, tmp_path, monitor_of(data, [0.5, 0.45, 0.25], two_sided=True))
+    assert trained.record["epochs"] == 1
+
+
+def test_a_bound_that_chance_passes_is_refused(data: SpeechDataModule, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"24 members, 24 others\) is too small for this bound"):
+        run(data, tmp_path, monitor_of(data, [0.75]))
+
+
+def test_a_bound_that_is_kept_changes_nothing(data: SpeechDataModule, tmp_path: Path) -> None:
+    trained = run(data, tmp_path, monitor_of(data, [0.5] * 7))
+    assert trained.record["epochs"] == 6
+    assert trained.record["notes"] == []
+
+
+def test_the_upper_end_of_the_interval_may_be_what_counts(data: SpeechDataModule) -> None:
+    monitors = [
+        LeakageMonitor(attacks=[Planted(data, [0.55])], stop_above=0.65, stop_by=by).of(data)
+        for by in ("estimate", "upper_bound")
+    ]
+    passed = []
+    for monitor in monitors:
+        challenge = monitor.challenge
+        assert challenge is not None and monitor.bound is not None
+        ids = list(challenge.judged["id"])
+        signals = Signals(pd.DataFrame(index=pd.Index(ids, dtype=object)), np.zeros((len(ids), 1, 1)))
+        (leakage,), _ = measure_leakage(signals, challenge, monitor.attacks)
+        assert leakage.auroc == pytest.approx(13 / 24)  # 13 of 24 others are below every member
+        assert leakage.interval[1] > 0.65
+        passed.append(monitor.bound.passed([leakage]) is not None)
+    assert passed == [False, True]

@@ -1,0 +1,137 @@
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lightning_mia.evaluation.results import Verdict
+from lightning_mia.report import UnitFacts
+from lightning_mia.report.breakdown import break_down, speaker_names
+from lightning_mia.report.breakdown_words import speaker_notes, uncut
+from lightning_mia.report.markdown import render_markdown
+from lightning_mia.report.protocol import limits, protocol
+from lightning_mia.report.pseudonyms import pseudonyms, write_speakers
+
+
+@pytest.fixture(scope="module")
+def broken_down(small_report):
+    """The verdict rests on pretext_loss; every third speaker is female, and the duration is the same for all."""
+    scores = small_report.scores[0]
+    units = tuple(
+        UnitFacts("utterance", unit, 1.0, float(-20 - number % 7), "female" if int(speaker[-3:-1]) % 3 == 0 else "male")
+        for number, (unit, speaker) in enumerate(zip(scores.unit_ids.tolist(), scores.speakers.tolist(), strict=True))
+    )
+    return break_down(replace(small_report, units=units))
+
+
+def test_slices_and_speakers_are_of_the_attack_that_carries_the_verdict(broken_down):
+    assert (broken_down.speaker_risks.attack, broken_down.speaker_risks.level) == ("pretext_loss", "utterance")
+    assert len(broken_down.speaker_risks.speakers) == 20
+    assert dict.fromkeys(one.by for one in broken_down.slices) == dict.fromkeys(["level of the recording", "gender"])
+    assert uncut(broken_down) == ["duration", "accent"]
+    assert sum(one.n_members for one in broken_down.slices if one.by == "gender") == 200
+
+
+def test_what_there_is_already_stays(broken_down):
+    assert break_down(broken_down) == broken_down
+
+
+def test_a_report_that_is_not_assessable_has_neither(small_report):
+    report = replace(small_report, verdict=Verdict("not_assessable", "The sides differ.", ()))
+    assert break_down(report) == report
+
+
+def test_earlier_runs_have_no_slices_but_speakers(small_report):
+    report = break_down(small_report)
+    assert report.slices is None
+    assert report.speaker_risks is not None
+
+
+def test_pseudonyms_tell_nothing_and_stay_the_same(broken_down, tmp_path):
+    names = speaker_names(broken_down)
+    assert sorted(names.values()) == [f"speaker {number:02d}" for number in range(1, 21)]
+    assert list(names) != sorted(names), "the order of names would give them away"
+    scores = broken_down.scores[0]
+    other = pseudonyms(replace(scores, values=scores.values + 1e-9))
+    assert list(other) != list(names), "the order cannot be worked out without the scores"
+    assert pseudonyms(scores) == names
+    write_speakers(tmp_path / "speakers.csv", names, broken_down.speaker_risks)
+    with open(tmp_path / "speakers.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["speaker"]: row["pseudonym"] for row in rows} == names
+    best = broken_down.speaker_risks.speakers[0]
+    row = next(row for row in rows if row["pseudonym"] == best.speaker)
+    mask = scores.speakers == row["speaker"]
+    inside, outside = scores.values[mask & scores.members], scores.values[~scores.members]
+    assert float(row["auroc"]) == pytest.approx(float((inside[:, None] > outside).mean()))
+
+
+def test_no_name_stands_in_what_is_handed_on(broken_down):
+    text = render_markdown(broken_down)
+    assert "Zo" not in text
+    shown = render_markdown(broken_down, {pseudonym: name for name, pseudonym in speaker_names(broken_down).items()})
+    assert "Zoë &amp; &lt;00>" in shown
+
+
+def test_the_notes_count_the_comparisons(broken_down):
+    notes = " ".join(speaker_notes(broken_down.speaker_risks))
+    n_marked = sum(one.p_value_corrected < 0.05 for one in broken_down.speaker_risks.speakers)
+    assert "20 speakers were compared, and of many some stand out by chance" in notes
+    assert f"are marked, here {n_marked}." in notes
+    assert "the same speaker's non-members" in notes
+
+
+def test_where_nobody_can_be_marked_the_notes_say_so(broken_down):
+    risks = broken_down.speaker_risks
+    few = replace(risks, speakers=tuple(replace(one, smallest_p_corrected=0.08) for one in risks.speakers))
+    assert "no speaker can be marked, however well found" in " ".join(speaker_notes(few))
+    assert "no speaker can be marked" not in " ".join(speaker_notes(risks))
+
+
+def test_the_protocol_says_who_was_in_and_how_it_was_judged(planted_report):
+    told = dict(protocol(planted_report))
+    assert list(told) == ["Who was in", "Training", "Questions", "Controls", "Judgement", "Machine and time"]
+    assert "drawn at random by this tool (seed 0), recording by recording" in told["Who was in"]
+    assert planted_report.split.sha256 in told["Who was in"]
+    assert "200 recordings of 20 speakers (0.31 h) (seed 1)" in told["Training"]
+    assert "redrawing the split 1\u2009000 times" in told["Judgement"]
+    assert "torch 2.14.1" in told["Machine and time"]
+
+
+def test_the_protocol_of_a_split_that_was_brought_and_of_a_checkpoint(planted_report):
+    brought = replace(planted_report, split=replace(planted_report.split, drawn=False, n_held_back=7))
+    brought = replace(brought, provenance=replace(brought.provenance, models=()))
+    told = dict(protocol(brought))
+    assert "this tool drew nothing" in told["Who was in"]
+    assert "7 recordings of members were held back" in told["Who was in"]
+    assert "came as a checkpoint and was not trained here" in told["Training"]
+
+
+def test_queries_stand_in_the_protocol(planted_fleet_report):
+    assert "8 to 24 waveforms for each recording" in dict(protocol(planted_fleet_report))["Questions"]
+
+
+def test_limits_name_what_was_tried(planted_report, planted_blind_report):
+    first = limits(planted_report)[0]
+    assert first.startswith("Tried: utterance level (black-box, grey-box); speaker level (black-box, grey-box)")
+    assert limits(planted_blind_report) == ()
+
+
+def test_markdown_has_every_result_and_well_formed_tables(planted_fleet_report):
+    text = render_markdown(planted_fleet_report)
+    for one in planted_fleet_report.attacks:
+        assert one.name.replace("_", "\\_") in text
+        assert f"{one.auroc:.3f}" in text
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("|---"):
+            assert line.count("|") == lines[number - 1].count("|") == lines[number + 1].count("|")
+    assert planted_fleet_report.provenance.command in text
+    assert not np.any(["None" in line and "None: a control" not in line for line in lines])
+
+
+def test_markdown_of_what_users_name_is_text(planted_report):
+    report = replace(planted_report, notes=("<script>alert(1)</script> | *x*",))
+    text = render_markdown(report)
+    assert "<script" not in text
+    assert "&lt;script>alert(1)&lt;/script> \\| \\*x\\*" in text

@@ -1,0 +1,161 @@
+"""An audit of LibriSpeech's size without its audio: split, likelihood attacks, judgement and report, stage by stage.
+
+    OMP_NUM_THREADS=1 python tools/benchmark_scale.py [--share 0.1]
+
+Makes a table of 281,241 utterances of 2,338 speakers (LibriSpeech-960), draws a split with 16 shadow models, plants
+signals (the pretext score of the target, of the controls and of every shadow model, drawn with a small leak), and then
+does what `lightning-mia attack` does once models have answered: blind control, likelihood attacks, p-values, intervals,
+report. Prints seconds and the peak memory of the process after every stage. `--share 0.1` takes a tenth of it all;
+seconds an utterance should then stay as they are.
+"""
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # seconds of one core
+
+import numpy as np
+import pandas as pd
+
+from lightning_mia.account import summarise_split
+from lightning_mia.asked import Asked
+from lightning_mia.attacks import Attack
+from lightning_mia.attacks.attack_r import AttackR
+from lightning_mia.attacks.bavaria import BaVarIA
+from lightning_mia.attacks.calibrated_loss import CalibratedLoss
+from lightning_mia.attacks.lira import LiRA
+from lightning_mia.attacks.pretext_loss import PretextLoss
+from lightning_mia.attacks.rmia import RMIA
+from lightning_mia.attacks.scalar_signal import PretextScore
+from lightning_mia.attacks.shadows import Shadows
+from lightning_mia.evaluation import EvaluationSettings
+from lightning_mia.judgement import Judgement, judge
+from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.probe.signals import Signals
+from lightning_mia.report.audit_report import AuditReport, Target
+from lightning_mia.report.run_report import write_report
+from lightning_mia.split import Split, UtteranceDesign
+from lightning_mia.turns import FleetAnswers
+
+N_UTTERANCES, N_SPEAKERS = 281_241, 2_338
+N_SHADOWS = 16
+N_AUXILIARY = 2_000
+LEAK = 0.2  # what training adds to a recording's score, in standard deviations of the scores' noise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--share", type=float, default=1.0, help="of the utterances and speakers")
+    share = parser.parse_args().share
+    n_utterances, n_speakers = round(share * N_UTTERANCES), round(share * N_SPEAKERS)
+    print(f"{n_utterances:,} utterances of {n_speakers:,} speakers, {N_SHADOWS} shadow models")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rng = np.random.default_rng(0)
+        table = corpus_table(n_utterances, n_speakers, rng)
+        with stage("table made, packages imported"):
+            statistics = blind_statistics(table, rng)
+        with stage("split drawn, written and read"):
+            split = draw(table, folder / "split.csv")
+        with stage("signals planted"):
+            target, controls, fleet = plant(split, rng, folder)
+        with stage("attacks and judgement"):
+            judgement = judge(
+                attacks(),
+                {"target": target, **controls},
+                statistics,
+                split,
+                EvaluationSettings(),
+                fleet,
+                take_turns=False,
+            )
+        with stage("report"):
+            write(judgement, split, folder / "report")
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Time a stage, and print what it took."""
+    since = time.monotonic()
+    yield
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"{name:32s} {time.monotonic() - since:7.1f} s   peak {peak:.2f} GB", flush=True)
+
+
+def corpus_table(n_utterances: int, n_speakers: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Utterances as LibriSpeech has them: about 120 a speaker, 1 to 25 s long."""
+    speakers = np.sort(rng.integers(n_speakers, size=n_utterances))
+    ids = [f"{speaker:05d}/{number:06d}" for number, speaker in enumerate(speakers)]
+    return pd.DataFrame(
+        {
+            "id": ids,
+            "path": [f"{one}.flac" for one in ids],
+            "speaker": [f"{speaker:05d}" for speaker in speakers],
+            "duration": rng.uniform(1, 25, n_utterances),
+        }
+    )
+
+
+def blind_statistics(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """As many model-free statistics as an audit takes, of which the duration alone means anything."""
+    columns = {f"statistic_{number:02d}": rng.standard_normal(len(table)) for number in range(30)}
+    return pd.DataFrame({"duration": table["duration"].to_numpy(), **columns}, index=table["id"])
+
+
+def draw(table: pd.DataFrame, path: Path) -> Split:
+    """Draw a split of all utterances, write it, and read it back."""
+    design = UtteranceDesign(n_units=len(table) - N_AUXILIARY, n_auxiliary=N_AUXILIARY)
+    design.draw(table, dict(zip(table["id"], table["id"], strict=True)), N_SHADOWS, seed=0).save(path)
+    return Split.load(path)
+
+
+def attacks() -> list[Attack]:
+    score = PretextScore()
+    online = [LiRA(score), RMIA(score), BaVarIA(score)]
+    offline = [LiRA(score, online=False), RMIA(score, online=False), BaVarIA(score, online=False)]
+    return [PretextLoss(), *online, *offline, AttackR(score), CalibratedLoss(score)]
+
+
+def plant(split: Split, rng: np.random.Generator, folder: Path) -> tuple[Asked, dict[str, Asked], FleetAnswers]:
+    """Answers of the target, of the two controls and of every shadow model."""
+    ids = pd.Index(split.table["id"], dtype=object)
+    difficulty = rng.standard_normal(len(ids))
+
+    def answers(inside: np.ndarray | float, key: str) -> Asked:
+        scores = difficulty + LEAK * inside + rng.standard_normal(len(ids))
+        scalars = pd.DataFrame({f"{PRETEXT_SCORE}_mask0": scores}, index=ids)
+        return Asked(Signals(scalars, np.zeros((len(ids), 1, 1), dtype=np.float32)), None, key, folder)
+
+    columns = {name: split.table[name].to_numpy() for name in ("target", *split.shadows)}
+    target = answers(columns["target"], "target")
+    controls = {name: answers(0.0, name) for name in ("untrained", "wrong_model")}
+    asked = [answers(columns[name], name) for name in split.shadows]
+    members = split.table.set_index("id")[split.shadows].loc[split.challenge("utterance")["id"]]
+    return target, controls, FleetAnswers(Shadows([one.signals for one in asked], members), asked)
+
+
+def write(judgement: Judgement, split: Split, folder: Path) -> None:
+    """Write the report, and read what it says."""
+    report = AuditReport(
+        target=Target("planted", "0" * 64, 0),
+        split=summarise_split(split),
+        verdict=judgement.verdict,
+        attacks=judgement.attacks,
+        controls=judgement.controls,
+        scores=judgement.scores,
+        blind_upper95=dict(judgement.blind_upper95),
+        dataset_inference=judgement.dataset_inference,
+    )
+    page = write_report(folder, report)
+    best = max(judgement.attacks, key=lambda one: one.auroc)
+    print(f"{judgement.verdict.status}; {best.name} AUROC {best.auroc:.3f}; page of {page.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
