@@ -36,7 +36,8 @@ def facts_by(path: Path, key: str, fact: str, delimiter: str = ",") -> dict[str,
 
     Args:
         path: the list.
-        key, fact: names of the two columns; a fact whose column is missing is "".
+        key: name of the column that is looked up.
+        fact: name of the column that is read; "" where it is missing.
         delimiter: between the columns.
 
     Raises:

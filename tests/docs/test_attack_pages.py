@@ -1,0 +1,92 @@
+"""Every attack has a page, and what stands there agrees with the code."""
+
+import re
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from lightning_mia.attacks import default_attacks
+from tests.docs.conftest import DOCS, pages
+
+Tool = Callable[[str], ModuleType]
+MARKER = re.compile(r"^<!-- attacks: (.*) -->$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def facts(tool: Tool) -> ModuleType:
+    return tool("attack_facts")
+
+
+def described() -> dict[str, str]:
+    """Class → the page with its block of facts."""
+    found = {}
+    for path in (DOCS / "attacks").glob("*.md"):
+        for names in MARKER.findall(path.read_text(encoding="utf-8")):
+            found |= {name.strip(): path.stem for name in names.split(",") if name != "all"}
+    return found
+
+
+def test_every_attack_has_a_page(facts: ModuleType) -> None:
+    names = {type(attack).__name__ for attack in default_attacks(16)} | set(facts.classes())
+    assert described() == {name: facts.PAGES.get(name, "no page") for name in names}
+
+
+def test_the_table_says_what_the_code_says(facts: ModuleType) -> None:
+    table = facts.table_of_all("../")
+    for attack in default_attacks(16):
+        row = next(line for line in table.splitlines() if f"`{attack.name}`" in line)
+        shadows = f"{attack.least_shadows} or more" if attack.least_shadows else "none"
+        assert f"| {attack.access} | {', '.join(attack.levels)} | {shadows} |" in row
+
+
+def test_options_stand_on_the_page(facts: ModuleType) -> None:
+    text = facts.facts(["RMIA"], "../")
+    assert "| `gamma` | `2.0` |" in text
+    assert "| `a` | null |" in text
+    assert all("| `" not in line or not line.endswith("|  |") for line in text.splitlines())  # none without a meaning
+
+
+def test_every_signal_has_a_name_and_a_description(facts: ModuleType) -> None:
+    text = facts.signals()
+    for one in facts.signal_classes():
+        assert f"### {one.__name__}\n\n" in text
+    assert "lightning_mia.attacks.surrogate_head.SurrogateHeadScore" in text
+
+
+def test_queries_are_those_of_the_results(facts: ModuleType) -> None:
+    by_name = {attack.name: facts.queries(attack) for attack in default_attacks(16)}
+    assert (by_name["pretext_loss"], by_name["utterance_similarity"], by_name["surrogate_head"]) == ("8", "1", "7")
+
+
+def test_markers_are_filled_in(tool: Tool) -> None:
+    pytest.importorskip("mkdocs")
+    for name in ("api_reference", "attack_facts", "cli_reference", "field_tables", "result_rows"):
+        tool(name)
+    hooks = tool("hooks")
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        filled = hooks.fill_in(text, DOCS, "")
+        assert not hooks.MARKER.search(filled)
+        assert text.count("<!-- ") == len(hooks.MARKER.findall(text))  # a comment that is no marker is misspelt
+
+
+def test_formulas_become_mathml(tool: Tool) -> None:
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("latex2mathml")
+    assert "<msubsup>" in tool("hooks").mathml(r"\sigma_{\text{in}}^2")
+
+
+def test_fields_of_a_dataclass_are_all_described(tool: Tool) -> None:
+    tables = tool("field_tables")
+    text = tables.field_table("lightning_mia.report.audit_report.AuditReport", "scores")
+    assert "| `verdict` | over all levels and accesses. |" in text
+    assert "`scores`" not in text
+
+
+def test_doctests_in_docstrings_become_fences(tool: Tool) -> None:
+    pytest.importorskip("griffe")
+    text = "First line.\n\n>>> f(1)\n[[1]]\n>>> f(2)\n2\n\nArgs:\n    x: >>> is no doctest here.\n"
+    fenced = tool("griffe_doctests").fenced(text)
+    assert "```pycon\n>>> f(1)\n[[1]]\n>>> f(2)\n2\n```\n" in fenced
+    assert fenced.endswith("Args:\n    x: >>> is no doctest here.\n")

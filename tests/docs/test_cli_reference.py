@@ -1,0 +1,26 @@
+"""The reference of the command line says what the parsers say."""
+
+import inspect
+import re
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from lightning_mia import cli
+from lightning_mia.audit_cli import COMMANDS
+
+
+@pytest.fixture(scope="module")
+def reference(tool: Callable[[str], ModuleType]) -> ModuleType:
+    return tool("cli_reference")
+
+
+def test_every_command_has_a_section(reference: ModuleType) -> None:
+    page = reference.page()
+    chosen_before_lightning = re.findall(r'"(\w+)"', inspect.getsource(cli._run))
+    assert {*COMMANDS, *chosen_before_lightning} == set(reference.commands())
+    for command in reference.commands():
+        assert f"\n## {command}\n" in page
+    for option in ("--fleet.size", "--trainer.max_epochs", "--data.corpus", "--matching.duration", "run_dir"):
+        assert f"`{option}`" in page or f", `{option}" in page

@@ -1,0 +1,102 @@
+"""The examples in the documentation, run as they stand: Python, doctests, YAML and command lines."""
+
+import contextlib
+import doctest
+import io
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from lightning_mia import cli
+from lightning_mia.audit_cli import COMMANDS
+from lightning_mia.errors import InputError
+from tests.docs.conftest import DOCS, ROOT, blocks, pages
+
+WITH_PYTHON = [path for path in pages() if blocks(path, "python", "pycon")]
+COMMAND = re.compile(r"^    lightning-mia ((?:.*\\\n)*.*[^\\\n])$", re.MULTILINE)
+SLOW = {"recipes.md"}  # trains a model
+
+
+def name(path: Path) -> str:
+    return path.relative_to(DOCS).as_posix()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=name(path), marks=[pytest.mark.slow] if name(path) in SLOW else []) for path in WITH_PYTHON],
+)
+def test_python_and_doctests(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page are one story: each sees what those before it defined."""
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)  # where dataclasses look up what their annotations name
+    namespace = vars(module)
+    for language, text in blocks(path, "python", "pycon"):
+        if language == "python":
+            exec(compile(text, f"{path.name}", "exec"), namespace)
+        else:
+            test = doctest.DocTestParser().get_doctest(text, namespace, path.name, path.name, None)
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                found = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.write, clear_globs=False)
+            assert found.attempted
+            assert not found.failed, said.getvalue()
+
+
+def commands() -> list[str]:
+    """Every command line in the documentation, once."""
+    found = [command for path in pages() for command in COMMAND.findall(path.read_text(encoding="utf-8"))]
+    return list(dict.fromkeys(command.replace("\\\n", " ") for command in found))
+
+
+def parse(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command line read these arguments, and go no further; what it refuses raises."""
+    monkeypatch.setattr("lightning_mia.placeholders.install", lambda: None)  # this process needs the real modules
+    monkeypatch.setattr("lightning_mia.audit_cli.AuditCLI.instantiate_classes", lambda self: sys.exit(0))
+    with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as exit_:
+        cli._run(arguments)
+    assert exit_.value.code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [one for one in commands() if one.split()[0] in COMMANDS])
+def test_commands_are_understood(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Options exist, values have their types, configs are there."""
+    if "mine." in command:
+        pytest.skip("a class of the reader's own")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("lightning_mia.audit_cli.check_folder", lambda path: None)
+    parse(shlex.split(command), monkeypatch)
+
+
+def test_commands_without_a_model_are_understood(tool: Callable[[str], ModuleType]) -> None:
+    reference = tool("cli_reference")
+    others = [shlex.split(command) for command in commands() if command.split()[0] not in COMMANDS]
+    assert others
+    for name, *arguments in others:
+        reference.parser_of(name).parse_args(arguments)
+
+
+def test_a_misspelt_class_is_not_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    over = tmp_path / "over.yaml"
+    over.write_text("attacks: [PretextLos]", encoding="utf-8")
+    with pytest.raises(InputError, match="PretextLos"):
+        parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(over), "--print_config"], monkeypatch)
+
+
+@pytest.mark.parametrize("path", [path for path in pages() if blocks(path, "yaml")], ids=name)
+def test_yaml_is_understood(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every block is laid over a config, and the parser takes it."""
+    monkeypatch.chdir(ROOT)
+    for _, text in blocks(path, "yaml"):
+        over = tmp_path / "over.yaml"
+        over.write_text(text, encoding="utf-8")
+        assert yaml.safe_load(text)
+        parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(over), "--print_config"], monkeypatch)
