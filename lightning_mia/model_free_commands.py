@@ -116,21 +116,17 @@ class _Parser(OneLineErrors, ArgumentParser):
 
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
-    parsers = {
-        "blind": _blind_parser,
-        "report": _report_parser,
-        "compare": _compare_parser,
-        "configs": _configs_parser,
-    }
-    parser = parsers[arguments[0]]()
+    parser = PARSERS[arguments[0]]()
     options = parser.instantiate_classes(parser.parse_args(with_paths(arguments[1:]))).as_dict()
     options.pop("config", None)
     if arguments[0] == "blind":
         blind(**options, command=["lightning-mia", *arguments])
     elif arguments[0] == "report":
         report(**options)
+    elif arguments[0] == "compare":
+        compare(**options)
     else:
-        {"compare": compare, "configs": configs}[arguments[0]](**options)
+        configs(**options)
 
 
 def _blind_parser() -> _Parser:
@@ -167,3 +163,6 @@ def _configs_parser() -> _Parser:
 
 def _first_line(function: Callable[..., None]) -> str:
     return (function.__doc__ or "").splitlines()[0]
+
+
+PARSERS = {"blind": _blind_parser, "report": _report_parser, "compare": _compare_parser, "configs": _configs_parser}
