@@ -20,8 +20,9 @@ from lightning_mia.trainer import AuditTrainer
 COMMANDS = ("fit", "shadow", "attack", "audit")
 BARE_FLAGS = ("--positive_control",)
 DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
-Beside the commands below, which have a model, there are two without: `lightning-mia blind MANIFEST --out DIR` checks
-whether a split can be told apart without any model, `lightning-mia report RUN_DIR` rebuilds a report."""
+Beside the commands below, which have a model, there are three without: `lightning-mia blind MANIFEST --out DIR` checks
+whether a split can be told apart without any model, `lightning-mia report RUN_DIR` rebuilds a report, and
+`lightning-mia compare RUN_DIR RUN_DIR` puts runs side by side."""
 
 
 class _Parser(OneLineErrors, LightningArgumentParser):
