@@ -19,7 +19,7 @@ def run(*arguments: str) -> str:
 
 def test_help_names_every_command() -> None:
     text = run("--help")
-    assert all(command in text for command in ("fit", "attack", "audit", "blind", "report"))
+    assert all(command in text for command in ("fit", "attack", "audit", "blind", "report", "compare"))
 
 
 @pytest.mark.slow
@@ -35,7 +35,7 @@ def test_placeholders_change_nothing_that_is_printed(command: str) -> None:
     assert "--run_dir" in quick
 
 
-@pytest.mark.parametrize("command", ["blind", "report"])
+@pytest.mark.parametrize("command", ["blind", "report", "compare"])
 def test_commands_without_a_model_have_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

@@ -111,7 +111,9 @@ def speaker_risks(scores: Scores, fpr: float = 0.01) -> SpeakerRisks:
     names, speaker = np.unique(scores.speakers, return_inverse=True)
     with_members = np.unique(speaker[scores.members])
     fewest = FEWEST_MEMBERS if scores.level == "utterance" else 1
-    others = _NonMembers(scores.values[~scores.members], speaker[~scores.members])
+    order = np.argsort(scores.values, kind="stable")
+    order = order[~scores.members[order]]
+    others = _NonMembers(scores.values[order], speaker[order])
     enough = others.n_speakers >= FEWEST_OTHERS
     threshold = threshold_at(scores, fpr)
     found = [
@@ -131,7 +133,7 @@ def speaker_risks(scores: Scores, fpr: float = 0.01) -> SpeakerRisks:
 
 @dataclass(frozen=True)
 class _NonMembers:
-    """The non-members of all speakers."""
+    """The non-members of all speakers, the lowest score first."""
 
     values: np.ndarray  # (k,)
     speaker: np.ndarray  # (k,) int
@@ -180,7 +182,7 @@ def share_beaten(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
     >>> share_beaten(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
     array([0.75, 1.  ])
     """
-    opponents = np.sort(opponents)
+    opponents = np.sort(opponents, kind="stable")  # quick where they are sorted already
     below, not_above = (np.searchsorted(opponents, values, side=side) for side in ("left", "right"))
     return (below + not_above) / (2 * len(opponents))
 

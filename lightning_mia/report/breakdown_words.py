@@ -20,6 +20,8 @@ def speaker_notes(risks: SpeakerRisks | None) -> tuple[str, ...]:
         "on its own, as a voice may score high whether trained on or not."
     )
     notes += _evidence(risks)
+    if risks.two_sided:
+        notes.append("The sign of the score is not known beforehand: it is turned where needed, and p is two-sided.")
     n, n_marked = len(risks.speakers), sum(one.p_value_corrected < ALPHA for one in risks.speakers)
     notes.append(
         f"{_speakers(n)} compared, and of many some stand out by chance: only those with a p below .05 after "
@@ -27,8 +29,9 @@ def speaker_notes(risks: SpeakerRisks | None) -> tuple[str, ...]:
     )
     smallest = min(one.smallest_p_corrected for one in risks.speakers)
     if smallest >= ALPHA:
+        units = "recordings" if risks.level == "utterance" else "speakers"
         notes.append(
-            f"With so few recordings no speaker can be marked, however well found: a perfect separation would have a "
+            f"With so few {units} no speaker can be marked, however well found: a perfect separation would have a "
             f"corrected p of {p_value(smallest)}."
         )
     return tuple(notes)

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from lightning_mia import cli
+from lightning_mia.ablation.command import divide
 from lightning_mia.audit_cli import COMMANDS
 from lightning_mia.errors import InputError
 from tests.docs.conftest import DOCS, ROOT, blocks, pages
@@ -80,7 +81,8 @@ def test_commands_without_a_model_are_understood(tool: Callable[[str], ModuleTyp
     others = [shlex.split(command) for command in commands() if command.split()[0] not in COMMANDS]
     assert others
     for name, *arguments in others:
-        reference.parser_of(name).parse_args(arguments)
+        own = divide(arguments)[0] if name == "ablate" else arguments  # the rest is passed on to audits
+        reference.parser_of(name).parse_args(own)
 
 
 def test_a_misspelt_class_is_not_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,11 +94,15 @@ def test_a_misspelt_class_is_not_understood(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("path", [path for path in pages() if blocks(path, "yaml")], ids=name)
-def test_yaml_is_understood(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every block is laid over a config, and the parser takes it."""
+def test_yaml_is_understood(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: Callable[[str], ModuleType]
+) -> None:
+    """Every block is a grid, or is laid over a config, and the parser takes it."""
     monkeypatch.chdir(ROOT)
     for _, text in blocks(path, "yaml"):
         over = tmp_path / "over.yaml"
         over.write_text(text, encoding="utf-8")
-        assert yaml.safe_load(text)
+        if "factors" in yaml.safe_load(text):
+            tool("cli_reference").parser_of("ablate").parse_args(["-c", str(over)])
+            continue
         parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(over), "--print_config"], monkeypatch)

@@ -9,6 +9,7 @@ from lightning_mia.report import UnitFacts
 from lightning_mia.report.breakdown import break_down, speaker_names
 from lightning_mia.report.breakdown_words import speaker_notes, uncut
 from lightning_mia.report.markdown import render_markdown
+from lightning_mia.report.page import render_page
 from lightning_mia.report.protocol import limits, protocol
 from lightning_mia.report.pseudonyms import pseudonyms, write_speakers
 
@@ -71,6 +72,27 @@ def test_no_name_stands_in_what_is_handed_on(broken_down):
     assert "Zo" not in text
     shown = render_markdown(broken_down, {pseudonym: name for name, pseudonym in speaker_names(broken_down).items()})
     assert "Zoë &amp; &lt;00>" in shown
+
+
+def test_the_page_has_speakers_and_slices_and_names_only_where_they_are_asked_for(broken_down):
+    names = {pseudonym: name for name, pseudonym in speaker_names(broken_down).items()}
+    page, shown = render_page(broken_down, (), ()), render_page(broken_down, (), (), names)
+    for text in ("Zoë", "a&lt;b&gt;&amp;c", "/data/"):
+        assert text not in page
+        assert text in shown
+    assert "1: silent: every sample is 0" in page
+    assert 'class="results speakers sortable"' in page
+    for one in (*broken_down.slices, *broken_down.speaker_risks.speakers):
+        assert f"<b>{one.auroc:.3f}</b>" in page
+    assert "Not cut by duration, accent" in page
+    assert page.count('class="tag leak">found<') == sum(
+        one.p_value_corrected < 0.05 for one in broken_down.speaker_risks.speakers
+    )
+
+
+def test_a_page_that_is_not_assessable_says_why_speakers_are_left_out(small_report):
+    report = replace(small_report, verdict=Verdict("not_assessable", "The sides differ.", ()))
+    assert "Left out: the controls do not allow a conclusion" in render_page(break_down(report), (), ())
 
 
 def test_the_notes_count_the_comparisons(broken_down):

@@ -41,6 +41,17 @@ def test_writing_what_was_read_gives_the_same_files(run_dir, tmp_path):
         assert (tmp_path / name).read_bytes() == (run_dir / "report" / name).read_bytes()
 
 
+def test_a_copy_with_names_stands_beside_the_report(tmp_path, small_report):
+    write_report(tmp_path / "report", small_report)
+    handed_on = (tmp_path / "report" / "report.html").read_bytes()
+    assert rebuild(tmp_path, names=True) == tmp_path / "report" / "report_names.html"
+    assert (tmp_path / "report" / "report.html").read_bytes() == handed_on
+    for name, shown in (("report", False), ("report_names", True)):
+        for suffix in ("html", "md"):
+            text = (tmp_path / "report" / f"{name}.{suffix}").read_text(encoding="utf-8")
+            assert ("Zoë" in text) == shown
+
+
 def test_a_blind_check_is_written_and_rebuilt(tmp_path, planted_blind_report):
     page = write_report(tmp_path / "report", planted_blind_report)
     first = page.read_bytes()
