@@ -99,7 +99,7 @@ def _references(table: pd.DataFrame, axis: Axis, attack: Attack) -> Iterator[Lin
 def _utility_curve(table: pd.DataFrame, axis: Axis) -> Iterator[Drawing]:
     values = _by_label(figure_at(_one_row_a_cell(table), [axis.name], "heldout_pretext"))
     if values:
-        yield _curves("utility", UTILITY, axis, [Line("non-members", values)], UTILITY, None)
+        yield _curves("utility", UTILITY[0].upper() + UTILITY[1:], axis, [Line("non-members", values)], UTILITY, None)
 
 
 def _one_row_a_cell(table: pd.DataFrame) -> pd.DataFrame:

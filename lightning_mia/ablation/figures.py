@@ -18,6 +18,7 @@ ABOVE, BELOW, USEFUL = SERIES[1], SERIES[0], SERIES[2]  # chance, and how well t
 STRONGEST = 0.75  # opacity, at which ink can still be read on the colour
 LINE_OF_LEGEND = 0.13  # inches
 LETTER = 0.065  # inches
+WIDTH = 0.72  # of a field of a heat map (inches)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ def heat_map(
         chance: the value without colour, such as 0.5 for an AUROC; None: the smallest value has none.
     """
     left = 0.34 + LETTER * max(len(text_of(label)) for label in rows.labels)
-    figure, axes = panel(left + 0.72 * len(columns.labels), 0.5 + 0.44 * len(rows.labels), left, 0.42)
+    longest = LETTER * max(len(text_of(label)) for label in columns.labels)
+    turned = longest > WIDTH
+    bottom = 0.42 + (longest if turned else 0)
+    figure, axes = panel(left + WIDTH * len(columns.labels), 0.08 + bottom + 0.44 * len(rows.labels), left, bottom)
     means = [one.mean for one in values.values()]
     for (column, row), one in values.items():
         place = list(columns.labels).index(column), list(rows.labels).index(row)
@@ -78,6 +82,7 @@ def heat_map(
         set_ticks(range(len(axis.labels)), [text_of(label) for label in axis.labels])
         set_limits(-0.5, len(axis.labels) - 0.5)
     axes.tick_params(length=0)
+    axes.tick_params(axis="x", labelrotation=90 if turned else 0)
     axes.set_xlabel(_words(columns.name))
     axes.set_ylabel(_words(rows.name))
     for spine in axes.spines.values():
@@ -118,7 +123,7 @@ def curves(axis: Axis, lines: Sequence[Line], what: str, chance: float | None) -
     longest = max(len(text_of(label)) for label in axis.labels)
     turned = not axis.is_numeric and longest * LETTER * len(axis.labels) > 3.2
     figure, axes = panel(
-        3.9, 2.4 + top + (LETTER * longest if turned else 0), 0.46, 0.42 + (LETTER * longest if turned else 0), top
+        3.9, 2.4 + top + (LETTER * longest if turned else 0), 0.54, 0.42 + (LETTER * longest if turned else 0), top
     )
     if chance is not None:
         axes.axhline(chance, color=MUTED, linewidth=0.5)
@@ -139,7 +144,7 @@ def curves(axis: Axis, lines: Sequence[Line], what: str, chance: float | None) -
     axes.set_xlabel(_words(axis.name))
     axes.set_ylabel(what)
     axes.locator_params(axis="y", nbins=6)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "−"))
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
@@ -213,7 +218,7 @@ def trade_off(points: Mapping[str, tuple[OverSeeds, OverSeeds]], across: str, up
         up: what the second is.
     """
     top = 0.1 + LINE_OF_LEGEND * len(points)
-    figure, axes = panel(3.9, 2.6 + top, 0.46, 0.42, top)
+    figure, axes = panel(3.9, 2.6 + top, 0.54, 0.42, top)
     axes.axhline(0.5, color=MUTED, linewidth=0.5)
     for number, (name, (x, y)) in enumerate(points.items()):
         colour, marker = SERIES[number % len(SERIES)], "osD^vPX*"[number % 8]
