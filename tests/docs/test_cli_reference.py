@@ -22,5 +22,6 @@ def test_every_command_has_a_section(reference: ModuleType) -> None:
     assert {*COMMANDS, *chosen_before_lightning} == set(reference.commands())
     for command in reference.commands():
         assert f"\n## {command}\n" in page
+    assert page.count("\n- `--trainer.max_epochs`") == 1  # what commands share stands there once
     for option in ("--fleet.size", "--trainer.max_epochs", "--data.corpus", "--matching.duration", "run_dir"):
         assert f"`{option}`" in page or f", `{option}" in page

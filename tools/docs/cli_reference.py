@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Iterator
 from unittest.mock import patch
 
 from jsonargparse import ArgumentParser
@@ -59,15 +58,16 @@ def parser_of(command: str) -> ArgumentParser:
 def page() -> str:
     """The whole page: each command with its own options, and once what those with a model share."""
     of_command = {command: parser_of(command) for command in commands()}
-    shared = dict(_shared_groups(of_command[WHOLE]))
+    shared = _shared_groups(of_command[WHOLE])
     parts = [INTRODUCTION]
     for command in COMMANDS:
-        parts += [f"## {command}", _about(of_command[command]), _own_options(of_command[command], shared)]
-        used = [name for name, group in _shared_groups(of_command[command]) if not _is_unused(group)]
+        parts += [f"## {command}", _about(of_command[command]), _own_options(of_command[command])]
+        used = [name for name, groups in _shared_groups(of_command[command]).items() if not _is_unused(groups[0])]
         parts.append("Shared: " + ", ".join(f"[`--{name}`](#{name})" for name in used) + ".")
     parts.append(SHARED)
-    for name, group in shared.items():
-        parts += [f"### {name} {{#{name}}}", f"{_escape(group.title or '')}.", _list(of_command[WHOLE], group)]
+    for name, groups in shared.items():
+        parts += [f"### {name} {{#{name}}}", f"{_escape(groups[0].title or '')}."]
+        parts += [_list(of_command[WHOLE], group) for group in groups]
     for command in commands()[len(COMMANDS) :]:
         parser = of_command[command]
         parts += [f"## {command}", _about(parser), *(_list(parser, group) for group in parser._action_groups)]
@@ -78,21 +78,24 @@ def _about(parser: ArgumentParser) -> str:
     return (parser.description or "").strip()
 
 
-def _shared_groups(parser: ArgumentParser) -> Iterator[tuple[str, argparse._ArgumentGroup]]:
-    """Groups whose options all begin with one name and a dot: `--trainer.…`."""
+def _shared_groups(parser: ArgumentParser) -> dict[str, list[argparse._ArgumentGroup]]:
+    """Groups whose options all begin with one name and a dot, by that name: those of `--trainer.…`."""
+    found: dict[str, list[argparse._ArgumentGroup]] = {}
     for group in parser._action_groups:
         names = {action.dest.split(".")[0] for action in group._group_actions}
         if len(names) == 1 and any("." in action.dest for action in group._group_actions):
-            yield names.pop(), group
+            found.setdefault(names.pop(), []).append(group)
+    return found
 
 
 def _is_unused(group: argparse._ArgumentGroup) -> bool:
     return (group.title or "").startswith(NOT_USED)
 
 
-def _own_options(parser: ArgumentParser, shared: dict[str, argparse._ArgumentGroup]) -> str:
-    groups = [group for group in parser._action_groups if group not in dict(_shared_groups(parser)).values()]
-    return "\n".join(filter(None, (_list(parser, group) for group in groups)))
+def _own_options(parser: ArgumentParser) -> str:
+    shared = [group for groups in _shared_groups(parser).values() for group in groups]
+    own = [group for group in parser._action_groups if not any(group is other for other in shared)]
+    return "\n".join(filter(None, (_list(parser, group) for group in own)))
 
 
 def _list(parser: ArgumentParser, group: argparse._ArgumentGroup) -> str:
@@ -120,5 +123,5 @@ def _line(parser: ArgumentParser, action: argparse.Action) -> str:
 
 def _escape(text: str) -> str:
     """Markdown that shows the text as it is, but for what stands in backticks."""
-    parts = text.split("`")
+    parts = text.replace("``", "`").split("`")
     return "`".join(part if place % 2 else re.sub(r"([*_<>\[\]|])", r"\\\1", part) for place, part in enumerate(parts))
