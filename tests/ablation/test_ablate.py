@@ -197,6 +197,19 @@ def test_a_grid_from_the_command_to_the_page(
     assert results[0]["controls"] == results[1]["controls"]
 
 
+@pytest.mark.slow
+def test_a_cell_takes_over_the_models_of_one_that_was_trained_alike(config: Path, tmp_path: Path) -> None:
+    factors = {"masks": {"option": "probe.n_masks", "values": [1, 2]}}
+    root = tmp_path / "R"
+    assert main(["ablate", "-c", str(write_grid(tmp_path, config, factors=factors)), "--run_dir", str(root)]) == 0
+    first, second = (root / "cells" / f"masks={n}" / "seed=0" for n in (1, 2))
+    for name in ("target", "wrong_model", "untrained"):  # the record of a training has its seconds
+        assert (first / name / "stage.json").read_bytes() == (second / name / "stage.json").read_bytes()
+    table = pd.read_csv(root / "results.csv")
+    of_loss = table[table["attack"] == "pretext_loss"].set_index("masks")
+    assert of_loss.loc[1, "auroc"] != of_loss.loc[2, "auroc"]
+
+
 def figures(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="seconds")
 
