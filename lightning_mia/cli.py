@@ -31,9 +31,17 @@ def _show_log() -> None:
     log = logging.getLogger("lightning_mia")
     log.setLevel(logging.INFO if os.environ.get("LOCAL_RANK", "0") == "0" else logging.ERROR)
     if not log.handlers:
-        handler = logging.StreamHandler()
+        handler = _StandardError()
         handler.setFormatter(logging.Formatter("lightning-mia: %(message)s"))
         log.addHandler(handler)
+
+
+class _StandardError(logging.Handler):
+    """Writes to what standard error is at the moment, which progress bars and redirections may have changed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        print(self.format(record), file=sys.stderr)
 
 
 def _run(arguments: list[str]) -> None:

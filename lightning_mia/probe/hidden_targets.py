@@ -70,17 +70,17 @@ class LogMelFrames(HiddenTarget):
 
     Args:
         n_mels: mel bands.
-        strength: of the ridge, as a fraction of an input's variance.
+        ridge: strength of the ridge, as a fraction of an input's variance.
     """
 
     name = "log_mel"
 
     n_mels: int = 80
-    strength: float = 1e-2
+    ridge: float = 1e-2
 
     def __post_init__(self) -> None:
-        """Refuse a strength that is none."""
-        _check_strength(self.strength)
+        """Refuse a ridge that is none."""
+        _check("ridge", self.ridge)
 
     def of_frames(self, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
         """(batch, frames, n_mels × frames of 10 ms in a stride)."""
@@ -92,7 +92,7 @@ class LogMelFrames(HiddenTarget):
 
     def fit(self, squares: Tensor, products: Tensor) -> Tensor:
         """Ridge regression."""
-        return ridge(squares, products, self.strength)
+        return ridge(squares, products, self.ridge)
 
     def errors(self, guesses: Tensor, truth: Tensor) -> Tensor:
         """Mean absolute error over bands."""
@@ -109,7 +109,7 @@ class AdversarysClusters(HiddenTarget):
 
     Args:
         n_clusters: most clusters; an eighth of the auxiliary frames, if that is less.
-        strength: what is added to an input's variance within clusters, as a fraction of it. Few frames a cluster
+        shrinkage: what is added to an input's variance within clusters, as a fraction of it. Few frames a cluster
             leave much to chance that differs from model to model: a strong one is far better.
         seed: of the k-means.
     """
@@ -117,12 +117,12 @@ class AdversarysClusters(HiddenTarget):
     name = "clusters"
 
     n_clusters: int = 50
-    strength: float = 3.0
+    shrinkage: float = 3.0  # no name of `LogMelFrames`: a config that changes the class would keep that one's value
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a strength that is none."""
-        _check_strength(self.strength)
+        """Refuse a shrinkage that is none."""
+        _check("shrinkage", self.shrinkage)
 
     def fitted(self, auxiliary: Iterable[Batch]) -> AdversarysClusters:
         """Fit the k-means, on the CPU, recording by recording in the order of ids: batches change nothing."""
@@ -147,7 +147,7 @@ class AdversarysClusters(HiddenTarget):
 
     def fit(self, squares: Tensor, products: Tensor) -> Tensor:
         """Linear discriminant analysis."""
-        return discriminant(squares, products, self.strength)
+        return discriminant(squares, products, self.shrinkage)
 
     def errors(self, guesses: Tensor, truth: Tensor) -> Tensor:
         """−log of the probability of the true cluster."""
@@ -164,7 +164,7 @@ class FittedClusters(AdversarysClusters):
 
     Args:
         n_clusters: as in `AdversarysClusters`.
-        strength: as in `AdversarysClusters`.
+        shrinkage: as in `AdversarysClusters`.
         seed: as in `AdversarysClusters`.
         kmeans: the clusters.
     """
@@ -179,9 +179,9 @@ class FittedClusters(AdversarysClusters):
         return _taken(found, (n_frames + 1) // 2, frames, stride, MFCC_HOP)
 
 
-def _check_strength(strength: float) -> None:
-    if strength < 0:
-        raise InputError(f"strength of a surrogate head is {strength}: give 0 or more")
+def _check(name: str, value: float) -> None:
+    if value < 0:
+        raise InputError(f"{name} of a surrogate head is {value}: give 0 or more")
 
 
 def _taken(found: Tensor, lengths: Tensor, frames: int, stride: int, hop: int, later: int = 0) -> Tensor:

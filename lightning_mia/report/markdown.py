@@ -41,7 +41,7 @@ def render_markdown(report: AuditReport, names: Mapping[str, str] | None = None)
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
     """A Markdown table; columns after the first `words` are set to the right.
 
-    >>> print("\\n".join(table(["attack", "AUROC"], [["a|b", "0.5"]])))
+    >>> print("\\n".join(table(["attack", "AUROC"], [["a|b", "0.5"]])).strip())
     | attack | AUROC |
     |---|--:|
     | a\\|b | 0.5 |

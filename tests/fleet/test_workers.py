@@ -1,5 +1,6 @@
 """Worker processes, with deeds in the place of trainings."""
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -21,8 +22,13 @@ def no_process_is_left() -> bool:
 
 @pytest.mark.slow
 def test_tasks_are_shared_out_and_told_of(
-    deeds: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    deeds: ModuleType,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("lightning_mia"), "handlers", [])  # that of a command line before this test
     tasks = [deeds.Telling(f"{number}", tmp_path) for number in range(5)]
     shares: list[float] = []
     caplog.set_level("INFO", "lightning_mia")

@@ -197,7 +197,7 @@ def test_columns_of_other_settings_have_other_names(speech: Speech, tera: Speech
         SurrogateHead(SteadyTone(gain=1.0)),
         SurrogateHead(target=AdversarysClusters()),
         SurrogateHead(every=4),
-        SurrogateHead(target=LogMelFrames(strength=1.0)),
+        SurrogateHead(target=LogMelFrames(ridge=1.0)),
     ]
     assert len({head.prefix for head in heads}) == len(heads)
     assert SurrogateHead().prefix == SurrogateHead().prefix
@@ -229,7 +229,7 @@ def test_what_is_no_question_is_refused(wrong: dict[str, float], message: str) -
         SurrogateHead(**wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("target", [LogMelFrames, AdversarysClusters])
-def test_a_negative_strength_is_refused(target: Callable[..., HiddenTarget]) -> None:
-    with pytest.raises(InputError, match=r"strength of a surrogate head is -1\.0: give 0 or more"):
-        target(strength=-1.0)
+@pytest.mark.parametrize(("target", "name"), [(LogMelFrames, "ridge"), (AdversarysClusters, "shrinkage")])
+def test_a_negative_strength_is_refused(target: Callable[..., HiddenTarget], name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name} of a surrogate head is -1\.0: give 0 or more"):
+        target(**{name: -1.0})
