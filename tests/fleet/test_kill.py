@@ -122,6 +122,13 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert found[0] == found[1]
 
 
+AIMS: tuple[Callable[[State, State], bool], ...] = (  # of the first kills, so that no run is without them
+    lambda before, now: now.training,
+    lambda before, now: now.trained > before.trained,
+    lambda before, now: now.probed > before.probed,
+)
+
+
 def wait_until(condition: Callable[[State], bool], process: ForkServerProcess, folder: Path, log: Path) -> None:
     """Until the run is so far, or at its end."""
     deadline = time.monotonic() + LONGEST
@@ -146,7 +153,11 @@ def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(start: Start, t
         process = start(folder, 2 if of_workers else 1)
         if of_workers:  # which import everything first
             wait_until(lambda state, before=before: state != before, process, folder, log)
-        finished(process, generator.uniform(0, 0.5 * seconds), log)
+        if len(states) < len(AIMS):
+            aim = AIMS[len(states)]
+            wait_until(lambda state, before=before, aim=aim: aim(before, state), process, folder, log)
+        else:
+            finished(process, generator.uniform(0, 0.5 * seconds), log)
         if state_of(folder).complete:
             assert finished(process, LONGEST, log)
             assert_same_run(folder, undisturbed)
@@ -156,6 +167,6 @@ def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(start: Start, t
             states.append(state_of(folder))
     assert finished(start(folder, 1), LONGEST, log)
     assert_same_run(folder, undisturbed)
-    assert len(set(states)) >= min(5, N_KILLS // 2), states
+    assert len(set(states)) >= N_KILLS // 4, states
     assert any(state.training for state in states), states
     assert any(state.probed for state in states), states
