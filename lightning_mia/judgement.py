@@ -14,6 +14,7 @@ from lightning_mia.evaluation import (
     AttackResult,
     BlindResult,
     EvaluationSettings,
+    InTurn,
     Scores,
     Verdict,
     WithFewer,
@@ -27,7 +28,7 @@ from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.probe.error_rates import error_rates
 from lightning_mia.probe.signals import Signals
 from lightning_mia.split import Level, Part, Split
-from lightning_mia.turns import FleetAnswers, in_turn, with_fewer
+from lightning_mia.turns import FleetAnswers, Key, in_turn, with_fewer
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,7 @@ def judge(
         ran = list({attack.name: attack for attack in found.ran.values()}.values())
         turns = in_turn(ran, fleet, split, parts, settings, seed) if take_turns else {}
         fewer = with_fewer(ran, models["target"], fleet, split, parts, settings, seed)
-        attacked = [
-            replace(
-                one,
-                in_turn=turns.get((one.name, one.level)),
-                with_fewer=(*fewer.get((one.name, one.level), ()), *_with_all(one)),
-            )
-            for one in attacked
-        ]
+        attacked = [_with_fleet(one, turns, fewer) for one in attacked]
     blind_results = [result for _, result in blind.values()]
     verdict = (
         give_verdict(attacked, blind_results, drawn=split.drawn)
@@ -207,11 +201,14 @@ def whole_sets(
     return tuple(one for of_set in found for one in of_set)
 
 
-def _with_all(result: AttackResult) -> tuple[WithFewer, ...]:
-    """The last point of the curve over the number of shadow models, where the attack uses any."""
-    if not result.n_shadows:
-        return ()
-    return (WithFewer(result.n_shadows, result.auroc, result.auroc_ci95, result.tpr_at_fpr),)
+def _with_fleet(
+    result: AttackResult, turns: Mapping[Key, InTurn], fewer: Mapping[Key, tuple[WithFewer, ...]]
+) -> AttackResult:
+    """The result with its turns, and its curve over the number of shadow models: its own figures are the last point."""
+    key = (result.name, result.level)
+    whole = WithFewer(result.n_shadows, result.auroc, result.auroc_ci95, result.tpr_at_fpr)
+    points = (*fewer.get(key, ()), whole) if result.n_shadows else ()
+    return replace(result, in_turn=turns.get(key), with_fewer=points)
 
 
 def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.shadows import Shadows
-from lightning_mia.evaluation import EvaluationSettings, InTurn, Scores, WithFewer, auroc_with_interval
+from lightning_mia.evaluation import EvaluationSettings, InTurn, Scores, WithFewer, estimate
 from lightning_mia.evaluation.auroc import auroc_of_labels
 from lightning_mia.evaluation.roc import tpr_at_fpr
 from lightning_mia.split import Level, Part, Split
@@ -109,10 +109,8 @@ def with_fewer(
             one for level, part in parts for one in target.scored(needing, split, level, part, seed, shadows).scores
         ]
         for one in scores:
-            estimated = WithFewer(
-                size, *auroc_with_interval(one, settings), tuple(tpr_at_fpr(one, fpr) for fpr in settings.fprs)
-            )
-            found[one.name, one.level] = (*found.get((one.name, one.level), ()), estimated)
+            key = (one.name, one.level)
+            found[key] = (*found.get(key, ()), WithFewer(size, *estimate(one, settings)))
     return found
 
 

@@ -8,7 +8,7 @@ from lightning_mia.ablation.grid import Label, text_of
 from lightning_mia.ablation.over_seeds import OverSeeds
 from lightning_mia.report.number_format import decimal, interval
 from lightning_mia.report.palette import DASHES, INK, MUTED, SERIES
-from lightning_mia.report.panel import panel
+from lightning_mia.report.panel import legend_above, panel, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,18 +143,8 @@ def curves(axis: Axis, lines: Sequence[Line], what: str, chance: float | None) -
         )
     axes.set_xlabel(_words(axis.name))
     axes.set_ylabel(what)
-    axes.locator_params(axis="y", nbins=6)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "−"))
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
-        fontsize=6.5,
-        labelcolor=INK,
-        frameon=False,
-        handlelength=2.6,
-        labelspacing=0.3,
-        borderaxespad=0.2,
-    )
+    plain_numbers(axes)
+    legend_above(axes)
     return figure
 
 

@@ -15,12 +15,11 @@ from lightning_mia.ablation.points import Attack, featured_attacks, of_result, p
 from lightning_mia.ablation.results_table import read_table
 from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.files import atomic_path, write_text
-from lightning_mia.report import number_format
 from lightning_mia.report.drawings import Drawing
+from lightning_mia.report.page import make_environment, style
 from lightning_mia.report.svg import inline_svg
 
 _HERE = Path(__file__).parent
-_REPORT = _HERE.parent / "report"
 
 MOST_COLUMNS = 3
 """Attacks that have a column in the table of points; `results.csv` has all."""
@@ -111,35 +110,29 @@ def _save(drawing: Drawing, folder: Path) -> None:
 
 def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing]) -> str:
     """Return the HTML of the page. The same grid gives the same text, to the byte."""
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("decimal", "interval", "percent", "count", "duration"):
-        environment.filters[name] = getattr(number_format, name)
     finished = set(table["cell"].str.removeprefix("cells/")) if len(table) else set()
     attacks = featured_attacks(table, list(record.factors), MOST_COLUMNS)[:MOST_COLUMNS] if len(table) else []
-    return environment.get_template("page.html").render(
-        record=record,
-        style=Markup((_REPORT / "style.css").read_text(encoding="utf-8")),
-        attacks=attacks,
-        rows=_rows(table, list(record.factors), attacks) if len(table) else [],
-        controls=_controls(table, attacks) if len(table) else [],
-        pictures=[
-            (drawing, Markup(inline_svg(drawing.figure, drawing.label, f"f{number}")))
-            for number, drawing in enumerate(drawings, start=1)
-        ],
-        n_done=len(finished),
-        missing=[name for name in record.cells if name not in finished and name not in record.failures],
-        verdicts=_verdicts(table) if len(table) else {},
-        headings=HEADINGS,
-        least_seeds=LEAST,
+    return (
+        make_environment(_HERE)
+        .get_template("page.html")
+        .render(
+            record=record,
+            style=style(),
+            attacks=attacks,
+            rows=_rows(table, list(record.factors), attacks) if len(table) else [],
+            controls=_controls(table, attacks) if len(table) else [],
+            pictures=[
+                (drawing, Markup(inline_svg(drawing.figure, drawing.label, f"f{number}")))
+                for number, drawing in enumerate(drawings, start=1)
+            ],
+            n_done=len(finished),
+            missing=[name for name in record.cells if name not in finished and name not in record.failures],
+            verdicts=_verdicts(table) if len(table) else {},
+            headings=HEADINGS,
+            least_seeds=LEAST,
+        )
     )
 
 

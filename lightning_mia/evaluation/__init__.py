@@ -1,6 +1,6 @@
 """How well scores separate, how sure that is, and the verdict."""
 
-from lightning_mia.evaluation.evaluate import Redraw, auroc_with_interval, evaluate, evaluate_blind
+from lightning_mia.evaluation.evaluate import Redraw, estimate, evaluate, evaluate_blind
 from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
@@ -29,7 +29,7 @@ __all__ = [
     "TprAtFpr",
     "Verdict",
     "WithFewer",
-    "auroc_with_interval",
+    "estimate",
     "evaluate",
     "evaluate_blind",
     "give_blind_verdict",

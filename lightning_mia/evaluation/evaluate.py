@@ -11,7 +11,7 @@ from lightning_mia.evaluation.adjustment import blind_adjusted_auroc
 from lightning_mia.evaluation.auroc import auroc, auroc_of_labels
 from lightning_mia.evaluation.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.comparison import versus_wrong_model
-from lightning_mia.evaluation.intervals import auroc_interval, t_quantile
+from lightning_mia.evaluation.intervals import auroc_interval, auroc_with_interval, t_quantile
 from lightning_mia.evaluation.permutation import (
     NullDistribution,
     corrected_p_values,
@@ -19,7 +19,7 @@ from lightning_mia.evaluation.permutation import (
     p_value,
 )
 from lightning_mia.evaluation.power import smallest_detectable_auroc
-from lightning_mia.evaluation.results import AttackResult, BlindResult, Interval
+from lightning_mia.evaluation.results import AttackResult, BlindResult, Interval, TprAtFpr
 from lightning_mia.evaluation.roc import advantages, tpr_at_fpr
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
@@ -75,12 +75,8 @@ def evaluate(
     for one in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores)):
         wrong = (wrong_model or {}).get((one.name, one.level))
         labels = redraws[one.level].of(one)
-        null = NullDistribution(
-            np.append(auroc_of_labels(one.values, one.members[None]), auroc_of_labels(one.values, labels)),
-            one.two_sided,
-        )
-        chance = float(advantages(one.values, labels[:ENOUGH_FOR_A_MEAN]).mean())
-        judged.append(_judge(one, null, chance, settings, wrong, (blind or {}).get((one.name, one.level))))
+        aurocs, gains = auroc_of_labels(one.values, labels), advantages(one.values, labels[:ENOUGH_FOR_A_MEAN])
+        judged.append(_judge(one, aurocs, gains, settings, wrong, (blind or {}).get((one.name, one.level))))
     return _correct(judged)
 
 
@@ -95,8 +91,7 @@ def evaluate_blind(
         redrawn_advantages: (R,) their advantages.
         settings: of the evaluation.
     """
-    aurocs = np.append(auroc(scores.values, scores.members), redrawn_aurocs)
-    judged = _judge(scores, NullDistribution(aurocs, scores.two_sided), float(redrawn_advantages.mean()), settings)
+    judged = _judge(scores, redrawn_aurocs, redrawn_advantages, settings)
     result = judged.result
     interval90 = auroc_interval(
         result.auroc, judged.replicates, scores.values, scores.members, judged.draws, level=0.90
@@ -106,12 +101,11 @@ def evaluate_blind(
     return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
 
 
-def auroc_with_interval(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval]:
-    """AUROC and its 95 % interval over speakers alone, for what is not tested."""
-    draws = draw_speakers(scores.speakers, scores.members, settings.n_bootstraps, _seed(scores, settings))
-    observed = auroc(scores.values, scores.members)
-    replicates = bootstrap_auroc(scores.values, scores.members, draws)
-    return observed, auroc_interval(observed, replicates, scores.values, scores.members, draws)
+def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:
+    """AUROC, its 95 % interval and the true positive rates alone, as `evaluate` has them."""
+    seed = _seed(scores, settings)
+    figures = auroc_with_interval(scores.values, scores.members, scores.speakers, settings.n_bootstraps, seed)
+    return *figures, tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs)
 
 
 @dataclass(frozen=True)
@@ -146,14 +140,15 @@ def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: Evaluation
 
 def _judge(
     scores: Scores,
-    null: NullDistribution,  # of the AUROC
-    chance_advantage: float,
+    redrawn_aurocs: np.ndarray,  # (R,)
+    redrawn_advantages: np.ndarray,
     settings: EvaluationSettings,
     wrong: Scores | None = None,
     blind: Scores | None = None,
 ) -> _Judged:
     values, members = scores.values, scores.members
     observed = auroc(values, members)
+    null = NullDistribution(np.append(observed, redrawn_aurocs), scores.two_sided)
     draws = draw_speakers(scores.speakers, members, settings.n_bootstraps, _seed(scores, settings))
     replicates = bootstrap_auroc(values, members, draws)
     result = AttackResult(
@@ -169,7 +164,7 @@ def _judge(
         p_value_corrected=None,
         two_sided=scores.two_sided,
         advantage=float(advantages(values, members[None])[0]),
-        advantage_null_mean=chance_advantage,
+        advantage_null_mean=float(redrawn_advantages.mean()),
         tpr_at_fpr=tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs),
         versus_wrong_model=None if wrong is None else versus_wrong_model(scores, wrong, draws, replicates),
         auroc_blind_adjusted=None if blind is None else blind_adjusted_auroc(scores, blind),

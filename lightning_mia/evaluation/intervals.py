@@ -10,9 +10,27 @@ there Newcombe's takes effective sizes.
 
 import numpy as np
 
-from lightning_mia.evaluation.bootstrap import SpeakerDraws
+from lightning_mia.evaluation.auroc import auroc as auroc_of
+from lightning_mia.evaluation.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.newcombe import newcombe
 from lightning_mia.evaluation.results import Interval
+
+
+def auroc_with_interval(
+    values: np.ndarray, members: np.ndarray, speakers: np.ndarray, n_bootstraps: int, seed: int
+) -> tuple[float, Interval]:
+    """AUROC and its 95 % interval over speakers, of what is shown and not tested.
+
+    Args:
+        values: (n,) scores.
+        members: (n,) bool.
+        speakers: (n,) str, the speaker of each unit.
+        n_bootstraps: how many times speakers are drawn.
+        seed: of the draws.
+    """
+    draws = draw_speakers(speakers, members, n_bootstraps, seed)
+    observed = auroc_of(values, members)
+    return observed, auroc_interval(observed, bootstrap_auroc(values, members, draws), values, members, draws)
 
 
 def auroc_interval(

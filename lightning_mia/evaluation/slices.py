@@ -14,9 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.auroc import auroc
-from lightning_mia.evaluation.bootstrap import bootstrap_auroc, draw_speakers
-from lightning_mia.evaluation.intervals import auroc_interval
+from lightning_mia.evaluation.intervals import auroc_with_interval
 from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
 
@@ -124,7 +122,5 @@ def _slice(scores: Scores, by: str, value: str, mask: np.ndarray, n_bootstraps: 
     n_nonmembers = len(members) - n_members
     figure, interval = None, None
     if min(n_members, n_nonmembers) >= FEWEST_UNITS and n_speakers >= FEWEST_SPEAKERS:
-        draws = draw_speakers(speakers, members, n_bootstraps, seed)
-        figure = auroc(of_slice, members)
-        interval = auroc_interval(figure, bootstrap_auroc(of_slice, members, draws), of_slice, members, draws)
+        figure, interval = auroc_with_interval(of_slice, members, speakers, n_bootstraps, seed)
     return Slice(by, value, n_members, n_nonmembers, n_speakers, figure, interval)

@@ -7,9 +7,7 @@ from typing import Any
 
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.scoring import score_attacks
-from lightning_mia.evaluation.auroc import auroc
-from lightning_mia.evaluation.bootstrap import bootstrap_auroc, draw_speakers
-from lightning_mia.evaluation.intervals import auroc_interval
+from lightning_mia.evaluation.intervals import auroc_with_interval
 from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.monitoring.challenge_set import ChallengeSet
@@ -129,9 +127,5 @@ def _part(challenge: ChallengeSet) -> Any:
 
 
 def _judged(attack: str, layer: int | None, scores: Scores) -> Leakage:
-    value = auroc(scores.values, scores.members)
-    draws = draw_speakers(scores.speakers, scores.members, N_BOOTSTRAPS, seed=0)
-    replicates = bootstrap_auroc(scores.values, scores.members, draws)
-    return Leakage(
-        attack, layer, scores, value, auroc_interval(value, replicates, scores.values, scores.members, draws)
-    )
+    figures = auroc_with_interval(scores.values, scores.members, scores.speakers, N_BOOTSTRAPS, seed=0)
+    return Leakage(attack, layer, scores, *figures)

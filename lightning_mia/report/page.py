@@ -100,12 +100,16 @@ def script() -> "Markup":
     return Markup((_HERE / "sort.js").read_text(encoding="utf-8"))
 
 
-def make_environment() -> "Environment":
-    """Templates with the report's filters."""
+def make_environment(*folders: Path) -> "Environment":
+    """Templates with the report's filters.
+
+    Args:
+        folders: where templates are looked for before the report's own.
+    """
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
+        loader=jinja2.FileSystemLoader([*folders, _HERE]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

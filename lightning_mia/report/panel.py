@@ -26,3 +26,23 @@ def panel(width: float, height: float, left: float, bottom: float, top: float = 
         spine.set_visible(side in ("left", "bottom"))
         spine.set(color=MUTED, linewidth=0.6)
     return figure, axes
+
+
+def legend_above(axes: "Axes") -> None:
+    """One name a line over the axes, in the margin that was left there."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        fontsize=6.5,
+        labelcolor=INK,
+        frameon=False,
+        handlelength=2.6,
+        labelspacing=0.3,
+        borderaxespad=0.2,
+    )
+
+
+def plain_numbers(axes: "Axes") -> None:
+    """At most six numbers along y, written as they are said."""
+    axes.locator_params(axis="y", nbins=6)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "−"))

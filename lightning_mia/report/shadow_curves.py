@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightning_mia.evaluation.results import Interval
-from lightning_mia.report.palette import DASHES, INK, MUTED, SERIES
-from lightning_mia.report.panel import panel
+from lightning_mia.report.palette import DASHES, MUTED, SERIES
+from lightning_mia.report.panel import legend_above, panel, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,16 +66,7 @@ def shadow_figure(
         _draw(axes, line, DODGE * (number - (len(lines) - 1) / 2))
     _scale(axes, sorted({size for line in lines for size in line.sizes}))
     axes.set_xlabel("shadow models")
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
-        fontsize=6.5,
-        labelcolor=INK,
-        frameon=False,
-        handlelength=2.6,
-        labelspacing=0.3,
-        borderaxespad=0.2,
-    )
+    legend_above(axes)
     return figure
 
 
@@ -95,5 +86,4 @@ def _scale(axes: "Axes", sizes: Sequence[int]) -> None:
     axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xticks([], minor=True)
-    axes.locator_params(axis="y", nbins=6)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    plain_numbers(axes)
