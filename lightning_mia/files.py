@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,26 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise InputError(f"Cannot write {path}: {error.strerror or error}; free space and start again") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def fresh_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`; let it take the place of `path`, and of all that was there, on success.
+
+    Raises:
+        InputError: the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as name:
+            fresh = Path(name) / path.name
+            fresh.mkdir()
+            yield fresh
+            shutil.rmtree(path, ignore_errors=True)
+            fresh.rename(path)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror or error}; free space and start again") from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -13,6 +13,7 @@ from lightning_mia.ablation.grid import text_of
 from lightning_mia.ablation.over_seeds import LEAST, OverSeeds, over_seeds
 from lightning_mia.ablation.points import Attack, featured_attacks, of_result, points_of
 from lightning_mia.ablation.results_table import read_table
+from lightning_mia.ablation.tensorboard import write_tensorboard
 from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.files import atomic_path, write_text
 from lightning_mia.report.drawings import Drawing
@@ -69,7 +70,7 @@ class ControlRow:
 
 
 def write_page(root: Path) -> Path:
-    """Make the page, and the figures as files, from `grid.json` and `results.csv`.
+    """Make the page, the figures as files, and what TensorBoard shows, from `grid.json` and `results.csv`.
 
     Returns:
         The page.
@@ -86,6 +87,8 @@ def write_page(root: Path) -> Path:
     write_text(root / "report.html", render(record, table, drawings))
     for drawing in drawings:
         _save(drawing, root / "figures")
+    if has_table:
+        write_tensorboard(root / "tensorboard", table, list(record.factors))
     return root / "report.html"
 
 

@@ -117,6 +117,7 @@ class GridRun:
         copy = self.root / "base.yaml"
         if not (copy.exists() and copy.samefile(self.base)):
             shutil.copyfile(self.base, copy)
+        self._write_record(())  # with it `lightning-mia report` makes a page of a grid that was killed
 
     def _write_table(self) -> None:
         """Write the rows of all cells that are done."""
@@ -127,9 +128,7 @@ class GridRun:
         if rows:
             write_table(pd.DataFrame(rows), self.root)
 
-    def _write_page(self, failures: Sequence[Failure]) -> Path:
-        from lightning_mia.ablation.page import write_page
-
+    def _write_record(self, failures: Sequence[Failure]) -> None:
         GridRecord(
             name=self.name,
             base=self.grid.base,
@@ -142,6 +141,11 @@ class GridRun:
             versions=versions(),
             hardware=hardware(),
         ).write(self.root)
+
+    def _write_page(self, failures: Sequence[Failure]) -> Path:
+        from lightning_mia.ablation.page import write_page
+
+        self._write_record(failures)
         return write_page(self.root)
 
     def _tell(self, page: Path, failures: Sequence[Failure]) -> None:

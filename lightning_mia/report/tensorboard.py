@@ -1,12 +1,10 @@
 """The report's numbers, figures and verdict as TensorBoard shows them."""
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lightning_mia.errors import InputError
 from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.files import fresh_folder
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.drawn_groups import DrawnGroup
 from lightning_mia.report.wording import HEADLINES
@@ -18,15 +16,8 @@ def write_tensorboard(folder: Path, report: AuditReport, groups: Iterable[DrawnG
     Raises:
         InputError: the folder cannot be written to.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
-            fresh = Path(name) / folder.name
-            _write_events(fresh, report, groups)
-            shutil.rmtree(folder, ignore_errors=True)
-            fresh.rename(folder)
-    except OSError as error:
-        raise InputError(f"Cannot write {folder}: {error.strerror or error}; free space and start again") from error
+    with fresh_folder(folder) as fresh:
+        _write_events(fresh, report, groups)
 
 
 def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:

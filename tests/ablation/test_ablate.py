@@ -16,7 +16,7 @@ import yaml
 from lightning_mia.ablation.audit_options import AuditOptions
 from lightning_mia.ablation.cell_task import CellTask
 from lightning_mia.ablation.command import run as run_command
-from lightning_mia.ablation.run_cells import run_cells
+from lightning_mia.ablation.run_cells import Failure, run_cells
 from lightning_mia.cli import main
 from lightning_mia.stage import Stage
 
@@ -167,7 +167,7 @@ def test_every_ready_grid_is_valid(
 
 @pytest.mark.slow
 def test_a_grid_from_the_command_to_the_page(
-    grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "R"
     start = ["ablate", "-c", str(grid_file), "--run_dir", str(root)]
@@ -189,6 +189,16 @@ def test_a_grid_from_the_command_to_the_page(
     pd.testing.assert_frame_equal(figures(pd.read_csv(root / "results.csv")), figures(table))
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("model.ckpt")}
 
+    stopped = [*start[:-1], str(tmp_path / "stopped"), "--workers", "2"]
+    for _ in range(2):
+        interrupt(monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            run_command(stopped)
+        monkeypatch.undo()
+        assert "not begun, or interrupted" in (tmp_path / "stopped" / "report.html").read_text()
+    assert main(stopped) == 0
+    pd.testing.assert_frame_equal(figures(pd.read_csv(tmp_path / "stopped" / "results.csv")), figures(table))
+
     alone = tmp_path / "alone"
     audit = ["audit", "-c", str(root / "base.yaml"), "--data.design.n_units=24", "--trainer.max_epochs=2"]
     assert main([*audit, "--seed_everything=0", "--data.split_seed=0", "--run_dir", str(alone)]) == 0
@@ -208,6 +218,21 @@ def test_a_cell_takes_over_the_models_of_one_that_was_trained_alike(config: Path
     table = pd.read_csv(root / "results.csv")
     of_loss = table[table["attack"] == "pretext_loss"].set_index("masks")
     assert of_loss.loc[1, "auroc"] != of_loss.loc[2, "auroc"]
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Ctrl-C come when a cell has just ended."""
+
+    def run_one(*arguments: Any) -> list[Failure]:
+        *given, ended = arguments
+
+        def and_stop() -> None:
+            ended()
+            raise KeyboardInterrupt
+
+        return run_cells(*given, and_stop)
+
+    monkeypatch.setattr("lightning_mia.ablation.run_grid.run_cells", run_one)
 
 
 def figures(table: pd.DataFrame) -> pd.DataFrame:
