@@ -96,6 +96,17 @@ class Cell:
         return {**varied, **dict.fromkeys(OF_THE_SEED, self.seed)}
 
 
+def label_in(value: Any) -> Label:
+    """The label that a value of a table stands for: a table has numbers of NumPy's own types.
+
+    >>> import numpy as np
+    >>> label_in(np.int64(3)), label_in("small")
+    (3, 'small')
+    """
+    label: Label = value.item() if hasattr(value, "item") else value
+    return label
+
+
 def text_of(label: Label) -> str:
     """A label as it is written.
 

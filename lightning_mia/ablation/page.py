@@ -9,7 +9,7 @@ import pandas as pd
 
 from lightning_mia.ablation.directory import GridRecord
 from lightning_mia.ablation.drawings import draw
-from lightning_mia.ablation.grid import text_of
+from lightning_mia.ablation.grid import label_in, text_of
 from lightning_mia.ablation.over_seeds import LEAST, OverSeeds, over_seeds
 from lightning_mia.ablation.points import Attack, featured_attacks, of_result, points_of
 from lightning_mia.ablation.results_table import read_table
@@ -97,7 +97,7 @@ def _with_labels(table: pd.DataFrame, record: GridRecord) -> pd.DataFrame:
     known = {name: {text_of(label): label for label in labels} for name, labels in record.factors.items()}
 
     def label_of(name: str, value: Any) -> Any:
-        text = text_of(value.item() if hasattr(value, "item") else value)
+        text = text_of(label_in(value))
         return known[name].get(text, known[name].get(text.removesuffix(".0"), value))
 
     return table.assign(**{name: [label_of(name, value) for value in table[name]] for name in record.factors})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lightning_mia.ablation.grid import text_of
+from lightning_mia.ablation.grid import Label, label_in, text_of
 from lightning_mia.files import fresh_folder
 
 UTILITY = "utility/heldout_pretext"
@@ -25,7 +25,7 @@ def write_tensorboard(folder: Path, table: pd.DataFrame, factors: Sequence[str])
     with fresh_folder(folder) as fresh:
         for cell, rows in table.groupby("cell", sort=False):
             first = rows.iloc[0]
-            settings = {name: _setting(first[name]) for name in (*factors, "seed")}
+            settings = {name: _setting(label_in(first[name])) for name in (*factors, "seed")}
             _write_cell(fresh / str(cell).removeprefix("cells/"), settings, metrics_of(rows))
 
 
@@ -40,10 +40,9 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, float]:
     return found if pd.isna(utility) else {**found, UTILITY: utility}
 
 
-def _setting(label: object) -> float | str:
+def _setting(label: Label) -> float | str:
     """A number as a number, so that the tab has a scale for it."""
-    value = label.item() if hasattr(label, "item") else label
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else text_of(value)  # type: ignore[arg-type]
+    return text_of(label) if isinstance(label, bool | str) else label
 
 
 def _write_cell(folder: Path, settings: Mapping[str, float | str], metrics: Mapping[str, float]) -> None:

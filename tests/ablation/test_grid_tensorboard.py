@@ -43,11 +43,8 @@ def test_cells_are_runs_with_what_was_varied_beside_what_came_of_it(tmp_path):
     start = plugin_data_pb2.HParamsPluginData.FromString(
         first.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     ).session_start_info
-    assert {name: value.number_value or value.string_value for name, value in start.hparams.items()} == {
-        "size": 25.0,
-        "defence": "none",
-        "seed": 0.0 or "",
-    }
+    settings = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+    assert settings == {"size": 25.0, "defence": "none", "seed": 0.0}
 
 
 def test_an_older_event_file_is_replaced(tmp_path):
