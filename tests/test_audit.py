@@ -101,6 +101,7 @@ def test_other_settings_in_the_same_run_are_refused(
     assert told in message
 
 
+@pytest.mark.slow
 def test_settings_without_consequence_are_not_refused(run_dir: Path, config: Path) -> None:
     options = ["--probe.batch_seconds", "3", "--data.num_workers", "1", "--trainer.log_every_n_steps", "7"]
     assert main(["attack", "-c", str(config), "--run_dir", str(run_dir), *options]) == 0
@@ -123,6 +124,7 @@ def assert_same_signals(one: Signals, other: Signals) -> None:
     np.testing.assert_allclose(other.pooled, one.pooled, rtol=1e-5, atol=1e-6 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -187,6 +189,7 @@ def ready_made(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> P
     return path
 
 
+@pytest.mark.slow
 def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
     manifest = ready_made(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
@@ -228,6 +231,7 @@ def test_training_on_two_processes_shares_the_recordings(config: Path, tmp_path:
     assert json.loads((tmp_path / "target" / "stage.json").read_text())["record"]["epochs"] == 3
 
 
+@pytest.mark.slow
 def test_a_confounded_split_is_not_assessable(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
     def longer_half(table: pd.DataFrame) -> pd.Series:
         durations = table["path"].map(lambda path: soundfile.info(path).duration)
@@ -253,6 +257,7 @@ def test_the_log_holds_the_health_of_the_training(run_dir: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_speaker_level_from_the_command_line(config: Path, speakers_manifest: Path, tmp_path: Path) -> None:
     design = {"class_path": "lightning_mia.split.SpeakerDesign", "init_args": {"n_units": 14, "n_auxiliary": 6}}
     options = ["--data.corpus.path", str(speakers_manifest), "--data.design", json.dumps(design)]
@@ -263,6 +268,7 @@ def test_speaker_level_from_the_command_line(config: Path, speakers_manifest: Pa
     assert results(tmp_path)["split"]["level"] == "speaker"
 
 
+@pytest.mark.slow
 def test_both_parts_of_a_ready_made_split_have_their_own_blind_control(
     speakers_manifest: Path, config: Path, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_the_untrained_control_has_other_weights(black_box: dict) -> None:
     assert trained_on == {"target": "not known: the checkpoint comes from elsewhere", "untrained": "nothing"}
 
 
+@pytest.mark.slow
 def test_pretraining_heads_make_it_grey_box_and_another_checkpoint_the_wrong_model(
     save: Callable[..., Path], members_manifest: Path, tmp_path: Path
 ) -> None:

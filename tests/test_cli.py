@@ -17,6 +17,7 @@ def run(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
+@pytest.mark.slow
 def test_help_names_every_command() -> None:
     text = run("--help")
     assert all(command in text for command in ("fit", "attack", "audit", "blind", "report", "compare"))

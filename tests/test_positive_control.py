@@ -56,6 +56,7 @@ def test_the_report_shows_every_exposure(run_dir: Path) -> None:
     assert any(note.startswith("Positive control") for note in results["notes"])
 
 
+@pytest.mark.slow
 def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
     kept = [*run_dir.glob("positive_control/**/model.ckpt"), *run_dir.glob("positive_control/probes/*.npz")]
     assert len(kept) == 5

@@ -114,6 +114,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> list[CellTask]:
     return tasks
 
 
+@pytest.mark.slow
 def test_a_folder_belongs_to_one_grid(
     grid_file: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], nothing_runs: list[CellTask]
 ) -> None:
@@ -154,6 +155,7 @@ def test_cells_that_are_only_asked_something_else_share_their_models(
 READY = sorted(GRIDS.glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
 def test_every_ready_grid_is_valid(
     path: Path, speakers_manifest: Path, tmp_path: Path, nothing_runs: list[CellTask]

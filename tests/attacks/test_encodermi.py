@@ -95,6 +95,7 @@ def test_noise_stays_at_chance_for_all(
     assert abs(mean_auroc_on_noise(attack, n_shadows, planted_fleet, auroc) - 0.5) < 0.1
 
 
+@pytest.mark.slow
 @learned
 def test_scores_depend_on_the_seed_of_the_evidence_alone(
     attack: PublishedAttack, planted_fleet: Callable[..., Any]

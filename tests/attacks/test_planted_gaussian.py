@@ -47,6 +47,7 @@ def mean_and_error(rows: Sequence[pd.Series]) -> tuple[pd.Series, pd.Series]:
     return table.mean(), table.std() / np.sqrt(len(table))
 
 
+@pytest.mark.slow
 def test_lira_approaches_the_neyman_pearson_auroc(planted_fleet: Callable, auroc: Callable) -> None:
     """The best score knows every unit's difficulty: its AUROC is Φ(effect / (noise √2))."""
     gaps = {}

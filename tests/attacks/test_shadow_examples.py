@@ -101,6 +101,7 @@ def both(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features.reshape(-1, features.shape[2]), plain.labels.ravel(), target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learn", [by_quadratics, by_neighbours])
 @pytest.mark.parametrize("n_shadows", [4, 8, 16])
 def test_on_noise_nothing_is_learned_about_the_target_nor_about_a_shadow_model_in_its_place(

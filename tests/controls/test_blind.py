@@ -161,6 +161,7 @@ def test_refits_are_judged_as_by_scikit_learn(monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(control.redrawn_advantages, gains[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("design", "n_speakers", "per_speaker"), [(stratified, 6, 20), (stratified, 20, 10), (by_speaker, 40, 1)]
 )

@@ -127,6 +127,7 @@ def test_default_folder_is_the_cache_root(table, tmp_path, monkeypatch):
     assert Path(audio.samples.filename).is_relative_to(tmp_path / "root" / "audio")
 
 
+@pytest.mark.slow
 @pytest.mark.corpora
 @pytest.mark.skipif("LIGHTNING_MIA_CORPORA" not in os.environ, reason="LIGHTNING_MIA_CORPORA is not set")
 def test_real_corpus(tmp_path):

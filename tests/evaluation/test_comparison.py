@@ -43,6 +43,7 @@ def test_two_sided_attacks_take_the_direction_of_the_target_and_pay_for_it(make_
     assert up.lower95 == pytest.approx(up.value - student.ppf(0.975, 9) * up.standard_error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("two_sided", "confound"), [(False, 0.0), (True, 0.0), (False, 1.5), (True, 1.5)])
 def test_models_that_cannot_know_are_told_apart_in_five_percent(
     make_scores: MakeScores, two_sided: bool, confound: float

@@ -45,6 +45,7 @@ def test_the_p_value_equals_a_loop_over_the_redraws(make_scores: MakeScores, red
     assert (found.n_suspect, found.n_validation) == (100, 100)
 
 
+@pytest.mark.slow
 def test_a_set_needs_fewer_recordings_the_larger_the_leak(make_scores: MakeScores, redraw: Redraw) -> None:
     needed = [dataset_inference([make_scores(leak=leak)], redraw, SETTINGS)[0].units_needed for leak in (2.0, 1.0, 0.0)]
     large, small, none = needed
@@ -53,6 +54,7 @@ def test_a_set_needs_fewer_recordings_the_larger_the_leak(make_scores: MakeScore
     assert 3 <= large <= 8 < small <= 45  # 80 % power of a t-test one-sided: 4.3 and 13.1 a side at 2 and 1 sd
 
 
+@pytest.mark.slow
 def test_without_a_leak_no_size_finds_one_more_often_than_it_should(make_scores: MakeScores, redraw: Redraw) -> None:
     found = [
         one.found
@@ -140,6 +142,7 @@ def test_the_size_needed_is_one_after_which_all_larger_ones_find_it() -> None:
     assert replace(found, by_size=by_size[:2]).units_needed is None
 
 
+@pytest.mark.slow
 def test_attacks_on_the_same_units_are_judged_together_as_alone(make_scores: MakeScores, redraw: Redraw) -> None:
     one, other = make_scores("one", leak=1.0), make_scores("other", seed=1)
     other = replace(other, unit_ids=one.unit_ids, speakers=one.speakers, members=one.members, two_sided=True)

@@ -132,6 +132,7 @@ def test_a_bound_that_chance_passes_is_refused(data: SpeechDataModule, tmp_path:
         run(data, tmp_path, monitor_of(data, [0.75]))
 
 
+@pytest.mark.slow
 def test_a_bound_that_is_kept_changes_nothing(data: SpeechDataModule, tmp_path: Path) -> None:
     trained = run(data, tmp_path, monitor_of(data, [0.5] * 7))
     assert trained.record["epochs"] == 6

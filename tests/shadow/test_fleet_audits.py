@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.shadow.conftest import run, shadow_files, signal_files, times_of
 
@@ -31,6 +32,7 @@ def test_shadow_models_are_trained_on_exactly_their_columns(fleet: Path) -> None
         assert (challenge[first] + challenge[second] == 1).all()
 
 
+@pytest.mark.slow
 def test_a_second_start_repeats_nothing(copied: Path, config: Path) -> None:
     before = times_of(copied)
     assert run("audit", config, copied, "--fleet.size", "4") == 0
@@ -39,6 +41,7 @@ def test_a_second_start_repeats_nothing(copied: Path, config: Path) -> None:
     assert times_of(copied) == before
 
 
+@pytest.mark.slow
 def test_a_fleet_is_extended_and_used_in_part(fleet: Path, config: Path, tmp_path: Path) -> None:
     assert run("shadow", config, tmp_path, "--fleet.size", "2") == 0
     small = times_of(tmp_path)
@@ -53,6 +56,7 @@ def test_a_fleet_is_extended_and_used_in_part(fleet: Path, config: Path, tmp_pat
     assert times_of(tmp_path) == large
 
 
+@pytest.mark.slow
 def test_a_fleet_that_never_saw_a_challenge_unit(config: Path, tmp_path: Path) -> None:
     sizes = ["--data.design.n_units", "24", "--data.design.n_auxiliary", "48"]
     assert run("audit", config, tmp_path, "--fleet.size", "4", "--fleet.pool", "auxiliary", *sizes) == 0
@@ -73,6 +77,7 @@ def test_a_fleet_that_never_saw_a_challenge_unit(config: Path, tmp_path: Path) -
     assert found["fleet"]["pool"] == "auxiliary"
 
 
+@pytest.mark.slow
 def test_a_fleet_of_a_speaker_design(config: Path, speakers_manifest: Path, tmp_path: Path) -> None:
     sizes = {"n_units": 14, "n_auxiliary": 6, "trained_per_speaker": 3, "held_back_per_speaker": 3}
     design = {"class_path": "lightning_mia.split.SpeakerDesign", "init_args": sizes}

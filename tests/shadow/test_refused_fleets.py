@@ -53,6 +53,7 @@ def test_a_fleet_of_other_data_is_refused(
     assert "recordings: " in line
 
 
+@pytest.mark.slow
 def test_a_target_that_was_trained_otherwise_is_refused(
     audited: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

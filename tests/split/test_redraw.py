@@ -92,6 +92,7 @@ def test_names_shared_by_a_speaker_and_an_utterance_do_not_clash(make_corpus):
     assert (redrawn["b"] != redrawn["b-000"]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
 def test_drawing_and_redrawing_have_one_law(make_corpus, level):
     # Membership is drawn anew by every seed, from units that are always the same (all of the corpus).
