@@ -171,10 +171,10 @@ class Workshop:
     def _check_fleet(self) -> None:
         """Refuse shadow models that were begun otherwise before a target is trained for hours."""
         if self.fleet.size:
-            if self.monitor and self.monitor.bound:
+            if self.monitor and self.monitor.may_stop:
                 raise InputError(
-                    "A bound on leakage (stop_above) ends the target's training early, but shadow models must be "
-                    "trained exactly like the target: leave stop_above out, or give --fleet.size 0"
+                    "A monitor with stop_above or patience ends the target's training early, but shadow models must be "
+                    "trained exactly like the target: leave these out, or give --fleet.size 0"
                 )
             check_one_device(self.trainers, self.fleet.workers)
             for task in self.shadow_tasks():
