@@ -22,12 +22,12 @@ from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.controls.blind_statistics import blind_statistics
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings
-from lightning_mia.evaluation.privacy import strongest_lower_bound
 from lightning_mia.files import hash_of
 from lightning_mia.fleet.read import Fleet, read_fleet
 from lightning_mia.fleet.run import run_fleet
 from lightning_mia.interview import Interview
 from lightning_mia.judgement import Judgement, judge
+from lightning_mia.privacy_account import privacy_notes, privacy_of
 from lightning_mia.probe.frames import FrameStream
 from lightning_mia.probe.group import SignalGroup
 from lightning_mia.probe.settings import ProbeSettings
@@ -35,8 +35,11 @@ from lightning_mia.report.audit_report import AuditReport, Provenance, Published
 from lightning_mia.report.fleet_summary import summarise_fleet
 from lightning_mia.report.run_report import write_report
 from lightning_mia.trainer_factory import training_seed
-from lightning_mia.training.per_example import describe
 from lightning_mia.training.train import Trained
+from lightning_mia.utility.measure import measure_utility
+from lightning_mia.utility.results import Utility
+from lightning_mia.utility.settings import UtilitySettings
+from lightning_mia.utility.unseen import recordings_for
 from lightning_mia.workshop import Workshop
 
 
@@ -49,23 +52,27 @@ class Audit(Workshop):
         probing: how signals are taken.
         evaluation: how scores are judged.
         published: figures of a paper to print beside ours.
+        utility: whether it is measured what the target is good for, and how.
     """
 
     attacks: Sequence[Attack] = ()
     probing: ProbeSettings = field(default_factory=ProbeSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     published: Sequence[PublishedFigure] = ()
+    utility: UtilitySettings = field(default_factory=UtilitySettings)
 
     def load(self) -> None:
         """Decode the corpus and draw the split; see `Workshop.load`.
 
         Raises:
-            InputError: an attack stands twice.
+            InputError: an attack stands twice, or the corpus has too few recordings to measure utility by.
         """
         names = [attack.name for attack in self.attacks_to_run()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"Attacks of the same name: {', '.join(twice)}; name each attack and layer once")
         super().load()
+        if self.utility.wanted:
+            recordings_for(self.data, self.utility)  # refuses what cannot be measured before the training
 
     def ask_fleet(self, target: Trained) -> Fleet | None:
         """Train the shadow models and ask them what the target is asked; None without a fleet."""
@@ -142,6 +149,7 @@ class Audit(Workshop):
         models = {"target": target, **self.control_models(target)}
         start = time.monotonic()
         asked = self.ask(models)
+        utility = self._measure_utility(models)
         probe_s = time.monotonic() - start
         start = time.monotonic()
         fleet = self.ask_fleet(target)
@@ -152,6 +160,8 @@ class Audit(Workshop):
         start = time.monotonic()
         statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
         judgement = self._judge(asked, fleet, statistics)
+        wanted = utility or target.record.get("privacy")
+        privacy = privacy_of(target, judgement, self.trainers.per_example.delta) if wanted else None
         timings = {
             "fit_s": float(target.record.get("seconds", 0.0)),
             "controls_s": sum(float(models[name].record.get("seconds", 0.0)) for name in models.keys() - {"target"}),
@@ -172,13 +182,22 @@ class Audit(Workshop):
             provenance=self._provenance(models, fleet, command),
             skipped=skipped_recordings(self.data.audio),
             config_yaml=config_yaml,
-            notes=(*self.notes, *_of_trainings(models), *_of_privacy(target, judgement), *judgement.notes),
+            notes=(*self.notes, *_of_trainings(models), *privacy_notes(target, privacy), *judgement.notes),
             published=tuple(self.published),
             fleet=summarise_fleet(fleet.records, self.fleet.pool) if fleet else None,
             dataset_inference=judgement.dataset_inference,
             units=unit_facts(self.data.split, statistics, self.data.speaker_facts),
+            utility=utility,
+            privacy=privacy,
         )
         return write_report(report_dir, replace(report, **sections))
+
+    def _measure_utility(self, models: dict[str, Trained]) -> Utility | None:
+        if not self.utility.wanted:
+            return None
+        unseen = recordings_for(self.data, self.utility)
+        folder = self.run_dir / "probes"
+        return measure_utility(models, unseen, self.data, self.utility, self.probing, folder, self.trainers)
 
     def attacks_to_run(self) -> Sequence[Attack]:
         """The attacks that were named, or the default ones."""
@@ -217,19 +236,3 @@ def _of_trainings(models: dict[str, Trained]) -> list[str]:
     told = {name: str(trained.record.get("collapse", "")) for name, trained in models.items()}
     collapses = [f"The training of {name.replace('_', ' ')} collapsed: {what}" for name, what in told.items() if what]
     return [*collapses, *models["target"].record.get("notes", [])]
-
-
-def _of_privacy(target: Trained, judgement: Judgement) -> list[str]:
-    """What a private training proves, and beside it what the attacks on single recordings show."""
-    privacy = target.record.get("privacy")
-    if privacy is None:
-        return []
-    scores = [one for one in judgement.scores if one.level == "utterance" and one.access != "none"]
-    if not scores:
-        return [describe(privacy)]
-    bound, name = strongest_lower_bound(scores, privacy["delta"])
-    shown = f"{name} shows that ε ≥ {bound:.2g}" if bound else "no attack shows that ε is above 0"
-    return [
-        describe(privacy),
-        f"Beside that bound from above, {shown} (95 %, log((TPR − δ) / FPR), all attacks counted).",
-    ]

@@ -22,6 +22,7 @@ from lightning_mia.report.audit_report import PublishedFigure
 from lightning_mia.trainer_factory import TrainerFactory
 from lightning_mia.training.per_example import PerExampleGradients
 from lightning_mia.training.train import Trained
+from lightning_mia.utility.settings import UtilitySettings
 from lightning_mia.workshop import Workshop
 
 
@@ -61,6 +62,7 @@ class AuditTrainer(Trainer):
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
         monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
     ) -> Path:
         """Train the target on its member set; an interrupted training goes on where it stopped.
 
@@ -77,6 +79,7 @@ class AuditTrainer(Trainer):
             positive_control: not used; here so that one config serves every command.
             exposure: not used; here so that one config serves every command.
             monitor: whether leakage is measured during the training, and bounded.
+            utility: not used; here so that one config serves every command.
 
         Returns:
             The checkpoint.
@@ -99,6 +102,7 @@ class AuditTrainer(Trainer):
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
         monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
     ) -> Path:
         """Train the fleet of shadow models; an interrupted fleet goes on where it stopped, a larger one adds models.
 
@@ -115,6 +119,7 @@ class AuditTrainer(Trainer):
             positive_control: not used; here so that one config serves every command.
             exposure: not used; here so that one config serves every command.
             monitor: not used, but for its bound, which is refused; here so that one config serves every command.
+            utility: not used; here so that one config serves every command.
 
         Returns:
             The folder of the shadow models.
@@ -143,6 +148,7 @@ class AuditTrainer(Trainer):
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
         monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
     ) -> Path:
         """Probe a trained target and its controls, run the attacks, and report.
 
@@ -161,11 +167,14 @@ class AuditTrainer(Trainer):
                 which exposure each attack finds them.
             exposure: how the positive control is done.
             monitor: whether the target's leakage is measured while it trains, and bounded.
+            utility: whether it is measured what the target is good for, and how.
 
         Returns:
             The report's page.
         """
-        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor)
+        audit = self._audit(
+            run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor, utility
+        )
         target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
         return self._report(audit, target, exposure if positive_control else None)
 
@@ -183,6 +192,7 @@ class AuditTrainer(Trainer):
         positive_control: bool = False,
         exposure: PositiveControlSettings = PositiveControlSettings(),
         monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
     ) -> Path:
         """Train the target, then probe, attack and report: everything in one command.
 
@@ -200,11 +210,14 @@ class AuditTrainer(Trainer):
                 which exposure each attack finds them.
             exposure: how the positive control is done.
             monitor: whether the target's leakage is measured while it trains, and bounded.
+            utility: whether it is measured what the target is good for, and how.
 
         Returns:
             The report's page.
         """
-        audit = self._audit(run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor)
+        audit = self._audit(
+            run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor, utility
+        )
         return self._report(audit, audit.fit_target(), exposure if positive_control else None)
 
     def _audit(
@@ -219,6 +232,7 @@ class AuditTrainer(Trainer):
         fleet: FleetSettings,
         published: list[PublishedFigure] | None,
         monitor: MonitorSettings,
+        utility: UtilitySettings,
     ) -> Audit:
         audit = Audit(
             _folder(run_dir),
@@ -232,6 +246,7 @@ class AuditTrainer(Trainer):
             probe,
             evaluation,
             published or [],
+            utility,
         )
         audit.load()
         return audit

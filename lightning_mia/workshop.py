@@ -59,6 +59,11 @@ class Workshop:
         Raises:
             InputError: the corpus cannot be used, or the run was begun otherwise.
         """
+        if self.data.spec_augment.wanted and not self.model.takes_spec_augment:
+            raise InputError(
+                f"data.spec_augment hides log-mel frames, which {type(self.model).__name__} does not train on: leave "
+                "it out, or give data.time_masking, which serves every family"
+            )
         self.data.load(self.run_dir / "split.csv", self.fleet.size, self.fleet.pool)
         self.notes += self.data.notes
         audio, ids = self.data.audio, list(self.data.split.table["id"])
@@ -124,7 +129,11 @@ class Workshop:
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),
             "start": start.sha256 if start else self.model.start_sha256(),
-            "waveforms": {**self.data.training_changes.of_consequence(), **self.data.time_masking.of_consequence()},
+            "waveforms": {
+                **self.data.training_changes.of_consequence(),
+                **self.data.time_masking.of_consequence(),
+                **self.data.spec_augment.of_consequence(),
+            },
             "batches_per_epoch": recordings.n_batches,
             "seed": seed,
             "trainer": trainers.of_consequence(),
@@ -162,10 +171,10 @@ class Workshop:
     def _check_fleet(self) -> None:
         """Refuse shadow models that were begun otherwise before a target is trained for hours."""
         if self.fleet.size:
-            if self.monitor and self.monitor.bound:
+            if self.monitor and self.monitor.may_stop:
                 raise InputError(
-                    "A bound on leakage (stop_above) ends the target's training early, but shadow models must be "
-                    "trained exactly like the target: leave stop_above out, or give --fleet.size 0"
+                    "A monitor with stop_above or patience ends the target's training early, but shadow models must be "
+                    "trained exactly like the target: leave these out, or give --fleet.size 0"
                 )
             check_one_device(self.trainers, self.fleet.workers)
             for task in self.shadow_tasks():

@@ -16,7 +16,9 @@ from lightning_mia.files import hash_of
 from lightning_mia.quiet import quieten
 from lightning_mia.trainer_factory import WITHOUT_CONSEQUENCE
 
-JUDGING = ("attacks", "probe", "controls", "evaluation", "fleet", "published", "positive_control", "exposure")
+JUDGING = (
+    *("attacks", "probe", "controls", "evaluation", "fleet", "published", "positive_control", "exposure", "utility"),
+)
 """Options by which a finished audit may be asked more: what was trained stays as it is."""
 
 OF_THE_MACHINE = {"trainer": WITHOUT_CONSEQUENCE, "data": {"num_workers", "cache_dir"}}

@@ -23,6 +23,13 @@ MOST_PLACES = 6
 
 UTILITY = "held-out pretext score"
 
+COST_WORDS = {
+    "utility_probe": "accuracy of a linear probe",
+    "utility_pretext": "held-out pretext score under common masks",
+    "heldout_pretext": UTILITY,
+}
+"""Columns that say what a model is good for; the first that is known stands against what it leaks."""
+
 
 def draw(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> list[Drawing]:
     """Figures of the strongest attacks, and of what they cost the model.
@@ -152,13 +159,15 @@ def _heat_map(
 
 def _trade_offs(table: pd.DataFrame, axis: Axis, featured: Sequence[Attack]) -> Iterator[Drawing]:
     """What each value costs and what it buys, where the values have names: a defence, say."""
-    costs = _by_label(figure_at(_one_row_a_cell(table), [axis.name], "heldout_pretext"))
-    if axis.is_numeric or not costs:
+    cells = _one_row_a_cell(table)
+    column = next((name for name in COST_WORDS if name in cells and cells[name].notna().any()), None)
+    if axis.is_numeric or column is None:
         return
+    costs = _by_label(figure_at(cells, [axis.name], column))
     for attack in featured:
         leaks = _line(table, axis, attack).values
         points = {text_of(label): (costs[label], leaks[label]) for label in axis.labels if label in costs}
         told = "; ".join(f"{name} {decimal(x.mean)} and {decimal(y.mean)}" for name, (x, y) in points.items())
         caption = f"What it costs against what it leaks: {attack[0]}, {attack[1]} level"
-        figure = trade_off(points, f"{UTILITY} (further right is better)", f"AUROC of {attack[0]}")
+        figure = trade_off(points, f"{COST_WORDS[column]} (further right is better)", f"AUROC of {attack[0]}")
         yield Drawing(f"trade_off_{attack[1]}", caption, f"{caption}: {told}", figure)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lightning_mia.ablation.costs import costs_of
 from lightning_mia.ablation.directory import GridRecord
 from lightning_mia.ablation.drawings import draw
 from lightning_mia.ablation.grid import label_in, text_of
@@ -124,6 +125,7 @@ def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing])
             record=record,
             style=style(),
             attacks=attacks,
+            costs=costs_of(table, record.factors) if len(table) else None,
             rows=_rows(table, list(record.factors), attacks) if len(table) else [],
             controls=_controls(table, attacks) if len(table) else [],
             pictures=[

@@ -1,13 +1,18 @@
 """The points of a grid (a value of every factor), with the rows of the results table that belong to each."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from lightning_mia.ablation.over_seeds import OverSeeds, over_seeds
+from lightning_mia.evaluation.results import Interval
 
 Point = tuple[object, ...]
 Attack = tuple[str, str]  # name and level
+
+PRETEXT_SCORES = ("heldout_pretext", "utility_pretext")
+"""Columns that are no rates."""
 
 
 def points_of(rows: pd.DataFrame, factors: Sequence[str]) -> dict[Point, pd.DataFrame]:
@@ -39,11 +44,15 @@ def of_result(table: pd.DataFrame, name: str, level: str) -> pd.DataFrame:
     return table[(table["attack"] == name) & (table["level"] == level)]
 
 
+def range_of(column: str) -> Interval:
+    """What a column can be: rates and AUROCs from 0 to 1, pretext scores anything."""
+    return (-math.inf, math.inf) if column in PRETEXT_SCORES else (0.0, 1.0)
+
+
 def figure_at(rows: pd.DataFrame, factors: Sequence[str], column: str) -> dict[Point, OverSeeds]:
     """Point → mean over seeds of a column, as far as it is known; rates are cut to 0 … 1."""
-    within = (0.0, 1.0) if column != "heldout_pretext" else (float("-inf"), float("inf"))
     found = {
-        point: over_seeds([float(value) for value in of_point[column]], within)
+        point: over_seeds([float(value) for value in of_point[column]], range_of(column))
         for point, of_point in points_of(rows, factors).items()
     }
     return {point: value for point, value in found.items() if value is not None}

@@ -21,6 +21,12 @@ FIGURES = ("auroc", "p_value", "p_value_corrected", "advantage", "n_members", "n
 NUMBERS = ("seed", "auroc", "auroc_lo", "auroc_hi", "p_value", "advantage", "n_members", "seconds", "heldout_pretext")
 """Columns that have to be numbers, where there is anything in them."""
 
+COSTS = (
+    *("utility_probe", "utility_probe_lo", "utility_probe_hi", "utility_untrained", "utility_pretext"),
+    *("epsilon", "epsilon_shown"),
+)
+"""Columns of what a defence costs and proves; likewise, but a table of an earlier version has none of them."""
+
 UTILITY = "pretext_loss"
 """The attack whose scores on non-members say how well the target does its own task on speech that it has not seen."""
 
@@ -41,6 +47,7 @@ def rows_of(cell: Cell, folder: Path, root: Path) -> Iterator[dict[str, Any]]:
         results = json.loads(path.read_text(encoding="utf-8"))
         of_cell = {
             "heldout_pretext": _utility(path.with_name("scores.csv")),
+            **_costs(results),
             "train_loss": _train_loss(results),
             "seconds": round(sum(results["timings"].values()) - results["timings"].get("fleet_s", 0.0), 1),
             "verdict": results["verdict"]["status"],
@@ -79,6 +86,15 @@ def _utility(scores: Path) -> float | None:
     table = pd.read_csv(scores, usecols=["attack", "member", "score"])
     unseen = table[(table["attack"] == UTILITY) & (table["member"] == 0)]
     return float(unseen["score"].mean()) if len(unseen) else None
+
+
+def _costs(results: dict[str, Any]) -> dict[str, Any]:
+    """`COSTS`, None where they were not measured."""
+    utility, privacy = results.get("utility") or {}, results.get("privacy") or {}
+    target, untrained = (utility.get(name) or {} for name in ("target", "untrained"))
+    lower, upper = target.get("accuracy_ci95", (None, None))
+    figures = (target.get("accuracy"), lower, upper, untrained.get("accuracy"), utility.get("pretext"))
+    return dict(zip(COSTS, (*figures, privacy.get("epsilon"), privacy.get("epsilon_shown")), strict=True))
 
 
 def _train_loss(results: dict[str, Any]) -> float | None:
@@ -127,7 +143,8 @@ def read_table(root: Path, factors: Sequence[str]) -> pd.DataFrame:
     wanted = (*factors, *NUMBERS, "attack", "role", "level", "access", "verdict", "cell")
     if missing := [name for name in wanted if name not in table]:
         raise InputError(f"{path} has no column {missing[0]}; {remedy}")
-    for name in NUMBERS:
+    table = table.assign(**{name: float("nan") for name in COSTS if name not in table})
+    for name in (*NUMBERS, *COSTS):
         wrong = table[name].notna() & pd.to_numeric(table[name], errors="coerce").isna()
         if wrong.any():
             row = int(wrong.to_numpy().argmax())

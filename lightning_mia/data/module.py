@@ -14,6 +14,7 @@ from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.length_batches import batches_for
 from lightning_mia.data.matched_audio import apply_matching
 from lightning_mia.data.recordings import Recordings, TrainingRecordings
+from lightning_mia.data.spec_augment import SpecAugment
 from lightning_mia.data.time_masking import TimeMasking
 from lightning_mia.data.waveform_changes import WaveformChanges
 from lightning_mia.errors import InputError, list_first
@@ -43,6 +44,7 @@ class SpeechDataModule(L.LightningDataModule):
         peak_normalise: scale every recording to a peak of 1, as `sox norm` does, in training and in queries.
         reverse: play recordings backwards: those that are trained on, or those that the model is asked about.
         time_masking: silence parts of the recordings that are trained on, others in every epoch.
+        spec_augment: hide parts of their log-mel frames, others in every step (TERA and MelHuBERT).
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class SpeechDataModule(L.LightningDataModule):
         peak_normalise: bool = False,
         reverse: Literal["nothing", "training", "queries", "both"] = "nothing",
         time_masking: TimeMasking = TimeMasking(),
+        spec_augment: SpecAugment = SpecAugment(),
     ) -> None:
         super().__init__()
         if batch_seconds <= 0:
@@ -66,12 +69,13 @@ class SpeechDataModule(L.LightningDataModule):
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
         self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
-        self.matching, self.time_masking = matching, time_masking
+        self.matching, self.time_masking, self.spec_augment = matching, time_masking, spec_augment
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
         self._audio: AudioCache | None = None
         self._split: Split | None = None
         self._speaker_facts: pd.DataFrame | None = None
+        self.speakers: dict[str, str] = {}  # of every recording of the corpus, by id; `load` comes first
         self.notes: list[str] = []  # for the report, a sentence each
 
     def load(self, split_path: Path, n_shadows: int = 0, pool: Pool = "challenge") -> None:
@@ -97,6 +101,7 @@ class SpeechDataModule(L.LightningDataModule):
             table, self._audio, notes, _ = apply_matching(table, self._audio, self.matching, self.level)
             self.notes.extend(notes)
         self._speaker_facts = speaker_facts(table)
+        self.speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
         contents = self._audio.contents
         if "member" in table:
             if self.design is not None:
@@ -159,6 +164,7 @@ class SpeechDataModule(L.LightningDataModule):
             seed=seed,
             changes=self.training_changes,
             masking=self.time_masking,
+            spec_augment=self.spec_augment,
         )
 
     def queries(self, ids: list[str]) -> Recordings:

@@ -1,7 +1,7 @@
 """Recordings of the audio cache as PyTorch data sets and data modules."""
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from lightning_mia.data.audio_cache import AudioCache
 from lightning_mia.data.batch import Batch, collate
 from lightning_mia.data.length_batches import LengthBatches, batches_for
+from lightning_mia.data.spec_augment import SpecAugment
 from lightning_mia.data.time_masking import TimeMasking
 from lightning_mia.data.waveform_changes import WaveformChanges
 
@@ -62,6 +63,7 @@ class TrainingRecordings(L.LightningDataModule):
         seed: of the order of batches.
         changes: what is done to every waveform.
         masking: what is silenced, differently in every epoch.
+        spec_augment: what the model hides of its log-mel frames.
     """
 
     def __init__(
@@ -75,12 +77,19 @@ class TrainingRecordings(L.LightningDataModule):
         seed: int = 0,
         changes: WaveformChanges = WaveformChanges(),
         masking: TimeMasking = TimeMasking(),
+        spec_augment: SpecAugment = SpecAugment(),
     ) -> None:
         super().__init__()
-        self.masking = masking
+        self.masking, self.spec_augment = masking, spec_augment
         self.recordings = Recordings(audio, ids, changes)
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
+
+    def setup(self, stage: str) -> None:
+        """Tell the model what it is to hide; whether it can is the caller's to know."""
+        if self.trainer:
+            model: Any = self.trainer.lightning_module
+            model.spec_augment = self.spec_augment
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches of this process."""

@@ -3,11 +3,34 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lightning_mia.evaluation.rates import clopper_pearson
 from lightning_mia.evaluation.scores import Scores
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """How far one recording more or less can be told from the target: (ε, δ)-differential privacy, from both sides.
+
+    Attributes:
+        delta: probability with which the bounds on ε may fail.
+        epsilon: ε is at most this, by the noise of the training; None: nothing is proved.
+        epsilon_shown: ε is at least this, as the strongest attack on single recordings shows (95 %, all attacks
+            counted); None without such an attack.
+        shown_by: that attack; empty where none shows that ε is above 0.
+        clip_norm: largest norm of the gradient of one recording; None: gradients were those of whole batches.
+        noise_multiplier: standard deviation of the noise on a step's sum of gradients, over `clip_norm`.
+    """
+
+    delta: float
+    epsilon: float | None
+    epsilon_shown: float | None
+    shown_by: str
+    clip_norm: float | None = None
+    noise_multiplier: float | None = None
 
 
 def gaussian_epsilon(noise_multiplier: float, steps: int, delta: float) -> float:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lightning_mia.data.batch import Batch
+from lightning_mia.data.spec_augment import SpecAugment
 from lightning_mia.models.features import SAMPLE_RATE
 from lightning_mia.models.masking import SpanMask, span_masks
 from lightning_mia.models.schedule import linear_schedule
@@ -48,12 +49,14 @@ class SpeechModel(L.LightningModule, ABC):
     arrives_trained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
     # The law by which training masks, and a probe too; None: the pretext task hides no frames from the encoder.
     mask_span: SpanMask | None = None
+    takes_spec_augment: ClassVar[bool] = False  # whether it sees log-mel frames, to be hidden in training
     noise_dim: int = 0  # uniform numbers that `pretext_score` wants for every frame, such as one for each negative
 
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
         self.train_on: Callable[[SpeechModel, Batch], Pretext] | None = None  # instead of `answer`, in training
+        self.spec_augment = SpecAugment()  # in training, where `takes_spec_augment`; the training recordings set it
         self._clock = 0.0  # when the speed was logged last
         self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
 
@@ -159,6 +162,10 @@ class SpeechModel(L.LightningModule, ABC):
             return torch.zeros(len(lengths), n_frames, dtype=torch.bool, device=lengths.device)
         noise = torch.rand(len(lengths), n_frames + 1, device=lengths.device)
         return span_masks(self.frame_lengths(lengths), self.mask_span, noise)
+
+    def augmented(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Hide parts of log-mel frames (batch, frames, bands) in training; in evaluation they stay as they are."""
+        return self.spec_augment(frames, lengths) if self.training and self.spec_augment.wanted else frames
 
     def on_fit_start(self) -> None:
         """Fit the targets on the training recordings: the first process does, the others receive them."""

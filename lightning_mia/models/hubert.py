@@ -249,6 +249,8 @@ class MelHuBERT(ClusterPrediction):
         targets_layer: its layer whose frames are clustered, instead of MFCC (published base: 6 of 12).
     """
 
+    takes_spec_augment = True
+
     def __init__(
         self,
         n_mels: int = 40,
@@ -289,5 +291,6 @@ class MelHuBERT(ClusterPrediction):
 
     def _stack(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
         """(batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels), normalised."""
-        frames = normalise(log_mel, self.log_mel.frame_lengths(lengths))
+        frame_lengths = self.log_mel.frame_lengths(lengths)
+        frames = self.augmented(normalise(log_mel, frame_lengths), frame_lengths)
         return frames[:, : frames.shape[1] // 2 * 2].unflatten(1, (-1, 2)).flatten(2)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from lightning_mia.data.spec_augment import draw_stretches
 from lightning_mia.errors import InputError
 from lightning_mia.models.base import Encoded, Pretext, SpeechModel
 from lightning_mia.models.features import LogMel, normalise, padding_mask
@@ -31,6 +32,7 @@ class TERA(SpeechModel):
     """
 
     family = "tera"
+    takes_spec_augment = True
 
     def __init__(
         self,
@@ -98,6 +100,7 @@ class TERA(SpeechModel):
         bands = self._draw_bands(frames)
         altered = (masks.unsqueeze(2) | bands) & real  # (batch, frames, n_mels)
         inputs = self._add_noise(self._alter_frames(frames, lengths, masks).masked_fill(bands, 0.0))
+        inputs = self.augmented(inputs, self.frame_lengths(lengths))
         loss = masked_l1(self._reconstruct(self._encode_frames(inputs, lengths)), frames, altered)
         return Pretext(loss, {"masked_share": altered.sum() / (real.sum() * frames.shape[2])})
 
@@ -113,12 +116,9 @@ class TERA(SpeechModel):
 
     def _draw_bands(self, frames: Tensor) -> Tensor:
         """Draw 0 to max_masked_bands neighbouring bands an utterance: (batch, 1, n_mels) bool."""
-        n_mels = frames.shape[2]
-        draw = torch.rand(2, len(frames), 1, 1, device=frames.device)
-        width = (draw[0] * (self.max_masked_bands + 1)).floor()
-        first = (draw[1] * (n_mels - width + 1)).floor()
-        band = torch.arange(n_mels, device=frames.device)
-        return (band >= first) & (band < first + width)
+        n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
+        widest = torch.full_like(n_mels, self.max_masked_bands)
+        return draw_stretches(n_mels, widest, frames.shape[2]).unsqueeze(1)
 
     def _add_noise(self, frames: Tensor) -> Tensor:
         """Add Gaussian noise of standard deviation 0.2, as in the paper, to a few utterances."""

@@ -1,10 +1,14 @@
 """Leakage by layer and epoch, as a map."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lightning as L
 import numpy as np
 import pandas as pd
+from lightning.pytorch.loggers import TensorBoardLogger
 
+from lightning_mia.files import atomic_path
 from lightning_mia.report.palette import INK
 from lightning_mia.report.panel import panel
 
@@ -53,3 +57,14 @@ def _write_values(axes: object, values: np.ndarray, contrast: float) -> None:
     for (layer, epoch), value in np.ndenumerate(values):
         colour = "white" if abs(value - 0.5) > 0.7 * contrast else INK
         axes.text(epoch, layer, f"{value:.2f}".lstrip("0"), ha="center", va="center", fontsize=6, color=colour)  # type: ignore[attr-defined]
+
+
+def draw_maps(trainer: L.Trainer, table: pd.DataFrame) -> None:
+    """Draw the maps to TensorBoard, and to files beside the table: `leakage_by_layer_ATTACK.png`."""
+    for attack in attacks_by_layer(table):
+        figure = layer_map(table, attack)
+        with atomic_path(Path(trainer.default_root_dir) / f"leakage_by_layer_{attack}.png") as temporary:
+            figure.savefig(temporary, format="png")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_figure(f"leakage/by_layer/{attack}", figure, trainer.global_step)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import pandas as pd
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
@@ -15,13 +14,13 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning_mia.attacks import Attack, PretextLoss, SpeakerSimilarity, UtteranceSimilarity
 from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
-from lightning_mia.files import atomic_path
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.monitoring.bound import Bound
 from lightning_mia.monitoring.challenge_set import ChallengeSet
-from lightning_mia.monitoring.layer_map import attacks_by_layer, layer_map
+from lightning_mia.monitoring.layer_map import draw_maps
 from lightning_mia.monitoring.leakage import Leakage, attack_name, measure_leakage
 from lightning_mia.monitoring.onlooking import ask
+from lightning_mia.monitoring.patience import HELD_OUT_LOSS, NO_AUXILIARY, Patience, held_out_loss
 from lightning_mia.monitoring.table import as_table, write_table
 from lightning_mia.monitoring.tensorboard import COMPARED, draw_measurement, scalars
 from lightning_mia.probe.group import SignalGroup
@@ -56,6 +55,9 @@ class LeakageMonitor(Callback):
     bound shall hold for other recordings too; it is wide where the challenge set is small (about 0.58 at an AUROC of
     0.5 with 100 members and 100 others).
 
+    With `patience` the training ends where speech that it does not train on stops gaining: early stopping by the
+    pretext loss of the auxiliary recordings, which no attack is judged on. The model is that of the lowest one.
+
     Args:
         every_n_epochs: epochs between two measurements.
         attacks: attacks that need neither shadow models nor frames; by default the pretext loss and the similarity of
@@ -64,6 +66,7 @@ class LeakageMonitor(Callback):
         stop_above: bound on the AUROC of every attack, between 0.5 and 1; of a two-sided attack on 1 − AUROC too.
         stop_by: what is compared with it: the AUROC itself, or the upper end of its 95 % interval.
         probe: how signals are taken.
+        patience: measurements without a lower held-out pretext loss after which the training ends.
 
     Attributes:
         rows: what was measured, the rows of `leakage.csv`.
@@ -82,6 +85,7 @@ class LeakageMonitor(Callback):
         stop_above: float | None = None,
         stop_by: Literal["estimate", "upper_bound"] = "estimate",
         probe: ProbeSettings = ProbeSettings(),
+        patience: int | None = None,
     ) -> None:
         if every_n_epochs < 1:
             raise InputError(f"every_n_epochs of LeakageMonitor is {every_n_epochs}: give 1 or more")
@@ -89,6 +93,7 @@ class LeakageMonitor(Callback):
         self.attacks: Sequence[Attack] = attacks or [PretextLoss(), UtteranceSimilarity(), SpeakerSimilarity()]
         _check_attacks(self.attacks)
         self.bound = None if stop_above is None else Bound(stop_above, stop_by)
+        self.patience = None if patience is None else Patience(patience)
         self.challenge: ChallengeSet | None = None
         self._forget()
 
@@ -106,9 +111,12 @@ class LeakageMonitor(Callback):
 
     def of_consequence(self) -> dict[str, Any] | None:
         """What changes the training that it watches, for the hash of a stage; None: nothing does."""
+        patience = {"patience": self.patience.measurements} if self.patience else {}
         if self.bound is None:
-            return None
+            settings = {"every_n_epochs": self.every_n_epochs, "probe": self.probe.answers.of_consequence()}
+            return {**patience, **settings} if patience else None
         return {
+            **patience,
             "above": self.bound.above,
             "by": self.bound.by,
             "every_n_epochs": self.every_n_epochs,
@@ -120,6 +128,11 @@ class LeakageMonitor(Callback):
         }
 
     @property
+    def may_stop(self) -> bool:
+        """Whether it can end a training early."""
+        return self.bound is not None or self.patience is not None
+
+    @property
     def notes(self) -> list[str]:
         """What the report should say of the training."""
         return [self.stopped] if self.stopped else []
@@ -128,10 +141,13 @@ class LeakageMonitor(Callback):
         """Begin with an empty table; that of a resumed training comes with its checkpoint.
 
         Raises:
-            InputError: nobody said who is a member, or the weights are spread over processes.
+            InputError: nobody said who is a member, there is nothing to be patient by, or the weights are spread over
+                processes.
         """
         if self.challenge is None:
             raise InputError("LeakageMonitor does not know the members: give it a loaded data module by `of`")
+        if self.patience and not len(self.challenge.auxiliary):
+            raise InputError(NO_AUXILIARY)
         if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
             raise InputError(
                 f"LeakageMonitor asks models that every process holds whole, which {type(trainer.strategy).__name__} "
@@ -150,17 +166,17 @@ class LeakageMonitor(Callback):
         """Measure where it is time."""
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs:
-            self._measure(trainer, pl_module, epoch)
+            self._measure(trainer, pl_module, epoch, ends=epoch == trainer.max_epochs)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Measure what the training ends with, where it ended early."""
         if self.measured_at != trainer.global_step and not self.stopped:
-            self._measure(trainer, pl_module, trainer.current_epoch)
+            self._measure(trainer, pl_module, trainer.current_epoch, ends=True)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw the maps of layers and epochs, and go back to the last measurement that kept the bound."""
         if trainer.is_global_zero and self.rows:
-            _draw_maps(trainer, as_table(self.rows))
+            draw_maps(trainer, as_table(self.rows))
         if self.stopped:
             assert self.kept is not None
             go_back(trainer, pl_module, self.kept)
@@ -182,7 +198,7 @@ class LeakageMonitor(Callback):
             groups |= {group.prefix: group for group in attack.groups}
         return list(groups.values())
 
-    def _measure(self, trainer: L.Trainer, model: L.LightningModule, epoch: int) -> None:
+    def _measure(self, trainer: L.Trainer, model: L.LightningModule, epoch: int, ends: bool = False) -> None:
         assert isinstance(model, SpeechModel) and self.challenge is not None
         start = time.perf_counter()
         signals = ask(model, self.groups(), self.challenge, self.probe, trainer)
@@ -197,20 +213,30 @@ class LeakageMonitor(Callback):
             write_table(Path(trainer.default_root_dir), self.rows)
             plain = [one for one in found if self.layers == "last" or one.name == one.attack]
             _log(trainer, metrics, plain)
-        if self.bound is not None and not self.stopped:
-            self._keep_bound(trainer, model, found, epoch)
+        if self.may_stop and not self.stopped:
+            self._stop_where_due(trainer, model, found, epoch, ends)
         model.leave_out(time.perf_counter() - start)
 
-    def _keep_bound(self, trainer: L.Trainer, model: L.LightningModule, found: Sequence[Leakage], epoch: int) -> None:
-        assert self.bound is not None
-        beyond = self.bound.passed(found)
-        if not beyond:
+    def _stop_where_due(
+        self, trainer: L.Trainer, model: SpeechModel, found: Sequence[Leakage], epoch: int, ends: bool
+    ) -> None:
+        """End the training where a limit is reached; else keep what it may have to go back to."""
+        beyond = self.bound.passed(found) if self.bound else None
+        if self.bound and beyond:
+            if self.kept is None:
+                raise InputError(self.bound.hopeless(beyond))
+            self.stopped = self.bound.told(beyond, epoch, self.kept["epochs"])
+        elif self.patience:
+            assert self.challenge is not None
+            loss = held_out_loss(model, self.challenge, self.probe, trainer)
+            if self.patience.improves(loss, self.kept):
+                self.kept = {**take_snapshot(trainer, model, epoch), HELD_OUT_LOSS: loss}
+            else:
+                assert self.kept is not None
+                self.stopped = self.patience.over(loss, epoch, self.kept, self.every_n_epochs, ends)
+        else:
             self.kept = take_snapshot(trainer, model, epoch)
-            return
-        if self.kept is None:
-            raise InputError(self.bound.hopeless(beyond))
-        self.stopped = self.bound.told(beyond, epoch, self.kept["epochs"])
-        trainer.should_stop = True
+        trainer.should_stop = trainer.should_stop or bool(self.stopped)
 
 
 def _check_attacks(attacks: Sequence[Attack]) -> None:
@@ -228,14 +254,3 @@ def _log(trainer: L.Trainer, metrics: dict[str, float], drawn: Sequence[Leakage]
         logger.log_metrics(metrics, step=trainer.global_step)
         if isinstance(logger, TensorBoardLogger):
             draw_measurement(logger.experiment, drawn, trainer.global_step)
-
-
-def _draw_maps(trainer: L.Trainer, table: pd.DataFrame) -> None:
-    """To TensorBoard, and to a file beside the table: `leakage_by_layer_ATTACK.png`."""
-    for attack in attacks_by_layer(table):
-        figure = layer_map(table, attack)
-        with atomic_path(Path(trainer.default_root_dir) / f"leakage_by_layer_{attack}.png") as temporary:
-            figure.savefig(temporary, format="png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure(f"leakage/by_layer/{attack}", figure, trainer.global_step)

@@ -20,19 +20,25 @@ class MonitorSettings:
         layers: `all` measures attacks that read one layer at every layer.
         stop_above: bound on the AUROC of every attack: the target is the model of the last measurement that kept it.
         stop_by: what is compared with the bound: the AUROC itself, or the upper end of its 95 % interval.
+        patience: early stopping: the training ends after so many measurements without a lower pretext loss of the
+            auxiliary recordings; the target is the model of the lowest one.
     """
 
     every_n_epochs: int = 0
     layers: Layers = "last"
     stop_above: float | None = None
     stop_by: StopBy = "estimate"
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no monitor can do."""
         if self.every_n_epochs < 0:
             raise InputError(f"monitor.every_n_epochs is {self.every_n_epochs}: give 0 or more")
-        if self.stop_above is not None and not self.every_n_epochs:
-            raise InputError("monitor.stop_above needs measurements: say how often, such as --monitor.every_n_epochs 5")
+        for name in ("stop_above", "patience"):
+            if getattr(self, name) is not None and not self.every_n_epochs:
+                raise InputError(
+                    f"monitor.{name} needs measurements: say how often, such as --monitor.every_n_epochs 5"
+                )
         self.monitor(ProbeSettings())
 
     def monitor(self, probe: ProbeSettings) -> LeakageMonitor | None:
@@ -43,4 +49,6 @@ class MonitorSettings:
         """
         if not self.every_n_epochs:
             return None
-        return LeakageMonitor(self.every_n_epochs, None, self.layers, self.stop_above, self.stop_by, probe)
+        return LeakageMonitor(
+            self.every_n_epochs, None, self.layers, self.stop_above, self.stop_by, probe, self.patience
+        )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lightning_mia.data.batch import Batch
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.masking import SpanMask
 from lightning_mia.probe.group import Measured, SignalGroup
 from lightning_mia.probe.questions import draw_masks, draw_noise
 from lightning_mia.probe.signals import PAIRWISE_COSINE
@@ -45,11 +46,15 @@ class EncoderAnswers(SignalGroup):
             scalars |= {f"{name}_mask{draw}": of_draw for draw, of_draw in draws} or {name: scores}
         return Measured(scalars, pooled)
 
+    def law(self, model: SpeechModel) -> SpanMask | None:
+        """How masks are drawn: as the model's training masks are."""
+        return model.mask_span
+
     def _questions(self, model: SpeechModel, batch: Batch) -> tuple[Tensor, Tensor]:
         """Masks (draws, batch, frames) bool, and noise (draws, batch, frames, noise dim)."""
         frames = model.frame_lengths(batch.lengths).tolist()
         draws = range(self.n_masks)
-        masks = [draw_masks(batch.ids, frames, model.mask_span, draw, self.mask_seed) for draw in draws]
+        masks = [draw_masks(batch.ids, frames, self.law(model), draw, self.mask_seed) for draw in draws]
         noise = [draw_noise(batch.ids, frames, model.noise_dim, draw, self.mask_seed) for draw in draws]
         device = batch.waveforms.device
         return torch.stack(masks).to(device), torch.stack(noise).to(device)

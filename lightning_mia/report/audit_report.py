@@ -6,12 +6,14 @@ from typing import Any
 
 from lightning_mia.errors import list_first
 from lightning_mia.evaluation.dataset_inference import DatasetInference
+from lightning_mia.evaluation.privacy import Privacy
 from lightning_mia.evaluation.results import AttackResult, Verdict
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.slices import Slice
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks
 from lightning_mia.report.fleet_summary import FleetSummary
 from lightning_mia.report.units import UnitFacts
+from lightning_mia.utility.results import Utility
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,8 @@ class AuditReport:
         units: what is known of the judged units without a model; a table of its own, `units.csv`.
         slices: parts of the challenge set, by the attack that carries the verdict; None: not computed.
         speaker_risks: by the same attack, under pseudonyms; None: not computed.
+        utility: what the target is good for; None: not measured.
+        privacy: bounds on ε; None where neither utility was measured nor gradients were clipped for every recording.
 
     Raises:
         ValueError: results and scores do not join.
@@ -202,6 +206,8 @@ class AuditReport:
     units: tuple[UnitFacts, ...] = ()
     slices: tuple[Slice, ...] | None = None
     speaker_risks: SpeakerRisks | None = None
+    utility: Utility | None = None
+    privacy: Privacy | None = None
 
     def __post_init__(self) -> None:
         """Check that results and scores join."""

@@ -13,6 +13,7 @@ from lightning_mia.report.headline_rate import headline_rate
 from lightning_mia.report.key_numbers import key_numbers
 from lightning_mia.report.number_format import count, decimal, interval, p_value, percent, percent_interval, signed
 from lightning_mia.report.protocol import limits, protocol
+from lightning_mia.report.utility_words import utility_note, utility_rows
 
 MOST_SPEAKERS = 100
 """Speakers in the table, as on the page."""
@@ -31,6 +32,7 @@ def render_markdown(report: AuditReport, names: Mapping[str, str] | None = None)
         _controls(report),
         _speakers(report, names or {}),
         _slices(report),
+        _utility(report),
         _left_out(report),
         _protocol(report),
         _terms(),
@@ -196,6 +198,14 @@ def _slices(report: AuditReport) -> Iterator[str]:
         ],
         words=2,
     )
+
+
+def _utility(report: AuditReport) -> Iterator[str]:
+    if report.utility is None:
+        return
+    yield from ("## Utility", "", utility_note(report.utility), "")
+    rows = [[row.what, row.target, row.untrained] for row in utility_rows(report.utility)]
+    yield from table(["what the model can do", "target", "untrained"], rows)
 
 
 def _left_out(report: AuditReport) -> Iterator[str]:

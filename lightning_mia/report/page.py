@@ -22,6 +22,7 @@ from lightning_mia.report.key_numbers import key_numbers
 from lightning_mia.report.protocol import limits, protocol
 from lightning_mia.report.shadow_drawings import sizes_of
 from lightning_mia.report.svg import inline_svg
+from lightning_mia.report.utility_words import utility_note, utility_rows
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -81,6 +82,8 @@ def render_page(
                 (figure, report.result(figure.attack, figure.level), report.blind(figure.level))
                 for figure in report.published
             ],
+            utility_note=utility_note(report.utility) if report.utility else "",
+            utility_rows=utility_rows(report.utility) if report.utility else (),
             **_of_fleet(report, attacks),
         )
     )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -11,7 +12,10 @@ from lightning_mia import LeakageMonitor
 from lightning_mia.attacks.base import Attack, Evidence
 from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
+from lightning_mia.monitoring import MonitorSettings
 from lightning_mia.monitoring.leakage import measure_leakage
+from lightning_mia.monitoring.patience import held_out_loss
+from lightning_mia.probe.settings import ProbeSettings
 from lightning_mia.probe.signals import Signals
 from lightning_mia.stage import Stage
 from lightning_mia.trainer_factory import TrainerFactory
@@ -155,3 +159,70 @@ def test_the_upper_end_of_the_interval_may_be_what_counts(data: SpeechDataModule
         assert leakage.interval[1] > 0.65
         passed.append(monitor.bound.passed([leakage]) is not None)
     assert passed == [False, True]
+
+
+def losses(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+    """Let the held-out pretext loss be what it is told to be, from one measurement to the next."""
+    told = iter(values)
+    monkeypatch.setattr("lightning_mia.monitoring.leakage_monitor.held_out_loss", lambda *_: next(told))
+
+
+def patient(data: SpeechDataModule, **options: float) -> LeakageMonitor:
+    return LeakageMonitor(every_n_epochs=1, attacks=[Planted(data, [0.5] * 7)], patience=2, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "ended", "kept"),
+    [
+        ([0.9, 0.5, 0.4, 0.5, 0.4], 4, 2),  # an equal loss is no gain
+        ([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.45], 6, 5),  # it had no time to lose patience, and goes back all the same
+        ([0.9, 0.8, 0.85, 0.7, 0.75, 0.6, 0.5], 6, 6),
+    ],
+)
+def test_early_stopping_goes_back_to_the_lowest_held_out_loss(
+    values: list[float],
+    ended: int,
+    kept: int,
+    data: SpeechDataModule,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses(monkeypatch, values)
+    weights, monitor = Weights(), patient(data)
+    trained = run(data, tmp_path, monitor, weights)
+    assert monitor.rows[-1]["epoch"] == ended
+    assert trained.record["epochs"] == kept and same(weights.after[kept], trained)
+    assert len(trained.record["notes"]) == (ended > kept)
+    assert (pd.read_csv(tmp_path / "trained_utterances.csv")["times"] == kept).all()
+
+
+def test_early_stopping_measures_recordings_that_are_not_judged(data: SpeechDataModule, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Listening(type(tiny_tera())):  # type: ignore[misc]
+        def task_scores(self, batch, masks, noise):
+            asked.extend(batch.ids)
+            return super().task_scores(batch, masks, noise)
+
+    challenge = patient(data).of(data).challenge
+    assert challenge is not None
+    trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
+    loss = held_out_loss(Listening(n_mels=20, n_layers=1, dim=16, n_heads=2), challenge, ProbeSettings(2), trainer)
+    assert sorted(asked) == sorted(data.split.auxiliary_ids())
+    assert np.isfinite(loss)
+
+
+def test_early_stopping_wants_auxiliary_recordings(data: SpeechDataModule, tmp_path: Path) -> None:
+    monitor = patient(data).of(data)
+    assert monitor.challenge is not None
+    monitor.challenge = replace(monitor.challenge, auxiliary=data.queries([]))
+    with pytest.raises(InputError, match="but there are none"):
+        monitor.setup(L.Trainer(accelerator="cpu", devices=1, logger=False), tiny_tera(), "fit")
+
+
+def test_patience_changes_the_hash_and_nothing_else_does(data: SpeechDataModule) -> None:
+    assert LeakageMonitor().of_consequence() is None
+    assert LeakageMonitor(patience=2).of_consequence() != LeakageMonitor(patience=3).of_consequence()
+    assert "patience" not in (LeakageMonitor(stop_above=0.6).of_consequence() or {})
+    with pytest.raises(InputError, match="patience needs measurements"):
+        MonitorSettings(patience=2)
