@@ -171,10 +171,11 @@ class Workshop:
     def _check_fleet(self) -> None:
         """Refuse shadow models that were begun otherwise before a target is trained for hours."""
         if self.fleet.size:
-            if self.monitor and self.monitor.may_stop:
+            if self.monitor and self.monitor.limits:
+                limits = " and ".join(self.monitor.limits)
                 raise InputError(
-                    "A monitor with stop_above or patience ends the target's training early, but shadow models must be "
-                    "trained exactly like the target: leave these out, or give --fleet.size 0"
+                    f"A monitor with {limits} ends the target's training early, but shadow models must be trained "
+                    f"exactly like the target: leave {limits} out, or give --fleet.size 0"
                 )
             check_one_device(self.trainers, self.fleet.workers)
             for task in self.shadow_tasks():

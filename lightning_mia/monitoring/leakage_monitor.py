@@ -128,9 +128,9 @@ class LeakageMonitor(Callback):
         }
 
     @property
-    def may_stop(self) -> bool:
-        """Whether it can end a training early."""
-        return self.bound is not None or self.patience is not None
+    def limits(self) -> list[str]:
+        """The options by which it can end a training early."""
+        return [name for name, limit in (("stop_above", self.bound), ("patience", self.patience)) if limit]
 
     @property
     def notes(self) -> list[str]:
@@ -213,7 +213,7 @@ class LeakageMonitor(Callback):
             write_table(Path(trainer.default_root_dir), self.rows)
             plain = [one for one in found if self.layers == "last" or one.name == one.attack]
             _log(trainer, metrics, plain)
-        if self.may_stop and not self.stopped:
+        if self.limits and not self.stopped:
             self._stop_where_due(trainer, model, found, epoch, ends)
         model.leave_out(time.perf_counter() - start)
 
