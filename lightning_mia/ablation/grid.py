@@ -48,7 +48,8 @@ class Grid:
             that ships with the package.
         factors: name: what is varied.
         points: cells that are wanted, instead of every combination; each names one value (or label) of every factor.
-        options: dotted option: value, for all cells; what follows on the command line comes after them.
+        options: dotted option: value, for all cells but those whose value of a factor sets the option otherwise; what
+            follows on the command line comes after them.
         seeds: how many seeds, from 0, or a list of them. A seed is that of the training and that of the split.
     """
 

@@ -32,7 +32,7 @@ def find_base(base: str, grid_file: Path | None) -> Path:
 
 
 def check_not_varied(passed_on: Sequence[str], plan: Plan) -> None:
-    """Refuse options for all cells that the grid varies.
+    """Refuse options on the command line that the grid varies.
 
     Raises:
         InputError: there is one, or what is no option at all.

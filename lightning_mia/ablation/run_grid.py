@@ -81,7 +81,7 @@ class GridRun:
         check_folder(self.root)
         self.plan = Plan(self.grid)
         self.plan.check_size(yes)
-        check_not_varied([*as_arguments(self.grid.options), *self.passed_on], self.plan)
+        check_not_varied(self.passed_on, self.plan)
         self.base = find_base(self.grid.base, self.grid_file)
         arguments = [*as_arguments(self.grid.options), *self.passed_on]
         audit = AuditOptions(self.base, arguments)

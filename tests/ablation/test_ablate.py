@@ -152,6 +152,19 @@ def test_cells_that_are_only_asked_something_else_share_their_models(
     assert len({task.judging for task in nothing_runs}) == 2
 
 
+def test_a_value_of_a_factor_comes_before_an_option_for_all_cells(
+    config: Path, tmp_path: Path, nothing_runs: list[CellTask]
+) -> None:
+    values = {"plain": {}, "short": {"trainer.max_epochs": 1}}
+    path = write_grid(
+        tmp_path, config, factors={"training": {"values": values}}, options={"trainer.max_epochs": 2}, seeds=1
+    )
+    run_command(["ablate", "-c", str(path), "--run_dir", str(tmp_path / "R")])
+    last = {task.name: [word for word in task.arguments if "max_epochs" in word][-1] for task in nothing_runs}
+    assert last["training=plain/seed=0"].endswith("2")
+    assert last["training=short/seed=0"].endswith("1")
+
+
 READY = sorted(GRIDS.glob("*.yaml"))
 
 
