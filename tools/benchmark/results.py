@@ -1,0 +1,105 @@
+"""Results of measures in a folder: `benchmarks.json`, and what is made of it for readers."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning_mia.errors import InputError
+from lightning_mia.files import write_json, write_text
+from tools.benchmark.rows import Curve, Row, table
+
+FILE = "benchmarks.json"
+COMMAND = "python tools/benchmark {name}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one measure.
+
+    Attributes:
+        status: whether it ended well.
+        quick: whether it was a small one, which says that it works and little more.
+        machine: that it ran on.
+        seconds: that it took.
+        error: its last line of complaint, where it failed.
+        rows: its figures.
+        curves: how points among them are drawn.
+    """
+
+    status: Literal["done", "failed"]
+    quick: bool
+    machine: str
+    seconds: float
+    error: str = ""
+    rows: list[Row] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> "Result":
+        """A result as `to_json` wrote it."""
+        rows = [Row.of(row) for row in stored["rows"]]
+        return cls(**{**stored, "rows": rows, "curves": [Curve(**one) for one in stored["curves"]]})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def stands_for(self, quick: bool, machine: str) -> bool:
+        """Whether there is nothing left to do."""
+        return self.status == "done" and self.quick == quick and self.machine == machine
+
+
+def write_answer(path: Path, rows: Sequence[Row], curves: Sequence[Curve]) -> None:
+    """Write what a measure says, for the process that asked."""
+    write_json(path, {"rows": [row.to_json() for row in rows], "curves": [asdict(one) for one in curves]})
+
+
+def read_answer(path: Path) -> tuple[list[Row], list[Curve]]:
+    """Read what `write_answer` wrote."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return [Row.of(row) for row in stored["rows"]], [Curve(**one) for one in stored["curves"]]
+
+
+def read(path: Path) -> dict[str, Result]:
+    """Results by measure.
+
+    Raises:
+        InputError: there is no such file, or it is not one of these.
+    """
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Result.of(one) for name, one in stored["measures"].items()}
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}; give the {FILE} that a run has left") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} holds no results of benchmarks; delete it, or give another file") from error
+
+
+def write(folder: Path, results: Mapping[str, Result]) -> None:
+    """Write `benchmarks.json`, `.csv` and `.md`."""
+    write_json(folder / FILE, {"schema": 1, "measures": {name: one.to_json() for name, one in results.items()}})
+    rows = {name: one.rows for name, one in results.items() if one.rows}
+    write_text(folder / "benchmarks.csv", _csv(rows))
+    failed = [f"- `{name}` failed: {one.error}" for name, one in results.items() if one.status == "failed"]
+    small = ["Small ones (`--quick`), to see that all works.", ""] if any(one.quick for one in results.values()) else []
+    lines = ["# Benchmarks", "", *small, *table(rows, COMMAND), *([""] if failed else []), *failed]
+    write_text(folder / "benchmarks.md", "\n".join(lines) + "\n")
+
+
+def _csv(rows: Mapping[str, list[Row]]) -> str:
+    """One line a figure; a point's parts stand in columns of their own."""
+    lines = []
+    for name, of_measure in rows.items():
+        for row in of_measure:
+            values = {**row.to_json(), "curve": "", "line": "", "x": "", **(asdict(row.point) if row.point else {})}
+            del values["point"]
+            lines.append({"name": name, **values})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]) if lines else ["name"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
