@@ -32,13 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0; 1 where a measure failed; 2 for bad input.
+        0; 1 where a measure failed; 2 for bad input; 130 where the user interrupted it.
     """
     try:
         return _run(_parser().parse_args(arguments))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted; started again, the command does what is missing", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -43,6 +43,8 @@ def measure(quick: bool) -> Iterator[Row]:
         audio = decode(SyntheticVoices(20, 15, seed=0).table(), progress=False)  # the demo's
         probe = Probe(model_from_checkpoint(folder / "target" / "model.ckpt"), ProbeSettings().answers).eval()
         challenge = Split.load(folder / "split.csv").challenge("utterance")
+        if quick:
+            challenge = challenge.groupby("member").head(15)
         for device in devices():
             yield compare(probe.to(device), audio, challenge, device, 1 if quick else 3)
 

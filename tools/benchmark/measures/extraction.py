@@ -53,6 +53,7 @@ FAMILIES = {
 }
 LENGTHS = ((1.0, 1.0), (2.0, 10.0))  # shortest and longest clip (seconds)
 BATCH_SECONDS = 32.0
+UNIT = "audio s/s of processor time"
 
 
 def measure(quick: bool) -> Iterator[Row]:
@@ -143,6 +144,7 @@ def compare(folder: str, clips: list[np.ndarray], rounds: int, what: str) -> Ite
         "transformers, one at a time",
         seconds / alone_s,
         device=device,
+        unit=UNIT,
         note=f"{len(clips)} clips; largest relative difference {difference(batched, alone):.1e}",
     )
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -153,5 +155,6 @@ def compare(folder: str, clips: list[np.ndarray], rounds: int, what: str) -> Ite
         "float32",
         seconds / batched_s,
         device=device,
+        unit=UNIT,
         note=f"largest relative difference {difference(half, batched):.1e}",
     )

@@ -8,14 +8,16 @@ import time
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from lightning_mia.data.batch import Batch
 from lightning_mia.data.decoding import SAMPLE_RATE
 from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2Vec2
+from lightning_mia.models.base import Pretext
 from lightning_mia.training.initialise import initialise
 from tools.benchmark.corpora import speech
 from tools.benchmark.devices import devices, name_of
-from tools.benchmark.loops import audio_per_second, training_step
+from tools.benchmark.loops import Step, audio_per_second, training_step
 from tools.benchmark.rows import Row, throughput
 
 N_CLIPS, SECONDS = 16, 2.0
@@ -50,10 +52,19 @@ def of_family(like: SpeechModel, batch: Batch, device: str, seconds: float) -> I
 
     full = audio_per_second(training_step(ready(), 100_000), itertools.repeat(batch), device, seconds)
     yield Row(f"training of {name} in float32", full, "audio s/s", where)
-    with torch.autocast(device, dtype=torch.bfloat16):
-        half = audio_per_second(training_step(ready(), 100_000), itertools.repeat(batch), device, seconds)
+    half = audio_per_second(in_bf16(ready(), device), itertools.repeat(batch), device, seconds)
     yield throughput(f"training of {name} in bf16", half, "float32", full, device=where)
     yield compiled(ready(), batch, device, seconds, full)
+
+
+def in_bf16(model: SpeechModel, device: str) -> Step:
+    """A training step whose forward pass runs under autocast, as Lightning's `bf16-mixed` has it."""
+
+    def pretext(waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        with torch.autocast(device, dtype=torch.bfloat16):
+            return model.pretext(waveforms, lengths, masks)
+
+    return training_step(model, 100_000, pretext)
 
 
 def compiled(model: SpeechModel, batch: Batch, device: str, seconds: float, full: float) -> Row:
