@@ -8,7 +8,7 @@ from lightning_mia.errors import InputError
 from tools.benchmark import results
 from tools.benchmark.docs_table import BEGIN, END, rewrite
 from tools.benchmark.results import Result
-from tools.benchmark.rows import Row, faster, relative
+from tools.benchmark.rows import Curve, Point, Row, faster, relative
 
 PAGE = f"# Title\n\nbefore\n\n{BEGIN}\n| old | table |\n{END}\n\nafter\n"
 
@@ -55,6 +55,15 @@ def test_quick_measures_are_no_figures_for_the_page(page: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="quick measures \\(speed\\)"):
         rewrite(page, [run(tmp_path / "run", "speed", Row("sum", 1.0, "s", "CPU"), quick=True)])
     assert page.read_text(encoding="utf-8") == PAGE
+
+
+def test_a_line_of_a_figure_of_curves_is_one_row(page: Path, tmp_path: Path) -> None:
+    rows = [Row(f"{x}", 2 * x, "s", "CPU", point=Point("time", "ours", x)) for x in (1, 1000)]
+    result = Result("done", False, "a machine", 1.0, rows=rows, curves=[Curve("time", "models", "seconds")])
+    results.write(tmp_path / "run", {"fleet": result})
+    rewrite(page, [tmp_path / "run" / results.FILE])
+    line = "| `python tools/benchmark fleet` | ours: seconds by models | CPU | 1: 2, 1,000: 2,000 |  |  |  |"
+    assert page.read_text(encoding="utf-8").split(END)[0].splitlines()[-1] == line
 
 
 @pytest.mark.parametrize("text", ["no markers\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"])

@@ -1,7 +1,5 @@
-"""Results of measures in a folder: `benchmarks.json`, and what is made of it for readers."""
+"""Results of measures: `benchmarks.json`, in which they are kept."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,11 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning_mia.errors import InputError
-from lightning_mia.files import write_json, write_text
-from tools.benchmark.rows import Curve, Row, table
+from lightning_mia.files import write_json
+from tools.benchmark.rows import Curve, Row
 
 FILE = "benchmarks.json"
-COMMAND = "python tools/benchmark {name}"
 
 
 @dataclass(frozen=True)
@@ -80,26 +77,5 @@ def read(path: Path) -> dict[str, Result]:
 
 
 def write(folder: Path, results: Mapping[str, Result]) -> None:
-    """Write `benchmarks.json`, `.csv` and `.md`."""
+    """Write `benchmarks.json`."""
     write_json(folder / FILE, {"schema": 1, "measures": {name: one.to_json() for name, one in results.items()}})
-    rows = {name: one.rows for name, one in results.items() if one.rows}
-    write_text(folder / "benchmarks.csv", _csv(rows))
-    failed = [f"- `{name}` failed: {one.error}" for name, one in results.items() if one.status == "failed"]
-    small = ["Small ones (`--quick`), to see that all works.", ""] if any(one.quick for one in results.values()) else []
-    lines = ["# Benchmarks", "", *small, *table(rows, COMMAND), *([""] if failed else []), *failed]
-    write_text(folder / "benchmarks.md", "\n".join(lines) + "\n")
-
-
-def _csv(rows: Mapping[str, list[Row]]) -> str:
-    """One line a figure; a point's parts stand in columns of their own."""
-    lines = []
-    for name, of_measure in rows.items():
-        for row in of_measure:
-            values = {**row.to_json(), "curve": "", "line": "", "x": "", **(asdict(row.point) if row.point else {})}
-            del values["point"]
-            lines.append({"name": name, **values})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]) if lines else ["name"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()

@@ -112,25 +112,6 @@ def throughput(
     return Row(what, rate, unit, device, peer, peer_rate, rate / peer_rate, note=note)
 
 
-def table(rows: Mapping[str, list[Row]], command: str) -> list[str]:
-    """Lines of a Markdown table, a row for each figure.
-
-    Args:
-        rows: by measure.
-        command: that gives a measure's figures again; `{name}` stands for the measure.
-    """
-    lines = ["| command | what | device | value | peer | ratio | note |", "|---|---|---|---|---|---|---|"]
-    for name, of_measure in rows.items():
-        first = f"`{command.format(name=name)}`"
-        for row in of_measure:
-            peer = f"{row.peer}: {number(row.peer_value)}" if row.peer and row.peer_value is not None else row.peer
-            value = f"{number(row.value)} {row.unit}".strip() if row.value is not None else "–"
-            cells = [first, row.what, row.device, value, peer, row.ratio_text, row.note]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-            first = ""
-    return lines
-
-
 def as_lines(rows: Sequence[Row]) -> list[str]:
     """Rows for a terminal, in columns."""
     cells = [

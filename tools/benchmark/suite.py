@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lightning_mia.files import check_folder
-from tools.benchmark import results
+from tools.benchmark import results, tables
 from tools.benchmark.curves import draw
 from tools.benchmark.devices import NO_GPU, gpu_name, machine
 from tools.benchmark.results import Result
@@ -69,6 +69,7 @@ class Suite:
                 continue
             self.results[name] = self._run(module)
             results.write(self.folder, self.results)
+            tables.write(self.folder, self.results)
             self._tell(name)
         failed = [name for name in measures if self.results[name].status == "failed"]
         print(f"Results: {self.folder / 'benchmarks.md'}")

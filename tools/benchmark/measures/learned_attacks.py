@@ -30,17 +30,17 @@ UNIT = "s of processor time"
 
 def measure(quick: bool) -> Iterator[Row]:
     """Processor seconds of each attack, of all together, and the peak of memory."""
-    n_units = 500 if quick else 100_000
-    recordings, members = planted(n_units, N_SHADOWS, 1, LEAK)
+    n_units, n_shadows = (300, 4) if quick else (100_000, N_SHADOWS)
+    recordings, members = planted(n_units, n_shadows, 1, LEAK)
     rows = list(scored(of_utterances(), recordings, members))
     del recordings
-    speakers, members = planted(n_units // CLIPS, N_SHADOWS, CLIPS, LEAK)
+    speakers, members = planted(n_units // CLIPS, n_shadows, CLIPS, LEAK)
     rows += scored([UserStatistics("black-box"), SLMIA()], speakers, members)
     yield from rows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     total = sum(row.value for row in rows if row.value is not None)
     device = name_of("cpu")
-    yield Row("all learned attacks", total, UNIT, device, note=f"{n_units:,} utterances × {N_SHADOWS} shadow models")
+    yield Row("all learned attacks", total, UNIT, device, note=f"{n_units:,} utterances × {n_shadows} shadow models")
     yield Row("peak memory of all learned attacks", peak, "GiB", device)
 
 
