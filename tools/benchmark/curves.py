@@ -29,6 +29,7 @@ def draw(folder: Path, name: str, figures: Sequence[Curve], rows: Sequence[Row])
         places = sorted({row.point.x for row in rows if row.point and row.point.curve == curve.name})
         axis = Axis(curve.across, [int(x) if x == int(x) else x for x in places])
         figure = curves(axis, [Line(line, values) for line, values in lines.items()], curve.up, None)
-        figure.axes[0].set_ylim(bottom=0)
+        highest = max(one.mean for values in lines.values() for one in values.values())
+        figure.axes[0].set_ylim(0, 1.05 * highest)
         with atomic_path(folder / f"{name}_{curve.name}.png") as temporary:
             figure.savefig(temporary, format="png")

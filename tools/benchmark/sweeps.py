@@ -16,17 +16,15 @@ from tools.benchmark.rows import Curve, Point, Row
 
 CURVES = [
     Curve("batch_seconds", "audio in a batch (seconds)", "audio seconds per second"),
-    Curve("model_size", "parameters (millions)", "audio seconds per second"),
+    Curve("model_size", "width of 2, 4, 6 and 12 blocks", "audio seconds per second"),
     Curve("workers", "processes that read audio", "audio seconds per second"),
 ]
-FAMILIES: tuple[type[SpeechModel], ...] = (TERA, MelHuBERT, HuBERT)
 SIZES: tuple[dict[str, Any], ...] = (
     {"n_layers": 2, "dim": 64, "n_heads": 4, "feedforward_dim": 256},
     {"n_layers": 4, "dim": 192, "n_heads": 4, "feedforward_dim": 768},
     {"n_layers": 6, "dim": 384, "n_heads": 6, "feedforward_dim": 1536},
     {"n_layers": 12, "dim": 768, "n_heads": 12, "feedforward_dim": 3072},
 )
-BATCH_SECONDS = 32.0  # where it is not varied
 
 Rate = Callable[[SpeechModel, AudioCache, float, int, str, float], float]
 """(model, audio, batch seconds, workers, device, seconds of measuring) → audio seconds per second."""
@@ -36,15 +34,17 @@ Rate = Callable[[SpeechModel, AudioCache, float, int, str, float], float]
 class Extent:
     """How much is measured."""
 
+    families: tuple[type[SpeechModel], ...]
     batch_seconds: tuple[float, ...]
+    fixed_batch_seconds: float  # where it is not varied
     sizes: tuple[dict[str, Any], ...]
     workers: tuple[int, ...]
     seconds: float  # of each measurement
     utterances_per_speaker: int
 
 
-QUICK = Extent((4, 16, 64), SIZES[:2], (0, 1), 0.3, 10)
-FULL = Extent((2, 4, 8, 16, 32, 64, 128, 256), SIZES, (0, 1, 2, 4), 8.0, 40)
+QUICK = Extent((TERA, MelHuBERT), (2, 4, 8), 8, SIZES[:2], (0, 1), 0.2, 2)
+FULL = Extent((TERA, MelHuBERT, HuBERT), (2, 4, 8, 16, 32, 64, 128, 256), 32, SIZES, (0, 1, 2, 4), 8.0, 40)
 
 
 def sweep(what: str, rate: Rate, quick: bool) -> Iterator[Row]:
@@ -59,7 +59,7 @@ def sweep(what: str, rate: Rate, quick: bool) -> Iterator[Row]:
     extent = QUICK if quick else FULL
     audio = decode(SyntheticVoices(20, extent.utterances_per_speaker).table(), progress=False)
     for device in devices():
-        for family in FAMILIES:
+        for family in extent.families:
             yield from _of_family(what, rate, audio, family, device, extent)
 
 
@@ -73,15 +73,15 @@ def _of_family(
         value = rate(model, audio, batch_seconds, workers, device, extent.seconds)
         return Row(f"{begun}, {place}", value, "audio s/s", name_of(device), point=point)
 
-    small = _ready(family(), audio, device)
+    small, fixed = _ready(family(), audio, device), extent.fixed_batch_seconds
     for seconds in extent.batch_seconds:
         yield row(small, f"batches of {seconds:g} s", Point("batch_seconds", line, seconds), seconds, 0)
     for workers in extent.workers:
-        yield row(small, f"{workers} workers", Point("workers", line, workers), BATCH_SECONDS, workers)
+        yield row(small, f"workers: {workers}", Point("workers", line, workers), fixed, workers)
     for size in extent.sizes:
         model = _ready(family(**size), audio, device)
-        millions = round(sum(parameter.numel() for parameter in model.parameters()) / 1e6, 2)
-        yield row(model, f"{millions:g} M parameters", Point("model_size", line, millions), BATCH_SECONDS, 0)
+        millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+        yield row(model, f"{millions:.2g} M parameters", Point("model_size", line, size["dim"]), fixed, 0)
 
 
 def _ready(like: SpeechModel, audio: AudioCache, device: str) -> SpeechModel:
