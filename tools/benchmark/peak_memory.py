@@ -89,7 +89,8 @@ def train(audio: AudioCache) -> None:
 
 def ask(audio: AudioCache) -> None:
     """The signals that every audit takes, of a tiny TERA."""
-    settings, everything = ProbeSettings(), Recordings(audio, list(audio.index.index))
+    settings = ProbeSettings(n_masks=2)  # more would take longer, and no more memory at a time
+    everything = Recordings(audio, list(audio.index.index))
     factory = TrainerFactory({"accelerator": "cpu", "enable_progress_bar": False})
     with tempfile.TemporaryDirectory() as name:
         make_trainer = partial(factory.for_probing, Path(name), "Probing")

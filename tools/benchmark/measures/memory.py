@@ -21,12 +21,12 @@ CURVES = [
     Curve("own", "recordings", "peak memory of its own (MiB)"),
 ]
 STAGES = ("decode", "train", "probe")
-SECONDS = 4.0  # of a recording
+SECONDS = 2.0  # of a recording
 
 
 def measure(quick: bool) -> Iterator[Row]:
     """MiB, by the number of recordings."""
-    smallest = 40 if quick else 500
+    smallest = 20 if quick else 500
     for factor in (1, 4) if quick else (1, 4, 16):
         with tempfile.TemporaryDirectory() as name:
             clips = write_clips(Path(name), factor * smallest, SECONDS)
