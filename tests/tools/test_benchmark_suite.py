@@ -46,6 +46,7 @@ def first_rows(folder: Path) -> dict[str, tuple[float | None, str]]:
     return {name: (one.rows[0].value, one.rows[0].note) for name, one in results.read(folder / results.FILE).items()}
 
 
+@pytest.mark.slow  # starts Python three times
 def test_what_is_done_stays_done(plant: Callable[[str, str], dict[str, str]], tmp_path: Path) -> None:
     measures, out = plant("planted", WORKING), tmp_path / "out"
     assert Suite(out, quick=True).run(measures) == 0
