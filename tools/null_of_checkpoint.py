@@ -28,7 +28,6 @@ from lightning_mia.attacks import (
     UtteranceSimilarity,
 )
 from lightning_mia.attacks.fit_settings import FitSettings
-from lightning_mia.attacks.scoring import score_attacks
 from lightning_mia.audit import Audit
 from lightning_mia.corpus import Manifest
 from lightning_mia.data.module import SpeechDataModule
@@ -101,7 +100,7 @@ def scores_of(folder: Path, manifest: str, design: Design, number: int) -> tuple
     asked = audit.ask({"target": audit.as_it_arrives(audit.model)})["target"]
     split = audit.data.split
     part = split.parts(split.level)[0]
-    scored = score_attacks(ATTACKS, asked.signals, split, split.level, part, asked.frames, 0, asked.score)
+    scored = asked.scored(ATTACKS, split, split.level, part)
     for reason in scored.skipped:
         print(reason, file=sys.stderr)
     return split, scored.scores

@@ -102,7 +102,7 @@ def options(one: type) -> str:
 
 def _described(one: type) -> list[Any]:
     found = parse(inspect.getdoc(one) or "").params
-    return found or parse(inspect.getdoc(one.__init__) or "").params
+    return found or parse(inspect.getdoc(vars(one).get("__init__")) or "").params
 
 
 def _default(value: object) -> str:

@@ -1,18 +1,12 @@
-"""All attacks that learn from shadow models, on many units: CPU seconds of each, from signals to scores.
-
-    python tools/benchmark_learned_attacks.py
+"""All attacks that learn from shadow models, on 100,000 units: processor seconds of each, from signals to scores.
 
 Signals are drawn, with a leak in a few of them, and lie in memory; what is timed is an attack's `score`. Attacks that
-are about speakers get as many speakers as there are units, of `--clips` recordings each, unless told otherwise.
+are about speakers get a tenth as many speakers, of ten recordings each.
 """
 
-import argparse
-import os
 import resource
 import time
-from collections.abc import Sequence
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # seconds of one core
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,9 +18,52 @@ from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.shadows import Shadows
 from lightning_mia.evaluation.auroc import auroc_of_labels
 from lightning_mia.probe.signals import Signals
+from tools.benchmark.devices import name_of
+from tools.benchmark.rows import Row
 
 AUXILIARY_SPEAKERS = 20
 DIM = 16
+N_SHADOWS, CLIPS = 16, 10  # recordings of a speaker
+LEAK = 0.5  # in standard deviations of a model's noise
+UNIT = "s of processor time"
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """Processor seconds of each attack, of all together, and the peak of memory."""
+    n_units, n_shadows = (300, 4) if quick else (100_000, N_SHADOWS)
+    recordings, members = planted(n_units, n_shadows, 1, LEAK)
+    rows = list(scored(of_utterances(), recordings, members))
+    del recordings
+    speakers, members = planted(n_units // CLIPS, n_shadows, CLIPS, LEAK)
+    rows += scored([UserStatistics("black-box"), SLMIA()], speakers, members)
+    yield from rows
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    total = sum(row.value for row in rows if row.value is not None)
+    device = name_of("cpu")
+    yield Row("all learned attacks", total, UNIT, device, note=f"{n_units:,} utterances × {n_shadows} shadow models")
+    yield Row("peak memory of all learned attacks", peak, "GiB", device)
+
+
+def of_utterances() -> list[Attack]:
+    """Attacks on recordings."""
+    return [
+        ShadowClassifier("black-box"),
+        ShadowClassifierTree("black-box"),
+        EncoderMIV(),
+        EncoderMIS(),
+        PartCrop(),
+    ]
+
+
+def scored(attacks: Sequence[Attack], evidence: Evidence, members: np.ndarray) -> Iterator[Row]:
+    """One row an attack."""
+    for attack in attacks:
+        start = time.process_time()
+        scores = attack.score(evidence)
+        seconds = time.process_time() - start
+        auroc = auroc_of_labels(scores.loc[evidence.challenge["unit_id"].unique()].to_numpy(), members[None])[0]
+        note = f"{len(scores):,} units; AUROC {auroc:.3f}"
+        yield Row(attack.name, seconds, UNIT, name_of("cpu"), note=note)
 
 
 def columns() -> list[str]:
@@ -63,44 +100,3 @@ def planted(n_units: int, n_shadows: int, clips: int, leak: float) -> tuple[Evid
     )
     shadows = Shadows([answers(one) for one in members], of_recordings)
     return Evidence(answers(target), judged, auxiliary, shadows=shadows), target
-
-
-def measure(attacks: Sequence[Attack], evidence: Evidence, members: np.ndarray) -> float:
-    total = 0.0
-    for attack in attacks:
-        start = time.process_time()
-        scores = attack.score(evidence)
-        seconds = time.process_time() - start
-        auroc = auroc_of_labels(scores.loc[evidence.challenge["unit_id"].unique()].to_numpy(), members[None])[0]
-        print(f"{attack.name:34}  {len(scores):8}  {seconds:8.1f}  {auroc:.3f}", flush=True)
-        total += seconds
-    return total
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--units", type=int, default=100_000)
-    parser.add_argument("--speakers", type=int, default=10_000)
-    parser.add_argument("--clips", type=int, default=10, help="recordings of a speaker")
-    parser.add_argument("--shadows", type=int, default=16)
-    parser.add_argument("--leak", type=float, default=0.5, help="in standard deviations of a model's noise")
-    arguments = parser.parse_args()
-    print("attack                                 units   seconds  AUROC")
-    recordings, members = planted(arguments.units, arguments.shadows, 1, arguments.leak)
-    of_recordings = [
-        ShadowClassifier("black-box"),
-        ShadowClassifierTree("black-box"),
-        EncoderMIV(),
-        EncoderMIS(),
-        PartCrop(),
-    ]
-    total = measure(of_recordings, recordings, members)
-    del recordings
-    speakers, members = planted(arguments.speakers, arguments.shadows, arguments.clips, arguments.leak)
-    total += measure([UserStatistics("black-box"), SLMIA()], speakers, members)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{'all':34}  {'':8}  {total:8.1f}         peak memory {peak:.1f} GiB")
-
-
-if __name__ == "__main__":
-    main()

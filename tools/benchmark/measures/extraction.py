@@ -1,32 +1,28 @@
 """Hidden states of Hugging Face encoders: our batches against transformers itself, one clip at a time.
 
-    python tools/benchmark_extraction.py
-
-Encoders of three sizes with random weights are saved by transformers, and asked for the last hidden states of the same
-clips: one at a time by transformers with the checkpoint's own feature extractor, and in our mask-aware batches of
-neighbouring lengths. Both take turns in one process, on one thread; the quickest of a few rounds counts. Prints
-audio-seconds per second of CPU time (busy neighbours hardly disturb it), their ratio, how far the answers are apart,
-and the same for bf16 autocast against our float32.
+Encoders with random weights are saved by transformers, and asked for the last hidden states of the same clips: one at
+a time by transformers with the checkpoint's own feature extractor, and in our mask-aware batches of neighbouring
+lengths. Both take turns in one process, on one thread; the quickest of a few rounds counts, in seconds of processor
+time, which busy neighbours hardly disturb. The same for bf16 autocast against our float32.
 """
 
-import argparse
 import tempfile
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 import transformers
 from torch import Tensor
 
-from lightning_mia.corpus import SyntheticVoices
+from lightning_mia.data.decoding import SAMPLE_RATE
 from lightning_mia.data.length_batches import LengthBatches, batches_for
 from lightning_mia.models.huggingface import HuggingFaceEncoder, load_encoder
+from tools.benchmark.corpora import speech
+from tools.benchmark.devices import name_of
+from tools.benchmark.rows import Row, throughput
 
-SAMPLE_RATE = 16_000
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {
         "hidden_size": 64,
@@ -55,13 +51,30 @@ FAMILIES = {
     "wavlm": lambda sizes: transformers.WavLMConfig(**sizes),
     "wav2vec2-conformer": lambda sizes: transformers.Wav2Vec2ConformerConfig(**sizes),
 }
+LENGTHS = ((1.0, 1.0), (2.0, 10.0))  # shortest and longest clip (seconds)
+BATCH_SECONDS = 32.0
+UNIT = "audio s/s of processor time"
 
 
-def speech() -> np.ndarray:
-    """Synthetic voices laid end to end."""
-    return np.concatenate(
-        [soundfile.read(path, dtype="float32")[0] for path in SyntheticVoices(20, 10).table()["path"]]
-    )
+def measure(quick: bool) -> Iterator[Row]:
+    """Audio seconds per second: all families at the tiny size, and the first at every size."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    recording = speech()
+    pairs = [(family, "tiny") for family in FAMILIES]
+    pairs += [] if quick else [(next(iter(FAMILIES)), size) for size in SIZES if size != "tiny"]
+    for family, size in pairs:
+        torch.manual_seed(0)
+        with tempfile.TemporaryDirectory() as folder:
+            model = transformers.AutoModel.from_config(FAMILIES[family](SIZES[size]))
+            model.save_pretrained(folder)
+            transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+            for shortest, longest in LENGTHS:
+                clips = cut(recording, AUDIO_SECONDS[size] / (8 if quick else 1), shortest, longest)
+                yield from compare(
+                    folder, clips, 1 if quick else 3, f"{family}, {size}, {shortest:g}–{longest:g} s clips"
+                )
 
 
 def cut(recording: np.ndarray, audio_seconds: float, shortest: float, longest: float) -> list[np.ndarray]:
@@ -87,11 +100,11 @@ def one_at_a_time(model: Any, preprocessor: Any, clips: list[np.ndarray]) -> lis
 
 
 @torch.inference_mode()
-def in_batches(encoder: HuggingFaceEncoder, clips: list[np.ndarray], batch_seconds: float) -> list[Tensor]:
+def in_batches(encoder: HuggingFaceEncoder, clips: list[np.ndarray]) -> list[Tensor]:
     """Last hidden states by us."""
     durations = [len(clip) / SAMPLE_RATE for clip in clips]
     answers: list[Tensor] = [torch.empty(0)] * len(clips)
-    for batch in LengthBatches(durations, batches_for(durations, batch_seconds)):
+    for batch in LengthBatches(durations, batches_for(durations, BATCH_SECONDS)):
         lengths = torch.tensor([len(clips[i]) for i in batch])
         waveforms = torch.zeros(len(batch), int(lengths.max()))
         for row, i in zip(waveforms, batch, strict=True):
@@ -103,6 +116,7 @@ def in_batches(encoder: HuggingFaceEncoder, clips: list[np.ndarray], batch_secon
 
 
 def timed(ask: Callable[[], list[Tensor]], best: float) -> tuple[list[Tensor], float]:
+    """Answers, and the seconds of processor time, if they are the best so far."""
     start = time.process_time()
     answers = ask()
     return answers, min(best, time.process_time() - start)
@@ -114,54 +128,33 @@ def difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
     return max(float((a - b[: len(a)]).norm() / b[: len(a)].norm()) for a, b in pairs)
 
 
-def compare(folder: str, clips: list[np.ndarray], batch_seconds: float, rounds: int, bf16: bool) -> str:
+def compare(folder: str, clips: list[np.ndarray], rounds: int, what: str) -> Iterator[Row]:
+    """One row in float32, and one in bf16."""
     encoder = load_encoder(folder).eval()
     model = transformers.AutoModel.from_pretrained(folder).eval()
     preprocessor = transformers.AutoFeatureExtractor.from_pretrained(folder)
     alone_s = batched_s = float("inf")
     for _ in range(rounds):
         alone, alone_s = timed(lambda: one_at_a_time(model, preprocessor, clips), alone_s)
-        batched, batched_s = timed(lambda: in_batches(encoder, clips, batch_seconds), batched_s)
-    seconds = sum(map(len, clips)) / SAMPLE_RATE
-    line = (
-        f"{seconds / alone_s:13.1f}  {seconds / batched_s:10.1f}  {alone_s / batched_s:5.2f}  "
-        f"{difference(batched, alone):10.1e}"
+        batched, batched_s = timed(lambda: in_batches(encoder, clips), batched_s)
+    seconds, device = sum(map(len, clips)) / SAMPLE_RATE, name_of("cpu")
+    yield throughput(
+        f"hidden states of {what}",
+        seconds / batched_s,
+        "transformers, one at a time",
+        seconds / alone_s,
+        device=device,
+        unit=UNIT,
+        note=f"{len(clips)} clips; largest relative difference {difference(batched, alone):.1e}",
     )
-    if not bf16:
-        return line
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half, half_s = timed(lambda: in_batches(encoder, clips, batch_seconds), float("inf"))
-    return f"{line}  {seconds / half_s:8.1f}  {batched_s / half_s:5.2f}  {difference(half, batched):10.1e}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--families", nargs="*", default=["wav2vec2"], choices=list(FAMILIES))
-    parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES))
-    parser.add_argument("--batch_seconds", type=float, default=32.0, help="audio in one of our batches")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--float32_only", action="store_true", help="leave out bf16, slow where a CPU emulates it")
-    arguments = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    recording = speech()
-    print("family               size   clips   alone s/s  batched s/s  ratio  difference  bf16 s/s  ratio  difference")
-    for family in arguments.families:
-        for size in arguments.sizes:
-            torch.manual_seed(0)
-            with tempfile.TemporaryDirectory() as folder:
-                model = transformers.AutoModel.from_config(FAMILIES[family](SIZES[size]))
-                model.save_pretrained(folder)
-                transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
-                for shortest, longest in ((1.0, 1.0), (2.0, 10.0)):
-                    clips = cut(recording, AUDIO_SECONDS[size], shortest, longest)
-                    result = compare(
-                        folder, clips, arguments.batch_seconds, arguments.rounds, not arguments.float32_only
-                    )
-                    print(f"{family:19}  {size:5}  {shortest:.0f}–{longest:<2.0f} s {result}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        half, half_s = timed(lambda: in_batches(encoder, clips), float("inf"))
+    yield throughput(
+        f"the same in bf16: {what}",
+        seconds / half_s,
+        "float32",
+        seconds / batched_s,
+        device=device,
+        unit=UNIT,
+        note=f"largest relative difference {difference(half, batched):.1e}",
+    )

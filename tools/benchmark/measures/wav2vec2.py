@@ -1,16 +1,13 @@
 """A wav2vec 2.0 training step of ours against transformers' `Wav2Vec2ForPreTraining` with the same sizes.
 
-    python tools/benchmark_wav2vec2.py
-
 Both take the same batches through forward, backward and AdamW, in a bare loop, in turns; the median step of either
-counts. Our step draws its masks and negatives itself; theirs are given for free. Prints milliseconds a step and the
-ratio.
+counts. Our step draws its masks and negatives itself; theirs are given for free.
 """
 
-import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,11 +16,29 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 from lightning_mia.models.contrastive import draw_negatives
 from lightning_mia.models.features import normalise
 from lightning_mia.models.wav2vec2 import Wav2Vec2
+from tools.benchmark.devices import name_of
+from tools.benchmark.rows import Row, relative
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"conv_channels": 32, "n_layers": 2, "dim": 64, "n_heads": 4, "feedforward_dim": 256},
     "small": {"conv_channels": 128, "n_layers": 4, "dim": 256, "n_heads": 4, "feedforward_dim": 1024},
 }
+BATCHES = ((16, 1.0), (4, 6.0))  # clips, seconds of each
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """Milliseconds a step, by size and batch."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    for n_clips, seconds in BATCHES:
+        for size in ["tiny"] if quick else SIZES:
+            pair = steppers(size, n_clips, seconds)
+            for step in pair:
+                step()
+            times = [[step() for step in pair] for _ in range(1 if quick else 9)]
+            ours, theirs = (1000 * statistics.median(column) for column in zip(*times, strict=True))
+            what = f"wav2vec 2.0 training step, {size}, {n_clips} × {seconds:g} s"
+            yield relative(what, ours, "transformers", theirs, unit="ms a step", device=name_of("cpu"))
 
 
 def our_model(size: str) -> Wav2Vec2:
@@ -32,7 +47,11 @@ def our_model(size: str) -> Wav2Vec2:
 
 
 def their_model(ours: Wav2Vec2) -> Wav2Vec2ForPreTraining:
+    """Of the same sizes, without dropout."""
     sizes = ours.hparams
+    without: dict[str, Any] = dict.fromkeys(
+        ("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout", "layerdrop"), 0.0
+    )
     config = Wav2Vec2Config(
         hidden_size=sizes["dim"],
         num_hidden_layers=sizes["n_layers"],
@@ -45,9 +64,7 @@ def their_model(ours: Wav2Vec2) -> Wav2Vec2ForPreTraining:
         num_codevectors_per_group=sizes["codebook_size"],
         codevector_dim=sizes["code_dim"],
         proj_codevector_dim=sizes["projection_dim"],
-        **dict.fromkeys(
-            ("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout", "layerdrop"), 0.0
-        ),
+        **without,
     )
     theirs = Wav2Vec2ForPreTraining(config)
     assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in ours.parameters())
@@ -88,25 +105,3 @@ def steppers(size: str, n_clips: int, seconds: float) -> tuple[Callable[[], floa
         return theirs(normal, mask_time_indices=masks, sampled_negative_indices=negatives).loss / masks.sum()
 
     return stepper(ours, our_loss), stepper(theirs, their_loss)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=9)
-    parser.add_argument("--clips", type=int, default=16, help="clips in a batch")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a clip")
-    arguments = parser.parse_args()
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    print("size   ours ms/step  transformers ms/step  ratio")
-    for size in SIZES:
-        pair = steppers(size, arguments.clips, arguments.seconds)
-        for step in pair:
-            step()
-        times = [[step() for step in pair] for _ in range(arguments.steps)]
-        ours, theirs = (1000 * statistics.median(column) for column in zip(*times, strict=True))
-        print(f"{size:5}  {ours:12.1f}  {theirs:20.1f}  {ours / theirs:5.2f}")
-
-
-if __name__ == "__main__":
-    main()

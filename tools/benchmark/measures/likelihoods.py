@@ -1,18 +1,11 @@
-"""All likelihood attacks on many units: vectorised over units, against loops that follow the formulas, in one run.
+"""All likelihood attacks on 100,000 units: vectorised over units, against loops that follow the formulas.
 
-    python tools/benchmark_likelihoods.py
-
-Prints a line an attack: seconds on all units, seconds of the loops as their time on a few units says, the ratio, and
-the largest difference between the two scores on these units.
+The loops are timed on a few units, and their time on all units told from that.
 """
 
-import argparse
 import math
-import os
 import time
-from collections.abc import Callable
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # seconds of one core
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -25,10 +18,52 @@ from lightning_mia.attacks.fleet_matrix import FleetMatrix
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.rmia import RMIA, fit_a
 from lightning_mia.attacks.sides import side
+from lightning_mia.attacks.signal_attack import SignalAttack
 from lightning_mia.attacks.spread import pooled_covariance
+from tools.benchmark.devices import name_of
+from tools.benchmark.rows import Row, faster
 
+N_SHADOWS, N_AUXILIARY = 16, 200
 A = 0.5  # of offline RMIA, whose fit is timed apart
 Slow = Callable[[float, list[float], list[float]], float]
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """Seconds of each attack on all units, and of all together."""
+    n_units, slow_units = (10_000, 20) if quick else (100_000, 500)
+    matrix, device = planted(n_units, N_SHADOWS, N_AUXILIARY), name_of("cpu")
+    start = time.perf_counter()
+    fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
+    fit = time.perf_counter() - start
+    vectorised = looped = 0.0
+    for attack, slow in pairs(matrix):
+        start = time.perf_counter()
+        scores = attack.compare(matrix)
+        seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        own = [_slowly(matrix, unit, slow) for unit in range(slow_units)]
+        loops = (time.perf_counter() - start) / slow_units * n_units
+        vectorised, looped = vectorised + seconds, looped + loops
+        difference = f"largest difference {np.abs(scores[:slow_units] - own).max():.1e}"
+        yield faster(attack.name, seconds, "loops", loops, device=device, note=difference)
+    size = f"{n_units:,} utterances × {N_SHADOWS} shadow models, {N_AUXILIARY} auxiliary recordings"
+    yield Row("fit of the a of offline RMIA", fit, "s", device)
+    yield Row("all likelihood attacks, with that fit", vectorised + fit, "s", device, note=size)
+    yield faster("all likelihood attacks, without it", vectorised, "loops", looped, device=device, note=size)
+
+
+def pairs(matrix: FleetMatrix) -> list[tuple[SignalAttack, Slow]]:
+    """Every attack with its loop."""
+    return [
+        (LiRA(), slow_lira(matrix, True)),
+        (LiRA(online=False), slow_lira(matrix, False)),
+        (RMIA(), slow_rmia(matrix, True)),
+        (RMIA(online=False, a=A), slow_rmia(matrix, False, A)),
+        (BaVarIA(), slow_bavaria(matrix, True)),
+        (BaVarIA(online=False), slow_bavaria(matrix, False)),
+        (AttackR(), lambda x, inside, outside: mean([float(x >= one) for one in outside])),
+        (CalibratedLoss(), lambda x, inside, outside: x - mean(outside)),
+    ]
 
 
 def planted(n_units: int, n_shadows: int, n_auxiliary: int) -> FleetMatrix:
@@ -121,50 +156,7 @@ def _student(x: float, inside: list[float], outside: list[float], prior: Prior) 
     return densities[0] - densities[1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--units", type=int, default=100_000)
-    parser.add_argument("--shadows", type=int, default=16)
-    parser.add_argument("--auxiliary", type=int, default=200)
-    parser.add_argument("--slow_units", type=int, default=500, help="units on which the loops are timed")
-    arguments = parser.parse_args()
-    matrix = planted(arguments.units, arguments.shadows, arguments.auxiliary)
-    attacks = [
-        (LiRA(), slow_lira(matrix, True)),
-        (LiRA(online=False), slow_lira(matrix, False)),
-        (RMIA(), slow_rmia(matrix, True)),
-        (RMIA(online=False, a=A), slow_rmia(matrix, False, A)),
-        (BaVarIA(), slow_bavaria(matrix, True)),
-        (BaVarIA(online=False), slow_bavaria(matrix, False)),
-        (AttackR(), lambda x, inside, outside: mean([float(x >= one) for one in outside])),
-        (CalibratedLoss(), lambda x, inside, outside: x - mean(outside)),
-    ]
-    print(f"{arguments.units} units × {arguments.shadows} shadow models, {arguments.auxiliary} auxiliary recordings")
-    print("attack            seconds  loops (s)   ratio  difference")
-    start = time.perf_counter()
-    fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
-    fit = time.perf_counter() - start
-    totals = np.zeros(2)
-    for attack, slow in attacks:
-        start = time.perf_counter()
-        scores = attack.compare(matrix)
-        seconds = time.perf_counter() - start
-        start = time.perf_counter()
-        own = [_slowly(matrix, unit, slow) for unit in range(arguments.slow_units)]
-        loops = (time.perf_counter() - start) / arguments.slow_units * arguments.units
-        totals += seconds, loops
-        difference = np.abs(scores[: arguments.slow_units] - own).max()
-        print(f"{attack.name:16}  {seconds:7.2f}  {loops:9.1f}  {loops / seconds:6.0f}  {difference:10.1e}")
-    print(f"{'fit of a':16}  {fit:7.2f}")
-    print(f"{'all':16}  {totals[0] + fit:7.2f}")
-    print(f"{'without the fit':16}  {totals[0]:7.2f}  {totals[1]:9.1f}  {totals[1] / totals[0]:6.0f}")
-
-
 def _slowly(matrix: FleetMatrix, unit: int, slow: Slow) -> float:
     models = [(float(x), bool(m)) for x, m in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True)]
     inside, outside = ([x for x, member in models if member is label] for label in (True, False))
     return slow(float(matrix.target[unit, 0]), inside, outside)
-
-
-if __name__ == "__main__":
-    main()

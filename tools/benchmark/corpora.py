@@ -1,0 +1,38 @@
+"""Speech for measures: synthetic voices, laid end to end and cut into clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from lightning_mia.corpus import SyntheticVoices
+from lightning_mia.data.decoding import SAMPLE_RATE
+
+
+def speech() -> np.ndarray:
+    """Synthetic voices laid end to end, (samples,) float32 at 16 kHz."""
+    return np.concatenate(
+        [soundfile.read(path, dtype="float32")[0] for path in SyntheticVoices(20, 10).table()["path"]]
+    )
+
+
+def write_clips(folder: Path, n_clips: int, seconds: float) -> Path:
+    """Write clips of equal length, cut from synthetic speech; they repeat where there are more than it has.
+
+    Args:
+        folder: of the FLAC files.
+        n_clips: how many.
+        seconds: of each.
+
+    Returns:
+        The manifest of the clips.
+    """
+    recording, samples = speech(), int(seconds * SAMPLE_RATE)
+    rows = []
+    for clip in range(n_clips):
+        start = clip * samples % (len(recording) - samples)
+        soundfile.write(folder / f"{clip}.flac", recording[start : start + samples], SAMPLE_RATE)
+        rows.append({"id": f"c{clip}", "path": f"{clip}.flac", "speaker": "s"})
+    pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)
+    return folder / "clips.csv"

@@ -1,0 +1,35 @@
+"""Curves of a measure as PNG files, in the style of an ablation's figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_mia.ablation.figures import Axis, Line, curves
+from lightning_mia.ablation.grid import Label
+from lightning_mia.ablation.over_seeds import OverSeeds
+from lightning_mia.files import atomic_path
+from tools.benchmark.rows import Curve, Row
+
+
+def draw(folder: Path, name: str, figures: Sequence[Curve], rows: Sequence[Row]) -> None:
+    """Write `NAME_CURVE.png` for every curve that has points.
+
+    Args:
+        folder: of the files.
+        name: of the measure.
+        figures: of the measure.
+        rows: of the measure.
+    """
+    for curve in figures:
+        lines: dict[str, dict[Label, OverSeeds]] = {}
+        for row in rows:
+            if row.point and row.point.curve == curve.name and row.value is not None:
+                lines.setdefault(row.point.line, {})[row.point.x] = OverSeeds(row.value, None, 1)
+        if not lines:
+            continue
+        places = sorted({row.point.x for row in rows if row.point and row.point.curve == curve.name})
+        axis = Axis(curve.across, [int(x) if x == int(x) else x for x in places])
+        figure = curves(axis, [Line(line, values) for line, values in lines.items()], curve.up, None)
+        highest = max(one.mean for values in lines.values() for one in values.values())
+        figure.axes[0].set_ylim(0, 1.05 * highest)
+        with atomic_path(folder / f"{name}_{curve.name}.png") as temporary:
+            figure.savefig(temporary, format="png")

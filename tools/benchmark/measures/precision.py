@@ -1,0 +1,82 @@
+"""A training step in float32, under bf16 autocast, and compiled by `torch.compile`.
+
+All clips of a batch are of one length, so that nothing is compiled twice; compiling is not timed, and told beside.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lightning_mia.data.batch import Batch
+from lightning_mia.data.decoding import SAMPLE_RATE
+from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2Vec2
+from lightning_mia.models.base import Pretext
+from lightning_mia.training.initialise import initialise
+from tools.benchmark.corpora import speech
+from tools.benchmark.devices import devices, name_of
+from tools.benchmark.loops import Step, audio_per_second, training_step
+from tools.benchmark.rows import Row, throughput
+
+N_CLIPS, SECONDS = 16, 2.0
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """Audio seconds per second, by family and device."""
+    torch.set_num_threads(1)
+    batch = clips()
+    families: list[SpeechModel] = [TERA()] if quick else [TERA(), MelHuBERT(), HuBERT(), Wav2Vec2(), CPC()]
+    for device in devices():
+        for like in families:
+            yield from of_family(like, batch, device, 0.5 if quick else 8.0)
+
+
+def clips() -> Batch:
+    """One batch of clips of one length."""
+    samples = int(SECONDS * SAMPLE_RATE)
+    waveforms = torch.from_numpy(speech()[: N_CLIPS * samples]).reshape(N_CLIPS, samples)
+    return Batch([f"c{clip}" for clip in range(N_CLIPS)], waveforms, torch.full((N_CLIPS,), samples))
+
+
+def of_family(like: SpeechModel, batch: Batch, device: str, seconds: float) -> Iterator[Row]:
+    """A row for each way."""
+    name, where = type(like).__name__, name_of(device)
+
+    def ready() -> SpeechModel:
+        model = initialise(like, 0)
+        if model.needs_targets:
+            model.fit_targets([(batch.waveforms, batch.lengths)])
+        return model.to(device)
+
+    full = audio_per_second(training_step(ready(), 100_000), itertools.repeat(batch), device, seconds)
+    yield Row(f"training of {name} in float32", full, "audio s/s", where)
+    half = audio_per_second(in_bf16(ready(), device), itertools.repeat(batch), device, seconds)
+    yield throughput(f"training of {name} in bf16", half, "float32", full, device=where)
+    yield compiled(ready(), batch, device, seconds, full)
+
+
+def in_bf16(model: SpeechModel, device: str) -> Step:
+    """A training step whose forward pass runs under autocast, as Lightning's `bf16-mixed` has it."""
+
+    def pretext(waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        with torch.autocast(device, dtype=torch.bfloat16):
+            return model.pretext(waveforms, lengths, masks)
+
+    return training_step(model, 100_000, pretext)
+
+
+def compiled(model: SpeechModel, batch: Batch, device: str, seconds: float, full: float) -> Row:
+    """The row of `torch.compile`, which wants a compiler that not every machine has."""
+    what, where = f"training of {type(model).__name__}, compiled, in float32", name_of(device)
+    step = training_step(model, 100_000, torch.compile(model.pretext))
+    start = time.perf_counter()
+    try:
+        audio_per_second(step, itertools.repeat(batch), device, 0.0)
+    except Exception as error:  # whatever a compiler may complain of, the other rows stand
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return Row(what, None, "audio s/s", where, note=f"torch.compile fails: {reason}")
+    compiling = time.perf_counter() - start
+    rate = audio_per_second(step, itertools.repeat(batch), device, seconds)
+    return throughput(what, rate, "float32", full, device=where, note=f"after {compiling:.0f} s of compiling")

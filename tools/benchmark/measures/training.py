@@ -1,0 +1,71 @@
+"""A training step through the Trainer, with everything that an audit carries along, against the bare PyTorch loop.
+
+Both train the same tiny models on the same batches of synthetic voices; each is run alternately, and the fastest run of
+either counts.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning as L
+import torch
+
+from lightning_mia.corpus import SyntheticVoices
+from lightning_mia.data.audio_cache import AudioCache, decode
+from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.models import TERA, HuBERT, MelHuBERT, SpeechModel
+from lightning_mia.stage import Stage
+from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.training.initialise import initialise
+from lightning_mia.training.train import train
+from tools.benchmark.devices import name_of
+from tools.benchmark.loops import training_step
+from tools.benchmark.rows import Row, relative
+
+BATCHES = 14
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """Milliseconds a step, by family."""
+    epochs, repeats = (1, 1) if quick else (6, 4)
+    torch.set_num_threads(1)
+    audio = decode(SyntheticVoices(20, 10).table(), progress=False)
+    for like in (TERA(), MelHuBERT(), HuBERT()):
+        pairs = [
+            (bare(like, recordings(audio), epochs), through_the_trainer(like, recordings(audio), epochs))
+            for _ in range(repeats)
+        ]
+        loop, trainer = (1000 * min(seconds) / epochs / BATCHES for seconds in zip(*pairs, strict=True))
+        what = f"training step of {type(like).__name__} through the Trainer"
+        yield relative(what, trainer, "bare loop", loop, unit="ms a step", device=name_of("cpu"))
+
+
+def recordings(audio: AudioCache) -> TrainingRecordings:
+    """All of it, in `BATCHES` batches."""
+    return TrainingRecordings(audio, list(audio.index.index), n_batches=BATCHES, batch_seconds=32)
+
+
+def bare(like: SpeechModel, data: TrainingRecordings, epochs: int) -> float:
+    """Seconds of a loop without Lightning."""
+    model = initialise(like, 0)
+    model.fit_targets((batch.waveforms, batch.lengths) for batch in data.training_waveforms())
+    step, batches = training_step(model, epochs * BATCHES), data.train_dataloader()
+    start = time.perf_counter()
+    for _ in range(epochs):
+        for batch in batches:
+            step(batch)
+    return time.perf_counter() - start
+
+
+def through_the_trainer(like: SpeechModel, data: TrainingRecordings, epochs: int) -> float:
+    """Seconds of the same in an audit: progress bar, log, checkpoints, record of exposure."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"max_epochs": epochs, "accelerator": "cpu", "gradient_clip_val": 1.0, "log_every_n_steps": 10}
+        factory = TrainerFactory(options)
+
+        def make_trainer(callbacks: list[L.Callback]) -> L.Trainer:
+            return factory.for_training(Path(folder), "Training", callbacks)
+
+        return train(like, data, Stage(Path(folder), {}), 0, make_trainer).record["loop_seconds"]
