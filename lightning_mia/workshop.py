@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
 from lightning_mia.files import hash_of, hash_of_file
 from lightning_mia.fleet.placing import check_one_device
-from lightning_mia.fleet.run import run_fleet
+from lightning_mia.fleet.run import check_engine, run_fleet
 from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.fleet.task import Task
 from lightning_mia.interview import Interview
@@ -167,15 +168,19 @@ class Workshop:
                     "A bound on leakage (stop_above) ends the target's training early, but shadow models must be "
                     "trained exactly like the target: leave stop_above out, or give --fleet.size 0"
                 )
-            check_one_device(self.trainers, self.fleet.workers)
+            check_one_device(self.trainers, self.fleet)
+            check_engine(self.fleet)
             for task in self.shadow_tasks():
                 task.training.check()
 
     def train_fleet(self) -> None:
         """Train the shadow models, as far as they are not trained yet."""
         self.data.split.save_once(self.run_dir / "split.csv")
-        tasks = self.shadow_tasks()
-        run_fleet(tasks, "Training shadow models", self.fleet.workers, self.trainers.shows_progress)
+        self.run_tasks(self.shadow_tasks(), "Training shadow models")
+
+    def run_tasks(self, tasks: Sequence[Task], what: str) -> None:
+        """Do the tasks of the fleet where its settings want them done; see `run_fleet`."""
+        run_fleet(tasks, what, self.fleet, self.run_dir, self.trainers.shows_progress)
 
     def load_target(self, target_checkpoint: Path | None) -> Trained:
         """The target that `fit` left in the run directory, one from elsewhere, or one that arrived trained.
