@@ -16,6 +16,7 @@ from lightning_mia.errors import InputError
 from lightning_mia.files import write_text
 from lightning_mia.fleet.news import Done, Failed, Lost, News
 from lightning_mia.fleet.ray_cluster import LOCAL, address_of, import_ray, join
+from lightning_mia.fleet.ray_mailbox import Mailbox
 from lightning_mia.fleet.settings import EngineSettings
 from lightning_mia.fleet.task import Work
 from lightning_mia.fleet.worker_process import Teller, outcome, prepare
@@ -69,22 +70,6 @@ class Premises:
 def versions() -> dict[str, str]:
     """Of what may train other models in another version."""
     return {name: version for name, version in account.versions().items() if name in DECISIVE}
-
-
-class Mailbox:
-    """An actor of Ray that keeps what tasks tell until it is fetched."""
-
-    def __init__(self) -> None:
-        self.letters: list[tuple[str, News]] = []
-
-    def put(self, name: str, news: News) -> None:
-        """Keep what the task of this name tells."""
-        self.letters.append((name, news))
-
-    def take(self) -> list[tuple[str, News]]:
-        """Hand over everything that is there."""
-        letters, self.letters = self.letters, []
-        return letters
 
 
 def do_on_node(pickled: bytes, name: str, premises: Premises, threads: int, mailbox: Any) -> Done | Failed:
