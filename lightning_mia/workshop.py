@@ -16,6 +16,7 @@ from lightning_mia.fleet.run import check_engine, run_fleet
 from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.fleet.task import Task
 from lightning_mia.interview import Interview
+from lightning_mia.mirror import Mirror, files_of_run
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.monitoring import LeakageMonitor
 from lightning_mia.trainer_factory import TrainerFactory, training_seed
@@ -43,6 +44,7 @@ class Workshop:
 
     Attributes:
         notes: for the report, a sentence each.
+        mirror: where results are copied to after every model of the fleet, if anywhere.
     """
 
     run_dir: Path
@@ -53,6 +55,7 @@ class Workshop:
     fleet: FleetSettings = field(default_factory=FleetSettings)
     monitor: LeakageMonitor | None = None
     notes: list[str] = field(default_factory=list, init=False)
+    mirror: Mirror | None = field(default=None, init=False)
 
     def load(self) -> None:
         """Decode the corpus and draw the split.
@@ -180,7 +183,11 @@ class Workshop:
 
     def run_tasks(self, tasks: Sequence[Task], what: str) -> None:
         """Do the tasks of the fleet where its settings want them done; see `run_fleet`."""
-        run_fleet(tasks, what, self.fleet, self.run_dir, self.trainers.shows_progress)
+        run_fleet(tasks, what, self.fleet, self.run_dir, self.trainers.shows_progress, self._copy_results)
+
+    def _copy_results(self) -> None:
+        if self.mirror:
+            self.mirror.update(files_of_run(self.run_dir))
 
     def load_target(self, target_checkpoint: Path | None) -> Trained:
         """The target that `fit` left in the run directory, one from elsewhere, or one that arrived trained.

@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser
 
 from lightning_mia.ablation.grid import Factor, Grid
 from lightning_mia.fleet.settings import EngineSettings
+from lightning_mia.mirror import RESULTS_URL
 from lightning_mia.one_line_errors import OneLineErrors
 from lightning_mia.shipped_configs import with_paths
 
@@ -21,7 +22,11 @@ audit, such as --data.corpus.path M.csv, are passed on to the base config."""
 OF_THE_GRID = ("base", "factors", "points", "options", "seeds")
 OF_THE_ENGINE = tuple(field.name for field in fields(EngineSettings))
 FLAGS = ("--yes", "--help", "-h")
-OWN = (*(f"--{name}" for name in (*OF_THE_GRID, *OF_THE_ENGINE, "run_dir", "config", "print_config")), "-c", *FLAGS)
+OWN = (
+    *(f"--{name}" for name in (*OF_THE_GRID, *OF_THE_ENGINE, "run_dir", "results_url", "config", "print_config")),
+    "-c",
+    *FLAGS,
+)
 
 
 class _Parser(OneLineErrors, ArgumentParser):
@@ -42,7 +47,8 @@ def run(arguments: Sequence[str]) -> None:
     run_dir = Path(options.run_dir or f"runs/{name}")
     command = shlex.join(["lightning-mia", *arguments])
     engine = EngineSettings(**{name: given[name] for name in OF_THE_ENGINE})
-    GridRun(grid, name, grid_file, run_dir, passed_on, command).run(engine, options.yes)
+    grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url)
+    grid_run.run(engine, options.yes)
 
 
 def divide(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -77,6 +83,7 @@ def _parser() -> _Parser:
     parser.add_argument("-c", "--config", action="config", help="the grid file")
     parser.add_class_arguments(Grid)
     parser.add_argument("--run_dir", type=str, help="folder of the grid; by default runs/ and the grid file's name")
+    parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
     parser.add_class_arguments(EngineSettings)
     parser.add_argument("--yes", action="store_true", help="run a grid however many cells it has")
     return parser

@@ -23,6 +23,7 @@ from lightning_mia.fleet.placing import gpus_of
 from lightning_mia.fleet.run import check_engine, engine_of
 from lightning_mia.fleet.scheduler import Failure
 from lightning_mia.fleet.settings import EngineSettings
+from lightning_mia.mirror import Mirror, files_of_grid
 from lightning_mia.stage import Stage
 from lightning_mia.trainer_factory import TrainerFactory
 
@@ -41,6 +42,7 @@ class GridRun:
         root: folder of the grid.
         passed_on: arguments for the base config.
         command: the command line that repeats the grid.
+        results_url: where results are copied to, if anywhere.
     """
 
     grid: Grid
@@ -49,6 +51,7 @@ class GridRun:
     root: Path
     passed_on: Sequence[str] = ()
     command: str = ""
+    results_url: str | None = None
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False)
 
     def run(self, settings: EngineSettings, yes: bool = False) -> Path:
@@ -64,17 +67,19 @@ class GridRun:
         Raises:
             InputError: the grid cannot be run, or cells of it failed.
         """
-        check_engine(settings)
         self._plan(yes)
+        check_engine(settings)
+        self.mirror = Mirror(self.results_url, self.root) if self.results_url else None
         todo = [task for _, task in self.tasks if not task.done()]
         engine = engine_of(settings, min(settings.workers, len(todo)), self._gpus(settings), self.root)
         self._begin()
         failures: list[Failure] = []
         try:
             self._write_table()
-            failures = run_cells(todo, engine, settings.retries, len(self.tasks) - len(todo), self._write_table)
+            failures = run_cells(todo, engine, settings.retries, len(self.tasks) - len(todo), self._take_in)
         finally:  # an interrupted grid has a page too
             page = self._write_page(failures)
+        self._copy_results(final=True)
         self._tell(page, failures)
         return page
 
@@ -123,6 +128,16 @@ class GridRun:
         if not (copy.exists() and copy.samefile(self.base)):
             shutil.copyfile(self.base, copy)
         self._write_record(())  # with it `lightning-mia report` makes a page of a grid that was killed
+
+    def _take_in(self) -> None:
+        """Do what is due when a cell has ended."""
+        self._write_table()
+        self._copy_results()
+
+    def _copy_results(self, final: bool = False) -> None:
+        if self.mirror:
+            cells = [task.folder for cell, task in self.tasks if cell.name in self._rows]
+            self.mirror.update(files_of_grid(self.root, cells), final)
 
     def _write_table(self) -> None:
         """Write the rows of all cells that are done."""
