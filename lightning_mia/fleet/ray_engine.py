@@ -1,5 +1,6 @@
 """Tasks of Ray: one a model, on whatever node of the cluster has room for it."""
 
+import importlib
 import os
 import pickle
 import time
@@ -109,7 +110,10 @@ class RayEngine:
         self.ray = ray = import_ray()
         write_text(self.marker, "Every node of the cluster has to see this file.\n")
         self.premises = Premises(os.getcwd(), str(self.marker), versions())
-        self.mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+        here = ray.get_runtime_context().get_node_id()  # so that the loss of another node leaves the mailbox alone
+        strategies = importlib.import_module("ray.util.scheduling_strategies")
+        beside_us = strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+        self.mailbox = ray.remote(num_cpus=0, scheduling_strategy=beside_us)(Mailbox).remote()
         self.do = ray.remote(do_on_node).options(
             num_cpus=1,
             num_gpus=self.settings.gpus_per_model,
