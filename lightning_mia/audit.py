@@ -24,7 +24,6 @@ from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.files import hash_of
 from lightning_mia.fleet.read import Fleet, read_fleet
-from lightning_mia.fleet.run import run_fleet
 from lightning_mia.interview import Interview
 from lightning_mia.judgement import Judgement, judge
 from lightning_mia.privacy_account import privacy_notes, privacy_of
@@ -79,7 +78,7 @@ class Audit(Workshop):
         if not self.fleet.size:
             return None
         tasks = self.shadow_tasks(target, self.interview())
-        run_fleet(tasks, "Shadow models", self.fleet.workers, self.trainers.shows_progress)
+        self.run_tasks(tasks, "Shadow models")
         return read_fleet(tasks, target, self.data.split)
 
     def interview(self) -> Interview:

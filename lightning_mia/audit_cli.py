@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
 from lightning_mia.files import check_folder
+from lightning_mia.mirror import RESULTS_URL, Mirror, files_of_run
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.one_line_errors import OneLineErrors
 from lightning_mia.quiet import quieten
@@ -46,6 +47,10 @@ class AuditCLI(LightningCLI):
         """The commands that a parser is made for, and the arguments that come from elsewhere."""
         return {command: {"model", "datamodule"} for command in self.commands}
 
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is of the command line alone."""
+        parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
+
     def before_instantiate_classes(self) -> None:
         """Name the run directory after the config where none is given."""
         config = self.config[self.subcommand]
@@ -53,6 +58,7 @@ class AuditCLI(LightningCLI):
             name = Path(str(config.config[-1])).stem if config.config else "audit"
             config.run_dir = f"runs/{name}"
         check_folder(config.run_dir)
+        self.mirror = Mirror(config.results_url, Path(config.run_dir)) if config.results_url else None
 
     def instantiate_classes(self) -> None:
         """Make model, data and trainer; what a constructor refuses is told in one line."""
@@ -69,23 +75,32 @@ class AuditCLI(LightningCLI):
         settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
         self.trainer.config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
         self.trainer.command = shlex.join(["lightning-mia", *self.arguments])
+        self.trainer.mirror = self.mirror
 
     def after_fit(self) -> None:
         """Say where the checkpoint is."""
         if self.trainer.is_global_zero:
             print(f"checkpoint: {self._run_dir / 'target' / 'model.ckpt'}")
+            self._copy_results()
 
     def after_shadow(self) -> None:
         """Say where the shadow models are."""
         if self.trainer.is_global_zero:
             print(f"shadow models: {self._run_dir / 'shadows'}")
+            self._copy_results()
 
     def after_attack(self) -> None:
         """Print the outcome."""
         if self.trainer.is_global_zero:
             print_summary(self._run_dir / "report" / "report.html")
+            self._copy_results()
 
     after_audit = after_attack
+
+    def _copy_results(self) -> None:
+        if self.mirror:
+            self.mirror.update(files_of_run(self._run_dir), final=True)
+            print(f"results: {self.mirror.url}")
 
     @property
     def _run_dir(self) -> Path:

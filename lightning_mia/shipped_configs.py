@@ -7,6 +7,7 @@ from lightning_mia.errors import InputError
 from lightning_mia.files import write_text
 
 PREFIX = "configs/"
+SUFFIXES = (".yaml", ".sh")
 
 
 def folder() -> Path:
@@ -45,7 +46,8 @@ def listing(beginning: str = "") -> str:
     Raises:
         InputError: no config begins so.
     """
-    names = {path.relative_to(folder()).as_posix(): path for path in folder().rglob("*.yaml")}
+    found = (path for path in folder().rglob("*") if path.suffix in SUFFIXES)
+    names = {path.relative_to(folder()).as_posix(): path for path in found}
     chosen = sorted(name for name in names if name.startswith(beginning.removeprefix(PREFIX)))
     if not chosen:
         raise InputError(f"No config that ships begins with {beginning!r}; `lightning-mia configs` lists them all")
@@ -54,7 +56,8 @@ def listing(beginning: str = "") -> str:
 
 
 def _first_comment(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = next((line for line in lines if not line.startswith("#!")), "")
     return first.removeprefix("#").strip().rstrip(":") if first.startswith("#") else ""
 
 

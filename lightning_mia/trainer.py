@@ -13,6 +13,7 @@ from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.fleet.settings import FleetSettings
+from lightning_mia.mirror import Mirror
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.monitoring import MonitorSettings
 from lightning_mia.positive_control import positive_control as run_positive_control
@@ -39,6 +40,7 @@ class AuditTrainer(Trainer):
     Attributes:
         config_yaml: every setting of the run, for the report.
         command: the command that repeats the run, for the report.
+        mirror: where results are copied to, if anywhere.
     """
 
     def __init__(self, per_example: PerExampleGradients = PerExampleGradients(), **kwargs: Any) -> None:
@@ -47,6 +49,7 @@ class AuditTrainer(Trainer):
         super().__init__(**kwargs)
         self.config_yaml = ""
         self.command = ""
+        self.mirror: Mirror | None = None
 
     def fit(  # type: ignore[override]
         self,
@@ -129,6 +132,7 @@ class AuditTrainer(Trainer):
         workshop = Workshop(
             _folder(run_dir), model, datamodule, self.factory, fleet=fleet, monitor=monitor.monitor(probe)
         )
+        workshop.mirror = self.mirror
         workshop.load()
         workshop.train_fleet()
         return workshop.run_dir / "shadows"
@@ -248,6 +252,7 @@ class AuditTrainer(Trainer):
             published or [],
             utility,
         )
+        audit.mirror = self.mirror
         audit.load()
         return audit
 

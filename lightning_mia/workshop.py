@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from lightning_mia.data.module import SpeechDataModule
 from lightning_mia.errors import InputError
 from lightning_mia.files import hash_of, hash_of_file
 from lightning_mia.fleet.placing import check_one_device
-from lightning_mia.fleet.run import run_fleet
+from lightning_mia.fleet.run import check_engine, run_fleet
 from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.fleet.task import Task
 from lightning_mia.interview import Interview
+from lightning_mia.mirror import Mirror, files_of_run
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.monitoring import LeakageMonitor
 from lightning_mia.trainer_factory import TrainerFactory, training_seed
@@ -42,6 +44,7 @@ class Workshop:
 
     Attributes:
         notes: for the report, a sentence each.
+        mirror: where results are copied to after every model of the fleet, if anywhere.
     """
 
     run_dir: Path
@@ -52,6 +55,7 @@ class Workshop:
     fleet: FleetSettings = field(default_factory=FleetSettings)
     monitor: LeakageMonitor | None = None
     notes: list[str] = field(default_factory=list, init=False)
+    mirror: Mirror | None = field(default=None, init=False)
 
     def load(self) -> None:
         """Decode the corpus and draw the split.
@@ -177,15 +181,23 @@ class Workshop:
                     f"A monitor with {limits} ends the target's training early, but shadow models must be trained "
                     f"exactly like the target: leave {limits} out, or give --fleet.size 0"
                 )
-            check_one_device(self.trainers, self.fleet.workers)
+            check_one_device(self.trainers, self.fleet)
+            check_engine(self.fleet)
             for task in self.shadow_tasks():
                 task.training.check()
 
     def train_fleet(self) -> None:
         """Train the shadow models, as far as they are not trained yet."""
         self.data.split.save_once(self.run_dir / "split.csv")
-        tasks = self.shadow_tasks()
-        run_fleet(tasks, "Training shadow models", self.fleet.workers, self.trainers.shows_progress)
+        self.run_tasks(self.shadow_tasks(), "Training shadow models")
+
+    def run_tasks(self, tasks: Sequence[Task], what: str) -> None:
+        """Do the tasks of the fleet where its settings want them done; see `run_fleet`."""
+        run_fleet(tasks, what, self.fleet, self.run_dir, self.trainers.shows_progress, self._copy_results)
+
+    def _copy_results(self) -> None:
+        if self.mirror:
+            self.mirror.update(files_of_run(self.run_dir))
 
     def load_target(self, target_checkpoint: Path | None) -> Trained:
         """The target that `fit` left in the run directory, one from elsewhere, or one that arrived trained.

@@ -15,10 +15,12 @@ ROOT = Path(__file__).parent.parent
 def test_configs_are_listed_with_their_first_comment(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["configs"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(list((ROOT / "configs").rglob("*.yaml")))
+    assert len(lines) == len([path for path in (ROOT / "configs").rglob("*") if path.is_file()])
     assert main(["configs", "audit/demo"]) == 0
     line = capsys.readouterr().out.strip()
     assert line.startswith("audit/demo.yaml  The main job")
+    assert main(["configs", "cluster/slurm_4"]) == 0
+    assert capsys.readouterr().out.startswith("cluster/slurm_4_nodes.sh  SLURM: one model on 4 nodes")
 
 
 def test_a_config_is_copied_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,5 +61,6 @@ def test_a_wheel_has_the_configs(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options], check=True, capture_output=True, timeout=300)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     shipped = {name.removeprefix("lightning_mia/configs/") for name in names if "/configs/" in name}
-    assert shipped == {path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.yaml")}
+    files = [path for path in (ROOT / "configs").rglob("*") if path.is_file()]
+    assert shipped == {path.relative_to(ROOT / "configs").as_posix() for path in files}
     assert "lightning_mia/ablation/page.html" in names

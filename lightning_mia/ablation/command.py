@@ -2,12 +2,15 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser
 
 from lightning_mia.ablation.grid import Factor, Grid
+from lightning_mia.fleet.settings import EngineSettings
+from lightning_mia.mirror import RESULTS_URL
 from lightning_mia.one_line_errors import OneLineErrors
 from lightning_mia.shipped_configs import with_paths
 
@@ -17,8 +20,13 @@ if TYPE_CHECKING:
 DESCRIPTION = """Run a grid of audits: what changes when one thing is varied, and everything else is not. Options of an
 audit, such as --data.corpus.path M.csv, are passed on to the base config."""
 OF_THE_GRID = ("base", "factors", "points", "options", "seeds")
+OF_THE_ENGINE = tuple(field.name for field in fields(EngineSettings))
 FLAGS = ("--yes", "--help", "-h")
-OWN = (*(f"--{name}" for name in (*OF_THE_GRID, "run_dir", "workers", "config", "print_config")), "-c", *FLAGS)
+OWN = (
+    *(f"--{name}" for name in (*OF_THE_GRID, *OF_THE_ENGINE, "run_dir", "results_url", "config", "print_config")),
+    "-c",
+    *FLAGS,
+)
 
 
 class _Parser(OneLineErrors, ArgumentParser):
@@ -38,7 +46,9 @@ def run(arguments: Sequence[str]) -> None:
     name = grid_file.stem if grid_file else "ablation"
     run_dir = Path(options.run_dir or f"runs/{name}")
     command = shlex.join(["lightning-mia", *arguments])
-    GridRun(grid, name, grid_file, run_dir, passed_on, command).run(options.workers, options.yes)
+    engine = EngineSettings(**{name: given[name] for name in OF_THE_ENGINE})
+    grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url)
+    grid_run.run(engine, options.yes)
 
 
 def divide(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -73,6 +83,7 @@ def _parser() -> _Parser:
     parser.add_argument("-c", "--config", action="config", help="the grid file")
     parser.add_class_arguments(Grid)
     parser.add_argument("--run_dir", type=str, help="folder of the grid; by default runs/ and the grid file's name")
-    parser.add_argument("--workers", type=int, default=1, help="cells at a time, each in a process of its own")
+    parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
+    parser.add_class_arguments(EngineSettings)
     parser.add_argument("--yes", action="store_true", help="run a grid however many cells it has")
     return parser

@@ -103,5 +103,6 @@ def _task(
     of_values = {wanted[name, text_of(setting.label)].corpus for name, setting in cell.settings.items()}
     recordings = sorted(audit.recordings(corpus) for corpus in {base.corpus} | of_values)
     settings: dict[str, Any] = {"base": base.settings, "varied": trained, "recordings": recordings}
-    arguments = ("audit", "-c", str(base_copy), *passed_on, *as_arguments({**options, "run_dir": str(folder)}))
+    of_cell = {**options, "run_dir": str(folder), "results_url": None}  # the grid copies the results of its cells
+    arguments = ("audit", "-c", str(base_copy), *passed_on, *as_arguments(of_cell))
     return CellTask(cell.name, folder, arguments, settings, hash_of([base.judging, judged]))

@@ -14,12 +14,16 @@ from lightning_mia.ablation.directory import GridRecord
 from lightning_mia.ablation.grid import Cell, Grid, Plan
 from lightning_mia.ablation.plan_cells import check_not_varied, find_base, plan_tasks
 from lightning_mia.ablation.results_table import has_parquet, read_table, rows_of, write_table
-from lightning_mia.ablation.run_cells import Failure, run_cells
+from lightning_mia.ablation.run_cells import run_cells
 from lightning_mia.ablation.summary import summary
 from lightning_mia.account import hardware, versions
 from lightning_mia.errors import InputError, list_first
 from lightning_mia.files import check_folder
 from lightning_mia.fleet.placing import gpus_of
+from lightning_mia.fleet.run import check_engine, engine_of
+from lightning_mia.fleet.scheduler import Failure
+from lightning_mia.fleet.settings import EngineSettings
+from lightning_mia.mirror import Mirror, files_of_grid
 from lightning_mia.stage import Stage
 from lightning_mia.trainer_factory import TrainerFactory
 
@@ -38,6 +42,7 @@ class GridRun:
         root: folder of the grid.
         passed_on: arguments for the base config.
         command: the command line that repeats the grid.
+        results_url: where results are copied to, if anywhere.
     """
 
     grid: Grid
@@ -46,13 +51,14 @@ class GridRun:
     root: Path
     passed_on: Sequence[str] = ()
     command: str = ""
+    results_url: str | None = None
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False)
 
-    def run(self, workers: int = 1, yes: bool = False) -> Path:
+    def run(self, settings: EngineSettings, yes: bool = False) -> Path:
         """Run the cells that are not done, and write table and page.
 
         Args:
-            workers: cells at a time.
+            settings: where cells are run, and how many at a time.
             yes: however many cells there are.
 
         Returns:
@@ -61,18 +67,19 @@ class GridRun:
         Raises:
             InputError: the grid cannot be run, or cells of it failed.
         """
-        if workers < 1:
-            raise InputError(f"--workers is {workers}: give 1 or more")
         self._plan(yes)
+        check_engine(settings)
+        self.mirror = Mirror(self.results_url, self.root) if self.results_url else None
         todo = [task for _, task in self.tasks if not task.done()]
-        gpus = self._gpus(workers)
+        engine = engine_of(settings, min(settings.workers, len(todo)), self._gpus(settings), self.root)
         self._begin()
         failures: list[Failure] = []
         try:
             self._write_table()
-            failures = run_cells(todo, workers, gpus, len(self.tasks) - len(todo), self._write_table)
+            failures = run_cells(todo, engine, settings.retries, len(self.tasks) - len(todo), self._take_in)
         finally:  # an interrupted grid has a page too
             page = self._write_page(failures)
+        self._copy_results(final=True)
         self._tell(page, failures)
         return page
 
@@ -102,15 +109,18 @@ class GridRun:
         if (self.root / "results.csv").exists():
             read_table(self.root, list(self.plan.settings))
 
-    def _gpus(self, workers: int) -> list[str]:
-        """GPUs over which several workers are spread."""
-        devices = self.trainer_options.get("devices")
-        if workers > 1 and str(devices) not in ("1", "auto", "-1", "[0]"):
+    def _gpus(self, settings: EngineSettings) -> list[str]:
+        """GPUs over which several workers of this machine are spread."""
+        devices, local = self.trainer_options.get("devices"), settings.engine == "local"
+        if local and settings.workers == 1:
+            return []
+        if str(devices) not in ("1", "auto", "-1", "[0]"):
+            several = f"--workers is {settings.workers}" if local else "--engine is ray"
             raise InputError(
-                f"--workers is {workers}, each with one cell on one device, but trainer.devices is {devices}; give "
-                "--workers 1, or --trainer.devices 1"
+                f"{several}, each with one cell on one device, but trainer.devices is {devices}; give "
+                f"{'' if local else '--engine local '}--workers 1, or --trainer.devices 1"
             )
-        return gpus_of(TrainerFactory({"accelerator": self.trainer_options.get("accelerator")})) if workers > 1 else []
+        return gpus_of(TrainerFactory({"accelerator": self.trainer_options.get("accelerator")})) if local else []
 
     def _begin(self) -> None:
         self.stage.begin()
@@ -118,6 +128,16 @@ class GridRun:
         if not (copy.exists() and copy.samefile(self.base)):
             shutil.copyfile(self.base, copy)
         self._write_record(())  # with it `lightning-mia report` makes a page of a grid that was killed
+
+    def _take_in(self) -> None:
+        """Do what is due when a cell has ended."""
+        self._write_table()
+        self._copy_results()
+
+    def _copy_results(self, final: bool = False) -> None:
+        if self.mirror:
+            cells = [task.folder for cell, task in self.tasks if cell.name in self._rows]
+            self.mirror.update(files_of_grid(self.root, cells), final)
 
     def _write_table(self) -> None:
         """Write the rows of all cells that are done."""

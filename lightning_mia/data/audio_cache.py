@@ -62,8 +62,19 @@ class AudioCache:
         return {"samples": location, "index": self.index, "skipped": self.skipped, "texts": self.texts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Map the samples again."""
-        self.__dict__.update(state, samples=_map(*state["samples"]))
+        """Map the samples again.
+
+        Raises:
+            InputError: this machine does not see their file.
+        """
+        try:
+            samples = _map(*state["samples"])
+        except OSError as error:
+            raise InputError(
+                f"{state['samples'][0]} is not there: on several machines LIGHTNING_MIA_CACHE has to name a folder "
+                "that all of them share"
+            ) from error
+        self.__dict__.update(state, samples=samples)
 
 
 def decode(

@@ -8,30 +8,32 @@ import torch
 from lightning.pytorch.strategies import ParallelStrategy
 
 from lightning_mia.errors import InputError
+from lightning_mia.fleet.settings import EngineSettings
 from lightning_mia.trainer_factory import TrainerFactory
 
 
-def check_one_device(trainers: TrainerFactory, workers: int) -> None:
-    """Refuse several workers where one model is trained on several devices.
+def check_one_device(trainers: TrainerFactory, settings: EngineSettings) -> None:
+    """Refuse several workers, or Ray, where one model is trained on several devices.
 
     A model on several devices takes all that there are, and a shadow model on fewer devices than the target would not
     be trained like it.
 
     Args:
         trainers: makes the Trainers of all models.
-        workers: processes of the fleet.
+        settings: where the models are trained.
 
     Raises:
         InputError: the Trainer's options spread a model.
     """
-    if workers == 1:
+    if settings.workers == 1 and settings.engine == "local":
         return
     trainer = trainers.for_probing(Path(), "", [])
     if trainer.num_devices * trainer.num_nodes > 1 or isinstance(trainer.strategy, ParallelStrategy):
+        several = "fleet.engine is ray" if settings.engine == "ray" else f"fleet.workers is {settings.workers}"
+        mend = "--fleet.engine local --fleet.workers 1" if settings.engine == "ray" else "--fleet.workers 1"
         raise InputError(
-            f"fleet.workers is {workers}, each with one model on one device, but trainer.devices, trainer.num_nodes or "
-            "trainer.strategy spread a model over processes; give --fleet.workers 1, or --trainer.devices 1 and no "
-            "strategy"
+            f"{several}, each with one model on one device, but trainer.devices, trainer.num_nodes or "
+            f"trainer.strategy spread a model over processes; give {mend}, or --trainer.devices 1 and no strategy"
         )
 
 

@@ -67,7 +67,7 @@ class Task:
         return self._with(enable_progress_bar=False)
 
     def on_one_device(self) -> "Task":
-        """The same in a process that sees one GPU alone."""
+        """The same in a process that sees one GPU at most."""
         return self._with(devices=1)
 
     def _with(self, **options: Any) -> "Task":

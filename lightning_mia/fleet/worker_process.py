@@ -8,7 +8,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing import active_children
 from multiprocessing.connection import Connection, wait
@@ -17,36 +16,11 @@ from typing import Any
 import torch
 
 from lightning_mia.errors import InputError
+from lightning_mia.fleet.news import Done, Failed, News
 from lightning_mia.fleet.task import Work
 from lightning_mia.quiet import quieten
 
 SECONDS = 0.2  # between two tellings of how far a task is
-
-
-@dataclass(frozen=True)
-class Done:
-    """A task is done."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A task cannot be done.
-
-    Attributes:
-        message: what the user can mend, in one line; or the traceback of a bug of ours.
-        mendable: which of the two.
-    """
-
-    message: str
-    mendable: bool
-
-    def error(self) -> Exception:
-        """The same as an exception, to be raised elsewhere."""
-        return InputError(self.message) if self.mendable else RuntimeError(f"in a worker process:\n{self.message}")
-
-
-News = float | logging.LogRecord | Done | Failed
-"""What a worker sends: the share of a model that was done since the last one, a line of the log, how a task ended."""
 
 
 def work(pipe: "Connection[Any, Any]", life: "Connection[Any, Any]", threads: int) -> None:
@@ -59,16 +33,14 @@ def work(pipe: "Connection[Any, Any]", life: "Connection[Any, Any]", threads: in
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with, args=(life,), daemon=True).start()
-    quieten()
-    torch.set_num_threads(threads)
-    tell = _Teller(pipe)
-    _hand_over_log(tell.send)
+    tell = Teller(pipe.send)
+    prepare(tell, threads)
     while True:
         try:
             task = pipe.recv_bytes()
         except (EOFError, OSError):
             return
-        tell.send(_outcome(task, tell))
+        tell.send(outcome(task, tell))
 
 
 def _end_with(life: "Connection[Any, Any]") -> None:
@@ -82,17 +54,21 @@ def _end_with(life: "Connection[Any, Any]") -> None:
     os._exit(1)
 
 
-class _Teller:
-    """Tells shares of a task, not too often, through a pipe that the log goes through too."""
+class Teller:
+    """Tells shares of a task, not too often, by the way that the log takes too.
 
-    def __init__(self, pipe: "Connection[Any, Any]") -> None:
-        self.pipe, self.lock = pipe, threading.Lock()
+    Args:
+        deliver: takes the news to the process that wants to know.
+    """
+
+    def __init__(self, deliver: Callable[[News], object]) -> None:
+        self.deliver, self.lock = deliver, threading.Lock()
         self.untold, self.last = 0.0, time.monotonic()
 
     def send(self, news: News) -> None:
         """Send at once."""
         with self.lock:
-            self.pipe.send(news)
+            self.deliver(news)
 
     def __call__(self, share: float) -> None:
         """Add to what is told next."""
@@ -106,12 +82,21 @@ class _Teller:
         self.untold, self.last = 0.0, time.monotonic()
 
 
-def _hand_over_log(send: Callable[[News], None]) -> None:
-    """Let the process that started this one show the log: it knows how, and where its progress bar is."""
+def prepare(tell: Teller, threads: int) -> None:
+    """Make this process compute and speak as a worker does.
+
+    The log is shown by the process that wants to know: it has the progress bar.
+
+    Args:
+        tell: takes the log.
+        threads: that PyTorch computes with.
+    """
+    quieten()
+    torch.set_num_threads(threads)
     log = logging.getLogger("lightning_mia")
     log.setLevel(logging.INFO)
     log.propagate = False
-    log.addHandler(_Sender(send))
+    log.handlers = [_Sender(tell.send)]
 
 
 class _Sender(QueueHandler):
@@ -120,7 +105,8 @@ class _Sender(QueueHandler):
         self.enqueue = send  # type: ignore[method-assign, assignment]
 
 
-def _outcome(pickled: bytes, tell: _Teller) -> Done | Failed:
+def outcome(pickled: bytes, tell: Teller) -> Done | Failed:
+    """Do a task that was pickled, and say how it ended."""
     try:
         task: Work = pickle.loads(pickled)
         task.run(tell)

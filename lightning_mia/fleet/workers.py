@@ -1,79 +1,21 @@
-"""The worker processes of a fleet, as the process sees them that starts them."""
+"""A worker process, as the process sees it that starts it."""
 
-import logging
 import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any, cast
 
 import torch
 
 from lightning_mia.errors import InputError
-from lightning_mia.fleet.task import Task, Work
-from lightning_mia.fleet.worker_process import Failed, News, work
+from lightning_mia.fleet.news import Lost, News
+from lightning_mia.fleet.task import Work
+from lightning_mia.fleet.worker_process import work
 
 SECONDS_TO_END = 2.0  # that a worker is given before it is killed
-
-
-def run_in_processes(
-    tasks: Sequence[Task], n_workers: int, advance: Callable[[float], None], gpus: Sequence[str] = ()
-) -> None:
-    """Do all tasks, several at a time; at the first that fails all workers are ended.
-
-    A worker that is ended, or killed, leaves what it had saved, and the next start goes on from there.
-
-    Args:
-        tasks: in the order in which they are begun.
-        n_workers: processes.
-        advance: is called with the share of one task that was done since the last call.
-        gpus: names of the GPUs over which the workers are spread, as CUDA_VISIBLE_DEVICES has them.
-
-    Raises:
-        InputError: what a task raises, or a worker was killed.
-    """
-    waiting = list(reversed(tasks))
-    workers: list[Worker] = []
-    try:
-        with ctrl_c_put_off():  # until every worker is in the list, to be ended
-            for place in range(n_workers):
-                workers.append(Worker(gpus[place % len(gpus)] if gpus else None))
-        busy = {}
-        for worker in workers[: len(waiting)]:
-            worker.give(waiting.pop())
-            busy[worker.pipe] = worker
-        while busy:
-            for pipe in cast("list[Connection[Any, Any]]", wait(list(busy))):
-                if _heed(busy[pipe].news(), advance):
-                    continue
-                if waiting:
-                    busy[pipe].give(waiting.pop())
-                else:
-                    del busy[pipe]
-    finally:
-        for worker in workers:
-            worker.life.close()
-        for worker in workers:
-            worker.end()
-
-
-def _heed(news: News, advance: Callable[[float], None]) -> bool:
-    """Take in what a worker tells; whether its task is still going on."""
-    if isinstance(news, float):
-        advance(news)
-    elif isinstance(news, logging.LogRecord):
-        log = logging.getLogger(news.name)
-        if log.isEnabledFor(news.levelno):
-            log.handle(news)
-    elif isinstance(news, Failed):
-        raise news.error()
-    else:
-        return False
-    return True
 
 
 class Worker:
@@ -97,31 +39,24 @@ class Worker:
         self.task: Work | None = None
 
     def give(self, task: Work) -> None:
-        """Let it begin with a task.
+        """Let it begin with a task; of one that was killed meanwhile the news tell.
 
         Raises:
-            InputError: the task holds what cannot be sent to another process, or the process was killed.
+            InputError: the task holds what cannot be sent to another process.
         """
         self.task = task
         try:
-            self.pipe.send(task)
-        except OSError as error:
-            raise self._killed() from error
+            with suppress(OSError):
+                self.pipe.send(task)
         except (AttributeError, RuntimeError, TypeError, pickle.PicklingError) as error:
-            raise InputError(
-                f"{task.name} cannot be handed to a worker process ({error}); give --fleet.workers 1"
-            ) from error
+            raise InputError(f"{task.name} cannot be handed to a worker process ({error}); give 1 worker") from error
 
     def news(self) -> News:
-        """What it tells next.
-
-        Raises:
-            InputError: it was killed.
-        """
+        """What it tells next, or that it is gone."""
         try:
             news: News = self.pipe.recv()
-        except (EOFError, OSError) as error:
-            raise self._killed() from error
+        except (EOFError, OSError):
+            return Lost(f"its worker process {self._how_it_ended()}, perhaps for want of memory")
         return news
 
     def end(self) -> None:
@@ -130,18 +65,11 @@ class Worker:
         self.process.kill()
         self.process.join()
 
-    def how_it_ended(self) -> str:
+    def _how_it_ended(self) -> str:
         """In words, once the process is gone."""
         self.process.join()
         code = self.process.exitcode or 0
         return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit status {code})"
-
-    def _killed(self) -> InputError:
-        name = self.task.name if self.task else "no model"
-        return InputError(
-            f"A worker process of the fleet {self.how_it_ended()} at {name}, perhaps for want of memory; start the "
-            "same command again to go on, or give fewer --fleet.workers"
-        )
 
 
 @contextmanager

@@ -16,8 +16,10 @@ import yaml
 from lightning_mia.ablation.audit_options import AuditOptions
 from lightning_mia.ablation.cell_task import CellTask
 from lightning_mia.ablation.command import run as run_command
-from lightning_mia.ablation.run_cells import Failure, run_cells
+from lightning_mia.ablation.run_cells import run_cells
 from lightning_mia.cli import main
+from lightning_mia.fleet.local_engine import LocalEngine
+from lightning_mia.fleet.scheduler import Failure
 from lightning_mia.stage import Stage
 
 GRIDS = Path(__file__).parents[2] / "configs" / "ablation"
@@ -98,7 +100,10 @@ def test_help_is_quick_to_come(capsys: pytest.CaptureFixture[str]) -> None:
         main(["ablate", "--help"])
     assert exit_.value.code == 0
     text = capsys.readouterr().out
-    assert all(option in text for option in ("--base", "--factors", "--seeds", "--workers", "--yes", "--run_dir"))
+    assert all(
+        option in text
+        for option in ("--base", "--factors", "--seeds", "--workers", "--engine", "--retries", "--yes", "--run_dir")
+    )
 
 
 @pytest.fixture
@@ -285,7 +290,7 @@ def test_a_cell_that_fails_or_dies_takes_no_other_with_it(n_workers: int, tmp_pa
     deeds = {"a": well, "b": badly, "c": to_death, "d": well, "e": to_death}
     tasks: Any = [Deed(name, tmp_path, deed) for name, deed in deeds.items()]
     ended: list[None] = []
-    failures = run_cells(tasks, n_workers, [], 0, lambda: ended.append(None))
+    failures = run_cells(tasks, LocalEngine(n_workers), 0, 0, lambda: ended.append(None))
     told = {failure.task.name: failure.reason for failure in failures}
     assert set(told) == {"b", "c", "e"}
     assert "what a bug says" in told["b"]

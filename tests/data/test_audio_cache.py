@@ -80,6 +80,14 @@ def test_pickle_leaves_the_samples_on_disk(table, tmp_path):
     pd.testing.assert_frame_equal(copy.index, audio.index)
 
 
+def test_a_machine_that_does_not_see_the_samples_says_so(table, tmp_path):
+    audio = decode(table, cache_dir=tmp_path, progress=False)
+    pickled = pickle.dumps(audio)
+    Path(audio.samples.filename).unlink()
+    with pytest.raises(InputError, match=r"samples.int16 is not there: .* LIGHTNING_MIA_CACHE"):
+        pickle.loads(pickled)
+
+
 def test_bad_audio_is_counted_and_named_or_left_out(table, tmp_path):
     bad = [tmp_path / f"bad{i}.wav" for i in range(7)]
     bad[0].touch()

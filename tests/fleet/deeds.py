@@ -54,6 +54,15 @@ class Killed(Deed):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class KilledOnce(Deed):
+    def run(self, tell: Callable[[float], None]) -> None:
+        begun = self.folder / f"{self.name}.begun"
+        if not begun.exists():
+            begun.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().run(tell)
+
+
 class Endless(Deed):
     def run(self, tell: Callable[[float], None]) -> None:
         (self.folder / self.name).write_text(str(os.getpid()))

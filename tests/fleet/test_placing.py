@@ -5,6 +5,7 @@ import torch
 
 from lightning_mia.errors import InputError
 from lightning_mia.fleet.placing import check_one_device, gpus_of, visible_gpus
+from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.trainer_factory import TrainerFactory
 
 
@@ -16,14 +17,16 @@ def factory(**options: Any) -> TrainerFactory:
     "options", [{"devices": 2}, {"devices": 2, "strategy": "ddp"}, {"num_nodes": 2}, {"devices": 1, "strategy": "ddp"}]
 )
 def test_several_workers_want_one_device_a_model(options: dict[str, Any]) -> None:
-    check_one_device(factory(**options), 1)
+    check_one_device(factory(**options), FleetSettings())
     with pytest.raises(InputError, match=r"fleet.workers is 3, .* give --fleet.workers 1, or --trainer.devices 1"):
-        check_one_device(factory(**options), 3)
+        check_one_device(factory(**options), FleetSettings(workers=3))
+    with pytest.raises(InputError, match=r"fleet.engine is ray, .* give --fleet.engine local --fleet.workers 1, or"):
+        check_one_device(factory(**options), FleetSettings(engine="ray"))
 
 
 def test_one_device_may_have_several_workers() -> None:
     for options in ({}, {"devices": 1}, {"devices": "auto"}):
-        check_one_device(factory(**options), 3)
+        check_one_device(factory(**options), FleetSettings(workers=3))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from lightning_mia.data.audio_cache import AudioCache, decode
 from lightning_mia.data.recordings import Recordings, TrainingRecordings
 from lightning_mia.errors import InputError
 from lightning_mia.fleet.run import run_fleet
+from lightning_mia.fleet.settings import FleetSettings
 from lightning_mia.fleet.task import Task
 from lightning_mia.interview import Interview
 from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2Vec2
@@ -92,8 +93,8 @@ def test_what_is_done_is_not_done_again(audio: AudioCache, tmp_path: Path, monke
     task.run(lambda _: None)
     assert task.done
     assert task.training.recordings.trainer is None  # holds on to no model
-    monkeypatch.setattr("lightning_mia.fleet.run.run_in_processes", pytest.fail)
-    run_fleet([task, task], "Shadow models", workers=2, progress=False)  # starts no process
+    monkeypatch.setattr("lightning_mia.fleet.run.engine_of", pytest.fail)
+    run_fleet([task, task], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
     next((tmp_path / "probes").glob("*.npz")).unlink()
     assert not task.done
 

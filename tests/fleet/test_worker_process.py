@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-from multiprocessing import Pipe
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -10,38 +9,35 @@ import pytest
 
 from lightning_mia.errors import InputError
 from lightning_mia.fleet import worker_process
-from lightning_mia.fleet.worker_process import Done, Failed, _outcome, _Sender, _Teller
+from lightning_mia.fleet.news import Done, Failed
+from lightning_mia.fleet.worker_process import Teller, _Sender, outcome
 
 
 def test_shares_are_told_now_and_then_and_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = Pipe()
-    tell = _Teller(theirs)
+    told: list[object] = []
+    tell = Teller(told.append)
     now = tell.last
     monkeypatch.setattr(worker_process, "time", SimpleNamespace(monotonic=lambda: now))
     for _ in range(100):
         now += 0.01
         tell(0.01)
     tell.flush()
-    told = []
-    while ours.poll():
-        told.append(ours.recv())
     assert 3 <= len(told) <= 6
     assert sum(told) == pytest.approx(1)
 
 
 def test_how_a_task_ended(deeds: ModuleType, tmp_path: Path) -> None:
-    _ours, theirs = Pipe()
-    tell = _Teller(theirs)
-    assert _outcome(pickle.dumps(deeds.Deed("good", tmp_path)), tell) == Done()
+    tell = Teller(lambda _: None)
+    assert outcome(pickle.dumps(deeds.Deed("good", tmp_path)), tell) == Done()
     assert (tmp_path / "good").exists()
-    refused = _outcome(pickle.dumps(deeds.Refused("bad", tmp_path)), tell)
+    refused = outcome(pickle.dumps(deeds.Refused("bad", tmp_path)), tell)
     assert refused == Failed("bad cannot be done", mendable=True)
     assert isinstance(refused.error(), InputError)
-    broken = _outcome(pickle.dumps(deeds.Broken("bad", tmp_path)), tell)
+    broken = outcome(pickle.dumps(deeds.Broken("bad", tmp_path)), tell)
     assert isinstance(broken, Failed)
     assert not isinstance(broken.error(), InputError)
     assert "ZeroDivisionError: a bug of ours" in str(broken.error())
-    assert isinstance(_outcome(b"no pickle", tell), Failed)
+    assert isinstance(outcome(b"no pickle", tell), Failed)
 
 
 def test_the_log_can_be_sent() -> None:

@@ -100,7 +100,7 @@ def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_told_in_one_line_and_the_next_start_goes_on(config: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_its_model_goes_on(config: Path, tmp_path: Path) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "20"]
     with subprocess.Popen(
         command_line("shadow", config, tmp_path / "killed", *options), stderr=subprocess.PIPE, text=True
@@ -108,15 +108,12 @@ def test_a_killed_worker_is_told_in_one_line_and_the_next_start_goes_on(config: 
         wait_until(lambda: list(tmp_path.glob("killed/shadows/*/last.ckpt")), process)
         workers = workers_of(process)
         workers[0].kill()
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert errors.splitlines()[-1].startswith(
-        "lightning-mia: error: A worker process of the fleet was killed (SIGKILL) at shadows/00"
-    )
+        _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert "its worker process was killed (SIGKILL), perhaps for want of memory; retry 1 of 2" in errors
     assert "Traceback" not in errors
     assert all_gone(workers)
     one = [*options[:3], "1", *options[4:]]
-    assert run("shadow", config, tmp_path / "killed", *one) == 0
     assert run("shadow", config, tmp_path / "undisturbed", *one) == 0
     assert_same_weights(tmp_path / "killed", tmp_path / "undisturbed")
 

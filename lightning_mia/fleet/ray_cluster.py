@@ -1,0 +1,82 @@
+"""A Ray cluster: joined before anything else is done, so that one that cannot be had is told at once."""
+
+import importlib
+import logging
+import os
+import socket
+from typing import Any
+
+from lightning_mia.errors import InputError
+from lightning_mia.fleet.settings import EngineSettings
+
+LOCAL = "local"
+OBJECT_STORE_BYTES = 100 * 2**20  # tasks and news are small; models and audio go through files
+SECONDS_TO_ANSWER = 10.0
+
+
+def import_ray() -> Any:
+    """The package Ray.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise InputError(
+            "The engine ray takes the package Ray, which is not installed: pip install lightning-mia[ray], or give "
+            "the engine local"
+        ) from error
+
+
+def join(settings: EngineSettings) -> None:
+    """Join the cluster, or start one on this machine, unless this process is part of one already.
+
+    It is left when this process ends.
+
+    Raises:
+        InputError: Ray is not installed, or there is no cluster at the address.
+    """
+    ray = import_ray()
+    if ray.is_initialized():
+        return
+    address = address_of(settings)
+    options: dict[str, Any] = {}
+    if address == LOCAL:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it would report to its makers
+        options = {
+            "num_cpus": settings.workers,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+    _check_answers(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (Exception, SystemExit) as error:  # Ray ends the process where it is told to join what is no Ray
+        raise _no_cluster(address, str(error)) from error
+
+
+def address_of(settings: EngineSettings) -> str:
+    """Of the cluster, as Ray takes it; "local" starts one on this machine."""
+    return settings.ray_address or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
+def _check_answers(address: str) -> None:
+    """Knock at HOST:PORT, for Ray itself waits longer than a minute for what is not there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address in (LOCAL, "auto"):
+        return
+    if not (host and port.isdigit()):
+        raise InputError(f"{address!r} is no address of a Ray cluster: give auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, str(getattr(error, "strerror", None) or error)) from error
+
+
+def _no_cluster(address: str, why: str) -> InputError:
+    first = (why.strip().splitlines() or ["no answer"])[0].rstrip(".")
+    return InputError(
+        f"There is no Ray cluster at {address} ({first}); start one (ray start --head), mend the address, or give the "
+        "engine local"
+    )

@@ -1,0 +1,110 @@
+"""Do many pieces of work, several at a time: start again what was lost, and keep account of what failed."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lightning_mia.fleet.news import Done, Failed, Lost, News
+from lightning_mia.fleet.task import Work
+
+log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """Whatever does pieces of work outside this process; what is still going on when it is left is ended."""
+
+    def __enter__(self) -> "Engine":
+        """Make ready."""
+
+    def __exit__(self, *error: object) -> None:
+        """End everything that is going on."""
+
+    def has_room(self) -> bool:
+        """Whether one more task can be begun."""
+
+    def begin(self, task: Work) -> None:
+        """Begin with a task, and return at once.
+
+        Raises:
+            InputError: the task holds what cannot be sent to another process.
+        """
+
+    def news(self) -> Sequence[tuple[Work, News]]:
+        """Wait until something may have happened to a task that was begun, and tell it."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that could not be finished.
+
+    Attributes:
+        task: the task.
+        reason: one line.
+        end: how it ended.
+    """
+
+    task: Work
+    reason: str
+    end: Failed | Lost
+
+
+def do_all(
+    tasks: Sequence[Work],
+    engine: Engine,
+    retries: int,
+    advance: Callable[[float], None],
+    ended: Callable[[Failure | None], None],
+) -> list[Failure]:
+    """Do all tasks; one that is lost is begun again and goes on from what it had saved.
+
+    Args:
+        tasks: of different names, in the order in which they are begun.
+        engine: does them.
+        retries: how often a task whose worker was killed, or whose node was lost, is begun again.
+        advance: is called with the share of one task that was done since the last call; negative for what was lost.
+        ended: is called whenever a task has ended, with what went wrong; what it raises ends all others.
+
+    Returns:
+        Those that could not be finished.
+
+    Raises:
+        InputError: a task cannot be sent to another process.
+    """
+    waiting, failures = deque(tasks), list[Failure]()
+    told, lost = Counter[str](), Counter[str]()  # by name; the one counts shares
+    n_left = len(waiting)
+    while n_left:
+        while waiting and engine.has_room():
+            engine.begin(waiting.popleft())
+        for task, news in engine.news():
+            if isinstance(news, float):
+                advance(news)
+                told[task.name] += news  # type: ignore[assignment]
+            elif isinstance(news, logging.LogRecord):
+                _show(news)
+            elif isinstance(news, Lost) and not news.for_good and lost[task.name] < retries:
+                lost[task.name] += 1
+                log.warning("%s: %s; retry %d of %d", task.name, news.reason, lost[task.name], retries)
+                advance(-told.pop(task.name, 0.0))
+                waiting.appendleft(task)
+            else:
+                n_left -= 1
+                advance(1.0 - told.pop(task.name, 0.0))
+                failure = None if isinstance(news, Done) else Failure(task, _reason(news, lost[task.name]), news)
+                failures += [failure] if failure else []
+                ended(failure)
+    return failures
+
+
+def _show(record: logging.LogRecord) -> None:
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+def _reason(end: Failed | Lost, n_retries: int) -> str:
+    if isinstance(end, Failed):
+        return end.message.strip().splitlines()[-1]
+    return f"{end.reason}, after {n_retries} {'retry' if n_retries == 1 else 'retries'}" if n_retries else end.reason

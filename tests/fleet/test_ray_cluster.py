@@ -1,0 +1,85 @@
+"""What can be wrong with a Ray cluster, told in one line before anything is done; none is started here."""
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightning_mia import account
+from lightning_mia.errors import InputError
+from lightning_mia.fleet import ray_cluster
+from lightning_mia.fleet.ray_cluster import address_of, join
+from lightning_mia.fleet.ray_engine import Premises, versions
+from lightning_mia.fleet.settings import EngineSettings
+from tests.shadow.conftest import refused
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("command", ["shadow", "audit"])
+def test_without_ray_a_fleet_is_refused(
+    command: str, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    line = refused(capsys, command, config, tmp_path / "R", "--fleet.size", "2", "--fleet.engine", "ray")
+    assert "takes the package Ray, which is not installed: pip install lightning-mia[ray]" in line
+    assert not (tmp_path / "R").exists()
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_no_cluster_at_the_address(
+    scheme: str, closed_port: int, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    options = ["--fleet.size", "2", "--fleet.engine", "ray"]
+    address = f"{scheme}127.0.0.1:{closed_port}"
+    line = refused(capsys, "audit", config, tmp_path / "R", *options, "--fleet.ray_address", address)
+    assert f"There is no Ray cluster at {address} (Connection refused); start one (ray start --head)" in line
+    assert not (tmp_path / "R").exists()
+
+
+@pytest.mark.parametrize("end", [ConnectionError("no\nmore"), SystemExit(15), RuntimeError("")])
+def test_what_ray_says_of_a_wrong_address_is_one_line(end: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise end
+
+    ray = type("", (), {"is_initialized": lambda: False, "init": fail})
+    monkeypatch.setattr(ray_cluster, "import_ray", lambda: ray)
+    with pytest.raises(InputError, match=r"^There is no Ray cluster at auto \(.+\); start one") as raised:
+        join(EngineSettings(engine="ray", ray_address="auto"))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:port"])
+def test_what_is_no_address(address: str) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(InputError, match="is no address of a Ray cluster"):
+        join(EngineSettings(engine="ray", ray_address=address))
+
+
+def test_where_the_address_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert address_of(EngineSettings(engine="ray")) == "local"
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert address_of(EngineSettings(engine="ray")) == "head:6379"
+    assert address_of(EngineSettings(engine="ray", ray_address="auto")) == "auto"
+
+
+def test_what_a_node_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = tmp_path / "R" / "marker"
+    assert f"does not see the folder {tmp_path}/none" in Premises(f"{tmp_path}/none", "", {}).problem()
+    premises = Premises(str(tmp_path), str(marker), versions())
+    assert f"does not see {marker.parent}; give a --run_dir" in premises.problem()
+    marker.parent.mkdir()
+    marker.touch()
+    assert premises.problem() == ""
+    monkeypatch.setattr(account, "versions", lambda: {**premises.versions, "torch": "1.0"})
+    assert f"has torch 1.0, not {premises.versions['torch']}: install the same" in premises.problem()
