@@ -5,8 +5,8 @@
 Makes a table of 281,241 utterances of 2,338 speakers (LibriSpeech-960), draws a split with 16 shadow models, plants
 signals (the pretext score of the target, of the controls and of every shadow model, drawn with a small leak), and then
 does what `lightning-mia attack` does once models have answered: blind control, likelihood attacks, p-values, intervals,
-report. Prints seconds and the peak memory of the process after every stage. `--share 0.1` takes a tenth of it all;
-seconds an utterance should then stay as they are.
+report. Prints processor seconds (to judge by, where the machine is shared), wall seconds and the peak memory of the
+process after every stage. `--share 0.1` takes a tenth of it all; seconds an utterance should then stay as they are.
 """
 
 import argparse
@@ -82,10 +82,11 @@ def main() -> None:
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Time a stage, and print what it took."""
-    since = time.monotonic()
+    since, processor_since = time.monotonic(), time.process_time()
     yield
+    processor, wall = time.process_time() - processor_since, time.monotonic() - since
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{name:32s} {time.monotonic() - since:7.1f} s   peak {peak:.2f} GB", flush=True)
+    print(f"{name:28s} {processor:7.1f} s processor {wall:7.1f} s wall   peak {peak:.2f} GB", flush=True)
 
 
 def corpus_table(n_utterances: int, n_speakers: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -50,12 +50,24 @@ def test_equals_the_double_loop_over_drawn_speakers(n: int, n_speakers: int, n_v
     np.testing.assert_allclose(bootstrap_auroc(values, members, draws), expected, atol=1e-12)
 
 
-def test_chunks_do_not_change_a_replicate(monkeypatch: pytest.MonkeyPatch) -> None:
-    values, members, speakers = clips(50, 6, 7, seed=1)
+@pytest.mark.parametrize("n_values", [7, 10**9])
+def test_blocks_do_not_change_a_replicate(monkeypatch: pytest.MonkeyPatch, n_values: int) -> None:
+    values, members, speakers = clips(50, 6, n_values, seed=1)
     draws = draw_speakers(speakers, members, 100, seed=0)
     whole = bootstrap_auroc(values, members, draws)
-    monkeypatch.setattr("lightning_mia.evaluation.bootstrap.CHUNK", 120)
+    monkeypatch.setattr("lightning_mia.evaluation.bootstrap.BLOCK", 4)
     np.testing.assert_array_equal(bootstrap_auroc(values, members, draws), whole)
+
+
+def test_speakers_drawn_a_million_times_are_counted_without_rounding() -> None:
+    drawn = [1_000_003, 5, 7, 999_983, 11, 3]
+    speaker = np.arange(60) % 6
+    values, members = np.random.default_rng(4).permutation(60), speaker < 3
+    pairs = [(i, j) for i in np.flatnonzero(members) for j in np.flatnonzero(~members)]
+    times = [drawn[speaker[i]] * drawn[speaker[j]] for i, j in pairs]  # whole numbers of any size
+    wins = sum(count for count, (i, j) in zip(times, pairs, strict=True) if values[i] > values[j])
+    draws = SpeakerDraws(speaker, np.array([drawn], dtype=np.int32), 4)
+    assert bootstrap_auroc(values, members, draws).tolist() == [wins / sum(times)]
 
 
 def test_one_less_than_all_speakers_is_drawn() -> None:
