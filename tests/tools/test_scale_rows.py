@@ -3,10 +3,10 @@ import pytest
 from tools.benchmark.measures.scale import parse
 
 PRINTED = """28,124 utterances of 234 speakers, 16 shadow models
-table made, packages imported        1.2 s   peak 0.31 GB
-attacks and judgement               40.5 s   peak 1.25 GB
+table made, packages imported     1.2 s processor     1.9 s wall   peak 0.31 GB
+attacks and judgement            40.5 s processor    61.2 s wall   peak 1.25 GB
 leak; rmia AUROC 0.561; page of 0.4 MB
-report                               2.0 s   peak 1.30 GB
+report                            2.0 s processor     2.1 s wall   peak 1.30 GB
 """
 
 
@@ -20,11 +20,6 @@ def test_stages_become_rows_and_points() -> None:
     assert "AUROC 0.561" in stages[-1].note
     assert (peak.value, peak.unit) == (1.30, "GB")
     assert all(row.point and row.point.x == 28_124 for row in (*stages, peak))
-
-
-def test_a_number_of_stages_with_thousands_and_other_columns() -> None:
-    text = PRINTED.replace("   peak", "   39.9 s processor   peak")
-    assert [row.value for row in parse(text)] == [1.2, 40.5, 2.0, 1.30]
 
 
 def test_anything_else_is_an_error() -> None:

@@ -1,6 +1,6 @@
 """An audit of LibriSpeech's size without its audio: split, likelihood attacks, judgement and report, stage by stage.
 
-    OMP_NUM_THREADS=1 python tools/benchmark_scale.py [--share 0.1]
+    OMP_NUM_THREADS=1 python -m tools.benchmark.audit_of_960_hours [--share 0.1]
 
 Makes a table of 281,241 utterances of 2,338 speakers (LibriSpeech-960), draws a split with 16 shadow models, plants
 signals (the pretext score of the target, of the controls and of every shadow model, drawn with a small leak), and then
