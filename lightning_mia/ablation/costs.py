@@ -55,6 +55,7 @@ class Costs:
         first: label of the value that the others are compared with.
         attacks: whose AUROC stands in it: the pretext loss, and the black-box attack that goes furthest from chance.
         untrained: accuracy of the probe on untrained models, over all cells; None: not known.
+        untrained_leaks: attack → its mean AUROC on untrained models, over all cells: what the draws alone give.
         rows: one a value.
     """
 
@@ -62,6 +63,7 @@ class Costs:
     first: str
     attacks: tuple[Attack, ...]
     untrained: OverSeeds | None
+    untrained_leaks: Mapping[str, float]
     rows: tuple[Cost, ...]
 
 
@@ -84,7 +86,9 @@ def costs_of(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> Cos
         for label in labels
         if len(of_label := table[table[factor] == label])
     ]
-    return Costs(factor, text_of(labels[0]), attacks, untrained, tuple(rows))
+    controls = {name: of_result(table, f"untrained_{name}", level)["auroc"] for name, level in attacks}
+    leaks = {name: float(aurocs.mean()) for name, aurocs in controls.items() if len(aurocs)}
+    return Costs(factor, text_of(labels[0]), attacks, untrained, leaks, tuple(rows))
 
 
 def _known(cells: pd.DataFrame, column: str) -> bool:

@@ -30,6 +30,14 @@ def test_changes_are_taken_seed_by_seed(defences: pd.DataFrame) -> None:
     assert costs.untrained is not None and costs.untrained.mean == pytest.approx(0.3)
 
 
+def test_untrained_models_say_what_the_draws_alone_give(defences: pd.DataFrame) -> None:
+    loss = defences[defences["attack"] == "pretext_loss"]
+    control = loss.assign(attack="untrained_pretext_loss", role="control", access="none", auroc=loss["auroc"] - 0.1)
+    costs = costs_of(pd.concat([defences, control]), LABELS)
+    assert costs is not None
+    assert costs.untrained_leaks == {"pretext_loss": pytest.approx(loss["auroc"].mean() - 0.1)}
+
+
 def test_without_the_first_value_nothing_is_compared(defences: pd.DataFrame) -> None:
     costs = costs_of(defences[defences["defence"] != "none"], LABELS)
     assert costs is not None and costs.first == "none"
