@@ -8,7 +8,7 @@ import yaml
 from lightning_mia.cli import main
 
 FOLDER = Path(__file__).parent.parent / "configs"
-ELSEWHERE = {"paper", "ablation"}  # see test_paper_configs and ablation/test_ablate
+ELSEWHERE = {"paper", "ablation", "cluster"}  # see test_paper_configs, ablation/test_ablate, and below
 CONFIGS = sorted(path for path in FOLDER.rglob("*.yaml") if not ELSEWHERE & set(path.parts))
 
 
@@ -24,7 +24,7 @@ def test_help_names_every_command() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["fit", "attack", "audit"])
+@pytest.mark.parametrize("command", ["fit", "audit"])
 def test_placeholders_change_nothing_that_is_printed(command: str) -> None:
     quick = run(command, "--help")
     code = (
@@ -55,6 +55,23 @@ def test_every_config_is_valid_and_serves_every_command(
     assert exit_.value.code == 0
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["model"]["class_path"].startswith("lightning_mia.models.")
+
+
+@pytest.mark.parametrize(
+    ("base", "overlay", "strategy"),
+    [("pretrain/hubert_base", "eight_gpus", "ddp"), ("finetune/pretrained", "fsdp", "FSDPStrategy")],
+)
+def test_configs_of_clusters_are_laid_over_others(
+    base: str, overlay: str, strategy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_mia.placeholders.install", lambda: None)  # as above
+    configs = [str(FOLDER / f"{base}.yaml"), str(FOLDER / "cluster" / f"{overlay}.yaml")]
+    with pytest.raises(SystemExit) as exit_:
+        main(["fit", "-c", configs[0], "-c", configs[1], "--print_config"])
+    assert exit_.value.code == 0
+    trainer = yaml.safe_load(capsys.readouterr().out)["trainer"]
+    assert trainer["devices"] == 8
+    assert strategy in str(trainer["strategy"])
 
 
 def test_without_a_command_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

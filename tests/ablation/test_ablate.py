@@ -209,7 +209,7 @@ def test_a_grid_from_the_command_to_the_page(
     pd.testing.assert_frame_equal(figures(pd.read_csv(root / "results.csv")), figures(table))
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("model.ckpt")}
 
-    stopped = [*start[:-1], str(tmp_path / "stopped"), "--workers", "2"]
+    stopped = [*start[:-1], str(tmp_path / "stopped")]
     for _ in range(2):
         interrupt(monkeypatch)
         with pytest.raises(KeyboardInterrupt):
