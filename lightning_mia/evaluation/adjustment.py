@@ -30,10 +30,10 @@ def blind_adjusted_auroc(scores: Scores, blind: Scores) -> float:
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
-    """Ranks as quantiles of the normal distribution, Φ⁻¹((rank − ½) / n), ties sharing their mean rank: (n,)."""
+    """Ranks as quantiles of the normal distribution, Φ⁻¹((rank − ½) / n), ties sharing their mean rank: (..., n)."""
     from scipy.stats import norm, rankdata
 
-    return norm.ppf((rankdata(values) - 0.5) / len(values))
+    return norm.ppf((rankdata(values, axis=-1) - 0.5) / values.shape[-1])
 
 
 def align(other: Scores, scores: Scores) -> np.ndarray:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-CHUNK = 2_000_000  # matrix elements held in float64 at one go: 16 MB
+from lightning_mia.evaluation.labelled_sums import labelled_sums
 
 
 def auroc(values: np.ndarray, members: np.ndarray) -> float:
@@ -39,11 +39,11 @@ def auroc_of_labels(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """AUROC of the same scores for many labellings: the mid-rank form of the Mann-Whitney statistic.
 
     Args:
-        values: (n,) scores.
+        values: (n,) scores, or (k, n) scores of several attacks, which takes hardly longer than one.
         labels: (R, n) bool, one labelling a row.
 
     Returns:
-        (R,) float64; 0.5 for a row with one side empty. The rank sums are sums of half-integers and therefore
+        (R,) or (k, R) float64; 0.5 for a row with one side empty. The rank sums are sums of half-integers and therefore
         exact, so that equal rankings give equal numbers.
 
     >>> auroc_of_labels(np.array([1.0, 2.0, 2.0]), np.array([[False, True, True], [False, False, True]]))
@@ -51,18 +51,15 @@ def auroc_of_labels(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     from scipy.stats import rankdata
 
-    ranks = rankdata(values)  # (n,) from 1, ties share their mean
-    rows = max(1, CHUNK // len(values))
-    sums = [labels[start : start + rows].astype(np.float64) @ ranks for start in range(0, len(labels), rows)]
-    rank_sums = np.concatenate(sums)  # (R,)
+    ranks = rankdata(values, axis=-1)  # (..., n) from 1, ties share their mean
     n_members = labels.sum(axis=1).astype(np.float64)
-    return _from_rank_sums(rank_sums, n_members, len(values) - n_members)
+    return _from_rank_sums(labelled_sums(ranks, labels), n_members, labels.shape[1] - n_members)
 
 
 def _from_rank_sums(rank_sums: np.ndarray, n_members: np.ndarray, n_nonmembers: np.ndarray) -> np.ndarray:
-    wins = rank_sums - n_members * (n_members + 1) / 2  # Mann-Whitney U, (R,)
+    wins = rank_sums - n_members * (n_members + 1) / 2  # Mann-Whitney U, (..., R)
     pairs = n_members * n_nonmembers
-    return np.divide(wins, pairs, out=np.full(len(wins), 0.5), where=pairs > 0)
+    return np.divide(wins, pairs, out=np.full(wins.shape, 0.5), where=pairs > 0)
 
 
 def check(values: np.ndarray, members: np.ndarray) -> None:

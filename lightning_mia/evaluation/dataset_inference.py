@@ -18,6 +18,7 @@ import numpy as np
 from lightning_mia.evaluation.adjustment import normal_scores
 from lightning_mia.evaluation.clusters import number_speakers
 from lightning_mia.evaluation.evaluate import Redraw
+from lightning_mia.evaluation.labelled_sums import labelled_sums
 from lightning_mia.evaluation.permutation import NullDistribution, p_value
 from lightning_mia.evaluation.power import POWER
 from lightning_mia.evaluation.scores import Scores
@@ -26,8 +27,8 @@ from lightning_mia.evaluation.settings import EvaluationSettings
 ALPHA = 0.05
 N_SUBSAMPLES = 50  # of each size
 N_SUBSAMPLE_REDRAWS = 199  # of each subsample: its p-value is at least .005
+GRID = 2.0**-30  # of normal scores: sums of a million are exact, in any order, beside other attacks or alone
 SMALLEST_SIZE, LARGEST_SIZE = 2, 1000  # of either set; beyond, the p-value of the whole sets has to do
-CHUNK = 2_000_000  # matrix elements held in float64 at one go: 16 MB
 
 
 @dataclass(frozen=True)
@@ -143,29 +144,28 @@ def _differences(units: Scores, values: np.ndarray, redraw: Redraw, n_redraws: i
     """
     redrawn = np.asarray(redraw(units.unit_ids.tolist(), units.level, n_redraws, seed), dtype=bool)
     labels = np.concatenate([units.members[None], redrawn])
-    return np.stack([mean_differences(normal_scores(row), labels) for row in values])
+    exact = np.round(normal_scores(values) / GRID) * GRID
+    return mean_differences(exact, labels)
 
 
 def mean_differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Mean over the members minus mean over the others, for many labellings.
 
     Args:
-        values: (n,) float64.
+        values: (..., n) float64.
         labels: (R, n) bool, one labelling a row.
 
     Returns:
-        (R,) float64; 0 for a row with one side empty.
+        (..., R) float64; 0 for a row with one side empty.
 
     >>> mean_differences(np.array([1.0, 2.0, 6.0]), np.array([[True, False, False], [False, True, True]]))
     array([-3.,  3.])
     """
-    rows = max(1, CHUNK // len(values))
-    starts = range(0, len(labels), rows)
-    sums = np.concatenate([labels[start : start + rows].astype(np.float64) @ values for start in starts])  # (R,)
-    n_members = labels.sum(axis=1).astype(np.float64)
-    n_others = len(values) - n_members
+    sums, n_members = labelled_sums(values, labels), labels.sum(axis=1).astype(np.float64)
+    n_others = labels.shape[1] - n_members
     both = (n_members > 0) & (n_others > 0)
-    of_members, of_others = sums / np.maximum(n_members, 1), (values.sum() - sums) / np.maximum(n_others, 1)
+    rest = values.sum(axis=-1, keepdims=True) - sums
+    of_members, of_others = sums / np.maximum(n_members, 1), rest / np.maximum(n_others, 1)
     return np.where(both, of_members - of_others, 0.0)
 
 

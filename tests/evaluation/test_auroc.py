@@ -38,8 +38,14 @@ def test_many_labellings_in_chunks_are_those_one_by_one(monkeypatch: pytest.Monk
     generator = np.random.default_rng(0)
     values, labels = generator.integers(9, size=30).astype(float), generator.random((50, 30)) < 0.5
     expected = [roc_auc_score(row, values) for row in labels]
-    monkeypatch.setattr("lightning_mia.evaluation.auroc.CHUNK", 200)
+    monkeypatch.setattr("lightning_mia.evaluation.labelled_sums.CHUNK", 200)
     np.testing.assert_allclose(auroc_of_labels(values, labels), expected, atol=1e-12)
+
+
+def test_several_attacks_at_one_go_are_those_one_by_one() -> None:
+    generator = np.random.default_rng(1)
+    values, labels = generator.integers(9, size=(3, 40)).astype(float), generator.random((60, 40)) < 0.5
+    np.testing.assert_array_equal(auroc_of_labels(values, labels), [auroc_of_labels(row, labels) for row in values])
 
 
 def test_a_redraw_with_one_side_empty_is_at_chance() -> None:
