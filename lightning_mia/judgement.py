@@ -24,6 +24,7 @@ from lightning_mia.evaluation import (
     give_verdict,
 )
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
+from lightning_mia.evaluation.scores import by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.probe.error_rates import error_rates
 from lightning_mia.probe.signals import Signals
@@ -193,11 +194,8 @@ def whole_sets(
         for attack in ([max(family, key=in_turn_of)] if any(one.in_turn for one in family) else family)
     ]
     wanted = {(attack.name, attack.level) for attack in chosen}
-    of_units: dict[tuple[str, ...], list[Scores]] = {}
-    for one in scores:
-        if (one.name, one.level) in wanted:
-            of_units.setdefault((one.level, *one.unit_ids.tolist()), []).append(one)
-    found = [dataset_inference(of_set, split.redraw, settings, progress=True) for of_set in of_units.values()]
+    of_units = by_units(one for one in scores if (one.name, one.level) in wanted)
+    found = [dataset_inference(of_set, split.redraw, settings, progress=True) for of_set in of_units]
     return tuple(one for of_set in found for one in of_set)
 
 

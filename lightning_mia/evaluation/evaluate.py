@@ -21,7 +21,7 @@ from lightning_mia.evaluation.permutation import (
 from lightning_mia.evaluation.power import smallest_detectable_auroc
 from lightning_mia.evaluation.results import AttackResult, BlindResult, Interval, TprAtFpr
 from lightning_mia.evaluation.roc import advantages, tpr_at_fpr
-from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.scores import Scores, by_units
 from lightning_mia.evaluation.settings import EvaluationSettings
 
 ENOUGH_FOR_A_MEAN = 250  # redraws: the mean of the advantage is then known to 2 % of itself
@@ -71,16 +71,17 @@ def evaluate(
     redraws = {
         level: _redraw_level([one for one in scores if one.level == level], redraw, settings) for level in levels
     }
-    of_all = _of_all_units(scores, redraws)
-    judged = []
-    for one in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores)):
-        wrong = (wrong_model or {}).get((one.name, one.level))
-        labels = redraws[one.level].of(one)
-        aurocs = of_all.pop((one.name, one.level), None)
-        aurocs = auroc_of_labels(one.values, labels) if aurocs is None else aurocs
-        gains = advantages(one.values, labels[:ENOUGH_FOR_A_MEAN])
-        judged.append(_judge(one, aurocs, gains, settings, wrong, (blind or {}).get((one.name, one.level))))
-    return _correct(judged)
+    judged: dict[tuple[str, str], _Judged] = {}
+    with tqdm(total=len(scores), desc="Evaluating", unit="attack", disable=not (progress and scores)) as bar:
+        for group in by_units(scores):
+            labels = redraws[group[0].level].of(group[0])
+            redrawn = auroc_of_labels(np.stack([one.values for one in group]), labels)
+            for one, aurocs in zip(group, redrawn, strict=True):
+                key, gains = (one.name, one.level), advantages(one.values, labels[:ENOUGH_FOR_A_MEAN])
+                wrong, blind_scores = (wrong_model or {}).get(key), (blind or {}).get(key)
+                judged[key] = _judge(one, aurocs, gains, settings, wrong, blind_scores)
+                bar.update()
+    return _correct([judged[key] for key in keys])
 
 
 def evaluate_blind(
@@ -129,7 +130,7 @@ class _LevelRedraws:
     column: dict[str, int]  # of each unit
 
     def of(self, scores: Scores) -> np.ndarray:
-        """Labels of these units, (R, n) bool; `labels` itself where they are all units in order."""
+        """Labels of these units, (R, n) bool."""
         columns = np.array([self.column[unit] for unit in scores.unit_ids.tolist()])
         same = len(columns) == self.labels.shape[1] and (columns == np.arange(len(columns))).all()
         return self.labels if same else self.labels[:, columns]
@@ -139,17 +140,6 @@ def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: Evaluation
     units = sorted(set().union(*(one.unit_ids.tolist() for one in scores)))
     labels = np.asarray(redraw(units, scores[0].level, settings.n_redraws, settings.seed), dtype=bool)
     return _LevelRedraws(labels, {unit: number for number, unit in enumerate(units)})
-
-
-def _of_all_units(scores: Sequence[Scores], redraws: Mapping[str, _LevelRedraws]) -> dict[tuple[str, str], np.ndarray]:
-    """Redrawn AUROCs of those that judge all units of their level, computed together: by name and level, (R,) each."""
-    found: dict[tuple[str, str], np.ndarray] = {}
-    for level, redrawn in redraws.items():
-        alike = [one for one in scores if one.level == level and redrawn.of(one) is redrawn.labels]
-        if alike:
-            aurocs = auroc_of_labels(np.stack([one.values for one in alike]), redrawn.labels)
-            found.update(((one.name, level), row) for one, row in zip(alike, aurocs, strict=True))
-    return found
 
 
 def _judge(

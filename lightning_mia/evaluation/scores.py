@@ -1,5 +1,6 @@
 """What an attack or a control hands over to be judged: one score a unit."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,3 +74,11 @@ class Scores:
     def n_nonmembers(self) -> int:
         """Number of non-member units."""
         return len(self) - self.n_members
+
+
+def by_units(scores: Iterable[Scores]) -> list[list[Scores]]:
+    """Groups of those that judge the same units of one level in one order, the first of each in the order given."""
+    groups: dict[tuple[str, ...], list[Scores]] = {}
+    for one in scores:
+        groups.setdefault((one.level, *one.unit_ids.tolist()), []).append(one)
+    return list(groups.values())
