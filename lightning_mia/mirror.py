@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lightning_mia.errors import InputError
+from lightning_mia.files import hash_of_file
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Mirror:
             self.files, self.root = url_to_fs(url)
             self._check_writable()
             self.there: dict[str, str] = self._read_marker()
+            self.known: dict[Path, tuple[tuple[int, int], str]] = {}  # file → time and size, and its SHA-256 then
         except Exception as error:  # every protocol has errors of its own
             raise InputError(f"Cannot write results to {url} ({_short(error)}); mend --results_url") from error
 
@@ -79,26 +81,36 @@ class Mirror:
             InputError: the final update went wrong; another that does is only logged.
         """
         try:
-            self._update({path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files})
+            self._update({path.relative_to(self.folder).as_posix(): path for path in files})
         except Exception as error:
             what = f"Cannot write results to {self.url} ({_short(error)})"
             if final:
                 raise InputError(f"{what}; they are in {self.folder}: start the same command again") from error
             log.warning("%s; this is tried again later", what)
 
-    def _update(self, contents: dict[str, bytes]) -> None:
-        wanted = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    def _update(self, paths: dict[str, Path]) -> None:
+        wanted = {name: self._sha256(path) for name, path in paths.items()}
         if wanted == self.there:
             return
         if self.files.exists(self._path(MARKER)):
             self.files.rm_file(self._path(MARKER))
         copied = {name: sha256 for name, sha256 in self.there.items() if wanted.get(name) == sha256}
         self.there = {}  # until the marker is written
-        for name, content in contents.items():
+        for name, path in paths.items():
             if name not in copied:
+                content = path.read_bytes()
                 self._write(name, content)
+                wanted[name] = hashlib.sha256(content).hexdigest()  # it may have been replaced since it was looked at
         self._write(MARKER, json.dumps({"files": wanted}, indent=2).encode())
         self.there = wanted
+
+    def _sha256(self, path: Path) -> str:
+        """Of a file, which is read again only where it has changed: there are many, and an update after every model."""
+        status = path.stat()
+        state = (status.st_mtime_ns, status.st_size)
+        if self.known.get(path, (None,))[0] != state:
+            self.known[path] = (state, hash_of_file(path))
+        return self.known[path][1]
 
     def _read_marker(self) -> dict[str, str]:
         """What an earlier run has left there, whole."""
