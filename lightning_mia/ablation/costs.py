@@ -7,9 +7,8 @@ import pandas as pd
 
 from lightning_mia.ablation.grid import Label, text_of
 from lightning_mia.ablation.over_seeds import OverSeeds, over_seeds
-from lightning_mia.ablation.points import Attack, featured_attacks, of_result, range_of
-
-PRETEXT_LOSS = "pretext_loss"
+from lightning_mia.ablation.points import Attack, featured_attacks, is_known, of_result, range_of
+from lightning_mia.ablation.results_table import PRETEXT_LOSS
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,11 @@ def costs_of(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> Cos
         factors: factor → its labels, of which the first is what the others are compared with.
     """
     cells = table.drop_duplicates("cell")
-    if len(factors) != 1 or not any(_known(cells, name) for name in ("utility_probe", "utility_pretext")):
+    if len(factors) != 1 or not any(is_known(cells, name) for name in ("utility_probe", "utility_pretext")):
         return None
     ((factor, labels),) = factors.items()
     attacks = _attacks(table, [factor])
-    untrained = over_seeds(list(cells["utility_untrained"].astype(float)), (0.0, 1.0))
+    untrained = over_seeds(list(cells["utility_untrained"].astype(float)), range_of("utility_untrained"))
     first = table[table[factor] == labels[0]]  # empty, where none of its cells is done
     rows = [
         _cost(text_of(label), of_label, first, attacks)
@@ -89,10 +88,6 @@ def costs_of(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> Cos
     controls = {name: of_result(table, f"untrained_{name}", level)["auroc"] for name, level in attacks}
     leaks = {name: float(aurocs.mean()) for name, aurocs in controls.items() if len(aurocs)}
     return Costs(factor, text_of(labels[0]), attacks, untrained, leaks, tuple(rows))
-
-
-def _known(cells: pd.DataFrame, column: str) -> bool:
-    return column in cells and bool(cells[column].notna().any())
 
 
 def _attacks(table: pd.DataFrame, factors: Sequence[str]) -> tuple[Attack, ...]:

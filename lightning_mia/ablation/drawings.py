@@ -8,7 +8,7 @@ import pandas as pd
 from lightning_mia.ablation.figures import Axis, Line, curves, heat_map, trade_off
 from lightning_mia.ablation.grid import Label, text_of
 from lightning_mia.ablation.over_seeds import OverSeeds
-from lightning_mia.ablation.points import Attack, Point, featured_attacks, figure_at, of_result
+from lightning_mia.ablation.points import Attack, Point, featured_attacks, figure_at, is_known, of_result
 from lightning_mia.report.drawings import Drawing
 from lightning_mia.report.number_format import decimal
 
@@ -160,7 +160,7 @@ def _heat_map(
 def _trade_offs(table: pd.DataFrame, axis: Axis, featured: Sequence[Attack]) -> Iterator[Drawing]:
     """What each value costs and what it buys, where the values have names: a defence, say."""
     cells = _one_row_a_cell(table)
-    column = next((name for name in COST_WORDS if name in cells and cells[name].notna().any()), None)
+    column = next((name for name in COST_WORDS if is_known(cells, name)), None)
     if axis.is_numeric or column is None:
         return
     costs = _by_label(figure_at(cells, [axis.name], column))

@@ -13,11 +13,16 @@ Label = str | int | float | bool
 MOST_CELLS = 500
 """Cells that a grid may have without a word of its own."""
 
+COSTS = (
+    *("utility_probe", "utility_probe_lo", "utility_probe_hi", "utility_untrained", "utility_pretext"),
+    *("epsilon", "epsilon_shown"),
+)
+"""Columns of what a defence costs and proves; a table of an earlier version has none of them."""
+
 OF_THE_TABLE = (
     *("seed", "attack", "role", "level", "access", "auroc", "auroc_lo", "auroc_hi", "p_value", "p_value_corrected"),
     *("advantage", "n_members", "n_nonmembers", "n_speakers", "n_shadows"),
-    *("heldout_pretext", "utility_probe", "utility_probe_lo", "utility_probe_hi", "utility_untrained"),
-    *("utility_pretext", "epsilon", "epsilon_shown", "train_loss", "seconds", "verdict", "cell"),
+    *("heldout_pretext", *COSTS, "train_loss", "seconds", "verdict", "cell"),
 )
 """Columns of the results table; no factor may have such a name."""
 

@@ -44,6 +44,11 @@ def of_result(table: pd.DataFrame, name: str, level: str) -> pd.DataFrame:
     return table[(table["attack"] == name) & (table["level"] == level)]
 
 
+def is_known(rows: pd.DataFrame, column: str) -> bool:
+    """Whether there is anything in a column, which the table of an earlier version may not have."""
+    return column in rows and bool(rows[column].notna().any())
+
+
 def range_of(column: str) -> Interval:
     """What a column can be: rates and AUROCs from 0 to 1, pretext scores anything."""
     return (-math.inf, math.inf) if column in PRETEXT_SCORES else (0.0, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from lightning_mia.ablation.grid import Cell
+from lightning_mia.ablation.grid import COSTS, Cell
 from lightning_mia.errors import InputError
 from lightning_mia.files import atomic_path
 
@@ -21,13 +21,7 @@ FIGURES = ("auroc", "p_value", "p_value_corrected", "advantage", "n_members", "n
 NUMBERS = ("seed", "auroc", "auroc_lo", "auroc_hi", "p_value", "advantage", "n_members", "seconds", "heldout_pretext")
 """Columns that have to be numbers, where there is anything in them."""
 
-COSTS = (
-    *("utility_probe", "utility_probe_lo", "utility_probe_hi", "utility_untrained", "utility_pretext"),
-    *("epsilon", "epsilon_shown"),
-)
-"""Columns of what a defence costs and proves; likewise, but a table of an earlier version has none of them."""
-
-UTILITY = "pretext_loss"
+PRETEXT_LOSS = "pretext_loss"
 """The attack whose scores on non-members say how well the target does its own task on speech that it has not seen."""
 
 
@@ -84,7 +78,7 @@ def tpr_column(fpr: float) -> str:
 def _utility(scores: Path) -> float | None:
     """Mean pretext score (log-odds; TERA: −log L1) of the target on the challenge set's non-members."""
     table = pd.read_csv(scores, usecols=["attack", "member", "score"])
-    unseen = table[(table["attack"] == UTILITY) & (table["member"] == 0)]
+    unseen = table[(table["attack"] == PRETEXT_LOSS) & (table["member"] == 0)]
     return float(unseen["score"].mean()) if len(unseen) else None
 
 

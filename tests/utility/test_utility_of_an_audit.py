@@ -7,8 +7,8 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from lightning_mia.ablation.grid import Cell, Setting
-from lightning_mia.ablation.results_table import COSTS, rows_of
+from lightning_mia.ablation.grid import COSTS, Cell, Setting
+from lightning_mia.ablation.results_table import rows_of
 from lightning_mia.cli import main
 from lightning_mia.probe.signals import Signals
 from lightning_mia.report.schema import SCHEMA_PATH
