@@ -52,6 +52,9 @@ class Audit(Workshop):
         evaluation: how scores are judged.
         published: figures of a paper to print beside ours.
         utility: whether it is measured what the target is good for, and how.
+
+    Attributes:
+        unseen: the recordings by which that is measured; None: it is not. `load` comes first.
     """
 
     attacks: Sequence[Attack] = ()
@@ -59,6 +62,7 @@ class Audit(Workshop):
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     published: Sequence[PublishedFigure] = ()
     utility: UtilitySettings = field(default_factory=UtilitySettings)
+    unseen: pd.DataFrame | None = field(default=None, init=False)
 
     def load(self) -> None:
         """Decode the corpus and draw the split; see `Workshop.load`.
@@ -71,7 +75,7 @@ class Audit(Workshop):
             raise InputError(f"Attacks of the same name: {', '.join(twice)}; name each attack and layer once")
         super().load()
         if self.utility.wanted:
-            recordings_for(self.data, self.utility)  # refuses what cannot be measured before the training
+            self.unseen = recordings_for(self.data, self.utility)
 
     def ask_fleet(self, target: Trained) -> Fleet | None:
         """Train the shadow models and ask them what the target is asked; None without a fleet."""
@@ -192,11 +196,10 @@ class Audit(Workshop):
         return write_report(report_dir, replace(report, **sections))
 
     def _measure_utility(self, models: dict[str, Trained]) -> Utility | None:
-        if not self.utility.wanted:
+        if self.unseen is None:
             return None
-        unseen = recordings_for(self.data, self.utility)
         folder = self.run_dir / "probes"
-        return measure_utility(models, unseen, self.data, self.utility, self.probing, folder, self.trainers)
+        return measure_utility(models, self.unseen, self.data, self.utility, self.probing, folder, self.trainers)
 
     def attacks_to_run(self) -> Sequence[Attack]:
         """The attacks that were named, or the default ones."""

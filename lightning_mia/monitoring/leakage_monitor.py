@@ -111,21 +111,25 @@ class LeakageMonitor(Callback):
 
     def of_consequence(self) -> dict[str, Any] | None:
         """What changes the training that it watches, for the hash of a stage; None: nothing does."""
-        patience = {"patience": self.patience.measurements} if self.patience else {}
-        if self.bound is None:
-            settings = {"every_n_epochs": self.every_n_epochs, "probe": self.probe.answers.of_consequence()}
-            return {**patience, **settings} if patience else None
-        return {
-            **patience,
-            "above": self.bound.above,
-            "by": self.bound.by,
+        if not self.limits:
+            return None
+        settings: dict[str, Any] = {
             "every_n_epochs": self.every_n_epochs,
-            "attacks": [
-                {"name": one.name, "groups": [group.of_consequence() for group in one.groups]} for one in self.attacks
-            ],
-            "layers": self.layers,
             "probe": self.probe.answers.of_consequence(),
         }
+        if self.patience:
+            settings["patience"] = self.patience.measurements
+        if self.bound:
+            settings |= {
+                "above": self.bound.above,
+                "by": self.bound.by,
+                "attacks": [
+                    {"name": one.name, "groups": [group.of_consequence() for group in one.groups]}
+                    for one in self.attacks
+                ],
+                "layers": self.layers,
+            }
+        return settings
 
     @property
     def limits(self) -> list[str]:
