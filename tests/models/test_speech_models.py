@@ -1,14 +1,12 @@
 """What holds for every family."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import lightning as L
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from lightning_mia.data.batch import Batch
 from lightning_mia.errors import InputError
@@ -17,6 +15,7 @@ from lightning_mia.models.cpc import CPC
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.tera import TERA
 from lightning_mia.models.wav2vec2 import Wav2Vec2
+from tests.models.fitting import Figures, Recordings, bare_trainer
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 SMALL = {"dim": 16, "n_heads": 2, "feedforward_dim": 32}
@@ -162,44 +161,9 @@ def test_sizes_that_do_not_fit_are_refused(settings: dict[str, int]) -> None:
         MelHuBERT(**settings)
 
 
-class Recordings(L.LightningDataModule):
-    """Two fixed batches, and a count of how often the training recordings were asked for."""
-
-    def __init__(self, batches: list[Batch]) -> None:
-        super().__init__()
-        self.batches, self.asked = batches, 0
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        return DataLoader(self.batches, batch_size=None)
-
-    def training_waveforms(self) -> Iterable[Batch]:
-        self.asked += 1
-        return self.batches
-
-
-class Figures(L.Callback):
-    """Keeps what was logged."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def on_train_batch_end(self, trainer: L.Trainer, *args: object) -> None:
-        self.rows.append({name: float(value) for name, value in trainer.callback_metrics.items()})
-
-
 def fit(model: SpeechModel, data: Recordings, epochs: int, folder: Path, **options: object) -> tuple[Figures, Path]:
     figures = Figures()
-    trainer = L.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        log_every_n_steps=1,
-        callbacks=[figures],
-        gradient_clip_val=1.0,
-    )
+    trainer = bare_trainer(epochs, figures)
     trainer.fit(model, data, **options)
     trainer.save_checkpoint(folder / "last.ckpt")
     return figures, folder / "last.ckpt"

@@ -18,6 +18,7 @@ from lightning_mia.models.contrastive import draw_negatives
 from lightning_mia.models.features import normalise
 from lightning_mia.models.wav2vec2 import Wav2Vec2, mean_square, scale_gradient
 from lightning_mia.training.callbacks import KeyedRandomness
+from tests.models.fitting import bare_trainer
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 BASE = {
@@ -242,17 +243,7 @@ def train(
     model: Wav2Vec2, batches: list[Batch], epochs: int, checkpoint: Path | None = None, resume: Path | None = None
 ) -> Diary:
     diary = Diary(checkpoint)
-    trainer = L.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        log_every_n_steps=1,
-        gradient_clip_val=1.0,
-        callbacks=[diary, KeyedRandomness(0)],
-    )
+    trainer = bare_trainer(epochs, diary, KeyedRandomness(0))
     with contextlib.suppress(Interruption):
         trainer.fit(model, DataLoader(batches, batch_size=None), ckpt_path=resume, weights_only=True)
     return diary

@@ -1,57 +1,23 @@
 """Does an encoder of transformers learn its task further, alone, and only where it is to?"""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning as L
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from lightning_mia.data.batch import Batch
 from lightning_mia.models.pretrained import PretrainedEncoder
 from lightning_mia.training.checkpoint import load_model
+from tests.models.fitting import Figures, Recordings, bare_trainer
 from tests.models.further_pretraining.conftest import CONTRASTIVE, MakeBatch, pretrained, question
 
 
-class Recordings(L.LightningDataModule):
-    """Fixed batches."""
-
-    def __init__(self, batches: list[Batch]) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        return DataLoader(self.batches, batch_size=None)
-
-    def training_waveforms(self) -> Iterable[Batch]:
-        return self.batches
-
-
-class Losses(L.Callback):
-    """Keeps what was logged."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def on_train_batch_end(self, trainer: L.Trainer, *args: object) -> None:
-        self.rows.append({name: float(value) for name, value in trainer.callback_metrics.items()})
-
-
 def train_on(model: PretrainedEncoder, batches: list[Batch], epochs: int) -> tuple[L.Trainer, list[dict[str, float]]]:
-    losses = Losses()
-    trainer = L.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        log_every_n_steps=1,
-        callbacks=[losses],
-        gradient_clip_val=1.0,
-    )
+    losses = Figures()
+    trainer = bare_trainer(epochs, losses)
     trainer.fit(model, Recordings(batches))
     return trainer, losses.rows
 
