@@ -18,9 +18,9 @@ from pathlib import Path
 from lightning_mia.errors import InputError
 from lightning_mia.one_line_errors import OneLineErrors
 from tools.benchmark import docs_table
+from tools.benchmark.processes import REPOSITORY
 from tools.benchmark.suite import Suite, describe, known_measures
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
 

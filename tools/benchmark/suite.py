@@ -14,10 +14,10 @@ from lightning_mia.files import check_folder
 from tools.benchmark import results, tables
 from tools.benchmark.curves import draw
 from tools.benchmark.devices import NO_GPU, gpu_name, machine
+from tools.benchmark.processes import REPOSITORY
 from tools.benchmark.results import Result
 from tools.benchmark.rows import as_lines
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MEASURES = Path(__file__).parent / "measures"
 
 

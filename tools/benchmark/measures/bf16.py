@@ -26,6 +26,7 @@ from lightning_mia.probe.settings import ProbeSettings
 from lightning_mia.probe.signals import Signals
 from lightning_mia.split import Split
 from tools.benchmark.devices import devices, name_of
+from tools.benchmark.fleets import options_for
 from tools.benchmark.processes import run
 from tools.benchmark.rows import Row, faster
 
@@ -38,8 +39,7 @@ def measure(quick: bool) -> Iterator[Row]:
     torch.backends.cudnn.allow_tf32 = False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        options = ["-c", "configs/audit/demo.yaml", "--trainer.accelerator", "cpu"]
-        run("fit", folder, [*options, *(["--trainer.max_epochs", "2"] if quick else [])])
+        run("fit", folder, options_for("cpu", 2 if quick else None))
         audio = decode(SyntheticVoices(20, 15, seed=0).table(), progress=False)  # the demo's
         probe = Probe(model_from_checkpoint(folder / "target" / "model.ckpt"), ProbeSettings().answers).eval()
         challenge = Split.load(folder / "split.csv").challenge("utterance")
