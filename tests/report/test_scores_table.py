@@ -9,7 +9,7 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.report.scores_table import COLUMNS, read_scores, write_scores
 
 HARD = np.array([0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, np.nextafter(1.0, 2.0), -1 / 3])
-UNITS = ["a,b", 'the "best"', "two\nlines", "naïve ☃", "<b>&amp;", " space "]
+UNITS = ["a,b", 'the "best"', "two\nor\rthree\r\nlines", "naïve ☃", "<b>&amp;", " space "]
 
 
 @pytest.fixture
@@ -33,6 +33,16 @@ def test_every_bit_of_a_score_and_every_sign_of_a_name_comes_back(tmp_path, hard
     assert (back.name, back.level, back.access, back.two_sided) == ("attack", "utterance", "grey-box", False)
 
 
+def test_rows_are_read_a_part_at_a_time(tmp_path, planted_report, monkeypatch):
+    write_scores(tmp_path / "scores.csv", planted_report.scores)
+    results = [*planted_report.attacks, *planted_report.controls]
+    whole = read_scores(tmp_path / "scores.csv", results)
+    monkeypatch.setattr("lightning_mia.report.scores_table.ROWS_AT_ONCE", 7)
+    for one, in_parts in zip(whole, read_scores(tmp_path / "scores.csv", results), strict=True):
+        for name in ("unit_ids", "speakers", "members", "values"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(in_parts, name))
+
+
 def test_the_file_is_the_table_of_the_contract(tmp_path, planted_report):
     write_scores(tmp_path / "scores.csv", planted_report.scores)
     with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as file:
@@ -48,6 +58,8 @@ def test_the_file_is_the_table_of_the_contract(tmp_path, planted_report):
         ("attack,utterance,u,s,2,0.5", "row 2: expected attack,level"),
         ("attack,utterance,u,s,1,high", "row 2: expected attack,level"),
         ("attack,utterance,u,s,1", "row 2: expected attack,level"),
+        ("attack,utterance,u,s,1,0.5,more", "row 2: expected attack,level"),
+        ("", "row 2: expected attack,level"),
         ("attack,utterance,u,s,1,0.5", "1 members and 0 non-members of 'attack' at utterance level, but"),
         ("other,utterance,u,s,1,0.5", "0 members and 0 non-members of 'attack' at utterance level, but"),
     ],
