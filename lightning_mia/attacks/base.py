@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import pandas as pd
 
@@ -11,6 +11,10 @@ from lightning_mia.attacks.shadows import Shadows
 from lightning_mia.probe.frames import Frames
 from lightning_mia.probe.group import SignalGroup
 from lightning_mia.probe.signals import Signals
+
+if TYPE_CHECKING:
+    from lightning_mia.attacks.fleet_matrix import FleetMatrix
+    from lightning_mia.attacks.scalar_signal import ScalarSignal
 
 Access = Literal["black-box", "open-weights", "grey-box"]
 
@@ -40,6 +44,7 @@ class Evidence:
             the challenge set and auxiliary ones.
         seed: of whatever an attack draws at random.
         shadows: the shadow models' signals, and who was IN for them; None without a fleet.
+        last_matrix: what `fleet_matrix` made of it last, and of which signal.
     """
 
     target: Signals
@@ -48,6 +53,9 @@ class Evidence:
     frames: AnswersWithFrames | None = None
     seed: int = 0
     shadows: Shadows | None = None
+    last_matrix: list["tuple[ScalarSignal, FleetMatrix]"] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
 
 class Attack(ABC):

@@ -11,7 +11,10 @@ from lightning_mia.probe.signals import Signals
 
 
 class ScalarSignal(ABC):
-    """Reads one number a recording from a model's signals. A subclass is small; its settings are plain values."""
+    """Reads one number a recording from a model's signals. A subclass is small; its settings are plain values.
+
+    Two of one class with the same settings are equal: they read the same.
+    """
 
     access: Access  # of the class, or of what an instance was made with
     two_sided: bool = False  # whether the sign of the effect is unknown beforehand
@@ -26,6 +29,12 @@ class ScalarSignal(ABC):
     def groups(self) -> tuple[SignalGroup, ...]:
         """Groups of signals that it reads, beside those of every audit."""
         return ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
 
     @abstractmethod
     def read(self, signals: Signals) -> pd.DataFrame:

@@ -14,6 +14,7 @@ differ from the textbook, because with six speakers they matter:
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ class SpeakerDraws:
 
 
 def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, seed: int) -> SpeakerDraws:
-    """Draw speakers with replacement, `n_bootstraps` times.
+    """Draw speakers with replacement, `n_bootstraps` times. The last draws are remembered: all attacks share them.
 
     Args:
         speakers: (n,) str, the speaker of each unit.
@@ -52,6 +53,14 @@ def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, 
         n_bootstraps: B.
         seed: of the draws.
     """
+    names = np.asarray(speakers, dtype=str)
+    return _drawn(names.tobytes(), names.dtype.str, np.asarray(members, dtype=bool).tobytes(), n_bootstraps, seed)
+
+
+@lru_cache(maxsize=2)
+def _drawn(speaker_names: bytes, type_of_names: str, member_flags: bytes, n_bootstraps: int, seed: int) -> SpeakerDraws:
+    speakers = np.frombuffer(speaker_names, dtype=type_of_names)
+    members = np.frombuffer(member_flags, dtype=bool)
     generator = np.random.default_rng(seed)
     speaker, n_speakers = number_speakers(speakers)
     member_share = np.bincount(speaker, weights=members) / np.bincount(speaker)  # (S,)
@@ -62,6 +71,7 @@ def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, 
     for stratum in strata:
         size = len(stratum)
         weights[:, stratum] = generator.multinomial(max(1, size - 1), np.full(size, 1 / size), n_bootstraps)
+    weights.flags.writeable = speaker.flags.writeable = False
     return SpeakerDraws(speaker, weights, n_speakers - len(strata))
 
 

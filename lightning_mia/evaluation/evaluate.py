@@ -137,7 +137,7 @@ class _LevelRedraws:
 
 
 def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: EvaluationSettings) -> _LevelRedraws:
-    units = sorted(set().union(*(one.unit_ids.tolist() for one in scores)))
+    units = sorted(set().union(*(group[0].unit_ids.tolist() for group in by_units(scores))))
     labels = np.asarray(redraw(units, scores[0].level, settings.n_redraws, settings.seed), dtype=bool)
     return _LevelRedraws(labels, {unit: number for number, unit in enumerate(units)})
 

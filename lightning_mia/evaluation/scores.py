@@ -54,7 +54,8 @@ class Scores:
         shapes = [array.shape for array in (self.unit_ids, self.speakers, self.members, self.values)]
         if len(set(shapes)) > 1 or len(shapes[0]) != 1:
             raise ValueError(f"{where}: expected four arrays of one length, got shapes {shapes}")
-        if not pd.Index(self.unit_ids.tolist()).is_unique:
+        rising = bool((self.unit_ids[1:] > self.unit_ids[:-1]).all())  # as units mostly stand: quickly told
+        if not rising and not pd.Index(self.unit_ids.tolist()).is_unique:
             raise ValueError(f"{where}: a unit stands there twice")
         if not np.isfinite(self.values).all():
             raise ValueError(f"{where}: {np.sum(~np.isfinite(self.values))} of {len(self)} are not finite")
@@ -78,7 +79,12 @@ class Scores:
 
 def by_units(scores: Iterable[Scores]) -> list[list[Scores]]:
     """Groups of those that judge the same units of one level in one order, the first of each in the order given."""
-    groups: dict[tuple[str, ...], list[Scores]] = {}
+    groups: list[list[Scores]] = []
     for one in scores:
-        groups.setdefault((one.level, *one.unit_ids.tolist()), []).append(one)
-    return list(groups.values())
+        same = (of for of in groups if of[0].level == one.level and np.array_equal(of[0].unit_ids, one.unit_ids))
+        group = next(same, None)
+        if group is None:
+            groups.append([one])
+        else:
+            group.append(one)
+    return groups

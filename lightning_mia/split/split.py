@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -170,8 +170,10 @@ class Split:
             raise ValueError(f"Some of the {len(place)} units are not judged at {level} level in this split")
         _, first, of_unit = np.unique(judged.wholes[place], return_index=True, return_inverse=True)
         labels, strata = judged.labels[place[first]], judged.strata[place[first]]
-        redrawn = permute_within_strata(labels, strata, n, stream(seed, Purpose.REDRAW))  # (n, whole)
-        return redrawn[:, of_unit]
+        packed = _permuted(labels.tobytes(), strata.astype(np.int64).tobytes(), n, seed)
+        redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (n, whole)
+        in_order = len(of_unit) == len(labels) and (of_unit == np.arange(len(labels))).all()
+        return redrawn if in_order else redrawn[:, of_unit]
 
     @cached_property
     def _of_utterances(self) -> "_Judged":
@@ -247,6 +249,13 @@ def _judged(rows: pd.DataFrame, name: str) -> _Judged:
     wholes = np.unique(rows["stratum"] + "\n" + rows["unit"], return_inverse=True)[1]
     strata = np.unique(rows["stratum"], return_inverse=True)[1]
     return _Judged(pd.Index(rows[name]), wholes, rows["target"].to_numpy(), strata)
+
+
+@lru_cache(maxsize=1)  # controls, attacks and whole sets are judged by the same redraws, one after the other
+def _permuted(labels: bytes, strata: bytes, n: int, seed: int) -> np.ndarray:
+    """Labels permuted within their strata `n` times, (n, ⌈wholes / 8⌉) uint8: eight to a byte, so as to be kept."""
+    of_wholes, of_strata = np.frombuffer(labels, dtype=bool), np.frombuffer(strata, dtype=np.int64)
+    return np.packbits(permute_within_strata(of_wholes, of_strata, n, stream(seed, Purpose.REDRAW)), axis=1)
 
 
 def _challenge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from lightning_mia.attacks.cannot_run import CannotRun
 from lightning_mia.attacks.fleet_matrix import fleet_matrix
 from lightning_mia.attacks.scalar_signal import PretextScore
 from lightning_mia.attacks.shadows import Shadows
+from lightning_mia.attacks.task_signals import TaskScore
 
 COLUMNS = ("planted_a", "planted_b")
 
@@ -92,3 +93,14 @@ def test_a_number_that_is_not_finite_is_named(planted_fleet: Callable) -> None:
     shadows = Shadows([*evidence.shadows.signals[:2], broken, evidence.shadows.signals[3]], evidence.shadows.members)
     with pytest.raises(CannotRun, match=r"pretext_score of shadow_002 is not for s003/0$"):
         fleet_matrix(replace(evidence, shadows=shadows), PretextScore())
+
+
+def test_attacks_on_one_signal_share_what_was_read_of_one_evidence(planted_fleet: Callable) -> None:
+    evidence = planted_fleet(20, 4, columns=COLUMNS).evidence
+    signals = TaskScore("planted_a"), TaskScore("planted_a"), TaskScore("planted_b")
+    first, again, other = (fleet_matrix(evidence, one) for one in signals)
+    assert again is first
+    assert not np.array_equal(other.target, first.target)
+    np.testing.assert_array_equal(fleet_matrix(evidence, signals[0]).target, first.target)
+    with_fewer = replace(evidence, shadows=evidence.shadows.take(np.arange(2)))
+    assert len(fleet_matrix(with_fewer, signals[0]).shadows) == 2

@@ -148,6 +148,7 @@ def test_units_that_lack_a_side_are_named(planted_fleet: Callable) -> None:
     with pytest.raises(CannotRun, match="s003/0"):
         LiRA(online=False).score(evidence)
     members.loc["s003/0"] = [True, False, True, False]
+    evidence = replace(evidence, shadows=replace(evidence.shadows, members=members))
     with pytest.raises(CannotRun, match="that is IN, and 1 of 20 units have none: s005/0"):
         LiRA().score(evidence)
     assert LiRA(online=False).score(evidence).notna().all()
