@@ -35,6 +35,10 @@ class AuditTrainer(Trainer):
 
     Args:
         per_example: gradients that are clipped for every recording, and noised, in every training.
+        stop_after_epochs: end every training after so many epochs, with the learning rates of max_epochs: the model is
+            a checkpoint of the longer training.
+        keep_epochs: keep a checkpoint after each of these epochs, from which a run with such a stop_after_epochs can
+            be had; does not change the models.
         kwargs: options of `lightning.Trainer`.
 
     Attributes:
@@ -43,9 +47,16 @@ class AuditTrainer(Trainer):
         mirror: where results are copied to, if anywhere.
     """
 
-    def __init__(self, per_example: PerExampleGradients = PerExampleGradients(), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        per_example: PerExampleGradients = PerExampleGradients(),
+        stop_after_epochs: int | None = None,
+        keep_epochs: list[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         # A copy, before this Trainer claims a strategy for itself.
-        self.factory = TrainerFactory({**copy.deepcopy(kwargs), "per_example": per_example})
+        ours = {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
+        self.factory = TrainerFactory({**copy.deepcopy(kwargs), **ours})
         super().__init__(**kwargs)
         self.config_yaml = ""
         self.command = ""

@@ -24,6 +24,7 @@ from lightning_mia.errors import InputError
 from lightning_mia.monitoring import LeakageMonitor
 from lightning_mia.training.per_example import ClippedGradients, PerExampleGradients
 from lightning_mia.training.progress import StageProgressBar
+from lightning_mia.training.shortened import KeepCheckpoints, StopAfter, check_length
 
 WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learned
     "accelerator",
@@ -39,6 +40,7 @@ WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learne
     "enable_model_summary",
     "enable_progress_bar",
     "inference_mode",
+    "keep_epochs",
     "limit_test_batches",
     "limit_val_batches",
     "log_every_n_steps",
@@ -53,6 +55,8 @@ WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learne
     "use_distributed_sampler",
     "val_check_interval",
 }
+OF_LENGTH = ("stop_after_epochs", "keep_epochs")
+OURS = ("per_example", *OF_LENGTH)  # options that Lightning does not know
 REFUSED = ("fast_dev_run", "limit_predict_batches")  # an audit is whole, or it is none
 BYSTANDERS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
 
@@ -64,20 +68,23 @@ class TrainerFactory:
     the same options.
 
     Args:
-        options: arguments of `lightning.Trainer`, and `per_example` (`PerExampleGradients`).
+        options: arguments of `lightning.Trainer`, and `per_example`, `stop_after_epochs`, `keep_epochs`
+            (`AuditTrainer`).
 
     Attributes:
         monitor: the callback that measures leakage, where there is one among the options; the other Trainers that come
             from these options go without it, since it watches the target alone.
 
     Raises:
-        InputError: there are two monitors, or an option by which part of the recordings would be left out unseen.
+        InputError: there are two monitors, an option by which part of the recordings would be left out unseen, or a
+            length that no training can have.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
         for name in REFUSED:
             if options.get(name):
                 raise InputError(f"trainer.{name} leaves recordings out and has no place in an audit; remove it")
+        check_length(options)
         callbacks = _as_list(options.get("callbacks"))
         monitors = [one for one in callbacks if isinstance(one, LeakageMonitor)]
         if len(monitors) > 1:
@@ -91,6 +98,10 @@ class TrainerFactory:
         """A Trainer that fits one model and logs to `folder/tensorboard`."""
         if self.per_example.wanted:
             callbacks = [*callbacks, ClippedGradients(self.per_example)]
+        if stop := self.options.get("stop_after_epochs"):
+            callbacks = [StopAfter(stop), *callbacks]
+        if kept := self.options.get("keep_epochs"):
+            callbacks = [*callbacks, KeepCheckpoints(folder, kept)]  # last, so that it holds what the others saw
         if self.options.get("logger") not in (None, True):  # the user's own, or none
             return self._make(folder, stage, callbacks)
         logger = TensorBoardLogger(folder, name=None, version="tensorboard", default_hp_metric=False)
@@ -102,7 +113,8 @@ class TrainerFactory:
 
     def _make(self, folder: Path, stage: str, callbacks: list[Callback], **changes: Any) -> Trainer:
         options = copy.deepcopy(self.options)  # strategies, loggers and callbacks keep the state of a run too
-        options.pop("per_example", None)
+        for ours in OURS:
+            options.pop(ours, None)
         given = _as_list(options.get("callbacks"))
         bars = options.get("enable_progress_bar") is not False
         if bars and not any(isinstance(callback, ProgressBar) for callback in given):
@@ -123,7 +135,19 @@ class TrainerFactory:
 
     def of_epochs(self, max_epochs: int) -> "TrainerFactory":
         """The same options, for a training of another length."""
-        return self.with_options(max_epochs=max_epochs, max_steps=-1)
+        return self.with_options(max_epochs=max_epochs, max_steps=-1, **dict.fromkeys(OF_LENGTH))
+
+    def check_limits(self, monitor: LeakageMonitor | None) -> None:
+        """Refuse a monitor that may end a training whose end is set.
+
+        Raises:
+            InputError: it is one.
+        """
+        if monitor and monitor.limits and self.options.get("stop_after_epochs"):
+            raise InputError(
+                f"trainer.stop_after_epochs and a monitor with {' and '.join(monitor.limits)} both end the target's "
+                "training: leave one of them out"
+            )
 
     def with_options(self, **options: Any) -> "TrainerFactory":
         """The same options, but for these."""

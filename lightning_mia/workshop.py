@@ -23,6 +23,7 @@ from lightning_mia.trainer_factory import TrainerFactory, training_seed
 from lightning_mia.training.checkpoint import load_model
 from lightning_mia.training.initialise import hyperparameters_of, initialise
 from lightning_mia.training.job import TrainingJob
+from lightning_mia.training.shortened import length_note
 from lightning_mia.training.train import Trained
 
 log = logging.getLogger(__name__)
@@ -70,12 +71,15 @@ class Workshop:
             )
         self.data.load(self.run_dir / "split.csv", self.fleet.size, self.fleet.pool)
         self.notes += self.data.notes
+        if note := length_note(self.trainers.options):
+            self.notes.append(note)
         audio, ids = self.data.audio, list(self.data.split.table["id"])
         texts = {utterance: audio.texts.get(utterance, "") for utterance in ids}
         self.model = self.model.for_corpus(texts, audio.index.loc[ids, "duration"].to_dict())
         if self.monitor and self.trainers.monitor not in (None, self.monitor):
             raise InputError("Leakage is monitored by monitor.… and by trainer.callbacks: leave one of them out")
         self.monitor = self.monitor or self.trainers.monitor
+        self.trainers.check_limits(self.monitor)
         self._check_fleet()
 
     def fit_target(self) -> Trained:

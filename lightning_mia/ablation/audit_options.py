@@ -113,6 +113,8 @@ class AuditOptions:
         self._cli.config = parsed
         AuditCLI.instantiate_classes(self._cli)
         made: Namespace = self._cli.config_init["audit"]
+        factory = self._cli.trainer.factory
+        factory.check_limits(made["monitor"].monitor(made["probe"]) or factory.monitor)
         return made
 
 

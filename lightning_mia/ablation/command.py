@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Run a grid of audits: what changes when one thing is varied, and everything else is not. Options of an
 audit, such as --data.corpus.path M.csv, are passed on to the base config."""
-OF_THE_GRID = ("base", "factors", "points", "options", "seeds")
+OF_THE_GRID = ("base", "factors", "points", "options", "seeds", "share_longer_runs")
 OF_THE_ENGINE = tuple(field.name for field in fields(EngineSettings))
 FLAGS = ("--yes", "--help", "-h")
 OWN = (

@@ -22,7 +22,7 @@ COSTS = (
 OF_THE_TABLE = (
     *("seed", "attack", "role", "level", "access", "auroc", "auroc_lo", "auroc_hi", "p_value", "p_value_corrected"),
     *("advantage", "n_members", "n_nonmembers", "n_speakers", "n_shadows"),
-    *("heldout_pretext", *COSTS, "train_loss", "seconds", "verdict", "cell"),
+    *("heldout_pretext", *COSTS, "train_loss", "seconds", "verdict", "cell", "trained_as"),
 )
 """Columns of the results table; no factor may have such a name."""
 
@@ -56,6 +56,9 @@ class Grid:
         options: dotted option: value, for all cells but those whose value of a factor sets the option otherwise; what
             follows on the command line comes after them.
         seeds: how many seeds, from 0, or a list of them. A seed is that of the training and that of the split.
+        share_longer_runs: cells that differ only in a factor over trainer.max_epochs take all their models from
+            checkpoints of the longest run among them, and are labelled so: their learning rates are those of its
+            length, not of their own.
     """
 
     base: str
@@ -63,6 +66,7 @@ class Grid:
     points: list[dict[str, Any]] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     seeds: int | list[int] = 3
+    share_longer_runs: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from lightning_mia.ablation.costs import costs_of
 from lightning_mia.ablation.directory import GridRecord
 from lightning_mia.ablation.drawings import draw
 from lightning_mia.ablation.grid import label_in, text_of
+from lightning_mia.ablation.longer_runs import checkpoint_of
 from lightning_mia.ablation.over_seeds import LEAST, OverSeeds, over_seeds
 from lightning_mia.ablation.points import Attack, featured_attacks, of_result, points_of
 from lightning_mia.ablation.results_table import read_table
@@ -38,6 +39,7 @@ class Row:
         utility: held-out pretext score.
         seconds: of all its cells.
         cells: one a seed.
+        checkpoint: such as "epoch 5 of 20", where its models are checkpoints of longer runs; empty: they are not.
     """
 
     labels: tuple[str, ...]
@@ -46,6 +48,7 @@ class Row:
     utility: OverSeeds | None
     seconds: float
     cells: tuple["CellLink", ...]
+    checkpoint: str
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing])
             attacks=attacks,
             costs=costs_of(table, record.factors) if len(table) else None,
             rows=_rows(table, list(record.factors), attacks) if len(table) else [],
+            has_checkpoints=bool(len(table)) and bool((table["trained_as"] != "").any()),
             controls=_controls(table, attacks) if len(table) else [],
             pictures=[
                 (drawing, Markup(inline_svg(drawing.figure, drawing.label, f"f{number}")))
@@ -162,6 +166,7 @@ def _row(labels: tuple[str, ...], rows: pd.DataFrame, attacks: Sequence[Attack])
             CellLink(int(seed), str(folder), str(verdict))
             for seed, folder, verdict in zip(cells["seed"], cells["cell"], cells["verdict"], strict=True)
         ),
+        ", ".join(dict.fromkeys(checkpoint_of(label) for label in cells["trained_as"] if label)),
     )
 
 

@@ -9,11 +9,13 @@ from tqdm import tqdm
 
 from lightning_mia import shipped_configs
 from lightning_mia.ablation.audit_options import AuditOptions, Wanted, as_arguments, is_judging
-from lightning_mia.ablation.cell_task import CellTask
+from lightning_mia.ablation.cell_task import CellTask, LongerRun
 from lightning_mia.ablation.directory import folder_of
 from lightning_mia.ablation.grid import OF_THE_SEED, Cell, Plan, text_of
+from lightning_mia.ablation.longer_runs import LENGTH, STOP, LongerRuns, longer_runs
 from lightning_mia.errors import InputError
 from lightning_mia.files import hash_of
+from lightning_mia.trainer_factory import OF_LENGTH
 
 
 def find_base(base: str, grid_file: Path | None) -> Path:
@@ -64,6 +66,19 @@ def check_values(plan: Plan, audit: AuditOptions) -> dict[tuple[str, str], Wante
     }
 
 
+def check_shared(longer: LongerRuns, audit: AuditOptions) -> None:
+    """Check a cell that is a checkpoint of a longer run, where there are any.
+
+    Raises:
+        InputError: the base ends its trainings in another way already.
+    """
+    where = "share_longer_runs"
+    if set_already := [name for name in OF_LENGTH if longer.sources and audit.trainer_options().get(name)]:
+        raise InputError(f"{where} sets trainer.{set_already[0]} for every cell: leave that out of the base")
+    for source in list(longer.sources.values())[:1]:
+        audit.read({LENGTH: source.of, STOP: source.epochs}, where)
+
+
 def plan_tasks(
     plan: Plan, audit: AuditOptions, base: Wanted, base_copy: Path, passed_on: Sequence[str], root: Path
 ) -> list[tuple[Cell, CellTask]]:
@@ -77,14 +92,19 @@ def plan_tasks(
         passed_on: arguments that come after it.
         root: folder of the grid.
     """
-    wanted = check_values(plan, audit)
     cells = plan.cells()
-    tasks = [_task(cell, audit, base, wanted, base_copy, passed_on, root) for cell in cells]
+    longer = longer_runs(plan, cells)
+    wanted = check_values(plan, audit)
+    check_shared(longer, audit)
+    tasks = [_task(cell, audit, base, wanted, base_copy, passed_on, root, longer) for cell in cells]
+    by_name = {task.name: task for task in tasks}
     alike: dict[str, list[Path]] = {}
     for task in tasks:
         alike.setdefault(task.stage.sha256, []).append(task.folder)
     siblings = [tuple(folder for folder in alike[task.stage.sha256] if folder != task.folder) for task in tasks]
-    return [(cell, replace(task, siblings=others)) for cell, task, others in zip(cells, tasks, siblings, strict=True)]
+    tasks = [replace(task, siblings=others) for task, others in zip(tasks, siblings, strict=True)]
+    sources = {name: LongerRun(by_name[one.longest.name], one) for name, one in longer.sources.items()}
+    return [(cell, replace(task, longer=sources.get(cell.name))) for cell, task in zip(cells, tasks, strict=True)]
 
 
 def _task(
@@ -95,14 +115,16 @@ def _task(
     base_copy: Path,
     passed_on: Sequence[str],
     root: Path,
+    longer: LongerRuns,
 ) -> CellTask:
     folder = folder_of(cell, root)
-    options = cell.options
+    options = longer.options(cell)
     trained = {option: value for option, value in options.items() if not is_judging(option)}
     judged = {option: value for option, value in options.items() if option not in trained}
     of_values = {wanted[name, text_of(setting.label)].corpus for name, setting in cell.settings.items()}
     recordings = sorted(audit.recordings(corpus) for corpus in {base.corpus} | of_values)
     settings: dict[str, Any] = {"base": base.settings, "varied": trained, "recordings": recordings}
-    of_cell = {**options, "run_dir": str(folder), "results_url": None}  # the grid copies the results of its cells
+    own = {"run_dir": str(folder), "results_url": None}  # the grid copies the results of its cells
+    of_cell = {**options, **longer.arguments(cell), **own}
     arguments = ("audit", "-c", str(base_copy), *passed_on, *as_arguments(of_cell))
     return CellTask(cell.name, folder, arguments, settings, hash_of([base.judging, judged]))

@@ -25,13 +25,14 @@ PRETEXT_LOSS = "pretext_loss"
 """The attack whose scores on non-members say how well the target does its own task on speech that it has not seen."""
 
 
-def rows_of(cell: Cell, folder: Path, root: Path) -> Iterator[dict[str, Any]]:
+def rows_of(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> Iterator[dict[str, Any]]:
     """Rows of a finished cell: its attacks, then its controls.
 
     Args:
         cell: what was varied.
         folder: run directory of the cell's audit.
         root: folder of the grid.
+        trained_as: which checkpoint of a longer run its target is, if it is one.
 
     Raises:
         InputError: the audit's results cannot be read.
@@ -46,6 +47,7 @@ def rows_of(cell: Cell, folder: Path, root: Path) -> Iterator[dict[str, Any]]:
             "seconds": round(sum(results["timings"].values()) - results["timings"].get("fleet_s", 0.0), 1),
             "verdict": results["verdict"]["status"],
             "cell": folder.relative_to(root).as_posix(),
+            "trained_as": trained_as,
         }
         for role in ("attack", "control"):
             for found in results[f"{role}s"]:
@@ -131,13 +133,14 @@ def read_table(root: Path, factors: Sequence[str]) -> pd.DataFrame:
     path = root / "results.csv"
     remedy = "delete it, and start `lightning-mia ablate` again: it is made anew from the cells"
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype={"trained_as": str})
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); {remedy}") from error
     wanted = (*factors, *NUMBERS, "attack", "role", "level", "access", "verdict", "cell")
     if missing := [name for name in wanted if name not in table]:
         raise InputError(f"{path} has no column {missing[0]}; {remedy}")
     table = table.assign(**{name: float("nan") for name in COSTS if name not in table})
+    table = table.assign(trained_as=table["trained_as"].fillna("") if "trained_as" in table else "")
     for name in (*NUMBERS, *COSTS):
         wrong = table[name].notna() & pd.to_numeric(table[name], errors="coerce").isna()
         if wrong.any():

@@ -19,7 +19,7 @@ def run_cells(
     """Run the cells.
 
     Args:
-        tasks: in the order in which they are begun.
+        tasks: in the order in which they are begun, but for those that wait for a longer run.
         engine: does them.
         retries: how often a cell is begun again whose worker was killed.
         n_done: cells that were done by earlier starts, for the progress bar.
@@ -38,7 +38,8 @@ def run_cells(
 
     with FleetBar("Cells", n_done + len(tasks), True, "cells") as bar, engine:
         bar.advance(n_done)
-        return [_with_log(failure) for failure in do_all(tasks, engine, retries, bar.advance, tell)]
+        after = {task.name: task.longer.task.name for task in tasks if task.longer}
+        return [_with_log(failure) for failure in do_all(tasks, engine, retries, bar.advance, tell, after)]
 
 
 def _with_log(failure: Failure) -> Failure:

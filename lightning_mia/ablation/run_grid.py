@@ -143,7 +143,7 @@ class GridRun:
         """Write the rows of all cells that are done."""
         for cell, task in self.tasks:
             if cell.name not in self._rows and task.done():
-                self._rows[cell.name] = list(rows_of(cell, task.folder, self.root))
+                self._rows[cell.name] = list(rows_of(cell, task.folder, self.root, task.trained_as))
         rows = [row for cell, _ in self.tasks for row in self._rows.get(cell.name, [])]
         if rows:
             write_table(pd.DataFrame(rows), self.root)

@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from lightning_mia.fleet.news import Done, Failed, Lost, News
@@ -56,6 +57,7 @@ def do_all(
     retries: int,
     advance: Callable[[float], None],
     ended: Callable[[Failure | None], None],
+    after: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Failure]:
     """Do all tasks; one that is lost is begun again and goes on from what it had saved.
 
@@ -65,6 +67,7 @@ def do_all(
         retries: how often a task whose worker was killed, or whose node was lost, is begun again.
         advance: is called with the share of one task that was done since the last call; negative for what was lost.
         ended: is called whenever a task has ended, with what went wrong; what it raises ends all others.
+        after: name of a task → name of the one that has to end, well or not, before it is begun; no circles.
 
     Returns:
         Those that could not be finished.
@@ -74,10 +77,11 @@ def do_all(
     """
     waiting, failures = deque(tasks), list[Failure]()
     told, lost = Counter[str](), Counter[str]()  # by name; the one counts shares
-    n_left = len(waiting)
-    while n_left:
-        while waiting and engine.has_room():
-            engine.begin(waiting.popleft())
+    left = {task.name for task in tasks}
+    while left:
+        while engine.has_room() and (ready := _first_ready(waiting, after, left)):
+            waiting.remove(ready)
+            engine.begin(ready)
         for task, news in engine.news():
             if isinstance(news, float):
                 advance(news)
@@ -90,12 +94,16 @@ def do_all(
                 advance(-told.pop(task.name, 0.0))
                 waiting.appendleft(task)
             else:
-                n_left -= 1
+                left.remove(task.name)
                 advance(1.0 - told.pop(task.name, 0.0))
                 failure = None if isinstance(news, Done) else Failure(task, _reason(news, lost[task.name]), news)
                 failures += [failure] if failure else []
                 ended(failure)
     return failures
+
+
+def _first_ready(waiting: Iterable[Work], after: Mapping[str, str], left: Container[str]) -> Work | None:
+    return next((task for task in waiting if after.get(task.name) not in left), None)
 
 
 def _show(record: logging.LogRecord) -> None:

@@ -38,6 +38,7 @@ def table_of(sizes: tuple[object, ...] = (25, 50), epochs: tuple[object, ...] = 
                     "seconds": 10.0,
                     "verdict": "leak",
                     "cell": f"cells/size={size},epochs={epoch}/seed={seed}",
+                    "trained_as": "",
                 }
             )
     return pd.DataFrame(rows)
@@ -69,6 +70,7 @@ def defences() -> pd.DataFrame:
                 "seconds": 10.0,
                 "verdict": "leak",
                 "cell": f"cells/defence={defence}/seed={seed}",
+                "trained_as": "",
             }
             for name, access, auroc in (
                 ("pretext_loss", "grey-box", 0.9 - 0.2 * number + 0.01 * seed),

@@ -262,6 +262,8 @@ def figures(table: pd.DataFrame) -> pd.DataFrame:
 class Deed:
     """A cell that does something of the test's own; can be sent to another process."""
 
+    longer = None
+
     def __init__(self, name: str, folder: Path, deed: Callable[[], None]) -> None:
         self.name, self.folder, self.deed = name, folder, deed
         self.log = folder / "log.txt"

@@ -48,6 +48,18 @@ def test_the_page_has_figures_points_and_links(table: pd.DataFrame, tmp_path: Pa
     assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".pdf", ".png"}
 
 
+def test_checkpoints_of_longer_runs_are_marked(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_mia.ablation.page.draw", lambda *_: [])
+    assert "trained_as" not in page_of(table.drop(columns="trained_as"), tmp_path)  # of an earlier version
+    shorter = table["epochs"] == 2
+    labels = "epoch 2 of 4 of " + table["cell"].str.removeprefix("cells/")
+    page = page_of(table.assign(trained_as=labels.where(shorter, "")), tmp_path)
+    assert page.count("<small>epoch 2 of 4</small>") == 2  # of two sizes
+    assert "checkpoints of that run" in page
+
+
 def test_cells_that_are_not_done_are_listed(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

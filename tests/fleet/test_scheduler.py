@@ -11,6 +11,7 @@ from lightning_mia.fleet.news import Done, Failed, Lost
 from lightning_mia.fleet.scheduler import Failure, do_all
 
 KILLED = Lost("it was killed")
+BAD = Failed("bad", mendable=True)
 
 
 class Scripted:
@@ -45,6 +46,14 @@ def test_all_are_done_in_order_and_counted_once() -> None:
     failures, shares, ended, engine = run({"a": [[0.5, Done()]], "b": [[Done()]], "c": [[0.9, Done()]]})
     assert (failures, ended, engine.begun) == ([], [None] * 3, ["a", "b", "c"])
     assert sum(shares) == pytest.approx(3)
+
+
+def test_a_task_waits_for_the_one_that_it_comes_after() -> None:
+    engine, tasks = Scripted({"a": [[Done()]], "b": [[0.5, KILLED], [BAD]], "c": [[Done()]]}), []
+    tasks += [SimpleNamespace(name=name) for name in engine.script]
+    failures = do_all(tasks, engine, 1, lambda _: None, lambda _: None, {"a": "b", "c": "done before"})  # type: ignore[arg-type]
+    assert engine.begun == ["b", "c", "b", "a"]  # not before it has ended for good, be it badly
+    assert [failure.task.name for failure in failures] == ["b"]
 
 
 def test_what_is_lost_is_begun_again_as_often_as_allowed(caplog: pytest.LogCaptureFixture) -> None:
