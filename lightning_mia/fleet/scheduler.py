@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lightning_mia.fleet.news import Done, Failed, Lost, News
-from lightning_mia.fleet.task import Work
+from lightning_mia.fleet.work import Work
 
 log = logging.getLogger(__name__)
 
