@@ -1,10 +1,7 @@
 """`lightning-mia ablate`, from what a user types: bad input, a whole grid, failures and interruptions."""
 
 import json
-import os
 import re
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +18,7 @@ from lightning_mia.cli import main
 from lightning_mia.fleet.local_engine import LocalEngine
 from lightning_mia.fleet.scheduler import Failure
 from lightning_mia.stage import Stage
+from tests.ablation.deeds import Deed, badly, to_death, well
 
 GRIDS = Path(__file__).parents[2] / "configs" / "ablation"
 GRID: dict[str, Any] = {
@@ -257,31 +255,6 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def figures(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="seconds")
-
-
-class Deed:
-    """A cell that does something of the test's own; can be sent to another process."""
-
-    def __init__(self, name: str, folder: Path, deed: Callable[[], None]) -> None:
-        self.name, self.folder, self.deed = name, folder, deed
-        self.log = folder / "log.txt"
-
-    def run(self, tell: Callable[[float], None]) -> None:
-        self.deed()
-        (self.folder / f"{self.name}.done").touch()
-        tell(1.0)
-
-
-def well() -> None:
-    pass
-
-
-def badly() -> None:
-    raise ValueError("what a bug says")
-
-
-def to_death() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow
