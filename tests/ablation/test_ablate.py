@@ -184,6 +184,7 @@ def test_every_ready_grid_is_valid(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_a_grid_from_the_command_to_the_page(
     grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +274,7 @@ def test_a_cell_that_fails_or_dies_takes_no_other_with_it(n_workers: int, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_failed_cells_are_listed_and_picked_up_by_the_next_start(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
