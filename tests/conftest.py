@@ -1,7 +1,11 @@
 """What many tests share: a small corpus of synthetic sounds, a cache of their own, and the real speech."""
 
+import multiprocessing
 import os
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +15,32 @@ import yaml
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of models this small wait longer than they compute
 SAMPLE_RATE = 16_000
+IMPORTED = [
+    *("lightning_mia.audit_cli", "lightning_mia.attacks"),
+    *("matplotlib.pyplot", "sklearn.cluster", "torch.utils.tensorboard"),
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LIGHTNING_MIA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> ForkServerContext:
+    """Starts processes from one that has imported everything already, which takes longer than most of what they do."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    return context
+
+
+@pytest.fixture
+def forked_workers(forkserver: ForkServerContext) -> Iterator[None]:
+    """Workers that come from there too; for tests of what is done in them, and not of how they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        methods = SimpleNamespace(get_context=lambda _: forkserver)
+        patch.setattr("lightning_mia.fleet.workers.multiprocessing", methods)
+        yield
 
 
 def sound(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
 from lightning_mia.fleet.news import Done, Failed, Lost, News
-from lightning_mia.fleet.task import Work
+from lightning_mia.fleet.work import Work
 from lightning_mia.fleet.workers import Worker, ctrl_c_put_off
 
 

@@ -1,13 +1,12 @@
 """One progress display over a whole fleet: each model is worth one, trained and asked."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import lightning as L
 from tqdm import tqdm
 
-Tell = Callable[[float], None]
+from lightning_mia.fleet.work import Tell
 
 
 class ShareDone:

@@ -19,7 +19,7 @@ from lightning_mia.fleet.news import Done, Failed, Lost, News
 from lightning_mia.fleet.ray_cluster import LOCAL, address_of, import_ray, join
 from lightning_mia.fleet.ray_mailbox import Mailbox
 from lightning_mia.fleet.settings import EngineSettings
-from lightning_mia.fleet.task import Work
+from lightning_mia.fleet.work import Work
 from lightning_mia.fleet.worker_process import Teller, outcome, prepare
 
 SECONDS = 0.2  # between two looks at what has happened

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from lightning_mia.fleet.news import Done, Failed, Lost, News
-from lightning_mia.fleet.task import Work
+from lightning_mia.fleet.work import Work
 
 log = logging.getLogger(__name__)
 

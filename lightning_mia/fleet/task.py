@@ -1,23 +1,13 @@
 """What is to be done for one shadow model: train it, then ask it."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
-from lightning_mia.fleet.progress import ShareDone, Tell
+from lightning_mia.fleet.progress import ShareDone
+from lightning_mia.fleet.work import Tell
 from lightning_mia.interview import Interview
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.train import Trained
-
-
-class Work(Protocol):
-    """What a worker process can do: one shadow model, or a cell of a grid."""
-
-    @property
-    def name(self) -> str:
-        """How it is called."""
-
-    def run(self, tell: Tell) -> object:
-        """Do it, and tell the share (0 to 1) that was done since the last call."""
 
 
 @dataclass(frozen=True)

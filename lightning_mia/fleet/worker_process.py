@@ -17,7 +17,7 @@ import torch
 
 from lightning_mia.errors import InputError
 from lightning_mia.fleet.news import Done, Failed, News
-from lightning_mia.fleet.task import Work
+from lightning_mia.fleet.work import Work
 from lightning_mia.quiet import quieten
 
 SECONDS = 0.2  # between two tellings of how far a task is

@@ -12,7 +12,7 @@ import torch
 
 from lightning_mia.errors import InputError
 from lightning_mia.fleet.news import Lost, News
-from lightning_mia.fleet.task import Work
+from lightning_mia.fleet.work import Work
 from lightning_mia.fleet.worker_process import work
 
 SECONDS_TO_END = 2.0  # that a worker is given before it is killed

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ from lightning_mia.report.svg import inline_svg
 from lightning_mia.report.utility_words import utility_note, utility_rows
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import BytecodeCache, Environment
+    from jinja2.bccache import Bucket
     from markupsafe import Markup
 
 MOST_SPEAKERS = 100
@@ -113,6 +115,7 @@ def make_environment(*folders: Path) -> "Environment":
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, _HERE]),
+        bytecode_cache=_compiled(),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -125,6 +128,25 @@ def make_environment(*folders: Path) -> "Environment":
     environment.filters["breakable"] = _breakable
     environment.filters["inline"] = _inliner()
     return environment
+
+
+@cache
+def _compiled() -> "BytecodeCache":
+    """Templates of this process, compiled once for all its pages; to compile takes as long as to fill them in."""
+    import jinja2
+
+    class InMemory(jinja2.BytecodeCache):
+        def __init__(self) -> None:
+            self.code: dict[str, bytes] = {}
+
+        def load_bytecode(self, bucket: "Bucket") -> None:
+            if bucket.key in self.code:
+                bucket.bytecode_from_string(self.code[bucket.key])
+
+        def dump_bytecode(self, bucket: "Bucket") -> None:
+            self.code[bucket.key] = bucket.bytecode_to_string()
+
+    return InMemory()
 
 
 def _best_rows(report: AuditReport, attacks: Sequence[DrawnGroup]) -> list[tuple[LevelVerdict, Group | None]]:

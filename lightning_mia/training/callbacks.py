@@ -31,9 +31,13 @@ class KeyedRandomness(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Set the global generators of torch."""
+        """Set the global generators of torch; for a model on a CPU that of CPUs."""
         place = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+        if pl_module.device.type == "cpu":  # where CUDA is not up, torch.manual_seed writes down the stack, for 1 ms
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
 
 class Exposure(Callback):

@@ -1,10 +1,7 @@
 """`lightning-mia ablate`, from what a user types: bad input, a whole grid, failures and interruptions."""
 
 import json
-import os
 import re
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +18,7 @@ from lightning_mia.cli import main
 from lightning_mia.fleet.local_engine import LocalEngine
 from lightning_mia.fleet.scheduler import Failure
 from lightning_mia.stage import Stage
+from tests.ablation.deeds import Deed, badly, to_death, well
 
 GRIDS = Path(__file__).parents[2] / "configs" / "ablation"
 GRID: dict[str, Any] = {
@@ -186,6 +184,7 @@ def test_every_ready_grid_is_valid(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_a_grid_from_the_command_to_the_page(
     grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,33 +258,6 @@ def figures(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="seconds")
 
 
-class Deed:
-    """A cell that does something of the test's own; can be sent to another process."""
-
-    longer = None
-
-    def __init__(self, name: str, folder: Path, deed: Callable[[], None]) -> None:
-        self.name, self.folder, self.deed = name, folder, deed
-        self.log = folder / "log.txt"
-
-    def run(self, tell: Callable[[float], None]) -> None:
-        self.deed()
-        (self.folder / f"{self.name}.done").touch()
-        tell(1.0)
-
-
-def well() -> None:
-    pass
-
-
-def badly() -> None:
-    raise ValueError("what a bug says")
-
-
-def to_death() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_a_cell_that_fails_or_dies_takes_no_other_with_it(n_workers: int, tmp_path: Path) -> None:
@@ -302,6 +274,7 @@ def test_a_cell_that_fails_or_dies_takes_no_other_with_it(n_workers: int, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_failed_cells_are_listed_and_picked_up_by_the_next_start(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,13 +1,12 @@
 """An audit with a fleet, killed again and again at random moments: its rerun ends as if nothing had been."""
 
 import json
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +22,6 @@ MODELS = ("target", "wrong_model", "shadows/000", "shadows/001", "shadows/002", 
 N_KILLS = int(os.environ.get("LIGHTNING_MIA_KILLS", "6"))  # 20 take several minutes
 OF_WORKERS = max(1, N_KILLS // 6)
 LONGEST = 300  # seconds of one start
-IMPORTED = ["lightning_mia.audit_cli", "lightning_mia.attacks", "sklearn.cluster", "torch.utils.tensorboard"]
 
 Start = Callable[[Path, int], ForkServerProcess]
 
@@ -43,15 +41,12 @@ def small_audit(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(deeds: ModuleType, small_audit: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts an audit from a process that has imported everything already, which takes longer than the audit."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*IMPORTED, "matplotlib.pyplot"])
+def start(forkserver: ForkServerContext, deeds: ModuleType, small_audit: Path, tmp_path: Path) -> Iterator[Start]:
     running: list[ForkServerProcess] = []
 
     def start(folder: Path, workers: int) -> ForkServerProcess:
         command = ["audit", "-c", str(small_audit), "--run_dir", str(folder), "--fleet.workers", str(workers)]
-        process = context.Process(target=deeds.in_a_session_of_its_own, args=(command, tmp_path / "log"))
+        process = forkserver.Process(target=deeds.in_a_session_of_its_own, args=(command, tmp_path / "log"))
         process.start()
         running.append(process)
         return process
