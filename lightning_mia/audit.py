@@ -1,7 +1,8 @@
 """The main job, as it flows: corpus, split, fit, probe, attack, report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -150,29 +151,21 @@ class Audit(Workshop):
         if self.fleet.size:
             self.shadow_tasks(target)  # refuses a target that was trained otherwise, before its controls are trained
         models = {"target": target, **self.control_models(target)}
-        start = time.monotonic()
-        asked = self.ask(models)
-        utility = self._measure_utility(models)
-        probe_s = time.monotonic() - start
-        start = time.monotonic()
-        fleet = self.ask_fleet(target)
-        fleet_s = time.monotonic() - start
+        timings = _seconds_of_training(models)
+        with _timed(timings, "probe_s"):
+            asked = self.ask(models)
+            utility = self._measure_utility(models)
+        with _timed(timings, "fleet_s"):  # of this start: trainings and probes of shadow models
+            fleet = self.ask_fleet(target)
+        timings["shadow_s"] = fleet.seconds if fleet else 0.0
         report_dir = self.run_dir / "report"
         if getattr(rank_zero_only, "rank", 0):  # the other processes were needed for training and probing alone
             return report_dir / "report.html"
-        start = time.monotonic()
-        statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
-        judgement = self._judge(asked, fleet, statistics)
+        with _timed(timings, "attack_s"):
+            statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
+            judgement = self._judge(asked, fleet, statistics)
         wanted = utility or target.record.get("privacy")
         privacy = privacy_of(target, judgement, self.trainers.per_example.delta) if wanted else None
-        timings = {
-            "fit_s": float(target.record.get("seconds", 0.0)),
-            "controls_s": sum(float(models[name].record.get("seconds", 0.0)) for name in models.keys() - {"target"}),
-            "shadow_s": fleet.seconds if fleet else 0.0,
-            "probe_s": round(probe_s, 3),
-            "fleet_s": round(fleet_s, 3),  # of this start: trainings and probes of shadow models
-            "attack_s": round(time.monotonic() - start, 3),
-        }
         report = AuditReport(
             target=Target(target.model.family, target.sha256, target.record["parameters"]),
             split=summarise_split(self.data.split),
@@ -232,6 +225,18 @@ class Audit(Workshop):
             hashes=hashes,
             models=tuple(describe_model(name, trained.record, split) for name, trained in models.items()),
         )
+
+
+def _seconds_of_training(models: dict[str, Trained]) -> dict[str, float]:
+    seconds = {name: float(trained.record.get("seconds", 0.0)) for name, trained in models.items()}
+    return {"fit_s": seconds.pop("target"), "controls_s": sum(seconds.values())}
+
+
+@contextmanager
+def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    timings[name] = round(time.monotonic() - start, 3)
 
 
 def _of_trainings(models: dict[str, Trained]) -> list[str]:

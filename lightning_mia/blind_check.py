@@ -1,8 +1,10 @@
 """The model-free check of a ready-made split, without an audit; before and after matching where that is asked for."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+import pandas as pd
 
 from lightning_mia.account import judged_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.controls.blind_statistics import blind_statistics
@@ -53,57 +55,81 @@ def check_split(
         InputError: the corpus cannot be used, or has no `member` column; matching leaves too little of it.
     """
     check_folder(run_dir)
+    table = _with_member_column(corpus)
+    whole = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
+    table = table[table["id"].isin(whole.index.index)]
+    unmatched = _Judged(ready_made(table, whole.contents, level), whole)
+    if not matching.wanted:
+        _begin(run_dir, unmatched)
+        return _report(run_dir, unmatched, unmatched.judge(settings), settings, command)
+    matched = apply_matching(table, whole, matching, level)
+    judged = _Judged(ready_made(matched.table, matched.audio.contents, level), matched.audio)
+    _begin(run_dir, judged, unmatched)
+    with atomic_path(run_dir / "discarded.csv") as path:
+        matched.discarded.to_csv(path, index=False)
+    before = unmatched.judge(settings)
+    found = _beside_unmatched(judged.judge(settings), before)
+    heading = f"Before matching: {HEADINGS[before.verdict.status]}. {before.verdict.reason}"
+    return _report(run_dir, judged, found, settings, command, (heading, *matched.notes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """A split, and the audio of its recordings."""
+
+    split: Split
+    audio: AudioCache
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """What the check depends on."""
+        return {"split": self.split.sha256, "recordings": self.audio.sha256_of(judged_ids(self.split))}
+
+    def judge(self, settings: EvaluationSettings) -> Judgement:
+        """Run the blind control."""
+        return judge([], {}, blind_statistics(self.audio, judged_ids(self.split)), self.split, settings)
+
+
+def _with_member_column(corpus: Corpus) -> pd.DataFrame:
     table = corpus.table()
     if "member" not in table:
         where = getattr(corpus, "path", "The corpus")
         raise InputError(
             f"{where} has no column member; the blind check needs one (1, 0, held_back, or empty = auxiliary)"
         )
-    whole = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
-    table = table[table["id"].isin(whole.index.index)]
-    unmatched = ready_made(table, whole.contents, level)
-    matched = apply_matching(table, whole, matching, level) if matching.wanted else None
-    audio = matched.audio if matched else whole
-    split = ready_made(matched.table, audio.contents, level) if matched else unmatched
-    _begin(run_dir, (split, audio), (unmatched, whole))
-    statistics = blind_statistics(audio, judged_ids(split if matching.crop_seconds else unmatched))
-    found, notes = judge([], {}, statistics, split, settings), list[str]()
-    if matched:
-        with atomic_path(run_dir / "discarded.csv") as path:
-            matched.discarded.to_csv(path, index=False)
-        if matching.crop_seconds:
-            statistics = blind_statistics(whole, judged_ids(unmatched))
-        before = judge([], {}, statistics, unmatched, settings)
-        found = _beside_unmatched(found, before)
-        notes = [f"Before matching: {HEADINGS[before.verdict.status]}. {before.verdict.reason}", *matched.notes]
+    return table
+
+
+def _begin(run_dir: Path, judged: _Judged, unmatched: _Judged | None = None) -> None:
+    """Write the split down, and refuse a folder that holds another one."""
+    judged.split.save_once(run_dir / "split.csv")
+    made_from = judged.made_from | ({"unmatched": unmatched.made_from} if unmatched else {})
+    Stage(run_dir / "blind", made_from).begin()
+
+
+def _report(
+    run_dir: Path,
+    judged: _Judged,
+    found: Judgement,
+    settings: EvaluationSettings,
+    command: str,
+    notes: tuple[str, ...] = (),
+) -> Path:
     return write_report(
         run_dir / "report",
         AuditReport(
             target=None,
-            split=summarise_split(split),
+            split=summarise_split(judged.split),
             verdict=found.verdict,
             attacks=(),
             controls=found.controls,
             scores=found.scores,
             blind_upper95=dict(found.blind_upper95),
-            provenance=provenance(split, audio, settings, command),
-            skipped=skipped_recordings(audio),
-            notes=tuple(notes),
+            provenance=provenance(judged.split, judged.audio, settings, command),
+            skipped=skipped_recordings(judged.audio),
+            notes=notes,
         ),
     )
-
-
-def _begin(run_dir: Path, judged: tuple[Split, AudioCache], unmatched: tuple[Split, AudioCache]) -> None:
-    """Write the split down, and refuse a folder that holds another one."""
-    judged[0].save_once(run_dir / "split.csv")
-    made_from = _made_from(*judged)
-    if unmatched != judged:
-        made_from["unmatched"] = _made_from(*unmatched)
-    Stage(run_dir / "blind", made_from).begin()
-
-
-def _made_from(split: Split, audio: AudioCache) -> dict[str, Any]:
-    return {"split": split.sha256, "recordings": audio.sha256_of(judged_ids(split))}
 
 
 def _beside_unmatched(found: Judgement, unmatched: Judgement) -> Judgement:
