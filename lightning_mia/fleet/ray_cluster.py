@@ -12,6 +12,10 @@ from lightning_mia.fleet.settings import EngineSettings
 LOCAL = "local"
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and news are small; models and audio go through files
 SECONDS_TO_ANSWER = 10.0
+HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+"""Preface and empty SETTINGS frame with which a client of HTTP/2, and so of gRPC, begins (RFC 9113, 3.4)."""
+
+SETTINGS = 4  # type of the frame that the server begins with; the fourth byte
 
 
 def import_ray() -> Any:
@@ -62,16 +66,27 @@ def address_of(settings: EngineSettings) -> str:
 
 
 def _check_answers(address: str) -> None:
-    """Knock at HOST:PORT, for Ray itself waits longer than a minute for what is not there."""
+    """Knock at HOST:PORT, for Ray itself waits longer than a minute for what is not there, or is no Ray."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address in (LOCAL, "auto"):
         return
     if not (host and port.isdigit()):
         raise InputError(f"{address!r} is no address of a Ray cluster: give auto, HOST:PORT or ray://HOST:PORT")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
+        with socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER) as connection:
+            if not _speaks_grpc(connection):
+                raise _no_cluster(address, "what answers there is no Ray")
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, str(getattr(error, "strerror", None) or error)) from error
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether a server of HTTP/2 is at the other end, as Ray is; with TLS the question is left to Ray."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return True
+    connection.sendall(HTTP2_HELLO)
+    with connection.makefile("rb") as answer:
+        return answer.read(4)[3:] == bytes([SETTINGS])
 
 
 def _no_cluster(address: str, why: str) -> InputError:

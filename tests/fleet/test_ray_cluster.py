@@ -2,7 +2,10 @@
 
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -44,6 +47,39 @@ def test_no_cluster_at_the_address(
     line = refused(capsys, "audit", config, tmp_path / "R", *options, "--fleet.ray_address", address)
     assert f"There is no Ray cluster at {address} (Connection refused); start one (ray start --head)" in line
     assert not (tmp_path / "R").exists()
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], int]]:
+    """Opens a port at which every question has the same answer."""
+    with ExitStack() as opened:
+
+        def answer(words: bytes) -> int:
+            listener = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def serve() -> None:
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    opened.enter_context(connection).sendall(words)
+
+            Thread(target=serve, daemon=True).start()
+            port: int = listener.getsockname()[1]
+            return port
+
+        yield answer
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("words", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b""])
+def test_an_open_port_that_is_no_ray(
+    scheme: str, words: bytes, answering: Callable[[bytes], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr(ray_cluster, "SECONDS_TO_ANSWER", 0.5)
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    address = f"{scheme}127.0.0.1:{answering(words)}"
+    with pytest.raises(InputError, match=rf"no Ray cluster at {address} \((what answers there is no Ray|timed out)\)"):
+        join(EngineSettings(engine="ray", ray_address=address))
 
 
 @pytest.mark.parametrize("end", [ConnectionError("no\nmore"), SystemExit(15), RuntimeError("")])
