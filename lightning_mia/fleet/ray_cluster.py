@@ -39,10 +39,11 @@ def join(settings: EngineSettings) -> None:
     It is left when this process ends.
 
     Raises:
-        InputError: Ray is not installed, or there is no cluster at the address.
+        InputError: Ray is not installed, there is no cluster at the address, or this process holds a GPU of one.
     """
     ray = import_ray()
     if ray.is_initialized():
+        _check_gpus(ray, settings)
         return
     address = address_of(settings)
     options: dict[str, Any] = {}
@@ -58,6 +59,16 @@ def join(settings: EngineSettings) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (Exception, SystemExit) as error:  # Ray ends the process where it is told to join what is no Ray
         raise _no_cluster(address, str(error)) from error
+
+
+def _check_gpus(ray: Any, settings: EngineSettings) -> None:
+    """Refuse a fleet within a task of Ray that waits for GPUs while it holds some; CPUs are lent on meanwhile."""
+    context = ray.get_runtime_context()
+    if settings.gpus_per_model and context.get_task_id() and context.get_assigned_resources().get("GPU"):
+        raise InputError(
+            "This cell of a grid holds a GPU of the Ray cluster while its shadow models wait for one, perhaps for "
+            "ever: give --fleet.engine local, which trains them on the GPU of the cell"
+        )
 
 
 def address_of(settings: EngineSettings) -> str:

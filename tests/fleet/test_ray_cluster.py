@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,6 +100,20 @@ def test_what_is_no_address(address: str) -> None:
     pytest.importorskip("ray")
     with pytest.raises(InputError, match="is no address of a Ray cluster"):
         join(EngineSettings(engine="ray", ray_address=address))
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_task_that_holds_a_gpu_waits_for_no_other(within: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = {"CPU": 1.0, "GPU": 1.0}
+    context = SimpleNamespace(get_task_id=lambda: "a" * within, get_assigned_resources=lambda: resources)
+    ray = SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
+    monkeypatch.setattr(ray_cluster, "import_ray", lambda: ray)
+    settings = EngineSettings(engine="ray", gpus_per_model=0.5)
+    if within:
+        with pytest.raises(InputError, match=r"This cell of a grid holds a GPU .* give --fleet.engine local"):
+            join(settings)
+        resources.pop("GPU")
+    join(settings)
 
 
 def test_where_the_address_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
