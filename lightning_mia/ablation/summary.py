@@ -31,4 +31,8 @@ def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
         lines.append(f"  {name:<{width}}  {found.mean:.3f}{interval}")
     if len(names) > MOST_LINES:
         lines.append(f"  … {len(names) - MOST_LINES} more on the page")
+    if (rows["trained_as"] != "").any():
+        lines.append(
+            "cells of fewer epochs are checkpoints of longer runs, with their learning rates: column trained_as"
+        )
     return "\n".join(lines)

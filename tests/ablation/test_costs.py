@@ -56,8 +56,9 @@ def test_the_page_shows_it(defences: pd.DataFrame, tmp_path: Path, monkeypatch: 
     options = {"defence": ["model.dropout"]}
     text = " ".join(page_of(defences, tmp_path, factors=LABELS, options=options).split())
     assert "What each costs and buys" in text
-    assert "differences to none, seed by seed" in text and "on untrained models it has 0.300" in text
-    assert '<td data-label="change">−0.200 <small>' in text
+    assert "the difference to none, seed by seed" in text and "on untrained models it has 0.300" in text
+    assert '0.710 <small>0.685 to 0.735</small></span><span class="change">−0.200 <small>' in text
+    assert text.count('<span class="change">change</span>') == 2  # not of the first
     assert '<td data-label="ε ≤">8.0</td><td data-label="ε ≥">0.3</td>' in text
 
 

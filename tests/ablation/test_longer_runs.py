@@ -120,9 +120,11 @@ def test_a_grid_whose_shorter_cells_are_checkpoints(
 ) -> None:
     factors = {"epochs": {**EPOCHS, "values": [2, 4]}}
     root = tmp_path / "R"
-    fleet = ["--fleet.size=2", "--fleet.take_turns=false", "--attacks=[PretextLoss, LiRA]"]
+    fleet = ["--fleet.size=2", "--evaluation.n_redraws=1000", "--evaluation.n_bootstraps=1000"]
+    fleet += ["--fleet.take_turns=false", "--attacks=[PretextLoss, LiRA]"]
     start = ["ablate", "-c", str(write_grid(tmp_path, config, factors=factors)), *fleet, "--run_dir"]
     assert main([*start, str(root)]) == 0
+    assert "are checkpoints of longer runs" in capsys.readouterr().out
     table = pd.read_csv(root / "results.csv", keep_default_na=False)
     labels = dict(zip(table["epochs"], table["trained_as"], strict=True))
     assert labels == {2: "epoch 2 of 4 of epochs=4/seed=0", 4: ""}

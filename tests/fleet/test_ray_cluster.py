@@ -2,7 +2,11 @@
 
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,6 +50,39 @@ def test_no_cluster_at_the_address(
     assert not (tmp_path / "R").exists()
 
 
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], int]]:
+    """Opens a port at which every question has the same answer."""
+    with ExitStack() as opened:
+
+        def answer(words: bytes) -> int:
+            listener = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def serve() -> None:
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    opened.enter_context(connection).sendall(words)
+
+            Thread(target=serve, daemon=True).start()
+            port: int = listener.getsockname()[1]
+            return port
+
+        yield answer
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("words", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b""])
+def test_an_open_port_that_is_no_ray(
+    scheme: str, words: bytes, answering: Callable[[bytes], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr(ray_cluster, "SECONDS_TO_ANSWER", 0.5)
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    address = f"{scheme}127.0.0.1:{answering(words)}"
+    with pytest.raises(InputError, match=rf"no Ray cluster at {address} \((what answers there is no Ray|timed out)\)"):
+        join(EngineSettings(engine="ray", ray_address=address))
+
+
 @pytest.mark.parametrize("end", [ConnectionError("no\nmore"), SystemExit(15), RuntimeError("")])
 def test_what_ray_says_of_a_wrong_address_is_one_line(end: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: Any) -> None:
@@ -63,6 +100,20 @@ def test_what_is_no_address(address: str) -> None:
     pytest.importorskip("ray")
     with pytest.raises(InputError, match="is no address of a Ray cluster"):
         join(EngineSettings(engine="ray", ray_address=address))
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_task_that_holds_a_gpu_waits_for_no_other(within: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = {"CPU": 1.0, "GPU": 1.0}
+    context = SimpleNamespace(get_task_id=lambda: "a" * within, get_assigned_resources=lambda: resources)
+    ray = SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
+    monkeypatch.setattr(ray_cluster, "import_ray", lambda: ray)
+    settings = EngineSettings(engine="ray", gpus_per_model=0.5)
+    if within:
+        with pytest.raises(InputError, match=r"This cell of a grid holds a GPU .* give --fleet.engine local"):
+            join(settings)
+        resources.pop("GPU")
+    join(settings)
 
 
 def test_where_the_address_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
