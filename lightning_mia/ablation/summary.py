@@ -32,7 +32,5 @@ def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
     if len(names) > MOST_LINES:
         lines.append(f"  … {len(names) - MOST_LINES} more on the page")
     if (rows["trained_as"] != "").any():
-        lines.append(
-            "cells of fewer epochs are checkpoints of longer runs, with their learning rates: column trained_as"
-        )
+        lines.append("cells of fewer epochs are checkpoints of longer runs, with their learning rates: see trained_as")
     return "\n".join(lines)
