@@ -192,7 +192,7 @@ def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path,
 
 @pytest.mark.slow
 def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_dir: Path, tmp_path: Path) -> None:
-    epochs = ["--trainer.max_epochs", "200"]
+    epochs = ["--trainer.max_epochs", "100"]
     command = [sys.executable, "-m", "lightning_mia", "fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]
     # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -209,7 +209,7 @@ def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_di
     assert "start the same command again" in errors
     assert main(["fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]) == 0
     exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
-    assert (exposure["times"] == 200).all()
+    assert (exposure["times"] == 100).all()
 
 
 @pytest.mark.slow
