@@ -139,15 +139,6 @@ def test_signals_do_not_depend_on_batches_or_workers(
     assert_same_signals(only_signals(run_dir), probe_again(run_dir, config, tmp_path, *options))
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_signals_of_one(run_dir: Path, config: Path, tmp_path: Path) -> None:
-    checkpoint = str(run_dir / "target" / "model.ckpt")
-    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]  # less than one batch for each process
-    command = ["attack", "-c", str(config), "--run_dir", str(tmp_path), "--target_checkpoint", checkpoint, *options]
-    subprocess.run([sys.executable, "-m", "lightning_mia", *command], check=True, timeout=300)
-    assert_same_signals(only_signals(run_dir), only_signals(tmp_path))
-
-
 def test_the_report_is_rebuilt_from_what_is_saved(run_dir: Path) -> None:
     page = run_dir / "report" / "report.html"
     before = page.read_bytes()
@@ -201,7 +192,7 @@ def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path,
 
 @pytest.mark.slow
 def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_dir: Path, tmp_path: Path) -> None:
-    epochs = ["--trainer.max_epochs", "200"]
+    epochs = ["--trainer.max_epochs", "100"]
     command = [sys.executable, "-m", "lightning_mia", "fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]
     # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -218,17 +209,7 @@ def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_di
     assert "start the same command again" in errors
     assert main(["fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]) == 0
     exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
-    assert (exposure["times"] == 200).all()
-
-
-@pytest.mark.slow
-def test_training_on_two_processes_shares_the_recordings(config: Path, tmp_path: Path) -> None:
-    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_seconds", "2"]
-    command = ["fit", "-c", str(config), "--run_dir", str(tmp_path), *options]
-    subprocess.run([sys.executable, "-m", "lightning_mia", *command], check=True, timeout=300)
-    exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
-    assert (exposure["times"] == 3).all()
-    assert json.loads((tmp_path / "target" / "stage.json").read_text())["record"]["epochs"] == 3
+    assert (exposure["times"] == 100).all()
 
 
 @pytest.mark.slow

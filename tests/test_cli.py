@@ -23,17 +23,24 @@ def test_help_names_every_command() -> None:
     assert all(command in text for command in ("fit", "attack", "audit", "blind", "report", "compare"))
 
 
+WITHOUT_PLACEHOLDERS = """
+from lightning_mia import cli, placeholders
+placeholders.install = lambda: None
+try:
+    cli.main(["fit", "--help"])
+except SystemExit:
+    print("and audit")
+cli.main(["audit", "--help"])
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["fit", "audit"])
-def test_placeholders_change_nothing_that_is_printed(command: str) -> None:
-    quick = run(command, "--help")
-    code = (
-        "import sys; from lightning_mia import placeholders, cli; "
-        f"placeholders.install = lambda: None; sys.argv = ['lightning-mia', {command!r}, '--help']; cli.main()"
-    )
-    whole = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120).stdout
+def test_placeholders_change_nothing_that_is_printed() -> None:
+    quick = [run(command, "--help") for command in ("fit", "audit")]
+    command = [sys.executable, "-c", WITHOUT_PLACEHOLDERS]
+    whole = subprocess.run(command, capture_output=True, text=True, timeout=240).stdout.split("and audit\n")
     assert quick == whole
-    assert "--run_dir" in quick
+    assert all("--run_dir" in text for text in quick)
 
 
 @pytest.mark.parametrize("command", ["blind", "report", "compare"])

@@ -36,6 +36,7 @@ def test_the_default_attacks_run(config: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("lightning_mia.turns._sizes", lambda n_shadows: [])
     options = ["--fleet.size", "4", "--fleet.take_turns", "false", "--trainer.max_epochs", "1"]
     options += ["--controls.untrained", "false", "--controls.wrong_model", "false"]
+    options += ["--data.design.n_units", "24", "--data.design.n_auxiliary", "16"]
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
     found = json.loads((tmp_path / "report" / "results.json").read_text())
     expected = {attack.name for attack in attacks if "utterance" in attack.levels}

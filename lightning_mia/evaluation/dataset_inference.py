@@ -11,7 +11,7 @@ the papers stands beside it, over speakers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def dataset_inference(
     if any(not np.array_equal(one.unit_ids, first.unit_ids) for one in scores):
         raise ValueError("Expected scores of the same units in the same order")
     values = np.stack([one.values for one in scores])  # (attacks, n)
-    everything = _differences(first, values, redraw, settings.n_redraws, settings.seed)
+    everything = _differences(first, slice(None), values, redraw, settings.n_redraws, settings.seed)
     sides, sizes = Sides(first), _sizes(first)
     two_sided = [one.two_sided for one in scores]
     by_size = [
@@ -129,12 +129,15 @@ def dataset_inference(
     ]
 
 
-def _differences(units: Scores, values: np.ndarray, redraw: Redraw, n_redraws: int, seed: int) -> np.ndarray:
+def _differences(
+    units: Scores, places: np.ndarray | slice, values: np.ndarray, redraw: Redraw, n_redraws: int, seed: int
+) -> np.ndarray:
     """Difference between the sets' mean normal scores by the observed labels and by redrawn ones.
 
     Args:
         units: whose units are judged.
-        values: (attacks, n) scores of these units.
+        places: of those that are.
+        values: (attacks, n) scores of all units.
         redraw: how the split redraws its labels.
         n_redraws: R.
         seed: of the redraws.
@@ -142,9 +145,9 @@ def _differences(units: Scores, values: np.ndarray, redraw: Redraw, n_redraws: i
     Returns:
         (attacks, 1 + R) float64.
     """
-    redrawn = np.asarray(redraw(units.unit_ids.tolist(), units.level, n_redraws, seed), dtype=bool)
-    labels = np.concatenate([units.members[None], redrawn])
-    exact = np.round(normal_scores(values) / GRID) * GRID
+    redrawn = np.asarray(redraw(units.unit_ids[places].tolist(), units.level, n_redraws, seed), dtype=bool)
+    labels = np.concatenate([units.members[places][None], redrawn])
+    exact = np.round(normal_scores(values[:, places]) / GRID) * GRID
     return mean_differences(exact, labels)
 
 
@@ -260,13 +263,8 @@ def _at_size(
     for subsample in p_values:
         places = sides.draw(size, generator)
         own_seed = int(generator.integers(2**31))
-        of_attacks = _differences(_take(units, places), values[:, places], redraw, N_SUBSAMPLE_REDRAWS, own_seed)
+        of_attacks = _differences(units, places, values, redraw, N_SUBSAMPLE_REDRAWS, own_seed)
         subsample[:] = [
             p_value(NullDistribution(one, turned)) for one, turned in zip(of_attacks, two_sided, strict=True)
         ]
     return [PAtSize(size, float(np.median(column)), float(np.mean(column < ALPHA))) for column in p_values.T]
-
-
-def _take(scores: Scores, places: np.ndarray) -> Scores:
-    arrays = {name: getattr(scores, name)[places] for name in ("unit_ids", "speakers", "members", "values")}
-    return replace(scores, **arrays)

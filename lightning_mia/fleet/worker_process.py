@@ -91,7 +91,6 @@ def prepare(tell: Teller, threads: int) -> None:
         tell: takes the log.
         threads: that PyTorch computes with.
     """
-    quieten()
     torch.set_num_threads(threads)
     log = logging.getLogger("lightning_mia")
     log.setLevel(logging.INFO)
@@ -109,6 +108,7 @@ def outcome(pickled: bytes, tell: Teller) -> Done | Failed:
     """Do a task that was pickled, and say how it ended."""
     try:
         task: Work = pickle.loads(pickled)
+        quieten()  # now that the task has brought Lightning along, which would undo it
         task.run(tell)
     except InputError as error:
         return Failed(str(error), mendable=True)

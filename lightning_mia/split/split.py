@@ -69,7 +69,7 @@ class Split:
         if level == "utterance":
             return ("trained",)
         parts: tuple[Part, ...] = ("held_back", "trained")
-        return tuple(part for part in parts if _enough_speakers(self._speaker_queries(part)))
+        return tuple(part for part in parts if _enough_speakers(self._speaker_queries[part]))
 
     def training_ids(self, model: str = "target") -> list[str]:
         """Recordings that a model ("target", "shadow_000", …) trains on, by id."""
@@ -125,7 +125,7 @@ class Split:
             return _challenge(rows, unit="id")
         if part is None:
             part = "held_back" if "held_back" in self.parts("speaker") else "trained"
-        rows = self._speaker_queries(part)
+        rows = self._speaker_queries[part]
         if not _enough_speakers(rows):
             raise InputError(
                 f"The split cannot be judged at speaker level on {part} recordings: that takes "
@@ -134,14 +134,16 @@ class Split:
             )
         return _challenge(rows, unit="speaker")
 
-    def _speaker_queries(self, part: Part) -> pd.DataFrame:
-        """Rows that speakers are asked about; none where speakers were not drawn, or are on both sides."""
+    @cached_property
+    def _speaker_queries(self) -> "dict[Part, pd.DataFrame]":
+        """Rows that speakers are asked about, by part; none where speakers were not drawn, or are on both sides."""
         rows = self.table[(self.table["part"] != "") & (self.table["id"] == self.table["audio"])]
         by_speaker = self.level == "speaker" if self.drawn else (rows["unit"] == rows["speaker"]).all()
         if not by_speaker:
-            return rows.iloc[:0]
+            return {"held_back": rows.iloc[:0], "trained": rows.iloc[:0]}
         # A non-member speaker of a ready-made split has no held-back recordings: any will do for either part.
-        return equal_queries(rows[(rows["part"] == part) | (~rows["target"] & (not self.drawn))])
+        either = ~rows["target"] & (not self.drawn)
+        return {part: equal_queries(rows[(rows["part"] == part) | either]) for part in ("held_back", "trained")}
 
     def redraw(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Redraw the labels of judged units by the mechanism that gave the split its labels.

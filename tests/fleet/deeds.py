@@ -1,4 +1,4 @@
-"""What worker processes can be given to do, and a process of its own to be killed; imported in other processes."""
+"""What worker processes can be given to do; imported in other processes."""
 
 import logging
 import os
@@ -72,12 +72,3 @@ class Endless(Deed):
 class NotSendable(Deed):
     def __getstate__(self) -> None:
         raise TypeError("cannot pickle a lock")
-
-
-def in_a_session_of_its_own(arguments: list[str], log: Path) -> None:
-    """The command line, in a process group that can be killed as a whole."""
-    os.setsid()
-    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    from lightning_mia.cli import main
-
-    os._exit(main(arguments))

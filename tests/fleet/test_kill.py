@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ import torch
 import yaml
 
 from lightning_mia.probe.signals import Signals
+from tests.command_process import start_command
 
 MODELS = ("target", "wrong_model", "shadows/000", "shadows/001", "shadows/002", "shadows/003")
 N_KILLS = int(os.environ.get("LIGHTNING_MIA_KILLS", "6"))  # 20 take several minutes
@@ -41,15 +41,13 @@ def small_audit(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(forkserver: ForkServerContext, deeds: ModuleType, small_audit: Path, tmp_path: Path) -> Iterator[Start]:
+def start(forkserver: ForkServerContext, small_audit: Path, tmp_path: Path) -> Iterator[Start]:
     running: list[ForkServerProcess] = []
 
     def start(folder: Path, workers: int) -> ForkServerProcess:
         command = ["audit", "-c", str(small_audit), "--run_dir", str(folder), "--fleet.workers", str(workers)]
-        process = forkserver.Process(target=deeds.in_a_session_of_its_own, args=(command, tmp_path / "log"))
-        process.start()
-        running.append(process)
-        return process
+        running.append(start_command(forkserver, command, tmp_path / "log"))
+        return running[-1]
 
     yield start
     for process in running:

@@ -43,6 +43,7 @@ def do(tasks: list[Any], folder: Path, retries: int = 0) -> list[Failure]:
     return failures
 
 
+@pytest.mark.usefixtures("forked_workers")  # the local ones
 def test_the_checkpoints_are_those_of_local_processes(config: Path, tmp_path: Path) -> None:
     options = ["--fleet.size", "2", "--fleet.workers", "2"]
     assert run("shadow", config, tmp_path / "local", *options) == 0

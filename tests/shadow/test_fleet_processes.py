@@ -1,28 +1,34 @@
 """A fleet in several processes, as a user starts it: what it gives, and how it ends by Ctrl-C, a kill and a death."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 import yaml
 
+from lightning_mia.probe.signals import Signals
+from tests.command_process import start_command
 from tests.shadow.conftest import QUICK, assert_same_signals, assert_same_weights, run, shadow_files
 
 
 def command_line(command: str, config: Path, folder: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "lightning_mia", *arguments(command, config, folder, *options)]
+
+
+def arguments(command: str, config: Path, folder: Path, *options: str) -> list[str]:
     quick = QUICK if command == "audit" else []
-    return [
-        *(sys.executable, "-m", "lightning_mia", command, "-c", str(config), "--run_dir", str(folder)),
-        *(*quick, *options),
-    ]
+    return [command, "-c", str(config), "--run_dir", str(folder), *quick, *options]
 
 
 def with_bars(config: Path, folder: Path) -> Path:
@@ -51,19 +57,19 @@ def test_two_workers_give_what_one_gives_and_nothing_stray(audited: Path, config
     assert [line for line in lines if line.startswith("Shadow models: 100%") and "4.0/4 models" in line]
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def workers_of(pid: int) -> list[psutil.Process]:
     """The worker processes that a command has started."""
     try:
-        children = psutil.Process(process.pid).children(recursive=True)
+        children = psutil.Process(pid).children(recursive=True)
         return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     except psutil.NoSuchProcess:
         return []
 
 
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 240) -> None:
+def wait_until(condition: Callable[[], object], ended: Callable[[], object], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None
+        assert not ended()
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -85,11 +91,15 @@ def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path
         start_new_session=True,
         preexec_fn=heed,
     ) as process:
-        wait_until(lambda: len(workers_of(process)) == 2, process)
-        workers = workers_of(process)
+
+        def ended() -> bool:
+            return process.poll() is not None
+
+        wait_until(lambda: len(workers_of(process.pid)) == 2, ended)
+        workers = workers_of(process.pid)
         if moment == "while they train":
-            wait_until(lambda: len(list(tmp_path.glob("shadows/*/last.ckpt"))) == 2, process)
-            workers = workers_of(process)
+            wait_until(lambda: len(list(tmp_path.glob("shadows/*/last.ckpt"))) == 2, ended)
+            workers = workers_of(process.pid)
             assert len(workers) == 4  # with those that read audio
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes at once
         _, errors = process.communicate(timeout=120)
@@ -99,17 +109,33 @@ def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path
     assert all_gone(workers)
 
 
+@pytest.fixture
+def started(forkserver: ForkServerContext, config: Path, tmp_path: Path) -> Iterator[Callable[..., ForkServerProcess]]:
+    """`started(folder, *options)`: the training of a fleet; what it says in error goes to `errors.txt`."""
+    processes: list[ForkServerProcess] = []
+
+    def start(folder: Path, *options: str) -> ForkServerProcess:
+        command = arguments("shadow", config, folder, *options)
+        processes.append(start_command(forkserver, command, tmp_path / "errors.txt"))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+
+
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_its_model_goes_on(config: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_its_model_goes_on(
+    started: Callable[..., ForkServerProcess], config: Path, tmp_path: Path
+) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "20"]
-    with subprocess.Popen(
-        command_line("shadow", config, tmp_path / "killed", *options), stderr=subprocess.PIPE, text=True
-    ) as process:
-        wait_until(lambda: list(tmp_path.glob("killed/shadows/*/last.ckpt")), process)
-        workers = workers_of(process)
-        workers[0].kill()
-        _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
+    process = started(tmp_path / "killed", *options)
+    wait_until(lambda: list(tmp_path.glob("killed/shadows/*/last.ckpt")), lambda: not process.is_alive())
+    workers = workers_of(process.pid)
+    workers[0].kill()
+    process.join(240)
+    errors = (tmp_path / "errors.txt").read_text()
+    assert process.exitcode == 0, errors
     assert "its worker process was killed (SIGKILL), perhaps for want of memory; retry 1 of 2" in errors
     assert "Traceback" not in errors
     assert all_gone(workers)
@@ -119,16 +145,24 @@ def test_a_killed_worker_is_replaced_and_its_model_goes_on(config: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_workers_end_with_the_process_that_started_them(config: Path, tmp_path: Path) -> None:
-    options = ["--fleet.size", "2", "--fleet.workers", "2", "--trainer.max_epochs", "2000"]
-    with subprocess.Popen(
-        command_line("shadow", config, tmp_path, *options), stderr=subprocess.PIPE, text=True
-    ) as process:
-        wait_until(lambda: list(tmp_path.glob("shadows/*/last.ckpt")), process)
-        workers = workers_of(process)
-        process.kill()
-        assert len(workers) == 2
-        assert all_gone(workers)
+def test_workers_end_with_the_process_that_started_them(
+    started: Callable[..., ForkServerProcess], tmp_path: Path
+) -> None:
+    process = started(tmp_path, "--fleet.size", "2", "--fleet.workers", "2", "--trainer.max_epochs", "2000")
+    wait_until(lambda: list(tmp_path.glob("shadows/*/last.ckpt")), lambda: not process.is_alive())
+    workers = workers_of(process.pid)
+    process.kill()
+    assert len(workers) == 2
+    assert all_gone(workers)
+
+
+def assert_close_signals(run_dir: Path, other: Path) -> None:
+    """Of the target, whatever the order of the recordings."""
+    one, two = (Signals.load(next(folder.glob("probes/target-answers-*.npz"))) for folder in (run_dir, other))
+    two = two.take(one.scalars.index)
+    assert len(one.scalars.columns) > 2
+    np.testing.assert_allclose(two.scalars, one.scalars, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(two.pooled, one.pooled, rtol=1e-5, atol=1e-6 * np.abs(one.pooled).max())
 
 
 @pytest.mark.slow
@@ -139,10 +173,14 @@ def test_a_fleet_on_two_processes_a_model(config: Path, tmp_path: Path, launcher
     if launcher == "torchrun":
         command[:3] = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "lightning_mia"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
-    for number in range(2):
-        exposure = pd.read_csv(tmp_path / f"run/shadows/00{number}/trained_utterances.csv")
+    for model in ("target", "shadows/000", "shadows/001"):  # they share the recordings
+        exposure = pd.read_csv(tmp_path / f"run/{model}/trained_utterances.csv")
         assert (exposure["times"] == 3).all()
+        assert json.loads((tmp_path / f"run/{model}/stage.json").read_text())["record"]["epochs"] == 3
     assert len(list(tmp_path.glob("run/probes/shadows-00?-answers-*.npz"))) == 2
+    checkpoint = ["--target_checkpoint", str(tmp_path / "run/target/model.ckpt"), "--controls.wrong_model", "false"]
+    assert run("attack", config, tmp_path / "alone", "--data.batch_seconds", "2", *checkpoint) == 0
+    assert_close_signals(tmp_path / "run", tmp_path / "alone")  # of less than one batch for each process
     done = [line for line in ran.stderr.replace("\r", "\n").splitlines() if "2.0/2 models" in line]
     assert done
     assert ran.stderr.count("Shadow models:   0%") == 1  # one bar, that of the first process
