@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_mia.models import cpc
-from lightning_mia.models.convolutions import KERNELS, STRIDES, WaveformFrontEnd
+from lightning_mia.models.convolutions import KERNELS, STRIDES, WaveformFrontEnd, convolve
 from lightning_mia.models.features import normalise
 
 
@@ -38,10 +38,11 @@ def test_it_equals_plain_layers(
 ) -> None:
     torch.manual_seed(0)
     front_end = WaveformFrontEnd(6, group_norm, kernels, strides, activation)
-    waveforms, lengths = torch.randn(3, 3000), torch.tensor([1600, 3000, 2345])
-    waveforms = waveforms.masked_fill(torch.arange(3000) >= lengths.unsqueeze(1), 0.0)
+    waveforms, lengths = torch.randn(3, 3456), torch.tensor([1600, 3456, 2345])
+    waveforms = waveforms.masked_fill(torch.arange(3456) >= lengths.unsqueeze(1), 0.0)
     with torch.no_grad():
         frames, expected = front_end(waveforms, lengths), plain(front_end, waveforms, lengths)
+    assert frames.shape == expected.shape
     for row, wanted, n in zip(frames, expected, front_end.frame_lengths(lengths).tolist(), strict=True):
         torch.testing.assert_close(row[:n], wanted[:n], rtol=1e-4, atol=1e-5)
 
@@ -55,6 +56,20 @@ def test_a_frame_hears_so_many_samples(
     front_end = WaveformFrontEnd(2, False, kernels, strides)
     lengths = torch.tensor([field - 1, field, field + hop - 1, field + hop, 16_000])
     assert front_end.frame_lengths(lengths).tolist() == [0, 1, 1, 2, (16_000 - field) // hop + 1]
+
+
+def test_recordings_of_many_lengths_are_convolved_at_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = set()
+
+    def spied(convolution: nn.Conv1d, x: Tensor) -> Tensor:
+        shapes.add(x.shape[1])
+        return convolve(convolution, x)
+
+    monkeypatch.setattr("lightning_mia.models.convolutions.convolve", spied)
+    front_end = WaveformFrontEnd(2, False)
+    for samples in range(8_100, 9_100, 100):
+        assert front_end(torch.randn(1, samples), torch.tensor([samples])).shape[1] == (samples - 80) // 320
+    assert len([length for length in shapes if length > 8_000]) == 2  # 8,500 and 9,000
 
 
 def test_as_many_kernels_as_strides() -> None:

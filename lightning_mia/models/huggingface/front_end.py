@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.convolutions import TimeNorm, _convolve
+from lightning_mia.models.convolutions import TimeNorm, convolve, padded_to_grid
 
 
 class MaskAwareConvolutions(nn.Module):
@@ -49,14 +49,15 @@ class MaskAwareConvolutions(nn.Module):
         return x[0].T
 
     def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        x = waveforms.unsqueeze(2)
+        n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        x = padded_to_grid(waveforms.unsqueeze(2))
         for layer in self.conv_layers:
-            x, lengths = _convolve(layer.conv, x), self._after(layer, lengths)
+            x, lengths = convolve(layer.conv, x), self._after(layer, lengths)
             norm = getattr(layer, "layer_norm", None)
             if norm is not None:
                 x = norm(x, lengths) if isinstance(norm, TimeNorm) else norm(x)
             x = layer.activation(x)
-        return x
+        return x[:, :n_frames]
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames."""
