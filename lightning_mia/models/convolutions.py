@@ -42,7 +42,9 @@ class TimeNorm(nn.Module):
 class WaveformFrontEnd(nn.Module):
     """The convolutions, each followed by its norm, where it has one, and an activation.
 
-    Nothing is padded: a frame is there where all of its samples are, so that padding cannot matter.
+    Nothing is padded: a frame is there where all of its samples are, so that padding cannot matter. Where nothing is
+    learned on a CPU, recordings pass one by one: what the convolutions of a whole batch make does not fit into the
+    cache, which costs twice the time with clips of 10 s.
 
     Args:
         channels: channels of every convolution.
@@ -76,6 +78,11 @@ class WaveformFrontEnd(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, channels)."""
+        if waveforms.device.type != "cpu" or torch.is_grad_enabled():
+            return self._together(waveforms, lengths)
+        return one_by_one(self._together, waveforms, lengths, self.frame_lengths)
+
+    def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         x = padded_to_grid(normalise(waveforms.unsqueeze(2), lengths))  # (batch, samples, 1)
         for i, convolution in enumerate(self.convolutions):
@@ -92,6 +99,31 @@ class WaveformFrontEnd(nn.Module):
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             lengths = (lengths - kernel) // stride + 1
         return lengths
+
+
+def one_by_one(
+    together: Callable[[Tensor, Tensor], Tensor],
+    waveforms: Tensor,
+    lengths: Tensor,
+    frame_lengths: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """What `together` makes of a padded batch, made of each recording without its padding.
+
+    Args:
+        together: (batch, samples), (batch,) real samples → (batch, frames, channels).
+        waveforms: (batch, samples), zero-padded.
+        lengths: (batch,) real samples.
+        frame_lengths: samples → frames.
+
+    Returns:
+        (batch, frames, channels), zero-padded.
+    """
+    n_frames = int(frame_lengths(torch.tensor(waveforms.shape[1])))
+    alone = (
+        together(row[:length].unsqueeze(0), torch.tensor([length]))[0]
+        for row, length in zip(waveforms, lengths.tolist(), strict=True)
+    )
+    return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in alone])
 
 
 def padded_to_grid(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.convolutions import TimeNorm, convolve, padded_to_grid
+from lightning_mia.models.convolutions import TimeNorm, convolve, one_by_one, padded_to_grid
 
 
 class MaskAwareConvolutions(nn.Module):
@@ -32,21 +32,19 @@ class MaskAwareConvolutions(nn.Module):
         """(batch, samples), (batch,) real samples → (batch, frames, channels)."""
         if waveforms.device.type != "cpu" or torch.is_grad_enabled():
             return self._together(waveforms, lengths)
-        n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
-        alone = (self._alone(row[:length]) for row, length in zip(waveforms, lengths.tolist(), strict=True))
-        return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in alone])
+        return one_by_one(
+            self._alone if self.has_group_norm else self._together, waveforms, lengths, self.frame_lengths
+        )
 
-    def _alone(self, waveform: Tensor) -> Tensor:
-        """(samples,) → (frames, channels)."""
-        if not self.has_group_norm:
-            return self._together(waveform.unsqueeze(0), torch.tensor([len(waveform)]))[0]
-        x = waveform.view(1, 1, -1)
+    def _alone(self, waveform: Tensor, _: Tensor) -> Tensor:
+        """(1, samples) → (1, frames, channels)."""
+        x = waveform.unsqueeze(1)
         for layer in self.conv_layers:
             x, norm = layer.conv(x), getattr(layer, "layer_norm", None)
             if norm is not None:
                 x = F.group_norm(x.float(), x.shape[1], norm.weight, norm.bias)
             x = layer.activation(x)
-        return x[0].T
+        return x.transpose(1, 2)
 
     def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
