@@ -61,14 +61,16 @@ def check_split(
     unmatched = _Judged(ready_made(table, whole.contents, level), whole)
     if not matching.wanted:
         _begin(run_dir, unmatched)
-        return _report(run_dir, unmatched, unmatched.judge(settings), settings, command)
+        return _report(run_dir, unmatched, unmatched.judge(unmatched.statistics(), settings), settings, command)
     matched = apply_matching(table, whole, matching, level)
     judged = _Judged(ready_made(matched.table, matched.audio.contents, level), matched.audio)
     _begin(run_dir, judged, unmatched)
     with atomic_path(run_dir / "discarded.csv") as path:
         matched.discarded.to_csv(path, index=False)
-    before = unmatched.judge(settings)
-    found = _beside_unmatched(judged.judge(settings), before)
+    statistics = unmatched.statistics()
+    before = unmatched.judge(statistics, settings)
+    of_matched = judged.statistics() if matching.crop_seconds else statistics  # of the same audio, where nothing is cut
+    found = _beside_unmatched(judged.judge(of_matched, settings), before)
     heading = f"Before matching: {HEADINGS[before.verdict.status]}. {before.verdict.reason}"
     return _report(run_dir, judged, found, settings, command, (heading, *matched.notes))
 
@@ -85,9 +87,13 @@ class _Judged:
         """What the check depends on."""
         return {"split": self.split.sha256, "recordings": self.audio.sha256_of(judged_ids(self.split))}
 
-    def judge(self, settings: EvaluationSettings) -> Judgement:
-        """Run the blind control."""
-        return judge([], {}, blind_statistics(self.audio, judged_ids(self.split)), self.split, settings)
+    def statistics(self) -> pd.DataFrame:
+        """Model-free statistics of every recording that is judged."""
+        return blind_statistics(self.audio, judged_ids(self.split))
+
+    def judge(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> Judgement:
+        """Run the blind control on statistics of these recordings, and perhaps of others."""
+        return judge([], {}, statistics, self.split, settings)
 
 
 def _with_member_column(corpus: Corpus) -> pd.DataFrame:
