@@ -67,13 +67,14 @@ def evaluate(
     keys = [(one.name, one.level) for one in scores]
     if len(set(keys)) < len(keys):
         raise ValueError(f"Expected each (name, level) once, got {sorted(keys)}")
-    levels = dict.fromkeys(one.level for one in scores)
-    redraws = {
-        level: _redraw_level([one for one in scores if one.level == level], redraw, settings) for level in levels
-    }
+    groups = by_units(scores)
+    of_levels: dict[str, list[Scores]] = {}  # the first of each group, by level
+    for group in groups:
+        of_levels.setdefault(group[0].level, []).append(group[0])
+    redraws = {level: _redraw_level(firsts, redraw, settings) for level, firsts in of_levels.items()}
     judged: dict[tuple[str, str], _Judged] = {}
     with tqdm(total=len(scores), desc="Evaluating", unit="attack", disable=not (progress and scores)) as bar:
-        for group in by_units(scores):
+        for group in groups:
             labels = redraws[group[0].level].of(group[0])
             redrawn = auroc_of_labels(np.stack([one.values for one in group]), labels)
             for one, aurocs in zip(group, redrawn, strict=True):
@@ -137,7 +138,7 @@ class _LevelRedraws:
 
 
 def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: EvaluationSettings) -> _LevelRedraws:
-    units = sorted(set().union(*(group[0].unit_ids.tolist() for group in by_units(scores))))
+    units = sorted(set().union(*(one.unit_ids.tolist() for one in scores)))
     labels = np.asarray(redraw(units, scores[0].level, settings.n_redraws, settings.seed), dtype=bool)
     return _LevelRedraws(labels, {unit: number for number, unit in enumerate(units)})
 
