@@ -42,9 +42,7 @@ class TimeNorm(nn.Module):
 class WaveformFrontEnd(nn.Module):
     """The convolutions, each followed by its norm, where it has one, and an activation.
 
-    Nothing is padded: a frame is there where all of its samples are, so that padding cannot matter. Where nothing is
-    learned on a CPU, recordings pass one by one: what the convolutions of a whole batch make does not fit into the
-    cache, which costs twice the time with clips of 10 s.
+    Nothing is padded: a frame is there where all of its samples are, so that padding cannot matter.
 
     Args:
         channels: channels of every convolution.
@@ -78,9 +76,7 @@ class WaveformFrontEnd(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, channels)."""
-        if waveforms.device.type != "cpu" or torch.is_grad_enabled():
-            return self._together(waveforms, lengths)
-        return one_by_one(self._together, waveforms, lengths, self.frame_lengths)
+        return in_batch_or_alone(self._together, self._together, waveforms, lengths, self.frame_lengths)
 
     def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
@@ -101,16 +97,21 @@ class WaveformFrontEnd(nn.Module):
         return lengths
 
 
-def one_by_one(
+def in_batch_or_alone(
     together: Callable[[Tensor, Tensor], Tensor],
+    alone: Callable[[Tensor, Tensor], Tensor],
     waveforms: Tensor,
     lengths: Tensor,
     frame_lengths: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """What `together` makes of a padded batch, made of each recording without its padding.
+    """Frames of a batch; where nothing is learned on a CPU, of one recording after the other without its padding.
+
+    What the convolutions of a whole batch make does not fit into the cache, which costs more than calling them more
+    often: twice the time with clips of 10 s.
 
     Args:
         together: (batch, samples), (batch,) real samples → (batch, frames, channels).
+        alone: the same for a single recording without padding, (1, samples), (1,) → (1, frames, channels).
         waveforms: (batch, samples), zero-padded.
         lengths: (batch,) real samples.
         frame_lengths: samples → frames.
@@ -118,12 +119,14 @@ def one_by_one(
     Returns:
         (batch, frames, channels), zero-padded.
     """
+    if waveforms.device.type != "cpu" or torch.is_grad_enabled():
+        return together(waveforms, lengths)
     n_frames = int(frame_lengths(torch.tensor(waveforms.shape[1])))
-    alone = (
-        together(row[:length].unsqueeze(0), torch.tensor([length]))[0]
+    rows = (
+        alone(row[:length].unsqueeze(0), torch.tensor([length]))[0]
         for row, length in zip(waveforms, lengths.tolist(), strict=True)
     )
-    return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in alone])
+    return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in rows])
 
 
 def padded_to_grid(x: Tensor) -> Tensor:

@@ -6,15 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.convolutions import TimeNorm, convolve, one_by_one, padded_to_grid
+from lightning_mia.models.convolutions import TimeNorm, convolve, in_batch_or_alone, padded_to_grid
 
 
 class MaskAwareConvolutions(nn.Module):
     """Stands in for the `feature_extractor` of a model of transformers; its weights keep their names.
 
-    Group norm is taken over an utterance's real samples. Where nothing is learned on a CPU, recordings pass one by one
-    without their padding: what the convolutions of a whole batch make does not fit into the cache, which costs more
-    than calling them more often. With layer norm, channels lie last in memory, which halves the time.
+    Group norm is taken over an utterance's real samples. With layer norm, channels lie last in memory, which halves
+    the time.
 
     Args:
         original: the `feature_extractor` of a model.
@@ -30,11 +29,8 @@ class MaskAwareConvolutions(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples), (batch,) real samples → (batch, frames, channels)."""
-        if waveforms.device.type != "cpu" or torch.is_grad_enabled():
-            return self._together(waveforms, lengths)
-        return one_by_one(
-            self._alone if self.has_group_norm else self._together, waveforms, lengths, self.frame_lengths
-        )
+        alone = self._alone if self.has_group_norm else self._together
+        return in_batch_or_alone(self._together, alone, waveforms, lengths, self.frame_lengths)
 
     def _alone(self, waveform: Tensor, _: Tensor) -> Tensor:
         """(1, samples) → (1, frames, channels)."""
