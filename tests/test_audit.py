@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lightning_mia.cli import main
 from lightning_mia.probe.signals import Signals
 from lightning_mia.split import Split
+from tests.close_signals import assert_close_signals
 
 
 @pytest.fixture(scope="session")
@@ -116,14 +117,6 @@ def probe_again(run_dir: Path, config: Path, folder: Path, *options: str) -> Sig
     return only_signals(folder)
 
 
-def assert_same_signals(one: Signals, other: Signals) -> None:
-    assert set(one.scalars.index) == set(other.scalars.index)
-    other = other.take(one.scalars.index)
-    np.testing.assert_allclose(other.scalars, one.scalars, rtol=1e-5, atol=1e-7)
-    scale = np.abs(one.pooled).max()
-    np.testing.assert_allclose(other.pooled, one.pooled, rtol=1e-5, atol=1e-6 * scale)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
@@ -136,7 +129,7 @@ def assert_same_signals(one: Signals, other: Signals) -> None:
 def test_signals_do_not_depend_on_batches_or_workers(
     run_dir: Path, config: Path, tmp_path: Path, options: list[str]
 ) -> None:
-    assert_same_signals(only_signals(run_dir), probe_again(run_dir, config, tmp_path, *options))
+    assert_close_signals(only_signals(run_dir), probe_again(run_dir, config, tmp_path, *options))
 
 
 def test_the_report_is_rebuilt_from_what_is_saved(run_dir: Path) -> None:
