@@ -108,5 +108,5 @@ class FleetBar:
         self.bar.close()
 
     def advance(self, share: float) -> None:
-        """Move by a share of one model."""
-        self.bar.update(share)
+        """Move by a share of one model; never beyond the end, which shares may exceed by their rounding."""
+        self.bar.update(min(share, self.bar.total - self.bar.n))

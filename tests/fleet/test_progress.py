@@ -64,3 +64,12 @@ def test_there_is_one_bar_and_it_counts_models(capsys: pytest.CaptureFixture[str
     with FleetBar("Shadow models", 4, enabled=False) as bar:
         bar.advance(4)
     assert capsys.readouterr().err == ""
+
+
+def test_rounding_of_shares_does_not_lead_beyond_the_end(recwarn: pytest.WarningsRecorder) -> None:
+    with FleetBar("Shadow models", 1, enabled=True) as bar:
+        for _ in range(9):
+            bar.advance(1 / 9)  # together 1.0000000000000002
+        bar.bar.refresh()
+        assert bar.bar.n == 1
+    assert not recwarn.list  # tqdm's: clamping frac to range [0, 1]
