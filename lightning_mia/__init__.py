@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lightning_mia.monitoring import LeakageMonitor
+    from lightning_mia.audit.monitor import LeakageMonitor
 
 __all__ = ["LeakageMonitor"]
 
@@ -11,7 +11,7 @@ __all__ = ["LeakageMonitor"]
 def __getattr__(name: str) -> Any:
     """Import what the package offers by its short name, when it is asked for."""
     if name == "LeakageMonitor":
-        from lightning_mia.monitoring import LeakageMonitor
+        from lightning_mia.audit.monitor import LeakageMonitor
 
         return LeakageMonitor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,6 @@
 
 import sys
 
-from lightning_mia.cli import main
+from lightning_mia.audit.cli import main
 
 sys.exit(main())

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lightning_mia.probe.signals import Signals
+from lightning_mia.signals.table import Signals
 
 
 def assert_close_signals(one: Signals, other: Signals) -> None:

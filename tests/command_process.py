@@ -18,6 +18,6 @@ def start_command(context: ForkServerContext, arguments: list[str], log: Path) -
 def _in_a_session_of_its_own(arguments: list[str], log: Path) -> None:
     os.setsid()
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    from lightning_mia.cli import main
+    from lightning_mia.audit.cli import main
 
     os._exit(main(arguments))

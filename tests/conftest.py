@@ -16,7 +16,7 @@ import yaml
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of models this small wait longer than they compute
 SAMPLE_RATE = 16_000
 IMPORTED = [
-    *("lightning_mia.audit_cli", "lightning_mia.attacks"),
+    *("lightning_mia.audit.commands", "lightning_mia.attacks"),
     *("matplotlib.pyplot", "sklearn.cluster", "torch.utils.tensorboard"),
 ]
 
@@ -39,7 +39,7 @@ def forked_workers(forkserver: ForkServerContext) -> Iterator[None]:
     """Workers that come from there too; for tests of what is done in them, and not of how they start."""
     with pytest.MonkeyPatch.context() as patch:
         methods = SimpleNamespace(get_context=lambda _: forkserver)
-        patch.setattr("lightning_mia.fleet.workers.multiprocessing", methods)
+        patch.setattr("lightning_mia.training.parallel.local.multiprocessing", methods)
         yield
 
 
@@ -108,9 +108,9 @@ def config(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     settings = {
         "seed_everything": 0,
         "data": {
-            "corpus": {"class_path": "lightning_mia.corpus.Manifest", "init_args": {"path": str(tiny_manifest)}},
+            "corpus": {"class_path": "lightning_mia.corpora.Manifest", "init_args": {"path": str(tiny_manifest)}},
             "design": {
-                "class_path": "lightning_mia.split.UtteranceDesign",
+                "class_path": "lightning_mia.splits.UtteranceDesign",
                 "init_args": {"n_units": 48, "n_auxiliary": 24},
             },
             "batch_seconds": 8,

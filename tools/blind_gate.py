@@ -16,11 +16,11 @@ import yaml
 from jsonargparse import ArgumentParser
 from tqdm import tqdm
 
-from lightning_mia.controls.blind import BlindControl, blind_control
-from lightning_mia.controls.blind_statistics import blind_statistics
-from lightning_mia.corpus import Corpus, Manifest
-from lightning_mia.data.audio_cache import decode
-from lightning_mia.split import Design, Split
+from lightning_mia.corpora import Corpus, Manifest
+from lightning_mia.corpora.audio.cache import decode
+from lightning_mia.splits import Design, Split
+from lightning_mia.splits.blind_baseline.classifier import BlindControl, blind_control
+from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 
 GATE = 0.001  # of a split that the tool drew
 DEMO = Path(__file__).parents[1] / "configs" / "audit" / "demo.yaml"

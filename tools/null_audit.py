@@ -21,10 +21,10 @@ from scipy.stats import binom, kstest
 from tqdm import tqdm
 
 from lightning_mia.evaluation import EvaluationSettings, Scores, evaluate, give_verdict
-from lightning_mia.evaluation.auroc import auroc_of_labels
-from lightning_mia.evaluation.permutation import TIE, NullDistribution, corrected_p_values, p_value
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.permutation import TIE, NullDistribution, corrected_p_values, p_value
 from lightning_mia.report import load_report
-from lightning_mia.split import Split
+from lightning_mia.splits import Split
 
 SURE = 0.001
 SEED_OF_LABELS, FIRST_SEED_OF_REDRAWS = 0, 1

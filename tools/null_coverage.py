@@ -25,13 +25,13 @@ from scipy.stats import binom, kstest
 from tqdm import tqdm
 
 from lightning_mia.evaluation import Scores
-from lightning_mia.evaluation.auroc import auroc_of_labels
-from lightning_mia.evaluation.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
-from lightning_mia.evaluation.comparison import versus_wrong_model
-from lightning_mia.evaluation.intervals import auroc_interval
-from lightning_mia.evaluation.permutation import NullDistribution, p_value
-from lightning_mia.split import SpeakerDesign, Split, UtteranceDesign
-from lightning_mia.split.split import Level
+from lightning_mia.evaluation.paired import versus_wrong_model
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.statistics.intervals import auroc_interval
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
+from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.splits.split import Level
 
 CLIPS = 20  # of each speaker
 DESIGNS: list[tuple[Level, int]] = [

@@ -27,16 +27,16 @@ from lightning_mia.attacks import (
     SpeakerSimilarity,
     UtteranceSimilarity,
 )
-from lightning_mia.attacks.fit_settings import FitSettings
-from lightning_mia.audit import Audit
-from lightning_mia.corpus import Manifest
-from lightning_mia.data.module import SpeechDataModule
+from lightning_mia.attacks.classifiers.fit import FitSettings
+from lightning_mia.audit.audit import Audit
+from lightning_mia.corpora import Manifest
 from lightning_mia.evaluation import Scores
-from lightning_mia.evaluation.auroc import auroc_of_labels
-from lightning_mia.evaluation.permutation import NullDistribution, p_value
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
 from lightning_mia.models import PretrainedEncoder
-from lightning_mia.split import Design, SpeakerDesign, Split, UtteranceDesign
-from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.training.trainer_factory import TrainerFactory
 
 DESIGNS: list[Design] = [UtteranceDesign(400, 200), SpeakerDesign(16, 4, 10, 10)]
 ATTACKS: list[Attack] = [

@@ -78,7 +78,7 @@ SIDES = {"librispeech": "dev and test", "vctk": "VCTK"}
 
 def librispeech(*splits: str) -> str:
     return (
-        "class_path: lightning_mia.corpus.LibriSpeech\n"
+        "class_path: lightning_mia.corpora.LibriSpeech\n"
         "init_args:\n"
         "  root: data # folder that holds, or will hold, the folder LibriSpeech\n"
         f"  splits: [{', '.join(splits)}]\n"
@@ -87,7 +87,7 @@ def librispeech(*splits: str) -> str:
 
 
 VCTK = (
-    "class_path: lightning_mia.corpus.VCTK\n"
+    "class_path: lightning_mia.corpora.VCTK\n"
     "init_args:\n"
     "  root: data # folder that holds, or will hold, VCTK-Corpus-0.92\n"
     "  download: false # true fetches what is not there\n"
@@ -123,7 +123,7 @@ class Row:
 
 def two_sources(nonmembers: str) -> str:
     return (
-        "  corpus:\n    class_path: lightning_mia.corpus.TwoSources\n    init_args:\n      members:\n"
+        "  corpus:\n    class_path: lightning_mia.corpora.TwoSources\n    init_args:\n      members:\n"
         + indent(librispeech("train-clean-100"), " " * 8)
         + "      nonmembers:\n"
         + indent(nonmembers, " " * 8)
@@ -258,9 +258,9 @@ def controlled_rows() -> list[Row]:
     """The paper's rows with members that are drawn from one pool: pretrained by us, base size."""
     pool = "  corpus:\n" + indent(librispeech("train-clean-100", "train-clean-360"), " " * 4)
     designs = {
-        "utterance": "  design:\n    class_path: lightning_mia.split.UtteranceDesign\n    init_args:\n"
+        "utterance": "  design:\n    class_path: lightning_mia.splits.UtteranceDesign\n    init_args:\n"
         "      n_units: 60000 # challenge utterances, half of them members\n      n_auxiliary: 20000\n",
-        "speaker": "  design:\n    class_path: lightning_mia.split.SpeakerDesign\n    init_args:\n"
+        "speaker": "  design:\n    class_path: lightning_mia.splits.SpeakerDesign\n    init_args:\n"
         "      n_units: 800 # challenge speakers, half of them members\n      n_auxiliary: 200\n"
         "      trained_per_speaker: 70\n      held_back_per_speaker: 20\n",
     }

@@ -1,20 +1,73 @@
 """What an attack is: what it needs, one scoring function, a reference."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.shadows import Shadows
-from lightning_mia.probe.frames import Frames
-from lightning_mia.probe.group import SignalGroup
-from lightning_mia.probe.signals import Signals
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.runner.frames import Frames
+from lightning_mia.signals.table import Signals
 
 if TYPE_CHECKING:
-    from lightning_mia.attacks.fleet_matrix import FleetMatrix
-    from lightning_mia.attacks.scalar_signal import ScalarSignal
+    from lightning_mia.attacks.scalar_signals.base import ScalarSignal
+    from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+
+
+class CannotRun(Exception):  # noqa: N818 - nothing went wrong
+    """What an attack needs is not there.
+
+    The message is one line that goes on after "… was left out: " and says what is needed and what there is.
+    It is raised before or while scoring, and never ends a run: the attack is missing from the results instead.
+    """
+
+
+@dataclass(frozen=True)
+class Shadows:
+    """Shadow models as the adversary has them: trained like the target, on sets that it knows.
+
+    Attributes:
+        signals: one a shadow model, each of the same recordings.
+        members: index = recording, one bool column a shadow model, named `shadow_000`, …: whether the recording's
+            unit is IN for it. The recordings are those of the challenge set, or, for a fleet that never saw a
+            challenge unit, those of the pool that it was trained on.
+        pool: recordings that the fleet was drawn from, where they are not the challenge set: columns `id`,
+            `unit_id`, `speaker`; None where they are. The shadow models are OUT for every challenge unit then.
+        keys: one a shadow model, what its answers depend on, as text; empty where scores are not to be kept.
+    """
+
+    signals: Sequence[Signals]
+    members: pd.DataFrame
+    pool: pd.DataFrame | None = None
+    keys: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """(shadows,) int, the complementary pair that each belongs to: of a pair, every unit is IN exactly one."""
+        return np.array([int(name.rsplit("_", 1)[1]) // 2 for name in self.members.columns])
+
+    def take(self, keep: np.ndarray) -> Shadows:
+        """Some of the shadow models: (shadows,) bool, or their places."""
+        places: list[int] = (np.flatnonzero(keep) if keep.dtype == bool else keep).tolist()
+        keys = [self.keys[place] for place in places] if self.keys else ()
+        return Shadows([self.signals[place] for place in places], self.members.iloc[:, places], self.pool, keys)
+
+    def without_pair_of(self, shadow: int) -> Shadows:
+        """The others, when one of them (its place) stands in for the target.
+
+        Its partner goes too: with an exactly balanced matrix the other columns would reveal the label that is asked
+        for.
+        """
+        return self.take(self.pairs != self.pairs[shadow])
+
 
 Access = Literal["black-box", "open-weights", "grey-box"]
 
@@ -53,7 +106,7 @@ class Evidence:
     frames: AnswersWithFrames | None = None
     seed: int = 0
     shadows: Shadows | None = None
-    last_matrix: list["tuple[ScalarSignal, FleetMatrix]"] = field(
+    last_matrix: list[tuple[ScalarSignal, FleetMatrix]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 

@@ -4,12 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.direction import oriented
-from lightning_mia.attacks.fleet_matrix import FleetMatrix
-from lightning_mia.attacks.sides import both_sides, check_sides, side
-from lightning_mia.attacks.signal_attack import OnlineOrOffline
-from lightning_mia.attacks.spread import LARGEST_SHAPE, SMALLEST_VARIANCE, variance_prior, variance_ratio
+from lightning_mia.attacks.base import CannotRun
+from lightning_mia.attacks.shadow_models.direction import oriented
+from lightning_mia.attacks.shadow_models.in_out import (
+    LARGEST_SHAPE,
+    SMALLEST_VARIANCE,
+    both_sides,
+    check_sides,
+    side,
+    variance_prior,
+    variance_ratio,
+)
+from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
+from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
 
 
 class BaVarIA(OnlineOrOffline):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lightning_mia.attacks.direction import oriented
-from lightning_mia.attacks.fleet_matrix import FleetMatrix
-from lightning_mia.attacks.sides import check_sides, side
-from lightning_mia.attacks.signal_attack import SignalAttack
+from lightning_mia.attacks.shadow_models.direction import oriented
+from lightning_mia.attacks.shadow_models.in_out import check_sides, side
+from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
+from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
 
 
 class CalibratedLoss(SignalAttack):

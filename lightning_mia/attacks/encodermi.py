@@ -5,10 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.attacks.base import Attack, Evidence
-from lightning_mia.attacks.published_attack import PublishedAttack
-from lightning_mia.attacks.published_net import layers
-from lightning_mia.probe.group import SignalGroup
-from lightning_mia.probe.view_agreement import ViewAgreement
+from lightning_mia.attacks.classifiers.published import PublishedAttack, layers
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.view_consistency import ViewAgreement
 
 REFERENCE = "Liu et al. (2021, EncoderMI), section 4"
 PAIRS = r"views_pair\d+"

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from lightning_mia.attacks.direction import oriented
-from lightning_mia.attacks.fleet_matrix import FleetMatrix
-from lightning_mia.attacks.sides import Side, check_sides, side
-from lightning_mia.attacks.signal_attack import OnlineOrOffline
-from lightning_mia.attacks.spread import SMALLEST_VARIANCE, pooled_covariance
+from lightning_mia.attacks.shadow_models.direction import oriented
+from lightning_mia.attacks.shadow_models.in_out import SMALLEST_VARIANCE, Side, check_sides, pooled_covariance, side
+from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
+from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
 
 MANY = 10  # numbers; a covariance of so many is too uncertain to be inverted for either side apart
 ENOUGH_FOR_OWN_VARIANCE = 32  # shadow models a side; the paper: 64 in all
@@ -94,3 +93,19 @@ def _variances(one: Side) -> np.ndarray:
     own = np.maximum(one.squares / np.maximum(one.count - 1, 1)[:, None], SMALLEST_VARIANCE)
     enough = one.count >= ENOUGH_FOR_OWN_VARIANCE
     return np.where(enough[:, None], own, pooled_covariance(one)[0, 0])
+
+
+class SpeakerLiRA(LiRA):
+    """LiRA with a speaker as the unit: the mean of the signals of the speaker's recordings, then the ratio.
+
+    The mean is over the same number of recordings for every speaker, and its ratio is taken at speaker level, where
+    the spread between shadow models is that of means. A sum of the recordings' own ratios would grow with their number
+    and count as independent what one model says of one voice.
+
+    Args:
+        signal: what is read of every model.
+        online: whether the shadow models that are IN for a speaker are read too.
+    """
+
+    stem = "speaker_lira"
+    levels = ("speaker",)

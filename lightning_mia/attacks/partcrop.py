@@ -2,10 +2,9 @@
 
 from torch import nn
 
-from lightning_mia.attacks.published_attack import PublishedAttack
-from lightning_mia.attacks.published_net import layers
-from lightning_mia.probe.crop_responses import CropResponses
-from lightning_mia.probe.group import SignalGroup
+from lightning_mia.attacks.classifiers.published import PublishedAttack, layers
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.crop_responses import CropResponses
 
 
 class PartCrop(PublishedAttack):

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import Attack, Evidence
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.conditional_quantiles import ConditionalQuantiles, principal_components
-from lightning_mia.attacks.scalar_signal import PretextScore, ScalarSignal
-from lightning_mia.probe.group import SignalGroup
-from lightning_mia.probe.signals import Signals
+from lightning_mia.attacks.base import Attack, CannotRun, Evidence
+from lightning_mia.attacks.classifiers.quantiles import ConditionalQuantiles, principal_components
+from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.table import Signals
 
 LEAST_RECORDINGS = 50
 MOST_RECORDINGS = 2000  # a linear program of more takes long, and tells 33 coefficients no better

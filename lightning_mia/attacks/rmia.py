@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.direction import oriented
-from lightning_mia.attacks.fleet_matrix import FleetMatrix
-from lightning_mia.attacks.scalar_signal import PretextScore, ScalarSignal
-from lightning_mia.attacks.sides import both_sides, check_sides
-from lightning_mia.attacks.signal_attack import OnlineOrOffline
-from lightning_mia.errors import InputError
+from lightning_mia.attacks.base import CannotRun
+from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.shadow_models.direction import oriented
+from lightning_mia.attacks.shadow_models.in_out import both_sides, check_sides
+from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
+from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.utilities.errors import InputError
 
 GRID = np.linspace(0, 1, 11)  # of a
 PUBLISHED_GAMMA = 2.0
@@ -192,3 +192,17 @@ def _auroc(scores: np.ndarray, members: np.ndarray) -> float:
     inside, outside = np.sort(scores[members]), np.sort(scores[~members])  # sorted needles are found faster, too
     below = [np.searchsorted(outside, inside, side=edge) for edge in ("left", "right")]
     return float((below[0] + below[1]).mean() / 2 / len(outside))
+
+
+class SpeakerRMIA(RMIA):
+    """RMIA with a speaker as the unit: the mean of the signals of the speaker's recordings, then the ratio.
+
+    Args:
+        signal: what is read of every model.
+        online: whether the shadow models that are IN for a speaker are read too.
+        gamma: γ, by how much a speaker's ratio must exceed that of an auxiliary recording.
+        a: of the offline formula, 0 to 1 (published: 0.3); by default fitted on the shadow models.
+    """
+
+    stem = "speaker_rmia"
+    levels = ("speaker",)

@@ -7,17 +7,16 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import Access, Attack, Evidence
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.feature_columns import ACCESSES, access_of, allows, default_groups, gives, read_features
-from lightning_mia.attacks.feature_net import NetSettings, score_by_nets
-from lightning_mia.attacks.feature_trees import TreeSettings, score_by_trees
-from lightning_mia.attacks.fit_settings import FitSettings
-from lightning_mia.attacks.shadow_examples import shadow_examples
-from lightning_mia.attacks.training_folds import TrainingFold, training_folds
-from lightning_mia.errors import InputError
-from lightning_mia.probe.group import SignalGroup
-from lightning_mia.probe.signals import Signals
+from lightning_mia.attacks.base import Access, Attack, CannotRun, Evidence
+from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings, score_by_trees
+from lightning_mia.attacks.classifiers.examples import shadow_examples
+from lightning_mia.attacks.classifiers.features import ACCESSES, access_of, allows, default_groups, gives, read_features
+from lightning_mia.attacks.classifiers.fit import FitSettings
+from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
+from lightning_mia.attacks.classifiers.mlp import NetSettings, score_by_nets
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.table import Signals
+from lightning_mia.utilities.errors import InputError
 
 MOST_EXAMPLES = 40_000  # more do not help: 16 shadow models give these with 2500 units
 
@@ -27,7 +26,7 @@ class LearnedFromShadows(Attack):
 
     Every unit under every shadow model is an example. Its features are the signals as they are, minus their mean over
     the shadow models that are OUT for the unit, and minus that over those that are IN, the example's own pair left
-    out: see `lightning_mia.attacks.training_folds`. There is a classifier for each left-out pair (with fewer than three
+    out: see `classifiers.folds`. There is a classifier for each left-out pair (with fewer than three
     pairs: for each fifth of the units), and the target's score is the mean of theirs. What is left out decides which
     of the candidate settings is taken and when the fit stops. Each sees the 48 signals that differ most between the IN
     and OUT examples that it learns from, and at most 40,000 examples. With a single pair of shadow models nothing can

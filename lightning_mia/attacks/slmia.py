@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import Attack, Evidence, layer_suffix
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.feature_net import NetSettings, score_by_nets
-from lightning_mia.attacks.fit_settings import FitSettings
-from lightning_mia.attacks.shadow_examples import shadow_examples
-from lightning_mia.attacks.speaker_features import N_INTER, N_INTRA, inter_features, intra_features
-from lightning_mia.attacks.training_folds import training_folds
-from lightning_mia.probe.signals import Signals
+from lightning_mia.attacks.base import Attack, CannotRun, Evidence, layer_suffix
+from lightning_mia.attacks.classifiers.examples import shadow_examples
+from lightning_mia.attacks.classifiers.fit import FitSettings
+from lightning_mia.attacks.classifiers.folds import training_folds
+from lightning_mia.attacks.classifiers.mlp import NetSettings, score_by_nets
+from lightning_mia.attacks.classifiers.speaker_features import N_INTER, N_INTRA, inter_features, intra_features
+from lightning_mia.signals.table import Signals
 
 LEAST_IMPOSTERS = 3
 AT_ONCE = 2_000_000  # cosines that are calculated at one go: 16 MB

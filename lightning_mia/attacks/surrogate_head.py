@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lightning_mia.attacks.base import Access, Attack, Evidence
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.scalar_signal import ScalarSignal
-from lightning_mia.probe.group import SignalGroup
-from lightning_mia.probe.signals import Signals
-from lightning_mia.probe.surrogate_head import SurrogateHead
+from lightning_mia.attacks.base import Access, Attack, CannotRun, Evidence
+from lightning_mia.attacks.scalar_signals.base import ScalarSignal
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.table import Signals
 
 
 class SurrogateHeadScore(ScalarSignal):

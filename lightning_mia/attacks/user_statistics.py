@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Access
-from lightning_mia.attacks.feature_columns import read_features
+from lightning_mia.attacks.classifiers.features import read_features
+from lightning_mia.attacks.classifiers.folds import TrainingFold
 from lightning_mia.attacks.shadow_classifier import LearnedFromShadows
-from lightning_mia.attacks.training_folds import TrainingFold
-from lightning_mia.probe.group import SignalGroup
-from lightning_mia.probe.signals import Signals
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.table import Signals
 
 MOST_EXAMPLES_OF_A_TREE = 2000
 STATISTICS = ("sum", "max", "min", "mean", "median", "std", "var")

@@ -11,9 +11,9 @@ from lightning_mia.evaluation.results import (
     Verdict,
     WithFewer,
 )
-from lightning_mia.evaluation.roc import Roc, roc_curve
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.evaluation.statistics.roc import Roc, roc_curve
 from lightning_mia.evaluation.verdict import give_blind_verdict, give_verdict
 
 __all__ = [

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.adjustment import normal_scores
-from lightning_mia.evaluation.clusters import number_speakers
 from lightning_mia.evaluation.evaluate import Redraw
-from lightning_mia.evaluation.labelled_sums import labelled_sums
-from lightning_mia.evaluation.permutation import NullDistribution, p_value
-from lightning_mia.evaluation.power import POWER
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.evaluation.statistics.adjustment import normal_scores
+from lightning_mia.evaluation.statistics.auroc import labelled_sums
+from lightning_mia.evaluation.statistics.clusters import number_speakers
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
+from lightning_mia.evaluation.statistics.power import POWER
 
 ALPHA = 0.05
 N_SUBSAMPLES = 50  # of each size

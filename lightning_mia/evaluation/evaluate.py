@@ -7,22 +7,22 @@ from typing import Protocol
 
 import numpy as np
 
-from lightning_mia.evaluation.adjustment import blind_adjusted_auroc
-from lightning_mia.evaluation.auroc import auroc, auroc_of_labels
-from lightning_mia.evaluation.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
-from lightning_mia.evaluation.comparison import versus_wrong_model
-from lightning_mia.evaluation.intervals import auroc_interval, auroc_with_interval, t_quantile
-from lightning_mia.evaluation.permutation import (
+from lightning_mia.evaluation.paired import versus_wrong_model
+from lightning_mia.evaluation.results import AttackResult, BlindResult, Interval, TprAtFpr
+from lightning_mia.evaluation.scores import Scores, by_units
+from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.evaluation.statistics.adjustment import blind_adjusted_auroc
+from lightning_mia.evaluation.statistics.auroc import auroc, auroc_of_labels
+from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.statistics.intervals import auroc_interval, auroc_with_interval, t_quantile
+from lightning_mia.evaluation.statistics.permutation import (
     NullDistribution,
     corrected_p_values,
     critical_value,
     p_value,
 )
-from lightning_mia.evaluation.power import smallest_detectable_auroc
-from lightning_mia.evaluation.results import AttackResult, BlindResult, Interval, TprAtFpr
-from lightning_mia.evaluation.roc import advantages, tpr_at_fpr
-from lightning_mia.evaluation.scores import Scores, by_units
-from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
+from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
 
 ENOUGH_FOR_A_MEAN = 250  # redraws: the mean of the advantage is then known to 2 % of itself
 

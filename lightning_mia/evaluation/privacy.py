@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.rates import clopper_pearson
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.statistics.rates import clopper_pearson
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from lightning_mia.errors import InputError
+from lightning_mia.utilities.errors import InputError
 
 SMALLEST_N_REDRAWS = 1000  # the smallest p-value is 1 / (1 + n_redraws): the blind gate at .001 needs as many
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.intervals import auroc_with_interval
 from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.statistics.intervals import auroc_with_interval
 
 FEWEST_UNITS = 10
 """Units a side below which a slice has no AUROC."""

@@ -28,15 +28,14 @@ from typing import Literal
 
 import numpy as np
 
-from lightning_mia.evaluation.auroc import auroc
-from lightning_mia.evaluation.holm import holm
-from lightning_mia.evaluation.intervals import effective_size, logit_interval, t_quantile
-from lightning_mia.evaluation.newcombe import newcombe
-from lightning_mia.evaluation.rank_sum import rank_sum_p, smallest_rank_sum_p
-from lightning_mia.evaluation.rates import clopper_pearson
 from lightning_mia.evaluation.results import Interval
-from lightning_mia.evaluation.roc import threshold_at
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.statistics.auroc import auroc
+from lightning_mia.evaluation.statistics.intervals import effective_size, logit_interval, newcombe, t_quantile
+from lightning_mia.evaluation.statistics.permutation import holm
+from lightning_mia.evaluation.statistics.rank_sum import rank_sum_p, smallest_rank_sum_p
+from lightning_mia.evaluation.statistics.rates import clopper_pearson
+from lightning_mia.evaluation.statistics.roc import threshold_at
 
 FEWEST_MEMBERS = 5
 """Member recordings of a speaker, below which there is no figure."""

@@ -10,11 +10,11 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.data.spec_augment import SpecAugment
-from lightning_mia.models.features import SAMPLE_RATE
-from lightning_mia.models.masking import SpanMask, span_masks
-from lightning_mia.models.schedule import linear_schedule
+from lightning_mia.corpora.loading.augmentation import SpecAugment
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.layers.features import SAMPLE_RATE
+from lightning_mia.models.layers.masking import SpanMask, span_masks
+from lightning_mia.models.optimizer import linear_schedule
 
 PRETEXT_SCORE = "pretext_score"  # name of the signal
 

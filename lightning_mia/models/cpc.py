@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.errors import InputError
 from lightning_mia.models.base import Encoded, Pretext, SpeechModel
-from lightning_mia.models.convolutions import WaveformFrontEnd
-from lightning_mia.models.features import padding_mask
-from lightning_mia.models.log_odds import log_odds, log_probability
-from lightning_mia.models.transformer import Block
+from lightning_mia.models.layers.convolutions import WaveformFrontEnd
+from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.models.layers.transformer import Block
+from lightning_mia.models.objectives.log_odds import log_odds, log_probability
+from lightning_mia.utilities.errors import InputError
 
 KERNELS = (10, 8, 4, 4, 4)  # together 465 samples
 STRIDES = (5, 4, 2, 2, 2)  # together 160 samples

@@ -9,17 +9,23 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.errors import InputError, list_first
-from lightning_mia.files import hash_of_file
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import Encoded, Pretext, SpeechModel
-from lightning_mia.models.features import SAMPLE_RATE, padding_mask
-from lightning_mia.models.from_checkpoint import build, model_from_checkpoint
-from lightning_mia.models.log_odds import log_odds
-from lightning_mia.models.masking import SpanMask, span_masks
-from lightning_mia.models.parameter_groups import is_front_end, layer_wise
-from lightning_mia.models.transcription import error_counts, loss_per_character
-from lightning_mia.models.vocabulary import BLANK, Vocabulary, frames_needed, plain
+from lightning_mia.models.checkpoint import build, model_from_checkpoint
+from lightning_mia.models.layers.features import SAMPLE_RATE, padding_mask
+from lightning_mia.models.layers.masking import SpanMask, span_masks
+from lightning_mia.models.objectives.log_odds import log_odds
+from lightning_mia.models.objectives.transcripts import (
+    BLANK,
+    Vocabulary,
+    error_counts,
+    frames_needed,
+    loss_per_character,
+    plain,
+)
+from lightning_mia.models.optimizer import is_front_end, layer_wise
+from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import hash_of_file
 
 CTC_SCORE = "ctc_score"  # name of the signal
 LEAST_LOSS = 1e-12  # per character; sums over alignments in float64 err by less, and log-odds stay finite
@@ -253,6 +259,6 @@ def _is_ours(name: str) -> bool:
 def _read_encoder(name: str) -> SpeechModel:
     if _is_ours(name):
         return model_from_checkpoint(name)
-    from lightning_mia.models.pretrained import PretrainedEncoder  # imports transformers
+    from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 
     return build(partial(PretrainedEncoder, checkpoint=name))

@@ -5,20 +5,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.errors import InputError
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import Encoded, Pretext, SpeechModel
-from lightning_mia.models.contrastive import (
+from lightning_mia.models.layers.convolutions import WaveformFrontEnd
+from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.models.layers.masking import SpanMask
+from lightning_mia.models.layers.quantizer import GumbelQuantizer
+from lightning_mia.models.layers.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
+from lightning_mia.models.objectives.contrastive import (
     contrastive_collapse,
     contrastive_pretext,
     contrastive_score,
     draw_negatives,
 )
-from lightning_mia.models.convolutions import WaveformFrontEnd
-from lightning_mia.models.features import padding_mask
-from lightning_mia.models.masking import SpanMask
-from lightning_mia.models.quantizer import GumbelQuantizer
-from lightning_mia.models.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
+from lightning_mia.utilities.errors import InputError
 
 
 class Wav2Vec2(SpeechModel):

@@ -2,15 +2,16 @@
 
 from lightning_mia.report.audit_report import (
     AuditReport,
+    FleetSummary,
     Provenance,
     SkippedRecording,
     SplitSummary,
     Target,
     TrainedModel,
+    summarise_fleet,
 )
-from lightning_mia.report.fleet_summary import FleetSummary, summarise_fleet
-from lightning_mia.report.run_report import load_report, rebuild, write_report
-from lightning_mia.report.units import UnitFacts
+from lightning_mia.report.files.units_csv import UnitFacts
+from lightning_mia.report.write import load_report, rebuild, write_report
 
 __all__ = [
     "AuditReport",

@@ -5,15 +5,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from lightning_mia.evaluation.results import AttackResult
-from lightning_mia.report import wording
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.breakdown_words import ALPHA, speaker_notes
-from lightning_mia.report.groups import Group, attack_groups, control_groups
-from lightning_mia.report.headline_rate import headline_rate
-from lightning_mia.report.key_numbers import key_numbers
-from lightning_mia.report.number_format import count, decimal, interval, p_value, percent, percent_interval, signed
-from lightning_mia.report.protocol import limits, protocol
-from lightning_mia.report.utility_words import utility_note, utility_rows
+from lightning_mia.report.content import wording
+from lightning_mia.report.content.breakdown import ALPHA, speaker_notes
+from lightning_mia.report.content.groups import Group, attack_groups, control_groups, headline_rate
+from lightning_mia.report.content.key_numbers import key_numbers
+from lightning_mia.report.content.numbers import count, decimal, interval, p_value, percent, percent_interval, signed
+from lightning_mia.report.content.protocol import limits, protocol
+from lightning_mia.report.content.utility import utility_note, utility_rows
 
 MOST_SPEAKERS = 100
 """Speakers in the table, as on the page."""

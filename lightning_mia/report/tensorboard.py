@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lightning_mia.evaluation.results import AttackResult
-from lightning_mia.files import fresh_folder
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.drawn_groups import DrawnGroup
-from lightning_mia.report.wording import HEADLINES
+from lightning_mia.report.content.wording import HEADLINES
+from lightning_mia.report.figures.groups import DrawnGroup
+from lightning_mia.utilities.files import fresh_folder
 
 
 def write_tensorboard(folder: Path, report: AuditReport, groups: Iterable[DrawnGroup]) -> None:

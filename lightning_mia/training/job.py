@@ -9,14 +9,13 @@ from typing import Any
 
 import lightning as L
 
-from lightning_mia.data.recordings import TrainingRecordings
-from lightning_mia.errors import InputError
+from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.from_checkpoint import build, read_checkpoint
-from lightning_mia.stage import Stage
-from lightning_mia.trainer_factory import TrainerFactory
-from lightning_mia.training.initialise import hyperparameters_of
+from lightning_mia.models.checkpoint import build, hyperparameters_of, read_checkpoint
 from lightning_mia.training.train import Trained, kind_of_training, train
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,16 @@ from typing import Any, Protocol, runtime_checkable
 import lightning as L
 import pandas as pd
 
-from lightning_mia.data.recordings import TrainingRecordings
-from lightning_mia.errors import InputError
-from lightning_mia.files import atomic_path, hash_of, hash_of_file
-from lightning_mia.interruption import interruptible
+from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.stage import Stage
+from lightning_mia.models.checkpoint import initialise, load_model
 from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, LastCheckpoint, save_checkpoint
-from lightning_mia.training.checkpoint import load_model
-from lightning_mia.training.hyperparameters import Hyperparameters
-from lightning_mia.training.initialise import initialise
-from lightning_mia.training.per_example import ClippedGradients
+from lightning_mia.training.dp_sgd import ClippedGradients
+from lightning_mia.training.hparams_logger import Hyperparameters
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file
+from lightning_mia.utilities.lightning import interruptible
+from lightning_mia.utilities.stage import Stage
 
 OF_ONE_MODEL = ("recordings", "transcripts", "seed")  # settings in which models trained alike may differ
 

@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_mia.attacks.base import Evidence
-from lightning_mia.attacks.scalar_signal import ScalarSignal
-from lightning_mia.attacks.shadows import Shadows
-from lightning_mia.probe.frames import Frames
-from lightning_mia.probe.signals import Signals
+from lightning_mia.attacks.base import Evidence, Shadows
+from lightning_mia.attacks.scalar_signals.base import ScalarSignal
+from lightning_mia.signals.runner.frames import Frames
+from lightning_mia.signals.table import Signals
 
 JUNK = 1e3  # stands on padding, where it must not matter
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.attacks import Attack, Evidence, PretextLoss, SpeakerSimilarity, UtteranceSimilarity
-from lightning_mia.probe.signals import Signals
+from lightning_mia.signals.table import Signals
 
 IDS = [f"s{speaker}/u{clip}" for speaker in range(5) for clip in range(4)]
 

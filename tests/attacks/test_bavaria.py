@@ -5,9 +5,9 @@ import pytest
 from scipy.special import digamma, polygamma
 from scipy.stats import multivariate_t
 
+from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.bavaria import BaVarIA, Prior, bavaria, fit_prior
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.spread import variance_prior
+from lightning_mia.attacks.shadow_models.in_out import variance_prior
 
 PRIOR = Prior(shift=0.7, shift_spread=0.4, shape=2.5, scale=1.5, ratio=0.6)
 FLAT = 1e7  # variance of the difficulty over σ²

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
-from lightning_mia.attacks.fleet_matrix import fleet_matrix
-from lightning_mia.attacks.scalar_signal import PretextScore
+from lightning_mia.attacks.scalar_signals.base import PretextScore
+from lightning_mia.attacks.shadow_models.signal_matrix import fleet_matrix
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])

@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from lightning_mia.attacks import Evidence
-from lightning_mia.attacks.ctc_loss import CTCLoss
-from lightning_mia.attacks.scoring import score_attacks
-from lightning_mia.probe.signals import Signals
-from lightning_mia.split import UtteranceDesign
+from lightning_mia.attacks.loss import CTCLoss
+from lightning_mia.attacks.runner.scoring import score_attacks
+from lightning_mia.signals.table import Signals
+from lightning_mia.splits import UtteranceDesign
 
 IDS = [f"s{speaker:02d}/u{clip}" for speaker in range(20) for clip in range(6)]
 

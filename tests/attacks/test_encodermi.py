@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from lightning_mia.attacks.base import Attack
-from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.base import Attack, CannotRun
+from lightning_mia.attacks.classifiers.published import PublishedAttack
 from lightning_mia.attacks.encodermi import DeepSets, EncoderMIS, EncoderMIT, EncoderMIV
 from lightning_mia.attacks.partcrop import PartCrop
-from lightning_mia.attacks.published_attack import PublishedAttack
 
 PAIRS = [f"views_pair{i:02d}" for i in range(45)]
 CROPS = [f"crops_{kind}_{i:02d}" for kind in ("uniform", "gaussian") for i in range(16)]

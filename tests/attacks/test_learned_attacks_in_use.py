@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from lightning_mia.attacks import Attack, Evidence
-from lightning_mia.attacks.fit_settings import FitSettings
-from lightning_mia.attacks.learned_speaker_similarity import LearnedSpeakerSimilarity
-from lightning_mia.attacks.learned_utterance_similarity import LearnedUtteranceSimilarity
-from lightning_mia.errors import InputError
+from lightning_mia.attacks.classifiers.fit import FitSettings
+from lightning_mia.attacks.learned_similarity import LearnedSpeakerSimilarity, LearnedUtteranceSimilarity
+from lightning_mia.utilities.errors import InputError
 
 EvidenceOf = Callable[..., Evidence]
 BOTH = [("utterance", LearnedUtteranceSimilarity), ("speaker", LearnedSpeakerSimilarity)]
@@ -48,11 +47,11 @@ def test_a_config_can_name_them() -> None:
 
 
 def test_a_real_model_is_asked_for_its_frames(tiny_manifest: Path, evidence_of: EvidenceOf) -> None:
-    from lightning_mia.corpus import Manifest
-    from lightning_mia.data.audio_cache import decode
-    from lightning_mia.data.recordings import Recordings
+    from lightning_mia.corpora import Manifest
+    from lightning_mia.corpora.audio.cache import decode
+    from lightning_mia.corpora.loading.datasets import Recordings
     from lightning_mia.models.tera import TERA
-    from lightning_mia.probe.frames import FrameStream
+    from lightning_mia.signals.runner.frames import FrameStream
 
     audio = decode(Manifest(str(tiny_manifest)).table(), progress=False)
     ids = list(audio.index.index)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.lira import LiRA, lira_offline, lira_online
-from lightning_mia.attacks.scalar_signal import PretextScore
+from lightning_mia.attacks.scalar_signals.base import PretextScore
 
 
 def matrices(n_shadows: int, n: int = 30, d: int = 1, paired: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

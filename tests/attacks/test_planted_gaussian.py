@@ -9,15 +9,14 @@ import pytest
 from scipy.special import ndtr
 
 from lightning_mia.attacks.attack_r import AttackR
+from lightning_mia.attacks.base import CannotRun, Shadows
 from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.fleet_matrix import FleetMatrix, fleet_matrix
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.rmia import RMIA
-from lightning_mia.attacks.scalar_signal import PretextScore, ScalarSignal
-from lightning_mia.attacks.shadows import Shadows
-from lightning_mia.attacks.signal_attack import SignalAttack
+from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
+from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix, fleet_matrix
 
 
 def every_attack(signal: ScalarSignal = PretextScore()) -> list[SignalAttack]:

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from lightning_mia.attacks.base import Evidence
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.conditional_quantiles import (
+from lightning_mia.attacks.base import CannotRun, Evidence
+from lightning_mia.attacks.classifiers.quantiles import (
     ConditionalQuantiles,
     fit_quantile,
     pinball_loss,
@@ -17,7 +16,7 @@ from lightning_mia.attacks.conditional_quantiles import (
     with_constant,
 )
 from lightning_mia.attacks.quantile_regression import QuantileRegression
-from lightning_mia.probe.signals import Signals
+from lightning_mia.signals.table import Signals
 
 Auroc = Callable[[pd.Series, pd.Series], float]
 

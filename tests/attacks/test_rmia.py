@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.fleet_matrix import FleetMatrix, fleet_matrix
+from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.rmia import RMIA, fit_a, log_ratio_offline, log_ratio_online, share_exceeded
-from lightning_mia.attacks.scalar_signal import PretextScore
-from lightning_mia.errors import InputError
+from lightning_mia.attacks.scalar_signals.base import PretextScore
+from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix, fleet_matrix
+from lightning_mia.utilities.errors import InputError
 
 
 def p(signal: float) -> float:

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.feature_columns import default_groups, read_features
-from lightning_mia.attacks.feature_trees import TreeSettings
+from lightning_mia.attacks.base import CannotRun
+from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings
+from lightning_mia.attacks.classifiers.features import default_groups, read_features
 from lightning_mia.attacks.shadow_classifier import LearnedFromShadows, ShadowClassifier, ShadowClassifierTree
-from lightning_mia.errors import InputError
-from lightning_mia.probe.encoder_geometry import EncoderGeometry
-from lightning_mia.probe.pretext_details import PretextDetails
-from lightning_mia.probe.signals import Signals
-from lightning_mia.probe.surrogate_head import SurrogateHead
-from lightning_mia.probe.view_agreement import ViewAgreement
+from lightning_mia.signals.encoder_geometry import EncoderGeometry
+from lightning_mia.signals.pretext_by_mask import PretextDetails
+from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.table import Signals
+from lightning_mia.signals.view_consistency import ViewAgreement
+from lightning_mia.utilities.errors import InputError
 
 BOTH = [ShadowClassifier, ShadowClassifierTree]
 VIEWS = [f"views_pair{number:02d}" for number in range(30)]

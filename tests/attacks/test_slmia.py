@@ -5,12 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.attacks.base import Evidence
-from lightning_mia.attacks.cannot_run import CannotRun
-from lightning_mia.attacks.shadows import Shadows
+from lightning_mia.attacks.base import CannotRun, Evidence, Shadows
+from lightning_mia.attacks.classifiers.speaker_features import inter_features, intra_features
 from lightning_mia.attacks.slmia import SLMIA
-from lightning_mia.attacks.speaker_features import inter_features, intra_features
-from lightning_mia.probe.signals import Signals
+from lightning_mia.signals.table import Signals
 
 Auroc = Callable[[pd.Series, pd.Series], float]
 CLIPS = 4

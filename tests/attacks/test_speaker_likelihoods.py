@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.attacks.lira import LiRA, lira_offline, lira_online
-from lightning_mia.attacks.rmia import RMIA, log_ratio_online, share_exceeded
-from lightning_mia.attacks.speaker_lira import SpeakerLiRA
-from lightning_mia.attacks.speaker_rmia import SpeakerRMIA
-from lightning_mia.probe.signals import Signals
+from lightning_mia.attacks.lira import LiRA, SpeakerLiRA, lira_offline, lira_online
+from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA, log_ratio_online, share_exceeded
+from lightning_mia.signals.table import Signals
 
 
 def standardised(signals: Signals, ids: pd.Series) -> pd.Series:

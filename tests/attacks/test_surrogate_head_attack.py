@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from jsonargparse import ArgumentParser
 
-from lightning_mia.attacks.base import Attack
-from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.base import Attack, CannotRun
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateHeadScore
-from lightning_mia.evaluation.auroc import auroc
-from lightning_mia.probe.fillings import ShapedNoise, Silence
-from lightning_mia.probe.hidden_targets import AdversarysClusters
-from lightning_mia.probe.surrogate_head import SurrogateHead
+from lightning_mia.evaluation.statistics.auroc import auroc
+from lightning_mia.signals.surrogate.fillings import ShapedNoise, Silence
+from lightning_mia.signals.surrogate.targets import AdversarysClusters
+from lightning_mia.signals.surrogate_head import SurrogateHead
 
 HEAD = SurrogateHead()
 COLUMN = f"{HEAD.prefix}_layer0"
@@ -77,8 +76,11 @@ def test_without_its_signals_it_says_what_it_needs(planted_fleet: Callable[..., 
 def test_a_config_chooses_filling_and_target() -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--attacks", type=list[Attack])
-    filling = {"class_path": "lightning_mia.probe.fillings.ShapedNoise", "init_args": {"gain": 3.0}}
-    target = {"class_path": "lightning_mia.probe.hidden_targets.AdversarysClusters", "init_args": {"n_clusters": 20}}
+    filling = {"class_path": "lightning_mia.signals.surrogate.fillings.ShapedNoise", "init_args": {"gain": 3.0}}
+    target = {
+        "class_path": "lightning_mia.signals.surrogate.targets.AdversarysClusters",
+        "init_args": {"n_clusters": 20},
+    }
     score = {
         "class_path": "lightning_mia.attacks.surrogate_head.SurrogateHeadScore",
         "init_args": {"head": {"filling": filling, "target": target, "every": 4}},

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.attacks.cannot_run import CannotRun
+from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.user_statistics import UserStatistics, of_users
-from lightning_mia.probe.view_agreement import ViewAgreement
+from lightning_mia.signals.view_consistency import ViewAgreement
 
 Auroc = Callable[[pd.Series, pd.Series], float]
 Fleet = Callable[..., Any]

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from lightning_mia import cli
-from lightning_mia.audit_cli import COMMANDS
+from lightning_mia.audit import cli
+from lightning_mia.audit.commands import COMMANDS
 
 
 @pytest.fixture(scope="module")

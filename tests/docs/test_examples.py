@@ -13,10 +13,10 @@ from types import ModuleType
 import pytest
 import yaml
 
-from lightning_mia import cli
-from lightning_mia.ablation.command import divide
-from lightning_mia.audit_cli import COMMANDS
-from lightning_mia.errors import InputError
+from lightning_mia.audit import cli
+from lightning_mia.audit.ablation.command import divide
+from lightning_mia.audit.commands import COMMANDS
+from lightning_mia.utilities.errors import InputError
 from tests.docs.conftest import DOCS, ROOT, blocks, pages
 
 WITH_PYTHON = [path for path in pages() if blocks(path, "python", "pycon")]
@@ -58,8 +58,8 @@ def commands() -> list[str]:
 
 def parse(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command line read these arguments, and go no further; what it refuses raises."""
-    monkeypatch.setattr("lightning_mia.placeholders.install", lambda: None)  # this process needs the real modules
-    monkeypatch.setattr("lightning_mia.audit_cli.AuditCLI.instantiate_classes", lambda self: sys.exit(0))
+    monkeypatch.setattr("lightning_mia.audit.placeholders.install", lambda: None)  # this process needs the real modules
+    monkeypatch.setattr("lightning_mia.audit.commands.AuditCLI.instantiate_classes", lambda self: sys.exit(0))
     with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as exit_:
         cli._run(arguments)
     assert exit_.value.code == 0
@@ -72,7 +72,7 @@ def test_commands_are_understood(command: str, monkeypatch: pytest.MonkeyPatch, 
     if "mine." in command:
         pytest.skip("a class of the reader's own")
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("lightning_mia.audit_cli.check_folder", lambda path: None)
+    monkeypatch.setattr("lightning_mia.audit.commands.check_folder", lambda path: None)
     parse(shlex.split(command), monkeypatch)
 
 

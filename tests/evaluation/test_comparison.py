@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import t as student
 
 from lightning_mia.evaluation import Difference, Scores
-from lightning_mia.evaluation.bootstrap import bootstrap_auroc, draw_speakers
-from lightning_mia.evaluation.comparison import versus_wrong_model
+from lightning_mia.evaluation.paired import versus_wrong_model
+from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 
 MakeScores = Callable[..., Scores]
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from lightning_mia.evaluation import EvaluationSettings, Scores, evaluate, evaluate_blind
-from lightning_mia.evaluation.auroc import auroc_of_labels
-from lightning_mia.evaluation.roc import advantages, aurocs_and_advantages
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.roc import advantages, aurocs_and_advantages
 
 MakeScores = Callable[..., Scores]
 Redraw = Callable[..., np.ndarray]

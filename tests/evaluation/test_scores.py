@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lightning_mia.errors import InputError
 from lightning_mia.evaluation import EvaluationSettings, Scores
 from lightning_mia.evaluation.scores import by_units
+from lightning_mia.utilities.errors import InputError
 
 
 def test_lists_become_arrays_of_the_right_type() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import lightning as L
 from torch.utils.data import DataLoader
 
-from lightning_mia.data.batch import Batch
+from lightning_mia.corpora.loading.batch import Batch
 
 
 class Recordings(L.LightningDataModule):

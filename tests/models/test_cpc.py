@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.errors import InputError
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.cpc import CPC, CausalLayer, draw_from_batch, draw_windows, frame_variation, other_frames
+from lightning_mia.utilities.errors import InputError
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -11,17 +11,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.files import hash_of_file
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.checkpoint import initialise, load_model
 from lightning_mia.models.cpc import CPC
 from lightning_mia.models.ctc import CTC
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
+from lightning_mia.models.objectives.transcripts import loss_per_character
 from lightning_mia.models.tera import TERA
-from lightning_mia.models.transcription import loss_per_character
 from lightning_mia.models.wav2vec2 import Wav2Vec2
-from lightning_mia.training.checkpoint import load_model
-from lightning_mia.training.initialise import initialise
+from lightning_mia.utilities.files import hash_of_file
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 SMALL = {"dim": 16, "n_heads": 2, "feedforward_dim": 32}

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.errors import InputError
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.cpc import CPC
 from lightning_mia.models.ctc import CTC
 from lightning_mia.models.hubert import MelHuBERT
+from lightning_mia.utilities.errors import InputError
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 TEXTS = {"a": "no", "b": "Zero  one", "c": "go on"}

@@ -7,11 +7,11 @@ import torch
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters_context
 from torch import Tensor
 
-from lightning_mia.errors import InputError
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.from_checkpoint import build, model_from_checkpoint
+from lightning_mia.models.checkpoint import build, model_from_checkpoint
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.tera import TERA
+from lightning_mia.utilities.errors import InputError
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32}

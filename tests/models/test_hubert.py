@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from transformers import HubertConfig, HubertModel
 
-from lightning_mia.models.features import normalise
 from lightning_mia.models.hubert import HuBERT, MelHuBERT, masked_cross_entropy
+from lightning_mia.models.layers.features import normalise
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 BASE = {

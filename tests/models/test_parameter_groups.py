@@ -6,8 +6,7 @@ import transformers
 from torch import nn
 
 from lightning_mia.models.hubert import HuBERT
-from lightning_mia.models.parameter_groups import block_of, is_front_end, layer_wise
-from lightning_mia.models.schedule import linear_schedule
+from lightning_mia.models.optimizer import block_of, is_front_end, layer_wise, linear_schedule
 from lightning_mia.models.tera import TERA
 
 TINY = {"n_layers": 3, "dim": 16, "n_heads": 2, "feedforward_dim": 32}

@@ -3,8 +3,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from lightning_mia.errors import InputError
-from lightning_mia.models.schedule import linear_schedule, warmup_then_decay
+from lightning_mia.models.optimizer import linear_schedule, warmup_then_decay
+from lightning_mia.utilities.errors import InputError
 
 
 @pytest.mark.parametrize("total_steps", [1, 2, 9, 100, 1234])

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.errors import InputError
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.cpc import CPC
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.tera import TERA
 from lightning_mia.models.wav2vec2 import Wav2Vec2
+from lightning_mia.utilities.errors import InputError
 from tests.models.fitting import Figures, Recordings, bare_trainer
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_mia.errors import InputError
 from lightning_mia.models.tera import TERA, masked_l1
+from lightning_mia.utilities.errors import InputError
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.errors import InputError
-from lightning_mia.models.contrastive import draw_negatives
-from lightning_mia.models.features import normalise
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.layers.features import normalise
+from lightning_mia.models.objectives.contrastive import draw_negatives
 from lightning_mia.models.wav2vec2 import Wav2Vec2, mean_square, scale_gradient
 from lightning_mia.training.callbacks import KeyedRandomness
+from lightning_mia.utilities.errors import InputError
 from tests.models.fitting import bare_trainer
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]

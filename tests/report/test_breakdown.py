@@ -4,14 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lightning_mia.audit.breakdown import break_down, speaker_names
 from lightning_mia.evaluation.results import Verdict
 from lightning_mia.report import UnitFacts
-from lightning_mia.report.breakdown import break_down, speaker_names
-from lightning_mia.report.breakdown_words import speaker_notes, uncut
+from lightning_mia.report.content.breakdown import speaker_notes, uncut
+from lightning_mia.report.content.protocol import limits, protocol
+from lightning_mia.report.files.speakers_csv import pseudonyms, write_speakers
+from lightning_mia.report.html import render_page
 from lightning_mia.report.markdown import render_markdown
-from lightning_mia.report.page import render_page
-from lightning_mia.report.protocol import limits, protocol
-from lightning_mia.report.pseudonyms import pseudonyms, write_speakers
 
 
 @pytest.fixture(scope="module")

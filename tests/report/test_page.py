@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import pytest
 
 from lightning_mia.evaluation.results import Verdict
-from lightning_mia.report.drawn_groups import draw_attacks, draw_controls
-from lightning_mia.report.page import render_page
+from lightning_mia.report.figures.groups import draw_attacks, draw_controls
+from lightning_mia.report.html import render_page
 
 VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
 

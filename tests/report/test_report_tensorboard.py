@@ -1,7 +1,7 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_mia.report.drawn_groups import draw_attacks
+from lightning_mia.report.figures.groups import draw_attacks
 from lightning_mia.report.tensorboard import scalars, scalars_by_shadows, write_tensorboard
 
 

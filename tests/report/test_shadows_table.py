@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lightning_mia.files import write_json
-from lightning_mia.report.results import to_results
+from lightning_mia.report.files.results_json import to_results
+from lightning_mia.utilities.files import write_json
 
 TOOL = Path(__file__).parents[2] / "tools" / "shadows_table.py"
 

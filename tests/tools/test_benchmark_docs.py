@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_mia.errors import InputError
+from lightning_mia.utilities.errors import InputError
 from tools.benchmark import results
 from tools.benchmark.docs_table import BEGIN, END, rewrite
 from tools.benchmark.results import Result

@@ -11,7 +11,7 @@ import transformers
 import yaml
 
 from lightning_mia.models import PretrainedEncoder
-from lightning_mia.training.checkpoint import load_model
+from lightning_mia.models.checkpoint import load_model
 from tests.models.huggingface.conftest import CONVOLUTIONS, SIZES
 
 CONFIGS = Path(__file__).parents[2] / "configs"

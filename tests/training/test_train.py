@@ -8,17 +8,17 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from lightning_mia.corpus import Manifest
-from lightning_mia.data.audio_cache import AudioCache, decode
-from lightning_mia.data.recordings import TrainingRecordings
-from lightning_mia.errors import InputError
+from lightning_mia.corpora import Manifest
+from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.checkpoint import load_model, read_checkpoint
 from lightning_mia.models.hubert import MelHuBERT
 from lightning_mia.models.tera import TERA
-from lightning_mia.stage import Stage
-from lightning_mia.trainer_factory import TrainerFactory
-from lightning_mia.training.checkpoint import load_model, read_checkpoint
 from lightning_mia.training.train import Trained, train
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.stage import Stage
 
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32, "dropout": 0.1}
 

@@ -23,25 +23,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # seconds of one core
 import numpy as np
 import pandas as pd
 
-from lightning_mia.account import summarise_split
-from lightning_mia.asked import Asked
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.attack_r import AttackR
+from lightning_mia.attacks.base import Shadows
 from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.lira import LiRA
-from lightning_mia.attacks.pretext_loss import PretextLoss
+from lightning_mia.attacks.loss import PretextLoss
 from lightning_mia.attacks.rmia import RMIA
-from lightning_mia.attacks.scalar_signal import PretextScore
-from lightning_mia.attacks.shadows import Shadows
+from lightning_mia.attacks.scalar_signals.base import PretextScore
+from lightning_mia.audit.outcome import Judgement, judge
+from lightning_mia.audit.probed_model import Asked
+from lightning_mia.audit.provenance import summarise_split
+from lightning_mia.audit.shadow_models.as_targets import FleetAnswers
 from lightning_mia.evaluation import EvaluationSettings
-from lightning_mia.judgement import Judgement, judge
 from lightning_mia.models.base import PRETEXT_SCORE
-from lightning_mia.probe.signals import Signals
 from lightning_mia.report.audit_report import AuditReport, Target
-from lightning_mia.report.run_report import write_report
-from lightning_mia.split import Split, UtteranceDesign
-from lightning_mia.turns import FleetAnswers
+from lightning_mia.report.write import write_report
+from lightning_mia.signals.table import Signals
+from lightning_mia.splits import Split, UtteranceDesign
 
 N_UTTERANCES, N_SPEAKERS = 281_241, 2_338
 N_SHADOWS = 16

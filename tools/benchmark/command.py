@@ -15,8 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_mia.errors import InputError
-from lightning_mia.one_line_errors import OneLineErrors
+from lightning_mia.utilities.errors import InputError, OneLineErrors
 from tools.benchmark import docs_table
 from tools.benchmark.processes import REPOSITORY
 from tools.benchmark.suite import Suite, describe, known_measures

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from lightning_mia.corpus import SyntheticVoices
-from lightning_mia.data.decoding import SAMPLE_RATE
+from lightning_mia.corpora import SyntheticVoices
+from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
 
 
 def speech() -> np.ndarray:

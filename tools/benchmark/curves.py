@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_mia.ablation.figures import Axis, Line, curves
-from lightning_mia.ablation.grid import Label
-from lightning_mia.ablation.over_seeds import OverSeeds
-from lightning_mia.files import atomic_path
+from lightning_mia.audit.ablation.grid import Label
+from lightning_mia.report.ablation.figures import Axis, Line, curves
+from lightning_mia.report.ablation.points import OverSeeds
+from lightning_mia.utilities.files import atomic_path
 from tools.benchmark.rows import Curve, Row
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lightning_mia.errors import InputError
-from lightning_mia.files import write_text
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import write_text
 from tools.benchmark.results import Result, read
 from tools.benchmark.tables import markdown
 

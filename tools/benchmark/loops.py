@@ -8,16 +8,16 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 
-from lightning_mia.data.audio_cache import AudioCache
-from lightning_mia.data.batch import Batch
-from lightning_mia.data.decoding import SAMPLE_RATE
-from lightning_mia.data.length_batches import batches_for
-from lightning_mia.data.recordings import ProbeRecordings, Recordings, TrainingRecordings
+from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.batch_sampler import batches_for
+from lightning_mia.corpora.loading.datasets import ProbeRecordings, Recordings, TrainingRecordings
 from lightning_mia.models import SpeechModel
 from lightning_mia.models.base import Pretext
-from lightning_mia.models.schedule import linear_schedule
-from lightning_mia.probe.module import measure
-from lightning_mia.probe.settings import ProbeSettings
+from lightning_mia.models.optimizer import linear_schedule
+from lightning_mia.signals.runner.module import measure
+from lightning_mia.signals.settings import ProbeSettings
 from tools.benchmark.devices import wait
 
 Step = Callable[[Batch], object]

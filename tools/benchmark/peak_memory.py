@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from lightning_mia.corpus import Manifest
-from lightning_mia.data.audio_cache import AudioCache, decode
-from lightning_mia.data.recordings import Recordings
+from lightning_mia.corpora import Manifest
+from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models import TERA
-from lightning_mia.probe.run import probe
-from lightning_mia.probe.settings import ProbeSettings
-from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.signals.runner.run import probe
+from lightning_mia.signals.settings import ProbeSettings
+from lightning_mia.training.trainer_factory import TrainerFactory
 from tools.benchmark.loops import training_recordings, training_step
 
 STATUS = Path("/proc/self/status")

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning_mia.errors import InputError
-from lightning_mia.files import write_json
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import write_json
 from tools.benchmark.rows import Curve, Row
 
 FILE = "benchmarks.json"

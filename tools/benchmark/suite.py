@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from lightning_mia.files import check_folder
+from lightning_mia.utilities.files import check_folder
 from tools.benchmark import results, tables
 from tools.benchmark.curves import draw
 from tools.benchmark.devices import NO_GPU, gpu_name, machine

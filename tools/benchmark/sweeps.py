@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from lightning_mia.corpus import SyntheticVoices
-from lightning_mia.data.audio_cache import AudioCache, decode
+from lightning_mia.corpora import SyntheticVoices
+from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.models import TERA, HuBERT, MelHuBERT, SpeechModel
-from lightning_mia.training.initialise import initialise
+from lightning_mia.models.checkpoint import initialise
 from tools.benchmark.devices import devices, name_of
 from tools.benchmark.loops import fit_targets
 from tools.benchmark.rows import Curve, Point, Row

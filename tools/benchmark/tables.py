@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from lightning_mia.files import write_text
+from lightning_mia.utilities.files import write_text
 from tools.benchmark.results import Result
 from tools.benchmark.rows import Row, number
 

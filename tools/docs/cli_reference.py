@@ -6,8 +6,8 @@ from unittest.mock import patch
 
 from jsonargparse import ArgumentParser
 
-from lightning_mia import cli
-from lightning_mia.audit_cli import COMMANDS, DESCRIPTION
+from lightning_mia.audit import cli
+from lightning_mia.audit.commands import COMMANDS, DESCRIPTION
 
 PAGE = "reference/cli.md"
 WHOLE = "audit"  # the command that uses every group of options

@@ -1,6 +1,6 @@
 """Speech encoders of Hugging Face's transformers: read from a checkpoint, and asked in batches."""
 
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
-from lightning_mia.models.huggingface.load import load_encoder
+from lightning_mia.models.huggingface.encoders import load_encoder
 
 __all__ = ["HuggingFaceEncoder", "load_encoder"]

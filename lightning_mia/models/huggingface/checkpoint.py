@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from lightning_mia.errors import InputError, list_first
-from lightning_mia.files import hash_of, hash_of_file
-from lightning_mia.models.features import SAMPLE_RATE
 from lightning_mia.models.huggingface.hub import find_folder, one_line
+from lightning_mia.models.layers.features import SAMPLE_RATE
+from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import hash_of, hash_of_file
 
 # Families by their model_type, and the preprocessor whose work we do for them.
 FAMILIES = {

@@ -7,20 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.errors import InputError, list_first
 from lightning_mia.models.base import Pretext
-from lightning_mia.models.contrastive import (
+from lightning_mia.models.huggingface.checkpoint import Checkpoint, weight_files
+from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
+from lightning_mia.models.huggingface.heads import PretextHead
+from lightning_mia.models.huggingface.hub import find_folder
+from lightning_mia.models.layers.quantizer import GumbelQuantizer, Quantised
+from lightning_mia.models.objectives.contrastive import (
     TEMPERATURE,
     contrastive_collapse,
     contrastive_pretext,
     contrastive_score,
     draw_negatives,
 )
-from lightning_mia.models.huggingface.checkpoint import Checkpoint, weight_files
-from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
-from lightning_mia.models.huggingface.hub import find_folder
-from lightning_mia.models.huggingface.pretext_head import PretextHead
-from lightning_mia.models.quantizer import GumbelQuantizer, Quantised
+from lightning_mia.utilities.errors import InputError, list_first
 
 # Whose checkpoints hold these heads. UniSpeechSatForPreTraining is none of them: its quantiser belongs to a task that
 # transformers does not have, and the centroids of its clusters are not in its checkpoints.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_mia.errors import InputError
+from lightning_mia.utilities.errors import InputError
 
 DESCRIPTIONS = ("config.json", "preprocessor_config.json", "processor_config.json")
 SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")

@@ -9,7 +9,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from lightning_mia.models.pretrained import PretrainedEncoder
+from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from tests.models.huggingface.conftest import CONVOLUTIONS, LAYER_NORM, SIZES, WHISPER
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]

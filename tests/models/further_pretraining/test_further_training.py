@@ -8,9 +8,9 @@ import lightning as L
 import pytest
 import torch
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.models.pretrained import PretrainedEncoder
-from lightning_mia.training.checkpoint import load_model
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.checkpoint import load_model
+from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from tests.models.fitting import Figures, Recordings, bare_trainer
 from tests.models.further_pretraining.conftest import CONTRASTIVE, MakeBatch, pretrained, question
 

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lightning_mia.data.batch import Batch
-from lightning_mia.errors import InputError
-from lightning_mia.models.features import LogMel
-from lightning_mia.models.huggingface.cluster_head import ClusterHead, samples_per_frame
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads
+from lightning_mia.models.huggingface.heads import ClusterHead, samples_per_frame
+from lightning_mia.models.layers.features import LogMel
+from lightning_mia.utilities.errors import InputError
 from tests.models.further_pretraining.conftest import CONTRASTIVE, OTHERS, MakeBatch, T, pretrained, question, ready
 from tests.models.huggingface.conftest import CONVOLUTIONS, SIZES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_mia.models.contrastive import draw_negatives
+from lightning_mia.models.objectives.contrastive import draw_negatives
 from tests.models.further_pretraining.conftest import CONTRASTIVE, MakeBatch, T, pretrained, question, ready
 
 

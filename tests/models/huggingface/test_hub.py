@@ -11,8 +11,8 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from lightning_mia.errors import InputError
 from lightning_mia.models.huggingface.hub import find_folder, one_line
+from lightning_mia.utilities.errors import InputError
 
 COMMIT = "a" * 40
 SAFE = {"config.json": b"{}", "preprocessor_config.json": b"{}", "model.safetensors": b"safe", "tf_model.h5": b"tf"}

@@ -16,15 +16,15 @@ from lightning.fabric.utilities import move_data_to_device
 
 from lightning_mia.attacks import PretextLoss, UtteranceSimilarity
 from lightning_mia.attacks.base import Attack, Evidence
-from lightning_mia.corpus import SyntheticVoices
-from lightning_mia.data.audio_cache import AudioCache, decode
-from lightning_mia.data.recordings import ProbeRecordings, Recordings
-from lightning_mia.evaluation.auroc import auroc
-from lightning_mia.models.from_checkpoint import model_from_checkpoint
-from lightning_mia.probe.module import Probe
-from lightning_mia.probe.settings import ProbeSettings
-from lightning_mia.probe.signals import Signals
-from lightning_mia.split import Split
+from lightning_mia.corpora import SyntheticVoices
+from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.loading.datasets import ProbeRecordings, Recordings
+from lightning_mia.evaluation.statistics.auroc import auroc
+from lightning_mia.models.checkpoint import model_from_checkpoint
+from lightning_mia.signals.runner.module import Probe
+from lightning_mia.signals.settings import ProbeSettings
+from lightning_mia.signals.table import Signals
+from lightning_mia.splits import Split
 from tools.benchmark.devices import devices, name_of
 from tools.benchmark.fleets import options_for
 from tools.benchmark.processes import run

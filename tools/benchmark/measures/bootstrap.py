@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from lightning_mia.evaluation.bootstrap import bootstrap_auroc, draw_speakers
-from lightning_mia.evaluation.intervals import standard_error
+from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.statistics.intervals import standard_error
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row, faster
 

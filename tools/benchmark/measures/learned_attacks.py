@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks import SLMIA, Attack, ShadowClassifier, ShadowClassifierTree, UserStatistics
-from lightning_mia.attacks.base import Evidence
+from lightning_mia.attacks.base import Evidence, Shadows
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIV
 from lightning_mia.attacks.partcrop import PartCrop
-from lightning_mia.attacks.shadows import Shadows
-from lightning_mia.evaluation.auroc import auroc_of_labels
-from lightning_mia.probe.signals import Signals
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.signals.table import Signals
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row
 

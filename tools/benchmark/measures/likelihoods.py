@@ -14,12 +14,11 @@ from scipy.stats import norm, t
 from lightning_mia.attacks.attack_r import AttackR
 from lightning_mia.attacks.bavaria import BaVarIA, Prior, fit_prior
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
-from lightning_mia.attacks.fleet_matrix import FleetMatrix
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.rmia import RMIA, fit_a
-from lightning_mia.attacks.sides import side
-from lightning_mia.attacks.signal_attack import SignalAttack
-from lightning_mia.attacks.spread import pooled_covariance
+from lightning_mia.attacks.shadow_models.in_out import pooled_covariance, side
+from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
+from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row, faster
 

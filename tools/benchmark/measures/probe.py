@@ -15,14 +15,14 @@ import pandas as pd
 import soundfile
 import torch
 
-from lightning_mia.corpus import Manifest
-from lightning_mia.data.audio_cache import decode
-from lightning_mia.data.recordings import Recordings
+from lightning_mia.corpora import Manifest
+from lightning_mia.corpora.audio.cache import decode
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models import TERA, HuBERT, MelHuBERT, SpeechModel
-from lightning_mia.probe.questions import draw_masks
-from lightning_mia.probe.run import probe
-from lightning_mia.probe.settings import ProbeSettings
-from lightning_mia.trainer_factory import TrainerFactory
+from lightning_mia.signals.inputs.random_masks import draw_masks
+from lightning_mia.signals.runner.run import probe
+from lightning_mia.signals.settings import ProbeSettings
+from lightning_mia.training.trainer_factory import TrainerFactory
 from tools.benchmark.corpora import write_clips
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row, throughput

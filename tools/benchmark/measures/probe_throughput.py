@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from lightning_mia.data.audio_cache import AudioCache
+from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.models import SpeechModel
 from tools.benchmark.loops import audio_per_second, probing_batches, probing_step
 from tools.benchmark.rows import Row

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from lightning_mia.probe.similarity import mean_pairwise_cosine
+from lightning_mia.signals.features.cosine import mean_pairwise_cosine
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row, faster
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import lightning as L
 import torch
 
-from lightning_mia.corpus import SyntheticVoices
-from lightning_mia.data.audio_cache import AudioCache, decode
-from lightning_mia.data.recordings import TrainingRecordings
+from lightning_mia.corpora import SyntheticVoices
+from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models import TERA, HuBERT, MelHuBERT, SpeechModel
-from lightning_mia.stage import Stage
-from lightning_mia.trainer_factory import TrainerFactory
-from lightning_mia.training.initialise import initialise
+from lightning_mia.models.checkpoint import initialise
 from lightning_mia.training.train import train
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.stage import Stage
 from tools.benchmark.devices import name_of
 from tools.benchmark.loops import training_step
 from tools.benchmark.rows import Row, relative

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lightning_mia.data.audio_cache import AudioCache
+from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.models import SpeechModel
 from tools.benchmark.loops import audio_per_second, training_batches, training_step
 from tools.benchmark.rows import Row

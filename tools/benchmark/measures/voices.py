@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from lightning_mia.corpus.synthetic import SyntheticVoices
+from lightning_mia.corpora.synthetic.voices import SyntheticVoices
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 
-from lightning_mia.models.contrastive import draw_negatives
-from lightning_mia.models.features import normalise
+from lightning_mia.models.layers.features import normalise
+from lightning_mia.models.objectives.contrastive import draw_negatives
 from lightning_mia.models.wav2vec2 import Wav2Vec2
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row, relative

@@ -1,0 +1,1 @@
+"""Classifiers and quantile regressors on signals, and how they are fitted."""

@@ -1,0 +1,88 @@
+"""Gradient-boosted trees on tables of features, stopped by what is left out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from lightning_mia.attacks.classifiers.folds import TrainingFold
+from lightning_mia.attacks.frame_networks.batches import SECONDS_BEFORE_BAR
+
+
+@dataclass(frozen=True)
+class TreeSettings:
+    """How the trees are boosted, and between what the left-out examples choose.
+
+    Args:
+        leaves: of a tree, at most: one candidate each.
+        most_trees: trees, at most; how many are used is chosen together with the candidate.
+        learning_rate: share of a tree's answer that is added.
+        least_examples: of a leaf.
+        tried: share of the features that a split may choose from, drawn at random.
+    """
+
+    leaves: tuple[int, ...] = (8,)
+    most_trees: int = 120
+    learning_rate: float = 0.1
+    least_examples: int = 20
+    tried: float = 0.5
+
+
+def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: int, title: str) -> np.ndarray:
+    """Boost trees on every fold and score the target: the mean log-odds, over folds, of what left-out examples choose.
+
+    Args:
+        folds: of the learned attack.
+        settings: of the trees.
+        seed: of the features that splits may choose from.
+        title: of the progress bar.
+
+    Returns:
+        (n,) float64.
+    """
+    best, scores = np.inf, np.zeros(len(folds[0].target))
+    total = len(settings.leaves) * len(folds)
+    with tqdm(total=total, desc=title, unit="fit", delay=SECONDS_BEFORE_BAR, leave=False) as bar:
+        for leaves in settings.leaves:
+            boosters = []
+            for fold in folds:
+                boosters.append(_Booster(fold, settings, leaves, seed))
+                bar.update()
+            losses = np.mean([booster.losses for booster in boosters], axis=0)  # (trees,)
+            if losses.min() < best:
+                best, n_trees = losses.min(), int(losses.argmin()) + 1
+                scores = np.mean([booster.score(n_trees) for booster in boosters], axis=0)
+    return scores
+
+
+class _Booster:
+    """Trees of one fold.
+
+    Attributes:
+        losses: (trees,) mean binary cross-entropy of the left-out examples with the first 1, 2, … trees.
+    """
+
+    def __init__(self, fold: TrainingFold, settings: TreeSettings, leaves: int, seed: int) -> None:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        self.trees = HistGradientBoostingClassifier(
+            max_iter=settings.most_trees,
+            max_leaf_nodes=leaves,
+            learning_rate=settings.learning_rate,
+            min_samples_leaf=settings.least_examples,
+            max_features=settings.tried,
+            early_stopping=False,  # it would hold out examples at random, whose units are known from others
+            random_state=seed,
+        ).fit(fold.features, fold.labels)
+        self.target = fold.target
+        signs = np.where(fold.left_out_labels, -1.0, 1.0)
+        self.losses = np.array([np.logaddexp(0, signs * one).mean() for one in self._stages(fold.left_out)])
+
+    def _stages(self, features: np.ndarray) -> Iterator[np.ndarray]:
+        """Log-odds by the first 1, 2, … trees, (examples,) each."""
+        return (stage.ravel() for stage in self.trees.staged_decision_function(features))
+
+    def score(self, n_trees: int) -> np.ndarray:
+        """(n,) float64, log-odds of the target's units by the first trees."""
+        return next(stage for number, stage in enumerate(self._stages(self.target), 1) if number == n_trees)

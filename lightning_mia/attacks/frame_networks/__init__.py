@@ -1,0 +1,1 @@
+"""Networks on hidden states: attention pooling, fitted on auxiliary recordings."""

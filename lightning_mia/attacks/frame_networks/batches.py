@@ -1,0 +1,118 @@
+"""The frames that a scorer is fitted on: a bounded number of them kept in memory, the others asked for again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+
+from lightning_mia.attacks.base import AnswersWithFrames
+from lightning_mia.signals.runner.frames import Frames
+
+SECONDS_BEFORE_BAR = 3.0  # what takes no longer shows no progress bar
+
+
+class FrameSource:
+    """Frames of one layer, in an order that depends on the set of ids alone.
+
+    Nothing is written to disk.
+
+    Args:
+        frames: the model under attack.
+        layer: hidden layer, from 0.
+        cache_bytes: frames kept in memory at most (bytes, on the frames' device).
+    """
+
+    def __init__(self, frames: AnswersWithFrames, layer: int, cache_bytes: int) -> None:
+        self.frames, self.layer, self.cache_bytes = frames, layer, cache_bytes
+        self.kept: dict[str, Tensor] = {}  # id → (frames, dim)
+
+    def stream(self, ids: Sequence[str], purpose: str = "") -> Iterator[Frames]:
+        """Frames of utterances, each once, batch by batch.
+
+        Args:
+            ids: utterances.
+            purpose: what the progress bar says; empty: no bar.
+        """
+        bar = tqdm(
+            total=len(ids), desc=purpose, unit="utterance", delay=SECONDS_BEFORE_BAR, leave=False, disable=not purpose
+        )
+        with bar:
+            for frames in self.frames(sorted(ids), self.layer):
+                yield frames
+                bar.update(len(frames.ids))
+
+    def keep(self, ids: Sequence[str]) -> None:
+        """Keep the frames of these utterances in memory, as many as fit."""
+        size = 0
+        for frames in self.stream(ids):
+            found = _split(frames)
+            size += sum(own.nbytes for own in found.values())
+            if size > self.cache_bytes:
+                return
+            self.kept |= found
+
+    def forget(self) -> None:
+        """Free the memory."""
+        self.kept = {}
+
+    def batch(self, ids: Sequence[str]) -> Frames:
+        """Frames of a few utterances, one row each in this order, zero-padded on the right."""
+        found = {name: self.kept[name] for name in ids if name in self.kept}
+        if missing := [name for name in ids if name not in found]:
+            for frames in self.stream(missing):
+                found |= _split(frames)
+        rows = [found[name] for name in ids]
+        lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
+        return Frames(list(ids), pad_sequence(rows, batch_first=True), lengths)
+
+
+def _split(frames: Frames) -> dict[str, Tensor]:
+    """The real frames of every utterance, (frames, dim) each, in memory of their own."""
+    rows = zip(frames.ids, frames.hidden, frames.lengths.tolist(), strict=True)
+    return {name: hidden[:length].detach().clone() for name, hidden, length in rows}
+
+
+class Example(NamedTuple):
+    """One thing to be told apart."""
+
+    utterances: tuple[str, ...]  # ids: one, or a pair
+    label: float  # 1 = "member", 0 = "non-member"
+
+
+class LabelledBatch(NamedTuple):
+    """Some examples, and the frames of all their utterances."""
+
+    hidden: Tensor  # (utterances, frames, dim), each utterance once
+    lengths: Tensor  # (utterances,) int64, real frames
+    rows: Tensor  # (examples, 1 or 2) int64: the utterances of every example
+    labels: Tensor  # (examples,) of the type of `hidden`
+
+
+class LabelledBatches:
+    """Batches of examples for Lightning; an iteration is an epoch.
+
+    Args:
+        source: of the frames.
+        draw: gives the examples of an epoch in their order.
+        batch_size: examples in a batch.
+    """
+
+    def __init__(self, source: FrameSource, draw: Callable[[], Sequence[Example]], batch_size: int) -> None:
+        self.source, self.draw, self.batch_size = source, draw, batch_size
+
+    def __iter__(self) -> Iterator[LabelledBatch]:
+        examples = self.draw()
+        for start in range(0, len(examples), self.batch_size):
+            yield self._gather(examples[start : start + self.batch_size])
+
+    def _gather(self, examples: Sequence[Example]) -> LabelledBatch:
+        names = dict.fromkeys(name for example in examples for name in example.utterances)
+        row = {name: number for number, name in enumerate(names)}
+        frames = self.source.batch(list(names))
+        hidden, device = frames.hidden, frames.hidden.device
+        rows = torch.tensor([[row[name] for name in example.utterances] for example in examples], device=device)
+        labels = torch.tensor([example.label for example in examples], dtype=hidden.dtype, device=device)
+        return LabelledBatch(hidden, frames.lengths, rows, labels)

@@ -1,0 +1,1 @@
+"""Run attacks: default attacks, scoring, caching of scores."""

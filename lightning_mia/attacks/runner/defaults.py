@@ -1,0 +1,105 @@
+"""The attacks that run where a config names none."""
+
+from lightning_mia.attacks.attack_r import AttackR
+from lightning_mia.attacks.base import Attack
+from lightning_mia.attacks.bavaria import BaVarIA
+from lightning_mia.attacks.calibrated_loss import CalibratedLoss
+from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
+from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
+from lightning_mia.attacks.loss import CTCLoss, PretextLoss
+from lightning_mia.attacks.partcrop import PartCrop
+from lightning_mia.attacks.quantile_regression import QuantileRegression
+from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA
+from lightning_mia.attacks.scalar_signals.base import JointSignal, PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.encoder import (
+    CropResponse,
+    EveryBlackBoxSignal,
+    FrameSimilarity,
+    ViewConsistency,
+)
+from lightning_mia.attacks.scalar_signals.neighbours import NearestNeighbours
+from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss, PretextDetail
+from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
+from lightning_mia.attacks.similarity import SpeakerSimilarity, UtteranceSimilarity
+from lightning_mia.attacks.slmia import SLMIA
+from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateHeadScore
+from lightning_mia.attacks.user_statistics import UserStatistics
+from lightning_mia.signals.surrogate.targets import AdversarysClusters
+from lightning_mia.signals.surrogate_head import SurrogateHead
+
+
+def default_attacks(n_shadows: int = 0) -> list[Attack]:
+    """The attacks that run where a config names none, as far as the model can answer them.
+
+    Args:
+        n_shadows: size of the fleet; without one, only attacks that need none and cost few queries.
+    """
+    alone: list[Attack] = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss()]
+    return [*alone, *_grey_box(), *_open_weights(), *_black_box()] if n_shadows else alone
+
+
+def _grey_box() -> list[Attack]:
+    return [
+        *_likelihoods(PretextScore()),
+        LiRA(PretextScore(), online=False),
+        RMIA(PretextScore(), online=False),
+        BaVarIA(PretextScore(), online=False),
+        AttackR(PretextScore()),
+        CalibratedLoss(PretextScore()),
+        QuantileRegression(PretextScore()),
+        LiRA(PretextDetail("parts")),
+        LiRA(PretextDetail("spans")),
+        LiRA(PerturbedLoss()),
+        ShadowClassifier("grey-box"),
+        ShadowClassifierTree("grey-box"),
+        UserStatistics("grey-box"),
+    ]
+
+
+def _open_weights() -> list[Attack]:
+    spectra, clusters = SurrogateHead(filling=None), SurrogateHead(filling=None, target=AdversarysClusters())
+    return [
+        *_surrogate_heads(spectra, clusters, "open_"),
+        ShadowClassifier("open-weights"),
+    ]
+
+
+def _black_box() -> list[Attack]:
+    spectra, clusters = SurrogateHead(), SurrogateHead(target=AdversarysClusters())
+    heads = SurrogateHeadScore(spectra), SurrogateHeadScore(clusters, "clusters")
+    return [
+        *_surrogate_heads(spectra, clusters),
+        BaVarIA(EveryBlackBoxSignal()),
+        BaVarIA(JointSignal([*heads, EveryBlackBoxSignal()], "all_black_box")),
+        LiRA(FrameSimilarity()),
+        LiRA(ViewConsistency()),
+        LiRA(CropResponse()),
+        LiRA(NearestNeighbours()),
+        QuantileRegression(heads[0]),
+        EncoderMIT(),
+        EncoderMIV(),
+        EncoderMIS(),
+        PartCrop(),
+        ShadowClassifier("black-box"),
+        ShadowClassifierTree("black-box"),
+        SLMIA(),
+        UserStatistics("black-box"),
+    ]
+
+
+def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, beginning: str = "") -> list[Attack]:
+    """Heads that guess what reconstructing encoders learn to guess, and what cluster-predicting ones do."""
+    of_clusters = f"{beginning}clusters"
+    return [
+        SurrogateHeadAttack(spectra),
+        *_likelihoods(SurrogateHeadScore(spectra)),
+        LiRA(SurrogateHeadScore(spectra), online=False),
+        SurrogateHeadAttack(clusters, of_clusters),
+        *_likelihoods(SurrogateHeadScore(clusters, of_clusters)),
+        LiRA(SurrogateHeadScore(clusters, of_clusters), online=False),
+    ]
+
+
+def _likelihoods(signal: ScalarSignal) -> list[Attack]:
+    """At utterance and at speaker level."""
+    return [LiRA(signal), RMIA(signal), BaVarIA(signal), SpeakerLiRA(signal), SpeakerRMIA(signal)]

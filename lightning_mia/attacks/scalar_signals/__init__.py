@@ -1,0 +1,1 @@
+"""Scalar signals: one number per recording, read from a table of signals."""

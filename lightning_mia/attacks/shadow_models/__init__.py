@@ -1,0 +1,1 @@
+"""Signals under shadow models: matrix, IN and OUT moments, direction."""

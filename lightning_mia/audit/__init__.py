@@ -1,0 +1,1 @@
+"""Audits: compose corpus, split, training, signals, attacks and report; command line."""

@@ -1,0 +1,425 @@
+"""The verbs of the command line, as methods of a Trainer whose options hold for every model of an audit."""
+
+import copy
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from lightning_mia.attacks import Attack
+from lightning_mia.audit.audit import Audit
+from lightning_mia.audit.configs import with_paths
+from lightning_mia.audit.monitor import MonitorSettings
+from lightning_mia.audit.positive_control import positive_control as run_positive_control
+from lightning_mia.audit.positive_control import what_it_says
+from lightning_mia.audit.run import Workshop
+from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
+from lightning_mia.audit.summary import print_summary
+from lightning_mia.audit.upload import RESULTS_URL, Mirror, files_of_run
+from lightning_mia.audit.utility.settings import UtilitySettings
+from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.report.audit_report import PublishedFigure
+from lightning_mia.signals.settings import ProbeSettings
+from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.training.dp_sgd import PerExampleGradients
+from lightning_mia.training.parallel.settings import FleetSettings
+from lightning_mia.training.train import Trained
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.environment import settle_threads
+from lightning_mia.utilities.errors import InputError, OneLineErrors
+from lightning_mia.utilities.files import check_folder
+from lightning_mia.utilities.lightning import quieten
+
+
+class AuditTrainer(Trainer):
+    """A Trainer that conducts audits.
+
+    Its options say how each model is trained and on what device it is probed. The models themselves go through
+    Trainers of their own, made with the same options, since a Trainer keeps the state of its last run.
+
+    Args:
+        per_example: gradients that are clipped for every recording, and noised, in every training.
+        stop_after_epochs: end every training after so many epochs, with the learning rates of max_epochs: the model is
+            a checkpoint of the longer training.
+        keep_epochs: keep a checkpoint after each of these epochs, from which a run with such a stop_after_epochs can
+            be had; does not change the models.
+        kwargs: options of `lightning.Trainer`.
+
+    Attributes:
+        config_yaml: every setting of the run, for the report.
+        command: the command that repeats the run, for the report.
+        mirror: where results are copied to, if anywhere.
+    """
+
+    def __init__(
+        self,
+        per_example: PerExampleGradients = PerExampleGradients(),
+        stop_after_epochs: int | None = None,
+        keep_epochs: list[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # A copy, before this Trainer claims a strategy for itself.
+        ours = {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
+        self.factory = TrainerFactory({**copy.deepcopy(kwargs), **ours})
+        super().__init__(**kwargs)
+        self.config_yaml = ""
+        self.command = ""
+        self.mirror: Mirror | None = None
+
+    def fit(  # type: ignore[override]
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
+    ) -> Path:
+        """Train the target on its member set; an interrupted training goes on where it stopped.
+
+        Args:
+            model: class and configuration of the target.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            attacks: not used; here so that one config serves every command.
+            probe: how the monitor takes signals.
+            controls: not used; here so that one config serves every command.
+            evaluation: not used; here so that one config serves every command.
+            fleet: not used; here so that one config serves every command.
+            published: not used; here so that one config serves every command.
+            positive_control: not used; here so that one config serves every command.
+            exposure: not used; here so that one config serves every command.
+            monitor: whether leakage is measured during the training, and bounded.
+            utility: not used; here so that one config serves every command.
+
+        Returns:
+            The checkpoint.
+        """
+        workshop = Workshop(_folder(run_dir), model, datamodule, self.factory, monitor=monitor.monitor(probe))
+        workshop.load()
+        return workshop.fit_target().checkpoint
+
+    def shadow(
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(size=16),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
+    ) -> Path:
+        """Train the fleet of shadow models; an interrupted fleet goes on where it stopped, a larger one adds models.
+
+        Args:
+            model: class and configuration of the target, and of every shadow model.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            attacks: not used; here so that one config serves every command.
+            probe: not used; here so that one config serves every command.
+            controls: not used; here so that one config serves every command.
+            evaluation: not used; here so that one config serves every command.
+            fleet: how many shadow models, drawn from what, and how many at a time.
+            published: not used; here so that one config serves every command.
+            positive_control: not used; here so that one config serves every command.
+            exposure: not used; here so that one config serves every command.
+            monitor: not used, but for its bound, which is refused; here so that one config serves every command.
+            utility: not used; here so that one config serves every command.
+
+        Returns:
+            The folder of the shadow models.
+        """
+        if not fleet.size:
+            raise InputError("fleet.size is 0: say how many shadow models to train, such as --fleet.size 16")
+        workshop = Workshop(
+            _folder(run_dir), model, datamodule, self.factory, fleet=fleet, monitor=monitor.monitor(probe)
+        )
+        workshop.mirror = self.mirror
+        workshop.load()
+        workshop.train_fleet()
+        return workshop.run_dir / "shadows"
+
+    def attack(
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        target_checkpoint: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
+    ) -> Path:
+        """Probe a trained target and its controls, run the attacks, and report.
+
+        Args:
+            model: class and configuration of the target.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
+            attacks: attacks to run; by default all that the model can answer and the fleet is large enough for.
+            probe: how signals are taken.
+            controls: which controls stand beside the attacks.
+            evaluation: how scores are judged.
+            fleet: shadow models, for the attacks that need them; those that are not trained yet are trained.
+            published: figures of a paper to print beside ours.
+            positive_control: train the target on, on a random half of recordings that it has not seen, and show at
+                which exposure each attack finds them.
+            exposure: how the positive control is done.
+            monitor: whether the target's leakage is measured while it trains, and bounded.
+            utility: whether it is measured what the target is good for, and how.
+
+        Returns:
+            The report's page.
+        """
+        audit = self._audit(
+            run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor, utility
+        )
+        target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
+        return self._report(audit, target, exposure if positive_control else None)
+
+    def audit(
+        self,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        run_dir: str | None = None,
+        attacks: list[Attack] | None = None,
+        probe: ProbeSettings = ProbeSettings(),
+        controls: ControlSettings = ControlSettings(),
+        evaluation: EvaluationSettings = EvaluationSettings(),
+        fleet: FleetSettings = FleetSettings(),
+        published: list[PublishedFigure] | None = None,
+        positive_control: bool = False,
+        exposure: PositiveControlSettings = PositiveControlSettings(),
+        monitor: MonitorSettings = MonitorSettings(),
+        utility: UtilitySettings = UtilitySettings(),
+    ) -> Path:
+        """Train the target, then probe, attack and report: everything in one command.
+
+        Args:
+            model: class and configuration of the target.
+            datamodule: the corpus and the design of the split.
+            run_dir: folder of the run; by default runs/ and the name of the config file.
+            attacks: attacks to run; by default all that the model can answer and the fleet is large enough for.
+            probe: how signals are taken.
+            controls: which controls stand beside the attacks.
+            evaluation: how scores are judged.
+            fleet: shadow models, for the attacks that need them; those that are not trained yet are trained.
+            published: figures of a paper to print beside ours.
+            positive_control: train the target on, on a random half of recordings that it has not seen, and show at
+                which exposure each attack finds them.
+            exposure: how the positive control is done.
+            monitor: whether the target's leakage is measured while it trains, and bounded.
+            utility: whether it is measured what the target is good for, and how.
+
+        Returns:
+            The report's page.
+        """
+        audit = self._audit(
+            run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor, utility
+        )
+        return self._report(audit, audit.fit_target(), exposure if positive_control else None)
+
+    def _audit(
+        self,
+        run_dir: str | None,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        attacks: list[Attack] | None,
+        probe: ProbeSettings,
+        controls: ControlSettings,
+        evaluation: EvaluationSettings,
+        fleet: FleetSettings,
+        published: list[PublishedFigure] | None,
+        monitor: MonitorSettings,
+        utility: UtilitySettings,
+    ) -> Audit:
+        audit = Audit(
+            _folder(run_dir),
+            model,
+            datamodule,
+            self.factory,
+            controls,
+            fleet,
+            monitor.monitor(probe),
+            attacks or [],
+            probe,
+            evaluation,
+            published or [],
+            utility,
+        )
+        audit.mirror = self.mirror
+        audit.load()
+        return audit
+
+    def _report(self, audit: Audit, target: Trained, exposure: PositiveControlSettings | None) -> Path:
+        if exposure is None:
+            return audit.report(target, self.config_yaml, self.command)
+        exposures = run_positive_control(audit, target, exposure)
+        if exposures:
+            audit.notes.append(what_it_says(exposures))
+        return audit.report(target, self.config_yaml, self.command, exposures=exposures)
+
+
+def _folder(run_dir: str | None) -> Path:
+    return Path(run_dir or "runs/audit")
+
+
+COMMANDS = ("fit", "shadow", "attack", "audit")
+BARE_FLAGS = ("--positive_control",)
+DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
+Beside the commands below, which have a model, there are some without one of their own: `lightning-mia ablate -c GRID`
+runs a grid of audits, `lightning-mia blind MANIFEST --out DIR` checks whether a split can be told apart without any
+model, `lightning-mia report RUN_DIR` rebuilds a report, `lightning-mia compare RUN_DIR RUN_DIR` puts runs side by side,
+`lightning-mia configs` lists and copies configs that ship."""
+
+
+class _Parser(OneLineErrors, LightningArgumentParser):
+    pass
+
+
+class AuditCLI(LightningCLI):
+    """`fit`, `shadow`, `attack` and `audit`: every option typed, in YAML or on the command line."""
+
+    trainer: AuditTrainer
+    commands: Sequence[str] = COMMANDS
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse what `run` was given."""
+        self.arguments = list(args)
+        self.config = parser.parse_args(with_paths(args))
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The commands that a parser is made for, and the arguments that come from elsewhere."""
+        return {command: {"model", "datamodule"} for command in self.commands}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is of the command line alone."""
+        parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
+
+    def before_instantiate_classes(self) -> None:
+        """Name the run directory after the config where none is given."""
+        config = self.config[self.subcommand]
+        if config.run_dir is None:
+            name = Path(str(config.config[-1])).stem if config.config else "audit"
+            config.run_dir = f"runs/{name}"
+        check_folder(config.run_dir)
+        self.mirror = Mirror(config.results_url, Path(config.run_dir)) if config.results_url else None
+
+    def instantiate_classes(self) -> None:
+        """Make model, data and trainer; what a constructor refuses is told in one line."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:  # jsonargparse lists, line by line, why each type of a union was refused
+            reasons = [line.strip("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
+            if "Does not validate" not in str(error) or not reasons:
+                raise
+            raise InputError(reasons[0]) from error
+
+    def after_instantiate_classes(self) -> None:
+        """Tell the report every setting, and the command that repeats the run."""
+        settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
+        self.trainer.config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
+        self.trainer.command = shlex.join(["lightning-mia", *self.arguments])
+        self.trainer.mirror = self.mirror
+
+    def after_fit(self) -> None:
+        """Say where the checkpoint is."""
+        if self.trainer.is_global_zero:
+            print(f"checkpoint: {self._run_dir / 'target' / 'model.ckpt'}")
+            self._copy_results()
+
+    def after_shadow(self) -> None:
+        """Say where the shadow models are."""
+        if self.trainer.is_global_zero:
+            print(f"shadow models: {self._run_dir / 'shadows'}")
+            self._copy_results()
+
+    def after_attack(self) -> None:
+        """Print the outcome."""
+        if self.trainer.is_global_zero:
+            print_summary(self._run_dir / "report" / "report.html")
+            self._copy_results()
+
+    after_audit = after_attack
+
+    def _copy_results(self) -> None:
+        if self.mirror:
+            self.mirror.update(files_of_run(self._run_dir), final=True)
+            print(f"results: {self.mirror.url}")
+
+    @property
+    def _run_dir(self) -> Path:
+        return Path(self.config[self.subcommand].run_dir)
+
+
+def with_bare_flags(arguments: Sequence[str]) -> list[str]:
+    """Let a flag that stands without a value mean true; jsonargparse wants the value.
+
+    >>> with_bare_flags(["attack", "--positive_control", "--run_dir", "R"])
+    ['attack', '--positive_control=true', '--run_dir', 'R']
+    """
+    following = [*arguments[1:], "--"]
+    return [
+        f"{argument}=true" if argument in BARE_FLAGS and after.startswith("-") else argument
+        for argument, after in zip(arguments, following, strict=True)
+    ]
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the arguments and run the command."""
+    quieten()
+    arguments = with_bare_flags(arguments)
+    AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # a parser takes a tenth of a second
+    make(AuditCLI, arguments)
+
+
+def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> AuditCLI:
+    """Make a command line, which does what the arguments say.
+
+    Args:
+        cli: its class.
+        arguments: the command, and its options.
+        parser_options: of its parser.
+    """
+    return cli(
+        SpeechModel,
+        SpeechDataModule,
+        subclass_mode_model=True,
+        trainer_class=AuditTrainer,
+        trainer_defaults={"max_epochs": 100, "log_every_n_steps": 10},
+        save_config_callback=None,
+        seed_everything_default=0,
+        parser_class=_Parser,
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_kwargs={
+            "prog": "lightning-mia",
+            "description": DESCRIPTION,
+            **parser_options,
+        },
+        args=arguments,
+    )

@@ -1,0 +1,171 @@
+"""The account of a run: what was judged, with what software and on what machine."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pandas as pd
+
+from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.evaluation import EvaluationSettings
+from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel, UnitFacts
+from lightning_mia.splits import Split
+
+PACKAGES = (
+    "lightning-mia",
+    "lightning",
+    "torch",
+    "torchaudio",
+    "torchmetrics",
+    "transformers",
+    "numpy",
+    "scikit-learn",
+)
+
+
+def provenance(
+    split: Split,
+    audio: AudioCache,
+    settings: EvaluationSettings,
+    command: str,
+    seeds: dict[str, Any] | None = None,
+    hashes: dict[str, str] | None = None,
+    models: tuple[TrainedModel, ...] = (),
+) -> Provenance:
+    """Where the figures of a run come from, for the report.
+
+    Args:
+        split: who is a member.
+        audio: the decoded corpus.
+        settings: of the evaluation.
+        command: the command that repeats the run.
+        seeds: by what they are the seeds of; that of the evaluation is added.
+        hashes: of checkpoints; those of the split and the data are added.
+        models: what was trained on what.
+    """
+    return Provenance(
+        command=command,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        settings=asdict(settings),
+        seeds={**(seeds or {}), "evaluation": settings.seed},
+        hashes={"split": split.sha256, "data": audio.sha256_of(list(split.table["id"])), **(hashes or {})},
+        versions=versions(),
+        hardware=hardware(),
+        models=models,
+    )
+
+
+def judged_ids(split: Split) -> list[str]:
+    """Recordings that may be judged: all but the auxiliary ones."""
+    return list(split.table["id"][split.table["role"] != "auxiliary"])
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, memory (GiB) and accelerators of this machine."""
+    import torch
+
+    facts: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    if torch.cuda.is_available():
+        facts["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return facts
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return names[0] if names else platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def summarise_split(split: Split) -> SplitSummary:
+    """The challenge set in numbers, for the report."""
+    units = split.challenge(split.level).drop_duplicates("unit_id")
+    n_members = int(units["member"].sum())
+    return SplitSummary(
+        level=split.level,
+        sha256=split.sha256,
+        n_members=n_members,
+        n_nonmembers=len(units) - n_members,
+        n_speakers=int(units["speaker"].nunique()),
+        drawn=split.drawn,
+        n_trained=len(split.training_ids()),
+        n_held_back=int((split.table["role"] == "held_back").sum()),
+        n_auxiliary=int((split.table["role"] == "auxiliary").sum()),
+        n_strata=int(split.table.loc[split.table["role"] != "auxiliary", "stratum"].nunique()),
+    )
+
+
+def unit_facts(split: Split, statistics: pd.DataFrame, speaker_facts: pd.DataFrame) -> tuple[UnitFacts, ...]:
+    """What is known of the judged units without a model, for the slices of the report.
+
+    Args:
+        split: who is judged.
+        statistics: of the recordings, index = id, with `duration_s` and `rms_dbfs`.
+        speaker_facts: of the recordings, index = id, with `gender` and `accent`, "" where unknown.
+    """
+    found = []
+    for level in split.levels:
+        rows = split.challenge(level)
+        rows = rows.join(statistics[["duration_s", "rms_dbfs"]], on="id").join(speaker_facts, on="id")
+        units = rows.groupby("unit_id", sort=True)
+        means, first = units[["duration_s", "rms_dbfs"]].mean(), units[["gender", "accent"]].first()
+        found += [
+            UnitFacts(level, str(unit), float(seconds), float(decibels), str(gender), str(accent))
+            for unit, seconds, decibels, gender, accent in means.join(first).itertuples()
+        ]
+    return tuple(found)
+
+
+def describe_model(name: str, record: Mapping[str, Any], split: Split) -> TrainedModel:
+    """What a model of the run was trained on, for the report.
+
+    Args:
+        name: "target", "wrong_model" or "untrained".
+        record: of its training; without `steps`, it was not trained here.
+        split: who is a member.
+    """
+    if "steps" not in record:
+        words = "nothing" if name == "untrained" else "not known: the checkpoint comes from elsewhere"
+        return TrainedModel(name, words)
+    trained_on = {"target": "members", "wrong_model": "auxiliary recordings", "untrained": "nothing"}[name]
+    ids = {"target": split.training_ids(), "wrong_model": split.auxiliary_ids(), "untrained": []}[name]
+    return TrainedModel(
+        name=name,
+        trained_on=trained_on,
+        n_utterances=len(ids),
+        n_speakers=int(split.table.set_index("id").loc[ids, "speaker"].nunique()),
+        hours=record["hours"] if ids else 0.0,
+        epochs=record["epochs"],
+        steps=record["steps"],
+        seconds=record["seconds"],
+        health={figure: tuple(values) for figure, values in record.get("health", {}).items()},
+    )
+
+
+def skipped_recordings(audio: AudioCache) -> tuple[SkippedRecording, ...]:
+    """What `on_bad_audio: skip` left out, for the report."""
+    rows = audio.skipped[["id", "path", "reason"]].to_numpy(dtype=str)
+    return tuple(SkippedRecording(*row) for row in rows.tolist())

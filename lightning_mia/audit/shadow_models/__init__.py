@@ -1,0 +1,1 @@
+"""Train and probe shadow models, and evaluate attacks with each as target."""

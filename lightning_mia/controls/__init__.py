@@ -1,1 +1,0 @@
-"""What must not separate members from non-members."""

@@ -1,0 +1,1 @@
+"""Audio files: decoding, cropping, cache."""

@@ -1,0 +1,1 @@
+"""File formats of published corpora: archives, tables, segments."""

@@ -1,0 +1,1 @@
+"""Batches of recordings: datasets, samplers, augmentation."""

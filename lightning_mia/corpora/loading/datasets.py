@@ -1,0 +1,144 @@
+"""Recordings of the audio cache as PyTorch data sets and data modules."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import lightning as L
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, WaveformChanges
+from lightning_mia.corpora.loading.batch import Batch, collate
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+
+
+class Recordings(Dataset[tuple[str, np.ndarray, str]]):
+    """Some utterances of an audio cache: `(id, waveform, transcript)`, the waveform `(samples,)` float32.
+
+    Args:
+        audio: the decoded corpus.
+        ids: utterances.
+        changes: what is done to every waveform.
+    """
+
+    def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = WaveformChanges()) -> None:
+        self.audio, self.ids, self.changes = audio, list(ids), changes
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray, str]:
+        utterance = self.ids[index]
+        return utterance, self.changes(self.audio.waveform(utterance)), self.audio.texts.get(utterance, "")
+
+    @property
+    def durations(self) -> np.ndarray:
+        """Seconds of every utterance, (n,)."""
+        return self.audio.index.loc[self.ids, "duration"].to_numpy()
+
+
+def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
+    """Batches of recordings, in the order of `batches`."""
+    return DataLoader(
+        cast("Dataset[Batch]", recordings),  # of which `collate` makes batches
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+    )
+
+
+class TrainingRecordings(L.LightningDataModule):
+    """The recordings that one model is trained on: every one once an epoch.
+
+    Args:
+        audio: the decoded corpus.
+        ids: utterances to train on.
+        n_batches: batches an epoch (over all processes), equal for models that are to be compared.
+        batch_seconds: audio in a batch, for `training_waveforms`.
+        num_workers: processes that read audio.
+        seed: of the order of batches.
+        changes: what is done to every waveform.
+        masking: what is silenced, differently in every epoch.
+        spec_augment: what the model hides of its log-mel frames.
+    """
+
+    def __init__(
+        self,
+        audio: AudioCache,
+        ids: Sequence[str],
+        *,
+        n_batches: int,
+        batch_seconds: float,
+        num_workers: int = 0,
+        seed: int = 0,
+        changes: WaveformChanges = WaveformChanges(),
+        masking: TimeMasking = TimeMasking(),
+        spec_augment: SpecAugment = SpecAugment(),
+    ) -> None:
+        super().__init__()
+        self.masking, self.spec_augment = masking, spec_augment
+        self.recordings = Recordings(audio, ids, changes)
+        self.n_batches, self.batch_seconds = n_batches, batch_seconds
+        self.num_workers, self.seed = num_workers, seed
+
+    def setup(self, stage: str) -> None:
+        """Tell the model what it is to hide; whether it can is the caller's to know."""
+        if self.trainer:
+            model: Any = self.trainer.lightning_module
+            model.spec_augment = self.spec_augment
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled batches of this process."""
+        trainer = self.trainer
+        batches = LengthBatches(
+            self.recordings.durations,
+            self.n_batches,
+            shuffle=True,
+            seed=self.seed,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        return loader(self.recordings, batches, self.num_workers)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Silence what the present epoch is not to hear."""
+        return self.masking(batch, self.trainer.current_epoch, self.seed) if self.trainer else batch
+
+    def training_waveforms(self) -> Iterator[Batch]:
+        """Every training recording exactly once, always in the same order (for k-means targets)."""
+        durations = self.recordings.durations
+        batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
+        yield from loader(self.recordings, batches, num_workers=0)
+
+
+class ProbeRecordings(L.LightningDataModule):
+    """Recordings to be probed, each exactly once over all processes.
+
+    Lightning neither shards a custom batch sampler in `predict` nor should it pad here, so every process takes
+    its own share of the batches.
+
+    Args:
+        recordings: what is probed.
+        batch_seconds: audio in a batch.
+        num_workers: processes that read audio.
+    """
+
+    def __init__(self, recordings: Recordings, *, batch_seconds: float, num_workers: int = 0) -> None:
+        super().__init__()
+        self.recordings = recordings
+        self.batch_seconds, self.num_workers = batch_seconds, num_workers
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer recordings than processes
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Batches of this process, by length."""
+        trainer = self.trainer
+        durations = self.recordings.durations
+        batches = LengthBatches(
+            durations,
+            max(batches_for(durations, self.batch_seconds), trainer.world_size if trainer else 1),
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        return loader(self.recordings, batches, self.num_workers)

@@ -1,0 +1,1 @@
+"""Synthetic voices: speakers, sentences, synthesis, acoustics."""

@@ -1,0 +1,45 @@
+"""The people of the synthetic voices: who speaks how."""
+
+from lightning_mia.corpora.synthetic.espeak import Voice
+
+# English as espeak-ng's data files name it.
+ACCENTS = (
+    "gmw/en-US",
+    "gmw/en",
+    "gmw/en-GB-scotland",
+    "gmw/en-029",
+    "gmw/en-GB-x-gbclan",
+    "gmw/en-US-nyc",
+    "gmw/en-GB-x-rp",
+    "gmw/en-GB-x-gbcwmd",
+)
+
+# Voice variants that sound like people and unlike each other: no robots, no whisper, no strong echo, no Klatt
+# variants (their noise is the C library's random numbers). High and low voices alternate.
+VARIANTS = (
+    "m1", "f2", "kaukovalta", "linda", "antonio", "f1", "ed", "Andrea",
+    "max", "steph2", "Gene2", "Annie", "iven2", "aunty", "michel", "f5",
+    "Mike", "anika", "sandro", "grandma", "norbert", "shelby", "Jacky", "belinda",
+    "Tweaky", "f3", "paul", "f4", "quincy", "Nguyen", "ian", "steph",
+)  # fmt: skip
+
+_PITCHES = (50, 66, 36, 80)  # a variant comes back in another accent and 17 to 25 % higher or lower
+N_SPEAKERS = len(VARIANTS) * len(_PITCHES)
+"""As many different people as there are."""
+
+
+def voice_of(speaker: int) -> Voice:
+    """The voice of person number `speaker` (from 0), the same in every corpus.
+
+    >>> voice_of(0)
+    Voice(name='gmw/en-US+m1', pitch=50, pitch_range=35, rate=155)
+    """
+    generation, variant = divmod(speaker, len(VARIANTS))
+    accent = ACCENTS[(variant + 3 * generation) % len(ACCENTS)]
+    # Multiples of the golden ratio and of its cousin in three dimensions spread any number of people evenly.
+    return Voice(
+        name=f"{accent}+{VARIANTS[variant]}",
+        pitch=_PITCHES[generation],
+        pitch_range=35 + int(45 * (0.7549 * speaker % 1)),
+        rate=155 + int(50 * (0.6180 * speaker % 1)),
+    )

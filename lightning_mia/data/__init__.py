@@ -1,1 +1,0 @@
-"""From audio files to batches: decode once, cache, batch by length."""

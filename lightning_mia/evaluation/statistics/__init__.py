@@ -1,0 +1,1 @@
+"""Statistics of scores: AUROC, ROC, intervals, permutation tests, power."""

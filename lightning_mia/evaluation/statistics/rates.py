@@ -1,0 +1,60 @@
+"""Intervals of a rate whose units come in clusters: a speaker's clips pass or fail together.
+
+Clopper and Pearson's exact interval at the effective sample size of Korn and Graubard (Survey Methodology
+24, 1998): the number of units, divided by the design effect and shrunk by the few degrees of freedom that
+a handful of speakers gives. With one unit a speaker it is Clopper and Pearson's own.
+"""
+
+import numpy as np
+
+from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.statistics.clusters import number_speakers
+
+
+def rate_interval(hits: np.ndarray, speakers: np.ndarray, level: float = 0.95) -> Interval:
+    """Interval of the mean of `hits` (n,) bool, whose units belong to `speakers` (n,) str.
+
+    Returns:
+        (lower, upper); (0, 1) where all units are one speaker's, for nothing is known about the next one.
+    """
+    from scipy.stats import t
+
+    n = len(hits)
+    cluster, n_speakers = number_speakers(speakers)
+    if n_speakers < 2:
+        return (0.0, 1.0)
+    quantile = 0.5 + level / 2
+    few_speakers = (t.ppf(quantile, n - 1) / t.ppf(quantile, n_speakers - 1)) ** 2
+    size = n * few_speakers / design_effect(hits, cluster)
+    return clopper_pearson(float(hits.mean()) * size, size, level)
+
+
+def design_effect(hits: np.ndarray, cluster: np.ndarray) -> float:
+    """Variance of a rate over clusters, over its variance with as many independent units; at least 1.
+
+    Args:
+        hits: (n,) bool.
+        cluster: (n,) int from 0, the cluster of each unit; two clusters or more.
+    """
+    n, rate = len(hits), hits.mean()
+    if rate in (0.0, 1.0):
+        return 1.0  # nothing varies, so nothing shows how much clusters differ
+    n_clusters = int(cluster.max()) + 1
+    residuals = np.bincount(cluster, weights=hits - rate)  # (clusters,) the linearised ratio estimator
+    of_clusters = n_clusters / (n_clusters - 1) * np.sum(residuals**2) / n**2
+    of_units = rate * (1 - rate) / (n - 1)
+    return max(1.0, float(of_clusters / of_units))
+
+
+def clopper_pearson(hits: float, n: float, level: float = 0.95) -> Interval:
+    """Exact interval of a binomial rate; `hits` of `n`, which may be fractions (effective sizes).
+
+    >>> [round(bound, 3) for bound in clopper_pearson(0, 10)]
+    [0.0, 0.308]
+    """
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    lower = 0.0 if hits <= 0 else float(beta.ppf(tail, hits, n - hits + 1))
+    upper = 1.0 if hits >= n else float(beta.ppf(1 - tail, hits + 1, n - hits))
+    return (lower, upper)

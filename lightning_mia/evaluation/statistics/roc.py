@@ -1,0 +1,139 @@
+"""The ROC curve and what is read off it: the advantage, and the TPR at a fixed FPR.
+
+A unit counts as positive where score ≥ threshold, so that units with equal scores fall on the same side.
+All of it is read off the challenge set's own curve and is therefore descriptive.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lightning_mia.evaluation.results import TprAtFpr
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.statistics.auroc import check, float64_by_default
+from lightning_mia.evaluation.statistics.rates import rate_interval
+
+CHUNK = 200_000  # matrix elements held at one go: what fits a core's cache
+FEWEST_FALSE_POSITIVES = 10  # expected at the FPR that was asked for; below, the TPR there is noise
+
+
+@dataclass(frozen=True)
+class Roc:
+    """An ROC curve of T points, from (0, 0) to (1, 1); both rates rise, the thresholds fall.
+
+    Attributes:
+        fpr: (T,) share of non-members with score ≥ threshold.
+        tpr: (T,) share of members with score ≥ threshold.
+        thresholds: (T,) the distinct scores, after an infinite one that nobody reaches.
+    """
+
+    fpr: np.ndarray
+    tpr: np.ndarray
+    thresholds: np.ndarray
+
+
+def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
+    """ROC curve of `values` (n,) float64 for `members` (n,) bool, by torchmetrics on CPU.
+
+    Raises:
+        ValueError: a value is not finite, or one side is empty.
+    """
+    import torch
+    from torchmetrics.classification import BinaryROC
+
+    check(values, members)
+    metric = BinaryROC(thresholds=None, normalization=None, sync_on_compute=False)
+    with float64_by_default():
+        metric.update(torch.tensor(values, dtype=torch.float64), torch.tensor(members, dtype=torch.int64))
+        fpr, tpr, thresholds = (points.numpy().copy() for points in metric.compute())
+    thresholds[0] = np.inf  # torchmetrics puts 1 there, which raw scores may exceed
+    return Roc(fpr, tpr, thresholds)
+
+
+def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
+    """TPR at the lowest threshold whose realised FPR is at most `fpr`."""
+    threshold = threshold_at(scores, fpr)
+    positive = scores.values >= threshold  # (n,) bool
+    members, nonmembers = scores.members, ~scores.members
+    return TprAtFpr(
+        fpr=fpr,
+        achieved_fpr=float(positive[nonmembers].mean()),
+        achieved_fpr_ci95=rate_interval(positive[nonmembers], scores.speakers[nonmembers]),
+        tpr=float(positive[members].mean()),
+        tpr_ci95=rate_interval(positive[members], scores.speakers[members]),
+        resolvable=bool(scores.n_nonmembers * fpr > FEWEST_FALSE_POSITIVES - 1e-9),
+    )
+
+
+def threshold_at(scores: Scores, fpr: float) -> float:
+    """The lowest threshold whose realised FPR is at most `fpr`; infinite where the highest scores are non-members'."""
+    curve = roc_curve(scores.values, scores.members)
+    return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])
+
+
+def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """max(TPR − FPR) over thresholds, for the same scores and many labellings.
+
+    Args:
+        values: (n,) scores.
+        labels: (R, n) bool, one labelling a row.
+
+    Returns:
+        (R,) float64, never negative: a threshold that nobody reaches gives 0, and so does a row with one side empty.
+
+    >>> advantages(np.array([3.0, 2.0, 1.0]), np.array([[True, False, False], [False, True, False]]))
+    array([1. , 0.5])
+    """
+    order = np.argsort(-values, kind="stable")
+    last_of_tie = np.append(np.diff(values[order]) != 0, True)  # (n,) a threshold never cuts a tie
+    thresholds = slice(None) if last_of_tie.all() else np.flatnonzero(last_of_tie)
+    n_positives = np.arange(1.0, 1.0 + len(values))[thresholds]  # (T,) units at or above each threshold
+    rows = max(1, CHUNK // len(values))
+    chunks = (np.take(labels[start : start + rows], order, axis=1) for start in range(0, len(labels), rows))
+    return np.concatenate([_advantages_of_sorted(chunk, thresholds, n_positives) for chunk in chunks])
+
+
+def _advantages_of_sorted(labels: np.ndarray, thresholds: slice | np.ndarray, n_positives: np.ndarray) -> np.ndarray:
+    """TPR − FPR = h/m − (p − h)/k = h (1/m + 1/k) − p/k, with h of the p positives among the m members."""
+    n_members = np.count_nonzero(labels, axis=1, keepdims=True)  # (R, 1)
+    n_nonmembers = labels.shape[1] - n_members
+    per_member, per_nonmember = 1 / np.maximum(n_members, 1), 1 / np.maximum(n_nonmembers, 1)
+    hits = np.cumsum(labels, axis=1, dtype=np.int32)[:, thresholds]  # (R, T)
+    gain = hits * (per_member + per_nonmember)
+    gain -= n_positives * per_nonmember
+    return np.where((n_members > 0) & (n_nonmembers > 0), gain.max(axis=1, keepdims=True), 0.0).clip(min=0.0)[:, 0]
+
+
+def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and advantage row by row, where the scores change with the labels.
+
+    Args:
+        values: (R, n) scores.
+        labels: (R, n) bool.
+
+    Returns:
+        (R,) float64 twice; 0.5 and 0 for a row with one side empty.
+
+    >>> aurocs_and_advantages(np.array([[1.0, 2.0, 2.0]]), np.array([[False, False, True]]))
+    (array([0.75]), array([0.5]))
+    """
+    rows = [_auroc_and_advantage(*row) for row in zip(values, labels, strict=True)]
+    aurocs, gains = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+    return aurocs, gains
+
+
+def _auroc_and_advantage(values: np.ndarray, members: np.ndarray) -> tuple[float, float]:
+    """Both by one sort: members and non-members are counted from the lowest score up, ties together."""
+    order = np.argsort(values)
+    values, members = values[order], members[order]
+    last_of_tie = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # (T,)
+    below = np.cumsum(members)[last_of_tie]  # (T,) members at or below each threshold
+    others_below = last_of_tie + 1 - below
+    n_members, n_others = int(below[-1]), int(others_below[-1])
+    if not n_members or not n_others:
+        return 0.5, 0.0
+    in_tie = np.diff(below, prepend=0)  # (T,) members with this very score
+    beaten = others_below - 0.5 * np.diff(others_below, prepend=0)
+    wins = float(in_tie @ beaten)  # of half-integers, and therefore exact
+    gain = others_below / n_others - below / n_members
+    return wins / (n_members * n_others), max(0.0, float(gain.max()))

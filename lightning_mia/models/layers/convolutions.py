@@ -1,0 +1,160 @@
+"""Convolutions from a waveform to frames; by default those of wav2vec 2.0 (Baevski et al. 2020): 25 ms every 20 ms."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_mia.models.layers.features import normalise, padding_mask
+
+KERNELS = (10, 3, 3, 3, 3, 2, 2)  # together 400 samples
+STRIDES = (5, 2, 2, 2, 2, 2, 2)  # together 320 samples
+
+
+class TimeNorm(nn.Module):
+    """Normalise every channel over an utterance's real samples: group norm with one channel a group.
+
+    `nn.GroupNorm` counts the padding too, which moves a padded utterance's frames by tens of per cent.
+
+    Args:
+        channels: number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples, channels) and (batch,) real samples → (batch, samples, channels) float32."""
+        x = x.float()  # under autocast too
+        padding = padding_mask(lengths, x.shape[1]).unsqueeze(2)
+        count = lengths.view(-1, 1, 1)
+        mean = x.masked_fill(padding, 0.0).sum(dim=1, keepdim=True) / count
+        centred = (x - mean).masked_fill(padding, 0.0)
+        variance = centred.square().sum(dim=1, keepdim=True) / count
+        return centred * ((variance + 1e-5).rsqrt() * self.weight) + self.bias
+
+
+class WaveformFrontEnd(nn.Module):
+    """The convolutions, each followed by its norm, where it has one, and an activation.
+
+    Nothing is padded: a frame is there where all of its samples are, so that padding cannot matter.
+
+    Args:
+        channels: channels of every convolution.
+        group_norm: normalise over time after the first convolution only, as in the published base models of
+            wav2vec 2.0 and HuBERT; False: layer norm after each.
+        kernels: samples of each convolution.
+        strides: samples between two outputs of each convolution.
+        activation: after each convolution and its norm.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        group_norm: bool,
+        kernels: Sequence[int] = KERNELS,
+        strides: Sequence[int] = STRIDES,
+        activation: Callable[[Tensor], Tensor] = F.gelu,
+    ) -> None:
+        super().__init__()
+        self.group_norm, self.activation = group_norm, activation
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(channels if i else 1, channels, kernel, stride, bias=not group_norm)
+            for i, (kernel, stride) in enumerate(zip(kernels, strides, strict=True))
+        )
+        norms = [TimeNorm(channels)] if group_norm else [nn.LayerNorm(channels) for _ in kernels]
+        self.norms = nn.ModuleList(norms)
+        for parameter in self.convolutions.parameters():
+            if parameter.dim() == 3:  # a kernel, not a bias
+                nn.init.kaiming_normal_(parameter)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, channels)."""
+        return in_batch_or_alone(self._together, self._together, waveforms, lengths, self.frame_lengths)
+
+    def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        x = padded_to_grid(normalise(waveforms.unsqueeze(2), lengths))  # (batch, samples, 1)
+        for i, convolution in enumerate(self.convolutions):
+            x = convolve(convolution, x)  # (batch, samples, channels)
+            if not self.group_norm:
+                x = self.norms[i](x)
+            elif i == 0:
+                x = self.norms[0](x, (lengths - self.kernels[0]) // self.strides[0] + 1)
+            x = self.activation(x)
+        return x[:, :n_frames]
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames."""
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            lengths = (lengths - kernel) // stride + 1
+        return lengths
+
+
+def in_batch_or_alone(
+    together: Callable[[Tensor, Tensor], Tensor],
+    alone: Callable[[Tensor, Tensor], Tensor],
+    waveforms: Tensor,
+    lengths: Tensor,
+    frame_lengths: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Frames of a batch; where nothing is learned on a CPU, of one recording after the other without its padding.
+
+    What the convolutions of a whole batch make does not fit into the cache, which costs more than calling them more
+    often: twice the time with clips of 10 s.
+
+    Args:
+        together: (batch, samples), (batch,) real samples → (batch, frames, channels).
+        alone: the same for a single recording without padding, (1, samples), (1,) → (1, frames, channels).
+        waveforms: (batch, samples), zero-padded.
+        lengths: (batch,) real samples.
+        frame_lengths: samples → frames.
+
+    Returns:
+        (batch, frames, channels), zero-padded.
+    """
+    if waveforms.device.type != "cpu" or torch.is_grad_enabled():
+        return together(waveforms, lengths)
+    n_frames = int(frame_lengths(torch.tensor(waveforms.shape[1])))
+    rows = (
+        alone(row[:length].unsqueeze(0), torch.tensor([length]))[0]
+        for row, length in zip(waveforms, lengths.tolist(), strict=True)
+    )
+    return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in rows])
+
+
+def padded_to_grid(x: Tensor) -> Tensor:
+    """Zero-pad (batch, samples, channels) to a length that comes often, on a CPU; frames of the padding are cut off.
+
+    oneDNN compiles each convolution anew for every shape, and keeps a thousand of them. Where nearly every batch of a
+    corpus has a length of its own, a training step of a tiny model takes twice as long by that, and asking one seven
+    times.
+    """
+    return F.pad(x, (0, 0, 0, on_grid(x.shape[1]) - x.shape[1])) if x.device.type == "cpu" else x
+
+
+def on_grid(samples: int) -> int:
+    """Round up to one of 16 lengths an octave, among them all whole seconds up to 16.
+
+    >>> [on_grid(samples) for samples in (8_001, 16_000, 16_001, 33_000)]
+    [8500, 16000, 17000, 34000]
+    """
+    step = round(1000 * 2.0 ** max(-3, math.floor(math.log2(samples / 16_000))))
+    return -(-samples // step) * step
+
+
+def convolve(convolution: Any, x: Tensor) -> Tensor:
+    """Convolve (batch, samples, channels) as it lies in memory, as an image of height 1 with its channels last.
+
+    `nn.Conv1d` wants the samples last and layer norm the channels: with the transpositions between them, a
+    training step on a CPU takes twice as long.
+    """
+    image = x.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, samples)
+    kernel, stride = convolution.weight.unsqueeze(2), (1, *convolution.stride)
+    return F.conv2d(image, kernel, convolution.bias, stride).squeeze(2).transpose(1, 2)

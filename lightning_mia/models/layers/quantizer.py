@@ -1,0 +1,76 @@
+"""Product quantisation by the Gumbel softmax (wav2vec 2.0, Baevski et al. 2020, §2)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_mia.utilities.errors import InputError
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """Frames as combinations of codes."""
+
+    vectors: Tensor  # (batch, frames, code dim) float32, the chosen codes' vectors side by side
+    codes: Tensor  # (batch, frames, codebooks) int64, the chosen codes
+    probabilities: Tensor  # (batch, frames, codebooks, codes) float32, without noise and temperature
+
+
+def quantise(logits: Tensor, codebooks: Tensor, temperature: float | None) -> Quantised:
+    """Choose a code from every codebook, in float32, under autocast too.
+
+    Args:
+        logits: (batch, frames, codebooks, codes).
+        codebooks: (codebooks, codes, code dim / codebooks), the codes' vectors.
+        temperature: of the Gumbel softmax: codes are drawn with noise from torch's global generator, and gradients
+            flow as if the softmax had been used (straight through); None: the most probable codes, no noise.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        logits = logits.float()
+        if temperature is None:
+            codes = logits.argmax(dim=3)
+            chosen = F.one_hot(codes, logits.shape[3]).float()
+        else:
+            chosen = F.gumbel_softmax(logits, tau=temperature, hard=True)
+            codes = chosen.argmax(dim=3)
+        vectors = torch.einsum("btgv,gvd->btgd", chosen, codebooks.float()).flatten(2)
+        return Quantised(vectors, codes, logits.softmax(dim=3))
+
+
+class GumbelQuantizer(nn.Module):
+    """Codebooks and the layer that chooses from them, with the parameters of transformers' quantizer.
+
+    `Wav2Vec2GumbelVectorQuantizer` multiplies every code's vector by its zero or one, for every frame; the matrix
+    product here holds 1 / (code dim / codebooks) of the memory and tells which codes were chosen.
+
+    Args:
+        dim: width of the frames.
+        n_codebooks: codebooks.
+        codebook_size: codes of each.
+        code_dim: width of the vectors, of all codebooks together.
+
+    Raises:
+        InputError: code_dim is not a multiple of n_codebooks, or there is nothing to choose.
+    """
+
+    def __init__(self, dim: int, n_codebooks: int, codebook_size: int, code_dim: int) -> None:
+        super().__init__()
+        if n_codebooks < 1 or codebook_size < 2:
+            raise InputError(
+                f"Expected n_codebooks of at least 1 and codebook_size of at least 2, "
+                f"but got {n_codebooks} and {codebook_size}"
+            )
+        if code_dim % n_codebooks:
+            raise InputError(f"Expected code_dim to be a multiple of n_codebooks = {n_codebooks}, but got {code_dim}")
+        self.n_codebooks, self.codebook_size = n_codebooks, codebook_size
+        self.codevectors = nn.Parameter(torch.rand(1, n_codebooks * codebook_size, code_dim // n_codebooks))
+        self.weight_proj = nn.Linear(dim, n_codebooks * codebook_size)
+        nn.init.normal_(self.weight_proj.weight)
+        nn.init.zeros_(self.weight_proj.bias)
+
+    def forward(self, frames: Tensor, temperature: float | None) -> Quantised:
+        """(batch, frames, dim) → codes and their vectors, see `quantise`."""
+        logits = self.weight_proj(frames).unflatten(2, (self.n_codebooks, self.codebook_size))
+        return quantise(logits, self.codevectors.view(self.n_codebooks, self.codebook_size, -1), temperature)

@@ -1,0 +1,1 @@
+"""Pretraining objectives: contrastive loss, k-means targets, transcripts."""

@@ -1,0 +1,114 @@
+"""Clusters of frames, the targets of HuBERT: in its first iteration k-means of MFCC."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from lightning_mia.models.layers.features import MFCC, padding_mask
+from lightning_mia.utilities.errors import InputError
+
+MOST_FRAMES = 2_000_000  # to fit on, 11 hours of speech, so that they fit in memory
+MOST_NUMBERS = 300_000_000  # in those frames: 1.2 GB, and again as much while they are standardised
+
+
+def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
+    """Stack parts (n, dim), keeping every second row of all, again and again, as long as there are too many.
+
+    >>> thin_out([torch.arange(6)[:, None], torch.arange(6, 10)[:, None]], limit=5).flatten().tolist()
+    [0, 2, 4, 6, 8]
+    """
+    kept, step, n_kept = [], 1, 0
+    for part in parts:
+        kept.append(part[::step])
+        n_kept += len(kept[-1])
+        while n_kept > limit:
+            kept, step = [torch.cat(kept)[::2]], 2 * step
+            n_kept = len(kept[0])
+    return torch.cat(kept)
+
+
+class Centroids(nn.Module):
+    """Nearest of k centroids to each frame, every number of which is standardised first.
+
+    Args:
+        n_clusters: k, at least 2.
+        dim: numbers in a frame.
+    """
+
+    centroids: Tensor  # (k, dim) float32, of standardised frames
+    mean: Tensor  # (dim,) float32, of the fitted frames
+    scale: Tensor  # (dim,) float32, their standard deviation
+    fitted: Tensor  # () bool
+
+    def __init__(self, n_clusters: int, dim: int) -> None:
+        super().__init__()
+        if n_clusters < 2:
+            raise InputError(f"Expected n_clusters of at least 2, but got {n_clusters}")
+        self.register_buffer("centroids", torch.zeros(n_clusters, dim))
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit_frames(self, parts: Iterable[Tensor], seed: int) -> None:
+        """Fit the centroids by k-means on frames, in parts (n, dim) float32 on the CPU.
+
+        Raises:
+            InputError: there are fewer frames than clusters.
+        """
+        from sklearn.cluster import MiniBatchKMeans
+
+        n_clusters, dim = self.centroids.shape
+        frames = thin_out(parts, min(MOST_FRAMES, MOST_NUMBERS // dim))  # (frames, dim)
+        if len(frames) < n_clusters:
+            raise InputError(
+                f"{n_clusters} clusters cannot be fitted on {len(frames)} frames of 20 ms; "
+                "train on more speech or set fewer --model.n_clusters"
+            )
+        scale, mean = torch.std_mean(frames, dim=0, correction=0)
+        scale = scale.clamp(min=1e-6)  # what never moves tells no frames apart
+        standardised = (frames - mean) / scale
+        # The recipe says n_init=20; on a few hundred clips 5 comes as close, in a third of the time.
+        kmeans = MiniBatchKMeans(n_clusters, batch_size=10_000, n_init=5, random_state=seed)
+        kmeans.fit(standardised.numpy())
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+        self.centroids.copy_(torch.from_numpy(kmeans.cluster_centers_))
+        self.fitted.fill_(True)
+
+    def nearest(self, frames: Tensor) -> Tensor:
+        """(…, dim) float32 → (…) int64, number of the nearest centroid."""
+        x = (frames - self.mean) / self.scale
+        # ‖x − c‖² without ‖x‖², which is the same for all centroids
+        return (self.centroids.square().sum(dim=1) - 2 * x @ self.centroids.T).argmin(dim=-1)
+
+
+class MFCCClusters(Centroids):
+    """Nearest of k centroids to each frame of 39 standardised MFCC numbers, at 50 Hz.
+
+    Args:
+        n_mels: mel bands of the log-mel frames that the MFCC are computed from.
+        n_clusters: k, at least 2.
+    """
+
+    def __init__(self, n_mels: int, n_clusters: int) -> None:
+        super().__init__(n_clusters, MFCC.dim)
+        self.mfcc = MFCC(n_mels)
+
+    def fit(self, batches: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
+        """Fit the centroids on batches of log-mel frames (batch, frames, n_mels) with their lengths (batch,).
+
+        Raises:
+            InputError: there are fewer frames than clusters.
+        """
+        self.fit_frames((self._real_frames(*batch) for batch in batches), seed)
+
+    def _real_frames(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
+        frames = self.mfcc(log_mel, lengths)  # (batch, frames at 50 Hz, 39)
+        return frames[~padding_mask((lengths + 1) // 2, frames.shape[1])].cpu()
+
+    @torch.no_grad()
+    def forward(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, frames, n_mels), (batch,) real frames → (batch, ⌈frames / 2⌉) int64, nearest centroids."""
+        with torch.autocast(log_mel.device.type, enabled=False):
+            return self.nearest(self.mfcc(log_mel, lengths))

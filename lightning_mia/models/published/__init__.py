@@ -1,0 +1,1 @@
+"""Published checkpoints of TERA and CPC in their original formats."""

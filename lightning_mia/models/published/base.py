@@ -1,0 +1,127 @@
+"""Checkpoint files as other toolkits publish them: pickles of PyTorch, read without running what is in them."""
+
+import argparse
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_mia.models.base import Pretext, SpeechModel
+from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import hash_of_file
+
+
+class BareEncoder(SpeechModel):
+    """A black-box encoder out of a checkpoint; `checkpoint` (a file) and `fresh` are among its hyperparameters."""
+
+    @property
+    def has_pretext(self) -> bool:
+        """Whether `pretext_score` can be asked."""
+        return False
+
+    def start_sha256(self) -> str:
+        """Hash of the checkpoint; empty with fresh weights."""
+        settings: Any = self.hparams
+        return "" if settings.fresh else hash_of_file(settings.checkpoint)
+
+    def without_training(self) -> "BareEncoder":
+        """Return the same configuration with fresh weights."""
+        settings = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
+        return type(self)(**{**settings, "fresh": True})
+
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """Refused: an encoder alone has no pretext task.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(self._no_pretext())
+
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Refused: an encoder alone has no pretext task.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(self._no_pretext())
+
+    def _no_pretext(self) -> str:
+        return (
+            f"{self.hparams['checkpoint']} is read as an encoder alone, which cannot be pretrained further or asked "
+            "for its pretext loss; audit it by the attacks that ask the encoder alone"
+        )
+
+
+def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Tensors, plain values and `argparse.Namespace` are all that is unpickled.
+
+    Args:
+        path: a local file.
+        kind: what it should be, for messages, such as "CPC".
+        entries: keys that it must have.
+
+    Raises:
+        InputError: missing, no checkpoint, another kind of checkpoint, or it would need unsafe unpickling.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{kind} checkpoint {path} is not a file; download the published one and give its path")
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if unsafe := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise InputError(
+                f"{path} would need unsafe unpickling of {unsafe[1]}, which could run code: refused; where you trust "
+                f"it, save a copy with tensors and plain values only, of its entries {', '.join(entries)}"
+            ) from error
+        raise InputError(f"{path} is not a checkpoint of PyTorch; give the published {kind} checkpoint") from error
+    except Exception as error:  # garbage makes the unpickler stumble in many ways
+        raise InputError(f"{path} is not a checkpoint of PyTorch, or is damaged; download it again") from error
+    missing = [name for name in entries if not isinstance(content, dict) or name not in content]
+    if missing:
+        raise InputError(f"{path} is not a {kind} checkpoint, it lacks {', '.join(missing)}; give the published one")
+    return content
+
+
+def as_mapping(value: object, what: str) -> Mapping[str, Any]:
+    """Take a dictionary or an `argparse.Namespace` as a mapping.
+
+    Args:
+        value: an entry of a checkpoint.
+        what: file and entry, for the message.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(value, argparse.Namespace):
+        value = vars(value)
+    if not isinstance(value, Mapping):
+        raise InputError(f"{what} is not a table of names and values; give the published checkpoint")
+    return value
+
+
+def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
+    """Load all weights of a module; others, such as those of a pretraining head, are left out.
+
+    Args:
+        module: has the checkpoint's names.
+        weights: by name.
+        path: of the checkpoint, for messages.
+
+    Raises:
+        InputError: some are missing or have another shape.
+    """
+    names = module.state_dict().keys()
+    if missing := [name for name in names if name not in weights]:
+        raise InputError(f"{path} lacks weights: {list_first(missing)}; give the published checkpoint")
+    try:
+        module.load_state_dict({name: weights[name] for name in names})
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise InputError(f"The weights of {path} do not fit its configuration, it is damaged: {first}") from error

@@ -1,0 +1,1 @@
+"""Report of a grid of audits: table, page, figures, TensorBoard."""

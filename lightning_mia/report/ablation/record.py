@@ -1,0 +1,64 @@
+"""What a grid's folder says about the grid, for whoever reads it later."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_mia.audit.ablation.grid import Cell, Label
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import write_json
+
+
+@dataclass(frozen=True)
+class GridRecord:
+    """A grid as it stands; with `results.csv` it is all that the page is made from.
+
+    Attributes:
+        name: of the grid file.
+        base: name of the base config.
+        factors: factor → its labels, in the order of the grid file.
+        options: factor → the dotted options that it sets.
+        seeds: as a list.
+        cells: names of all cells.
+        failures: cell → why it failed at the last start.
+        command: the command line that repeats, and finishes, the grid.
+        versions: of Python and packages.
+        hardware: processor, accelerator, memory.
+    """
+
+    name: str
+    base: str
+    factors: Mapping[str, Sequence[Label]]
+    options: Mapping[str, Sequence[str]]
+    seeds: Sequence[int]
+    cells: Sequence[str]
+    failures: Mapping[str, str]
+    command: str
+    versions: Mapping[str, str]
+    hardware: Mapping[str, Any]
+
+    def write(self, root: Path) -> None:
+        """Write `grid.json`."""
+        write_json(root / "grid.json", asdict(self))
+
+    @staticmethod
+    def read(root: Path) -> "GridRecord":
+        """Read `grid.json`.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = root / "grid.json"
+        try:
+            record = GridRecord(**json.loads(path.read_text(encoding="utf-8")))
+            assert all(isinstance(value, list) for value in (record.cells, record.seeds, *record.factors.values()))
+        except (OSError, ValueError, TypeError, AssertionError, AttributeError) as error:
+            raise InputError(f"{path} is missing or damaged; start `lightning-mia ablate` again") from error
+        return record
+
+
+def folder_of(cell: Cell, root: Path) -> Path:
+    """Run directory of a cell's audit."""
+    return root / "cells" / cell.name

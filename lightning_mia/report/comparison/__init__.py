@@ -1,0 +1,1 @@
+"""Compare finished runs: table, page and text."""

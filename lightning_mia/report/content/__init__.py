@@ -1,0 +1,1 @@
+"""Content of the report: sections, tables and sentences, without markup."""

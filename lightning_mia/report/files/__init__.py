@@ -1,0 +1,1 @@
+"""Files of a report: `results.json`, its schema, and the CSV tables."""

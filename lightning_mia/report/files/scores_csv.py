@@ -1,0 +1,203 @@
+"""`scores.csv`: every score of every attack and control, so that anyone can recompute every figure.
+
+An audit of a large corpus has millions of rows, most of which name the same units: names are encoded once for all
+attacks on the same units, and read as numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+
+from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import atomic_path
+
+COLUMNS = ("attack", "level", "unit_id", "speaker", "member", "score")
+ROWS_AT_ONCE = 1_000_000
+_REMEDY = "run the attack again to write it anew"
+_EXPECTED = f"expected {','.join(COLUMNS)}, member 1 or 0"
+
+
+def write_scores(path: Path, scores: Iterable[Scores]) -> None:
+    """Write one row a unit and attack; scores as the shortest decimals that read back as the same float64."""
+    units = _Units(())
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        file.write(f"{','.join(COLUMNS)}\n")
+        for table in scores:
+            units = units.of(table.unit_ids, table.speakers, table.members.astype(int))
+            (attack,) = _encoded([(table.name, table.level)])
+            rows = zip(units.encoded, table.values.tolist(), strict=True)
+            file.writelines(f"{attack},{unit},{value!r}\n" for unit, value in rows)
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Columns that stand in every row of a unit, and the rows' text."""
+
+    columns: tuple[np.ndarray, ...]
+    encoded: Sequence[str] = ()
+
+    def of(self, *columns: np.ndarray) -> _Units:
+        """These units; they are encoded anew where they are others."""
+        same = len(self.columns) == len(columns) and all(map(np.array_equal, self.columns, columns))
+        return self if same else _Units(columns, _encoded(zip(*(one.tolist() for one in columns), strict=True)))
+
+
+def _encoded(rows: Iterable[tuple[object, ...]]) -> list[str]:
+    """Fields of each row as CSV, without the end of the line."""
+    lines: list[str] = []
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)  # which it quotes in names
+    return [line.removesuffix("\r\n") for line in lines]
+
+
+def read_scores(path: Path, results: Iterable[AttackResult]) -> tuple[Scores, ...]:
+    """Read the scores of `results`, in their order; access and sidedness come from the results.
+
+    Raises:
+        InputError: the file is missing, is not such a table, or does not belong to the results.
+    """
+    table = _read(path)
+    return tuple(_scores(table, one, path) for one in results)
+
+
+def _scores(table: _Table, result: AttackResult, path: Path) -> Scores:
+    rows = table.rows_of(result.name, result.level)
+    n_members = int(rows.members.sum())
+    if (n_members, len(rows.members) - n_members) != (result.n_members, result.n_nonmembers):
+        raise InputError(
+            f"{path}: {n_members} members and {len(rows.members) - n_members} non-members of '{result.name}' "
+            f"at {result.level} level, but the results are of {result.n_members} and {result.n_nonmembers}; "
+            f"{_REMEDY}"
+        )
+    unit_ids, speakers = table.names_of(rows)
+    try:
+        return Scores(
+            name=result.name,
+            level=result.level,
+            access=result.access,
+            two_sided=result.two_sided,
+            unit_ids=unit_ids,
+            speakers=speakers,
+            members=rows.members,
+            values=rows.values,
+        )
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; {_REMEDY}") from error
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some of the rows of one attack at one level, names as numbers."""
+
+    unit_ids: np.ndarray  # (n,) int
+    speakers: np.ndarray  # (n,) int
+    members: np.ndarray  # (n,) bool
+    values: np.ndarray  # (n,) float64
+
+    @staticmethod
+    def joined(parts: Sequence[_Rows]) -> _Rows:
+        arrays = zip(*((one.unit_ids, one.speakers, one.members, one.values) for one in parts), strict=True)
+        return _Rows(*map(np.concatenate, arrays))
+
+
+_NONE = _Rows(np.empty(0, int), np.empty(0, int), np.empty(0, bool), np.empty(0))
+
+
+@dataclass
+class _Table:
+    """What has been read so far."""
+
+    numbers: dict[str, int] = field(default_factory=dict)  # of each name, in the order in which they come
+    parts: dict[Hashable, list[_Rows]] = field(default_factory=dict)  # by attack and level
+    shared: list[tuple[_Rows, np.ndarray, np.ndarray]] = field(default_factory=list)  # rows, and their names
+
+    def add(self, chunk: pd.DataFrame) -> None:
+        """Add rows.
+
+        Raises:
+            ValueError: a member is not 1 or 0, or a score is no number.
+        """
+        member = chunk["member"]
+        if not member.isin(("0", "1")).all():
+            raise ValueError("a member is neither 1 nor 0")
+        rows = _Rows(
+            self._numbers_of(chunk["unit_id"]),
+            self._numbers_of(chunk["speaker"]),
+            (member == "1").to_numpy(dtype=bool),
+            np.fromiter(map(float, chunk["score"].tolist()), np.float64, len(chunk)),  # Python reads numbers exactly
+        )
+        for key, places in chunk.groupby(["attack", "level"]).indices.items():
+            chosen = _Rows(*(column[places] for column in vars(rows).values()))
+            self.parts.setdefault(key, []).append(chosen)
+
+    def _numbers_of(self, column: pd.Series) -> np.ndarray:
+        codes, names = pd.factorize(column)
+        numbers = [self.numbers.setdefault(name, len(self.numbers)) for name in names.tolist()]
+        return np.array(numbers, dtype=int)[codes]
+
+    def rows_of(self, attack: str, level: str) -> _Rows:
+        """All rows of an attack, in their order."""
+        parts = self.parts.get((attack, level))
+        return _Rows.joined(parts) if parts else _NONE
+
+    def names_of(self, rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Unit ids and speakers as arrays, those of an earlier attack where it judged the same units."""
+        for earlier, unit_ids, speakers in self.shared:
+            same = (np.array_equal(getattr(earlier, name), getattr(rows, name)) for name in ("unit_ids", "speakers"))
+            if all(same):
+                return unit_ids, speakers
+        names = np.array(list(self.numbers), dtype=str)
+        self.shared.append((rows, names[rows.unit_ids], names[rows.speakers]))
+        return self.shared[-1][1:]
+
+
+def _read(path: Path) -> _Table:
+    table = _Table()
+    try:
+        chunks = pd.read_csv(path, dtype=object, na_filter=False, skip_blank_lines=False, chunksize=ROWS_AT_ONCE)
+        for chunk in chunks:
+            if tuple(chunk.columns) != COLUMNS or not isinstance(chunk.index, pd.RangeIndex):
+                raise ValueError("it has other columns")
+            table.add(chunk)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; {_REMEDY}") from error
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        _refuse(path, error)
+    return table
+
+
+def _refuse(path: Path, reason: Exception) -> NoReturn:
+    """Say which row cannot be read.
+
+    Raises:
+        InputError: always.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            if tuple(next(reader, ())) != COLUMNS:
+                raise InputError(f"{path}, row 1: expected the columns {','.join(COLUMNS)}; {_REMEDY}") from reason
+            for row in reader:
+                if not _readable(row):
+                    raise InputError(f"{path}, row {reader.line_num}: {_EXPECTED}; {_REMEDY}") from reason
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+    raise InputError(f"{path} cannot be read ({reason}); {_REMEDY}") from reason
+
+
+def _readable(row: Sequence[str]) -> bool:
+    try:
+        *_, member, score = row
+        float(score)
+    except ValueError:
+        return False
+    return len(row) == len(COLUMNS) and member in ("0", "1")

@@ -1,0 +1,69 @@
+"""`units.csv`: what is known of every judged unit without a model, for the slices of the report."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import atomic_path
+
+_REMEDY = "run the attack again to write it anew"
+
+
+@dataclass(frozen=True)
+class UnitFacts:
+    """A judged unit; of a speaker, the means over the recordings that are judged.
+
+    Attributes:
+        level: "utterance" or "speaker".
+        unit_id: as in `scores.csv`.
+        duration_s: seconds.
+        level_dbfs: root mean square of the samples, dB relative to full scale.
+        gender: of the speaker; "" where it is not known.
+        accent: of the speaker; "" where it is not known.
+    """
+
+    level: str
+    unit_id: str
+    duration_s: float
+    level_dbfs: float
+    gender: str = ""
+    accent: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(UnitFacts))
+
+
+def write_units(path: Path, units: Iterable[UnitFacts]) -> None:
+    """Write one row a unit."""
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(unit) for unit in units)
+
+
+def read_units(path: Path) -> tuple[UnitFacts, ...]:
+    """Read the table; nothing where there is none, as in runs of earlier versions.
+
+    Raises:
+        InputError: it is not such a table.
+    """
+    if not path.exists():
+        return ()
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            if tuple(next(rows, ())) != COLUMNS:
+                raise InputError(f"{path}, row 1: expected the columns {','.join(COLUMNS)}; {_REMEDY}")
+            return tuple(_unit(row, f"{path}, row {rows.line_num}") for row in rows)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+
+
+def _unit(row: list[str], where: str) -> UnitFacts:
+    try:
+        level, unit_id, seconds, decibels, gender, accent = row
+        return UnitFacts(level, unit_id, float(seconds), float(decibels), gender, accent)
+    except ValueError as error:
+        raise InputError(f"{where}: expected {','.join(COLUMNS)}; {_REMEDY}") from error

@@ -1,0 +1,131 @@
+"""PartCrop in time: how a whole recording's frames respond to crops of it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.signals.base import Measured, SignalGroup
+from lightning_mia.signals.features.cosine import mean_pool
+from lightning_mia.signals.inputs.augmentations import cropped
+from lightning_mia.signals.inputs.random_masks import draw_noise, generator_of
+from lightning_mia.utilities.errors import InputError
+
+AT_ONCE = 4  # crops of a recording in one batch: together they are about as long as the recording
+
+
+@dataclass(frozen=True)
+class CropResponses(SignalGroup):
+    """Responses of the last layer's frames to crops (black-box; passes: 1 + `n_crops` × mean share of a crop).
+
+    p_k is the pooled answer to the crop alone, G (frames, dim) the answer to the whole, q_k = softmax(G p_k) over the
+    frames. Columns `crops_uniform_00` … and `crops_gaussian_00` …: KL(uniform ‖ q_k) and KL(softmax of Gaussian noise
+    ‖ q_k), sorted over the crops, each as `n_kept` evenly spaced quantiles. Zhu et al. (2024, CCS), section 4, take 128
+    crops and all of the sorted values; 32 cost a quarter, about 5 passes. A crop is 0.1 s at least, so that all crops
+    of a very short recording are alike.
+
+    Args:
+        n_crops: crops.
+        n_kept: numbers that are kept of each sorted list.
+        shortest: share of the recording that a crop takes, at least.
+        longest: and at most.
+        seed: of the crops and of the Gaussian noise.
+    """
+
+    name = "crops"
+
+    n_crops: int = 32
+    n_kept: int = 16
+    shortest: float = 0.08
+    longest: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no crop."""
+        if not 2 <= self.n_kept <= self.n_crops:
+            raise InputError(f"n_kept of CropResponses is {self.n_kept}: give 2 to n_crops = {self.n_crops}")
+        if not 0 < self.shortest <= self.longest <= 1:
+            raise InputError(
+                f"CropResponses takes crops of {self.shortest} to {self.longest} of a recording: give two shares, the "
+                "shorter one first, above 0 and at most 1"
+            )
+
+    @property
+    def queries(self) -> int:
+        """The whole, and the crops."""
+        return 1 + self.n_crops
+
+    def measure(self, model: SpeechModel, batch: Batch) -> Measured:
+        """Compare every crop's response with two references."""
+        whole = model.encode(batch.waveforms, batch.lengths)
+        frames = whole.hidden[-1].double()
+        pooled = torch.cat(list(self._pooled_crops(model, batch)), dim=1)  # (batch, n_crops, dim)
+        scores = torch.bmm(pooled, frames.transpose(1, 2))  # (batch, n_crops, frames)
+        noise = self._noise(batch, whole.lengths)
+        found = {
+            "uniform": response_divergence(scores, torch.zeros_like(scores), whole.lengths),
+            "gaussian": response_divergence(scores, noise, whole.lengths),
+        }
+        levels = torch.linspace(0, 1, self.n_kept, dtype=torch.float64, device=scores.device)
+        kept = {name: values.quantile(levels, dim=1) for name, values in found.items()}  # (n_kept, batch)
+        digits = len(str(self.n_kept - 1))
+        return Measured(
+            {
+                f"{self.name}_{name}_{i:0{digits}d}": values[i]
+                for name, values in kept.items()
+                for i in range(self.n_kept)
+            }
+        )
+
+    def _pooled_crops(self, model: SpeechModel, batch: Batch) -> Iterator[Tensor]:
+        """(batch, a few crops, dim) float64 at a time."""
+        samples = batch.waveforms.cpu()
+        for first in range(0, self.n_crops, AT_ONCE):
+            draws = range(first, min(first + AT_ONCE, self.n_crops))
+            crops = [
+                self._crop(row[:length], name, draw)
+                for name, row, length in zip(batch.ids, samples, batch.lengths.tolist(), strict=True)
+                for draw in draws
+            ]
+            lengths = torch.tensor([len(crop) for crop in crops], device=batch.lengths.device)
+            waveforms = torch.nn.utils.rnn.pad_sequence(crops, batch_first=True).to(batch.waveforms.device)
+            encoded = model.encode(waveforms, lengths)
+            yield mean_pool(encoded.hidden[-1], encoded.lengths).view(len(batch.ids), len(draws), -1)
+
+    def _crop(self, waveform: Tensor, utterance: str, draw: int) -> Tensor:
+        rng = generator_of(utterance, draw, self.seed, "crop/")
+        return torch.from_numpy(cropped(waveform.numpy(), rng.uniform(self.shortest, self.longest), rng))
+
+    def _noise(self, batch: Batch, lengths: Tensor) -> Tensor:
+        """Standard normal (batch, n_crops, frames) float64, 0 on padding."""
+        uniform = draw_noise(batch.ids, lengths.tolist(), self.n_crops, 0, self.seed).double().transpose(1, 2)
+        middle = uniform + 2.0**-25  # neither 0 nor 1: a float32 in [0, 1) is a multiple of 2^-24 at most 1 - 2^-24
+        normal = math.sqrt(2) * torch.erfinv(2 * middle - 1)
+        return normal.masked_fill(padding_mask(lengths.cpu(), normal.shape[2]).unsqueeze(1), 0.0).to(lengths.device)
+
+
+def response_divergence(scores: Tensor, reference: Tensor, lengths: Tensor) -> Tensor:
+    """KL divergence KL(softmax(reference) ‖ softmax(scores)) over the real frames.
+
+    Args:
+        scores: (batch, crops, frames) float64.
+        reference: the same; zeros for the uniform distribution.
+        lengths: (batch,) real frames.
+
+    Returns:
+        (batch, crops) float64, at least 0.
+
+    >>> scores = torch.tensor([[[0.0, 0.0, 9.0]]]).double()
+    >>> response_divergence(scores, torch.zeros_like(scores), torch.tensor([2])).tolist()
+    [[0.0]]
+    """
+    padding = padding_mask(lengths, scores.shape[2]).unsqueeze(1)
+    log_q = scores.masked_fill(padding, -torch.inf).log_softmax(dim=2).masked_fill(padding, 0.0)
+    log_p = reference.masked_fill(padding, -torch.inf).log_softmax(dim=2).masked_fill(padding, 0.0)
+    p = log_p.exp().masked_fill(padding, 0.0)
+    return (p * (log_p - log_q)).sum(dim=2).clamp(min=0.0)

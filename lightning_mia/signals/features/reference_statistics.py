@@ -1,0 +1,85 @@
+"""Where an utterance's pooled vector lies among those of the adversary's own recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.datasets import Recordings, loader
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.signals.features.cosine import mean_pool
+from lightning_mia.signals.features.frame_statistics import Statistics, unit_vectors
+
+NEAREST = 5  # neighbours whose mean similarity is taken
+
+
+@dataclass(frozen=True)
+class References:
+    """Pooled vectors of reference recordings, by one model.
+
+    Attributes:
+        ids: recordings.
+        pooled: (recordings, layers, dim) float64.
+    """
+
+    ids: list[str]
+    pooled: Tensor
+
+    def apart_from(self, ids: Sequence[str]) -> Tensor:
+        """(len(ids), recordings) bool: a recording is no reference for itself."""
+        place = {name: number for number, name in enumerate(self.ids)}
+        others = torch.ones(len(ids), len(self.ids), dtype=torch.bool)
+        for row, name in enumerate(ids):
+            if name in place:
+                others[row, place[name]] = False
+        return others.to(self.pooled.device)
+
+
+def pooled_references(model: SpeechModel, recordings: Recordings, batch_seconds: float) -> References:
+    """Ask a model, in evaluation mode on its device, for the pooled vectors of recordings."""
+    durations = recordings.durations
+    batches = LengthBatches(durations, batches_for(durations, batch_seconds))
+    ids, pooled = [], []
+    with torch.no_grad():
+        for batch in loader(recordings, batches, num_workers=0):
+            encoded = model.encode(batch.waveforms.to(model.device), batch.lengths.to(model.device))
+            ids += batch.ids
+            pooled.append(torch.stack([mean_pool(hidden, encoded.lengths) for hidden in encoded.hidden], dim=1))
+    return References(ids, torch.cat(pooled))
+
+
+def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> Statistics:
+    """Place of pooled vectors among reference vectors, at one layer.
+
+    All vectors of a model point much the same way, so that similarities are cosines of what is left when the mean
+    reference is taken away.
+
+    Args:
+        pooled: (batch, dim) float64.
+        references: (n, dim) float64, three or more.
+        others: (batch, n) bool, False where the reference is the utterance itself.
+
+    Returns:
+        (batch,) float64 each: `mean_cos` with the mean reference; `distance` from it; `nearest_cos` and
+        `nearest5_cos`, with the nearest reference and the mean of the five nearest; `crowd`, the spread of the
+        cosines with all references.
+    """
+    weights = others.double() / others.sum(dim=1, keepdim=True)
+    mean = weights @ references  # (batch, dim)
+    centred = unit_vectors(pooled - mean)
+    around = unit_vectors(references - references.mean(dim=0))
+    cosines = centred @ around.T  # (batch, n)
+    n_nearest = min(NEAREST, len(references) - 1)  # for each the same, whether it is among the references or not
+    nearest = torch.where(others, cosines, -torch.inf).topk(n_nearest, dim=1).values
+    crowd = (weights * cosines.square()).sum(dim=1) - (weights * cosines).sum(dim=1).square()
+    return {
+        "mean_cos": (unit_vectors(pooled) * unit_vectors(mean)).sum(dim=1),
+        "distance": torch.linalg.vector_norm(pooled - mean, dim=1),
+        "nearest_cos": nearest[:, 0],
+        "nearest5_cos": nearest.mean(dim=1),
+        "crowd": crowd.clamp(min=0.0).sqrt(),
+    }

@@ -1,0 +1,1 @@
+"""Inputs of the signals: augmented waveforms and random masks."""

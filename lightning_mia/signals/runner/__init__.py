@@ -1,0 +1,1 @@
+"""Probe a model: batches, Trainer, and streams of hidden states."""

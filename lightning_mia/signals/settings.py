@@ -1,0 +1,34 @@
+"""What the probe asks a model."""
+
+from dataclasses import dataclass
+
+from lightning_mia.signals.encoder_outputs import EncoderAnswers
+from lightning_mia.utilities.errors import InputError
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """How signals are taken.
+
+    Args:
+        n_masks: masks over which an utterance's pretext score is averaged; the same for every model.
+        mask_seed: seed of those masks.
+        batch_seconds: audio in one batch (seconds); does not change the signals.
+        num_workers: processes that read audio; does not change the signals.
+    """
+
+    n_masks: int = 8
+    mask_seed: int = 0
+    batch_seconds: float = 60.0
+    num_workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_masks < 1:
+            raise InputError(f"probe.n_masks is {self.n_masks}: give 1 or more")
+        if self.batch_seconds <= 0:
+            raise InputError(f"probe.batch_seconds is {self.batch_seconds}: give a positive number of seconds")
+
+    @property
+    def answers(self) -> EncoderAnswers:
+        """The questions of every audit."""
+        return EncoderAnswers(self.n_masks, self.mask_seed)

@@ -1,0 +1,1 @@
+"""Parts of the surrogate head: spans, fillings, targets, linear heads."""

@@ -1,0 +1,115 @@
+"""Membership signals of one model: a few dozen numbers per utterance, and one pooled vector per layer."""
+
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import atomic_path
+
+PAIRWISE_COSINE = "pairwise_cosine"
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What the probe read from one model's answers.
+
+    Attributes:
+        scalars: index = utterance id, float64 columns: `pairwise_cosine_layer0` … (mean cosine between the
+            frames of the utterance), and where the model has them `pretext_score_mask0` … and other scores of
+            its training task (log-odds, higher = solved better).
+        pooled: `(utterances, layers, dim)` float32, mean of every layer's hidden states, rows as in `scalars`.
+    """
+
+    scalars: pd.DataFrame
+    pooled: np.ndarray
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers, the input of the first transformer block included."""
+        return self.pooled.shape[1]
+
+    def layer(self, layer: int) -> int:
+        """Resolve a layer index, negative from the end.
+
+        Raises:
+            InputError: the model has no such layer.
+        """
+        if not -self.n_layers <= layer < self.n_layers:
+            raise InputError(f"Layer {layer} asked for, but the model has layers 0 to {self.n_layers - 1}")
+        return layer % self.n_layers
+
+    def pairwise_cosine(self, layer: int) -> pd.Series:
+        """Mean cosine between the frames of every utterance at a layer."""
+        return self.scalars[f"{PAIRWISE_COSINE}_layer{self.layer(layer)}"]
+
+    def pretext_score(self) -> pd.Series:
+        """Mean pretext score of every utterance over the masks."""
+        return self.task_score(PRETEXT_SCORE)
+
+    def task_score(self, name: str) -> pd.Series:
+        """A score of the model's training task for every utterance, mean over the draws where there are several."""
+        return self.scalars[self._columns_of(name)].mean(axis=1)
+
+    def n_draws(self, name: str) -> int:
+        """How many draws of a score of the training task there are; 0 where the model has none."""
+        return len(self._columns_of(name))
+
+    def has(self, name: str) -> bool:
+        """Whether the model has this score of its training task."""
+        return bool(self._columns_of(name))
+
+    def _columns_of(self, name: str) -> list[str]:
+        return [column for column in map(str, self.scalars) if column == name or column.startswith(f"{name}_mask")]
+
+    def pooled_layer(self, layer: int) -> pd.DataFrame:
+        """Mean-pooled hidden states of a layer, index = utterance id, one column a dimension."""
+        return pd.DataFrame(self.pooled[:, self.layer(layer)].astype(np.float64), index=self.scalars.index)
+
+    def take(self, ids: Iterable[str]) -> "Signals":
+        """The signals of these utterances, in this order."""
+        rows = self.scalars.index.get_indexer(pd.Index(list(ids)))
+        assert (rows >= 0).all(), "an utterance was not probed"
+        return Signals(self.scalars.iloc[rows], self.pooled[rows])
+
+    def save(self, path: Path) -> None:
+        """Write as one `.npz` file, whole or not at all."""
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez(
+                file,
+                ids=self.scalars.index.to_numpy(dtype=str),
+                names=self.scalars.columns.to_numpy(dtype=str),
+                scalars=self.scalars.to_numpy(dtype=np.float64),
+                pooled=self.pooled,
+            )
+
+    @staticmethod
+    def load(path: Path) -> "Signals":
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                scalars = pd.DataFrame(
+                    file["scalars"], index=pd.Index(file["ids"].astype(object)), columns=list(file["names"])
+                )
+                return Signals(scalars, file["pooled"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is damaged; delete it and start again") from error
+
+    def with_groups(self, groups: Iterable["Signals"]) -> "Signals":
+        """The same utterances, with the columns of further groups of signals."""
+        return Signals(pd.concat([self.scalars, *(group.scalars for group in groups)], axis=1), self.pooled)
+
+    @staticmethod
+    def concatenate(parts: Iterable["Signals"]) -> "Signals":
+        """Join the parts that several processes or batches wrote."""
+        parts = list(parts)
+        return Signals(pd.concat([part.scalars for part in parts]), np.concatenate([part.pooled for part in parts]))

@@ -1,0 +1,116 @@
+"""View consistency: how alike an encoder's answers to views of one recording are."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.base import Encoded, SpeechModel
+from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.signals.base import Measured, SignalGroup
+from lightning_mia.signals.features.cosine import mean_pool
+from lightning_mia.signals.features.frame_statistics import moments, unit_vectors
+from lightning_mia.signals.inputs.augmentations import (
+    BandStop,
+    Gain,
+    Mixed,
+    Reversed,
+    TimeCrop,
+    TimeShift,
+    View,
+    WhiteNoise,
+    backwards,
+    viewed,
+)
+from lightning_mia.utilities.errors import InputError
+
+
+@dataclass(frozen=True)
+class ViewAgreement(SignalGroup):
+    """Cosines between the answers to a recording and to its views (black-box, 7 + `n_views` passes).
+
+    Columns, for the middle and the last layer: `views_noise_pooled_layer2`, cosine of the pooled vectors, for each kind
+    of view (noise, gain, crop, shift, band, reversed); `views_noise_frames_layer2`, mean cosine of the frames, for
+    those that leave frames where they were. And `views_pair00` …, the cosines of all pairs of `n_views` mixed views at
+    the last layer, pooled, from the least to the highest (EncoderMI, Liu et al. 2021, section 4.2: 45 pairs of 10
+    views).
+
+    Args:
+        n_views: mixed views.
+        snr: of the noise view (dB).
+        seed: of what views draw.
+    """
+
+    name = "views"
+
+    n_views: int = 10
+    snr: float = 20.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what gives no pair."""
+        if self.n_views < 2:
+            raise InputError(f"n_views of ViewAgreement is {self.n_views}: give 2 or more")
+
+    @property
+    def kinds(self) -> tuple[View, ...]:
+        """One view of each kind."""
+        return WhiteNoise(self.snr), Gain(), TimeCrop(), TimeShift(), BandStop(), Reversed()
+
+    @property
+    def queries(self) -> int:
+        """The plain one, one of each kind, and the mixed ones."""
+        return 1 + len(self.kinds) + self.n_views
+
+    def measure(self, model: SpeechModel, batch: Batch) -> Measured:
+        """Compare every view with the recording, and mixed views with each other."""
+        plain = model.encode(batch.waveforms, batch.lengths)
+        scalars: dict[str, Tensor] = {}
+        for view in self.kinds:
+            for name, values in agreement(plain, _encode(model, batch, view, 0, self.seed), view).items():
+                scalars[f"{self.name}_{view.name}_{name}"] = values
+        mixed = [_encode(model, batch, Mixed(), draw, self.seed) for draw in range(self.n_views)]
+        pairs = sorted_pair_cosines(torch.stack([mean_pool(one.hidden[-1], one.lengths) for one in mixed], dim=1))
+        digits = len(str(pairs.shape[1] - 1))
+        scalars |= {f"{self.name}_pair{i:0{digits}d}": pairs[:, i] for i in range(pairs.shape[1])}
+        return Measured(scalars)
+
+
+def _encode(model: SpeechModel, batch: Batch, view: View, draw: int, seed: int) -> Encoded:
+    changed = viewed(batch, view, draw, seed)
+    return model.encode(changed.waveforms, changed.lengths)
+
+
+def middle_and_last(n_layers: int) -> list[int]:
+    """Layers that are looked at where all would be too many.
+
+    >>> middle_and_last(3), middle_and_last(13)
+    ([1, 2], [6, 12])
+    """
+    return sorted({n_layers // 2, n_layers - 1})
+
+
+def agreement(plain: Encoded, other: Encoded, view: View) -> dict[str, Tensor]:
+    """Cosines between a recording and a view, (batch,) float64 by `pooled_layer2`, `frames_layer2`, …."""
+    found = {}
+    for layer in middle_and_last(len(plain.hidden)):
+        one, two = plain.hidden[layer], other.hidden[layer]
+        pooled = unit_vectors(mean_pool(one, plain.lengths)) * unit_vectors(mean_pool(two, other.lengths))
+        found[f"pooled_layer{layer}"] = pooled.sum(dim=1)
+        if view.keeps_time:
+            two = backwards(two, other.lengths) if view.reverses else two
+            cosines = (unit_vectors(one) * unit_vectors(two)).sum(dim=2)  # (batch, frames)
+            found[f"frames_layer{layer}"] = moments(cosines, ~padding_mask(plain.lengths, one.shape[1]))[0]
+    return found
+
+
+def sorted_pair_cosines(pooled: Tensor) -> Tensor:
+    """(batch, views, dim) → cosines of all pairs of views, (batch, pairs) float64, rising.
+
+    >>> sorted_pair_cosines(torch.tensor([[[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]])).tolist()
+    [[0.0, 0.0, 1.0]]
+    """
+    unit = unit_vectors(pooled)
+    rows, columns = torch.triu_indices(pooled.shape[1], pooled.shape[1], offset=1, device=pooled.device)
+    return torch.bmm(unit, unit.transpose(1, 2))[:, rows, columns].sort(dim=1).values

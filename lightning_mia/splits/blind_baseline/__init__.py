@@ -1,0 +1,1 @@
+"""Blind baseline: a classifier on model-free statistics."""

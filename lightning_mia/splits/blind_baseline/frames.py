@@ -1,0 +1,92 @@
+"""Short-time measures of a waveform: the raw material of the blind statistics."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy.fft import dct, irfft, rfft
+
+from lightning_mia.corpora.audio.cache import SAMPLE_RATE
+
+WINDOW = 640  # samples; 40 ms, two periods of the lowest pitch below and a little more
+HOP = 160  # samples; 10 ms
+FFT = 1024  # samples; at least WINDOW + the longest lag, so that the autocorrelation does not wrap round
+SHORTEST_LAG, LONGEST_LAG = 40, 266  # samples; pitch of 400 Hz and of 60 Hz
+MEL_BANDS, CEPSTRA = 40, 13
+FRAMES_AT_ONCE = 3000  # bounds the working memory; what is kept takes 12 MB a minute of sound
+FLOOR = 1e-10  # of full-scale power; −100 dB, under the quantisation noise of 16 bits (−98 dB)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What is measured in every frame of 40 ms, each 10 ms, of one recording."""
+
+    power: np.ndarray  # (frames,) mean square, full scale = 1
+    spectrum: np.ndarray  # (frames, FFT // 2 + 1) power per bin, sums to about `power`
+    cepstra: np.ndarray  # (frames, CEPSTRA) MFCC, natural logarithm
+    pitch: np.ndarray  # (frames,) Hz, of the strongest periodicity whether the frame is voiced or not
+    periodicity: np.ndarray  # (frames,) normalised autocorrelation at that lag, near 1 in vowels
+
+
+def frames_of(waveform: np.ndarray) -> Frames:
+    """Measure every frame of a mono 16 kHz `waveform` (samples,); one shorter than a frame is zero-padded."""
+    waveform = np.asarray(waveform, np.float32)
+    if len(waveform) < WINDOW:
+        waveform = np.pad(waveform, (0, WINDOW - len(waveform)))
+    blocks = [_measure(block) for block in _blocks(waveform)]
+    return Frames(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def bin_frequencies() -> np.ndarray:
+    """Frequency (Hz) of each bin of `Frames.spectrum`, (FFT // 2 + 1,)."""
+    return np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)
+
+
+def _blocks(waveform: np.ndarray) -> Iterator[np.ndarray]:
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, WINDOW)[::HOP]  # (frames, WINDOW), a view
+    for start in range(0, len(frames), FRAMES_AT_ONCE):
+        yield frames[start : start + FRAMES_AT_ONCE]
+
+
+def _measure(frames: np.ndarray) -> tuple[np.ndarray, ...]:
+    window, window_autocorrelation, mel = _window(), _window_autocorrelation(), _mel_filters()
+    power = np.einsum("ft,ft->f", frames, frames) / WINDOW
+    transform = rfft(frames * window, FFT, axis=1)
+    spectrum = transform.real**2 + transform.imag**2  # (frames, bins)
+    autocorrelation = irfft(spectrum, FFT, axis=1)[:, : LONGEST_LAG + 1]
+    # Dividing by the window's own autocorrelation takes out its taper (Boersma 1993, eq. 9).
+    periodicity = autocorrelation / (window_autocorrelation * (autocorrelation[:, :1] + FLOOR))
+    lag = SHORTEST_LAG + (periodicity - _octave_cost())[:, SHORTEST_LAG:].argmax(axis=1)
+    spectrum *= 2 / (FFT * (window**2).sum())
+    cepstra = dct(np.log(spectrum @ mel + FLOOR), axis=1, norm="ortho")[:, :CEPSTRA]
+    return power, spectrum, cepstra, SAMPLE_RATE / lag, periodicity[np.arange(len(lag)), lag]
+
+
+@cache
+def _window() -> np.ndarray:
+    return np.hanning(WINDOW).astype(np.float32)
+
+
+@cache
+def _window_autocorrelation() -> np.ndarray:
+    autocorrelation = irfft(np.abs(rfft(_window(), FFT)) ** 2, FFT)[: LONGEST_LAG + 1]
+    return autocorrelation / autocorrelation[0]
+
+
+@cache
+def _octave_cost() -> np.ndarray:
+    """Favours short lags, (lags,): what repeats after one period does so after two (Boersma 1993, eq. 24)."""
+    return (0.03 * np.log2(np.maximum(np.arange(LONGEST_LAG + 1), 1) / SHORTEST_LAG)).astype(np.float32)
+
+
+@cache
+def _mel_filters() -> np.ndarray:
+    """Triangles on the mel scale (O'Shaughnessy) from 20 Hz to 8 kHz, (bins, MEL_BANDS)."""
+    top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
+    low = 2595 * np.log10(1 + 20 / 700)
+    edges = 700 * (10 ** (np.linspace(low, top, MEL_BANDS + 2) / 2595) - 1)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    bins = bin_frequencies()[:, None]
+    triangles = np.minimum((bins - left) / (centre - left), (right - bins) / (right - centre))
+    return np.maximum(triangles, 0).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Match members and non-members by duration and other statistics."""

@@ -1,0 +1,1 @@
+"""Sampling of members, recordings and sizes."""

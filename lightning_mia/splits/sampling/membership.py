@@ -1,0 +1,124 @@
+"""Random membership: half of every stratum is IN, uniformly at random, in streams that never meet."""
+
+from enum import IntEnum, unique
+
+import numpy as np
+import pandas as pd
+
+from lightning_mia.utilities.errors import InputError
+
+
+@unique
+class Purpose(IntEnum):
+    """What random numbers are for; the purposes of one seed have independent streams.
+
+    Redraws need their own: on the target's stream, with the same seed, the first redraw would repeat the
+    permutation that made the truth.
+    """
+
+    PREPARE = 0
+    TARGET = 1
+    SHADOWS = 2
+    REDRAW = 3
+    POOL = 4
+
+
+def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
+    """Make a generator that depends on these three numbers only.
+
+    Raises:
+        InputError: the seed is negative.
+    """
+    if seed < 0:
+        raise InputError(f"The seed of a split must be 0 or more, but is {seed}; choose another")
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(purpose), index)))
+
+
+def permute_within_strata(labels: np.ndarray, strata: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Permute labels uniformly within every stratum, `n` times independently.
+
+    Strata of one size are permuted at one go, so that thousands of small strata cost no more than a few.
+
+    Args:
+        labels: (units,) bool.
+        strata: (units,) the stratum of each unit, of any type that sorts.
+        n: number of permutations.
+        generator: source of randomness.
+
+    Returns:
+        (n, units) bool; every row has as many True in every stratum as `labels`.
+    """
+    codes = np.unique(strata, return_inverse=True)[1]
+    by_stratum = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes)
+    starts = np.cumsum(sizes) - sizes
+    permuted = np.empty((n, len(labels)), dtype=bool)
+    for size in np.unique(sizes):
+        columns = by_stratum[starts[sizes == size, None] + np.arange(size)]  # (strata of this size, size)
+        repeated = np.broadcast_to(labels[columns], (n, *columns.shape))
+        permuted[:, columns] = generator.permuted(repeated, axis=2)
+    return permuted
+
+
+def draw_half(strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw half of every stratum, uniformly at random.
+
+    Args:
+        strata: (units,) the stratum of each unit; every stratum has an even number of units.
+        generator: source of randomness.
+
+    Returns:
+        (units,) bool: the unit is IN.
+    """
+    labels = np.empty(len(strata), dtype=bool)
+    labels[np.argsort(strata, kind="stable")] = np.arange(len(strata)) % 2 == 1  # alternating in every stratum
+    return permute_within_strata(labels, strata, 1, generator)[0]
+
+
+def draw_models(strata: np.ndarray, n_shadows: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw who is IN for the target and for each shadow model.
+
+    Shadows 2k and 2k + 1 are complementary: every unit is IN exactly one of the two. Each pair is drawn by
+    the target's law, independently of the target and of the other pairs, from (`seed`, k) alone: a larger
+    fleet begins with the columns of the smaller one. An odd last shadow is the first half of its pair.
+
+    Args:
+        strata: (units,) the stratum of each unit; every stratum has an even number of units.
+        n_shadows: number of shadow models.
+        seed: of the split.
+
+    Returns:
+        One (units,) bool per model, keyed by `target`, `shadow_000`, `shadow_001`, ….
+    """
+    models = {"target": draw_half(strata, stream(seed, Purpose.TARGET))}
+    for shadow in range(0, n_shadows, 2):
+        first = draw_half(strata, stream(seed, Purpose.SHADOWS, shadow // 2))
+        models[f"shadow_{shadow:03d}"] = first
+        if shadow + 1 < n_shadows:
+            models[f"shadow_{shadow + 1:03d}"] = ~first
+    return models
+
+
+def assign_membership(rows: pd.DataFrame, n_shadows: int, seed: int) -> pd.DataFrame:
+    """Draw the models of a design and write down what follows for every recording.
+
+    Args:
+        rows: recordings: `id`, `speaker`, `unit`, `stratum`, `part`, `audio`; the two before the last are ""
+            for auxiliary recordings.
+        n_shadows: number of shadow models.
+        seed: of the split.
+
+    Returns:
+        The table of a `Split`: sorted by id, its columns in order.
+    """
+    rows = rows.sort_values("id", ignore_index=True)
+    judged = rows["part"] != ""
+    units = rows[judged].drop_duplicates("unit").sort_values("unit")
+    models = draw_models(units["stratum"].to_numpy(), n_shadows, seed)
+    place = pd.Index(units["unit"]).get_indexer(rows["unit"][judged])  # (judged rows,) of each row's unit
+    membership = pd.DataFrame(False, index=rows.index, columns=list(models))
+    membership.loc[judged, :] = np.column_stack(list(models.values()))[place]
+    role = np.where(judged, np.where(membership["target"], "member", "nonmember"), "auxiliary")
+    role = np.where(membership["target"] & (rows["part"] == "held_back"), "held_back", role)
+    leading = rows[["id", "speaker"]].assign(role=role, trained=role == "member")
+    return pd.concat([leading, membership, rows[["unit", "stratum", "part", "audio"]]], axis=1)

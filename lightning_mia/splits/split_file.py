@@ -1,0 +1,85 @@
+"""`split.csv`, and beside it `split.json` with what a table cannot say."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import atomic_path, write_json
+
+REMEDY = "bring the original back, or delete it and draw the split again"
+
+
+def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) -> None:
+    """Write the table (True as 1, False as 0) and its description, `path` with the suffix .json.
+
+    The table comes last: where it is, its description is.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    write_json(path.with_suffix(".json"), description)
+    flags = table.select_dtypes("bool").columns
+    with atomic_path(path) as temporary:
+        table.astype(dict.fromkeys(flags, int)).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_split(
+    path: Path, leading: Sequence[str], trailing: Sequence[str], roles: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read what `write_split` wrote.
+
+    Args:
+        path: of the CSV file.
+        leading: columns before those of the shadows; from `trained` on they hold 1 or 0.
+        trailing: columns after them.
+        roles: values allowed in the column `role`.
+
+    Returns:
+        The table, flags as bool, and the description: `level`, `drawn`, `sha256`.
+
+    Raises:
+        InputError: a file or a column is missing, or a row holds what cannot be.
+    """
+    table, description = _read_table(path), _read_description(path.with_suffix(".json"))
+    shadows = [name for name in table.columns if name.startswith("shadow_")]
+    expected = [*leading, *shadows, *trailing]
+    if missing := [name for name in expected if name not in table]:
+        raise InputError(f"{path} lacks columns: {list_first(missing)}; {REMEDY}")
+    flags = [*leading[leading.index("trained") :], *shadows]
+    for name in flags:
+        _refuse(path, table, ~table[name].isin(["0", "1"]), name, "is neither 1 nor 0")
+    _refuse(path, table, ~table["role"].isin(roles), "role", f"is none of {', '.join(roles)}")
+    _refuse(path, table, table["id"].duplicated(), "id", "occurs twice")
+    return table[expected].assign(**{name: table[name] == "1" for name in flags}), description
+
+
+def _refuse(path: Path, table: pd.DataFrame, bad: pd.Series, column: str, problem: str) -> None:
+    """Raise an `InputError` that names the bad rows, if there are any (row 1 is the header)."""
+    if bad.any():
+        values = [f"row {row + 2} {table[column][row]!r}" for row in np.flatnonzero(bad)]
+        raise InputError(f"{path}: column {column} {problem}: {list_first(values)}; {REMEDY}")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        # Everything as text: a speaker may be called NA, or 0012.
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; draw the split first") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a split ({str(error).splitlines()[0]}); {REMEDY}") from error
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        return {key: description[key] for key in ("level", "drawn", "sha256")}
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist, but belongs to the split beside it; {REMEDY}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not describe a split ({error}); {REMEDY}") from error

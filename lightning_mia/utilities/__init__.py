@@ -1,0 +1,1 @@
+"""Environment, errors, files and stages: what every other folder may import."""

@@ -1,0 +1,119 @@
+"""Files that are either whole or absent, and hashes that say what they were made from."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning_mia.utilities.errors import InputError
+
+
+def cache_root() -> Path:
+    """Return the folder of all that can be made again: `$LIGHTNING_MIA_CACHE` or `~/.cache/lightning_mia`.
+
+    The folder is named, not made; whoever writes there makes it.
+    """
+    chosen = os.environ.get("LIGHTNING_MIA_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "lightning_mia"
+
+
+def check_folder(path: str | Path) -> None:
+    """Refuse a path where no folder can be, before any work is done for it.
+
+    Raises:
+        InputError: there is a file, on the way or at the end.
+    """
+    for part in (Path(path), *Path(path).parents):
+        if part.exists():
+            if not part.is_dir():
+                raise InputError(f"{part} is a file, but the run directory {path} has to be a folder; choose another")
+            return
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    A reader sees the old file or the whole new one, never a half. The parent folder is made.
+
+    Raises:
+        InputError: the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}; choose another folder or free space") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; a finished file gets the permissions that the user's umask grants.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror or error}; free space and start again") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def fresh_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`; let it take the place of `path`, and of all that was there, on success.
+
+    Raises:
+        InputError: the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as name:
+            fresh = Path(name) / path.name
+            fresh.mkdir()
+            yield fresh
+            shutil.rmtree(path, ignore_errors=True)
+            fresh.rename(path)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror or error}; free space and start again") from error
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all; NaN and infinities are refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def hash_of(value: Any) -> str:
+    """SHA-256 (hex) of a JSON-like value, independent of the order of keys.
+
+    >>> hash_of({"a": 1, "b": [2.5, None]}) == hash_of({"b": [2.5, None], "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_of_file(path: str | Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:  # Python 3.10 has no hashlib.file_digest
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_mia.attacks.classifiers.fit import FitSettings
+from lightning_mia.attacks.classifiers.folds import TrainingFold
+from lightning_mia.attacks.classifiers.mlp import FeatureBatch, FeatureNets, NetSettings, score_by_nets
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+
+FIT = FitSettings(learning_rate=0.03, epochs=40, batch_size=128, dropout=0.0)
+
+
+def fold(seed: int, n_features: int = 30, effect: float = 1.0, curved: bool = False) -> tuple[TrainingFold, np.ndarray]:
+    """The last feature moves with the label (curved: its size does); the target's labels too."""
+    rng = np.random.default_rng(seed)
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = rng.permutation(np.arange(n) % 2 == 1)
+        features = 3 + 7 * rng.standard_normal((n, n_features)).astype(np.float32)
+        shift = 7 * effect * labels
+        features[:, -1] = 3 + (features[:, -1] - 3) * (1 + 2 * labels) if curved else features[:, -1] + shift
+        return features, labels
+
+    (features, labels), (left_out, left_out_labels), (target, members) = draw(600), draw(100), draw(400)
+    return TrainingFold(features, labels, left_out, left_out_labels, target), members
+
+
+def nets(folds: int = 2, candidates: int = 3, n_features: int = 5, hidden: int = 4) -> FeatureNets:
+    torch.manual_seed(0)
+    used = torch.rand(folds, candidates, n_features) < 0.6
+    used[..., 0] = True
+    made = FeatureNets(used, NetSettings(hidden=hidden), FIT)
+    for weight in made.parameters():
+        torch.nn.init.normal_(weight)
+    return made
+
+
+def test_logits_equal_those_of_single_nets() -> None:
+    made, features = nets(), torch.randn(2, 7, 5)
+    logits = made(features)
+    for fold in range(2):
+        for candidate in range(3):
+            seen = features[fold] * made.used[fold, candidate]
+            hidden = torch.relu(seen @ made.inner[fold, candidate] + made.threshold[fold, candidate])
+            single = seen @ made.linear[fold, candidate] + hidden @ made.outer[fold, candidate] / 2
+            torch.testing.assert_close(logits[fold, :, candidate], single + made.offset[fold, candidate])
+
+
+def test_losses_are_cross_entropies_and_one_nets_loss_moves_no_other_net() -> None:
+    made, labels = nets(), torch.randint(2, (2, 7)).float()
+    batch = FeatureBatch(torch.randn(2, 7, 5), labels)
+    losses = made.losses(batch)
+    logits = made(batch.features)[1, :, 2]
+    single = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[1])
+    torch.testing.assert_close(losses[1, 2], single)
+    single_sum = losses[1, 2]
+    single_sum.backward()
+    for weight in made.parameters():
+        moved = weight.grad.flatten(2).any(-1) if weight.dim() > 2 else weight.grad != 0
+        assert moved[1, 2]
+        moved[1, 2] = False
+        assert not moved.any()
+
+
+def test_a_candidate_does_not_see_the_features_it_leaves_out() -> None:
+    made, features = nets(), torch.randn(2, 7, 5)
+    changed = features.clone()
+    changed[..., 1:] += 100 * (~made.used.bool().any(1))[:, None, 1:]
+    torch.testing.assert_close(made(features), made(changed))
+
+
+@pytest.mark.parametrize("n_features", [1, 30])
+def test_it_learns_what_is_there(n_features: int) -> None:
+    planted, members = fold(0, n_features)
+    scores = score_by_nets([planted, fold(1, n_features)[0]], NetSettings(), FIT, 0, "Fitting")
+    assert auroc_of_labels(planted.target[:, -1], members[None])[0] > 0.7
+    only_own = score_by_nets([planted], NetSettings(), FIT, 0, "Fitting")
+    best = auroc_of_labels(planted.target[:, -1], members[None])[0]
+    assert auroc_of_labels(only_own, members[None])[0] > best - 0.03
+    assert scores.shape == (400,) and scores.dtype == np.float64 and np.isfinite(scores).all()
+
+
+def test_it_learns_what_no_straight_line_tells() -> None:
+    planted, members = fold(0, n_features=3, curved=True)
+    scores = score_by_nets([planted], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
+    assert abs(auroc_of_labels(planted.target[:, -1], members[None])[0] - 0.5) < 0.1
+    assert auroc_of_labels(scores, members[None])[0] > 0.75
+
+
+def test_scores_are_the_mean_over_folds_that_learn_apart() -> None:
+    """Two folds that say the opposite of one target cancel."""
+    planted, members = fold(0, n_features=1)
+    turned = replace(planted, features=6 - planted.features, left_out=6 - planted.left_out)  # about their mean, 3
+    both = score_by_nets([planted, turned], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
+    alone = score_by_nets([planted], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
+    assert both.std() < 0.3 * alone.std()
+    assert auroc_of_labels(alone, members[None])[0] > 0.7
+
+
+def test_a_seed_gives_the_same_scores_and_the_global_generator_its_state_back() -> None:
+    folds = [fold(0)[0], fold(1)[0]]
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first = score_by_nets(folds, NetSettings(), FIT, 3, "Fitting")
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(6)
+    np.testing.assert_array_equal(score_by_nets(folds, NetSettings(), FIT, 3, "Fitting"), first)
+    assert not np.array_equal(score_by_nets(folds, NetSettings(), FIT, 4, "Fitting"), first)
+
+
+def test_a_constant_feature_and_an_outlier_do_no_harm() -> None:
+    planted, members = fold(0, n_features=4)
+    planted.features[:, 0] = planted.left_out[:, 0] = planted.target[:, 0] = 7.0
+    planted.target[0, 1] = 1e9
+    scores = score_by_nets([planted], NetSettings(), FIT, 0, "Fitting")
+    assert np.isfinite(scores).all() and np.abs(scores).max() < 50
+    assert auroc_of_labels(scores, members[None])[0] > 0.7

@@ -1,0 +1,182 @@
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lightning_mia.attacks import Attack, Evidence, PretextLoss, UtteranceSimilarity, default_attacks
+from lightning_mia.attacks.base import CannotRun
+from lightning_mia.attacks.runner.scoring import as_control, score_attacks
+from lightning_mia.signals.runner.frames import Frames
+from lightning_mia.signals.table import Signals
+from lightning_mia.splits import Level, SpeakerDesign, Split, UtteranceDesign
+
+
+def table() -> pd.DataFrame:
+    rows = [(f"s{s:02d}/u{u}", f"s{s:02d}") for s in range(20) for u in range(12)]
+    return pd.DataFrame(rows, columns=["id", "speaker"]).assign(path="")
+
+
+def planted(split: Split) -> Signals:
+    """Signals of a model that solves its task better on what it was trained on, and knows nothing else."""
+    rng = np.random.default_rng(0)
+    ids = split.table["id"]
+    scalars = pd.DataFrame(
+        {
+            "pairwise_cosine_layer0": rng.uniform(-1, 1, len(ids)),
+            "pretext_score_mask0": rng.standard_normal(len(ids)) + 3 * split.table["trained"].to_numpy(),
+        },
+        index=list(ids),
+    )
+    return Signals(scalars, rng.standard_normal((len(ids), 1, 8)).astype(np.float32))
+
+
+def auroc(scores: np.ndarray, members: np.ndarray) -> float:
+    return float((scores[members][:, None] > scores[~members][None]).mean())
+
+
+def test_utterance_level_finds_the_planted_leak_where_it_is() -> None:
+    contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
+    split = UtteranceDesign(n_units=120, n_auxiliary=40).draw(table(), contents)
+    found = {
+        scores.name: scores
+        for scores in score_attacks(default_attacks(), planted(split), split, "utterance", "trained").scores
+    }
+    assert set(found) >= {"utterance_similarity", "pretext_loss"}
+    assert auroc(found["pretext_loss"].values, found["pretext_loss"].members) > 0.95
+    assert 0.35 < auroc(found["utterance_similarity"].values, found["utterance_similarity"].members) < 0.65
+
+
+def test_speaker_level_asks_held_back_and_trained_recordings_apart() -> None:
+    contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
+    split = SpeakerDesign(n_units=16, n_auxiliary=4).draw(table(), contents)
+    found = {
+        scores.name: scores
+        for part in ("held_back", "trained")
+        for scores in score_attacks(default_attacks(), planted(split), split, "speaker", part).scores
+    }
+    assert set(found) >= {
+        "speaker_similarity",
+        "speaker_similarity_trained",
+        "pretext_loss",
+        "pretext_loss_trained",
+    }
+    assert len(found["pretext_loss"].unit_ids) == 16
+    assert auroc(found["pretext_loss_trained"].values, found["pretext_loss_trained"].members) == 1.0
+    assert auroc(found["pretext_loss"].values, found["pretext_loss"].members) == pytest.approx(0.5, abs=0.35)
+
+
+def test_a_control_is_named_for_its_model_and_has_no_access() -> None:
+    contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
+    split = UtteranceDesign(n_units=120, n_auxiliary=40).draw(table(), contents)
+    scores = score_attacks([PretextLoss()], planted(split), split, "utterance", "trained").scores[0]
+    control = as_control(scores, "untrained")
+    assert (control.name, control.access) == ("untrained_pretext_loss", "none")
+
+
+class Recorder(Attack):
+    """Keeps its evidence, and scores at random."""
+
+    access = "black-box"
+    levels = ("utterance", "speaker")
+    reference = "none"
+    needs_frames = True
+    as_published = False
+
+    @property
+    def name(self) -> str:
+        return "recorder"
+
+    @property
+    def paper_protocol(self) -> bool:
+        return self.as_published
+
+    def score(self, evidence: Evidence) -> pd.Series:
+        self.evidence = evidence
+        units = evidence.challenge["unit_id"].unique()
+        return pd.Series(np.random.default_rng(evidence.seed).standard_normal(len(units)), index=units)
+
+
+class Published(Recorder):
+    as_published = True
+
+
+class Unable(Recorder):
+    def score(self, evidence: Evidence) -> pd.Series:
+        raise CannotRun("it needs a holiday")
+
+
+def no_frames(ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
+    yield from ()
+
+
+def with_copies() -> tuple[pd.DataFrame, pd.Series]:
+    """Every recording of odd number has the same audio as the one before."""
+    contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
+    contents[contents.index[1::2]] = contents.index[::2]
+    return table(), contents
+
+
+@pytest.mark.parametrize("level", ["utterance", "speaker"])
+def test_auxiliary_recordings_are_given_once_and_never_judged(level: Level) -> None:
+    design = UtteranceDesign(40, 40) if level == "utterance" else SpeakerDesign(12, 6)
+    split = design.draw(*with_copies())
+    for part in split.parts(level):
+        recorder = Recorder()
+        scored = score_attacks([recorder], planted(split), split, level, part, no_frames, seed=5)
+        auxiliary = recorder.evidence.auxiliary
+        assert list(auxiliary) == ["id", "speaker"] and len(auxiliary) > 20
+        assert set(auxiliary["id"]) <= set(split.auxiliary_ids())
+        assert set(auxiliary["id"].map(with_copies()[1])) == set(
+            split.table["audio"][split.table["role"] == "auxiliary"]
+        )
+        assert auxiliary["id"].map(with_copies()[1]).is_unique
+        assert not set(recorder.evidence.challenge["id"]) & set(auxiliary["id"])
+        assert not set(scored.scores[0].unit_ids) & set(auxiliary["id" if level == "utterance" else "speaker"])
+        assert "member" not in recorder.evidence.challenge
+        assert recorder.evidence.frames is no_frames and recorder.evidence.seed == 5
+
+
+@pytest.mark.parametrize("level", ["utterance", "speaker"])
+def test_the_protocol_of_the_paper_is_fitted_on_the_judged_nonmembers_and_is_a_control(level: Level) -> None:
+    design = UtteranceDesign(40, 40) if level == "utterance" else SpeakerDesign(12, 6)
+    split = design.draw(*with_copies())
+    published = Published()
+    scores = score_attacks([published], planted(split), split, level, split.parts(level)[0], no_frames).scores[0]
+    challenge = split.challenge(level, split.parts(level)[0])
+    assert set(published.evidence.auxiliary["id"]) == set(challenge["id"][~challenge["member"]])
+    assert list(published.evidence.auxiliary) == ["id", "speaker"]
+    assert scores.access == "none"
+
+
+def test_an_attack_that_cannot_run_is_left_out_with_a_line() -> None:
+    contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
+    split = SpeakerDesign(n_units=16, n_auxiliary=4).draw(table(), contents)
+    signals = planted(split)
+    bare = Signals(signals.scalars[["pairwise_cosine_layer0"]], signals.pooled)
+    attacks: list[Attack] = [UtteranceSimilarity(), PretextLoss(), Unable(), Recorder()]
+    scored = score_attacks(attacks, bare, split, "speaker", "trained", no_frames)
+    assert [one.name for one in scored.scores] == ["recorder_trained"] and scored.ran == attacks[3:]
+    assert scored.skipped == [
+        "The attack pretext_loss_trained was left out: it needs the pretext score of the model, which has none.",
+        "The attack recorder_trained was left out: it needs a holiday.",
+    ]
+    without = score_attacks(attacks, signals, split, "speaker", "trained")
+    assert [one.name for one in without.scores] == ["pretext_loss_trained"]
+    assert [line.split(": ")[1] for line in without.skipped] == [
+        "it needs the model's frames, and there are only its signals."
+    ] * 2
+
+
+def test_the_caller_may_answer_for_an_attack() -> None:
+    contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
+    split = UtteranceDesign(n_units=40, n_auxiliary=40).draw(table(), contents)
+
+    def remembered(attack: Attack, evidence: Evidence) -> pd.Series:
+        assert isinstance(attack, PretextLoss)
+        return pd.Series(np.arange(40.0), index=sorted(evidence.challenge["unit_id"]))
+
+    scores = score_attacks([PretextLoss()], planted(split), split, "utterance", "trained", score=remembered).scores[0]
+    assert dict(zip(scores.unit_ids, scores.values, strict=True)) == dict(
+        zip(sorted(scores.unit_ids), np.arange(40.0), strict=True)
+    )

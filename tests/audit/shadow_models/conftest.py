@@ -1,0 +1,93 @@
+"""A fleet on a tiny corpus, trained once and audited once, and how to run more of it and compare."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lightning_mia.audit.cli import main
+from lightning_mia.signals.table import Signals
+
+ATTACKS = [
+    {"class_path": "lightning_mia.attacks.loss.PretextLoss"},
+    {"class_path": "lightning_mia.attacks.lira.LiRA"},
+]
+QUICK = ["--attacks", json.dumps(ATTACKS), "--controls.untrained", "false", "--fleet.take_turns", "false"]
+QUICK += ["--evaluation.n_redraws", "1000", "--evaluation.n_bootstraps", "1000"]
+
+
+def run(command: str, config: Path, folder: Path, *options: str) -> int:
+    options = (*QUICK, *options) if command in ("audit", "attack") else options
+    return main([command, "-c", str(config), "--run_dir", str(folder), *options])
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line that a command is refused with."""
+    capsys.readouterr()
+    assert run(*arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("lightning-mia: error: ")
+    assert not [line for line in lines if "Traceback" in line]
+    return lines[-1]
+
+
+def shadow_files(folder: Path) -> dict[str, bytes]:
+    """Every checkpoint of a fleet."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("shadows/*/model.ckpt")}
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    """Equal to the bit; the files may differ in Lightning's count of epochs that were ended."""
+    mine, theirs = shadow_files(one), shadow_files(other)
+    assert mine.keys() == theirs.keys() != set()
+    for name in mine:
+        checkpoints = [torch.load(folder / name, weights_only=True) for folder in (one, other)]
+        assert checkpoints[0]["lightning_mia"] == checkpoints[1]["lightning_mia"]
+        weights, others = (checkpoint["state_dict"] for checkpoint in checkpoints)
+        assert weights.keys() == others.keys()
+        assert all(torch.equal(weights[key], others[key]) for key in weights)
+
+
+def signal_files(folder: Path) -> dict[str, Signals]:
+    return {path.name: Signals.load(path) for path in folder.glob("probes/[!.]*.npz") if "-answers-" in path.name}
+
+
+def assert_same_signals(one: Path, other: Path) -> None:
+    mine, theirs = signal_files(one), signal_files(other)
+    assert mine.keys() == theirs.keys() != set()
+    for name, signals in mine.items():
+        pd.testing.assert_frame_equal(signals.scalars, theirs[name].scalars, check_exact=True)
+        assert np.array_equal(signals.pooled, theirs[name].pooled)
+
+
+def times_of(folder: Path) -> dict[Path, int]:
+    """When every file of a run that is to stay was written."""
+    kept = [*folder.glob("*/model.ckpt"), *folder.glob("shadows/*/*.*"), *folder.glob("probes/*.npz")]
+    return {path: path.stat().st_mtime_ns for path in [*kept, folder / "split.csv"]}
+
+
+@pytest.fixture(scope="session")
+def fleet(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four shadow models, and nothing else."""
+    folder = tmp_path_factory.mktemp("fleets") / "four"
+    assert run("shadow", config, folder, "--fleet.size", "4") == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def audited(fleet: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and an audit with them."""
+    folder = tmp_path_factory.mktemp("fleets") / "audited"
+    shutil.copytree(fleet, folder)
+    assert run("audit", config, folder, "--fleet.size", "4") == 0
+    return folder
+
+
+@pytest.fixture
+def copied(audited: Path, tmp_path: Path) -> Path:
+    """A copy of the audited run, to be spoiled."""
+    return Path(shutil.copytree(audited, tmp_path / "run"))

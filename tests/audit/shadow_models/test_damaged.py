@@ -1,0 +1,132 @@
+"""A fleet of which something is missing, damaged or half done: it goes on, or says in one line what to delete."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning as L
+import pandas as pd
+import pytest
+import torch
+
+from lightning_mia.training import train
+from tests.audit.shadow_models.conftest import assert_same_weights, refused, run, shadow_files, times_of
+
+
+class StopsAt(train.LastCheckpoint):
+    """Ends a training of one shadow model as a kill would, once its checkpoint of an epoch is written."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if self.path.parent.name == "002" and trainer.current_epoch == int(os.environ["STOPS_AT"]):
+            raise RuntimeError("killed")
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_a_fleet_goes_on_in_the_middle_of_a_model(
+    fleet: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "LastCheckpoint", StopsAt)
+        patched.setenv("STOPS_AT", str(epoch))
+        with pytest.raises(RuntimeError, match="killed"):
+            run("shadow", config, tmp_path, "--fleet.size", "4")
+    assert (tmp_path / "shadows" / "002" / "last.ckpt").exists()
+    assert not (tmp_path / "shadows" / "003").exists()
+    before = times_of(tmp_path)
+    assert run("shadow", config, tmp_path, "--fleet.size", "4") == 0
+    assert_same_weights(tmp_path, fleet)
+    after = times_of(tmp_path)
+    assert {path for path in before if "000" in str(path) and before[path] != after[path]} == set()
+    exposure = pd.read_csv(tmp_path / "shadows" / "002" / "trained_utterances.csv")
+    assert (exposure["times"] == 3).all()
+    records = [json.loads((folder / "shadows/002/stage.json").read_text())["record"] for folder in (tmp_path, fleet)]
+    assert records[0]["steps"] == records[1]["steps"]
+    assert records[0]["epochs"] == records[1]["epochs"]
+
+
+def test_a_missing_model_is_trained_again(copied: Path, audited: Path, config: Path) -> None:
+    (copied / "shadows" / "001" / "model.ckpt").unlink()
+    (copied / "shadows" / "002" / "stage.json").unlink()
+    assert run("audit", config, copied, "--fleet.size", "4") == 0
+    assert shadow_files(copied) == shadow_files(audited)
+
+
+def truncate(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def swap(path: Path) -> None:
+    other = Path(str(path).replace("001", "003"))
+    content = path.read_bytes()
+    path.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
+def drop_a_row(path: Path) -> None:
+    pd.read_csv(path, dtype=str).iloc[1:].to_csv(path, index=False)
+
+
+def turn_a_membership(path: Path) -> None:
+    table = pd.read_csv(path, dtype=str)
+    table.loc[table.index[table["shadow_001"] == "1"][0], "shadow_001"] = "0"
+    table.to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "told"),
+    [
+        ("shadows/001/model.ckpt", truncate, "model.ckpt is damaged; delete"),
+        ("shadows/001/model.ckpt", swap, "is not the model that this stage trained; delete"),
+        ("shadows/001/stage.json", truncate, "stage.json is damaged; delete the folder"),
+        ("shadows/001/stage.json", swap, "was made by other settings (hash"),
+        ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
+        ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
+        ("shadows/001/trained_utterances.csv", swap, "does not hold the utterances that split.csv has"),
+        ("shadows/001/trained_utterances.csv", drop_a_row, "does not hold the utterances that split.csv has"),
+        ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
+        ("split.csv", turn_a_membership, "has other members for shadow_001 than are asked for"),
+    ],
+)
+def test_what_is_damaged_or_swapped_is_told_in_one_line(
+    copied: Path,
+    config: Path,
+    file: str,
+    spoil: Callable[[Path], None],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (path,) = copied.glob(file)
+    spoil(path)
+    line = refused(capsys, "audit", config, copied, "--fleet.size", "4")
+    assert told in line
+    assert "001" in line
+
+
+def test_a_damaged_checkpoint_to_go_on_from_is_told_in_one_line(
+    copied: Path, fleet: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copied / "shadows" / "001"
+    (folder / "model.ckpt").unlink()
+    (folder / "last.ckpt").write_bytes(b"")  # as a power failure leaves it
+    line = refused(capsys, "shadow", config, copied, "--fleet.size", "4")
+    assert f"{folder / 'last.ckpt'} is damaged; delete it to train this model from its start" in line
+    (folder / "last.ckpt").unlink()
+    assert run("shadow", config, copied, "--fleet.size", "4") == 0
+    assert shadow_files(copied) == shadow_files(fleet)
+
+
+def test_a_shadow_model_whose_signals_are_not_numbers_is_named(
+    copied: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its training diverged: the weights are NaN."""
+    path = copied / "shadows" / "001" / "model.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    name = next(name for name, weights in checkpoint["state_dict"].items() if weights.is_floating_point())
+    checkpoint["state_dict"][name].fill_(float("nan"))
+    torch.save(checkpoint, path)
+    line = refused(capsys, "audit", config, copied, "--fleet.size", "4")
+    assert "Model shadows-001-answers-" in line
+    assert "not finite for 72 utterances: s00/c00; s00/c01;" in line

@@ -1,0 +1,101 @@
+"""What is no fleet, or the fleet of another audit, is refused in one line."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import soundfile
+
+from tests.audit.shadow_models.conftest import refused, run
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 there, 4 asked for"),
+        (["--seed_everything", "1"], "seed: 1 there, 2 asked for"),
+        (["--model.dim", "32"], "hyperparameters.dim: 16 there, 32 asked for"),
+        (["--data.split_seed", "1"], "is another split"),
+        (["--data.design.n_units", "40"], "is another split"),
+        (["--fleet.pool", "auxiliary", "--data.design.n_units", "48"], "auxiliary units"),
+    ],
+)
+@pytest.mark.parametrize("command", ["shadow", "audit"])
+def test_a_fleet_of_other_settings_is_refused(
+    fleet: Path, config: Path, command: str, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(capsys, command, config, fleet, "--fleet.size", "4", *options)
+    assert told in line
+    assert "shadows/000 was made by other settings (hash" in line or "hash" not in told
+    assert not (fleet / "target").exists()  # refused before a target was trained
+
+
+def other_manifest(tiny_manifest: Path, folder: Path) -> Path:
+    """The same manifest, with one recording of another content."""
+    table = pd.read_csv(tiny_manifest, dtype=str)
+    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
+    row = table.index[table["id"] == "s00/c00"][0]
+    waveform, rate = soundfile.read(table["path"][row])
+    soundfile.write(folder / "other.flac", 0.5 * waveform, rate)
+    table.loc[row, "path"] = str(folder / "other.flac")
+    table.to_csv(folder / "other.csv", index=False)
+    return folder / "other.csv"
+
+
+def test_a_fleet_of_other_data_is_refused(
+    fleet: Path, config: Path, tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = pd.read_csv(fleet / "split.csv", dtype={"id": str}).set_index("id")
+    assert split.loc["s00/c00", "role"] != "auxiliary"
+    other = ["--data.corpus.path", str(other_manifest(tiny_manifest, tmp_path))]
+    line = refused(capsys, "shadow", config, fleet, "--fleet.size", "4", *other)
+    assert "was made by other settings (hash" in line
+    assert "recordings: " in line
+
+
+@pytest.mark.slow
+def test_a_target_that_was_trained_otherwise_is_refused(
+    audited: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("fit", config, tmp_path / "other", "--trainer.max_epochs", "4") == 0
+    other = tmp_path / "other" / "target" / "model.ckpt"
+    options = ["--fleet.size", "2", "--target_checkpoint"]
+    line = refused(capsys, "attack", config, tmp_path / "run", *options, str(other))
+    assert f"{other} was trained with other settings, but shadow models must be trained exactly like the target" in line
+    assert not (tmp_path / "run" / "wrong_model").exists()  # before anything was trained
+    same = audited / "target" / "model.ckpt"
+    assert run("attack", config, tmp_path / "run", *options, str(same)) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "told"),
+    [
+        ("shadow", ["--fleet.size", "3"], "fleet.size is 3: shadow models come in pairs, give an even number"),
+        ("audit", ["--fleet.size", "5"], "fleet.size is 5"),
+        ("shadow", ["--fleet.size", "0"], "fleet.size is 0: say how many shadow models to train"),
+        ("shadow", ["--fleet.workers", "0"], "fleet.workers is 0"),
+        ("audit", ["--fleet.size", "2", "--fleet.workers", "2", "--trainer.devices", "2"], "give --fleet.workers 1"),
+        ("shadow", ["--fleet.workers", "2", "--trainer.strategy", "ddp"], "give --fleet.workers 1"),
+        (
+            "audit",
+            ["--fleet.size", "2", "--fleet.pool", "auxiliary"],
+            "but there are 24: raise data.design.n_auxiliary",
+        ),
+        ("audit", ["--fleet.size", "2", "--fleet.pool", "both"], "fleet.pool"),
+    ],
+)
+def test_what_is_no_fleet_is_refused_before_anything_is_done(
+    config: Path, tmp_path: Path, command: str, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told in refused(capsys, command, config, tmp_path / "run", *options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_ready_made_split_has_no_fleet(
+    tiny_manifest: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(tiny_manifest, dtype=str)
+    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
+    table.assign(member=(table.groupby("speaker").cumcount() % 2).astype(str)).to_csv(tmp_path / "m.csv", index=False)
+    options = ["--fleet.size", "2", "--data.corpus.path", str(tmp_path / "m.csv")]
+    assert "the corpus brings its own (column member)" in refused(capsys, "audit", config, tmp_path / "run", *options)

@@ -1,0 +1,277 @@
+"""The main job on a tiny corpus, as a user runs it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.metrics import roc_auc_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightning_mia.audit.cli import main
+from lightning_mia.signals.table import Signals
+from lightning_mia.splits import Split
+from tests.close_signals import assert_close_signals
+
+
+@pytest.fixture(scope="session")
+def run_dir(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["audit", "-c", str(config), "--run_dir", str(folder)]) == 0
+    return folder
+
+
+def results(run_dir: Path) -> dict:
+    return json.loads((run_dir / "report" / "results.json").read_text())
+
+
+def only_signals(run_dir: Path, model: str = "target") -> Signals:
+    (path,) = (run_dir / "probes").glob(f"{model}-*.npz")
+    return Signals.load(path)
+
+
+def test_the_run_directory_holds_what_the_contract_says(run_dir: Path) -> None:
+    for name in ("split.csv", "target/model.ckpt", "wrong_model/model.ckpt", "untrained/model.ckpt"):
+        assert (run_dir / name).is_file()
+    for name in ("results.json", "scores.csv", "report.html", "tensorboard"):
+        assert (run_dir / "report" / name).exists()
+    assert list((run_dir / "target" / "tensorboard").glob("events*"))
+    found = results(run_dir)
+    assert {attack["name"] for attack in found["attacks"]} == {"utterance_similarity", "pretext_loss"}
+    assert {control["name"] for control in found["controls"]} == {
+        "blind",
+        *(
+            f"{kind}_{name}"
+            for kind in ("untrained", "wrong_model")
+            for name in ("utterance_similarity", "pretext_loss")
+        ),
+    }
+    assert found["target"]["family"] == "hubert"
+    assert found["split"]["n_members"] == found["split"]["n_nonmembers"] == 24
+    assert set(found["timings"]) >= {"fit_s", "probe_s", "attack_s"}
+
+
+def test_scores_give_the_reported_auroc(run_dir: Path) -> None:
+    scores = pd.read_csv(run_dir / "report" / "scores.csv", dtype={"unit_id": str, "speaker": str})
+    split = pd.read_csv(run_dir / "split.csv", dtype={"id": str}).set_index("id")
+    for result in [*results(run_dir)["attacks"], *results(run_dir)["controls"]]:
+        mine = scores[(scores["attack"] == result["name"]) & (scores["level"] == result["level"])]
+        assert result["auroc"] == pytest.approx(roc_auc_score(mine["member"], mine["score"]), abs=1e-12)
+        assert (mine["member"].to_numpy() == split.loc[mine["unit_id"], "target"].to_numpy()).all()
+
+
+def test_what_was_trained_on_is_what_the_split_says(run_dir: Path) -> None:
+    split = pd.read_csv(run_dir / "split.csv", dtype={"id": str})
+    for model, role in (("target", "member"), ("wrong_model", "auxiliary")):
+        exposure = pd.read_csv(run_dir / model / "trained_utterances.csv", dtype={"id": str})
+        assert set(exposure["id"]) == set(split["id"][split["role"] == role])
+        assert (exposure["times"] == 3).all()
+
+
+def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
+    kept = [*run_dir.glob("*/model.ckpt"), *run_dir.glob("probes/*.npz")]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert main(["audit", "-c", str(config), "--run_dir", str(run_dir)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 there, 4 asked for"),
+        (["--seed_everything", "1"], "seed: 0 there, 1 asked for"),
+        (["--model.dim", "32"], "hyperparameters.dim: 16 there, 32 asked for"),
+        (["--data.split_seed", "1"], "is another split"),
+        (["--data.design.n_units", "40"], "is another split"),
+    ],
+)
+def test_other_settings_in_the_same_run_are_refused(
+    run_dir: Path, config: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "-c", str(config), "--run_dir", str(run_dir), *options]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("lightning-mia: error: ")
+    assert told in message
+
+
+@pytest.mark.slow
+def test_settings_without_consequence_are_not_refused(run_dir: Path, config: Path) -> None:
+    options = ["--probe.batch_seconds", "3", "--data.num_workers", "1", "--trainer.log_every_n_steps", "7"]
+    assert main(["attack", "-c", str(config), "--run_dir", str(run_dir), *options]) == 0
+
+
+def probe_again(run_dir: Path, config: Path, folder: Path, *options: str) -> Signals:
+    """Attack the same checkpoint in another run directory, so that it is probed anew."""
+    checkpoint = str(run_dir / "target" / "model.ckpt")
+    arguments = ["attack", "-c", str(config), "--run_dir", str(folder), "--target_checkpoint", checkpoint, *options]
+    controls = ["--controls.untrained", "false", "--controls.wrong_model", "false"]
+    assert main([*arguments, *controls]) == 0
+    return only_signals(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--probe.batch_seconds", "0.1"],  # one utterance at a time: no padding, another order
+        ["--probe.batch_seconds", "1000"],
+        ["--probe.num_workers", "2"],
+    ],
+)
+def test_signals_do_not_depend_on_batches_or_workers(
+    run_dir: Path, config: Path, tmp_path: Path, options: list[str]
+) -> None:
+    assert_close_signals(only_signals(run_dir), probe_again(run_dir, config, tmp_path, *options))
+
+
+def test_the_report_is_rebuilt_from_what_is_saved(run_dir: Path) -> None:
+    page = run_dir / "report" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert main(["report", str(run_dir)]) == 0
+    assert page.read_bytes() == before
+
+
+def test_a_checkpoint_trained_on_another_split_is_refused(
+    run_dir: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(run_dir / "target" / "model.ckpt")
+    arguments = ["attack", "-c", str(config), "--run_dir", str(tmp_path), "--target_checkpoint", checkpoint]
+    assert main([*arguments, "--data.split_seed", "5"]) == 2
+    assert "was trained on another split" in capsys.readouterr().err
+
+
+def test_attack_without_a_target_says_what_to_do(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["attack", "-c", str(config), "--run_dir", str(tmp_path)]) == 2
+    assert "run `lightning-mia fit`" in capsys.readouterr().err
+
+
+def test_shuffled_labels_bring_the_auroc_to_one_half(run_dir: Path) -> None:
+    """Redrawn by the design itself, as the p-values have it."""
+    scores = pd.read_csv(run_dir / "report" / "scores.csv", dtype={"unit_id": str})
+    mine = scores[scores["attack"] == "pretext_loss"]
+    redraws = Split.load(run_dir / "split.csv").redraw(list(mine["unit_id"]), "utterance", 300, seed=1)
+    aurocs = [roc_auc_score(labels, mine["score"]) for labels in redraws]
+    assert np.mean(aurocs) == pytest.approx(0.5, abs=0.02)
+
+
+def ready_made(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> Path:
+    table = pd.read_csv(manifest, dtype=str)
+    table["path"] = [str(manifest.parent / path) for path in table["path"]]
+    path = manifest.with_name("ready_made.csv")
+    table.assign(member=member(table)).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.slow
+def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
+    manifest = ready_made(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
+    split = pd.read_csv(tmp_path / "split.csv", dtype=str).set_index("id")
+    given = pd.read_csv(manifest, dtype=str).set_index("id")
+    assert (split["target"] == given.loc[split.index, "member"]).all()
+    assert "There are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_dir: Path, tmp_path: Path) -> None:
+    epochs = ["--trainer.max_epochs", "100"]
+    command = [sys.executable, "-m", "lightning_mia", "fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]
+    # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "target" / "last.ckpt").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "start the same command again" in errors
+    assert main(["fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]) == 0
+    exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
+    assert (exposure["times"] == 100).all()
+
+
+@pytest.mark.slow
+def test_a_confounded_split_is_not_assessable(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
+    def longer_half(table: pd.DataFrame) -> pd.Series:
+        durations = table["path"].map(lambda path: soundfile.info(path).duration)
+        return (durations.groupby(table["speaker"]).rank(method="first") > 6).astype(int)
+
+    manifest = ready_made(tiny_manifest, longer_half)
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
+    verdict = results(tmp_path)["verdict"]
+    assert verdict["status"] == "not_assessable"
+    assert {one["status"] for one in verdict["by_level_and_access"]} == {"not_assessable"}
+
+
+def test_the_log_holds_the_health_of_the_training(run_dir: Path) -> None:
+    events = EventAccumulator(str(run_dir / "target" / "tensorboard"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) >= {
+        "train/loss",
+        "train/masked_accuracy",
+        "train/code_perplexity",
+        "train/grad_norm",
+        "train/audio_seconds_per_second",
+        "train/learning_rate",
+    }
+
+
+@pytest.mark.slow
+def test_speaker_level_from_the_command_line(config: Path, speakers_manifest: Path, tmp_path: Path) -> None:
+    design = {"class_path": "lightning_mia.splits.SpeakerDesign", "init_args": {"n_units": 14, "n_auxiliary": 6}}
+    options = ["--data.corpus.path", str(speakers_manifest), "--data.design", json.dumps(design)]
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
+    assert {attack["name"] for attack in results(tmp_path)["attacks"]} == {
+        f"{name}{suffix}" for name in ("speaker_similarity", "pretext_loss") for suffix in ("", "_trained")
+    }
+    assert results(tmp_path)["split"]["level"] == "speaker"
+
+
+@pytest.mark.slow
+def test_both_parts_of_a_ready_made_split_have_their_own_blind_control(
+    speakers_manifest: Path, config: Path, tmp_path: Path
+) -> None:
+    """Only some of the member speakers have held-back recordings."""
+
+    def member(table: pd.DataFrame) -> pd.Series:
+        number, clip = table["speaker"].str[1:].astype(int), table.groupby("speaker").cumcount()
+        values = pd.Series(np.where(number < 8, "1", "0"), index=table.index)
+        return values.mask((number < 5) & (clip > 2), "held_back").mask(number >= 16, "")
+
+    manifest = ready_made(speakers_manifest, member)
+    options = ["--data.corpus.path", str(manifest), "--data.level", "speaker"]
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
+    found = results(tmp_path)
+    assert {"blind", "blind_trained"} <= {one["name"] for one in found["controls"] if one["level"] == "speaker"}
+    by_name = {(one["name"], one["level"]): one for one in found["attacks"]}
+    assert by_name["speaker_similarity_trained", "speaker"]["n_members"] == 8
+    assert by_name["speaker_similarity", "speaker"]["n_members"] == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--trainer.fast_dev_run", "true"], "fast_dev_run leaves recordings out"),
+        (["--attacks", "[PretextLoss, PretextLoss]"], "Attacks of the same name: pretext_loss"),
+    ],
+)
+def test_what_would_falsify_an_audit_is_refused(
+    config: Path, tmp_path: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 2
+    assert told in capsys.readouterr().err

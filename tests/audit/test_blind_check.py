@@ -1,0 +1,237 @@
+"""`lightning-mia blind` and the confounds that it is there for, planted in recordings of the tests' own."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import yaml
+from scipy.signal import butter, fftconvolve, sosfilt
+
+from lightning_mia.audit.cli import main
+from lightning_mia.corpora import Manifest
+from lightning_mia.report import load_report
+
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+RATE = 16_000
+
+
+def longer(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.concatenate([waveform, waveform[: len(waveform) // 4]])
+
+
+def louder(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.clip(2 * waveform, -1, 1)
+
+
+def another_room(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    tail = rng.standard_normal(RATE // 3) * np.exp(-np.arange(RATE // 3) / (0.06 * RATE))
+    return 0.5 * fftconvolve(waveform, tail / np.linalg.norm(tail))[: len(waveform)]
+
+
+def another_codec(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A telephone: 3.4 kHz, 8-bit μ-law."""
+    narrow = sosfilt(butter(8, 3400, fs=RATE, output="sos"), waveform)
+    code = np.round(127 * np.log1p(255 * np.abs(narrow)) / np.log(256)) / 127
+    return np.sign(narrow) * (256**code - 1) / 255
+
+
+def write_split(real: pd.DataFrame, folder: Path, change: Change | None) -> Path:
+    """200 + 200 recordings of real speech, balanced within speakers; `change` is applied to the members."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number, (_, clips) in enumerate(real.groupby("speaker")):
+        chosen = clips.sample(20, random_state=number)  # other words for every speaker, or the words would tell
+        for place, clip in enumerate(chosen.itertuples()):
+            waveform, rate = soundfile.read(clip.path)
+            if change and place % 2:
+                waveform = change(waveform, rng)
+            path = folder / f"{len(rows)}.flac"
+            soundfile.write(path, waveform, rate)
+            rows.append({"id": clip.id, "path": path.name, "speaker": clip.speaker, "member": place % 2})
+    pd.DataFrame(rows).to_csv(folder / "split.csv", index=False)
+    return folder / "split.csv"
+
+
+def blind(manifest: Path, folder: Path, *options: str) -> dict:
+    assert main(["blind", str(manifest), "--out", str(folder), *options]) == 0
+    return json.loads((folder / "report" / "results.json").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [longer, louder, another_room, another_codec])
+def test_confounded_real_speech_is_not_assessable(real_manifest: Path, tmp_path: Path, change: Change) -> None:
+    manifest = write_split(Manifest(str(real_manifest)).table(), tmp_path, change)
+    found = blind(manifest, tmp_path / "run")
+    assert found["verdict"]["status"] == "not_assessable"
+    assert found["controls"][0]["p_value"] < 0.01
+    assert found["target"] is None
+
+
+@pytest.mark.slow
+def test_clean_real_speech_passes(real_manifest: Path, tmp_path: Path) -> None:
+    manifest = write_split(Manifest(str(real_manifest)).table(), tmp_path, None)
+    found = blind(manifest, tmp_path / "run")
+    assert found["verdict"]["status"] == "no_evidence"
+    assert "cannot be told apart without a model" in found["verdict"]["reason"]
+
+
+def test_a_longer_side_is_noticed(tiny_manifest: Path, tmp_path: Path) -> None:
+    table = Manifest(str(tiny_manifest)).table()
+    durations = table["path"].map(lambda path: soundfile.info(path).duration)
+    rank = durations.groupby(table["speaker"]).rank(method="first")
+    table.assign(member=(rank > 6).astype(int)).to_csv(tmp_path / "split.csv", index=False)
+    found = blind(tmp_path / "split.csv", tmp_path / "run")
+    assert found["verdict"]["status"] == "not_assessable"
+    assert (tmp_path / "run" / "report" / "report.html").is_file()
+
+
+def test_a_manifest_without_members_is_refused(
+    tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["blind", str(tiny_manifest), "--out", str(tmp_path)]) == 2
+    message = capsys.readouterr().err.strip()
+    assert "has no column member" in message
+    assert "\n" not in message
+
+
+def test_other_audio_in_the_same_folder_is_refused(
+    tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Manifest(str(tiny_manifest)).table()
+    member = (table.groupby("speaker").cumcount() % 2).astype(int)
+    table.assign(member=member).to_csv(tmp_path / "split.csv", index=False)
+    blind(tmp_path / "split.csv", tmp_path / "run")
+    soundfile.write(tmp_path / "other.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    other = table.assign(member=member, path=[str(tmp_path / "other.wav"), *table["path"][1:]])
+    other.to_csv(tmp_path / "split.csv", index=False)
+    assert main(["blind", str(tmp_path / "split.csv"), "--out", str(tmp_path / "run")]) == 2
+    assert "was made by other settings" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_run_directory(tiny_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["blind", str(tiny_manifest), "--out", str(tiny_manifest)]) == 2
+    assert "is a file, but the run directory" in capsys.readouterr().err
+
+
+def voice(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
+    """A harmonic tone with a wandering amplitude in noise, (samples,)."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
+    envelope = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(2, 5) * time + rng.uniform(0, 6))
+    return 0.1 * tone * envelope + 0.01 * rng.standard_normal(len(time))
+
+
+def write_librispeech(root: Path, n_speakers: int, n_clips: int) -> None:
+    """Both splits in the publisher's layout: speakers of one population, whose recordings differ in length alone."""
+    rng = np.random.default_rng(0)
+    for split, first_speaker, median in (("train-clean-100", 1000, 0.78), ("dev-clean", 5000, 0.6)):
+        for speaker in range(first_speaker, first_speaker + n_speakers):
+            folder = root / "LibriSpeech" / split / str(speaker) / "7"
+            folder.mkdir(parents=True)
+            names, pitch = [f"{speaker}-7-{clip:04d}" for clip in range(n_clips)], rng.uniform(90, 250)
+            for name in names:
+                seconds = max(0.2, median * np.exp(0.3 * rng.standard_normal()))
+                soundfile.write(folder / f"{name}.flac", voice(rng, seconds, pitch), RATE)
+            (folder / f"{speaker}-7.trans.txt").write_text("".join(f"{name} WORDS\n" for name in names))
+
+
+def two_splits(root: Path, folder: Path) -> Path:
+    """A config of `blind`: members of one split of LibriSpeech, non-members of another."""
+    splits = {"members": "train-clean-100", "nonmembers": "dev-clean"}
+    sources = {
+        side: {
+            "class_path": "lightning_mia.corpora.LibriSpeech",
+            "init_args": {"root": str(root), "splits": [split]},
+        }
+        for side, split in splits.items()
+    }
+    corpus = {"class_path": "lightning_mia.corpora.TwoSources", "init_args": sources}
+    (folder / "blind.yaml").write_text(yaml.safe_dump({"corpus": corpus, "matching": {"duration": "nearest"}}))
+    return folder / "blind.yaml"
+
+
+@pytest.mark.slow
+def test_longer_members_of_librispeech_can_be_judged_once_they_are_matched(tmp_path: Path) -> None:
+    # 300 speakers a side: fewer would leave the bound of the blind AUROC above .60 by chance, now and then.
+    write_librispeech(tmp_path, n_speakers=300, n_clips=3)
+    config = str(two_splits(tmp_path, tmp_path))
+    assert main(["blind", "-c", config, "--out", str(tmp_path / "unmatched"), "--matching.duration", "none"]) == 0
+    unmatched = load_report(tmp_path / "unmatched" / "report")
+    assert unmatched.verdict.status == "not_assessable"
+    assert unmatched.blind("utterance").p_value < 0.01
+
+    assert main(["blind", "-c", config, "--out", str(tmp_path / "matched")]) == 0
+    matched = load_report(tmp_path / "matched" / "report")
+    assert matched.verdict.status == "no_evidence"
+    assert matched.blind_upper95["utterance"] <= 0.6
+    assert matched.split.n_members == matched.split.n_nonmembers > 500  # of 900
+    before = next(one for one in matched.controls if (one.name, one.level) == ("blind_unmatched", "utterance"))
+    assert before.auroc == unmatched.blind("utterance").auroc
+    assert matched.notes[0].startswith(
+        "Before matching: not assessable. Utterance level: members and non-members differ"
+    )
+    assert f"kept {matched.split.n_members} of 900 member recordings" in matched.notes[1]
+
+
+@pytest.fixture
+def longer_members(tiny_manifest: Path, tmp_path: Path) -> Path:
+    """The longer half of each speaker's recordings are members."""
+    table = Manifest(str(tiny_manifest)).table()
+    durations = table["path"].map(lambda path: soundfile.info(path).duration)
+    member = (durations > durations.groupby(table["speaker"]).transform("median")).astype(int)
+    table.assign(member=member).to_csv(tmp_path / "split.csv", index=False)
+    return tmp_path / "split.csv"
+
+
+def test_both_sides_of_a_matching_are_reported(
+    longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = blind(longer_members, tmp_path / "run", "--matching.crop_seconds", "0.35")
+    assert [control["name"] for control in found["controls"]] == ["blind", "blind_unmatched"]
+    assert found["controls"][0]["p_value"] > found["controls"][1]["p_value"]
+    assert found["controls"][1] == blind(longer_members, tmp_path / "whole")["controls"][0] | {
+        "name": "blind_unmatched"
+    }
+    scores = pd.read_csv(tmp_path / "run" / "report" / "scores.csv")
+    discarded = pd.read_csv(tmp_path / "run" / "discarded.csv")
+    assert scores["attack"].value_counts().to_dict() == {"blind": 72 - len(discarded), "blind_unmatched": 72}
+    assert set(discarded["reason"]) == {"shorter than matching.crop_seconds"}
+    assert (discarded["seconds"] < 0.35).all()
+    assert set(pd.read_csv(tmp_path / "run" / "split.csv")["id"]) == set(scores["unit_id"]) - set(discarded["id"])
+    page = (tmp_path / "run" / "report" / "report.html").read_text()
+    assert "Before matching: not assessable" in page
+    assert f"Discarded by matching: {len(discarded)} non-member recordings" in page
+    assert "blind_unmatched" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_matching_is_refused(
+    longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        blind(longer_members, tmp_path / "run", "--matching.crop_seconds", "0.3")
+    other = ["--out", str(tmp_path / "run"), "--matching.crop_seconds", "0.31"]
+    assert main(["blind", str(longer_members), *other]) == 2
+    assert "give another run directory" in capsys.readouterr().err.replace("--run_dir", "run directory")
+
+
+def test_nothing_in_common_is_told_in_one_line(
+    longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--matching.duration", "nearest", "--matching.tolerance", "0.00001"]
+    assert main(["blind", str(longer_members), "--out", str(tmp_path / "run"), *options]) == 2
+    *_, message = capsys.readouterr().err.splitlines()  # what the log says comes before it
+    assert (
+        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but 4 of each are the least" in message
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_manifest_or_another_corpus(longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["blind", "--out", str(tmp_path / "run")]) == 2
+    assert "give a manifest, or a corpus by --corpus, and not both" in capsys.readouterr().err
+    assert main(["blind", str(longer_members), "--out", str(tmp_path), "-c", str(two_splits(tmp_path, tmp_path))]) == 2
+    assert "and not both" in capsys.readouterr().err

@@ -1,0 +1,138 @@
+"""The auditor's case: a checkpoint from elsewhere, and a manifest that says who is a member."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from lightning_mia.audit.cli import main
+
+CONFIG = Path(__file__).parents[2] / "configs" / "attack" / "checkpoint.yaml"
+QUIET = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.enable_progress_bar", "false"]
+SIZES = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": [8] * 7,
+    "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`save("HubertModel", seed=7)`: a folder as transformers writes it, with random weights; not those of seed 0,
+    which a fresh model has."""
+    import transformers
+
+    def write(name: str, seed: int = 7) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        torch.manual_seed(seed)
+        model_class = getattr(transformers, name)
+        extra = {"num_codevectors_per_group": 8, "codevector_dim": 8, "proj_codevector_dim": 8, "num_negatives": 8}
+        config = model_class.config_class(**SIZES, **(extra if "PreTraining" in name else {}))
+        model_class(config).save_pretrained(folder)
+        extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
+        extractor.save_pretrained(folder)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def members_manifest(speakers_manifest: Path) -> Path:
+    """Speakers 0 to 7 are members, 8 to 15 are not, the others are auxiliary; with transcripts."""
+    table = pd.read_csv(speakers_manifest, dtype=str)
+    number = table["speaker"].str[1:].astype(int)
+    table["member"] = number.map(lambda n: "1" if n < 8 else "0" if n < 16 else "")
+    table["text"] = "ab"
+    path = speakers_manifest.parent / "members.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def attack(checkpoint: Path, manifest: Path, run_dir: Path, *options: str) -> dict:
+    arguments = ["attack", "-c", str(CONFIG), "--model.checkpoint", str(checkpoint), "--data.corpus.path"]
+    assert main([*arguments, str(manifest), "--run_dir", str(run_dir), *QUIET, *options]) == 0
+    return json.loads((run_dir / "report" / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def black_box(save: Callable[..., Path], members_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return attack(save("HubertModel"), members_manifest, tmp_path_factory.mktemp("black_box"))
+
+
+def test_a_bare_encoder_is_audited_black_box(black_box: dict) -> None:
+    assert black_box["target"]["family"] == "hubert"
+    assert black_box["split"]["drawn"] is False
+    found = {(one["name"], one["level"], one["access"]) for one in black_box["attacks"]}
+    assert found == {
+        ("utterance_similarity", "utterance", "black-box"),
+        ("speaker_similarity_trained", "speaker", "black-box"),
+    }
+    controls = {one["name"] for one in black_box["controls"]}
+    assert {"blind", "untrained_utterance_similarity"} <= controls
+    assert not any(name.startswith("wrong_model") for name in controls)
+    assert any("wrong_model_checkpoint" in note for note in black_box["notes"])
+
+
+def test_the_untrained_control_has_other_weights(black_box: dict) -> None:
+    aurocs = {one["name"]: one["auroc"] for one in [*black_box["attacks"], *black_box["controls"]]}
+    assert aurocs["utterance_similarity"] != aurocs["untrained_utterance_similarity"]
+    trained_on = {model["name"]: model["trained_on"] for model in black_box["provenance"]["models"]}
+    assert trained_on == {"target": "not known: the checkpoint comes from elsewhere", "untrained": "nothing"}
+
+
+@pytest.mark.slow
+def test_pretraining_heads_make_it_grey_box_and_another_checkpoint_the_wrong_model(
+    save: Callable[..., Path], members_manifest: Path, tmp_path: Path
+) -> None:
+    other = save("Wav2Vec2ForPreTraining", seed=8)
+    options = ["--controls.wrong_model_checkpoint", str(other)]
+    results = attack(save("Wav2Vec2ForPreTraining"), members_manifest, tmp_path, *options)
+    grey = [one for one in results["attacks"] if one["access"] == "grey-box"]
+    assert {one["name"] for one in grey} == {"pretext_loss", "pretext_loss_trained"}
+    assert all(one["versus_wrong_model"] is not None for one in results["attacks"])
+    hashes = results["provenance"]["hashes"]
+    assert hashes["target checkpoint"] != hashes["wrong_model checkpoint"]
+
+
+def test_a_split_drawn_now_would_be_invented(
+    save: Callable[..., Path], speakers_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["attack", "-c", str(CONFIG), "--model.checkpoint", str(save("HubertModel")), "--data.corpus.path"]
+    assert main([*arguments, str(speakers_manifest), "--run_dir", str(tmp_path), *QUIET]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "does not say what it was trained on" in message
+    assert "member column" in message
+
+
+@pytest.mark.slow
+def test_the_positive_control_trains_a_bare_encoder_on_by_a_task_of_its_own(
+    save: Callable[..., Path], members_manifest: Path, tmp_path: Path
+) -> None:
+    options = ["--positive_control", "--exposure.exposures", "[2]", "--exposure.n_units", "16"]
+    options += ["--model.n_clusters", "8", "--model.code_dim", "8", "--controls.untrained", "false"]
+    results = attack(save("WavLMModel"), members_manifest, tmp_path, *options)
+    before, after = results["exposures"]
+    assert {one["name"] for one in before["results"]} == {"utterance_similarity"}
+    assert {one["name"] for one in after["results"]} == {"utterance_similarity", "pretext_loss"}
+    assert (tmp_path / "positive_control" / "exposure_002" / "model.ckpt").exists()
+
+
+@pytest.mark.slow
+def test_ctc_fine_tuning_is_audited_with_its_error_rates(
+    save: Callable[..., Path], members_manifest: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.parent.parent / "finetune" / "ctc.yaml"
+    arguments = ["audit", "-c", str(config), "--model.encoder", str(save("Wav2Vec2Model"))]
+    options = ["--data.corpus.path", str(members_manifest), "--run_dir", str(tmp_path), "--trainer.max_epochs", "2"]
+    assert main([*arguments, *options, *QUIET]) == 0
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert results["target"]["family"] == "wav2vec2_ctc"
+    assert "ctc_loss" in {one["name"] for one in results["attacks"]}
+    assert any(note.startswith("Greedy transcription gets wrong") for note in results["notes"])

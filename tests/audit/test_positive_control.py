@@ -1,0 +1,89 @@
+"""Does the positive control train on what it says, and find what is there?"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lightning_mia.audit.cli import main
+from lightning_mia.audit.positive_control import what_it_says
+from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.report.audit_report import Exposure
+from lightning_mia.utilities.files import hash_of_file
+
+CONTROLS = ["--controls.untrained", "false", "--controls.wrong_model", "false"]
+
+
+@pytest.fixture(scope="module")
+def run_dir(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("positive") / "run"
+    arguments = ["audit", "-c", str(config), "--run_dir", str(folder), "--trainer.max_epochs", "1", *CONTROLS]
+    exposure = ["--positive_control", "--exposure.exposures", "[4, 1]", "--exposure.n_units", "24"]
+    assert main([*arguments, *exposure, "--model.learning_rate", "1e-2"]) == 0
+    return folder
+
+
+def test_only_recordings_that_the_target_has_not_seen_are_used(run_dir: Path) -> None:
+    roles = pd.read_csv(run_dir / "split.csv", dtype=str).set_index("id")["role"]
+    inner = pd.read_csv(run_dir / "positive_control" / "split.csv", dtype=str)
+    assert set(roles[inner["id"]]) == {"nonmember", "auxiliary"}
+    assert inner["role"].value_counts().to_dict() == {"member": 12, "nonmember": 12}
+
+
+def test_each_exposure_trains_on_the_random_half_so_many_times(run_dir: Path) -> None:
+    inner = pd.read_csv(run_dir / "positive_control" / "split.csv", dtype=str)
+    for times in (1, 4):
+        folder = run_dir / "positive_control" / f"exposure_{times:03d}"
+        exposure = pd.read_csv(folder / "trained_utterances.csv", dtype={"id": str})
+        assert set(exposure["id"]) == set(inner["id"][inner["role"] == "member"])
+        assert (exposure["times"] == times).all()
+
+
+def test_the_training_goes_on_from_the_target(run_dir: Path) -> None:
+    record = json.loads((run_dir / "positive_control" / "exposure_004" / "stage.json").read_text())
+    target = json.loads((run_dir / "target" / "stage.json").read_text())
+    assert record["settings"]["start"] == hash_of_file(run_dir / "target" / "model.ckpt")
+    assert record["record"]["health"]["loss"][0] < 0.9 * target["record"]["health"]["loss"][0]
+
+
+def test_the_report_shows_every_exposure(run_dir: Path) -> None:
+    results = json.loads((run_dir / "report" / "results.json").read_text())
+    assert [exposure["times"] for exposure in results["exposures"]] == [0, 1, 4]
+    assert {one["name"] for one in results["exposures"][-1]["results"]} == {"utterance_similarity", "pretext_loss"}
+    page = (run_dir / "report" / "report.html").read_text()
+    assert "Positive control" in page
+    assert any(note.startswith("Positive control") for note in results["notes"])
+
+
+@pytest.mark.slow
+def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
+    kept = [*run_dir.glob("positive_control/**/model.ckpt"), *run_dir.glob("positive_control/probes/*.npz")]
+    assert len(kept) == 5
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    arguments = ["attack", "-c", str(config), "--run_dir", str(run_dir), "--trainer.max_epochs", "1", *CONTROLS]
+    exposure = ["--positive_control", "--exposure.exposures", "[1, 4]", "--exposure.n_units", "24"]
+    assert main([*arguments, *exposure, "--model.learning_rate", "1e-2"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+def result(auroc: float, p: float) -> AttackResult:
+    return AttackResult(
+        "pretext_loss", "utterance", "grey-box", 50, 50, 10, auroc, (0.4, 0.9), p, p, False, 0.1, 0.1, ()
+    )
+
+
+def exposures(*p_values: float) -> tuple[Exposure, ...]:
+    times = (0, 1, 3, 10)
+    return tuple(Exposure(n, 1.0, (result(0.6, p),)) for n, p in zip(times, p_values, strict=False))
+
+
+def test_the_sentence_names_the_exposure_from_which_on_the_attack_succeeds() -> None:
+    assert "pretext_loss at utterance level from 3 on" in what_it_says(exposures(0.5, 0.2, 0.01, 0.001))
+    assert "from 10 on" in what_it_says(exposures(0.5, 0.01, 0.3, 0.001))
+
+
+def test_the_sentence_says_where_nothing_is_found() -> None:
+    told = what_it_says(exposures(0.5, 0.01, 0.3, 0.3))
+    assert "trained on: none" in told
+    assert "Not even at 10 was it found by pretext_loss at utterance level" in told

@@ -1,0 +1,132 @@
+"""What a command prints: short enough to read, and with every verdict's attack in it."""
+
+from dataclasses import replace
+
+import pytest
+
+from lightning_mia.audit.summary import MOST_ATTACKS, summary
+from lightning_mia.evaluation.results import AttackResult, LevelVerdict, TprAtFpr, Verdict
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.report import AuditReport, SplitSummary, Target
+
+NAMES = [f"attack_{n:02d}" for n in range(12)]
+REASON = "attack_11 has AUROC 0.55 (corrected p < .001), and the wrong model has less"
+
+
+def result(name: str, auroc: float, access: str, level: str = "utterance", two_sided: bool = False) -> AttackResult:
+    is_control = access == "none"
+    return AttackResult(
+        name=name,
+        level=level,
+        access=access,
+        n_members=100,
+        n_nonmembers=100,
+        n_speakers=20,
+        auroc=auroc,
+        auroc_ci95=(auroc - 0.05, auroc + 0.05),
+        p_value=0.5,
+        p_value_corrected=None if is_control else 0.25,
+        two_sided=two_sided,
+        advantage=0.1,
+        advantage_null_mean=0.06,
+        tpr_at_fpr=(TprAtFpr(0.01, 0.01, (0.0, 0.02), 0.125, (0.1, 0.2), False),),
+        smallest_detectable_auroc=None if is_control else 0.58,
+        n_shadows=0 if is_control or name == "attack_03" else 16,
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> AuditReport:
+    attacks = [result(name, 0.90 - 0.03 * n, "grey-box") for n, name in enumerate(NAMES)]
+    attacks = [*attacks[::-1], result("similarity", 0.2, "black-box", two_sided=True)]
+    kinds = ("untrained", "wrong_model")
+    controls = [result("blind", 0.5, "none")]
+    controls += [result(f"{kind}_{attack.name}", 0.5, "none") for kind in kinds for attack in attacks]
+    return AuditReport(
+        target=Target("tera", "ab" * 32, 1000),
+        split=SplitSummary("utterance", "cd" * 32, 100, 100, 20, drawn=True),
+        verdict=Verdict("leak", "Because.", (LevelVerdict("utterance", "grey-box", "leak", "so it is"),)),
+        attacks=tuple(attacks),
+        controls=tuple(controls),
+        scores=tuple(_scores(one) for one in (*attacks, *controls)),
+    )
+
+
+def _scores(one: AttackResult) -> Scores:
+    return Scores(one.name, one.level, one.access, one.two_sided, ["a", "b"], ["s", "s"], [True, False], [1.0, 0.0])
+
+
+def names(text: str) -> list[str]:
+    """The first word of every line of a result or a heading."""
+    return [line.split()[0] for line in text.splitlines() if "AUROC" in line and line.startswith("  ")]
+
+
+def test_attacks_stand_by_access_and_the_strongest_first(report):
+    text = summary(report)
+    headings = [line for line in text.splitlines() if " level, " in line]
+    assert headings == [
+        "utterance level, black-box (100 members, 100 non-members; AUROC 0.58 would show)",
+        "utterance level, grey-box: leak (100 members, 100 non-members; AUROC 0.58 would show)",
+    ]
+    assert names(text) == [
+        "similarity",
+        "untrained_similarity",
+        "wrong_model_similarity",
+        *NAMES[:MOST_ATTACKS],
+        "untrained_attack_00",
+        "wrong_model_attack_00",
+        "blind",
+    ]
+
+
+def test_what_is_left_out_is_counted(report):
+    text = summary(report)
+    assert f"… {len(NAMES) - MOST_ATTACKS} more attacks in the report" in text
+    assert f"… {len(report.controls) - 5} more controls in the report" in text
+    only = {"attack_00", "untrained_attack_00", "wrong_model_attack_00", "blind"}
+    few = replace(
+        report,
+        attacks=tuple(one for one in report.attacks if one.name in only),
+        controls=tuple(one for one in report.controls if one.name in only),
+        scores=tuple(one for one in report.scores if one.name in only),
+    )
+    assert "more" not in summary(few)
+
+
+def test_the_attack_that_the_verdict_names_and_its_controls_are_never_left_out(report):
+    verdict = Verdict("leak", REASON, (LevelVerdict("utterance", "grey-box", "leak", REASON),))
+    printed = names(summary(replace(report, verdict=verdict)))
+    assert [name for name in printed if name.endswith("attack_11")] == [
+        "attack_11",
+        "untrained_attack_11",
+        "wrong_model_attack_11",
+    ]
+    assert "untrained_attack_00" not in printed
+
+
+def test_a_line_has_the_figures(report):
+    lines = {line.split()[0]: line for line in summary(report).splitlines() if line.startswith("  ")}
+    assert " ".join(lines["attack_00"].split()) == (
+        "attack_00 AUROC 0.900 [0.850, 0.950] p 0.25 TPR at FPR 1 %: 12.5 % 16 shadow models"
+    )
+    assert "shadow models" not in lines["attack_03"]
+    assert lines["blind"].endswith("(utterance level)")
+    columns = {line.index("AUROC") for line in lines.values() if "AUROC" in line}
+    assert len(columns) == 1
+
+
+def test_an_interval_that_is_not_known_is_left_out(report):
+    unknown = replace(report.attacks[-1], auroc_ci95=(None, None), tpr_at_fpr=())
+    text = summary(replace(report, attacks=(*report.attacks[:-1], unknown)))
+    assert "None" not in text
+    assert " ".join(next(line for line in text.splitlines() if "similarity" in line).split()) == (
+        "similarity AUROC 0.200 p 0.25 16 shadow models"
+    )
+
+
+def test_a_blind_check_has_the_blind_control_alone(report):
+    blind = replace(report, target=None, attacks=(), controls=report.controls[:1], scores=report.scores[13:14])
+    text = summary(blind)
+    assert names(text) == ["blind"]
+    assert "more" not in text
+    assert text.rstrip().endswith("verdict: leak – Because.")

@@ -1,0 +1,125 @@
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from lightning_mia.audit.upload import MARKER, Mirror, files_of_grid, files_of_run
+from lightning_mia.utilities.errors import InputError
+from tests.audit.shadow_models.conftest import refused, run
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    files = fsspec.filesystem("memory")
+    yield files
+    for path in files.find("/"):
+        files.rm_file(path)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    for name in ("split.csv", "report/results.json", "report/scores.csv", "report/speakers.csv", "target/stage.json"):
+        (tmp_path / "R" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "R" / name).write_text(name)
+    (tmp_path / "R" / "target" / "model.ckpt").write_text("weights")
+    return tmp_path / "R"
+
+
+def copied(memory: Any, root: str = "/copy") -> dict[str, str]:
+    return {path.removeprefix(f"{root}/"): memory.cat_file(path).decode() for path in memory.find(root)}
+
+
+def test_what_an_auditor_needs_is_copied_and_nothing_else(run_dir: Path, memory: Any) -> None:
+    Mirror("memory://copy", run_dir).update(files_of_run(run_dir), final=True)
+    there = copied(memory)
+    hashes = json.loads(there.pop(MARKER))["files"]
+    assert set(there) == {"split.csv", "report/results.json", "report/scores.csv", "target/stage.json"}
+    assert {name: hashlib.sha256(text.encode()).hexdigest() for name, text in there.items()} == hashes
+
+
+def test_the_cells_of_a_grid_that_are_done_are_copied(run_dir: Path, memory: Any) -> None:
+    root = run_dir.parent
+    (root / "results.csv").write_text("table")
+    Mirror("memory://copy", root).update(files_of_grid(root, [run_dir]))
+    assert {"results.csv", "R/report/results.json", MARKER} < set(copied(memory))
+    Mirror("memory://other", root).update(files_of_grid(root, []))
+    assert set(copied(memory, "/other")) == {"results.csv", MARKER}
+
+
+def test_a_half_copy_has_no_marker(
+    run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mirror = Mirror("memory://copy", run_dir)
+    mirror.update(files_of_run(run_dir))
+    for name in ("results.json", "scores.csv"):
+        (run_dir / "report" / name).write_text("new")
+    write = MemoryFileSystem.pipe_file
+
+    def stumble(self: Any, path: str, value: bytes, **options: Any) -> None:
+        if path.endswith("scores.csv"):
+            raise OSError("the network is gone")
+        write(self, path, value, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", stumble)
+    mirror.update(files_of_run(run_dir))
+    assert MARKER not in copied(memory)
+    assert "the network is gone); this is tried again later" in caplog.messages[0]
+    with pytest.raises(InputError, match=rf"they are in {run_dir}: start the same command again"):
+        mirror.update(files_of_run(run_dir), final=True)
+    monkeypatch.undo()
+    mirror.update(files_of_run(run_dir), final=True)
+    assert copied(memory)["report/scores.csv"] == "new"
+    assert MARKER in copied(memory)
+
+
+def test_what_is_there_already_is_not_copied_again(run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    Mirror("memory://copy", run_dir).update(files_of_run(run_dir))
+    later = Mirror("memory://copy", run_dir)
+    written: list[str] = []
+    monkeypatch.setattr(Mirror, "_write", lambda self, name, content: written.append(name))
+    later.update(files_of_run(run_dir))
+    assert written == []
+    (run_dir / "split.csv").write_text("another")
+    later.update(files_of_run(run_dir))
+    assert written == ["split.csv", MARKER]
+
+
+BAD = {
+    "nope://R": "Protocol not known: nope",
+    "file:///proc/R": "/proc/R",
+    "file://{tmp_path}/file/R": "Not a directory",
+}
+
+
+@pytest.mark.parametrize("url", BAD)
+def test_a_url_where_nothing_can_be_written_is_refused_before_anything_runs(
+    url: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    line = refused(capsys, "audit", config, tmp_path / "R", "--results_url", url.format(tmp_path=tmp_path))
+    assert line.startswith(f"lightning-mia: error: Cannot write results to {url.format(tmp_path=tmp_path)} (")
+    assert BAD[url] in line
+    assert line.endswith("mend --results_url")
+    assert not (tmp_path / "R").exists()
+
+
+def test_a_fleet_is_copied_after_every_model(
+    config: Path, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    update = Mirror._update
+
+    def look(self: Mirror, contents: dict[str, bytes]) -> None:
+        seen.append(sum(name.startswith("shadows/") for name in contents))
+        update(self, contents)
+
+    monkeypatch.setattr(Mirror, "_update", look)
+    options = ["--fleet.size", "2", "--trainer.max_epochs", "1", "--results_url", "memory://copy"]
+    assert run("shadow", config, tmp_path / "R", *options) == 0
+    assert seen == [1, 2, 2]
+    assert {"shadows/000/stage.json", "shadows/001/stage.json", "split.csv", MARKER} <= set(copied(memory))

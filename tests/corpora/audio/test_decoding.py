@@ -1,0 +1,137 @@
+"""Tests of decoding one file: widths, rates, channels, containers, and every way to be unusable."""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from lightning_mia.corpora.audio.decoding import BadAudioError, decode_file, resample
+
+RATE = 16_000
+
+
+def tone(seconds: float, rate: int = RATE, hertz: float = 440.0, level: float = 0.5) -> np.ndarray:
+    return level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+def noise(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-32768, 32768, n).astype(np.int16)
+
+
+def write(path, data, rate=RATE, **options) -> str:
+    sf.write(path, data, rate, **options)
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "au", "caf", "w64"])
+def test_16_bit_mono_at_16_khz_comes_out_bit_for_bit(tmp_path, suffix):
+    samples = noise(5000)
+    decoded = decode_file(write(tmp_path / f"a.{suffix}", samples))
+    np.testing.assert_array_equal(decoded.samples, samples)
+    assert decoded.samples.dtype == np.int16
+    assert (decoded.source_rate, decoded.source_channels) == (16_000, 1)
+    assert (decoded.source_format, decoded.source_subtype) == (suffix.upper(), "PCM_16")
+
+
+@pytest.mark.parametrize(
+    ("subtype", "suffix", "error"),
+    [
+        ("PCM_U8", "wav", 256),
+        ("PCM_S8", "flac", 256),
+        ("PCM_24", "wav", 1),
+        ("PCM_24", "flac", 1),
+        ("PCM_32", "wav", 1),
+        ("FLOAT", "wav", 1),
+        ("DOUBLE", "wav", 1),
+        ("ULAW", "wav", 700),
+    ],
+)
+def test_other_widths_round_to_16_bits(tmp_path, subtype, suffix, error):
+    decoded = decode_file(write(tmp_path / f"a.{suffix}", tone(0.5), subtype=subtype))
+    assert np.abs(decoded.samples - tone(0.5) * 32768).max() <= error
+    assert decoded.source_subtype == subtype
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_other_rates_give_the_same_tone_at_16_khz(tmp_path, rate):
+    decoded = decode_file(write(tmp_path / "a.wav", tone(1, rate), rate, subtype="FLOAT"))
+    assert decoded.source_rate == rate
+    assert len(decoded.samples) == 16_000
+    middle = slice(500, -500)  # the filter sees silence beyond the ends
+    np.testing.assert_allclose(decoded.samples[middle] / 32768, tone(1)[middle], atol=2e-4)
+
+
+def test_what_16_khz_cannot_hold_is_filtered_out():
+    middle = slice(500, -500)
+    for hertz in [8_200, 10_000, 15_000, 20_000]:
+        high = resample(tone(1, 44_100, hertz).astype(np.float32), 44_100)[middle]
+        assert np.abs(high).max() < 1e-4
+    kept = resample(tone(1, 44_100, 6_800).astype(np.float32), 44_100)[middle]
+    np.testing.assert_allclose(kept, tone(1, hertz=6_800)[middle], atol=2e-4)
+
+
+def test_channels_are_averaged(tmp_path):
+    left, right = noise(4000, 1) // 2, noise(4000, 2) // 2
+    decoded = decode_file(write(tmp_path / "a.flac", np.stack([left, right], axis=1)))
+    assert decoded.source_channels == 2
+    np.testing.assert_allclose(decoded.samples, (left.astype(float) + right) / 2, atol=0.5)
+
+
+def test_float_samples_are_clipped_not_scaled(tmp_path):
+    decoded = decode_file(write(tmp_path / "a.wav", tone(0.5, level=2), subtype="FLOAT"))
+    np.testing.assert_allclose(decoded.samples / 32768, np.clip(tone(0.5, level=2), -1, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("ogg", "VORBIS"), ("opus", "OPUS"), ("mp3", "MPEG_LAYER_III")])
+def test_lossy_codecs(tmp_path, suffix, subtype):
+    audio_format = {"ogg": "OGG", "opus": "OGG", "mp3": "MP3"}[suffix]
+    decoded = decode_file(write(tmp_path / f"a.{suffix}", tone(1), format=audio_format, subtype=subtype))
+    assert (decoded.source_format, decoded.source_subtype) == (audio_format, subtype)
+    assert len(decoded.samples) == 16_000
+    assert np.corrcoef(decoded.samples[2000:-2000], tone(1)[2000:-2000])[0, 1] > 0.99
+
+
+def test_a_tenth_of_a_second_is_long_enough(tmp_path):
+    assert len(decode_file(write(tmp_path / "a.wav", noise(1600))).samples) == 1600
+    assert len(decode_file(write(tmp_path / "b.wav", noise(4410), 44_100)).samples) == 1600
+
+
+def test_unusable_samples(tmp_path):
+    holed = tone(0.5)
+    holed[[7, 9]] = [np.nan, np.inf]
+    cases = {
+        write(tmp_path / "silent.wav", np.zeros(5000)): "silent",
+        write(tmp_path / "faint.wav", tone(0.5, level=1e-6), subtype="FLOAT"): "silent",
+        write(tmp_path / "short.wav", noise(1599)): "0.100 s long, shorter than 0.1 s",
+        write(tmp_path / "none.wav", noise(0)): "no samples",
+        write(tmp_path / "holed.wav", holed, subtype="FLOAT"): "2 samples are not finite",
+    }
+    for path, reason in cases.items():
+        with pytest.raises(BadAudioError, match=reason):
+            decode_file(path)
+
+
+def test_unusable_files(tmp_path):
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "text.flac").write_text("fLaC, or so it says " * 100)
+    (tmp_path / "a.raw").write_bytes(noise(5000).tobytes())
+    reasons = {
+        "nope.wav": "no such file",
+        "empty.wav": "empty file",
+        "folder.wav": "not a file",
+        "text.flac": "not readable as audio",
+        "a.raw": "headerless",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(BadAudioError, match=reason):
+            decode_file(str(tmp_path / name))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_file_without_permission(tmp_path):
+    path = write(tmp_path / "a.wav", noise(5000))
+    os.chmod(path, 0)
+    with pytest.raises(BadAudioError, match="permission denied"):
+        decode_file(path)

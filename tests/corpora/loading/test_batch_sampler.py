@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+
+DURATIONS = np.random.default_rng(0).uniform(0.1, 12, 203)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("n_batches", [1, 7, 50, 203, 500])
+def test_every_utterance_once_over_all_ranks(shuffle: bool, world_size: int, n_batches: int) -> None:
+    ranks = [
+        list(LengthBatches(DURATIONS, n_batches, shuffle=shuffle, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+    seen = [index for batches in ranks for batch in batches for index in batch]
+    assert set(seen) == set(range(len(DURATIONS)))
+    if not shuffle:
+        assert len(seen) == len(DURATIONS)
+    elif n_batches <= 7:  # then every batch has an utterance for each process
+        assert len(seen) == len(DURATIONS)
+        assert all(len(batches) == n_batches for batches in ranks)
+
+
+def test_what_a_step_sees_does_not_depend_on_the_number_of_processes() -> None:
+    alone = [set(batch) for batch in LengthBatches(DURATIONS, 20, shuffle=True)]
+    shares = [list(LengthBatches(DURATIONS, 20, shuffle=True, rank=rank, world_size=3)) for rank in range(3)]
+    assert [set().union(*step) for step in zip(*shares, strict=True)] == alone
+
+
+def test_batches_hold_equal_seconds_of_similar_length() -> None:
+    batches = list(LengthBatches(DURATIONS, 40, shuffle=True))
+    padded = [DURATIONS[batch].max() * len(batch) for batch in batches]
+    real = [DURATIONS[batch].sum() for batch in batches]
+    assert sum(padded) / sum(real) < 1.15
+    assert max(real) < 2 * DURATIONS.sum() / 40
+
+
+def test_order_depends_on_seed_and_epoch_alone() -> None:
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        batches = LengthBatches(DURATIONS, 10, shuffle=True, seed=seed)
+        batches.set_epoch(epoch)
+        return list(batches)
+
+    assert order(0, 3) == order(0, 3)
+    assert order(0, 3) != order(0, 4)
+    assert order(0, 3) != order(1, 3)
+
+
+def test_number_of_batches_does_not_change_with_the_epoch() -> None:
+    batches = LengthBatches(DURATIONS, 13, shuffle=True)
+    for epoch in range(5):
+        batches.set_epoch(epoch)
+        assert len(list(batches)) == len(batches) == 13
+
+
+def test_one_long_clip_does_not_starve_the_other_batches() -> None:
+    batches = list(LengthBatches([100.0, 1.0, 1.0, 1.0], 3))
+    assert sorted(map(len, batches)) == [1, 1, 2]
+
+
+def test_batches_for_covers_the_budget() -> None:
+    assert batches_for([10.0, 10.0], 100) == 1
+    assert batches_for([10.0] * 11, 20) == 6

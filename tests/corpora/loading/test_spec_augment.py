@@ -1,0 +1,94 @@
+"""SpecAugment hides what it says, in training alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightning_mia.audit.cli import main
+from lightning_mia.corpora.loading.augmentation import SpecAugment, draw_stretches
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.hubert import MelHuBERT
+from lightning_mia.models.tera import TERA
+from lightning_mia.utilities.errors import InputError
+
+LENGTHS = torch.tensor([50, 100])
+
+
+def families() -> list[SpeechModel]:
+    torch.manual_seed(0)
+    hubert = MelHuBERT(n_layers=1, dim=16, n_heads=2, feedforward_dim=32, n_clusters=4, code_dim=8)
+    tera = TERA(n_mels=40, n_layers=1, dim=16, n_heads=2, feedforward_dim=32, noise_probability=0.0)
+    hubert.fit_targets([audio()])
+    return [tera, hubert]
+
+
+def audio() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return 0.1 * torch.randn(4, 8000, generator=generator), torch.full((4,), 8000)
+
+
+def test_stretches_lie_within_a_recording_and_are_as_wide_as_they_may_be() -> None:
+    torch.manual_seed(0)
+    lengths, widest = torch.full((4000,), 10), torch.full((4000,), 4.0)
+    drawn = draw_stretches(lengths, widest, 12)
+    assert not drawn[:, 10:].any()
+    widths = drawn.sum(dim=1)
+    assert (drawn[:, 1:] & ~drawn[:, :-1]).sum(dim=1).max() == 1  # in one piece
+    shares = torch.bincount(widths) / len(widths)
+    assert shares.tolist() == pytest.approx([0.2] * 5, abs=0.03)
+    assert drawn[:, 0].any() and drawn[:, 9].any()
+
+
+def test_frames_and_bands_are_hidden_up_to_their_shares() -> None:
+    torch.manual_seed(0)
+    frames = torch.ones(2, 100, 80)
+    hidden = torch.stack(
+        [SpecAugment(1, 1, 0.2, 0.34)(frames, LENGTHS) == 0 for _ in range(300)]
+    )  # (draws, 2, 100, 80)
+    in_time = hidden.all(dim=3).sum(dim=2)  # (draws, 2) frames that are hidden whole
+    assert in_time.amax(dim=0).tolist() == [10, 20]
+    assert not hidden.all(dim=3)[:, 0, 50:].any()
+    assert hidden.all(dim=2).sum(dim=2).max() == 27  # the paper's F
+    assert torch.equal(SpecAugment()(frames, LENGTHS), frames)
+    assert (SpecAugment(n_time=2)(frames, LENGTHS) == 0).all(dim=2).any()
+
+
+@pytest.mark.parametrize("family", [0, 1])
+def test_it_changes_training_and_nothing_else(family: int) -> None:
+    model = families()[family]
+    waveforms, lengths = audio()
+    masks = torch.zeros(4, int(model.frame_lengths(lengths[0])), dtype=torch.bool)
+    masks[:, :8] = True
+
+    def loss(seed: int = 1) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return model.pretext(waveforms, lengths, masks).loss
+
+    plain, answers = loss(), model.eval().encode(waveforms, lengths).hidden[-1]
+    scores = model.pretext_score(waveforms, lengths, masks)
+    model.train().spec_augment = SpecAugment(2, 2)
+    assert loss() != plain
+    assert loss() == loss()  # it depends on torch's generator alone, so that a resumed training goes on as it was
+    model.eval()
+    assert torch.equal(model.encode(waveforms, lengths).hidden[-1], answers)
+    assert torch.equal(model.pretext_score(waveforms, lengths, masks), scores)
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_time": -1}, {"n_frequency": -1}, {"time_share": 0.0}, {"frequency_share": 1.0}]
+)
+def test_bad_settings_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=f"data.spec_augment.{next(iter(options))}"):
+        SpecAugment(**options)  # type: ignore[arg-type]
+
+
+def test_a_model_of_waveforms_is_refused_and_the_hash_knows(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--run_dir", str(tmp_path), "--data.spec_augment.n_time", "1", "--model", "lightning_mia.models.CPC"]
+    assert main(["fit", "-c", str(config), *options]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "data.spec_augment hides log-mel frames, which CPC does not train on" in message
+    assert SpecAugment().of_consequence() == {}
+    assert SpecAugment(n_time=1).of_consequence() != SpecAugment(n_time=2).of_consequence()

@@ -1,0 +1,195 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from lightning_mia.corpora.synthetic import voices as synthetic
+from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS
+from lightning_mia.corpora.synthetic.voices import SyntheticVoices
+from lightning_mia.utilities.errors import InputError
+
+
+def contents(table: pd.DataFrame) -> dict[str, bytes]:
+    return {identifier: Path(path).read_bytes() for identifier, path in zip(table["id"], table["path"], strict=True)}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> SyntheticVoices:
+    voices = SyntheticVoices(3, 4, cache_dir=str(tmp_path_factory.mktemp("voices")))
+    voices.table()
+    return voices
+
+
+def test_table_tells_the_truth(small: SyntheticVoices) -> None:
+    table = small.table()
+    assert list(table.columns) == ["id", "path", "speaker", "text", "duration"]
+    assert len(table) == 12
+    assert table["id"].is_unique
+    assert table["speaker"].nunique() == 3
+    for row in table.to_dict("records"):
+        info = soundfile.info(row["path"])
+        assert (info.samplerate, info.channels, info.format, info.subtype) == (16_000, 1, "FLAC", "PCM_16")
+        assert row["duration"] == info.frames / 16_000
+        assert Path(row["path"]).is_absolute()
+        assert 1.0 < row["duration"] < 5.0
+        assert row["text"].endswith(".")
+
+
+def test_recordings_are_neither_clipped_nor_silent(small: SyntheticVoices) -> None:
+    for path in small.table()["path"]:
+        samples, rate = soundfile.read(path)
+        assert 0.05 < np.abs(samples).max() < 0.96
+        frames = samples[: len(samples) // 400 * 400].reshape(-1, 400)
+        loudness = 20 * np.log10(np.sqrt(np.mean(frames**2, axis=1)))
+        quiet = loudness < loudness.max() - 30
+        assert quiet.mean() < 0.35
+        assert np.argmin(quiet) < 0.3 * rate / 400  # speech begins within 0.3 s
+
+
+def test_another_process_and_folder_give_the_same_bytes(small: SyntheticVoices, tmp_path: Path) -> None:
+    code = (
+        "import sys; from lightning_mia.corpora.synthetic.voices import SyntheticVoices\n"
+        "print('\\n'.join(SyntheticVoices(3, 4, cache_dir=sys.argv[1]).table()['path']))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    there = [Path(path).read_bytes() for path in done.stdout.split("\n") if path]
+    assert there == list(contents(small.table()).values())
+
+
+def test_a_recording_does_not_depend_on_how_many_there_are(small: SyntheticVoices, tmp_path: Path) -> None:
+    more_people = contents(SyntheticVoices(5, 2, cache_dir=str(tmp_path)).table())
+    more_of_each = contents(SyntheticVoices(2, 6, cache_dir=str(tmp_path)).table())  # adds to the same folder
+    assert len(more_people) == 10
+    assert len(more_of_each) == 12
+    for identifier, data in contents(small.table()).items():
+        for other in (more_people, more_of_each):
+            assert other.get(identifier, data) == data
+    assert contents(SyntheticVoices(5, 2, cache_dir=str(tmp_path)).table()) == more_people
+
+
+def test_another_seed_gives_other_recordings(small: SyntheticVoices) -> None:
+    assert small.cache_dir
+    other = contents(SyntheticVoices(1, 2, seed=1, cache_dir=small.cache_dir).table())
+    this = contents(small.table())
+    assert all(this[identifier] != data for identifier, data in other.items())
+
+
+def test_cached_recordings_are_not_made_again_nor_shown(
+    small: SyntheticVoices, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(synthetic, "_utter", _forbidden)
+    assert len(small.table()) == 12
+    assert capsys.readouterr().err == ""
+
+
+def _forbidden(*_: int) -> None:
+    raise AssertionError("a cached recording was made again")
+
+
+def test_a_missing_file_is_made_again(small: SyntheticVoices, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(small.table())
+    victim = Path(small.table()["path"][6])
+    victim.unlink()
+    assert contents(small.table()) == before
+    bar = capsys.readouterr().err
+    assert "Synthesising voices" in bar
+    assert "1/1" in bar
+
+
+def test_interrupted_synthesis_resumes(small: SyntheticVoices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, int]] = []
+    utter = synthetic._utter
+
+    def utter_six(seed: int, speaker: int, utterance: int) -> tuple[str, np.ndarray]:
+        if len(made) == 6:
+            raise KeyboardInterrupt
+        made.append((speaker, utterance))
+        return utter(seed, speaker, utterance)
+
+    voices = SyntheticVoices(3, 4, cache_dir=str(tmp_path))
+    monkeypatch.setattr(synthetic, "_utter", utter_six)
+    with pytest.raises(KeyboardInterrupt):
+        voices.table()
+    first = made.copy()
+    made[:] = [(-1, -1)] * 7  # past the interrupt
+    assert contents(voices.table()) == contents(small.table())
+    assert {speaker for speaker, _ in first} == {0, 1}
+    assert {speaker for speaker, _ in made[7:]} == {1, 2}  # person 0 was finished, person 1 half done
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(path: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+    with pytest.raises(InputError, match="No space left on device") as error:
+        SyntheticVoices(1, 1, cache_dir=str(tmp_path)).table()
+    assert "\n" not in str(error.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_default_cache_is_under_the_cache_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTNING_MIA_CACHE", str(tmp_path))
+    path = SyntheticVoices(1, 1).table()["path"][0]
+    assert Path(path).is_relative_to(tmp_path / "voices")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_speakers": N_SPEAKERS + 1}, f"there are {N_SPEAKERS}"),
+        ({"n_speakers": 0}, "give 1 or more"),
+        ({"utterances_per_speaker": 0}, "give 1 or more"),
+        ({"seed": -1}, "give 0 or more"),
+    ],
+)
+def test_numbers_out_of_range(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SyntheticVoices(**arguments)
+
+
+def test_import_is_cheap() -> None:
+    code = "import sys, lightning_mia.corpora.synthetic.voices; print([m for m in sys.argv[1:] if m in sys.modules])"
+    heavy = ["torch", "scipy.signal", "soundfile", "espeakng_loader", "sklearn"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_people_are_told_apart(tmp_path: Path) -> None:
+    """Nearest centroid of mean cepstra and pitch, in spite of rooms and noises: far above chance."""
+    n_people, n_each = 24, 6
+    table = SyntheticVoices(n_people, n_each, seed=3, cache_dir=str(tmp_path)).table()
+    features = np.stack([_voice_print(soundfile.read(path)[0]) for path in table["path"]])
+    features = ((features - features.mean(0)) / features.std(0)).reshape(n_people, n_each, -1)
+    centroids, queries = features[:, :4].mean(1), features[:, 4:]
+    distances = np.linalg.norm(queries[:, :, None] - centroids, axis=-1)  # (person, query, centroid)
+    accuracy = np.mean(distances.argmin(-1) == np.arange(n_people)[:, None])
+    assert accuracy > 0.6  # chance: 0.04
+
+
+def _voice_print(samples: np.ndarray) -> np.ndarray:
+    """Mean and spread of 12 cepstra of the louder frames, and the pitch in octaves; shape (25,)."""
+    from scipy.fft import dct
+
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 800)[::160]
+    frames = frames[frames.std(1) > np.median(frames.std(1))] * np.hanning(800)
+    power = np.abs(np.fft.rfft(frames, 2048)) ** 2
+    bands = np.add.reduceat(power, np.unique(np.geomspace(12, 1000, 31).astype(int)), axis=1)
+    cepstra = dct(np.log(bands + 1e-10), axis=1, norm="ortho")[:, 1:13]
+    autocorrelation = np.fft.irfft(power)[:, 40:260]  # 60 to 400 Hz
+    pitch = np.log2(16_000 / (40 + np.median(autocorrelation.argmax(1))))
+    return np.concatenate([cepstra.mean(0), cepstra.std(0), [pitch]])

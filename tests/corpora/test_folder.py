@@ -1,0 +1,77 @@
+"""Tests of a folder of audio files as a corpus."""
+
+import os
+
+import pytest
+
+from lightning_mia.corpora.folder import Folder
+from lightning_mia.utilities.errors import InputError
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Make empty files: a folder is listed, not decoded."""
+
+    def make(*names: str) -> str:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return str(tmp_path)
+
+    return make
+
+
+def test_lists_audio_at_any_depth_with_the_speaker_of_the_folder(tree):
+    root = tree("x/anna/1.wav", "x/anna/2.FLAC", "ben/1.opus", "ben/notes.txt", "ben/.hidden.wav", ".git/a/1.wav")
+    table = Folder(root).table()
+    assert table["id"].tolist() == ["ben/1", "x/anna/1", "x/anna/2"]
+    assert table["speaker"].tolist() == ["ben", "anna", "anna"]
+    assert table["path"].tolist() == [f"{root}/ben/1.opus", f"{root}/x/anna/1.wav", f"{root}/x/anna/2.FLAC"]
+
+
+def test_files_that_differ_in_suffix_alone_keep_it(tree):
+    table = Folder(tree("a/1.wav", "a/1.flac", "a/2.wav")).table()
+    assert table["id"].tolist() == ["a/1.flac", "a/1.wav", "a/2"]
+
+
+def test_speaker_from_a_pattern(tree):
+    root = tree("wav/p225_001.wav", "wav/p226_001.wav", "p227_001.mp3")
+    table = Folder(root, speaker_pattern=r"(p\d+)_").table()
+    assert dict(zip(table["id"], table["speaker"], strict=True)) == {
+        "wav/p225_001": "p225",
+        "wav/p226_001": "p226",
+        "p227_001": "p227",
+    }
+
+
+def test_follows_links_but_not_in_circles(tree, tmp_path):
+    root = tree("corpus/anna/1.wav", "elsewhere/ben/1.wav")
+    os.symlink(tmp_path / "elsewhere/ben", tmp_path / "corpus/ben")
+    os.symlink(tmp_path / "corpus", tmp_path / "corpus/anna/again")
+    assert Folder(f"{root}/corpus").table()["id"].tolist() == ["anna/1", "ben/1"]
+
+
+@pytest.mark.parametrize(
+    ("files", "pattern", "message"),
+    [
+        (["notes.txt"], None, "no audio files"),
+        (["1.wav", "a/1.wav"], None, "1 of 2 files are in no speaker's folder: 1.wav; move them"),
+        (["a/1.wav"], r"p\d+", "has no group"),
+        (["a/1.wav"], r"(p\d+", "not a regular expression"),
+        (
+            ["a/p1.wav", "a/q1.wav"],
+            r"/(p)\d",
+            "1 of 2 files do not match speaker_pattern '/(p)\\\\d': a/q1.wav",
+        ),
+        (["a/1.wav"], r"(x)?1", "1 of 1 files do not match"),
+    ],
+)
+def test_says_what_is_wrong(tree, files, pattern, message):
+    with pytest.raises(InputError) as error:
+        Folder(tree(*files), pattern).table()
+    assert message in str(error.value)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        Folder(str(tmp_path / "nope")).table()

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.statistics.intervals import (
+    auroc_interval,
+    effective_size,
+    newcombe,
+    standard_error,
+    t_quantile,
+)
+
+
+def interval(values: np.ndarray, members: np.ndarray, speakers: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    draws = draw_speakers(speakers, members, 300, seed=0)
+    replicates = bootstrap_auroc(values, members, draws)
+    return auroc_interval(auroc_of_labels(values, members[None])[0], replicates, values, members, draws, level)
+
+
+def test_is_students_t_on_the_logit_scale() -> None:
+    generator = np.random.default_rng(0)
+    speakers, members = np.repeat(np.arange(8), 10).astype(str), np.tile(np.arange(10) < 5, 8)
+    values = generator.normal(size=80) + members
+    draws = draw_speakers(speakers, members, 300, seed=0)
+    replicates = bootstrap_auroc(values, members, draws)
+    auroc = auroc_of_labels(values, members[None])[0]
+    half_width = student.ppf(0.975, 7) * replicates.std(ddof=1) / (auroc * (1 - auroc))
+    odds = np.exp(np.log(auroc / (1 - auroc)) + np.array([-half_width, half_width]))
+    assert auroc_interval(auroc, replicates, values, members, draws) == pytest.approx(tuple(odds / (1 + odds)))
+
+
+@pytest.mark.parametrize("true_auroc", [0.5, 0.87])
+def test_clustered_clips_are_covered(true_auroc: float) -> None:
+    generator = np.random.default_rng(1)
+    n_speakers, n_clips, n_runs = 10, 20, 250
+    speaker = np.repeat(np.arange(n_speakers), n_clips)
+    half = np.tile(np.arange(n_clips) < n_clips // 2, (n_speakers, 1))
+    shift = norm.ppf(true_auroc) * np.sqrt(2 + 2 * 0.7**2)
+    covered = 0
+    for _ in range(n_runs):
+        members = generator.permuted(half, axis=1).ravel()
+        of_speakers = 0.7 * generator.normal(size=n_speakers)
+        values = of_speakers[speaker] + generator.normal(size=len(speaker)) + shift * members
+        lower, upper = interval(values, members, speaker.astype(str))
+        covered += lower <= true_auroc <= upper
+    assert 0.91 <= covered / n_runs <= 0.985
+
+
+@pytest.mark.parametrize("true_auroc", [0.5, 0.92])
+def test_speakers_are_covered_though_there_are_twelve(true_auroc: float) -> None:
+    generator = np.random.default_rng(2)
+    members, speakers = np.arange(12) < 6, np.arange(12).astype(str)
+    covered = 0
+    for _ in range(300):
+        values = generator.normal(size=12) + norm.ppf(true_auroc) * np.sqrt(2) * members
+        lower, upper = interval(values, members, speakers)
+        covered += lower <= true_auroc <= upper
+    assert 0.92 <= covered / 300 <= 0.99
+
+
+def test_one_unit_a_speaker_has_newcombes_interval() -> None:
+    members, values = np.arange(20) < 8, np.random.default_rng(3).normal(size=20)
+    auroc = auroc_of_labels(values, members[None])[0]
+    assert interval(values, members, np.arange(20).astype(str)) == pytest.approx(newcombe(auroc, 8, 12), abs=1e-6)
+    at90 = interval(values, members, np.arange(20).astype(str), level=0.90)
+    assert at90 == pytest.approx(newcombe(auroc, 8, 12, norm.ppf(0.95)))
+
+
+def test_a_perfect_attack_keeps_an_interval_and_a_wider_one_where_clips_are_alike() -> None:
+    speakers, members = np.repeat(np.arange(10), 20).astype(str), np.tile(np.arange(20) < 10, 10)
+    generator = np.random.default_rng(4)
+    apart = interval(100.0 * members + generator.normal(size=200), members, speakers)
+    alike = interval(100.0 * members + 10 * np.repeat(generator.normal(size=10), 20), members, speakers)
+    assert apart[1] == alike[1] == 1.0
+    assert alike[0] < apart[0] < 0.99
+    turned = interval(-100.0 * members + generator.normal(size=200), members, speakers)
+    assert turned[0] == 0.0 < turned[1] < 0.1
+
+
+def test_without_a_speaker_to_spare_nothing_is_known() -> None:
+    members = np.tile([True, False], 5)
+    values = np.arange(10.0)
+    assert interval(values, members, np.full(10, "a")) == (0.0, 1.0)
+    assert interval(values, members, np.where(members, "a", "b")) == (0.0, 1.0)
+    assert t_quantile(0.975, 0) == float("inf")
+
+
+def test_scores_that_never_vary_are_at_chance_for_sure() -> None:
+    members, speakers = np.tile([True, False], 10), np.repeat(np.arange(5), 4).astype(str)
+    assert interval(np.zeros(20), members, speakers) == (0.5, 0.5)
+
+
+def test_standard_error_leaves_out_replicates_with_one_side() -> None:
+    assert standard_error(np.array([0.4, np.nan, 0.6])) == pytest.approx(np.std([0.4, 0.6], ddof=1))
+    assert np.isnan(standard_error(np.array([np.nan, 0.5])))
+
+
+def test_effective_size_lies_between_speakers_and_clips() -> None:
+    generator = np.random.default_rng(5)
+    cluster = np.repeat(np.arange(30), 10)
+    of_speakers = np.repeat(generator.normal(size=30), 10)
+    assert effective_size(of_speakers, cluster) == pytest.approx(30)
+    assert effective_size(generator.normal(size=300), cluster) > 200
+    halfway = effective_size(of_speakers + generator.normal(size=300), cluster)
+    assert halfway == pytest.approx(300 / (1 + 9 * 0.5), rel=0.25)
+    assert effective_size(of_speakers[::10], cluster[::10]) == 30
+    assert effective_size(generator.normal(size=10), np.zeros(10, dtype=int)) == 1

@@ -1,0 +1,94 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu
+
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.permutation import (
+    NullDistribution,
+    corrected_p_values,
+    critical_value,
+    p_value,
+)
+
+
+def all_labellings(n: int, n_members: int) -> np.ndarray:
+    chosen = list(combinations(range(n), n_members))
+    labels = np.zeros((len(chosen), n), dtype=bool)
+    for row, members in enumerate(chosen):
+        labels[row, list(members)] = True
+    return labels
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_all_labellings_it_is_mann_and_whitneys_exact_p_value(seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=10)
+    labels = all_labellings(10, 5)  # the observed one, members 0 to 4, is row 0 and needs no second row
+    aurocs = auroc_of_labels(values, labels)
+    one_sided = mannwhitneyu(values[:5], values[5:], alternative="greater", method="exact").pvalue
+    two_sided = mannwhitneyu(values[:5], values[5:], alternative="two-sided", method="exact").pvalue
+    assert p_value(NullDistribution(aurocs, two_sided=False)) == pytest.approx(one_sided)
+    assert p_value(NullDistribution(aurocs, two_sided=True)) == pytest.approx(min(1, two_sided))
+
+
+def test_counts_redraws_at_least_as_extreme_and_the_observed_one() -> None:
+    null = np.array([0.7, 0.5, 0.7, 0.8, 0.2, 0.6])
+    assert p_value(NullDistribution(null, two_sided=False)) == 3 / 6
+    # the mean is .583: .2 is further from it than .7
+    assert p_value(NullDistribution(null, two_sided=True)) == 4 / 6
+    assert p_value(NullDistribution(np.full(9, 0.5), two_sided=True)) == 1.0
+
+
+@pytest.mark.parametrize(("n_speakers", "smallest"), [(6, 0.05), (10, 0.004), (12, 0.0011)])
+def test_smallest_possible_p_value_by_number_of_speakers(n_speakers: int, smallest: float) -> None:
+    labels = all_labellings(n_speakers, n_speakers // 2)
+    aurocs = auroc_of_labels(-np.arange(float(n_speakers)), labels)
+    assert aurocs[0] == 1.0
+    assert p_value(NullDistribution(aurocs, two_sided=False)) == pytest.approx(smallest, rel=0.02)
+
+
+def slow_corrected(family: list[NullDistribution]) -> list[float]:
+    n_rows = len(family[0].values)
+    corrected = []
+    for own in family:
+        observed = own.standardised()[0]
+        beaten = sum(max(null.standardised()[row] for null in family) >= observed for row in range(1, n_rows))
+        corrected.append((1 + beaten) / n_rows)
+    return corrected
+
+
+def test_correction_compares_with_the_largest_of_the_family() -> None:
+    generator = np.random.default_rng(0)
+    family = [NullDistribution(0.5 + 0.1 * generator.normal(size=200), two_sided) for two_sided in (False, True, False)]
+    assert corrected_p_values(family) == pytest.approx(slow_corrected(family))
+    assert all(corrected_p_values([one])[0] == p_value(one) for one in family)
+    assert corrected_p_values([]) == []
+
+
+def test_same_scores_twice_cost_nothing() -> None:
+    null = NullDistribution(np.random.default_rng(1).normal(size=500), two_sided=False)
+    assert corrected_p_values([null, null]) == [p_value(null)] * 2
+
+
+def test_a_family_finds_something_by_chance_in_five_percent() -> None:
+    generator = np.random.default_rng(2)
+    false_alarms = 0
+    for _ in range(600):
+        nulls = generator.normal(size=(4, 200))
+        nulls[1] = 0.8 * nulls[0] + 0.6 * nulls[1]  # two of the four attacks are much alike
+        family = [NullDistribution(row, two_sided=number % 2 == 1) for number, row in enumerate(nulls)]
+        false_alarms += min(corrected_p_values(family)) < 0.05
+    assert 0.025 < false_alarms / 600 < 0.075
+
+
+def test_the_critical_value_is_where_the_corrected_p_value_falls_below_alpha() -> None:
+    generator = np.random.default_rng(3)
+    family = [NullDistribution(generator.normal(size=1001), two_sided) for two_sided in (False, True)]
+    critical = critical_value(family)
+    largest = np.max([null.standardised() for null in family], axis=0)[1:]
+
+    def p_of(statistic: float) -> float:
+        return (1 + np.sum(largest >= statistic)) / 1001
+
+    assert p_of(critical + 1e-9) < 0.05 <= p_of(critical)

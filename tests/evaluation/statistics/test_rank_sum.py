@@ -1,0 +1,40 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu, rankdata
+
+from lightning_mia.evaluation.statistics.rank_sum import rank_sum_p, smallest_rank_sum_p
+
+
+def by_counting(these: np.ndarray, those: np.ndarray) -> float:
+    """The share of all choices of as many values whose rank sum is as high."""
+    ranks = rankdata(np.concatenate([these, those]))
+    sums = [sum(choice) for choice in combinations(ranks, len(these))]
+    return float(np.mean(np.array(sums) >= ranks[: len(these)].sum() - 1e-9))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_it_is_the_share_of_choices_also_with_ties(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    these, those = rng.integers(0, 6, 5) + 1.0, rng.integers(0, 6, 6).astype(float)
+    assert rank_sum_p(these, those) == pytest.approx(by_counting(these, those), abs=1e-12)
+
+
+def test_without_ties_it_is_scipy_s_exact_one() -> None:
+    rng = np.random.default_rng(1)
+    these, those = rng.normal(0.5, 1, 12), rng.normal(size=9)
+    for two_sided, alternative in ((False, "greater"), (True, "two-sided")):
+        expected = mannwhitneyu(these, those, alternative=alternative, method="exact").pvalue
+        assert rank_sum_p(these, those, two_sided) == pytest.approx(expected, rel=1e-9)
+
+
+def test_many_values_go_by_the_normal_distribution() -> None:
+    rng = np.random.default_rng(2)
+    these, those = rng.normal(0.2, 1, 80), rng.normal(size=90)
+    expected = mannwhitneyu(these, those, alternative="greater", method="asymptotic").pvalue
+    assert rank_sum_p(these, those) == pytest.approx(expected)
+
+
+def test_a_perfect_separation_has_the_smallest_p() -> None:
+    assert rank_sum_p(np.arange(5.0) + 9, np.arange(6.0)) == pytest.approx(smallest_rank_sum_p(5, 6))

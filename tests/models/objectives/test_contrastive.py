@@ -1,0 +1,320 @@
+"""The contrastive objective against loops that are slow and plain, and against transformers' own."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lightning_mia.models.layers.quantizer import GumbelQuantizer, Quantised, quantise
+from lightning_mia.models.objectives.contrastive import (
+    code_numbers,
+    contrastive_accuracy,
+    contrastive_chance,
+    contrastive_collapse,
+    contrastive_logits,
+    contrastive_loss,
+    contrastive_pretext,
+    contrastive_score,
+    draw_negatives,
+    perplexity,
+)
+from lightning_mia.utilities.errors import InputError
+
+LENGTHS = torch.tensor([12, 7])
+MASKS = torch.tensor([[0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1], [0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]], dtype=torch.bool)
+N_NEGATIVES = 6
+
+
+class Question:
+    """A batch of 12 and 7 frames, 3 × 3 codes, so that some targets are the same, and what is to be told of it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.predictions = torch.randn(2, 12, 5, generator=generator)
+        self.logits_of_codes = torch.randn(2, 12, 2, 3, generator=generator)
+        self.codebooks = torch.randn(2, 3, 4, generator=generator)
+        self.quantised = quantise(self.logits_of_codes, self.codebooks, None)
+        self.targets = self.quantised.vectors @ torch.randn(8, 5, generator=generator)
+        self.noise = torch.rand(2, 12, N_NEGATIVES, generator=generator)
+        self.negatives = draw_negatives(MASKS, LENGTHS, self.noise)
+
+    @property
+    def logits(self) -> Tensor:
+        return contrastive_logits(self.predictions, self.targets, self.negatives, self.quantised.codes)
+
+    def masked(self) -> list[tuple[int, int]]:
+        return [(b, t) for b in range(2) for t in range(12) if MASKS[b, t]]
+
+    def cosine(self, utterance: int, frame: int, other: int) -> float:
+        a, b = self.predictions[utterance, frame].double(), self.targets[utterance, other].double()
+        return float(a @ b / a.norm() / b.norm())
+
+    def rivals(self, utterance: int, frame: int, with_equals: bool = False) -> list[int]:
+        codes = self.quantised.codes[utterance]
+        drawn = self.negatives[utterance, frame].tolist()
+        return [other for other in drawn if with_equals or codes[other].tolist() != codes[frame].tolist()]
+
+    def log_probability(self, utterance: int, frame: int, with_equals: bool = False) -> float:
+        rivals = self.rivals(utterance, frame, with_equals)
+        true, *others = [math.exp(self.cosine(utterance, frame, other) / 0.1) for other in (frame, *rivals)]
+        return math.log(true / (true + sum(others)))
+
+
+def test_negatives_are_other_masked_frames_evenly_drawn() -> None:
+    """What the n-th of all numbers in [0, 1) draws is the n-th of the other masked frames."""
+    grid = torch.arange(500) / 500
+    negatives = draw_negatives(MASKS, LENGTHS, grid.expand(2, 12, 500))
+    for utterance in (0, 1):
+        masked = MASKS[utterance].nonzero().flatten().tolist()
+        for frame in masked:
+            others = [other for other in masked if other != frame]
+            expected = [others[math.floor(i * len(others) / 500)] for i in range(500)]
+            assert negatives[utterance, frame].tolist() == expected
+
+
+def test_the_highest_noise_draws_the_last_frame() -> None:
+    highest = np.nextafter(np.float32(1), np.float32(0))
+    for n_masked in (2, 3, 5, 49, 700, 9_999):
+        masks = torch.ones(1, n_masked, dtype=torch.bool)
+        negatives = draw_negatives(masks, torch.tensor([n_masked]), torch.full((1, n_masked, 1), highest))
+        assert negatives[0, :, 0].tolist() == [n_masked - 1] * (n_masked - 1) + [n_masked - 2]
+
+
+def test_a_frame_masked_alone_has_all_other_real_frames_as_negatives() -> None:
+    masks = torch.zeros(1, 6, dtype=torch.bool)
+    masks[0, 2] = True
+    noise = torch.tensor([0.0, 0.3, 0.6, 0.9]).expand(1, 6, 4)
+    assert draw_negatives(masks, torch.tensor([4]), noise)[0, 2].tolist() == [0, 0, 1, 3]
+    assert draw_negatives(masks, torch.tensor([6]), noise)[0, 2].tolist() == [0, 1, 4, 5]
+
+
+def test_negatives_depend_neither_on_padding_nor_on_the_batch() -> None:
+    question = Question()
+    alone = draw_negatives(MASKS[1:, :7], LENGTHS[1:], question.noise[1:, :7])
+    assert torch.equal(alone[MASKS[1:, :7]], question.negatives[1:, :7][MASKS[1:, :7]])
+    padding = (0, 0, 0, 9)
+    longer = draw_negatives(F.pad(MASKS, (0, 9)), LENGTHS, F.pad(question.noise, padding, value=0.5))
+    assert torch.equal(longer[:, :12][MASKS], question.negatives[MASKS])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_logits_equal_a_loop(seed: int) -> None:
+    question = Question(seed)
+    assert any(len(question.rivals(*place)) < N_NEGATIVES for place in question.masked())  # some targets are the same
+    for utterance, frame in question.masked():
+        expected = [question.cosine(utterance, frame, frame) / 0.1]
+        for other in question.negatives[utterance, frame].tolist():
+            rival = other in question.rivals(utterance, frame)
+            expected.append(question.cosine(utterance, frame, other) / 0.1 if rival else -math.inf)
+        assert question.logits[utterance, frame].tolist() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_loss_and_score_equal_loops(seed: int) -> None:
+    question = Question(seed)
+    losses = [-question.log_probability(*place) for place in question.masked()]
+    assert contrastive_loss(question.logits, MASKS).item() == pytest.approx(np.mean(losses), rel=1e-5)
+    scores = contrastive_score(question.predictions, question.targets, MASKS, question.negatives)
+    assert scores.dtype == torch.float64
+    for utterance in (0, 1):
+        places = [place for place in question.masked() if place[0] == utterance]
+        mean = math.exp(np.mean([question.log_probability(*place, with_equals=True) for place in places]))
+        assert scores[utterance].item() == pytest.approx(math.log(mean / (1 - mean)), rel=1e-5)
+
+
+def test_without_equal_codes_the_score_is_the_odds_of_the_loss() -> None:
+    question = Question()
+    codes = torch.arange(12).expand(1, 12).unsqueeze(2)
+    place = slice(0, 1)
+    logits = contrastive_logits(question.predictions[place], question.targets[place], question.negatives[place], codes)
+    p = math.exp(-contrastive_loss(logits, MASKS[place]).item())
+    score = contrastive_score(
+        question.predictions[place], question.targets[place], MASKS[place], question.negatives[place]
+    )
+    assert score.item() == pytest.approx(math.log(p / (1 - p)), rel=1e-5)
+
+
+def test_where_all_targets_are_the_same_loss_and_score_stay_finite() -> None:
+    question = Question()
+    predictions = question.predictions.requires_grad_()
+    targets = question.targets[:, :1].expand_as(question.targets)
+    codes = torch.zeros(2, 12, 2, dtype=torch.long)
+    loss = contrastive_loss(contrastive_logits(predictions, targets, question.negatives, codes), MASKS)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert predictions.grad is not None and predictions.grad.abs().max() == 0.0
+    score = contrastive_score(predictions, targets, MASKS, question.negatives)
+    assert score.tolist() == pytest.approx([-math.log(N_NEGATIVES)] * 2)  # chance
+
+
+def test_processes_take_the_mean_over_the_masked_frames_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes, with 8 and with 3 masked frames, take the mean of their losses and of their gradients."""
+    logits, counts = Question().logits, MASKS.sum(dim=1)
+    together = contrastive_loss(logits, MASKS)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    losses = []
+    for process in (0, 1):
+        monkeypatch.setattr(torch.distributed, "all_reduce", lambda count, other=counts[1 - process]: count.add_(other))
+        losses.append(contrastive_loss(logits[process : process + 1], MASKS[process : process + 1]))
+    torch.testing.assert_close((losses[0] + losses[1]) / 2, together)
+
+
+def test_accuracy_and_chance_equal_loops() -> None:
+    for seed in range(5):
+        question = Question(seed)
+        hits, chances = [], []
+        for utterance, frame in question.masked():
+            rivals = question.rivals(utterance, frame)
+            true = question.cosine(utterance, frame, frame)
+            hits.append(bool(rivals) and all(true > question.cosine(utterance, frame, other) for other in rivals))
+            codes = question.quantised.codes[utterance][MASKS[utterance]]
+            chances.append(1 / min(len({tuple(code) for code in codes.tolist()}), N_NEGATIVES + 1))
+        assert contrastive_accuracy(question.logits, MASKS).item() == pytest.approx(np.mean(hits))
+        chance = contrastive_chance(question.quantised.codes, MASKS, N_NEGATIVES)
+        assert chance.item() == pytest.approx(np.mean(chances))
+
+
+@pytest.mark.parametrize("n_negatives", [10, 200])
+def test_guessing_is_right_as_often_as_chance_says(n_negatives: int) -> None:
+    """Predictions that know nothing, 40 frames an utterance, every target another: standard error 3 to 4 %."""
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.ones(1000, 40, dtype=torch.bool)
+    codes = torch.arange(40).view(1, 40, 1).expand(1000, -1, -1)
+    negatives = draw_negatives(masks, torch.full((1000,), 40), torch.rand(1000, 40, n_negatives, generator=generator))
+    predictions, targets = torch.randn(2, 1000, 40, 64, generator=generator)
+    accuracy = contrastive_accuracy(contrastive_logits(predictions, targets, negatives, codes), masks)
+    # Some frames are drawn twice and others never, so that guessing is a little easier than chance says.
+    expected = np.mean([1 / (1 + len(set(row.tolist()))) for row in negatives.flatten(0, 1)[:2000]])
+    chance = contrastive_chance(codes, masks, n_negatives).item()
+    assert chance <= expected < 1.15 * chance
+    assert accuracy.item() == pytest.approx(expected, rel=0.1)
+
+
+def test_chance_where_everything_is_masked_or_the_same() -> None:
+    codes = torch.tensor([[[0, 0], [0, 1], [1, 0], [0, 1]]])
+    everything = torch.ones(1, 4, dtype=torch.bool)
+    assert contrastive_chance(codes, everything, 50).item() == pytest.approx(1 / 3)
+    assert contrastive_chance(codes, everything, 1).item() == pytest.approx(1 / 2)
+    assert contrastive_chance(torch.zeros_like(codes), everything, 50).item() == 1.0
+    assert contrastive_chance(codes, torch.tensor([[False, True, False, True]]), 50).item() == 1.0
+
+
+def test_every_combination_of_codes_has_its_number() -> None:
+    codes = torch.cartesian_prod(*[torch.arange(4)] * 3).unsqueeze(0)  # (1, 64, 3)
+    assert code_numbers(codes).unique().numel() == 64
+
+
+def test_perplexity_equals_a_loop_over_the_masked_frames() -> None:
+    question = Question()
+    probabilities = question.logits_of_codes.softmax(dim=3)
+    expected = 0.0
+    for codebook in (0, 1):
+        mean = np.mean([probabilities[place][codebook].double().numpy() for place in question.masked()], axis=0)
+        expected += math.exp(-(mean * np.log(mean)).sum())
+    assert perplexity(probabilities, MASKS).item() == pytest.approx(expected, rel=1e-5)
+    one_code = torch.zeros_like(probabilities)
+    one_code[..., 0] = 1.0
+    assert perplexity(one_code, MASKS).item() == 2.0
+
+
+def test_pretext_adds_the_diversity_loss_and_reports() -> None:
+    question = Question()
+    answer = contrastive_pretext(
+        question.predictions, question.targets, question.quantised, MASKS, question.negatives, diversity_weight=0.3
+    )
+    used = perplexity(question.quantised.probabilities, MASKS).item()
+    contrastive = contrastive_loss(question.logits, MASKS).item()
+    assert answer.loss.item() == pytest.approx(contrastive + 0.3 * (1 - used / 6), rel=1e-5)
+    chosen = F.one_hot(question.quantised.codes, 3).float()
+    assert answer.health["code_perplexity"].item() == pytest.approx(perplexity(chosen, MASKS).item())
+    assert answer.health["contrastive_loss"].item() == pytest.approx(contrastive)
+    assert set(answer.health) == {
+        "contrastive_loss", "contrastive_accuracy", "contrastive_chance", "code_perplexity"
+    }  # fmt: skip
+
+
+def health(accuracy: float, chance: float, code_perplexity: float, loss: float) -> dict[str, float]:
+    names = ("contrastive_accuracy", "contrastive_chance", "code_perplexity", "contrastive_loss")
+    return dict(zip(names, (accuracy, chance, code_perplexity, loss), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("figures", "what"),
+    [
+        # Ends of tiny trainings on real speech.
+        (health(0.157, 0.044, 73.3, 3.30), ""),
+        (health(0.104, 0.041, 97.0, 3.58), ""),
+        (health(0.199, 0.041, 108.9, 3.06), ""),
+        (health(0.000, 0.999, 2.0, 0.00), "collapsed"),
+        (health(0.112, 0.863, 2.0, 0.59), "collapsed"),
+        (health(0.723, 0.502, 2.9, 1.38), "collapsed"),  # accurate, since there is next to nothing to tell apart
+        (health(0.725, 0.314, 4.5, 1.67), "collapsed"),
+        (health(0.042, 0.041, 105.0, 3.93), "does not tell"),
+    ],
+)
+def test_a_collapse_is_said_and_a_healthy_training_is_not(figures: dict[str, float], what: str) -> None:
+    assert what in contrastive_collapse(figures, n_codebooks=2, codebook_size=64)
+    assert bool(contrastive_collapse(figures, n_codebooks=2, codebook_size=64)) == bool(what)
+
+
+# --- the quantiser
+
+
+def their_quantizer(ours: GumbelQuantizer) -> torch.nn.Module:
+    from transformers import Wav2Vec2Config
+    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GumbelVectorQuantizer
+
+    theirs = Wav2Vec2GumbelVectorQuantizer(
+        Wav2Vec2Config(num_codevector_groups=2, num_codevectors_per_group=5, codevector_dim=6, conv_dim=(8,) * 7)
+    )
+    theirs.load_state_dict(ours.state_dict())
+    return theirs
+
+
+@pytest.mark.parametrize("temperature", [None, 0.7])
+def test_quantizer_equals_transformers(temperature: float | None) -> None:
+    """Values, perplexity and gradients, also where codes are drawn: the same noise, in the same order."""
+    torch.manual_seed(0)
+    ours = GumbelQuantizer(8, n_codebooks=2, codebook_size=5, code_dim=6)
+    theirs = their_quantizer(ours).train(temperature is not None)
+    theirs.temperature = temperature
+    frames = torch.randn(2, 12, 8)
+    direction = torch.randn(2, 12, 6)
+    torch.manual_seed(1)
+    quantised = ours(frames, temperature)
+    torch.manual_seed(1)
+    vectors, used = theirs(frames, mask_time_indices=MASKS)
+    torch.testing.assert_close(quantised.vectors, vectors)
+    chosen = F.one_hot(quantised.codes, 5).float() if temperature is None else quantised.probabilities
+    assert perplexity(chosen, MASKS).item() == pytest.approx(used.item(), rel=1e-5)
+    ((quantised.vectors * direction).sum() + perplexity(quantised.probabilities, MASKS)).backward()
+    ((vectors * direction).sum() + (used if temperature is not None else 0)).backward()
+    torch.testing.assert_close(ours.codevectors.grad, theirs.codevectors.grad)
+    if temperature is not None:
+        torch.testing.assert_close(ours.weight_proj.weight.grad, theirs.weight_proj.weight.grad)
+
+
+def test_codes_name_the_vectors() -> None:
+    question = Question()
+    for temperature in (None, 0.5):
+        quantised = quantise(question.logits_of_codes, question.codebooks, temperature)
+        assert isinstance(quantised, Quantised)
+        parts = [question.codebooks[g][quantised.codes[:, :, g]] for g in (0, 1)]
+        torch.testing.assert_close(quantised.vectors, torch.cat(parts, dim=2))
+
+
+def test_codes_are_drawn_by_their_probability() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([0.1, 0.6, 0.3]).log().expand(1, 20_000, 1, 3)
+    codes = quantise(logits, torch.randn(1, 3, 2), temperature=2.0).codes
+    torch.testing.assert_close(codes.flatten().bincount() / 20_000, torch.tensor([0.1, 0.6, 0.3]), atol=0.015, rtol=0)
+
+
+@pytest.mark.parametrize("sizes", [{"code_dim": 7}, {"codebook_size": 1}, {"n_codebooks": 0}])
+def test_impossible_codebooks_are_refused(sizes: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="Expected"):
+        GumbelQuantizer(**{"dim": 8, "n_codebooks": 2, "codebook_size": 4, "code_dim": 8, **sizes})

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import skew
+from torch import Tensor
+
+from lightning_mia.signals.features.frame_statistics import (
+    QUANTILES,
+    cloud_statistics,
+    norm_statistics,
+    pair_statistics,
+    quantiles,
+    smoothness,
+    thinned,
+)
+
+JUNK = 1e6  # stands beyond an utterance's end
+LENGTHS = [1, 2, 7, 40]
+
+
+@pytest.fixture
+def frames() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((length, 5)) + 1 for length in LENGTHS]
+
+
+def padded(frames: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([len(one) for one in frames])
+    hidden = torch.full((len(frames), int(lengths.max()) + 3, frames[0].shape[1]), JUNK, dtype=torch.float64)
+    for row, one in zip(hidden, frames, strict=True):
+        row[: len(one)] = torch.from_numpy(one)
+    return hidden, lengths
+
+
+def cosine(x: np.ndarray, y: np.ndarray) -> float:
+    return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
+
+
+def slow(frames: np.ndarray) -> dict[str, float]:
+    """All statistics of one utterance with two frames or more, by loops over pairs."""
+    n = len(frames)
+    pairs = np.array([cosine(frames[i], frames[j]) for i in range(n) for j in range(i)])
+    norms = np.array([np.linalg.norm(frame) for frame in frames])
+    after = np.array([cosine(frames[i], frames[i + 1]) for i in range(n - 1)])
+    covariance = np.cov(frames.T, bias=True)
+    eigenvalues = np.linalg.eigvalsh(covariance)
+    return {
+        "cos_sd": pairs.std(),
+        "cos_skewness": skew(pairs) if n > 2 else 0.0,
+        **{f"cos_q{round(100 * q):02d}": np.quantile(pairs, q) for q in QUANTILES},
+        "norm_mean": norms.mean(),
+        "norm_sd": norms.std(),
+        **{f"norm_q{round(100 * q):02d}": np.quantile(norms, q) for q in QUANTILES},
+        "next_cos_mean": after.mean(),
+        "next_cos_sd": after.std(),
+        "step_mean": np.mean([np.linalg.norm(frames[i + 1] - frames[i]) for i in range(n - 1)]),
+        "mean_norm": np.linalg.norm(frames.mean(axis=0)),
+        "mean_share": np.square(frames.mean(axis=0)).sum() / np.square(norms).mean(),
+        "directions": eigenvalues.sum() ** 2 / np.square(eigenvalues).sum(),
+    }
+
+
+def fast(hidden: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for statistics in (pair_statistics, norm_statistics, smoothness, cloud_statistics):
+        found |= statistics(hidden, lengths)
+    return found
+
+
+def test_statistics_equal_slow_ones_whatever_stands_on_padding(frames: list[np.ndarray]) -> None:
+    found = fast(*padded(frames))
+    assert set(found) == set(slow(frames[2]))
+    for row, one in enumerate(frames[1:], start=1):
+        for name, value in slow(one).items():
+            assert found[name].dtype == torch.float64
+            assert found[name][row].item() == pytest.approx(value, rel=1e-10, abs=1e-10), (name, len(one))
+
+
+def test_a_single_frame_has_no_pairs_and_no_spread(frames: list[np.ndarray]) -> None:
+    found = {name: values[0].item() for name, values in fast(*padded(frames)).items()}
+    assert all(np.isfinite(value) for value in found.values())
+    assert found["cos_sd"] == found["cos_q50"] == found["norm_sd"] == found["step_mean"] == found["directions"] == 0
+    assert found["norm_mean"] == found["norm_q05"] == pytest.approx(np.linalg.norm(frames[0][0]))
+
+
+def test_one_frame_in_all_of_the_batch() -> None:
+    found = fast(torch.ones(2, 1, 4), torch.tensor([1, 1]))
+    assert all(values.isfinite().all() and values.shape == (2,) for values in found.values())
+
+
+def test_frames_without_direction_and_frames_all_alike() -> None:
+    hidden = torch.zeros(2, 5, 3)
+    hidden[1] = torch.tensor([1.0, 2.0, 2.0])
+    found = fast(hidden, torch.tensor([5, 5]))
+    assert all(values.isfinite().all() for values in found.values())
+    assert found["cos_q50"].tolist() == pytest.approx([0, 1]) and found["norm_mean"].tolist() == [0, 3]
+    assert found["mean_share"].tolist() == pytest.approx([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(5, range(5)), (8, range(8)), (9, range(0, 9, 2)), (30, range(0, 30, 4))]
+)
+def test_long_utterances_are_thinned_evenly_by_their_own_length(length: int, expected: range) -> None:
+    hidden = torch.arange(100.0).view(1, 100, 1).repeat(2, 1, 1)
+    picked, lengths = thinned(hidden, torch.tensor([length, 100]), most_frames=8)
+    assert picked[0, : lengths[0], 0].tolist() == list(expected)
+    assert lengths[1] == 8 and picked[1, :, 0].tolist() == list(range(0, 100, 13))
+
+
+def test_thinned_statistics_do_not_depend_on_the_batch(frames: list[np.ndarray]) -> None:
+    together = pair_statistics(*padded(frames), most_frames=6)
+    for row, one in enumerate(frames):
+        alone = pair_statistics(*padded([one]), most_frames=6)
+        for name, values in alone.items():
+            torch.testing.assert_close(together[name][row : row + 1], values, rtol=1e-12, atol=1e-12)
+
+
+def test_quantiles_equal_those_of_numpy_row_by_row() -> None:
+    rng = np.random.default_rng(1)
+    values, real = rng.standard_normal((6, 9)), rng.random((6, 9)) < 0.6
+    real[0], real[1, 1:] = True, False
+    real[1, 0] = True
+    levels = (0.0, 0.1, 0.5, 0.77, 1.0)
+    found = quantiles(torch.from_numpy(values), torch.from_numpy(real), levels)
+    for row in range(6):
+        np.testing.assert_allclose(found[row].numpy(), np.quantile(values[row][real[row]], levels))
+    empty = quantiles(torch.ones(1, 3).double(), torch.zeros(1, 3, dtype=torch.bool), levels)
+    assert empty.tolist() == [[0.0] * 5]

@@ -1,0 +1,180 @@
+"""What holds for every group of signals, asked of every family."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.cpc import CPC
+from lightning_mia.models.ctc import CTC
+from lightning_mia.models.hubert import HuBERT, MelHuBERT
+from lightning_mia.models.tera import TERA
+from lightning_mia.models.wav2vec2 import Wav2Vec2
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.crop_responses import CropResponses
+from lightning_mia.signals.encoder_geometry import EncoderGeometry
+from lightning_mia.signals.perturbed_pretext import PerturbedTask
+from lightning_mia.signals.pretext_by_mask import PretextDetails
+from lightning_mia.signals.view_consistency import ViewAgreement
+
+Speech = Callable[..., Batch]
+GROUPS: dict[str, SignalGroup] = {
+    "geometry": EncoderGeometry(most_frames=40),
+    "views": ViewAgreement(n_views=4),
+    "crops": CropResponses(n_crops=6, n_kept=4),
+    "pretext_details": PretextDetails(),
+    "perturbed": PerturbedTask(),
+}
+BLACK_BOX = ("geometry", "views", "crops")
+SMALL = {"dim": 16, "n_heads": 2, "feedforward_dim": 32}
+FAMILIES: dict[str, Callable[[], SpeechModel]] = {
+    "tera": partial(TERA, **SMALL),
+    "mel_hubert": partial(MelHuBERT, **SMALL, n_clusters=8),
+    "hubert": partial(HuBERT, **SMALL, n_clusters=8, conv_channels=8, conv_group_norm=True, pre_norm=False),
+    "wav2vec2": partial(Wav2Vec2, **SMALL, conv_channels=8, n_negatives=8, codebook_size=8, code_dim=8),
+    "cpc": partial(CPC, dim=16, n_negatives=8),
+}
+
+
+class BareTERA(TERA):
+    """An encoder that came without its head."""
+
+    @property
+    def has_pretext(self) -> bool:
+        return False
+
+
+def asked(group: SignalGroup, model: SpeechModel, batch: Batch) -> pd.DataFrame:
+    with torch.inference_mode():
+        scalars = group.measure(model, batch).scalars
+    return pd.DataFrame({name: values.double().numpy() for name, values in scalars.items()}, index=batch.ids)
+
+
+def one_by_one(group: SignalGroup, model: SpeechModel, batch: Batch) -> pd.DataFrame:
+    singles = [
+        Batch([batch.ids[i]], batch.waveforms[i : i + 1, :n], batch.lengths[i : i + 1], batch.texts[i : i + 1])
+        for i, n in enumerate(batch.lengths.tolist())
+    ]
+    return pd.concat([asked(group, model, single) for single in singles])
+
+
+def assert_alike(together: pd.DataFrame, alone: pd.DataFrame) -> None:
+    assert list(together) == list(alone)
+    difference = (together - alone).abs().max()
+    assert (difference <= 1e-5 * together.abs().max() + 1e-6).all(), difference.nlargest(3)
+
+
+def fresh(family: str, speech: Speech, seed: int = 0) -> SpeechModel:
+    torch.manual_seed(seed)
+    model = FAMILIES[family]()
+    heard = speech(0.4, 0.9)
+    model.fit_targets([(heard.waveforms, heard.lengths)])
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_utterance_knows_nothing_of_its_batch(family: str, name: str, speech: Speech) -> None:
+    """To 1e-5 of a column's largest number; norms behind a fresh layer norm vary by less than 1e-6, their rounding."""
+    model, group = fresh(family, speech), GROUPS[name]
+    if not group.can_ask(model):
+        assert (family, name) == ("cpc", "pretext_details")
+        return
+    batch = speech(0.1, 3.0, 0.7, 1.03)
+    together = asked(group, model, batch)
+    assert_alike(together, one_by_one(group, model, batch))
+    assert all(column.startswith(f"{group.name}_") for column in together)
+    assert together.columns.is_unique and (together.nunique() > 1).all()
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_digital_silence_has_finite_numbers(name: str, tera: SpeechModel) -> None:
+    silence = Batch(["s", "t"], torch.zeros(2, 8_000), torch.tensor([1_600, 8_000]))
+    assert asked(GROUPS[name], tera, silence).notna().all(axis=None)
+
+
+@contextmanager
+def overheard(model: SpeechModel) -> Iterator[list[Any]]:
+    """All that the model is asked."""
+    heard: list[Any] = []
+    encode, score = model.encode, model.pretext_score
+
+    def listen(answer: Callable[..., Any], *questions: Tensor | None) -> Any:
+        heard.extend(question.clone() for question in questions if question is not None)
+        return answer(*questions)
+
+    model.encode, model.pretext_score = partial(listen, encode), partial(listen, score)  # type: ignore[method-assign]
+    try:
+        yield heard
+    finally:
+        model.encode, model.pretext_score = encode, score  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_two_models_are_asked_the_same_and_another_seed_asks_otherwise(name: str, speech: Speech) -> None:
+    group, batch = GROUPS[name], speech(0.5, 0.9)
+    questions = []
+    for seed in (0, 1):
+        model = fresh("tera", speech, seed)
+        with overheard(model) as heard:
+            asked(group, model, batch)
+        questions.append(heard)
+    one, two = questions
+    assert len(one) == len(two) > 0
+    assert all(torch.equal(first, second) for first, second in zip(one, two, strict=True))
+    if hasattr(group, "seed"):
+        with overheard(model) as other:
+            asked(replace(group, seed=5), model, batch)  # type: ignore[type-var]
+        same = [
+            first.shape == second.shape and torch.equal(first, second) for first, second in zip(two, other, strict=True)
+        ]
+        assert not all(same)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_queries_are_counted(name: str, speech: Speech, tera: SpeechModel) -> None:
+    batch = speech(0.5, 0.9)
+    with overheard(tera) as heard:
+        asked(GROUPS[name], tera, batch)
+    waveforms = [len(question) for question in heard if question.dtype == torch.float32 and question.dim() == 2]
+    masks = [len(question.flatten(0, -2)) for question in heard if question.dtype == torch.bool]
+    assert GROUPS[name].queries == sum(masks or waveforms) / len(batch.ids)
+
+
+def test_who_can_be_asked(speech: Speech) -> None:
+    cpc, bare = fresh("cpc", speech), BareTERA(**SMALL)
+    assert all(GROUPS[name].can_ask(model) for name in BLACK_BOX for model in (cpc, bare))
+    assert GROUPS["perturbed"].can_ask(cpc) and not GROUPS["pretext_details"].can_ask(cpc)
+    assert not GROUPS["perturbed"].can_ask(bare) and not GROUPS["pretext_details"].can_ask(bare)
+
+
+def test_a_model_fine_tuned_by_ctc_is_asked_about_its_transcripts_too(
+    speech: Speech, tera: SpeechModel, tmp_path: Path
+) -> None:
+    checkpoint: dict[str, Any] = {"state_dict": tera.state_dict(), "hyper_parameters": dict(tera.hparams)}
+    tera.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, tmp_path / "tera.ckpt")
+    batch = speech(0.5, 0.9)
+    texts = dict(zip(batch.ids, batch.texts, strict=True))
+    model = CTC(str(tmp_path / "tera.ckpt")).for_corpus(texts, dict.fromkeys(texts, 0.5)).eval()
+    found = asked(GROUPS["perturbed"], model, batch)
+    kinds = ("noise", "shift", "band")
+    assert list(found) == [f"perturbed_{score}_{kind}" for kind in kinds for score in ("ctc_score", "pretext_score")]
+    assert_alike(found, one_by_one(GROUPS["perturbed"], model, batch))
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_other_settings_are_other_signals(name: str) -> None:
+    default = type(GROUPS[name])()
+    changes = {"geometry": {"most_frames": 9}, "views": {"n_views": 3}, "crops": {"n_kept": 2}}
+    changed = replace(default, **changes.get(name, {"n_masks": 7}))  # type: ignore[type-var]
+    assert changed.of_consequence() != default.of_consequence() == type(default)().of_consequence()

@@ -1,0 +1,64 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.signals.inputs.augmentations import Mixed
+from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.view_consistency import ViewAgreement
+from lightning_mia.utilities.errors import InputError
+
+Speech = Callable[..., Batch]
+
+
+def cosine(x: np.ndarray, y: np.ndarray) -> float:
+    return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
+
+
+def frames_of(model: SpeechModel, waveform: np.ndarray, layer: int) -> np.ndarray:
+    """(frames, dim) of one recording alone."""
+    with torch.inference_mode():
+        encoded = model.encode(torch.from_numpy(waveform.copy()).unsqueeze(0), torch.tensor([len(waveform)]))
+    return encoded.hidden[layer][0].double().numpy()
+
+
+def test_signals_equal_a_slow_version(speech: Speech, tera: SpeechModel) -> None:
+    """One utterance, one view, one frame after the other."""
+    group, batch = ViewAgreement(n_views=4, seed=3), speech(0.35, 0.8)
+    with torch.inference_mode():
+        found = group.measure(tera, batch).scalars
+    for row, (name, length) in enumerate(zip(batch.ids, batch.lengths.tolist(), strict=True)):
+        waveform = batch.waveforms[row, :length].numpy()
+        for layer in (1, 2):
+            plain = frames_of(tera, waveform, layer)
+            for view in group.kinds:
+                seen = view(waveform, generator_of(name, 0, 3, f"view/{view.name}/"))
+                frames = frames_of(tera, seen, layer)
+                pooled = cosine(plain.mean(axis=0), frames.mean(axis=0))
+                assert found[f"views_{view.name}_pooled_layer{layer}"][row].item() == pytest.approx(pooled, abs=1e-6)
+                column = f"views_{view.name}_frames_layer{layer}"
+                assert (column in found) == (view.name != "crop")
+                if column in found:
+                    frames = frames[::-1] if view.name == "reversed" else frames
+                    mean = np.mean([cosine(one, two) for one, two in zip(plain, frames, strict=True)])
+                    assert found[column][row].item() == pytest.approx(mean, abs=1e-6)
+        mixed = [Mixed()(waveform, generator_of(name, draw, 3, "view/mixed/")) for draw in range(4)]
+        pooled_views = [frames_of(tera, one, 2).mean(axis=0) for one in mixed]
+        pairs = sorted(cosine(pooled_views[i], pooled_views[j]) for i in range(4) for j in range(i))
+        assert [found[f"views_pair{i}"][row].item() for i in range(6)] == pytest.approx(pairs, abs=1e-6)
+
+
+def test_ten_views_have_45_pairs_in_rising_order(speech: Speech, tera: SpeechModel) -> None:
+    with torch.inference_mode():
+        found = ViewAgreement().measure(tera, speech(0.5)).scalars
+    pairs = [values.item() for name, values in found.items() if name.startswith("views_pair")]
+    assert len(pairs) == 45 and pairs == sorted(pairs) and "views_pair00" in found and "views_pair44" in found
+    assert pairs[0] < pairs[-1] <= 1
+
+
+def test_one_view_is_refused() -> None:
+    with pytest.raises(InputError, match="n_views of ViewAgreement is 1: give 2 or more"):
+        ViewAgreement(n_views=1)

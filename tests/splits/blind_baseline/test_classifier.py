@@ -1,0 +1,190 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kstest, rankdata
+
+from lightning_mia.splits.blind_baseline.classifier import (
+    CONTRAST,
+    N_FOLDS,
+    CrossFit,
+    blind_control,
+    speaker_folds,
+    standardise,
+    unit_statistics,
+)
+from lightning_mia.utilities.errors import InputError
+
+
+def stratified(speakers: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Labels (n, units): half of each speaker's units."""
+    labels = np.zeros((n, len(speakers)), bool)
+    for speaker in np.unique(speakers):
+        own = np.flatnonzero(speakers == speaker)
+        labels[:, own] = rng.permuted(np.tile(np.arange(len(own)) % 2 == 0, (n, 1)), axis=1)
+    return labels
+
+
+def by_speaker(speakers: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Labels (n, units): half of the speakers, whole."""
+    names, of_unit = np.unique(speakers, return_inverse=True)
+    return rng.permuted(np.tile(np.arange(len(names)) % 2 == 0, (n, 1)), axis=1)[:, of_unit]
+
+
+def noise_features(
+    speakers: np.ndarray, rng: np.random.Generator, n_statistics: int = 30, speaker_effect: float = 1.0
+) -> np.ndarray:
+    """Statistics (units, n_statistics) that differ from speaker to speaker and are correlated."""
+    names, of_unit = np.unique(speakers, return_inverse=True)
+    mixing = rng.standard_normal((n_statistics, n_statistics)) * 0.3 + np.eye(n_statistics)
+    voices = speaker_effect * rng.standard_normal((len(names), n_statistics))
+    return (voices[of_unit] + rng.standard_normal((len(speakers), n_statistics))) @ mixing
+
+
+def challenge_of(speakers: np.ndarray, members: np.ndarray) -> pd.DataFrame:
+    ids = [f"u{number}" for number in range(len(speakers))]
+    return pd.DataFrame({"id": ids, "unit_id": ids, "speaker": speakers, "member": members})
+
+
+def control_of(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray):
+    challenge = challenge_of(speakers, labels[0])
+    statistics = pd.DataFrame(features, index=challenge["id"])
+    return blind_control(statistics, challenge, labels[1:], "utterance")
+
+
+SPEAKERS = np.repeat([f"s{number:02d}" for number in range(12)], 10)
+
+
+@pytest.mark.parametrize("design", [stratified, by_speaker])
+def test_refits_at_one_go_equal_refits_one_by_one(design) -> None:
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(0)
+    features = standardise(noise_features(SPEAKERS, rng))
+    labels = design(SPEAKERS, 5, rng)
+    expected = np.empty(labels.shape)
+    folds = speaker_folds(SPEAKERS)
+    for row, members in enumerate(labels):
+        for fold in np.unique(folds):
+            X, y = features[folds != fold], members[folds != fold]
+            difference = X[y].mean(axis=0) - X[~y].mean(axis=0)
+            contrasted = np.sign(difference) * np.abs(difference) ** CONTRAST
+            target = np.linalg.lstsq(X.T, contrasted)[0]  # so that X.T @ target is what ridge starts from
+            classifier = Ridge(alpha=(X**2).sum() / X.shape[1], fit_intercept=False).fit(X, target)
+            expected[row, folds == fold] = classifier.predict(features[folds == fold])
+    np.testing.assert_allclose(CrossFit(features, SPEAKERS).scores(labels), expected, rtol=1e-8)
+    np.testing.assert_allclose(CrossFit(features, SPEAKERS).scores(labels[2]), expected[2], rtol=1e-8)
+
+
+def test_a_units_score_knows_no_label_of_its_speaker() -> None:
+    rng = np.random.default_rng(0)
+    features = standardise(noise_features(SPEAKERS, rng))
+    labels = stratified(SPEAKERS, 1, rng)[0]
+    own = SPEAKERS == "s03"
+    turned = np.where(own, ~labels, labels)
+    before, after = (CrossFit(features, SPEAKERS).scores(each) for each in (labels, turned))
+    np.testing.assert_array_equal(before[own], after[own])
+    assert not np.allclose(before[~own], after[~own])
+
+
+def test_folds_share_no_speaker_and_are_of_like_size() -> None:
+    rng = np.random.default_rng(0)
+    speakers = np.repeat([f"s{number}" for number in range(37)], rng.integers(1, 20, 37))
+    folds = speaker_folds(rng.permutation(speakers))
+    sizes = np.bincount(folds)
+    assert len(sizes) == N_FOLDS
+    assert sizes.max() < 1.6 * sizes.min()
+    folds = speaker_folds(speakers)
+    assert all(len(np.unique(folds[speakers == speaker])) == 1 for speaker in np.unique(speakers))
+
+
+def test_one_speaker_is_refused() -> None:
+    with pytest.raises(InputError, match="at least two speakers"):
+        speaker_folds(np.array(["a", "a"]))
+
+
+def test_nothing_is_learnt_from_one_side() -> None:
+    speakers = np.array(["a", "a", "b", "b", "c", "c"])
+    members = speakers == "a"  # without "a" there is no member to learn from
+    scores = CrossFit(np.random.default_rng(0).standard_normal((6, 3)), speakers).scores(members)
+    assert (scores[members] == 0).all()
+    assert (scores[~members] != 0).all()
+
+
+def test_standardised_statistics() -> None:
+    rng = np.random.default_rng(0)
+    statistics = np.column_stack([rng.standard_normal(50), np.full(50, 3.0), rng.integers(0, 2, 50)])
+    features = standardise(statistics)
+    assert features.shape == (50, 2)  # the constant one is gone
+    np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(features.std(axis=0), 1)
+    with_outlier = statistics.copy()
+    with_outlier[statistics[:, 0].argmax(), 0] = 1e9
+    np.testing.assert_array_equal(standardise(with_outlier), features)
+
+
+def test_statistics_that_tell_nothing_at_all() -> None:
+    labels = stratified(SPEAKERS, 100, np.random.default_rng(0))
+    control = control_of(np.ones((len(SPEAKERS), 3)), SPEAKERS, labels)
+    assert control.aurocs[0] == 0.5
+    assert control.p_value == 1
+
+
+def test_speaker_level_averages_the_recordings() -> None:
+    challenge = pd.DataFrame(
+        {
+            "id": ["1", "2", "3", "4", "5"],
+            "unit_id": ["b", "a", "b", "c", "a"],
+            "speaker": ["b", "a", "b", "c", "a"],
+            "member": [True, False, True, False, False],
+        }
+    )
+    statistics = pd.DataFrame({"level": [0.0, 1.0, 2.0, 3.0, 4.0]}, index=["1", "2", "3", "4", "5"])
+    units = unit_statistics(statistics, challenge)
+    assert units["level"].to_dict() == {"b": 1.0, "a": 2.5, "c": 3.0}
+    assert units["n_recordings"].tolist() == [2, 2, 1]
+    control = blind_control(statistics, challenge, np.array([[False, True, False]]), "speaker")
+    assert control.scores.unit_ids.tolist() == ["b", "a", "c"]
+    assert control.scores.members.tolist() == [True, False, False]
+    assert control.scores.level == "speaker"
+
+
+def test_refits_are_judged_as_by_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    monkeypatch.setattr("lightning_mia.splits.blind_baseline.classifier.CHUNK", 2 * len(SPEAKERS))
+    rng = np.random.default_rng(0)
+    features, labels = noise_features(SPEAKERS, rng), stratified(SPEAKERS, 6, rng)
+    control = control_of(features, SPEAKERS, labels)
+    values = CrossFit(standardise(features), SPEAKERS).scores(labels)
+    np.testing.assert_allclose(control.aurocs, [roc_auc_score(*row) for row in zip(labels, values, strict=True)])
+    gains = [np.max(tpr - fpr) for fpr, tpr, _ in (roc_curve(*row) for row in zip(labels, values, strict=True))]
+    np.testing.assert_allclose(control.redrawn_advantages, gains[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("design", "n_speakers", "per_speaker"), [(stratified, 6, 20), (stratified, 20, 10), (by_speaker, 40, 1)]
+)
+def test_p_values_are_uniform_under_the_null(design, n_speakers: int, per_speaker: int) -> None:
+    rng = np.random.default_rng(1)
+    speakers = np.repeat([f"s{number:02d}" for number in range(n_speakers)], per_speaker)
+    p_values, aurocs = [], []
+    for _ in range(200):
+        labels = design(speakers, 100, rng)
+        control = control_of(noise_features(speakers, rng, n_statistics=20), speakers, labels)
+        p_values.append(control.p_value)
+        aurocs.append(control.aurocs[0])
+    assert kstest(p_values, "uniform").pvalue > 0.01
+    assert abs(np.mean(aurocs) - 0.5) < 4 * np.std(aurocs) / np.sqrt(len(aurocs))
+
+
+def test_one_shifted_statistic_among_many_is_found() -> None:
+    rng = np.random.default_rng(2)
+    speakers = np.repeat([f"s{number:02d}" for number in range(20)], 10)
+    labels = stratified(speakers, 1001, rng)
+    features = noise_features(speakers, rng, n_statistics=90, speaker_effect=0.5)
+    features[:, 7] = rng.standard_normal(len(speakers)) + labels[0]  # one standard deviation
+    control = control_of(features, speakers, labels)
+    assert control.p_value < 0.001
+    alone = rankdata(features[:, 7])[labels[0]].sum() - 100 * 101 / 2
+    assert 0.6 < control.aurocs[0] < alone / 100**2 + 0.1

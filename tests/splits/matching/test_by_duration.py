@@ -1,0 +1,143 @@
+"""Tests of durations matched in pairs and in bins, against slow and obvious versions."""
+
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from lightning_mia.splits.matching.by_duration import (
+    binned_in_proportion,
+    binned_tuples,
+    bins_of,
+    nearest_pairs,
+    nearest_tuples,
+)
+
+
+def closest_first(first: np.ndarray, second: np.ndarray, widest: float) -> list[float]:
+    """Distances of the pairs that are left by always taking the closest pair of all, O(n³)."""
+    distances = np.abs(first[:, None] - second[None, :])
+    found = []
+    while distances.size and distances.min() <= widest:
+        row, column = np.unravel_index(distances.argmin(), distances.shape)
+        found.append(float(distances[row, column]))
+        distances = np.delete(np.delete(distances, row, axis=0), column, axis=1)
+    return found
+
+
+def auroc(higher: np.ndarray, lower: np.ndarray) -> float:
+    ranks = rankdata(np.concatenate([higher, lower]))[: len(higher)]
+    return (ranks.sum() - len(higher) * (len(higher) + 1) / 2) / (len(higher) * len(lower))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_pairs_are_those_of_the_slow_version(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = rng.normal(0.3, 1, rng.integers(0, 40)), rng.normal(0, 1, rng.integers(0, 40))
+    widest = rng.choice([0.02, 0.1, 1, np.inf])
+    pairs = nearest_pairs(first, second, widest)
+    np.testing.assert_array_equal(
+        np.abs(first[pairs[:, 0]] - second[pairs[:, 1]]), closest_first(first, second, widest)
+    )
+    assert len(np.unique(pairs[:, 0])) == len(np.unique(pairs[:, 1])) == len(pairs)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_equal_values_all_find_a_partner(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(0, 4, 50) / 4, rng.integers(0, 4, 80) / 4
+    pairs = nearest_pairs(first, second, widest=0.1)
+    np.testing.assert_array_equal(first[pairs[:, 0]], second[pairs[:, 1]])
+    assert len(pairs) == sum(min((first == value).sum(), (second == value).sum()) for value in np.unique(first))
+
+
+def test_one_side_alike_and_far_smaller_is_kept_whole() -> None:
+    pairs = nearest_pairs(np.full(300, 1.0), np.full(7, 1.0), widest=0.0)
+    assert sorted(pairs[:, 1]) == list(range(7))
+
+
+def test_the_longer_side_is_not_longer_among_the_pairs() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0.3, 0.3, 4000), rng.normal(0, 0.3, 4000)
+    pairs = nearest_pairs(first, second, widest=0.05)
+    kept = first[pairs[:, 0]], second[pairs[:, 1]]
+    assert auroc(first, second) > 0.74
+    assert auroc(*kept) == pytest.approx(0.5, abs=0.003)
+    assert len(pairs) > 2300  # of about 2450 that the densities have in common
+
+
+def test_a_hundred_thousand_recordings_take_seconds() -> None:
+    rng = np.random.default_rng(0)
+    start = time.monotonic()
+    pairs = nearest_pairs(rng.normal(0.2, 0.4, 100_000), rng.normal(0, 0.4, 100_000), widest=0.05)
+    assert len(pairs) > 70_000
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("match", [nearest_tuples, binned_tuples])
+@pytest.mark.parametrize("seed", range(5))
+def test_tuples_have_one_of_each_kind_of_like_value(match, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = [rng.normal(mean, 0.5, size) for mean, size in ((0.2, 90), (0, 60), (0.1, 70))]
+    tuples = match(kinds, 0.05)
+    assert tuples.shape[1] == 3
+    assert len(tuples) > 5
+    values = np.column_stack([kind[column] for kind, column in zip(kinds, tuples.T, strict=True)])
+    assert np.abs(values - values[:, -1:]).max() <= 0.05
+    assert all(len(np.unique(column)) == len(column) for column in tuples.T)
+
+
+def test_tuples_come_in_the_order_of_the_last_kind() -> None:
+    values = np.array([3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(nearest_tuples([np.sort(values), values], 0.1), [[2, 0], [0, 1], [1, 2]])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_bins_have_as_many_tuples_as_their_poorest_kind(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = [rng.normal(0, 1, size) for size in (40, 70, 55)]
+    bins = [bins_of(kind, 0.3) for kind in kinds]
+    found = bins[0][binned_tuples(kinds, 0.3)[:, 0]]
+    for number in np.unique(np.concatenate(bins)):
+        assert (found == number).sum() == min((of_kind == number).sum() for of_kind in bins)
+
+
+@pytest.mark.parametrize(("n_members", "n_nonmembers"), [(500, 500), (5000, 300), (100, 2000)])
+def test_proportions_follow_each_other_through_all_bins(n_members: int, n_nonmembers: int) -> None:
+    rng = np.random.default_rng(0)
+    members, nonmembers = rng.normal(0.3, 0.3, n_members), rng.normal(0, 0.3, n_nonmembers)
+    kept = [
+        values[rows]
+        for values, rows in zip((members, nonmembers), binned_in_proportion(members, nonmembers, 0.05), strict=True)
+    ]
+    edges = 0.05 * np.arange(-100, 100)
+    below = [np.searchsorted(np.sort(values), edges) / len(values) for values in kept]  # share up to each edge
+    assert np.abs(below[0] - below[1]).max() <= 0.5 / len(kept[0]) + 0.5 / len(kept[1]) + 0.01
+    assert auroc(*kept) == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_ratio_is_the_best_of_all() -> None:
+    rng = np.random.default_rng(1)
+    members, nonmembers = rng.normal(0.2, 0.3, 3000), rng.normal(0, 0.3, 300)
+    kept = [len(rows) for rows in binned_in_proportion(members, nonmembers, 0.2)]
+    counts = [np.bincount(bins_of(values + 10, 0.2), minlength=100) for values in (members, nonmembers)]
+    ratios = np.geomspace(0.01, 100, 5000)
+    as_many = np.minimum(counts[0], ratios[:, None] * counts[1]).sum(axis=1)
+    assert 1 / sum(1 / n for n in kept) == pytest.approx(float((as_many / (1 + ratios)).max()), rel=0.01)
+    assert kept[0] > 2 * kept[1]
+
+
+@pytest.mark.parametrize(("n_members", "n_nonmembers"), [(30, 30), (300, 7), (7, 300)])
+def test_sides_that_are_alike_are_kept_whole(n_members: int, n_nonmembers: int) -> None:
+    kept = binned_in_proportion(np.full(n_members, 1.0), np.full(n_nonmembers, 1.0), 0.05)
+    assert [len(rows) for rows in kept] == [n_members, n_nonmembers]
+    thrice = np.repeat(np.arange(5.0), 3)
+    assert [len(rows) for rows in binned_in_proportion(thrice, np.arange(5.0), 0.5)] == [15, 5]
+
+
+def test_nothing_in_common_and_nothing_at_all() -> None:
+    assert [len(rows) for rows in binned_in_proportion(np.arange(3.0), np.arange(5.0, 9.0), 0.5)] == [0, 0]
+    assert [len(rows) for rows in binned_in_proportion(np.empty(0), np.empty(0), 0.5)] == [0, 0]
+    assert binned_tuples([np.empty(0), np.arange(3.0)], 0.5).shape == (0, 2)
+    assert nearest_pairs(np.empty(0), np.empty(0)).shape == (0, 2)

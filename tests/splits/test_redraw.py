@@ -1,0 +1,157 @@
+"""Redraws must follow the law by which the labels came about: else no p-value is exact."""
+
+from collections import Counter
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency, chisquare, kstest, rankdata
+
+from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, ready_made
+
+
+def member_column(table, **sides: str):
+    """Give the utterances of each speaker these values in turn, one character each."""
+    place = table.groupby("speaker").cumcount()
+    return table.assign(member=[sides[s][i % len(sides[s])] for s, i in zip(table["speaker"], place, strict=True)])
+
+
+def labels_of(split: Split, level="utterance"):
+    challenge = split.challenge(level).drop_duplicates("unit_id")
+    return challenge["unit_id"].tolist(), challenge["member"].to_numpy()
+
+
+def assert_uniform(rows: np.ndarray, possible: set[tuple[bool, ...]]) -> None:
+    seen = Counter(map(tuple, rows.tolist()))
+    assert set(seen) == possible
+    assert chisquare([seen[one] for one in possible]).pvalue > 1e-3
+
+
+def test_utterance_design_is_uniform_over_halves_of_each_stratum(make_corpus):
+    split = UtteranceDesign(8, 0).draw(*make_corpus(4, 4))
+    units, _ = labels_of(split)
+    halves = {tuple(i in chosen for i in range(8)) for chosen in combinations(range(8), 4)}
+    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), halves)
+
+
+def test_strata_and_copies_keep_their_counts(make_corpus):
+    corpus = make_corpus(12, 12, 5, same_audio=[{"a-001", "b-001"}, {"a-002", "c-002"}])
+    split = UtteranceDesign(1000, 0).draw(*corpus, seed=1)
+    units, labels = labels_of(split)
+    strata = split.table.set_index("id")["stratum"].loc[units].to_numpy()
+    redrawn = split.redraw(units, "utterance", 200, seed=0)
+    for stratum in np.unique(strata):
+        assert (redrawn[:, strata == stratum].sum(axis=1) == labels[strata == stratum].sum()).all()
+
+
+def test_speaker_design_permutes_speakers_and_moves_their_utterances_together(make_corpus):
+    split = SpeakerDesign(8, 0, 2, 2).draw(*make_corpus(*(4,) * 8))
+    speakers, _ = labels_of(split, "speaker")
+    halves = {tuple(i in chosen for i in range(8)) for chosen in combinations(range(8), 4)}
+    redrawn = split.redraw(speakers, "speaker", 20_000, seed=0)
+    assert_uniform(redrawn, halves)
+    challenge = split.challenge("utterance")
+    by_utterance = split.redraw(challenge["unit_id"], "utterance", 20_000, seed=0)
+    place = [speakers.index(speaker) for speaker in challenge["speaker"]]
+    np.testing.assert_array_equal(by_utterance, redrawn[:, place])
+
+
+def test_ready_made_one_sided_speakers_move_as_blocks(make_corpus):
+    table, contents = make_corpus(2, 3, 4, 5, 6)
+    split = ready_made(member_column(table, a="1", b="0", c="1", d="0", e="0"), contents)
+    challenge = split.challenge("utterance")
+    redrawn = split.redraw(challenge["unit_id"], "utterance", 5_000, seed=0)
+    blocks = {tuple(s in pair for s in challenge["speaker"]) for pair in combinations("abcde", 2)}
+    assert_uniform(redrawn, blocks)
+
+
+def test_ready_made_two_sided_speakers_are_permuted_within(make_corpus):
+    table, contents = make_corpus(4, 4)
+    split = ready_made(member_column(table, a="1100", b="1001"), contents)
+    halves = [tuple(i in chosen for i in range(4)) for chosen in combinations(range(4), 2)]
+    units, _ = labels_of(split)
+    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(halves, halves)})
+
+
+def test_ready_made_mixture_does_both(make_corpus):
+    table, contents = make_corpus(3, 2, 3, 2)
+    split = ready_made(member_column(table, a="100", b="1", c="0", d="1"), contents)
+    units, _ = labels_of(split)
+    within = [tuple(i == one for i in range(3)) for one in range(3)]
+    blocks = [(o != "b",) * 2 + (o != "c",) * 3 + (o != "d",) * 2 for o in "bcd"]
+    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(within, blocks)})
+
+
+def test_names_shared_by_a_speaker_and_an_utterance_do_not_clash(make_corpus):
+    table, contents = make_corpus(4, 4, 4)
+    table = member_column(table, a="1100", b="1", c="0").replace({"id": {"a-000": "b"}})
+    split = ready_made(table, contents | {"b": "content of a-000"})
+    units, _ = labels_of(split)
+    redrawn = dict(zip(units, split.redraw(units, "utterance", 200, seed=0).T, strict=True))
+    assert (redrawn["b-000"] == redrawn["b-003"]).all()
+    assert (redrawn["b"] != redrawn["b-000"]).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["utterance", "speaker"])
+def test_drawing_and_redrawing_have_one_law(make_corpus, level):
+    # Membership is drawn anew by every seed, from units that are always the same (all of the corpus).
+    table, contents = make_corpus(*(4,) * 8)
+    design = SpeakerDesign(8, 0, 2, 2) if level == "speaker" else UtteranceDesign(32, 0)
+    splits = [design.draw(table, contents, seed=seed) for seed in range(100)]
+    units = sorted(splits[0].table["unit"].unique())
+    drawn = np.array([s.table.drop_duplicates("unit").set_index("unit")["target"].loc[units] for s in splits])
+    redrawn = splits[0].redraw(units, level, 1_000, seed=0)
+    # What both laws say of a pair of units: how often they fall on one side (for 8 speakers 3/7).
+    for i, j in [(0, 1), (2, 7), (4, 5)]:
+        counts = [np.bincount(labels[:, i] * 2 + labels[:, j], minlength=4) for labels in (drawn, redrawn)]
+        assert chi2_contingency(counts).pvalue > 1e-3
+
+
+def test_p_values_of_meaningless_scores_are_uniform(make_corpus):
+    # Scores depend on the speaker alone: the hardest case for a test that ignores speakers.
+    table, contents = make_corpus(*(4,) * 12)
+    generator = np.random.default_rng(0)
+    p_values = []
+    for seed in range(60):
+        split = SpeakerDesign(12, 0, 2, 2).draw(table, contents, seed=seed)
+        challenge = split.challenge("utterance")
+        of_speaker = dict(zip(table["speaker"].unique(), generator.normal(size=12), strict=True))
+        ranks = rankdata(challenge["speaker"].map(of_speaker) + 0.1 * generator.normal(size=len(challenge)))
+        labels = split.redraw(challenge["unit_id"], "utterance", 199, seed)  # the split's own seed, on purpose
+        sums = labels @ ranks
+        p_values.append((1 + np.sum(sums >= challenge["member"].to_numpy() @ ranks)) / 200)
+    assert kstest(p_values, "uniform").pvalue > 1e-3
+
+
+def test_redraws_with_the_seed_of_the_split_do_not_repeat_its_labels(make_corpus):
+    for seed in range(20):
+        split = UtteranceDesign(40, 0).draw(*make_corpus(20, 20), n_shadows=2, seed=seed)
+        units, labels = labels_of(split)
+        redrawn = split.redraw(units, "utterance", 3, seed)
+        assert not (redrawn == labels).all(axis=1).any()
+
+
+def test_a_unit_keeps_its_labels_in_any_order(make_corpus):
+    split = UtteranceDesign(40, 0).draw(*make_corpus(20, 15, 5))
+    units, _ = labels_of(split)
+    shuffled = np.random.default_rng(0).permutation(len(units))
+    redrawn = split.redraw(units, "utterance", 20, seed=1)
+    again = split.redraw(np.array(units)[shuffled], "utterance", 20, seed=1)
+    np.testing.assert_array_equal(again, redrawn[:, shuffled])
+    assert (split.redraw(units, "utterance", 20, seed=2) != redrawn).any()
+
+
+def test_some_of_the_units_keep_the_counts_that_they_have(make_corpus):
+    split = UtteranceDesign(40, 0).draw(*make_corpus(20, 20))
+    units, labels = labels_of(split)
+    redrawn = split.redraw(units[:15], "utterance", 50, seed=1)
+    assert (redrawn.sum(axis=1) == labels[:15].sum()).all()
+
+
+def test_unknown_units_and_levels_are_our_own_bug(make_corpus):
+    split = UtteranceDesign(40, 10).draw(*make_corpus(30, 30))
+    with pytest.raises(ValueError, match="not judged at utterance level"):
+        split.redraw(split.auxiliary_ids(), "utterance", 2, seed=0)
+    with pytest.raises(ValueError, match="not judged at speaker level"):
+        split.redraw(["a"], "speaker", 2, seed=0)

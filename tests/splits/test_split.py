@@ -1,0 +1,53 @@
+import dataclasses
+
+import pytest
+
+from lightning_mia.splits import ROLES, Split, UtteranceDesign
+from lightning_mia.utilities.errors import InputError
+
+
+@pytest.fixture
+def split(make_corpus) -> Split:
+    return UtteranceDesign(20, 10).draw(*make_corpus(20, 20), n_shadows=2)
+
+
+def test_training_sets_of_all_models(split):
+    table = split.table.set_index("id")
+    assert sorted(split.training_ids("shadow_000") + split.training_ids("shadow_001")) == sorted(
+        split.challenge("utterance")["id"]
+    )
+    assert table.loc[split.training_ids()]["role"].eq("member").all()
+    with pytest.raises(ValueError, match="No model 'shadow_002'"):
+        split.training_ids("shadow_002")
+    with pytest.raises(ValueError, match="No model 'trained'"):
+        split.training_ids("trained")
+
+
+def test_drawn_utterances_are_not_judged_at_speaker_level(split):
+    assert split.parts("utterance") == ("trained",)
+    assert split.parts("speaker") == ()
+    with pytest.raises(InputError, match="cannot be judged at speaker level"):
+        split.challenge("speaker")
+    with pytest.raises(ValueError, match="speaker level only"):
+        split.challenge("utterance", "held_back")
+
+
+def test_hash_covers_level_origin_and_every_cell_but_the_shadows(split):
+    def hash_with(column: str, value: object) -> str:
+        table = split.table.copy()
+        table.loc[3, column] = value
+        return Split(table, split.level, split.drawn).sha256
+
+    row = split.table.loc[3]
+    for column in split.table.columns:
+        other = not row[column] if isinstance(row[column], bool) or column in ("trained", "target") else "other"
+        if column.startswith("shadow_"):
+            assert hash_with(column, not row[column]) == split.sha256
+        else:
+            assert hash_with(column, other) != split.sha256, column
+    assert dataclasses.replace(split, level="speaker").sha256 != split.sha256
+    assert dataclasses.replace(split, drawn=False).sha256 != split.sha256
+
+
+def test_roles_are_those_of_the_contract(split):
+    assert set(split.table["role"]) <= set(ROLES) == {"member", "nonmember", "held_back", "auxiliary"}

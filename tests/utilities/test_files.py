@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"Cannot write .*a\.txt: No space left"),
+        atomic_path(tmp_path / "a.txt"),
+    ):
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"auroc": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_hashes_tell_values_apart(tmp_path: Path) -> None:
+    assert hash_of({"a": 1}) != hash_of({"a": 2})
+    (tmp_path / "x").write_bytes(b"abc")
+    assert hash_of_file(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
