@@ -39,7 +39,7 @@ DESIGNS: list[tuple[Level, int]] = [
     *(("speaker", n_speakers) for n_speakers in (12, 20, 40)),
 ]
 SPEAKER_SHARES = {"utterance": (0.0, 0.2, 0.5), "speaker": (0.5,)}  # of the scores' variance
-LEAST_COVERAGE, MOST_COVERAGE = 0.93, 0.97
+MIN_COVERAGE, MAX_COVERAGE = 0.93, 0.97
 SURE = 0.001
 
 
@@ -136,7 +136,7 @@ def find_faults(draws: pd.DataFrame) -> list[str]:
         "p < .05 too often": (draws["p_value"] < 0.05).sum() > most[0.05],
         "p < .01 too often": (draws["p_value"] < 0.01).sum() > most[0.01],
         "two-sided p < .05 too often": (draws["two_sided_p_value"] < 0.05).sum() > most[0.05],
-        "coverage": not LEAST_COVERAGE <= draws["covers_chance"].mean() <= MOST_COVERAGE,
+        "coverage": not MIN_COVERAGE <= draws["covers_chance"].mean() <= MAX_COVERAGE,
         "beats the wrong model too often": draws["beats_wrong_model"].sum() > most[0.05],
         "beats it too often, two-sided": draws["beats_wrong_model_two_sided"].sum() > most[0.05],
     }

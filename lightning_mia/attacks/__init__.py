@@ -1,7 +1,7 @@
 """Membership attacks: from signals to scores, one attack a file."""
 
 from lightning_mia.attacks.attack_r import AttackR
-from lightning_mia.attacks.base import Attack, Evidence, Shadows
+from lightning_mia.attacks.base import Attack, Evidence, ShadowModels
 from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
@@ -38,7 +38,7 @@ __all__ = [
     "QuantileRegression",
     "ShadowClassifier",
     "ShadowClassifierTree",
-    "Shadows",
+    "ShadowModels",
     "SpeakerLiRA",
     "SpeakerRMIA",
     "SpeakerSimilarity",

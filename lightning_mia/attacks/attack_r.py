@@ -5,7 +5,7 @@ import numpy as np
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_sides
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class AttackR(SignalAttack):
@@ -24,7 +24,7 @@ class AttackR(SignalAttack):
     reference = "Ye et al. (2022), Attack R"
     least_shadows = 2
 
-    def compare(self, matrix: FleetMatrix) -> np.ndarray:
+    def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Share of OUT shadow models."""
         check_sides(matrix.units, matrix.members, online=False)
         one = oriented(matrix, self.signal.two_sided)

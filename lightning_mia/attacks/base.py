@@ -16,7 +16,7 @@ from lightning_mia.signals.table import Signals
 
 if TYPE_CHECKING:
     from lightning_mia.attacks.scalar_signals.base import ScalarSignal
-    from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+    from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class CannotRun(Exception):  # noqa: N818 - nothing went wrong
@@ -28,7 +28,7 @@ class CannotRun(Exception):  # noqa: N818 - nothing went wrong
 
 
 @dataclass(frozen=True)
-class Shadows:
+class ShadowModels:
     """Shadow models as the adversary has them: trained like the target, on sets that it knows.
 
     Attributes:
@@ -54,13 +54,13 @@ class Shadows:
         """(shadows,) int, the complementary pair that each belongs to: of a pair, every unit is IN exactly one."""
         return np.array([int(name.rsplit("_", 1)[1]) // 2 for name in self.members.columns])
 
-    def take(self, keep: np.ndarray) -> Shadows:
+    def take(self, keep: np.ndarray) -> ShadowModels:
         """Some of the shadow models: (shadows,) bool, or their places."""
         places: list[int] = (np.flatnonzero(keep) if keep.dtype == bool else keep).tolist()
         keys = [self.keys[place] for place in places] if self.keys else ()
-        return Shadows([self.signals[place] for place in places], self.members.iloc[:, places], self.pool, keys)
+        return ShadowModels([self.signals[place] for place in places], self.members.iloc[:, places], self.pool, keys)
 
-    def without_pair_of(self, shadow: int) -> Shadows:
+    def without_pair_of(self, shadow: int) -> ShadowModels:
         """The others, when one of them (its place) stands in for the target.
 
         Its partner goes too: with an exactly balanced matrix the other columns would reveal the label that is asked
@@ -72,7 +72,7 @@ class Shadows:
 Access = Literal["black-box", "open-weights", "grey-box"]
 
 
-class AnswersWithFrames(Protocol):
+class FrameAccess(Protocol):
     """The model as a source of hidden states; `FrameStream` is one."""
 
     def __call__(self, ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
@@ -97,16 +97,16 @@ class Evidence:
             the challenge set and auxiliary ones.
         seed: of whatever an attack draws at random.
         shadows: the shadow models' signals, and who was IN for them; None without a fleet.
-        last_matrix: what `fleet_matrix` made of it last, and of which signal.
+        last_matrix: what `signal_matrix` made of it last, and of which signal.
     """
 
     target: Signals
     challenge: pd.DataFrame
     auxiliary: pd.DataFrame = field(default_factory=_no_recordings)
-    frames: AnswersWithFrames | None = None
+    frames: FrameAccess | None = None
     seed: int = 0
-    shadows: Shadows | None = None
-    last_matrix: list[tuple[ScalarSignal, FleetMatrix]] = field(
+    shadows: ShadowModels | None = None
+    last_matrix: list[tuple[ScalarSignal, SignalMatrix]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 

@@ -7,8 +7,8 @@ import numpy as np
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import (
-    LARGEST_SHAPE,
-    SMALLEST_VARIANCE,
+    MAX_SHAPE,
+    MIN_VARIANCE,
     both_sides,
     check_sides,
     side,
@@ -16,7 +16,7 @@ from lightning_mia.attacks.shadow_models.in_out import (
     variance_ratio,
 )
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class BaVarIA(OnlineOrOffline):
@@ -43,7 +43,7 @@ class BaVarIA(OnlineOrOffline):
     least_online = 2
     least_offline = 2
 
-    def compare(self, matrix: FleetMatrix) -> np.ndarray:
+    def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Log-likelihood ratio."""
         check_sides(matrix.units, matrix.members, self.online)
         one = oriented(matrix, two_sided=False)
@@ -96,11 +96,11 @@ def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
     freedom = inside.count + outside.count - 2
     if freedom.any():
         shape, scale = variance_prior(squares, freedom)
-        variance = max(float(squares.sum() / freedom.sum()), SMALLEST_VARIANCE)
+        variance = max(float(squares.sum() / freedom.sum()), MIN_VARIANCE)
         shift_spread = max(0.0, spread / variance - float(weights.mean()))
     else:
-        shape, shift_spread = LARGEST_SHAPE, 0.0
-        scale = LARGEST_SHAPE * max(spread / float(weights.mean()), SMALLEST_VARIANCE)
+        shape, shift_spread = MAX_SHAPE, 0.0
+        scale = MAX_SHAPE * max(spread / float(weights.mean()), MIN_VARIANCE)
     return Prior(shift, shift_spread, shape, scale, ratio)
 
 

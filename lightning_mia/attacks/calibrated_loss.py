@@ -5,7 +5,7 @@ import numpy as np
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_sides, side
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class CalibratedLoss(SignalAttack):
@@ -23,7 +23,7 @@ class CalibratedLoss(SignalAttack):
     reference = "Watson et al. (2022), calibrated membership score"
     least_shadows = 2
 
-    def compare(self, matrix: FleetMatrix) -> np.ndarray:
+    def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Difference from the OUT mean."""
         check_sides(matrix.units, matrix.members, online=False)
         one = oriented(matrix, self.signal.two_sided)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from lightning_mia.attacks.shadow_models.direction import oriented
-from lightning_mia.attacks.shadow_models.in_out import SMALLEST_VARIANCE, Side, check_sides, pooled_covariance, side
+from lightning_mia.attacks.shadow_models.in_out import MIN_VARIANCE, Side, check_sides, pooled_covariance, side
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 MANY = 10  # numbers; a covariance of so many is too uncertain to be inverted for either side apart
-ENOUGH_FOR_OWN_VARIANCE = 32  # shadow models a side; the paper: 64 in all
+SUFFICIENT_FOR_OWN_VARIANCE = 32  # shadow models a side; the paper: 64 in all
 
 
 class LiRA(OnlineOrOffline):
@@ -34,7 +34,7 @@ class LiRA(OnlineOrOffline):
     least_online = 4  # two a side, whose difference is the spread
     least_offline = 2
 
-    def compare(self, matrix: FleetMatrix) -> np.ndarray:
+    def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Log-likelihood ratio, or z-score."""
         check_sides(matrix.units, matrix.members, self.online)
         if self.online:
@@ -90,8 +90,8 @@ def _log_density(x: np.ndarray, one: Side) -> np.ndarray:
 
 def _variances(one: Side) -> np.ndarray:
     """(n, 1) variance of a single signal: a unit's own where there is enough to see it, else that of all."""
-    own = np.maximum(one.squares / np.maximum(one.count - 1, 1)[:, None], SMALLEST_VARIANCE)
-    enough = one.count >= ENOUGH_FOR_OWN_VARIANCE
+    own = np.maximum(one.squares / np.maximum(one.count - 1, 1)[:, None], MIN_VARIANCE)
+    enough = one.count >= SUFFICIENT_FOR_OWN_VARIANCE
     return np.where(enough[:, None], own, pooled_covariance(one)[0, 0])
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence
-from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
 
 
 class CTCLoss(Attack):

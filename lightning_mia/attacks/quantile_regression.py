@@ -9,8 +9,8 @@ from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 
-LEAST_RECORDINGS = 50
-MOST_RECORDINGS = 2000  # a linear program of more takes long, and tells 33 coefficients no better
+MIN_RECORDINGS = 50
+MAX_RECORDINGS = 2000  # a linear program of more takes long, and tells 33 coefficients no better
 
 
 class QuantileRegression(Attack):
@@ -70,11 +70,11 @@ class QuantileRegression(Attack):
         """Auxiliary recordings with signals, by id; of very many, some at random."""
         known = pd.Index(evidence.auxiliary["id"].sort_values()).intersection(evidence.target.scalars.index, sort=None)
         known = known.difference(pd.Index(evidence.challenge["id"]))
-        if len(known) < LEAST_RECORDINGS:
-            raise CannotRun(f"it needs {LEAST_RECORDINGS} or more auxiliary recordings, and there are {len(known)}")
-        if len(known) <= MOST_RECORDINGS:
+        if len(known) < MIN_RECORDINGS:
+            raise CannotRun(f"it needs {MIN_RECORDINGS} or more auxiliary recordings, and there are {len(known)}")
+        if len(known) <= MAX_RECORDINGS:
             return known
-        return known[np.sort(np.random.default_rng(evidence.seed).permutation(len(known))[:MOST_RECORDINGS])]
+        return known[np.sort(np.random.default_rng(evidence.seed).permutation(len(known))[:MAX_RECORDINGS])]
 
     def _components(self, signals: Signals, known: pd.Index, judged: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         """Principal components of the pooled vectors, as those of the known recordings have them."""

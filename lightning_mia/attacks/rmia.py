@@ -7,7 +7,7 @@ from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import both_sides, check_sides
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from lightning_mia.utilities.errors import InputError
 
 GRID = np.linspace(0, 1, 11)  # of a
@@ -65,7 +65,7 @@ class RMIA(OnlineOrOffline):
         a = f"_a{self.a:g}" if self.a is not None and not self.online else ""
         return super().variant + gamma + a
 
-    def compare(self, matrix: FleetMatrix) -> np.ndarray:
+    def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Share of the auxiliary recordings, with the ratio itself as a tie-break."""
         check_sides(matrix.units, matrix.members, self.online)
         if not len(matrix.auxiliary_target):

@@ -18,7 +18,7 @@ from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
-MOST_EXAMPLES = 40_000  # more do not help: 16 shadow models give these with 2500 units
+MAX_EXAMPLES = 40_000  # more do not help: 16 shadow models give these with 2500 units
 
 
 class LearnedFromShadows(Attack):
@@ -92,7 +92,7 @@ class LearnedFromShadows(Attack):
             examples,
             calibrated=self.calibrated,
             most_signals=self.most_signals,
-            most_examples=MOST_EXAMPLES,
+            most_examples=MAX_EXAMPLES,
             seed=evidence.seed,
         )
         return pd.Series(self.classify(folds, evidence.seed), index=examples.units, dtype=np.float64)

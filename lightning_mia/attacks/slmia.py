@@ -11,9 +11,9 @@ from lightning_mia.attacks.classifiers.mlp import NetSettings, score_by_nets
 from lightning_mia.attacks.classifiers.speaker_features import N_INTER, N_INTRA, inter_features, intra_features
 from lightning_mia.signals.table import Signals
 
-LEAST_IMPOSTERS = 3
+MIN_IMPOSTERS = 3
 AT_ONCE = 2_000_000  # cosines that are calculated at one go: 16 MB
-MOST_EXAMPLES = 40_000
+MAX_EXAMPLES = 40_000
 COLUMNS = [*(f"intra_{i}" for i in range(N_INTRA)), *(f"inter_{i}" for i in range(N_INTER))]
 NET = NetSettings(hidden=64, shares=(1.0,))
 
@@ -73,7 +73,7 @@ class SLMIA(Attack):
             shadow_examples(evidence, read),
             calibrated=self.calibrated,
             most_signals=N_INTRA + N_INTER,
-            most_examples=MOST_EXAMPLES,
+            most_examples=MAX_EXAMPLES,
             seed=evidence.seed,
         )
         scores = score_by_nets(folds, NET, self.fit, evidence.seed, f"Fitting {self.name}")
@@ -102,8 +102,8 @@ def _imposters(evidence: Evidence) -> pd.DataFrame:
     """Recordings of auxiliary speakers who are not judged and have two or more: `id`, `speaker`."""
     auxiliary = evidence.auxiliary[~evidence.auxiliary["speaker"].isin(evidence.challenge["speaker"])]
     found = auxiliary[auxiliary.groupby("speaker")["id"].transform("size") >= 2]
-    if (number := found["speaker"].nunique()) < LEAST_IMPOSTERS:
+    if (number := found["speaker"].nunique()) < MIN_IMPOSTERS:
         raise CannotRun(
-            f"it needs {LEAST_IMPOSTERS} or more auxiliary speakers of at least two recordings, and there are {number}"
+            f"it needs {MIN_IMPOSTERS} or more auxiliary speakers of at least two recordings, and there are {number}"
         )
     return found

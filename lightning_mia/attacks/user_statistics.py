@@ -12,7 +12,7 @@ from lightning_mia.attacks.shadow_classifier import LearnedFromShadows
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 
-MOST_EXAMPLES_OF_A_TREE = 2000
+MAX_EXAMPLES_OF_A_TREE = 2000
 STATISTICS = ("sum", "max", "min", "mean", "median", "std", "var")
 
 
@@ -67,7 +67,7 @@ class UserStatistics(LearnedFromShadows):
         for fold in folds:
             forest = RandomForestClassifier(
                 n_estimators=-(-self.n_trees // len(folds)),
-                max_samples=min(MOST_EXAMPLES_OF_A_TREE, len(fold.labels)),
+                max_samples=min(MAX_EXAMPLES_OF_A_TREE, len(fold.labels)),
                 random_state=seed,
             ).fit(fold.features, fold.labels)
             votes.append(forest.predict_proba(fold.target)[:, list(forest.classes_).index(True)])

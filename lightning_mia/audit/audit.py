@@ -11,9 +11,9 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
-from lightning_mia.audit.outcome import Judgement, judge, privacy_notes, privacy_of
-from lightning_mia.audit.probed_model import Asked
-from lightning_mia.audit.probing import Interview
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_notes, privacy_of
+from lightning_mia.audit.probed_model import ProbedModel
+from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
     describe_model,
     judged_ids,
@@ -22,7 +22,7 @@ from lightning_mia.audit.provenance import (
     summarise_split,
     unit_facts,
 )
-from lightning_mia.audit.run import Workshop
+from lightning_mia.audit.run import AuditRun
 from lightning_mia.audit.shadow_models.trained import Fleet, read_fleet
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility
@@ -42,7 +42,7 @@ from lightning_mia.utilities.files import hash_of
 
 
 @dataclass
-class Audit(Workshop):
+class Audit(AuditRun):
     """What is to be done in one run directory; finishes what is missing and repeats nothing.
 
     Args:
@@ -64,7 +64,7 @@ class Audit(Workshop):
     unseen: pd.DataFrame | None = field(default=None, init=False)
 
     def load(self) -> None:
-        """Decode the corpus and draw the split; see `Workshop.load`.
+        """Decode the corpus and draw the split; see `AuditRun.load`.
 
         Raises:
             InputError: an attack stands twice, or the corpus has too few recordings to measure utility by.
@@ -73,7 +73,7 @@ class Audit(Workshop):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"Attacks of the same name: {', '.join(twice)}; name each attack and layer once")
         super().load()
-        if self.utility.wanted:
+        if self.utility.enabled:
             self.unseen = recordings_for(self.data, self.utility)
 
     def ask_fleet(self, target: Trained) -> Fleet | None:
@@ -84,9 +84,9 @@ class Audit(Workshop):
         self.run_tasks(tasks, "Shadow models")
         return read_fleet(tasks, target, self.data.split)
 
-    def interview(self) -> Interview:
+    def interview(self) -> ProbePlan:
         """What every model is asked: all groups of signals, about all recordings that an adversary may use."""
-        return Interview(
+        return ProbePlan(
             self.groups(),
             self.data.queries(self._asked_about()),
             self.data.queries(self.data.split.auxiliary_ids()),
@@ -107,7 +107,7 @@ class Audit(Workshop):
             if attack.least_shadows > self.fleet.size or not set(attack.levels) & set(self.data.split.levels):
                 continue  # it will not run
             for group in attack.groups:
-                if groups.setdefault(group.prefix, group).of_consequence() != group.of_consequence():
+                if groups.setdefault(group.prefix, group).fingerprint() != group.fingerprint():
                     raise InputError(f"{attack.name} wants other {group.name} than another attack; give both the same")
         return list(groups.values())
 
@@ -118,19 +118,19 @@ class Audit(Workshop):
         """What beside the model and the group determines the answers."""
         ids, audio = self._asked_about(), self.data.audio
         about: list[Any] = [audio.sha256_of(ids), audio.sha256_of(self.data.split.auxiliary_ids())]
-        about.append(self.data.query_changes.of_consequence())
+        about.append(self.data.query_changes.fingerprint())
         if self.model.uses_transcripts:
             about.append([audio.texts.get(utterance, "") for utterance in ids])
         return about
 
-    def ask(self, models: dict[str, Trained]) -> dict[str, Asked]:
+    def ask(self, models: dict[str, Trained]) -> dict[str, ProbedModel]:
         """Probe models about the recordings, and let attacks that learn from frames ask them for more."""
         interview, device = self.interview(), self.trainers.device()
         asked = {}
         for name, trained in models.items():
             signals = interview.signals(name, trained.model, trained.sha256)
             frames = FrameStream(trained.model, interview.recordings, self.probing.batch_seconds, device)
-            asked[name] = Asked(signals, frames, interview.key(trained.sha256), interview.folder)
+            asked[name] = ProbedModel(signals, frames, interview.key(trained.sha256), interview.folder)
         return asked
 
     def report(self, target: Trained, config_yaml: str = "", command: str = "", **sections: Any) -> Path:
@@ -196,8 +196,8 @@ class Audit(Workshop):
         """The attacks that were named, or the default ones."""
         return self.attacks or default_attacks(self.fleet.size)
 
-    def _judge(self, asked: dict[str, Asked], fleet: Fleet | None, statistics: pd.DataFrame) -> Judgement:
-        return judge(
+    def _judge(self, asked: dict[str, ProbedModel], fleet: Fleet | None, statistics: pd.DataFrame) -> AuditOutcome:
+        return evaluate_attacks(
             self.attacks_to_run(),
             asked,
             statistics,

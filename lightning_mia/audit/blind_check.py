@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_mia.audit.outcome import Judgement, judge
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
 from lightning_mia.audit.provenance import judged_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report import AuditReport, write_report
-from lightning_mia.splits import Split, ready_made
+from lightning_mia.splits import Split, predefined
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.splits.matching.audio import apply_matching
 from lightning_mia.splits.matching.settings import Matching
@@ -58,19 +58,19 @@ def check_split(
     table = _with_member_column(corpus)
     whole = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
     table = table[table["id"].isin(whole.index.index)]
-    unmatched = _Judged(ready_made(table, whole.contents, level), whole)
-    if not matching.wanted:
+    unmatched = _Judged(predefined(table, whole.contents, level), whole)
+    if not matching.enabled:
         _begin(run_dir, unmatched)
-        return _report(run_dir, unmatched, unmatched.judge(unmatched.statistics(), settings), settings, command)
+        return _report(run_dir, unmatched, unmatched.evaluate(unmatched.statistics(), settings), settings, command)
     matched = apply_matching(table, whole, matching, level)
-    judged = _Judged(ready_made(matched.table, matched.audio.contents, level), matched.audio)
+    judged = _Judged(predefined(matched.table, matched.audio.contents, level), matched.audio)
     _begin(run_dir, judged, unmatched)
     with atomic_path(run_dir / "discarded.csv") as path:
         matched.discarded.to_csv(path, index=False)
     statistics = unmatched.statistics()
-    before = unmatched.judge(statistics, settings)
+    before = unmatched.evaluate(statistics, settings)
     of_matched = judged.statistics() if matching.crop_seconds else statistics  # of the same audio, where nothing is cut
-    found = _beside_unmatched(judged.judge(of_matched, settings), before)
+    found = _beside_unmatched(judged.evaluate(of_matched, settings), before)
     heading = f"Before matching: {HEADINGS[before.verdict.status]}. {before.verdict.reason}"
     return _report(run_dir, judged, found, settings, command, (heading, *matched.notes))
 
@@ -91,9 +91,9 @@ class _Judged:
         """Model-free statistics of every recording that is judged."""
         return blind_statistics(self.audio, judged_ids(self.split))
 
-    def judge(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> Judgement:
+    def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
         """Run the blind control on statistics of these recordings, and perhaps of others."""
-        return judge([], {}, statistics, self.split, settings)
+        return evaluate_attacks([], {}, statistics, self.split, settings)
 
 
 def _with_member_column(corpus: Corpus) -> pd.DataFrame:
@@ -116,7 +116,7 @@ def _begin(run_dir: Path, judged: _Judged, unmatched: _Judged | None = None) -> 
 def _report(
     run_dir: Path,
     judged: _Judged,
-    found: Judgement,
+    found: AuditOutcome,
     settings: EvaluationSettings,
     command: str,
     notes: tuple[str, ...] = (),
@@ -138,7 +138,7 @@ def _report(
     )
 
 
-def _beside_unmatched(found: Judgement, unmatched: Judgement) -> Judgement:
+def _beside_unmatched(found: AuditOutcome, unmatched: AuditOutcome) -> AuditOutcome:
     """Add the controls of the unmatched split to those of the matched one."""
     controls = [replace(one, name=f"{one.name}_unmatched") for one in unmatched.controls]
     scores = [replace(one, name=f"{one.name}_unmatched") for one in unmatched.scores]

@@ -8,14 +8,11 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.slices import Cut, Slice, cut_by_word, cut_in_thirds, slices
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks, speaker_risks
-from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.audit_report import AuditReport, UnitFacts
+from lightning_mia.report.content.breakdown import PROPERTIES, carrying_scores
 from lightning_mia.report.content.groups import HEADLINE_FPR, headline_rate
 from lightning_mia.report.content.key_numbers import strongest
 from lightning_mia.report.files.speakers_csv import pseudonyms
-from lightning_mia.report.files.units_csv import UnitFacts
-
-PROPERTIES = ("duration", "level of the recording", "gender", "accent")
-"""What the challenge set is cut by, where it is known and varies."""
 
 
 def break_down(report: AuditReport) -> AuditReport:
@@ -32,16 +29,6 @@ def break_down(report: AuditReport) -> AuditReport:
     if report.speaker_risks is None:
         report = replace(report, speaker_risks=_speakers(report, scores))
     return report
-
-
-def carrying_scores(report: AuditReport) -> Scores:
-    """The scores of the attack that carries the verdict."""
-    return report.scores_of(strongest(report))
-
-
-def speaker_names(report: AuditReport) -> dict[str, str]:
-    """Name → pseudonym of the speakers of the attack that carries the verdict."""
-    return pseudonyms(carrying_scores(report))
 
 
 def _speakers(report: AuditReport, scores: Scores) -> SpeakerRisks:

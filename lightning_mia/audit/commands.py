@@ -15,10 +15,10 @@ from lightning_mia.audit.configs import with_paths
 from lightning_mia.audit.monitor import MonitorSettings
 from lightning_mia.audit.positive_control import positive_control as run_positive_control
 from lightning_mia.audit.positive_control import what_it_says
-from lightning_mia.audit.run import Workshop
+from lightning_mia.audit.run import AuditRun
 from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
 from lightning_mia.audit.summary import print_summary
-from lightning_mia.audit.upload import RESULTS_URL, Mirror, files_of_run
+from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, files_of_run
 from lightning_mia.audit.utility.settings import UtilitySettings
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
@@ -68,7 +68,7 @@ class AuditTrainer(Trainer):
         super().__init__(**kwargs)
         self.config_yaml = ""
         self.command = ""
-        self.mirror: Mirror | None = None
+        self.mirror: ResultsUploader | None = None
 
     def fit(  # type: ignore[override]
         self,
@@ -106,7 +106,7 @@ class AuditTrainer(Trainer):
         Returns:
             The checkpoint.
         """
-        workshop = Workshop(_folder(run_dir), model, datamodule, self.factory, monitor=monitor.monitor(probe))
+        workshop = AuditRun(_folder(run_dir), model, datamodule, self.factory, monitor=monitor.monitor(probe))
         workshop.load()
         return workshop.fit_target().checkpoint
 
@@ -148,7 +148,7 @@ class AuditTrainer(Trainer):
         """
         if not fleet.size:
             raise InputError("fleet.size is 0: say how many shadow models to train, such as --fleet.size 16")
-        workshop = Workshop(
+        workshop = AuditRun(
             _folder(run_dir), model, datamodule, self.factory, fleet=fleet, monitor=monitor.monitor(probe)
         )
         workshop.mirror = self.mirror
@@ -327,7 +327,7 @@ class AuditCLI(LightningCLI):
             name = Path(str(config.config[-1])).stem if config.config else "audit"
             config.run_dir = f"runs/{name}"
         check_folder(config.run_dir)
-        self.mirror = Mirror(config.results_url, Path(config.run_dir)) if config.results_url else None
+        self.mirror = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
 
     def instantiate_classes(self) -> None:
         """Make model, data and trainer; what a constructor refuses is told in one line."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.runner.scoring import as_control
-from lightning_mia.audit.probed_model import Asked
+from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, Key, in_turn, with_fewer
 from lightning_mia.evaluation import (
     AttackResult,
@@ -37,7 +37,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 @dataclass(frozen=True)
-class Judgement:
+class AuditOutcome:
     """What was found.
 
     Attributes:
@@ -71,9 +71,9 @@ class _Found:
     notes: list[str]
 
 
-def judge(
+def evaluate_attacks(
     attacks: Sequence[Attack],
-    models: Mapping[str, Asked],
+    models: Mapping[str, ProbedModel],
     statistics: pd.DataFrame,
     split: Split,
     settings: EvaluationSettings,
@@ -82,7 +82,7 @@ def judge(
     take_turns: bool = True,
     named: bool = False,
     seed: int = 0,
-) -> Judgement:
+) -> AuditOutcome:
     """Run the attacks on the target and on the control models, and judge them beside the blind control.
 
     Args:
@@ -130,7 +130,7 @@ def judge(
         else give_blind_verdict(blind_results, drawn=split.drawn, level=split.level)
     )
     notes = [*(found.notes if named else []), *(_error_rates(models["target"].signals, split) if models else [])]
-    return Judgement(
+    return AuditOutcome(
         attacks=tuple(attacked),
         controls=(*(one.result for one in blind_results), *results[n_attacks:]),
         scores=(*found.attacking, *(one for one, _ in blind.values()), *found.controlling),
@@ -143,7 +143,7 @@ def judge(
 
 def _score(
     attacks: Sequence[Attack],
-    models: Mapping[str, Asked],
+    models: Mapping[str, ProbedModel],
     split: Split,
     blind: Mapping[tuple[Level, Part], Scores],
     seed: int,
@@ -245,7 +245,7 @@ def _blind(
     return scores, evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
 
 
-def privacy_of(target: Trained, judgement: Judgement, delta: float) -> Privacy:
+def privacy_of(target: Trained, judgement: AuditOutcome, delta: float) -> Privacy:
     """Both bounds on ε, for one recording more or less.
 
     Args:

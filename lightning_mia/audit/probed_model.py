@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lightning_mia.attacks import Attack
-from lightning_mia.attacks.base import AnswersWithFrames, Evidence, Shadows
+from lightning_mia.attacks.base import Evidence, FrameAccess, ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, remembered_scores, score_attacks
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
@@ -15,7 +15,7 @@ from lightning_mia.utilities.files import hash_of
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbedModel:
     """What one model has answered, and may still be asked.
 
     Attributes:
@@ -26,7 +26,7 @@ class Asked:
     """
 
     signals: Signals
-    frames: AnswersWithFrames | None
+    frames: FrameAccess | None
     key: str
     folder: Path
 
@@ -37,7 +37,7 @@ class Asked:
         level: Level,
         part: Part,
         seed: int = 0,
-        shadows: Shadows | None = None,
+        shadows: ShadowModels | None = None,
     ) -> Scored:
         """Scores of every attack that has this level and can run; see `score_attacks`."""
         return score_attacks(attacks, self.signals, split, level, part, self.frames, seed, self._score, shadows)

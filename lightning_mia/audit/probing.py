@@ -21,7 +21,7 @@ from lightning_mia.utilities.files import hash_of
 
 
 @dataclass(frozen=True)
-class Interview:
+class ProbePlan:
     """What every model of a run is asked; can be handed to another process.
 
     Attributes:
@@ -44,7 +44,7 @@ class Interview:
 
     def key(self, sha256: str) -> str:
         """Hash of all that the answers of a model with this hash depend on."""
-        return hash_of([sha256, self.about, [group.of_consequence() for group in self.groups]])
+        return hash_of([sha256, self.about, [group.fingerprint() for group in self.groups]])
 
     def signals(self, name: str, model: SpeechModel, sha256: str, watchers: Sequence[L.Callback] = ()) -> Signals:
         """Signals of one model, from the folder where they are already there.
@@ -71,7 +71,7 @@ class Interview:
         """The groups that the model can be asked, and where their signals are kept."""
         for group in self.groups:
             if group.can_ask(model):
-                key = hash_of([sha256, self.about, group.of_consequence()])
+                key = hash_of([sha256, self.about, group.fingerprint()])
                 yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
 
     def _ask(

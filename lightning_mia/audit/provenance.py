@@ -1,11 +1,8 @@
 """The account of a run: what was judged, with what software and on what machine."""
 
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pandas as pd
@@ -14,17 +11,7 @@ from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel, UnitFacts
 from lightning_mia.splits import Split
-
-PACKAGES = (
-    "lightning-mia",
-    "lightning",
-    "torch",
-    "torchaudio",
-    "torchmetrics",
-    "transformers",
-    "numpy",
-    "scikit-learn",
-)
+from lightning_mia.utilities.environment import hardware, versions
 
 
 def provenance(
@@ -62,42 +49,6 @@ def provenance(
 def judged_ids(split: Split) -> list[str]:
     """Recordings that may be judged: all but the auxiliary ones."""
     return list(split.table["id"][split.table["role"] != "auxiliary"])
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that figures depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """Processor, cores, memory (GiB) and accelerators of this machine."""
-    import torch
-
-    facts: dict[str, Any] = {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
-    if torch.cuda.is_available():
-        facts["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return facts
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-        return names[0] if names else platform.machine()
-    except OSError:
-        return platform.processor() or platform.machine()
 
 
 def summarise_split(split: Split) -> SplitSummary:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning_mia.audit.monitor import LeakageMonitor
-from lightning_mia.audit.probing import Interview
+from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.job import Task
 from lightning_mia.audit.shadow_models.train import check_engine, run_fleet
-from lightning_mia.audit.upload import Mirror, files_of_run
+from lightning_mia.audit.upload import ResultsUploader, files_of_run
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import hyperparameters_of, initialise, load_model
 from lightning_mia.splits.data_module import SpeechDataModule
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Workshop:
+class AuditRun:
     """Trains the target, its controls and its shadow models, as far as that was not done by an earlier start.
 
     Args:
@@ -55,7 +55,7 @@ class Workshop:
     fleet: FleetSettings = field(default_factory=FleetSettings)
     monitor: LeakageMonitor | None = None
     notes: list[str] = field(default_factory=list, init=False)
-    mirror: Mirror | None = field(default=None, init=False)
+    mirror: ResultsUploader | None = field(default=None, init=False)
 
     def load(self) -> None:
         """Decode the corpus and draw the split.
@@ -63,7 +63,7 @@ class Workshop:
         Raises:
             InputError: the corpus cannot be used, or the run was begun otherwise.
         """
-        if self.data.spec_augment.wanted and not self.model.takes_spec_augment:
+        if self.data.spec_augment.enabled and not self.model.takes_spec_augment:
             raise InputError(
                 f"data.spec_augment hides log-mel frames, which {type(self.model).__name__} does not train on: leave "
                 "it out, or give data.time_masking, which serves every family"
@@ -137,22 +137,22 @@ class Workshop:
             "hyperparameters": hyperparameters_of(self.model),
             "start": start.sha256 if start else self.model.start_sha256(),
             "waveforms": {
-                **self.data.training_changes.of_consequence(),
-                **self.data.time_masking.of_consequence(),
-                **self.data.spec_augment.of_consequence(),
+                **self.data.training_changes.fingerprint(),
+                **self.data.time_masking.fingerprint(),
+                **self.data.spec_augment.fingerprint(),
             },
             "batches_per_epoch": recordings.n_batches,
             "seed": seed,
-            "trainer": trainers.of_consequence(),
+            "trainer": trainers.fingerprint(),
         }
         if self.model.uses_transcripts:
             settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
-        if monitor and (stop := monitor.of_consequence()):
+        if monitor and (stop := monitor.fingerprint()):
             settings["stop"] = stop
         first = start.model if start else None
         return TrainingJob(name, self.run_dir / name, self.model, recordings, settings, seed, trainers, first)
 
-    def shadow_tasks(self, target: Trained | None = None, interview: Interview | None = None) -> list[Task]:
+    def shadow_tasks(self, target: Trained | None = None, interview: ProbePlan | None = None) -> list[Task]:
         """What is to be done for each shadow model.
 
         Args:

@@ -10,7 +10,7 @@ from lightning_mia.report import AuditReport, load_report
 from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_groups, headline_rate
 from lightning_mia.report.content.numbers import percent
 
-MOST_ATTACKS = 8
+MAX_ATTACKS = 8
 """Attacks of one level and access that have a line; the report has the others."""
 
 
@@ -49,7 +49,7 @@ def _controls_of(report: AuditReport, attack: AttackResult) -> list[AttackResult
 
 
 def _shown(group: Group) -> list[AttackResult]:
-    return [one for rank, one in enumerate(group.results) if rank < MOST_ATTACKS or one is group.best]
+    return [one for rank, one in enumerate(group.results) if rank < MAX_ATTACKS or one is group.best]
 
 
 def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> list[str]:

@@ -45,7 +45,7 @@ def files_of_grid(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
         yield from files_of_run(cell)
 
 
-class Mirror:
+class ResultsUploader:
     """Copies files of a folder to a URL.
 
     While it copies there is no `complete.json` at the URL; once it is there, every file that it names is whole.

@@ -28,7 +28,7 @@ ALPHA = 0.05
 N_SUBSAMPLES = 50  # of each size
 N_SUBSAMPLE_REDRAWS = 199  # of each subsample: its p-value is at least .005
 GRID = 2.0**-30  # of normal scores: sums of a million are exact, in any order, beside other attacks or alone
-SMALLEST_SIZE, LARGEST_SIZE = 2, 1000  # of either set; beyond, the p-value of the whole sets has to do
+MIN_SIZE, MAX_SIZE = 2, 1000  # of either set; beyond, the p-value of the whole sets has to do
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,8 @@ def p_value_over_speakers(scores: Scores) -> float:
 
 def _sizes(scores: Scores) -> list[int]:
     """Two sizes an octave, in whole units: 2, 3, 4, 6, 8, 11, 16, …, and last that of the smaller set, or 1000."""
-    largest = min(scores.n_members, scores.n_nonmembers, LARGEST_SIZE)
-    steps = SMALLEST_SIZE * np.sqrt(2) ** np.arange(64)
+    largest = min(scores.n_members, scores.n_nonmembers, MAX_SIZE)
+    steps = MIN_SIZE * np.sqrt(2) ** np.arange(64)
     return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
 
 

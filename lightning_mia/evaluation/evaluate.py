@@ -24,7 +24,7 @@ from lightning_mia.evaluation.statistics.permutation import (
 from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
 from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
 
-ENOUGH_FOR_A_MEAN = 250  # redraws: the mean of the advantage is then known to 2 % of itself
+SUFFICIENT_FOR_A_MEAN = 250  # redraws: the mean of the advantage is then known to 2 % of itself
 
 
 class Redraw(Protocol):
@@ -78,7 +78,7 @@ def evaluate(
             labels = redraws[group[0].level].of(group[0])
             redrawn = auroc_of_labels(np.stack([one.values for one in group]), labels)
             for one, aurocs in zip(group, redrawn, strict=True):
-                key, gains = (one.name, one.level), advantages(one.values, labels[:ENOUGH_FOR_A_MEAN])
+                key, gains = (one.name, one.level), advantages(one.values, labels[:SUFFICIENT_FOR_A_MEAN])
                 wrong, blind_scores = (wrong_model or {}).get(key), (blind or {}).get(key)
                 judged[key] = _judge(one, aurocs, gains, settings, wrong, blind_scores)
                 bar.update()

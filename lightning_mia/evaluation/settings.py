@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from lightning_mia.utilities.errors import InputError
 
-SMALLEST_N_REDRAWS = 1000  # the smallest p-value is 1 / (1 + n_redraws): the blind gate at .001 needs as many
+MIN_N_REDRAWS = 1000  # the smallest p-value is 1 / (1 + n_redraws): the blind gate at .001 needs as many
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,8 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that no p-value, interval or rate can be made with."""
-        if self.n_redraws < SMALLEST_N_REDRAWS:
-            raise InputError(
-                f"evaluation.n_redraws is {self.n_redraws}: p-values < .001 need {SMALLEST_N_REDRAWS} or more"
-            )
+        if self.n_redraws < MIN_N_REDRAWS:
+            raise InputError(f"evaluation.n_redraws is {self.n_redraws}: p-values < .001 need {MIN_N_REDRAWS} or more")
         if self.n_bootstraps < 100:
             raise InputError(f"evaluation.n_bootstraps is {self.n_bootstraps}: a standard error needs 100 or more")
         if not self.fprs or not all(0 < fpr < 1 for fpr in self.fprs):

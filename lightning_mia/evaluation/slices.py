@@ -18,10 +18,10 @@ from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.intervals import auroc_with_interval
 
-FEWEST_UNITS = 10
+MIN_UNITS = 10
 """Units a side below which a slice has no AUROC."""
 
-FEWEST_SPEAKERS = 6
+MIN_SPEAKERS = 6
 """Speakers below which a slice has no AUROC: with fewer, the bootstrap interval was not tried."""
 
 UNKNOWN = ""
@@ -121,6 +121,6 @@ def _slice(scores: Scores, by: str, value: str, mask: np.ndarray, n_bootstraps: 
     n_members, n_speakers = int(members.sum()), len(np.unique(speakers))
     n_nonmembers = len(members) - n_members
     figure, interval = None, None
-    if min(n_members, n_nonmembers) >= FEWEST_UNITS and n_speakers >= FEWEST_SPEAKERS:
+    if min(n_members, n_nonmembers) >= MIN_UNITS and n_speakers >= MIN_SPEAKERS:
         figure, interval = auroc_with_interval(of_slice, members, speakers, n_bootstraps, seed)
     return Slice(by, value, n_members, n_nonmembers, n_speakers, figure, interval)

@@ -37,10 +37,10 @@ from lightning_mia.evaluation.statistics.rank_sum import rank_sum_p, smallest_ra
 from lightning_mia.evaluation.statistics.rates import clopper_pearson
 from lightning_mia.evaluation.statistics.roc import threshold_at
 
-FEWEST_MEMBERS = 5
+MIN_MEMBERS = 5
 """Member recordings of a speaker, below which there is no figure."""
 
-FEWEST_OTHERS = 6
+MIN_OTHERS = 6
 """Non-member speakers to compare with, below which there is no figure: intervals were tried with as many."""
 
 
@@ -109,11 +109,11 @@ def speaker_risks(scores: Scores, fpr: float = 0.01) -> SpeakerRisks:
         scores = replace(scores, values=-scores.values)
     names, speaker = np.unique(scores.speakers, return_inverse=True)
     with_members = np.unique(speaker[scores.members])
-    fewest = FEWEST_MEMBERS if scores.level == "utterance" else 1
+    fewest = MIN_MEMBERS if scores.level == "utterance" else 1
     order = np.argsort(scores.values, kind="stable")
     order = order[~scores.members[order]]
     others = _NonMembers(scores.values[order], speaker[order])
-    enough = others.n_speakers >= FEWEST_OTHERS
+    enough = others.n_speakers >= MIN_OTHERS
     threshold = threshold_at(scores, fpr)
     found = [
         _risk(str(names[number]), number, members, others, two_sided=scores.two_sided, fpr=fpr, threshold=threshold)

@@ -21,8 +21,8 @@ from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVer
 ALPHA = 0.05
 BLIND_ALPHA_DRAWN = 0.001
 BLIND_ALPHA_BROUGHT = 0.05
-LARGEST_BLIND_AUROC = 0.60
-FEWEST_SPEAKERS = 12  # with 10, not even the smallest p-value of a speaker-level split is below .001
+MAX_BLIND_AUROC = 0.60
+MIN_SPEAKERS = 12  # with 10, not even the smallest p-value of a speaker-level split is below .001
 
 
 def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> Verdict:
@@ -120,9 +120,9 @@ def clears_wrong_model(attack: AttackResult, *, drawn: bool) -> bool:
 def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
     """Why there are too few speakers for a verdict, or nothing."""
     n_speakers = min(attack.n_speakers for attack in attacks)
-    if attacks[0].level != "speaker" or n_speakers >= FEWEST_SPEAKERS:
+    if attacks[0].level != "speaker" or n_speakers >= MIN_SPEAKERS:
         return ""
-    return reasons.few_speakers(n_speakers, FEWEST_SPEAKERS)
+    return reasons.few_speakers(n_speakers, MIN_SPEAKERS)
 
 
 def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
@@ -133,8 +133,8 @@ def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
     if surest.result.p_value < (BLIND_ALPHA_DRAWN if drawn else BLIND_ALPHA_BROUGHT):
         return reasons.confounded(surest)
     widest = max(blind, key=lambda one: one.upper95)
-    if not drawn and widest.upper95 > LARGEST_BLIND_AUROC:
-        return reasons.too_small(widest, LARGEST_BLIND_AUROC)
+    if not drawn and widest.upper95 > MAX_BLIND_AUROC:
+        return reasons.too_small(widest, MAX_BLIND_AUROC)
     return ""
 
 

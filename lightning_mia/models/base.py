@@ -3,7 +3,6 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import lightning as L
@@ -15,24 +14,7 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.layers.masking import SpanMask, span_masks
 from lightning_mia.models.optimizer import linear_schedule
-
-PRETEXT_SCORE = "pretext_score"  # name of the signal
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What an encoder says of a batch."""
-
-    hidden: tuple[Tensor, ...]  # per layer (batch, frames, dim); layer 0 is the input to the transformer
-    lengths: Tensor  # (batch,) int64, real frames; frames beyond them mean nothing
-
-
-@dataclass(frozen=True)
-class Pretext:
-    """How well a batch's pretext task was solved in training."""
-
-    loss: Tensor  # () float32, to be minimised
-    health: dict[str, Tensor]  # figures to log, () each
+from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
 
 
 class SpeechModel(L.LightningModule, ABC):
@@ -165,7 +147,7 @@ class SpeechModel(L.LightningModule, ABC):
 
     def augmented(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Hide parts of log-mel frames (batch, frames, bands) in training; in evaluation they stay as they are."""
-        return self.spec_augment(frames, lengths) if self.training and self.spec_augment.wanted else frames
+        return self.spec_augment(frames, lengths) if self.training and self.spec_augment.enabled else frames
 
     def on_fit_start(self) -> None:
         """Fit the targets on the training recordings: the first process does, the others receive them."""

@@ -8,16 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.transformer import Block
 from lightning_mia.models.objectives.log_odds import log_odds, log_probability
+from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
 
 KERNELS = (10, 8, 4, 4, 4)  # together 465 samples
 STRIDES = (5, 4, 2, 2, 2)  # together 160 samples
-SHORTEST_WINDOW = 1600  # samples, as the shortest clip
+MIN_WINDOW = 1600  # samples, as the shortest clip
 
 
 class CPC(SpeechModel):
@@ -66,8 +67,8 @@ class CPC(SpeechModel):
                 raise InputError(f"Expected {name} of at least 1, but got {value}")
         if negatives not in ("utterance", "batch"):
             raise InputError(f"Expected negatives from utterance or batch, but got {negatives}")
-        if window < SHORTEST_WINDOW:
-            raise InputError(f"Expected a window of at least {SHORTEST_WINDOW} samples (0.1 s), but got {window}")
+        if window < MIN_WINDOW:
+            raise InputError(f"Expected a window of at least {MIN_WINDOW} samples (0.1 s), but got {window}")
         if predictor_heads and dim % predictor_heads:
             raise InputError(f"Expected dim to be a multiple of predictor_heads = {predictor_heads}, but got {dim}")
         self.save_hyperparameters()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import build, model_from_checkpoint
 from lightning_mia.models.layers.features import SAMPLE_RATE, padding_mask
 from lightning_mia.models.layers.masking import SpanMask, span_masks
@@ -24,11 +24,12 @@ from lightning_mia.models.objectives.transcripts import (
     plain,
 )
 from lightning_mia.models.optimizer import is_front_end, layer_wise
+from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 
 CTC_SCORE = "ctc_score"  # name of the signal
-LEAST_LOSS = 1e-12  # per character; sums over alignments in float64 err by less, and log-odds stay finite
+MIN_LOSS = 1e-12  # per character; sums over alignments in float64 err by less, and log-odds stay finite
 
 
 class CTC(SpeechModel):
@@ -238,7 +239,7 @@ class CTC(SpeechModel):
         """
         logits, frame_lengths = self._logits(batch)
         texts, labels = self._texts(batch)
-        loss = loss_per_character(logits.double(), frame_lengths, labels).clamp(min=LEAST_LOSS)
+        loss = loss_per_character(logits.double(), frame_lengths, labels).clamp(min=MIN_LOSS)
         return {
             CTC_SCORE: log_odds(-loss),
             **error_counts(self._read(logits, frame_lengths), texts),

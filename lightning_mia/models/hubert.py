@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.layers.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
 from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean
+from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.models.teacher_targets import TeacherClusters
 
 TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper

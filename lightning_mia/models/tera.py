@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.corpora.loading.augmentation import draw_stretches
-from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.layers.transformer import SinusoidalPositions, Transformer
+from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
 
 

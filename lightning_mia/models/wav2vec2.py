@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.masking import SpanMask
@@ -18,6 +18,7 @@ from lightning_mia.models.objectives.contrastive import (
     contrastive_score,
     draw_negatives,
 )
+from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
 
 

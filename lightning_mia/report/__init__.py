@@ -8,9 +8,9 @@ from lightning_mia.report.audit_report import (
     SplitSummary,
     Target,
     TrainedModel,
+    UnitFacts,
     summarise_fleet,
 )
-from lightning_mia.report.files.units_csv import UnitFacts
 from lightning_mia.report.write import load_report, rebuild, write_report
 
 __all__ = [

@@ -12,7 +12,6 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.slices import Slice
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks
 from lightning_mia.evaluation.utility import Utility
-from lightning_mia.report.files.units_csv import UnitFacts
 from lightning_mia.utilities.errors import list_first
 
 Pool = Literal["challenge", "auxiliary"]
@@ -207,6 +206,27 @@ class Provenance:
     versions: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     models: tuple[TrainedModel, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnitFacts:
+    """A judged unit; of a speaker, the means over the recordings that are judged.
+
+    Attributes:
+        level: "utterance" or "speaker".
+        unit_id: as in `scores.csv`.
+        duration_s: seconds.
+        level_dbfs: root mean square of the samples, dB relative to full scale.
+        gender: of the speaker; "" where it is not known.
+        accent: of the speaker; "" where it is not known.
+    """
+
+    level: str
+    unit_id: str
+    duration_s: float
+    level_dbfs: float
+    gender: str = ""
+    accent: str = ""
 
 
 @dataclass(frozen=True)

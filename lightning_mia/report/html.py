@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jinja2.bccache import Bucket
     from markupsafe import Markup
 
-MOST_SPEAKERS = 100
+MAX_SPEAKERS = 100
 """Speakers in the page's table; a file beside the report has all."""
 
 _HERE = Path(__file__).parent / "templates"
@@ -64,7 +64,7 @@ def render_page(
             show_names=names is not None,
             names=names or {},
             speaker_notes=speaker_notes(report.speaker_risks),
-            most_speakers=MOST_SPEAKERS,
+            most_speakers=MAX_SPEAKERS,
             uncut=uncut(report),
             slices_by=[(by, list(parts)) for by, parts in groupby(report.slices or (), key=lambda one: one.by)],
             protocol=protocol(report),

@@ -14,7 +14,7 @@ from lightning_mia.report.content.numbers import count, decimal, interval, p_val
 from lightning_mia.report.content.protocol import limits, protocol
 from lightning_mia.report.content.utility import utility_note, utility_rows
 
-MOST_SPEAKERS = 100
+MAX_SPEAKERS = 100
 """Speakers in the table, as on the page."""
 
 
@@ -169,7 +169,7 @@ def _speakers(report: AuditReport, names: Mapping[str, str]) -> Iterator[str]:
             p_value(one.p_value_corrected),
             p_value(one.p_value),
         ]
-        for one in risks.speakers[:MOST_SPEAKERS]
+        for one in risks.speakers[:MAX_SPEAKERS]
     ]
     if rows:
         found = f"found at FPR {percent(risks.speakers[0].fpr)}"

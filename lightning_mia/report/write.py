@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from lightning_mia.audit.breakdown import break_down, speaker_names
+from lightning_mia.audit.breakdown import break_down
 from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.content.breakdown import speaker_names
 from lightning_mia.report.figures.groups import draw_attacks, draw_controls
 from lightning_mia.report.files.results_json import read_results, to_results
 from lightning_mia.report.files.scores_csv import write_scores

@@ -40,7 +40,7 @@ class SignalGroup(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised whenever the numbers change
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The settings that change the signals."""
         settings: dict[str, Any] = asdict(self) if is_dataclass(self) and not isinstance(self, type) else {}
         return {"group": self.name, "version": self.version, **settings}

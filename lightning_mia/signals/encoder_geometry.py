@@ -11,7 +11,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import (
-    MOST_FRAMES,
+    MAX_FRAMES,
     Statistics,
     cloud_statistics,
     norm_statistics,
@@ -34,7 +34,7 @@ class EncoderGeometry(SignalGroup):
 
     name = "geometry"
 
-    most_frames: int = MOST_FRAMES
+    most_frames: int = MAX_FRAMES
 
     def prepared(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> SignalGroup:
         """With the pooled vectors of the auxiliary recordings."""
@@ -75,9 +75,9 @@ class _AmongReferences(SignalGroup):
     plain: EncoderGeometry
     references: References
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The settings; the references follow from the model and the auxiliary recordings."""
-        return self.plain.of_consequence()
+        return self.plain.fingerprint()
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
         """Columns of the frames and of the pooled vectors."""

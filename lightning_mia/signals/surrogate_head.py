@@ -30,7 +30,7 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
 DEFAULT_SPAN = 0.07  # seconds
-LEAST_RECORDINGS = 2  # to fit a head on one and measure the other
+MIN_RECORDINGS = 2  # to fit a head on one and measure the other
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class SurrogateHead(SignalGroup):
         if not self.layers:
             raise InputError("layers of SurrogateHead is empty: give one or more, such as [-1]")
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """All settings, with the names of filling and target."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         sound = None if self.filling is None else {"filling": self.filling.name, **asdict(self.filling)}
@@ -109,13 +109,13 @@ class SurrogateHead(SignalGroup):
             "version": self.version,
             **plain,
             "filling": sound,
-            "target": self.target.of_consequence(),
+            "target": self.target.fingerprint(),
         }
 
     @property
     def prefix(self) -> str:
         """What the names of its columns begin with: two groups of other settings share none."""
-        return f"{self.name}_{hash_of(self.of_consequence())[:8]}"
+        return f"{self.name}_{hash_of(self.fingerprint())[:8]}"
 
     @property
     def queries(self) -> int:
@@ -134,7 +134,7 @@ class SurrogateHead(SignalGroup):
 
     def prepared(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> SignalGroup:
         """Fit the heads."""
-        if len(auxiliary) < LEAST_RECORDINGS:
+        if len(auxiliary) < MIN_RECORDINGS:
             return Unprepared(self)
         places = {name: place for place, name in enumerate(sorted(auxiliary.ids))}
         folds = min(self.folds, len(places))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.base import Encoded, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.models.outputs import Encoded
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import moments, unit_vectors

@@ -1,9 +1,9 @@
 """Who is IN and who is OUT, for the target and for every shadow model."""
 
 from lightning_mia.splits.base import Design
-from lightning_mia.splits.predefined_split import ready_made
+from lightning_mia.splits.predefined_split import predefined
 from lightning_mia.splits.speaker_split import SpeakerDesign
 from lightning_mia.splits.split import ROLES, Level, Part, Split
 from lightning_mia.splits.utterance_split import UtteranceDesign
 
-__all__ = ["ROLES", "Design", "Level", "Part", "SpeakerDesign", "Split", "UtteranceDesign", "ready_made"]
+__all__ = ["ROLES", "Design", "Level", "Part", "SpeakerDesign", "Split", "UtteranceDesign", "predefined"]

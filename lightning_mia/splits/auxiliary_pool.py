@@ -11,7 +11,7 @@ from lightning_mia.splits.split import Split
 from lightning_mia.utilities.errors import InputError
 
 Pool = Literal["challenge", "auxiliary"]
-LEAST_LEFT = 10
+MIN_LEFT = 10
 """Auxiliary units that must be left to the adversary for what may not have been trained on."""
 
 
@@ -36,10 +36,10 @@ def with_pool(split: Split, n_shadows: int, seed: int) -> Split:
     auxiliary = table[table["role"] == "auxiliary"]
     sizes = auxiliary.groupby("unit").size()
     units = np.sort(sizes.index[sizes == 1].to_numpy() if split.level == "utterance" else sizes.index.to_numpy())
-    needed = 2 * half + LEAST_LEFT
+    needed = 2 * half + MIN_LEFT
     if len(units) < needed:
         raise InputError(
-            f"A fleet that never saw a challenge unit is drawn from {2 * half} auxiliary units, and {LEAST_LEFT} "
+            f"A fleet that never saw a challenge unit is drawn from {2 * half} auxiliary units, and {MIN_LEFT} "
             f"must be left, but there are {len(units)}: raise data.design.n_auxiliary to {needed}, lower "
             "data.design.n_units, or give --fleet.pool challenge"
         )

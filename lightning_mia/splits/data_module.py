@@ -14,7 +14,7 @@ from lightning_mia.corpora.formats.speaker_metadata import speaker_facts
 from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, WaveformChanges
 from lightning_mia.corpora.loading.batch_sampler import batches_for
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
-from lightning_mia.splits import Design, Split, UtteranceDesign, ready_made
+from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
 from lightning_mia.splits.auxiliary_pool import Pool, with_pool
 from lightning_mia.splits.matching.audio import apply_matching
 from lightning_mia.splits.matching.settings import Matching
@@ -95,7 +95,7 @@ class SpeechDataModule(L.LightningDataModule):
             named = list_first([f"{row.path}: {row.reason}" for row in self._audio.skipped.itertuples()])
             log.warning("%d recordings are left out: %s", len(self._audio.skipped), named)
         table = table[table["id"].isin(self._audio.index.index)]
-        if self.matching is not None and self.matching.wanted:
+        if self.matching is not None and self.matching.enabled:
             table, self._audio, notes, _ = apply_matching(table, self._audio, self.matching, self.level)
             self.notes.extend(notes)
         self._speaker_facts = speaker_facts(table)
@@ -109,7 +109,7 @@ class SpeechDataModule(L.LightningDataModule):
                     "Shadow models need members that are drawn at random, but the corpus brings its own (column "
                     "member); drop the column, or give --fleet.size 0"
                 )
-            self._split = ready_made(table, contents, self.level)
+            self._split = predefined(table, contents, self.level)
         else:
             design = self.design or UtteranceDesign()
             of_challenge = n_shadows if pool == "challenge" else 0

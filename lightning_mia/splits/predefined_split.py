@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.splits.sampling.recordings import list_recordings
-from lightning_mia.splits.sampling.sizes import LEAST_UNITS_A_SIDE
+from lightning_mia.splits.sampling.sizes import MIN_UNITS_A_SIDE
 from lightning_mia.splits.split import LEADING_COLUMNS, TRAILING_COLUMNS, Level, Split
 from lightning_mia.utilities.errors import InputError, list_first
 
@@ -16,7 +16,7 @@ ROLE_OF_VALUE = {"1": "member", "0": "nonmember", "held_back": "held_back", "": 
 logger = logging.getLogger(__name__)
 
 
-def ready_made(table: pd.DataFrame, contents: Mapping[str, str], level: Level = "utterance") -> Split:
+def predefined(table: pd.DataFrame, contents: Mapping[str, str], level: Level = "utterance") -> Split:
     """Take the split from the `member` column: 1, 0, `held_back`, or empty for auxiliary.
 
     Nobody drew these labels at random for us, so a p-value rests on an assumption. Ours: *a speaker who
@@ -85,17 +85,17 @@ def _check_roles(rows: pd.DataFrame) -> None:
 def _check_levels(split: Split) -> None:
     """Refuse too few units at the level asked for; say so where the speaker level is left out."""
     members = split.challenge("utterance")["member"].to_numpy()
-    if min(np.sum(members), np.sum(~members)) < LEAST_UNITS_A_SIDE:
+    if min(np.sum(members), np.sum(~members)) < MIN_UNITS_A_SIDE:
         raise InputError(
             f"The column member gives {np.sum(members)} member and {np.sum(~members)} non-member recordings "
-            f"(copies counted once), but {LEAST_UNITS_A_SIDE} of each are the least; add recordings"
+            f"(copies counted once), but {MIN_UNITS_A_SIDE} of each are the least; add recordings"
         )
     if "speaker" in split.levels:
         return
     if two_sided := _two_sided_speakers(split.table):
         reason = f"speakers stand on both sides: {list_first(two_sided)}"
     else:
-        reason = f"fewer than {LEAST_UNITS_A_SIDE} speakers a side have 2 recordings to be asked about"
+        reason = f"fewer than {MIN_UNITS_A_SIDE} speakers a side have 2 recordings to be asked about"
     if split.level == "speaker":
         raise InputError(f"The split cannot be judged at speaker level: {reason}; choose the utterance level")
     logger.warning("The speaker level is left out: %s", reason)

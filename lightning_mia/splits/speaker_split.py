@@ -9,7 +9,7 @@ import pandas as pd
 
 from lightning_mia.splits.base import Design
 from lightning_mia.splits.sampling.membership import Purpose, assign_membership, stream
-from lightning_mia.splits.sampling.recordings import LEAST_QUERIES, list_recordings
+from lightning_mia.splits.sampling.recordings import MIN_QUERIES, list_recordings
 from lightning_mia.splits.sampling.sizes import check_asked, shrink, warn_if_shrunk
 from lightning_mia.splits.split import Split
 from lightning_mia.utilities.errors import InputError
@@ -44,9 +44,9 @@ class SpeakerDesign(Design):
     def __post_init__(self) -> None:
         """Refuse sizes that no corpus can give."""
         check_asked(self.n_units, self.n_auxiliary)
-        if min(self.trained_per_speaker, self.held_back_per_speaker) < LEAST_QUERIES:
+        if min(self.trained_per_speaker, self.held_back_per_speaker) < MIN_QUERIES:
             raise InputError(
-                f"trained_per_speaker and held_back_per_speaker must be at least {LEAST_QUERIES}, "
+                f"trained_per_speaker and held_back_per_speaker must be at least {MIN_QUERIES}, "
                 f"but are {self.trained_per_speaker} and {self.held_back_per_speaker}"
             )
 
@@ -55,8 +55,8 @@ class SpeakerDesign(Design):
         recordings = _without_copies(list_recordings(table, contents))
         generator = stream(seed, Purpose.PREPARE)
         counts = recordings["speaker"].value_counts().sort_index()
-        counts = counts[counts >= 2 * LEAST_QUERIES]
-        what = f"speakers with at least {2 * LEAST_QUERIES} recordings"
+        counts = counts[counts >= 2 * MIN_QUERIES]
+        what = f"speakers with at least {2 * MIN_QUERIES} recordings"
         asked = (self.n_units, self.n_auxiliary)
         n_units, n_auxiliary = shrink(asked, len(counts), what)
         warn_if_shrunk(asked, (n_units, n_auxiliary), what)
@@ -78,7 +78,7 @@ class SpeakerDesign(Design):
         if size == asked:
             return self.trained_per_speaker, self.held_back_per_speaker
         trained = round(size * self.trained_per_speaker / asked)
-        trained = min(max(trained, LEAST_QUERIES), size - LEAST_QUERIES)
+        trained = min(max(trained, MIN_QUERIES), size - MIN_QUERIES)
         logger.warning(
             "Fewer than %d speakers have the %d recordings asked for: %d + %d recordings of each are used",
             *(n_speakers, asked, trained, size - trained),

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.splits.sampling.membership import Purpose, permute_within_strata, stream
-from lightning_mia.splits.sampling.recordings import LEAST_QUERIES, equal_queries
-from lightning_mia.splits.sampling.sizes import LEAST_UNITS_A_SIDE
+from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equal_queries
+from lightning_mia.splits.sampling.sizes import MIN_UNITS_A_SIDE
 from lightning_mia.splits.split_file import REMEDY, read_split, write_split
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of
@@ -129,7 +129,7 @@ class Split:
         if not _enough_speakers(rows):
             raise InputError(
                 f"The split cannot be judged at speaker level on {part} recordings: that takes "
-                f"{LEAST_UNITS_A_SIDE} speakers a side, each on one side only and with {LEAST_QUERIES} of "
+                f"{MIN_UNITS_A_SIDE} speakers a side, each on one side only and with {MIN_QUERIES} of "
                 "them; choose the utterance level or another split"
             )
         return _challenge(rows, unit="speaker")
@@ -267,4 +267,4 @@ def _challenge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 def _enough_speakers(rows: pd.DataFrame) -> bool:
     members = rows.drop_duplicates("speaker")["target"]
-    return bool(min(members.sum(), (~members).sum()) >= LEAST_UNITS_A_SIDE)
+    return bool(min(members.sum(), (~members).sum()) >= MIN_UNITS_A_SIDE)

@@ -12,7 +12,7 @@ from lightning_mia.splits.sampling.recordings import list_recordings
 from lightning_mia.splits.sampling.sizes import check_asked, divide_in_proportion, shrink, warn_if_shrunk, water_fill
 from lightning_mia.splits.split import Split
 
-LEAST_UNITS_OF_A_STRATUM = 10
+MIN_UNITS_OF_A_STRATUM = 10
 """In a small balanced stratum the siblings of an OUT clip are noticeably more often IN, and sound like it."""
 
 
@@ -84,7 +84,7 @@ def _name_strata(units: pd.DataFrame) -> pd.Series:
     """Name the stratum of every unit; only a pooled one can have an odd number of units."""
     judged = units[units["part"] != ""]
     n_of_speaker = judged.groupby("speaker")["audio"].transform("size")
-    stratum = ("speaker " + judged["speaker"]).where(n_of_speaker >= LEAST_UNITS_OF_A_STRATUM, "pooled")
+    stratum = ("speaker " + judged["speaker"]).where(n_of_speaker >= MIN_UNITS_OF_A_STRATUM, "pooled")
     of_one_size = stratum.groupby([stratum, judged["copies"]])
     odd_one = (of_one_size.transform("size") % 2 == 1) & (of_one_size.cumcount() == 0)
     copies = (judged["copies"].astype(str) + " copies, ").where(judged["copies"] > 1, "")

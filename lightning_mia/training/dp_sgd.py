@@ -16,7 +16,8 @@ from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.evaluation.privacy import gaussian_epsilon
-from lightning_mia.models.base import Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError
 
 
@@ -45,7 +46,7 @@ class PerExampleGradients:
             raise InputError(f"trainer.per_example.delta is {self.delta}: give a probability, such as 1e-5")
 
     @property
-    def wanted(self) -> bool:
+    def enabled(self) -> bool:
         """Whether gradients are clipped at all."""
         return self.clip_norm is not None
 

@@ -26,7 +26,7 @@ from lightning_mia.training.intermediate_checkpoints import KeepCheckpoints, Sto
 from lightning_mia.training.progress import StageProgressBar
 from lightning_mia.utilities.errors import InputError
 
-WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learned
+NOT_FINGERPRINTED = {  # the Trainer options that do not change what is learned
     "accelerator",
     "barebones",
     "benchmark",
@@ -58,7 +58,7 @@ WITHOUT_CONSEQUENCE = {  # the Trainer options that do not change what is learne
 OF_LENGTH = ("stop_after_epochs", "keep_epochs")
 OURS = ("per_example", *OF_LENGTH)  # options that Lightning does not know
 REFUSED = ("fast_dev_run", "limit_predict_batches")  # an audit is whole, or it is none
-BYSTANDERS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
+PASSIVE_CALLBACKS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
 
 
 class TrainerFactory:
@@ -96,7 +96,7 @@ class TrainerFactory:
 
     def for_training(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
         """A Trainer that fits one model and logs to `folder/tensorboard`."""
-        if self.per_example.wanted:
+        if self.per_example.enabled:
             callbacks = [*callbacks, ClippedGradients(self.per_example)]
         if stop := self.options.get("stop_after_epochs"):
             callbacks = [StopAfter(stop), *callbacks]
@@ -169,12 +169,12 @@ class TrainerFactory:
         gpu = self.options.get("accelerator") in (None, "auto", "gpu", "cuda") and torch.cuda.is_available()
         return "cuda" if gpu else "cpu"
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The options, and the callbacks, that change what is learned; for the hash of a stage."""
-        options = {key: value for key, value in self.options.items() if key not in WITHOUT_CONSEQUENCE and value}
-        if self.per_example.wanted:
+        options = {key: value for key, value in self.options.items() if key not in NOT_FINGERPRINTED and value}
+        if self.per_example.enabled:
             options["per_example"] = asdict(self.per_example)
-        callbacks = [one for one in _as_list(self.options.get("callbacks")) if not isinstance(one, BYSTANDERS)]
+        callbacks = [one for one in _as_list(self.options.get("callbacks")) if not isinstance(one, PASSIVE_CALLBACKS)]
         return {**options, "callbacks": [_describe(callback) for callback in callbacks]}
 
 

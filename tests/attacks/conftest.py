@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_mia.attacks.base import Evidence, Shadows
+from lightning_mia.attacks.base import Evidence, ShadowModels
 from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.signals.runner.frames import Frames
 from lightning_mia.signals.table import Signals
@@ -134,7 +134,7 @@ def make_planted_fleet(
         {f"shadow_{k:03d}": known["unit_id"].map(one).to_numpy(dtype=bool) for k, one in enumerate(of_shadows)},
         index=list(known["id"]),
     )
-    shadows = Shadows([answers(one) for one in of_shadows], table, others if pool else None)
+    shadows = ShadowModels([answers(one) for one in of_shadows], table, others if pool else None)
     target = answers(members)
     easier = pd.Series(target.scalars.iloc[:, 0] - difficulty[:, 0]).loc[challenge["id"]]
     ideal = easier.groupby(challenge["unit_id"].to_numpy(), sort=False).mean()

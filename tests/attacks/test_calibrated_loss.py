@@ -5,14 +5,14 @@ import pytest
 
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.scalar_signals.base import PretextScore
-from lightning_mia.attacks.shadow_models.signal_matrix import fleet_matrix
+from lightning_mia.attacks.shadow_models.signal_matrix import signal_matrix
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
 @pytest.mark.parametrize("n_shadows", [2, 5, 8])
 def test_equals_the_formula_in_loops(planted_fleet: Callable, n_shadows: int, level: str) -> None:
     evidence = planted_fleet(20, n_shadows, level=level, clips=3).evidence
-    matrix = fleet_matrix(evidence, PretextScore())
+    matrix = signal_matrix(evidence, PretextScore())
     scores = CalibratedLoss().score(evidence)
     for place, unit in enumerate(matrix.units):
         out = [matrix.shadows[k, place, 0] for k in range(n_shadows) if not matrix.members[k, place]]

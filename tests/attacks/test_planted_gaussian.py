@@ -9,14 +9,14 @@ import pytest
 from scipy.special import ndtr
 
 from lightning_mia.attacks.attack_r import AttackR
-from lightning_mia.attacks.base import CannotRun, Shadows
+from lightning_mia.attacks.base import CannotRun, ShadowModels
 from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix, fleet_matrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 
 
 def every_attack(signal: ScalarSignal = PretextScore()) -> list[SignalAttack]:
@@ -32,7 +32,7 @@ def every_attack(signal: ScalarSignal = PretextScore()) -> list[SignalAttack]:
     ]
 
 
-def aurocs(matrix: FleetMatrix, attacks: Sequence[SignalAttack], members: pd.Series, auroc: Callable) -> pd.Series:
+def aurocs(matrix: SignalMatrix, attacks: Sequence[SignalAttack], members: pd.Series, auroc: Callable) -> pd.Series:
     """Of every attack that can run."""
     found = {}
     for attack in attacks:
@@ -54,7 +54,7 @@ def test_lira_approaches_the_neyman_pearson_auroc(planted_fleet: Callable, auroc
         fleets = [planted_fleet(1000, n_shadows, effect=1.5, seed=seed) for seed in range(5)]
         best = [auroc(one.ideal, one.members) for one in fleets]
         assert np.mean(best) == pytest.approx(ndtr(1.5 / np.sqrt(2)), abs=0.02)
-        matrices = [fleet_matrix(one.evidence, PretextScore()) for one in fleets]
+        matrices = [signal_matrix(one.evidence, PretextScore()) for one in fleets]
         rows = [
             aurocs(matrix, every_attack(), one.members, auroc) for matrix, one in zip(matrices, fleets, strict=True)
         ]
@@ -72,7 +72,7 @@ def test_with_few_shadow_models_bavaria_is_best(planted_fleet: Callable, auroc: 
     rows = []
     for seed in range(10):
         fleet = planted_fleet(900, n_shadows, effect=1.0, seed=seed)
-        rows.append(aurocs(fleet_matrix(fleet.evidence, PretextScore()), every_attack(), fleet.members, auroc))
+        rows.append(aurocs(signal_matrix(fleet.evidence, PretextScore()), every_attack(), fleet.members, auroc))
     ahead = pd.DataFrame([row["bavaria"] - row.drop("bavaria") for row in rows])
     error = ahead.std() / np.sqrt(len(ahead))
     assert (ahead.mean() > -2 * error).all()
@@ -92,7 +92,7 @@ def test_noise_gives_one_half(
     for seed in range(10):
         fleet = planted_fleet(1200, n_shadows, columns=["pretext_score_mask0", *columns], effect=0.0, seed=seed)
         for place, signal in enumerate(signals):
-            matrix = fleet_matrix(fleet.evidence, signal)
+            matrix = signal_matrix(fleet.evidence, signal)
             rows[place].append(aurocs(matrix, every_attack(signal), fleet.members, auroc))
     for of_signal in rows:
         mean, _ = mean_and_error(of_signal)
@@ -105,7 +105,7 @@ def error_of_noise(n_units: int, n_fleets: int) -> float:
     return float(np.sqrt((n_units + 1) / (3 * n_units**2) / n_fleets))
 
 
-def in_turn(matrix: FleetMatrix, keep_partner: bool) -> Iterator[tuple[FleetMatrix, np.ndarray]]:
+def in_turn(matrix: SignalMatrix, keep_partner: bool) -> Iterator[tuple[SignalMatrix, np.ndarray]]:
     """Every shadow model as the target, without its pair, or, wrongly, without itself alone."""
     for k in range(len(matrix.pairs)):
         others = np.arange(len(matrix.pairs)) != k if keep_partner else matrix.pairs != matrix.pairs[k]
@@ -133,7 +133,7 @@ def test_noise_gives_one_half_with_shadow_models_as_targets(
     """A partner that is kept shows by how often a unit is IN among the others what the left-out one was trained on."""
     rows = []
     for seed in range(10):
-        matrix = fleet_matrix(planted_fleet(600, 6, effect=0.0, seed=seed).evidence, PretextScore())
+        matrix = signal_matrix(planted_fleet(600, 6, effect=0.0, seed=seed).evidence, PretextScore())
         for one, labels in in_turn(matrix, keep_partner):
             rows.append(aurocs(one, every_attack(), pd.Series(labels, index=one.units), auroc))
     mean, _ = mean_and_error(rows)
@@ -150,7 +150,7 @@ def test_noise_from_a_pool_gives_one_half(
     rows = []
     for seed in range(13):
         fleet = planted_fleet(600, n_shadows, effect=0.0, pool=True, seed=seed)
-        matrix = fleet_matrix(fleet.evidence, signal)
+        matrix = signal_matrix(fleet.evidence, signal)
         rows.append(aurocs(matrix, [one for one in offline if _can_run(one, matrix)], fleet.members, auroc))
     mean, _ = mean_and_error(rows)
     assert list(mean.index) == [
@@ -159,7 +159,7 @@ def test_noise_from_a_pool_gives_one_half(
     assert (mean - 0.5).abs().max() < 4 * error_of_noise(600, n_fleets=13)
 
 
-def _can_run(attack: SignalAttack, matrix: FleetMatrix) -> bool:
+def _can_run(attack: SignalAttack, matrix: SignalMatrix) -> bool:
     try:
         attack.compare(matrix)
     except CannotRun:
@@ -168,12 +168,12 @@ def _can_run(attack: SignalAttack, matrix: FleetMatrix) -> bool:
 
 
 def test_the_fleet_is_what_shadows_say(planted_fleet: Callable) -> None:
-    """In turn means what `Shadows.without_pair_of` gives."""
+    """In turn means what `ShadowModels.without_pair_of` gives."""
     evidence = planted_fleet(30, 6).evidence
-    shadows: Shadows = evidence.shadows
-    matrix = fleet_matrix(evidence, PretextScore())
+    shadows: ShadowModels = evidence.shadows
+    matrix = signal_matrix(evidence, PretextScore())
     for k, (one, _) in enumerate(in_turn(matrix, keep_partner=False)):
         asked = replace(evidence, target=shadows.signals[k], shadows=shadows.without_pair_of(k))
-        expected = fleet_matrix(asked, PretextScore())
+        expected = signal_matrix(asked, PretextScore())
         for name, value in vars(one).items():
             assert np.array_equal(value, getattr(expected, name)), name

@@ -8,7 +8,7 @@ import pytest
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.rmia import RMIA, fit_a, log_ratio_offline, log_ratio_online, share_exceeded
 from lightning_mia.attacks.scalar_signals.base import PretextScore
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix, fleet_matrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 from lightning_mia.utilities.errors import InputError
 
 
@@ -28,7 +28,7 @@ def slow_ratio(target: float, inside: list[float], outside: list[float], a: floa
     return p(target) / mean(sides)
 
 
-def slow_rmia(matrix: FleetMatrix, a: float | None, gamma: float) -> list[float]:
+def slow_rmia(matrix: SignalMatrix, a: float | None, gamma: float) -> list[float]:
     shares = []
     z_ratios = [
         slow_ratio(target, [], list(shadows), a)
@@ -50,14 +50,14 @@ def slow_rmia(matrix: FleetMatrix, a: float | None, gamma: float) -> list[float]
 def test_equals_the_formula_in_loops(planted_fleet: Callable, n_shadows: int, gamma: float, a: float | None) -> None:
     evidence = planted_fleet(30, n_shadows, effect=3.0, n_auxiliary=40).evidence
     scores = RMIA(online=a is None, gamma=gamma, a=a).score(evidence)
-    expected = slow_rmia(fleet_matrix(evidence, PretextScore()), a, gamma)
+    expected = slow_rmia(signal_matrix(evidence, PretextScore()), a, gamma)
     assert np.allclose(scores, expected, rtol=0, atol=1e-9)
     assert len(set(np.round(expected, 4))) > 3
 
 
 @pytest.mark.parametrize("online", [True, False])
 def test_shares_are_ordered_within_ties_and_never_contradicted(planted_fleet: Callable, online: bool) -> None:
-    matrix = fleet_matrix(planted_fleet(300, 8, n_auxiliary=5).evidence, PretextScore())
+    matrix = signal_matrix(planted_fleet(300, 8, n_auxiliary=5).evidence, PretextScore())
     scores = RMIA(online=online, a=None if online else 0.5).compare(matrix)
     target, shadows = matrix.target[:, 0], matrix.shadows[..., 0]
     ratios = (
@@ -110,13 +110,13 @@ def slow_fit(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> flo
 def test_a_is_fitted_on_shadow_models_with_the_pair_left_out(
     planted_fleet: Callable, n_shadows: int, spread: float
 ) -> None:
-    matrix = fleet_matrix(planted_fleet(40, n_shadows, spread=spread).evidence, PretextScore())
+    matrix = signal_matrix(planted_fleet(40, n_shadows, spread=spread).evidence, PretextScore())
     found = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
     assert found == slow_fit(matrix.shadows[..., 0], matrix.members, matrix.pairs)
 
 
 def test_a_of_a_single_pair_is_the_slope_of_its_definition(planted_fleet: Callable) -> None:
-    matrix = fleet_matrix(planted_fleet(40, 2).evidence, PretextScore())
+    matrix = signal_matrix(planted_fleet(40, 2).evidence, PretextScore())
     missing = {
         member: mean([1 - p(x) for x in matrix.shadows[..., 0][matrix.members == member]]) for member in (True, False)
     }
@@ -125,7 +125,7 @@ def test_a_of_a_single_pair_is_the_slope_of_its_definition(planted_fleet: Callab
 
 
 def test_neither_the_target_nor_the_auxiliary_recordings_decide_a(planted_fleet: Callable) -> None:
-    matrix = fleet_matrix(planted_fleet(60, 8).evidence, PretextScore())
+    matrix = signal_matrix(planted_fleet(60, 8).evidence, PretextScore())
     other = replace(matrix, target=matrix.target[::-1])
     for one in (matrix, other):
         a = fit_a(one.learning_shadows[..., 0], one.learning_members, one.pairs)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.attacks.base import CannotRun, Evidence, Shadows
+from lightning_mia.attacks.base import CannotRun, Evidence, ShadowModels
 from lightning_mia.attacks.classifiers.speaker_features import inter_features, intra_features
 from lightning_mia.attacks.slmia import SLMIA
 from lightning_mia.signals.table import Signals
@@ -39,7 +39,9 @@ def speakers(n_shadows: int, effect: float, seed: int, n_judged: int = 30) -> tu
         index=list(judged["id"]),
     )
     target = half()
-    evidence = Evidence(answers(target), judged, auxiliary, shadows=Shadows([answers(one) for one in sides], members))
+    evidence = Evidence(
+        answers(target), judged, auxiliary, shadows=ShadowModels([answers(one) for one in sides], members)
+    )
     return evidence, target
 
 

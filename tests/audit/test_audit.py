@@ -165,17 +165,17 @@ def test_shuffled_labels_bring_the_auroc_to_one_half(run_dir: Path) -> None:
     assert np.mean(aurocs) == pytest.approx(0.5, abs=0.02)
 
 
-def ready_made(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> Path:
+def predefined(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> Path:
     table = pd.read_csv(manifest, dtype=str)
     table["path"] = [str(manifest.parent / path) for path in table["path"]]
-    path = manifest.with_name("ready_made.csv")
+    path = manifest.with_name("predefined.csv")
     table.assign(member=member(table)).to_csv(path, index=False)
     return path
 
 
 @pytest.mark.slow
 def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
-    manifest = ready_made(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
+    manifest = predefined(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
     split = pd.read_csv(tmp_path / "split.csv", dtype=str).set_index("id")
     given = pd.read_csv(manifest, dtype=str).set_index("id")
@@ -211,7 +211,7 @@ def test_a_confounded_split_is_not_assessable(tiny_manifest: Path, config: Path,
         durations = table["path"].map(lambda path: soundfile.info(path).duration)
         return (durations.groupby(table["speaker"]).rank(method="first") > 6).astype(int)
 
-    manifest = ready_made(tiny_manifest, longer_half)
+    manifest = predefined(tiny_manifest, longer_half)
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
     verdict = results(tmp_path)["verdict"]
     assert verdict["status"] == "not_assessable"
@@ -253,7 +253,7 @@ def test_both_parts_of_a_ready_made_split_have_their_own_blind_control(
         values = pd.Series(np.where(number < 8, "1", "0"), index=table.index)
         return values.mask((number < 5) & (clip > 2), "held_back").mask(number >= 16, "")
 
-    manifest = ready_made(speakers_manifest, member)
+    manifest = predefined(speakers_manifest, member)
     options = ["--data.corpus.path", str(manifest), "--data.level", "speaker"]
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
     found = results(tmp_path)

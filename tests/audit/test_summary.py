@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_mia.audit.summary import MOST_ATTACKS, summary
+from lightning_mia.audit.summary import MAX_ATTACKS, summary
 from lightning_mia.evaluation.results import AttackResult, LevelVerdict, TprAtFpr, Verdict
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.report import AuditReport, SplitSummary, Target
@@ -72,7 +72,7 @@ def test_attacks_stand_by_access_and_the_strongest_first(report):
         "similarity",
         "untrained_similarity",
         "wrong_model_similarity",
-        *NAMES[:MOST_ATTACKS],
+        *NAMES[:MAX_ATTACKS],
         "untrained_attack_00",
         "wrong_model_attack_00",
         "blind",
@@ -81,7 +81,7 @@ def test_attacks_stand_by_access_and_the_strongest_first(report):
 
 def test_what_is_left_out_is_counted(report):
     text = summary(report)
-    assert f"… {len(NAMES) - MOST_ATTACKS} more attacks in the report" in text
+    assert f"… {len(NAMES) - MAX_ATTACKS} more attacks in the report" in text
     assert f"… {len(report.controls) - 5} more controls in the report" in text
     only = {"attack_00", "untrained_attack_00", "wrong_model_attack_00", "blind"}
     few = replace(

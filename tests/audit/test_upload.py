@@ -8,7 +8,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from lightning_mia.audit.upload import MARKER, Mirror, files_of_grid, files_of_run
+from lightning_mia.audit.upload import MARKER, ResultsUploader, files_of_grid, files_of_run
 from lightning_mia.utilities.errors import InputError
 from tests.audit.shadow_models.conftest import refused, run
 
@@ -35,7 +35,7 @@ def copied(memory: Any, root: str = "/copy") -> dict[str, str]:
 
 
 def test_what_an_auditor_needs_is_copied_and_nothing_else(run_dir: Path, memory: Any) -> None:
-    Mirror("memory://copy", run_dir).update(files_of_run(run_dir), final=True)
+    ResultsUploader("memory://copy", run_dir).update(files_of_run(run_dir), final=True)
     there = copied(memory)
     hashes = json.loads(there.pop(MARKER))["files"]
     assert set(there) == {"split.csv", "report/results.json", "report/scores.csv", "target/stage.json"}
@@ -45,16 +45,16 @@ def test_what_an_auditor_needs_is_copied_and_nothing_else(run_dir: Path, memory:
 def test_the_cells_of_a_grid_that_are_done_are_copied(run_dir: Path, memory: Any) -> None:
     root = run_dir.parent
     (root / "results.csv").write_text("table")
-    Mirror("memory://copy", root).update(files_of_grid(root, [run_dir]))
+    ResultsUploader("memory://copy", root).update(files_of_grid(root, [run_dir]))
     assert {"results.csv", "R/report/results.json", MARKER} < set(copied(memory))
-    Mirror("memory://other", root).update(files_of_grid(root, []))
+    ResultsUploader("memory://other", root).update(files_of_grid(root, []))
     assert set(copied(memory, "/other")) == {"results.csv", MARKER}
 
 
 def test_a_half_copy_has_no_marker(
     run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mirror = Mirror("memory://copy", run_dir)
+    mirror = ResultsUploader("memory://copy", run_dir)
     mirror.update(files_of_run(run_dir))
     for name in ("results.json", "scores.csv"):
         (run_dir / "report" / name).write_text("new")
@@ -78,10 +78,10 @@ def test_a_half_copy_has_no_marker(
 
 
 def test_what_is_there_already_is_not_copied_again(run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    Mirror("memory://copy", run_dir).update(files_of_run(run_dir))
-    later = Mirror("memory://copy", run_dir)
+    ResultsUploader("memory://copy", run_dir).update(files_of_run(run_dir))
+    later = ResultsUploader("memory://copy", run_dir)
     written: list[str] = []
-    monkeypatch.setattr(Mirror, "_write", lambda self, name, content: written.append(name))
+    monkeypatch.setattr(ResultsUploader, "_write", lambda self, name, content: written.append(name))
     later.update(files_of_run(run_dir))
     assert written == []
     (run_dir / "split.csv").write_text("another")
@@ -112,13 +112,13 @@ def test_a_fleet_is_copied_after_every_model(
     config: Path, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    update = Mirror._update
+    update = ResultsUploader._update
 
-    def look(self: Mirror, contents: dict[str, bytes]) -> None:
+    def look(self: ResultsUploader, contents: dict[str, bytes]) -> None:
         seen.append(sum(name.startswith("shadows/") for name in contents))
         update(self, contents)
 
-    monkeypatch.setattr(Mirror, "_update", look)
+    monkeypatch.setattr(ResultsUploader, "_update", look)
     options = ["--fleet.size", "2", "--trainer.max_epochs", "1", "--results_url", "memory://copy"]
     assert run("shadow", config, tmp_path / "R", *options) == 0
     assert seen == [1, 2, 2]

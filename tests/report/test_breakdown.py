@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lightning_mia.audit.breakdown import break_down, speaker_names
+from lightning_mia.audit.breakdown import break_down
 from lightning_mia.evaluation.results import Verdict
 from lightning_mia.report import UnitFacts
-from lightning_mia.report.content.breakdown import speaker_notes, uncut
+from lightning_mia.report.content.breakdown import speaker_names, speaker_notes, uncut
 from lightning_mia.report.content.protocol import limits, protocol
 from lightning_mia.report.files.speakers_csv import pseudonyms, write_speakers
 from lightning_mia.report.html import render_page
@@ -112,11 +112,11 @@ def test_where_nobody_can_be_marked_the_notes_say_so(broken_down):
 
 def test_the_protocol_says_who_was_in_and_how_it_was_judged(planted_report):
     told = dict(protocol(planted_report))
-    assert list(told) == ["Who was in", "Training", "Questions", "Controls", "Judgement", "Machine and time"]
+    assert list(told) == ["Who was in", "Training", "Questions", "Controls", "AuditOutcome", "Machine and time"]
     assert "drawn at random by this tool (seed 0), recording by recording" in told["Who was in"]
     assert planted_report.split.sha256 in told["Who was in"]
     assert "200 recordings of 20 speakers (0.31 h) (seed 1)" in told["Training"]
-    assert "redrawing the split 1\u2009000 times" in told["Judgement"]
+    assert "redrawing the split 1\u2009000 times" in told["AuditOutcome"]
     assert "torch 2.14.1" in told["Machine and time"]
 
 

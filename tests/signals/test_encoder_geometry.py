@@ -50,7 +50,7 @@ def test_columns_of_every_layer_and_without_references_fewer(auxiliary: Recordin
 def test_references_are_the_auxiliary_recordings_by_the_same_model(auxiliary: Recordings, tera: SpeechModel) -> None:
     batch = judged(auxiliary)
     group = EncoderGeometry().prepared(tera, auxiliary, batch_seconds=1.0)
-    assert group.of_consequence() == EncoderGeometry().of_consequence()
+    assert group.fingerprint() == EncoderGeometry().fingerprint()
     references = pooled_references(tera, auxiliary, batch_seconds=100.0)
     assert sorted(references.ids) == list("abcdef")
     others = torch.tensor([[name != one for name in references.ids] for one in batch.ids])

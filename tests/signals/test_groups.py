@@ -177,4 +177,4 @@ def test_other_settings_are_other_signals(name: str) -> None:
     default = type(GROUPS[name])()
     changes = {"geometry": {"most_frames": 9}, "views": {"n_views": 3}, "crops": {"n_kept": 2}}
     changed = replace(default, **changes.get(name, {"n_masks": 7}))  # type: ignore[type-var]
-    assert changed.of_consequence() != default.of_consequence() == type(default)().of_consequence()
+    assert changed.fingerprint() != default.fingerprint() == type(default)().fingerprint()

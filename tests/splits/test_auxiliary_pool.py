@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign
-from lightning_mia.splits.auxiliary_pool import LEAST_LEFT, with_pool
+from lightning_mia.splits.auxiliary_pool import MIN_LEFT, with_pool
 from lightning_mia.utilities.errors import InputError
 
 SPEAKERS = SpeakerDesign(n_units=8, n_auxiliary=20, trained_per_speaker=3, held_back_per_speaker=2)
@@ -79,9 +79,9 @@ def test_recordings_that_there_are_two_of_do_not_change_how_many_are_trained_on(
 
 
 def test_what_is_too_small_is_told_with_numbers(make_corpus):
-    split = UtteranceDesign(24, 24 + LEAST_LEFT - 1).draw(*make_corpus(*(20,) * 6))
+    split = UtteranceDesign(24, 24 + MIN_LEFT - 1).draw(*make_corpus(*(20,) * 6))
     told = "drawn from 24 auxiliary units, and 10 must be left, but there are 33: raise data.design.n_auxiliary to 34"
     with pytest.raises(InputError, match=told):
         with_pool(split, 2, 0)
-    enough = UtteranceDesign(24, 24 + LEAST_LEFT).draw(*make_corpus(*(20,) * 6))
-    assert len(with_pool(enough, 2, 0).auxiliary_ids()) == LEAST_LEFT
+    enough = UtteranceDesign(24, 24 + MIN_LEFT).draw(*make_corpus(*(20,) * 6))
+    assert len(with_pool(enough, 2, 0).auxiliary_ids()) == MIN_LEFT

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from lightning_mia.splits import ready_made
+from lightning_mia.splits import predefined
 from lightning_mia.utilities.errors import InputError
 
 
@@ -28,7 +28,7 @@ TWO_LEVELS = "a:11hh b:111hhh c:1hh d:11hh e:000 f:00 g:0000 h:00 x:---"
 
 
 def test_roles_and_flags():
-    table = ready_made(*manifest(TWO_LEVELS)).table.set_index("id")
+    table = predefined(*manifest(TWO_LEVELS)).table.set_index("id")
     some = table.loc[["a0", "a2", "e0", "x0"]]
     assert some["role"].tolist() == ["member", "held_back", "nonmember", "auxiliary"]
     assert some["trained"].tolist() == [True, False, False, False]
@@ -37,7 +37,7 @@ def test_roles_and_flags():
 
 
 def test_challenge_sets_of_both_levels(caplog):
-    split = ready_made(*manifest(TWO_LEVELS))
+    split = predefined(*manifest(TWO_LEVELS))
     assert (split.drawn, split.level, split.levels) == (False, "utterance", ("utterance", "speaker"))
     assert not caplog.records
     utterances = split.challenge("utterance")
@@ -51,11 +51,11 @@ def test_challenge_sets_of_both_levels(caplog):
 
 
 def test_parts_of_the_speaker_level():
-    assert ready_made(*manifest(TWO_LEVELS)).parts("speaker") == ("held_back",)  # c has one member recording
-    both = ready_made(*manifest("a:11hh b:11hh c:11hh d:11hh e:00 f:00 g:00 h:00"))
+    assert predefined(*manifest(TWO_LEVELS)).parts("speaker") == ("held_back",)  # c has one member recording
+    both = predefined(*manifest("a:11hh b:11hh c:11hh d:11hh e:00 f:00 g:00 h:00"))
     assert both.parts("speaker") == ("held_back", "trained")
     assert both.challenge("speaker", "trained")["unit_id"].value_counts().eq(2).all()
-    none_held_back = ready_made(*manifest("a:11 b:11 c:11 d:11 e:00 f:00 g:00 h:00"))
+    none_held_back = predefined(*manifest("a:11 b:11 c:11 d:11 e:00 f:00 g:00 h:00"))
     assert none_held_back.parts("speaker") == ("trained",)
     assert set(none_held_back.challenge("speaker")["id"][:8]) == names("a0 a1 b0 b1 c0 c1 d0 d1")
     with pytest.raises(InputError, match="cannot be judged at speaker level on held_back recordings"):
@@ -71,21 +71,21 @@ def test_parts_of_the_speaker_level():
     ],
 )
 def test_speaker_level_is_left_out_with_a_line_or_refused(rows, reason, caplog):
-    split = ready_made(*manifest(rows))
+    split = predefined(*manifest(rows))
     assert split.levels == ("utterance",)
     (line,) = caplog.messages
     assert line.startswith("The speaker level is left out: ")
     assert reason in line
     with pytest.raises(InputError, match=f"cannot be judged at speaker level: {reason}"):
-        ready_made(*manifest(rows), level="speaker")
+        predefined(*manifest(rows), level="speaker")
 
 
 def test_auxiliary_speakers_may_be_of_either_side():
-    assert "speaker" in ready_made(*manifest("a:11- b:11- c:11 d:11 e:00- f:00 g:00 h:00")).levels
+    assert "speaker" in predefined(*manifest("a:11- b:11- c:11 d:11 e:00- f:00 g:00 h:00")).levels
 
 
 def test_same_audio_on_one_side_is_judged_once_and_trained_on_as_it_is():
-    split = ready_made(*manifest("a:11111 b:11 e:0000 f:000", [{"a1", "a2", "b0"}, {"e1", "f1"}]))
+    split = predefined(*manifest("a:11111 b:11 e:0000 f:000", [{"a1", "a2", "b0"}, {"e1", "f1"}]))
     assert set(split.challenge("utterance")["id"]) == names("a0 a1 a3 a4 b1 e0 e1 e2 e3 f0 f2")
     assert split.training_ids() == sorted(names("a0 a1 a2 a3 a4 b0 b1"))
 
@@ -110,25 +110,25 @@ def test_same_audio_on_one_side_is_judged_once_and_trained_on_as_it_is():
 )  # fmt: skip
 def test_contradictions_are_refused_in_one_line(rows, same_audio, message):
     with pytest.raises(InputError, match=message) as error:
-        ready_made(*manifest(rows, same_audio))
+        predefined(*manifest(rows, same_audio))
     assert "\n" not in str(error.value)
 
 
 def test_no_member_column():
     table, contents = manifest("a:11111 b:00000")
     with pytest.raises(InputError, match="no column member"):
-        ready_made(table.drop(columns="member"), contents)
+        predefined(table.drop(columns="member"), contents)
 
 
 def test_many_clashes_are_counted():
     clashes = [{f"a{i}", f"b{i}"} for i in range(9)]
     with pytest.raises(InputError, match=r"a4 \(member\) = b4 \(nonmember\); and 4 more"):
-        ready_made(*manifest("a:111111111 b:000000000", clashes))
+        predefined(*manifest("a:111111111 b:000000000", clashes))
 
 
 def test_order_of_rows_does_not_matter():
     table, contents = manifest(TWO_LEVELS)
-    split, again = (ready_made(t, contents) for t in (table, table.sample(frac=1, random_state=0)))
+    split, again = (predefined(t, contents) for t in (table, table.sample(frac=1, random_state=0)))
     assert split.sha256 == again.sha256
     changed = table.assign(member=table["member"].where(table["id"] != "e0", ""))
-    assert ready_made(changed, contents).sha256 != split.sha256
+    assert predefined(changed, contents).sha256 != split.sha256

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, chisquare, kstest, rankdata
 
-from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, ready_made
+from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, predefined
 
 
 def member_column(table, **sides: str):
@@ -58,7 +58,7 @@ def test_speaker_design_permutes_speakers_and_moves_their_utterances_together(ma
 
 def test_ready_made_one_sided_speakers_move_as_blocks(make_corpus):
     table, contents = make_corpus(2, 3, 4, 5, 6)
-    split = ready_made(member_column(table, a="1", b="0", c="1", d="0", e="0"), contents)
+    split = predefined(member_column(table, a="1", b="0", c="1", d="0", e="0"), contents)
     challenge = split.challenge("utterance")
     redrawn = split.redraw(challenge["unit_id"], "utterance", 5_000, seed=0)
     blocks = {tuple(s in pair for s in challenge["speaker"]) for pair in combinations("abcde", 2)}
@@ -67,7 +67,7 @@ def test_ready_made_one_sided_speakers_move_as_blocks(make_corpus):
 
 def test_ready_made_two_sided_speakers_are_permuted_within(make_corpus):
     table, contents = make_corpus(4, 4)
-    split = ready_made(member_column(table, a="1100", b="1001"), contents)
+    split = predefined(member_column(table, a="1100", b="1001"), contents)
     halves = [tuple(i in chosen for i in range(4)) for chosen in combinations(range(4), 2)]
     units, _ = labels_of(split)
     assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(halves, halves)})
@@ -75,7 +75,7 @@ def test_ready_made_two_sided_speakers_are_permuted_within(make_corpus):
 
 def test_ready_made_mixture_does_both(make_corpus):
     table, contents = make_corpus(3, 2, 3, 2)
-    split = ready_made(member_column(table, a="100", b="1", c="0", d="1"), contents)
+    split = predefined(member_column(table, a="100", b="1", c="0", d="1"), contents)
     units, _ = labels_of(split)
     within = [tuple(i == one for i in range(3)) for one in range(3)]
     blocks = [(o != "b",) * 2 + (o != "c",) * 3 + (o != "d",) * 2 for o in "bcd"]
@@ -85,7 +85,7 @@ def test_ready_made_mixture_does_both(make_corpus):
 def test_names_shared_by_a_speaker_and_an_utterance_do_not_clash(make_corpus):
     table, contents = make_corpus(4, 4, 4)
     table = member_column(table, a="1100", b="1", c="0").replace({"id": {"a-000": "b"}})
-    split = ready_made(table, contents | {"b": "content of a-000"})
+    split = predefined(table, contents | {"b": "content of a-000"})
     units, _ = labels_of(split)
     redrawn = dict(zip(units, split.redraw(units, "utterance", 200, seed=0).T, strict=True))
     assert (redrawn["b-000"] == redrawn["b-003"]).all()

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, ready_made
+from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, predefined
 from lightning_mia.utilities.errors import InputError
 
 
@@ -33,7 +33,7 @@ def test_what_is_saved_is_loaded(make_corpus, tmp_path):
     for split in (
         UtteranceDesign(30, 8).draw(*corpus, n_shadows=3),
         SpeakerDesign().draw(*corpus),
-        ready_made(marked, corpus[1]),
+        predefined(marked, corpus[1]),
     ):
         split.save(tmp_path / "split.csv")
         loaded = Split.load(tmp_path / "split.csv")

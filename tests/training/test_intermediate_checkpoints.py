@@ -61,10 +61,10 @@ def test_an_interrupted_one_goes_on_to_the_same_end(shortened: Trained, audio: A
 
 def test_a_training_of_another_length_knows_nothing_of_it() -> None:
     trainers = TrainerFactory({"max_epochs": 4, "stop_after_epochs": 2, "keep_epochs": [1], "logger": False})
-    assert "keep_epochs" not in trainers.of_consequence()
-    assert trainers.of_consequence()["stop_after_epochs"] == 2
+    assert "keep_epochs" not in trainers.fingerprint()
+    assert trainers.fingerprint()["stop_after_epochs"] == 2
     untrained = TrainerFactory({"max_epochs": 4, "logger": False}).of_epochs(0)
-    assert trainers.of_epochs(0).of_consequence() == untrained.of_consequence()
+    assert trainers.of_epochs(0).fingerprint() == untrained.fingerprint()
 
 
 BAD_LENGTHS: dict[str, tuple[dict[str, Any], str]] = {

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lightning_mia.attacks.base import ShadowModels
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # seconds of one core
 
 import numpy as np
@@ -25,19 +27,18 @@ import pandas as pd
 
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.attack_r import AttackR
-from lightning_mia.attacks.base import Shadows
 from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.loss import PretextLoss
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signals.base import PretextScore
-from lightning_mia.audit.outcome import Judgement, judge
-from lightning_mia.audit.probed_model import Asked
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
+from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.provenance import summarise_split
 from lightning_mia.audit.shadow_models.as_targets import FleetAnswers
 from lightning_mia.evaluation import EvaluationSettings
-from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.report.audit_report import AuditReport, Target
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.table import Signals
@@ -66,7 +67,7 @@ def main() -> None:
         with stage("signals planted"):
             target, controls, fleet = plant(split, rng, folder)
         with stage("attacks and judgement"):
-            judgement = judge(
+            judgement = evaluate_attacks(
                 attacks(),
                 {"target": target, **controls},
                 statistics,
@@ -123,25 +124,27 @@ def attacks() -> list[Attack]:
     return [PretextLoss(), *online, *offline, AttackR(score), CalibratedLoss(score)]
 
 
-def plant(split: Split, rng: np.random.Generator, folder: Path) -> tuple[Asked, dict[str, Asked], FleetAnswers]:
+def plant(
+    split: Split, rng: np.random.Generator, folder: Path
+) -> tuple[ProbedModel, dict[str, ProbedModel], FleetAnswers]:
     """Answers of the target, of the two controls and of every shadow model."""
     ids = pd.Index(split.table["id"], dtype=object)
     difficulty = rng.standard_normal(len(ids))
 
-    def answers(inside: np.ndarray | float, key: str) -> Asked:
+    def answers(inside: np.ndarray | float, key: str) -> ProbedModel:
         scores = difficulty + LEAK * inside + rng.standard_normal(len(ids))
         scalars = pd.DataFrame({f"{PRETEXT_SCORE}_mask0": scores}, index=ids)
-        return Asked(Signals(scalars, np.zeros((len(ids), 1, 1), dtype=np.float32)), None, key, folder)
+        return ProbedModel(Signals(scalars, np.zeros((len(ids), 1, 1), dtype=np.float32)), None, key, folder)
 
     columns = {name: split.table[name].to_numpy() for name in ("target", *split.shadows)}
     target = answers(columns["target"], "target")
     controls = {name: answers(0.0, name) for name in ("untrained", "wrong_model")}
     asked = [answers(columns[name], name) for name in split.shadows]
     members = split.table.set_index("id")[split.shadows].loc[split.challenge("utterance")["id"]]
-    return target, controls, FleetAnswers(Shadows([one.signals for one in asked], members), asked)
+    return target, controls, FleetAnswers(ShadowModels([one.signals for one in asked], members), asked)
 
 
-def write(judgement: Judgement, split: Split, folder: Path) -> None:
+def write(judgement: AuditOutcome, split: Split, folder: Path) -> None:
     """Write the report, and read what it says."""
     report = AuditReport(
         target=Target("planted", "0" * 64, 0),

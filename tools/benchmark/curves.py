@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_mia.audit.ablation.grid import Label
 from lightning_mia.report.ablation.figures import Axis, Line, curves
+from lightning_mia.report.ablation.labels import Label
 from lightning_mia.report.ablation.points import OverSeeds
 from lightning_mia.utilities.files import atomic_path
 from tools.benchmark.rows import Curve, Row

@@ -14,8 +14,8 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.batch_sampler import batches_for
 from lightning_mia.corpora.loading.datasets import ProbeRecordings, Recordings, TrainingRecordings
 from lightning_mia.models import SpeechModel
-from lightning_mia.models.base import Pretext
 from lightning_mia.models.optimizer import linear_schedule
+from lightning_mia.models.outputs import Pretext
 from lightning_mia.signals.runner.module import measure
 from lightning_mia.signals.settings import ProbeSettings
 from tools.benchmark.devices import wait

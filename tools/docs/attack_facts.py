@@ -11,7 +11,7 @@ from docstring_parser import parse
 import lightning_mia.attacks as package
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.attacks.scalar_signals.base import ScalarSignal
-from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.settings import ProbeSettings
 
 FLEET = 16  # any size that is enough for all default attacks

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from lightning_mia.attacks.classifiers.fit import SECONDS_BEFORE_BAR
 from lightning_mia.attacks.classifiers.folds import TrainingFold
-from lightning_mia.attacks.frame_networks.batches import SECONDS_BEFORE_BAR
 
 
 @dataclass(frozen=True)

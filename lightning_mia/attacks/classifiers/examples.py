@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import CannotRun, Evidence, Shadows
+from lightning_mia.attacks.base import CannotRun, Evidence, ShadowModels
 from lightning_mia.signals.table import Signals
 
 Reader = Callable[[Signals, pd.DataFrame], pd.DataFrame]
@@ -123,7 +123,7 @@ def _at_level_of(judged: pd.DataFrame, pool: pd.DataFrame) -> pd.DataFrame:
     return pool.assign(unit_id=pool["id"]) if by_recording else pool
 
 
-def _whole_pairs(shadows: Shadows) -> Shadows:
+def _whole_pairs(shadows: ShadowModels) -> ShadowModels:
     """Without a shadow model whose partner is not there.
 
     Raises:

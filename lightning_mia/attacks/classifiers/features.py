@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lightning_mia.attacks.base import Access
-from lightning_mia.models.base import PRETEXT_SCORE
 from lightning_mia.models.ctc import CTC_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.crop_responses import CropResponses
 from lightning_mia.signals.encoder_geometry import EncoderGeometry

@@ -12,8 +12,6 @@ import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 from tqdm import tqdm
 
-from lightning_mia.attacks.frame_networks.batches import SECONDS_BEFORE_BAR
-from lightning_mia.attacks.frame_networks.network import VALIDATION_LOSS
 from lightning_mia.training.callbacks import KeyedRandomness
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.lightning import interruptible
@@ -158,3 +156,9 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+
+
+SECONDS_BEFORE_BAR = 3.0  # what takes no longer shows no progress bar
+
+
+VALIDATION_LOSS = "validation_loss"

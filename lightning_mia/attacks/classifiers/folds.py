@@ -20,9 +20,9 @@ import numpy as np
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.classifiers.examples import ShadowExamples
 
-LEAST_PAIRS_TO_LEAVE_OUT = 3
+MIN_PAIRS_TO_LEAVE_OUT = 3
 UNIT_FOLDS = 5
-LEAST_UNITS = 2 * UNIT_FOLDS
+MIN_UNITS = 2 * UNIT_FOLDS
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def training_folds(
     whole = _whole_pairs(examples.pairs)
     from_pool = examples.judged is not examples.features
     generator = np.random.default_rng(seed)
-    units = generator.permutation(examples.features.shape[1])[: max(LEAST_UNITS, most_examples // int(whole.sum()))]
+    units = generator.permutation(examples.features.shape[1])[: max(MIN_UNITS, most_examples // int(whole.sum()))]
     known = _Known(examples.features[whole][:, units], examples.labels[whole][:, units], examples.pairs[whole])
     labels = np.zeros(examples.judged.shape[:2], dtype=bool) if from_pool else examples.labels
     judged = _Known(examples.judged[whole], labels[whole], known.pairs)
     n_pairs = len(known.pairs) // 2
     sides: tuple[bool, ...] = () if n_pairs < 2 or not calibrated else (False,) if from_pool else (False, True)
-    folds = _by_pairs(known) if n_pairs >= LEAST_PAIRS_TO_LEAVE_OUT else _by_units(known)
+    folds = _by_pairs(known) if n_pairs >= MIN_PAIRS_TO_LEAVE_OUT else _by_units(known)
     return [_fold(known, judged, examples.target, left_out, sides, most_signals) for left_out in folds]
 
 
@@ -107,8 +107,8 @@ def _by_pairs(known: _Known) -> Iterator[_LeftOut]:
 def _by_units(known: _Known) -> Iterator[_LeftOut]:
     """Equally many units a fold, in the order in which they were drawn; the few that are too many always learn."""
     n_units = known.labels.shape[1]
-    if n_units < LEAST_UNITS:
-        raise CannotRun(f"it needs {LEAST_UNITS} units to leave some out, and there are {n_units}")
+    if n_units < MIN_UNITS:
+        raise CannotRun(f"it needs {MIN_UNITS} units to leave some out, and there are {n_units}")
     size = n_units // UNIT_FOLDS
     for fold in range(UNIT_FOLDS):
         own = np.zeros(n_units, dtype=bool)

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, softplus
 
-from lightning_mia.attacks.classifiers.fit import FitSettings, fit_net
+from lightning_mia.attacks.classifiers.fit import VALIDATION_LOSS, FitSettings, fit_net
 from lightning_mia.attacks.classifiers.folds import TrainingFold, effects
-from lightning_mia.attacks.frame_networks.network import VALIDATION_LOSS
 
 AT_ONCE = 4096  # units that are scored at one go
 FARTHEST = 5.0  # standard deviations beyond which a feature does not count for more

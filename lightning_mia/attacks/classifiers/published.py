@@ -14,12 +14,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lightning_mia.attacks.base import Attack, Evidence
 from lightning_mia.attacks.classifiers.examples import read_columns, shadow_examples
-from lightning_mia.attacks.classifiers.fit import FitSettings, fit_net
+from lightning_mia.attacks.classifiers.fit import VALIDATION_LOSS, FitSettings, fit_net
 from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
-from lightning_mia.attacks.frame_networks.network import VALIDATION_LOSS
 from lightning_mia.signals.base import SignalGroup
 
-MOST_NETS = 2  # each leaves out other shadow models
+MAX_NETS = 2  # each leaves out other shadow models
 WEIGHT_DECAY = 1e-2
 FARTHEST = 10.0  # interquartile ranges beyond which a number does not count for more
 AT_ONCE = 4096  # units that are scored at one go
@@ -89,7 +88,7 @@ def score_by_published_net(
     Returns:
         (n,) float64, mean log-odds over the nets.
     """
-    chosen = np.unique(np.linspace(0, len(folds) - 1, min(MOST_NETS, len(folds))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(folds) - 1, min(MAX_NETS, len(folds))).round().astype(int))
     scores = []
     with torch.random.fork_rng(devices=[]):
         for place in chosen.tolist():
@@ -145,7 +144,7 @@ class _Whole:
         yield self.examples
 
 
-MOST_EXAMPLES = 40_000
+MAX_EXAMPLES = 40_000
 USUAL_FIT = FitSettings(learning_rate=1e-3, epochs=30, patience=3, batch_size=256, dropout=0.0)
 
 
@@ -202,7 +201,7 @@ class PublishedAttack(Attack):
             examples,
             calibrated=self.calibrated,
             most_signals=n_columns,
-            most_examples=MOST_EXAMPLES,
+            most_examples=MAX_EXAMPLES,
             seed=evidence.seed,
         )
         scores = score_by_published_net(

@@ -10,7 +10,7 @@ QUARTILES = (0.25, 0.5, 0.75)
 CANDIDATES = (0, 1, 2, 4, 8, 16, 32)  # components; 0: the quantiles are the same for all vectors
 EXAMPLES_A_COEFFICIENT = 8  # with fewer, a candidate is not tried
 FOLDS = 5
-LEAST_SPREAD = 0.25  # of the spread over all vectors: a line through the quartiles may cross another one far out
+MIN_SPREAD = 0.25  # of the spread over all vectors: a line through the quartiles may cross another one far out
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ConditionalQuantiles:
         used = min((c for c in CANDIDATES if c <= most), key=lambda c: _left_out_loss(components[:, :c], values))
         fitted = np.stack([fit_quantile(components[:, :used], values, level) for level in QUARTILES])
         low, high = np.percentile(values, [25, 75])
-        return cls(fitted, LEAST_SPREAD * float(high - low) or 1.0)
+        return cls(fitted, MIN_SPREAD * float(high - low) or 1.0)
 
     def exceedance(self, components: np.ndarray, values: np.ndarray) -> np.ndarray:
         """(value − median) / distance between the quartiles, (n,)."""

@@ -8,10 +8,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from lightning_mia.attacks.base import AnswersWithFrames
+from lightning_mia.attacks.base import FrameAccess
+from lightning_mia.attacks.classifiers.fit import SECONDS_BEFORE_BAR
 from lightning_mia.signals.runner.frames import Frames
-
-SECONDS_BEFORE_BAR = 3.0  # what takes no longer shows no progress bar
 
 
 class FrameSource:
@@ -25,7 +24,7 @@ class FrameSource:
         cache_bytes: frames kept in memory at most (bytes, on the frames' device).
     """
 
-    def __init__(self, frames: AnswersWithFrames, layer: int, cache_bytes: int) -> None:
+    def __init__(self, frames: FrameAccess, layer: int, cache_bytes: int) -> None:
         self.frames, self.layer, self.cache_bytes = frames, layer, cache_bytes
         self.kept: dict[str, Tensor] = {}  # id → (frames, dim)
 

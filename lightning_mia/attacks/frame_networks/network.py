@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from lightning_mia.attacks.classifiers.fit import VALIDATION_LOSS
 from lightning_mia.attacks.frame_networks.batches import LabelledBatch
 from lightning_mia.models.layers.features import padding_mask
 
@@ -40,9 +41,6 @@ class AttentionPooling(nn.Module):
         logits = self.score(hidden).squeeze(-1)  # (batch, frames)
         logits = logits.masked_fill(padding_mask(lengths, hidden.shape[1]), -torch.inf)
         return torch.bmm(logits.softmax(-1).unsqueeze(1), hidden).squeeze(1)
-
-
-VALIDATION_LOSS = "validation_loss"
 
 
 class SimilarityNet(L.LightningModule, ABC):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import AnswersWithFrames, Attack, CannotRun, Evidence, Shadows
+from lightning_mia.attacks.base import Attack, CannotRun, Evidence, FrameAccess, ShadowModels
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
@@ -66,10 +66,10 @@ def score_attacks(
     split: Split,
     level: Level,
     part: Part,
-    frames: AnswersWithFrames | None = None,
+    frames: FrameAccess | None = None,
     seed: int = 0,
     score: Callable[[Attack, Evidence], pd.Series] | None = None,
-    shadows: Shadows | None = None,
+    shadows: ShadowModels | None = None,
 ) -> Scored:
     """Scores of every attack that has this level; one that cannot run is left out.
 

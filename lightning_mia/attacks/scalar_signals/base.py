@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lightning_mia.attacks.base import Access
-from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError

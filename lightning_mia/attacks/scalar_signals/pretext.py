@@ -5,7 +5,7 @@ from typing import Literal
 import pandas as pd
 
 from lightning_mia.attacks.scalar_signals.base import ScalarSignal
-from lightning_mia.models.base import PRETEXT_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.perturbed_pretext import PerturbedTask
 from lightning_mia.signals.pretext_by_mask import PretextDetails

@@ -6,10 +6,10 @@ import numpy as np
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.shadow_models.in_out import both_sides, shrunk, side
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
-def oriented(matrix: FleetMatrix, two_sided: bool) -> FleetMatrix:
+def oriented(matrix: SignalMatrix, two_sided: bool) -> SignalMatrix:
     """The same with a single number that is higher for members: several are projected on one.
 
     Args:

@@ -81,8 +81,8 @@ def check_sides(units: pd.Index, members: np.ndarray, online: bool) -> None:
             )
 
 
-SMALLEST_VARIANCE = 1e-12  # of a signal whose interquartile range is 1
-LARGEST_SHAPE = 1e4  # of an inverse gamma: variances that differ by 1 % from unit to unit, as good as not at all
+MIN_VARIANCE = 1e-12  # of a signal whose interquartile range is 1
+MAX_SHAPE = 1e4  # of an inverse gamma: variances that differ by 1 % from unit to unit, as good as not at all
 
 
 def pooled_covariance(*sides: Side) -> np.ndarray:
@@ -110,7 +110,7 @@ def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
     array([[1.  , 0.75],
            [0.75, 1.  ]])
     """
-    variances = np.maximum(np.diag(covariance), SMALLEST_VARIANCE)
+    variances = np.maximum(np.diag(covariance), MIN_VARIANCE)
     weight = len(covariance) / (len(covariance) + freedom)
     return (1 - weight) * (covariance - np.diag(np.diag(covariance))) + np.diag(variances)
 
@@ -123,10 +123,10 @@ def variance_ratio(inside: Side, outside: Side) -> float:
     """
     if not (inside.freedom and outside.freedom):
         return 1.0
-    variances = [max(one.scatter[0, 0] / one.freedom, SMALLEST_VARIANCE) for one in (inside, outside)]
+    variances = [max(one.scatter[0, 0] / one.freedom, MIN_VARIANCE) for one in (inside, outside)]
     log_ratio = np.log(variances[0] / variances[1])
     noise = 2 / inside.freedom + 2 / outside.freedom
-    return float(np.exp(log_ratio * max(0.0, 1 - noise / max(log_ratio**2, SMALLEST_VARIANCE))))
+    return float(np.exp(log_ratio * max(0.0, 1 - noise / max(log_ratio**2, MIN_VARIANCE))))
 
 
 def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
@@ -143,11 +143,11 @@ def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, flo
 
     seen = freedom > 0
     half = freedom[seen] / 2
-    variances = np.maximum(squares[seen] / freedom[seen], SMALLEST_VARIANCE)
+    variances = np.maximum(squares[seen] / freedom[seen], MIN_VARIANCE)
     logs = np.log(variances) - digamma(half) + np.log(half)
     excess = logs.var(ddof=1) - polygamma(1, half).mean() if len(logs) > 1 else 0.0
-    if excess <= polygamma(1, LARGEST_SHAPE):
-        return LARGEST_SHAPE, LARGEST_SHAPE * max(float(squares.sum() / freedom.sum()), SMALLEST_VARIANCE)
+    if excess <= polygamma(1, MAX_SHAPE):
+        return MAX_SHAPE, MAX_SHAPE * max(float(squares.sum() / freedom.sum()), MIN_VARIANCE)
     shape = _inverse_trigamma(excess)
     return shape, shape * float(np.exp(logs.mean() + digamma(shape) - np.log(shape)))
 
@@ -157,4 +157,4 @@ def _inverse_trigamma(value: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import polygamma
 
-    return float(np.exp(brentq(lambda log: polygamma(1, np.exp(log)) - value, -20.0, np.log(LARGEST_SHAPE))))
+    return float(np.exp(brentq(lambda log: polygamma(1, np.exp(log)) - value, -20.0, np.log(MAX_SHAPE))))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence
 from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix, fleet_matrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 from lightning_mia.signals.base import SignalGroup
 
 
@@ -46,11 +46,11 @@ class SignalAttack(Attack):
 
     def score(self, evidence: Evidence) -> pd.Series:
         """Compare every unit's signal under the target with that under the shadow models."""
-        matrix = fleet_matrix(evidence, self.signal)
+        matrix = signal_matrix(evidence, self.signal)
         return pd.Series(self.compare(matrix), index=matrix.units, dtype=np.float64)
 
     @abstractmethod
-    def compare(self, matrix: FleetMatrix) -> np.ndarray:
+    def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """(n,) float64, higher = more likely a member."""
 
 

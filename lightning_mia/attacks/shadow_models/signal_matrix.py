@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import CannotRun, Evidence, Shadows
+from lightning_mia.attacks.base import CannotRun, Evidence, ShadowModels
 from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.utilities.errors import list_first
 
-ENOUGH_AUXILIARY = 20
+SUFFICIENT_AUXILIARY = 20
 
 
 @dataclass(frozen=True)
-class FleetMatrix:
+class SignalMatrix:
     """One signal (or several jointly, d numbers) of n units under the target and K shadow models.
 
     Every model's numbers are centred by its median over the challenge set and scaled by its interquartile range: no
@@ -49,7 +49,7 @@ class FleetMatrix:
     learning_members: np.ndarray
 
 
-def fleet_matrix(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
+def signal_matrix(evidence: Evidence, signal: ScalarSignal) -> SignalMatrix:
     """Read a signal of every model; attacks on one signal that follow each other share what is read.
 
     Args:
@@ -64,7 +64,7 @@ def fleet_matrix(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
     return evidence.last_matrix[0][1]
 
 
-def _read(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
+def _read(evidence: Evidence, signal: ScalarSignal) -> SignalMatrix:
     shadows = evidence.shadows
     if shadows is None or len(shadows) == 0:
         raise CannotRun("it needs shadow models")
@@ -74,7 +74,7 @@ def _read(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
     asked = [challenge, pd.DataFrame({"id": auxiliary, "unit_id": auxiliary}), *([] if pool is None else [pool])]
     ids = pd.Index(pd.concat([recordings["id"] for recordings in asked]).unique())
     units = [_Units.of(recordings, ids) for recordings in asked]
-    by = units[1] if pool is not None and len(auxiliary) >= ENOUGH_AUXILIARY else units[0]
+    by = units[1] if pool is not None and len(auxiliary) >= SUFFICIENT_AUXILIARY else units[0]
     order = _Order.of(evidence.target.scalars.index, ids)
     target = _standardised("the target", signal.read(evidence.target), order, by, units[:2])
     in_turn = [
@@ -83,7 +83,7 @@ def _read(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
     ]
     of_shadows, of_auxiliary, *of_pool = (np.stack(models) for models in zip(*in_turn, strict=True))
     members = np.zeros(of_shadows.shape[:2], dtype=bool) if pool is not None else _members(shadows, challenge)
-    return FleetMatrix(
+    return SignalMatrix(
         units=units[0].names,
         target=target[0],
         shadows=of_shadows,
@@ -96,7 +96,7 @@ def _read(evidence: Evidence, signal: ScalarSignal) -> FleetMatrix:
     )
 
 
-def _members(shadows: Shadows, recordings: pd.DataFrame) -> np.ndarray:
+def _members(shadows: ShadowModels, recordings: pd.DataFrame) -> np.ndarray:
     """(K, units) bool; all recordings of a unit say the same."""
     first = recordings.drop_duplicates("unit_id")
     return shadows.members.loc[first["id"]].to_numpy().T

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from lightning_mia.audit.commands import AuditCLI, make
 from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.splits.data_module import SpeechDataModule
-from lightning_mia.training.trainer_factory import WITHOUT_CONSEQUENCE
+from lightning_mia.training.trainer_factory import NOT_FINGERPRINTED
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import quieten
@@ -21,7 +21,7 @@ JUDGING = (
 )
 """Options by which a finished audit may be asked more: what was trained stays as it is."""
 
-OF_THE_MACHINE = {"trainer": WITHOUT_CONSEQUENCE, "data": {"num_workers", "cache_dir"}}
+OF_THE_MACHINE = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
 """Options that change no result."""
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning_mia.audit.ablation.grid import Cell
 from lightning_mia.audit.ablation.shared_runs import Source
 from lightning_mia.training.intermediate_checkpoints import kept_checkpoint
 from lightning_mia.utilities.errors import InputError
@@ -196,3 +197,8 @@ def _said_into(path: Path) -> Iterator[None]:
             for descriptor, saved in zip((1, 2), before, strict=True):
                 os.dup2(saved, descriptor)
                 os.close(saved)
+
+
+def folder_of(cell: Cell, root: Path) -> Path:
+    """Run directory of a cell's audit."""
+    return root / "cells" / cell.name

@@ -6,18 +6,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from lightning_mia.report.ablation.labels import COSTS, Label, text_of
 from lightning_mia.utilities.errors import InputError
 
-Label = str | int | float | bool
-
-MOST_CELLS = 500
+MAX_CELLS = 500
 """Cells that a grid may have without a word of its own."""
 
-COSTS = (
-    *("utility_probe", "utility_probe_lo", "utility_probe_hi", "utility_untrained", "utility_pretext"),
-    *("epsilon", "epsilon_shown"),
-)
-"""Columns of what a defence costs and proves; a table of an earlier version has none of them."""
 
 OF_THE_TABLE = (
     *("seed", "attack", "role", "level", "access", "auroc", "auroc_lo", "auroc_hi", "p_value", "p_value_corrected"),
@@ -107,26 +101,6 @@ class Cell:
         return {**varied, **dict.fromkeys(OF_THE_SEED, self.seed)}
 
 
-def label_in(value: Any) -> Label:
-    """The label that a value of a table stands for: a table has numbers of NumPy's own types.
-
-    >>> import numpy as np
-    >>> label_in(np.int64(3)), label_in("small")
-    (3, 'small')
-    """
-    label: Label = value.item() if hasattr(value, "item") else value
-    return label
-
-
-def text_of(label: Label) -> str:
-    """A label as it is written.
-
-    >>> text_of(True), text_of(0.5), text_of("small")
-    ('true', '0.5', 'small')
-    """
-    return str(label).lower() if isinstance(label, bool) else str(label)
-
-
 @dataclass(frozen=True)
 class Plan:
     """A grid that was checked, as far as that can be done without knowing the options of an audit.
@@ -171,7 +145,7 @@ class Plan:
         """
         n_points = sum(1 for _ in self._points()) if self.grid.points else _product(map(len, self.settings.values()))
         n_cells = n_points * len(self.seeds)
-        if n_cells > MOST_CELLS and not yes:
+        if n_cells > MAX_CELLS and not yes:
             shape = " × ".join(str(len(settings)) for settings in self.settings.values())
             what = f"{n_points} points" if self.grid.points else shape
             raise InputError(

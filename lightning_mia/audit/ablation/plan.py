@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 from lightning_mia.audit import configs as shipped_configs
 from lightning_mia.audit.ablation.audit_options import AuditOptions, Wanted, as_arguments, is_judging
-from lightning_mia.audit.ablation.cell import CellTask, LongerRun
-from lightning_mia.audit.ablation.grid import OF_THE_SEED, Cell, Plan, text_of
+from lightning_mia.audit.ablation.cell import CellTask, LongerRun, folder_of
+from lightning_mia.audit.ablation.grid import OF_THE_SEED, Cell, Plan
 from lightning_mia.audit.ablation.shared_runs import LENGTH, STOP, LongerRuns, longer_runs
-from lightning_mia.report.ablation.record import folder_of
+from lightning_mia.report.ablation.labels import text_of
 from lightning_mia.training.trainer_factory import OF_LENGTH
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of

@@ -12,19 +12,20 @@ from tqdm import tqdm
 
 from lightning_mia.audit.ablation.audit_options import AuditOptions, as_arguments
 from lightning_mia.audit.ablation.cell import CellTask
+from lightning_mia.audit.ablation.collect import rows_of
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_not_varied, find_base, plan_tasks
-from lightning_mia.audit.provenance import hardware, versions
 from lightning_mia.audit.shadow_models.train import check_engine, engine_of
-from lightning_mia.audit.upload import Mirror, files_of_grid
+from lightning_mia.audit.upload import ResultsUploader, files_of_grid
 from lightning_mia.report.ablation.points import featured_attacks, over_seeds, points_of
 from lightning_mia.report.ablation.record import GridRecord
-from lightning_mia.report.ablation.results_csv import has_parquet, read_table, rows_of, write_table
+from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
 from lightning_mia.training.parallel.devices import gpus_of
 from lightning_mia.training.parallel.progress import FleetBar
-from lightning_mia.training.parallel.scheduler import Engine, Failure, Lost, do_all
+from lightning_mia.training.parallel.scheduler import Engine, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import EngineSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.environment import hardware, versions
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.stage import Stage
@@ -56,7 +57,7 @@ def run_cells(
     with FleetBar("Cells", n_done + len(tasks), True, "cells") as bar, engine:
         bar.advance(n_done)
         after = {task.name: task.longer.task.name for task in tasks if task.longer}
-        return [_with_log(failure) for failure in do_all(tasks, engine, retries, bar.advance, tell, after)]
+        return [_with_log(failure) for failure in run_all(tasks, engine, retries, bar.advance, tell, after)]
 
 
 def _with_log(failure: Failure) -> Failure:
@@ -65,7 +66,7 @@ def _with_log(failure: Failure) -> Failure:
     return replace(failure, reason=f"{failure.reason}; see {cast(CellTask, failure.task).log}")
 
 
-MOST_LINES = 20
+MAX_LINES = 20
 
 
 def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
@@ -81,14 +82,14 @@ def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
     names = [", ".join(f"{name} {label}" for name, label in zip(factors, point, strict=True)) for point in points]
     width = max(map(len, names))
     lines = [f"AUROC of {attack}, {level} level, mean over seeds"]
-    for name, of_point in list(zip(names, points.values(), strict=True))[:MOST_LINES]:
+    for name, of_point in list(zip(names, points.values(), strict=True))[:MAX_LINES]:
         found = over_seeds(list(of_point["auroc"]), (0.0, 1.0))
         if found is None:
             continue
         interval = f" [{found.ci95[0]:.3f}, {found.ci95[1]:.3f}]" if found.ci95 else ""
         lines.append(f"  {name:<{width}}  {found.mean:.3f}{interval}")
-    if len(names) > MOST_LINES:
-        lines.append(f"  … {len(names) - MOST_LINES} more on the page")
+    if len(names) > MAX_LINES:
+        lines.append(f"  … {len(names) - MAX_LINES} more on the page")
     if (rows["trained_as"] != "").any():
         lines.append("cells of fewer epochs are checkpoints of longer runs, with their learning rates: see trained_as")
     return "\n".join(lines)
@@ -136,7 +137,7 @@ class GridRun:
         """
         self._plan(yes)
         check_engine(settings)
-        self.mirror = Mirror(self.results_url, self.root) if self.results_url else None
+        self.mirror = ResultsUploader(self.results_url, self.root) if self.results_url else None
         todo = [task for _, task in self.tasks if not task.done()]
         engine = engine_of(settings, min(settings.workers, len(todo)), self._gpus(settings), self.root)
         self._begin()

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lightning_mia.audit.ablation.grid import Cell, Plan, Setting, text_of
+from lightning_mia.audit.ablation.grid import Cell, Plan, Setting
+from lightning_mia.report.ablation.labels import text_of
 from lightning_mia.utilities.errors import InputError
 
 LENGTH, STOP, KEEP = "trainer.max_epochs", "trainer.stop_after_epochs", "trainer.keep_epochs"
@@ -49,15 +50,6 @@ class LongerRuns:
     def arguments(self, cell: Cell) -> dict[str, object]:
         """Options beside these that do not change the models of a cell."""
         return {KEEP: list(self.kept[cell.name])} if cell.name in self.kept else {}
-
-
-def checkpoint_of(trained_as: str) -> str:
-    """The checkpoint alone, of a label of the results table.
-
-    >>> checkpoint_of("epoch 5 of 20 of size=100,epochs=20/seed=1")
-    'epoch 5 of 20'
-    """
-    return " ".join(trained_as.replace(",", " ").split()[:4])
 
 
 def longer_runs(plan: Plan, cells: Sequence[Cell]) -> LongerRuns:

@@ -105,13 +105,13 @@ class LeakageMonitor(Callback):
         self.challenge = ChallengeSet.of(data)
         return self
 
-    def of_consequence(self) -> dict[str, Any] | None:
+    def fingerprint(self) -> dict[str, Any] | None:
         """What changes the training that it watches, for the hash of a stage; None: nothing does."""
         if not self.limits:
             return None
         settings: dict[str, Any] = {
             "every_n_epochs": self.every_n_epochs,
-            "probe": self.probe.answers.of_consequence(),
+            "probe": self.probe.answers.fingerprint(),
         }
         if self.patience:
             settings["patience"] = self.patience.measurements
@@ -120,8 +120,7 @@ class LeakageMonitor(Callback):
                 "above": self.bound.above,
                 "by": self.bound.by,
                 "attacks": [
-                    {"name": one.name, "groups": [group.of_consequence() for group in one.groups]}
-                    for one in self.attacks
+                    {"name": one.name, "groups": [group.fingerprint() for group in one.groups]} for one in self.attacks
                 ],
                 "layers": self.layers,
             }

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lightning_mia.audit.monitor.leakage import ChallengeSet, Leakage
-from lightning_mia.models.base import PRETEXT_SCORE
-from lightning_mia.report.figures.attacks import MOST_CURVES, Curve, histogram_figure, log_roc_figure, roc_figure
+from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.report.figures.attacks import MAX_CURVES, Curve, histogram_figure, log_roc_figure, roc_figure
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-LEAST_CONTRAST = 0.1  # AUROC either side of chance that the colours span at least, or noise would look like leakage
+MIN_CONTRAST = 0.1  # AUROC either side of chance that the colours span at least, or noise would look like leakage
 
 
 def attacks_by_layer(table: pd.DataFrame) -> list[str]:
@@ -47,7 +47,7 @@ def layer_map(table: pd.DataFrame, attack: str) -> "Figure":
     """
     aurocs = table[table["attack"] == attack].pivot(index="layer", columns="epoch", values="auroc")
     values = aurocs.to_numpy(dtype=float)  # (layers, epochs)
-    contrast = max(LEAST_CONTRAST, float(np.abs(values - 0.5).max()))
+    contrast = max(MIN_CONTRAST, float(np.abs(values - 0.5).max()))
     width, height = 1.3 + 0.36 * max(5, values.shape[1]), 0.75 + 0.26 * max(3, values.shape[0])
     figure, axes = panel(width, height, left=0.46, bottom=0.42, top=0.24)
     image = axes.imshow(values, "RdBu_r", aspect="auto", origin="lower", vmin=0.5 - contrast, vmax=0.5 + contrast)
@@ -139,7 +139,7 @@ def scalars(leakages: Sequence[Leakage], signals: Signals, challenge: ChallengeS
 
 def draw_measurement(writer: "SummaryWriter", leakages: Sequence[Leakage], step: int) -> None:
     """Write the ROC curves (both kinds of axes), and of each attack the scores as a figure and as histograms."""
-    curves = [Curve(one.name, one.scores) for one in leakages[:MOST_CURVES]]
+    curves = [Curve(one.name, one.scores) for one in leakages[:MAX_CURVES]]
     writer.add_figure("leakage/roc", roc_figure(curves, None), step)
     writer.add_figure("leakage/roc_log", log_roc_figure(curves, None), step)
     for one in leakages:

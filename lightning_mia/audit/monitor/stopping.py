@@ -8,7 +8,8 @@ import lightning as L
 
 from lightning_mia.audit.monitor.leakage import ChallengeSet, Leakage
 from lightning_mia.audit.monitor.online_probe import ask
-from lightning_mia.models.base import PRETEXT_SCORE, SpeechModel
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.callbacks import Snapshot
 from lightning_mia.utilities.errors import InputError

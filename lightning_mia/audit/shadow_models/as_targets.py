@@ -7,8 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from lightning_mia.attacks import Attack
-from lightning_mia.attacks.base import Shadows
-from lightning_mia.audit.probed_model import Asked
+from lightning_mia.attacks.base import ShadowModels
+from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.evaluation import EvaluationSettings, InTurn, Scores, WithFewer, estimate
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
@@ -26,8 +26,8 @@ class FleetAnswers:
         asked: the same models, one by one, each to be put in the target's place.
     """
 
-    shadows: Shadows
-    asked: Sequence[Asked]
+    shadows: ShadowModels
+    asked: Sequence[ProbedModel]
 
 
 def in_turn(
@@ -83,7 +83,7 @@ def _sd(values: Sequence[float]) -> float:
 
 def with_fewer(
     attacks: Sequence[Attack],
-    target: Asked,
+    target: ProbedModel,
     fleet: FleetAnswers,
     split: Split,
     parts: Sequence[tuple[Level, Part]],

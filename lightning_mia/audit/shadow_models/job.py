@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lightning_mia.audit.probing import Interview
+from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.progress import ShareDone
 from lightning_mia.training.parallel.scheduler import Tell
@@ -20,7 +20,7 @@ class Task:
     """
 
     training: TrainingJob
-    interview: Interview | None = None
+    interview: ProbePlan | None = None
 
     @property
     def name(self) -> str:

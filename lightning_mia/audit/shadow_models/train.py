@@ -5,9 +5,9 @@ from pathlib import Path
 
 from lightning_mia.audit.shadow_models.job import Task
 from lightning_mia.training.parallel.devices import gpus_of
-from lightning_mia.training.parallel.local import LocalEngine
+from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.progress import FleetBar
-from lightning_mia.training.parallel.scheduler import Engine, Failed, Failure, do_all
+from lightning_mia.training.parallel.scheduler import Engine, Failed, Failure, run_all
 from lightning_mia.training.parallel.settings import EngineSettings
 from lightning_mia.utilities.errors import InputError, list_first
 
@@ -58,7 +58,7 @@ def run_fleet(
             ended()
 
         with engine_of(settings, min(settings.workers, len(left)), gpus, run_dir) as engine:
-            failures = do_all(placed, engine, settings.retries, bar.advance, heed)
+            failures = run_all(placed, engine, settings.retries, bar.advance, heed)
     if failures:
         named = list_first([f"{failure.task.name}: {failure.reason}" for failure in failures])
         raise InputError(
@@ -89,7 +89,7 @@ def engine_of(settings: EngineSettings, n_workers: int, gpus: Sequence[str], run
         run_dir: folder of the run, for one on several machines.
     """
     if settings.engine == "local":
-        return LocalEngine(n_workers, gpus)
-    from lightning_mia.training.parallel.ray import RayEngine
+        return LocalExecutor(n_workers, gpus)
+    from lightning_mia.training.parallel.ray import RayExecutor
 
-    return RayEngine(settings, run_dir)
+    return RayExecutor(settings, run_dir)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from lightning_mia.attacks.base import Shadows
-from lightning_mia.audit.probed_model import Asked
+from lightning_mia.attacks.base import ShadowModels
+from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import FleetAnswers
 from lightning_mia.audit.shadow_models.job import Task
 from lightning_mia.splits import Split
@@ -26,14 +26,14 @@ class Fleet:
         records: what each training has to tell, as in `Trained`.
     """
 
-    shadows: Shadows
+    shadows: ShadowModels
     hashes: dict[str, str]
     records: dict[str, dict[str, Any]]
 
     def answers(self, folder: Path) -> FleetAnswers:
         """As the judgement takes them; scores of attacks that learn are kept in the folder."""
         pairs = zip(self.shadows.signals, self.shadows.keys, strict=True)
-        return FleetAnswers(self.shadows, [Asked(signals, None, key, folder) for signals, key in pairs])
+        return FleetAnswers(self.shadows, [ProbedModel(signals, None, key, folder) for signals, key in pairs])
 
     @property
     def seconds(self) -> float:
@@ -60,7 +60,7 @@ def read_fleet(tasks: Sequence[Task], target: Trained, split: Split) -> Fleet:
     members = split.table.set_index("id")[split.shadows].astype(bool)
     pool = split.pool()
     asked = pool["id"] if pool is not None else split.table["id"][split.table["part"] != ""]
-    return Fleet(Shadows(signals, members.loc[asked], pool, keys), hashes, records)
+    return Fleet(ShadowModels(signals, members.loc[asked], pool, keys), hashes, records)
 
 
 def _check_like_target(trained: Trained, target: Trained) -> None:

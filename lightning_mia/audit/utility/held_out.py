@@ -10,7 +10,7 @@ from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.errors import InputError
 
-LEAST_EACH = 5
+MIN_EACH = 5
 """Recordings of each speaker or keyword, and speakers of each keyword: one for every fold of the probe."""
 
 
@@ -75,11 +75,11 @@ def draw(unseen: pd.DataFrame, settings: UtilitySettings) -> pd.DataFrame:
     if settings.probe == "none":
         return shuffled[: settings.n_recordings].sort_values("id", ignore_index=True)
     by_label = shuffled[shuffled["label"] != ""].groupby("label", sort=True)
-    common = by_label.size() >= LEAST_EACH
+    common = by_label.size() >= MIN_EACH
     if settings.probe == "keyword":
-        common &= by_label["speaker"].nunique() >= LEAST_EACH
+        common &= by_label["speaker"].nunique() >= MIN_EACH
     labels = generator.permutation(common.index[common].to_numpy(dtype=object))
-    labels = labels[: settings.n_recordings // LEAST_EACH]
+    labels = labels[: settings.n_recordings // MIN_EACH]
     if len(labels) < 2:
         return unseen[:0]
     kept = shuffled[shuffled["label"].isin(labels)]
@@ -90,9 +90,9 @@ def draw(unseen: pd.DataFrame, settings: UtilitySettings) -> pd.DataFrame:
 def _too_few(settings: UtilitySettings) -> str:
     if settings.probe == "none":
         return "There is no recording that the target has not seen: give more recordings, or leave utility.… out"
-    what = f"at least {LEAST_EACH} recordings"
+    what = f"at least {MIN_EACH} recordings"
     if settings.probe == "keyword":
-        what += f" by {LEAST_EACH} speakers"
+        what += f" by {MIN_EACH} speakers"
     return (
         f"utility.probe {settings.probe} needs two {settings.probe}s with {what} each that are no member's, and the "
         f"corpus has none left{' (keywords stand in its column text)' if settings.probe == 'keyword' else ''}: give "

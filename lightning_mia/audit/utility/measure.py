@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lightning_mia.audit.probing import Interview
+from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.utility.linear_probe import linear_probe
 from lightning_mia.audit.utility.settings import UtilitySettings
 from lightning_mia.evaluation.statistics.rates import rate_interval
 from lightning_mia.evaluation.utility import ProbeAccuracy, Utility
-from lightning_mia.models.base import PRETEXT_SCORE, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.masking import SpanMask
+from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
@@ -66,8 +67,8 @@ def measure_utility(
     """
     task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
     ids = list(unseen["id"])
-    about = [data.audio.sha256_of(ids), data.query_changes.of_consequence()]
-    interview = Interview([task], data.queries(ids), data.queries([]), about, probing, folder, trainers)
+    about = [data.audio.sha256_of(ids), data.query_changes.fingerprint()]
+    interview = ProbePlan([task], data.queries(ids), data.queries([]), about, probing, folder, trainers)
     signals = {
         name: interview.signals(name, models[name].model, models[name].sha256)
         for name in ("target", "untrained")

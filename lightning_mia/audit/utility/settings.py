@@ -34,6 +34,6 @@ class UtilitySettings:
             raise InputError(f"utility.n_recordings is {self.n_recordings}: give 2 or more")
 
     @property
-    def wanted(self) -> bool:
+    def enabled(self) -> bool:
         """Whether anything is measured."""
         return self.probe != "none" or self.mask_probability is not None

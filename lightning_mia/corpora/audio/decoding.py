@@ -18,7 +18,7 @@ NEVER_CLOSED = 0x7FFF0000
 LAST_PAGE = 0x04
 """Bit of an Ogg page's header that marks the end of the stream (RFC 3533, section 6)."""
 
-PAGE_HEADER, LONGEST_PAGE = 27, 65_307
+PAGE_HEADER, MAX_PAGE = 27, 65_307
 """Bytes of an Ogg page's header without its table of segments, and of the longest page."""
 
 
@@ -41,7 +41,7 @@ def missing_part(sound: sf.SoundFile, path: str) -> str | None:
 def _ogg_ends(path: str) -> bool:
     """Find the last page, and see whether it is marked as such and all there."""
     with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - LONGEST_PAGE))
+        file.seek(max(0, os.path.getsize(path) - MAX_PAGE))
         tail = file.read()
     page = tail[tail.rfind(b"OggS") :]
     if len(page) < PAGE_HEADER:
@@ -62,7 +62,7 @@ def _nist_shortfall(frames: int, path: str) -> str | None:
 SAMPLE_RATE = 16_000
 """Hz, of everything behind the decoder."""
 
-SHORTEST = 0.1
+MIN_SECONDS = 0.1
 """Seconds; anything shorter has too few frames to mask."""
 
 # The resampler's filter: zero crossings a side, middle of the transition band as a share of the lower Nyquist
@@ -160,8 +160,8 @@ def _read(sound: sf.SoundFile, path: str) -> np.ndarray:
         raise BadAudioError(f"truncated: {missing}")
     if len(channels) == 0:
         raise BadAudioError("no samples")
-    if len(channels) < SHORTEST * sound.samplerate:
-        raise BadAudioError(f"{len(channels) / sound.samplerate:.3f} s long, shorter than {SHORTEST} s")
+    if len(channels) < MIN_SECONDS * sound.samplerate:
+        raise BadAudioError(f"{len(channels) / sound.samplerate:.3f} s long, shorter than {MIN_SECONDS} s")
     if not np.isfinite(channels).all():
         raise BadAudioError(f"{np.sum(~np.isfinite(channels))} samples are not finite (NaN or infinite)")
     return channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)

@@ -44,13 +44,13 @@ class SpecAugment:
                 raise InputError(f"data.spec_augment.{name} is {getattr(self, name)}: give a share between 0 and 1")
 
     @property
-    def wanted(self) -> bool:
+    def enabled(self) -> bool:
         """Whether anything is hidden."""
         return bool(self.n_time or self.n_frequency)
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The settings, where anything is hidden, for the hash of a stage."""
-        return {"spec_augment": asdict(self)} if self.wanted else {}
+        return {"spec_augment": asdict(self)} if self.enabled else {}
 
     def __call__(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Hide stretches of every recording, drawn from torch's global generator.
@@ -90,7 +90,7 @@ def draw_stretches(lengths: Tensor, widest: Tensor, size: int) -> Tensor:
     return (place >= first) & (place < first + width)
 
 
-MOST = 0.9
+MAX_SHARE = 0.9
 """Largest share that may be asked for: something is to be left to learn from."""
 
 
@@ -112,12 +112,12 @@ class TimeMasking:
 
     def __post_init__(self) -> None:
         """Refuse what leaves no speech."""
-        if not 0 <= self.share <= MOST:
-            raise InputError(f"data.time_masking.share is {self.share}: give a share from 0 to {MOST}")
+        if not 0 <= self.share <= MAX_SHARE:
+            raise InputError(f"data.time_masking.share is {self.share}: give a share from 0 to {MAX_SHARE}")
         if not self.span > 0:
             raise InputError(f"data.time_masking.span is {self.span}: give a positive number of seconds")
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The settings, where anything is silenced, for the hash of a stage."""
         return {"time_masking": asdict(self)} if self.share else {}
 
@@ -169,6 +169,6 @@ class WaveformChanges:
             waveform = waveform / np.float32(peak)
         return waveform[::-1].copy() if self.reverse else waveform
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The changes that are made, for the hash of a stage."""
         return {name: value for name, value in asdict(self).items() if value}

@@ -33,7 +33,7 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 
 _BUFFER_MS = 5_000  # longer than a sentence, so that the callback is called once or twice for one
 _VOLUME_WITH_HEADROOM = 20  # of 200; at the default of 100 loud voices reach full scale, and a limiter alters them
-_LONGEST_DATA_PATH = 150  # bytes; the library cuts longer ones short, without a word, and then finds no voice
+_MAX_DATA_PATH = 150  # bytes; the library cuts longer ones short, without a word, and then finds no voice
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
@@ -143,7 +143,7 @@ def _files() -> tuple[str, str]:
         library, data = loader.get_library_path(), loader.get_data_path()
     except (ImportError, RuntimeError) as error:
         raise _unusable(str(error)) from error
-    if len(os.fsencode(data)) <= _LONGEST_DATA_PATH:
+    if len(os.fsencode(data)) <= _MAX_DATA_PATH:
         return library, data
     return library, _short_link(data)
 

@@ -6,7 +6,7 @@ choices whose rank sum is as high. It takes no draws, so that it has no floor bu
 
 import numpy as np
 
-MOST_EXACT = 40
+MAX_EXACT = 40
 """Values up to which the choices are counted; beyond, the normal approximation (with its correction for ties)."""
 
 
@@ -16,7 +16,7 @@ def rank_sum_p(these: np.ndarray, those: np.ndarray, two_sided: bool = False) ->
     >>> rank_sum_p(np.array([3.0, 4.0]), np.array([1.0, 2.0]))
     0.16666666666666666
     """
-    if len(these) + len(those) > MOST_EXACT:
+    if len(these) + len(those) > MAX_EXACT:
         from scipy.stats import mannwhitneyu
 
         alternative = "two-sided" if two_sided else "greater"

@@ -14,7 +14,7 @@ from lightning_mia.evaluation.statistics.auroc import check, float64_by_default
 from lightning_mia.evaluation.statistics.rates import rate_interval
 
 CHUNK = 200_000  # matrix elements held at one go: what fits a core's cache
-FEWEST_FALSE_POSITIVES = 10  # expected at the FPR that was asked for; below, the TPR there is noise
+MIN_FALSE_POSITIVES = 10  # expected at the FPR that was asked for; below, the TPR there is noise
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
         achieved_fpr_ci95=rate_interval(positive[nonmembers], scores.speakers[nonmembers]),
         tpr=float(positive[members].mean()),
         tpr_ci95=rate_interval(positive[members], scores.speakers[members]),
-        resolvable=bool(scores.n_nonmembers * fpr > FEWEST_FALSE_POSITIVES - 1e-9),
+        resolvable=bool(scores.n_nonmembers * fpr > MIN_FALSE_POSITIVES - 1e-9),
     )
 
 

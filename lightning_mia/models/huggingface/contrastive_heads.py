@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Pretext
 from lightning_mia.models.huggingface.checkpoint import Checkpoint, weight_files
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
 from lightning_mia.models.huggingface.heads import PretextHead
@@ -20,6 +19,7 @@ from lightning_mia.models.objectives.contrastive import (
     contrastive_score,
     draw_negatives,
 )
+from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 
 # Whose checkpoints hold these heads. UniSpeechSatForPreTraining is none of them: its quantiser belongs to a task that

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Encoded
 from lightning_mia.models.huggingface.checkpoint import MASK_EMBEDDING, Checkpoint, load_weights
 from lightning_mia.models.huggingface.inputs import MaskAwareConvolutions, Waveform
 from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.models.outputs import Encoded
 
 SMALL_BATCH = 800  # frames, 16 s
 

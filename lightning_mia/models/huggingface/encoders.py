@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Encoded
 from lightning_mia.models.huggingface.checkpoint import Checkpoint, load_weights, open_checkpoint
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Like
 from lightning_mia.models.huggingface.inputs import KaldiFilterBank, WhisperLogMel
 from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.models.outputs import Encoded
 from lightning_mia.utilities.errors import InputError
 
 

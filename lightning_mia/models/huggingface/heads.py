@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Pretext
 from lightning_mia.models.hubert import TEMPERATURE, masked_cross_entropy
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
 from lightning_mia.models.layers.features import HOP, SAMPLE_RATE, LogMel
 from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean
+from lightning_mia.models.outputs import Pretext
 
 Targets = TypeVar("Targets")
 

@@ -74,7 +74,7 @@ def _over_time(norm: nn.GroupNorm) -> TimeNorm:
 
 
 VARIANCE_FLOOR = 1e-7  # of all feature extractors
-LOWEST_POWER = torch.finfo(torch.float32).eps  # of Kaldi's filter banks
+MIN_POWER = torch.finfo(torch.float32).eps  # of Kaldi's filter banks
 PREEMPHASIS = 0.97
 FULL_SCALE = 2.0**15  # Kaldi counts in steps of 16 bits
 
@@ -153,7 +153,7 @@ class KaldiFilterBank(nn.Module):
             windowed = torch.cat([first, others], dim=2) * self.window
             spectrum = torch.fft.rfft(windowed, 2 * (len(self.filters) - 1)).to(torch.complex64)
             power = torch.view_as_real(spectrum).double().square().sum(dim=3)  # (batch, frames, 257)
-            return (power @ self.filters).clamp(min=LOWEST_POWER).log().float()
+            return (power @ self.filters).clamp(min=MIN_POWER).log().float()
 
 
 def _normalised(frames: np.ndarray) -> np.ndarray:

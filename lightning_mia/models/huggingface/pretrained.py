@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_mia.models.base import Encoded, Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.huggingface import load_encoder
 from lightning_mia.models.huggingface.checkpoint import open_checkpoint
 from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads, has_contrastive_heads
 from lightning_mia.models.huggingface.heads import ClusterHead, PretextHead
 from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.optimizer import is_front_end, layer_wise
+from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
 
 # Weights that do not learn: transformers makes the conformer's and leaves them out, Whisper's are sines and cosines.

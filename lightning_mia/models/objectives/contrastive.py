@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_mia.models.base import Pretext
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.quantizer import Quantised
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean
+from lightning_mia.models.outputs import Pretext
 
 TEMPERATURE = 0.1  # of the cosine similarities, κ in equation 3
 

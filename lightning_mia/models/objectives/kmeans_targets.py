@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from lightning_mia.models.layers.features import MFCC, padding_mask
 from lightning_mia.utilities.errors import InputError
 
-MOST_FRAMES = 2_000_000  # to fit on, 11 hours of speech, so that they fit in memory
-MOST_NUMBERS = 300_000_000  # in those frames: 1.2 GB, and again as much while they are standardised
+MAX_FRAMES = 2_000_000  # to fit on, 11 hours of speech, so that they fit in memory
+MAX_NUMBERS = 300_000_000  # in those frames: 1.2 GB, and again as much while they are standardised
 
 
 def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
@@ -59,7 +59,7 @@ class Centroids(nn.Module):
         from sklearn.cluster import MiniBatchKMeans
 
         n_clusters, dim = self.centroids.shape
-        frames = thin_out(parts, min(MOST_FRAMES, MOST_NUMBERS // dim))  # (frames, dim)
+        frames = thin_out(parts, min(MAX_FRAMES, MAX_NUMBERS // dim))  # (frames, dim)
         if len(frames) < n_clusters:
             raise InputError(
                 f"{n_clusters} clusters cannot be fitted on {len(frames)} frames of 20 ms; "

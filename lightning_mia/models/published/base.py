@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Pretext, SpeechModel
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.base import Encoded
 from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.models.outputs import Encoded
 from lightning_mia.models.published.base import BareEncoder, as_mapping, load_published, read_published
 from lightning_mia.utilities.errors import InputError
 

@@ -119,7 +119,7 @@ def _level(waveforms: Tensor, lengths: Tensor, decibels: float) -> Tensor:
 
 
 def mirrored(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """Mirror every utterance at its own ends: (batch, samples) → (batch, samples + N_FFT).
+    """ResultsUploader every utterance at its own ends: (batch, samples) → (batch, samples + N_FFT).
 
     >>> mirrored(torch.arange(500.0).view(1, -1), torch.tensor([300]))[0, [0, 199, 200, 201, 499, 500, 501]].tolist()
     [200.0, 1.0, 0.0, 1.0, 299.0, 298.0, 297.0]

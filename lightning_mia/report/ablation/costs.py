@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lightning_mia.audit.ablation.grid import Label, text_of
+from lightning_mia.report.ablation.labels import PRETEXT_LOSS, Label, text_of
 from lightning_mia.report.ablation.points import (
     Attack,
     OverSeeds,
@@ -15,7 +15,6 @@ from lightning_mia.report.ablation.points import (
     over_seeds,
     range_of,
 )
-from lightning_mia.report.ablation.results_csv import PRETEXT_LOSS
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from itertools import product
 
 import pandas as pd
 
-from lightning_mia.audit.ablation.grid import Label, text_of
 from lightning_mia.report.ablation.figures import Axis, Line, curves, heat_map, trade_off
+from lightning_mia.report.ablation.labels import Label, text_of
 from lightning_mia.report.ablation.points import (
     Attack,
     OverSeeds,
@@ -19,13 +19,13 @@ from lightning_mia.report.ablation.points import (
 from lightning_mia.report.content.numbers import decimal
 from lightning_mia.report.figures.drawing import Drawing
 
-MOST_ATTACKS = 3
+MAX_ATTACKS = 3
 """Attacks of each level that have figures of two factors; the table has all."""
 
-MOST_LINES, MOST_ROWS = 6, 16
+MAX_LINES, MAX_ROWS = 6, 16
 """Attacks of each level in a figure of curves, and in a heat map, of one factor."""
 
-MOST_PLACES = 6
+MAX_PLACES = 6
 """Combinations of the other factors that have figures of their own."""
 
 UTILITY = "held-out pretext score"
@@ -48,9 +48,9 @@ def draw(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> list[Dr
     axes = [Axis(name, labels) for name, labels in factors.items()]
     across, *others = _by_use(axes)
     if not others:
-        featured = featured_attacks(table, list(factors), MOST_LINES)
+        featured = featured_attacks(table, list(factors), MAX_LINES)
         return [*_of_one_factor(table, across, featured), *_trade_offs(table, across, featured[:1])]
-    featured = featured_attacks(table, list(factors), MOST_ATTACKS)
+    featured = featured_attacks(table, list(factors), MAX_ATTACKS)
     up, *rest = others
     drawings: list[Drawing] = []
     for where, part in _places(table, rest):
@@ -68,7 +68,7 @@ def _by_use(axes: Sequence[Axis]) -> list[Axis]:
 def _places(table: pd.DataFrame, rest: Sequence[Axis]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Parts of the table in which all factors but two have one value; the first few."""
     combinations = list(product(*(axis.labels for axis in rest)))
-    for labels in combinations[:MOST_PLACES]:
+    for labels in combinations[:MAX_PLACES]:
         part = table
         for axis, label in zip(rest, labels, strict=True):
             part = part[part[axis.name] == label]
@@ -91,7 +91,7 @@ def _attacks_map(table: pd.DataFrame, axis: Axis, level: str) -> Iterator[Drawin
     """All attacks of a level against the factor, such as the layers of a model against epochs."""
     at_level = table[(table["level"] == level) & (table["role"] == "attack")]
     names = list(dict.fromkeys(at_level["attack"]))
-    strongest = {name for name, _ in featured_attacks(at_level, [axis.name], MOST_ROWS)}
+    strongest = {name for name, _ in featured_attacks(at_level, [axis.name], MAX_ROWS)}
     rows = [name for name in reversed(names) if name in strongest]
     if len(rows) > 1:
         part = at_level[at_level["attack"].isin(rows)]

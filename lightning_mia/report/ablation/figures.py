@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightning_mia.audit.ablation.grid import Label, text_of
+from lightning_mia.report.ablation.labels import Label, text_of
 from lightning_mia.report.ablation.points import OverSeeds
 from lightning_mia.report.content.numbers import decimal, interval
 from lightning_mia.report.figures.style import DASHES, INK, MUTED, SERIES, legend_above, panel, plain_numbers

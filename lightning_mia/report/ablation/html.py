@@ -7,13 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from lightning_mia.audit.ablation.grid import label_in, text_of
-from lightning_mia.audit.ablation.shared_runs import checkpoint_of
 from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.report.ablation.costs import costs_of
 from lightning_mia.report.ablation.drawings import draw
+from lightning_mia.report.ablation.labels import checkpoint_of, label_in, text_of
 from lightning_mia.report.ablation.points import (
-    LEAST,
+    MIN_SEEDS,
     Attack,
     OverSeeds,
     featured_attacks,
@@ -29,7 +28,7 @@ from lightning_mia.report.figures.svg import inline_svg
 from lightning_mia.report.html import make_environment, style
 from lightning_mia.utilities.files import atomic_path, write_text
 
-MOST_COLUMNS = 3
+MAX_COLUMNS = 3
 """Attacks that have a column in the table of points; `results.csv` has all."""
 
 
@@ -125,7 +124,7 @@ def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing])
     from markupsafe import Markup
 
     finished = set(table["cell"].str.removeprefix("cells/")) if len(table) else set()
-    attacks = featured_attacks(table, list(record.factors), MOST_COLUMNS)[:MOST_COLUMNS] if len(table) else []
+    attacks = featured_attacks(table, list(record.factors), MAX_COLUMNS)[:MAX_COLUMNS] if len(table) else []
     return (
         make_environment()
         .get_template("ablation.html")
@@ -145,7 +144,7 @@ def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing])
             missing=[name for name in record.cells if name not in finished and name not in record.failures],
             verdicts=_verdicts(table) if len(table) else {},
             headings=HEADINGS,
-            least_seeds=LEAST,
+            least_seeds=MIN_SEEDS,
         )
     )
 

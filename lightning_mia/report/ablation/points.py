@@ -8,7 +8,7 @@ import pandas as pd
 
 from lightning_mia.evaluation.results import Interval
 
-LEAST = 3
+MIN_SEEDS = 3
 """Seeds without which there is no interval: with two, t is 12.7 and a chance agreement looks like certainty."""
 
 
@@ -18,7 +18,7 @@ class OverSeeds:
 
     Attributes:
         mean: over the seeds.
-        ci95: 95 % interval of the mean; None with fewer than `LEAST` seeds.
+        ci95: 95 % interval of the mean; None with fewer than `MIN_SEEDS` seeds.
         n: how many seeds.
     """
 
@@ -46,7 +46,7 @@ def over_seeds(values: Sequence[float], within: Interval = (-math.inf, math.inf)
     if not known:
         return None
     n, mean = len(known), math.fsum(known) / len(known)
-    if n < LEAST:
+    if n < MIN_SEEDS:
         return OverSeeds(mean, None, n)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1))
     half = float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)

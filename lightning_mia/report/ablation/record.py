@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning_mia.audit.ablation.grid import Cell, Label
+from lightning_mia.report.ablation.labels import Label
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_json
 
@@ -57,8 +57,3 @@ class GridRecord:
         except (OSError, ValueError, TypeError, AssertionError, AttributeError) as error:
             raise InputError(f"{path} is missing or damaged; start `lightning-mia ablate` again") from error
         return record
-
-
-def folder_of(cell: Cell, root: Path) -> Path:
-    """Run directory of a cell's audit."""
-    return root / "cells" / cell.name

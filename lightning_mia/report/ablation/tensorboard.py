@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lightning_mia.audit.ablation.grid import Label, label_in, text_of
+from lightning_mia.report.ablation.labels import Label, label_in, text_of
 from lightning_mia.utilities.files import fresh_folder
 
 UTILITY = "utility/heldout_pretext"

@@ -8,7 +8,7 @@ from lightning_mia.report.comparison.compare import Block, Comparison, Gap, Row
 from lightning_mia.report.content.groups import headline_rate
 from lightning_mia.report.content.numbers import percent, signed
 
-MOST_ATTACKS = 12
+MAX_ATTACKS = 12
 """Attacks of one level and access that have a line; the page has the others."""
 
 NOT_PAIRED = "not paired"
@@ -31,7 +31,7 @@ def _block(comparison: Comparison, block: Block) -> list[str]:
     rows = [[title, *(run.label for run in comparison.runs)]]
     if any(block.verdicts):
         rows.append(["  verdict", *(HEADINGS[one.status] if one else "–" for one in block.verdicts)])
-    shown = block.rows[:MOST_ATTACKS]
+    shown = block.rows[:MAX_ATTACKS]
     for row in shown:
         rows += _lines_of(row)
     lines = _aligned(rows)

@@ -1,9 +1,11 @@
 """What has to be said beside the figures of speakers and slices, a sentence each."""
 
-from lightning_mia.audit.breakdown import PROPERTIES
-from lightning_mia.evaluation.speaker_risk import FEWEST_MEMBERS, FEWEST_OTHERS, SpeakerRisks
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.speaker_risk import MIN_MEMBERS, MIN_OTHERS, SpeakerRisks
 from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.content.key_numbers import strongest
 from lightning_mia.report.content.numbers import count, p_value
+from lightning_mia.report.files.speakers_csv import pseudonyms
 
 ALPHA = 0.05
 
@@ -64,9 +66,9 @@ def _evidence(risks: SpeakerRisks) -> list[str]:
 def _left_out(risks: SpeakerRisks) -> list[str]:
     notes = []
     if risks.n_too_few:
-        fewer = f"fewer than {FEWEST_MEMBERS} member recordings or" if risks.level == "utterance" else ""
+        fewer = f"fewer than {MIN_MEMBERS} member recordings or" if risks.level == "utterance" else ""
         notes.append(
-            f"{_speakers(risks.n_too_few)} left out: {fewer} fewer than {FEWEST_OTHERS} non-member speakers to compare "
+            f"{_speakers(risks.n_too_few)} left out: {fewer} fewer than {MIN_OTHERS} non-member speakers to compare "
             "with.".replace("  ", " ")
         )
     if risks.n_without and risks.level == "utterance":
@@ -76,3 +78,17 @@ def _left_out(risks: SpeakerRisks) -> list[str]:
 
 def _speakers(n: int) -> str:
     return f"{count(n)} speaker{' was' if n == 1 else 's were'}"
+
+
+PROPERTIES = ("duration", "level of the recording", "gender", "accent")
+"""What the challenge set is cut by, where it is known and varies."""
+
+
+def carrying_scores(report: AuditReport) -> Scores:
+    """The scores of the attack that carries the verdict."""
+    return report.scores_of(strongest(report))
+
+
+def speaker_names(report: AuditReport) -> dict[str, str]:
+    """Name → pseudonym of the speakers of the attack that carries the verdict."""
+    return pseudonyms(carrying_scores(report))

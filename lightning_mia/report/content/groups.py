@@ -10,10 +10,10 @@ from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
 
-MOST_FEATURED = 4
+MAX_FEATURED = 4
 """Attacks of one level and access that are drawn at once; more curves would hide each other."""
 
-MOST_CONTROLS = 12
+MAX_CONTROLS = 12
 """Controls of one level that are all shown at once; of more, only those of the best attacks."""
 
 CONTROL_KINDS = ("untrained", "wrong_model")
@@ -67,7 +67,7 @@ class Group:
 def attack_groups(report: AuditReport) -> tuple[Group, ...]:
     """The attacks, in the order of `LEVELS` and `ACCESSES`.
 
-    Featured are the strongest `MOST_FEATURED` of a group, and the one that its verdict names.
+    Featured are the strongest `MAX_FEATURED` of a group, and the one that its verdict names.
     """
     verdicts = _verdicts(report)
     groups = []
@@ -77,7 +77,7 @@ def attack_groups(report: AuditReport) -> tuple[Group, ...]:
         featured = [
             result
             for rank, result in enumerate(ordered)
-            if rank < MOST_FEATURED or (verdict is not None and is_named(result, verdict))
+            if rank < MAX_FEATURED or (verdict is not None and is_named(result, verdict))
         ]
         groups.append(Group(level, access, tuple(ordered), tuple(featured), verdict))
     return tuple(groups)
@@ -99,7 +99,7 @@ def control_groups(report: AuditReport) -> tuple[Group, ...]:
     }
     groups = []
     for level, access, results in _by_level_and_access(report.controls):
-        most = [one for one in results if len(results) <= MOST_CONTROLS or (one.name, one.level) not in behind]
+        most = [one for one in results if len(results) <= MAX_CONTROLS or (one.name, one.level) not in behind]
         groups.append(Group(level, access, results, tuple(most), verdicts.get((level, access))))
     return tuple(groups)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lightning_mia.evaluation.results import AttackResult
-from lightning_mia.evaluation.verdict import LARGEST_BLIND_AUROC
+from lightning_mia.evaluation.verdict import MAX_BLIND_AUROC
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.groups import is_named
 from lightning_mia.report.content.numbers import decimal, interval, p_value, signed
@@ -102,7 +102,7 @@ def _of_blind(report: AuditReport) -> tuple[KeyNumber, ...]:
             gate = (
                 ""
                 if report.split.drawn
-                else f"; {LARGEST_BLIND_AUROC:.2f} is the most that a split brought by the user may have"
+                else f"; {MAX_BLIND_AUROC:.2f} is the most that a split brought by the user may have"
             )
             numbers.append(
                 KeyNumber(

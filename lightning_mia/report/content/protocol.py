@@ -18,7 +18,7 @@ def protocol(report: AuditReport) -> tuple[Paragraph, ...]:
         ("Shadow models", _fleet(report)),
         ("Questions", _questions(report)),
         ("Controls", _controls(report)),
-        ("Judgement", _judgement(report)),
+        ("AuditOutcome", _judgement(report)),
         ("Machine and time", _machine(report)),
     )
     told = ((heading, " ".join(sentences)) for heading, sentences in parts)

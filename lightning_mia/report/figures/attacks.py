@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_CURVES = len(SERIES)
+MAX_CURVES = len(SERIES)
 """More curves than colours in one figure cannot be told apart."""
 
 
@@ -27,7 +27,7 @@ class Curve:
 
 
 def roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
-    """ROC curves with bands on linear axes, at most `MOST_CURVES`, and the blind baseline in grey."""
+    """ROC curves with bands on linear axes, at most `MAX_CURVES`, and the blind baseline in grey."""
     figure, axes = _square()
     _draw_curves(axes, curves, blind, linear_grid(_most_nonmembers(curves)))
     axes.set_xlim(-0.015, 1.0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.groups import Group
-from lightning_mia.report.figures.attacks import MOST_CURVES, Curve, histogram_figure, log_roc_figure, roc_figure
+from lightning_mia.report.figures.attacks import MAX_CURVES, Curve, histogram_figure, log_roc_figure, roc_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,11 +54,11 @@ def _rocs(report: AuditReport, group: Group, results: Sequence[AttackResult]) ->
     """One pair of figures for each portion of results that a figure can hold."""
     blind = report.blind(group.level) if group.access != "none" else None
     blind_scores = report.scores_of(blind) if blind else None
-    for start in range(0, len(results), MOST_CURVES):
-        portion = results[start : start + MOST_CURVES]
+    for start in range(0, len(results), MAX_CURVES):
+        portion = results[start : start + MAX_CURVES]
         curves = [Curve(result.name, report.scores_of(result)) for result in portion]
         what = "; ".join(f"{result.name} AUROC {result.auroc:.2f}" for result in portion)
-        place = f"{group.level}/{group.access}" + (f"/{start // MOST_CURVES + 1}" if start else "")
+        place = f"{group.level}/{group.access}" + (f"/{start // MAX_CURVES + 1}" if start else "")
         for axes, tag, figure in (("linear", "roc", roc_figure), ("log–log", "roc_log", log_roc_figure)):
             yield Drawing(
                 tag=f"{tag}/{place}",

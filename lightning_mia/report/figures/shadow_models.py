@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 from collections.abc import Callable
 
 from lightning_mia.evaluation.results import AttackResult, WithFewer
-from lightning_mia.report.content.groups import MOST_FEATURED, Group, headline_rate
+from lightning_mia.report.content.groups import MAX_FEATURED, Group, headline_rate
 from lightning_mia.report.content.numbers import percent
-from lightning_mia.report.figures.attacks import MOST_CURVES
+from lightning_mia.report.figures.attacks import MAX_CURVES
 from lightning_mia.report.figures.drawing import Drawing
 
 LINE_OF_LEGEND = 0.12  # inches
@@ -101,9 +101,9 @@ Read = Callable[[AttackResult | WithFewer], tuple[float, Interval] | None]  # a 
 
 def draw_by_shadows(group: Group) -> tuple[Drawing, ...]:
     """Draw the featured attacks of a group that use shadow models, and others where these are few."""
-    featured = [result for result in group.featured if len(result.with_fewer) > 1][:MOST_CURVES]
+    featured = [result for result in group.featured if len(result.with_fewer) > 1][:MAX_CURVES]
     others = [result for result in group.others if len(result.with_fewer) > 1]
-    using = [*featured, *others[: max(0, MOST_FEATURED - len(featured))]]
+    using = [*featured, *others[: max(0, MAX_FEATURED - len(featured))]]
     if not using:
         return ()
     drawings = [_draw(group, using, "AUROC", "auroc", _auroc, 0.5)]
@@ -145,7 +145,7 @@ def _draw(group: Group, results: Sequence[AttackResult], what: str, tag: str, re
 def _places(group: Group, results: Sequence[AttackResult]) -> list[int]:
     """Featured attacks keep the colours that they have in the ROC figures; the others take what is left."""
     taken = [group.place(result) for result in results]
-    free = iter([place for place in range(MOST_CURVES) if place not in taken])
+    free = iter([place for place in range(MAX_CURVES) if place not in taken])
     return [next(free) if place is None else place for place in taken]
 
 

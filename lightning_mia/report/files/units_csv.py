@@ -2,34 +2,14 @@
 
 import csv
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 
+from lightning_mia.report.audit_report import UnitFacts
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
 _REMEDY = "run the attack again to write it anew"
-
-
-@dataclass(frozen=True)
-class UnitFacts:
-    """A judged unit; of a speaker, the means over the recordings that are judged.
-
-    Attributes:
-        level: "utterance" or "speaker".
-        unit_id: as in `scores.csv`.
-        duration_s: seconds.
-        level_dbfs: root mean square of the samples, dB relative to full scale.
-        gender: of the speaker; "" where it is not known.
-        accent: of the speaker; "" where it is not known.
-    """
-
-    level: str
-    unit_id: str
-    duration_s: float
-    level_dbfs: float
-    gender: str = ""
-    accent: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(UnitFacts))

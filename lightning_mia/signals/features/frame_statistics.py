@@ -11,10 +11,10 @@ from lightning_mia.models.layers.features import padding_mask
 
 Statistics = dict[str, Tensor]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-MOST_FRAMES = 512  # whose pairs are compared; of longer utterances every second, third, … frame
+MAX_FRAMES = 512  # whose pairs are compared; of longer utterances every second, third, … frame
 
 
-def pair_statistics(hidden: Tensor, lengths: Tensor, most_frames: int = MOST_FRAMES) -> Statistics:
+def pair_statistics(hidden: Tensor, lengths: Tensor, most_frames: int = MAX_FRAMES) -> Statistics:
     """Spread, skewness and quantiles of the cosines between all pairs of frames.
 
     Args:

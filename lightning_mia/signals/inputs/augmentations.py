@@ -17,7 +17,7 @@ from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.signals.inputs.random_masks import generator_of
 
 CENTISECOND = SAMPLE_RATE // 100  # samples
-SHORTEST = 10 * CENTISECOND  # the shortest clip that a model takes
+MIN_SECONDS = 10 * CENTISECOND  # the shortest clip that a model takes
 
 
 class View(ABC):
@@ -168,7 +168,7 @@ def cropped(waveform: np.ndarray, share: float, rng: np.random.Generator) -> np.
     >>> len(cropped(np.zeros(16000, np.float32), 0.333, np.random.default_rng(0)))
     5280
     """
-    length = min(len(waveform), max(round(share * len(waveform) / CENTISECOND) * CENTISECOND, SHORTEST))
+    length = min(len(waveform), max(round(share * len(waveform) / CENTISECOND) * CENTISECOND, MIN_SECONDS))
     start = int(rng.integers(len(waveform) - length + 1))
     return waveform[start : start + length]
 

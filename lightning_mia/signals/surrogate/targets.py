@@ -27,7 +27,7 @@ class HiddenTarget(ABC):
 
     name: ClassVar[str]
 
-    def of_consequence(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The settings that change the signals."""
         return {"target": self.name, **asdict(self)}
 

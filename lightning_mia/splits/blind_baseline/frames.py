@@ -12,7 +12,7 @@ from lightning_mia.corpora.audio.cache import SAMPLE_RATE
 WINDOW = 640  # samples; 40 ms, two periods of the lowest pitch below and a little more
 HOP = 160  # samples; 10 ms
 FFT = 1024  # samples; at least WINDOW + the longest lag, so that the autocorrelation does not wrap round
-SHORTEST_LAG, LONGEST_LAG = 40, 266  # samples; pitch of 400 Hz and of 60 Hz
+MIN_LAG, MAX_LAG = 40, 266  # samples; pitch of 400 Hz and of 60 Hz
 MEL_BANDS, CEPSTRA = 40, 13
 FRAMES_AT_ONCE = 3000  # bounds the working memory; what is kept takes 12 MB a minute of sound
 FLOOR = 1e-10  # of full-scale power; −100 dB, under the quantisation noise of 16 bits (−98 dB)
@@ -54,10 +54,10 @@ def _measure(frames: np.ndarray) -> tuple[np.ndarray, ...]:
     power = np.einsum("ft,ft->f", frames, frames) / WINDOW
     transform = rfft(frames * window, FFT, axis=1)
     spectrum = transform.real**2 + transform.imag**2  # (frames, bins)
-    autocorrelation = irfft(spectrum, FFT, axis=1)[:, : LONGEST_LAG + 1]
+    autocorrelation = irfft(spectrum, FFT, axis=1)[:, : MAX_LAG + 1]
     # Dividing by the window's own autocorrelation takes out its taper (Boersma 1993, eq. 9).
     periodicity = autocorrelation / (window_autocorrelation * (autocorrelation[:, :1] + FLOOR))
-    lag = SHORTEST_LAG + (periodicity - _octave_cost())[:, SHORTEST_LAG:].argmax(axis=1)
+    lag = MIN_LAG + (periodicity - _octave_cost())[:, MIN_LAG:].argmax(axis=1)
     spectrum *= 2 / (FFT * (window**2).sum())
     cepstra = dct(np.log(spectrum @ mel + FLOOR), axis=1, norm="ortho")[:, :CEPSTRA]
     return power, spectrum, cepstra, SAMPLE_RATE / lag, periodicity[np.arange(len(lag)), lag]
@@ -70,14 +70,14 @@ def _window() -> np.ndarray:
 
 @cache
 def _window_autocorrelation() -> np.ndarray:
-    autocorrelation = irfft(np.abs(rfft(_window(), FFT)) ** 2, FFT)[: LONGEST_LAG + 1]
+    autocorrelation = irfft(np.abs(rfft(_window(), FFT)) ** 2, FFT)[: MAX_LAG + 1]
     return autocorrelation / autocorrelation[0]
 
 
 @cache
 def _octave_cost() -> np.ndarray:
     """Favours short lags, (lags,): what repeats after one period does so after two (Boersma 1993, eq. 24)."""
-    return (0.03 * np.log2(np.maximum(np.arange(LONGEST_LAG + 1), 1) / SHORTEST_LAG)).astype(np.float32)
+    return (0.03 * np.log2(np.maximum(np.arange(MAX_LAG + 1), 1) / MIN_LAG)).astype(np.float32)
 
 
 @cache

@@ -10,8 +10,8 @@ import pandas as pd
 from lightning_mia.splits.matching.by_duration import binned_in_proportion, nearest_tuples
 from lightning_mia.splits.matching.by_speaker import equally_many, match_by_speaker
 from lightning_mia.splits.matching.settings import Matching
-from lightning_mia.splits.sampling.recordings import LEAST_QUERIES, list_recordings
-from lightning_mia.splits.sampling.sizes import LEAST_UNITS_A_SIDE
+from lightning_mia.splits.sampling.recordings import MIN_QUERIES, list_recordings
+from lightning_mia.splits.sampling.sizes import MIN_UNITS_A_SIDE
 from lightning_mia.splits.split import Level
 from lightning_mia.utilities.errors import InputError
 
@@ -49,12 +49,12 @@ class Matched:
         unit, units = ("speaker", "speakers") if level == "speaker" else ("id", "recordings")
         sides = [self.rows[self.rows["member"] == kind] for kind in ("1", "0")]
         left = [side[side["reason"] == ""][unit].nunique() for side in sides]
-        if min(left) >= LEAST_UNITS_A_SIDE:
+        if min(left) >= MIN_UNITS_A_SIDE:
             return
         counts = [f"{n} of {side[unit].nunique()}" for n, side in zip(left, sides, strict=True)]
         lengths = [_middle(side["seconds"]) for side in sides]
         raise InputError(
-            f"Matching keeps {counts[0]} member and {counts[1]} non-member {units}, but {LEAST_UNITS_A_SIDE} of each "
+            f"Matching keeps {counts[0]} member and {counts[1]} non-member {units}, but {MIN_UNITS_A_SIDE} of each "
             f"are the least (nine in ten member recordings last {lengths[0]}, of non-members {lengths[1]}); {remedy}"
         )
 
@@ -166,7 +166,7 @@ def _hash_order(ids: pd.Index, seed: int) -> list[str]:
 
 def _reasons(judged: pd.DataFrame, settings: Matching, level: Level) -> dict[str, str]:
     """Why each judged recording is discarded, by id; empty where it is kept."""
-    least = LEAST_QUERIES if level == "speaker" else 1
+    least = MIN_QUERIES if level == "speaker" else 1
     if settings.duration == "none":
         return equally_many(judged, least) if settings.utterances_per_speaker else {}
     reasons = dict.fromkeys(judged.index, HELD_BACK)

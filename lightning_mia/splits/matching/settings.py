@@ -39,7 +39,7 @@ class Matching:
             raise InputError(f"matching.crop_seconds is {self.crop_seconds}: give 0.1 seconds or more")
 
     @property
-    def wanted(self) -> bool:
+    def enabled(self) -> bool:
         """Whether anything is to be matched or cropped."""
         return bool(self.parts)
 

@@ -78,7 +78,7 @@ def draw_half(strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def draw_models(strata: np.ndarray, n_shadows: int, seed: int) -> dict[str, np.ndarray]:
     """Draw who is IN for the target and for each shadow model.
 
-    Shadows 2k and 2k + 1 are complementary: every unit is IN exactly one of the two. Each pair is drawn by
+    Shadow models 2k and 2k + 1 are complementary: every unit is IN exactly one of the two. Each pair is drawn by
     the target's law, independently of the target and of the other pairs, from (`seed`, k) alone: a larger
     fleet begins with the columns of the smaller one. An odd last shadow is the first half of its pair.
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lightning_mia.utilities.errors import InputError
 
-LEAST_QUERIES = 2
+MIN_QUERIES = 2
 """Recordings of a speaker that a speaker-level attack needs: it compares them in pairs."""
 ONE_LEFT_OUT_OF = 10
 """One speaker in so many, on either side, may be left out for the sake of more queries for the others."""
@@ -31,7 +31,7 @@ def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
     by_side = [side.sort_values() for _, side in sizes.groupby("target")["n"]]
     if len(by_side) < 2:
         return rows.iloc[:0]
-    common = max(LEAST_QUERIES, min(side.iloc[len(side) // ONE_LEFT_OUT_OF] for side in by_side))
+    common = max(MIN_QUERIES, min(side.iloc[len(side) // ONE_LEFT_OUT_OF] for side in by_side))
     order = rows["id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest()).sort_values().index
     place = rows.loc[order].groupby("speaker").cumcount().reindex(rows.index)
     return rows[(rows["speaker"].map(sizes["n"]) >= common) & (place < common)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from lightning_mia.utilities.errors import InputError
 
-LEAST_UNITS_A_SIDE = 4
+MIN_UNITS_A_SIDE = 4
 """With fewer members or non-members nothing can be shown: at 4 + 4 the smallest p-value possible is 1/70."""
 
 logger = logging.getLogger(__name__)
@@ -19,8 +19,8 @@ def check_asked(n_units: int, n_auxiliary: int) -> None:
     Raises:
         InputError: fewer than 4 + 4 challenge units, or fewer than no auxiliary units, are asked for.
     """
-    if n_units < 2 * LEAST_UNITS_A_SIDE:
-        raise InputError(f"n_units must be at least {2 * LEAST_UNITS_A_SIDE}, half of them IN, but is {n_units}")
+    if n_units < 2 * MIN_UNITS_A_SIDE:
+        raise InputError(f"n_units must be at least {2 * MIN_UNITS_A_SIDE}, half of them IN, but is {n_units}")
     if n_auxiliary < 0:
         raise InputError(f"n_auxiliary must be 0 or more, but is {n_auxiliary}")
 
@@ -44,15 +44,15 @@ def shrink(asked: tuple[int, int], available: int, what: str) -> tuple[int, int]
     >>> shrink((400, 200), 90, "utterances")
     (60, 30)
     """
-    if available < 2 * LEAST_UNITS_A_SIDE:
+    if available < 2 * MIN_UNITS_A_SIDE:
         raise InputError(
-            f"The corpus has {available} usable {what}, but {LEAST_UNITS_A_SIDE} members and "
-            f"{LEAST_UNITS_A_SIDE} non-members are the least; add recordings"
+            f"The corpus has {available} usable {what}, but {MIN_UNITS_A_SIDE} members and "
+            f"{MIN_UNITS_A_SIDE} non-members are the least; add recordings"
         )
     n_units, n_auxiliary = asked
     if sum(asked) <= available:
         return n_units // 2 * 2, n_auxiliary
-    units = max(round(available * n_units / sum(asked)) // 2 * 2, 2 * LEAST_UNITS_A_SIDE)
+    units = max(round(available * n_units / sum(asked)) // 2 * 2, 2 * MIN_UNITS_A_SIDE)
     return units, min(round(available * n_auxiliary / sum(asked)), available - units)
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import torch
 
-from lightning_mia.training.parallel.scheduler import Done, Failed, Lost, News, Work
+from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job, Lost
 from lightning_mia.training.parallel.worker import work
 from lightning_mia.utilities.errors import InputError
 
@@ -20,7 +20,7 @@ SECONDS_TO_END = 2.0  # that a worker is given before it is killed
 
 
 class Worker:
-    """A process that does one task at a time: a shadow model, or other `Work`.
+    """A process that does one task at a time: a shadow model, or other `Job`.
 
     Args:
         gpu: the only one that it sees, as CUDA_VISIBLE_DEVICES has it; None: whatever this process sees.
@@ -37,9 +37,9 @@ class Worker:
             self.process.start()
         theirs.close()  # or the end of the process would not close the pipe
         its_life.close()
-        self.task: Work | None = None
+        self.task: Job | None = None
 
-    def give(self, task: Work) -> None:
+    def give(self, task: Job) -> None:
         """Let it begin with a task; of one that was killed meanwhile the news tell.
 
         Raises:
@@ -52,10 +52,10 @@ class Worker:
         except (AttributeError, RuntimeError, TypeError, pickle.PicklingError) as error:
             raise InputError(f"{task.name} cannot be handed to a worker process ({error}); give 1 worker") from error
 
-    def news(self) -> News:
+    def news(self) -> Event:
         """What it tells next, or that it is gone."""
         try:
-            news: News = self.pipe.recv()
+            news: Event = self.pipe.recv()
         except (EOFError, OSError):
             return Lost(f"its worker process {self._how_it_ended()}, perhaps for want of memory")
         return news
@@ -105,7 +105,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-class LocalEngine:
+class LocalExecutor:
     """Does tasks in processes of its own; PyTorch is imported once a process, and not once a task.
 
     A task that brings its process down takes no other task with it: the next one gets a new process.
@@ -122,7 +122,7 @@ class LocalEngine:
         self.idle: list[Worker] = []
         self.busy: dict[Any, Worker] = {}  # by its pipe
 
-    def __enter__(self) -> "LocalEngine":
+    def __enter__(self) -> "LocalExecutor":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -135,7 +135,7 @@ class LocalEngine:
         """Whether a process is idle, or one more may be started."""
         return bool(self.idle or self.places)
 
-    def begin(self, task: Work) -> None:
+    def begin(self, task: Job) -> None:
         """Hand a task to a process.
 
         Raises:
@@ -149,9 +149,9 @@ class LocalEngine:
         self.busy[worker.pipe] = worker
         worker.give(task)
 
-    def news(self) -> list[tuple[Work, News]]:
+    def news(self) -> list[tuple[Job, Event]]:
         """Wait until a process tells something, or is gone."""
-        told: list[tuple[Work, News]] = []
+        told: list[tuple[Job, Event]] = []
         for pipe in cast("list[Connection[Any, Any]]", wait(list(self.busy))):
             worker = self.busy[pipe]
             news = worker.news()
@@ -161,5 +161,5 @@ class LocalEngine:
                     self.places.append(worker.gpu)
                 else:
                     self.idle.append(worker)
-            told.append((cast(Work, worker.task), news))
+            told.append((cast(Job, worker.task), news))
         return told

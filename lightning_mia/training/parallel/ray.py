@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from lightning_mia.audit import provenance as account
 from lightning_mia.training.parallel.ray_cluster import LOCAL, address_of, import_ray, join
-from lightning_mia.training.parallel.scheduler import Done, Failed, Lost, News, Work
+from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job, Lost
 from lightning_mia.training.parallel.settings import EngineSettings
-from lightning_mia.training.parallel.worker import Teller, outcome, prepare
+from lightning_mia.training.parallel.worker import EventSender, outcome, prepare
+from lightning_mia.utilities.environment import versions
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_text
 
@@ -25,13 +25,13 @@ class Mailbox:
     """An actor of Ray that keeps what tasks tell until it is fetched."""
 
     def __init__(self) -> None:
-        self.letters: list[tuple[str, News]] = []
+        self.letters: list[tuple[str, Event]] = []
 
-    def put(self, name: str, news: News) -> None:
+    def put(self, name: str, news: Event) -> None:
         """Keep what the task of this name tells."""
         self.letters.append((name, news))
 
-    def take(self) -> list[tuple[str, News]]:
+    def take(self) -> list[tuple[str, Event]]:
         """Hand over everything that is there."""
         letters, self.letters = self.letters, []
         return letters
@@ -74,7 +74,7 @@ class Premises:
                 f"{host} does not see {os.path.dirname(self.marker)}; give a --run_dir that all nodes of the Ray "
                 "cluster share"
             )
-        here = versions()
+        here = decisive_versions()
         others = [
             f"{name} {here[name]}, not {wanted}" for name, wanted in self.versions.items() if here[name] != wanted
         ]
@@ -83,9 +83,9 @@ class Premises:
         return ""
 
 
-def versions() -> dict[str, str]:
+def decisive_versions() -> dict[str, str]:
     """Of what may train other models in another version."""
-    return {name: version for name, version in account.versions().items() if name in DECISIVE}
+    return {name: version for name, version in versions().items() if name in DECISIVE}
 
 
 def do_on_node(pickled: bytes, name: str, premises: Premises, threads: int, mailbox: Any) -> Done | Failed:
@@ -96,17 +96,17 @@ def do_on_node(pickled: bytes, name: str, premises: Premises, threads: int, mail
     os.chdir(premises.folder)
     sent: list[Any] = []
 
-    def deliver(news: News) -> None:
+    def deliver(news: Event) -> None:
         sent[:] = [mailbox.put.remote(name, news)]
 
-    tell = Teller(deliver)
+    tell = EventSender(deliver)
     prepare(tell, threads)
     end = outcome(pickled, tell)
     ray.get(sent)  # letters of one sender arrive in order: once the last is there, all are
     return end
 
 
-class RayEngine:
+class RayExecutor:
     """Does tasks on a Ray cluster; the scheduler begins lost ones again, so that Ray itself is not asked to.
 
     Args:
@@ -117,14 +117,14 @@ class RayEngine:
     def __init__(self, settings: EngineSettings, run_dir: Path) -> None:
         self.settings, self.marker = settings, run_dir.resolve() / f".seen-by-all-{uuid.uuid4().hex}"
         self.patience = 0.0 if address_of(settings) == LOCAL else SECONDS_WITHOUT_NODE
-        self.going: dict[Any, Work] = {}  # by Ray's reference to the task
+        self.going: dict[Any, Job] = {}  # by Ray's reference to the task
         self.homeless_since: float | None = None
 
-    def __enter__(self) -> "RayEngine":
+    def __enter__(self) -> "RayExecutor":
         join(self.settings)
         self.ray = ray = import_ray()
         write_text(self.marker, "Every node of the cluster has to see this file.\n")
-        self.premises = Premises(os.getcwd(), str(self.marker), versions())
+        self.premises = Premises(os.getcwd(), str(self.marker), decisive_versions())
         here = ray.get_runtime_context().get_node_id()  # so that the loss of another node leaves the mailbox alone
         strategies = importlib.import_module("ray.util.scheduling_strategies")
         beside_us = strategies.NodeAffinitySchedulingStrategy(here, soft=False)
@@ -147,7 +147,7 @@ class RayEngine:
         """Whether one more may be begun: always, since Ray lets wait what does not fit yet."""
         return True
 
-    def begin(self, task: Work) -> None:
+    def begin(self, task: Job) -> None:
         """Hand a task to the cluster.
 
         Raises:
@@ -159,12 +159,12 @@ class RayEngine:
             raise InputError(f"{task.name} cannot be sent to a Ray cluster ({error}); give the engine local") from error
         self.going[self.do.remote(pickled, task.name, self.premises, torch.get_num_threads(), self.mailbox)] = task
 
-    def news(self) -> Sequence[tuple[Work, News]]:
+    def news(self) -> Sequence[tuple[Job, Event]]:
         """Look at what was told and has ended meanwhile."""
         ended, _ = self.ray.wait(list(self.going), num_returns=len(self.going), timeout=SECONDS)
         named = {task.name: task for task in self.going.values()}
         letters = self.ray.get(self.mailbox.take.remote())
-        told: list[tuple[Work, News]] = [(named[name], news) for name, news in letters if name in named]
+        told: list[tuple[Job, Event]] = [(named[name], news) for name, news in letters if name in named]
         told += [(self.going.pop(reference), self._end_of(reference)) for reference in ended]
         return told or self._without_node()
 
@@ -186,7 +186,7 @@ class RayEngine:
             return Lost(str(error).strip().splitlines()[0])
         return end
 
-    def _without_node(self) -> list[tuple[Work, News]]:
+    def _without_node(self) -> list[tuple[Job, Event]]:
         """Give up all tasks once no node could have held any of them for too long."""
         if not self.going or self._has_node():
             self.homeless_since = None

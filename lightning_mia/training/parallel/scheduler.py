@@ -45,14 +45,14 @@ class Lost:
     for_good: bool = False
 
 
-News = float | logging.LogRecord | Done | Failed | Lost
+Event = float | logging.LogRecord | Done | Failed | Lost
 """The share of a task that was done since the last one, a line of the log, or how the task ended."""
 
 
 Tell = Callable[[float], None]
 
 
-class Work(Protocol):
+class Job(Protocol):
     """What a worker process can do: one shadow model, or a cell of a grid."""
 
     @property
@@ -78,14 +78,14 @@ class Engine(Protocol):
     def has_room(self) -> bool:
         """Whether one more task can be begun."""
 
-    def begin(self, task: Work) -> None:
+    def begin(self, task: Job) -> None:
         """Begin with a task, and return at once.
 
         Raises:
             InputError: the task holds what cannot be sent to another process.
         """
 
-    def news(self) -> Sequence[tuple[Work, News]]:
+    def news(self) -> Sequence[tuple[Job, Event]]:
         """Wait until something may have happened to a task that was begun, and tell it."""
 
 
@@ -99,13 +99,13 @@ class Failure:
         end: how it ended.
     """
 
-    task: Work
+    task: Job
     reason: str
     end: Failed | Lost
 
 
-def do_all(
-    tasks: Sequence[Work],
+def run_all(
+    tasks: Sequence[Job],
     engine: Engine,
     retries: int,
     advance: Callable[[float], None],
@@ -155,7 +155,7 @@ def do_all(
     return failures
 
 
-def _first_ready(waiting: Iterable[Work], after: Mapping[str, str], left: Container[str]) -> Work | None:
+def _first_ready(waiting: Iterable[Job], after: Mapping[str, str], left: Container[str]) -> Job | None:
     return next((task for task in waiting if after.get(task.name) not in left), None)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lightning_mia.training.parallel.scheduler import Done, Failed, News, Work
+from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.lightning import quieten
 
@@ -26,13 +26,13 @@ def work(pipe: "Connection[Any, Any]", life: "Connection[Any, Any]", threads: in
     """Do the tasks that come through the pipe, and tell of them.
 
     Args:
-        pipe: gives tasks, takes `News`.
+        pipe: gives tasks, takes `Event`.
         life: is closed when this process is to end, or when the one that started it has ended, in whatever way.
         threads: that PyTorch computes with, as many as in the process that started this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with, args=(life,), daemon=True).start()
-    tell = Teller(pipe.send)
+    tell = EventSender(pipe.send)
     prepare(tell, threads)
     while True:
         try:
@@ -53,18 +53,18 @@ def _end_with(life: "Connection[Any, Any]") -> None:
     os._exit(1)
 
 
-class Teller:
+class EventSender:
     """Tells shares of a task, not too often, by the way that the log takes too.
 
     Args:
         deliver: takes the news to the process that wants to know.
     """
 
-    def __init__(self, deliver: Callable[[News], object]) -> None:
+    def __init__(self, deliver: Callable[[Event], object]) -> None:
         self.deliver, self.lock = deliver, threading.Lock()
         self.untold, self.last = 0.0, time.monotonic()
 
-    def send(self, news: News) -> None:
+    def send(self, news: Event) -> None:
         """Send at once."""
         with self.lock:
             self.deliver(news)
@@ -81,7 +81,7 @@ class Teller:
         self.untold, self.last = 0.0, time.monotonic()
 
 
-def prepare(tell: Teller, threads: int) -> None:
+def prepare(tell: EventSender, threads: int) -> None:
     """Make this process compute and speak as a worker does.
 
     The log is shown by the process that wants to know: it has the progress bar.
@@ -98,15 +98,15 @@ def prepare(tell: Teller, threads: int) -> None:
 
 
 class _Sender(QueueHandler):
-    def __init__(self, send: Callable[[News], None]) -> None:
+    def __init__(self, send: Callable[[Event], None]) -> None:
         logging.Handler.__init__(self)
         self.enqueue = send  # type: ignore[method-assign, assignment]
 
 
-def outcome(pickled: bytes, tell: Teller) -> Done | Failed:
+def outcome(pickled: bytes, tell: EventSender) -> Done | Failed:
     """Do a task that was pickled, and say how it ended."""
     try:
-        task: Work = pickle.loads(pickled)
+        task: Job = pickle.loads(pickled)
         quieten()  # now that the task has brought Lightning along, which would undo it
         task.run(tell)
     except InputError as error:

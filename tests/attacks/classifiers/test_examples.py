@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import PolynomialFeatures
 
-from lightning_mia.attacks.base import CannotRun, Evidence, Shadows
+from lightning_mia.attacks.base import CannotRun, Evidence, ShadowModels
 from lightning_mia.attacks.classifiers.examples import ShadowExamples, read_columns, read_jointly, shadow_examples
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.signals.table import Signals
@@ -38,7 +38,7 @@ def fleet(n_shadows: int, n_units: int, seed: int, shift: float = 0.0, each: int
     target, *shadows = [answers(members) for members in models.values()]
     members = pd.DataFrame({name: np.repeat(labels, each) for name, labels in models.items()}, index=ids)
     challenge = pd.DataFrame({"id": ids, "unit_id": np.repeat(units, each), "speaker": np.repeat(units, each)})
-    evidence = Evidence(target, challenge, shadows=Shadows(shadows, members.drop(columns="target")))
+    evidence = Evidence(target, challenge, shadows=ShadowModels(shadows, members.drop(columns="target")))
     return evidence, models["target"]
 
 
@@ -160,7 +160,7 @@ def pool_fleet(seed: int, shift: float) -> tuple[Evidence, np.ndarray]:
         table.iloc[200:] = evidence.target.scalars.iloc[200:].to_numpy() - shift * members[200:, None]
         table.iloc[200:] += rng.standard_normal((200, table.shape[1]))
         signals.append(replace(one, scalars=table))
-    shadows = Shadows(signals, evidence.shadows.members.iloc[:200], pool=recordings.iloc[:200])
+    shadows = ShadowModels(signals, evidence.shadows.members.iloc[:200], pool=recordings.iloc[:200])
     return replace(evidence, challenge=recordings.iloc[200:], shadows=shadows), members[200:]
 
 

@@ -6,7 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.shadow_models.direction import membership_direction, oriented
-from lightning_mia.attacks.shadow_models.signal_matrix import fleet_matrix
+from lightning_mia.attacks.shadow_models.signal_matrix import signal_matrix
 
 MIXING = np.array([[1.0, 0.6, 0.0], [0.0, 1.0, -0.5], [0.3, 0.0, 2.0]])
 SHIFT = np.array([0.5, -0.8, 0.0])
@@ -45,7 +45,7 @@ def test_a_single_signal_has_a_sign() -> None:
 
 def test_a_known_sign_is_left_alone(planted_fleet: Callable, planted_signal: Callable) -> None:
     evidence = planted_fleet(30, 4, effect=-3.0).evidence
-    matrix = fleet_matrix(evidence, planted_signal(["pretext_score_mask0"]))
+    matrix = signal_matrix(evidence, planted_signal(["pretext_score_mask0"]))
     assert oriented(matrix, two_sided=False) is matrix
     turned = oriented(matrix, two_sided=True)
     for name in ("target", "shadows", "auxiliary_target", "auxiliary_shadows", "learning_shadows"):

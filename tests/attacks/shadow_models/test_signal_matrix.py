@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lightning_mia.attacks.base import CannotRun, Shadows
+from lightning_mia.attacks.base import CannotRun, ShadowModels
 from lightning_mia.attacks.scalar_signals.base import PretextScore
 from lightning_mia.attacks.scalar_signals.pretext import TaskScore
-from lightning_mia.attacks.shadow_models.signal_matrix import fleet_matrix
+from lightning_mia.attacks.shadow_models.signal_matrix import signal_matrix
 
 COLUMNS = ("planted_a", "planted_b")
 
@@ -25,7 +25,7 @@ def test_every_model_is_standardised_by_itself_and_then_averaged_by_unit(
 ) -> None:
     evidence = planted_fleet(20, 4, columns=COLUMNS, level=level, clips=3, n_auxiliary=7).evidence
     evidence = replace(evidence, challenge=evidence.challenge.sample(frac=1, random_state=1))
-    matrix = fleet_matrix(evidence, planted_signal(COLUMNS))
+    matrix = signal_matrix(evidence, planted_signal(COLUMNS))
     rows, auxiliary = evidence.challenge, list(evidence.auxiliary["id"])
     for place, column in enumerate(COLUMNS):
         for k, model in enumerate([evidence.target, *evidence.shadows.signals]):
@@ -42,7 +42,7 @@ def test_every_model_is_standardised_by_itself_and_then_averaged_by_unit(
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
 def test_members_are_those_of_the_units(planted_fleet: Callable, level: str) -> None:
     evidence = planted_fleet(10, 6, level=level, clips=2).evidence
-    matrix = fleet_matrix(evidence, PretextScore())
+    matrix = signal_matrix(evidence, PretextScore())
     first = evidence.challenge.drop_duplicates("unit_id").set_index("unit_id")["id"]
     for k, name in enumerate(evidence.shadows.members):
         for place, unit in enumerate(matrix.units):
@@ -53,7 +53,7 @@ def test_members_are_those_of_the_units(planted_fleet: Callable, level: str) -> 
 
 def test_a_fleet_from_a_pool_is_out_everywhere_and_learns_from_the_pool(planted_fleet: Callable) -> None:
     evidence = planted_fleet(20, 4, level="speaker", clips=3, pool=True, effect=100.0).evidence
-    matrix = fleet_matrix(evidence, PretextScore())
+    matrix = signal_matrix(evidence, PretextScore())
     assert not matrix.members.any()
     assert matrix.learning_shadows.shape == (4, 20, 1)
     inside = matrix.learning_shadows[..., 0][matrix.learning_members]
@@ -65,7 +65,7 @@ def test_a_fleet_from_a_pool_is_standardised_by_recordings_that_are_out_for_all(
     planted_fleet: Callable, n_auxiliary: int
 ) -> None:
     fleet = planted_fleet(40, 2, pool=True, effect=10.0, noise=0.0, n_auxiliary=n_auxiliary)
-    matrix = fleet_matrix(fleet.evidence, PretextScore())
+    matrix = signal_matrix(fleet.evidence, PretextScore())
     difference = (matrix.target - matrix.shadows[0])[:, 0]
     agree = np.abs(difference[~fleet.members.loc[matrix.units].to_numpy()]) < 1e-9
     assert agree.all() == (n_auxiliary == 20)
@@ -73,7 +73,7 @@ def test_a_fleet_from_a_pool_is_standardised_by_recordings_that_are_out_for_all(
 
 def test_a_constant_signal_is_not_divided_by_nothing(planted_fleet: Callable) -> None:
     evidence = planted_fleet(10, 2, spread=0, noise=0, effect=0).evidence
-    matrix = fleet_matrix(evidence, PretextScore())
+    matrix = signal_matrix(evidence, PretextScore())
     assert not matrix.target.any() and not matrix.shadows.any()
 
 
@@ -82,24 +82,26 @@ def test_without_shadow_models_it_cannot_run(planted_fleet: Callable) -> None:
     nobody = evidence.shadows.without_pair_of(0)
     for shadows in (None, nobody):
         with pytest.raises(CannotRun, match="it needs shadow models"):
-            fleet_matrix(replace(evidence, shadows=shadows), PretextScore())
+            signal_matrix(replace(evidence, shadows=shadows), PretextScore())
 
 
 def test_a_number_that_is_not_finite_is_named(planted_fleet: Callable) -> None:
     evidence = planted_fleet(10, 4).evidence
     broken = evidence.shadows.signals[2]
     broken.scalars.iloc[3] = np.nan
-    shadows = Shadows([*evidence.shadows.signals[:2], broken, evidence.shadows.signals[3]], evidence.shadows.members)
+    shadows = ShadowModels(
+        [*evidence.shadows.signals[:2], broken, evidence.shadows.signals[3]], evidence.shadows.members
+    )
     with pytest.raises(CannotRun, match=r"pretext_score of shadow_002 is not for s003/0$"):
-        fleet_matrix(replace(evidence, shadows=shadows), PretextScore())
+        signal_matrix(replace(evidence, shadows=shadows), PretextScore())
 
 
 def test_attacks_on_one_signal_share_what_was_read_of_one_evidence(planted_fleet: Callable) -> None:
     evidence = planted_fleet(20, 4, columns=COLUMNS).evidence
     signals = TaskScore("planted_a"), TaskScore("planted_a"), TaskScore("planted_b")
-    first, again, other = (fleet_matrix(evidence, one) for one in signals)
+    first, again, other = (signal_matrix(evidence, one) for one in signals)
     assert again is first
     assert not np.array_equal(other.target, first.target)
-    np.testing.assert_array_equal(fleet_matrix(evidence, signals[0]).target, first.target)
+    np.testing.assert_array_equal(signal_matrix(evidence, signals[0]).target, first.target)
     with_fewer = replace(evidence, shadows=evidence.shadows.take(np.arange(2)))
-    assert len(fleet_matrix(with_fewer, signals[0]).shadows) == 2
+    assert len(signal_matrix(with_fewer, signals[0]).shadows) == 2

@@ -15,7 +15,7 @@ from lightning_mia.audit.ablation.cell import CellTask
 from lightning_mia.audit.ablation.command import run as run_command
 from lightning_mia.audit.ablation.run import run_cells
 from lightning_mia.audit.cli import main
-from lightning_mia.training.parallel.local import LocalEngine
+from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.scheduler import Failure
 from lightning_mia.utilities.stage import Stage
 from tests.audit.ablation.deeds import Deed, badly, to_death, well
@@ -264,7 +264,7 @@ def test_a_cell_that_fails_or_dies_takes_no_other_with_it(n_workers: int, tmp_pa
     deeds = {"a": well, "b": badly, "c": to_death, "d": well, "e": to_death}
     tasks: Any = [Deed(name, tmp_path, deed) for name, deed in deeds.items()]
     ended: list[None] = []
-    failures = run_cells(tasks, LocalEngine(n_workers), 0, 0, lambda: ended.append(None))
+    failures = run_cells(tasks, LocalExecutor(n_workers), 0, 0, lambda: ended.append(None))
     told = {failure.task.name: failure.reason for failure in failures}
     assert set(told) == {"b", "c", "e"}
     assert "what a bug says" in told["b"]

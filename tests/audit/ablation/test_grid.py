@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from lightning_mia.audit.ablation.grid import MOST_CELLS, Factor, Grid, Plan
+from lightning_mia.audit.ablation.grid import MAX_CELLS, Factor, Grid, Plan
 from lightning_mia.utilities.errors import InputError
 
 EPOCHS = Factor([1, 2], option="trainer.max_epochs")
@@ -76,8 +76,8 @@ def test_bad_grids(kind: str) -> None:
 
 
 def test_a_grid_too_large_to_be_meant_wants_a_yes() -> None:
-    plan = Plan(grid(seeds=MOST_CELLS))
+    plan = Plan(grid(seeds=MAX_CELLS))
     with pytest.raises(InputError, match=r"2000 cells \(2 × 2 × 500 seeds\).*--yes"):
         plan.check_size(yes=False)
     plan.check_size(yes=True)
-    Plan(grid(seeds=MOST_CELLS // 4)).check_size(yes=False)
+    Plan(grid(seeds=MAX_CELLS // 4)).check_size(yes=False)

@@ -221,8 +221,8 @@ def test_early_stopping_wants_auxiliary_recordings(data: SpeechDataModule, tmp_p
 
 
 def test_patience_changes_the_hash_and_nothing_else_does(data: SpeechDataModule) -> None:
-    assert LeakageMonitor().of_consequence() is None
-    assert LeakageMonitor(patience=2).of_consequence() != LeakageMonitor(patience=3).of_consequence()
-    assert "patience" not in (LeakageMonitor(stop_above=0.6).of_consequence() or {})
+    assert LeakageMonitor().fingerprint() is None
+    assert LeakageMonitor(patience=2).fingerprint() != LeakageMonitor(patience=3).fingerprint()
+    assert "patience" not in (LeakageMonitor(stop_above=0.6).fingerprint() or {})
     with pytest.raises(InputError, match="patience needs measurements"):
         MonitorSettings(patience=2)

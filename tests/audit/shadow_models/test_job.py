@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_mia.audit.probing import Interview
+from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.shadow_models.job import Task
 from lightning_mia.audit.shadow_models.train import run_fleet
 from lightning_mia.corpora import Manifest
@@ -39,7 +39,7 @@ def task_of(audio: AudioCache, folder: Path, model: SpeechModel | None = None, s
     job = TrainingJob(name, folder / name, like, recordings, {"seed": seed}, seed, trainers)
     queries, auxiliary = Recordings(audio, ids[10:16]), Recordings(audio, ids[20:24])
     settings = ProbeSettings(n_masks=1)
-    return Task(job, Interview([settings.answers], queries, auxiliary, "", settings, folder / "probes", trainers))
+    return Task(job, ProbePlan([settings.answers], queries, auxiliary, "", settings, folder / "probes", trainers))
 
 
 def sent(task: Task) -> Task:

@@ -87,4 +87,4 @@ def test_models_with_other_masks_are_asked_under_common_ones() -> None:
     assert [CommonTask(1, 0, 0.3).law(model) for model in models] == [SpanMask(0.3, 7)] * 2
     assert [CommonTask(1, 0).law(model) for model in models] == [SpanMask(0.15, 7), SpanMask(0.6, 7)]
     assert CommonTask(1, 0, 0.3).law(CPC(dim=8, n_steps=3)) is None
-    assert CommonTask(1, 0, 0.3).of_consequence() != CommonTask(1, 0).of_consequence()
+    assert CommonTask(1, 0, 0.3).fingerprint() != CommonTask(1, 0).fingerprint()

@@ -7,9 +7,10 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from lightning_mia.audit.ablation.grid import COSTS, Cell, Setting
+from lightning_mia.audit.ablation.collect import rows_of
+from lightning_mia.audit.ablation.grid import Cell, Setting
 from lightning_mia.audit.cli import main
-from lightning_mia.report.ablation.results_csv import rows_of
+from lightning_mia.report.ablation.labels import COSTS
 from lightning_mia.report.files.json_schema import SCHEMA_PATH
 from lightning_mia.signals.table import Signals
 

@@ -90,5 +90,5 @@ def test_a_model_of_waveforms_is_refused_and_the_hash_knows(
     assert main(["fit", "-c", str(config), *options]) == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "data.spec_augment hides log-mel frames, which CPC does not train on" in message
-    assert SpecAugment().of_consequence() == {}
-    assert SpecAugment(n_time=1).of_consequence() != SpecAugment(n_time=2).of_consequence()
+    assert SpecAugment().fingerprint() == {}
+    assert SpecAugment(n_time=1).fingerprint() != SpecAugment(n_time=2).fingerprint()

@@ -46,8 +46,8 @@ def test_a_clip_shorter_than_a_span_is_never_silenced_whole() -> None:
 def test_nothing_is_the_default_and_leaves_no_trace_in_a_hash() -> None:
     batch = batch_of(2_000)
     assert TimeMasking()(batch, 0, 0) is batch
-    assert TimeMasking().of_consequence() == {}
-    assert TimeMasking(0.2).of_consequence() == {"time_masking": {"share": 0.2, "span": 0.1}}
+    assert TimeMasking().fingerprint() == {}
+    assert TimeMasking(0.2).fingerprint() == {"time_masking": {"share": 0.2, "span": 0.1}}
 
 
 @pytest.mark.parametrize(("settings", "told"), [({"share": 0.95}, "share is 0.95"), ({"span": 0.0}, "span is 0.0")])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.audit.ablation.grid import COSTS
+from lightning_mia.report.ablation.labels import COSTS
 
 RESULTS = (("pretext_loss", "attack", 0.3), ("similarity", "attack", 0.1), ("blind", "control", 0.0))
 

@@ -8,7 +8,7 @@ import pytest
 from lightning_mia.audit.cli import main
 from lightning_mia.report.comparison.compare import compare_runs
 from lightning_mia.report.comparison.html import render_comparison
-from lightning_mia.report.comparison.text import MOST_ATTACKS, comparison_text
+from lightning_mia.report.comparison.text import MAX_ATTACKS, comparison_text
 from lightning_mia.report.files.results_json import to_results
 from lightning_mia.report.files.scores_csv import write_scores
 from lightning_mia.utilities.errors import InputError
@@ -93,7 +93,7 @@ def test_the_text_has_figures_verdicts_and_marks(comparison, planted_report):
 def test_many_attacks_are_cut_in_the_terminal_and_whole_on_the_page(tmp_path, planted_fleet_report):
     two = [save(tmp_path / name, planted_fleet_report) for name in ("one", "two")]
     comparison = compare_runs(two)
-    assert f"… {17 - MOST_ATTACKS} more attacks in compare.html" in comparison_text(comparison)
+    assert f"… {17 - MAX_ATTACKS} more attacks in compare.html" in comparison_text(comparison)
     html = render_comparison(comparison)
     assert all(one.name.replace("_", "_<wbr>") in html for one in planted_fleet_report.attacks)
 

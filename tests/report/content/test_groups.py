@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lightning_mia.evaluation.results import LevelVerdict, Verdict
-from lightning_mia.report.content.groups import MOST_CONTROLS, MOST_FEATURED, attack_groups, control_groups, is_named
+from lightning_mia.report.content.groups import MAX_CONTROLS, MAX_FEATURED, attack_groups, control_groups, is_named
 
 
 def test_attacks_come_by_level_and_access_and_the_strongest_first(planted_report):
@@ -34,7 +34,7 @@ def test_a_two_sided_attack_is_strong_below_one_half_and_a_one_sided_one_weak(pl
 
 def test_of_many_attacks_the_strongest_are_featured(planted_fleet_report):
     for group in attack_groups(planted_fleet_report):
-        assert group.featured == group.results[:MOST_FEATURED]
+        assert group.featured == group.results[:MAX_FEATURED]
         assert group.best == group.results[0]
         assert {*group.featured, *group.others} == set(group.results)
         assert [group.place(one) for one in group.featured] == [0, 1, 2, 3]
@@ -47,7 +47,7 @@ def test_an_attack_that_the_verdict_names_is_featured_however_weak(planted_fleet
     group = attack_groups(replace(planted_fleet_report, verdict=verdict))[-1]
     assert group.results[-1].name == "calibrated_loss"
     assert [one.name for one in group.featured][-1] == "calibrated_loss" == group.best.name
-    assert len(group.featured) == MOST_FEATURED + 1
+    assert len(group.featured) == MAX_FEATURED + 1
 
 
 @pytest.mark.parametrize(("name", "named"), [("lira", False), ("lira_offline", True), ("offline", False)])
@@ -58,7 +58,7 @@ def test_a_name_within_a_name_is_not_named(planted_report, name, named):
 
 def test_few_controls_are_all_featured(planted_report):
     for group in control_groups(planted_report):
-        assert len(group.results) <= MOST_CONTROLS
+        assert len(group.results) <= MAX_CONTROLS
         assert group.featured == group.results
         assert group.others == ()
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from lightning_mia.report.content.groups import Group, attack_groups
-from lightning_mia.report.figures.attacks import MOST_CURVES, histogram_figure
+from lightning_mia.report.figures.attacks import MAX_CURVES, histogram_figure
 from lightning_mia.report.figures.drawing import Plate, draw
 from lightning_mia.report.figures.groups import draw_attacks, draw_controls
 
@@ -28,7 +28,7 @@ def test_attacks_are_drawn_beside_the_blind_baseline(planted_report):
 
 
 def test_more_curves_than_colours_are_drawn_in_several_figures(planted_report):
-    n = MOST_CURVES + 1
+    n = MAX_CURVES + 1
     attacks = tuple(replace(planted_report.attacks[0], name=f"attack_{i}") for i in range(n))
     scores = tuple(replace(planted_report.scores[0], name=f"attack_{i}") for i in range(n))
     report = replace(planted_report, attacks=attacks, controls=(), scores=scores)

@@ -1,6 +1,7 @@
 import pytest
 
-from lightning_mia.report.files.units_csv import UnitFacts, read_units, write_units
+from lightning_mia.report.audit_report import UnitFacts
+from lightning_mia.report.files.units_csv import read_units, write_units
 from lightning_mia.utilities.errors import InputError
 
 UNITS = (UnitFacts("utterance", 'a,"b"', 0.1 + 0.2, -23.5, "female", ""), UnitFacts("speaker", "ö", 2.0, -30.0))

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from lightning_mia.corpora.audio.cache import decode
-from lightning_mia.splits import ready_made
+from lightning_mia.splits import predefined
 from lightning_mia.splits.matching.audio import apply_matching
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.utilities.errors import InputError
@@ -39,7 +39,7 @@ def test_decoded_durations_are_matched(corpus) -> None:
     assert left.columns.tolist() == table.columns.tolist()
     assert set(left["id"]) == set(table["id"]) - {"1-5", "0-0"}
     assert notes[0].startswith("Matching (nearest duration within 5 %) kept 5 of 6 member recordings (2 of 2 speakers")
-    assert ready_made(left, audio.contents).challenge("utterance")["member"].sum() == 5
+    assert predefined(left, audio.contents).challenge("utterance")["member"].sum() == 5
 
 
 def test_all_recordings_are_cut_and_short_ones_left_out(corpus) -> None:
@@ -52,7 +52,7 @@ def test_all_recordings_are_cut_and_short_ones_left_out(corpus) -> None:
     assert left["id"].tolist() == short.index.index.tolist()
     assert set(short.index["n_samples"]) == {4800}
     assert "(cut to 0.3 s)" in notes[0]
-    assert ready_made(left, short.contents).challenge("utterance")["member"].sum() == 6
+    assert predefined(left, short.contents).challenge("utterance")["member"].sum() == 6
 
 
 def test_whole_durations_are_matched_before_the_cut(corpus) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.splits import ready_made
+from lightning_mia.splits import predefined
 from lightning_mia.splits.blind_baseline.classifier import blind_control
 from lightning_mia.splits.matching.match import Matched, match
 from lightning_mia.splits.matching.settings import Matching
@@ -121,7 +121,7 @@ def test_held_back_recordings_are_matched_with_the_same_nonmembers(settings: Mat
     assert "unpaired" not in kept["speaker"].to_list()  # has none that were held back
     means = kept.groupby("member")["seconds"].mean()
     assert means.max() / means.min() < 1.04
-    split = ready_made(table[table["id"].isin(outcome.kept)], {name: name for name in outcome.kept}, "speaker")
+    split = predefined(table[table["id"].isin(outcome.kept)], {name: name for name in outcome.kept}, "speaker")
     assert split.parts("speaker") == ("held_back", "trained")
 
 
@@ -237,7 +237,7 @@ def blind_p_value(seed: int, settings: Matching | None, level: str) -> float:
     statistics["duration_s"] = table["seconds"].to_numpy()
     if settings:
         table = table[table["id"].isin(matched(table, settings, level).kept)]
-    split = ready_made(table, {name: name for name in table["id"]}, level)  # type: ignore[arg-type]
+    split = predefined(table, {name: name for name in table["id"]}, level)  # type: ignore[arg-type]
     challenge = split.challenge(level)  # type: ignore[arg-type]
     redraws = split.redraw(list(challenge["unit_id"].unique()), level, 99, seed)
     return blind_control(statistics, challenge, redraws, level).p_value

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import torch
 
-from lightning_mia.training.parallel.local import LocalEngine
-from lightning_mia.training.parallel.scheduler import Failed, Failure, Lost, do_all
+from lightning_mia.training.parallel.local import LocalExecutor
+from lightning_mia.training.parallel.scheduler import Failed, Failure, Lost, run_all
 from lightning_mia.utilities.errors import InputError
 
 
@@ -33,8 +33,8 @@ def run(
             raise failure.end.error()
 
     told = [] if shares is None else shares
-    with LocalEngine(n_workers, gpus) as engine:
-        return do_all(tasks, engine, retries, told.append, stop)
+    with LocalExecutor(n_workers, gpus) as engine:
+        return run_all(tasks, engine, retries, told.append, stop)
 
 
 @pytest.mark.slow

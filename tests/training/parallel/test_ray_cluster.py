@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from lightning_mia.audit import provenance as account
+from lightning_mia.training.parallel import ray as ray_executor
 from lightning_mia.training.parallel import ray_cluster
-from lightning_mia.training.parallel.ray import Premises, versions
+from lightning_mia.training.parallel.ray import Premises, decisive_versions
 from lightning_mia.training.parallel.ray_cluster import address_of, join
 from lightning_mia.training.parallel.settings import EngineSettings
 from lightning_mia.utilities.errors import InputError
@@ -127,10 +127,10 @@ def test_where_the_address_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_node_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "R" / "marker"
     assert f"does not see the folder {tmp_path}/none" in Premises(f"{tmp_path}/none", "", {}).problem()
-    premises = Premises(str(tmp_path), str(marker), versions())
+    premises = Premises(str(tmp_path), str(marker), decisive_versions())
     assert f"does not see {marker.parent}; give a --run_dir" in premises.problem()
     marker.parent.mkdir()
     marker.touch()
     assert premises.problem() == ""
-    monkeypatch.setattr(account, "versions", lambda: {**premises.versions, "torch": "1.0"})
+    monkeypatch.setattr(ray_executor, "decisive_versions", lambda: {**premises.versions, "torch": "1.0"})
     assert f"has torch 1.0, not {premises.versions['torch']}: install the same" in premises.problem()

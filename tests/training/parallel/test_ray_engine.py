@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from lightning_mia.training.parallel import ray as ray_engine
-from lightning_mia.training.parallel.ray import RayEngine
+from lightning_mia.training.parallel.ray import RayExecutor
 from lightning_mia.training.parallel.ray_cluster import join
-from lightning_mia.training.parallel.scheduler import Failed, Failure, do_all
+from lightning_mia.training.parallel.scheduler import Failed, Failure, run_all
 from lightning_mia.training.parallel.settings import EngineSettings
 from lightning_mia.utilities.errors import InputError
 from tests.audit.shadow_models.conftest import run, shadow_files
@@ -35,8 +35,8 @@ def ray_of_two(deeds_path: str) -> Iterator[None]:
 
 def do(tasks: list[Any], folder: Path, retries: int = 0) -> list[Failure]:
     shares: list[float] = []
-    with RayEngine(SETTINGS, folder) as engine:
-        failures = do_all(tasks, engine, retries, shares.append, lambda _: None)
+    with RayExecutor(SETTINGS, folder) as engine:
+        failures = run_all(tasks, engine, retries, shares.append, lambda _: None)
     assert sum(shares) == pytest.approx(len(tasks))
     assert not list(folder.glob(".seen*"))
     return failures
@@ -97,7 +97,7 @@ def test_a_node_that_does_not_see_the_run_is_told_in_one_line(
 
 
 def test_what_is_going_on_is_ended_with_the_engine(deeds: ModuleType, tmp_path: Path) -> None:
-    with RayEngine(SETTINGS, tmp_path) as engine:
+    with RayExecutor(SETTINGS, tmp_path) as engine:
         engine.begin(deeds.Endless("long", tmp_path))
         while not (tmp_path / "long").exists():
             engine.news()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lightning_mia.training.parallel.scheduler import Done, Failed, Failure, Lost, do_all
+from lightning_mia.training.parallel.scheduler import Done, Failed, Failure, Lost, run_all
 
 KILLED = Lost("it was killed")
 BAD = Failed("bad", mendable=True)
@@ -38,7 +38,7 @@ class Scripted:
 def run(script: dict[str, list[list[Any]]], retries: int = 0) -> tuple[list[Failure], list[float], list[Any], Scripted]:
     engine, shares, ended = Scripted(script), list[float](), list[Any]()
     tasks: list[Any] = [SimpleNamespace(name=name) for name in script]
-    return do_all(tasks, engine, retries, shares.append, ended.append), shares, ended, engine
+    return run_all(tasks, engine, retries, shares.append, ended.append), shares, ended, engine
 
 
 def test_all_are_done_in_order_and_counted_once() -> None:
@@ -50,7 +50,7 @@ def test_all_are_done_in_order_and_counted_once() -> None:
 def test_a_task_waits_for_the_one_that_it_comes_after() -> None:
     engine, tasks = Scripted({"a": [[Done()]], "b": [[0.5, KILLED], [BAD]], "c": [[Done()]]}), []
     tasks += [SimpleNamespace(name=name) for name in engine.script]
-    failures = do_all(tasks, engine, 1, lambda _: None, lambda _: None, {"a": "b", "c": "done before"})  # type: ignore[arg-type]
+    failures = run_all(tasks, engine, 1, lambda _: None, lambda _: None, {"a": "b", "c": "done before"})  # type: ignore[arg-type]
     assert engine.begun == ["b", "c", "b", "a"]  # not before it has ended for good, be it badly
     assert [failure.task.name for failure in failures] == ["b"]
 
@@ -80,4 +80,4 @@ def test_whoever_hears_of_a_failure_may_stop_everything() -> None:
 
     engine = Scripted({"a": [[Failed("bad", mendable=True)]], "b": [[0.1] * 99]})
     with pytest.raises(KeyboardInterrupt, match="bad"):
-        do_all([SimpleNamespace(name=name) for name in ("a", "b")], engine, 9, lambda _: None, stop)
+        run_all([SimpleNamespace(name=name) for name in ("a", "b")], engine, 9, lambda _: None, stop)

@@ -9,13 +9,13 @@ import pytest
 
 from lightning_mia.training.parallel import worker as worker_process
 from lightning_mia.training.parallel.scheduler import Done, Failed
-from lightning_mia.training.parallel.worker import Teller, _Sender, outcome
+from lightning_mia.training.parallel.worker import EventSender, _Sender, outcome
 from lightning_mia.utilities.errors import InputError
 
 
 def test_shares_are_told_now_and_then_and_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
-    tell = Teller(told.append)
+    tell = EventSender(told.append)
     now = tell.last
     monkeypatch.setattr(worker_process, "time", SimpleNamespace(monotonic=lambda: now))
     for _ in range(100):
@@ -27,7 +27,7 @@ def test_shares_are_told_now_and_then_and_add_up(monkeypatch: pytest.MonkeyPatch
 
 
 def test_how_a_task_ended(deeds: ModuleType, tmp_path: Path) -> None:
-    tell = Teller(lambda _: None)
+    tell = EventSender(lambda _: None)
     assert outcome(pickle.dumps(deeds.Deed("good", tmp_path)), tell) == Done()
     assert (tmp_path / "good").exists()
     refused = outcome(pickle.dumps(deeds.Refused("bad", tmp_path)), tell)

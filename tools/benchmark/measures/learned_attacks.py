@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks import SLMIA, Attack, ShadowClassifier, ShadowClassifierTree, UserStatistics
-from lightning_mia.attacks.base import Evidence, Shadows
+from lightning_mia.attacks.base import Evidence, ShadowModels
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIV
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
@@ -97,5 +97,5 @@ def planted(n_units: int, n_shadows: int, clips: int, leak: float) -> tuple[Evid
     of_recordings = pd.DataFrame(
         np.repeat(members.T, clips, axis=0), index=judged["id"], columns=[f"shadow_{k:03d}" for k in range(n_shadows)]
     )
-    shadows = Shadows([answers(one) for one in members], of_recordings)
+    shadows = ShadowModels([answers(one) for one in members], of_recordings)
     return Evidence(answers(target), judged, auxiliary, shadows=shadows), target

@@ -18,7 +18,7 @@ from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.rmia import RMIA, fit_a
 from lightning_mia.attacks.shadow_models.in_out import pooled_covariance, side
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
-from lightning_mia.attacks.shadow_models.signal_matrix import FleetMatrix
+from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row, faster
 
@@ -51,7 +51,7 @@ def measure(quick: bool) -> Iterator[Row]:
     yield faster("all likelihood attacks, without it", vectorised, "loops", looped, device=device, note=size)
 
 
-def pairs(matrix: FleetMatrix) -> list[tuple[SignalAttack, Slow]]:
+def pairs(matrix: SignalMatrix) -> list[tuple[SignalAttack, Slow]]:
     """Every attack with its loop."""
     return [
         (LiRA(), slow_lira(matrix, True)),
@@ -65,7 +65,7 @@ def pairs(matrix: FleetMatrix) -> list[tuple[SignalAttack, Slow]]:
     ]
 
 
-def planted(n_units: int, n_shadows: int, n_auxiliary: int) -> FleetMatrix:
+def planted(n_units: int, n_shadows: int, n_auxiliary: int) -> SignalMatrix:
     """Signals of shadow models in complementary pairs, in memory: reading them is not timed."""
     rng = np.random.default_rng(0)
     half = rng.random((n_shadows // 2, n_units)) < 0.5
@@ -76,7 +76,7 @@ def planted(n_units: int, n_shadows: int, n_auxiliary: int) -> FleetMatrix:
 
     difficulty, of_auxiliary = rng.standard_normal(n_units), rng.standard_normal(n_auxiliary)
     shadows = answers(n_shadows, 0.5 * members, difficulty)
-    return FleetMatrix(
+    return SignalMatrix(
         units=pd.RangeIndex(n_units),
         target=answers(1, 0.5 * (rng.random(n_units) < 0.5), difficulty)[0],
         shadows=shadows,
@@ -97,7 +97,7 @@ def p(signal: float) -> float:
     return 1 / (1 + math.exp(-signal))
 
 
-def slow_lira(matrix: FleetMatrix, online: bool) -> Slow:
+def slow_lira(matrix: SignalMatrix, online: bool) -> Slow:
     sides = [side(matrix.shadows, chosen) for chosen in (matrix.members, ~matrix.members)]
     sd_in, sd_out = (math.sqrt(pooled_covariance(one)[0, 0]) for one in sides)
 
@@ -109,7 +109,7 @@ def slow_lira(matrix: FleetMatrix, online: bool) -> Slow:
     return score
 
 
-def slow_rmia(matrix: FleetMatrix, online: bool, a: float = 0.0) -> Slow:
+def slow_rmia(matrix: SignalMatrix, online: bool, a: float = 0.0) -> Slow:
     def ratio(x: float, inside: list[float], outside: list[float]) -> float:
         if not online:
             return p(x) / (0.5 * ((1 + a) * mean([p(one) for one in outside]) + 1 - a))
@@ -127,7 +127,7 @@ def slow_rmia(matrix: FleetMatrix, online: bool, a: float = 0.0) -> Slow:
     return score
 
 
-def slow_bavaria(matrix: FleetMatrix, online: bool) -> Slow:
+def slow_bavaria(matrix: SignalMatrix, online: bool) -> Slow:
     prior = fit_prior(matrix.shadows[..., 0], matrix.members)
 
     def score(x: float, inside: list[float], outside: list[float]) -> float:
@@ -155,7 +155,7 @@ def _student(x: float, inside: list[float], outside: list[float], prior: Prior) 
     return densities[0] - densities[1]
 
 
-def _slowly(matrix: FleetMatrix, unit: int, slow: Slow) -> float:
+def _slowly(matrix: SignalMatrix, unit: int, slow: Slow) -> float:
     models = [(float(x), bool(m)) for x, m in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True)]
     inside, outside = ([x for x, member in models if member is label] for label in (True, False))
     return slow(float(matrix.target[unit, 0]), inside, outside)

@@ -13,8 +13,8 @@ from torch import Tensor
 from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2Vec2
-from lightning_mia.models.base import Pretext
 from lightning_mia.models.checkpoint import initialise
+from lightning_mia.models.outputs import Pretext
 from tools.benchmark.corpora import speech
 from tools.benchmark.devices import devices, name_of
 from tools.benchmark.loops import Step, audio_per_second, training_step
