@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
-from lightning_mia.audit.provenance import judged_ids, provenance, skipped_recordings, summarise_split
+from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.evaluation.reasons import HEADINGS
@@ -85,11 +85,11 @@ class _Judged:
     @property
     def made_from(self) -> dict[str, Any]:
         """What the check depends on."""
-        return {"split": self.split.sha256, "recordings": self.audio.sha256_of(judged_ids(self.split))}
+        return {"split": self.split.sha256, "recordings": self.audio.sha256_of(evaluated_ids(self.split))}
 
     def statistics(self) -> pd.DataFrame:
         """Model-free statistics of every recording that is judged."""
-        return blind_statistics(self.audio, judged_ids(self.split))
+        return blind_statistics(self.audio, evaluated_ids(self.split))
 
     def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
         """Run the blind control on statistics of these recordings, and perhaps of others."""

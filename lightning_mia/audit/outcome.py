@@ -9,7 +9,8 @@ import pandas as pd
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.runner.scoring import as_control
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, Key, in_turn, with_fewer
+from lightning_mia.audit.shadow_models.as_targets import Key, in_turn, with_fewer
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import (
     AttackResult,
     BlindResult,
@@ -77,7 +78,7 @@ def evaluate_attacks(
     statistics: pd.DataFrame,
     split: Split,
     settings: EvaluationSettings,
-    fleet: FleetAnswers | None = None,
+    fleet: TrainedShadowModels | None = None,
     *,
     take_turns: bool = True,
     named: bool = False,
@@ -147,7 +148,7 @@ def _score(
     split: Split,
     blind: Mapping[tuple[Level, Part], Scores],
     seed: int,
-    fleet: FleetAnswers | None,
+    fleet: TrainedShadowModels | None,
 ) -> _Found:
     """Scores of every attack on every model; a control only stands beside an attack that ran on the target."""
     found = _Found([], [], {}, {}, {}, [])
@@ -213,7 +214,9 @@ def _with_fleet(
     return replace(result, in_turn=turns.get(key), with_fewer=points)
 
 
-def _with_costs(result: AttackResult, attack: Attack, signals: Signals, fleet: FleetAnswers | None) -> AttackResult:
+def _with_costs(
+    result: AttackResult, attack: Attack, signals: Signals, fleet: TrainedShadowModels | None
+) -> AttackResult:
     """The result with the shadow models and the queries that it took."""
     n_shadows = len(fleet.shadows) if fleet and attack.least_shadows else 0
     plain = signals.n_draws(attack.needs_signal) if attack.needs_signal else 1

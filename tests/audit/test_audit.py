@@ -180,7 +180,7 @@ def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path,
     split = pd.read_csv(tmp_path / "split.csv", dtype=str).set_index("id")
     given = pd.read_csv(manifest, dtype=str).set_index("id")
     assert (split["target"] == given.loc[split.index, "member"]).all()
-    assert "There are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
+    assert "there are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
 
 
 @pytest.mark.slow
@@ -266,7 +266,7 @@ def test_both_parts_of_a_ready_made_split_have_their_own_blind_control(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--trainer.fast_dev_run", "true"], "fast_dev_run leaves recordings out"),
+        (["--trainer.fast_dev_run", "true"], "fast_dev_run omits recordings"),
         (["--attacks", "[PretextLoss, PretextLoss]"], "Attacks of the same name: pretext_loss"),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_untrained_control_has_other_weights(black_box: dict) -> None:
     aurocs = {one["name"]: one["auroc"] for one in [*black_box["attacks"], *black_box["controls"]]}
     assert aurocs["utterance_similarity"] != aurocs["untrained_utterance_similarity"]
     trained_on = {model["name"]: model["trained_on"] for model in black_box["provenance"]["models"]}
-    assert trained_on == {"target": "not known: the checkpoint comes from elsewhere", "untrained": "nothing"}
+    assert trained_on == {"target": "unknown: the checkpoint comes from elsewhere", "untrained": "nothing"}
 
 
 @pytest.mark.slow

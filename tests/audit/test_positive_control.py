@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.audit.cli import main
-from lightning_mia.audit.positive_control import what_it_says
+from lightning_mia.audit.positive_control import positive_control_note
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import Exposure
 from lightning_mia.utilities.files import hash_of_file
@@ -79,11 +79,11 @@ def exposures(*p_values: float) -> tuple[Exposure, ...]:
 
 
 def test_the_sentence_names_the_exposure_from_which_on_the_attack_succeeds() -> None:
-    assert "pretext_loss at utterance level from 3 on" in what_it_says(exposures(0.5, 0.2, 0.01, 0.001))
-    assert "from 10 on" in what_it_says(exposures(0.5, 0.01, 0.3, 0.001))
+    assert "pretext_loss at utterance level from 3 on" in positive_control_note(exposures(0.5, 0.2, 0.01, 0.001))
+    assert "from 10 on" in positive_control_note(exposures(0.5, 0.01, 0.3, 0.001))
 
 
 def test_the_sentence_says_where_nothing_is_found() -> None:
-    told = what_it_says(exposures(0.5, 0.01, 0.3, 0.3))
-    assert "trained on: none" in told
-    assert "Not even at 10 was it found by pretext_loss at utterance level" in told
+    note = positive_control_note(exposures(0.5, 0.01, 0.3, 0.3))
+    assert "detects training data: none" in note
+    assert "Not detected even at 10 by pretext_loss at utterance level" in note

@@ -15,7 +15,7 @@ from lightning_mia.audit.ablation.cell import CellTask
 from lightning_mia.audit.ablation.collect import rows_of
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_not_varied, find_base, plan_tasks
-from lightning_mia.audit.shadow_models.train import check_engine, engine_of
+from lightning_mia.audit.shadow_models.train import check_executor, make_executor
 from lightning_mia.audit.upload import ResultsUploader, files_of_grid
 from lightning_mia.report.ablation.points import featured_attacks, over_seeds, points_of
 from lightning_mia.report.ablation.record import GridRecord
@@ -136,10 +136,10 @@ class GridRun:
             InputError: the grid cannot be run, or cells of it failed.
         """
         self._plan(yes)
-        check_engine(settings)
+        check_executor(settings)
         self.mirror = ResultsUploader(self.results_url, self.root) if self.results_url else None
         todo = [task for _, task in self.tasks if not task.done()]
-        engine = engine_of(settings, min(settings.workers, len(todo)), self._gpus(settings), self.root)
+        engine = make_executor(settings, min(settings.workers, len(todo)), self._gpus(settings), self.root)
         self._begin()
         failures: list[Failure] = []
         try:

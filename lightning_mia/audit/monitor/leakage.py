@@ -15,7 +15,7 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.intervals import auroc_with_interval
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Split
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ChallengeSet:
     auxiliary: Recordings
 
     @classmethod
-    def of(cls, data: SpeechDataModule) -> "ChallengeSet":
+    def of(cls, data: SplitCorpus) -> "ChallengeSet":
         """The challenge set of a data module that is loaded."""
         split = data.split
         ids = list(split.challenge(split.level)["id"])

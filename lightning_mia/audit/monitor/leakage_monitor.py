@@ -19,7 +19,7 @@ from lightning_mia.audit.monitor.stopping import HELD_OUT_LOSS, NO_AUXILIARY, Bo
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.settings import ProbeSettings
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.callbacks import Snapshot, go_back, take_snapshot
 from lightning_mia.utilities.errors import InputError
 
@@ -38,8 +38,7 @@ class LeakageMonitor(Callback):
     An audit tells its monitor who is a member, and has its target watched alone, not the shadow models or controls. In
     a training of your own, say so by `of`:
 
-        data = SpeechDataModule(Manifest("manifest.csv"))
-        data.load(Path("split.csv"))
+        data = SpeechDataModule(Manifest("manifest.csv")).load(Path("split.csv"))
         monitor = LeakageMonitor(every_n_epochs=5).of(data)
         recordings = data.training_recordings(data.split.training_ids(), seed=0)
         Trainer(max_epochs=50, callbacks=[monitor]).fit(TERA(), datamodule=recordings)
@@ -100,7 +99,7 @@ class LeakageMonitor(Callback):
         self.stopped = ""
         self.measured_at = -1  # optimizer steps
 
-    def of(self, data: SpeechDataModule) -> "LeakageMonitor":
+    def of(self, data: SplitCorpus) -> "LeakageMonitor":
         """Say who is a member: the split of a data module that is loaded."""
         self.challenge = ChallengeSet.of(data)
         return self

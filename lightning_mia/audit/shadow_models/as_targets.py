@@ -1,14 +1,14 @@
 """What a fleet says beside the one target: every shadow model as the target in turn, and the fleet in part."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
 
 from lightning_mia.attacks import Attack
-from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EvaluationSettings, InTurn, Scores, WithFewer, estimate
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
@@ -17,22 +17,9 @@ from lightning_mia.splits import Level, Part, Split
 Key = tuple[str, str]  # name and level of an attack
 
 
-@dataclass(frozen=True)
-class FleetAnswers:
-    """Shadow models as attacks meet them.
-
-    Attributes:
-        shadows: what they answered, and who was IN.
-        asked: the same models, one by one, each to be put in the target's place.
-    """
-
-    shadows: ShadowModels
-    asked: Sequence[ProbedModel]
-
-
 def in_turn(
     attacks: Sequence[Attack],
-    fleet: FleetAnswers,
+    fleet: TrainedShadowModels,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,
@@ -51,14 +38,14 @@ def in_turn(
     if fleet.shadows.pool is not None:
         return {}
     scores: dict[Key, list[tuple[Scores, np.ndarray]]] = {}
-    places = tqdm(range(len(fleet.asked)), desc="Each model as the target in turn", unit="model")
+    places = tqdm(range(len(fleet.probed)), desc="Each model as the target in turn", unit="model")
     for place in places:
         others = fleet.shadows.without_pair_of(place)
         column = fleet.shadows.members.iloc[:, place]
         for level, part in parts:
             challenge = split.challenge(level, part).drop_duplicates("unit_id")
             members = column.loc[challenge["id"]].to_numpy(dtype=bool)
-            for one in fleet.asked[place].scored(attacks, split, level, part, seed, others).scores:
+            for one in fleet.probed[place].scored(attacks, split, level, part, seed, others).scores:
                 scores.setdefault((one.name, one.level), []).append((one, members))
     return {key: _summary(of_attack, settings.fprs) for key, of_attack in scores.items()}
 
@@ -84,7 +71,7 @@ def _sd(values: Sequence[float]) -> float:
 def with_fewer(
     attacks: Sequence[Attack],
     target: ProbedModel,
-    fleet: FleetAnswers,
+    fleet: TrainedShadowModels,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,

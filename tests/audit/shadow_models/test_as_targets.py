@@ -11,7 +11,8 @@ from lightning_mia.attacks import PretextLoss
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, in_turn, with_fewer
+from lightning_mia.audit.shadow_models.as_targets import in_turn, with_fewer
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split, UtteranceDesign
@@ -37,14 +38,16 @@ def answers(split: Split, model: str, effect: float, seed: int) -> Signals:
     return Signals(pd.DataFrame({"pretext_score": score.to_numpy()}, index=list(ids)), np.zeros((len(ids), 1, 2)))
 
 
-def fleet_of(split: Split, effect: float, folder: Path) -> tuple[ProbedModel, FleetAnswers]:
+def fleet_of(split: Split, effect: float, folder: Path) -> tuple[ProbedModel, TrainedShadowModels]:
     signals = [answers(split, name, effect, seed) for seed, name in enumerate(split.shadows)]
     members = split.table.set_index("id")[split.shadows]
     known = split.pool()
     members = members[split.table.set_index("id")["part"] != ""] if known is None else members.loc[known["id"]]
     shadows = ShadowModels(signals, members, known)
     asked = [ProbedModel(one, None, str(number), folder) for number, one in enumerate(signals)]
-    return ProbedModel(answers(split, "target", effect, 77), None, "target", folder), FleetAnswers(shadows, asked)
+    return ProbedModel(answers(split, "target", effect, 77), None, "target", folder), TrainedShadowModels(
+        shadows, asked
+    )
 
 
 def test_each_turn_is_judged_by_the_shadow_models_own_members(tmp_path: Path) -> None:
@@ -70,7 +73,7 @@ def test_the_partner_is_left_out_of_a_turn(tmp_path: Path) -> None:
         signals = [answers(split, name, 0.0, 1000 * seed + k) for k, name in enumerate(split.shadows)]
         members = split.table.set_index("id")[split.shadows][split.table.set_index("id")["part"] != ""]
         asked = [ProbedModel(one, None, str(number), tmp_path) for number, one in enumerate(signals)]
-        fleet = FleetAnswers(ShadowModels(signals, members), asked)
+        fleet = TrainedShadowModels(ShadowModels(signals, members), asked)
         turns.append(in_turn([CalibratedLoss()], fleet, split, PARTS, SETTINGS, 0)["calibrated_loss", "utterance"])
     assert np.mean([turn.auroc_mean for turn in turns]) == pytest.approx(0.5, abs=0.03)
 

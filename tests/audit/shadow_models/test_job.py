@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from lightning_mia.audit.probing import ProbePlan
-from lightning_mia.audit.shadow_models.job import Task
-from lightning_mia.audit.shadow_models.train import run_fleet
+from lightning_mia.audit.shadow_models.job import ShadowModelJob
+from lightning_mia.audit.shadow_models.train import run_jobs
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
@@ -30,7 +30,7 @@ def audio(tiny_manifest: Path) -> AudioCache:
     return decode(Manifest(str(tiny_manifest)).table(), progress=False)
 
 
-def task_of(audio: AudioCache, folder: Path, model: SpeechModel | None = None, seed: int = 1) -> Task:
+def task_of(audio: AudioCache, folder: Path, model: SpeechModel | None = None, seed: int = 1) -> ShadowModelJob:
     """Train on 12 recordings, and ask about 6."""
     ids, trainers = list(audio.index.index), TrainerFactory(OPTIONS)
     name = f"shadows/{seed:03d}"
@@ -39,10 +39,12 @@ def task_of(audio: AudioCache, folder: Path, model: SpeechModel | None = None, s
     job = TrainingJob(name, folder / name, like, recordings, {"seed": seed}, seed, trainers)
     queries, auxiliary = Recordings(audio, ids[10:16]), Recordings(audio, ids[20:24])
     settings = ProbeSettings(n_masks=1)
-    return Task(job, ProbePlan([settings.answers], queries, auxiliary, "", settings, folder / "probes", trainers))
+    return ShadowModelJob(
+        job, ProbePlan([settings.answers], queries, auxiliary, "", settings, folder / "probes", trainers)
+    )
 
 
-def sent(task: Task) -> Task:
+def sent(task: ShadowModelJob) -> ShadowModelJob:
     return pickle.loads(pickle.dumps(task))
 
 
@@ -67,8 +69,8 @@ def test_a_model_is_sent_as_class_and_configuration(family: str, audio: AudioCac
 
 def test_the_audio_is_sent_by_the_name_of_its_file(audio: AudioCache, tmp_path: Path) -> None:
     there = sent(task_of(audio, tmp_path))
-    of_training, of_probe = there.training.recordings.recordings.audio, there.interview.recordings.audio
-    assert of_training is of_probe is there.interview.auxiliary.audio
+    of_training, of_probe = there.training.recordings.recordings.audio, there.probe_plan.recordings.audio
+    assert of_training is of_probe is there.probe_plan.auxiliary.audio
     assert of_training.samples.filename == audio.samples.filename
     assert len(pickle.dumps(task_of(audio, tmp_path))) < 2 * len(audio.samples) / 10
 
@@ -77,7 +79,7 @@ def test_a_sent_task_does_the_same(audio: AudioCache, tmp_path: Path) -> None:
     shares: list[float] = []
     here = task_of(audio, tmp_path / "here").run(shares.append)
     assert sum(shares) == pytest.approx(1)
-    there = sent(task_of(audio, tmp_path / "there")).quiet().on_one_device().run(shares.append)
+    there = sent(task_of(audio, tmp_path / "there")).without_progress_bars().on_one_device().run(shares.append)
     assert there.sha256 == here.sha256
     files = [sorted(path.name for path in (tmp_path / where / "probes").iterdir()) for where in ("here", "there")]
     assert files[0] == files[1] != []
@@ -87,14 +89,14 @@ def test_what_is_done_is_not_done_again(audio: AudioCache, tmp_path: Path, monke
     task = task_of(audio, tmp_path)
     assert not task.done
     assert not task.training.folder.exists()  # to ask begins nothing
-    replace(task, interview=None).run(lambda _: None)
-    assert replace(task, interview=None).done
+    replace(task, probe_plan=None).run(lambda _: None)
+    assert replace(task, probe_plan=None).done
     assert not task.done
     task.run(lambda _: None)
     assert task.done
     assert task.training.recordings.trainer is None  # holds on to no model
-    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.engine_of", pytest.fail)
-    run_fleet([task, task], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
+    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.make_executor", pytest.fail)
+    run_jobs([task, task], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
     next((tmp_path / "probes").glob("*.npz")).unlink()
     assert not task.done
 

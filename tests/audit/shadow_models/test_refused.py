@@ -98,4 +98,6 @@ def test_a_ready_made_split_has_no_fleet(
     table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
     table.assign(member=(table.groupby("speaker").cumcount() % 2).astype(str)).to_csv(tmp_path / "m.csv", index=False)
     options = ["--fleet.size", "2", "--data.corpus.path", str(tmp_path / "m.csv")]
-    assert "the corpus brings its own (column member)" in refused(capsys, "audit", config, tmp_path / "run", *options)
+    assert "the corpus has a predefined split (column member)" in refused(
+        capsys, "audit", config, tmp_path / "run", *options
+    )
