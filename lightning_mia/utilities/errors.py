@@ -1,18 +1,24 @@
-"""What the user can mend is an `InputError`; everything else is our own bug and keeps its traceback."""
+"""Errors of the user, as opposed to bugs, which keep their traceback."""
 
 from typing import NoReturn
 
 
 class InputError(Exception):
-    """Something that the user brought cannot be used.
+    """A user-supplied file, option or argument cannot be used.
 
-    The message is one line and says what is wrong, where (file and row), and how to mend it.
-    The command line prints it alone, without a traceback, and exits with status 2.
+    The message is one line: what is wrong, where (file and row), and how to fix it. The command line prints it without
+    a traceback and exits with status 2.
+
+    Example:
+        >>> raise InputError("manifest.csv, row 3: no speaker; fill in the column speaker")
+        Traceback (most recent call last):
+        ...
+        lightning_mia.utilities.errors.InputError: manifest.csv, row 3: no speaker; fill in the column speaker
     """
 
 
 def list_first(items: list[str], limit: int = 5) -> str:
-    """Name the first few of many bad things, and say how many more there are.
+    """List the first few of many items, and count the others.
 
     >>> list_first(["a", "b"])
     'a; b'
@@ -24,8 +30,8 @@ def list_first(items: list[str], limit: int = 5) -> str:
 
 
 class OneLineErrors:
-    """Makes an argument parser raise an `InputError` instead of printing its usage and exiting."""
+    """Mixin that makes an argument parser raise `InputError` instead of exiting."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise `message` as one line."""
+        """Raise `InputError` with the message on one line."""
         raise InputError(" ".join(message.split())) from ex

@@ -86,9 +86,9 @@ def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 there, 4 asked for"),
-        (["--seed_everything", "1"], "seed: 0 there, 1 asked for"),
-        (["--model.dim", "32"], "hyperparameters.dim: 16 there, 32 asked for"),
+        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 stored, 4 requested"),
+        (["--seed_everything", "1"], "seed: 0 stored, 1 requested"),
+        (["--model.dim", "32"], "hyperparameters.dim: 16 stored, 32 requested"),
         (["--data.split_seed", "1"], "is another split"),
         (["--data.design.n_units", "40"], "is another split"),
     ],

@@ -109,7 +109,7 @@ def test_other_audio_in_the_same_folder_is_refused(
     other = table.assign(member=member, path=[str(tmp_path / "other.wav"), *table["path"][1:]])
     other.to_csv(tmp_path / "split.csv", index=False)
     assert main(["blind", str(tmp_path / "split.csv"), "--out", str(tmp_path / "run")]) == 2
-    assert "was made by other settings" in capsys.readouterr().err
+    assert "was created with different settings" in capsys.readouterr().err
 
 
 def test_a_file_in_the_place_of_the_run_directory(tiny_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,7 +106,7 @@ def test_a_task_of_other_settings_is_refused_before_anything_starts(audio: Audio
     other = task_of(audio, tmp_path)
     other = replace(other, training=replace(other.training, settings={"seed": 2}))
     for ask in (other.training.check, lambda: other.done, lambda: other.run(lambda _: None)):
-        with pytest.raises(InputError, match="seed: 1 there, 2 asked for"):
+        with pytest.raises(InputError, match="seed: 1 stored, 2 requested"):
             ask()
 
 

@@ -12,9 +12,9 @@ from tests.audit.shadow_models.conftest import refused, run
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 there, 4 asked for"),
-        (["--seed_everything", "1"], "seed: 1 there, 2 asked for"),
-        (["--model.dim", "32"], "hyperparameters.dim: 16 there, 32 asked for"),
+        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 stored, 4 requested"),
+        (["--seed_everything", "1"], "seed: 1 stored, 2 requested"),
+        (["--model.dim", "32"], "hyperparameters.dim: 16 stored, 32 requested"),
         (["--data.split_seed", "1"], "is another split"),
         (["--data.design.n_units", "40"], "is another split"),
         (["--fleet.pool", "auxiliary", "--data.design.n_units", "48"], "auxiliary units"),
@@ -26,7 +26,7 @@ def test_a_fleet_of_other_settings_is_refused(
 ) -> None:
     line = refused(capsys, command, config, fleet, "--fleet.size", "4", *options)
     assert told in line
-    assert "shadows/000 was made by other settings (hash" in line or "hash" not in told
+    assert "shadows/000 was created with different settings (hash: " in line or "hash" not in told
     assert not (fleet / "target").exists()  # refused before a target was trained
 
 
@@ -49,7 +49,7 @@ def test_a_fleet_of_other_data_is_refused(
     assert split.loc["s00/c00", "role"] != "auxiliary"
     other = ["--data.corpus.path", str(other_manifest(tiny_manifest, tmp_path))]
     line = refused(capsys, "shadow", config, fleet, "--fleet.size", "4", *other)
-    assert "was made by other settings (hash" in line
+    assert "was created with different settings (hash: " in line
     assert "recordings: " in line
 
 
@@ -72,7 +72,7 @@ def test_a_target_that_was_trained_otherwise_is_refused(
     [
         ("shadow", ["--fleet.size", "3"], "fleet.size is 3: shadow models come in pairs, give an even number"),
         ("audit", ["--fleet.size", "5"], "fleet.size is 5"),
-        ("shadow", ["--fleet.size", "0"], "fleet.size is 0: say how many shadow models to train"),
+        ("shadow", ["--fleet.size", "0"], "fleet.size is 0: give the number of shadow models to train"),
         ("shadow", ["--fleet.workers", "0"], "fleet.workers is 0"),
         ("audit", ["--fleet.size", "2", "--fleet.workers", "2", "--trainer.devices", "2"], "give --fleet.workers 1"),
         ("shadow", ["--fleet.workers", "2", "--trainer.strategy", "ddp"], "give --fleet.workers 1"),
