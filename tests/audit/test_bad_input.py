@@ -171,4 +171,4 @@ def test_skipped_recordings_are_listed_and_left_out(
     command = ["fit", "--model", "MelHuBERT", *options, "--trainer.max_epochs", "0", "--run_dir", str(run_dir)]
     assert main(command) == 0
     assert "s00/c00" not in set(pd.read_csv(run_dir / "split.csv")["id"])
-    assert "1 recordings are left out" in caplog.text
+    assert "1 recordings are omitted" in caplog.text
