@@ -158,12 +158,21 @@ class BlindResult:
 
 @dataclass(frozen=True)
 class LevelVerdict:
-    """The verdict for the attacks of one level and access; `reason` is one sentence."""
+    """Verdict for the attacks of one level and access.
+
+    Attributes:
+        level: "utterance" or "speaker".
+        access: as in `AttackResult`; "none" for a verdict on the split alone.
+        status: "leak", "no_evidence" or "not_assessable".
+        reason: one sentence.
+        attack: name of the attack on which the verdict rests; None if it rests on the split or the blind control.
+    """
 
     level: str
     access: str
     status: Status
     reason: str
+    attack: str | None = None
 
 
 @dataclass(frozen=True)

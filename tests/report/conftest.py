@@ -142,9 +142,9 @@ def make_planted_report() -> AuditReport:
             f"utterance level, grey-box: {leaking}; speaker level, grey-box: {leaking}.",
             (
                 LevelVerdict("utterance", "black-box", "no_evidence", nothing),
-                LevelVerdict("utterance", "grey-box", "leak", leaking),
+                LevelVerdict("utterance", "grey-box", "leak", leaking, "pretext_loss"),
                 LevelVerdict("speaker", "black-box", "no_evidence", nothing),
-                LevelVerdict("speaker", "grey-box", "leak", leaking),
+                LevelVerdict("speaker", "grey-box", "leak", leaking, "pretext_loss"),
             ),
         ),
         attacks=tuple(planted_result(s, control=False) for s in attacks),

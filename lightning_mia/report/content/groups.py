@@ -1,7 +1,6 @@
 """Results by level and access, and which of them a page shows first."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +44,7 @@ class Group:
     @property
     def best(self) -> AttackResult:
         """The attack that the verdict rests on, or the strongest."""
-        named = [result for result in self.featured if self.verdict and is_named(result, self.verdict)]
+        named = [result for result in self.results if self.verdict and result.name == self.verdict.attack]
         return (*named, *self.results)[0]
 
     @property
@@ -77,7 +76,7 @@ def attack_groups(report: AuditReport) -> tuple[Group, ...]:
         featured = [
             result
             for rank, result in enumerate(ordered)
-            if rank < MAX_FEATURED or (verdict is not None and is_named(result, verdict))
+            if rank < MAX_FEATURED or (verdict is not None and result.name == verdict.attack)
         ]
         groups.append(Group(level, access, tuple(ordered), tuple(featured), verdict))
     return tuple(groups)
@@ -102,11 +101,6 @@ def control_groups(report: AuditReport) -> tuple[Group, ...]:
         most = [one for one in results if len(results) <= MAX_CONTROLS or (one.name, one.level) not in behind]
         groups.append(Group(level, access, results, tuple(most), verdicts.get((level, access))))
     return tuple(groups)
-
-
-def is_named(result: AttackResult, verdict: LevelVerdict) -> bool:
-    """Whether the reason of a verdict speaks of this attack."""
-    return re.search(rf"(?<!\w){re.escape(result.name)}(?!\w)", verdict.reason) is not None
 
 
 def _verdicts(report: AuditReport) -> dict[tuple[str, str], LevelVerdict]:
