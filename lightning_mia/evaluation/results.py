@@ -53,7 +53,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class InTurn:
+class EachAsTarget:
     """The same attack with each shadow model in the target's place, itself and its partner taken from the fleet.
 
     Attributes:
@@ -75,7 +75,7 @@ class InTurn:
 
 
 @dataclass(frozen=True)
-class WithFewer:
+class SubsetResult:
     """The same attack on the target with a part of the fleet.
 
     Attributes:
@@ -139,8 +139,8 @@ class AttackResult:
     auroc_blind_adjusted: float | None = None
     n_shadows: int = 0
     queries: int | None = None
-    in_turn: InTurn | None = None
-    with_fewer: tuple[WithFewer, ...] = ()
+    in_turn: EachAsTarget | None = None
+    with_fewer: tuple[SubsetResult, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lightning_mia.evaluation.results import AttackResult, InTurn, LevelVerdict, TprAtFpr
+from lightning_mia.evaluation.results import AttackResult, EachAsTarget, LevelVerdict, TprAtFpr
 from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
@@ -125,7 +125,7 @@ def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:
 
 def headline_tpr_in_turn(result: AttackResult) -> float | None:
     """The mean true positive rate there, over the shadow models in the target's place; None where there are none."""
-    turns: InTurn | None = result.in_turn
+    turns: EachAsTarget | None = result.in_turn
     rate = headline_rate(result.tpr_at_fpr)
     if turns is None or rate is None:
         return None
