@@ -126,10 +126,12 @@ def report(run_dir: str, names: bool = False) -> None:
 
         print(f"page: {write_page(Path(run_dir))}")
         return
+    from lightning_mia.audit.breakdown import add_breakdown
     from lightning_mia.audit.summary import print_summary
-    from lightning_mia.report import rebuild
+    from lightning_mia.report.write import find_report, load_run, render_report
 
-    print_summary(rebuild(run_dir, names))
+    complete = add_breakdown(load_run(run_dir))  # results of earlier versions lack it
+    print_summary(render_report(find_report(run_dir), complete, names))
 
 
 def compare(runs: Sequence[str], out: str = ".") -> None:
