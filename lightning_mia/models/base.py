@@ -15,6 +15,7 @@ from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.layers.masking import SpanMask, span_masks
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
+from lightning_mia.utilities.errors import InputError
 
 
 class SpeechModel(L.LightningModule, ABC):
@@ -120,6 +121,17 @@ class SpeechModel(L.LightningModule, ABC):
     def without_training(self) -> "SpeechModel":
         """Return the same model with weights drawn at random, whatever it was constructed with."""
         return type(self)(**self.hparams)
+
+    def as_teacher(self, layer: int) -> "SpeechModel":
+        """Return a frozen copy of the encoder up to a hidden layer, without pretext heads.
+
+        Args:
+            layer: hidden layer that is read, 1 = output of the first transformer block.
+
+        Raises:
+            InputError: the family cannot be a teacher, or has no such layer.
+        """
+        raise InputError(f"it is a {type(self).__name__}, and only HuBERT and MelHuBERT can be teachers")
 
     def collapse(self, health: dict[str, float]) -> str:
         """Say what has collapsed, by the figures of a training step without their prefix; empty: nothing has."""

@@ -58,13 +58,25 @@ def build(make: Callable[[], Model]) -> Model:
         return Context().run(make)
 
 
-def _class_of(path: Path, name: object) -> type[SpeechModel]:
+def model_class_named(name: str) -> type[SpeechModel]:
+    """Find a family by the name of its class.
+
+    Raises:
+        InputError: no imported module defines it.
+    """
     known = {found.__name__: found for found in _subclasses(SpeechModel) if not inspect.isabstract(found)}
+    if name not in known:
+        raise InputError(f"a model {name} that is not known; known are {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _class_of(path: Path, name: object) -> type[SpeechModel]:
     if not isinstance(name, str):
         raise InputError(f"{path} does not say of which model it is; give a .ckpt that `fit` of lightning-mia wrote")
-    if name not in known:
-        raise InputError(f"{path} is of a model {name} that is not known; known are {', '.join(sorted(known))}")
-    return known[name]
+    try:
+        return model_class_named(name)
+    except InputError as error:
+        raise InputError(f"{path} is of {error}") from error
 
 
 def _subclasses(of: type) -> list[type]:

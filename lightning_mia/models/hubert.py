@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.checkpoint import build, hyperparameters_of
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
@@ -17,6 +19,7 @@ from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.models.teacher_targets import TeacherClusters
+from lightning_mia.utilities.errors import InputError
 
 TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper
 
@@ -72,6 +75,20 @@ class ClusterPrediction(SpeechModel):
         else:
             log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in heard)
             self.clusters.fit(log_mel, seed)
+
+    def as_teacher(self, layer: int) -> "ClusterPrediction":
+        """Return a frozen copy up to a hidden layer, see `SpeechModel.as_teacher`."""
+        n_layers = self.hparams["n_layers"]
+        if not 1 <= layer <= n_layers:
+            raise InputError(f"it has layers 1 to {n_layers}, but layer {layer} is requested")
+        # One block above the layer stays: the last block's output is normalised, which would change the layer's.
+        changes = {"n_layers": min(layer + 1, n_layers), "dropout": 0.0, "targets_from": None}
+        teacher = build(partial(type(self), **{**hyperparameters_of(self), **changes}))
+        for head in ("clusters", "code_projection", "codes"):
+            delattr(teacher, head)
+        kept = teacher.state_dict().keys()
+        teacher.load_state_dict({name: weights for name, weights in self.state_dict().items() if name in kept})
+        return teacher.requires_grad_(False)
 
     @abstractmethod
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:

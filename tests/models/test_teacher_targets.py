@@ -197,9 +197,9 @@ def test_a_missing_teacher_is_told_when_it_is_needed(make_batch: MakeBatch, tmp_
 @pytest.mark.parametrize(
     ("family", "layer", "said"),
     [
-        ("tera", 1, "is of a TERA, but targets come from a HuBERT or MelHuBERT"),
-        ("mel_hubert", 4, "has layers 1 to 3, but --model.targets_layer is 4"),
-        ("mel_hubert", 0, "has layers 1 to 3, but --model.targets_layer is 0"),
+        ("tera", 1, "cannot be a teacher: it is a TERA, and only HuBERT and MelHuBERT can be teachers"),
+        ("mel_hubert", 4, "it has layers 1 to 3, but layer 4 is requested; change .*--model.targets_layer"),
+        ("mel_hubert", 0, "it has layers 1 to 3, but layer 0 is requested"),
         ("text", 1, "is not a checkpoint"),
     ],
 )
