@@ -9,7 +9,6 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from lightning_mia.corpora.loading.augmentation import SpecAugment
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.layers.masking import SpanMask, span_masks
@@ -32,14 +31,13 @@ class SpeechModel(L.LightningModule, ABC):
     arrives_trained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
     # The law by which training masks, and a probe too; None: the pretext task hides no frames from the encoder.
     mask_span: SpanMask | None = None
-    takes_spec_augment: ClassVar[bool] = False  # whether it sees log-mel frames, to be hidden in training
+    takes_spec_augment: ClassVar[bool] = False  # whether `training_loss` applies `Batch.augment` to its log-mel frames
     noise_dim: int = 0  # uniform numbers that `pretext_score` wants for every frame, such as one for each negative
 
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
-        self.train_on: Callable[[SpeechModel, Batch], Pretext] | None = None  # instead of `answer`, in training
-        self.spec_augment = SpecAugment()  # in training, where `takes_spec_augment`; the training recordings set it
+        self.train_on: Callable[[SpeechModel, Batch], Pretext] | None = None  # instead of `training_loss`, in training
         self._clock = 0.0  # when the speed was logged last
         self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
 
@@ -83,7 +81,7 @@ class SpeechModel(L.LightningModule, ABC):
         """Whether `pretext_score` can be asked: an encoder that came without its pretraining heads has none."""
         return True
 
-    def answer(self, batch: Batch) -> Pretext:
+    def training_loss(self, batch: Batch) -> Pretext:
         """Return the training loss of a batch under fresh masks."""
         return self.pretext(batch.waveforms, batch.lengths, self.draw_masks(batch.waveforms, batch.lengths))
 
@@ -157,10 +155,6 @@ class SpeechModel(L.LightningModule, ABC):
         noise = torch.rand(len(lengths), n_frames + 1, device=lengths.device)
         return span_masks(self.frame_lengths(lengths), self.mask_span, noise)
 
-    def augmented(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Hide parts of log-mel frames (batch, frames, bands) in training; in evaluation they stay as they are."""
-        return self.spec_augment(frames, lengths) if self.training and self.spec_augment.enabled else frames
-
     def on_fit_start(self) -> None:
         """Fit the targets on the training recordings: the first process does, the others receive them."""
         if not self.needs_targets:
@@ -182,7 +176,7 @@ class SpeechModel(L.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on one batch."""
-        answer = self.train_on(self, batch) if self.train_on else self.answer(batch)
+        answer = self.train_on(self, batch) if self.train_on else self.training_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", answer.loss, prog_bar=True)
         self.logged_health = {}

@@ -190,8 +190,8 @@ class CTC(SpeechModel):
         texts = [plain(text, self.fold_case) for text in batch.texts]
         return texts, [self.vocabulary.labels(text) for text in texts]
 
-    def answer(self, batch: Batch) -> Pretext:
-        """CTC loss per character, mean over the batch; see `SpeechModel.answer`."""
+    def training_loss(self, batch: Batch) -> Pretext:
+        """CTC loss per character, mean over the batch; see `SpeechModel.training_loss`."""
         logits, frame_lengths = self._logits(batch, self._draw_time_masks(batch))
         texts, labels = self._texts(batch)
         loss = loss_per_character(logits, frame_lengths, labels).mean()

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import build, hyperparameters_of
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
@@ -124,7 +125,9 @@ class ClusterPrediction(SpeechModel):
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
         """Cross-entropy of the true clusters, mean over the batch's masked frames."""
-        frames, targets = self._frames_and_targets(waveforms, lengths)
+        return self._loss(*self._frames_and_targets(waveforms, lengths), lengths, masks)
+
+    def _loss(self, frames: Tensor, targets: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
         logits = self._cluster_logits(self._transform(frames, lengths, masks).hidden[-1])
         loss = masked_cross_entropy(logits, targets, masks)
         with torch.no_grad():
@@ -299,16 +302,26 @@ class MelHuBERT(ClusterPrediction):
         """Samples → frames of 20 ms."""
         return self.log_mel.frame_lengths(lengths) // 2
 
+    def training_loss(self, batch: Batch) -> Pretext:
+        """Return the training loss under fresh masks, of frames augmented by the batch."""
+        masks = self.draw_masks(batch.waveforms, batch.lengths)
+        frames, targets = self._frames_and_targets(batch.waveforms, batch.lengths, batch.augment)
+        return self._loss(frames, targets, batch.lengths, masks)
+
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         return self._stack(self.log_mel(waveforms), lengths)
 
-    def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _frames_and_targets(
+        self, waveforms: Tensor, lengths: Tensor, augment: FrameAugmentation | None = None
+    ) -> tuple[Tensor, Tensor]:
         log_mel = self.log_mel(waveforms)
-        frames = self._stack(log_mel, lengths)  # without a last frame of 10 ms that has no partner
+        frames = self._stack(log_mel, lengths, augment)  # without a last frame of 10 ms that has no partner
         return frames, self._targets(waveforms, lengths, frames.shape[1], log_mel)
 
-    def _stack(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
+    def _stack(self, log_mel: Tensor, lengths: Tensor, augment: FrameAugmentation | None = None) -> Tensor:
         """(batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels), normalised."""
         frame_lengths = self.log_mel.frame_lengths(lengths)
-        frames = self.augmented(normalise(log_mel, frame_lengths), frame_lengths)
+        frames = normalise(log_mel, frame_lengths)
+        if augment is not None:
+            frames = augment(frames, frame_lengths)
         return frames[:, : frames.shape[1] // 2 * 2].unflatten(1, (-1, 2)).flatten(2)
