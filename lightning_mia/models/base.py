@@ -28,7 +28,7 @@ class SpeechModel(L.LightningModule, ABC):
 
     family: str  # such as "tera"; a class's, or of the checkpoint that was loaded
     uses_transcripts: ClassVar[bool] = False  # whether transcripts of the training recordings change the result
-    arrives_trained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
+    is_pretrained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
     # The law by which training masks, and a probe too; None: the pretext task hides no frames from the encoder.
     mask_span: SpanMask | None = None
     takes_spec_augment: ClassVar[bool] = False  # whether `training_loss` applies `Batch.augment` to its log-mel frames
@@ -112,11 +112,11 @@ class SpeechModel(L.LightningModule, ABC):
         """
         return self
 
-    def start_sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """Hash of the files whose weights it is constructed with; empty where all its weights are drawn at random."""
         return ""
 
-    def without_training(self) -> "SpeechModel":
+    def untrained(self) -> "SpeechModel":
         """Return the same model with weights drawn at random, whatever it was constructed with."""
         return type(self)(**self.hparams)
 
@@ -170,7 +170,7 @@ class SpeechModel(L.LightningModule, ABC):
         self._clock = time.perf_counter()
         self._audio_seconds = torch.zeros((), device=self.device)
 
-    def leave_out(self, seconds: float) -> None:
+    def exclude_time(self, seconds: float) -> None:
         """Leave time that went into something else than training out of audio-seconds per second."""
         self._clock += seconds
 

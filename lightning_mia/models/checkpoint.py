@@ -15,7 +15,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.utilities.errors import InputError, list_first
 
 Model = TypeVar("Model", bound=SpeechModel)
-OF_LIGHTNING = {"_instantiator", "_class_path"}  # what LightningCLI leaves among the hyperparameters
+LIGHTNING_CLI_KEYS = {"_instantiator", "_class_path"}  # what LightningCLI leaves among the hyperparameters
 
 
 def model_from_checkpoint(path: Path | str) -> SpeechModel:
@@ -87,7 +87,7 @@ def _subclasses(of: type) -> list[type]:
 def _settings(path: Path, theirs: dict[str, Any], model_class: type[SpeechModel]) -> dict[str, Any]:
     """The constructor's arguments out of a checkpoint's hyperparameters."""
     arguments = inspect.signature(model_class).parameters
-    settings = {name: value for name, value in theirs.items() if name not in OF_LIGHTNING}
+    settings = {name: value for name, value in theirs.items() if name not in LIGHTNING_CLI_KEYS}
     unknown = sorted(settings.keys() - arguments.keys())
     missing = [name for name, argument in arguments.items() if argument.default is inspect.Parameter.empty]
     missing = [name for name in missing if name not in settings]
@@ -169,7 +169,7 @@ def _check_class(path: Path, checkpoint: dict[str, Any], like: SpeechModel) -> N
 def _check_hyperparameters(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     different = [
         f"{key} is {theirs.get(key)} there, {ours.get(key)} in the config"
-        for key in sorted(ours.keys() | (theirs.keys() - OF_LIGHTNING))
+        for key in sorted(ours.keys() | (theirs.keys() - LIGHTNING_CLI_KEYS))
         if theirs.get(key) != ours.get(key)
     ]
     if different:

@@ -63,7 +63,7 @@ class ClusterPrediction(SpeechModel):
         """Whether the clusters are still to be fitted."""
         return not bool(self.clusters.fitted)
 
-    def start_sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """Hash of the checkpoint that the targets come from; empty in the first iteration."""
         return self.clusters.sha256 if isinstance(self.clusters, TeacherClusters) else ""
 

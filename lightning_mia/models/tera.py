@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.corpora.loading.augmentation import draw_stretches
+from lightning_mia.corpora.loading.augmentation import draw_spans
 from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
@@ -128,7 +128,7 @@ class TERA(SpeechModel):
         """Draw 0 to max_masked_bands neighbouring bands an utterance: (batch, 1, n_mels) bool."""
         n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
         widest = torch.full_like(n_mels, self.max_masked_bands)
-        return draw_stretches(n_mels, widest, frames.shape[2]).unsqueeze(1)
+        return draw_spans(n_mels, widest, frames.shape[2]).unsqueeze(1)
 
     def _add_noise(self, frames: Tensor) -> Tensor:
         """Add Gaussian noise of standard deviation 0.2, as in the paper, to a few utterances."""

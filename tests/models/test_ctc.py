@@ -184,10 +184,10 @@ def test_a_trained_model_comes_back_from_its_checkpoint(mel_hubert: str, tmp_pat
 def test_the_start_is_the_encoders_file(mel_hubert: str, tmp_path: Path) -> None:
     copy = tmp_path / "encoder.ckpt"
     copy.write_bytes(Path(mel_hubert).read_bytes())
-    assert CTC(str(copy)).start_sha256() == CTC(mel_hubert).start_sha256() == hash_of_file(copy)
+    assert CTC(str(copy)).weights_sha256() == CTC(mel_hubert).weights_sha256() == hash_of_file(copy)
     torch.manual_seed(5)
     save(ENCODERS["mel_hubert"](), copy)
-    assert CTC(str(copy)).start_sha256() != CTC(mel_hubert).start_sha256()
+    assert CTC(str(copy)).weights_sha256() != CTC(mel_hubert).weights_sha256()
 
 
 def learns(model: CTC) -> dict[str, bool]:
@@ -264,7 +264,7 @@ def test_an_encoder_of_hugging_face_is_fine_tuned(family: str, tmp_path: Path, b
     theirs.save_pretrained(tmp_path)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(tmp_path)
     model = fine_tuned(str(tmp_path), layer_decay=0.5, learning_rate=1.0)
-    assert len(model.start_sha256()) == 64
+    assert len(model.weights_sha256()) == 64
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {names[id(p)]: group["lr"] for group in model.parameter_groups() for p in group["params"]}
     assert {rate for name, rate in rates.items() if ".layers.1.attention" in name} == {0.5}

@@ -8,7 +8,7 @@ import torch
 
 from lightning_mia.audit.cli import main
 from lightning_mia.corpora import Manifest
-from lightning_mia.corpora.loading.augmentation import SpecAugment, draw_stretches
+from lightning_mia.corpora.loading.augmentation import SpecAugment, draw_spans
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.hubert import MelHuBERT
@@ -36,7 +36,7 @@ def audio() -> tuple[torch.Tensor, torch.Tensor]:
 def test_stretches_lie_within_a_recording_and_are_as_wide_as_they_may_be() -> None:
     torch.manual_seed(0)
     lengths, widest = torch.full((4000,), 10), torch.full((4000,), 4.0)
-    drawn = draw_stretches(lengths, widest, 12)
+    drawn = draw_spans(lengths, widest, 12)
     assert not drawn[:, 10:].any()
     widths = drawn.sum(dim=1)
     assert (drawn[:, 1:] & ~drawn[:, :-1]).sum(dim=1).max() == 1  # in one piece
