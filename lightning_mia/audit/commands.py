@@ -165,11 +165,6 @@ SHADOW_MODELS = 16
 """Default of `shadow --fleet.size`; the other commands train none by default."""
 
 BARE_FLAGS = ("--positive_control",)
-DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
-Beside the commands below, which have a model, there are some without one of their own: `lightning-mia ablate -c GRID`
-runs a grid of audits, `lightning-mia blind MANIFEST --out DIR` checks whether a split can be told apart without any
-model, `lightning-mia report RUN_DIR` rebuilds a report, `lightning-mia compare RUN_DIR RUN_DIR` puts runs side by side,
-`lightning-mia configs` lists and copies configs that ship."""
 
 
 class _Parser(OneLineErrors, LightningArgumentParser):
@@ -307,7 +302,6 @@ def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> Au
         load_from_checkpoint_support=False,
         parser_kwargs={
             "prog": "lightning-mia",
-            "description": DESCRIPTION,
             **parser_options,
         },
         args=arguments,
