@@ -191,11 +191,6 @@ SHADOW_MODELS = 16
 """Default of `shadow --fleet.size`; the other commands train none by default."""
 
 BARE_FLAGS = ("--positive_control",)
-DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
-Besides the commands below, which take a model: `lightning-mia ablate -c GRID` runs a grid of audits,
-`lightning-mia blind MANIFEST --out DIR` checks without any model whether members and non-members of a split can be
-distinguished, `lightning-mia report RUN_DIR` rebuilds a report, `lightning-mia compare RUN_DIR RUN_DIR` compares runs,
-`lightning-mia configs` lists and copies the shipped configs."""
 
 
 class _Parser(OneLineErrors, LightningArgumentParser):
@@ -333,7 +328,6 @@ def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> Au
         load_from_checkpoint_support=False,
         parser_kwargs={
             "prog": "lightning-mia",
-            "description": DESCRIPTION,
             **parser_options,
         },
         args=arguments,

@@ -165,7 +165,7 @@ class AuditRun:
             "n_recordings": len(ids),
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),
-            "start": start.sha256 if start else self.model.start_sha256(),
+            "start": start.sha256 if start else self.model.weights_sha256(),
             "waveforms": {
                 **options.training_changes.fingerprint(),
                 **options.time_masking.fingerprint(),
@@ -250,7 +250,7 @@ class AuditRun:
             return _external_model(model, checkpoint, hash_of_file(checkpoint))
         if (self.run_dir / "target" / "model.ckpt").exists():
             return self.fit_target()
-        if not self.model.arrives_trained:
+        if not self.model.is_pretrained:
             raise InputError(
                 f"{self.run_dir} holds no trained target; run `lightning-mia fit` with the same config and run "
                 "directory first, or give --target_checkpoint"
@@ -260,7 +260,7 @@ class AuditRun:
 
     def as_constructed(self, model: SpeechModel) -> Trained:
         """Return a model with its initial weights: from its checkpoint, or drawn from the seed."""
-        sha256 = model.start_sha256() or hash_of([hyperparameters_of(model), training_seed()])
+        sha256 = model.weights_sha256() or hash_of([hyperparameters_of(model), training_seed()])
         return _external_model(initialise(model, training_seed()), self.run_dir, sha256)
 
     def _check_split_of(self, checkpoint: str, model: SpeechModel) -> None:
@@ -282,7 +282,7 @@ class AuditRun:
         external = self._is_external(target)
         models: dict[str, Trained] = {}
         if self.controls.untrained:
-            untrained = self.as_constructed(self.model.without_training()) if external else self.fit_untrained()
+            untrained = self.as_constructed(self.model.untrained()) if external else self.fit_untrained()
             models["untrained"] = untrained
         if self.controls.wrong_model:
             wrong_model = self._load_wrong_model() if external else self.fit_wrong_model()
@@ -307,7 +307,7 @@ class AuditRun:
         return ["The wrong-model control was omitted: there are no auxiliary recordings."]
 
     def _is_external(self, target: Trained) -> bool:
-        return self.model.arrives_trained and "steps" not in target.record
+        return self.model.is_pretrained and "steps" not in target.record
 
     def _load_wrong_model(self) -> Trained | None:
         checkpoint = self.controls.wrong_model_checkpoint

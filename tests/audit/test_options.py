@@ -24,10 +24,7 @@ def test_attacks_of_the_same_name_are_refused() -> None:
         AuditOptions(attacks=[PretextLoss(), PretextLoss()])
 
 
-def test_every_command_has_the_same_options(
-    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lightning_mia.audit.placeholders.install", lambda: None)
+def test_every_command_has_the_same_options(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {}
     for command in COMMANDS:
         with pytest.raises(SystemExit):
