@@ -11,7 +11,7 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_notes, privacy_of
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -163,7 +163,7 @@ class Audit(AuditRun):
             statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
             judgement = self._judge(asked, fleet, statistics)
         wanted = utility or target.record.get("privacy")
-        privacy = privacy_of(target, judgement, self.trainers.per_example.delta) if wanted else None
+        privacy = privacy_bounds(target, judgement, self.trainers.per_example.delta) if wanted else None
         report = AuditReport(
             target=Target(target.model.family, target.sha256, target.record["parameters"]),
             split=summarise_split(self.data.split),

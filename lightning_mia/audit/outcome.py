@@ -242,7 +242,7 @@ def _blind_control(
     return scores, evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
 
 
-def privacy_of(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
+def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
     """Collect the proven and the empirical bound on ε, for one recording more or less.
 
     Args:

@@ -10,7 +10,7 @@ from lightning_mia.evaluation import dataset_inference as room
 from lightning_mia.evaluation.dataset_inference import (
     DatasetInference,
     PAtSize,
-    Sides,
+    SubsetSampler,
     dataset_inference,
     mean_differences,
     p_value_over_speakers,
@@ -123,7 +123,7 @@ def test_equal_scores_tell_nothing(make_scores: MakeScores, redraw: Redraw) -> N
 
 def test_the_validation_set_has_the_speakers_of_the_suspect_set(make_scores: MakeScores) -> None:
     scores = make_scores()
-    places = Sides(scores).draw(20, np.random.default_rng(0))
+    places = SubsetSampler(scores).draw(20, np.random.default_rng(0))
     suspects, validation = (places[scores.members[places] == side] for side in (True, False))
     assert len(suspects) == len(validation) == 20
     assert sorted(scores.speakers[suspects]) == sorted(scores.speakers[validation])

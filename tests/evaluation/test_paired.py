@@ -59,5 +59,5 @@ def test_the_same_scores_do_not_differ_but_two_perfect_attacks_may() -> None:
 
 def test_other_units_or_labels_are_refused() -> None:
     first, second = planted(5, (1.0, 1.0))
-    with pytest.raises(ValueError, match="not judged on the same units"):
+    with pytest.raises(ValueError, match="do not have the same units"):
         paired_difference(first, replace(second, members=~second.members))

@@ -65,6 +65,6 @@ def test_units_of_whom_nothing_is_known_stand_last(scores: Scores) -> None:
 def test_thirds_rise_and_keep_equal_numbers_together() -> None:
     cut = cut_in_thirds("level", np.array([-30.0] * 5 + [-20.0] * 3 + [-10.0]), 0, "dBFS")
     assert cut.order == ("−30 dBFS", "−20 dBFS", "−10 dBFS")
-    assert cut.of_units.count("−30 dBFS") == 5
+    assert cut.values.count("−30 dBFS") == 5
     close = cut_in_thirds("duration", np.array([1.001, 1.002, 1.003, 1.004]), 1, "s")
     assert close.order == ("1.0 s",), "ranges that read alike are no parts"
