@@ -9,6 +9,7 @@ from lightning_mia.evaluation.statistics.permutation import (
     NullDistribution,
     corrected_p_values,
     critical_value,
+    holm,
     p_value,
 )
 
@@ -92,3 +93,24 @@ def test_the_critical_value_is_where_the_corrected_p_value_falls_below_alpha() -
         return (1 + np.sum(largest >= statistic)) / 1001
 
     assert p_of(critical + 1e-9) < 0.05 <= p_of(critical)
+
+
+def step_down(p_values: list[float], alpha: float) -> list[bool]:
+    """Holm's procedure as he wrote it: reject the smallest while p ≤ α / (hypotheses left)."""
+    rejected = [False] * len(p_values)
+    for rank, place in enumerate(np.argsort(p_values)):
+        if p_values[place] > alpha / (len(p_values) - rank):
+            break
+        rejected[place] = True
+    return rejected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_below_alpha_after_correction_is_what_the_procedure_rejects(seed: int) -> None:
+    p = np.random.default_rng(seed).beta(0.3, 3, size=12).tolist()
+    assert [value <= 0.05 for value in holm(p)] == step_down(p, 0.05)
+
+
+def test_no_test_needs_no_correction() -> None:
+    assert holm([]) == []
+    assert holm([0.04]) == [0.04]
