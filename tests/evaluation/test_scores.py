@@ -62,6 +62,6 @@ def test_scores_of_the_same_units_and_level_form_a_group() -> None:
         lambda: EvaluationSettings(seed=-1),
     ],
 )
-def test_settings_that_cannot_work_are_refused_in_one_line(make: Callable[[], EvaluationSettings]) -> None:
+def test_invalid_settings_are_refused_in_one_line(make: Callable[[], EvaluationSettings]) -> None:
     with pytest.raises(InputError, match=r"^evaluation\.\w+ is [^\n]*$"):
         make()

@@ -126,7 +126,7 @@ def test_any_attack_of_a_family_may_leak_and_the_strongest_is_reported() -> None
     ],
 )
 @pytest.mark.parametrize("figures", [ATTACK, WITHOUT_CONTROL, CONFOUNDED, NOTHING])
-def test_a_verdict_has_the_attack_that_it_rests_on(
+def test_a_verdict_records_the_attack_on_which_it_rests(
     control: BlindResult, drawn: bool, attack: str | None, figures: AttackResult
 ) -> None:
     wide = replace(NOTHING, name="wide", auroc=0.9)  # stronger, but its p-value is too large

@@ -24,7 +24,7 @@ def test_agrees_with_scikit_learn(n_values: int) -> None:
 
 @pytest.mark.parametrize("fpr", [0.001, 0.01, 0.1, 0.3, 0.999])
 @pytest.mark.parametrize("n_values", [1, 4, 10**9])
-def test_tpr_is_the_best_of_all_thresholds_that_keep_the_fpr(fpr: float, n_values: int) -> None:
+def test_tpr_is_the_largest_over_thresholds_within_the_fpr(fpr: float, n_values: int) -> None:
     generator = np.random.default_rng(2)
     values, members = generator.integers(n_values, size=60).astype(float), generator.random(60) < 0.5
     candidates = []
@@ -32,13 +32,13 @@ def test_tpr_is_the_best_of_all_thresholds_that_keep_the_fpr(fpr: float, n_value
         positive = values >= threshold
         if positive[~members].mean() <= fpr:
             candidates.append((positive[members].mean(), positive[~members].mean()))
-    found = tpr_at_fpr(make(values, members), fpr)
-    assert (found.tpr, found.achieved_fpr) == max(candidates)
-    assert found.tpr_ci95[0] <= found.tpr <= found.tpr_ci95[1]
-    assert found.achieved_fpr_ci95[0] <= found.achieved_fpr <= found.achieved_fpr_ci95[1]
+    rate = tpr_at_fpr(make(values, members), fpr)
+    assert (rate.tpr, rate.achieved_fpr) == max(candidates)
+    assert rate.tpr_ci95[0] <= rate.tpr <= rate.tpr_ci95[1]
+    assert rate.achieved_fpr_ci95[0] <= rate.achieved_fpr <= rate.achieved_fpr_ci95[1]
 
 
-def test_an_fpr_that_is_met_exactly_counts_as_met() -> None:
+def test_an_fpr_that_is_reached_exactly_is_allowed() -> None:
     values, members = np.arange(60.0), np.arange(60) % 2 == 0  # 30 non-members: 3 of them are exactly 10 %
     assert tpr_at_fpr(make(values, members), 0.1).achieved_fpr == 0.1
 
@@ -46,7 +46,7 @@ def test_an_fpr_that_is_met_exactly_counts_as_met() -> None:
 @pytest.mark.parametrize(
     ("n_nonmembers", "fpr", "resolvable"), [(1000, 0.01, True), (999, 0.01, False), (100, 0.1, True)]
 )
-def test_resolvable_takes_ten_false_positives(n_nonmembers: int, fpr: float, resolvable: bool) -> None:
+def test_resolvable_requires_ten_false_positives(n_nonmembers: int, fpr: float, resolvable: bool) -> None:
     members = np.arange(n_nonmembers + 50) < 50
     values = np.random.default_rng(3).normal(size=len(members))
     assert tpr_at_fpr(make(values, members), fpr).resolvable is resolvable
@@ -62,7 +62,7 @@ def test_advantage_is_the_largest_gap_of_the_curve(n_values: int, monkeypatch: p
 
 
 @pytest.mark.parametrize("n_values", [1, 4, 10**9])
-def test_rows_with_scores_of_their_own_are_judged_one_by_one(n_values: int) -> None:
+def test_rows_with_different_scores_equal_single_rows(n_values: int) -> None:
     generator = np.random.default_rng(6)
     rows, labels = generator.integers(n_values, size=(30, 40)).astype(float), generator.random((30, 40)) < 0.5
     aurocs, gains = aurocs_and_advantages(rows, labels)
@@ -73,7 +73,7 @@ def test_rows_with_scores_of_their_own_are_judged_one_by_one(n_values: int) -> N
     np.testing.assert_allclose(gains, [advantages(values, members[None])[0] for values, members in pairs], atol=1e-12)
 
 
-def test_with_one_side_empty_there_is_nothing_to_tell_apart() -> None:
+def test_rows_without_members_are_at_chance() -> None:
     labels = np.array([[True, True], [False, False]])
     assert advantages(np.array([1.0, 2.0]), labels).tolist() == [0.0, 0.0]
     aurocs, gains = aurocs_and_advantages(np.array([[1.0, 2.0]] * 2), labels)
