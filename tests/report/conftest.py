@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.evaluation.dataset_inference import DatasetInference, PAtSize
 from lightning_mia.evaluation.results import (
     AttackResult,
@@ -26,6 +27,7 @@ from lightning_mia.report import (
     SplitSummary,
     Target,
     TrainedModel,
+    UnitFacts,
 )
 
 ATTACKS = [  # name, level, access, two-sided, shift of the members' scores in standard deviations
@@ -98,13 +100,32 @@ def planted_report() -> AuditReport:
 
 
 @pytest.fixture(scope="session")
-def small_report(planted_report) -> AuditReport:
-    """One attack and one control of the planted audit, where a test draws more than once."""
+def small_report() -> AuditReport:
+    return make_small_report()
+
+
+def make_small_report() -> AuditReport:
+    """One attack and one control of the planted audit, for tests that draw more than once."""
+    planted = make_planted_report()
     return replace(
-        planted_report,
-        attacks=planted_report.attacks[2:3],
-        controls=planted_report.controls[:1],
-        scores=(planted_report.scores[2], planted_report.scores[6]),
+        planted,
+        attacks=planted.attacks[2:3],
+        controls=planted.controls[:1],
+        scores=(planted.scores[2], planted.scores[6]),
+    )
+
+
+@pytest.fixture(scope="session")
+def complete_report(small_report) -> AuditReport:
+    """The small report with slices and per-speaker risks; the duration of all units is the same."""
+    return add_breakdown(replace(small_report, units=make_units(small_report.scores[0])))
+
+
+def make_units(scores: Scores) -> tuple[UnitFacts, ...]:
+    """Every third speaker is female."""
+    return tuple(
+        UnitFacts("utterance", unit, 1.0, float(-20 - number % 7), "female" if int(speaker[-3:-1]) % 3 == 0 else "male")
+        for number, (unit, speaker) in enumerate(zip(scores.unit_ids.tolist(), scores.speakers.tolist(), strict=True))
     )
 
 

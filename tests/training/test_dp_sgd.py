@@ -55,7 +55,7 @@ def slow(model: SpeechModel, batch: Batch, clip_norm: float) -> list[torch.Tenso
     gradients = []
     for example in examples(batch):
         model.zero_grad()
-        model.answer(example).loss.backward()
+        model.training_loss(example).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         gradients.append(flat(model))
     return gradients

@@ -26,7 +26,7 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
     """
     if report.verdict.status == "not_assessable" or not report.attacks:
         return _of_blind(report)
-    attack = strongest(report)
+    attack = decisive_attack(report)
     numbers = [
         KeyNumber(
             decimal(attack.auroc),
@@ -49,7 +49,7 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
     return (*numbers, *([_blind_auroc(blind)] if blind else []))
 
 
-def strongest(report: AuditReport) -> AttackResult:
+def decisive_attack(report: AuditReport) -> AttackResult:
     """The attack that the verdict rests on: that of the first verdict with its status.
 
     If it rests on none: the attack with the smallest corrected p-value, then the AUROC furthest from chance; where
