@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.pack import Pack, open_pack
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root, hash_of

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
 
 CropFrom = Literal["start", "anywhere"]
 

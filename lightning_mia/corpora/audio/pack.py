@@ -13,7 +13,8 @@ import soundfile as sf
 from filelock import FileLock
 from tqdm import tqdm
 
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE, BadAudioError, decode_file
+from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.corpora.audio.decoding import BadAudioError, decode_file
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 

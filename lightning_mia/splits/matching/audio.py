@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.corpora.audio.cropping import cropped, silent_parts
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
 from lightning_mia.splits.matching.match import match
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.split import Level

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache, decode
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
 from lightning_mia.corpora.manifest import Manifest
 from lightning_mia.utilities.errors import InputError
 
