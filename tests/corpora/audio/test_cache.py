@@ -114,7 +114,7 @@ def test_bad_audio_is_counted_and_named_or_excluded(table, tmp_path):
 
 
 @pytest.mark.parametrize("on_bad_audio", ["error", "skip"])
-def test_nothing_but_bad_audio_is_an_error(tmp_path, on_bad_audio):
+def test_only_bad_audio_is_an_error(tmp_path, on_bad_audio):
     table = pd.DataFrame({"id": ["a"], "path": [str(tmp_path / "a.wav")]})
     with pytest.raises(
         InputError, match=r"1 of 1 recordings cannot be used: .*a\.wav: no such file; .* check the paths"
@@ -122,7 +122,7 @@ def test_nothing_but_bad_audio_is_an_error(tmp_path, on_bad_audio):
         opened(table, tmp_path, on_bad_audio=on_bad_audio)
 
 
-def test_damaged_cache_says_what_to_delete(table, tmp_path):
+def test_a_damaged_cache_names_what_to_delete(table, tmp_path):
     audio = opened(table, tmp_path)
     os.truncate(audio.samples.filename, 100)
     with pytest.raises(InputError, match="is damaged; delete its folder"):

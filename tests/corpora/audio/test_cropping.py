@@ -42,7 +42,7 @@ def test_the_start_is_kept(audio: AudioCache) -> None:
     assert len(audio.waveform("d")) == 8000  # the whole corpus is as it was
 
 
-def test_any_part_may_be_kept_and_it_follows_from_the_id(audio: AudioCache) -> None:
+def test_any_part_may_be_kept_depending_on_the_id(audio: AudioCache) -> None:
     short = crop_recordings(audio, IDS, 3200, "anywhere", progress=False)
     again = crop_recordings(audio, IDS[::-1], 3200, "anywhere", progress=False)
     for name in IDS:
@@ -53,7 +53,7 @@ def test_any_part_may_be_kept_and_it_follows_from_the_id(audio: AudioCache) -> N
     assert short.index.at["d", "offset"] > audio.index.at["d", "offset"]
 
 
-def test_starts_are_spread_over_all_places() -> None:
+def test_starts_are_spread_over_all_positions() -> None:
     index = pd.DataFrame({"offset": 0, "n_samples": 1000}, index=[f"u{n}" for n in range(3000)])
     everywhere = AudioCache(np.zeros(1000, np.int16), index.assign(sha256="", duration=0.0), pd.DataFrame())  # type: ignore[arg-type]
     starts = crop_recordings(everywhere, list(index.index), 901, "anywhere", progress=False).index["offset"]
@@ -61,7 +61,7 @@ def test_starts_are_spread_over_all_places() -> None:
     assert abs(starts.mean() - 49.5) < 2
 
 
-def test_transcripts_of_what_was_cut_are_left_out(audio: AudioCache) -> None:
+def test_shortened_recordings_lose_their_transcripts(audio: AudioCache) -> None:
     assert crop_recordings(audio, IDS, 3200, progress=False).texts == {"a": "one"}
 
 
@@ -71,7 +71,7 @@ def test_a_cropped_corpus_can_be_sent_to_a_worker(audio: AudioCache) -> None:
     np.testing.assert_array_equal(copy.waveform("b"), short.waveform("b"))
 
 
-def test_a_shorter_recording_is_the_callers_fault(audio: AudioCache) -> None:
+def test_shorter_recordings_raise_value_error(audio: AudioCache) -> None:
     with pytest.raises(ValueError, match="Expected recordings of at least 3200 samples, but got one of 1700"):
         crop_recordings(audio, ["a", "c"], 3200, progress=False)
 

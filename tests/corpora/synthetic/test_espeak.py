@@ -24,7 +24,7 @@ def _forget_files() -> Iterator[None]:
     espeak._files.cache_clear()
 
 
-def test_a_sentence_lasts_some_seconds_and_is_not_clipped() -> None:
+def test_a_sentence_has_a_plausible_length_and_level() -> None:
     samples = synthesise(TEXT, MAN)
     assert samples.dtype == np.int16
     assert 1.0 < len(samples) / ESPEAK_RATE < 4.0
@@ -80,7 +80,7 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_forget_files")
-def test_library_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "libespeak-ng.so").write_text("not a library")
     monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: str(tmp_path / "libespeak-ng.so"))
     with pytest.raises(InputError, match=r"cannot use espeak-ng's library"):
