@@ -131,7 +131,7 @@ class AuditRun:
         recordings = self.data.training_recordings(ids, seed)
         settings: dict[str, Any] = {
             "split": self.data.split.sha256,
-            "recordings": self.data.audio.sha256_of(ids),
+            "recordings": self.data.audio.data_hash(ids),
             "n_recordings": len(ids),
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),

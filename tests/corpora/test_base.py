@@ -49,7 +49,7 @@ def test_keeps_known_columns_as_text_and_renumbers_rows():
         (table(duration=[1, -1]), "row 2 ('-1')"),
     ],
 )
-def test_says_what_is_wrong_and_where(given, message):
+def test_errors_name_the_problem_and_the_row(given, message):
     with pytest.raises(InputError) as error:
         check_table(given, "here")
     assert message in str(error.value)
@@ -62,7 +62,7 @@ def test_rows_are_named_by_line_where_the_source_has_lines():
         check_table(given, "here")
 
 
-def test_counts_many_bad_rows_and_names_the_first():
+def test_many_invalid_rows_are_counted():
     given = pd.concat([table(speaker=["", ""])] * 5, ignore_index=True)
     with pytest.raises(InputError, match="in 10 of 10 rows: row 1; row 2; row 3; row 4; row 5; and 5 more;"):
         check_table(given, "here")

@@ -109,7 +109,7 @@ def test_bytes_become_files(rows, parquet, recordings, tmp_path, source):
     assert len(audio.index) == N
 
 
-def test_only_the_columns_that_are_wanted(parquet, tmp_path):
+def test_only_the_named_columns(parquet, tmp_path):
     table = corpus(parquet, tmp_path, split="test", speaker_column="text").table()
     assert table.drop(columns="path").to_dict("records") == [{"id": "test-000000", "speaker": "one"}]
 
@@ -168,7 +168,7 @@ def test_stream_with_a_limit(hub, tmp_path):
     assert len(list((tmp_path / "kept").rglob("audio/*"))) == 2
 
 
-def test_what_was_fetched_needs_no_network(hub, tmp_path):
+def test_cached_recordings_need_no_network(hub, tmp_path):
     first = corpus("owner/name", tmp_path, limit=3).table()
     assert corpus("owner/name", tmp_path, limit=3).table().equals(first)
     assert corpus("owner/name", tmp_path, limit=1).table().equals(first[:1])
@@ -182,10 +182,10 @@ def test_what_was_fetched_needs_no_network(hub, tmp_path):
     assert len(hub) == 2
 
 
-def test_broken_off_fetch_goes_on(hub, tmp_path, monkeypatch):
-    from lightning_mia.corpora import huggingface as huggingface_dataset
+def test_an_interrupted_download_continues(hub, tmp_path, monkeypatch):
+    from lightning_mia.corpora import huggingface
 
-    write, written = huggingface_dataset._file_of, []
+    write, written = huggingface._audio_file, []
 
     def fail_at_third(value: object, stem: Path, source: Path | None) -> str:
         if len(written) == 2:
@@ -193,20 +193,20 @@ def test_broken_off_fetch_goes_on(hub, tmp_path, monkeypatch):
         written.append(stem.name)
         return write(value, stem, source)
 
-    monkeypatch.setattr(huggingface_dataset, "_file_of", fail_at_third)
+    monkeypatch.setattr(huggingface, "_audio_file", fail_at_third)
     with pytest.raises(KeyboardInterrupt):
         corpus("owner/name", tmp_path).table()
     index = next((tmp_path / "kept").rglob("index.jsonl"))
     with open(index, "a") as file:
         file.write('{"id": "train-0000')  # as a kill in the middle of a line leaves it
     again = []
-    monkeypatch.setattr(huggingface_dataset, "_file_of", lambda *a: again.append(a[1].name) or write(*a))
+    monkeypatch.setattr(huggingface, "_audio_file", lambda *a: again.append(a[1].name) or write(*a))
     table = corpus("owner/name", tmp_path).table()
     assert table["id"].tolist() == [f"train-{n:06d}" for n in range(N)]
     assert again == ["000002", "000003", "000004"]
 
 
-def test_a_lost_file_is_fetched_again(hub, tmp_path):
+def test_a_missing_file_is_downloaded_again(hub, tmp_path):
     table = corpus("owner/name", tmp_path).table()
     before = {path: Path(path).read_bytes() for path in table["path"]}
     Path(table["path"][1]).unlink()
@@ -230,7 +230,7 @@ def test_network_that_fails_in_the_middle(hub, tmp_path, monkeypatch):
     iterate = datasets.IterableDataset.iter
     monkeypatch.setattr(datasets.IterableDataset, "iter", broken)
     message = refused(corpus("owner/name", tmp_path))
-    assert "reading split train broke off (connection reset by peer); start again to go on from there" in message
+    assert "reading split train failed (connection reset by peer); start again to continue" in message
     monkeypatch.setattr(datasets.IterableDataset, "iter", iterate)
     assert len(corpus("owner/name", tmp_path).table()) == N
 
@@ -241,8 +241,8 @@ def test_hub_that_cannot_be_reached(tmp_path, monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     message = refused(corpus("owner/name", tmp_path))
-    assert "owner/name: no folder here, and no data set that the hub gives (Couldn't reach 'owner/name'" in message
-    assert message.endswith("or give a folder that save_to_disk wrote")
+    assert "owner/name: no local folder, and no data set available on the hub (Couldn't reach 'owner/name'" in message
+    assert message.endswith("or give a folder written by save_to_disk")
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere", "data/sets/nowhere"])
@@ -260,7 +260,7 @@ def test_missing_folder(path, tmp_path):
         ({"audio_column": "embedding"}, "row 0 of split train: column embedding holds neither bytes nor a path;"),
     ],
 )
-def test_says_what_is_wrong(parquet, tmp_path, options, message):
+def test_errors_name_the_problem(parquet, tmp_path, options, message):
     assert message in refused(corpus(parquet, tmp_path, **options))
 
 

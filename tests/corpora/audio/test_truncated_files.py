@@ -31,7 +31,7 @@ def speechlike(n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("kept", [0.3, 0.95])
-def test_cut_file_is_refused_and_the_whole_one_is_not(tmp_path, suffix, kept):
+def test_truncated_files_are_rejected_and_complete_ones_accepted(tmp_path, suffix, kept):
     path = str(tmp_path / f"a.{suffix}")
     sf.write(path, speechlike(64_000), 16_000, **FORMATS[suffix])
     assert len(decode_file(path).samples) == 64_000
@@ -41,7 +41,7 @@ def test_cut_file_is_refused_and_the_whole_one_is_not(tmp_path, suffix, kept):
 
 
 @pytest.mark.parametrize("announced", [0x7FFFF000, 0xFFFFFFFF])
-def test_a_wav_that_was_written_to_a_pipe_is_whole(tmp_path, announced):
+def test_a_wav_written_to_a_pipe_is_complete(tmp_path, announced):
     path = tmp_path / "a.wav"
     sf.write(path, speechlike(16_000), 16_000)
     content = bytearray(path.read_bytes())
