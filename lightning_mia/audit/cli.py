@@ -174,10 +174,12 @@ def _report_command(arguments: list[str]) -> None:
 
         print(f"page: {write_page(run_dir)}")
     else:
+        from lightning_mia.audit.breakdown import add_breakdown
         from lightning_mia.audit.summary import print_summary
-        from lightning_mia.report import rebuild
+        from lightning_mia.report.write import find_report, load_run, render_report
 
-        print_summary(rebuild(run_dir, options.names))
+        complete = add_breakdown(load_run(run_dir))  # results of earlier versions lack it
+        print_summary(render_report(find_report(run_dir), complete, options.names))
 
 
 def _compare_command(arguments: list[str]) -> None:
