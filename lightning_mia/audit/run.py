@@ -89,7 +89,7 @@ class AuditRun:
             return job.run()
         if job.done:
             log.info("The target is trained already: its leakage is not measured again")
-        return job.run([copy.deepcopy(self.monitor).of(self.data)])
+        return job.run([copy.deepcopy(self.monitor).attach(self.data)])
 
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on neither side; None without auxiliary recordings."""

@@ -39,7 +39,9 @@ def task_of(audio: AudioCache, folder: Path, model: SpeechModel | None = None, s
     job = TrainingJob(name, folder / name, like, recordings, {"seed": seed}, seed, trainers)
     queries, auxiliary = Recordings(audio, ids[10:16]), Recordings(audio, ids[20:24])
     settings = ProbeSettings(n_masks=1)
-    return Task(job, ProbePlan([settings.answers], queries, auxiliary, "", settings, folder / "probes", trainers))
+    return Task(
+        job, ProbePlan([settings.encoder_outputs], queries, auxiliary, "", settings, folder / "probes", trainers)
+    )
 
 
 def sent(task: Task) -> Task:
