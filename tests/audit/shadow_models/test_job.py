@@ -95,7 +95,7 @@ def test_what_is_done_is_not_done_again(audio: AudioCache, tmp_path: Path, monke
     task.run(lambda _: None)
     assert task.done
     assert task.training.recordings.trainer is None  # holds on to no model
-    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.engine_of", pytest.fail)
+    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.create_executor", pytest.fail)
     run_fleet([task, task], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
     next((tmp_path / "probes").glob("*.npz")).unlink()
     assert not task.done
