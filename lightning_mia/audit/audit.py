@@ -11,6 +11,7 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_notes, privacy_of
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
@@ -184,7 +185,7 @@ class Audit(AuditRun):
             utility=utility,
             privacy=privacy,
         )
-        return write_report(report_dir, replace(report, **sections))
+        return write_report(report_dir, add_breakdown(replace(report, **sections)))
 
     def _measure_utility(self, models: dict[str, Trained]) -> Utility | None:
         if self.unseen is None:

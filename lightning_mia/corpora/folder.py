@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from lightning_mia.corpora.base import Corpus, check_table, ids_of_paths
+from lightning_mia.corpora.base import Corpus, check_table, ids_from_paths
 from lightning_mia.utilities.errors import InputError, list_first
 
 OTHER_SUFFIXES = {".aif", ".aifc", ".oga", ".opus", ".snd", ".sph"}
@@ -40,7 +40,7 @@ class Folder(Corpus):
         if not files:
             raise InputError(f"{self.path}: no audio files under this folder; check the path")
         rows = {
-            "id": ids_of_paths(files),
+            "id": ids_from_paths(files),
             "path": [str(root / file) for file in files],
             "speaker": self._speakers(files),
         }

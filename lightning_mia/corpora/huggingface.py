@@ -12,8 +12,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
-from lightning_mia.corpora.formats.archives import absolute, check_names, reason
-from lightning_mia.corpora.formats.speaker_metadata import gender_of
+from lightning_mia.corpora.formats.archives import absolute, check_names, first_line
+from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, cache_root, hash_of
 
@@ -109,7 +109,7 @@ class HuggingFaceDataset(Corpus):
                 if not (folder / ALL_THERE).exists() and (self.limit is None or len(rows) < self.limit):
                     rows += self._fetch(source, folder, len(rows))
         except (OSError, NotImplementedError) as error:  # the latter from file systems that cannot lock
-            raise InputError(f"Cannot write {folder}: {reason(error)}; set cache_dir to another folder") from error
+            raise InputError(f"Cannot write {folder}: {first_line(error)}; set cache_dir to another folder") from error
         return check_table(pd.DataFrame(rows), f"{self.path}, split {self.split}")
 
     def _folder(self, source: Path | None) -> Path:
@@ -152,7 +152,7 @@ class HuggingFaceDataset(Corpus):
         except (OSError, ValueError, RuntimeError, ImportError, DatasetsError) as error:
             remedy = "start again to go on from there"
             raise InputError(
-                f"{self.path}: reading split {self.split} broke off ({reason(error)}); {remedy}"
+                f"{self.path}: reading split {self.split} broke off ({first_line(error)}); {remedy}"
             ) from error
 
     def _row(self, number: int, values: dict[str, Any], folder: Path, source: Path | None) -> Row:
@@ -160,7 +160,7 @@ class HuggingFaceDataset(Corpus):
         row = {"id": f"{self.split}-{number:06d}"}
         row |= {name: _as_text(values[column]) for name, column in self.columns.items()}
         if "gender" in row:
-            row["gender"] = gender_of(row["gender"])
+            row["gender"] = normalise_gender(row["gender"])
         try:
             row["path"] = _file_of(values[self.audio_column], folder / f"{number:06d}", source)
         except ValueError as error:
@@ -207,7 +207,7 @@ def _open(path: str, source: Path | None, config: str | None, split: str, revisi
         else:
             what = "no folder here, and no data set that the hub gives"
             remedy = "check name, split, config and connection, or give a folder that save_to_disk wrote"
-        raise InputError(f"{path}: {what} ({reason(error)}); {remedy}") from error
+        raise InputError(f"{path}: {what} ({first_line(error)}); {remedy}") from error
 
 
 def _total(data: "Data", limit: int | None) -> int | None:
@@ -273,7 +273,7 @@ def _fetched(address: str) -> bytes:
             return bytes(file.read())
     except (OSError, ValueError, ImportError) as error:
         raise InputError(
-            f"{address}: cannot be read ({reason(error)}); check the connection and start again"
+            f"{address}: cannot be read ({first_line(error)}); check the connection and start again"
         ) from error
 
 

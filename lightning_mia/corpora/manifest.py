@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from lightning_mia.corpora.base import Corpus, check_table, ids_of_paths
+from lightning_mia.corpora.base import Corpus, check_table, ids_from_paths
 from lightning_mia.utilities.errors import InputError, list_first
 
 Row = tuple[int, dict[str, str]]
@@ -150,7 +150,7 @@ def _fairseq_rows(text: str, where: str) -> list[Row]:
         raise InputError(f"{where}: {what}; correct them")
     paths = [PurePosixPath(line.split("\t")[0].strip()) for _, line in lines[1:]]
     rows = []
-    for (number, _), path, name in zip(lines[1:], paths, ids_of_paths(paths), strict=True):
+    for (number, _), path, name in zip(lines[1:], paths, ids_from_paths(paths), strict=True):
         speaker = _speaker(path, f"{where}: line {number}")
         rows.append((number, {"id": name, "path": os.path.join(root, path), "speaker": speaker}))
     return rows

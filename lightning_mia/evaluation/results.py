@@ -53,7 +53,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class InTurn:
+class EachAsTarget:
     """The same attack with each shadow model in the target's place, itself and its partner taken from the fleet.
 
     Attributes:
@@ -75,7 +75,7 @@ class InTurn:
 
 
 @dataclass(frozen=True)
-class WithFewer:
+class SubsetResult:
     """The same attack on the target with a part of the fleet.
 
     Attributes:
@@ -139,8 +139,8 @@ class AttackResult:
     auroc_blind_adjusted: float | None = None
     n_shadows: int = 0
     queries: int | None = None
-    in_turn: InTurn | None = None
-    with_fewer: tuple[WithFewer, ...] = ()
+    in_turn: EachAsTarget | None = None
+    with_fewer: tuple[SubsetResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,12 +158,21 @@ class BlindResult:
 
 @dataclass(frozen=True)
 class LevelVerdict:
-    """The verdict for the attacks of one level and access; `reason` is one sentence."""
+    """Verdict for the attacks of one level and access.
+
+    Attributes:
+        level: "utterance" or "speaker".
+        access: as in `AttackResult`; "none" for a verdict on the split alone.
+        status: "leak", "no_evidence" or "not_assessable".
+        reason: one sentence.
+        attack: name of the attack on which the verdict rests; None if it rests on the split or the blind control.
+    """
 
     level: str
     access: str
     status: Status
     reason: str
+    attack: str | None = None
 
 
 @dataclass(frozen=True)

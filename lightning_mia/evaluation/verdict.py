@@ -73,23 +73,24 @@ def judge_family(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], 
         drawn: as in `give_verdict`.
     """
 
-    def conclude(status: Status, reason: str) -> LevelVerdict:
-        return LevelVerdict(attacks[0].level, attacks[0].access, status, reason)
-
+    level, access = attacks[0].level, attacks[0].access
     obstacle = speaker_obstacle(attacks) or blind_obstacle(blind, drawn=drawn)
     if obstacle:
-        return conclude("not_assessable", obstacle)
-    found = [attack for attack in attacks if separates(attack)]
-    leaks = [attack for attack in found if clears_wrong_model(attack, drawn=drawn)]
-    unexplained = [attack for attack in found if attack.versus_wrong_model is None]
-    warning = blind_warning(blind, (leaks or unexplained or list(attacks))[0], drawn=drawn)
+        return LevelVerdict(level, access, "not_assessable", obstacle)
+    separating = [attack for attack in attacks if separates(attack)]
+    leaks = [attack for attack in separating if clears_wrong_model(attack, drawn=drawn)]
+    unexplained = [attack for attack in separating if attack.versus_wrong_model is None]
+    attack = (leaks or unexplained or separating or attacks)[0]
+    status: Status
     if leaks:
-        return conclude("leak", reasons.leak(leaks[0]) + warning)
-    if unexplained:
-        return conclude("not_assessable", reasons.no_wrong_model(unexplained[0]) + warning)
-    if found:
-        return conclude("no_evidence", reasons.wrong_model_as_well(found[0], attacks) + warning)
-    return conclude("no_evidence", reasons.nothing_found(attacks) + warning)
+        status, reason = "leak", reasons.leak(attack)
+    elif unexplained:
+        status, reason = "not_assessable", reasons.no_wrong_model(attack)
+    elif separating:
+        status, reason = "no_evidence", reasons.wrong_model_as_well(attack, attacks)
+    else:
+        status, reason = "no_evidence", reasons.nothing_found(attacks)
+    return LevelVerdict(level, access, status, reason + blind_warning(blind, attack, drawn=drawn), attack.name)
 
 
 def combine(verdicts: Sequence[LevelVerdict], *, unexplained: bool) -> Verdict:

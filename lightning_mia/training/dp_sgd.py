@@ -83,7 +83,7 @@ class ClippedGradients(L.Callback):
         if trainer.precision != "32-true":
             raise InputError(f"trainer.per_example needs full precision, but trainer.precision is {trainer.precision}")
 
-    def training_loss(self, model: SpeechModel, batch: Batch) -> Pretext:
+    def wrap_loss(self, model: SpeechModel, batch: Batch) -> Pretext:
         """Compute a loss with the clipped, noised gradient; see `lightning_mia.models.base.WrapsTrainingStep`."""
         recordings: Any = model.trainer.datamodule  # type: ignore[attr-defined]
         return clipped_loss(model, batch, self.settings, len(recordings.recordings) / recordings.n_batches)
@@ -155,7 +155,7 @@ def sum_of_clipped(
     total = [torch.zeros_like(parameter) for parameter in parameters]
     outputs = []
     for example in examples(batch):
-        output = model.answer(example)
+        output = model.training_loss(example)
         derivatives = torch.autograd.grad(output.loss, parameters, allow_unused=True)
         gradients = [gradient for gradient in derivatives if gradient is not None]
         scale = (clip_norm / torch.nn.utils.get_total_norm(gradients).clamp(min=1e-12)).clamp(max=1.0)

@@ -105,6 +105,15 @@ def test_vctk(tree, tmp_path):
     check_decodes(second, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("microphone", ["mic1", "mic2"])
+def test_vctk_lists_what_torchaudio_lists(tree, tmp_path, microphone):
+    from torchaudio.datasets import VCTK_092
+
+    root = tree("vctk", tmp_path)
+    expected = ["_".join(sample) for sample in VCTK_092(str(root), microphone)._sample_ids]
+    assert VCTK(str(root), microphone).table()["id"].tolist() == expected
+
+
 def test_vctk_without_list_of_speakers(tree, tmp_path):
     root = tree("vctk", tmp_path)
     (root / "VCTK-Corpus-0.92/speaker-info.txt").unlink()
@@ -136,7 +145,7 @@ def test_voxceleb1_does_not_fetch(tree, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"iden_split\.txt: no such file; fetch it from https://www\.robots"):
         VoxCeleb1(str(root)).table()
     shutil.rmtree(root / "wav")
-    with pytest.raises(InputError, match=r"wav: no such folder; ask for the recordings at https://www\.robots"):
+    with pytest.raises(InputError, match=r"wav: no such folder; request the recordings at https://www\.robots"):
         VoxCeleb1(str(root)).table()
 
 

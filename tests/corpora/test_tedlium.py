@@ -122,7 +122,7 @@ def test_default_cache_is_under_the_cache_root(tree, tmp_path, monkeypatch):
         (lambda talk: talk.write_bytes(b"NIST_1A\n"), "not readable as audio ("),
         (
             lambda talk: talk.write_bytes(talk.read_bytes()[: 1024 + 2 * 20_000]),
-            "AlGore_2006.sph: ends at 1.25 s, before the utterance from 1.0 s to 2.1 s: it was cut short; restore",
+            "AlGore_2006.sph: ends at 1.25 s, before the utterance from 1.0 s to 2.1 s: it is truncated; restore",
         ),
         (lambda talk: talk.write_bytes(talk.read_bytes()[: 1024 + 2 * 3_000]), "ends at 0.19 s, before the utterance"),
     ],

@@ -4,7 +4,15 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from lightning_mia.evaluation import EvaluationSettings, Scores, evaluate, evaluate_blind
+from lightning_mia.evaluation import (
+    Context,
+    EachAsTarget,
+    EvaluationSettings,
+    Scores,
+    SubsetResult,
+    evaluate,
+    evaluate_blind,
+)
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.roc import advantages, aurocs_and_advantages
 
@@ -21,7 +29,7 @@ def take(scores: Scores, rows: Sequence[int] | np.ndarray, name: str) -> Scores:
 def test_finds_a_planted_leak_and_nothing_where_nothing_is(make_scores: MakeScores, redraw: Redraw) -> None:
     leaking, silent = make_scores("leaking", leak=1.5), make_scores("silent", seed=1)
     control = make_scores("untrained_leaking", access="none", seed=2)
-    wrong = {("leaking", "utterance"): make_scores("leaking", seed=3)}
+    wrong = {("leaking", "utterance"): Context(wrong_model=make_scores("leaking", seed=3))}
     results = evaluate([leaking, silent, control], redraw, SETTINGS, wrong)
     assert [result.name for result in results] == ["leaking", "silent", "untrained_leaking"]
     found, nothing, of_control = results
@@ -95,9 +103,22 @@ def test_families_are_levels_and_accesses(make_scores: MakeScores, redraw: Redra
 def test_blind_scores_adjust_the_attacks_of_their_level(make_scores: MakeScores, redraw: Redraw) -> None:
     attack = make_scores("attack", leak=1.0)
     blind = replace(attack, name="blind", access="none")  # the blind score explains all of it
-    adjusted = evaluate([attack], redraw, SETTINGS, blind={(attack.name, "utterance"): blind})[0].auroc_blind_adjusted
-    assert adjusted == 0.5
-    assert evaluate([attack], redraw, SETTINGS, blind={(attack.name, "speaker"): blind})[0].auroc_blind_adjusted is None
+    context = Context(blind=blind)
+    assert evaluate([attack], redraw, SETTINGS, {(attack.name, "utterance"): context})[0].auroc_blind_adjusted == 0.5
+    assert evaluate([attack], redraw, SETTINGS, {(attack.name, "speaker"): context})[0].auroc_blind_adjusted is None
+
+
+def test_the_result_has_what_was_known_before(make_scores: MakeScores, redraw: Redraw) -> None:
+    scores = make_scores("lira", leak=1.0)
+    each = EachAsTarget(4, 0.7, 0.01, (0.1, 0.3), 0.5, 0.02)
+    fewer = SubsetResult(2, 0.6, (0.5, 0.7), ())
+    context = Context(n_shadows=4, queries=3, in_turn=each, with_fewer=(fewer,))
+    (result,) = evaluate([scores], redraw, SETTINGS, {("lira", "utterance"): context})
+    assert (result.n_shadows, result.queries, result.in_turn) == (4, 3, each)
+    all_shadows = SubsetResult(4, result.auroc, result.auroc_ci95, result.tpr_at_fpr)
+    assert result.with_fewer == (fewer, all_shadows)
+    (alone,) = evaluate([scores], redraw, SETTINGS)
+    assert alone == replace(result, n_shadows=0, queries=None, in_turn=None, with_fewer=())
 
 
 def test_same_name_and_level_twice_is_our_fault(make_scores: MakeScores, redraw: Redraw) -> None:
@@ -129,8 +150,8 @@ def test_the_blind_bound_is_one_sided(make_scores: MakeScores, redraw: Redraw) -
 
 
 def test_results_are_plain_numbers(make_scores: MakeScores, redraw: Redraw) -> None:
-    wrong = {("attack", "utterance"): make_scores(seed=1)}
-    result = evaluate([make_scores()], redraw, SETTINGS, wrong, {("attack", "utterance"): make_scores(seed=2)})[0]
+    context = Context(make_scores(seed=1), make_scores(seed=2))
+    result = evaluate([make_scores()], redraw, SETTINGS, {("attack", "utterance"): context})[0]
 
     def check(value: object) -> None:
         if isinstance(value, (dict, list, tuple)):

@@ -93,6 +93,29 @@ def test_any_attack_of_a_family_may_leak_and_the_strongest_is_named() -> None:
     verdict = give_verdict([NOTHING, weaker, CONFOUNDED, replace(ATTACK, name="stronger")], [CLEAN], drawn=True)
     assert verdict.status == "leak"
     assert "stronger has AUROC 0.80" in verdict.reason
+    assert verdict.by_level_and_access[0].attack == "stronger"
+
+
+@pytest.mark.parametrize(
+    ("control", "drawn", "attack"),
+    [
+        (CLEAN, True, "attack"),
+        (blind(0.049), True, "attack"),  # the warning is about the attack of the verdict
+        (blind(0.0005), True, None),
+        (blind(0.4, upper95=0.601), False, None),
+    ],
+)
+@pytest.mark.parametrize("figures", [ATTACK, WITHOUT_CONTROL, CONFOUNDED, NOTHING])
+def test_a_verdict_has_the_attack_that_it_rests_on(
+    control: BlindResult, drawn: bool, attack: str | None, figures: AttackResult
+) -> None:
+    wide = replace(NOTHING, name="wide", auroc=0.9)  # stronger, but its p-value is too large
+    family = [replace(figures, name="attack"), replace(NOTHING, name="weak", auroc=0.51), wide]
+    (verdict,) = give_verdict(family, [control], drawn=drawn).by_level_and_access
+    expected = "wide" if figures is NOTHING and attack else attack
+    assert verdict.attack == expected
+    assert ("warning" in verdict.reason) == (control.result.p_value == 0.049)
+    assert expected is None or f"{expected} has AUROC" in verdict.reason
 
 
 def test_a_one_sided_attack_below_chance_is_not_the_strongest() -> None:

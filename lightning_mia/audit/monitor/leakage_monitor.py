@@ -220,7 +220,7 @@ class LeakageMonitor(Callback):
             _log(trainer, metrics, drawn)
         if self.limits and not self.stopped:
             self._apply_limits(trainer, model, leakages, epoch, ends)
-        model.leave_out(time.perf_counter() - start)
+        model.exclude_time(time.perf_counter() - start)
 
     def _apply_limits(
         self, trainer: L.Trainer, model: SpeechModel, leakages: Sequence[Leakage], epoch: int, ends: bool

@@ -44,6 +44,11 @@ class NullDistribution:
     two_sided: bool
 
     @property
+    def observed(self) -> float:
+        """The statistic under the observed labels."""
+        return float(self.values[0])
+
+    @property
     def mean(self) -> float:
         """What chance gives."""
         return float(self.values.mean())

@@ -11,7 +11,7 @@ from lightning_mia.attacks import PretextLoss
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, in_turn, with_fewer
+from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, by_number_of_shadow_models, each_as_target
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split, UtteranceDesign
@@ -50,7 +50,7 @@ def fleet_of(split: Split, effect: float, folder: Path) -> tuple[ProbedModel, Fl
 def test_each_turn_is_judged_by_the_shadow_models_own_members(tmp_path: Path) -> None:
     split = drawn(N_SHADOWS)
     _, fleet = fleet_of(split, 1.5, tmp_path)
-    found = in_turn([PretextLoss()], fleet, split, PARTS, SETTINGS, 0)["pretext_loss", "utterance"]
+    found = each_as_target([PretextLoss()], fleet, split, PARTS, SETTINGS, 0)["pretext_loss", "utterance"]
     rows = split.challenge("utterance")
     scores = [one.scalars["pretext_score"].loc[rows["id"]] for one in fleet.shadows.signals]
     own = [roc_auc_score(fleet.shadows.members.loc[rows["id"]].iloc[:, k], one) for k, one in enumerate(scores)]
@@ -71,7 +71,9 @@ def test_the_partner_is_left_out_of_a_turn(tmp_path: Path) -> None:
         members = split.table.set_index("id")[split.shadows][split.table.set_index("id")["part"] != ""]
         asked = [ProbedModel(one, None, str(number), tmp_path) for number, one in enumerate(signals)]
         fleet = FleetAnswers(ShadowModels(signals, members), asked)
-        turns.append(in_turn([CalibratedLoss()], fleet, split, PARTS, SETTINGS, 0)["calibrated_loss", "utterance"])
+        turns.append(
+            each_as_target([CalibratedLoss()], fleet, split, PARTS, SETTINGS, 0)["calibrated_loss", "utterance"]
+        )
     assert np.mean([turn.auroc_mean for turn in turns]) == pytest.approx(0.5, abs=0.03)
 
 
@@ -79,11 +81,11 @@ def test_a_planted_leak_is_found_in_turn_and_not_by_the_wrong_models(tmp_path: P
     split = drawn(N_SHADOWS)
     target, fleet = fleet_of(split, 2.0, tmp_path)
     attacks = [PretextLoss(), CalibratedLoss()]
-    turns = in_turn(attacks, fleet, split, PARTS, SETTINGS, 0)
+    turns = each_as_target(attacks, fleet, split, PARTS, SETTINGS, 0)
     alone, calibrated = turns["pretext_loss", "utterance"], turns["calibrated_loss", "utterance"]
     assert calibrated.auroc_mean > alone.auroc_mean > 0.6
     assert abs(calibrated.wrong_model_auroc_mean - 0.5) < 0.1
-    fewer = with_fewer(attacks, target, fleet, split, PARTS, SETTINGS, 0)
+    fewer = by_number_of_shadow_models(attacks, target, fleet, split, PARTS, SETTINGS, 0)
     assert [one.n_shadows for one in fewer["calibrated_loss", "utterance"]] == [2, 4]
     assert ("pretext_loss", "utterance") not in fewer  # it needs no shadow models
 
@@ -91,6 +93,6 @@ def test_a_planted_leak_is_found_in_turn_and_not_by_the_wrong_models(tmp_path: P
 def test_a_fleet_that_never_saw_a_challenge_unit_takes_no_turns(tmp_path: Path) -> None:
     split = with_pool(drawn(0, n_auxiliary=150), 4, seed=0)
     target, fleet = fleet_of(split, 2.0, tmp_path)
-    assert in_turn([PretextLoss()], fleet, split, PARTS, SETTINGS, 0) == {}
-    found = with_fewer([CalibratedLoss()], target, fleet, split, PARTS, SETTINGS, 0)
+    assert each_as_target([PretextLoss()], fleet, split, PARTS, SETTINGS, 0) == {}
+    found = by_number_of_shadow_models([CalibratedLoss()], target, fleet, split, PARTS, SETTINGS, 0)
     assert found["calibrated_loss", "utterance"][-1].auroc > 0.7

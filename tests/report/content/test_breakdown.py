@@ -4,107 +4,74 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lightning_mia.audit.breakdown import break_down
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.evaluation.results import Verdict
-from lightning_mia.report import UnitFacts
-from lightning_mia.report.content.breakdown import speaker_names, speaker_notes, uncut
+from lightning_mia.report.content.breakdown import speaker_notes, speaker_pseudonyms
 from lightning_mia.report.content.protocol import limits, protocol
 from lightning_mia.report.files.speakers_csv import pseudonyms, write_speakers
 from lightning_mia.report.html import render_page
 from lightning_mia.report.markdown import render_markdown
 
 
-@pytest.fixture(scope="module")
-def broken_down(small_report):
-    """The verdict rests on pretext_loss; every third speaker is female, and the duration is the same for all."""
-    scores = small_report.scores[0]
-    units = tuple(
-        UnitFacts("utterance", unit, 1.0, float(-20 - number % 7), "female" if int(speaker[-3:-1]) % 3 == 0 else "male")
-        for number, (unit, speaker) in enumerate(zip(scores.unit_ids.tolist(), scores.speakers.tolist(), strict=True))
-    )
-    return break_down(replace(small_report, units=units))
-
-
-def test_slices_and_speakers_are_of_the_attack_that_carries_the_verdict(broken_down):
-    assert (broken_down.speaker_risks.attack, broken_down.speaker_risks.level) == ("pretext_loss", "utterance")
-    assert len(broken_down.speaker_risks.speakers) == 20
-    assert dict.fromkeys(one.by for one in broken_down.slices) == dict.fromkeys(["level of the recording", "gender"])
-    assert uncut(broken_down) == ["duration", "accent"]
-    assert sum(one.n_members for one in broken_down.slices if one.by == "gender") == 200
-
-
-def test_what_there_is_already_stays(broken_down):
-    assert break_down(broken_down) == broken_down
-
-
-def test_a_report_that_is_not_assessable_has_neither(small_report):
-    report = replace(small_report, verdict=Verdict("not_assessable", "The sides differ.", ()))
-    assert break_down(report) == report
-
-
-def test_earlier_runs_have_no_slices_but_speakers(small_report):
-    report = break_down(small_report)
-    assert report.slices is None
-    assert report.speaker_risks is not None
-
-
-def test_pseudonyms_tell_nothing_and_stay_the_same(broken_down, tmp_path):
-    names = speaker_names(broken_down)
+def test_pseudonyms_tell_nothing_and_stay_the_same(complete_report, tmp_path):
+    names = speaker_pseudonyms(complete_report)
     assert sorted(names.values()) == [f"speaker {number:02d}" for number in range(1, 21)]
     assert list(names) != sorted(names), "the order of names would give them away"
-    scores = broken_down.scores[0]
+    scores = complete_report.scores[0]
     other = pseudonyms(replace(scores, values=scores.values + 1e-9))
     assert list(other) != list(names), "the order cannot be worked out without the scores"
     assert pseudonyms(scores) == names
-    write_speakers(tmp_path / "speakers.csv", names, broken_down.speaker_risks)
+    write_speakers(tmp_path / "speakers.csv", names, complete_report.speaker_risks)
     with open(tmp_path / "speakers.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["speaker"]: row["pseudonym"] for row in rows} == names
-    best = broken_down.speaker_risks.speakers[0]
+    best = complete_report.speaker_risks.speakers[0]
     row = next(row for row in rows if row["pseudonym"] == best.speaker)
     mask = scores.speakers == row["speaker"]
     inside, outside = scores.values[mask & scores.members], scores.values[~scores.members]
     assert float(row["auroc"]) == pytest.approx(float((inside[:, None] > outside).mean()))
 
 
-def test_no_name_stands_in_what_is_handed_on(broken_down):
-    text = render_markdown(broken_down)
+def test_no_name_stands_in_what_is_handed_on(complete_report):
+    text = render_markdown(complete_report)
     assert "Zo" not in text
-    shown = render_markdown(broken_down, {pseudonym: name for name, pseudonym in speaker_names(broken_down).items()})
+    shown = render_markdown(
+        complete_report, {pseudonym: name for name, pseudonym in speaker_pseudonyms(complete_report).items()}
+    )
     assert "Zoë &amp; &lt;00>" in shown
 
 
-def test_the_page_has_speakers_and_slices_and_names_only_where_they_are_asked_for(broken_down):
-    names = {pseudonym: name for name, pseudonym in speaker_names(broken_down).items()}
-    page, shown = render_page(broken_down, (), ()), render_page(broken_down, (), (), names)
+def test_the_page_has_speakers_and_slices_and_names_only_where_they_are_asked_for(complete_report):
+    names = {pseudonym: name for name, pseudonym in speaker_pseudonyms(complete_report).items()}
+    page, shown = render_page(complete_report, (), ()), render_page(complete_report, (), (), names)
     for text in ("Zoë", "a&lt;b&gt;&amp;c", "/data/"):
         assert text not in page
         assert text in shown
     assert "1: silent: every sample is 0" in page
     assert 'class="results speakers sortable"' in page
-    for one in (*broken_down.slices, *broken_down.speaker_risks.speakers):
+    for one in (*complete_report.slices, *complete_report.speaker_risks.speakers):
         assert f"<b>{one.auroc:.3f}</b>" in page
     assert "Not cut by duration, accent" in page
     assert page.count('class="tag leak">found<') == sum(
-        one.p_value_corrected < 0.05 for one in broken_down.speaker_risks.speakers
+        one.p_value_corrected < 0.05 for one in complete_report.speaker_risks.speakers
     )
 
 
 def test_a_page_that_is_not_assessable_says_why_speakers_are_left_out(small_report):
     report = replace(small_report, verdict=Verdict("not_assessable", "The sides differ.", ()))
-    assert "Left out: the controls do not allow a conclusion" in render_page(break_down(report), (), ())
+    assert "Left out: the controls do not allow a conclusion" in render_page(add_breakdown(report), (), ())
 
 
-def test_the_notes_count_the_comparisons(broken_down):
-    notes = " ".join(speaker_notes(broken_down.speaker_risks))
-    n_marked = sum(one.p_value_corrected < 0.05 for one in broken_down.speaker_risks.speakers)
+def test_the_notes_count_the_comparisons(complete_report):
+    notes = " ".join(speaker_notes(complete_report.speaker_risks))
+    n_marked = sum(one.p_value_corrected < 0.05 for one in complete_report.speaker_risks.speakers)
     assert "20 speakers were compared, and of many some stand out by chance" in notes
     assert f"are marked, here {n_marked}." in notes
     assert "the same speaker's non-members" in notes
 
 
-def test_where_nobody_can_be_marked_the_notes_say_so(broken_down):
-    risks = broken_down.speaker_risks
+def test_where_nobody_can_be_marked_the_notes_say_so(complete_report):
+    risks = complete_report.speaker_risks
     few = replace(risks, speakers=tuple(replace(one, smallest_p_corrected=0.08) for one in risks.speakers))
     assert "no speaker can be marked, however well found" in " ".join(speaker_notes(few))
     assert "no speaker can be marked" not in " ".join(speaker_notes(risks))
