@@ -103,7 +103,7 @@ class Audit(AuditRun):
         Raises:
             InputError: two attacks want one group with different settings.
         """
-        groups: dict[str, SignalGroup] = {self.probing.answers.prefix: self.probing.answers}
+        groups: dict[str, SignalGroup] = {self.probing.encoder_outputs.prefix: self.probing.encoder_outputs}
         for attack in self.attacks_to_run():
             if attack.least_shadows > self.fleet.size or not set(attack.levels) & set(self.data.split.levels):
                 continue  # it will not run
