@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_notes, privacy_of
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -68,7 +68,7 @@ class Audit:
             InputError: two attacks need one group with different settings.
         """
         data, ids, auxiliary = self.run.data, list(self.run.split.table["id"]), self.run.split.auxiliary_ids()
-        inputs: list[Any] = [data.audio.sha256_of(ids), data.audio.sha256_of(auxiliary)]
+        inputs: list[Any] = [data.audio.data_hash(ids), data.audio.data_hash(auxiliary)]
         inputs.append(data.query_changes.fingerprint())
         if self.run.model.uses_transcripts:
             inputs.append([data.audio.texts.get(utterance, "") for utterance in ids])
@@ -84,8 +84,8 @@ class Audit:
 
     def _groups(self) -> list[SignalGroup]:
         """List the signal groups that the attacks read, starting with that of every audit."""
-        split, answers = self.run.split, self.options.probe.answers
-        groups: dict[str, SignalGroup] = {answers.prefix: answers}
+        split, outputs = self.run.split, self.options.probe.encoder_outputs
+        groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
         for attack in self.attacks:
             if attack.least_shadows > len(split.shadows) or not set(attack.levels) & set(split.levels):
                 continue  # it will not run
@@ -154,7 +154,7 @@ class Audit:
             statistics = blind_statistics(run.data.audio, evaluated_ids(run.split))
             outcome = self._evaluate(probed, shadow_models, statistics)
         needs_privacy = utility or target.record.get("privacy")
-        privacy = privacy_of(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
+        privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
             target=Target(target.model.family, target.sha256, target.record["parameters"]),
             split=summarise_split(run.split),

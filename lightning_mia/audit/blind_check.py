@@ -84,7 +84,7 @@ class _AudioSplit:
 
     def fingerprint(self) -> dict[str, Any]:
         """Hash split and audio."""
-        return {"split": self.split.sha256, "recordings": self.audio.sha256_of(evaluated_ids(self.split))}
+        return {"split": self.split.sha256, "recordings": self.audio.data_hash(evaluated_ids(self.split))}
 
     def statistics(self) -> pd.DataFrame:
         """Compute model-free statistics of the evaluated recordings."""

@@ -1,14 +1,12 @@
 """Probe every model of a run with the same signal groups, and cache the results."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
@@ -50,20 +48,20 @@ class ProbePlan:
         """
         return hash_of([sha256, self.inputs, [group.fingerprint() for group in self.groups]])
 
-    def signals(self, name: str, model: SpeechModel, sha256: str, watchers: Sequence[L.Callback] = ()) -> Signals:
+    def signals(self, name: str, model: SpeechModel, sha256: str, callbacks: Sequence[L.Callback] = ()) -> Signals:
         """Probe a model, or read its cached signals.
 
         Args:
             name: of the model, such as "shadows/003".
             model: the model, in evaluation mode.
             sha256: hash of its weights.
-            watchers: additional read-only callbacks.
+            callbacks: additional read-only callbacks of the Trainer.
 
         Raises:
             InputError: a signal is not finite, or a file is damaged.
         """
         first, *others = [
-            self._probe(name, model, group, path, watchers) for group, path in self._files(name, model, sha256)
+            self._probe(name, model, group, path, callbacks) for group, path in self._files(name, model, sha256)
         ]
         return first.with_groups(others)
 
@@ -74,34 +72,23 @@ class ProbePlan:
     def _files(self, name: str, model: SpeechModel, sha256: str) -> Iterator[tuple[SignalGroup, Path]]:
         """List the groups that the model supports, with their cache files."""
         for group in self.groups:
-            if group.can_ask(model):
+            if group.supports(model):
                 key = hash_of([sha256, self.inputs, group.fingerprint()])
                 yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
 
     def _probe(
-        self, name: str, model: SpeechModel, group: SignalGroup, path: Path, watchers: Sequence[L.Callback]
+        self, name: str, model: SpeechModel, group: SignalGroup, path: Path, callbacks: Sequence[L.Callback]
     ) -> Signals:
         title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
         make_trainer = partial(self.trainers.for_probing, self.folder, title)
-        with _tf32_restored():
-            return probe(
-                model,
-                group,
-                self.recordings,
-                self.auxiliary,
-                self.settings,
-                path,
-                make_trainer,
-                self.trainers.device(),
-                watchers,
-            )
-
-
-@contextmanager
-def _tf32_restored() -> Iterator[None]:
-    """Restore the TF32 switch, which probes turn off: training must not depend on earlier probes."""
-    before = torch.backends.cudnn.allow_tf32
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+        return probe(
+            model,
+            group,
+            self.recordings,
+            self.auxiliary,
+            self.settings,
+            path,
+            make_trainer,
+            self.trainers.device(),
+            callbacks,
+        )

@@ -118,7 +118,7 @@ class AuditRun:
             return job.run()
         if job.done:
             log.info("The target is already trained: its leakage is not measured again")
-        return job.run([copy.deepcopy(self.monitor).of(self.data)])
+        return job.run([copy.deepcopy(self.monitor).attach(self.data)])
 
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on auxiliary recordings only; None if there are none."""
@@ -161,7 +161,7 @@ class AuditRun:
         options = self.data.options
         settings: dict[str, Any] = {
             "split": self.split.sha256,
-            "recordings": self.data.audio.sha256_of(ids),
+            "recordings": self.data.audio.data_hash(ids),
             "n_recordings": len(ids),
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),

@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning_mia.audit.shadow_models.job import ShadowModelJob
-from lightning_mia.training.parallel.devices import gpus_of
+from lightning_mia.training.parallel.devices import worker_gpus
 from lightning_mia.training.parallel.local import LocalExecutor
-from lightning_mia.training.parallel.progress import FleetBar
-from lightning_mia.training.parallel.scheduler import Engine, Failed, Failure, run_all
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.progress import JobsBar
+from lightning_mia.training.parallel.scheduler import Executor, Failed, Failure, run_all
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError, list_first
 
 
 def run_jobs(
     jobs: Sequence[ShadowModelJob],
     title: str,
-    settings: EngineSettings,
+    settings: ExecutorSettings,
     run_dir: Path,
     progress: bool = True,
     on_end: Callable[[], None] = lambda: None,
@@ -39,7 +39,7 @@ def run_jobs(
     """
     jobs = [job.without_progress_bars() for job in jobs]
     in_process = settings.engine == "local" and settings.workers == 1
-    with FleetBar(title, len(jobs), progress) as bar:
+    with JobsBar(title, len(jobs), progress) as bar:
         remaining = jobs if in_process else [job for job in jobs if not job.done]
         bar.advance(len(jobs) - len(remaining))
         if in_process or (settings.engine == "local" and len(remaining) < 2):
@@ -49,37 +49,37 @@ def run_jobs(
             return
         if not remaining:
             return
-        gpus = gpus_of(remaining[0].training.trainers) if settings.engine == "local" else []
+        gpus = worker_gpus(remaining[0].training.trainers) if settings.engine == "local" else []
         placed = [job.on_one_device() for job in remaining] if gpus or settings.engine == "ray" else remaining
 
         def handle_end(failure: Failure | None) -> None:
             if failure and isinstance(failure.end, Failed):
-                raise failure.end.error()
+                raise failure.end.exception()
             on_end()
 
-        with make_executor(settings, min(settings.workers, len(remaining)), gpus, run_dir) as executor:
+        with create_executor(settings, min(settings.workers, len(remaining)), gpus, run_dir) as executor:
             failures = run_all(placed, executor, settings.retries, bar.advance, handle_end)
     if failures:
-        named = list_first([f"{failure.task.name}: {failure.reason}" for failure in failures])
+        named = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures])
         raise InputError(
             f"{len(failures)} of {len(jobs)} models are not done ({named}); start the same command again to go on, or "
             "give fewer workers"
         )
 
 
-def check_executor(settings: EngineSettings) -> None:
+def check_executor(settings: ExecutorSettings) -> None:
     """Check that the executor is available, before any training.
 
     Raises:
         InputError: Ray is not installed, or no cluster answers at the address.
     """
     if settings.engine == "ray":
-        from lightning_mia.training.parallel.ray_cluster import join
+        from lightning_mia.training.parallel.ray_cluster import connect
 
-        join(settings)
+        connect(settings)
 
 
-def make_executor(settings: EngineSettings, n_workers: int, gpus: Sequence[str], run_dir: Path) -> Engine:
+def create_executor(settings: ExecutorSettings, n_workers: int, gpus: Sequence[str], run_dir: Path) -> Executor:
     """Create the executor that the settings choose.
 
     Args:

@@ -40,7 +40,7 @@ def job_of(audio: AudioCache, folder: Path, model: SpeechModel | None = None, se
     )
     queries, auxiliary = Recordings(audio, ids[10:16]), Recordings(audio, ids[20:24])
     settings = ProbeSettings(n_masks=1)
-    plan = ProbePlan([settings.answers], queries, auxiliary, "", settings, folder / "probes", trainers)
+    plan = ProbePlan([settings.encoder_outputs], queries, auxiliary, "", settings, folder / "probes", trainers)
     return ShadowModelJob(training, plan)
 
 
@@ -95,7 +95,7 @@ def test_finished_steps_are_not_repeated(audio: AudioCache, tmp_path: Path, monk
     job.run(lambda _: None)
     assert job.done
     assert job.training.recordings.trainer is None  # keeps no reference to the model
-    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.make_executor", pytest.fail)
+    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.create_executor", pytest.fail)
     run_jobs([job, job], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
     next((tmp_path / "probes").glob("*.npz")).unlink()
     assert not job.done
