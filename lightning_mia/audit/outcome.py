@@ -10,7 +10,8 @@ from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import (
     AttackResult,
     BlindResult,
@@ -68,7 +69,7 @@ def evaluate_attacks(
     statistics: pd.DataFrame,
     split: Split,
     settings: EvaluationSettings,
-    fleet: FleetAnswers | None = None,
+    fleet: TrainedShadowModels | None = None,
     *,
     take_turns: bool = True,
     named: bool = False,

@@ -113,8 +113,7 @@ class AuditOptions:
         self._cli.config = parsed
         AuditCLI.instantiate_classes(self._cli)
         made: Namespace = self._cli.config_init["audit"]
-        factory = self._cli.trainer.factory
-        factory.check_limits(made["monitor"].monitor(made["probe"]) or factory.monitor)
+        self._cli.trainer.monitor_for(made["monitor"], made["probe"])
         return made
 
 

@@ -13,7 +13,7 @@ from lightning_mia.audit.ablation.cell import CellTask, LongerRun, folder_of
 from lightning_mia.audit.ablation.grid import OF_THE_SEED, Cell, Plan
 from lightning_mia.audit.ablation.shared_runs import LENGTH, STOP, LongerRuns, longer_runs
 from lightning_mia.report.ablation.labels import text_of
-from lightning_mia.training.trainer_factory import OF_LENGTH
+from lightning_mia.training.trainer_factory import LENGTH_OPTIONS
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
@@ -73,7 +73,7 @@ def check_shared(longer: LongerRuns, audit: AuditOptions) -> None:
         InputError: the base ends its trainings in another way already.
     """
     where = "share_longer_runs"
-    if set_already := [name for name in OF_LENGTH if longer.sources and audit.trainer_options().get(name)]:
+    if set_already := [name for name in LENGTH_OPTIONS if longer.sources and audit.trainer_options().get(name)]:
         raise InputError(f"{where} sets trainer.{set_already[0]} for every cell: leave that out of the base")
     for source in list(longer.sources.values())[:1]:
         audit.read({LENGTH: source.of, STOP: source.epochs}, where)

@@ -1,14 +1,14 @@
 """Evaluate attacks with each shadow model as target, and with fewer shadow models."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
 
 from lightning_mia.attacks import Attack
-from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EachAsTarget, EvaluationSettings, Scores, SubsetResult, estimate
 from lightning_mia.evaluation.evaluate import Key
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
@@ -16,22 +16,9 @@ from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.splits import Level, Part, Split
 
 
-@dataclass(frozen=True)
-class FleetAnswers:
-    """Shadow models as attacks meet them.
-
-    Attributes:
-        shadows: what they answered, and who was IN.
-        asked: the same models, one by one, each to be put in the target's place.
-    """
-
-    shadows: ShadowModels
-    asked: Sequence[ProbedModel]
-
-
 def each_as_target(
     attacks: Sequence[Attack],
-    shadow_models: FleetAnswers,
+    shadow_models: TrainedShadowModels,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,
@@ -57,7 +44,7 @@ def each_as_target(
     if shadows.pool is not None:
         return {}
     scores: dict[Key, list[tuple[Scores, np.ndarray]]] = {}  # with the members of the model under attack
-    for number, model in enumerate(tqdm(shadow_models.asked, desc="Each shadow model as target", unit="model")):
+    for number, model in enumerate(tqdm(shadow_models.probed, desc="Each shadow model as target", unit="model")):
         others = shadows.without_pair_of(number)
         trained_on = shadows.members.iloc[:, number]
         for level, part in parts:
@@ -89,7 +76,7 @@ def _standard_deviation(values: Sequence[float]) -> float:
 def by_number_of_shadow_models(
     attacks: Sequence[Attack],
     target: ProbedModel,
-    shadow_models: FleetAnswers,
+    shadow_models: TrainedShadowModels,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,

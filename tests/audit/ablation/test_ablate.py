@@ -127,7 +127,7 @@ def test_a_folder_belongs_to_one_grid(
     assert [task.name for task in nothing_runs] == [f"size={s},epochs={e}/seed=0" for s in (12, 24) for e in (1, 2)]
     assert main(["ablate", *start, "--seeds", "2", "--trainer.enable_progress_bar", "true"]) == 0  # more of the same
     assert len(nothing_runs) == 8
-    assert "other settings" in refused(capsys, *start, "--data.batch_seconds", "4")
+    assert "different settings" in refused(capsys, *start, "--data.batch_seconds", "4")
     other = {"factors": {"epochs": {"option": "trainer.max_epochs", "values": [1]}}}
     assert "factors" in refused(capsys, "-c", str(write_grid(tmp_path, config, **other)), "--run_dir", str(root))
     write_grid(tmp_path, config)
