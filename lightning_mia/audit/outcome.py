@@ -1,4 +1,7 @@
-"""Evaluate all attacks of an audit: from signals to results and a verdict."""
+"""Evaluate all attacks of an audit.
+
+From signals to results and a verdict.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +29,8 @@ from lightning_mia.evaluation import (
     give_verdict,
 )
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
-from lightning_mia.evaluation.evaluate import Key
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
-from lightning_mia.evaluation.scores import group_by_units
+from lightning_mia.evaluation.scores import Key, group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
@@ -74,7 +76,9 @@ def evaluate_attacks(
     named: bool = False,
     seed: int = 0,
 ) -> AuditOutcome:
-    """Run the attacks on the target and on the control models, and evaluate them together with the blind control.
+    """Run and evaluate the attacks and controls of an audit.
+
+    The attacks run on the target and on the control models; the blind control is evaluated as well.
 
     Args:
         attacks: the attacks.
@@ -141,7 +145,7 @@ def _score_controls(
     seed: int,
     shadows: ShadowModels | None,
 ) -> list[Scores]:
-    """Score the control models by the attacks that ran on the target."""
+    """Score control models by the attacks of the target."""
     return [
         as_control(score, kind)
         for kind, model in models.items()
@@ -151,7 +155,10 @@ def _score_controls(
 
 
 def _paper_protocol(on_target: Scored) -> list[Scores]:
-    """Select the attacks after their paper's protocol: controls, since they are fitted on evaluated non-members."""
+    """Select the attacks after their paper's protocol.
+
+    They count as controls, because they are fitted on evaluated non-members.
+    """
     return [score for score in on_target.scores if score.access == "none"]
 
 
@@ -164,11 +171,11 @@ def _contexts(
     each: Mapping[Key, EachAsTarget],
     fewer: Mapping[Key, tuple[SubsetResult, ...]],
 ) -> dict[Key, Context]:
-    """Collect what is known about the attacks and controls of one level and part besides their scores."""
-    contexts = {(score.name, score.level): Context(blind=blind) for score in on_controls}
+    """Collect the contexts of one level and part."""
+    contexts = {score.key: Context(blind=blind) for score in on_controls}
     control_of = {score.name: score for score in on_controls}
     for score, attack in zip(on_target.scores, on_target.ran, strict=True):
-        key = (score.name, score.level)
+        key = score.key
         wrong_model = control_of.get(as_control(score, "wrong_model").name)
         if score.access == "none":
             contexts[key] = Context(wrong_model, blind)
@@ -180,7 +187,10 @@ def _contexts(
 
 
 def _queries(attack: Attack, signals: Signals) -> int | None:
-    """Count the waveforms per recording that an attack sends to the target; None if it reads hidden states."""
+    """Count an attack's queries per recording.
+
+    None if the attack reads hidden states.
+    """
     if attack.needs_frames:
         return None
     passes = signals.n_draws(attack.needs_signal) if attack.needs_signal else 1
@@ -190,10 +200,11 @@ def _queries(attack: Attack, signals: Signals) -> int | None:
 def infer_datasets(
     attacks: Sequence[AttackResult], scores: Sequence[Scores], split: Split, settings: EvaluationSettings
 ) -> tuple[DatasetInference, ...]:
-    """Test whether the members, taken together, were trained on, by one attack per level and access.
+    """Test whether the members, taken together, were trained on.
 
-    The attack is the one with the largest mean AUROC over the shadow models as targets: choosing by the target's own
-    members would invalidate the p-value. Without shadow models as targets, every attack is tested.
+    One attack per level and access is tested. The attack is the one with the largest mean AUROC over the shadow models
+    as targets: choosing by the target's own members would invalidate the p-value. Without shadow models as targets,
+    every attack is tested.
 
     Args:
         attacks: their results.
@@ -209,7 +220,7 @@ def infer_datasets(
         for family in families.values()
         for attack in ([max(family, key=_mean_auroc)] if any(attack.in_turn for attack in family) else family)
     ]
-    groups = group_by_units(score for score in scores if (score.name, score.level) in chosen)
+    groups = group_by_units(score for score in scores if score.key in chosen)
     inferences = [dataset_inference(group, split.redraw, settings, progress=True) for group in groups]
     return tuple(inference for of_group in inferences for inference in of_group)
 
@@ -219,7 +230,10 @@ def _mean_auroc(attack: AttackResult) -> float:
 
 
 def _error_rates(signals: Signals, split: Split) -> list[str]:
-    """Report the error rates of a fine-tuned model in one sentence; nothing for models that do not transcribe."""
+    """Report the error rates of a fine-tuned model.
+
+    Empty for models that do not transcribe.
+    """
     if not signals.has(CTC_SCORE):
         return []
     rates = error_rates(signals, split.challenge("utterance"))
@@ -233,7 +247,10 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
 def _blind_control(
     statistics: pd.DataFrame, split: Split, level: Level, part: Part, settings: EvaluationSettings
 ) -> tuple[Scores, BlindResult]:
-    """Evaluate the blind control on one part; on the default part of its level its name is `blind`."""
+    """Evaluate the blind control on one part.
+
+    On the default part of its level, its name is `blind`.
+    """
     challenge = split.challenge(level, part)
     redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
     control = blind_control(statistics, challenge, redraws, level)
@@ -243,7 +260,7 @@ def _blind_control(
 
 
 def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
-    """Collect the proven and the empirical bound on ε, for one recording more or less.
+    """Collect the proven and the empirical bound on ε.
 
     Args:
         target: the trained target.
@@ -265,7 +282,10 @@ def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Priv
 
 
 def privacy_notes(target: Trained, privacy: Privacy | None) -> list[str]:
-    """Describe both bounds of a DP-SGD training, one sentence each; nothing for any other training."""
+    """Describe both bounds of a DP-SGD training.
+
+    Empty for any other training.
+    """
     proven = target.record.get("privacy")
     if proven is None or privacy is None:
         return []
