@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
 from lightning_mia.audit.provenance import judged_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
@@ -93,7 +93,7 @@ class _Judged:
 
     def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
         """Run the blind control on statistics of these recordings, and perhaps of others."""
-        return evaluate_attacks([], {}, statistics, self.split, settings)
+        return evaluate_split(statistics, self.split, settings)
 
 
 def _with_member_column(corpus: Corpus) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def evaluate_attacks(
 
     Args:
         attacks: the attacks.
-        models: "target" first, then the control models ("untrained", "wrong_model"); empty to check the split alone.
+        models: "target", and the control models ("untrained", "wrong_model").
         statistics: model-free statistics of the recordings, index = id.
         split: membership, and the mechanism that drew it.
         settings: of the evaluation.
@@ -94,45 +94,59 @@ def evaluate_attacks(
     Raises:
         InputError: no attack can run.
     """
-    parts = [(level, part) for level in split.levels for part in split.parts(level)]
-    blind = {part: _blind_control(statistics, split, *part, settings) for part in parts}
+    target = models["target"]
     shadows = fleet.shadows if fleet else None
-    on_target = {part: models["target"].scored(attacks, split, *part, seed, shadows) for part in parts if models}
-    on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in on_target}
-    attack_scores = [score for target in on_target.values() for score in target.scores if score.access != "none"]
-    control_scores = [score for part in on_target for score in (*_paper_protocol(on_target[part]), *on_controls[part])]
-    skipped = [line for target in on_target.values() for line in target.skipped]
-    if models and not attack_scores:
-        reason = "; ".join(skipped) or "none has a level of this split, or all of them follow the paper's protocol"
-        raise InputError(f"There is no attack that a verdict could rest on: {reason}; name another")
+    blind = _blind_controls(statistics, split, settings)
+    on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
+    on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
+    attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
+    control_scores = [score for part in blind for score in (*_paper_protocol(on_target[part]), *on_controls[part])]
+    skipped = [line for scored in on_target.values() for line in scored.skipped]
+    if not attack_scores:
+        reason = "; ".join(skipped) or "none has a level of this split, or all follow their paper's protocol"
+        raise InputError(f"No attack can give a verdict: {reason}; choose other attacks")
+
     each: Mapping[Key, EachAsTarget] = {}
     fewer: Mapping[Key, tuple[SubsetResult, ...]] = {}
     if fleet:
-        ran = list({attack.name: attack for target in on_target.values() for attack in target.ran}.values())
-        each = each_as_target(ran, fleet, split, parts, settings, seed) if take_turns else {}
-        fewer = by_number_of_shadow_models(ran, models["target"], fleet, split, parts, settings, seed)
+        ran = list({attack.name: attack for scored in on_target.values() for attack in scored.ran}.values())
+        each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
+        fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
     contexts: dict[Key, Context] = {}
-    for part in on_target:
-        contexts |= _contexts(
-            on_target[part], on_controls[part], blind[part][0], models["target"], shadows, each, fewer
-        )
+    for part, (blind_scores, _) in blind.items():
+        contexts |= _contexts(on_target[part], on_controls[part], blind_scores, target, shadows, each, fewer)
+
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
-    attack_results, control_results = tuple(results[: len(attack_scores)]), results[len(attack_scores) :]
+    attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
     blind_results = [result for _, result in blind.values()]
-    verdict = (
-        give_verdict(attack_results, blind_results, drawn=split.drawn)
-        if models
-        else give_blind_verdict(blind_results, drawn=split.drawn, level=split.level)
-    )
-    notes = [*(skipped if named else []), *(_error_rates(models["target"].signals, split) if models else [])]
+    notes = [*(skipped if named else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
-        controls=(*(blind_result.result for blind_result in blind_results), *control_results),
+        controls=(*(control.result for control in blind_results), *control_results),
         scores=(*attack_scores, *(blind_scores for blind_scores, _ in blind.values()), *control_scores),
-        blind_upper95={found.result.level: found.upper95 for found in blind_results if found.result.name == "blind"},
-        verdict=verdict,
+        blind_upper95=_upper_bounds(blind_results),
+        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
         notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> AuditOutcome:
+    """Evaluate the blind control of a split, without any model.
+
+    Args:
+        statistics: model-free statistics of the recordings, index = id.
+        split: membership, and the mechanism that drew it.
+        settings: of the evaluation.
+    """
+    blind = _blind_controls(statistics, split, settings).values()
+    blind_results = [result for _, result in blind]
+    return AuditOutcome(
+        attacks=(),
+        controls=tuple(control.result for control in blind_results),
+        scores=tuple(blind_scores for blind_scores, _ in blind),
+        blind_upper95=_upper_bounds(blind_results),
+        verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
     )
 
 
@@ -238,25 +252,35 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
         return []
     rates = error_rates(signals, split.challenge("utterance"))
     parts = [
-        f"{row.word_error_rate:.1%} of words and {row.character_error_rate:.1%} of characters of {side}"
-        for side, row in zip(rates.index, rates.itertuples(), strict=True)
+        f"{row.word_error_rate:.1%} of words and {row.character_error_rate:.1%} of characters of {group}"
+        for group, row in zip(rates.index, rates.itertuples(), strict=True)
     ]
     return [f"Greedy transcription gets wrong {', '.join(parts)}."]
 
 
-def _blind_control(
-    statistics: pd.DataFrame, split: Split, level: Level, part: Part, settings: EvaluationSettings
-) -> tuple[Scores, BlindResult]:
-    """Evaluate the blind control on one part.
+def _blind_controls(
+    statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
+) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
+    """Evaluate the blind control on every level and part of a split.
 
-    On the default part of its level, its name is `blind`.
+    On the default part of a level its name is `blind`.
     """
-    challenge = split.challenge(level, part)
-    redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
-    control = blind_control(statistics, challenge, redraws, level)
-    name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
-    scores = replace(control.scores, name=name)
-    return scores, evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
+    controls = {}
+    for level in split.levels:
+        for part in split.parts(level):
+            challenge = split.challenge(level, part)
+            redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
+            control = blind_control(statistics, challenge, redraws, level)
+            name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
+            scores = replace(control.scores, name=name)
+            result = evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
+            controls[level, part] = (scores, result)
+    return controls
+
+
+def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:
+    """Select the upper bounds of the default parts, by level."""
+    return {control.result.level: control.upper95 for control in controls if control.result.name == "blind"}
 
 
 def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
