@@ -62,7 +62,7 @@ class SpeakerRisk:
         compared_with: non-members with which the p-value compares the speaker's members.
         p_value: of the hypothesis that the members score this high by chance.
         p_value_corrected: corrected over all speakers with an AUROC (Holm).
-        smallest_p_corrected: corrected p-value of a perfect separation, if it were the only one.
+        smallest_p_corrected: corrected p-value of a perfect separation of this speaker alone.
     """
 
     speaker: str
