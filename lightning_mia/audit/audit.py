@@ -103,7 +103,7 @@ class Audit(AuditRun):
         Raises:
             InputError: two attacks want one group with different settings.
         """
-        groups: dict[str, SignalGroup] = {self.probing.answers.prefix: self.probing.answers}
+        groups: dict[str, SignalGroup] = {self.probing.encoder_outputs.prefix: self.probing.encoder_outputs}
         for attack in self.attacks_to_run():
             if attack.least_shadows > self.fleet.size or not set(attack.levels) & set(self.data.split.levels):
                 continue  # it will not run
@@ -118,7 +118,7 @@ class Audit(AuditRun):
     def _about(self) -> list[Any]:
         """What beside the model and the group determines the answers."""
         ids, audio = self._asked_about(), self.data.audio
-        about: list[Any] = [audio.sha256_of(ids), audio.sha256_of(self.data.split.auxiliary_ids())]
+        about: list[Any] = [audio.data_hash(ids), audio.data_hash(self.data.split.auxiliary_ids())]
         about.append(self.data.query_changes.fingerprint())
         if self.model.uses_transcripts:
             about.append([audio.texts.get(utterance, "") for utterance in ids])
