@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
@@ -92,7 +92,7 @@ class _AudioSplit:
 
     def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
         """Run the blind control on statistics that cover at least these recordings."""
-        return evaluate_attacks([], {}, statistics, self.split, settings)
+        return evaluate_split(statistics, self.split, settings)
 
 
 def _table_with_members(corpus: Corpus) -> pd.DataFrame:
