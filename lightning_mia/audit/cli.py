@@ -122,7 +122,7 @@ def report(run_dir: str, names: bool = False) -> None:
         names: show the names of speakers and recordings, in a page of its own that is not for handing on.
     """
     if (Path(run_dir) / "grid.json").is_file():
-        from lightning_mia.report.ablation.html import write_page
+        from lightning_mia.report.ablation.grid_page import write_page
 
         print(f"page: {write_page(Path(run_dir))}")
         return
@@ -141,9 +141,9 @@ def compare(runs: Sequence[str], out: str = ".") -> None:
         runs: folders of finished runs, two or more.
         out: folder that compare.html is written to.
     """
-    from lightning_mia.report.comparison.compare import compare_runs
-    from lightning_mia.report.comparison.html import write_comparison
-    from lightning_mia.report.comparison.text import comparison_text
+    from lightning_mia.audit.compare import compare_runs
+    from lightning_mia.report.comparison.comparison_page import write_comparison
+    from lightning_mia.report.comparison.comparison_text import comparison_text
 
     comparison = compare_runs(runs)
     print(comparison_text(comparison))

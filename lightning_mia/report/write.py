@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.breakdown import speaker_pseudonyms
-from lightning_mia.report.figures.groups import draw_attacks, draw_controls
+from lightning_mia.report.content.breakdown_text import speaker_pseudonyms
+from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
 from lightning_mia.report.files.results_json import read_results, to_results
 from lightning_mia.report.files.scores_csv import write_scores
 from lightning_mia.report.files.speakers_csv import write_speakers

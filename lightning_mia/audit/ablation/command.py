@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> None:
     """Parse the arguments and run the grid."""
     own, passed_on = divide(arguments[1:])
     options = _parser().parse_args(with_paths(own))
-    from lightning_mia.audit.ablation.run import GridRun
+    from lightning_mia.audit.ablation.grid_run import GridRun
 
     given = options.as_dict()  # not instantiated: a class_path in a value is the audit's to read
     factors = {name: Factor(**factor) for name, factor in given["factors"].items()}

@@ -13,7 +13,7 @@ import yaml
 from lightning_mia.audit.ablation.audit_options import AuditOptions
 from lightning_mia.audit.ablation.cell import CellTask
 from lightning_mia.audit.ablation.command import run as run_command
-from lightning_mia.audit.ablation.run import run_cells
+from lightning_mia.audit.ablation.grid_run import run_cells
 from lightning_mia.audit.cli import main
 from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.scheduler import Failure
@@ -113,7 +113,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> list[CellTask]:
         tasks[:] = wanted
         return []
 
-    monkeypatch.setattr("lightning_mia.audit.ablation.run.run_cells", note)
+    monkeypatch.setattr("lightning_mia.audit.ablation.grid_run.run_cells", note)
     return tasks
 
 
@@ -251,7 +251,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return run_cells(*given, and_stop)
 
-    monkeypatch.setattr("lightning_mia.audit.ablation.run.run_cells", run_one)
+    monkeypatch.setattr("lightning_mia.audit.ablation.grid_run.run_cells", run_one)
 
 
 def figures(table: pd.DataFrame) -> pd.DataFrame:

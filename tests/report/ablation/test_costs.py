@@ -7,7 +7,7 @@ import pytest
 
 from lightning_mia.report.ablation.costs import costs_of
 from lightning_mia.report.ablation.drawings import draw
-from tests.report.ablation.test_html import page_of
+from tests.report.ablation.test_grid_page import page_of
 
 LABELS = {"defence": ["none", "dropout", "dp"]}
 
@@ -52,7 +52,7 @@ def test_a_grid_that_measured_no_utility_has_no_such_table(defences: pd.DataFram
 
 
 def test_the_page_shows_it(defences: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightning_mia.report.ablation.html.draw", lambda *_: [])
+    monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw", lambda *_: [])
     options = {"defence": ["model.dropout"]}
     text = " ".join(page_of(defences, tmp_path, factors=LABELS, options=options).split())
     assert "What each costs and buys" in text

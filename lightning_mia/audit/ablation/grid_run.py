@@ -231,7 +231,7 @@ class GridRun:
         ).write(self.root)
 
     def _write_page(self, failures: Sequence[Failure]) -> Path:
-        from lightning_mia.report.ablation.html import write_page
+        from lightning_mia.report.ablation.grid_page import write_page
 
         self._write_record(failures)
         return write_page(self.root)

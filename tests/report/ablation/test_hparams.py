@@ -7,7 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from lightning_mia.report.ablation.tensorboard import write_tensorboard
+from lightning_mia.report.ablation.hparams import write_tensorboard
 
 
 def row(size, seed, attack, auroc, role="attack", heldout=0.25):

@@ -6,7 +6,7 @@ import pytest
 
 from lightning_mia.audit.cli import main
 from lightning_mia.report.ablation.drawings import draw
-from lightning_mia.report.ablation.html import write_page
+from lightning_mia.report.ablation.grid_page import write_page
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import write_table
 from lightning_mia.utilities.errors import InputError
@@ -51,7 +51,7 @@ def test_the_page_has_figures_points_and_links(table: pd.DataFrame, tmp_path: Pa
 def test_checkpoints_of_longer_runs_are_marked(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_mia.report.ablation.html.draw", lambda *_: [])
+    monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw", lambda *_: [])
     assert "trained_as" not in page_of(table.drop(columns="trained_as"), tmp_path)  # of an earlier version
     shorter = table["epochs"] == 2
     labels = "epoch 2 of 4 of " + table["cell"].str.removeprefix("cells/")
@@ -63,7 +63,7 @@ def test_checkpoints_of_longer_runs_are_marked(
 def test_cells_that_are_not_done_are_listed(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_mia.report.ablation.html.draw", lambda *_: [])
+    monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw", lambda *_: [])
     cells = [*record_of(table).cells, "size=50,epochs=8/seed=0", "size=50,epochs=8/seed=1"]
     page = page_of(table, tmp_path, cells=cells, failures={cells[-1]: "no <memory>"})
     assert "18 of 20 cells are done, 1 failed, 1 was not begun" in " ".join(page.split())
@@ -101,7 +101,7 @@ def test_figures_by_number_of_factors(factors: dict[str, list[object]], n_figure
 def test_report_rebuilds_the_page_and_refuses_what_is_damaged(
     table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_mia.report.ablation.html.draw", lambda *_: [])
+    monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw", lambda *_: [])
     page = page_of(table, tmp_path)
     (tmp_path / "report.html").unlink()
     assert main(["report", str(tmp_path)]) == 0

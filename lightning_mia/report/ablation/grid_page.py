@@ -10,6 +10,7 @@ import pandas as pd
 from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.report.ablation.costs import costs_of
 from lightning_mia.report.ablation.drawings import draw
+from lightning_mia.report.ablation.hparams import write_tensorboard
 from lightning_mia.report.ablation.labels import checkpoint_of, label_in, text_of
 from lightning_mia.report.ablation.points import (
     MIN_SEEDS,
@@ -22,10 +23,9 @@ from lightning_mia.report.ablation.points import (
 )
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import read_table
-from lightning_mia.report.ablation.tensorboard import write_tensorboard
 from lightning_mia.report.figures.drawing import Drawing
 from lightning_mia.report.figures.svg import inline_svg
-from lightning_mia.report.html import make_environment, style
+from lightning_mia.report.templates import html_environment
 from lightning_mia.utilities.files import atomic_path, write_text
 
 MAX_COLUMNS = 3
@@ -126,11 +126,10 @@ def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing])
     finished = set(table["cell"].str.removeprefix("cells/")) if len(table) else set()
     attacks = featured_attacks(table, list(record.factors), MAX_COLUMNS)[:MAX_COLUMNS] if len(table) else []
     return (
-        make_environment()
+        html_environment()
         .get_template("ablation.html")
         .render(
             record=record,
-            style=style(),
             attacks=attacks,
             costs=costs_of(table, record.factors) if len(table) else None,
             rows=_rows(table, list(record.factors), attacks) if len(table) else [],
