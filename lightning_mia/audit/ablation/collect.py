@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lightning_mia.audit.ablation.grid import Cell
-from lightning_mia.report.ablation.labels import COSTS, PRETEXT_LOSS
+from lightning_mia.report.ablation.labels import COST_COLUMNS, PRETEXT_LOSS
 from lightning_mia.report.ablation.results_csv import tpr_column
 from lightning_mia.utilities.errors import InputError
 
@@ -67,12 +67,12 @@ def _utility(scores: Path) -> float | None:
 
 
 def _costs(results: dict[str, Any]) -> dict[str, Any]:
-    """`COSTS`, None where they were not measured."""
+    """`COST_COLUMNS`, None where they were not measured."""
     utility, privacy = results.get("utility") or {}, results.get("privacy") or {}
     target, untrained = (utility.get(name) or {} for name in ("target", "untrained"))
     lower, upper = target.get("accuracy_ci95", (None, None))
     figures = (target.get("accuracy"), lower, upper, untrained.get("accuracy"), utility.get("pretext"))
-    return dict(zip(COSTS, (*figures, privacy.get("epsilon"), privacy.get("epsilon_shown")), strict=True))
+    return dict(zip(COST_COLUMNS, (*figures, privacy.get("epsilon"), privacy.get("epsilon_shown")), strict=True))
 
 
 def _train_loss(results: dict[str, Any]) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from lightning_mia.report.ablation.labels import COSTS, Label, text_of
+from lightning_mia.report.ablation.labels import COST_COLUMNS, Label, label_text
 from lightning_mia.utilities.errors import InputError
 
 MAX_CELLS = 500
@@ -16,7 +16,7 @@ MAX_CELLS = 500
 OF_THE_TABLE = (
     *("seed", "attack", "role", "level", "access", "auroc", "auroc_lo", "auroc_hi", "p_value", "p_value_corrected"),
     *("advantage", "n_members", "n_nonmembers", "n_speakers", "n_shadows"),
-    *("heldout_pretext", *COSTS, "train_loss", "seconds", "verdict", "cell", "trained_as"),
+    *("heldout_pretext", *COST_COLUMNS, "train_loss", "seconds", "verdict", "cell", "trained_as"),
 )
 """Columns of the results table; no factor may have such a name."""
 
@@ -91,7 +91,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Readable, and the same whatever else is in the grid: "size=100,epochs=50/seed=1"."""
-        point = ",".join(f"{factor}={text_of(setting.label)}" for factor, setting in self.settings.items())
+        point = ",".join(f"{factor}={label_text(setting.label)}" for factor, setting in self.settings.items())
         return f"{point}/seed={self.seed}"
 
     @property
@@ -173,9 +173,9 @@ class Plan:
             raise InputError(f"{where} has {', '.join(point)}, but the factors are {', '.join(self.settings)}")
         found = {}
         for name, settings in self.settings.items():
-            chosen = [setting for setting in settings if text_of(setting.label) == text_of(point[name])]
+            chosen = [setting for setting in settings if label_text(setting.label) == label_text(point[name])]
             if not chosen:
-                known = ", ".join(text_of(setting.label) for setting in settings)
+                known = ", ".join(label_text(setting.label) for setting in settings)
                 raise InputError(f"{where}: {name} has no value {point[name]!r}, only {known}")
             found[name] = chosen[0]
         return found
@@ -210,7 +210,7 @@ def _settings(name: str, factor: Factor) -> list[Setting]:
     labelled = factor.values if isinstance(factor.values, dict) else {}
     pairs = list(labelled.items()) if labelled else [(value, value) for value in factor.values]
     settings = [Setting(_label(name, label), _options(name, factor.option, label, value)) for label, value in pairs]
-    texts = [text_of(setting.label) for setting in settings]
+    texts = [label_text(setting.label) for setting in settings]
     if twice := sorted({text for text in texts if texts.count(text) > 1}):
         raise InputError(f"Factor {name} has the value {twice[0]} twice")
     return settings
@@ -218,7 +218,7 @@ def _settings(name: str, factor: Factor) -> list[Setting]:
 
 def _label(name: str, label: Any) -> Label:
     """A label that can be part of a folder's name; numbers stay numbers, so that figures have an axis for them."""
-    if not isinstance(label, Label) or not re.fullmatch(r"[\w.+-]+", text_of(label)):
+    if not isinstance(label, Label) or not re.fullmatch(r"[\w.+-]+", label_text(label)):
         raise InputError(
             f"Factor {name}: {label!r} cannot be part of a folder's name; write `label: value` instead, with a label "
             "of letters, digits and . + - _"

@@ -17,7 +17,7 @@ from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_not_varied, find_base, plan_tasks
 from lightning_mia.audit.shadow_models.train import check_engine, engine_of
 from lightning_mia.audit.upload import ResultsUploader, files_of_grid
-from lightning_mia.report.ablation.points import featured_attacks, over_seeds, points_of
+from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
 from lightning_mia.training.parallel.devices import gpus_of
@@ -78,12 +78,12 @@ def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
     """
     attack, level = featured_attacks(table, factors)[0]
     rows = table[(table["attack"] == attack) & (table["level"] == level)]
-    points = points_of(rows, factors)
+    points = rows_by_point(rows, factors)
     names = [", ".join(f"{name} {label}" for name, label in zip(factors, point, strict=True)) for point in points]
     width = max(map(len, names))
     lines = [f"AUROC of {attack}, {level} level, mean over seeds"]
     for name, of_point in list(zip(names, points.values(), strict=True))[:MAX_LINES]:
-        found = over_seeds(list(of_point["auroc"]), (0.0, 1.0))
+        found = seed_mean(list(of_point["auroc"]), (0.0, 1.0))
         if found is None:
             continue
         interval = f" [{found.ci95[0]:.3f}, {found.ci95[1]:.3f}]" if found.ci95 else ""

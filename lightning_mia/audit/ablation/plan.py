@@ -12,7 +12,7 @@ from lightning_mia.audit.ablation.audit_options import AuditOptions, Wanted, as_
 from lightning_mia.audit.ablation.cell import CellTask, LongerRun, folder_of
 from lightning_mia.audit.ablation.grid import OF_THE_SEED, Cell, Plan
 from lightning_mia.audit.ablation.shared_runs import LENGTH, STOP, LongerRuns, longer_runs
-from lightning_mia.report.ablation.labels import text_of
+from lightning_mia.report.ablation.labels import label_text
 from lightning_mia.training.trainer_factory import OF_LENGTH
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
@@ -61,7 +61,9 @@ def check_values(plan: Plan, audit: AuditOptions) -> dict[tuple[str, str], Wante
     """
     values = [(name, setting) for name, settings in plan.settings.items() for setting in settings]
     return {
-        (name, text_of(setting.label)): audit.read(setting.options, f"Factor {name}, value {text_of(setting.label)}")
+        (name, label_text(setting.label)): audit.read(
+            setting.options, f"Factor {name}, value {label_text(setting.label)}"
+        )
         for name, setting in tqdm(values, desc="Checking the grid", unit="value")
     }
 
@@ -121,7 +123,7 @@ def _task(
     options = longer.options(cell)
     trained = {option: value for option, value in options.items() if not is_judging(option)}
     judged = {option: value for option, value in options.items() if option not in trained}
-    of_values = {wanted[name, text_of(setting.label)].corpus for name, setting in cell.settings.items()}
+    of_values = {wanted[name, label_text(setting.label)].corpus for name, setting in cell.settings.items()}
     recordings = sorted(audit.recordings(corpus) for corpus in {base.corpus} | of_values)
     settings: dict[str, Any] = {"base": base.settings, "varied": trained, "recordings": recordings}
     own = {"run_dir": str(folder), "results_url": None}  # the grid copies the results of its cells

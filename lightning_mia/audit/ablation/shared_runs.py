@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lightning_mia.audit.ablation.grid import Cell, Plan, Setting
-from lightning_mia.report.ablation.labels import text_of
+from lightning_mia.report.ablation.labels import label_text
 from lightning_mia.utilities.errors import InputError
 
 LENGTH, STOP, KEEP = "trainer.max_epochs", "trainer.stop_after_epochs", "trainer.keep_epochs"
@@ -67,7 +67,7 @@ def longer_runs(plan: Plan, cells: Sequence[Cell]) -> LongerRuns:
     factor = _factor_of_epochs(plan.settings)
     groups: dict[str, dict[int, Cell]] = {}
     for cell in cells:
-        others = {name: text_of(setting.label) for name, setting in cell.settings.items() if name != factor}
+        others = {name: label_text(setting.label) for name, setting in cell.settings.items() if name != factor}
         groups.setdefault(str((cell.seed, others)), {})[cell.settings[factor].options[LENGTH]] = cell
     sources: dict[str, Source] = {}
     kept: dict[str, Sequence[int]] = {}

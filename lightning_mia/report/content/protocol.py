@@ -151,7 +151,8 @@ def _hardware(report: AuditReport) -> Iterator[str]:
     if source.created:
         yield f"Scored {source.created}."
     if source.hardware:
-        yield "; ".join(f"{key.replace('_', ' ')} {_text(value)}" for key, value in source.hardware.items()) + "."
+        facts = (f"{key.replace('_', ' ')} {_text(value)}" for key, value in source.hardware.items())
+        yield f"Hardware: {'; '.join(facts)}."
     if report.timings:
         stages = (f"{stage.removesuffix('_s')} {duration(seconds)}" for stage, seconds in report.timings.items())
         yield f"Runtime: {', '.join(stages)}."

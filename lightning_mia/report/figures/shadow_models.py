@@ -9,13 +9,12 @@ from lightning_mia.report.content.groups import MAX_FEATURED, Group, headline_ra
 from lightning_mia.report.content.numbers import percent
 from lightning_mia.report.figures.attacks import MAX_CURVES
 from lightning_mia.report.figures.drawing import Drawing
-from lightning_mia.report.figures.style import DASHES, MUTED, SERIES, legend_above, panel, plain_numbers
+from lightning_mia.report.figures.style import DASHES, LEGEND_LINE, MUTED, SERIES, legend_above, panel, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEGEND_LINE = 0.12  # inches
 DODGE = 0.07  # octaves between two attacks at the same number of shadow models, so that their intervals do not overlap
 
 Metric = Callable[[AttackResult | WithFewer], tuple[float, Interval] | None]  # value and its interval

@@ -32,6 +32,7 @@ CSS_VARIABLES = {
 """Colour of a figure → variable of `style.css`, which has a second value for dark mode."""
 
 MARGIN_TOP, MARGIN_RIGHT = 0.06, 0.08  # inches
+LEGEND_LINE = 0.13  # inches
 
 
 def panel(width: float, height: float, left: float, bottom: float, top: float = MARGIN_TOP) -> "tuple[Figure, Axes]":

@@ -10,7 +10,7 @@ import pytest
 from lightning_mia.audit.ablation.collect import rows_of
 from lightning_mia.audit.ablation.grid import Cell, Setting
 from lightning_mia.audit.cli import main
-from lightning_mia.report.ablation.labels import COSTS
+from lightning_mia.report.ablation.labels import COST_COLUMNS
 from lightning_mia.report.files.json_schema import SCHEMA_PATH
 from lightning_mia.signals.table import Signals
 
@@ -61,7 +61,7 @@ def test_the_row_of_a_grid_has_the_costs(run_dir: Path) -> None:
     assert row["utility_pretext"] == results["utility"]["pretext"]
     assert row["epsilon"] == results["privacy"]["epsilon"]
     assert row["utility_probe_lo"] <= row["utility_probe"] <= row["utility_probe_hi"]
-    assert set(COSTS) <= set(row)
+    assert set(COST_COLUMNS) <= set(row)
 
 
 def test_a_corpus_without_keywords_is_refused_before_the_training(
