@@ -9,11 +9,11 @@ from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     Difference,
-    InTurn,
+    EachAsTarget,
     LevelVerdict,
+    SubsetResult,
     TprAtFpr,
     Verdict,
-    WithFewer,
 )
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.verdict import give_verdict
@@ -144,9 +144,9 @@ def make_planted_report() -> AuditReport:
             f"utterance level, grey-box: {leaking}; speaker level, grey-box: {leaking}.",
             (
                 LevelVerdict("utterance", "black-box", "no_evidence", nothing),
-                LevelVerdict("utterance", "grey-box", "leak", leaking),
+                LevelVerdict("utterance", "grey-box", "leak", leaking, "pretext_loss"),
                 LevelVerdict("speaker", "black-box", "no_evidence", nothing),
-                LevelVerdict("speaker", "grey-box", "leak", leaking),
+                LevelVerdict("speaker", "grey-box", "leak", leaking, "pretext_loss"),
             ),
         ),
         attacks=tuple(planted_result(s, control=False) for s in attacks),
@@ -236,13 +236,13 @@ def make_small_fleet_report(report: AuditReport) -> AuditReport:
 
 def with_fleet(result: AttackResult, n_shadows: int = SIZES[-1]) -> AttackResult:
     """The result as an audit with shadow models has it."""
-    as_targets = InTurn(
+    as_targets = EachAsTarget(
         16, result.auroc - 0.01, 0.012, tuple(rate.tpr * 0.9 for rate in result.tpr_at_fpr), 0.501, 0.021
     )
     if result.name in NEEDS_NO_SHADOWS:
         return replace(result, queries=8, in_turn=as_targets)
     fewer = tuple(
-        WithFewer(
+        SubsetResult(
             size,
             0.5 + (result.auroc - 0.5) * (1.1 - 1.6 / size),
             tuple(0.5 + (end - 0.5) * (1.1 - 1.6 / size) for end in result.auroc_ci95),

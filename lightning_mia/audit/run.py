@@ -131,11 +131,11 @@ class AuditRun:
         recordings = self.data.training_recordings(ids, seed)
         settings: dict[str, Any] = {
             "split": self.data.split.sha256,
-            "recordings": self.data.audio.sha256_of(ids),
+            "recordings": self.data.audio.data_hash(ids),
             "n_recordings": len(ids),
             "model": type(self.model).__name__,
             "hyperparameters": hyperparameters_of(self.model),
-            "start": start.sha256 if start else self.model.start_sha256(),
+            "start": start.sha256 if start else self.model.weights_sha256(),
             "waveforms": {
                 **self.data.training_changes.fingerprint(),
                 **self.data.time_masking.fingerprint(),
@@ -214,7 +214,7 @@ class AuditRun:
             return _untold(model, target_checkpoint, hash_of_file(target_checkpoint))
         if (self.run_dir / "target" / "model.ckpt").exists():
             return self.fit_target()
-        if not self.model.arrives_trained:
+        if not self.model.is_pretrained:
             raise InputError(
                 f"{self.run_dir} holds no trained target; run `lightning-mia fit` with the same config and run "
                 "directory first, or give --target_checkpoint"
@@ -224,7 +224,7 @@ class AuditRun:
 
     def as_it_arrives(self, model: SpeechModel) -> Trained:
         """A model with the weights that it is constructed with: those of its checkpoint, or drawn from the seed."""
-        sha256 = model.start_sha256() or hash_of([hyperparameters_of(model), training_seed()])
+        sha256 = model.weights_sha256() or hash_of([hyperparameters_of(model), training_seed()])
         return _untold(initialise(model, training_seed()), self.run_dir, sha256)
 
     def _check_split_of(self, checkpoint: str, model: SpeechModel) -> None:
@@ -242,10 +242,10 @@ class AuditRun:
 
     def control_models(self, target: Trained) -> dict[str, Trained]:
         """The models that cannot know the members, as far as they are asked for and can be had."""
-        arrived = self.model.arrives_trained and "steps" not in target.record
+        arrived = self.model.is_pretrained and "steps" not in target.record
         models: dict[str, Trained] = {}
         if self.controls.untrained:
-            models["untrained"] = self.as_it_arrives(self.model.without_training()) if arrived else self.fit_untrained()
+            models["untrained"] = self.as_it_arrives(self.model.untrained()) if arrived else self.fit_untrained()
         if self.controls.wrong_model:
             wrong_model = self._arrived_wrong_model() if arrived else self.fit_wrong_model()
             if wrong_model:

@@ -9,12 +9,12 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from lightning_mia.corpora.loading.augmentation import SpecAugment
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.layers.masking import SpanMask, span_masks
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
+from lightning_mia.utilities.errors import InputError
 
 
 class SpeechModel(L.LightningModule, ABC):
@@ -28,17 +28,16 @@ class SpeechModel(L.LightningModule, ABC):
 
     family: str  # such as "tera"; a class's, or of the checkpoint that was loaded
     uses_transcripts: ClassVar[bool] = False  # whether transcripts of the training recordings change the result
-    arrives_trained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
+    is_pretrained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
     # The law by which training masks, and a probe too; None: the pretext task hides no frames from the encoder.
     mask_span: SpanMask | None = None
-    takes_spec_augment: ClassVar[bool] = False  # whether it sees log-mel frames, to be hidden in training
+    takes_spec_augment: ClassVar[bool] = False  # whether `training_loss` applies `Batch.augment` to its log-mel frames
     noise_dim: int = 0  # uniform numbers that `pretext_score` wants for every frame, such as one for each negative
 
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
-        self.train_on: Callable[[SpeechModel, Batch], Pretext] | None = None  # instead of `answer`, in training
-        self.spec_augment = SpecAugment()  # in training, where `takes_spec_augment`; the training recordings set it
+        self.train_on: Callable[[SpeechModel, Batch], Pretext] | None = None  # instead of `training_loss`, in training
         self._clock = 0.0  # when the speed was logged last
         self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
 
@@ -82,7 +81,7 @@ class SpeechModel(L.LightningModule, ABC):
         """Whether `pretext_score` can be asked: an encoder that came without its pretraining heads has none."""
         return True
 
-    def answer(self, batch: Batch) -> Pretext:
+    def training_loss(self, batch: Batch) -> Pretext:
         """Return the training loss of a batch under fresh masks."""
         return self.pretext(batch.waveforms, batch.lengths, self.draw_masks(batch.waveforms, batch.lengths))
 
@@ -113,13 +112,24 @@ class SpeechModel(L.LightningModule, ABC):
         """
         return self
 
-    def start_sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """Hash of the files whose weights it is constructed with; empty where all its weights are drawn at random."""
         return ""
 
-    def without_training(self) -> "SpeechModel":
+    def untrained(self) -> "SpeechModel":
         """Return the same model with weights drawn at random, whatever it was constructed with."""
         return type(self)(**self.hparams)
+
+    def as_teacher(self, layer: int) -> "SpeechModel":
+        """Return a frozen copy of the encoder up to a hidden layer, without pretext heads.
+
+        Args:
+            layer: hidden layer that is read, 1 = output of the first transformer block.
+
+        Raises:
+            InputError: the family cannot be a teacher, or has no such layer.
+        """
+        raise InputError(f"it is a {type(self).__name__}, and only HuBERT and MelHuBERT can be teachers")
 
     def collapse(self, health: dict[str, float]) -> str:
         """Say what has collapsed, by the figures of a training step without their prefix; empty: nothing has."""
@@ -145,10 +155,6 @@ class SpeechModel(L.LightningModule, ABC):
         noise = torch.rand(len(lengths), n_frames + 1, device=lengths.device)
         return span_masks(self.frame_lengths(lengths), self.mask_span, noise)
 
-    def augmented(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Hide parts of log-mel frames (batch, frames, bands) in training; in evaluation they stay as they are."""
-        return self.spec_augment(frames, lengths) if self.training and self.spec_augment.enabled else frames
-
     def on_fit_start(self) -> None:
         """Fit the targets on the training recordings: the first process does, the others receive them."""
         if not self.needs_targets:
@@ -164,13 +170,13 @@ class SpeechModel(L.LightningModule, ABC):
         self._clock = time.perf_counter()
         self._audio_seconds = torch.zeros((), device=self.device)
 
-    def leave_out(self, seconds: float) -> None:
+    def exclude_time(self, seconds: float) -> None:
         """Leave time that went into something else than training out of audio-seconds per second."""
         self._clock += seconds
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on one batch."""
-        answer = self.train_on(self, batch) if self.train_on else self.answer(batch)
+        answer = self.train_on(self, batch) if self.train_on else self.training_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", answer.loss, prog_bar=True)
         self.logged_health = {}

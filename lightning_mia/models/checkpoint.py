@@ -15,7 +15,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.utilities.errors import InputError, list_first
 
 Model = TypeVar("Model", bound=SpeechModel)
-OF_LIGHTNING = {"_instantiator", "_class_path"}  # what LightningCLI leaves among the hyperparameters
+LIGHTNING_CLI_KEYS = {"_instantiator", "_class_path"}  # what LightningCLI leaves among the hyperparameters
 
 
 def model_from_checkpoint(path: Path | str) -> SpeechModel:
@@ -58,13 +58,25 @@ def build(make: Callable[[], Model]) -> Model:
         return Context().run(make)
 
 
-def _class_of(path: Path, name: object) -> type[SpeechModel]:
+def model_class_named(name: str) -> type[SpeechModel]:
+    """Find a family by the name of its class.
+
+    Raises:
+        InputError: no imported module defines it.
+    """
     known = {found.__name__: found for found in _subclasses(SpeechModel) if not inspect.isabstract(found)}
+    if name not in known:
+        raise InputError(f"a model {name} that is not known; known are {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _class_of(path: Path, name: object) -> type[SpeechModel]:
     if not isinstance(name, str):
         raise InputError(f"{path} does not say of which model it is; give a .ckpt that `fit` of lightning-mia wrote")
-    if name not in known:
-        raise InputError(f"{path} is of a model {name} that is not known; known are {', '.join(sorted(known))}")
-    return known[name]
+    try:
+        return model_class_named(name)
+    except InputError as error:
+        raise InputError(f"{path} is of {error}") from error
 
 
 def _subclasses(of: type) -> list[type]:
@@ -75,7 +87,7 @@ def _subclasses(of: type) -> list[type]:
 def _settings(path: Path, theirs: dict[str, Any], model_class: type[SpeechModel]) -> dict[str, Any]:
     """The constructor's arguments out of a checkpoint's hyperparameters."""
     arguments = inspect.signature(model_class).parameters
-    settings = {name: value for name, value in theirs.items() if name not in OF_LIGHTNING}
+    settings = {name: value for name, value in theirs.items() if name not in LIGHTNING_CLI_KEYS}
     unknown = sorted(settings.keys() - arguments.keys())
     missing = [name for name, argument in arguments.items() if argument.default is inspect.Parameter.empty]
     missing = [name for name in missing if name not in settings]
@@ -157,7 +169,7 @@ def _check_class(path: Path, checkpoint: dict[str, Any], like: SpeechModel) -> N
 def _check_hyperparameters(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     different = [
         f"{key} is {theirs.get(key)} there, {ours.get(key)} in the config"
-        for key in sorted(ours.keys() | (theirs.keys() - OF_LIGHTNING))
+        for key in sorted(ours.keys() | (theirs.keys() - LIGHTNING_CLI_KEYS))
         if theirs.get(key) != ours.get(key)
     ]
     if different:

@@ -21,7 +21,7 @@ from lightning_mia.models.objectives.transcripts import (
     error_counts,
     frames_needed,
     loss_per_character,
-    plain,
+    normalise_text,
 )
 from lightning_mia.models.optimizer import is_front_end, layer_wise
 from lightning_mia.models.outputs import Encoded, Pretext
@@ -109,10 +109,10 @@ class CTC(SpeechModel):
             parameter.requires_grad = gradient is not None and not (freeze_front_end and is_front_end(name))
         return hidden.shape[2]
 
-    def start_sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """Hash of what the encoder was read from."""
         name: str = self.hparams["encoder"]
-        return hash_of_file(Path(name)) if _is_ours(name) else self.encoder.start_sha256()
+        return hash_of_file(Path(name)) if _is_ours(name) else self.encoder.weights_sha256()
 
     def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "CTC":
         """The same model with the corpus's characters; see `SpeechModel.for_corpus`.
@@ -121,7 +121,7 @@ class CTC(SpeechModel):
             InputError: transcripts are missing, hold characters that `characters` lacks, or are longer than the
                 encoder's frames.
         """
-        plain_texts = {utterance: plain(text, self.fold_case) for utterance, text in texts.items()}
+        plain_texts = {utterance: normalise_text(text, self.fold_case) for utterance, text in texts.items()}
         if missing := [utterance for utterance in durations if not plain_texts.get(utterance)]:
             raise InputError(
                 f"CTC needs transcripts, and {len(missing)} of {len(durations)} recordings have none: "
@@ -187,11 +187,11 @@ class CTC(SpeechModel):
     def _texts(self, batch: Batch) -> tuple[list[str], list[list[int]]]:
         """Plain transcripts and their labels."""
         assert self.vocabulary is not None and len(batch.texts) == len(batch.ids), "for_corpus comes first"
-        texts = [plain(text, self.fold_case) for text in batch.texts]
+        texts = [normalise_text(text, self.fold_case) for text in batch.texts]
         return texts, [self.vocabulary.labels(text) for text in texts]
 
-    def answer(self, batch: Batch) -> Pretext:
-        """CTC loss per character, mean over the batch; see `SpeechModel.answer`."""
+    def training_loss(self, batch: Batch) -> Pretext:
+        """CTC loss per character, mean over the batch; see `SpeechModel.training_loss`."""
         logits, frame_lengths = self._logits(batch, self._draw_time_masks(batch))
         texts, labels = self._texts(batch)
         loss = loss_per_character(logits, frame_lengths, labels).mean()

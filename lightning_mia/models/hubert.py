@@ -2,13 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.checkpoint import build, hyperparameters_of
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
@@ -17,6 +20,7 @@ from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.models.teacher_targets import TeacherClusters
+from lightning_mia.utilities.errors import InputError
 
 TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper
 
@@ -59,7 +63,7 @@ class ClusterPrediction(SpeechModel):
         """Whether the clusters are still to be fitted."""
         return not bool(self.clusters.fitted)
 
-    def start_sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """Hash of the checkpoint that the targets come from; empty in the first iteration."""
         return self.clusters.sha256 if isinstance(self.clusters, TeacherClusters) else ""
 
@@ -72,6 +76,20 @@ class ClusterPrediction(SpeechModel):
         else:
             log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in heard)
             self.clusters.fit(log_mel, seed)
+
+    def as_teacher(self, layer: int) -> "ClusterPrediction":
+        """Return a frozen copy up to a hidden layer, see `SpeechModel.as_teacher`."""
+        n_layers = self.hparams["n_layers"]
+        if not 1 <= layer <= n_layers:
+            raise InputError(f"it has layers 1 to {n_layers}, but layer {layer} is requested")
+        # One block above the layer stays: the last block's output is normalised, which would change the layer's.
+        changes = {"n_layers": min(layer + 1, n_layers), "dropout": 0.0, "targets_from": None}
+        teacher = build(partial(type(self), **{**hyperparameters_of(self), **changes}))
+        for head in ("clusters", "code_projection", "codes"):
+            delattr(teacher, head)
+        kept = teacher.state_dict().keys()
+        teacher.load_state_dict({name: weights for name, weights in self.state_dict().items() if name in kept})
+        return teacher.requires_grad_(False)
 
     @abstractmethod
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
@@ -107,7 +125,9 @@ class ClusterPrediction(SpeechModel):
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
         """Cross-entropy of the true clusters, mean over the batch's masked frames."""
-        frames, targets = self._frames_and_targets(waveforms, lengths)
+        return self._loss(*self._frames_and_targets(waveforms, lengths), lengths, masks)
+
+    def _loss(self, frames: Tensor, targets: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
         logits = self._cluster_logits(self._transform(frames, lengths, masks).hidden[-1])
         loss = masked_cross_entropy(logits, targets, masks)
         with torch.no_grad():
@@ -282,16 +302,26 @@ class MelHuBERT(ClusterPrediction):
         """Samples → frames of 20 ms."""
         return self.log_mel.frame_lengths(lengths) // 2
 
+    def training_loss(self, batch: Batch) -> Pretext:
+        """Return the training loss under fresh masks, of frames augmented by the batch."""
+        masks = self.draw_masks(batch.waveforms, batch.lengths)
+        frames, targets = self._frames_and_targets(batch.waveforms, batch.lengths, batch.augment)
+        return self._loss(frames, targets, batch.lengths, masks)
+
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         return self._stack(self.log_mel(waveforms), lengths)
 
-    def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _frames_and_targets(
+        self, waveforms: Tensor, lengths: Tensor, augment: FrameAugmentation | None = None
+    ) -> tuple[Tensor, Tensor]:
         log_mel = self.log_mel(waveforms)
-        frames = self._stack(log_mel, lengths)  # without a last frame of 10 ms that has no partner
+        frames = self._stack(log_mel, lengths, augment)  # without a last frame of 10 ms that has no partner
         return frames, self._targets(waveforms, lengths, frames.shape[1], log_mel)
 
-    def _stack(self, log_mel: Tensor, lengths: Tensor) -> Tensor:
+    def _stack(self, log_mel: Tensor, lengths: Tensor, augment: FrameAugmentation | None = None) -> Tensor:
         """(batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels), normalised."""
         frame_lengths = self.log_mel.frame_lengths(lengths)
-        frames = self.augmented(normalise(log_mel, frame_lengths), frame_lengths)
+        frames = normalise(log_mel, frame_lengths)
+        if augment is not None:
+            frames = augment(frames, frame_lengths)
         return frames[:, : frames.shape[1] // 2 * 2].unflatten(1, (-1, 2)).flatten(2)

@@ -22,10 +22,10 @@ def is_front_end(name: str) -> bool:
     return not FRONT_ENDS.isdisjoint(name.split("."))
 
 
-def block_of(name: str) -> int | None:
+def block_index(name: str) -> int | None:
     """The transformer block that a parameter belongs to, counted from the input; None: it belongs to none.
 
-    >>> block_of("transformer.layers.3.attention_norm.bias"), block_of("model.encoder.layer_norm.bias")
+    >>> block_index("transformer.layers.3.attention_norm.bias"), block_index("model.encoder.layer_norm.bias")
     (3, None)
     """
     parts = name.split(".")
@@ -54,7 +54,7 @@ def layer_wise(
         One group a learning rate, highest first.
     """
     learning = [(name, parameter) for name, parameter in encoder if parameter.requires_grad]
-    blocks = [block_of(name) for name, _ in learning]
+    blocks = [block_index(name) for name, _ in learning]
     n_blocks = 1 + max((block for block in blocks if block is not None), default=-1)
     by_depth: dict[int, list[nn.Parameter]] = {0: [parameter for parameter in head if parameter.requires_grad]}
     for (_, parameter), block in zip(learning, blocks, strict=True):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import model_from_checkpoint
+from lightning_mia.models.checkpoint import build, model_class_named, model_from_checkpoint
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.objectives.kmeans_targets import Centroids
 from lightning_mia.utilities.errors import InputError
@@ -48,44 +49,24 @@ class TeacherClusters(nn.Module):
             self._read()
 
     def _read(self) -> None:
-        from lightning_mia.models.hubert import ClusterPrediction
-
         whole = model_from_checkpoint(self.checkpoint)
-        if not isinstance(whole, ClusterPrediction):
+        try:
+            self._attach(whole.as_teacher(self.layer), whole.origin.get("split"), hash_of_file(Path(self.checkpoint)))
+        except InputError as error:
             raise InputError(
-                f"{self.checkpoint} is of a {type(whole).__name__}, but targets come from a HuBERT or MelHuBERT; give "
-                "another --model.targets_from"
-            )
-        n_layers = whole.hparams["n_layers"]
-        if not 1 <= self.layer <= n_layers:
-            raise InputError(
-                f"{self.checkpoint} has layers 1 to {n_layers}, but --model.targets_layer is {self.layer}; choose one"
-            )
-        # The block above the layer stays: the last one's output is normalised, which would change the layer's.
-        cut = {"n_layers": min(self.layer + 1, n_layers), "dropout": 0.0, "targets_from": None}
-        self._build(
-            {
-                "model_class": type(whole).__name__,
-                "settings": {**whole.hparams, **cut},
-                "split": whole.origin.get("split"),
-                "sha256": hash_of_file(Path(self.checkpoint)),
-            }
-        )
-        needed = self.teacher.state_dict().keys()
-        self.teacher.load_state_dict({name: x for name, x in whole.state_dict().items() if name in needed})
+                f"{self.checkpoint} cannot be a teacher: {error}; change --model.targets_from or --model.targets_layer"
+            ) from error
 
-    def _build(self, description: dict[str, Any]) -> None:
-        """Make a teacher of this description, whose weights are still to be loaded, and its centroids."""
-        from lightning_mia.models.hubert import ClusterPrediction
-
-        families = {family.__name__: family for family in ClusterPrediction.__subclasses__()}
-        with torch.random.fork_rng(devices=[]):  # the weights drawn here are not kept
-            teacher: SpeechModel = families[description["model_class"]](**description["settings"])
-        for part in ("clusters", "code_projection", "codes"):  # what only its own pretext task needs
-            delattr(teacher, part)
-        self.description = description
-        self.teacher = teacher.requires_grad_(False)
-        self.centroids = Centroids(self.n_clusters, description["settings"]["dim"])
+    def _attach(self, teacher: SpeechModel, split: str | None, sha256: str) -> None:
+        settings = dict(teacher.hparams)
+        self.description = {
+            "model_class": type(teacher).__name__,
+            "settings": settings,
+            "split": split,
+            "sha256": sha256,
+        }
+        self.teacher = teacher
+        self.centroids = Centroids(self.n_clusters, settings["dim"])
 
     def get_extra_state(self) -> Tensor:
         """The teacher's description, which its weights cannot be loaded without: JSON as (bytes,) uint8."""
@@ -97,7 +78,8 @@ class TeacherClusters(nn.Module):
         if len(state):
             description = json.loads(bytes(state.tolist()))
             if description != self.description:
-                self._build(description)
+                model = build(partial(model_class_named(description["model_class"]), **description["settings"]))
+                self._attach(model.as_teacher(self.layer), description["split"], description["sha256"])
 
     @property
     def fitted(self) -> bool:

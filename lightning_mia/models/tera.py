@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.corpora.loading.augmentation import draw_stretches
+from lightning_mia.corpora.loading.augmentation import draw_spans
+from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
@@ -94,14 +95,22 @@ class TERA(SpeechModel):
     def _reconstruct(self, encoded: Encoded) -> Tensor:
         return self.head(encoded.hidden[-1]).float()  # (batch, frames, n_mels)
 
-    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """L1 error, mean over the batch's altered cells."""
+    def training_loss(self, batch: Batch) -> Pretext:
+        """Return the training loss under fresh masks, of frames augmented by the batch."""
+        masks = self.draw_masks(batch.waveforms, batch.lengths)
+        return self.pretext(batch.waveforms, batch.lengths, masks, batch.augment)
+
+    def pretext(
+        self, waveforms: Tensor, lengths: Tensor, masks: Tensor, augment: FrameAugmentation | None = None
+    ) -> Pretext:
+        """L1 error, mean over the batch's altered cells; `augment` hides more of the input."""
         frames = self._frames(waveforms, lengths)
         real = ~padding_mask(self.frame_lengths(lengths), frames.shape[1]).unsqueeze(2)
         bands = self._draw_bands(frames)
         altered = (masks.unsqueeze(2) | bands) & real  # (batch, frames, n_mels)
         inputs = self._add_noise(self._alter_frames(frames, lengths, masks).masked_fill(bands, 0.0))
-        inputs = self.augmented(inputs, self.frame_lengths(lengths))
+        if augment is not None:
+            inputs = augment(inputs, self.frame_lengths(lengths))
         loss = masked_l1(self._reconstruct(self._encode_frames(inputs, lengths)), frames, altered)
         return Pretext(loss, {"masked_share": altered.sum() / (real.sum() * frames.shape[2])})
 
@@ -119,7 +128,7 @@ class TERA(SpeechModel):
         """Draw 0 to max_masked_bands neighbouring bands an utterance: (batch, 1, n_mels) bool."""
         n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
         widest = torch.full_like(n_mels, self.max_masked_bands)
-        return draw_stretches(n_mels, widest, frames.shape[2]).unsqueeze(1)
+        return draw_spans(n_mels, widest, frames.shape[2]).unsqueeze(1)
 
     def _add_noise(self, frames: Tensor) -> Tensor:
         """Add Gaussian noise of standard deviation 0.2, as in the paper, to a few utterances."""

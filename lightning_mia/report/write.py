@@ -47,7 +47,7 @@ def render_report(report_dir: Path, report: AuditReport, with_names: bool = Fals
         The path of the page.
     """
     attacks, controls = draw_attacks(report), draw_controls(report)
-    pseudonyms = speaker_pseudonyms(report) if report.speaker_risks else {}
+    pseudonyms = speaker_pseudonyms(report)
     names = {pseudonym: name for name, pseudonym in pseudonyms.items()} if with_names else None
     stem = "report_names" if with_names else "report"
     page = report_dir / f"{stem}.html"

@@ -148,7 +148,7 @@ def sum_of_clipped(
     total = [torch.zeros_like(parameter) for parameter in parameters]
     answers = []
     for example in examples(batch):
-        answer = model.answer(example)
+        answer = model.training_loss(example)
         found = torch.autograd.grad(answer.loss, parameters, allow_unused=True)
         gradients = [gradient for gradient in found if gradient is not None]
         scale = (clip_norm / torch.nn.utils.get_total_norm(gradients).clamp(min=1e-12)).clamp(max=1.0)
@@ -162,7 +162,7 @@ def examples(batch: Batch) -> Iterator[Batch]:
     """The recordings of a batch as batches of one, without padding."""
     texts = batch.texts or ("",) * len(batch.ids)
     for name, waveform, length, text in zip(batch.ids, batch.waveforms, batch.lengths, texts, strict=True):
-        yield Batch([name], waveform[None, : int(length)], length[None], (text,))
+        yield batch._replace(ids=[name], waveforms=waveform[None, : int(length)], lengths=length[None], texts=(text,))
 
 
 def describe(privacy: dict[str, Any]) -> str:

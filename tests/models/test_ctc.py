@@ -184,10 +184,10 @@ def test_a_trained_model_comes_back_from_its_checkpoint(mel_hubert: str, tmp_pat
 def test_the_start_is_the_encoders_file(mel_hubert: str, tmp_path: Path) -> None:
     copy = tmp_path / "encoder.ckpt"
     copy.write_bytes(Path(mel_hubert).read_bytes())
-    assert CTC(str(copy)).start_sha256() == CTC(mel_hubert).start_sha256() == hash_of_file(copy)
+    assert CTC(str(copy)).weights_sha256() == CTC(mel_hubert).weights_sha256() == hash_of_file(copy)
     torch.manual_seed(5)
     save(ENCODERS["mel_hubert"](), copy)
-    assert CTC(str(copy)).start_sha256() != CTC(mel_hubert).start_sha256()
+    assert CTC(str(copy)).weights_sha256() != CTC(mel_hubert).weights_sha256()
 
 
 def learns(model: CTC) -> dict[str, bool]:
@@ -199,7 +199,7 @@ def test_just_what_learns_gets_a_gradient(encoder: str, batch: Batch) -> None:
     hides_frames = CTC(encoder).mask_span is not None
     for settings in ({}, {"time_mask_probability": 0.3 * hides_frames, "freeze_front_end": False}):
         model = fine_tuned(encoder, **settings)
-        model.answer(batch).loss.backward()
+        model.training_loss(batch).loss.backward()
         assert {name: p.grad is not None for name, p in model.named_parameters()} == learns(model)
         grouped = {id(p) for group in model.parameter_groups() for p in group["params"]}
         assert grouped == {id(p) for p in model.parameters() if p.requires_grad}
@@ -228,19 +228,19 @@ def test_layer_decay_reaches_the_optimizer(mel_hubert: str) -> None:
 def test_time_masks_hide_frames_in_training_only(mel_hubert: str, batch: Batch) -> None:
     model = fine_tuned(mel_hubert, time_mask_probability=0.5, head_dropout=0.0)
     torch.manual_seed(0)
-    first, second = model.answer(batch).loss, model.answer(batch).loss
+    first, second = model.training_loss(batch).loss, model.training_loss(batch).loss
     assert first != second
     scores = [model.eval().task_scores(batch, *questions(model, batch))["ctc_score"] for _ in range(2)]
     assert torch.equal(*scores)
     plain = fine_tuned(mel_hubert, head_dropout=0.0)
-    assert plain.answer(batch).loss == plain.answer(batch).loss
+    assert plain.training_loss(batch).loss == plain.training_loss(batch).loss
 
 
 def test_bf16_keeps_the_loss_in_float32(mel_hubert: str, batch: Batch) -> None:
     model = fine_tuned(mel_hubert, head_dropout=0.0)
-    full = model.answer(batch).loss
+    full = model.training_loss(batch).loss
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = model.answer(batch).loss
+        half = model.training_loss(batch).loss
     assert half.dtype == torch.float32
     assert half.item() == pytest.approx(full.item(), rel=0.02)
 
@@ -264,13 +264,13 @@ def test_an_encoder_of_hugging_face_is_fine_tuned(family: str, tmp_path: Path, b
     theirs.save_pretrained(tmp_path)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(tmp_path)
     model = fine_tuned(str(tmp_path), layer_decay=0.5, learning_rate=1.0)
-    assert len(model.start_sha256()) == 64
+    assert len(model.weights_sha256()) == 64
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {names[id(p)]: group["lr"] for group in model.parameter_groups() for p in group["params"]}
     assert {rate for name, rate in rates.items() if ".layers.1.attention" in name} == {0.5}
     assert {rate for name, rate in rates.items() if ".layers.0.attention" in name} == {0.25}
     assert not any("feature_extractor" in name for name in rates)
-    model.answer(batch).loss.backward()
+    model.training_loss(batch).loss.backward()
     assert {name: p.grad is not None for name, p in model.named_parameters()} == learns(model)
     with torch.no_grad():
         scores = model.eval().task_scores(batch, *questions(model, batch))
@@ -317,7 +317,7 @@ def test_health_is_that_of_the_real_frames(mel_hubert: str, batch: Batch) -> Non
     model = fine_tuned(mel_hubert, head_dropout=0.0)
     with torch.no_grad():
         model.head.bias[0] = 1.0  # some blanks, and some characters
-        health = model.answer(batch).health
+        health = model.training_loss(batch).health
         logits = [model._logits(single)[0][0] for single in one_by_one(batch)]
     paths = torch.cat([of_one.argmax(dim=1) for of_one in logits])
     guesses = [model.vocabulary.text(of_one.argmax(dim=1).tolist()) for of_one in logits]
@@ -332,7 +332,7 @@ def test_nothing_but_blanks_is_a_collapse(mel_hubert: str, batch: Batch) -> None
     model = fine_tuned(mel_hubert)
     with torch.no_grad():
         model.head.bias[0] = 100.0
-    health = {name: float(figure) for name, figure in model.answer(batch).health.items()}
+    health = {name: float(figure) for name, figure in model.training_loss(batch).health.items()}
     assert health == {"character_error_rate": 1.0, "word_error_rate": 1.0, "blank_share": 1.0}
     assert "blank" in model.collapse(health)
     assert model.collapse({**health, "blank_share": 0.99}) == ""

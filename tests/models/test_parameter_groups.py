@@ -6,7 +6,7 @@ import transformers
 from torch import nn
 
 from lightning_mia.models.hubert import HuBERT
-from lightning_mia.models.optimizer import block_of, is_front_end, layer_wise, linear_schedule
+from lightning_mia.models.optimizer import block_index, is_front_end, layer_wise, linear_schedule
 from lightning_mia.models.tera import TERA
 
 TINY = {"n_layers": 3, "dim": 16, "n_heads": 2, "feedforward_dim": 32}
@@ -54,7 +54,7 @@ def blocks_of(encoder: nn.Module) -> nn.ModuleList:
 def test_every_parameter_of_a_block_is_known_and_no_other(encoder: nn.Module) -> None:
     number = {id(p): i for i, block in enumerate(blocks_of(encoder)) for p in block.parameters()}
     for name, parameter in encoder.named_parameters():
-        assert block_of(name) == number.get(id(parameter)), name
+        assert block_index(name) == number.get(id(parameter)), name
 
 
 def test_the_front_end_is_known(encoder: nn.Module) -> None:
@@ -71,7 +71,7 @@ def test_the_convolutions_of_whisper_are_a_front_end() -> None:
     names = [name for name, _ in transformers.WhisperModel(config).encoder.named_parameters()]
     front_end = {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"}
     assert {name for name in names if is_front_end(name)} == front_end
-    assert {block_of(name) for name in names} == {None, 0, 1}
+    assert {block_index(name) for name in names} == {None, 0, 1}
 
 
 def test_rates_fall_from_the_head_to_the_bottom(encoder: nn.Module) -> None:
@@ -82,7 +82,7 @@ def test_rates_fall_from_the_head_to_the_bottom(encoder: nn.Module) -> None:
     assert rate[id(head.weight)] == 1
     for depth, block in enumerate(reversed(blocks_of(encoder)), start=1):
         assert all(rate.pop(id(parameter)) == 0.5**depth for parameter in block.parameters())
-    of_no_block = {id(p) for name, p in encoder.named_parameters() if block_of(name) is None}
+    of_no_block = {id(p) for name, p in encoder.named_parameters() if block_index(name) is None}
     assert {key for key, value in rate.items() if value == 0.0625} == of_no_block
 
 

@@ -108,7 +108,7 @@ def test_the_checkpoint_needs_no_other_file(make_batch: MakeBatch, tmp_path: Pat
     found = model_from_checkpoint(second)
     assert isinstance(found, MelHuBERT)
     assert not found.needs_targets
-    assert found.start_sha256() == model.start_sha256()
+    assert found.weights_sha256() == model.weights_sha256()
     waveforms, lengths = make_batch(0.4)
     masks = found.draw_masks(waveforms, lengths)
     with torch.no_grad():
@@ -181,8 +181,8 @@ def test_a_teacher_of_another_split_is_refused(make_batch: MakeBatch, tmp_path: 
 
 def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
     path, _ = teacher_of("mel_hubert", tmp_path / "first.ckpt")
-    assert FAMILIES["hubert"](targets_from=path).start_sha256() == hash_of_file(Path(path))
-    assert FAMILIES["hubert"]().start_sha256() == ""
+    assert FAMILIES["hubert"](targets_from=path).weights_sha256() == hash_of_file(Path(path))
+    assert FAMILIES["hubert"]().weights_sha256() == ""
 
 
 def test_a_missing_teacher_is_told_when_it_is_needed(make_batch: MakeBatch, tmp_path: Path) -> None:
@@ -191,15 +191,15 @@ def test_a_missing_teacher_is_told_when_it_is_needed(make_batch: MakeBatch, tmp_
     with pytest.raises(InputError, match=r"no\.ckpt does not exist; give --model\.targets_from"):
         model.fit_targets([make_batch(0.9)])
     with pytest.raises(InputError, match="does not exist"):
-        model.start_sha256()
+        model.weights_sha256()
 
 
 @pytest.mark.parametrize(
     ("family", "layer", "said"),
     [
-        ("tera", 1, "is of a TERA, but targets come from a HuBERT or MelHuBERT"),
-        ("mel_hubert", 4, "has layers 1 to 3, but --model.targets_layer is 4"),
-        ("mel_hubert", 0, "has layers 1 to 3, but --model.targets_layer is 0"),
+        ("tera", 1, "cannot be a teacher: it is a TERA, and only HuBERT and MelHuBERT can be teachers"),
+        ("mel_hubert", 4, "it has layers 1 to 3, but layer 4 is requested; change .*--model.targets_layer"),
+        ("mel_hubert", 0, "it has layers 1 to 3, but layer 0 is requested"),
         ("text", 1, "is not a checkpoint"),
     ],
 )

@@ -55,7 +55,7 @@ def slow(model: SpeechModel, batch: Batch, clip_norm: float) -> list[torch.Tenso
     gradients = []
     for example in examples(batch):
         model.zero_grad()
-        model.answer(example).loss.backward()
+        model.training_loss(example).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         gradients.append(flat(model))
     return gradients
@@ -127,4 +127,4 @@ def test_a_private_audit_says_both_bounds(config: Path, tmp_path: Path) -> None:
         assert stage["record"]["privacy"]["epsilon"] == pytest.approx(3.4, abs=0.6)  # μ = √3 / 2
     notes = json.loads((tmp_path / "report" / "results.json").read_text())["notes"]
     assert any("ε ≤" in note and "k-means" in note for note in notes)
-    assert any("Beside that bound from above" in note for note in notes)
+    assert any("Against this upper bound" in note for note in notes)

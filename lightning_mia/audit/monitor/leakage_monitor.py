@@ -214,7 +214,7 @@ class LeakageMonitor(Callback):
             _log(trainer, metrics, plain)
         if self.limits and not self.stopped:
             self._stop_where_due(trainer, model, found, epoch, ends)
-        model.leave_out(time.perf_counter() - start)
+        model.exclude_time(time.perf_counter() - start)
 
     def _stop_where_due(
         self, trainer: L.Trainer, model: SpeechModel, found: Sequence[Leakage], epoch: int, ends: bool

@@ -67,7 +67,7 @@ def measure_utility(
     """
     task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
     ids = list(unseen["id"])
-    about = [data.audio.sha256_of(ids), data.query_changes.fingerprint()]
+    about = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
     interview = ProbePlan([task], data.queries(ids), data.queries([]), about, probing, folder, trainers)
     signals = {
         name: interview.signals(name, models[name].model, models[name].sha256)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
@@ -68,11 +68,11 @@ class SpecAugment:
     def _hidden(lengths: Tensor, n_stretches: int, share: float, size: int) -> Tensor:
         """What a number of stretches hide together: (batch, size) bool."""
         each = lengths.repeat_interleave(n_stretches)
-        hidden = draw_stretches(each, (share * each).floor(), size)
+        hidden = draw_spans(each, (share * each).floor(), size)
         return hidden.view(len(lengths), n_stretches, size).any(dim=1)
 
 
-def draw_stretches(lengths: Tensor, widest: Tensor, size: int) -> Tensor:
+def draw_spans(lengths: Tensor, widest: Tensor, size: int) -> Tensor:
     """Draw a stretch a row: 0 to `widest` neighbouring places (evenly), somewhere within its length (evenly).
 
     Args:

@@ -1,11 +1,13 @@
 """One batch of recordings, padded to the longest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+FrameAugmentation = Callable[[Tensor, Tensor], Tensor]  # (batch, frames, bands), (batch,) real frames → frames
 
 
 class Batch(NamedTuple):
@@ -14,7 +16,8 @@ class Batch(NamedTuple):
     ids: list[str]
     waveforms: Tensor  # (batch, samples) float32 in [-1, 1), 16 kHz
     lengths: Tensor  # (batch,) int64, samples
-    texts: tuple[str, ...] = ()  # transcripts, where the corpus has any
+    texts: tuple[str, ...] = ()  # transcripts, if the corpus has any
+    augment: FrameAugmentation | None = None  # of the log-mel frames in training, such as SpecAugment
 
 
 def collate(recordings: Sequence[tuple[str, np.ndarray, str]]) -> Batch:

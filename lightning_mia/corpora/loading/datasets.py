@@ -1,7 +1,7 @@
 """Recordings of the audio cache as PyTorch data sets and data modules."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 
 import lightning as L
 import numpy as np
@@ -83,12 +83,6 @@ class TrainingRecordings(L.LightningDataModule):
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
 
-    def setup(self, stage: str) -> None:
-        """Tell the model what it is to hide; whether it can is the caller's to know."""
-        if self.trainer:
-            model: Any = self.trainer.lightning_module
-            model.spec_augment = self.spec_augment
-
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches of this process."""
         trainer = self.trainer
@@ -103,8 +97,11 @@ class TrainingRecordings(L.LightningDataModule):
         return loader(self.recordings, batches, self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Silence what the present epoch is not to hear."""
-        return self.masking(batch, self.trainer.current_epoch, self.seed) if self.trainer else batch
+        """Silence spans of the batch, and attach SpecAugment for the model to apply to its log-mel frames."""
+        if not self.trainer:
+            return batch
+        batch = self.masking(batch, self.trainer.current_epoch, self.seed)
+        return batch._replace(augment=self.spec_augment) if self.spec_augment.enabled else batch
 
     def training_waveforms(self) -> Iterator[Batch]:
         """Every training recording exactly once, always in the same order (for k-means targets)."""

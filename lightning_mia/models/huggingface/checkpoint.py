@@ -34,8 +34,8 @@ PREPROCESSORS = ("processor_config.json", "preprocessor_config.json")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 MASK_EMBEDDING = "masked_spec_embed"  # checkpoints that were fine-tuned without masks lack it
 # Weights of the encoder's layers, however deep; decoders and adapters are left out, and so are heads.
-OF_A_LAYER = re.compile(r"(^|\.)(conv_layers|layers)\.\d+\.")
-NOT_OF_THE_ENCODER = re.compile(r"(^|\.)(decoder|adapter)\.")
+LAYER_WEIGHT = re.compile(r"(^|\.)(conv_layers|layers)\.\d+\.")
+OUTSIDE_ENCODER = re.compile(r"(^|\.)(decoder|adapter)\.")
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _check_fit(name: str, report: dict[str, Any]) -> None:
     wrong += [
         f"{key} has no place"
         for key in sorted(report["unexpected_keys"])
-        if OF_A_LAYER.search(key) and not NOT_OF_THE_ENCODER.search(key)
+        if LAYER_WEIGHT.search(key) and not OUTSIDE_ENCODER.search(key)
     ]
     if wrong:
         raise InputError(f"The weights of {name} do not fit its config.json: {list_first(wrong, 3)}")

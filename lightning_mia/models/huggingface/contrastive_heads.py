@@ -24,12 +24,12 @@ from lightning_mia.utilities.errors import InputError, list_first
 
 # Whose checkpoints hold these heads. UniSpeechSatForPreTraining is none of them: its quantiser belongs to a task that
 # transformers does not have, and the centroids of its clusters are not in its checkpoints.
-WITH_HEADS = ("Wav2Vec2ForPreTraining", "Wav2Vec2ConformerForPreTraining", "UniSpeechForPreTraining")
+ARCHITECTURES_WITH_HEADS = ("Wav2Vec2ForPreTraining", "Wav2Vec2ConformerForPreTraining", "UniSpeechForPreTraining")
 
 
 def has_contrastive_heads(config: Any) -> bool:
     """Whether a checkpoint was saved with the heads of its contrastive pretraining, by what its config.json says."""
-    return not set(config.architectures or ()).isdisjoint(WITH_HEADS)
+    return not set(config.architectures or ()).isdisjoint(ARCHITECTURES_WITH_HEADS)
 
 
 class ContrastiveHeads(PretextHead[Quantised]):

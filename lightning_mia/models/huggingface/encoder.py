@@ -16,12 +16,12 @@ from lightning_mia.models.outputs import Encoded
 SMALL_BATCH = 800  # frames, 16 s
 
 
-def small_batches(counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
+def group_by_length(counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
     """Divide rows into batches of like lengths that hold at most `limit` frames, padding included, or one row.
 
     What a transformer makes of them stays in a CPU's cache, and little of it is padding.
 
-    >>> small_batches([250, 100, 110, 90], limit=300)
+    >>> group_by_length([250, 100, 110, 90], limit=300)
     [[3, 1], [2], [0]]
     """
     batches: list[list[int]] = []
@@ -94,7 +94,7 @@ class HuggingFaceEncoder(nn.Module, ABC):
         self._seen.append(inputs[0])
 
 
-class Wav2Vec2Like(HuggingFaceEncoder):
+class Wav2Vec2Encoder(HuggingFaceEncoder):
     """wav2vec 2.0 and those built like it: frames, a projection of each, and an encoder of transformer blocks.
 
     A masked frame is the model's own mask embedding after the projection, and zero where a checkpoint has none.
@@ -142,7 +142,7 @@ class Wav2Vec2Like(HuggingFaceEncoder):
             return self._transform(frames, lengths, masks)
         counts = self._all_frames(lengths)
         hidden_states: list[Tensor] = []  # per layer (batch, frames, dim)
-        for rows in small_batches(counts.tolist()):
+        for rows in group_by_length(counts.tolist()):
             n_frames = int(counts[rows].max())
             own_masks = None if masks is None else masks[rows, :n_frames]
             part = self._transform(frames[rows, :n_frames], lengths[rows], own_masks).hidden

@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_mia.models.huggingface.checkpoint import Checkpoint, load_weights, open_checkpoint
-from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Like
+from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Encoder
 from lightning_mia.models.huggingface.inputs import KaldiFilterBank, WhisperLogMel
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
 from lightning_mia.utilities.errors import InputError
 
 
-class SEW(Wav2Vec2Like):
+class SEW(Wav2Vec2Encoder):
     """Squeezed and efficient wav2vec: neighbouring frames share a place in the transformer and are told apart after it.
 
     The hidden states of the blocks are repeated for all frames that share them, so that every layer has as many.
@@ -59,7 +59,7 @@ class SEW(Wav2Vec2Like):
         return encoder.upsample(x)
 
 
-class Wav2Vec2Bert(Wav2Vec2Like):
+class Wav2Vec2Bert(Wav2Vec2Encoder):
     """wav2vec2-BERT: a frame is two neighbouring log-mel frames, 20 ms.
 
     Of an odd number of log-mel frames, transformers keeps a last half frame that no other frame attends to; here it
@@ -86,7 +86,7 @@ class Wav2Vec2Bert(Wav2Vec2Like):
         return self.input(waveforms, lengths)
 
 
-class WavLM(Wav2Vec2Like):
+class WavLM(Wav2Vec2Encoder):
     """WavLM, whose attention transformers has only written out, with all its weights kept: here it is torch's own.
 
     Args:
@@ -126,7 +126,7 @@ def _attend(attention: Any, x: Tensor, real: Tensor | None, position_bias: Tenso
     return attention.out_proj(attended.transpose(1, 2).reshape(batch, n_frames, dim)), None
 
 
-OF_THE_ENCODER = r"^(model\.)?encoder\."  # names of its weights in checkpoints of the whole model
+ENCODER_PREFIX = r"^(model\.)?encoder\."  # names of its weights in checkpoints of the whole model
 
 
 class Whisper(HuggingFaceEncoder):
@@ -160,7 +160,7 @@ class Whisper(HuggingFaceEncoder):
         """Read the encoder's weights of a checkpoint, or draw fresh ones."""
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-        model = load_weights(checkpoint, WhisperEncoder, fresh, renamed={OF_THE_ENCODER: ""})
+        model = load_weights(checkpoint, WhisperEncoder, fresh, renamed={ENCODER_PREFIX: ""})
         return cls(model, checkpoint.preprocessor)
 
     @property
@@ -188,7 +188,7 @@ class Whisper(HuggingFaceEncoder):
         return Encoded(hidden_states, self.frame_lengths(lengths))
 
 
-UNLIKE_WAV2VEC2: dict[str, type[HuggingFaceEncoder]] = {
+ENCODERS: dict[str, type[HuggingFaceEncoder]] = {
     "sew": SEW,
     "wav2vec2-bert": Wav2Vec2Bert,
     "wavlm": WavLM,
@@ -208,5 +208,5 @@ def load_encoder(name: str, revision: str | None = None, fresh: bool = False) ->
         InputError: it cannot be found or read, or is of no family that is understood.
     """
     checkpoint = open_checkpoint(name, revision)
-    encoder = UNLIKE_WAV2VEC2.get(checkpoint.config.model_type, Wav2Vec2Like)
+    encoder = ENCODERS.get(checkpoint.config.model_type, Wav2Vec2Encoder)
     return encoder.load(checkpoint, fresh)

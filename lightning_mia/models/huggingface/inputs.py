@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.layers.convolutions import TimeNorm, convolve, in_batch_or_alone, padded_to_grid
+from lightning_mia.models.layers.convolutions import TimeNorm, apply_front_end, convolve, pad_to_grid
 from lightning_mia.models.layers.features import FRAME, HOP, padding_mask
 
 
@@ -32,7 +32,7 @@ class MaskAwareConvolutions(nn.Module):
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples), (batch,) real samples → (batch, frames, channels)."""
         alone = self._alone if self.has_group_norm else self._together
-        return in_batch_or_alone(self._together, alone, waveforms, lengths, self.frame_lengths)
+        return apply_front_end(self._together, alone, waveforms, lengths, self.frame_lengths)
 
     def _alone(self, waveform: Tensor, _: Tensor) -> Tensor:
         """(1, samples) → (1, frames, channels)."""
@@ -46,7 +46,7 @@ class MaskAwareConvolutions(nn.Module):
 
     def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
-        x = padded_to_grid(waveforms.unsqueeze(2))
+        x = pad_to_grid(waveforms.unsqueeze(2))
         for layer in self.conv_layers:
             x, lengths = convolve(layer.conv, x), self._after(layer, lengths)
             norm = getattr(layer, "layer_norm", None)

@@ -80,7 +80,7 @@ class PretrainedEncoder(SpeechModel):
         self.mask_span: SpanMask = SpanMask(mask_probability, mask_length)
         self.encoder = load_encoder(checkpoint, revision, fresh)
         self.family = self.encoder.model.config.model_type
-        self.arrives_trained = not fresh
+        self.is_pretrained = not fresh
         self.head = self._make_head()
         self.noise_dim = self.head.noise_dim
         for name, parameter in self.encoder.named_parameters():
@@ -97,12 +97,12 @@ class PretrainedEncoder(SpeechModel):
             heads.read(open_checkpoint(settings.checkpoint, settings.revision))
         return heads
 
-    def start_sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """Hash of the checkpoint's files; empty with fresh weights."""
         settings: Any = self.hparams
         return "" if settings.fresh else open_checkpoint(settings.checkpoint, settings.revision).sha256()
 
-    def without_training(self) -> "PretrainedEncoder":
+    def untrained(self) -> "PretrainedEncoder":
         """Return the same configuration with fresh weights."""
         settings = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
         return type(self)(**{**settings, "fresh": True})

@@ -76,11 +76,11 @@ class WaveformFrontEnd(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, channels)."""
-        return in_batch_or_alone(self._together, self._together, waveforms, lengths, self.frame_lengths)
+        return apply_front_end(self._together, self._together, waveforms, lengths, self.frame_lengths)
 
     def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
-        x = padded_to_grid(normalise(waveforms.unsqueeze(2), lengths))  # (batch, samples, 1)
+        x = pad_to_grid(normalise(waveforms.unsqueeze(2), lengths))  # (batch, samples, 1)
         for i, convolution in enumerate(self.convolutions):
             x = convolve(convolution, x)  # (batch, samples, channels)
             if not self.group_norm:
@@ -97,7 +97,7 @@ class WaveformFrontEnd(nn.Module):
         return lengths
 
 
-def in_batch_or_alone(
+def apply_front_end(
     together: Callable[[Tensor, Tensor], Tensor],
     alone: Callable[[Tensor, Tensor], Tensor],
     waveforms: Tensor,
@@ -129,20 +129,20 @@ def in_batch_or_alone(
     return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in rows])
 
 
-def padded_to_grid(x: Tensor) -> Tensor:
+def pad_to_grid(x: Tensor) -> Tensor:
     """Zero-pad (batch, samples, channels) to a length that comes often, on a CPU; frames of the padding are cut off.
 
     oneDNN compiles each convolution anew for every shape, and keeps a thousand of them. Where nearly every batch of a
     corpus has a length of its own, a training step of a tiny model takes twice as long by that, and asking one seven
     times.
     """
-    return F.pad(x, (0, 0, 0, on_grid(x.shape[1]) - x.shape[1])) if x.device.type == "cpu" else x
+    return F.pad(x, (0, 0, 0, round_up_to_grid(x.shape[1]) - x.shape[1])) if x.device.type == "cpu" else x
 
 
-def on_grid(samples: int) -> int:
+def round_up_to_grid(samples: int) -> int:
     """Round up to one of 16 lengths an octave, among them all whole seconds up to 16.
 
-    >>> [on_grid(samples) for samples in (8_001, 16_000, 16_001, 33_000)]
+    >>> [round_up_to_grid(samples) for samples in (8_001, 16_000, 16_001, 33_000)]
     [8500, 16000, 17000, 34000]
     """
     step = round(1000 * 2.0 ** max(-3, math.floor(math.log2(samples / 16_000))))

@@ -66,13 +66,13 @@ def contrastive_logits(predictions: Tensor, targets: Tensor, negatives: Tensor, 
         true = (predictions * targets).sum(dim=2, keepdim=True)
         others = (predictions @ targets.transpose(1, 2)).gather(2, negatives)
     if codes is not None:
-        numbers = code_numbers(codes)
+        numbers = code_ids(codes)
         drawn = numbers.gather(1, negatives.flatten(1)).view_as(negatives)
         others = others.masked_fill(drawn == numbers.unsqueeze(2), -torch.inf)
     return torch.cat([true, others], dim=2) / TEMPERATURE
 
 
-def code_numbers(codes: Tensor) -> Tensor:
+def code_ids(codes: Tensor) -> Tensor:
     """(batch, frames, codebooks) int64 → (batch, frames) int64, another number for every combination of codes."""
     base, numbers = codes.max() + 1, codes[:, :, 0]
     for codebook in range(1, codes.shape[2]):
@@ -138,7 +138,7 @@ def contrastive_chance(codes: Tensor, masks: Tensor, n_negatives: int) -> Tensor
         masks: (batch, frames) bool.
         n_negatives: negatives of a frame.
     """
-    ordered = code_numbers(codes).masked_fill(~masks, -1).sort(dim=1).values  # frames that are not masked come first
+    ordered = code_ids(codes).masked_fill(~masks, -1).sort(dim=1).values  # frames that are not masked come first
     changes = (ordered[:, 1:] != ordered[:, :-1]).sum(dim=1)
     n_different = changes + masks.all(dim=1)  # without a −1 in front, the first code is no change
     chance = 1 / n_different.clamp(min=1, max=n_negatives + 1)  # (batch,)

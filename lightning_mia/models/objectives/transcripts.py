@@ -16,10 +16,10 @@ from lightning_mia.utilities.errors import InputError, list_first
 BLANK = 0  # label of "no character here"
 
 
-def plain(text: str, fold_case: bool) -> str:
+def normalise_text(text: str, fold_case: bool) -> str:
     """A transcript as it is compared: one space between words, composed characters, and by choice no capitals.
 
-    >>> plain("  Good\\tMorning ", fold_case=True)
+    >>> normalise_text("  Good\\tMorning ", fold_case=True)
     'good morning'
     """
     text = text.casefold() if fold_case else text

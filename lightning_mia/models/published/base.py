@@ -16,7 +16,7 @@ from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 
 
-class BareEncoder(SpeechModel):
+class PublishedEncoder(SpeechModel):
     """A black-box encoder out of a checkpoint; `checkpoint` (a file) and `fresh` are among its hyperparameters."""
 
     @property
@@ -24,12 +24,12 @@ class BareEncoder(SpeechModel):
         """Whether `pretext_score` can be asked."""
         return False
 
-    def start_sha256(self) -> str:
+    def weights_sha256(self) -> str:
         """Hash of the checkpoint; empty with fresh weights."""
         settings: Any = self.hparams
         return "" if settings.fresh else hash_of_file(settings.checkpoint)
 
-    def without_training(self) -> "BareEncoder":
+    def untrained(self) -> "PublishedEncoder":
         """Return the same configuration with fresh weights."""
         settings = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
         return type(self)(**{**settings, "fresh": True})

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
-from lightning_mia.models.published.base import BareEncoder, as_mapping, load_published, read_published
+from lightning_mia.models.published.base import PublishedEncoder, as_mapping, load_published, read_published
 from lightning_mia.utilities.errors import InputError
 
 KERNELS = (10, 8, 4, 4, 4)  # together 465 samples
@@ -26,7 +26,7 @@ ONLY = {
 }
 
 
-class PublishedCPC(BareEncoder):
+class PublishedCPC(PublishedEncoder):
     """The encoder of a checkpoint of CPC_audio, such as 60k_epoch4-d0f474de.pt, which S3PRL calls `modified_cpc`.
 
     What it says of a recording is, to rounding, what the authors' code says of that recording alone: waveforms are
@@ -52,7 +52,7 @@ class PublishedCPC(BareEncoder):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.arrives_trained = not fresh
+        self.is_pretrained = not fresh
         content = read_published(checkpoint, "CPC", ("config", "weights"))
         shape = _read_shape(as_mapping(content["config"], f"config of {checkpoint}"), checkpoint)
         self.network = CPCNetwork(shape)
@@ -62,7 +62,7 @@ class PublishedCPC(BareEncoder):
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames of 10 ms."""
         for layer in range(len(KERNELS)):
-            lengths = outputs_of(layer, lengths)
+            lengths = output_lengths(layer, lengths)
         return lengths
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
@@ -139,7 +139,7 @@ class PaddedFrontEnd(nn.Module):
             x = x.masked_fill(padding_mask(lengths, x.shape[2]).unsqueeze(1), 0.0)
             x = self.get_submodule(f"conv{layer}")(x)
             x = F.relu(self.get_submodule(f"batchNorm{layer}")(x))
-            lengths = outputs_of(layer, lengths)
+            lengths = output_lengths(layer, lengths)
         return x.transpose(1, 2)
 
 
@@ -161,10 +161,10 @@ class ChannelNorm(nn.Module):
         return (x - mean) * (variance + 1e-5).rsqrt() * self.weight + self.bias
 
 
-def outputs_of(layer: int, lengths: Tensor) -> Tensor:
+def output_lengths(layer: int, lengths: Tensor) -> Tensor:
     """Inputs → outputs of a convolution, counted from 0.
 
-    >>> outputs_of(0, torch.tensor([1600])).tolist()
+    >>> output_lengths(0, torch.tensor([1600])).tolist()
     [320]
     """
     return (lengths + 2 * PADDINGS[layer] - KERNELS[layer]) // STRIDES[layer] + 1

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.outputs import Encoded
-from lightning_mia.models.published.base import BareEncoder, as_mapping, load_published, read_published
+from lightning_mia.models.published.base import PublishedEncoder, as_mapping, load_published, read_published
 from lightning_mia.models.published.mel import MelSettings, PublishedMel, mel_settings
 from lightning_mia.utilities.errors import InputError
 
@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.
 SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 
-class PublishedTERA(BareEncoder):
+class PublishedTERA(PublishedEncoder):
     """The encoder of a checkpoint of S3PRL (`states-….ckpt`) that takes log-mel frames of the waveform.
 
     What it says of a recording is, to rounding, what S3PRL's upstream says of that recording alone. As there, one
@@ -51,7 +51,7 @@ class PublishedTERA(BareEncoder):
         super().__init__()
         self.save_hyperparameters()
         self.mask_span = SpanMask(mask_probability, mask_length)
-        self.arrives_trained = not fresh
+        self.is_pretrained = not fresh
         content = read_published(checkpoint, "TERA", ("Config", "Transformer"))
         config, mel, self.longest = _read_config(content, checkpoint)
         self.mel = PublishedMel(mel)

@@ -18,8 +18,11 @@ def decisive_scores(report: AuditReport) -> Scores:
 
 
 def speaker_pseudonyms(report: AuditReport) -> dict[str, str]:
-    """Return name → pseudonym of the speakers of the decisive attack."""
-    return pseudonyms(decisive_scores(report))
+    """Return name → pseudonym of the speakers in the report; empty without per-speaker risks."""
+    risks = report.speaker_risks
+    if risks is None:
+        return {}
+    return pseudonyms(next(one for one in report.scores if (one.name, one.level) == (risks.attack, risks.level)))
 
 
 def uncut_properties(report: AuditReport) -> list[str]:

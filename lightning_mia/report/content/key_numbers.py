@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.evaluation.verdict import MAX_BLIND_AUROC
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.groups import is_named
 from lightning_mia.report.content.numbers import decimal, interval, p_value, signed
 
 
@@ -51,20 +50,17 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
 
 
 def decisive_attack(report: AuditReport) -> AttackResult:
-    """Return the attack that the verdict rests on: the one that its first reason names.
+    """Return the attack on which the verdict rests: that of the first level and access with its status.
 
-    If it names none: the attack with the smallest corrected p-value, then with the AUROC furthest from chance; of a
+    If it rests on none: the attack with the smallest corrected p-value, then with the AUROC furthest from chance; of a
     leak, among the attacks whose level and access leak.
     """
     verdicts = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == report.verdict.status]
-    if verdicts:
+    if verdicts and verdicts[0].attack:
         first = verdicts[0]
-        candidates = [
-            attack for attack in report.attacks if (attack.level, attack.access) == (first.level, first.access)
-        ]
-        named = [attack for attack in candidates if is_named(attack, first)]
-        if named:
-            return named[0]
+        decisive = [one for one in report.attacks if (one.name, one.level) == (first.attack, first.level)]
+        if decisive:
+            return decisive[0]
     leaking = {(verdict.level, verdict.access) for verdict in verdicts if verdict.status == "leak"}
     attacks = [attack for attack in report.attacks if (attack.level, attack.access) in leaking] or report.attacks
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightning_mia.evaluation.results import AttackResult, Interval, WithFewer
+from lightning_mia.evaluation.results import AttackResult, Interval, SubsetResult
 from lightning_mia.report.content.groups import MAX_FEATURED, Group, headline_rate
 from lightning_mia.report.content.numbers import percent
 from lightning_mia.report.figures.attacks import MAX_CURVES
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DODGE = 0.07  # octaves between two attacks at the same number of shadow models, so that their intervals do not overlap
 
-Metric = Callable[[AttackResult | WithFewer], tuple[float, Interval] | None]  # value and its interval
+Metric = Callable[[AttackResult | SubsetResult], tuple[float, Interval] | None]  # value and its interval
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ def _set_scale(axes: "Axes", sizes: Sequence[int]) -> None:
     plain_numbers(axes)
 
 
-def _auroc(result: AttackResult | WithFewer) -> tuple[float, Interval] | None:
+def _auroc(result: AttackResult | SubsetResult) -> tuple[float, Interval] | None:
     return result.auroc, result.auroc_ci95
 
 
-def _tpr(result: AttackResult | WithFewer) -> tuple[float, Interval] | None:
+def _tpr(result: AttackResult | SubsetResult) -> tuple[float, Interval] | None:
     rate = headline_rate(result.tpr_at_fpr)
     return None if rate is None else (rate.tpr, rate.tpr_ci95)
 

@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 
 from lightning_mia.audit.cli import main
-from lightning_mia.corpora.loading.augmentation import SpecAugment, draw_stretches
+from lightning_mia.corpora import Manifest
+from lightning_mia.corpora.loading.augmentation import SpecAugment, draw_spans
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.hubert import MelHuBERT
 from lightning_mia.models.tera import TERA
+from lightning_mia.splits import UtteranceDesign
+from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.errors import InputError
 
 LENGTHS = torch.tensor([50, 100])
@@ -31,7 +36,7 @@ def audio() -> tuple[torch.Tensor, torch.Tensor]:
 def test_stretches_lie_within_a_recording_and_are_as_wide_as_they_may_be() -> None:
     torch.manual_seed(0)
     lengths, widest = torch.full((4000,), 10), torch.full((4000,), 4.0)
-    drawn = draw_stretches(lengths, widest, 12)
+    drawn = draw_spans(lengths, widest, 12)
     assert not drawn[:, 10:].any()
     widths = drawn.sum(dim=1)
     assert (drawn[:, 1:] & ~drawn[:, :-1]).sum(dim=1).max() == 1  # in one piece
@@ -55,24 +60,53 @@ def test_frames_and_bands_are_hidden_up_to_their_shares() -> None:
 
 
 @pytest.mark.parametrize("family", [0, 1])
-def test_it_changes_training_and_nothing_else(family: int) -> None:
+def test_a_model_trains_on_the_augmented_batch(family: int) -> None:
     model = families()[family]
     waveforms, lengths = audio()
+    plain = Batch(["a", "b", "c", "d"], waveforms, lengths)
+    augmented = plain._replace(augment=SpecAugment(2, 2))
+
+    def loss(batch: Batch) -> torch.Tensor:
+        torch.manual_seed(1)
+        return model.training_loss(batch).loss
+
     masks = torch.zeros(4, int(model.frame_lengths(lengths[0])), dtype=torch.bool)
     masks[:, :8] = True
-
-    def loss(seed: int = 1) -> torch.Tensor:
-        torch.manual_seed(seed)
-        return model.pretext(waveforms, lengths, masks).loss
-
-    plain, answers = loss(), model.eval().encode(waveforms, lengths).hidden[-1]
+    hidden = model.encode(waveforms, lengths).hidden[-1]
     scores = model.pretext_score(waveforms, lengths, masks)
-    model.train().spec_augment = SpecAugment(2, 2)
-    assert loss() != plain
-    assert loss() == loss()  # it depends on torch's generator alone, so that a resumed training goes on as it was
-    model.eval()
-    assert torch.equal(model.encode(waveforms, lengths).hidden[-1], answers)
+    assert loss(augmented) != loss(plain)
+    # It depends on torch's generator alone, so that a resumed training goes on as it was.
+    assert loss(augmented) == loss(augmented)
+    assert torch.equal(model.encode(waveforms, lengths).hidden[-1], hidden)
     assert torch.equal(model.pretext_score(waveforms, lengths, masks), scores)
+
+
+class SeenBatches(L.Callback):
+    """Keeps the augmentation of every training batch."""
+
+    def __init__(self) -> None:
+        self.augmentations: list[object] = []
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        self.augmentations.append(batch.augment)
+
+
+@pytest.mark.parametrize("settings", [SpecAugment(), SpecAugment(n_time=2)])
+def test_training_batches_carry_the_augmentation_and_no_others(
+    settings: SpecAugment, tiny_manifest: Path, tmp_path: Path
+) -> None:
+    design = UtteranceDesign(n_units=12, n_auxiliary=4)
+    data = SpeechDataModule(Manifest(str(tiny_manifest)), design, spec_augment=settings)
+    data.load(tmp_path / "split.csv")
+    recordings = data.training_recordings(data.split.training_ids(), seed=0)
+    seen = SeenBatches()
+    trainer = L.Trainer(max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
+                        enable_progress_bar=False, enable_model_summary=False, callbacks=[seen])  # fmt: skip
+    trainer.fit(TERA(n_layers=1, dim=16, n_heads=2, feedforward_dim=16), datamodule=recordings)
+    assert set(seen.augmentations) == {settings if settings.enabled else None}
+    assert all(batch.augment is None for batch in recordings.training_waveforms())
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.models.huggingface.conftest import CONVOLUTIONS, SIZES
 def test_settings_and_folder_make_the_same_model_again(family: str, write: Callable[[str], Path]) -> None:
     """And fresh weights are drawn for the heads too."""
     model = pretrained(write(family))
-    again, fresh = pretrained(write(family)), model.without_training()
+    again, fresh = pretrained(write(family)), model.untrained()
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     for other in (again, fresh):
         assert {name: tensor.shape for name, tensor in other.state_dict().items()} == shapes

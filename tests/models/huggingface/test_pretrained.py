@@ -45,11 +45,11 @@ def test_the_family_is_that_of_the_checkpoint(folder: str, tmp_path: Path) -> No
 
 def test_it_arrives_trained_and_its_control_does_not(folder: str) -> None:
     trained = PretrainedEncoder(folder, mask_length=7)
-    control = trained.without_training()
-    assert (trained.arrives_trained, control.arrives_trained) == (True, False)
+    control = trained.untrained()
+    assert (trained.is_pretrained, control.is_pretrained) == (True, False)
     assert dict(control.hparams) == {**trained.hparams, "fresh": True}
-    assert control.start_sha256() == ""
-    assert len(trained.start_sha256()) == 64
+    assert control.weights_sha256() == ""
+    assert len(trained.weights_sha256()) == 64
     assert trained.state_dict().keys() == control.state_dict().keys()
     assert not torch.equal(weights(trained.encoder), weights(control.encoder))
 
@@ -64,12 +64,12 @@ def test_weights_are_the_checkpoints_whatever_the_seed_and_fresh_ones_the_seeds(
 
 def test_the_same_file_at_another_revision_of_its_weights_has_another_hash(folder: str) -> None:
     model = PretrainedEncoder(folder)
-    before = model.start_sha256()
-    assert PretrainedEncoder(folder, mask_length=3).start_sha256() == before
+    before = model.weights_sha256()
+    assert PretrainedEncoder(folder, mask_length=3).weights_sha256() == before
     changed = transformers.AutoModel.from_pretrained(folder)
     changed.masked_spec_embed.data.add_(1)
     changed.save_pretrained(folder)
-    assert PretrainedEncoder(folder).start_sha256() != before
+    assert PretrainedEncoder(folder).weights_sha256() != before
 
 
 def test_a_lightning_checkpoint_comes_back(folder: str, make_batch: MakeBatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_mia.models.layers.quantizer import GumbelQuantizer, Quantised, quantise
 from lightning_mia.models.objectives.contrastive import (
-    code_numbers,
+    code_ids,
     contrastive_accuracy,
     contrastive_chance,
     contrastive_collapse,
@@ -205,7 +205,7 @@ def test_chance_where_everything_is_masked_or_the_same() -> None:
 
 def test_every_combination_of_codes_has_its_number() -> None:
     codes = torch.cartesian_prod(*[torch.arange(4)] * 3).unsqueeze(0)  # (1, 64, 3)
-    assert code_numbers(codes).unique().numel() == 64
+    assert code_ids(codes).unique().numel() == 64
 
 
 def test_perplexity_equals_a_loop_over_the_masked_frames() -> None:

@@ -116,13 +116,13 @@ def test_masks_hide_what_they_cover(checkpoint: str, make_batch: MakeBatch) -> N
 def test_is_a_trained_encoder_without_a_task(checkpoint: str, make_batch: MakeBatch) -> None:
     model = PublishedCPC(checkpoint)
     waveforms, lengths = make_batch(0.1)
-    assert model.arrives_trained and not model.has_pretext
-    assert model.start_sha256() == hash_of_file(checkpoint)
+    assert model.is_pretrained and not model.has_pretext
+    assert model.weights_sha256() == hash_of_file(checkpoint)
     for question in (model.pretext, model.pretext_score):
         with pytest.raises(InputError, match="encoder alone"):
             question(waveforms, lengths, torch.zeros(1, 10, dtype=torch.bool))
-    fresh = model.without_training()
-    assert not fresh.arrives_trained and fresh.start_sha256() == ""
+    fresh = model.untrained()
+    assert not fresh.is_pretrained and fresh.weights_sha256() == ""
     assert fresh.state_dict().keys() == model.state_dict().keys()
     assert not torch.equal(fresh.network.gEncoder.conv1.weight, model.network.gEncoder.conv1.weight)
 

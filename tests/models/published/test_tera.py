@@ -203,13 +203,13 @@ def test_is_a_trained_encoder_without_a_task(tmp_path: Path, make_batch: MakeBat
     path = write(tmp_path / "states-5.ckpt")
     model = PublishedTERA(path)
     waveforms, lengths = make_batch(0.1)
-    assert model.arrives_trained and not model.has_pretext
-    assert model.start_sha256() == hash_of_file(path)
+    assert model.is_pretrained and not model.has_pretext
+    assert model.weights_sha256() == hash_of_file(path)
     for question in (model.pretext, model.pretext_score):
         with pytest.raises(InputError, match="encoder alone"):
             question(waveforms, lengths, torch.zeros(1, 11, dtype=torch.bool))
-    fresh = model.without_training()
-    assert not fresh.arrives_trained and fresh.start_sha256() == ""
+    fresh = model.untrained()
+    assert not fresh.is_pretrained and fresh.weights_sha256() == ""
     assert fresh.state_dict().keys() == model.state_dict().keys()
     assert 0.015 < fresh.network.encoder["layer"][0].output["dense"].weight.std() < 0.025
 

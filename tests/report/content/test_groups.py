@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_mia.evaluation.results import InTurn, LevelVerdict, TprAtFpr, Verdict
+from lightning_mia.evaluation.results import EachAsTarget, LevelVerdict, TprAtFpr, Verdict
 from lightning_mia.report.content.groups import (
     MAX_CONTROLS,
     MAX_FEATURED,
@@ -10,7 +10,6 @@ from lightning_mia.report.content.groups import (
     control_groups,
     headline_rate,
     headline_tpr_in_turn,
-    is_named,
 )
 
 
@@ -51,17 +50,19 @@ def test_the_strongest_of_many_attacks_are_featured(planted_fleet_report):
 
 def test_a_weak_attack_that_the_verdict_names_is_featured(planted_fleet_report):
     reason = "calibrated_loss has AUROC 0.70, 0.20 further from chance than with a model trained on neither side"
-    verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason),))
+    verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason, "calibrated_loss"),))
     group = attack_groups(replace(planted_fleet_report, verdict=verdict))[-1]
     assert group.results[-1].name == "calibrated_loss"
     assert [one.name for one in group.featured][-1] == "calibrated_loss" == group.best.name
     assert len(group.featured) == MAX_FEATURED + 1
 
 
-@pytest.mark.parametrize(("name", "named"), [("lira", False), ("lira_offline", True), ("offline", False)])
-def test_part_of_a_name_is_not_named(planted_report, name, named):
-    verdict = LevelVerdict("utterance", "grey-box", "leak", "lira_offline has AUROC 0.70 (corrected p < .001)")
-    assert is_named(replace(planted_report.attacks[0], name=name), verdict) is named
+def test_without_an_attack_in_the_verdict_the_strongest_is_the_best(planted_fleet_report):
+    reason = "calibrated_loss has AUROC 0.70 (corrected p < .001)"  # a file of a version that recorded no attack
+    verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason),))
+    group = attack_groups(replace(planted_fleet_report, verdict=verdict))[-1]
+    assert group.best == group.results[0]
+    assert group.featured == group.results[:MAX_FEATURED]
 
 
 def test_few_controls_are_all_featured(planted_report):
@@ -109,8 +110,8 @@ def test_the_headline_rate_is_nearest_to_one_per_cent(fprs, chosen):
 
 
 def test_the_mean_over_models_is_taken_at_the_headline_rate(planted_report):
-    turns = InTurn(4, 0.6, 0.1, (0.02, 0.2, 0.4), 0.5, 0.1)
-    result = replace(planted_report.attacks[0], tpr_at_fpr=rates(0.001, 0.1, 0.01), in_turn=turns)
+    as_targets = EachAsTarget(4, 0.6, 0.1, (0.02, 0.2, 0.4), 0.5, 0.1)
+    result = replace(planted_report.attacks[0], tpr_at_fpr=rates(0.001, 0.1, 0.01), in_turn=as_targets)
     assert headline_tpr_in_turn(result) == 0.4
     assert headline_tpr_in_turn(replace(result, in_turn=None)) is None
     assert headline_tpr_in_turn(replace(result, tpr_at_fpr=())) is None
