@@ -7,7 +7,7 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from lightning_mia.audit.ablation.collect import rows_of
+from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Setting
 from lightning_mia.audit.cli import main
 from lightning_mia.report.ablation.labels import COST_COLUMNS
@@ -54,7 +54,7 @@ def test_no_member_was_asked_about(run_dir: Path) -> None:
 
 @pytest.mark.slow
 def test_the_row_of_a_grid_has_the_costs(run_dir: Path) -> None:
-    row = next(rows_of(Cell({"defence": Setting("dp", {})}, 0), run_dir, run_dir.parent))
+    row = next(collect_rows(Cell({"defence": Setting("dp", {})}, 0), run_dir, run_dir.parent))
     results = json.loads((run_dir / "report" / "results.json").read_text())
     assert row["utility_probe"] == results["utility"]["target"]["accuracy"]
     assert row["utility_untrained"] == results["utility"]["untrained"]["accuracy"]
