@@ -1,17 +1,188 @@
-"""Membership inference against self-supervised speech models, with its confounds under control."""
+"""Membership inference against self-supervised speech models, with its confounds under control.
 
+The public names below are imported on first use, so that `import lightning_mia` takes no time.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lightning_mia.audit.monitor import LeakageMonitor
+    from lightning_mia.attacks import (
+        RMIA,
+        SLMIA,
+        Attack,
+        AttackR,
+        BaVarIA,
+        CalibratedLoss,
+        CTCLoss,
+        EncoderMIS,
+        EncoderMIT,
+        EncoderMIV,
+        Evidence,
+        LearnedSpeakerSimilarity,
+        LearnedUtteranceSimilarity,
+        LiRA,
+        PartCrop,
+        PretextLoss,
+        QuantileRegression,
+        ShadowClassifier,
+        ShadowClassifierTree,
+        ShadowModels,
+        SpeakerLiRA,
+        SpeakerRMIA,
+        SpeakerSimilarity,
+        SurrogateHeadAttack,
+        UserStatistics,
+        UtteranceSimilarity,
+        default_attacks,
+    )
+    from lightning_mia.audit.commands import AuditTrainer
+    from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
+    from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
+    from lightning_mia.audit.utility.settings import UtilitySettings
+    from lightning_mia.corpora import (
+        TEDLIUM,
+        VCTK,
+        CMUArctic,
+        CommonVoice,
+        Corpus,
+        FluentSpeechCommands,
+        Folder,
+        HuggingFaceDataset,
+        LibriLightLimited,
+        LibriSpeech,
+        LJSpeech,
+        Manifest,
+        SpeechCommands,
+        SyntheticVoices,
+        TwoSources,
+        VoxCeleb1,
+    )
+    from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking
+    from lightning_mia.evaluation import AttackResult, EvaluationSettings, Scores, Verdict, evaluate
+    from lightning_mia.models import (
+        CPC,
+        CTC,
+        TERA,
+        HuBERT,
+        MelHuBERT,
+        PretrainedEncoder,
+        PublishedCPC,
+        PublishedTERA,
+        SpeechModel,
+        Wav2Vec2,
+    )
+    from lightning_mia.report.audit_report import PublishedFigure
+    from lightning_mia.signals.base import SignalGroup
+    from lightning_mia.signals.settings import ProbeSettings
+    from lightning_mia.signals.table import Signals
+    from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
+    from lightning_mia.splits.data_module import SpeechDataModule
+    from lightning_mia.splits.matching.settings import Matching
+    from lightning_mia.training.dp_sgd import PerExampleGradients
+    from lightning_mia.training.parallel.settings import FleetSettings
+    from lightning_mia.utilities.errors import InputError
 
-__all__ = ["LeakageMonitor"]
+    __version__: str
+
+MODULES = {  # public name: module of this package that it is imported from
+    "Attack": "attacks",
+    "AttackR": "attacks",
+    "AttackResult": "evaluation",
+    "AuditTrainer": "audit.commands",
+    "BaVarIA": "attacks",
+    "CMUArctic": "corpora",
+    "CPC": "models",
+    "CTC": "models",
+    "CTCLoss": "attacks",
+    "CalibratedLoss": "attacks",
+    "CommonVoice": "corpora",
+    "ControlSettings": "audit.settings",
+    "Corpus": "corpora",
+    "Design": "splits",
+    "EncoderMIS": "attacks",
+    "EncoderMIT": "attacks",
+    "EncoderMIV": "attacks",
+    "EvaluationSettings": "evaluation",
+    "Evidence": "attacks",
+    "FleetSettings": "training.parallel.settings",
+    "FluentSpeechCommands": "corpora",
+    "Folder": "corpora",
+    "HuBERT": "models",
+    "HuggingFaceDataset": "corpora",
+    "InputError": "utilities.errors",
+    "LJSpeech": "corpora",
+    "LeakageMonitor": "audit.monitor",
+    "LearnedSpeakerSimilarity": "attacks",
+    "LearnedUtteranceSimilarity": "attacks",
+    "LiRA": "attacks",
+    "LibriLightLimited": "corpora",
+    "LibriSpeech": "corpora",
+    "Manifest": "corpora",
+    "Matching": "splits.matching.settings",
+    "MelHuBERT": "models",
+    "MonitorSettings": "audit.monitor",
+    "PartCrop": "attacks",
+    "PerExampleGradients": "training.dp_sgd",
+    "PositiveControlSettings": "audit.settings",
+    "PretextLoss": "attacks",
+    "PretrainedEncoder": "models",
+    "ProbeSettings": "signals.settings",
+    "PublishedCPC": "models",
+    "PublishedFigure": "report.audit_report",
+    "PublishedTERA": "models",
+    "QuantileRegression": "attacks",
+    "RMIA": "attacks",
+    "SLMIA": "attacks",
+    "Scores": "evaluation",
+    "ShadowClassifier": "attacks",
+    "ShadowClassifierTree": "attacks",
+    "ShadowModels": "attacks",
+    "SignalGroup": "signals.base",
+    "Signals": "signals.table",
+    "SpeakerDesign": "splits",
+    "SpeakerLiRA": "attacks",
+    "SpeakerRMIA": "attacks",
+    "SpeakerSimilarity": "attacks",
+    "SpecAugment": "corpora.loading.augmentation",
+    "SpeechCommands": "corpora",
+    "SpeechDataModule": "splits.data_module",
+    "SpeechModel": "models",
+    "Split": "splits",
+    "SurrogateHeadAttack": "attacks",
+    "SyntheticVoices": "corpora",
+    "TEDLIUM": "corpora",
+    "TERA": "models",
+    "TimeMasking": "corpora.loading.augmentation",
+    "TwoSources": "corpora",
+    "UserStatistics": "attacks",
+    "UtilitySettings": "audit.utility.settings",
+    "UtteranceDesign": "splits",
+    "UtteranceSimilarity": "attacks",
+    "VCTK": "corpora",
+    "Verdict": "evaluation",
+    "VoxCeleb1": "corpora",
+    "Wav2Vec2": "models",
+    "default_attacks": "attacks",
+    "evaluate": "evaluation",
+}
+
+__all__ = sorted([*MODULES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
-    """Import what the package offers by its short name, when it is asked for."""
-    if name == "LeakageMonitor":
-        from lightning_mia.audit.monitor import LeakageMonitor
+    """Import a public name."""
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return LeakageMonitor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: Any = version("lightning-mia")
+    elif name in MODULES:
+        value = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

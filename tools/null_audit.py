@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import binom, kstest
 from tqdm import tqdm
 
-from lightning_mia.evaluation import EvaluationSettings, Scores, evaluate, give_verdict
+from lightning_mia.evaluation import Context, EvaluationSettings, Scores, evaluate, give_verdict
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.permutation import TIE, NullDistribution, corrected_p_values, p_value
 from lightning_mia.report import load_report
@@ -39,7 +39,7 @@ def main() -> int:
     split = Split.load(arguments.run_dir / "split.csv")
     scores = [report.scores_of(result) for result in report.attacks]
     wrong = {
-        (one.name.removeprefix("wrong_model_"), one.level): one
+        (one.name.removeprefix("wrong_model_"), one.level): Context(wrong_model=one)
         for one in map(report.scores_of, report.controls)
         if one.name.startswith("wrong_model_")
     }
@@ -81,7 +81,7 @@ class NullAudit:
         self.leaks = Counter({one.access: 0 for one in scores})
         self.n_leaks = self.n_doubtful = 0
 
-    def judge(self, draw: int, wrong: dict[tuple[str, str], Scores]) -> None:
+    def judge(self, draw: int, wrong: dict[tuple[str, str], Context]) -> None:
         """p-values and verdict of one draw."""
         settings = EvaluationSettings(seed=FIRST_SEED_OF_REDRAWS + draw)
         redraws = self.split.redraw(self.units, self.level, settings.n_redraws, settings.seed)

@@ -52,7 +52,14 @@ def table(results: list[dict]) -> list[str]:
     """The lines of the table of one level and access, the strongest attack first."""
     aurocs = {result["name"]: by_size(result) for result in results}
     sizes = sorted({size for of_attack in aurocs.values() for size in of_attack})
-    heading = ["attack", *(f"AUROC, {size}" for size in sizes), "TPR at 1 % FPR", "in turn", "wrong model", "queries"]
+    heading = [
+        "attack",
+        *(f"AUROC, {size}" for size in sizes),
+        "TPR at 1 % FPR",
+        "over targets",
+        "wrong model",
+        "queries",
+    ]
     rows = [
         [
             f"`{result['name']}`",

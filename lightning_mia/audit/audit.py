@@ -11,7 +11,8 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_notes, privacy_of
+from lightning_mia.audit.breakdown import add_breakdown
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -102,7 +103,7 @@ class Audit(AuditRun):
         Raises:
             InputError: two attacks want one group with different settings.
         """
-        groups: dict[str, SignalGroup] = {self.probing.answers.prefix: self.probing.answers}
+        groups: dict[str, SignalGroup] = {self.probing.encoder_outputs.prefix: self.probing.encoder_outputs}
         for attack in self.attacks_to_run():
             if attack.least_shadows > self.fleet.size or not set(attack.levels) & set(self.data.split.levels):
                 continue  # it will not run
@@ -117,7 +118,7 @@ class Audit(AuditRun):
     def _about(self) -> list[Any]:
         """What beside the model and the group determines the answers."""
         ids, audio = self._asked_about(), self.data.audio
-        about: list[Any] = [audio.sha256_of(ids), audio.sha256_of(self.data.split.auxiliary_ids())]
+        about: list[Any] = [audio.data_hash(ids), audio.data_hash(self.data.split.auxiliary_ids())]
         about.append(self.data.query_changes.fingerprint())
         if self.model.uses_transcripts:
             about.append([audio.texts.get(utterance, "") for utterance in ids])
@@ -163,7 +164,7 @@ class Audit(AuditRun):
             statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
             judgement = self._judge(asked, fleet, statistics)
         wanted = utility or target.record.get("privacy")
-        privacy = privacy_of(target, judgement, self.trainers.per_example.delta) if wanted else None
+        privacy = privacy_bounds(target, judgement, self.trainers.per_example.delta) if wanted else None
         report = AuditReport(
             target=Target(target.model.family, target.sha256, target.record["parameters"]),
             split=summarise_split(self.data.split),
@@ -184,7 +185,7 @@ class Audit(AuditRun):
             utility=utility,
             privacy=privacy,
         )
-        return write_report(report_dir, replace(report, **sections))
+        return write_report(report_dir, add_breakdown(replace(report, **sections)))
 
     def _measure_utility(self, models: dict[str, Trained]) -> Utility | None:
         if self.unseen is None:

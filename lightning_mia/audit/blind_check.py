@@ -85,7 +85,7 @@ class _Judged:
     @property
     def made_from(self) -> dict[str, Any]:
         """What the check depends on."""
-        return {"split": self.split.sha256, "recordings": self.audio.sha256_of(judged_ids(self.split))}
+        return {"split": self.split.sha256, "recordings": self.audio.data_hash(judged_ids(self.split))}
 
     def statistics(self) -> pd.DataFrame:
         """Model-free statistics of every recording that is judged."""

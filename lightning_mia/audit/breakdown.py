@@ -1,4 +1,4 @@
-"""What the attack that carries the verdict finds of each speaker and in each part of the challenge set."""
+"""Break the decisive attack down by speaker and by parts of the challenge set."""
 
 from dataclasses import replace
 
@@ -9,45 +9,46 @@ from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.slices import Cut, Slice, cut_by_word, cut_in_thirds, slices
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks, speaker_risks
 from lightning_mia.report.audit_report import AuditReport, UnitFacts
-from lightning_mia.report.content.breakdown import PROPERTIES, carrying_scores
+from lightning_mia.report.content.breakdown import PROPERTIES, decisive_scores
 from lightning_mia.report.content.groups import HEADLINE_FPR, headline_rate
-from lightning_mia.report.content.key_numbers import strongest
+from lightning_mia.report.content.key_numbers import decisive_attack
 from lightning_mia.report.files.speakers_csv import pseudonyms
 
 
-def break_down(report: AuditReport) -> AuditReport:
-    """Add slices and speakers to a report that has none yet.
+def add_breakdown(report: AuditReport) -> AuditReport:
+    """Add slices and per-speaker risks, unless the report has them.
 
-    A report without attacks stays as it is, and so does one that is not assessable: there a figure of a speaker or of a
-    slice would be read as a leak, though whatever spoils the whole may stand behind it.
+    A report without attacks is returned as it is. So is one that is not assessable: a figure of one speaker or one
+    slice would be read as a leak, although the confound of the whole may explain it.
     """
     if not report.attacks or report.verdict.status == "not_assessable":
         return report
-    scores = carrying_scores(report)
+    scores = decisive_scores(report)
     if report.slices is None and report.units:
         report = replace(report, slices=_slices(report, scores))
     if report.speaker_risks is None:
-        report = replace(report, speaker_risks=_speakers(report, scores))
+        report = replace(report, speaker_risks=_speaker_risks(report, scores))
     return report
 
 
-def _speakers(report: AuditReport, scores: Scores) -> SpeakerRisks:
-    rate = headline_rate(strongest(report).tpr_at_fpr)
+def _speaker_risks(report: AuditReport, scores: Scores) -> SpeakerRisks:
+    """Compute the risks and replace names by pseudonyms."""
+    rate = headline_rate(decisive_attack(report).tpr_at_fpr)
     risks = speaker_risks(scores, rate.fpr if rate else HEADLINE_FPR)
-    names = pseudonyms(scores)
-    return replace(risks, speakers=tuple(replace(one, speaker=names[one.speaker]) for one in risks.speakers))
+    pseudonym = pseudonyms(scores)
+    return replace(risks, speakers=tuple(replace(risk, speaker=pseudonym[risk.speaker]) for risk in risks.speakers))
 
 
 def _slices(report: AuditReport, scores: Scores) -> tuple[Slice, ...]:
     facts = {unit.unit_id: unit for unit in report.units if unit.level == scores.level}
-    known = [facts[unit] for unit in scores.unit_ids.tolist() if unit in facts]
-    if len(known) < len(scores):
-        return ()  # the table is of other units
+    units = [facts[unit_id] for unit_id in scores.unit_ids.tolist() if unit_id in facts]
+    if len(units) < len(scores):
+        return ()  # units.csv describes other units
     settings = report.provenance.settings
     defaults = EvaluationSettings()
     return slices(
         scores,
-        _cuts(known),
+        _cuts(units),
         n_bootstraps=int(settings.get("n_bootstraps", defaults.n_bootstraps)),
         seed=int(settings.get("seed", defaults.seed)),
     )

@@ -1,18 +1,17 @@
-"""The command line: `lightning-mia fit | shadow | attack | audit | ablate | blind | report | compare | configs`."""
+"""Command line: pick the command, run it, and report invalid input in one line."""
 
 import logging
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from jsonargparse import ArgumentParser
 
-from lightning_mia.audit import configs as shipped_configs
-from lightning_mia.audit import placeholders
-from lightning_mia.audit.configs import with_paths
+from lightning_mia.audit import configs as shipped
 from lightning_mia.corpora import Corpus
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
@@ -21,23 +20,30 @@ from lightning_mia.utilities.errors import InputError, OneLineErrors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 for every verdict, 2 for bad input, 130 for Ctrl-C."""
+    """Run one command.
+
+    Args:
+        arguments: command and options; by default those of this process.
+
+    Returns:
+        Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after Ctrl-C.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     wait_passively()
-    _show_log()
+    _log_to_stderr()
     try:
         _run(arguments)
     except InputError as error:
         print(f"lightning-mia: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nlightning-mia: interrupted; start the same command again to go on", file=sys.stderr)
+        print("\nlightning-mia: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     return 0
 
 
-def _show_log() -> None:
-    """Show what the package has to say in passing, on the first process only."""
+def _log_to_stderr() -> None:
+    """Show the package's log, on the first process only."""
     log = logging.getLogger("lightning_mia")
     log.setLevel(logging.INFO if os.environ.get("LOCAL_RANK", "0") == "0" else logging.ERROR)
     if not log.handlers:
@@ -47,7 +53,7 @@ def _show_log() -> None:
 
 
 class _StandardError(logging.Handler):
-    """Writes to what standard error is at the moment, which progress bars and redirections may have changed."""
+    """Writes to the current `sys.stderr`, which progress bars and redirections replace after this handler is made."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
@@ -55,18 +61,54 @@ class _StandardError(logging.Handler):
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments[0] in ("blind", "report", "compare", "configs"):
-        run(arguments)
-    elif arguments[0] == "ablate":
-        from lightning_mia.audit.ablation.command import run as run_grid
-
-        run_grid(arguments)
+    command = arguments[0]
+    if command in ("-h", "--help"):
+        print(USAGE)
+    elif command in COMMANDS:
+        COMMANDS[command].run(arguments)
+    elif command.startswith("-"):  # options before the command, such as a config of several commands
+        _audit_command(arguments)
     else:
-        if placeholders.only_parses(arguments):
-            placeholders.install()
-        from lightning_mia.audit.commands import run as run_audit
+        raise InputError(f"there is no command {command!r}; the commands are {', '.join(COMMANDS)}")
 
-        run_audit(arguments)
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        summary: what it does, for `--help`.
+        run: runs it; takes the whole command line, beginning with the command.
+    """
+
+    summary: str
+    run: Callable[[list[str]], None]
+
+
+def _audit_command(arguments: list[str]) -> None:
+    """Run a command with a model: fit, shadow, attack or audit."""
+    from lightning_mia.audit.commands import run
+
+    run(arguments)
+
+
+def _ablate_command(arguments: list[str]) -> None:
+    """Run a grid of audits."""
+    from lightning_mia.audit.ablation.command import run
+
+    run(arguments)
+
+
+def _blind_command(arguments: list[str]) -> None:
+    """Test a split without a model."""
+    parser = _parser("blind")
+    parser.add_argument("-c", "--config", action="config", help="YAML file with any of these options")
+    parser.add_argument("manifest", type=str, nargs="?", help="CSV, JSON Lines or fairseq TSV with a `member` column")
+    parser.add_argument("--out", "--run_dir", type=str, required=True, help="run directory")
+    parser.add_function_arguments(blind, skip={"manifest", "out", "command"})
+    options = parser.instantiate_classes(parser.parse_args(shipped.with_paths(arguments[1:]))).as_dict()
+    options.pop("config")
+    blind(**options, command=["lightning-mia", *arguments])
 
 
 def blind(
@@ -80,27 +122,29 @@ def blind(
     evaluation: EvaluationSettings = EvaluationSettings(),
     command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
-    """Check without any model whether members can be told from non-members, before and after matching.
+    """Test without a model whether members and non-members differ, before and after matching.
 
     Args:
         manifest: CSV, JSON Lines or fairseq TSV with a `member` column (1, 0, held_back, or empty = auxiliary).
-        out: folder of the run; the report goes to its subfolder `report`.
-        corpus: another corpus that brings its members, instead of a manifest: lightning_mia.corpora.TwoSources.
-        level: level at which the split is to be good.
-        matching: how the sides are made alike beforehand; by default not at all.
-        on_bad_audio: `error` refuses a corpus with a recording that cannot be used; `skip` leaves such
-            recordings out and lists them in the report.
-        cache_dir: where decoded audio is kept; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the
-            home folder.
-        evaluation: how the blind control is judged.
-        command: the command that repeats the check, for the report.
+        out: run directory; the report goes to its subfolder `report`.
+        corpus: a corpus with membership labels, such as TwoSources; instead of a manifest.
+        level: level of the evaluation.
+        matching: matching of members and non-members; none by default.
+        on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` leaves unusable recordings out and
+            lists them in the report.
+        cache_dir: folder for decoded audio; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the home folder.
+        evaluation: evaluation of the blind baseline.
+        command: command line that repeats the test, for the report.
+
+    Raises:
+        InputError: both or neither of `manifest` and `corpus`; the corpus has no membership labels or cannot be read.
     """
     from lightning_mia.audit.blind_check import check_split
     from lightning_mia.audit.summary import print_summary
     from lightning_mia.corpora import Manifest
 
     if (manifest is None) == (corpus is None):
-        raise InputError("blind checks one split: give a manifest, or a corpus by --corpus, and not both")
+        raise InputError("blind tests one split: give either a manifest or --corpus")
     page = check_split(
         corpus or Manifest(str(manifest)),
         Path(out),
@@ -114,108 +158,86 @@ def blind(
     print_summary(page)
 
 
-def report(run_dir: str, names: bool = False) -> None:
-    """Rebuild the report of a run from its saved scores and results, or the page of a grid from its table.
-
-    Args:
-        run_dir: folder of the run.
-        names: show the names of speakers and recordings, in a page of its own that is not for handing on.
-    """
-    if (Path(run_dir) / "grid.json").is_file():
+def _report_command(arguments: list[str]) -> None:
+    """Rebuild a report."""
+    parser = _parser("report")
+    parser.add_argument("run_dir", type=str, help="run directory of an audit or a grid")
+    parser.add_argument(
+        "--names",
+        action="store_true",
+        help="also write report_names.html with the names of speakers and recordings; do not distribute it",
+    )
+    options = parser.parse_args(arguments[1:])
+    run_dir = Path(options.run_dir)
+    if (run_dir / "grid.json").is_file():
         from lightning_mia.report.ablation.html import write_page
 
-        print(f"page: {write_page(Path(run_dir))}")
-        return
-    from lightning_mia.audit.summary import print_summary
-    from lightning_mia.report import rebuild
+        print(f"page: {write_page(run_dir)}")
+    else:
+        from lightning_mia.audit.breakdown import add_breakdown
+        from lightning_mia.audit.summary import print_summary
+        from lightning_mia.report.write import find_report, load_run, render_report
 
-    print_summary(rebuild(run_dir, names))
+        complete = add_breakdown(load_run(run_dir))  # results of earlier versions lack it
+        print_summary(render_report(find_report(run_dir), complete, options.names))
 
 
-def compare(runs: Sequence[str], out: str = ".") -> None:
-    """Put runs side by side: attacks by runs, with the differences to the first run.
-
-    Args:
-        runs: folders of finished runs, two or more.
-        out: folder that compare.html is written to.
-    """
+def _compare_command(arguments: list[str]) -> None:
+    """Compare runs."""
+    parser = _parser("compare")
+    parser.add_argument("runs", type=str, nargs="+", help="run directories of finished audits, two or more")
+    parser.add_argument("--out", type=str, default=".", help="folder for compare.html")
+    options = parser.parse_args(arguments[1:])
     from lightning_mia.report.comparison.compare import compare_runs
     from lightning_mia.report.comparison.html import write_comparison
     from lightning_mia.report.comparison.text import comparison_text
 
-    comparison = compare_runs(runs)
+    comparison = compare_runs(options.runs)
     print(comparison_text(comparison))
-    print(f"\ncomparison: {write_comparison(Path(out), comparison)}")
+    print(f"\ncomparison: {write_comparison(Path(options.out), comparison)}")
 
 
-def configs(name: str | None = None, to: str | None = None) -> None:
-    """List the configs that ship with the package, or copy one.
-
-    Args:
-        name: of a config, such as audit/demo.yaml; without --to, the beginning of those that are listed.
-        to: file or folder to copy it to.
-    """
-    if to is None:
-        print(shipped_configs.listing(name or ""))
-    elif name is None:
-        raise InputError("Say which config to copy, such as `lightning-mia configs audit/demo.yaml --to my.yaml`")
+def _configs_command(arguments: list[str]) -> None:
+    """List or copy shipped configs."""
+    parser = _parser("configs")
+    parser.add_argument("name", type=str, nargs="?", help="config, such as audit/demo.yaml, or a prefix to list")
+    parser.add_argument("--to", type=str, help="file or folder to copy the config to")
+    options = parser.parse_args(arguments[1:])
+    if options.to is None:
+        print(shipped.listing(options.name or ""))
+    elif options.name is None:
+        raise InputError("name the config to copy, such as `lightning-mia configs audit/demo.yaml --to my.yaml`")
     else:
-        print(f"config: {shipped_configs.copy(name, to)}")
+        print(f"config: {shipped.copy(options.name, options.to)}")
 
 
 class _Parser(OneLineErrors, ArgumentParser):
     pass
 
 
-def run(arguments: list[str]) -> None:
-    """Parse the arguments and run the command."""
-    parser = PARSERS[arguments[0]]()
-    options = parser.instantiate_classes(parser.parse_args(with_paths(arguments[1:]))).as_dict()
-    options.pop("config", None)
-    if arguments[0] == "blind":
-        blind(**options, command=["lightning-mia", *arguments])
-    elif arguments[0] == "report":
-        report(**options)
-    elif arguments[0] == "compare":
-        compare(**options)
-    else:
-        configs(**options)
+def _parser(command: str) -> _Parser:
+    return _Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
 
 
-def _blind_parser() -> _Parser:
-    parser = _Parser(prog="lightning-mia blind", description=_first_line(blind))
-    parser.add_argument("-c", "--config", action="config", help="YAML file with any of the options")
-    parser.add_argument("manifest", type=str, nargs="?", help="CSV, JSON Lines or fairseq TSV with a `member` column")
-    parser.add_argument("--out", "--run_dir", type=str, required=True, help="folder of the run")
-    parser.add_function_arguments(blind, skip={"manifest", "out", "command"})
-    return parser
+COMMANDS = {
+    "fit": Command("Train the target on its member set", _audit_command),
+    "shadow": Command("Train the shadow models", _audit_command),
+    "attack": Command("Probe a trained target, attack it, and report", _audit_command),
+    "audit": Command("Train, probe, attack and report in one command", _audit_command),
+    "ablate": Command("Run a grid of audits", _ablate_command),
+    "blind": Command("Test without a model whether members and non-members differ", _blind_command),
+    "report": Command("Rebuild the report of a run, or the page of a grid, from saved results", _report_command),
+    "compare": Command("Compare runs: attacks by runs, with differences to the first run", _compare_command),
+    "configs": Command("List the configs that ship with the package, or copy one", _configs_command),
+}
 
+_LIST = "\n".join(f"  {name:<8} {command.summary}" for name, command in COMMANDS.items())
+USAGE = f"""usage: lightning-mia COMMAND [options]
 
-def _report_parser() -> _Parser:
-    parser = _Parser(prog="lightning-mia report", description=_first_line(report))
-    parser.add_argument("run_dir", type=str, help="folder of the run")
-    parser.add_argument(
-        "--names", action="store_true", help="show names, in report_names.html, which is not for handing on"
-    )
-    return parser
+Membership inference against self-supervised speech models, with its confounds under control.
 
+commands:
+{_LIST}
 
-def _compare_parser() -> _Parser:
-    parser = _Parser(prog="lightning-mia compare", description=_first_line(compare))
-    parser.add_argument("runs", type=str, nargs="+", help="folders of finished runs, two or more")
-    parser.add_argument("--out", type=str, default=".", help="folder that compare.html is written to")
-    return parser
-
-
-def _configs_parser() -> _Parser:
-    parser = _Parser(prog="lightning-mia configs", description=_first_line(configs))
-    parser.add_argument("name", type=str, nargs="?", help="such as audit/demo.yaml, or the beginning of names to list")
-    parser.add_argument("--to", type=str, help="file or folder to copy it to")
-    return parser
-
-
-def _first_line(function: Callable[..., None]) -> str:
-    return (function.__doc__ or "").splitlines()[0]
-
-
-PARSERS = {"blind": _blind_parser, "report": _report_parser, "compare": _compare_parser, "configs": _configs_parser}
+`lightning-mia COMMAND --help` lists the options of a command; `--print_config` prints their values.
+Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after Ctrl-C."""

@@ -3,30 +3,24 @@
 import copy
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_mia.attacks import Attack
 from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.configs import with_paths
-from lightning_mia.audit.monitor import MonitorSettings
+from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.positive_control import positive_control as run_positive_control
 from lightning_mia.audit.positive_control import what_it_says
 from lightning_mia.audit.run import AuditRun
-from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
 from lightning_mia.audit.summary import print_summary
 from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, files_of_run
-from lightning_mia.audit.utility.settings import UtilitySettings
-from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.report.audit_report import PublishedFigure
-from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.dp_sgd import PerExampleGradients
-from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.environment import settle_threads
@@ -71,230 +65,106 @@ class AuditTrainer(Trainer):
         self.mirror: ResultsUploader | None = None
 
     def fit(  # type: ignore[override]
-        self,
-        model: SpeechModel,
-        datamodule: SpeechDataModule,
-        run_dir: str | None = None,
-        attacks: list[Attack] | None = None,
-        probe: ProbeSettings = ProbeSettings(),
-        controls: ControlSettings = ControlSettings(),
-        evaluation: EvaluationSettings = EvaluationSettings(),
-        fleet: FleetSettings = FleetSettings(),
-        published: list[PublishedFigure] | None = None,
-        positive_control: bool = False,
-        exposure: PositiveControlSettings = PositiveControlSettings(),
-        monitor: MonitorSettings = MonitorSettings(),
-        utility: UtilitySettings = UtilitySettings(),
+        self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS
     ) -> Path:
-        """Train the target on its member set; an interrupted training goes on where it stopped.
+        """Train the target on its members, resuming an interrupted training.
 
         Args:
             model: class and configuration of the target.
-            datamodule: the corpus and the design of the split.
-            run_dir: folder of the run; by default runs/ and the name of the config file.
-            attacks: not used; here so that one config serves every command.
-            probe: how the monitor takes signals.
-            controls: not used; here so that one config serves every command.
-            evaluation: not used; here so that one config serves every command.
-            fleet: not used; here so that one config serves every command.
-            published: not used; here so that one config serves every command.
-            positive_control: not used; here so that one config serves every command.
-            exposure: not used; here so that one config serves every command.
-            monitor: whether leakage is measured during the training, and bounded.
-            utility: not used; here so that one config serves every command.
+            datamodule: corpus and design of the split.
+            options: run directory, monitor and probe; the others are not used.
 
         Returns:
             The checkpoint.
         """
-        workshop = AuditRun(_folder(run_dir), model, datamodule, self.factory, monitor=monitor.monitor(probe))
+        monitor = options.monitor.monitor(options.probe)
+        workshop = AuditRun(options.folder, model, datamodule, self.factory, monitor=monitor)
         workshop.load()
         return workshop.fit_target().checkpoint
 
-    def shadow(
-        self,
-        model: SpeechModel,
-        datamodule: SpeechDataModule,
-        run_dir: str | None = None,
-        attacks: list[Attack] | None = None,
-        probe: ProbeSettings = ProbeSettings(),
-        controls: ControlSettings = ControlSettings(),
-        evaluation: EvaluationSettings = EvaluationSettings(),
-        fleet: FleetSettings = FleetSettings(size=16),
-        published: list[PublishedFigure] | None = None,
-        positive_control: bool = False,
-        exposure: PositiveControlSettings = PositiveControlSettings(),
-        monitor: MonitorSettings = MonitorSettings(),
-        utility: UtilitySettings = UtilitySettings(),
-    ) -> Path:
-        """Train the fleet of shadow models; an interrupted fleet goes on where it stopped, a larger one adds models.
+    def shadow(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
+        """Train the missing shadow models, resuming interrupted ones.
 
         Args:
-            model: class and configuration of the target, and of every shadow model.
-            datamodule: the corpus and the design of the split.
-            run_dir: folder of the run; by default runs/ and the name of the config file.
-            attacks: not used; here so that one config serves every command.
-            probe: not used; here so that one config serves every command.
-            controls: not used; here so that one config serves every command.
-            evaluation: not used; here so that one config serves every command.
-            fleet: how many shadow models, drawn from what, and how many at a time.
-            published: not used; here so that one config serves every command.
-            positive_control: not used; here so that one config serves every command.
-            exposure: not used; here so that one config serves every command.
-            monitor: not used, but for its bound, which is refused; here so that one config serves every command.
-            utility: not used; here so that one config serves every command.
+            model: class and configuration of the target and of every shadow model.
+            datamodule: corpus and design of the split.
+            options: run directory and shadow models; of the others, only limits of the monitor matter: they are
+                refused.
 
         Returns:
             The folder of the shadow models.
         """
-        if not fleet.size:
+        if not options.fleet.size:
             raise InputError("fleet.size is 0: say how many shadow models to train, such as --fleet.size 16")
-        workshop = AuditRun(
-            _folder(run_dir), model, datamodule, self.factory, fleet=fleet, monitor=monitor.monitor(probe)
-        )
+        monitor = options.monitor.monitor(options.probe)
+        workshop = AuditRun(options.folder, model, datamodule, self.factory, fleet=options.fleet, monitor=monitor)
         workshop.mirror = self.mirror
         workshop.load()
         workshop.train_fleet()
         return workshop.run_dir / "shadows"
 
-    def attack(
-        self,
-        model: SpeechModel,
-        datamodule: SpeechDataModule,
-        run_dir: str | None = None,
-        target_checkpoint: str | None = None,
-        attacks: list[Attack] | None = None,
-        probe: ProbeSettings = ProbeSettings(),
-        controls: ControlSettings = ControlSettings(),
-        evaluation: EvaluationSettings = EvaluationSettings(),
-        fleet: FleetSettings = FleetSettings(),
-        published: list[PublishedFigure] | None = None,
-        positive_control: bool = False,
-        exposure: PositiveControlSettings = PositiveControlSettings(),
-        monitor: MonitorSettings = MonitorSettings(),
-        utility: UtilitySettings = UtilitySettings(),
-    ) -> Path:
-        """Probe a trained target and its controls, run the attacks, and report.
+    def attack(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
+        """Probe a trained target and its controls, attack and report.
 
         Args:
             model: class and configuration of the target.
-            datamodule: the corpus and the design of the split.
-            run_dir: folder of the run; by default runs/ and the name of the config file.
-            target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
-            attacks: attacks to run; by default all that the model can answer and the fleet is large enough for.
-            probe: how signals are taken.
-            controls: which controls stand beside the attacks.
-            evaluation: how scores are judged.
-            fleet: shadow models, for the attacks that need them; those that are not trained yet are trained.
-            published: figures of a paper to print beside ours.
-            positive_control: train the target on, on a random half of recordings that it has not seen, and show at
-                which exposure each attack finds them.
-            exposure: how the positive control is done.
-            monitor: whether the target's leakage is measured while it trains, and bounded.
-            utility: whether it is measured what the target is good for, and how.
+            datamodule: corpus and design of the split.
+            options: of the audit; `target_checkpoint` names a target from elsewhere.
 
         Returns:
             The report's page.
         """
-        audit = self._audit(
-            run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor, utility
-        )
-        target = audit.load_target(Path(target_checkpoint) if target_checkpoint else None)
-        return self._report(audit, target, exposure if positive_control else None)
+        audit = self._audit(model, datamodule, options)
+        checkpoint = options.target_checkpoint
+        return self._report(audit, audit.load_target(Path(checkpoint) if checkpoint else None), options)
 
-    def audit(
-        self,
-        model: SpeechModel,
-        datamodule: SpeechDataModule,
-        run_dir: str | None = None,
-        attacks: list[Attack] | None = None,
-        probe: ProbeSettings = ProbeSettings(),
-        controls: ControlSettings = ControlSettings(),
-        evaluation: EvaluationSettings = EvaluationSettings(),
-        fleet: FleetSettings = FleetSettings(),
-        published: list[PublishedFigure] | None = None,
-        positive_control: bool = False,
-        exposure: PositiveControlSettings = PositiveControlSettings(),
-        monitor: MonitorSettings = MonitorSettings(),
-        utility: UtilitySettings = UtilitySettings(),
-    ) -> Path:
-        """Train the target, then probe, attack and report: everything in one command.
+    def audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
+        """Train the target, probe, attack and report.
 
         Args:
             model: class and configuration of the target.
-            datamodule: the corpus and the design of the split.
-            run_dir: folder of the run; by default runs/ and the name of the config file.
-            attacks: attacks to run; by default all that the model can answer and the fleet is large enough for.
-            probe: how signals are taken.
-            controls: which controls stand beside the attacks.
-            evaluation: how scores are judged.
-            fleet: shadow models, for the attacks that need them; those that are not trained yet are trained.
-            published: figures of a paper to print beside ours.
-            positive_control: train the target on, on a random half of recordings that it has not seen, and show at
-                which exposure each attack finds them.
-            exposure: how the positive control is done.
-            monitor: whether the target's leakage is measured while it trains, and bounded.
-            utility: whether it is measured what the target is good for, and how.
+            datamodule: corpus and design of the split.
+            options: of the audit.
 
         Returns:
             The report's page.
         """
-        audit = self._audit(
-            run_dir, model, datamodule, attacks, probe, controls, evaluation, fleet, published, monitor, utility
-        )
-        return self._report(audit, audit.fit_target(), exposure if positive_control else None)
+        audit = self._audit(model, datamodule, options)
+        return self._report(audit, audit.fit_target(), options)
 
-    def _audit(
-        self,
-        run_dir: str | None,
-        model: SpeechModel,
-        datamodule: SpeechDataModule,
-        attacks: list[Attack] | None,
-        probe: ProbeSettings,
-        controls: ControlSettings,
-        evaluation: EvaluationSettings,
-        fleet: FleetSettings,
-        published: list[PublishedFigure] | None,
-        monitor: MonitorSettings,
-        utility: UtilitySettings,
-    ) -> Audit:
+    def _audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
         audit = Audit(
-            _folder(run_dir),
+            options.folder,
             model,
             datamodule,
             self.factory,
-            controls,
-            fleet,
-            monitor.monitor(probe),
-            attacks or [],
-            probe,
-            evaluation,
-            published or [],
-            utility,
+            options.controls,
+            options.fleet,
+            options.monitor.monitor(options.probe),
+            options.attacks or [],
+            options.probe,
+            options.evaluation,
+            options.published or [],
+            options.utility,
         )
         audit.mirror = self.mirror
         audit.load()
         return audit
 
-    def _report(self, audit: Audit, target: Trained, exposure: PositiveControlSettings | None) -> Path:
-        if exposure is None:
+    def _report(self, audit: Audit, target: Trained, options: AuditOptions) -> Path:
+        if not options.positive_control:
             return audit.report(target, self.config_yaml, self.command)
-        exposures = run_positive_control(audit, target, exposure)
+        exposures = run_positive_control(audit, target, options.exposure)
         if exposures:
             audit.notes.append(what_it_says(exposures))
         return audit.report(target, self.config_yaml, self.command, exposures=exposures)
 
 
-def _folder(run_dir: str | None) -> Path:
-    return Path(run_dir or "runs/audit")
-
-
 COMMANDS = ("fit", "shadow", "attack", "audit")
+SHADOW_MODELS = 16
+"""Default of `shadow --fleet.size`; the other commands train none by default."""
+
 BARE_FLAGS = ("--positive_control",)
-DESCRIPTION = """Membership inference against self-supervised speech models, with its confounds under control.
-Beside the commands below, which have a model, there are some without one of their own: `lightning-mia ablate -c GRID`
-runs a grid of audits, `lightning-mia blind MANIFEST --out DIR` checks whether a split can be told apart without any
-model, `lightning-mia report RUN_DIR` rebuilds a report, `lightning-mia compare RUN_DIR RUN_DIR` puts runs side by side,
-`lightning-mia configs` lists and copies configs that ship."""
 
 
 class _Parser(OneLineErrors, LightningArgumentParser):
@@ -313,8 +183,22 @@ class AuditCLI(LightningCLI):
         self.config = parser.parse_args(with_paths(args))
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """The commands that a parser is made for, and the arguments that come from elsewhere."""
-        return {command: {"model", "datamodule"} for command in self.commands}
+        """Commands that get a parser, and the arguments of their methods that are no options."""
+        return {command: {"model", "datamodule", "options"} for command in self.commands}
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Add the fields of `AuditOptions` as options without a prefix."""
+        parser: LightningArgumentParser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.add_class_arguments(AuditOptions, skip=set() if subcommand == "attack" else {"target_checkpoint"})
+        if subcommand == "shadow":
+            parser.set_defaults({"fleet.size": SHADOW_MODELS})
+        return parser
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Collect the options of a command in one object."""
+        config = self.config_init[subcommand]
+        options = {option.name: config[option.name] for option in fields(AuditOptions) if option.name in config}
+        return {"model": self.model, "datamodule": self.datamodule, "options": AuditOptions(**options)}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what is of the command line alone."""
@@ -418,7 +302,6 @@ def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> Au
         load_from_checkpoint_support=False,
         parser_kwargs={
             "prog": "lightning-mia",
-            "description": DESCRIPTION,
             **parser_options,
         },
         args=arguments,

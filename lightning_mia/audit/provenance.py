@@ -39,7 +39,7 @@ def provenance(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         settings=asdict(settings),
         seeds={**(seeds or {}), "evaluation": settings.seed},
-        hashes={"split": split.sha256, "data": audio.sha256_of(list(split.table["id"])), **(hashes or {})},
+        hashes={"split": split.sha256, "data": audio.data_hash(list(split.table["id"])), **(hashes or {})},
         versions=versions(),
         hardware=hardware(),
         models=models,

@@ -1,4 +1,4 @@
-"""The table of utterances: what every source of recordings gives, and what is checked before it is used."""
+"""Base class of corpora, and the checks of their utterance tables."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -16,16 +16,26 @@ MEMBER_VALUES = ("1", "0", "held_back", "")
 
 
 class Corpus(ABC):
-    """A source of recordings."""
+    """A source of recordings.
+
+    Subclasses implement `table`.
+
+    Example:
+        >>> class Pair(Corpus):
+        ...     def table(self):
+        ...         rows = [("a", "/speech/a.wav", "Ann"), ("b", "/speech/b.wav", "Bob")]
+        ...         return check_table(pd.DataFrame(rows, columns=["id", "path", "speaker"]), "Pair")
+        >>> Pair().table()["speaker"].tolist()
+        ['Ann', 'Bob']
+    """
 
     @abstractmethod
     def table(self) -> pd.DataFrame:
-        """Return one row an utterance; may read, download or synthesise.
+        """Return one row per utterance; may read, download or synthesise.
 
-        Columns: `id` (str, unique), `path` (str, absolute), `speaker` (str) always; `text` (str), `duration`
-        (float, seconds, as the source states it, NaN where it does not), `session` (str: chapter, video, talk),
-        `gender` and `accent` of the speaker (str, "" where unknown) and `member` ("1", "0", "held_back" or "" =
-        auxiliary) where the source has them.
+        Columns: `id` (str, unique), `path` (str, absolute) and `speaker` (str). Optional: `text` (str), `duration`
+        (float, seconds, as stated by the source, NaN if unknown), `session` (str: chapter, video, talk), the
+        speaker's `gender` and `accent` (str, "" if unknown) and `member` ("1", "0", "held_back", or "" = auxiliary).
 
         Raises:
             InputError: the source is missing, empty or malformed.
@@ -33,12 +43,14 @@ class Corpus(ABC):
 
 
 def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Return the columns that this package knows, text as text, rows numbered from 0, or say what is wrong.
+    """Validate an utterance table and keep its known columns, as text.
 
     Args:
-        table: as `Corpus.table` gives it; further columns are left out. Where its index is named "line",
-            errors name rows by that line number of the source.
-        where: the source as the user knows it, which every error begins with.
+        table: as returned by `Corpus.table`. If its index is named "line", errors name rows by line number.
+        where: source as the user knows it, at the beginning of every error.
+
+    Returns:
+        The known columns, rows numbered from 0.
 
     Raises:
         InputError: no rows, a missing column, an empty or duplicate id, an empty path or speaker, a duration
@@ -48,29 +60,35 @@ def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
         raise InputError(f"{where}: no utterances; give a source with at least one")
     missing = [name for name in REQUIRED if name not in table]
     if missing:
-        found = f"found {', '.join(map(str, table))}"
-        raise InputError(f"{where}: no column {', '.join(missing)}; {found}; {', '.join(REQUIRED)} are needed")
+        present = f"found {', '.join(map(str, table))}"
+        raise InputError(f"{where}: no column {', '.join(missing)}; {present}; {', '.join(REQUIRED)} are needed")
     table = table[[name for name in (*REQUIRED, *OPTIONAL) if name in table]].copy()
     for name in table:
         table[name] = [_as_text(value) for value in table[name]]
-    for column, bad, what, remedy in _rules(table):
-        if bad.any():
-            rows = _named_rows(table[column][bad])
-            raise InputError(f"{where}: {what} in {len(rows)} of {len(table)} rows: {list_first(rows)}; {remedy}")
+    for column, invalid, problem, remedy in _violations(table):
+        if invalid.any():
+            rows = _row_names(table[column][invalid])
+            raise InputError(f"{where}: {problem} in {len(rows)} of {len(table)} rows: {list_first(rows)}; {remedy}")
     if "duration" in table:
         table["duration"] = pd.to_numeric(table["duration"], errors="coerce").astype(float)
     return table.reset_index(drop=True)
 
 
-def ids_of_paths(relative: Sequence[PurePath]) -> list[str]:
-    """Name utterances by relative path without suffix; where files would share a name, they keep the suffix.
+def ids_from_paths(relative: Sequence[PurePath]) -> list[str]:
+    """Name utterances by relative path without suffix, with suffix if names collide.
 
-    >>> ids_of_paths([PurePath("a/1.wav"), PurePath("b/1.wav"), PurePath("b/1.flac")])
+    >>> ids_from_paths([PurePath("a/1.wav"), PurePath("b/1.wav"), PurePath("b/1.flac")])
     ['a/1', 'b/1.wav', 'b/1.flac']
     """
     bare = [path.with_suffix("").as_posix() for path in relative]
     count = Counter(bare)
     return [name if count[name] == 1 else path.as_posix() for name, path in zip(bare, relative, strict=True)]
+
+
+def speaker_facts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the speaker's gender and accent for every id; "" if unknown."""
+    facts = {name: table[name].to_list() if name in table else "" for name in ("gender", "accent")}
+    return pd.DataFrame(facts, index=pd.Index(table["id"].to_list(), name="id"))
 
 
 def _as_text(value: object) -> str:
@@ -79,8 +97,8 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def _rules(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]]:
-    """Yield column, which rows break a rule there, what that is called, and how to mend it."""
+def _violations(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]]:
+    """Yield each rule: column, invalid rows, problem, remedy."""
     for name in REQUIRED:
         yield name, table[name] == "", f"empty {name}", "fill it in"
     yield "id", table["id"].duplicated(keep=False), "duplicate id", "make ids unique"
@@ -93,8 +111,8 @@ def _rules(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]]:
         yield "duration", wrong, "duration that is not a number of seconds", "correct it or leave it empty"
 
 
-def _named_rows(values: pd.Series) -> list[str]:
-    """Name rows by line of the source where it has lines, else by their number from 1, with their value."""
+def _row_names(values: pd.Series) -> list[str]:
+    """Name rows by line number, or else by row number from 1, with their value."""
     unit, first = ("line", 0) if values.index.name == "line" else ("row", 1)
     numbers = values.index.to_numpy() + first
     return [f"{unit} {n}" + (f" ({value!r})" if value else "") for n, value in zip(numbers, values, strict=True)]

@@ -1,4 +1,4 @@
-"""Common Voice (Ardila et al., LREC 2020): sentences that volunteers read, in many languages."""
+"""Common Voice (Ardila et al., LREC 2020)."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,8 +7,7 @@ import pandas as pd
 
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import absolute, check_names
-from lightning_mia.corpora.formats.speaker_metadata import gender_of
-from lightning_mia.corpora.formats.tables import facts_by, read_rows
+from lightning_mia.corpora.formats.tables import normalise_gender, read_column, read_rows
 from lightning_mia.utilities.errors import InputError
 
 SPLITS = ("train", "dev", "test", "validated", "invalidated", "other")
@@ -18,28 +17,34 @@ Row = dict[str, str | float]
 
 
 class CommonVoice(Corpus):
-    """One language of Common Voice: speaker, text, and where the volunteer told them, gender and accent.
+    """Common Voice: sentences read by volunteers in many languages, CC0.
 
-    The speaker is the publisher's `client_id`. The durations come from `clip_durations.tsv`, which later releases
-    have. A recording that several splits list (`validated` holds `train`, `dev` and `test`) stands in the corpus
-    once. The publisher wants an agreement before every download: there is none here.
+    Speakers are the publisher's `client_id`. Gender and accent are given for volunteers who stated them, durations
+    from `clip_durations.tsv` (later releases). A recording listed in several splits (`validated` contains `train`,
+    `dev` and `test`) is used once. Available at commonvoice.mozilla.org/datasets after accepting the terms; there is
+    no automatic download.
+
+    Example:
+        >>> corpus = CommonVoice("cv-corpus-17.0/de", splits=["train", "dev"])
+        >>> corpus.splits
+        ['train', 'dev']
     """
 
     def __init__(self, root: str, splits: Sequence[str] = ("train",)) -> None:
         """Name the folder and the splits.
 
         Args:
-            root: the folder of one language, which holds `train.tsv` and `clips`.
+            root: folder of one language, which contains `train.tsv` and `clips`.
             splits: any of train, dev, test, validated, invalidated and other.
         """
         self.root = root
         self.splits = splits
 
     def table(self) -> pd.DataFrame:
-        """Read the publisher's lists; whether the recordings exist is found out when they are decoded."""
+        """List the recordings named by the publisher's tables, without opening them."""
         check_names("Common Voice split", self.splits, SPLITS)
         root = absolute(self.root)
-        milliseconds = facts_by(root / "clip_durations.tsv", "clip", "duration[ms]", delimiter="\t")
+        milliseconds = read_column(root / "clip_durations.tsv", "clip", "duration[ms]", delimiter="\t")
         rows: dict[str, Row] = {}
         for split in dict.fromkeys(self.splits):
             for row in _rows(root, f"{split}.tsv", milliseconds):
@@ -52,24 +57,24 @@ class CommonVoice(Corpus):
 def _rows(root: Path, name: str, milliseconds: dict[str, str]) -> Iterator[Row]:
     path = root / name
     if not path.is_file():
-        how = f"get a language from {PUBLISHER}, and set root to its folder, which holds {name} and clips"
-        raise InputError(f"{path}: no such file; {how}")
+        remedy = f"get a language from {PUBLISHER}, and set root to its folder, which holds {name} and clips"
+        raise InputError(f"{path}: no such file; {remedy}")
     for row in read_rows(path, delimiter="\t", quoted=False):
         clip = row.get("path", "")
-        file = clip if clip.endswith(".mp3") else f"{clip}.mp3"  # the first releases leave out the suffix
+        file = clip if clip.endswith(".mp3") else f"{clip}.mp3"  # the first releases omit the suffix
         yield {
             "id": Path(file).stem if clip else "",
             "path": str(root / "clips" / file) if clip else "",
             "speaker": row.get("client_id", ""),
             "text": _unquoted(row.get("sentence", "")),
             "duration": _seconds(milliseconds.get(file, "")),
-            "gender": gender_of(row.get("gender", "")),
-            "accent": _unquoted(row.get("accents", row.get("accent", ""))),  # the latter name until release 6
+            "gender": normalise_gender(row.get("gender", "")),
+            "accent": _unquoted(row.get("accents", row.get("accent", ""))),  # named so until release 6
         }
 
 
 def _unquoted(field: str) -> str:
-    """Take off the quotes that some releases put around a sentence that has quotes in it.
+    """Remove the quotes that some releases put around sentences that contain quotes.
 
     >>> _unquoted('"He said ""no"" twice."'), _unquoted('Say "no"')
     ('He said "no" twice.', 'Say "no"')

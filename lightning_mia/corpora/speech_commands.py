@@ -1,4 +1,4 @@
-"""Speech Commands (Warden, arXiv 1804.03209): single words of one second by thousands of people."""
+"""Speech Commands (Warden, arXiv 1804.03209)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,23 +10,40 @@ from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import (
     Archive,
     absolute,
-    as_published,
     check_complete,
     check_names,
-    open_published,
-    published_at,
+    layout_errors,
+    published_folder,
 )
 
 SPLITS = ("training", "validation", "testing")
-VERSIONS = ("v0.01", "v0.02")
 UTTERANCES = {"training": 84_843, "validation": 9_981, "testing": 11_005}
-"""Recordings in every split of v0.02, 105,829 altogether."""
+"""Number of published recordings of each split of v0.02, 105,829 in total."""
+
+SHA256 = {
+    "v0.01": "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
+    "v0.02": "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+}
+ARCHIVES = {
+    version: Archive(
+        f"http://download.tensorflow.org/data/speech_commands_{version}.tar.gz",
+        sha256,
+        unpacked_in=f"SpeechCommands/speech_commands_{version}",
+    )
+    for version, sha256 in SHA256.items()
+}
 
 
 class SpeechCommands(Corpus):
-    """Splits of Speech Commands: speaker (by the publisher's hash) and text (the word).
+    """Speech Commands: single English words of one second by thousands of speakers, CC BY 4.0.
 
-    The files of background noise are left out. No speaker is in two splits.
+    Speakers are the publisher's hashes; the text is the word. Recordings of background noise are left out. No speaker
+    is in two splits. Available at download.tensorflow.org/data/speech_commands_v0.02.tar.gz, or by `download`.
+
+    Example:
+        >>> corpus = SpeechCommands("corpora", splits=["testing"], version="v0.01")
+        >>> corpus.splits, corpus.version
+        (['testing'], 'v0.01')
     """
 
     def __init__(
@@ -39,10 +56,10 @@ class SpeechCommands(Corpus):
         """Name the folder, the splits and the version.
 
         Args:
-            root: the folder that holds (or, with `download`, gets) `SpeechCommands/speech_commands_v0.02/…`.
-            splits: any of training, validation and testing, as the publisher's lists divide the recordings.
+            root: folder that contains `SpeechCommands/speech_commands_v0.02/…`.
+            splits: any of training, validation and testing, as the publisher divides the recordings.
             version: v0.01 (30 words) or v0.02 (35 words).
-            download: fetch the archive (2.3 GB for v0.02) where it is not there.
+            download: download the archive (2.3 GB for v0.02) into `root` if it is missing.
         """
         self.root = root
         self.splits = splits
@@ -50,31 +67,24 @@ class SpeechCommands(Corpus):
         self.download = download
 
     def table(self) -> pd.DataFrame:
-        """Read the layout and the lists; nothing is decoded."""
-        check_names("Speech Commands version", [self.version], VERSIONS)
+        """List the recordings of the splits, without decoding them."""
+        check_names("Speech Commands version", [self.version], ARCHIVES)
         check_names("Speech Commands split", self.splits, SPLITS)
         rows = [row for split in dict.fromkeys(self.splits) for row in self._rows(split)]
         table = pd.DataFrame(rows, columns=["id", "path", "speaker", "text"])
         return check_table(table, f"Speech Commands in {self.root}")
 
     def _rows(self, split: str) -> list[tuple[str, str, str, str]]:
-        from torchaudio.datasets import SPEECHCOMMANDS, speechcommands
+        from torchaudio.datasets import SPEECHCOMMANDS
 
-        root, name = absolute(self.root), f"speech_commands_{self.version}"
-        folder = root / "SpeechCommands" / name
-        archive = f"{name}.tar.gz"
-        _, sha256 = published_at(speechcommands._CHECKSUMS, archive)
-        data = open_published(
-            lambda: SPEECHCOMMANDS(root, name, download=self.download, subset=split),
-            Archive(root / archive, folder, sha256),
-            download=self.download,
-            holds=f"SpeechCommands/{name}",
-        )
-        if self.download and self.version == "v0.02":
-            check_complete(len(data), UTTERANCES[split], folder)
+        root, archive = absolute(self.root), ARCHIVES[self.version]
+        folder = published_folder(root, archive.unpacked_in, archive, download=self.download)
         rows = []
-        with as_published(folder):
+        with layout_errors(folder):
+            data = SPEECHCOMMANDS(root, folder.name, subset=split)
             for n in range(len(data)):
                 path, _, word, speaker, _ = data.get_metadata(n)
                 rows.append((f"{word}/{Path(path).stem}", str(folder.parent / path), speaker, word))
+        if self.download and self.version == "v0.02":
+            check_complete(len(rows), UTTERANCES[split], folder)
         return rows

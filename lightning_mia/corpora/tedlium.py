@@ -1,4 +1,4 @@
-"""TED-LIUM (Rousseau et al., LREC 2012 and 2014; Hernandez et al., SPECOM 2018): talks cut into utterances."""
+"""TED-LIUM (Rousseau et al., LREC 2012 and 2014; Hernandez et al., SPECOM 2018)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,82 +10,25 @@ import pandas as pd
 from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
-from lightning_mia.corpora.formats.archives import Archive, absolute, check_names, open_published
-from lightning_mia.corpora.formats.segments import clip_folder, clip_name, cut_clips, missing_clips
+from lightning_mia.corpora.formats.archives import Archive, absolute, check_names, published_folder
+from lightning_mia.corpora.formats.segments import Span, cut_segments, missing_segments, segment_folder, segment_name
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root
 
-NOT_SPOKEN = "ignore_time_segment_in_scoring"
-"""What stands for the text of a segment without speech: applause, music, the pauses between segments."""
-
-FEMALE, MALE = re.compile(r"female|f0_f", re.IGNORECASE), re.compile(r"male|f0_m", re.IGNORECASE)
-YEAR = re.compile(r"_(19|20)\d\d[A-Z]*$")
-NO_WORD = re.compile(r"<sil>|\(\d+\)|\([^ ]*\)$")
-"""Marks of release 1 that are no words: silence, a variant of pronunciation, the segment's name at the end."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One line of an STM file."""
-
-    recording: str
-    speaker: str
-    start: float  # seconds
-    end: float
-    gender: str  # female, male or ""
-    text: str
-
-
-def read_stm(path: Path) -> Iterator[Segment]:
-    """Yield the spoken segments of a file, in its order.
-
-    Raises:
-        InputError: names the line that is none.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); restore it as it was published") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith(";;"):
-            continue
-        try:
-            segment = parse_segment(line)
-        except ValueError as error:
-            what = f"line {number} is not a segment ({error})"
-            raise InputError(f"{path}: {what}; restore it as it was published") from error
-        if segment.text != NOT_SPOKEN:
-            yield segment
-
-
-def parse_segment(line: str) -> Segment:
-    """Read a line: recording, channel, speaker, start, end, a label in angle brackets, text.
-
-    >>> parse_segment("AlGore_2009 1 Al_Gore 23.46 40.05 <F0_M> but this")
-    Segment(recording='AlGore_2009', speaker='AlGore', start=23.46, end=40.05, gender='male', text='but this')
-
-    Raises:
-        ValueError: it is not such a line.
-    """
-    recording, _, speaker, start, end, *rest = line.split()
-    label = rest.pop(0) if rest and rest[0].startswith("<") and rest[0] != "<sil>" else ""
-    seconds = float(start), float(end)
-    if not 0 <= seconds[0] < seconds[1]:
-        raise ValueError(f"from {start} s to {end} s")
-    gender = "female" if FEMALE.search(label) else "male" if MALE.search(label) else ""
-    text = " ".join(NO_WORD.sub(" ", " ".join(rest)).split())
-    return Segment(recording, person(speaker), *seconds, gender, text)
-
-
-def person(speaker: str) -> str:
-    """Name the person: the training set names speakers by talk and year, and many gave several talks.
-
-    >>> person("AlGore_2006"), person("Al_Gore"), person("AaronHuey_2010X")
-    ('AlGore', 'AlGore', 'AaronHuey')
-    """
-    return YEAR.sub("", speaker).replace("_", "")
-
-
+ARCHIVES = {
+    "release1": Archive(
+        "http://www.openslr.org/resources/7/TEDLIUM_release1.tar.gz",
+        "30301975fd8c5cac4040c261c0852f57cfa8adbbad2ce78e77e4986957445f27",
+    ),
+    "release2": Archive(
+        "http://www.openslr.org/resources/19/TEDLIUM_release2.tar.gz",
+        "93281b5fcaaae5c88671c9d000b443cb3c7ea3499ad12010b3934ca41a7b9c58",
+    ),
+    "release3": Archive(
+        "http://www.openslr.org/resources/51/TEDLIUM_release-3.tgz",
+        "ad1e454d14d1ad550bc2564c462d87c7a7ec83d4dc2b9210f22ab4973b9eccdb",
+    ),
+}
 SPLITS = ("train", "dev", "test")
 FOLDERS = {
     "release1": "TEDLIUM_release1/{split}",
@@ -94,12 +37,25 @@ FOLDERS = {
 }
 RELEASE3_TRAIN = "TEDLIUM_release-3/data"
 
+NOT_SPOKEN = "ignore_time_segment_in_scoring"
+"""Text of segments without speech: applause, music, pauses between segments."""
+FEMALE, MALE = re.compile(r"female|f0_f", re.IGNORECASE), re.compile(r"male|f0_m", re.IGNORECASE)
+YEAR = re.compile(r"_(19|20)\d\d[A-Z]*$")
+NO_WORD = re.compile(r"<sil>|\(\d+\)|\([^ ]*\)$")
+"""Marks of release 1: silence, pronunciation variant, name of the segment at its end."""
+
 
 class TEDLIUM(Corpus):
-    """Splits of TED-LIUM: speaker, talk (as `session`), text, duration and, where published, gender.
+    """TED-LIUM: English TED talks with transcripts, CC BY-NC-ND 3.0.
 
-    The publisher has whole talks and lists of segments. Each segment becomes a FLAC file in the cache, written once:
-    about as much again as the talks take. A speaker is a person, whatever the talk; pauses and applause are left out.
+    Sessions are the talks. A speaker is a person, also across talks. Gender is given where the release states it.
+    The publisher provides whole talks and lists of segments: every spoken segment is cut once into a FLAC file in the
+    cache, which takes about as much space as the talks. Available at openslr.org/7, /19 and /51, or by `download`.
+
+    Example:
+        >>> corpus = TEDLIUM("corpora", splits=["dev"], release="release2")
+        >>> corpus.release
+        'release2'
     """
 
     def __init__(
@@ -113,11 +69,11 @@ class TEDLIUM(Corpus):
         """Name the folder, the splits and the release.
 
         Args:
-            root: the folder that holds (or, with `download`, gets) `TEDLIUM_release-3` or its like.
-            splits: any of train, dev and test; of release 3, the repartition that is called legacy.
+            root: folder that contains `TEDLIUM_release1`, `TEDLIUM_release2` or `TEDLIUM_release-3`.
+            splits: any of train, dev and test; of release 3, the legacy partition.
             release: release1 (118 hours), release2 (207) or release3 (452).
-            download: fetch the archive of all splits (21, 35 or 54 GB) where it is not there.
-            cache_dir: folder to keep the utterances in; default: `clips/tedlium` in the cache of lightning_mia.
+            download: download the archive of all splits (21, 35 or 54 GB) into `root` if it is missing.
+            cache_dir: folder of the cut segments; default: `clips/tedlium` in the cache of lightning_mia.
         """
         self.root = root
         self.splits = splits
@@ -126,68 +82,124 @@ class TEDLIUM(Corpus):
         self.cache_dir = cache_dir
 
     def table(self) -> pd.DataFrame:
-        """Read the lists of segments and cut what no earlier run has cut.
+        """Read the segment lists and cut the missing segments.
 
         Raises:
-            InputError: the talks or lists are missing or faulty, or the cache cannot be written to.
+            InputError: talks or lists are missing or malformed, or the cache cannot be written.
         """
         check_names("TED-LIUM release", [self.release], FOLDERS)
         check_names("TED-LIUM split", self.splits, SPLITS)
         talks: dict[Path, list[Segment]] = {}
         for folder in [self._folder(split) for split in dict.fromkeys(self.splits)]:
             for path in sorted((folder / "stm").glob("*.stm")):
-                for segment in read_stm(path):  # the recording is nearly always named like the list
+                for segment in read_stm(path):  # the recording nearly always has the name of the list
                     talks.setdefault(folder / "sph" / f"{segment.recording}.sph", []).append(segment)
-        clips = self._cut(talks)
-        rows = [_row(segment, clips[talk]) for talk, segments in talks.items() for segment in segments]
+        folders = self._cut(talks)
+        rows = [segment.row(folders[talk]) for talk, segments in talks.items() for segment in segments]
         table = pd.DataFrame(rows)
         if rows and not (table["gender"] != "").any():
             table = table.drop(columns="gender")
         return check_table(table, f"TED-LIUM in {self.root}")
 
     def _folder(self, split: str) -> Path:
-        """Open one split and return the folder that holds its `stm` and `sph`."""
-        from torchaudio import datasets
+        """Return the folder of a split, which contains `stm` and `sph`."""
+        release3_train = self.release == "release3" and split == "train"
+        folder = RELEASE3_TRAIN if release3_train else FOLDERS[self.release].format(split=split)
+        return published_folder(absolute(self.root), folder, ARCHIVES[self.release], download=self.download)
 
-        root, config = absolute(self.root), datasets.tedlium._RELEASE_CONFIGS[self.release]
-        train3 = self.release == "release3" and split == "train"
-        folder = root / (RELEASE3_TRAIN if train3 else FOLDERS[self.release].format(split=split))
-        open_published(
-            lambda: datasets.TEDLIUM(root, self.release, split, download=self.download),
-            Archive(root / Path(config["url"]).name, root / config["folder_in_archive"], config["checksum"]),
-            download=self.download,
-            holds=config["folder_in_archive"],
-            needed=folder,
-        )
-        return folder
-
-    def _cut(self, talks: dict[Path, list[Segment]]) -> dict[Path, Path]:
-        """Cut the missing clips; return the folder of each talk's."""
+    def _cut(self, talks: "dict[Path, list[Segment]]") -> dict[Path, Path]:
+        """Cut the missing segments; return the folder of each talk's segments."""
         absent = [str(talk) for talk in talks if not talk.is_file()]
         if absent:
-            what = f"{len(absent)} of {len(talks)} talks are missing: {list_first(absent)}"
-            raise InputError(f"TED-LIUM in {self.root}: {what}; restore them as they were published")
+            problem = f"{len(absent)} of {len(talks)} talks are missing: {list_first(absent)}"
+            raise InputError(f"TED-LIUM in {self.root}: {problem}; restore them as they were published")
         cache_dir = absolute(self.cache_dir) if self.cache_dir else cache_root().absolute() / "clips" / "tedlium"
-        folders = {talk: clip_folder(talk, cache_dir) for talk in talks}
-        missing = {talk: missing_clips(folders[talk], list(map(_span, segments))) for talk, segments in talks.items()}
+        folders = {talk: segment_folder(talk, cache_dir) for talk in talks}
+        missing = {
+            talk: missing_segments(folders[talk], [segment.span for segment in segments])
+            for talk, segments in talks.items()
+        }
         missing = {talk: spans for talk, spans in missing.items() if spans}
         for talk, spans in tqdm(missing.items(), desc="Cutting talks", unit="talk", disable=not missing):
-            cut_clips(talk, spans, folders[talk])
+            cut_segments(talk, spans, folders[talk])
         return folders
 
 
-def _span(segment: Segment) -> tuple[float, float]:
-    return segment.start, segment.end
+@dataclass(frozen=True)
+class Segment:
+    """One line of an STM file."""
+
+    recording: str
+    speaker: str
+    start: float  # seconds
+    end: float
+    gender: str  # female, male or ""
+    text: str
+
+    @property
+    def span(self) -> Span:
+        """Start and end (seconds)."""
+        return self.start, self.end
+
+    def row(self, folder: Path) -> dict[str, str | float]:
+        """Return the segment's row of the corpus table; `folder` contains its audio."""
+        name = segment_name(self.span)
+        return {
+            "id": f"{self.recording}-{Path(name).stem}",
+            "path": str(folder / name),
+            "speaker": self.speaker,
+            "text": self.text,
+            "duration": round(self.end - self.start, 3),
+            "session": self.recording,
+            "gender": self.gender,
+        }
 
 
-def _row(segment: Segment, folder: Path) -> dict[str, str | float]:
-    name = clip_name(_span(segment))
-    return {
-        "id": f"{segment.recording}-{Path(name).stem}",
-        "path": str(folder / name),
-        "speaker": segment.speaker,
-        "text": segment.text,
-        "duration": round(segment.end - segment.start, 3),
-        "session": segment.recording,
-        "gender": segment.gender,
-    }
+def read_stm(path: Path) -> Iterator[Segment]:
+    """Yield the spoken segments of an STM file.
+
+    Raises:
+        InputError: the file cannot be read, or a line is malformed.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); restore it as it was published") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith(";;"):
+            continue
+        try:
+            segment = parse_segment(line)
+        except ValueError as error:
+            problem = f"line {number} is not a segment ({error})"
+            raise InputError(f"{path}: {problem}; restore it as it was published") from error
+        if segment.text != NOT_SPOKEN:
+            yield segment
+
+
+def parse_segment(line: str) -> Segment:
+    """Parse a line: recording, channel, speaker, start, end, label in angle brackets, text.
+
+    >>> parse_segment("AlGore_2009 1 Al_Gore 23.46 40.05 <F0_M> but this")
+    Segment(recording='AlGore_2009', speaker='AlGore', start=23.46, end=40.05, gender='male', text='but this')
+
+    Raises:
+        ValueError: the line is malformed.
+    """
+    recording, _, speaker, start, end, *rest = line.split()
+    label = rest.pop(0) if rest and rest[0].startswith("<") and rest[0] != "<sil>" else ""
+    seconds = float(start), float(end)
+    if not 0 <= seconds[0] < seconds[1]:
+        raise ValueError(f"from {start} s to {end} s")
+    gender = "female" if FEMALE.search(label) else "male" if MALE.search(label) else ""
+    text = " ".join(NO_WORD.sub(" ", " ".join(rest)).split())
+    return Segment(recording, speaker_name(speaker), *seconds, gender, text)
+
+
+def speaker_name(published: str) -> str:
+    """Return the speaker's name without the year of the talk, which training sets append.
+
+    >>> speaker_name("AlGore_2006"), speaker_name("Al_Gore"), speaker_name("AaronHuey_2010X")
+    ('AlGore', 'AlGore', 'AaronHuey')
+    """
+    return YEAR.sub("", published).replace("_", "")

@@ -1,75 +1,72 @@
-"""VCTK 0.92 (Yamagishi, Veaux and MacDonald, 2019): 110 speakers of English with various accents."""
+"""VCTK 0.92 (Yamagishi, Veaux and MacDonald, 2019)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
 from lightning_mia.corpora.base import Corpus, check_table
-from lightning_mia.corpora.formats.archives import (
-    Archive,
-    absolute,
-    as_published,
-    check_names,
-    open_published,
-    published_at,
-)
-from lightning_mia.corpora.formats.speaker_metadata import add_facts, gender_of
+from lightning_mia.corpora.formats.archives import Archive, absolute, check_names, layout_errors, published_folder
+from lightning_mia.corpora.formats.tables import add_speaker_column, normalise_gender
 
-ARCHIVE = "VCTK-Corpus-0.92.zip"
+ARCHIVE = Archive(
+    "https://datashare.is.ed.ac.uk/bitstream/handle/10283/3443/VCTK-Corpus-0.92.zip",
+    "f96258be9fdc2cbff6559541aae7ea4f59df3fcaf5cf963aae5ca647357e359c",
+    unpacked_in="VCTK-Corpus-0.92",
+)
 MICROPHONES = ("mic1", "mic2")
 
 
 class VCTK(Corpus):
-    """Read sentences: speaker, text, gender and accent.
+    """VCTK 0.92: 110 English speakers with various accents read sentences, CC BY 4.0.
 
-    Every sentence was recorded by two microphones at once; a corpus is what one of them heard, so that no
-    sentence stands in it twice. As with torchaudio, speaker p315 (whose texts are lost), the second microphone of
-    p280 and some sentences of p362 (whose recordings are lost) are left out.
+    Gender and accent come from `speaker-info.txt`. Two microphones recorded every sentence; a corpus contains one of
+    them. As in torchaudio, speaker p315 (no transcripts), the second microphone of p280 and some sentences of p362
+    (no recordings) are left out. Available at datashare.ed.ac.uk/handle/10283/3443, or by `download`.
+
+    Example:
+        >>> VCTK("corpora", microphone="mic1").microphone
+        'mic1'
     """
 
     def __init__(self, root: str, microphone: Literal["mic1", "mic2"] = "mic2", download: bool = False) -> None:
         """Name the folder and the microphone.
 
         Args:
-            root: the folder that holds (or, with `download`, gets) `VCTK-Corpus-0.92`.
+            root: folder that contains `VCTK-Corpus-0.92`.
             microphone: mic1 (omnidirectional, with some low-frequency noise) or mic2 (condenser).
-            download: fetch the archive (11 GB) where it is not there.
+            download: download the archive (11 GB) into `root` if it is missing.
         """
         self.root = root
         self.microphone = microphone
         self.download = download
 
     def table(self) -> pd.DataFrame:
-        """Read the layout, the texts and the list of speakers; nothing is decoded."""
-        from torchaudio.datasets import VCTK_092, vctk
-
+        """List the recordings with transcripts and speakers, without decoding them."""
         check_names("VCTK microphone", [self.microphone], MICROPHONES)
-        root = absolute(self.root)
-        folder = root / "VCTK-Corpus-0.92"
-        _, sha256 = published_at(vctk._CHECKSUMS, ARCHIVE)
-        data = open_published(
-            lambda: VCTK_092(str(root), self.microphone, download=self.download),
-            Archive(root / ARCHIVE, folder, sha256),
-            download=self.download,
-            holds="VCTK-Corpus-0.92",
-        )
-        rows = []
-        with as_published(folder):
-            for speaker, number in data._sample_ids:  # torchaudio lists without decoding, but not in public
-                name = f"{speaker}_{number}"
-                recording = folder / "wav48_silence_trimmed" / speaker / f"{name}_{self.microphone}.flac"
-                text = (folder / "txt" / speaker / f"{name}.txt").read_text(encoding="utf-8").strip()
-                rows.append((name, str(recording), speaker, text))
-            facts = _speaker_facts(folder / "speaker-info.txt")
-        table = pd.DataFrame(rows, columns=["id", "path", "speaker", "text"])
-        add_facts(table, "gender", {speaker: gender for speaker, (gender, _) in facts.items()})
-        add_facts(table, "accent", {speaker: accent for speaker, (_, accent) in facts.items()})
+        folder = published_folder(absolute(self.root), "VCTK-Corpus-0.92", ARCHIVE, download=self.download)
+        with layout_errors(folder):
+            table = pd.DataFrame(self._rows(folder), columns=["id", "path", "speaker", "text"])
+            speakers = _speaker_info(folder / "speaker-info.txt")
+        add_speaker_column(table, "gender", {speaker: gender for speaker, (gender, _) in speakers.items()})
+        add_speaker_column(table, "accent", {speaker: accent for speaker, (_, accent) in speakers.items()})
         return check_table(table, f"VCTK in {self.root}")
 
+    def _rows(self, folder: Path) -> Iterator[tuple[str, str, str, str]]:
+        """Yield the recordings that have a transcript: speaker p315 has none."""
+        for speaker in sorted((folder / "txt").iterdir()):
+            if speaker.name == "p280" and self.microphone == "mic2":
+                continue
+            recordings = folder / "wav48_silence_trimmed" / speaker.name
+            for transcript in sorted(speaker.glob("*.txt")):
+                path = recordings / f"{transcript.stem}_{self.microphone}.flac"
+                if speaker.name != "p362" or path.is_file():
+                    yield transcript.stem, str(path), speaker.name, transcript.read_text(encoding="utf-8").strip()
 
-def _speaker_facts(path: Path) -> dict[str, tuple[str, str]]:
-    """Read gender and accent by speaker; {} where there is no list.
+
+def _speaker_info(path: Path) -> dict[str, tuple[str, str]]:
+    """Read gender and accent of every speaker; {} if the file is missing.
 
     Below a header, its lines are `p225  23  F    English    Southern  England`: id, age, gender, accent (the first
     of the words that follow) and region.
@@ -77,4 +74,4 @@ def _speaker_facts(path: Path) -> dict[str, tuple[str, str]]:
     if not path.is_file():
         return {}
     lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    return {fields[0]: (gender_of(fields[2]), fields[3]) for fields in lines if len(fields) > 3}
+    return {fields[0]: (normalise_gender(fields[2]), fields[3]) for fields in lines if len(fields) > 3}

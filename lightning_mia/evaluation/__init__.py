@@ -1,15 +1,15 @@
-"""How well scores separate, how sure that is, and the verdict."""
+"""Evaluation of attack scores: results, confidence intervals, p-values, and the verdict."""
 
-from lightning_mia.evaluation.evaluate import Redraw, estimate, evaluate, evaluate_blind
+from lightning_mia.evaluation.evaluate import Context, Redraw, estimate, evaluate, evaluate_blind
 from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     Difference,
-    InTurn,
+    EachAsTarget,
     LevelVerdict,
+    SubsetResult,
     TprAtFpr,
     Verdict,
-    WithFewer,
 )
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
@@ -19,16 +19,17 @@ from lightning_mia.evaluation.verdict import give_blind_verdict, give_verdict
 __all__ = [
     "AttackResult",
     "BlindResult",
+    "Context",
     "Difference",
+    "EachAsTarget",
     "EvaluationSettings",
-    "InTurn",
     "LevelVerdict",
     "Redraw",
     "Roc",
     "Scores",
+    "SubsetResult",
     "TprAtFpr",
     "Verdict",
-    "WithFewer",
     "estimate",
     "evaluate",
     "evaluate_blind",

@@ -1,15 +1,15 @@
-"""From scores to results: every attack and control of a run, and the blind control."""
+"""Evaluate attacks and controls: from scores to results."""
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from lightning_mia.evaluation.paired import versus_wrong_model
-from lightning_mia.evaluation.results import AttackResult, BlindResult, Interval, TprAtFpr
-from lightning_mia.evaluation.scores import Scores, by_units
+from lightning_mia.evaluation.results import AttackResult, BlindResult, EachAsTarget, Interval, SubsetResult, TprAtFpr
+from lightning_mia.evaluation.scores import Scores, group_by_units
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.statistics.adjustment import blind_adjusted_auroc
 from lightning_mia.evaluation.statistics.auroc import auroc, auroc_of_labels
@@ -24,108 +24,150 @@ from lightning_mia.evaluation.statistics.permutation import (
 from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
 from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
 
-SUFFICIENT_FOR_A_MEAN = 250  # redraws: the mean of the advantage is then known to 2 % of itself
+MAX_ADVANTAGE_REDRAWS = 250  # enough for the mean advantage to within 2 % of itself
+
+Key = tuple[str, str]
+"""Name and level of an attack or control."""
 
 
 class Redraw(Protocol):
-    """How the split redraws its labels; `Split.redraw` is one."""
+    """Draw the membership labels of a split again; `Split.redraw` is one."""
 
     def __call__(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
-        """Labels of these units in `n` redrawn splits, (n, units) bool."""
+        """Return the labels of these units in `n` redrawn splits, (n, units) bool."""
         ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known about an attack or control besides its scores.
+
+    Attributes:
+        wrong_model: scores of the same attack on a model trained on neither members nor non-members.
+        blind: scores of the blind control on the same units, for the adjusted AUROC.
+        n_shadows: as in `AttackResult`.
+        queries: as in `AttackResult`.
+        in_turn: as in `AttackResult`.
+        with_fewer: as in `AttackResult`, without the point of all shadow models, which `evaluate` adds.
+    """
+
+    wrong_model: Scores | None = None
+    blind: Scores | None = None
+    n_shadows: int = 0
+    queries: int | None = None
+    in_turn: EachAsTarget | None = None
+    with_fewer: tuple[SubsetResult, ...] = ()
 
 
 def evaluate(
     scores: Sequence[Scores],
     redraw: Redraw,
     settings: EvaluationSettings,
-    wrong_model: Mapping[tuple[str, str], Scores] | None = None,
-    blind: Mapping[tuple[str, str], Scores] | None = None,
+    contexts: Mapping[Key, Context] | None = None,
     progress: bool = False,
 ) -> list[AttackResult]:
-    """Judge attacks and controls, each at its level.
+    """Evaluate attacks and controls.
 
-    All that stand at one level share the same redraws, also where their units differ; the attacks of one
-    level and access are corrected together, controls (access "none") not at all.
+    All scores of one level share the same redraws, even if their units differ. The p-values of the attacks of one level
+    and access are corrected together; those of controls (access "none") are not corrected.
 
     Args:
-        scores: of the target, `(name, level)` unique.
-        redraw: how the split redraws its labels.
+        scores: of the target; `(name, level)` is unique.
+        redraw: draws the labels of the split again.
         settings: of the evaluation.
-        wrong_model: by `(name, level)`, the same attack's scores by a model trained on neither side.
-        blind: by `(name, level)`, the blind control's scores of the same units, for the adjusted AUROC.
-        progress: show a progress bar.
+        contexts: by `(name, level)`; scores without an entry are evaluated on their own.
+        progress: show progress bars.
 
     Returns:
-        One result a `Scores`, in their order.
+        One result per `Scores`, in the same order.
 
     Raises:
-        ValueError: two of them share name and level, or a wrong-model or blind score lacks a unit.
+        ValueError: two scores share name and level, or the scores of a wrong model or blind control lack a unit.
+
+    Example:
+        >>> import numpy as np
+        >>> members = np.tile([True, False], 20)
+        >>> units = [f"speaker {i:02d}" for i in range(40)]
+        >>> scores = Scores("loss", "speaker", "grey-box", False, units, units, members, np.arange(40) + 15 * members)
+        >>> def redraw(units, level, n, seed):
+        ...     return np.random.default_rng(seed).permuted(np.tile(members, (n, 1)), axis=1)
+        >>> (result,) = evaluate([scores], redraw, EvaluationSettings())
+        >>> f"AUROC {result.auroc:.2f}, p = {result.p_value:.3f}"
+        'AUROC 0.79, p = 0.002'
     """
     from tqdm import tqdm
 
-    keys = [(one.name, one.level) for one in scores]
+    keys = [(score.name, score.level) for score in scores]
     if len(set(keys)) < len(keys):
         raise ValueError(f"Expected each (name, level) once, got {sorted(keys)}")
-    groups = by_units(scores)
-    of_levels: dict[str, list[Scores]] = {}  # the first of each group, by level
-    for group in groups:
-        of_levels.setdefault(group[0].level, []).append(group[0])
-    redraws = {level: _redraw_level(firsts, redraw, settings) for level, firsts in of_levels.items()}
-    judged: dict[tuple[str, str], _Judged] = {}
-    with tqdm(total=len(scores), desc="Evaluating", unit="attack", disable=not (progress and scores)) as bar:
+    resamples: dict[Key, _Resamples] = {}
+    groups = group_by_units(scores)
+    redraws = _redraw_levels(groups, redraw, settings)
+    with tqdm(total=len(scores), desc="Redrawing", unit="attack", disable=not (progress and scores)) as bar:
         for group in groups:
             labels = redraws[group[0].level].of(group[0])
-            redrawn = auroc_of_labels(np.stack([one.values for one in group]), labels)
-            for one, aurocs in zip(group, redrawn, strict=True):
-                key, gains = (one.name, one.level), advantages(one.values, labels[:SUFFICIENT_FOR_A_MEAN])
-                wrong, blind_scores = (wrong_model or {}).get(key), (blind or {}).get(key)
-                judged[key] = _judge(one, aurocs, gains, settings, wrong, blind_scores)
+            redrawn_aurocs = auroc_of_labels(np.stack([score.values for score in group]), labels)
+            for score, aurocs in zip(group, redrawn_aurocs, strict=True):
+                redrawn_advantages = advantages(score.values, labels[:MAX_ADVANTAGE_REDRAWS])
+                resamples[score.name, score.level] = _resample(score, aurocs, redrawn_advantages, settings)
                 bar.update()
-    return _correct([judged[key] for key in keys])
+    corrections = _correct(scores, resamples)
+    return [
+        _result(score, resamples[key], settings, (contexts or {}).get(key, Context()), corrections.get(key))
+        for key, score in zip(
+            keys, tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores)), strict=True
+        )
+    ]
 
 
 def evaluate_blind(
     scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
 ) -> BlindResult:
-    """Judge the blind control, whose scores are fitted to the labels and change with them.
+    """Evaluate the blind control, which is refitted to every redrawn labelling.
 
     Args:
         scores: cross-fitted to the observed labels; one-sided.
-        redrawn_aurocs: (R,) AUROC of the scores that were cross-fitted to each redrawn labelling.
+        redrawn_aurocs: (R,) AUROC after cross-fitting to each redrawn labelling.
         redrawn_advantages: (R,) their advantages.
         settings: of the evaluation.
     """
-    judged = _judge(scores, redrawn_aurocs, redrawn_advantages, settings)
-    result = judged.result
-    interval90 = auroc_interval(
-        result.auroc, judged.replicates, scores.values, scores.members, judged.draws, level=0.90
-    )
-    # Refitting to other labels moves the AUROC further than drawing other speakers does: the wider of both counts.
-    refitted = result.auroc + t_quantile(0.95, judged.draws.degrees_of_freedom) * judged.null.standard_deviation
+    resamples = _resample(scores, redrawn_aurocs, redrawn_advantages, settings)
+    result = _result(scores, resamples, settings, Context())
+    draws = resamples.draws
+    interval90 = auroc_interval(result.auroc, resamples.replicates, scores.values, scores.members, draws, level=0.90)
+    # Refitting to other labels moves the AUROC further than drawing other speakers does: the larger bound counts.
+    refitted = result.auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
     return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
 
 
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:
-    """AUROC, its 95 % interval and the true positive rates alone, as `evaluate` has them."""
-    seed = _seed(scores, settings)
+    """Estimate AUROC, its 95 % interval and the true positive rates, as in `evaluate`."""
+    seed = _bootstrap_seed(scores, settings)
     figures = auroc_with_interval(scores.values, scores.members, scores.speakers, settings.n_bootstraps, seed)
     return *figures, tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs)
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """A result that the correction over its family has yet to complete, and what it came from."""
+class _Resamples:
+    """What redrawn labels and redrawn speakers give for one `Scores`."""
 
-    result: AttackResult
-    null: NullDistribution
+    null: NullDistribution  # of the AUROC; row 0 is the observed one
+    advantage_null_mean: float
     draws: SpeakerDraws
     replicates: np.ndarray  # (B,) AUROC of each draw of speakers
 
 
 @dataclass(frozen=True)
+class _Correction:
+    """What the other attacks of its level and access change about one attack."""
+
+    p_value: float
+    critical_value: float
+
+
+@dataclass(frozen=True)
 class _LevelRedraws:
-    """Redrawn labels of all units that are judged at one level."""
+    """Redrawn labels of all units of one level."""
 
     labels: np.ndarray  # (R, units) bool
     column: dict[str, int]  # of each unit
@@ -137,26 +179,63 @@ class _LevelRedraws:
         return self.labels if same else self.labels[:, columns]
 
 
-def _redraw_level(scores: Sequence[Scores], redraw: Redraw, settings: EvaluationSettings) -> _LevelRedraws:
-    units = sorted(set().union(*(one.unit_ids.tolist() for one in scores)))
-    labels = np.asarray(redraw(units, scores[0].level, settings.n_redraws, settings.seed), dtype=bool)
-    return _LevelRedraws(labels, {unit: number for number, unit in enumerate(units)})
+def _redraw_levels(
+    groups: Sequence[Sequence[Scores]], redraw: Redraw, settings: EvaluationSettings
+) -> dict[str, _LevelRedraws]:
+    redraws = {}
+    for level in dict.fromkeys(group[0].level for group in groups):
+        units = sorted(set().union(*(group[0].unit_ids.tolist() for group in groups if group[0].level == level)))
+        labels = np.asarray(redraw(units, level, settings.n_redraws, settings.seed), dtype=bool)
+        redraws[level] = _LevelRedraws(labels, {unit: number for number, unit in enumerate(units)})
+    return redraws
 
 
-def _judge(
+def _resample(
     scores: Scores,
     redrawn_aurocs: np.ndarray,  # (R,)
     redrawn_advantages: np.ndarray,
     settings: EvaluationSettings,
-    wrong: Scores | None = None,
-    blind: Scores | None = None,
-) -> _Judged:
-    values, members = scores.values, scores.members
-    observed = auroc(values, members)
-    null = NullDistribution(np.append(observed, redrawn_aurocs), scores.two_sided)
-    draws = draw_speakers(scores.speakers, members, settings.n_bootstraps, _seed(scores, settings))
-    replicates = bootstrap_auroc(values, members, draws)
-    result = AttackResult(
+) -> _Resamples:
+    observed = auroc(scores.values, scores.members)
+    draws = draw_speakers(scores.speakers, scores.members, settings.n_bootstraps, _bootstrap_seed(scores, settings))
+    return _Resamples(
+        null=NullDistribution(np.append(observed, redrawn_aurocs), scores.two_sided),
+        advantage_null_mean=float(redrawn_advantages.mean()),
+        draws=draws,
+        replicates=bootstrap_auroc(scores.values, scores.members, draws),
+    )
+
+
+def _correct(scores: Sequence[Scores], resamples: Mapping[Key, _Resamples]) -> dict[Key, _Correction]:
+    """Correct the p-values of the attacks of each level and access together; controls have no entry."""
+    families: dict[tuple[str, str], list[Key]] = {}
+    for score in scores:
+        if score.access != "none":
+            families.setdefault((score.level, score.access), []).append((score.name, score.level))
+    corrections = {}
+    for keys in families.values():
+        nulls = [resamples[key].null for key in keys]
+        critical = critical_value(nulls)
+        for key, corrected in zip(keys, corrected_p_values(nulls), strict=True):
+            corrections[key] = _Correction(corrected, critical)
+    return corrections
+
+
+def _result(
+    scores: Scores,
+    resamples: _Resamples,
+    settings: EvaluationSettings,
+    context: Context,
+    correction: _Correction | None = None,
+) -> AttackResult:
+    values, members, draws = scores.values, scores.members, resamples.draws
+    observed = resamples.null.observed
+    interval = auroc_interval(observed, resamples.replicates, values, members, draws)
+    rates = tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs)
+    wrong, blind = context.wrong_model, context.blind
+    difference = None if wrong is None else versus_wrong_model(scores, wrong, draws, resamples.replicates)
+    all_shadows = (SubsetResult(context.n_shadows, observed, interval, rates),) if context.n_shadows else ()
+    return AttackResult(
         name=scores.name,
         level=scores.level,
         access=scores.access,
@@ -164,42 +243,32 @@ def _judge(
         n_nonmembers=scores.n_nonmembers,
         n_speakers=len(np.unique(scores.speakers)),
         auroc=observed,
-        auroc_ci95=auroc_interval(observed, replicates, values, members, draws),
-        p_value=p_value(null),
-        p_value_corrected=None,
+        auroc_ci95=interval,
+        p_value=p_value(resamples.null),
+        p_value_corrected=None if correction is None else correction.p_value,
         two_sided=scores.two_sided,
         advantage=float(advantages(values, members[None])[0]),
-        advantage_null_mean=float(redrawn_advantages.mean()),
-        tpr_at_fpr=tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs),
-        versus_wrong_model=None if wrong is None else versus_wrong_model(scores, wrong, draws, replicates),
+        advantage_null_mean=resamples.advantage_null_mean,
+        tpr_at_fpr=rates,
+        smallest_detectable_auroc=None
+        if correction is None
+        else smallest_detectable_auroc(
+            correction.critical_value,
+            resamples.null,
+            scores.n_members,
+            scores.n_nonmembers,
+            difference,
+            draws.degrees_of_freedom,
+        ),
+        versus_wrong_model=difference,
         auroc_blind_adjusted=None if blind is None else blind_adjusted_auroc(scores, blind),
+        n_shadows=context.n_shadows,
+        queries=context.queries,
+        in_turn=context.in_turn,
+        with_fewer=(*context.with_fewer, *all_shadows),
     )
-    return _Judged(result, null, draws, replicates)
 
 
-def _correct(judged: list[_Judged]) -> list[AttackResult]:
-    """Complete the attacks, family by family, by what depends on the whole family."""
-    results = [one.result for one in judged]
-    for family in {(result.level, result.access) for result in results if result.access != "none"}:
-        places = [place for place, one in enumerate(results) if (one.level, one.access) == family]
-        nulls = [judged[place].null for place in places]
-        critical = critical_value(nulls)
-        for place, corrected in zip(places, corrected_p_values(nulls), strict=True):
-            results[place] = replace(
-                results[place],
-                p_value_corrected=corrected,
-                smallest_detectable_auroc=smallest_detectable_auroc(
-                    critical,
-                    judged[place].null,
-                    results[place].n_members,
-                    results[place].n_nonmembers,
-                    results[place].versus_wrong_model,
-                    judged[place].draws.degrees_of_freedom,
-                ),
-            )
-    return results
-
-
-def _seed(scores: Scores, settings: EvaluationSettings) -> int:
-    """Of the bootstrap: the same for the same units, so that intervals do not differ by chance alone."""
+def _bootstrap_seed(scores: Scores, settings: EvaluationSettings) -> int:
+    """Seed the bootstrap by the units, so that attacks on the same units share its draws."""
     return zlib.crc32("\n".join(scores.unit_ids.tolist()).encode()) ^ settings.seed

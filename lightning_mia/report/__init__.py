@@ -1,4 +1,4 @@
-"""What a run leaves behind: results, scores, figures, pages."""
+"""Report of an audit: its data files, pages, figures and TensorBoard events."""
 
 from lightning_mia.report.audit_report import (
     AuditReport,

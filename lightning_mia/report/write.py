@@ -1,10 +1,9 @@
-"""The report of a run on disk: written once from the results, rebuilt from what is saved."""
+"""Write and read the report of a run."""
 
 from pathlib import Path
 
-from lightning_mia.audit.breakdown import break_down
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.breakdown import speaker_names
+from lightning_mia.report.content.breakdown import speaker_pseudonyms
 from lightning_mia.report.figures.groups import draw_attacks, draw_controls
 from lightning_mia.report.files.results_json import read_results, to_results
 from lightning_mia.report.files.scores_csv import write_scores
@@ -18,12 +17,12 @@ from lightning_mia.utilities.files import write_json, write_text
 
 
 def write_report(report_dir: str | Path, report: AuditReport) -> Path:
-    """Write `results.json`, its tables, `report.html`, `report.md` and the TensorBoard events into `report_dir`.
+    """Write data, pages and TensorBoard events of a complete report.
 
-    The pages and the events are made from the files, never from memory, so that `rebuild` gives the same.
+    The pages are rendered from the files just written, not from memory, so that `rebuild` returns the same bytes.
 
     Returns:
-        The path of the page.
+        The path of `report.html`.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -32,62 +31,76 @@ def write_report(report_dir: str | Path, report: AuditReport) -> Path:
     write_scores(report_dir / "scores.csv", report.scores)
     if report.units:
         write_units(report_dir / "units.csv", report.units)
-    write_json(report_dir / "results.json", to_results(break_down(report)))
-    return _render(report_dir)
+    write_json(report_dir / "results.json", to_results(report))
+    return render_report(report_dir, load_report(report_dir))
 
 
-def load_report(report_dir: str | Path) -> AuditReport:
-    """Read a report from `results.json`, `scores.csv` and, where there is one, `units.csv`.
-
-    Raises:
-        InputError: a file is missing, is not what it should be, or they do not belong together.
-    """
-    folder = Path(report_dir)
-    return read_results(folder / "results.json", folder / "scores.csv", folder / "units.csv")
-
-
-def rebuild(run_dir: str | Path, names: bool = False) -> Path:
-    """Make the page, its Markdown and the TensorBoard events of a run anew, from its saved scores and results.
+def render_report(report_dir: Path, report: AuditReport, with_names: bool = False) -> Path:
+    """Write `report.html`, `report.md`, `speakers.csv` and the TensorBoard events.
 
     Args:
-        run_dir: folder of the run.
-        names: show the names of speakers and recordings, in files of their own: `report_names.html` and `.md`.
+        report_dir: folder that they are written to.
+        report: what they show.
+        with_names: show names of speakers and recordings, in `report_names.html` and `report_names.md`.
 
     Returns:
         The path of the page.
+    """
+    attacks, controls = draw_attacks(report), draw_controls(report)
+    pseudonyms = speaker_pseudonyms(report) if report.speaker_risks else {}
+    names = {pseudonym: name for name, pseudonym in pseudonyms.items()} if with_names else None
+    stem = "report_names" if with_names else "report"
+    page = report_dir / f"{stem}.html"
+    write_text(page, render_page(report, attacks, controls, names))
+    write_text(report_dir / f"{stem}.md", render_markdown(report, names))
+    if pseudonyms:
+        write_speakers(report_dir / "speakers.csv", pseudonyms, report.speaker_risks)
+    write_tensorboard(report_dir / "tensorboard", report, (*attacks, *controls))
+    return page
+
+
+def load_report(report_dir: str | Path) -> AuditReport:
+    """Read a report from `results.json`, `scores.csv` and, if it exists, `units.csv`.
 
     Raises:
-        InputError: the run has no report, or its files are not what they should be.
+        InputError: a file is missing or damaged, or the files do not belong together.
     """
-    return _render(_report_dir(run_dir), names)
+    folder = Path(report_dir)
+    return read_results(folder / "results.json", folder / "scores.csv", folder / "units.csv")
 
 
 def load_run(run_dir: str | Path) -> AuditReport:
     """Read the report of a run.
 
     Raises:
-        InputError: the run has no report, or its files are not what they should be.
+        InputError: the run has no report, or its files are damaged.
     """
-    return load_report(_report_dir(run_dir))
+    return load_report(find_report(run_dir))
 
 
-def _report_dir(run_dir: str | Path) -> Path:
+def rebuild(run_dir: str | Path, with_names: bool = False) -> Path:
+    """Render the report of a run again from its saved results and scores.
+
+    Args:
+        run_dir: folder of the run.
+        with_names: see `render_report`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the run has no report, or its files are damaged.
+    """
+    return render_report(find_report(run_dir), load_run(run_dir), with_names)
+
+
+def find_report(run_dir: str | Path) -> Path:
+    """Return the report folder of a finished run.
+
+    Raises:
+        InputError: the run has no report.
+    """
     report_dir = Path(run_dir) / "report"
     if not (report_dir / "results.json").is_file():
-        raise InputError(f"{run_dir}: no report/results.json in there; name the run directory of a finished run")
+        raise InputError(f"{run_dir} has no report/results.json; give the run directory of a finished run")
     return report_dir
-
-
-def _render(report_dir: Path, show_names: bool = False) -> Path:
-    report = break_down(load_report(report_dir))
-    attacks, controls = draw_attacks(report), draw_controls(report)
-    pseudonym_of = speaker_names(report) if report.speaker_risks else {}
-    names = {pseudonym: name for name, pseudonym in pseudonym_of.items()} if show_names else None
-    stem = "report_names" if show_names else "report"
-    page = report_dir / f"{stem}.html"
-    write_text(page, render_page(report, attacks, controls, names))
-    write_text(report_dir / f"{stem}.md", render_markdown(report, names))
-    if pseudonym_of:
-        write_speakers(report_dir / "speakers.csv", pseudonym_of, report.speaker_risks)
-    write_tensorboard(report_dir / "tensorboard", report, (*attacks, *controls))
-    return page

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
-from lightning_mia.corpora.formats.speaker_metadata import speaker_facts
+from lightning_mia.corpora.base import speaker_facts
 from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, WaveformChanges
 from lightning_mia.corpora.loading.batch_sampler import batches_for
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings

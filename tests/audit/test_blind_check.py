@@ -76,7 +76,7 @@ def test_clean_real_speech_passes(real_manifest: Path, tmp_path: Path) -> None:
     manifest = write_split(Manifest(str(real_manifest)).table(), tmp_path, None)
     found = blind(manifest, tmp_path / "run")
     assert found["verdict"]["status"] == "no_evidence"
-    assert "cannot be told apart without a model" in found["verdict"]["reason"]
+    assert "cannot be separated without a model" in found["verdict"]["reason"]
 
 
 def test_a_longer_side_is_noticed(tiny_manifest: Path, tmp_path: Path) -> None:

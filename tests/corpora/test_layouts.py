@@ -105,6 +105,15 @@ def test_vctk(tree, tmp_path):
     check_decodes(second, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("microphone", ["mic1", "mic2"])
+def test_vctk_lists_what_torchaudio_lists(tree, tmp_path, microphone):
+    from torchaudio.datasets import VCTK_092
+
+    root = tree("vctk", tmp_path)
+    expected = ["_".join(sample) for sample in VCTK_092(str(root), microphone)._sample_ids]
+    assert VCTK(str(root), microphone).table()["id"].tolist() == expected
+
+
 def test_vctk_without_list_of_speakers(tree, tmp_path):
     root = tree("vctk", tmp_path)
     (root / "VCTK-Corpus-0.92/speaker-info.txt").unlink()
@@ -126,7 +135,7 @@ def test_voxceleb1(tree, tmp_path):
     assert VoxCeleb1(str(root), ["dev"]).table()["speaker"].tolist() == ["id10002"]
 
 
-def test_voxceleb1_does_not_fetch(tree, tmp_path, monkeypatch):
+def test_voxceleb1_is_not_downloaded(tree, tmp_path, monkeypatch):
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("tried to fetch")
 
@@ -136,7 +145,7 @@ def test_voxceleb1_does_not_fetch(tree, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"iden_split\.txt: no such file; fetch it from https://www\.robots"):
         VoxCeleb1(str(root)).table()
     shutil.rmtree(root / "wav")
-    with pytest.raises(InputError, match=r"wav: no such folder; ask for the recordings at https://www\.robots"):
+    with pytest.raises(InputError, match=r"wav: no such folder; request the recordings at https://www\.robots"):
         VoxCeleb1(str(root)).table()
 
 
@@ -310,13 +319,13 @@ def test_unknown_names_list_the_known_ones(tmp_path, make, message):
     assert message in str(error.value)
 
 
-def test_home_folder_is_understood(tree, tmp_path, monkeypatch):
+def test_home_folder_is_expanded(tree, tmp_path, monkeypatch):
     tree("ljspeech", tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert all(Path(path).is_file() for path in LJSpeech("~").table()["path"])
 
 
-def test_mp3_is_what_the_tree_holds(tree, tmp_path):
+def test_the_tree_contains_mp3(tree, tmp_path):
     assert sf.info(tree("common_voice", tmp_path) / "clips/common_voice_de_1.mp3").format == "MP3"
 
 

@@ -46,7 +46,7 @@ def test_unknown_split_lists_the_known_ones(tmp_path):
         LibriSpeech(str(tmp_path), splits=[]).table()
 
 
-def test_missing_data_says_how_to_get_it(tmp_path):
+def test_missing_data_has_a_remedy(tmp_path):
     with pytest.raises(InputError, match=r"dev-clean: no such folder; set root to .*, or download: true"):
         LibriSpeech(str(tmp_path), splits=["dev-clean"]).table()
 
@@ -58,9 +58,9 @@ def test_recording_without_transcript(tmp_path):
         LibriSpeech(str(tmp_path), splits=["dev-clean"]).table()
 
 
-def test_broken_off_download_is_not_taken_for_the_split(tmp_path):
+def test_incomplete_split_is_rejected(tmp_path):
     write_tree(tmp_path)
-    with pytest.raises(InputError, match="1 of 2703 recordings, as a broken-off download leaves them"):
+    with pytest.raises(InputError, match="1 of 2703 recordings, as after an interrupted download"):
         LibriSpeech(str(tmp_path), splits=["dev-clean"], download=True).table()
 
 
@@ -68,7 +68,7 @@ def test_failed_download(tmp_path, monkeypatch):
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr("torchaudio.datasets.librispeech.download_url_to_file", offline)
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", offline)
     with pytest.raises(InputError, match=r"test-other: download failed \(no route to host\)"):
         LibriSpeech(str(tmp_path / "new"), splits=["test-other"], download=True).table()
 

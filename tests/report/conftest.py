@@ -5,16 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.evaluation.dataset_inference import DatasetInference, PAtSize
 from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     Difference,
-    InTurn,
+    EachAsTarget,
     LevelVerdict,
+    SubsetResult,
     TprAtFpr,
     Verdict,
-    WithFewer,
 )
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.verdict import give_verdict
@@ -26,6 +27,7 @@ from lightning_mia.report import (
     SplitSummary,
     Target,
     TrainedModel,
+    UnitFacts,
 )
 
 ATTACKS = [  # name, level, access, two-sided, shift of the members' scores in standard deviations
@@ -98,13 +100,32 @@ def planted_report() -> AuditReport:
 
 
 @pytest.fixture(scope="session")
-def small_report(planted_report) -> AuditReport:
-    """One attack and one control of the planted audit, where a test draws more than once."""
+def small_report() -> AuditReport:
+    return make_small_report()
+
+
+def make_small_report() -> AuditReport:
+    """One attack and one control of the planted audit, for tests that draw more than once."""
+    planted = make_planted_report()
     return replace(
-        planted_report,
-        attacks=planted_report.attacks[2:3],
-        controls=planted_report.controls[:1],
-        scores=(planted_report.scores[2], planted_report.scores[6]),
+        planted,
+        attacks=planted.attacks[2:3],
+        controls=planted.controls[:1],
+        scores=(planted.scores[2], planted.scores[6]),
+    )
+
+
+@pytest.fixture(scope="session")
+def complete_report(small_report) -> AuditReport:
+    """The small report with slices and per-speaker risks; the duration of all units is the same."""
+    return add_breakdown(replace(small_report, units=make_units(small_report.scores[0])))
+
+
+def make_units(scores: Scores) -> tuple[UnitFacts, ...]:
+    """Every third speaker is female."""
+    return tuple(
+        UnitFacts("utterance", unit, 1.0, float(-20 - number % 7), "female" if int(speaker[-3:-1]) % 3 == 0 else "male")
+        for number, (unit, speaker) in enumerate(zip(scores.unit_ids.tolist(), scores.speakers.tolist(), strict=True))
     )
 
 
@@ -142,9 +163,9 @@ def make_planted_report() -> AuditReport:
             f"utterance level, grey-box: {leaking}; speaker level, grey-box: {leaking}.",
             (
                 LevelVerdict("utterance", "black-box", "no_evidence", nothing),
-                LevelVerdict("utterance", "grey-box", "leak", leaking),
+                LevelVerdict("utterance", "grey-box", "leak", leaking, "pretext_loss"),
                 LevelVerdict("speaker", "black-box", "no_evidence", nothing),
-                LevelVerdict("speaker", "grey-box", "leak", leaking),
+                LevelVerdict("speaker", "grey-box", "leak", leaking, "pretext_loss"),
             ),
         ),
         attacks=tuple(planted_result(s, control=False) for s in attacks),
@@ -240,11 +261,13 @@ def small_fleet_report(planted_fleet_report) -> AuditReport:
 
 def with_fleet(result: AttackResult, n_shadows: int = SIZES[-1]) -> AttackResult:
     """The result as an audit with a fleet would have it."""
-    turns = InTurn(16, result.auroc - 0.01, 0.012, tuple(rate.tpr * 0.9 for rate in result.tpr_at_fpr), 0.501, 0.021)
+    turns = EachAsTarget(
+        16, result.auroc - 0.01, 0.012, tuple(rate.tpr * 0.9 for rate in result.tpr_at_fpr), 0.501, 0.021
+    )
     if result.name in NEEDS_NO_SHADOWS:
         return replace(result, queries=8, in_turn=turns)
     fewer = tuple(
-        WithFewer(
+        SubsetResult(
             size,
             0.5 + (result.auroc - 0.5) * (1.1 - 1.6 / size),
             tuple(0.5 + (end - 0.5) * (1.1 - 1.6 / size) for end in result.auroc_ci95),

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.report.audit_report import UnitFacts
 from lightning_mia.report.comparison.compare import compare_runs
 from lightning_mia.report.comparison.html import write_comparison
@@ -76,7 +77,7 @@ def pages(tmp_path_factory, small_fleet_report):
         UnitFacts("utterance", unit, 0.5 + number % 9 / 10, float(-20 - number % 7), ("female", "male")[number % 3 % 2])
         for number, unit in enumerate(scores.unit_ids.tolist())
     )
-    write_report(folder / "one" / "report", replace(small_fleet_report, units=units))
+    write_report(folder / "one" / "report", add_breakdown(replace(small_fleet_report, units=units)))
     shutil.copytree(folder / "one", folder / "two")
     compare = write_comparison(folder, compare_runs([folder / "one", folder / "two"]))
     return {"report": folder / "one" / "report" / "report.html", "compare": compare}

@@ -33,7 +33,7 @@ def test_a_table_for_each_access_level_with_a_column_for_each_size(
     assert lines[2] == "hubert, 200 + 200 units, 60.0 epochs, 16 shadow models from the challenge pool: `leak`"
     headings = [place for place, line in enumerate(lines) if line.startswith("| attack |")]
     sizes = "AUROC, 0 | AUROC, 2 | AUROC, 4 | AUROC, 8 | AUROC, 16"
-    assert lines[headings[2]] == f"| attack | {sizes} | TPR at 1 % FPR | in turn | wrong model | queries |"
+    assert lines[headings[2]] == f"| attack | {sizes} | TPR at 1 % FPR | over targets | wrong model | queries |"
     assert [lines[place - 2].split("**")[1] for place in headings] == [
         "utterance level, black-box",
         "utterance level, open-weights",

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.report import load_report, rebuild, write_report
 from lightning_mia.utilities.errors import InputError
 
@@ -10,7 +11,7 @@ from lightning_mia.utilities.errors import InputError
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, small_report):
     run_dir = tmp_path_factory.mktemp("run")
-    page = write_report(run_dir / "report", small_report)
+    page = write_report(run_dir / "report", add_breakdown(small_report))
     assert page == run_dir / "report" / "report.html"
     return run_dir
 
@@ -42,9 +43,9 @@ def test_writing_what_was_read_gives_the_same_files(run_dir, tmp_path):
 
 
 def test_a_copy_with_names_stands_beside_the_report(tmp_path, small_report):
-    write_report(tmp_path / "report", small_report)
+    write_report(tmp_path / "report", add_breakdown(small_report))
     handed_on = (tmp_path / "report" / "report.html").read_bytes()
-    assert rebuild(tmp_path, names=True) == tmp_path / "report" / "report_names.html"
+    assert rebuild(tmp_path, with_names=True) == tmp_path / "report" / "report_names.html"
     assert (tmp_path / "report" / "report.html").read_bytes() == handed_on
     for name, shown in (("report", False), ("report_names", True)):
         for suffix in ("html", "md"):
@@ -59,7 +60,7 @@ def test_a_blind_check_is_written_and_rebuilt(tmp_path, planted_blind_report):
 
 
 def test_a_folder_without_a_report_is_refused_in_one_line(tmp_path):
-    with pytest.raises(InputError, match=r"no report/results\.json in there; name the run directory") as raised:
+    with pytest.raises(InputError, match=r"has no report/results\.json; give the run directory") as raised:
         rebuild(tmp_path)
     assert "\n" not in str(raised.value)
 

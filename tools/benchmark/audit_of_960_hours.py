@@ -33,6 +33,7 @@ from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.loss import PretextLoss
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signals.base import PretextScore
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.provenance import summarise_split
@@ -156,7 +157,7 @@ def write(judgement: AuditOutcome, split: Split, folder: Path) -> None:
         blind_upper95=dict(judgement.blind_upper95),
         dataset_inference=judgement.dataset_inference,
     )
-    page = write_report(folder, report)
+    page = write_report(folder, add_breakdown(report))
     best = max(judgement.attacks, key=lambda one: one.auroc)
     print(f"{judgement.verdict.status}; {best.name} AUROC {best.auroc:.3f}; page of {page.stat().st_size / 1e6:.1f} MB")
 

@@ -1,41 +1,68 @@
-"""The reference of the code: one page a package, one section a module, from the docstrings."""
+"""API reference: a page of public names, and internal modules on one page per folder, from the docstrings."""
 
+import inspect
 from pathlib import Path
 
+import lightning_mia
+
 ROOT = Path(__file__).parent.parent.parent
-FLOW = (
-    "corpus",
-    "split",
-    "data",
-    "models",
-    "training",
-    "probe",
-    "attacks",
-    "controls",
-    "evaluation",
-    "report",
-    "fleet",
-)
+FOLDERS = {  # in the order in which an audit uses them
+    "audit": "Run an audit",
+    "corpora": "Corpora",
+    "splits": "Splits",
+    "models": "Models",
+    "training": "Training",
+    "signals": "Signals",
+    "attacks": "Attacks",
+    "evaluation": "Evaluation",
+    "report": "Report",
+    "utilities": "Errors",
+}
+INTRODUCTION = """# Public names
+
+All of these are imported from `lightning_mia`, and loaded on first use:
+
+    from lightning_mia import AuditOptions, AuditTrainer, Manifest, SpeechDataModule, TERA, UtteranceDesign
+
+In YAML, a class is named by its name alone: `class_path: TERA`.
+"""
 
 
-def packages() -> list[str]:
-    """All packages: as an audit flows, and then the others by name."""
-    there = sorted(path.parent.name for path in (ROOT / "lightning_mia").glob("*/__init__.py"))
-    return [*FLOW, *(name for name in there if name not in FLOW)]
+def folders() -> list[str]:
+    """All folders of the package, as an audit uses them."""
+    present = {path.parent.name for path in (ROOT / "lightning_mia").glob("*/__init__.py")}
+    return [folder for folder in FOLDERS if folder in present]
 
 
-def modules(package: str) -> list[str]:
-    """Dotted names of all modules of a package that hold code, `__init__` left out."""
-    folder = ROOT / "lightning_mia" / package
-    paths = [path for path in sorted(folder.rglob("*.py")) if path.name != "__init__.py"]
+def modules(folder: str) -> list[str]:
+    """Dotted names of all modules of a folder that hold code, `__init__` left out."""
+    paths = [path for path in sorted((ROOT / "lightning_mia" / folder).rglob("*.py")) if path.name != "__init__.py"]
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
 
 
-def page(package: str) -> str:
-    """One section a module."""
-    init = ROOT / "lightning_mia" / package / "__init__.py"
-    first = init.read_text(encoding="utf-8").split('"""')[1]
-    parts = [f"# {package}", first]
-    for module in modules(package):
-        parts += [f"## {module.removeprefix(f'lightning_mia.{package}.')}", f"::: {module}"]
+def public_names() -> dict[str, list[str]]:
+    """Folder → dotted paths of its public names, sorted by name."""
+    paths: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
+    for name in sorted(lightning_mia.__all__, key=str.lower):
+        if name != "__version__":
+            module = inspect.getmodule(getattr(lightning_mia, name))
+            assert module is not None
+            paths[module.__name__.split(".")[1]].append(f"{module.__name__}.{name}")
+    return {folder: names for folder, names in paths.items() if names}
+
+
+def public_page() -> str:
+    """One section per folder, with its public names."""
+    parts = [INTRODUCTION]
+    for folder, names in public_names().items():
+        parts += [f"## {FOLDERS[folder]}", *(f"::: {name}\n    options: {{show_root_heading: true}}" for name in names)]
+    return "\n\n".join(parts) + "\n"
+
+
+def page(folder: str) -> str:
+    """Internals of a folder: one section per module."""
+    init = ROOT / "lightning_mia" / folder / "__init__.py"
+    parts = [f"# {folder}", init.read_text(encoding="utf-8").split('"""')[1]]
+    for module in modules(folder):
+        parts += [f"## {module.removeprefix(f'lightning_mia.{folder}.')}", f"::: {module}"]
     return "\n\n".join(parts) + "\n"

@@ -7,7 +7,7 @@ from unittest.mock import patch
 from jsonargparse import ArgumentParser
 
 from lightning_mia.audit import cli
-from lightning_mia.audit.commands import COMMANDS, DESCRIPTION
+from lightning_mia.audit.commands import COMMANDS
 
 PAGE = "reference/cli.md"
 WHOLE = "audit"  # the command that uses every group of options
@@ -34,8 +34,8 @@ class _Found(Exception):  # noqa: N818 - what was looked for
 
 
 def commands() -> list[str]:
-    """All commands: those with a model, and those that the help names beside them."""
-    return [*COMMANDS, *dict.fromkeys(re.findall(r"lightning-mia (\w+)", DESCRIPTION))]
+    """All commands, those with a model first."""
+    return list(cli.COMMANDS)
 
 
 def parser_of(command: str) -> ArgumentParser:

@@ -36,7 +36,8 @@ def mathml(source: str, *_: object, **__: object) -> str:
 def on_config(config: Any) -> Any:
     """Let fences of the language `math` be formulas, as on GitHub, and list the pages of the code."""
     reference = next(section["Reference"] for section in config["nav"] if "Reference" in section)
-    reference.append({"API": [{package: f"reference/api/{package}.md"} for package in api_reference.packages()]})
+    reference.append({"API": "reference/api/public.md"})
+    reference.append({"Internals": [{folder: f"reference/api/{folder}.md"} for folder in api_reference.folders()]})
     fences = config["mdx_configs"].setdefault("pymdownx.superfences", {}).setdefault("custom_fences", [])
     fences.append({"name": "math", "class": "math", "format": mathml})
     return config
@@ -45,7 +46,8 @@ def on_config(config: Any) -> Any:
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made from the code."""
     pages = {cli_reference.PAGE: cli_reference.page()}
-    pages |= {f"reference/api/{package}.md": api_reference.page(package) for package in api_reference.packages()}
+    pages["reference/api/public.md"] = api_reference.public_page()
+    pages |= {f"reference/api/{folder}.md": api_reference.page(folder) for folder in api_reference.folders()}
     for uri, text in pages.items():
         files.append(File.generated(config, uri, content=text))
     return files

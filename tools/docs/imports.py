@@ -11,7 +11,7 @@ FLOORS = (  # from the ground up; a folder imports from lower floors only
     ("utilities",),
     ("corpora", "evaluation"),
     ("splits", "models", "report"),
-    ("training", "signals"),
+    ("signals", "training"),
     ("attacks",),
     ("audit",),
     ("__init__", "__main__"),
@@ -48,7 +48,7 @@ def modules(root: Path = ROOT) -> dict[str, Path]:
 def imports(root: Path = ROOT) -> list[Import]:
     """All imports of modules of the package by others of it."""
     known = modules(root)
-    return [found for name, path in known.items() for found in _imports_of(name, path, known)]
+    return [statement for name, path in known.items() for statement in _imports_of(name, path, known)]
 
 
 def _imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import]:
@@ -89,10 +89,13 @@ def floor(module: str) -> int:
     raise ValueError(f"{module} is in a folder without a floor; add {room(module)} to FLOORS")
 
 
-def upward(found: list[Import]) -> list[Import]:
+def upward(statements: list[Import]) -> list[Import]:
     """Imports from another folder that do not lead to a lower floor."""
     return [
-        one for one in found if room(one.importer) != room(one.imported) and floor(one.imported) >= floor(one.importer)
+        statement
+        for statement in statements
+        if room(statement.importer) != room(statement.imported)
+        and floor(statement.imported) >= floor(statement.importer)
     ]
 
 
@@ -128,9 +131,19 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
-def edges(found: list[Import]) -> dict[str, set[str]]:
+def edges(statements: list[Import]) -> dict[str, set[str]]:
     """Imported modules of each module."""
     result: dict[str, set[str]] = {}
-    for one in found:
-        result.setdefault(one.importer, set()).add(one.imported)
+    for statement in statements:
+        result.setdefault(statement.importer, set()).add(statement.imported)
+    return result
+
+
+def room_edges(statements: list[Import]) -> dict[str, set[str]]:
+    """Imported folders of each folder, itself left out."""
+    result: dict[str, set[str]] = {}
+    for statement in statements:
+        importer, imported = room(statement.importer), room(statement.imported)
+        if importer != imported:
+            result.setdefault(importer, set()).add(imported)
     return result

@@ -61,12 +61,12 @@ def training_folds(
         CannotRun: no pair of shadow models, or too few units to leave some out.
     """
     whole = _whole_pairs(examples.pairs)
-    from_pool = examples.judged is not examples.features
+    from_pool = examples.from_pool
     generator = np.random.default_rng(seed)
     units = generator.permutation(examples.features.shape[1])[: max(MIN_UNITS, most_examples // int(whole.sum()))]
     known = _Known(examples.features[whole][:, units], examples.labels[whole][:, units], examples.pairs[whole])
-    labels = np.zeros(examples.judged.shape[:2], dtype=bool) if from_pool else examples.labels
-    judged = _Known(examples.judged[whole], labels[whole], known.pairs)
+    labels = np.zeros(examples.challenge.shape[:2], dtype=bool) if from_pool else examples.labels
+    judged = _Known(examples.challenge[whole], labels[whole], known.pairs)
     n_pairs = len(known.pairs) // 2
     sides: tuple[bool, ...] = () if n_pairs < 2 or not calibrated else (False,) if from_pool else (False, True)
     folds = _by_pairs(known) if n_pairs >= MIN_PAIRS_TO_LEAVE_OUT else _by_units(known)

@@ -1,4 +1,4 @@
-"""What a fleet says beside the one target: every shadow model as the target in turn, and the fleet in part."""
+"""Evaluate attacks with each shadow model as target, and with fewer shadow models."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,11 @@ from tqdm import tqdm
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.evaluation import EvaluationSettings, InTurn, Scores, WithFewer, estimate
+from lightning_mia.evaluation import EachAsTarget, EvaluationSettings, Scores, SubsetResult, estimate
+from lightning_mia.evaluation.evaluate import Key
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.splits import Level, Part, Split
-
-Key = tuple[str, str]  # name and level of an attack
 
 
 @dataclass(frozen=True)
@@ -30,92 +29,97 @@ class FleetAnswers:
     asked: Sequence[ProbedModel]
 
 
-def in_turn(
+def each_as_target(
     attacks: Sequence[Attack],
-    fleet: FleetAnswers,
+    shadow_models: FleetAnswers,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,
     seed: int,
-) -> dict[Key, InTurn]:
-    """Put each shadow model in the target's place, and its partner out of the fleet.
+) -> dict[Key, EachAsTarget]:
+    """Attack each shadow model with the others, except its partner.
+
+    The partner was trained on the complementary half of the challenge units, so that its signals would reveal the
+    membership of the model under attack.
 
     Args:
         attacks: those that ran on the target.
-        fleet: the shadow models; where they never saw a challenge unit there are no turns to take.
-        split: who is a member for whom.
-        parts: levels and parts that are judged.
+        shadow_models: the shadow models.
+        split: membership of every model.
+        parts: levels and parts to evaluate.
         settings: of the evaluation.
-        seed: of whatever attacks draw at random.
+        seed: of attacks that draw at random.
+
+    Returns:
+        One summary per attack and level; empty if no shadow model was trained on challenge units.
     """
-    if fleet.shadows.pool is not None:
+    shadows = shadow_models.shadows
+    if shadows.pool is not None:
         return {}
-    scores: dict[Key, list[tuple[Scores, np.ndarray]]] = {}
-    places = tqdm(range(len(fleet.asked)), desc="Each model as the target in turn", unit="model")
-    for place in places:
-        others = fleet.shadows.without_pair_of(place)
-        column = fleet.shadows.members.iloc[:, place]
+    scores: dict[Key, list[tuple[Scores, np.ndarray]]] = {}  # with the members of the model under attack
+    for number, model in enumerate(tqdm(shadow_models.asked, desc="Each shadow model as target", unit="model")):
+        others = shadows.without_pair_of(number)
+        trained_on = shadows.members.iloc[:, number]
         for level, part in parts:
             challenge = split.challenge(level, part).drop_duplicates("unit_id")
-            members = column.loc[challenge["id"]].to_numpy(dtype=bool)
-            for one in fleet.asked[place].scored(attacks, split, level, part, seed, others).scores:
-                scores.setdefault((one.name, one.level), []).append((one, members))
-    return {key: _summary(of_attack, settings.fprs) for key, of_attack in scores.items()}
+            members = trained_on.loc[challenge["id"]].to_numpy(dtype=bool)
+            for score in model.scored(attacks, split, level, part, seed, others).scores:
+                scores.setdefault((score.name, score.level), []).append((score, members))
+    return {key: _summarise(scores_of_attack, settings.fprs) for key, scores_of_attack in scores.items()}
 
 
-def _summary(scores: Sequence[tuple[Scores, np.ndarray]], fprs: Sequence[float]) -> InTurn:
-    own = [auroc_of_labels(one.values, members[None])[0] for one, members in scores]
-    of_target = [auroc_of_labels(one.values, one.members[None])[0] for one, _ in scores]
-    tprs = [[tpr_at_fpr(replace(one, members=members), fpr).tpr for fpr in fprs] for one, members in scores]
-    return InTurn(
+def _summarise(scores: Sequence[tuple[Scores, np.ndarray]], fprs: Sequence[float]) -> EachAsTarget:
+    aurocs = [auroc_of_labels(score.values, members[None])[0] for score, members in scores]
+    wrong_model_aurocs = [auroc_of_labels(score.values, score.members[None])[0] for score, _ in scores]
+    tprs = [[tpr_at_fpr(replace(score, members=members), fpr).tpr for fpr in fprs] for score, members in scores]
+    return EachAsTarget(
         n_targets=len(scores),
-        auroc_mean=float(np.mean(own)),
-        auroc_sd=_sd(own),
+        auroc_mean=float(np.mean(aurocs)),
+        auroc_sd=_standard_deviation(aurocs),
         tpr_mean=tuple(np.mean(tprs, axis=0).tolist()),
-        wrong_model_auroc_mean=float(np.mean(of_target)),
-        wrong_model_auroc_sd=_sd(of_target),
+        wrong_model_auroc_mean=float(np.mean(wrong_model_aurocs)),
+        wrong_model_auroc_sd=_standard_deviation(wrong_model_aurocs),
     )
 
 
-def _sd(values: Sequence[float]) -> float:
+def _standard_deviation(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def with_fewer(
+def by_number_of_shadow_models(
     attacks: Sequence[Attack],
     target: ProbedModel,
-    fleet: FleetAnswers,
+    shadow_models: FleetAnswers,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,
     seed: int,
-) -> Mapping[Key, tuple[WithFewer, ...]]:
-    """The attacks on the target with the first 2, 4, 8, … shadow models, all of them excepted.
+) -> Mapping[Key, tuple[SubsetResult, ...]]:
+    """Attack the target with the first 2, 4, 8, … shadow models, but not with all of them.
 
     Args:
-        attacks: those that ran on the target; of them those that need shadow models.
+        attacks: those that ran on the target; attacks without shadow models are left out.
         target: the target.
-        fleet: the shadow models.
-        split: who is a member.
-        parts: levels and parts that are judged.
+        shadow_models: the shadow models.
+        split: membership of every model.
+        parts: levels and parts to evaluate.
         settings: of the evaluation.
-        seed: of whatever attacks draw at random.
+        seed: of attacks that draw at random.
     """
-    needing = [attack for attack in attacks if attack.least_shadows]
-    found: dict[Key, tuple[WithFewer, ...]] = {}
-    for size in tqdm(list(_sizes(len(fleet.shadows))), desc="With a part of the fleet", unit="size"):
-        shadows = fleet.shadows.take(np.arange(size))
-        scores = [
-            one for level, part in parts for one in target.scored(needing, split, level, part, seed, shadows).scores
-        ]
-        for one in scores:
-            key = (one.name, one.level)
-            found[key] = (*found.get(key, ()), WithFewer(size, *estimate(one, settings)))
-    return found
+    shadows = shadow_models.shadows
+    shadow_attacks = [attack for attack in attacks if attack.least_shadows]
+    results: dict[Key, tuple[SubsetResult, ...]] = {}
+    for size in tqdm(list(_sizes(len(shadows))), desc="Fewer shadow models", unit="size"):
+        subset = shadows.take(np.arange(size))
+        for level, part in parts:
+            for score in target.scored(shadow_attacks, split, level, part, seed, subset).scores:
+                key = (score.name, score.level)
+                results[key] = (*results.get(key, ()), SubsetResult(size, *estimate(score, settings)))
+    return results
 
 
 def _sizes(n_shadows: int) -> Iterator[int]:
-    """Powers of two below the whole fleet.
+    """Yield the powers of two below the number of shadow models.
 
     >>> list(_sizes(12)), list(_sizes(8))
     ([2, 4, 8], [2, 4])

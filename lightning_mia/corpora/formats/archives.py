@@ -1,47 +1,47 @@
-"""What published corpora share: splits with names, archives with checksums, downloads that break off."""
+"""Published corpora: download, verify and unpack archives; check names and layouts."""
 
-import hashlib
+import logging
+import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
-from tqdm import tqdm
 
 from lightning_mia.utilities.errors import InputError
 
-DataSet = TypeVar("DataSet")
+DOWNLOAD_ERRORS = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+"""No network (`requests` raises subclasses of `OSError`), full disk, wrong checksum, damaged archive."""
 
-FAILURES = (OSError, RuntimeError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
-"""What torchaudio lets through: no network, a full disk, a wrong checksum, an archive cut short or damaged."""
+CHUNK = 1 << 20
+"""Bytes written to disk at a time."""
 
-LONG = 1 << 30
-"""Bytes of an archive whose check takes long enough for a progress bar."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A publisher's archive on this machine.
+    """An archive as its publisher offers it.
 
     Attributes:
-        file: where it lies, or will lie once it is downloaded.
-        folder: what it is extracted to.
-        sha256: of the file as published.
+        url: address.
+        sha256: checksum of the file.
+        stored_in: folder under `root` that keeps the downloaded file.
+        unpacked_in: folder under `root` that receives the content.
     """
 
-    file: Path
-    folder: Path
+    url: str
     sha256: str
+    stored_in: str = "."
+    unpacked_in: str = "."
 
-    @property
-    def mark(self) -> Path:
-        """An empty file that stands beside the archive while it is fetched and extracted, and no longer."""
-        return self.file.with_name(f"{self.file.name}.unfinished")
+    def path(self, root: Path) -> Path:
+        """Return the location of the downloaded file."""
+        return root / self.stored_in / PurePosixPath(self.url).name
 
 
 def absolute(folder: str) -> Path:
@@ -50,10 +50,10 @@ def absolute(folder: str) -> Path:
 
 
 def check_names(what: str, given: Sequence[str], known: Collection[str]) -> None:
-    """Refuse names that the publisher does not use, and none at all.
+    """Reject unknown names and empty lists.
 
     Raises:
-        InputError: lists the known ones.
+        InputError: lists the known names.
     """
     unknown = [name for name in given if name not in known]
     if unknown or not given:
@@ -61,113 +61,123 @@ def check_names(what: str, given: Sequence[str], known: Collection[str]) -> None
         raise InputError(f"{problem}; name some of {', '.join(known)}")
 
 
-def published_at(checksums: Mapping[str, str], file_name: str) -> tuple[str, str]:
-    """Return address and SHA-256 of an archive, from torchaudio's table of them."""
-    return next((url, sha256) for url, sha256 in checksums.items() if url.endswith(f"/{file_name}"))
+def published_folder(root: Path, folder: str, archive: Archive, *, download: bool) -> Path:
+    """Return a folder of a published corpus; download and unpack its archive if it is missing.
 
-
-def open_published(
-    make: Callable[[], DataSet], archive: Archive, *, download: bool, holds: str, needed: Path | None = None
-) -> DataSet:
-    """Open a torchaudio data set, downloading it where asked to; its failures become one line.
-
-    torchaudio takes a folder that exists for complete, and an archive that lies there for the right one. Here the
-    archive's checksum is compared first, and a mark tells a folder that was extracted halfway (by an interrupted
-    process, on a full disk) from a whole one.
+    The archive is verified and unpacked beside its destination before anything is moved there, so that an existing
+    folder is complete. An interrupted download starts again from the beginning; a verified archive that is already
+    on disk is only unpacked. Other processes wait for the first one.
 
     Args:
-        make: opens the data set, with torchaudio's `download` as below.
-        archive: what the data set comes from.
-        download: fetch it where `needed` is not there.
-        holds: what the folder that the user names as `root` has to hold, for the error.
-        needed: the folder that is wanted, where it is not all of `archive.folder`.
+        root: folder that the user names.
+        folder: the corpus's folder, relative to `root`.
+        archive: archive that contains it.
+        download: download the archive if the folder is missing.
 
     Raises:
-        InputError: the folder is missing or half extracted, or it, the download or the archive is faulty.
+        InputError: the folder is missing, or the download failed.
     """
-    needed = needed or archive.folder
-    if not needed.is_dir() and not download:
-        remedy = f"set root to the folder that holds {holds}, or download: true"
-        raise InputError(f"{needed}: no such folder; {remedy}")
-    if download and (not needed.is_dir() or archive.mark.exists()):
-        with _for_one_process(archive):  # another one may be at it, and have finished when our turn comes
-            if not needed.is_dir() or archive.mark.exists():
-                return _fetch(make, archive, needed)
-    _refuse_unfinished(archive)
-    with as_published(needed):
-        return make()
+    path = root / folder
+    if path.is_dir():
+        return path
+    if not download:
+        raise InputError(f"{path}: no such folder; set root to the folder that holds {folder}, or download: true")
+    with _lock(archive.path(root)):
+        if not path.is_dir():  # another process may have finished meanwhile
+            _fetch(root, archive, path)
+    return path
 
 
 @contextmanager
-def as_published(folder: Path) -> Iterator[None]:
-    """Tell in one line that something under `folder` is not as its publisher made it."""
+def layout_errors(folder: Path) -> Iterator[None]:
+    """Report unreadable or malformed files of a published corpus in one line.
+
+    Raises:
+        InputError: names the folder and the cause.
+    """
     try:
         yield
-    except (*FAILURES, ValueError, IndexError) as error:
-        raise InputError(f"{folder}: {reason(error)}; restore it as it was published") from error
+    except (OSError, RuntimeError, ValueError, IndexError) as error:
+        raise InputError(f"{folder}: {first_line(error)}; restore it as it was published") from error
 
 
-def check_complete(found: int, published: int, folder: Path) -> None:
-    """Refuse a downloaded folder with fewer recordings than were published."""
-    if found < published:
-        what = f"{found} of {published} recordings, as a broken-off download leaves them"
-        remedy = "remove the folder and start again, or set download: false to use them as they are"
-        raise InputError(f"{folder}: {what}; {remedy}")
+def check_complete(n_recordings: int, n_published: int, folder: Path) -> None:
+    """Reject a downloaded folder with fewer recordings than were published.
+
+    Raises:
+        InputError: names both numbers.
+    """
+    if n_recordings < n_published:
+        problem = f"{n_recordings} of {n_published} recordings, as after an interrupted download"
+        remedy = "remove the folder and start again, or set download: false to use it as it is"
+        raise InputError(f"{folder}: {problem}; {remedy}")
 
 
-def reason(error: BaseException) -> str:
-    """Return what an exception says, as one line without a full stop at its end.
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, without a full stop.
 
-    >>> reason(ValueError("no such split.\\nSee the manual")), reason(EOFError())
+    >>> first_line(ValueError("no such split.\\nSee the manual")), first_line(EOFError())
     ('no such split', 'EOFError')
     """
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(" .") if lines else type(error).__name__
 
 
-def _fetch(make: Callable[[], DataSet], archive: Archive, needed: Path) -> DataSet:
-    _refuse_unfinished(archive)
+def _fetch(root: Path, archive: Archive, folder: Path) -> None:
+    """Download, verify and unpack an archive that contains `folder`."""
+    file = archive.path(root)
+    temporary = file.with_name(f"{file.name}.unpacking")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process
     try:
-        if archive.file.is_file():
-            _check_sum(archive)
-        archive.mark.touch()
-        data = make()
-        archive.mark.unlink()
-    except FAILURES as error:
-        raise InputError(f"{needed}: download failed ({reason(error)}); try again or fetch it by hand") from error
+        _download(archive, file)
+        _unpack(file, temporary / archive.unpacked_in)
+        _merge(temporary, root)
+    except DOWNLOAD_ERRORS as error:
+        raise InputError(f"{folder}: download failed ({first_line(error)}); try again or fetch it by hand") from error
     finally:
-        if not (archive.file.is_file() and archive.folder.exists()):
-            archive.mark.unlink(missing_ok=True)  # nothing was extracted
-    return data
+        shutil.rmtree(temporary, ignore_errors=True)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: not contained in {file.name}; fetch the corpus by hand")
 
 
-def _refuse_unfinished(archive: Archive) -> None:
-    if archive.mark.exists() and archive.folder.exists():
-        what = "extracted in part only, as a broken-off download leaves it"
-        raise InputError(f"{archive.folder}: {what}; remove it and {archive.mark.name} beside it, and start again")
+def _download(archive: Archive, file: Path) -> None:
+    """Download `file`, unless it exists with the published checksum."""
+    import pooch
+
+    if file.is_file():
+        logger.info("Verifying the SHA-256 of %s", file)
+    # Without "identity", requests would decompress archives that a server labels as gzip-encoded.
+    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=CHUNK, headers={"Accept-Encoding": "identity"})
+    checksum = f"sha256:{archive.sha256}"
+    try:
+        pooch.retrieve(archive.url, checksum, fname=file.name, path=file.parent, downloader=downloader)
+    except ValueError as error:
+        raise OSError(f"wrong checksum of {archive.url}, expected SHA-256 {archive.sha256[:12]}…") from error
 
 
-def _check_sum(archive: Archive) -> None:
-    digest, size = hashlib.sha256(), archive.file.stat().st_size
-    with (
-        open(archive.file, "rb") as file,
-        tqdm(total=size, desc=f"Checking {archive.file.name}", unit="B", unit_scale=True, disable=size < LONG) as bar,
-    ):
-        while block := file.read(1 << 20):
-            digest.update(block)
-            bar.update(len(block))
-    found = digest.hexdigest()
-    if found != archive.sha256:
-        what = f"SHA-256 {found[:12]}…, published was {archive.sha256[:12]}…"
-        raise InputError(f"{archive.file}: wrong checksum ({what}): cut short or another file; remove it, start again")
+def _unpack(file: Path, folder: Path) -> None:
+    import pooch
+
+    unpack = pooch.Unzip if file.suffix == ".zip" else pooch.Untar
+    unpack(extract_dir=str(folder))(str(file), "download", None)
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move files and folders into `target`, files first; existing files stay."""
+    for item in sorted(source.iterdir(), key=Path.is_dir):
+        destination = target / item.name
+        if item.is_dir() and destination.is_dir():
+            _merge(item, destination)
+        elif not destination.exists():
+            item.rename(destination)
 
 
 @contextmanager
-def _for_one_process(archive: Archive) -> Iterator[None]:
-    lock = archive.file.with_name(f"{archive.file.name}.lock")
+def _lock(file: Path) -> Iterator[None]:
+    """Let one process at a time download `file`."""
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock"):
             yield
-    except (OSError, NotImplementedError) as error:  # the latter from file systems that cannot lock
-        raise InputError(f"Cannot write {lock.parent}: {reason(error)}; choose another root") from error
+    except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
+        raise InputError(f"Cannot write {file.parent}: {first_line(error)}; choose another root") from error

@@ -1,4 +1,4 @@
-"""Utterances cut out of long recordings: every one a FLAC file of its own, written once."""
+"""Cut utterances out of long recordings, each into a FLAC file, once."""
 
 import io
 import os
@@ -14,76 +14,77 @@ from lightning_mia.utilities.files import atomic_path, hash_of
 if TYPE_CHECKING:
     import soundfile
 
-
-def write_flac(path: Path, samples: np.ndarray, rate: int) -> None:
-    """Write samples, int16, shape (n_samples,) or (n_samples, channels), at `rate` Hz.
-
-    Raises:
-        InputError: the folder cannot be written to, or the disk is full.
-    """
-    import soundfile
-
-    encoded = io.BytesIO()  # in memory first: libsndfile reports a full disk as an error without a cause
-    soundfile.write(encoded, samples, rate, format="FLAC", subtype="PCM_16")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
-
-
 Span = tuple[float, float]
-"""Seconds from the recording's beginning: first sample of an utterance, and the one after its last."""
+"""Start and end of an utterance within a recording (seconds)."""
 
 VERSION = 1
-"""Raised whenever cutting changes, so that older clips are not taken for new ones."""
+"""To be raised whenever cutting changes, so that older segments are not reused."""
 
 TOLERANCE = 0.5
-"""Seconds that a segment may reach over the recording's end: rounded times, not a recording cut short."""
+"""Seconds by which a segment may exceed the recording: published times are rounded."""
 
 
-def clip_folder(recording: Path, cache_dir: Path) -> Path:
-    """Return the folder of the recording's clips; another size or time of modification gives another folder."""
+def segment_folder(recording: Path, cache_dir: Path) -> Path:
+    """Return the folder of a recording's segments, which depends on its size and modification time."""
     stat = recording.stat()
     key = hash_of([VERSION, str(recording), stat.st_size, stat.st_mtime_ns])
     return cache_dir / f"{recording.stem}-{key[:12]}"
 
 
-def clip_name(span: Span) -> str:
-    """Name a clip by its times in milliseconds.
+def segment_name(span: Span) -> str:
+    """Return a segment's file name: its times in milliseconds.
 
-    >>> clip_name((14.26, 29.92))
+    >>> segment_name((14.26, 29.92))
     '0014260-0029920.flac'
     """
     start, end = (round(1000 * seconds) for seconds in span)
     return f"{start:07d}-{end:07d}.flac"
 
 
-def missing_clips(folder: Path, spans: Sequence[Span]) -> list[Span]:
-    """Return the spans that no earlier run has cut, by one look at the folder."""
+def missing_segments(folder: Path, spans: Sequence[Span]) -> list[Span]:
+    """Return the spans without a file in `folder`."""
     present = set(os.listdir(folder)) if folder.is_dir() else set()
-    return [span for span in spans if clip_name(span) not in present]
+    return [span for span in spans if segment_name(span) not in present]
 
 
-def cut_clips(recording: Path, spans: Sequence[Span], folder: Path) -> None:
-    """Cut utterances out of a recording, bit for bit where it has 16 bits, at its own rate and with its channels.
+def cut_segments(recording: Path, spans: Sequence[Span], folder: Path) -> None:
+    """Cut segments out of a recording, at its rate and with its channels, bit-exact for 16-bit audio.
 
     Raises:
-        InputError: the recording cannot be read or ends before a span does; the folder cannot be written to.
+        InputError: the recording cannot be read or ends before a span; the folder cannot be written.
     """
     import soundfile
 
     try:
         with soundfile.SoundFile(recording) as sound:
             for span in spans:
-                write_flac(folder / clip_name(span), _read(sound, span, recording), sound.samplerate)
+                write_flac(folder / segment_name(span), _read_span(sound, span, recording), sound.samplerate)
     except soundfile.LibsndfileError as error:
-        what = error.error_string.strip(" .")
-        raise InputError(f"{recording}: not readable as audio ({what}); restore it as it was published") from error
+        cause = error.error_string.strip(" .")
+        raise InputError(f"{recording}: not readable as audio ({cause}); restore it as it was published") from error
 
 
-def _read(sound: "soundfile.SoundFile", span: Span, recording: Path) -> np.ndarray:
-    """Read one span, int16, shape (n_samples, channels)."""
+def write_flac(path: Path, samples: np.ndarray, rate: int) -> None:
+    """Write samples, int16, (n_samples,) or (n_samples, channels), at `rate` Hz.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    import soundfile
+
+    # In memory first: libsndfile reports a full disk as an error without a cause.
+    encoded = io.BytesIO()
+    soundfile.write(encoded, samples, rate, format="FLAC", subtype="PCM_16")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.getbuffer())
+
+
+def _read_span(sound: "soundfile.SoundFile", span: Span, recording: Path) -> np.ndarray:
+    """Read one span, int16, (n_samples, channels)."""
     start, end = (round(seconds * sound.samplerate) for seconds in span)
     if start >= sound.frames or end > sound.frames + TOLERANCE * sound.samplerate:
-        what = f"ends at {sound.frames / sound.samplerate:.2f} s, before the utterance from {span[0]} s to {span[1]} s"
-        raise InputError(f"{recording}: {what}: it was cut short; restore it as it was published")
+        length = sound.frames / sound.samplerate
+        problem = f"ends at {length:.2f} s, before the utterance from {span[0]} s to {span[1]} s"
+        raise InputError(f"{recording}: {problem}: it is truncated; restore it as it was published")
     sound.seek(start)
     return sound.read(end - start, dtype="int16", always_2d=True)

@@ -108,34 +108,3 @@ class TrainingRecordings(L.LightningDataModule):
         durations = self.recordings.durations
         batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
         yield from loader(self.recordings, batches, num_workers=0)
-
-
-class ProbeRecordings(L.LightningDataModule):
-    """Data module of recordings to probe, each exactly once over all processes.
-
-    Every process takes its share of the batches: in `predict`, Lightning does not shard a custom batch sampler, and a
-    distributed sampler would repeat recordings.
-
-    Args:
-        recordings: recordings to probe.
-        batch_seconds: audio per batch.
-        num_workers: processes that read audio.
-    """
-
-    def __init__(self, recordings: Recordings, *, batch_seconds: float, num_workers: int = 0) -> None:
-        super().__init__()
-        self.recordings = recordings
-        self.batch_seconds, self.num_workers = batch_seconds, num_workers
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer recordings than processes
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Create the loader of this process's batches, sorted by length."""
-        trainer = self.trainer
-        durations = self.recordings.durations
-        batches = LengthBatches(
-            durations,
-            max(batches_for(durations, self.batch_seconds), trainer.world_size if trainer else 1),
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
-        return loader(self.recordings, batches, self.num_workers)

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import create_dct, melscale_fbanks
 
-SAMPLE_RATE = 16_000  # Hz
+from lightning_mia.corpora.audio import SAMPLE_RATE
+
 FRAME = 400  # samples, 25 ms
 HOP = 160  # samples, 10 ms
 POWER_FLOOR = 1e-8  # power of 16-bit rounding noise in one frame; digital silence stays finite

@@ -3,7 +3,7 @@
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.speaker_risk import MIN_MEMBERS, MIN_OTHERS, SpeakerRisks
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.key_numbers import strongest
+from lightning_mia.report.content.key_numbers import decisive_attack
 from lightning_mia.report.content.numbers import count, p_value
 from lightning_mia.report.files.speakers_csv import pseudonyms
 
@@ -84,11 +84,11 @@ PROPERTIES = ("duration", "level of the recording", "gender", "accent")
 """What the challenge set is cut by, where it is known and varies."""
 
 
-def carrying_scores(report: AuditReport) -> Scores:
+def decisive_scores(report: AuditReport) -> Scores:
     """The scores of the attack that carries the verdict."""
-    return report.scores_of(strongest(report))
+    return report.scores_of(decisive_attack(report))
 
 
-def speaker_names(report: AuditReport) -> dict[str, str]:
+def speaker_pseudonyms(report: AuditReport) -> dict[str, str]:
     """Name → pseudonym of the speakers of the attack that carries the verdict."""
-    return pseudonyms(carrying_scores(report))
+    return pseudonyms(decisive_scores(report))

@@ -1,11 +1,10 @@
 """Results by level and access, and which of them a page shows first."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lightning_mia.evaluation.results import AttackResult, InTurn, LevelVerdict, TprAtFpr
+from lightning_mia.evaluation.results import AttackResult, EachAsTarget, LevelVerdict, TprAtFpr
 from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
@@ -45,7 +44,7 @@ class Group:
     @property
     def best(self) -> AttackResult:
         """The attack that the verdict rests on, or the strongest."""
-        named = [result for result in self.featured if self.verdict and is_named(result, self.verdict)]
+        named = [result for result in self.results if self.verdict and result.name == self.verdict.attack]
         return (*named, *self.results)[0]
 
     @property
@@ -77,7 +76,7 @@ def attack_groups(report: AuditReport) -> tuple[Group, ...]:
         featured = [
             result
             for rank, result in enumerate(ordered)
-            if rank < MAX_FEATURED or (verdict is not None and is_named(result, verdict))
+            if rank < MAX_FEATURED or (verdict is not None and result.name == verdict.attack)
         ]
         groups.append(Group(level, access, tuple(ordered), tuple(featured), verdict))
     return tuple(groups)
@@ -104,11 +103,6 @@ def control_groups(report: AuditReport) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def is_named(result: AttackResult, verdict: LevelVerdict) -> bool:
-    """Whether the reason of a verdict speaks of this attack."""
-    return re.search(rf"(?<!\w){re.escape(result.name)}(?!\w)", verdict.reason) is not None
-
-
 def _verdicts(report: AuditReport) -> dict[tuple[str, str], LevelVerdict]:
     return {(verdict.level, verdict.access): verdict for verdict in report.verdict.by_level_and_access}
 
@@ -131,7 +125,7 @@ def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:
 
 def headline_tpr_in_turn(result: AttackResult) -> float | None:
     """The mean true positive rate there, over the shadow models in the target's place; None where there are none."""
-    turns: InTurn | None = result.in_turn
+    turns: EachAsTarget | None = result.in_turn
     rate = headline_rate(result.tpr_at_fpr)
     if turns is None or rate is None:
         return None

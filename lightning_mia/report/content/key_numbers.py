@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.evaluation.verdict import MAX_BLIND_AUROC
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.groups import is_named
 from lightning_mia.report.content.numbers import decimal, interval, p_value, signed
 
 
@@ -27,7 +26,7 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
     """
     if report.verdict.status == "not_assessable" or not report.attacks:
         return _of_blind(report)
-    attack = strongest(report)
+    attack = decisive_attack(report)
     numbers = [
         KeyNumber(
             decimal(attack.auroc),
@@ -50,16 +49,16 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
     return (*numbers, *([_blind_auroc(blind)] if blind else []))
 
 
-def strongest(report: AuditReport) -> AttackResult:
-    """The attack that the verdict rests on: the one that its first reason names.
+def decisive_attack(report: AuditReport) -> AttackResult:
+    """The attack that the verdict rests on: that of the first verdict with its status.
 
-    Where it names none: the attack with the smallest corrected p-value, then the AUROC furthest from chance; where
+    If it rests on none: the attack with the smallest corrected p-value, then the AUROC furthest from chance; where
     there is a leak, of the attacks whose level and access leak.
     """
     verdicts = [one for one in report.verdict.by_level_and_access if one.status == report.verdict.status]
     if verdicts:
         of_first = [one for one in report.attacks if (one.level, one.access) == (verdicts[0].level, verdicts[0].access)]
-        named = [one for one in of_first if is_named(one, verdicts[0])]
+        named = [one for one in of_first if one.name == verdicts[0].attack]
         if named:
             return named[0]
     leaking = {(v.level, v.access) for v in verdicts if v.status == "leak"}

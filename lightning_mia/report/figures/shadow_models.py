@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 from collections.abc import Callable
 
-from lightning_mia.evaluation.results import AttackResult, WithFewer
+from lightning_mia.evaluation.results import AttackResult, SubsetResult
 from lightning_mia.report.content.groups import MAX_FEATURED, Group, headline_rate
 from lightning_mia.report.content.numbers import percent
 from lightning_mia.report.figures.attacks import MAX_CURVES
@@ -96,7 +96,7 @@ def _scale(axes: "Axes", sizes: Sequence[int]) -> None:
     plain_numbers(axes)
 
 
-Read = Callable[[AttackResult | WithFewer], tuple[float, Interval] | None]  # a figure and its interval
+Read = Callable[[AttackResult | SubsetResult], tuple[float, Interval] | None]  # a figure and its interval
 
 
 def draw_by_shadows(group: Group) -> tuple[Drawing, ...]:
@@ -118,11 +118,11 @@ def sizes_of(group: Group) -> list[int]:
     return sorted({one.n_shadows for result in group.results for one in result.with_fewer})
 
 
-def _auroc(result: AttackResult | WithFewer) -> tuple[float, Interval] | None:
+def _auroc(result: AttackResult | SubsetResult) -> tuple[float, Interval] | None:
     return result.auroc, result.auroc_ci95
 
 
-def _tpr(result: AttackResult | WithFewer) -> tuple[float, Interval] | None:
+def _tpr(result: AttackResult | SubsetResult) -> tuple[float, Interval] | None:
     rate = headline_rate(result.tpr_at_fpr)
     return None if rate is None else (rate.tpr, rate.tpr_ci95)
 

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from scipy.fft import dct, irfft, rfft
 
-from lightning_mia.corpora.audio.cache import SAMPLE_RATE
+from lightning_mia.corpora.audio import SAMPLE_RATE
 
 WINDOW = 640  # samples; 40 ms, two periods of the lowest pitch below and a little more
 HOP = 160  # samples; 10 ms

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lightning_mia.corpora.audio.cache import SAMPLE_RATE, AudioCache
+from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.splits.blind_baseline.frames import CEPSTRA, FFT, FLOOR, HOP, Frames, bin_frequencies, frames_of
 
 CONTAINER_COLUMNS = ("source_rate", "source_channels", "source_format", "source_subtype")

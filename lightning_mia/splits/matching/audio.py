@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.corpora.audio.cropping import cropped, silent_parts
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
+from lightning_mia.corpora.audio.cropping import crop_recordings, silent_crops
 from lightning_mia.splits.matching.match import match
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.split import Level
@@ -54,7 +54,7 @@ def apply_matching(
     seconds: dict[str, float] = dict(zip(audio.index.index, audio.index["duration"], strict=True))
     matched = match(table, seconds, audio.contents, settings, level, unfit)
     if n_samples is not None:
-        audio = cropped(audio, matched.kept, n_samples, settings.crop_from, progress)
+        audio = crop_recordings(audio, matched.kept, n_samples, settings.crop_from, progress)
     table = table[table["id"].isin(matched.kept)].reset_index(drop=True)
     return MatchedAudio(table, audio, matched.notes(", ".join(settings.parts)), matched.discarded)
 
@@ -62,5 +62,5 @@ def apply_matching(
 def _unfit(table: pd.DataFrame, audio: AudioCache, n_samples: int, settings: Matching) -> dict[str, str]:
     """Recordings that cannot be cut to this length, with the reason."""
     long_enough = audio.index.loc[table["id"], "n_samples"] >= n_samples
-    silent = silent_parts(audio, list(long_enough.index[long_enough]), n_samples, settings.crop_from)
+    silent = silent_crops(audio, list(long_enough.index[long_enough]), n_samples, settings.crop_from)
     return dict.fromkeys(long_enough.index[~long_enough], TOO_SHORT) | dict.fromkeys(silent, SILENT)

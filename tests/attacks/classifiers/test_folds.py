@@ -39,7 +39,7 @@ def slow_row(examples: ShadowExamples, model: int | None, unit: int, without: se
     row = [values]
     for side in (False, True):
         others = [
-            examples.judged[k, unit]
+            examples.challenge[k, unit]
             for k in range(len(examples.pairs))
             if examples.pairs[k] not in without and examples.labels[k, unit] == side
         ]
@@ -106,7 +106,7 @@ def test_only_plain_signals_where_nothing_is_to_be_calibrated() -> None:
 
 def test_a_fleet_that_never_saw_the_challenge_set_is_out_for_all_of_it() -> None:
     own, other = planted(6, 30, seed=0), planted(6, 12, seed=1)
-    examples = replace(own, target=other.target, units=other.units, judged=other.features)
+    examples = replace(own, target=other.target, units=other.units, challenge=other.features)
     for left_out, fold in enumerate(folds_of(examples)):
         assert fold.features.shape == (4 * 30, 6) and fold.target.shape == (12, 6)
         mean = other.features[own.pairs != left_out].mean(axis=0)

@@ -1,10 +1,13 @@
-"""Tests of downloads: whole ones, ones that fail, and what a broken-off one leaves behind."""
+"""Tests of downloads from a local server: complete, failed and interrupted ones."""
 
 import hashlib
 import shutil
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,16 @@ from lightning_mia.corpora import (
     LibriSpeech,
     LJSpeech,
     SpeechCommands,
+    cmu_arctic,
+    librilight,
+    librispeech,
+    ljspeech,
+    speech_commands,
+    tedlium,
+    vctk,
 )
-from lightning_mia.corpora.formats.archives import Archive, open_published
+from lightning_mia.corpora.formats import archives
+from lightning_mia.corpora.formats.archives import Archive, published_folder
 from lightning_mia.utilities.errors import InputError
 
 
@@ -30,23 +41,32 @@ class Published:
     Attributes:
         tree: name of its miniature.
         make: from the root, the corpus with `download` set.
-        module: of torchaudio's data set.
-        folder: what is packed, relative to the root.
-        archive: the file's name at the publisher's.
-        lies_in: the folder, relative to the root, that torchaudio keeps it in.
-        address: where torchaudio asks for it.
+        module: its module, which holds its archives.
+        key: of the archive among several; None if there is one.
+        folder: packed folder, relative to the root.
+        address: of the archive.
+        stored_in: folder of the archive, relative to the root.
     """
 
     tree: str
     make: Callable[[str, bool], Corpus]
     module: str
+    key: str | None
     folder: str
-    archive: str
     address: str
-    lies_in: str = "."
+    stored_in: str = "."
+
+    @property
+    def archive(self) -> str:
+        return self.address.rpartition("/")[2]
+
+    @property
+    def published(self) -> Archive:
+        module = import_module(f"lightning_mia.corpora.{self.module}")
+        return module.ARCHIVES[self.key] if self.key else module.ARCHIVE
 
     def path(self, root: Path) -> Path:
-        return root / self.lies_in / self.archive
+        return root / self.stored_in / self.archive
 
     @property
     def kind(self) -> str:
@@ -58,57 +78,57 @@ CORPORA = [
         "librispeech",
         lambda root, download: LibriSpeech(root, ["train-clean-100"], download),
         "librispeech",
+        "train-clean-100",
         "LibriSpeech",
-        "train-clean-100.tar.gz",
         "http://www.openslr.org/resources/12/train-clean-100.tar.gz",
     ),
     Published(
         "librilight",
         lambda root, download: LibriLightLimited(root, "10h", download),
-        "librilight_limited",
+        "librilight",
+        None,
         "librispeech_finetuning",
-        "librispeech_finetuning.tgz",
         "https://dl.fbaipublicfiles.com/librilight/data/librispeech_finetuning.tgz",
     ),
     Published(
         "vctk",
         lambda root, download: VCTK(root, "mic1", download),
         "vctk",
+        None,
         "VCTK-Corpus-0.92",
-        "VCTK-Corpus-0.92.zip",
         "https://datashare.is.ed.ac.uk/bitstream/handle/10283/3443/VCTK-Corpus-0.92.zip",
     ),
     Published(
         "speech_commands",
         lambda root, download: SpeechCommands(root, download=download),
-        "speechcommands",
+        "speech_commands",
+        "v0.02",
         "SpeechCommands/speech_commands_v0.02",
-        "speech_commands_v0.02.tar.gz",
         "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
     ),
     Published(
         "cmu_arctic",
         lambda root, download: CMUArctic(root, ["aew"], download),
-        "cmuarctic",
+        "cmu_arctic",
+        "aew",
         "ARCTIC/cmu_us_aew_arctic",
-        "cmu_us_aew_arctic.tar.bz2",
         "http://festvox.org/cmu_arctic/packed/cmu_us_aew_arctic.tar.bz2",
-        lies_in="ARCTIC",
+        stored_in="ARCTIC",
     ),
     Published(
         "ljspeech",
         lambda root, download: LJSpeech(root, download),
         "ljspeech",
+        None,
         "LJSpeech-1.1",
-        "LJSpeech-1.1.tar.bz2",
         "https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
     ),
     Published(
         "tedlium3",
         lambda root, download: TEDLIUM(root, ["train", "test"], "release3", download),
         "tedlium",
+        "release3",
         "TEDLIUM_release-3",
-        "TEDLIUM_release-3.tgz",
         "http://www.openslr.org/resources/51/TEDLIUM_release-3.tgz",
     ),
 ]
@@ -121,29 +141,47 @@ def corpus(request: pytest.FixtureRequest) -> Published:
 
 @pytest.fixture
 def packed(corpus, tree, tmp_path) -> Path:
-    """The corpus's archive as the publisher packs it, outside the root."""
+    """The corpus's archive as the publisher packs it, in the server's folder."""
     source = tree(corpus.tree, tmp_path / "publisher")
-    # VCTK's and Speech Commands' archives, and the voices of CMU Arctic, begin inside or at their folder
+    # The archives of VCTK and Speech Commands contain the content of the folder, others the folder itself.
     inside = corpus.tree in ("vctk", "speech_commands")
     root = source / corpus.folder if inside else (source / corpus.folder).parent
     made = shutil.make_archive(str(tmp_path / "packed"), corpus.kind, root, "." if inside else Path(corpus.folder).name)
-    return Path(made)
+    served = tmp_path / "server" / corpus.archive
+    served.parent.mkdir()
+    return Path(made).rename(served)
+
+
+class Handler(SimpleHTTPRequestHandler):
+    requests: list[str]
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path.removeprefix("/"))
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.fixture
-def as_published(corpus, packed, monkeypatch) -> None:
-    """Tell torchaudio's tables that the miniature is what was published, and our counts how many it has."""
-    from torchaudio import datasets
+def requests(tmp_path) -> Iterator[list[str]]:
+    """A server of `tmp_path / "server"`; its address comes first, then the requested files."""
+    requests: list[str] = []
+    handler = type("Recorder", (Handler,), {"requests": requests})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path / "server"))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        requests.append(f"http://127.0.0.1:{server.server_port}")
+        yield requests
+        server.shutdown()
 
-    sha256 = hashlib.sha256(packed.read_bytes()).hexdigest()
-    module = getattr(datasets, corpus.module)
-    if corpus.module == "librilight_limited":
-        monkeypatch.setattr(module, "_CHECKSUM", sha256)
-    elif corpus.module in ("ljspeech", "tedlium"):
-        release = "release1" if corpus.module == "ljspeech" else "release3"
-        monkeypatch.setitem(module._RELEASE_CONFIGS[release], "checksum", sha256)
+
+def publish(corpus: Published, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the corpus use another archive, and expect as few recordings as the miniature has."""
+    module = f"lightning_mia.corpora.{corpus.module}"
+    if corpus.key:
+        monkeypatch.setitem(import_module(module).ARCHIVES, corpus.key, archive)
     else:
-        monkeypatch.setitem(module._CHECKSUMS, corpus.address, sha256)
+        monkeypatch.setattr(f"{module}.ARCHIVE", archive)
     monkeypatch.setattr("lightning_mia.corpora.librispeech.UTTERANCES", {"train-clean-100": 2})
     monkeypatch.setattr(
         "lightning_mia.corpora.speech_commands.UTTERANCES", {"training": 2, "validation": 1, "testing": 1}
@@ -151,37 +189,55 @@ def as_published(corpus, packed, monkeypatch) -> None:
 
 
 @pytest.fixture
-def served(corpus, packed, monkeypatch) -> list[str]:
-    """Let torchaudio "download" the packed file, checksum and all; the addresses that it asked for."""
-    from torch.hub import download_url_to_file
-
-    asked: list[str] = []
-
-    def download(url: str, path: str, hash_prefix: str | None = None) -> None:
-        asked.append(url)
-        assert hash_prefix, "torchaudio would not check what it gets"
-        download_url_to_file(packed.as_uri(), path, hash_prefix, progress=False)
-
-    monkeypatch.setattr(f"torchaudio.datasets.{corpus.module}.download_url_to_file", download)
-    return asked
+def served(corpus, packed, requests, monkeypatch) -> list[str]:
+    """The miniature is published on the local server; the requested files."""
+    sha256 = hashlib.sha256(packed.read_bytes()).hexdigest()
+    publish(corpus, replace(corpus.published, url=f"{requests.pop()}/{corpus.archive}", sha256=sha256), monkeypatch)
+    return requests
 
 
-def refused(corpus: Corpus) -> str:
+def error_of(corpus: Corpus) -> str:
     with pytest.raises(InputError) as error:
         corpus.table()
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def left_over(root: Path) -> list[str]:
-    return [path.name for path in root.rglob("*.unfinished")]
+def remains(root: Path) -> list[str]:
+    """Temporary files and folders of a download."""
+    return [path.name for path in root.rglob("*") if path.name.endswith(".unpacking") or path.name.startswith("tmp")]
 
 
-def test_download(corpus, tree, as_published, served, tmp_path):
+def test_addresses_are_the_publishers(corpus):
+    assert corpus.published.url == corpus.address
+    assert corpus.published.path(Path("root")) == corpus.path(Path("root"))
+
+
+def test_checksums_are_those_of_torchaudio():
+    from torchaudio import datasets
+
+    ours = {
+        archive.url: archive.sha256
+        for table in (librispeech.ARCHIVES, speech_commands.ARCHIVES, cmu_arctic.ARCHIVES, tedlium.ARCHIVES)
+        for archive in table.values()
+    } | {archive.url: archive.sha256 for archive in (librilight.ARCHIVE, ljspeech.ARCHIVE, vctk.ARCHIVE)}
+    releases = [*datasets.tedlium._RELEASE_CONFIGS.values(), *datasets.ljspeech._RELEASE_CONFIGS.values()]
+    theirs = {
+        **datasets.librispeech._CHECKSUMS,
+        **datasets.speechcommands._CHECKSUMS,
+        **datasets.cmuarctic._CHECKSUMS,
+        **datasets.vctk._CHECKSUMS,
+        datasets.librilight_limited._URL: datasets.librilight_limited._CHECKSUM,
+        **{release["url"]: release["checksum"] for release in releases},
+    }
+    assert ours == theirs
+
+
+def test_download(corpus, tree, served, tmp_path, capsys):
     root = tmp_path / "new" / "root"
     table = corpus.make(str(root), True).table()
-    assert served == [corpus.address]
-    assert left_over(root) == []
+    assert served == [corpus.archive]
+    assert remains(root) == []
     assert all(Path(path).is_file() for path in table["path"])
     by_hand = corpus.make(str(tree(corpus.tree, tmp_path / "by hand")), False).table()
     assert table.drop(columns="path").equals(by_hand.drop(columns="path"))
@@ -189,7 +245,7 @@ def test_download(corpus, tree, as_published, served, tmp_path):
     assert len(served) == 1
 
 
-def test_archive_that_lies_there_is_extracted(corpus, packed, as_published, served, tmp_path):
+def test_archive_on_disk_is_unpacked(corpus, packed, served, tmp_path):
     root = tmp_path / "root"
     corpus.path(root).parent.mkdir(parents=True)
     packed.rename(corpus.path(root))
@@ -198,147 +254,172 @@ def test_archive_that_lies_there_is_extracted(corpus, packed, as_published, serv
 
 
 def test_missing_folder(corpus, tmp_path):
-    message = refused(corpus.make(str(tmp_path / "nowhere"), False))
+    message = error_of(corpus.make(str(tmp_path / "nowhere"), False))
     assert "no such folder; set root to the folder that holds" in message
     assert message.endswith("or download: true")
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_downloaded_file_with_wrong_checksum(corpus, packed, served, tmp_path):
-    message = refused(corpus.make(str(tmp_path / "root"), True))
-    assert "download failed (invalid hash value" in message
+    packed.write_bytes(b"<html>Not found</html>")
+    message = error_of(corpus.make(str(tmp_path / "root"), True))
+    assert f"download failed (wrong checksum of {corpus.published.url}, expected SHA-256 " in message
     assert not corpus.path(tmp_path / "root").exists()
-    assert left_over(tmp_path) == []
+    assert not (tmp_path / "root" / corpus.folder).exists()
+    assert remains(tmp_path) == []
 
 
-@pytest.mark.parametrize("fault", ["cut short", "another file"])
-def test_archive_that_lies_there_with_wrong_checksum(corpus, packed, as_published, served, tmp_path, fault):
-    root = tmp_path / "root"
-    archive = corpus.path(root)
+@pytest.mark.parametrize("fault", ["truncated", "another file"])
+def test_archive_on_disk_with_wrong_checksum_is_downloaded_again(corpus, packed, served, tmp_path, fault):
+    archive = corpus.path(tmp_path / "root")
     archive.parent.mkdir(parents=True)
     content = packed.read_bytes()
-    archive.write_bytes(content[: len(content) // 2] if fault == "cut short" else b"<html>Not found</html>")
-    message = refused(corpus.make(str(root), True))
-    assert f"{archive}: wrong checksum (SHA-256 " in message
-    assert served == []
-    assert not (root / corpus.folder).exists() or corpus.tree == "librispeech"
-    assert left_over(root) == []
+    wrong = content[: len(content) // 2] if fault == "truncated" else b"<html>Not found</html>"
+    archive.write_bytes(wrong)
+    packed.unlink()
+    assert "download failed (404" in error_of(corpus.make(str(tmp_path / "root"), True))
+    assert archive.read_bytes() == wrong
+    assert not (tmp_path / "root" / corpus.folder).exists()
+    packed.write_bytes(content)
+    assert len(corpus.make(str(tmp_path / "root"), True).table()) > 0
+    assert archive.read_bytes() == content
+    assert served == [corpus.archive] * 2
 
 
-def test_no_network(corpus, tmp_path, monkeypatch):
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("<urlopen error [Errno -3] Temporary failure in name resolution>")
-
-    monkeypatch.setattr(f"torchaudio.datasets.{corpus.module}.download_url_to_file", offline)
-    message = refused(corpus.make(str(tmp_path / "root"), True))
-    assert "download failed (<urlopen error [Errno -3] Temporary failure in name resolution>); try again" in message
-    assert left_over(tmp_path) == []
+def test_no_network(corpus, requests, tmp_path, monkeypatch):
+    publish(corpus, replace(corpus.published, url=f"http://127.0.0.1:9/{corpus.archive}"), monkeypatch)
+    message = error_of(corpus.make(str(tmp_path / "root"), True))
+    assert "download failed (" in message and "Connection refused" in message
+    assert message.endswith("try again or fetch it by hand")
+    assert remains(tmp_path) == []
 
 
-def test_a_failed_download_leaves_what_is_there_usable(tree, tmp_path, monkeypatch):
-    """The training talks are there, the others cannot be fetched."""
+def test_full_disk(corpus, served, tmp_path, monkeypatch):
+    def write(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
 
-    def offline(*_: object, **__: object) -> None:
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", write)
+    assert "download failed ([Errno 28] No space left on device)" in error_of(corpus.make(str(tmp_path / "root"), True))
+    assert remains(tmp_path) == []
+
+
+def test_failed_download_keeps_existing_files_usable(tree, tmp_path, monkeypatch):
+    """The training talks exist; the download of the others is interrupted."""
+
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     root = tree("tedlium3", tmp_path)
     shutil.rmtree(root / "TEDLIUM_release-3/legacy")
-    monkeypatch.setattr("torchaudio.datasets.tedlium.download_url_to_file", offline)
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         TEDLIUM(str(root), ["test"], download=True).table()
-    assert left_over(root) == []
+    assert remains(root) == []
     assert len(TEDLIUM(str(root), ["train"]).table()) == 3
 
 
-def test_extraction_that_broke_off_is_remembered(corpus, packed, as_published, served, tmp_path, monkeypatch):
-    """A folder is there when the process is killed: nobody knows whether it is whole."""
-    from torchaudio import datasets
+@pytest.mark.parametrize("corpus", [c for c in CORPORA if c.tree == "tedlium3"], indirect=True)
+def test_download_adds_only_missing_files(corpus, tree, served, tmp_path):
+    root = tree("tedlium3", tmp_path / "root")
+    shutil.rmtree(root / "TEDLIUM_release-3/legacy")
+    changed = root / "TEDLIUM_release-3/data/stm/JaneGoodall_2003X.stm"
+    changed.write_text("JaneGoodall_2003X 1 JaneGoodall_2003X 0.5 1.7 <NA> corrected\n")
+    table = corpus.make(str(root), True).table()
+    assert table["text"].tolist() == ["thank you so much", "i 've <unk>", "corrected", "last year"]
 
-    module = getattr(datasets, corpus.module)
-    extract = "_extract_zip" if corpus.kind == "zip" else "_extract_tar"
-    whole = getattr(module, extract)
 
-    def killed(*arguments: str) -> None:
-        whole(*arguments)
+@pytest.mark.parametrize("killed", [False, True])
+def test_interrupted_unpacking_starts_again(corpus, served, tmp_path, monkeypatch, killed):
+    """A folder at its destination is complete, even if the process was killed without cleaning up."""
+    unpack, remove = archives._unpack, shutil.rmtree
+
+    def interrupted(file: Path, folder: Path) -> None:
+        unpack(file, folder)
+        for path in list(folder.rglob("*"))[::2]:  # half of it
+            path.unlink() if path.is_file() else None
+        if killed:
+            monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, extract, killed)
+    monkeypatch.setattr(archives, "_unpack", interrupted)
     root = tmp_path / "root"
     with pytest.raises(KeyboardInterrupt):
         corpus.make(str(root), True).table()
-    monkeypatch.setattr(module, extract, whole)
-    for download in (True, False):
-        message = refused(corpus.make(str(root), download))
-        assert "extracted in part only, as a broken-off download leaves it; remove it and " in message
-        assert f"{corpus.archive}.unfinished" in message
-    folder = next(part for part in message.split(":") if part)
-    assert Path(folder).is_relative_to(root)
-    shutil.rmtree(folder)
+    monkeypatch.setattr(archives, "_unpack", unpack)
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    assert bool(remains(root)) == killed
+    assert "no such folder; set root to" in error_of(corpus.make(str(root), False))
     assert len(corpus.make(str(root), True).table()) > 0
-    assert left_over(root) == []
+    assert remains(root) == []
+    assert served == [corpus.archive]
 
 
-def test_archive_that_cannot_be_extracted(corpus, packed, as_published, tmp_path, monkeypatch):
-    """What no checksum tells: an archive that its own format finds damaged, as on a bad disk."""
-    monkeypatch.setattr("lightning_mia.corpora.formats.archives._check_sum", lambda archive: None)
-    root = tmp_path / "root"
-    archive = corpus.path(root)
-    archive.parent.mkdir(parents=True)
+def test_damaged_archive(corpus, packed, requests, tmp_path, monkeypatch):
+    """An archive with the right checksum that its own format finds damaged."""
     content = packed.read_bytes()
-    archive.write_bytes(content[: len(content) * 2 // 3])
-    message = refused(corpus.make(str(root), True))
-    assert "download failed (" in message
-    if left_over(root):  # something was extracted
-        assert "extracted in part only" in refused(corpus.make(str(root), False))
+    damaged = content[: len(content) * 2 // 3]
+    packed.write_bytes(damaged)
+    sha256 = hashlib.sha256(damaged).hexdigest()
+    publish(corpus, replace(corpus.published, url=f"{requests.pop()}/{corpus.archive}", sha256=sha256), monkeypatch)
+    root = tmp_path / "root"
+    assert "download failed (" in error_of(corpus.make(str(root), True))
+    assert remains(root) == []
+    assert not (root / corpus.folder).exists()
+
+
+def test_archive_without_the_folder(corpus, served, tmp_path):
+    root, name = tmp_path / "root", corpus.archive
+    with pytest.raises(InputError, match=rf"other: not contained in {name}; fetch the corpus by hand"):
+        published_folder(root, "other", corpus.published, download=True)
 
 
 @pytest.mark.parametrize("corpus", [c for c in CORPORA if c.tree in ("librispeech", "speech_commands")], indirect=True)
 def test_fewer_recordings_than_published(corpus, tree, tmp_path):
     root = tree(corpus.tree, tmp_path)
-    assert "recordings, as a broken-off download leaves them; remove" in refused(corpus.make(str(root), True))
+    message = error_of(corpus.make(str(root), True))
+    assert "recordings, as after an interrupted download; remove" in message
     assert len(corpus.make(str(root), False).table()) > 0
 
 
 def test_root_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    message = refused(LJSpeech(str(tmp_path / "file" / "root"), download=True))
+    message = error_of(LJSpeech(str(tmp_path / "file" / "root"), download=True))
     assert "Cannot write" in message and "choose another root" in message
 
 
-def test_damaged_folder_of_a_torchaudio_data_set(tree, tmp_path):
+def test_damaged_folder(tree, tmp_path):
     root = tree("ljspeech", tmp_path)
     (root / "LJSpeech-1.1/metadata.csv").unlink()
-    message = refused(LJSpeech(str(root)))
+    message = error_of(LJSpeech(str(root)))
     assert "No such file or directory" in message and message.endswith("restore it as it was published")
 
 
-def test_two_processes_fetch_once(tmp_path):
-    """While one fetches, another waits and then finds the folder."""
-    archive = Archive(tmp_path / "a.tar", tmp_path / "a", "")
-    calls, started, go_on = [], threading.Event(), threading.Event()
+def test_two_processes_download_once(tmp_path, monkeypatch):
+    """While one downloads, another waits and then finds the folder."""
+    archive = Archive("http://publisher/a.tar", "")
+    downloads, started, proceed = [], threading.Event(), threading.Event()
 
-    def make() -> str:
-        calls.append(archive.folder.exists())
-        if not archive.folder.exists():
-            archive.folder.mkdir()
-            started.set()
-            assert go_on.wait(10)
-        return "data"
+    def download(_: Archive, file: Path) -> None:
+        downloads.append(file)
+        started.set()
+        assert proceed.wait(10)
 
-    def run(results: list[str]) -> None:
-        results.append(open_published(make, archive, download=True, holds="a", needed=archive.folder / "part"))
+    monkeypatch.setattr(archives, "_download", download)
+    monkeypatch.setattr(archives, "_unpack", lambda _, folder: (folder / "a").mkdir(parents=True))
 
-    results: list[str] = []
-    first = threading.Thread(target=run, args=(results,))
-    second = threading.Thread(target=run, args=(results,))
+    def run(folders: list[Path]) -> None:
+        folders.append(published_folder(tmp_path, "a", archive, download=True))
+
+    folders: list[Path] = []
+    first = threading.Thread(target=run, args=(folders,))
+    second = threading.Thread(target=run, args=(folders,))
     first.start()
     assert started.wait(10)
-    (archive.folder / "part").mkdir()  # half done: what is wanted is there, the mark too
     second.start()
     second.join(0.2)
     assert second.is_alive()
-    go_on.set()
+    proceed.set()
     first.join(10)
     second.join(10)
-    assert results == ["data", "data"]
-    assert calls == [False, True]
+    assert folders == [tmp_path / "a"] * 2
+    assert downloads == [tmp_path / "a.tar"]

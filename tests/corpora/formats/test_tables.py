@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_mia.corpora.formats.tables import facts_by, read_rows
+from lightning_mia.corpora.formats.tables import read_column, read_rows
 from lightning_mia.utilities.errors import InputError
 
 
@@ -21,12 +21,12 @@ def test_quotes_may_be_characters(tmp_path):
     assert [row["text"] for row in read_rows(path, delimiter="\t", quoted=False)] == ['"open', '"both"']
 
 
-def test_facts(tmp_path):
+def test_column_by_key(tmp_path):
     path = tmp_path / "a.csv"
-    assert facts_by(path, "id", "sex") == {}
+    assert read_column(path, "id", "sex") == {}
     path.write_text("id,sex\na,f\nb,m\n")
-    assert facts_by(path, "id", "sex") == {"a": "f", "b": "m"}
-    assert facts_by(path, "id", "age") == {"a": "", "b": ""}
+    assert read_column(path, "id", "sex") == {"a": "f", "b": "m"}
+    assert read_column(path, "id", "age") == {"a": "", "b": ""}
 
 
 def test_empty_and_unreadable(tmp_path):

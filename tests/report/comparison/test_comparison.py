@@ -123,7 +123,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(runs, tmp_path, capsys):
     for given, message in (
         ([runs[0]], "name two run directories or more"),
         ([runs[0], runs[0]], "stands there more than once"),
-        ([runs[0], tmp_path / "nothing"], "no report/results.json in there"),
+        ([runs[0], tmp_path / "nothing"], "has no report/results.json"),
         ([runs[0], newer], "schema 2 is not known"),
     ):
         with pytest.raises(InputError, match=message):

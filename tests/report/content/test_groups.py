@@ -1,9 +1,7 @@
 from dataclasses import replace
 
-import pytest
-
 from lightning_mia.evaluation.results import LevelVerdict, Verdict
-from lightning_mia.report.content.groups import MAX_CONTROLS, MAX_FEATURED, attack_groups, control_groups, is_named
+from lightning_mia.report.content.groups import MAX_CONTROLS, MAX_FEATURED, attack_groups, control_groups
 
 
 def test_attacks_come_by_level_and_access_and_the_strongest_first(planted_report):
@@ -43,17 +41,19 @@ def test_of_many_attacks_the_strongest_are_featured(planted_fleet_report):
 
 def test_an_attack_that_the_verdict_names_is_featured_however_weak(planted_fleet_report):
     reason = "calibrated_loss has AUROC 0.70, 0.20 further from chance than with a model trained on neither side"
-    verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason),))
+    verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason, "calibrated_loss"),))
     group = attack_groups(replace(planted_fleet_report, verdict=verdict))[-1]
     assert group.results[-1].name == "calibrated_loss"
     assert [one.name for one in group.featured][-1] == "calibrated_loss" == group.best.name
     assert len(group.featured) == MAX_FEATURED + 1
 
 
-@pytest.mark.parametrize(("name", "named"), [("lira", False), ("lira_offline", True), ("offline", False)])
-def test_a_name_within_a_name_is_not_named(planted_report, name, named):
-    verdict = LevelVerdict("utterance", "grey-box", "leak", "lira_offline has AUROC 0.70 (corrected p < .001)")
-    assert is_named(replace(planted_report.attacks[0], name=name), verdict) is named
+def test_without_an_attack_in_the_verdict_the_strongest_is_the_best(planted_fleet_report):
+    reason = "calibrated_loss has AUROC 0.70 (corrected p < .001)"  # a file of a version that recorded no attack
+    verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason),))
+    group = attack_groups(replace(planted_fleet_report, verdict=verdict))[-1]
+    assert group.best == group.results[0]
+    assert group.featured == group.results[:MAX_FEATURED]
 
 
 def test_few_controls_are_all_featured(planted_report):

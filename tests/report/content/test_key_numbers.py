@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from lightning_mia.evaluation.results import Verdict
-from lightning_mia.report.content.key_numbers import key_numbers, strongest
+from lightning_mia.report.content.key_numbers import decisive_attack, key_numbers
 
 
 def test_a_leak_shows_the_leaking_attack_the_wrong_model_and_the_blind_baseline(planted_report):
@@ -18,23 +18,25 @@ def test_a_leak_shows_the_leaking_attack_the_wrong_model_and_the_blind_baseline(
 def test_only_attacks_of_a_leaking_level_and_access_are_asked(planted_report):
     """A confounded black-box attack with a better figure must not stand for a grey-box leak."""
     better = replace(planted_report.attacks[0], auroc=0.99, p_value_corrected=1e-6)
-    assert strongest(replace(planted_report, attacks=(better, *planted_report.attacks[1:]))).name == "pretext_loss"
+    assert (
+        decisive_attack(replace(planted_report, attacks=(better, *planted_report.attacks[1:]))).name == "pretext_loss"
+    )
 
 
 def test_the_attack_that_the_verdict_names_stands_for_it(planted_fleet_report):
     """Where the very strongest attack does not clear the wrong model, a weaker one may be the leak."""
     first = planted_fleet_report.verdict.by_level_and_access[0]
-    assert strongest(planted_fleet_report).name == "shadow_classifier"
-    named = replace(first, reason="lira has AUROC 0.79, 0.29 further from chance than with the wrong model")
+    assert decisive_attack(planted_fleet_report).name == "shadow_classifier"
+    named = replace(first, attack="lira")
     verdict = replace(planted_fleet_report.verdict, by_level_and_access=(named,))
-    assert strongest(replace(planted_fleet_report, verdict=verdict)).name == "lira"
+    assert decisive_attack(replace(planted_fleet_report, verdict=verdict)).name == "lira"
 
 
 def test_a_two_sided_attack_is_strong_below_one_half(planted_report):
     below = replace(planted_report.attacks[0], auroc=0.02, p_value_corrected=0.002)
     verdict = Verdict("no_evidence", "nothing", ())
     report = replace(planted_report, attacks=(below, *planted_report.attacks[1:]), verdict=verdict)
-    assert strongest(report) is below
+    assert decisive_attack(report) is below
 
 
 def test_no_evidence_shows_what_would_have_been_found(planted_report):

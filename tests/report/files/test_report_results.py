@@ -50,13 +50,23 @@ def test_the_keys_of_the_contract_are_there(saved):
     for part, keys in CONTRACT.items():
         assert keys <= set(data[part])
     for verdict in data["verdict"]["by_level_and_access"]:
-        assert set(verdict) == {"level", "access", "status", "reason"}
+        assert set(verdict) == {"level", "access", "status", "reason", "attack"}
     for result in (*data["attacks"], *data["controls"]):
         assert set(result) >= RESULT_KEYS
         assert len(result["auroc_ci95"]) == 2
         for rate in result["tpr_at_fpr"]:
             assert {"fpr", "achieved_fpr", "achieved_fpr_ci95", "tpr", "tpr_ci95", "resolvable"} <= set(rate)
     assert "scores" not in data
+
+
+def test_a_file_without_the_attack_of_a_verdict_still_loads(saved):
+    data = json.loads((saved / "results.json").read_text(encoding="utf-8"))
+    for verdict in data["verdict"]["by_level_and_access"]:
+        del verdict["attack"]
+    write_json(saved / "results.json", data)
+    verdicts = load(saved).verdict.by_level_and_access
+    assert verdicts
+    assert all(verdict.attack is None for verdict in verdicts)
 
 
 def test_attacks_and_controls_keep_their_order_and_figures(saved, planted_report):

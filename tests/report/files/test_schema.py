@@ -7,6 +7,7 @@ import random
 import jsonschema
 import pytest
 
+from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.report import write_report
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.files.json_schema import SCHEMA_PATH, attributes_of, results_schema
@@ -33,7 +34,7 @@ def test_every_key_is_described():
 
 
 def test_what_a_run_leaves_behind_fits(tmp_path, small_report):
-    write_report(tmp_path, small_report)
+    write_report(tmp_path, add_breakdown(small_report))
     data = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     VALIDATOR.validate(data)
     assert data["speaker_risks"]["speakers"][0]["speaker"].startswith("speaker ")

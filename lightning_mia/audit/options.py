@@ -1,0 +1,72 @@
+"""Options of an audit: the same for every command, on the command line and in YAML."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lightning_mia.attacks import Attack
+from lightning_mia.audit.monitor import MonitorSettings
+from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
+from lightning_mia.audit.utility.settings import UtilitySettings
+from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.report.audit_report import PublishedFigure
+from lightning_mia.signals.settings import ProbeSettings
+from lightning_mia.training.parallel.settings import FleetSettings
+from lightning_mia.utilities.errors import InputError
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """Options of an audit, besides model, data and trainer.
+
+    Every command accepts all of them and uses those that concern it, so one config serves every command.
+
+    Args:
+        run_dir: folder of the run; by default runs/ and the name of the config file.
+        target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
+        attacks: attacks to run; by default every attack that the model and the shadow models allow.
+        probe: how signals are computed.
+        controls: controls to run besides the blind one.
+        evaluation: bootstraps, redraws and false positive rates.
+        fleet: shadow models; missing ones are trained.
+        published: figures from a paper to print next to the results.
+        positive_control: continue training the target on a random half of recordings it has not seen, and report at
+            which exposure each attack detects them.
+        exposure: exposures of the positive control.
+        monitor: leakage measurements while the target trains, and the limits that stop the training.
+        utility: utility measurements of the target.
+
+    Raises:
+        InputError: two attacks have the same name.
+
+    Example:
+        >>> options = AuditOptions(run_dir="runs/x", fleet=FleetSettings(size=4))
+        >>> str(options.folder), options.fleet.size, options.controls.wrong_model
+        ('runs/x', 4, True)
+    """
+
+    run_dir: str | None = None
+    target_checkpoint: str | None = None
+    attacks: list[Attack] | None = None
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    controls: ControlSettings = field(default_factory=ControlSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
+    published: list[PublishedFigure] | None = None
+    positive_control: bool = False
+    exposure: PositiveControlSettings = field(default_factory=PositiveControlSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    utility: UtilitySettings = field(default_factory=UtilitySettings)
+
+    def __post_init__(self) -> None:
+        """Validate the attacks."""
+        names = [attack.name for attack in self.attacks or ()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"Attacks of the same name: {', '.join(twice)}; name each attack and layer once")
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return Path(self.run_dir or "runs/audit")
+
+
+DEFAULT_OPTIONS = AuditOptions()

@@ -1,0 +1,77 @@
+"""The layout of the package: floors, circles of imports, names of files."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tools.docs.imports import FLOORS, PACKAGE, ROOT, circles, edges, imports, modules, upward
+
+FOLDERS = {name for floor in FLOORS for name in floor if not name.startswith("__")}
+REPEATED = {"__init__", "base", "settings"}
+
+
+def package(root: Path, **sources: str) -> Path:
+    """A package whose modules have these sources, keyed by path with `__` for `/`."""
+    for name, source in sources.items():
+        path = root / PACKAGE / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return root
+
+
+def test_the_top_level_has_ten_folders_and_three_files() -> None:
+    tracked = {path.name for path in (ROOT / PACKAGE).iterdir() if path.name not in ("__pycache__", "configs")}
+    assert tracked == FOLDERS | {"__init__.py", "__main__.py", "py.typed"}
+    assert len(FOLDERS) == 10
+
+
+def test_every_import_leads_to_a_lower_floor() -> None:
+    assert [str(statement) for statement in upward(imports())] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles(edges(imports())) == []
+
+
+def test_no_file_name_occurs_twice() -> None:
+    stems = Counter(path.stem for path in modules().values())
+    assert [stem for stem, count in stems.items() if count > 1 and stem not in REPEATED] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from lightning_mia.audit.run import x",
+        "import lightning_mia.audit.run",
+        "from lightning_mia.audit import run",
+        "def f():\n    from lightning_mia.audit.run import x",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from lightning_mia.audit.run import x",
+    ],
+)
+def test_an_import_that_runs_up_is_found(source: str, tmp_path: Path) -> None:
+    root = package(tmp_path, models__tera=source, audit____init__="", audit__run="")
+    (statement,) = upward(imports(root))
+    assert statement.importer == "lightning_mia.models.tera"
+    assert statement.imported == "lightning_mia.audit.run"
+
+
+def test_an_import_on_the_same_floor_is_found(tmp_path: Path) -> None:
+    root = package(tmp_path, models__tera="import lightning_mia.report.html", report__html="")
+    assert len(upward(imports(root))) == 1
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    root = package(
+        tmp_path,
+        models__a="from lightning_mia.models.b import x",
+        models__b="def f():\n    from lightning_mia.models import c",
+        models__c="import lightning_mia.models.a",
+    )
+    assert circles(edges(imports(root))) == [[f"lightning_mia.models.{name}" for name in "abc"]]
+
+
+def test_a_folder_without_a_floor_is_refused(tmp_path: Path) -> None:
+    root = package(tmp_path, helpers__a="import lightning_mia.models.b", models__b="")
+    with pytest.raises(ValueError, match="add helpers to FLOORS"):
+        upward(imports(root))

@@ -1,0 +1,132 @@
+"""Draw the folders of the package: floors, and arrows read from the imports.
+
+    python -m tools.docs.architecture
+
+writes `docs/figures/architecture.svg`. An arrow that follows from others is left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from tools.docs.imports import FLOORS, ROOT, imports, room_edges
+
+PICTURE = ROOT / "docs" / "figures" / "architecture.svg"
+WIDTH, HEIGHT, GAP = 150, 44, 46  # pixels: box width, box height, space between floors
+MARGIN = 30
+CONTENT = {
+    "utilities": "errors, files, stages",
+    "corpora": "audio, batches",
+    "evaluation": "statistics, verdict",
+    "splits": "members, matching",
+    "models": "TERA, HuBERT, …",
+    "report": "page, files, figures",
+    "training": "Trainer, workers",
+    "signals": "probing",
+    "attacks": "LiRA, RMIA, …",
+    "audit": "command line",
+    "__init__": "public names",
+    "__main__": "lightning-mia",
+}
+STYLE = """
+  text { font: 13px system-ui, sans-serif; fill: #1c1c1c; text-anchor: middle }
+  .name { font-weight: 600 }
+  .content, .floor { font-size: 11px; fill: #5a5a5a }
+  rect { fill: #eef1fb; stroke: #6a7bc8 }
+  path { fill: none; stroke: #8a8a8a; marker-end: url(#head) }
+  marker path { fill: #8a8a8a; stroke: none; marker-end: none }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e8e8e8 } .content, .floor { fill: #a8a8a8 }
+    rect { fill: #262c45; stroke: #8795da } path { stroke: #9a9a9a } marker path { fill: #9a9a9a }
+  }
+"""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A folder on its floor.
+
+    Attributes:
+        x: centre (pixels from the left).
+        y: top edge (pixels from the top).
+    """
+
+    x: float
+    y: float
+
+
+def reduced(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Edges of an acyclic graph without those that follow from others (transitive reduction).
+
+    >>> {node: sorted(targets) for node, targets in reduced({"a": {"b", "c"}, "b": {"c"}}).items()}
+    {'a': ['b'], 'b': ['c']}
+    """
+
+    def below(node: str) -> set[str]:
+        direct = edges.get(node, set())
+        return direct.union(*(below(target) for target in direct))
+
+    return {node: targets - set().union(*(below(target) for target in targets)) for node, targets in edges.items()}
+
+
+def boxes() -> dict[str, Box]:
+    """Position of every folder, floor by floor from the bottom."""
+    widest = max(map(len, FLOORS))
+    centre = MARGIN + 30 + widest * (WIDTH + GAP) / 2
+    result = {}
+    for number, floor in enumerate(reversed(FLOORS)):
+        left = centre - (len(floor) - 1) * (WIDTH + GAP) / 2
+        for place, name in enumerate(floor):
+            result[name] = Box(left + place * (WIDTH + GAP), MARGIN + number * (HEIGHT + GAP))
+    return result
+
+
+def svg() -> str:
+    """The picture."""
+    placed = boxes()
+    width = MARGIN + 30 + max(map(len, FLOORS)) * (WIDTH + GAP)
+    height = 2 * MARGIN + len(FLOORS) * (HEIGHT + GAP) - GAP
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'role="img" aria-label="Folders of lightning_mia by floor, with their imports">',
+        f"<style>{STYLE}</style>",
+        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0 L8 4 L0 8 z"/></marker></defs>',
+        *_arrows(placed),
+        *_labels(placed),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _arrows(placed: Mapping[str, Box]) -> Iterator[str]:
+    for importer, targets in sorted(reduced(room_edges(imports())).items()):
+        for imported in sorted(targets):
+            yield f'<path d="{_curve(placed[importer], placed[imported])}"/>'
+
+
+def _curve(start: Box, end: Box) -> str:
+    """From box to box; past a floor, it leaves sideways and comes down between the boxes there."""
+    bottom = end.y - 2
+    if end.y - start.y > HEIGHT + GAP and end.x != start.x:
+        side = start.x + (WIDTH / 2 if end.x > start.x else -WIDTH / 2)
+        middle = start.y + HEIGHT / 2
+        return f"M{side:g} {middle:g} Q{end.x:g} {middle:g} {end.x:g} {start.y + HEIGHT + GAP:g} V{bottom:g}"
+    top = start.y + HEIGHT
+    half = (top + bottom) / 2
+    return f"M{start.x:g} {top:g} C{start.x:g} {half:g} {end.x:g} {half:g} {end.x:g} {bottom:g}"
+
+
+def _labels(placed: Mapping[str, Box]) -> Iterator[str]:
+    for number, floor in enumerate(FLOORS, start=1):
+        middle = placed[floor[0]].y + HEIGHT / 2 + 4
+        yield f'<text class="floor" x="{MARGIN}" y="{middle:g}">{number}</text>'
+        for name in floor:
+            box = placed[name]
+            yield f'<rect x="{box.x - WIDTH / 2:g}" y="{box.y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
+            yield f'<text class="name" x="{box.x:g}" y="{box.y + 19:g}">{name}</text>'
+            yield f'<text class="content" x="{box.x:g}" y="{box.y + 35:g}">{CONTENT[name]}</text>'
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(svg(), encoding="utf-8")
+    print(PICTURE.relative_to(ROOT))
