@@ -15,9 +15,9 @@ from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking,
 from lightning_mia.corpora.loading.batch_sampler import batches_for
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
-from lightning_mia.splits.auxiliary_pool import Pool, with_pool
-from lightning_mia.splits.matching.audio import apply_matching
+from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
 from lightning_mia.splits.matching.settings import Matching
+from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class SpeechDataModule(L.LightningDataModule):
             log.warning("%d recordings are left out: %s", len(self._audio.skipped), named)
         table = table[table["id"].isin(self._audio.index.index)]
         if self.matching is not None and self.matching.enabled:
-            table, self._audio, notes, _ = apply_matching(table, self._audio, self.matching, self.level)
+            table, self._audio, notes, _ = matched_subset(table, self._audio, self.matching, self.level)
             self.notes.extend(notes)
         self._speaker_facts = speaker_facts(table)
         self.speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
@@ -115,7 +115,7 @@ class SpeechDataModule(L.LightningDataModule):
             of_challenge = n_shadows if pool == "challenge" else 0
             self._split = design.draw(table, contents, n_shadows=of_challenge, seed=self.split_seed)
             if pool == "auxiliary" and n_shadows:
-                self._split = with_pool(self._split, n_shadows, self.split_seed)
+                self._split = draw_from_pool(self._split, n_shadows, self.split_seed)
         if split_path.exists():
             self._split.save_once(split_path)
 

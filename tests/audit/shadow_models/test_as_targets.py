@@ -15,7 +15,7 @@ from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, by_number
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split, UtteranceDesign
-from lightning_mia.splits.auxiliary_pool import with_pool
+from lightning_mia.splits.auxiliary_pool import draw_from_pool
 
 N_SHADOWS = 6
 SETTINGS = EvaluationSettings(n_bootstraps=100)
@@ -91,7 +91,7 @@ def test_a_planted_leak_is_found_in_turn_and_not_by_the_wrong_models(tmp_path: P
 
 
 def test_a_fleet_that_never_saw_a_challenge_unit_takes_no_turns(tmp_path: Path) -> None:
-    split = with_pool(drawn(0, n_auxiliary=150), 4, seed=0)
+    split = draw_from_pool(drawn(0, n_auxiliary=150), 4, seed=0)
     target, fleet = fleet_of(split, 2.0, tmp_path)
     assert each_as_target([PretextLoss()], fleet, split, PARTS, SETTINGS, 0) == {}
     found = by_number_of_shadow_models([CalibratedLoss()], target, fleet, split, PARTS, SETTINGS, 0)
