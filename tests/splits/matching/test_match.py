@@ -186,8 +186,8 @@ def test_too_small_a_match_is_an_error_with_numbers_and_remedy() -> None:
         matched(table, Matching(duration="nearest"))
     assert str(error.value) == (
         "Matching keeps 3 of 6 member and 3 of 7 non-member recordings, but at least 4 of each are needed (nine in "
-        "ten member recordings last 4.25 to 8.75 s, non-member recordings 1.00 to 5.70 s); raise matching.tolerance, or "
-        "crop instead, or add recordings"
+        "ten member recordings last 4.25 to 8.75 s, non-member recordings 1.00 to 5.70 s); raise matching.tolerance, "
+        "or crop instead, or add recordings"
     )
     with pytest.raises(InputError, match="keeps 2 of 2 member and 2 of 2 non-member speakers, but at least 4 of each"):
         matched(
