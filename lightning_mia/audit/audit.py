@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.breakdown import add_breakdown
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_notes, privacy_of
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -103,7 +103,7 @@ class Audit(AuditRun):
         Raises:
             InputError: two attacks want one group with different settings.
         """
-        groups: dict[str, SignalGroup] = {self.probing.answers.prefix: self.probing.answers}
+        groups: dict[str, SignalGroup] = {self.probing.encoder_outputs.prefix: self.probing.encoder_outputs}
         for attack in self.attacks_to_run():
             if attack.least_shadows > self.fleet.size or not set(attack.levels) & set(self.data.split.levels):
                 continue  # it will not run
@@ -164,7 +164,7 @@ class Audit(AuditRun):
             statistics = blind_statistics(self.data.audio, judged_ids(self.data.split))
             judgement = self._judge(asked, fleet, statistics)
         wanted = utility or target.record.get("privacy")
-        privacy = privacy_of(target, judgement, self.trainers.per_example.delta) if wanted else None
+        privacy = privacy_bounds(target, judgement, self.trainers.per_example.delta) if wanted else None
         report = AuditReport(
             target=Target(target.model.family, target.sha256, target.record["parameters"]),
             split=summarise_split(self.data.split),

@@ -28,7 +28,7 @@ from lightning_mia.evaluation import (
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.evaluate import Key
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
-from lightning_mia.evaluation.scores import by_units
+from lightning_mia.evaluation.scores import group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
@@ -209,7 +209,7 @@ def infer_datasets(
         for family in families.values()
         for attack in ([max(family, key=_mean_auroc)] if any(attack.in_turn for attack in family) else family)
     ]
-    groups = by_units(score for score in scores if (score.name, score.level) in chosen)
+    groups = group_by_units(score for score in scores if (score.name, score.level) in chosen)
     inferences = [dataset_inference(group, split.redraw, settings, progress=True) for group in groups]
     return tuple(inference for of_group in inferences for inference in of_group)
 
@@ -242,7 +242,7 @@ def _blind_control(
     return scores, evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
 
 
-def privacy_of(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
+def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
     """Collect the proven and the empirical bound on ε, for one recording more or less.
 
     Args:

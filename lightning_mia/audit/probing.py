@@ -1,14 +1,12 @@
 """The questions of a run, asked of one model after the other, and never twice."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
@@ -46,20 +44,20 @@ class ProbePlan:
         """Hash of all that the answers of a model with this hash depend on."""
         return hash_of([sha256, self.about, [group.fingerprint() for group in self.groups]])
 
-    def signals(self, name: str, model: SpeechModel, sha256: str, watchers: Sequence[L.Callback] = ()) -> Signals:
+    def signals(self, name: str, model: SpeechModel, sha256: str, callbacks: Sequence[L.Callback] = ()) -> Signals:
         """Signals of one model, from the folder where they are already there.
 
         Args:
             name: of the model, such as "shadows/003".
             model: the model, in evaluation mode.
             sha256: hash of its weights.
-            watchers: callbacks that look on, and change nothing.
+            callbacks: callbacks that look on, and change nothing.
 
         Raises:
             InputError: the model gives a signal that is not a finite number, or a file is damaged.
         """
         first, *others = [
-            self._ask(name, model, group, path, watchers) for group, path in self._files(name, model, sha256)
+            self._ask(name, model, group, path, callbacks) for group, path in self._files(name, model, sha256)
         ]
         return first.with_groups(others)
 
@@ -70,34 +68,23 @@ class ProbePlan:
     def _files(self, name: str, model: SpeechModel, sha256: str) -> Iterator[tuple[SignalGroup, Path]]:
         """The groups that the model can be asked, and where their signals are kept."""
         for group in self.groups:
-            if group.can_ask(model):
+            if group.supports(model):
                 key = hash_of([sha256, self.about, group.fingerprint()])
                 yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
 
     def _ask(
-        self, name: str, model: SpeechModel, group: SignalGroup, path: Path, watchers: Sequence[L.Callback]
+        self, name: str, model: SpeechModel, group: SignalGroup, path: Path, callbacks: Sequence[L.Callback]
     ) -> Signals:
         title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
         make_trainer = partial(self.trainers.for_probing, self.folder, title)
-        with _precision_of_training_kept():
-            return probe(
-                model,
-                group,
-                self.recordings,
-                self.auxiliary,
-                self.settings,
-                path,
-                make_trainer,
-                self.trainers.device(),
-                watchers,
-            )
-
-
-@contextmanager
-def _precision_of_training_kept() -> Iterator[None]:
-    """A probe switches TF32 off; a model that is trained after it has to be trained like one before it."""
-    before = torch.backends.cudnn.allow_tf32
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+        return probe(
+            model,
+            group,
+            self.recordings,
+            self.auxiliary,
+            self.settings,
+            path,
+            make_trainer,
+            self.trainers.device(),
+            callbacks,
+        )

@@ -11,7 +11,7 @@ from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.job import Task
-from lightning_mia.audit.shadow_models.train import check_engine, run_fleet
+from lightning_mia.audit.shadow_models.train import check_executor, run_fleet
 from lightning_mia.audit.upload import ResultsUploader, files_of_run
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import hyperparameters_of, initialise, load_model
@@ -89,7 +89,7 @@ class AuditRun:
             return job.run()
         if job.done:
             log.info("The target is trained already: its leakage is not measured again")
-        return job.run([copy.deepcopy(self.monitor).of(self.data)])
+        return job.run([copy.deepcopy(self.monitor).attach(self.data)])
 
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on neither side; None without auxiliary recordings."""
@@ -185,7 +185,7 @@ class AuditRun:
                     f"exactly like the target: leave {limits} out, or give --fleet.size 0"
                 )
             check_one_device(self.trainers, self.fleet)
-            check_engine(self.fleet)
+            check_executor(self.fleet)
             for task in self.shadow_tasks():
                 task.training.check()
 

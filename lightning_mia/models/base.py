@@ -2,8 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import lightning as L
 import torch
@@ -37,7 +37,6 @@ class SpeechModel(L.LightningModule, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
-        self.train_on: Callable[[SpeechModel, Batch], Pretext] | None = None  # instead of `training_loss`, in training
         self._clock = 0.0  # when the speed was logged last
         self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
 
@@ -176,7 +175,7 @@ class SpeechModel(L.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on one batch."""
-        answer = self.train_on(self, batch) if self.train_on else self.training_loss(batch)
+        answer = self._step_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", answer.loss, prog_bar=True)
         self.logged_health = {}
@@ -185,6 +184,12 @@ class SpeechModel(L.LightningModule, ABC):
             self.log_dict({f"train/{name}": value for name, value in answer.health.items()}, prog_bar=True)
             self._log_speed()
         return answer.loss
+
+    def _step_loss(self, batch: Batch) -> Pretext:
+        """Return the loss of a callback that wraps the step, or else the model's own."""
+        callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        wrapper = next((callback for callback in callbacks if isinstance(callback, WrapsTrainingStep)), None)
+        return wrapper.wrap_loss(self, batch) if wrapper else self.training_loss(batch)
 
     def _logs_this_step(self) -> bool:
         """Whether Lightning hands this step's figures to the loggers; other steps need not compute them."""
@@ -226,3 +231,12 @@ class SpeechModel(L.LightningModule, ABC):
         total_steps = self.trainer.estimated_stepping_batches
         schedule = linear_schedule(optimizer, total_steps, self.hparams["warmup_fraction"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+@runtime_checkable
+class WrapsTrainingStep(Protocol):
+    """A callback that computes the training loss in place of `SpeechModel.training_loss`, such as DP-SGD."""
+
+    def wrap_loss(self, model: SpeechModel, batch: Batch) -> Pretext:
+        """Return the loss of one batch."""
+        ...

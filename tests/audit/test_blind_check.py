@@ -76,7 +76,7 @@ def test_clean_real_speech_passes(real_manifest: Path, tmp_path: Path) -> None:
     manifest = write_split(Manifest(str(real_manifest)).table(), tmp_path, None)
     found = blind(manifest, tmp_path / "run")
     assert found["verdict"]["status"] == "no_evidence"
-    assert "cannot be told apart without a model" in found["verdict"]["reason"]
+    assert "cannot be separated without a model" in found["verdict"]["reason"]
 
 
 def test_a_longer_side_is_noticed(tiny_manifest: Path, tmp_path: Path) -> None:
@@ -225,7 +225,8 @@ def test_nothing_in_common_is_told_in_one_line(
     assert main(["blind", str(longer_members), "--out", str(tmp_path / "run"), *options]) == 2
     *_, message = capsys.readouterr().err.splitlines()  # what the log says comes before it
     assert (
-        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but 4 of each are the least" in message
+        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but at least 4 of each are needed"
+        in message
     )
     assert not (tmp_path / "run").exists()
 

@@ -58,7 +58,6 @@ def commands() -> list[str]:
 
 def parse(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command line read these arguments, and go no further; what it refuses raises."""
-    monkeypatch.setattr("lightning_mia.audit.placeholders.install", lambda: None)  # this process needs the real modules
     monkeypatch.setattr("lightning_mia.audit.commands.AuditCLI.instantiate_classes", lambda self: sys.exit(0))
     with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as exit_:
         cli._run(arguments)

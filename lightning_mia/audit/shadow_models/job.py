@@ -5,8 +5,8 @@ from typing import Any
 
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.training.job import TrainingJob
-from lightning_mia.training.parallel.progress import ShareDone
-from lightning_mia.training.parallel.scheduler import Tell
+from lightning_mia.training.parallel.progress import JobProgress
+from lightning_mia.training.parallel.scheduler import ReportProgress
 from lightning_mia.training.train import Trained
 
 
@@ -39,17 +39,17 @@ class Task:
         trained = self.training.run()
         return self.interview is None or self.interview.knows(self.name, trained.model, trained.sha256)
 
-    def run(self, tell: Tell) -> Trained:
+    def run(self, tell: ReportProgress) -> Trained:
         """Train and ask, as far as it is not done yet; what is done lies in the run directory.
 
         Args:
             tell: is called with the share of the task (0 to 1) that was done since the last call.
         """
-        done = ShareDone(tell, 1 + (len(self.interview.groups) if self.interview else 0))
+        done = JobProgress(tell, 1 + (len(self.interview.groups) if self.interview else 0))
         trained = self.training.run([done.training()])
         if self.interview:
             self.interview.signals(self.name, trained.model, trained.sha256, [done.probing()])
-        done.so_far(1.0)
+        done.update(1.0)
         return trained
 
     def quiet(self) -> "Task":

@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning_mia.audit.shadow_models.job import Task
-from lightning_mia.training.parallel.devices import gpus_of
+from lightning_mia.training.parallel.devices import worker_gpus
 from lightning_mia.training.parallel.local import LocalExecutor
-from lightning_mia.training.parallel.progress import FleetBar
-from lightning_mia.training.parallel.scheduler import Engine, Failed, Failure, run_all
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.progress import JobsBar
+from lightning_mia.training.parallel.scheduler import Executor, Failed, Failure, run_all
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError, list_first
 
 
 def run_fleet(
     tasks: Sequence[Task],
     what: str,
-    settings: EngineSettings,
+    settings: ExecutorSettings,
     run_dir: Path,
     progress: bool = True,
     ended: Callable[[], None] = lambda: None,
@@ -39,7 +39,7 @@ def run_fleet(
     """
     tasks = [task.quiet() for task in tasks]
     here = settings.engine == "local" and settings.workers == 1
-    with FleetBar(what, len(tasks), progress) as bar:
+    with JobsBar(what, len(tasks), progress) as bar:
         left = tasks if here else [task for task in tasks if not task.done]
         bar.advance(len(tasks) - len(left))
         if here or (settings.engine == "local" and len(left) < 2):
@@ -49,37 +49,37 @@ def run_fleet(
             return
         if not left:
             return
-        gpus = gpus_of(left[0].training.trainers) if settings.engine == "local" else []
+        gpus = worker_gpus(left[0].training.trainers) if settings.engine == "local" else []
         placed = [task.on_one_device() for task in left] if gpus or settings.engine == "ray" else left
 
         def heed(failure: Failure | None) -> None:
             if failure and isinstance(failure.end, Failed):
-                raise failure.end.error()
+                raise failure.end.exception()
             ended()
 
-        with engine_of(settings, min(settings.workers, len(left)), gpus, run_dir) as engine:
-            failures = run_all(placed, engine, settings.retries, bar.advance, heed)
+        with create_executor(settings, min(settings.workers, len(left)), gpus, run_dir) as executor:
+            failures = run_all(placed, executor, settings.retries, bar.advance, heed)
     if failures:
-        named = list_first([f"{failure.task.name}: {failure.reason}" for failure in failures])
+        named = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures])
         raise InputError(
             f"{len(failures)} of {len(tasks)} models are not done ({named}); start the same command again to go on, or "
             "give fewer workers"
         )
 
 
-def check_engine(settings: EngineSettings) -> None:
+def check_executor(settings: ExecutorSettings) -> None:
     """See to it that the engine can be had, before any work is done for it.
 
     Raises:
         InputError: Ray is not installed, or there is no cluster at the address.
     """
     if settings.engine == "ray":
-        from lightning_mia.training.parallel.ray_cluster import join
+        from lightning_mia.training.parallel.ray_cluster import connect
 
-        join(settings)
+        connect(settings)
 
 
-def engine_of(settings: EngineSettings, n_workers: int, gpus: Sequence[str], run_dir: Path) -> Engine:
+def create_executor(settings: ExecutorSettings, n_workers: int, gpus: Sequence[str], run_dir: Path) -> Executor:
     """The engine that the settings ask for.
 
     Args:

@@ -108,34 +108,3 @@ class TrainingRecordings(L.LightningDataModule):
         durations = self.recordings.durations
         batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
         yield from loader(self.recordings, batches, num_workers=0)
-
-
-class ProbeRecordings(L.LightningDataModule):
-    """Recordings to be probed, each exactly once over all processes.
-
-    Lightning neither shards a custom batch sampler in `predict` nor should it pad here, so every process takes
-    its own share of the batches.
-
-    Args:
-        recordings: what is probed.
-        batch_seconds: audio in a batch.
-        num_workers: processes that read audio.
-    """
-
-    def __init__(self, recordings: Recordings, *, batch_seconds: float, num_workers: int = 0) -> None:
-        super().__init__()
-        self.recordings = recordings
-        self.batch_seconds, self.num_workers = batch_seconds, num_workers
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer recordings than processes
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Batches of this process, by length."""
-        trainer = self.trainer
-        durations = self.recordings.durations
-        batches = LengthBatches(
-            durations,
-            max(batches_for(durations, self.batch_seconds), trainer.world_size if trainer else 1),
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
-        return loader(self.recordings, batches, self.num_workers)

@@ -265,7 +265,7 @@ def test_a_cell_that_fails_or_dies_takes_no_other_with_it(n_workers: int, tmp_pa
     tasks: Any = [Deed(name, tmp_path, deed) for name, deed in deeds.items()]
     ended: list[None] = []
     failures = run_cells(tasks, LocalExecutor(n_workers), 0, 0, lambda: ended.append(None))
-    told = {failure.task.name: failure.reason for failure in failures}
+    told = {failure.job.name: failure.reason for failure in failures}
     assert set(told) == {"b", "c", "e"}
     assert "what a bug says" in told["b"]
     assert "SIGKILL" in told["c"]

@@ -53,7 +53,7 @@ def equal(one: object, other: object) -> bool:
 
 def test_a_training_does_not_notice_that_it_is_watched(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
     alone, watched = EndState(), EndState()
-    monitor = LeakageMonitor(every_n_epochs=1, layers="all").of(data)
+    monitor = LeakageMonitor(every_n_epochs=1, layers="all").attach(data)
     plain = fit(PartInEvaluation(), alone)
     seen = fit(PartInEvaluation(), monitor, watched, folder=tmp_path / "watched")
     assert len({row["epoch"] for row in monitor.rows}) == 5
@@ -79,7 +79,7 @@ def slow_scores(model: SpeechModel, data: SpeechDataModule) -> dict[str, list[fl
 def test_its_figures_are_those_of_a_slow_probe_of_the_final_model(
     fit: Fit, data: SpeechDataModule, tmp_path: Path
 ) -> None:
-    monitor = LeakageMonitor(every_n_epochs=3).of(data)
+    monitor = LeakageMonitor(every_n_epochs=3).attach(data)
     model = fit(monitor, model=tiny_hubert())
     table = read_table(tmp_path / "leakage.csv")
     assert list(table.columns) == ["epoch", "step", "attack", "layer", "auroc", "lo", "hi", "gap"]
@@ -96,7 +96,7 @@ def test_its_figures_are_those_of_a_slow_probe_of_the_final_model(
 
 
 def test_every_layer_has_a_row_where_that_is_asked(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
-    fit(LeakageMonitor(every_n_epochs=9, layers="all").of(data), max_epochs=1)
+    fit(LeakageMonitor(every_n_epochs=9, layers="all").attach(data), max_epochs=1)
     table = read_table(tmp_path / "leakage.csv")
     assert table["layer"][table["attack"] == "utterance_similarity"].tolist() == [0, 1, 2] * 2
     assert (tmp_path / "leakage_by_layer_utterance_similarity.png").stat().st_size > 5000
@@ -110,7 +110,7 @@ class Killed(Callback):
 
 
 def test_a_table_goes_on_where_a_training_is_resumed(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
-    monitor = LeakageMonitor(every_n_epochs=2).of(data)
+    monitor = LeakageMonitor(every_n_epochs=2).attach(data)
     with pytest.raises(RuntimeError, match="killed"):
         fit(monitor, Killed())
     model = tiny_tera()
@@ -125,7 +125,7 @@ def test_a_table_goes_on_where_a_training_is_resumed(fit: Fit, data: SpeechDataM
 
 def test_tensorboard_shows_figures_curves_and_histograms(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path, name=None, version="tensorboard", default_hp_metric=False)
-    monitor = LeakageMonitor(every_n_epochs=1, layers="all").of(data)
+    monitor = LeakageMonitor(every_n_epochs=1, layers="all").attach(data)
     fit(monitor, max_epochs=1, logger=logger)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     tags = events.Tags()

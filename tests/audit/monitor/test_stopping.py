@@ -84,7 +84,7 @@ def run(data: SpeechDataModule, folder: Path, monitor: LeakageMonitor, *others: 
     def make_trainer(callbacks: list[Callback]) -> L.Trainer:
         return factory.for_training(folder, "Training", [*callbacks, *others])
 
-    return train(tiny_tera(), recordings, Stage(folder, {}), 0, make_trainer, watchers=[monitor.of(data)])
+    return train(tiny_tera(), recordings, Stage(folder, {}), 0, make_trainer, callbacks=[monitor.attach(data)])
 
 
 def monitor_of(data: SpeechDataModule, aurocs: list[float], two_sided: bool = False) -> LeakageMonitor:
@@ -132,7 +132,7 @@ def test_a_score_whose_sign_is_unknown_is_bounded_on_both_sides(data: SpeechData
 
 
 def test_a_bound_that_chance_passes_is_refused(data: SpeechDataModule, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"24 members, 24 others\) is too small for this bound"):
+    with pytest.raises(InputError, match=r"24 members, 24 non-members\) is too small for this bound"):
         run(data, tmp_path, monitor_of(data, [0.75]))
 
 
@@ -145,19 +145,19 @@ def test_a_bound_that_is_kept_changes_nothing(data: SpeechDataModule, tmp_path: 
 
 def test_the_upper_end_of_the_interval_may_be_what_counts(data: SpeechDataModule) -> None:
     monitors = [
-        LeakageMonitor(attacks=[Planted(data, [0.55])], stop_above=0.65, stop_by=by).of(data)
+        LeakageMonitor(attacks=[Planted(data, [0.55])], stop_above=0.65, stop_by=by).attach(data)
         for by in ("estimate", "upper_bound")
     ]
     passed = []
     for monitor in monitors:
         challenge = monitor.challenge
         assert challenge is not None and monitor.bound is not None
-        ids = list(challenge.judged["id"])
+        ids = list(challenge.table["id"])
         signals = Signals(pd.DataFrame(index=pd.Index(ids, dtype=object)), np.zeros((len(ids), 1, 1)))
         (leakage,), _ = measure_leakage(signals, challenge, monitor.attacks)
         assert leakage.auroc == pytest.approx(13 / 24)  # 13 of 24 others are below every member
         assert leakage.interval[1] > 0.65
-        passed.append(monitor.bound.passed([leakage]) is not None)
+        passed.append(monitor.bound.exceeded_by([leakage]) is not None)
     assert passed == [False, True]
 
 
@@ -204,7 +204,7 @@ def test_early_stopping_measures_recordings_that_are_not_judged(data: SpeechData
             asked.extend(batch.ids)
             return super().task_scores(batch, masks, noise)
 
-    challenge = patient(data).of(data).challenge
+    challenge = patient(data).attach(data).challenge
     assert challenge is not None
     trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
     loss = held_out_loss(Listening(n_mels=20, n_layers=1, dim=16, n_heads=2), challenge, ProbeSettings(2), trainer)
@@ -213,7 +213,7 @@ def test_early_stopping_measures_recordings_that_are_not_judged(data: SpeechData
 
 
 def test_early_stopping_wants_auxiliary_recordings(data: SpeechDataModule, tmp_path: Path) -> None:
-    monitor = patient(data).of(data)
+    monitor = patient(data).attach(data)
     assert monitor.challenge is not None
     monitor.challenge = replace(monitor.challenge, auxiliary=data.queries([]))
     with pytest.raises(InputError, match="but there are none"):

@@ -87,7 +87,7 @@ def turn_a_membership(path: Path) -> None:
         ("shadows/001/trained_utterances.csv", swap, "does not hold the utterances that split.csv has"),
         ("shadows/001/trained_utterances.csv", drop_a_row, "does not hold the utterances that split.csv has"),
         ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
-        ("split.csv", turn_a_membership, "has other members for shadow_001 than are asked for"),
+        ("split.csv", turn_a_membership, "has other members for shadow_001 than requested"),
     ],
 )
 def test_what_is_damaged_or_swapped_is_told_in_one_line(

@@ -39,7 +39,9 @@ def task_of(audio: AudioCache, folder: Path, model: SpeechModel | None = None, s
     job = TrainingJob(name, folder / name, like, recordings, {"seed": seed}, seed, trainers)
     queries, auxiliary = Recordings(audio, ids[10:16]), Recordings(audio, ids[20:24])
     settings = ProbeSettings(n_masks=1)
-    return Task(job, ProbePlan([settings.answers], queries, auxiliary, "", settings, folder / "probes", trainers))
+    return Task(
+        job, ProbePlan([settings.encoder_outputs], queries, auxiliary, "", settings, folder / "probes", trainers)
+    )
 
 
 def sent(task: Task) -> Task:
@@ -93,7 +95,7 @@ def test_what_is_done_is_not_done_again(audio: AudioCache, tmp_path: Path, monke
     task.run(lambda _: None)
     assert task.done
     assert task.training.recordings.trainer is None  # holds on to no model
-    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.engine_of", pytest.fail)
+    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.create_executor", pytest.fail)
     run_fleet([task, task], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
     next((tmp_path / "probes").glob("*.npz")).unlink()
     assert not task.done

@@ -136,7 +136,7 @@ def test_a_killed_worker_is_replaced_and_its_model_goes_on(
     process.join(240)
     errors = (tmp_path / "errors.txt").read_text()
     assert process.exitcode == 0, errors
-    assert "its worker process was killed (SIGKILL), perhaps for want of memory; retry 1 of 2" in errors
+    assert "its worker process was killed (SIGKILL), perhaps for lack of memory; retry 1 of 2" in errors
     assert "Traceback" not in errors
     assert all_gone(workers)
     one = [*options[:3], "1", *options[4:]]
