@@ -227,7 +227,8 @@ def test_a_matching_that_keeps_nothing_is_refused_in_one_line(
     assert main(["blind", str(longer_members), "--out", str(tmp_path / "run"), *options]) == 2
     *_, message = capsys.readouterr().err.splitlines()  # what the log says comes before it
     assert (
-        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but 4 of each are the least" in message
+        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but at least 4 of each are needed"
+        in message
     )
     assert not (tmp_path / "run").exists()
 

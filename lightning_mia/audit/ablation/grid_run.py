@@ -145,9 +145,8 @@ class GridRun:
         failures: list[Failure] = []
         try:
             self._write_table()
-            failures = run_cells(
-                unfinished, executor, settings.retries, len(self.tasks) - len(unfinished), self._collect
-            )
+            n_done = len(self.tasks) - len(unfinished)
+            failures = run_cells(unfinished, executor, settings.retries, n_done, self._collect)
         finally:  # interrupted grids have a page as well
             page = self._write_page(failures)
         self._copy_results(final=True)
