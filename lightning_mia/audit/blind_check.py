@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
@@ -15,8 +15,8 @@ from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report import AuditReport, write_report
 from lightning_mia.splits import Split, predefined
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
-from lightning_mia.splits.matching.audio import apply_matching
 from lightning_mia.splits.matching.settings import Matching
+from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, check_folder
 from lightning_mia.utilities.stage import Stage
@@ -62,7 +62,7 @@ def check_split(
     if not matching.enabled:
         _start_stage(run_dir, original)
         return _report(run_dir, original, original.evaluate(original.statistics(), settings), settings, command)
-    matched = apply_matching(table, audio, matching, level)
+    matched = matched_subset(table, audio, matching, level)
     kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio)
     _start_stage(run_dir, kept, original)
     with atomic_path(run_dir / "discarded.csv") as path:
@@ -92,7 +92,7 @@ class _AudioSplit:
 
     def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
         """Run the blind control on statistics that cover at least these recordings."""
-        return evaluate_attacks([], {}, statistics, self.split, settings)
+        return evaluate_split(statistics, self.split, settings)
 
 
 def _table_with_members(corpus: Corpus) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import Evidence, FrameAccess, ShadowModels
-from lightning_mia.attacks.runner.scoring import Scored, remembered_scores, score_attacks
+from lightning_mia.attacks.runner.scoring import Scored, cached_scores, score_attacks
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
 from lightning_mia.utilities.files import hash_of
@@ -47,4 +47,4 @@ class ProbedModel:
         if not (attack.needs_frames or attack.learns):
             return attack.score(evidence)
         keys = list(evidence.shadows.keys) if evidence.shadows else []
-        return remembered_scores(attack, evidence, self.folder, hash_of([self.key, keys]) if keys else self.key)
+        return cached_scores(attack, evidence, self.folder, hash_of([self.key, keys]) if keys else self.key)

@@ -15,9 +15,9 @@ from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking,
 from lightning_mia.corpora.loading.batch_sampler import batches_for
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
-from lightning_mia.splits.auxiliary_pool import Pool, with_pool
-from lightning_mia.splits.matching.audio import apply_matching
+from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
 from lightning_mia.splits.matching.settings import Matching
+from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class SpeechDataModule(L.LightningDataModule):
         table = table[table["id"].isin(audio.index.index)]
         if self.matching is None or not self.matching.enabled:
             return table, audio, ()
-        table, audio, notes, _ = apply_matching(table, audio, self.matching, self.level)
+        table, audio, notes, _ = matched_subset(table, audio, self.matching, self.level)
         return table, audio, notes
 
     def _split(self, table: pd.DataFrame, audio: AudioCache, n_shadows: int, pool: Pool) -> Split:
@@ -127,7 +127,7 @@ class SpeechDataModule(L.LightningDataModule):
         design = self.design or UtteranceDesign()
         if pool == "challenge" or not n_shadows:
             return design.draw(table, audio.contents, n_shadows=n_shadows, seed=self.split_seed)
-        return with_pool(design.draw(table, audio.contents, seed=self.split_seed), n_shadows, self.split_seed)
+        return draw_from_pool(design.draw(table, audio.contents, seed=self.split_seed), n_shadows, self.split_seed)
 
 
 @dataclass(frozen=True, eq=False)

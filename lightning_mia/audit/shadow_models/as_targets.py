@@ -1,4 +1,4 @@
-"""Evaluate attacks with each shadow model as target, and with fewer shadow models."""
+"""Evaluate attacks on shadow models, and with fewer of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from lightning_mia.attacks import Attack
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EachAsTarget, EvaluationSettings, Scores, SubsetResult, estimate
-from lightning_mia.evaluation.evaluate import Key
+from lightning_mia.evaluation.scores import Key
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.splits import Level, Part, Split
@@ -51,7 +51,7 @@ def each_as_target(
             challenge = split.challenge(level, part).drop_duplicates("unit_id")
             members = trained_on.loc[challenge["id"]].to_numpy(dtype=bool)
             for score in model.scored(attacks, split, level, part, seed, others).scores:
-                scores.setdefault((score.name, score.level), []).append((score, members))
+                scores.setdefault(score.key, []).append((score, members))
     return {key: _summarise(scores_of_attack, settings.fprs) for key, scores_of_attack in scores.items()}
 
 
@@ -82,7 +82,9 @@ def by_number_of_shadow_models(
     settings: EvaluationSettings,
     seed: int,
 ) -> Mapping[Key, tuple[SubsetResult, ...]]:
-    """Attack the target with the first 2, 4, 8, … shadow models, but not with all of them.
+    """Attack the target with fewer shadow models.
+
+    They are the first 2, 4, 8, …, but not all of them.
 
     Args:
         attacks: those that ran on the target; attacks without shadow models are left out.
@@ -100,8 +102,7 @@ def by_number_of_shadow_models(
         subset = shadows.take(np.arange(size))
         for level, part in parts:
             for score in target.scored(shadow_attacks, split, level, part, seed, subset).scores:
-                key = (score.name, score.level)
-                results[key] = (*results.get(key, ()), SubsetResult(size, *estimate(score, settings)))
+                results[score.key] = (*results.get(score.key, ()), SubsetResult(size, *estimate(score, settings)))
     return results
 
 

@@ -16,7 +16,7 @@ from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split, UtteranceDesign
-from lightning_mia.splits.auxiliary_pool import with_pool
+from lightning_mia.splits.auxiliary_pool import draw_from_pool
 
 N_SHADOWS = 6
 SETTINGS = EvaluationSettings(n_bootstraps=100)
@@ -94,7 +94,7 @@ def test_a_planted_leak_is_detected_with_each_as_target_and_not_by_wrong_models(
 
 
 def test_shadow_models_without_challenge_units_are_no_targets(tmp_path: Path) -> None:
-    split = with_pool(draw_split(0, n_auxiliary=150), 4, seed=0)
+    split = draw_from_pool(draw_split(0, n_auxiliary=150), 4, seed=0)
     target, fleet = probe_all(split, 2.0, tmp_path)
     assert each_as_target([PretextLoss()], fleet, split, PARTS, SETTINGS, 0) == {}
     result = by_number_of_shadow_models([CalibratedLoss()], target, fleet, split, PARTS, SETTINGS, 0)

@@ -79,7 +79,7 @@ def flip_a_label(path: Path) -> None:
     ("file", "damage", "message"),
     [
         ("shadows/001/model.ckpt", truncate, "model.ckpt is damaged; delete"),
-        ("shadows/001/model.ckpt", swap, "is not the model that this stage trained; delete"),
+        ("shadows/001/model.ckpt", swap, "was not trained by this stage; delete"),
         ("shadows/001/stage.json", truncate, "stage.json is damaged; delete the folder"),
         ("shadows/001/stage.json", swap, "was created with different settings (hash: "),
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
@@ -87,7 +87,7 @@ def flip_a_label(path: Path) -> None:
         ("shadows/001/trained_utterances.csv", swap, "does not hold the utterances that split.csv has"),
         ("shadows/001/trained_utterances.csv", drop_a_row, "does not hold the utterances that split.csv has"),
         ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
-        ("split.csv", flip_a_label, "has other members for shadow_001 than are asked for"),
+        ("split.csv", flip_a_label, "has other members for shadow_001 than requested"),
     ],
 )
 def test_damaged_and_swapped_files_are_reported_in_one_line(
