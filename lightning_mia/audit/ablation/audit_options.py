@@ -123,7 +123,8 @@ class OptionsReader:
 def is_evaluation_option(option: str) -> bool:
     """Whether an option leaves the trainings unchanged.
 
-    >>> [option for option in ("evaluation.seed", "fleet.size", "fleet.pool", "model.dim") if is_evaluation_option(option)]
+    >>> options = ("evaluation.seed", "fleet.size", "fleet.pool", "model.dim")
+    >>> [option for option in options if is_evaluation_option(option)]
     ['evaluation.seed', 'fleet.size']
     """
     return option.split(".")[0] in EVALUATION_OPTIONS and option != "fleet.pool"
