@@ -1,1 +1,1 @@
-"""From a model's answers to membership signals, stored per utterance."""
+"""Membership signals: groups of measurements, and the probe that takes and caches them."""

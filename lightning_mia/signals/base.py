@@ -1,8 +1,8 @@
-"""A group of signals: one kind of question, with its answers in a file of their own."""
+"""Base class of signal groups."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, ClassVar
 
@@ -15,60 +15,87 @@ from lightning_mia.models.base import SpeechModel
 
 @dataclass(frozen=True)
 class Measured:
-    """What a group reads from a model's answers about one batch.
+    """Signals of one batch.
 
     Attributes:
-        scalars: column → (batch,) numbers; the columns' names begin with the group's prefix.
-        pooled: (batch, layers, dim), for the one group that keeps vectors; None for the others.
+        scalars: column → (batch,) numbers; column names begin with the group's prefix.
+        pooled: (batch, layers, dim) mean-pooled hidden states; only `EncoderAnswers` has them.
+
+    Example:
+        >>> import torch
+        >>> measured = Measured({"loudness_rms": torch.tensor([0.1, 0.2])})
+        >>> list(measured.scalars), measured.pooled
+        (['loudness_rms'], None)
     """
 
     scalars: dict[str, Tensor]
     pooled: Tensor | None = None
 
 
-class SignalGroup(ABC):
-    """Asks a model one kind of question. A subclass is a frozen dataclass whose fields are its settings.
+Measure = Callable[[SpeechModel, Batch], Measured]
+"""Measures one batch, which is on the model's device."""
 
-    What it says of an utterance depends on the utterance, on the model and on the settings alone: not on its
-    neighbours in the batch, nor on padding. What is drawn at random comes from the utterance's id
-    (`lightning_mia.signals.inputs.random_masks`), so that every model is asked the same.
 
-    A probe is kept by the hash of the settings: a group of other settings, or one more group, asks again only
-    what was not asked before.
+class SignalGroup:
+    """A family of signals that are measured and cached together.
+
+    A subclass is a frozen dataclass whose fields are its settings, and overrides `measure`. If it first has to fit
+    something on the adversary's own recordings, such as a head, it overrides `prepare` instead.
+
+    Signals of a recording depend on the recording, the model and the settings alone: not on the other recordings in
+    the batch, nor on padding. Random numbers derive from the recording's id
+    (`lightning_mia.signals.inputs.random_masks`), so that every model gets the same inputs.
+
+    Signals are cached by the hash of the settings. Adding a group, or changing one, leaves the others in the cache.
+
+    Example:
+        >>> from lightning_mia.corpora.loading.batch import collate
+        >>> from lightning_mia.models import TERA
+        >>> @dataclass(frozen=True)
+        ... class Norm(SignalGroup):
+        ...     name = "norm"
+        ...
+        ...     def measure(self, model, batch):
+        ...         hidden = model.encode(batch.waveforms, batch.lengths).hidden[-1]
+        ...         return Measured({"norm_mean": hidden.norm(dim=2).mean(dim=1)})
+        >>> import numpy as np
+        >>> model = TERA(dim=16, n_heads=2, feedforward_dim=32).eval()
+        >>> Norm().measure(model, collate([("a", np.ones(1600, np.float32), "")])).scalars["norm_mean"].shape
+        torch.Size([1])
     """
 
     name: ClassVar[str]
-    version: ClassVar[int] = 1  # raised whenever the numbers change
+    version: ClassVar[int] = 1  # raised whenever the numbers change, so that cached signals are not reused
 
     def fingerprint(self) -> dict[str, Any]:
-        """The settings that change the signals."""
+        """Return the settings that change the signals."""
         settings: dict[str, Any] = asdict(self) if is_dataclass(self) and not isinstance(self, type) else {}
         return {"group": self.name, "version": self.version, **settings}
 
     @property
     def prefix(self) -> str:
-        """What the names of its columns begin with; two groups of one run must not share it."""
+        """Common prefix of the column names, unique among the groups of a run."""
         return self.name
 
     @property
     def queries(self) -> int:
-        """Waveforms that a model is given for each recording."""
+        """Waveforms passed through the model for each recording."""
         return 1
 
-    def can_ask(self, model: SpeechModel) -> bool:
-        """Whether the model can answer."""
+    def supports(self, model: SpeechModel) -> bool:
+        """Whether the signals are defined for a model."""
         return True
 
-    def prepared(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> SignalGroup:
-        """The group with what it learns about this model from the adversary's own recordings, such as a head.
+    def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
+        """Fit what the group learns about a model, and return the function that measures batches.
 
         Args:
-            model: in evaluation mode, on the device that it answers on.
-            auxiliary: recordings that were trained on by no model, as the adversary plays them; may be empty.
-            batch_seconds: audio in one batch; must not change the result.
+            model: in evaluation mode, on its device.
+            auxiliary: the adversary's own recordings, in no model's training set; may be empty.
+            batch_seconds: audio in one batch (seconds); must not change the result.
         """
-        return self
+        return self.measure
 
-    @abstractmethod
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Ask about one batch, which is on the model's device."""
+        """Measure one batch, which is on the model's device."""
+        raise NotImplementedError(f"{type(self).__name__} overrides neither measure nor prepare")

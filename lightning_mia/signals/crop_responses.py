@@ -1,4 +1,4 @@
-"""PartCrop in time: how a whole recording's frames respond to crops of it."""
+"""PartCrop in time: responses of a recording's frames to crops of it."""
 
 import math
 from collections.abc import Iterator
@@ -12,29 +12,33 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pool
-from lightning_mia.signals.inputs.augmentations import cropped
+from lightning_mia.signals.inputs.augmentations import random_crop
 from lightning_mia.signals.inputs.random_masks import draw_noise, generator_of
 from lightning_mia.utilities.errors import InputError
 
-AT_ONCE = 4  # crops of a recording in one batch: together they are about as long as the recording
+CROPS_PER_BATCH = 4  # crops of one recording, together about as long as the recording
 
 
 @dataclass(frozen=True)
 class CropResponses(SignalGroup):
-    """Responses of the last layer's frames to crops (black-box; passes: 1 + `n_crops` × mean share of a crop).
+    """Responses of the last layer's frames to crops (black-box).
 
-    p_k is the pooled answer to the crop alone, G (frames, dim) the answer to the whole, q_k = softmax(G p_k) over the
-    frames. Columns `crops_uniform_00` … and `crops_gaussian_00` …: KL(uniform ‖ q_k) and KL(softmax of Gaussian noise
-    ‖ q_k), sorted over the crops, each as `n_kept` evenly spaced quantiles. Zhu et al. (2024, CCS), section 4, take 128
-    crops and all of the sorted values; 32 cost a quarter, about 5 passes. A crop is 0.1 s at least, so that all crops
-    of a very short recording are alike.
+    Let p_k be the pooled output for crop k, G (frames, dim) the output for the whole recording, and
+    q_k = softmax(G p_k) over the frames. Columns `crops_uniform_00` … and `crops_gaussian_00` …: KL(uniform ‖ q_k) and
+    KL(softmax of Gaussian noise ‖ q_k), sorted over the crops, each as `n_kept` evenly spaced quantiles. Zhu et al.
+    (2024, CCS), section 4, take 128 crops and keep all sorted values; 32 cost a quarter, about 5 passes
+    (1 + `n_crops` × mean share of a crop). Crops last at least 0.1 s, so all crops of a very short recording coincide.
 
     Args:
-        n_crops: crops.
-        n_kept: numbers that are kept of each sorted list.
-        shortest: share of the recording that a crop takes, at least.
-        longest: and at most.
-        seed: of the crops and of the Gaussian noise.
+        n_crops: crops of each recording.
+        n_kept: quantiles kept of each sorted list.
+        shortest: minimum share of the recording in a crop.
+        longest: maximum share of the recording in a crop.
+        seed: seed of the crops and of the Gaussian noise.
+
+    Example:
+        >>> CropResponses(n_crops=32).queries  # the recording and its crops
+        33
     """
 
     name = "crops"
@@ -46,7 +50,7 @@ class CropResponses(SignalGroup):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what is no crop."""
+        """Validate the settings."""
         if not 2 <= self.n_kept <= self.n_crops:
             raise InputError(f"n_kept of CropResponses is {self.n_kept}: give 2 to n_crops = {self.n_crops}")
         if not 0 < self.shortest <= self.longest <= 1:
@@ -57,22 +61,22 @@ class CropResponses(SignalGroup):
 
     @property
     def queries(self) -> int:
-        """The whole, and the crops."""
+        """The recording, and its crops."""
         return 1 + self.n_crops
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Compare every crop's response with two references."""
-        whole = model.encode(batch.waveforms, batch.lengths)
-        frames = whole.hidden[-1].double()
+        """Compare each crop's response with a uniform and a Gaussian reference."""
+        encoded = model.encode(batch.waveforms, batch.lengths)
+        frames = encoded.hidden[-1].double()
         pooled = torch.cat(list(self._pooled_crops(model, batch)), dim=1)  # (batch, n_crops, dim)
         scores = torch.bmm(pooled, frames.transpose(1, 2))  # (batch, n_crops, frames)
-        noise = self._noise(batch, whole.lengths)
-        found = {
-            "uniform": response_divergence(scores, torch.zeros_like(scores), whole.lengths),
-            "gaussian": response_divergence(scores, noise, whole.lengths),
+        noise = self._noise(batch, encoded.lengths)
+        divergences = {
+            "uniform": response_divergence(scores, torch.zeros_like(scores), encoded.lengths),
+            "gaussian": response_divergence(scores, noise, encoded.lengths),
         }
         levels = torch.linspace(0, 1, self.n_kept, dtype=torch.float64, device=scores.device)
-        kept = {name: values.quantile(levels, dim=1) for name, values in found.items()}  # (n_kept, batch)
+        kept = {name: values.quantile(levels, dim=1) for name, values in divergences.items()}  # (n_kept, batch)
         digits = len(str(self.n_kept - 1))
         return Measured(
             {
@@ -83,10 +87,10 @@ class CropResponses(SignalGroup):
         )
 
     def _pooled_crops(self, model: SpeechModel, batch: Batch) -> Iterator[Tensor]:
-        """(batch, a few crops, dim) float64 at a time."""
+        """Yield pooled outputs (batch, crops, dim) float64, a few crops at a time."""
         samples = batch.waveforms.cpu()
-        for first in range(0, self.n_crops, AT_ONCE):
-            draws = range(first, min(first + AT_ONCE, self.n_crops))
+        for first in range(0, self.n_crops, CROPS_PER_BATCH):
+            draws = range(first, min(first + CROPS_PER_BATCH, self.n_crops))
             crops = [
                 self._crop(row[:length], name, draw)
                 for name, row, length in zip(batch.ids, samples, batch.lengths.tolist(), strict=True)
@@ -99,22 +103,22 @@ class CropResponses(SignalGroup):
 
     def _crop(self, waveform: Tensor, utterance: str, draw: int) -> Tensor:
         rng = generator_of(utterance, draw, self.seed, "crop/")
-        return torch.from_numpy(cropped(waveform.numpy(), rng.uniform(self.shortest, self.longest), rng))
+        return torch.from_numpy(random_crop(waveform.numpy(), rng.uniform(self.shortest, self.longest), rng))
 
     def _noise(self, batch: Batch, lengths: Tensor) -> Tensor:
-        """Standard normal (batch, n_crops, frames) float64, 0 on padding."""
+        """Draw standard normal noise (batch, n_crops, frames) float64, 0 on padding."""
         uniform = draw_noise(batch.ids, lengths.tolist(), self.n_crops, 0, self.seed).double().transpose(1, 2)
-        middle = uniform + 2.0**-25  # neither 0 nor 1: a float32 in [0, 1) is a multiple of 2^-24 at most 1 - 2^-24
+        middle = uniform + 2.0**-25  # avoids 0 and 1: a float32 in [0, 1) is a multiple of 2^-24, at most 1 - 2^-24
         normal = math.sqrt(2) * torch.erfinv(2 * middle - 1)
         return normal.masked_fill(padding_mask(lengths.cpu(), normal.shape[2]).unsqueeze(1), 0.0).to(lengths.device)
 
 
 def response_divergence(scores: Tensor, reference: Tensor, lengths: Tensor) -> Tensor:
-    """KL divergence KL(softmax(reference) ‖ softmax(scores)) over the real frames.
+    """Compute KL(softmax(reference) ‖ softmax(scores)) over the real frames.
 
     Args:
         scores: (batch, crops, frames) float64.
-        reference: the same; zeros for the uniform distribution.
+        reference: (batch, crops, frames) float64; zeros for the uniform distribution.
         lengths: (batch,) real frames.
 
     Returns:

@@ -1,14 +1,14 @@
-"""The geometry of an encoder's answer to the plain waveform: its frames, and their mean among other recordings'."""
+"""Geometry of encoder outputs: frames of a recording, and its place among other recordings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import Measured, SignalGroup
+from lightning_mia.signals.base import Measure, Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import (
     MAX_FRAMES,
@@ -20,65 +20,48 @@ from lightning_mia.signals.features.frame_statistics import (
 )
 from lightning_mia.signals.features.reference_statistics import References, pooled_references, reference_statistics
 
+MIN_REFERENCES = 3  # auxiliary recordings: two neighbours remain where one is the recording itself
+
 
 @dataclass(frozen=True)
 class EncoderGeometry(SignalGroup):
     """Statistics of every layer's frames and of their mean (black-box, one pass).
 
-    Columns `geometry_<statistic>_layer0` …: see `frame_statistics` and, where there are three or more auxiliary
-    recordings, `reference_statistics`, whose names begin with `reference_`.
+    Columns `geometry_<statistic>_layer0` …: those of `frame_statistics` and, with three or more auxiliary recordings,
+    those of `reference_statistics`, whose names begin with `reference_`.
 
     Args:
-        most_frames: frames of an utterance whose pairs are compared, at most.
+        most_frames: maximum number of frames of an utterance whose pairs are compared.
+
+    Example:
+        >>> EncoderGeometry(most_frames=256).fingerprint()
+        {'group': 'geometry', 'version': 1, 'most_frames': 256}
     """
 
     name = "geometry"
 
     most_frames: int = MAX_FRAMES
 
-    def prepared(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> SignalGroup:
-        """With the pooled vectors of the auxiliary recordings."""
-        if len(auxiliary) < 3:
-            return self
-        return _AmongReferences(self, pooled_references(model, auxiliary, batch_seconds))
+    def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
+        """Pool the auxiliary recordings as references."""
+        if len(auxiliary) < MIN_REFERENCES:
+            return self.measure
+        return partial(self.measure, references=pooled_references(model, auxiliary, batch_seconds))
 
-    def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Columns of the frames alone."""
-        return self.compare(model, batch, None)
-
-    def compare(self, model: SpeechModel, batch: Batch, references: References | None) -> Measured:
-        """Columns of the frames, and with reference recordings those of the pooled vectors too."""
+    def measure(self, model: SpeechModel, batch: Batch, references: References | None = None) -> Measured:
+        """Measure the frames and, against references, the pooled vectors."""
         encoded = model.encode(batch.waveforms, batch.lengths)
         scalars: Statistics = {}
-        others = None if references is None else references.apart_from(batch.ids)
         for layer, hidden in enumerate(encoded.hidden):
-            found = {
+            statistics = {
                 **pair_statistics(hidden, encoded.lengths, self.most_frames),
                 **norm_statistics(hidden, encoded.lengths),
                 **smoothness(hidden, encoded.lengths),
                 **cloud_statistics(hidden, encoded.lengths),
             }
-            if references is not None and others is not None:
-                pooled = mean_pool(hidden, encoded.lengths)
+            if references is not None:
+                pooled, others = mean_pool(hidden, encoded.lengths), references.excluding(batch.ids)
                 placed = reference_statistics(pooled, references.pooled[:, layer], others)
-                found |= {f"reference_{name}": values for name, values in placed.items()}
-            scalars |= {f"{self.name}_{name}_layer{layer}": values for name, values in found.items()}
+                statistics |= {f"reference_{name}": values for name, values in placed.items()}
+            scalars |= {f"{self.name}_{name}_layer{layer}": values for name, values in statistics.items()}
         return Measured(scalars)
-
-
-@dataclass(frozen=True)
-class _AmongReferences(SignalGroup):
-    """The same of a model whose answers to reference recordings are known."""
-
-    name = EncoderGeometry.name
-
-    plain: EncoderGeometry
-    references: References
-
-    def fingerprint(self) -> dict[str, Any]:
-        """The settings; the references follow from the model and the auxiliary recordings."""
-        return self.plain.fingerprint()
-
-    def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Columns of the frames and of the pooled vectors."""
-        return self.plain.compare(model, batch, self.references)

@@ -1,26 +1,29 @@
-"""What every audit asks: the encoder's answer to the plain waveform, and the training task under masks."""
+"""Signals of every audit: encoder outputs, and the pretext task under masks."""
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine, mean_pool
-from lightning_mia.signals.inputs.random_masks import draw_masks, draw_noise
+from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.table import PAIRWISE_COSINE
 
 
 @dataclass(frozen=True)
 class EncoderAnswers(SignalGroup):
-    """Mean pairwise cosine and mean of every layer's frames, and the scores of the training task.
+    """Mean pairwise cosine and mean-pooled frames of every layer, and pretext scores.
 
     Args:
         n_masks: masks over which an utterance's pretext score is averaged.
         mask_seed: seed of those masks.
+
+    Example:
+        >>> EncoderAnswers(n_masks=4).queries  # the unmasked recording, and one pass for each mask
+        5
     """
 
     name = "answers"
@@ -30,31 +33,23 @@ class EncoderAnswers(SignalGroup):
 
     @property
     def queries(self) -> int:
-        """The plain one, and one a mask."""
+        """One pass without a mask, and one for each mask."""
         return 1 + self.n_masks
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Columns `pairwise_cosine_layer0` …, `pretext_score_mask0` …, and the pooled vectors."""
+        """Measure `pairwise_cosine_layer0` …, `pretext_score_mask0` …, and the pooled vectors."""
         encoded = model.encode(batch.waveforms, batch.lengths)
         scalars = {
             f"{PAIRWISE_COSINE}_layer{layer}": mean_pairwise_cosine(hidden, encoded.lengths)
             for layer, hidden in enumerate(encoded.hidden)
         }
         pooled = torch.stack([mean_pool(hidden, encoded.lengths) for hidden in encoded.hidden], dim=1)
-        for name, scores in model.task_scores(batch, *self._questions(model, batch)).items():
+        inputs = draw_masks_and_noise(model, batch, self.mask_distribution(model), self.n_masks, self.mask_seed)
+        for name, scores in model.task_scores(batch, *inputs).items():
             draws = enumerate(scores) if scores.dim() == 2 else []
-            scalars |= {f"{name}_mask{draw}": of_draw for draw, of_draw in draws} or {name: scores}
+            scalars |= {f"{name}_mask{draw}": values for draw, values in draws} or {name: scores}
         return Measured(scalars, pooled)
 
-    def law(self, model: SpeechModel) -> SpanMask | None:
-        """How masks are drawn: as the model's training masks are."""
+    def mask_distribution(self, model: SpeechModel) -> SpanMask | None:
+        """Distribution of the masks: that of the model's training."""
         return model.mask_span
-
-    def _questions(self, model: SpeechModel, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Masks (draws, batch, frames) bool, and noise (draws, batch, frames, noise dim)."""
-        frames = model.frame_lengths(batch.lengths).tolist()
-        draws = range(self.n_masks)
-        masks = [draw_masks(batch.ids, frames, self.law(model), draw, self.mask_seed) for draw in draws]
-        noise = [draw_noise(batch.ids, frames, model.noise_dim, draw, self.mask_seed) for draw in draws]
-        device = batch.waveforms.device
-        return torch.stack(masks).to(device), torch.stack(noise).to(device)

@@ -1,4 +1,4 @@
-"""The pretext score in more detail: by where frames are hidden, and by how many in a row."""
+"""Pretext scores by position and length of the masked spans."""
 
 from dataclasses import dataclass, replace
 
@@ -13,20 +13,24 @@ from lightning_mia.signals.inputs.random_masks import draw_masks, draw_noise, ge
 from lightning_mia.utilities.errors import InputError
 
 PARTS = ("early", "middle", "late")
-STRETCH = 2  # how many times shorter or longer spans are than in training
+STRETCH = 2  # factor by which spans are shorter or longer than in training
 
 
 @dataclass(frozen=True)
 class PretextDetails(SignalGroup):
-    """Pretext scores under masks of other laws than training's (grey-box, 5 × `n_masks` passes).
+    """Pretext scores under other masks than in training (grey-box, 5 × `n_masks` passes).
 
-    Columns `pretext_details_early`, `…_middle` and `…_late`: masks lie in one third of the frames only;
-    `pretext_details_short_spans` and `…_long_spans`: spans of half and of twice the length that the model was trained
-    with. Each is the mean over `n_masks` masks. A model whose task hides no frames (CPC) is not asked.
+    Columns `pretext_details_early`, `…_middle` and `…_late`: masks in one third of the frames only;
+    `pretext_details_short_spans` and `…_long_spans`: spans of half and of twice the training length. Each is the mean
+    over `n_masks` masks. Models whose pretext task masks no frames (CPC) are not supported.
 
     Args:
         n_masks: masks of each kind.
-        seed: of the masks.
+        seed: seed of the masks.
+
+    Example:
+        >>> PretextDetails(n_masks=2).queries  # five kinds of masks, two of each
+        10
     """
 
     name = "pretext_details"
@@ -35,28 +39,29 @@ class PretextDetails(SignalGroup):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what is no mean."""
+        """Validate the settings."""
         if self.n_masks < 1:
             raise InputError(f"n_masks of PretextDetails is {self.n_masks}: give 1 or more")
 
     @property
     def queries(self) -> int:
-        """One a mask."""
+        """One pass for each mask."""
         return (len(PARTS) + 2) * self.n_masks
 
-    def can_ask(self, model: SpeechModel) -> bool:
-        """Whether the model has a pretext score, and hides frames for it."""
+    def supports(self, model: SpeechModel) -> bool:
+        """Whether the model has a pretext score and masks frames for it."""
         return model.has_pretext and model.mask_span is not None
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Ask under each kind of masks."""
-        law = model.mask_span
-        assert law is not None, "asked a model that hides no frames"
+        """Score the pretext task under each kind of masks."""
+        distribution = model.mask_span
+        assert distribution is not None, "the model is not supported"
         frames = model.frame_lengths(batch.lengths).tolist()
-        kinds = {part: self._masks_in_part(batch, frames, law, i) for i, part in enumerate(PARTS)}
-        for name, length in (("short", max(law.length // STRETCH, 1)), ("long", law.length * STRETCH)):
-            other = replace(law, length=length)
-            draws = [draw_masks(batch.ids, frames, other, draw, self.seed) for draw in range(self.n_masks)]
+        kinds = {part: self._masks_in_part(batch, frames, distribution, i) for i, part in enumerate(PARTS)}
+        span = distribution.length
+        for name, length in (("short", max(span // STRETCH, 1)), ("long", span * STRETCH)):
+            stretched = replace(distribution, length=length)
+            draws = [draw_masks(batch.ids, frames, stretched, draw, self.seed) for draw in range(self.n_masks)]
             kinds[f"{name}_spans"] = torch.stack(draws)
         masks = torch.cat(list(kinds.values())).to(batch.waveforms.device)  # (kinds × draws, batch, frames)
         noise = [draw_noise(batch.ids, frames, model.noise_dim, draw, self.seed) for draw in range(len(masks))]
@@ -64,19 +69,21 @@ class PretextDetails(SignalGroup):
         means = scores.view(len(kinds), self.n_masks, -1).mean(dim=1)
         return Measured({f"{self.name}_{name}": means[i] for i, name in enumerate(kinds)})
 
-    def _masks_in_part(self, batch: Batch, frames: list[int], law: SpanMask, part: int) -> Tensor:
-        """(n_masks, batch, frames) bool, by the law within a third of every utterance."""
+    def _masks_in_part(self, batch: Batch, frames: list[int], distribution: SpanMask, part: int) -> Tensor:
+        """Draw masks (n_masks, batch, frames) bool within one third of every utterance."""
         masks = torch.zeros(self.n_masks, len(batch.ids), max(frames), dtype=torch.bool)
-        for draw, of_draw in enumerate(masks):
-            for row, utterance, n_frames in zip(of_draw, batch.ids, frames, strict=True):
+        for draw, batch_mask in enumerate(masks):
+            for row, utterance, n_frames in zip(batch_mask, batch.ids, frames, strict=True):
                 start, end = third(n_frames, part)
                 rng = generator_of(utterance, draw, self.seed, f"{PARTS[part]}/")
-                row[start:end] = torch.from_numpy(span_mask(end - start, law, rng)) if end - start > 1 else True
+                row[start:end] = (
+                    torch.from_numpy(span_mask(end - start, distribution, rng)) if end - start > 1 else True
+                )
         return masks
 
 
 def third(n_frames: int, part: int) -> tuple[int, int]:
-    """First frame of a third of an utterance, and the one behind its last; at least one frame of two.
+    """Return the start and end of one third of an utterance, never empty.
 
     >>> [third(10, part) for part in range(3)], [third(2, part) for part in range(3)]
     ([(0, 3), (3, 7), (7, 10)], [(0, 1), (1, 2), (1, 2)])

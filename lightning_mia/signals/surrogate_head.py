@@ -1,56 +1,56 @@
-"""Surrogate heads: the training task asked of an encoder that came without its pretext head.
+"""Surrogate heads: a pretext loss for encoders published without their pretext head.
 
-The adversary hides spans of its own recordings, looks at the encoder's outputs there and fits a head that guesses from
-them what was hidden. The error of that head on a challenge utterance is a pretext loss without the pretext head. Spans
-are hidden by the encoder's own mask, where the caller may set it (open-weights), or by another sound in the waveform
-(black-box).
+The adversary hides spans of its own recordings and fits a head that predicts the hidden content from the encoder's
+outputs there. The error of that head on a challenge utterance is a pretext loss. Spans are hidden by the encoder's own
+mask, if the caller may set it (open-weights), or by another sound in the waveform (black-box).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
-from lightning_mia.corpora.loading.datasets import Recordings, loader
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import SAMPLE_RATE
-from lightning_mia.signals.base import Measured, SignalGroup
+from lightning_mia.signals.base import Measure, Measured, SignalGroup
 from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.runner.loop import batches
 from lightning_mia.signals.surrogate.fillings import Filling, SteadyTone, hide
 from lightning_mia.signals.surrogate.linear_heads import FoldSums, with_constant
 from lightning_mia.signals.surrogate.spans import hidden_spans
-from lightning_mia.signals.surrogate.targets import HiddenTarget, LogMelFrames
+from lightning_mia.signals.surrogate.targets import FrameTargets, HiddenTarget, LogMelFrames
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
 DEFAULT_SPAN = 0.07  # seconds
-MIN_RECORDINGS = 2  # to fit a head on one and measure the other
+MIN_RECORDINGS = 2  # to fit a head on one and evaluate it on the other
 
 
 @dataclass(frozen=True)
 class FrameGrid:
-    """Where an encoder's frames lie in the waveform.
+    """Position of an encoder's frames in the waveform.
 
     Attributes:
-        stride: samples from one frame to the next.
-        field: samples that a frame is made of.
+        stride: hop between frames (samples).
+        field: receptive field of a frame (samples).
     """
 
     stride: int
     field: int
 
     @classmethod
-    def of(cls, model: SpeechModel) -> FrameGrid:
-        """Read it off the number of frames that recordings of different lengths have."""
+    def from_model(cls, model: SpeechModel) -> FrameGrid:
+        """Infer the grid from the number of frames as a function of length."""
         start = SAMPLE_RATE
         counts = model.frame_lengths(torch.arange(start, start + 2 * SAMPLE_RATE)).tolist()
-        steps = [start + place for place in range(1, len(counts)) if counts[place] > counts[place - 1]]
+        steps = [start + i for i in range(1, len(counts)) if counts[i] > counts[i - 1]]  # lengths with a new frame
         stride = round((steps[-1] - steps[0]) / (counts[-1] - counts[0] - 1)) if len(steps) > 1 else SAMPLE_RATE
         frames_then = counts[steps[0] - start] if steps else counts[0]
         return cls(stride, max(steps[0] - (frames_then - 1) * stride if steps else stride, stride))
@@ -58,27 +58,32 @@ class FrameGrid:
 
 @dataclass(frozen=True)
 class SurrogateHead(SignalGroup):
-    """Error of a linear head, fitted on auxiliary recordings, on hidden spans of every recording.
+    """Error of a linear head, fitted on auxiliary recordings, on hidden spans.
 
-    Columns: `surrogate_head_<settings>_layer0` …, one for each of `layers`; no column where there are fewer than 2
-    auxiliary recordings. Every head is one of `folds`, each fitted without one part of the auxiliary recordings. An
-    auxiliary recording is measured by the head that did not see it, any other by one of them, so that both are
-    measured alike.
+    Columns `surrogate_head_<settings>_layer0` …, one for each of `layers`; none with fewer than 2 auxiliary recordings.
+    Heads are cross-fitted: each of `folds` heads leaves out one part of the auxiliary recordings. The head that did not
+    see an auxiliary recording evaluates it; one of the heads, chosen at random, evaluates any other recording. Both
+    kinds of recordings are thus treated the same.
 
-    Encoders that reconstruct frames tell `LogMelFrames` what they remember, those that guess clusters
-    `AdversarysClusters`. The fewer frames are hidden at a time, the less a sound moves the mean and the variance by
-    which some models normalise an utterance.
+    Use `LogMelFrames` for encoders that reconstruct frames, and `AdversarysClusters` for encoders that predict
+    clusters. Hiding fewer frames at a time disturbs the mean and the variance less by which some models normalise an
+    utterance.
 
     Args:
-        filling: what is played in the hidden spans; null: the encoder's own mask is set instead.
-        target: what the head guesses.
-        span: seconds of a hidden span; null: as in the model's training mask, which takes more than black-box access
-            to know.
-        every: one span in so many is hidden at a time; so many passes hide every frame once.
-        rounds: times that every frame is hidden.
-        layers: whose outputs a head is fitted on, one head each; negative from the end.
-        folds: heads that the auxiliary recordings are divided among.
-        seed: of the spans and the sounds.
+        filling: sound that replaces hidden spans; null: the encoder's own mask is set instead.
+        target: prediction target of the head.
+        span: length of a hidden span (seconds); null: as in the model's training mask, which takes more than black-box
+            access to know.
+        every: one span in `every` is hidden at a time; `every` passes hide every frame once.
+        rounds: number of times that every frame is hidden.
+        layers: layers on whose outputs a head is fitted, one head each; negative from the end.
+        folds: number of cross-fitted heads.
+        seed: seed of the spans and the sounds.
+
+    Example:
+        >>> head = SurrogateHead(every=6, rounds=2)
+        >>> head.queries, head.prefix.startswith("surrogate_head_")
+        (12, True)
     """
 
     name = "surrogate_head"
@@ -93,28 +98,28 @@ class SurrogateHead(SignalGroup):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what is no question."""
-        for name, least in (("every", 2), ("rounds", 1), ("folds", 2)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} of SurrogateHead is {getattr(self, name)}: give {least} or more")
+        """Validate the settings."""
+        for name, minimum in (("every", 2), ("rounds", 1), ("folds", 2)):
+            if getattr(self, name) < minimum:
+                raise InputError(f"{name} of SurrogateHead is {getattr(self, name)}: give {minimum} or more")
         if not self.layers:
             raise InputError("layers of SurrogateHead is empty: give one or more, such as [-1]")
 
     def fingerprint(self) -> dict[str, Any]:
-        """All settings, with the names of filling and target."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        sound = None if self.filling is None else {"filling": self.filling.name, **asdict(self.filling)}
+        """Return all settings, with the names of filling and target."""
+        settings = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        filling = None if self.filling is None else {"filling": self.filling.name, **asdict(self.filling)}
         return {
             "group": self.name,
             "version": self.version,
-            **plain,
-            "filling": sound,
+            **settings,
+            "filling": filling,
             "target": self.target.fingerprint(),
         }
 
     @property
     def prefix(self) -> str:
-        """What the names of its columns begin with: two groups of other settings share none."""
+        """Common prefix of the column names, different for different settings."""
         return f"{self.name}_{hash_of(self.fingerprint())[:8]}"
 
     @property
@@ -122,92 +127,72 @@ class SurrogateHead(SignalGroup):
         """Passes that hide every frame once, times the rounds."""
         return self.every * self.rounds
 
-    def can_ask(self, model: SpeechModel) -> bool:
-        """By a sound any model; by its mask one that has a training mask."""
+    def supports(self, model: SpeechModel) -> bool:
+        """Whether spans can be hidden: by a sound always, by the mask if the model has one."""
         return self.filling is not None or model.mask_span is not None
 
-    def frames_of_span(self, model: SpeechModel, stride: int) -> int:
-        """Length of a span, in frames of the encoder."""
-        if self.span is not None:
-            return max(1, round(self.span * SAMPLE_RATE / stride))
-        return model.mask_span.length if model.mask_span else max(1, round(DEFAULT_SPAN * SAMPLE_RATE / stride))
-
-    def prepared(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> SignalGroup:
-        """Fit the heads."""
+    def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
+        """Fit the heads, one per layer and fold."""
         if len(auxiliary) < MIN_RECORDINGS:
-            return Unprepared(self)
-        places = {name: place for place, name in enumerate(sorted(auxiliary.ids))}
-        folds = min(self.folds, len(places))
-        target = self.target.fitted(_batches(auxiliary, batch_seconds, model.device))
-        asked = Questions(self, target, FrameGrid.of(model), {name: at % folds for name, at in places.items()}, folds)
+            return _no_columns
+        numbers = {name: number for number, name in enumerate(sorted(auxiliary.ids))}
+        n_folds = min(self.folds, len(numbers))
+        folds = {name: number % n_folds for name, number in numbers.items()}
+        targets = self.target.prepare(batches(auxiliary, batch_seconds, model.device))
+        passes = HiddenSpanPasses(self, targets, FrameGrid.from_model(model), folds, n_folds)
         sums: list[FoldSums] = []
         with torch.no_grad():
-            for batch in _batches(auxiliary, batch_seconds, model.device):
-                fold = asked.fold(batch.ids).to(model.device)
-                for hidden, truth, scored in asked.answers(model, batch):
+            for batch in batches(auxiliary, batch_seconds, model.device):
+                fold = passes.fold(batch.ids).to(model.device)
+                for layers, truth, scored in passes(model, batch):
                     rows, _ = scored.nonzero(as_tuple=True)
-                    for layer, of_layer in enumerate(hidden):
-                        if len(sums) <= layer:
-                            size = (of_layer.shape[2], truth.shape[2])
-                            sums.append(FoldSums(folds, *size, device=model.device))
-                        sums[layer].add(fold[rows], of_layer[scored], truth[scored])
-        weights = [target.fit(*one.without_each()) for one in sums]
-        return FittedSurrogateHead(self, asked, weights)
-
-    def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Only a prepared group can measure."""
-        raise RuntimeError("A surrogate head is fitted first: call prepared()")
+                    for i, hidden in enumerate(layers):
+                        if len(sums) <= i:
+                            sums.append(FoldSums(n_folds, hidden.shape[2], truth.shape[2], device=model.device))
+                        sums[i].add(fold[rows], hidden[scored], truth[scored])
+        weights = [self.target.fit(*of_layer.leave_one_out()) for of_layer in sums]
+        return partial(_measure, passes=passes, weights=weights)
 
 
 @dataclass(frozen=True)
-class Unprepared(SignalGroup):
-    """A surrogate head for which there is nothing to fit it on: it says nothing."""
-
-    head: SurrogateHead
-
-    name = "surrogate_head"
-
-    def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """No columns."""
-        return Measured({})
-
-
-@dataclass(frozen=True)
-class Questions:
-    """The hidden spans, and what a model's answers there are compared with.
+class HiddenSpanPasses:
+    """Passes of a model over recordings with hidden spans.
 
     Attributes:
-        settings: of the group.
-        target: what the head guesses, fitted.
-        grid: of the model's frames.
-        known: folds of the auxiliary recordings.
-        folds: number of folds.
+        settings: settings of the group.
+        targets: prediction targets.
+        grid: grid of the model's frames.
+        folds: fold of every auxiliary recording.
+        n_folds: number of folds.
     """
 
     settings: SurrogateHead
-    target: HiddenTarget
+    targets: FrameTargets
     grid: FrameGrid
-    known: dict[str, int]
-    folds: int
+    folds: dict[str, int]
+    n_folds: int
 
     def fold(self, ids: Sequence[str]) -> Tensor:
-        """(len(ids),) int64: which head measures a recording."""
+        """Choose the head that evaluates each recording, (len(ids),) int64."""
         seed = self.settings.seed
         return torch.tensor(
             [
-                self.known[name]
-                if name in self.known
-                else int(generator_of(name, 0, seed, "fold/").integers(self.folds))
+                self.folds[name]
+                if name in self.folds
+                else int(generator_of(name, 0, seed, "fold/").integers(self.n_folds))
                 for name in ids
             ]
         )
 
-    def answers(self, model: SpeechModel, batch: Batch) -> Iterator[tuple[list[Tensor], Tensor, Tensor]]:
-        """For every draw: the layers (batch, frames, dim), the truth (batch, frames, numbers), what is scored."""
+    def __call__(self, model: SpeechModel, batch: Batch) -> Iterator[tuple[list[Tensor], Tensor, Tensor]]:
+        """Yield for every draw the layers, the targets and the hidden frames.
+
+        Shapes: (batch, frames, dim) each, (batch, frames, numbers) and (batch, frames) bool.
+        """
         settings, lengths = self.settings, batch.lengths
         frames = model.frame_lengths(lengths)
-        truth = self.target.of_frames(batch.waveforms, lengths, int(frames.max()), self.grid.stride)
-        span = settings.frames_of_span(model, self.grid.stride)
+        truth = self.targets(batch.waveforms, lengths, int(frames.max()), self.grid.stride)
+        span = self._frames_per_span(model)
         for draw in range(settings.every * settings.rounds):
             masks = hidden_spans(batch.ids, frames.tolist(), span, settings.every, draw, settings.seed)
             masks = masks.to(lengths.device)
@@ -218,40 +203,34 @@ class Questions:
                 encoded = model.encode(filled, lengths)
             yield [encoded.hidden[layer] for layer in settings.layers], truth, masks
 
+    def _frames_per_span(self, model: SpeechModel) -> int:
+        if self.settings.span is None and model.mask_span:
+            return model.mask_span.length
+        seconds = DEFAULT_SPAN if self.settings.span is None else self.settings.span
+        return max(1, round(seconds * SAMPLE_RATE / self.grid.stride))
 
-@dataclass(frozen=True)
-class FittedSurrogateHead(SignalGroup):
-    """A surrogate head with its weights for one model.
 
-    Attributes:
-        head: the settings.
-        questions: spans and targets.
-        weights: of every layer (folds, dim + 1, numbers) float64.
+def _measure(model: SpeechModel, batch: Batch, passes: HiddenSpanPasses, weights: Sequence[Tensor]) -> Measured:
+    """Score the heads' predictions, averaged over the hidden frames of all draws.
+
+    Args:
+        model: the model that the heads were fitted for.
+        batch: recordings.
+        passes: hidden spans and targets.
+        weights: (folds, dim + 1, numbers) float64, one for each layer.
     """
-
-    head: SurrogateHead
-    questions: Questions
-    weights: Sequence[Tensor]
-
-    name = "surrogate_head"
-
-    def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Score the heads' guesses, mean over the hidden frames of all draws."""
-        target, fold = self.questions.target, self.questions.fold(batch.ids)
-        heads = [of_layer.to(batch.waveforms.device)[fold] for of_layer in self.weights]  # (batch, dim + 1, numbers)
-        wrong = torch.zeros(len(heads), len(batch.ids), dtype=torch.float64, device=batch.waveforms.device)
-        count = torch.zeros_like(wrong[0])
-        for hidden, truth, scored in self.questions.answers(model, batch):
-            count += scored.sum(dim=1)
-            for layer, (of_layer, head) in enumerate(zip(hidden, heads, strict=True)):
-                errors = target.errors(with_constant(of_layer) @ head.to(of_layer.dtype), truth)
-                wrong[layer] += errors.masked_fill(~scored, 0.0).sum(dim=1)
-        return Measured(
-            {f"{self.head.prefix}_layer{layer}": target.score(total / count) for layer, total in enumerate(wrong)}
-        )
+    settings, fold = passes.settings, passes.fold(batch.ids)
+    heads = [of_layer.to(batch.waveforms.device)[fold] for of_layer in weights]  # (batch, dim + 1, numbers)
+    total = torch.zeros(len(heads), len(batch.ids), dtype=torch.float64, device=batch.waveforms.device)
+    count = torch.zeros_like(total[0])
+    for layers, truth, scored in passes(model, batch):
+        count += scored.sum(dim=1)
+        for i, (hidden, head) in enumerate(zip(layers, heads, strict=True)):
+            errors = settings.target.errors(with_constant(hidden) @ head.to(hidden.dtype), truth)
+            total[i] += errors.masked_fill(~scored, 0.0).sum(dim=1)
+    return Measured({f"{settings.prefix}_layer{i}": settings.target.score(total[i] / count) for i in range(len(total))})
 
 
-def _batches(recordings: Recordings, batch_seconds: float, device: torch.device) -> Iterator[Batch]:
-    batches = LengthBatches(recordings.durations, batches_for(recordings.durations, batch_seconds))
-    for batch in loader(recordings, batches, num_workers=0):
-        yield batch._replace(waveforms=batch.waveforms.to(device), lengths=batch.lengths.to(device))
+def _no_columns(model: SpeechModel, batch: Batch) -> Measured:
+    """Return no signals: there are too few recordings to fit a head on."""
+    return Measured({})

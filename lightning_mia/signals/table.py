@@ -1,4 +1,4 @@
-"""Membership signals of one model: a few dozen numbers per utterance, and one pooled vector per layer."""
+"""Table of one model's membership signals."""
 
 import zipfile
 from collections.abc import Iterable
@@ -17,13 +17,19 @@ PAIRWISE_COSINE = "pairwise_cosine"
 
 @dataclass(frozen=True)
 class Signals:
-    """What the probe read from one model's answers.
+    """Membership signals of one model: numbers per utterance, and a pooled vector per layer.
 
     Attributes:
-        scalars: index = utterance id, float64 columns: `pairwise_cosine_layer0` … (mean cosine between the
-            frames of the utterance), and where the model has them `pretext_score_mask0` … and other scores of
-            its training task (log-odds, higher = solved better).
+        scalars: index = utterance id, float64 columns: `pairwise_cosine_layer0` … (mean cosine between the frames of
+            the utterance) and, if the model has them, `pretext_score_mask0` … and other scores of its training task
+            (log-odds, higher = solved better).
         pooled: `(utterances, layers, dim)` float32, mean of every layer's hidden states, rows as in `scalars`.
+
+    Example:
+        >>> scalars = pd.DataFrame({"pretext_score_mask0": [0.0, 1.0], "pretext_score_mask1": [1.0, 2.0]}, ["a", "b"])
+        >>> signals = Signals(scalars, np.zeros((2, 3, 8), np.float32))
+        >>> signals.n_layers, signals.pretext_score().tolist()
+        (3, [0.5, 1.5])
     """
 
     scalars: pd.DataFrame
@@ -31,54 +37,54 @@ class Signals:
 
     @property
     def n_layers(self) -> int:
-        """Number of layers, the input of the first transformer block included."""
+        """Number of layers, including the input of the first transformer block."""
         return self.pooled.shape[1]
 
     def layer(self, layer: int) -> int:
         """Resolve a layer index, negative from the end.
 
         Raises:
-            InputError: the model has no such layer.
+            InputError: the layer does not exist.
         """
         if not -self.n_layers <= layer < self.n_layers:
-            raise InputError(f"Layer {layer} asked for, but the model has layers 0 to {self.n_layers - 1}")
+            raise InputError(f"Layer {layer} does not exist: the model has layers 0 to {self.n_layers - 1}")
         return layer % self.n_layers
 
     def pairwise_cosine(self, layer: int) -> pd.Series:
-        """Mean cosine between the frames of every utterance at a layer."""
+        """Return the mean cosine between the frames of every utterance."""
         return self.scalars[f"{PAIRWISE_COSINE}_layer{self.layer(layer)}"]
 
     def pretext_score(self) -> pd.Series:
-        """Mean pretext score of every utterance over the masks."""
+        """Average the pretext score of every utterance over masks."""
         return self.task_score(PRETEXT_SCORE)
 
     def task_score(self, name: str) -> pd.Series:
-        """A score of the model's training task for every utterance, mean over the draws where there are several."""
-        return self.scalars[self._columns_of(name)].mean(axis=1)
+        """Average a score of the training task over its draws, if several."""
+        return self.scalars[self._draws(name)].mean(axis=1)
 
     def n_draws(self, name: str) -> int:
-        """How many draws of a score of the training task there are; 0 where the model has none."""
-        return len(self._columns_of(name))
+        """Count the draws of a score of the training task; 0 without the score."""
+        return len(self._draws(name))
 
     def has(self, name: str) -> bool:
         """Whether the model has this score of its training task."""
-        return bool(self._columns_of(name))
+        return bool(self._draws(name))
 
-    def _columns_of(self, name: str) -> list[str]:
+    def _draws(self, name: str) -> list[str]:
         return [column for column in map(str, self.scalars) if column == name or column.startswith(f"{name}_mask")]
 
     def pooled_layer(self, layer: int) -> pd.DataFrame:
-        """Mean-pooled hidden states of a layer, index = utterance id, one column a dimension."""
+        """Return mean-pooled hidden states of a layer, one column per dimension."""
         return pd.DataFrame(self.pooled[:, self.layer(layer)].astype(np.float64), index=self.scalars.index)
 
     def take(self, ids: Iterable[str]) -> "Signals":
-        """The signals of these utterances, in this order."""
+        """Select utterances, in the given order."""
         rows = self.scalars.index.get_indexer(pd.Index(list(ids)))
         assert (rows >= 0).all(), "an utterance was not probed"
         return Signals(self.scalars.iloc[rows], self.pooled[rows])
 
     def save(self, path: Path) -> None:
-        """Write as one `.npz` file, whole or not at all."""
+        """Write one `.npz` file atomically."""
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(
                 file,
@@ -90,7 +96,7 @@ class Signals:
 
     @staticmethod
     def load(path: Path) -> "Signals":
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises:
             InputError: the file is damaged.
@@ -105,11 +111,11 @@ class Signals:
             raise InputError(f"{path} is damaged; delete it and start again") from error
 
     def with_groups(self, groups: Iterable["Signals"]) -> "Signals":
-        """The same utterances, with the columns of further groups of signals."""
+        """Append the columns of further signal groups."""
         return Signals(pd.concat([self.scalars, *(group.scalars for group in groups)], axis=1), self.pooled)
 
     @staticmethod
     def concatenate(parts: Iterable["Signals"]) -> "Signals":
-        """Join the parts that several processes or batches wrote."""
+        """Join the parts of several processes or batches."""
         parts = list(parts)
         return Signals(pd.concat([part.scalars for part in parts]), np.concatenate([part.pooled for part in parts]))

@@ -1,4 +1,4 @@
-"""View consistency: how alike an encoder's answers to views of one recording are."""
+"""View consistency: similarity of encoder outputs between augmented views of a recording."""
 
 from dataclasses import dataclass
 
@@ -21,26 +21,30 @@ from lightning_mia.signals.inputs.augmentations import (
     TimeShift,
     View,
     WhiteNoise,
-    backwards,
-    viewed,
+    apply_view,
+    reverse_frames,
 )
 from lightning_mia.utilities.errors import InputError
 
 
 @dataclass(frozen=True)
 class ViewAgreement(SignalGroup):
-    """Cosines between the answers to a recording and to its views (black-box, 7 + `n_views` passes).
+    """Cosines between a recording and its views (black-box, 7 + `n_views` passes).
 
     Columns, for the middle and the last layer: `views_noise_pooled_layer2`, cosine of the pooled vectors, for each kind
     of view (noise, gain, crop, shift, band, reversed); `views_noise_frames_layer2`, mean cosine of the frames, for
-    those that leave frames where they were. And `views_pair00` …, the cosines of all pairs of `n_views` mixed views at
-    the last layer, pooled, from the least to the highest (EncoderMI, Liu et al. 2021, section 4.2: 45 pairs of 10
-    views).
+    views that keep frames in place. And `views_pair00` …, the cosines of all pairs of `n_views` mixed views at the
+    last layer, pooled, in ascending order (EncoderMI, Liu et al. 2021, section 4.2: 45 pairs of 10 views).
 
     Args:
         n_views: mixed views.
-        snr: of the noise view (dB).
-        seed: of what views draw.
+        snr: signal-to-noise ratio of the noise view (dB).
+        seed: seed of the views.
+
+    Example:
+        >>> group = ViewAgreement(n_views=10)
+        >>> group.queries, [view.name for view in group.kinds]
+        (17, ['noise', 'gain', 'crop', 'shift', 'band', 'reversed'])
     """
 
     name = "views"
@@ -50,7 +54,7 @@ class ViewAgreement(SignalGroup):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what gives no pair."""
+        """Validate the settings."""
         if self.n_views < 2:
             raise InputError(f"n_views of ViewAgreement is {self.n_views}: give 2 or more")
 
@@ -61,30 +65,31 @@ class ViewAgreement(SignalGroup):
 
     @property
     def queries(self) -> int:
-        """The plain one, one of each kind, and the mixed ones."""
+        """The recording, one view of each kind, and the mixed views."""
         return 1 + len(self.kinds) + self.n_views
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Compare every view with the recording, and mixed views with each other."""
-        plain = model.encode(batch.waveforms, batch.lengths)
+        """Compare views with the recording, and mixed views with each other."""
+        original = model.encode(batch.waveforms, batch.lengths)
         scalars: dict[str, Tensor] = {}
         for view in self.kinds:
-            for name, values in agreement(plain, _encode(model, batch, view, 0, self.seed), view).items():
+            for name, values in agreement(original, _encode(model, batch, view, 0, self.seed), view).items():
                 scalars[f"{self.name}_{view.name}_{name}"] = values
         mixed = [_encode(model, batch, Mixed(), draw, self.seed) for draw in range(self.n_views)]
-        pairs = sorted_pair_cosines(torch.stack([mean_pool(one.hidden[-1], one.lengths) for one in mixed], dim=1))
+        pooled = torch.stack([mean_pool(encoded.hidden[-1], encoded.lengths) for encoded in mixed], dim=1)
+        pairs = sorted_pair_cosines(pooled)
         digits = len(str(pairs.shape[1] - 1))
         scalars |= {f"{self.name}_pair{i:0{digits}d}": pairs[:, i] for i in range(pairs.shape[1])}
         return Measured(scalars)
 
 
 def _encode(model: SpeechModel, batch: Batch, view: View, draw: int, seed: int) -> Encoded:
-    changed = viewed(batch, view, draw, seed)
+    changed = apply_view(batch, view, draw, seed)
     return model.encode(changed.waveforms, changed.lengths)
 
 
 def middle_and_last(n_layers: int) -> list[int]:
-    """Layers that are looked at where all would be too many.
+    """Return the middle and the last layer, where columns for all would be too many.
 
     >>> middle_and_last(3), middle_and_last(13)
     ([1, 2], [6, 12])
@@ -92,22 +97,32 @@ def middle_and_last(n_layers: int) -> list[int]:
     return sorted({n_layers // 2, n_layers - 1})
 
 
-def agreement(plain: Encoded, other: Encoded, view: View) -> dict[str, Tensor]:
-    """Cosines between a recording and a view, (batch,) float64 by `pooled_layer2`, `frames_layer2`, …."""
-    found = {}
-    for layer in middle_and_last(len(plain.hidden)):
-        one, two = plain.hidden[layer], other.hidden[layer]
-        pooled = unit_vectors(mean_pool(one, plain.lengths)) * unit_vectors(mean_pool(two, other.lengths))
-        found[f"pooled_layer{layer}"] = pooled.sum(dim=1)
+def agreement(original: Encoded, other: Encoded, view: View) -> dict[str, Tensor]:
+    """Compute cosines between a recording and a view.
+
+    Returns:
+        (batch,) float64 each, by `pooled_layer2`, `frames_layer2`, ….
+    """
+    cosines = {}
+    for layer in middle_and_last(len(original.hidden)):
+        first, second = original.hidden[layer], other.hidden[layer]
+        products = unit_vectors(mean_pool(first, original.lengths)) * unit_vectors(mean_pool(second, other.lengths))
+        cosines[f"pooled_layer{layer}"] = products.sum(dim=1)
         if view.keeps_time:
-            two = backwards(two, other.lengths) if view.reverses else two
-            cosines = (unit_vectors(one) * unit_vectors(two)).sum(dim=2)  # (batch, frames)
-            found[f"frames_layer{layer}"] = moments(cosines, ~padding_mask(plain.lengths, one.shape[1]))[0]
-    return found
+            second = reverse_frames(second, other.lengths) if view.reverses else second
+            of_frames = (unit_vectors(first) * unit_vectors(second)).sum(dim=2)  # (batch, frames)
+            cosines[f"frames_layer{layer}"] = moments(of_frames, ~padding_mask(original.lengths, first.shape[1]))[0]
+    return cosines
 
 
 def sorted_pair_cosines(pooled: Tensor) -> Tensor:
-    """(batch, views, dim) → cosines of all pairs of views, (batch, pairs) float64, rising.
+    """Compute cosines of all pairs of views, in ascending order.
+
+    Args:
+        pooled: (batch, views, dim).
+
+    Returns:
+        (batch, pairs) float64.
 
     >>> sorted_pair_cosines(torch.tensor([[[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]])).tolist()
     [[0.0, 0.0, 1.0]]

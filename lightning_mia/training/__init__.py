@@ -1,1 +1,1 @@
-"""Training one model on recordings that we control, resumably and reproducibly."""
+"""Train models resumably and reproducibly: callbacks, DP-SGD, FSDP, parallel workers."""

@@ -1,4 +1,4 @@
-"""What every training of ours carries along: keyed randomness, a record of exposure, a checkpoint to resume from."""
+"""Callbacks of every training: keyed randomness, exposure counts, health, checkpoints, snapshots."""
 
 import copy
 import logging
@@ -17,13 +17,16 @@ from lightning_mia.models.base import SpeechModel
 
 log = logging.getLogger(__name__)
 
-SAVES = 20  # checkpoints of a whole training: an interruption costs at most a twentieth of it
+N_SAVES = 20  # checkpoints of a whole training: an interruption costs at most a twentieth of it
 
 
 class KeyedRandomness(Callback):
-    """Seeds every training step by its place in the training, so that a resumed run equals an undisturbed one.
+    """Seeds every training step by its position, so that resumed runs are exact.
 
-    Dropout and masks then depend on (seed, epoch, batch, process) and not on what happened before.
+    Dropout and masks depend on (seed, epoch, batch, process), and not on earlier random numbers.
+
+    Args:
+        seed: seed of the training.
     """
 
     def __init__(self, seed: int) -> None:
@@ -32,20 +35,20 @@ class KeyedRandomness(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Set the global generators of torch; for a model on a CPU that of CPUs."""
-        place = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
-        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
-        if pl_module.device.type == "cpu":  # where CUDA is not up, torch.manual_seed writes down the stack, for 1 ms
+        """Seed torch's global generators; for a model on a CPU only that of CPUs."""
+        position = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
+        seed = int(np.random.SeedSequence(position).generate_state(1, np.uint64)[0])
+        if pl_module.device.type == "cpu":  # before CUDA starts, torch.manual_seed records the stack, which takes 1 ms
             torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)
 
 
 class Exposure(Callback):
-    """Counts how often each utterance was trained on: the member set as it really was.
+    """Counts how often each utterance was trained on: the true member set.
 
     Attributes:
-        times: utterance id → times, of this process; `gather` joins the processes.
+        times: utterance id → count, of this process; `gather` sums over processes.
     """
 
     def __init__(self) -> None:
@@ -58,15 +61,15 @@ class Exposure(Callback):
         self.times.update(batch.ids)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Store the counts over all processes."""
+        """Store the counts summed over all processes."""
         checkpoint["exposure"] = dict(self.gather(trainer))
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on counting; the first process takes over what all have counted."""
+        """Continue counting; the first process takes over the sum."""
         self.times = Counter(checkpoint["exposure"] if trainer.is_global_zero else {})
 
     def gather(self, trainer: L.Trainer) -> Counter[str]:
-        """Counts over all processes."""
+        """Sum the counts over all processes."""
         if trainer.world_size == 1:
             return self.times
         counts: list[Any] = [None] * trainer.world_size
@@ -75,12 +78,12 @@ class Exposure(Callback):
 
 
 class Health(Callback):
-    """Keeps a training's first and last logged figures, and what has collapsed by the last of them.
+    """Records the first and last health metrics of a training, and any collapse.
 
     Attributes:
-        first: figure → value, at the first step that was logged.
-        last: the same at the last one.
-        collapse: what the model says of the last figures; empty where nothing has collapsed.
+        first: metric → value, at the first logged step.
+        last: metric → value, at the last logged step.
+        collapse: description of a collapse at the last logged step; empty: none.
     """
 
     def __init__(self) -> None:
@@ -91,7 +94,7 @@ class Health(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Read the figures where the model has just computed them."""
+        """Read the metrics if the model computed them in this step."""
         assert isinstance(pl_module, SpeechModel)
         if pl_module.logged_health:
             self.last = {name: float(value) for name, value in pl_module.logged_health.items()}
@@ -99,38 +102,40 @@ class Health(Callback):
             self.collapse = pl_module.collapse(self.last)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say it where the model ends collapsed."""
+        """Warn if the model ends collapsed."""
         if self.collapse:
             log.warning("%s", self.collapse)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed training goes on with."""
+        """Return the state that a resumed training restores."""
         return {"first": self.first, "last": self.last, "collapse": self.collapse}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the interrupted training stopped."""
+        """Restore the state of an interrupted training."""
         self.first, self.last, self.collapse = state_dict["first"], state_dict["last"], state_dict["collapse"]
 
 
 class LastCheckpoint(Callback):
-    """Keeps one checkpoint to resume from, saved at the end of some epochs, where nothing of the order is lost.
+    """Keeps one checkpoint to resume from, saved at the end of some epochs.
+
+    Only between epochs does a checkpoint determine the order of the remaining batches.
 
     Args:
-        path: of the checkpoint; it is always whole.
+        path: file of the checkpoint, replaced atomically.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save about `SAVES` times over a training."""
-        every = max(1, (trainer.max_epochs or 0) // SAVES)
+        """Save about `N_SAVES` times over a training."""
+        every = max(1, (trainer.max_epochs or 0) // N_SAVES)
         if (trainer.current_epoch + 1) % every == 0:
             save_checkpoint(trainer, self.path)
 
 
 def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) -> None:
-    """Save a checkpoint, whole or not at all; every process has to call this."""
+    """Save a checkpoint atomically; every process has to call this."""
     part = path.with_suffix(".part")
     try:
         trainer.save_checkpoint(part, weights_only=weights_only)
@@ -141,18 +146,18 @@ def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) 
             part.unlink(missing_ok=True)
 
 
-Snapshot = dict[str, Any]  # plain values and tensors, so that it can travel in a checkpoint
+Snapshot = dict[str, Any]  # plain values and tensors, so that a checkpoint can hold it
 
 
 def take_snapshot(trainer: L.Trainer, model: L.LightningModule, epochs: int) -> Snapshot:
-    """Copy the weights, the counts of epochs and steps, and what our callbacks have written down.
+    """Copy weights, epoch and step counts, and the records of our callbacks.
 
     Every process has to call this, before the first epoch or at the end of one.
 
     Args:
-        trainer: of the training.
+        trainer: Trainer of the model.
         model: the model in training.
-        epochs: that are over, the present one included where this is its end.
+        epochs: completed epochs, including the current one at its end.
     """
     snapshot: Snapshot = {
         "epochs": epochs,
@@ -167,8 +172,8 @@ def take_snapshot(trainer: L.Trainer, model: L.LightningModule, epochs: int) -> 
     return snapshot
 
 
-def go_back(trainer: L.Trainer, model: L.LightningModule, snapshot: Snapshot) -> None:
-    """Make an ended training the one that ended when the snapshot was taken."""
+def restore_snapshot(trainer: L.Trainer, model: L.LightningModule, snapshot: Snapshot) -> None:
+    """Reset an ended training to the state of a snapshot."""
     model.load_state_dict(snapshot["weights"])
     trainer.fit_loop.load_state_dict(copy.deepcopy(snapshot["loop"]))
     trainer.fit_loop.epoch_progress.current.completed = snapshot["epochs"]

@@ -1,8 +1,9 @@
-"""Gradients that are clipped for every example, and noised: how much one recording can move a model is bounded.
+"""DP-SGD: per-example gradient clipping and noise.
 
-Abadi et al. (2016), "Deep Learning with Differential Privacy", algorithm 1. Examples go through the model one by one:
-every family is served, whatever its layers, and an example's loss is its own, since nothing that normalises a batch
-lets one example weigh on another's gradient. A step takes three to five times as long as a plain one.
+Abadi et al. (2016), "Deep Learning with Differential Privacy", algorithm 1. Examples pass through the model one by one.
+This works for every family, whatever its layers, and makes an example's loss independent of the rest of the batch: no
+normalisation over a batch lets one example influence another's gradient. A step takes three to five times as long as a
+plain one.
 """
 
 import math
@@ -23,13 +24,17 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class PerExampleGradients:
-    """Bound what one recording can do to a model, as differentially private training (DP-SGD) does.
+    """Differentially private training (DP-SGD): bound the influence of each recording.
 
     Args:
-        clip_norm: largest Euclidean norm of the gradient of one recording; None: gradients are those of whole batches.
-        noise_multiplier: standard deviation of the Gaussian noise on a step's sum of gradients, over clip_norm; 0:
-            none, which bounds influence but proves nothing.
-        delta: at which ε is given, well below one over the number of recordings trained on.
+        clip_norm: maximum Euclidean norm of one recording's gradient; null: gradients of whole batches, not clipped.
+        noise_multiplier: standard deviation of the Gaussian noise on a step's sum of gradients, divided by clip_norm;
+            0: no noise, which bounds influence but guarantees no privacy.
+        delta: δ at which ε is reported, well below one over the number of training recordings.
+
+    Example:
+        >>> PerExampleGradients(clip_norm=1.0, noise_multiplier=0.5).enabled, PerExampleGradients().enabled
+        (True, False)
     """
 
     clip_norm: float | None = None
@@ -37,7 +42,7 @@ class PerExampleGradients:
     delta: float = 1e-5
 
     def __post_init__(self) -> None:
-        """Refuse what bounds nothing."""
+        """Validate the settings."""
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"trainer.per_example.clip_norm is {self.clip_norm}: give a positive norm, such as 1.0")
         if self.noise_multiplier < 0 or (self.noise_multiplier and self.clip_norm is None):
@@ -47,132 +52,134 @@ class PerExampleGradients:
 
     @property
     def enabled(self) -> bool:
-        """Whether gradients are clipped at all."""
+        """Whether gradients are clipped."""
         return self.clip_norm is not None
 
 
 class ClippedGradients(L.Callback):
-    """Lets a model train on per-example gradients.
+    """Wraps the training step: replaces the batch's gradient by the DP-SGD gradient.
 
     Args:
-        settings: with a `clip_norm`.
+        settings: settings with a `clip_norm`.
 
     Raises:
-        InputError: the Trainer has several processes, several batches a step, or less than full precision.
+        InputError: the Trainer uses several processes, several batches per step, or reduced precision.
+
+    Example:
+        >>> callback = ClippedGradients(PerExampleGradients(clip_norm=1.0))
+        >>> callback.settings.clip_norm
+        1.0
     """
 
     def __init__(self, settings: PerExampleGradients) -> None:
         self.settings = settings
-        self.fitted_targets = False
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse a training whose steps are not one sum over one batch."""
+        """Refuse trainings whose step is not one sum over one batch."""
         if trainer.world_size > 1:
             raise InputError("Gradients are clipped per example on one process only: give --trainer.devices 1")
         if trainer.accumulate_grad_batches > 1:
             raise InputError("trainer.per_example takes one batch a step: leave trainer.accumulate_grad_batches at 1")
         if trainer.precision != "32-true":
-            raise InputError(f"trainer.per_example wants full precision, but trainer.precision is {trainer.precision}")
+            raise InputError(f"trainer.per_example needs full precision, but trainer.precision is {trainer.precision}")
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take over from the plain gradient; the model's own `on_fit_start`, which fits targets, comes after."""
-        assert isinstance(pl_module, SpeechModel)
-        recordings: Any = trainer.datamodule  # type: ignore[attr-defined]
-        batch_size = len(recordings.recordings) / recordings.n_batches
-        self.fitted_targets = type(pl_module).fit_targets is not SpeechModel.fit_targets
-        pl_module.train_on = _Clipped(self.settings, batch_size)
-
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leave the model as it was."""
-        assert isinstance(pl_module, SpeechModel)
-        pl_module.train_on = None
+    def wrap_loss(self, model: SpeechModel, batch: Batch) -> Pretext:
+        """Compute a loss with the clipped, noised gradient; see `lightning_mia.models.base.WrapsTrainingStep`."""
+        recordings: Any = model.trainer.datamodule  # type: ignore[attr-defined]
+        return clipped_loss(model, batch, self.settings, len(recordings.recordings) / recordings.n_batches)
 
     def account(self, trainer: L.Trainer) -> dict[str, Any]:
-        """What the training costs in privacy: `clip_norm`, `noise_multiplier`, `delta`, `epsilon` (None: no bound).
+        """Compute the privacy guarantee of a finished training.
 
-        Every recording is in one batch of an epoch. Where one recording's gradient is left out (zero-out adjacency),
-        the batches stay as they are; an epoch is therefore one Gaussian mechanism of sensitivity `clip_norm`, and ε
-        follows exactly, without a claim of amplification by sampling.
+        Every recording is in one batch of an epoch. Removing one recording's gradient (zero-out adjacency) leaves the
+        batches as they are. An epoch is therefore one Gaussian mechanism of sensitivity `clip_norm`, and ε follows
+        exactly, without amplification by sampling.
 
         Args:
-            trainer: of the finished training.
+            trainer: Trainer of the finished training.
+
+        Returns:
+            `clip_norm`, `noise_multiplier`, `delta`, `epsilon` (None: no bound) and `targets_without_noise`.
         """
         noise = self.settings.noise_multiplier
         epochs = math.ceil(trainer.global_step / trainer.num_training_batches) if trainer.global_step else 0
         epsilon = gaussian_epsilon(noise, epochs, self.settings.delta) if noise else None
+        model = trainer.lightning_module
+        assert isinstance(model, SpeechModel)
         return {
             "clip_norm": self.settings.clip_norm,
             "noise_multiplier": noise,
             "delta": self.settings.delta,
             "epsilon": epsilon,
-            "targets_without_noise": self.fitted_targets,
+            "targets_without_noise": type(model).fit_targets is not SpeechModel.fit_targets,
         }
 
 
-@dataclass
-class _Clipped:
-    """Answers for a batch with a loss whose gradient is the clipped, noised mean of the examples' gradients.
+def clipped_loss(model: SpeechModel, batch: Batch, settings: PerExampleGradients, batch_size: float) -> Pretext:
+    """Compute the mean loss, with the clipped and noised mean as its gradient.
 
     Args:
-        settings: with a `clip_norm`.
-        batch_size: recordings in a batch on average: what the sum is divided by, whatever batch it is.
+        model: in training mode.
+        batch: recordings, each of which is an example.
+        settings: settings with a `clip_norm`.
+        batch_size: mean number of recordings per batch, by which the sum of gradients is divided; a batch's own size
+            would depend on the recordings.
     """
-
-    settings: PerExampleGradients
-    batch_size: float
-
-    def __call__(self, model: SpeechModel, batch: Batch) -> Pretext:
-        assert self.settings.clip_norm is not None
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        total, answers = sum_of_clipped(model, batch, parameters, self.settings.clip_norm)
-        deviation = self.settings.noise_multiplier * self.settings.clip_norm
-        if deviation:
-            total = [gradient + deviation * torch.randn_like(gradient) for gradient in total]
-        pull = torch.stack([(p * g).sum() for p, g in zip(parameters, total, strict=True)]).sum() / self.batch_size
-        loss = torch.stack([answer.loss.detach() for answer in answers]).mean()
-        health = {name: torch.stack([one.health[name] for one in answers]).mean() for name in answers[0].health}
-        return Pretext(loss + pull - pull.detach(), health)
+    assert settings.clip_norm is not None
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    total, outputs = sum_of_clipped(model, batch, parameters, settings.clip_norm)
+    deviation = settings.noise_multiplier * settings.clip_norm
+    if deviation:
+        total = [gradient + deviation * torch.randn_like(gradient) for gradient in total]
+    # A linear function of the parameters with the wanted gradient; its value is subtracted again.
+    products = torch.stack([(p * g).sum() for p, g in zip(parameters, total, strict=True)]).sum() / batch_size
+    loss = torch.stack([output.loss.detach() for output in outputs]).mean()
+    health = {name: torch.stack([output.health[name] for output in outputs]).mean() for name in outputs[0].health}
+    return Pretext(loss + products - products.detach(), health)
 
 
 def sum_of_clipped(
     model: SpeechModel, batch: Batch, parameters: Sequence[Tensor], clip_norm: float
 ) -> tuple[list[Tensor], list[Pretext]]:
-    """Sum of the examples' gradients, each scaled down to `clip_norm` where it is longer, and the examples' answers.
+    """Sum the examples' gradients, each clipped to `clip_norm`.
 
     Args:
         model: in training mode.
         batch: recordings, each of which is an example.
-        parameters: those that the gradients are of.
-        clip_norm: largest norm, over all parameters together.
+        parameters: parameters to differentiate by.
+        clip_norm: maximum norm, over all parameters together.
+
+    Returns:
+        One sum for each parameter, and the detached outputs for each example.
     """
     total = [torch.zeros_like(parameter) for parameter in parameters]
-    answers = []
+    outputs = []
     for example in examples(batch):
-        answer = model.training_loss(example)
-        found = torch.autograd.grad(answer.loss, parameters, allow_unused=True)
-        gradients = [gradient for gradient in found if gradient is not None]
+        output = model.training_loss(example)
+        derivatives = torch.autograd.grad(output.loss, parameters, allow_unused=True)
+        gradients = [gradient for gradient in derivatives if gradient is not None]
         scale = (clip_norm / torch.nn.utils.get_total_norm(gradients).clamp(min=1e-12)).clamp(max=1.0)
-        used = [one for one, gradient in zip(total, found, strict=True) if gradient is not None]
+        used = [sums for sums, gradient in zip(total, derivatives, strict=True) if gradient is not None]
         torch._foreach_add_(used, [gradient * scale for gradient in gradients])
-        answers.append(Pretext(answer.loss.detach(), answer.health))
-    return total, answers
+        outputs.append(Pretext(output.loss.detach(), output.health))
+    return total, outputs
 
 
 def examples(batch: Batch) -> Iterator[Batch]:
-    """The recordings of a batch as batches of one, without padding."""
+    """Split a batch into batches of one recording without padding."""
     texts = batch.texts or ("",) * len(batch.ids)
     for name, waveform, length, text in zip(batch.ids, batch.waveforms, batch.lengths, texts, strict=True):
         yield batch._replace(ids=[name], waveforms=waveform[None, : int(length)], lengths=length[None], texts=(text,))
 
 
 def describe(privacy: dict[str, Any]) -> str:
-    """What `ClippedGradients.account` says, in a sentence for the report."""
-    told = f"Gradients were clipped to {privacy['clip_norm']:g} for every recording"
+    """Describe the result of `ClippedGradients.account` in a sentence for the report."""
+    text = f"Gradients were clipped to {privacy['clip_norm']:g} for every recording"
     if privacy["epsilon"] is None:
-        return f"{told}, without noise: that bounds what one recording does in a step, and proves no privacy."
+        return f"{text}, without noise: this bounds the influence of a recording in a step, but guarantees no privacy."
     epsilon = f"{privacy['epsilon']:.3g}" if math.isfinite(privacy["epsilon"]) else "infinite"
-    told += f" and noised (multiplier {privacy['noise_multiplier']:g}): ε ≤ {epsilon} at δ = {privacy['delta']:g}"
-    told += ", for one recording more or less, not for all of a speaker's"
+    text += f" and noised (multiplier {privacy['noise_multiplier']:g}): ε ≤ {epsilon} at δ = {privacy['delta']:g}"
+    text += ", for one recording more or less, not for all of a speaker's"
     if privacy["targets_without_noise"]:
-        told += "; the targets that were fitted on the recordings (k-means) are not covered"
-    return f"{told}."
+        text += "; the targets fitted on the recordings (k-means) are not covered"
+    return f"{text}."

@@ -1,4 +1,4 @@
-"""Which parts of an encoder become shards of their own where its weights are spread over processes (FSDP)."""
+"""Wrapping policy for fully sharded data parallel (FSDP)."""
 
 from torch import nn
 
@@ -6,14 +6,14 @@ from lightning_mia.models.layers.transformer import Block
 
 
 def each_layer(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """A shard for every transformer layer, of ours and of any encoder of transformers; the rest is one more.
+    """Shard every transformer layer on its own, and the rest together.
 
-    A process then holds no more than one whole layer at a time.
+    Covers our layers and those of Hugging Face encoders. A process then holds at most one whole layer at a time.
 
     Args:
-        module: that may become a shard.
-        recurse: whether it is asked if its children are to be looked at.
-        nonwrapped_numel: parameters in it that are in no shard yet.
+        module: candidate for a shard.
+        recurse: whether the call asks if the children are to be visited.
+        nonwrapped_numel: number of parameters of the module outside other shards.
 
     >>> each_layer(nn.TransformerEncoderLayer(8, 2), False, 0), each_layer(nn.Linear(8, 8), False, 0)
     (True, False)

@@ -1,4 +1,4 @@
-"""One training as a piece of work that can be handed to another process."""
+"""Picklable job that trains one model."""
 
 import copy
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from lightning_mia.utilities.stage import Stage
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Train one model, once; everything that it takes, with no open files and no state of a run.
+    """Training of one model, without open files or state of a run.
 
     Attributes:
         name: folder of the training in the run directory, such as "shadows/003".
-        folder: the whole path.
+        folder: full path of that folder.
         model: class and configuration.
-        recordings: what is trained on.
-        settings: everything that changes the result.
-        seed: of the weights, the dropout and the training masks.
-        trainers: makes the Trainer.
-        start: a model whose weights the training goes on from.
+        recordings: training set.
+        settings: all settings that change the result.
+        seed: seed of the weights, the dropout and the training masks.
+        trainers: creates the Trainer.
+        start: model whose weights the training continues from.
     """
 
     name: str
@@ -44,39 +44,39 @@ class TrainingJob:
 
     @property
     def kind(self) -> str:
-        """Hash of what all models of a fleet, and the target, have in common."""
+        """Hash of the settings that the target and its shadow models share."""
         return kind_of_training(Stage(self.folder, self.settings).settings)
 
     def check(self) -> Stage:
-        """Compare with what was begun, if anything was, and begin nothing.
+        """Compare with the stage on disk, if any, without starting anything.
 
         Raises:
-            InputError: the folder was begun with other settings, or its description is damaged.
+            InputError: the folder has other settings, or its description is damaged.
         """
         stage = Stage(self.folder, self.settings)
         return stage.begin() if stage.path.exists() else stage
 
     @property
     def done(self) -> bool:
-        """Whether the model is trained; see `check`."""
+        """Whether the model is already trained; see `check`."""
         return self.check().done and (self.folder / "model.ckpt").exists()
 
-    def run(self, watchers: Sequence[L.Callback] = ()) -> Trained:
-        """Train the model, go on with its training, or read it where it is trained already.
+    def run(self, callbacks: Sequence[L.Callback] = ()) -> Trained:
+        """Train the model, resume its training, or load it if already trained.
 
         Args:
-            watchers: callbacks that look on, and change nothing.
+            callbacks: additional read-only callbacks.
 
         Raises:
-            InputError: the folder was begun with other settings, or holds another model, or what is damaged.
+            InputError: the folder has other settings, or contains another or a damaged model.
         """
         if not self.done:
             self._check_last()
         title = f"Training {self.name.replace('_', ' ')}"
         make_trainer = partial(self.trainers.for_training, self.folder, title)
         stage = Stage(self.folder, self.settings)
-        recordings = copy.copy(self.recordings)  # to which a Trainer holds on, with the model and its optimizer
-        return train(self.model, recordings, stage, self.seed, make_trainer, self.start, watchers)
+        recordings = copy.copy(self.recordings)  # the Trainer attaches itself, with model and optimizer
+        return train(self.model, recordings, stage, self.seed, make_trainer, self.start, callbacks)
 
     def _check_last(self) -> None:
         path = self.folder / "last.ckpt"
@@ -88,11 +88,11 @@ class TrainingJob:
             raise InputError(f"{path} is damaged; delete it to train this model from its start") from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the model's weights behind, which are not used and cannot always be pickled."""
-        assert self.start is None, "weights to go on from are not sent to other processes"
+        """Drop the model's weights, which are not used and may not be picklable."""
+        assert self.start is None, "initial weights are not sent to other processes"
         return {**vars(self), "model": (type(self.model), hyperparameters_of(self.model))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the model again."""
+        """Rebuild the model."""
         model_class, hyperparameters = state["model"]
         self.__dict__.update(state, model=build(partial(model_class, **hyperparameters)))

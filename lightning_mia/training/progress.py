@@ -1,4 +1,4 @@
-"""One progress bar for a whole stage, instead of one an epoch."""
+"""Progress bar of a whole stage, instead of one per epoch."""
 
 import sys
 from typing import Any
@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 
 class StageProgressBar(ProgressBar):
-    """A bar over all optimizer steps of a training, or over all batches of a probe.
+    """Bar over all optimizer steps of a training, or all batches of a probe.
 
     Args:
-        stage: what is being done, in words.
+        stage: label of the bar.
     """
 
     def __init__(self, stage: str) -> None:
@@ -22,7 +22,7 @@ class StageProgressBar(ProgressBar):
         self.bar: tqdm[Any] | None = None
 
     def disable(self) -> None:
-        """Lightning calls this on every process but the first."""
+        """Hide the bar; Lightning calls this on all processes but the first."""
         self.enabled = False
 
     def enable(self) -> None:
@@ -48,13 +48,13 @@ class StageProgressBar(ProgressBar):
             self.bar = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open the bar, at the step where a resumed training goes on."""
+        """Open the bar, at the current step of a resumed training."""
         self._open(trainer.estimated_stepping_batches, trainer.global_step, "step")
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar to the present optimizer step, with the health figures where it is drawn anew."""
+        """Advance to the current optimizer step, with health metrics on every redraw."""
         bar = self.bar
         if bar is not None and bar.update(trainer.global_step - bar.n):
             metrics = {key: value for key, value in self.get_metrics(trainer, pl_module).items() if key != "v_num"}
@@ -77,7 +77,7 @@ class StageProgressBar(ProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Move the bar by one batch."""
+        """Advance by one batch."""
         if self.bar is not None:
             self.bar.update(1)
 
@@ -86,5 +86,5 @@ class StageProgressBar(ProgressBar):
         self._close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Leave the terminal in order."""
+        """Close the bar, so that the error starts on its own line."""
         self._close()

@@ -1,4 +1,4 @@
-"""Train one model, once: resumed where interrupted, refused where it was begun otherwise."""
+"""Train one model, resumably."""
 
 import copy
 import time
@@ -21,30 +21,30 @@ from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file
 from lightning_mia.utilities.lightning import interruptible
 from lightning_mia.utilities.stage import Stage
 
-OF_ONE_MODEL = ("recordings", "transcripts", "seed")  # settings in which models trained alike may differ
+PER_MODEL_SETTINGS = ("recordings", "transcripts", "seed")  # may differ between a target and its shadow models
 
 
 @runtime_checkable
 class HasNotes(Protocol):
-    """A callback that has something to tell the report."""
+    """A callback with sentences for the report."""
 
     @property
     def notes(self) -> list[str]:
-        """A sentence each."""
+        """Sentences for the report."""
         ...
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that went through `train`.
+    """Trained model and its training record.
 
     Attributes:
-        model: with its trained weights, in evaluation mode, on the CPU.
+        model: trained model, in evaluation mode, on the CPU.
         checkpoint: file of the weights.
         sha256: hash of that file.
-        record: what the training has to tell: `seconds`, `epochs`, `steps`, `utterances`, `hours`, `health` (figure →
-            its first and last logged values), `collapse`, `notes` (of the watchers, for the
-            report), `privacy` (None unless gradients were clipped per example).
+        record: `seconds`, `loop_seconds`, `epochs`, `steps`, `utterances`, `hours`, `parameters`, `health` (metric →
+            first and last logged value), `collapse`, `notes` (of the callbacks, for the report), `privacy` (None
+            unless gradients were clipped per example).
     """
 
     model: SpeechModel
@@ -54,44 +54,42 @@ class Trained:
 
 
 def train(
-    like: SpeechModel,
+    template: SpeechModel,
     recordings: TrainingRecordings,
     stage: Stage,
     seed: int,
     make_trainer: Callable[..., L.Trainer],
     start: SpeechModel | None = None,
-    watchers: Sequence[L.Callback] = (),
+    callbacks: Sequence[L.Callback] = (),
 ) -> Trained:
-    """Train a model of the class and configuration of `like` on some recordings.
+    """Train a model with the class and configuration of `template`.
 
-    Leaves `model.ckpt` (weights), `trained_utterances.csv` (`id,times`: what was trained on, how often) and
-    the TensorBoard log in the stage's folder.
+    Writes `model.ckpt` (weights), `trained_utterances.csv` (`id,times`: how often each recording was trained on) and
+    the TensorBoard log to the stage's folder.
 
     Args:
-        like: class and configuration; its weights are not used.
-        recordings: what to train on.
-        stage: the stage, with every setting that changes the result.
-        seed: of the weights, the dropout and the training masks.
-        make_trainer: makes the Lightning Trainer, given `callbacks`.
-        start: the weights to go on from; by default those that `like` is initialised with.
-        watchers: callbacks that look on, and change nothing.
+        template: class and configuration; its weights are not used.
+        recordings: training set.
+        stage: the stage, with all settings that change the result.
+        seed: seed of the weights, the dropout and the training masks.
+        make_trainer: creates the Lightning Trainer, given `callbacks`.
+        start: model whose weights the training continues from; by default `template`, freshly initialised.
+        callbacks: additional read-only callbacks.
 
     Raises:
-        InputError: the folder was begun with other settings, or holds another model.
+        InputError: the folder has other settings, or contains another model.
     """
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
-        model = copy.deepcopy(start) if start else initialise(like, seed)
-        _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, watchers)
+        model = copy.deepcopy(start) if start else initialise(template, seed)
+        _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
     assert stage.record is not None
     try:
-        model = load_model(checkpoint, like)
+        model = load_model(checkpoint, template)
     except InputError as error:
         raise InputError(f"{checkpoint} is damaged; delete {stage.folder} and start again") from error
     if model.origin.get("stage") != stage.sha256:
-        raise InputError(
-            f"{checkpoint} is not the model that this stage trained; delete {stage.folder} and start again"
-        )
+        raise InputError(f"{checkpoint} was not trained by this stage; delete {stage.folder} and start again")
     return Trained(model, checkpoint, hash_of_file(checkpoint), stage.record)
 
 
@@ -102,7 +100,7 @@ def _fit(
     seed: int,
     make_trainer: Callable[..., L.Trainer],
     checkpoint: Path,
-    watchers: Sequence[L.Callback],
+    callbacks: Sequence[L.Callback],
 ) -> None:
     exposure, clock, health = Exposure(), _Clock(), Health()
     model.origin = {
@@ -111,9 +109,9 @@ def _fit(
         "training": kind_of_training(stage.settings),
     }
     interrupted = stage.folder / "last.ckpt"
-    ours = [KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
-    # The watchers come first, so that a checkpoint holds what they saw, and the figures that they log are known.
-    trainer = make_trainer(callbacks=[*watchers, *ours, Hyperparameters(stage.settings)])
+    own_callbacks = [KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
+    # The additional callbacks come first: checkpoints contain their state, and Hyperparameters knows their metrics.
+    trainer = make_trainer(callbacks=[*callbacks, *own_callbacks, Hyperparameters(stage.settings)])
     try:
         with interruptible(trainer):
             trainer.fit(model, datamodule=recordings, ckpt_path=str(interrupted) if interrupted.exists() else None)
@@ -121,7 +119,7 @@ def _fit(
         save_checkpoint(trainer, checkpoint, weights_only=True)
     except OSError as error:
         raise InputError(
-            f"Cannot write to {stage.folder}: {error.strerror or error}; mend that and start again"
+            f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and start again"
         ) from error
     if trainer.is_global_zero:
         _write_exposure(stage.folder / "trained_utterances.csv", recordings.recordings.ids, times)
@@ -137,7 +135,7 @@ def _fit(
                 "health": {name: [health.first[name], value] for name, value in health.last.items()},
                 "collapse": health.collapse,
                 "privacy": _privacy(trainer),
-                "notes": [note for watcher in watchers if isinstance(watcher, HasNotes) for note in watcher.notes],
+                "notes": [note for callback in callbacks if isinstance(callback, HasNotes) for note in callback.notes],
             }
         )
         interrupted.unlink(missing_ok=True)
@@ -147,17 +145,16 @@ def _fit(
 
 def _privacy(trainer: L.Trainer) -> dict[str, Any] | None:
     callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    accounts = [one.account(trainer) for one in callbacks if isinstance(one, ClippedGradients)]
-    return accounts[0] if accounts else None
+    return next((callback.account(trainer) for callback in callbacks if isinstance(callback, ClippedGradients)), None)
 
 
 def kind_of_training(settings: dict[str, Any]) -> str:
-    """Hash of all that a target and its shadow models must have in common: everything but who is trained on, and seeds.
+    """Hash the settings that a target and its shadow models must share.
 
     Args:
-        settings: of the stage.
+        settings: settings of the stage; the training set and seeds are left out.
     """
-    return hash_of({name: value for name, value in settings.items() if name not in OF_ONE_MODEL})
+    return hash_of({name: value for name, value in settings.items() if name not in PER_MODEL_SETTINGS})
 
 
 def _write_exposure(path: Path, ids: Sequence[str], times: dict[str, int]) -> None:
@@ -167,10 +164,10 @@ def _write_exposure(path: Path, ids: Sequence[str], times: dict[str, int]) -> No
 
 
 class _Clock(L.Callback):
-    """Seconds spent in training, as far as checkpoints kept what it led to.
+    """Training time, without work that an interruption lost.
 
     Attributes:
-        loop_seconds: of the present start's optimizer steps alone, without set-up and targets.
+        loop_seconds: time in the optimizer steps since the last start, without set-up and target fitting (seconds).
     """
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ def test_columns_of_every_layer_and_without_references_fewer(auxiliary: Recordin
     batch, group = judged(auxiliary), EncoderGeometry()
     with torch.inference_mode():
         plain = group.measure(tera, batch).scalars
-        full = group.prepared(tera, auxiliary, batch_seconds=1.0).measure(tera, batch).scalars
+        full = group.prepare(tera, auxiliary, batch_seconds=1.0)(tera, batch).scalars
         encoded = tera.encode(batch.waveforms, batch.lengths)
     assert len(plain) == 3 * 20 and len(full) == 3 * 25
     assert all(torch.equal(full[name], values) for name, values in plain.items())
@@ -49,19 +49,18 @@ def test_columns_of_every_layer_and_without_references_fewer(auxiliary: Recordin
 
 def test_references_are_the_auxiliary_recordings_by_the_same_model(auxiliary: Recordings, tera: SpeechModel) -> None:
     batch = judged(auxiliary)
-    group = EncoderGeometry().prepared(tera, auxiliary, batch_seconds=1.0)
-    assert group.fingerprint() == EncoderGeometry().fingerprint()
+    measure = EncoderGeometry().prepare(tera, auxiliary, batch_seconds=1.0)
     references = pooled_references(tera, auxiliary, batch_seconds=100.0)
     assert sorted(references.ids) == list("abcdef")
     others = torch.tensor([[name != one for name in references.ids] for one in batch.ids])
     with torch.inference_mode():
         encoded = tera.encode(batch.waveforms, batch.lengths)
         pooled = mean_pool(encoded.hidden[2], encoded.lengths)
-        measured = group.measure(tera, batch).scalars
+        measured = measure(tera, batch).scalars
     for name, values in reference_statistics(pooled, references.pooled[:, 2], others).items():
         torch.testing.assert_close(measured[f"geometry_reference_{name}_layer2"], values, rtol=1e-5, atol=1e-7)
 
 
 def test_too_few_auxiliary_recordings_are_no_references(auxiliary: Recordings, tera: SpeechModel) -> None:
     group = EncoderGeometry()
-    assert group.prepared(tera, Recordings(auxiliary.audio, ["a", "b"]), 1.0) is group
+    assert group.prepare(tera, Recordings(auxiliary.audio, ["a", "b"]), 1.0) == group.measure

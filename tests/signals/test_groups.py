@@ -86,7 +86,7 @@ def fresh(family: str, speech: Speech, seed: int = 0) -> SpeechModel:
 def test_an_utterance_knows_nothing_of_its_batch(family: str, name: str, speech: Speech) -> None:
     """To 1e-5 of a column's largest number; norms behind a fresh layer norm vary by less than 1e-6, their rounding."""
     model, group = fresh(family, speech), GROUPS[name]
-    if not group.can_ask(model):
+    if not group.supports(model):
         assert (family, name) == ("cpc", "pretext_details")
         return
     batch = speech(0.1, 3.0, 0.7, 1.03)
@@ -152,9 +152,9 @@ def test_queries_are_counted(name: str, speech: Speech, tera: SpeechModel) -> No
 
 def test_who_can_be_asked(speech: Speech) -> None:
     cpc, bare = fresh("cpc", speech), BareTERA(**SMALL)
-    assert all(GROUPS[name].can_ask(model) for name in BLACK_BOX for model in (cpc, bare))
-    assert GROUPS["perturbed"].can_ask(cpc) and not GROUPS["pretext_details"].can_ask(cpc)
-    assert not GROUPS["perturbed"].can_ask(bare) and not GROUPS["pretext_details"].can_ask(bare)
+    assert all(GROUPS[name].supports(model) for name in BLACK_BOX for model in (cpc, bare))
+    assert GROUPS["perturbed"].supports(cpc) and not GROUPS["pretext_details"].supports(cpc)
+    assert not GROUPS["perturbed"].supports(bare) and not GROUPS["pretext_details"].supports(bare)
 
 
 def test_a_model_fine_tuned_by_ctc_is_asked_about_its_transcripts_too(

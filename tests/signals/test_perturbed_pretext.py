@@ -5,7 +5,7 @@ import torch
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.inputs.augmentations import viewed
+from lightning_mia.signals.inputs.augmentations import apply_view
 from lightning_mia.signals.inputs.random_masks import draw_masks
 from lightning_mia.signals.perturbed_pretext import PerturbedTask
 from lightning_mia.utilities.errors import InputError
@@ -26,7 +26,7 @@ def test_columns_are_differences_under_the_same_masks(speech: Speech, tera: Spee
         found = group.measure(tera, batch).scalars
         assert list(found) == [f"perturbed_pretext_score_{view.name}" for view in group.views]
         for view in group.views:
-            expected = score(viewed(batch, view, 0, seed=6)) - score(batch)
+            expected = score(apply_view(batch, view, 0, seed=6)) - score(batch)
             torch.testing.assert_close(found[f"perturbed_pretext_score_{view.name}"], expected)
             assert expected.abs().min() > 1e-6
 

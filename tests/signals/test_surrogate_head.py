@@ -63,8 +63,8 @@ def asked(
 ) -> Tensor:
     """(recordings, columns) float64."""
     with torch.inference_mode():
-        prepared = head.prepared(model, auxiliary_of(auxiliary), batch_seconds)
-        found = [prepared.measure(model, batch).scalars for batch in batches]
+        measure = head.prepare(model, auxiliary_of(auxiliary), batch_seconds)
+        found = [measure(model, batch).scalars for batch in batches]
     return torch.cat([torch.stack(list(one.values()), dim=1) for one in found])
 
 
@@ -84,7 +84,7 @@ def family(name: str) -> SpeechModel:
 def test_neighbours_and_padding_change_nothing(name: str, filling: Filling | None, speech: Speech) -> None:
     """Nor does the size of the batches that the head is fitted on."""
     model, head = family(name), SurrogateHead(filling, every=2)
-    if not head.can_ask(model):
+    if not head.supports(model):
         assert (name, filling) == ("cpc", None)
         return
     auxiliary, batch = named(speech(0.5, 0.9, 0.3, 0.7), "aux"), speech(1.0, 0.1, 0.43)
@@ -102,13 +102,13 @@ def test_equals_a_slow_version(target: HiddenTarget, speech: Speech) -> None:
     model, auxiliary, batch = family("tera"), named(speech(0.9, 1.2, 1.1, 0.8), "aux"), speech(0.6, 0.35)
     head = SurrogateHead(None, target, every=2, rounds=2, layers=(1,), folds=2)
     found = asked(head, model, auxiliary, [batch, auxiliary])[:, 0]
-    fitted = target.fitted([auxiliary])
+    targets = target.prepare([auxiliary])
 
     def frames(name: str, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden states (rows, dim) and truth (rows, numbers) of all hidden frames of all draws."""
         length = torch.tensor([len(waveform)])
         n = int(model.frame_lengths(length))
-        truth = fitted.of_frames(waveform[None], length, n, 160)[0]
+        truth = targets(waveform[None], length, n, 160)[0]
         inputs, outputs = [], []
         for draw in range(4):
             mask = hidden_spans([name], [n], 7, 2, draw, 0)
@@ -185,8 +185,8 @@ def _rows(batch: Batch, rows: range) -> Batch:
 
 def test_without_auxiliary_recordings_it_says_nothing(speech: Speech, tera: SpeechModel) -> None:
     one = speech(0.5)
-    prepared = SurrogateHead().prepared(tera, auxiliary_of(one), 60.0)
-    assert prepared.measure(tera, one).scalars == {}
+    measure = SurrogateHead().prepare(tera, auxiliary_of(one), 60.0)
+    assert measure(tera, one).scalars == {}
 
 
 def test_columns_of_other_settings_have_other_names(speech: Speech, tera: SpeechModel) -> None:
@@ -202,7 +202,7 @@ def test_columns_of_other_settings_have_other_names(speech: Speech, tera: Speech
     assert len({head.prefix for head in heads}) == len(heads)
     assert SurrogateHead().prefix == SurrogateHead().prefix
     batch = speech(0.5, 0.4)
-    scalars = SurrogateHead(layers=(1, -1)).prepared(tera, auxiliary_of(batch), 60.0).measure(tera, batch).scalars
+    scalars = SurrogateHead(layers=(1, -1)).prepare(tera, auxiliary_of(batch), 60.0)(tera, batch).scalars
     assert [name.rsplit("_", 1)[1] for name in scalars] == ["layer0", "layer1"]
     assert all(name.startswith("surrogate_head_") for name in scalars)
 
@@ -212,7 +212,7 @@ def test_columns_of_other_settings_have_other_names(speech: Speech, tera: Speech
     [("tera", 160, 400), ("mel_hubert", 320, 560), ("hubert", 320, 400), ("wav2vec2", 320, 400)],
 )
 def test_the_grid_of_frames_is_read_off_their_number(name: str, stride: int, field: int) -> None:
-    assert FrameGrid.of(family(name)) == FrameGrid(stride, field)
+    assert FrameGrid.from_model(family(name)) == FrameGrid(stride, field)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_layers_count_from_either_end() -> None:
     signals = make_signals(["a", "b"])
     assert signals.pairwise_cosine(-1).equals(signals.scalars["pairwise_cosine_layer1"])
     assert np.array_equal(signals.pooled_layer(0).to_numpy(), signals.pooled[:, 0].astype(float))
-    with pytest.raises(InputError, match="Layer 2 asked for, but the model has layers 0 to 1"):
+    with pytest.raises(InputError, match="Layer 2 does not exist: the model has layers 0 to 1"):
         signals.layer(2)
 
 

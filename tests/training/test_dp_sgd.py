@@ -15,7 +15,7 @@ from lightning_mia.models.cpc import CPC
 from lightning_mia.models.hubert import MelHuBERT
 from lightning_mia.models.tera import TERA
 from lightning_mia.models.wav2vec2 import Wav2Vec2
-from lightning_mia.training.dp_sgd import ClippedGradients, PerExampleGradients, _Clipped, examples
+from lightning_mia.training.dp_sgd import ClippedGradients, PerExampleGradients, clipped_loss, examples
 from lightning_mia.utilities.errors import InputError
 
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32}
@@ -41,7 +41,7 @@ def gradient_of(model: SpeechModel, batch: Batch, seed: int = 0, **settings: flo
     """The gradient that an optimizer would see, flat."""
     model.zero_grad()
     torch.manual_seed(seed)
-    _Clipped(PerExampleGradients(**settings), batch_size=len(batch.ids))(model, batch).loss.backward()
+    clipped_loss(model, batch, PerExampleGradients(**settings), batch_size=len(batch.ids)).loss.backward()
     return flat(model)
 
 

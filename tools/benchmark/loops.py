@@ -12,11 +12,12 @@ from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.batch_sampler import batches_for
-from lightning_mia.corpora.loading.datasets import ProbeRecordings, Recordings, TrainingRecordings
+from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models import SpeechModel
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import Pretext
-from lightning_mia.signals.runner.module import measure
+from lightning_mia.signals.runner.loop import measure_batch
+from lightning_mia.signals.runner.module import ProbeRecordings
 from lightning_mia.signals.settings import ProbeSettings
 from tools.benchmark.devices import wait
 
@@ -53,12 +54,12 @@ def training_step(
 
 def probing_step(model: SpeechModel) -> Step:
     """A function that takes the signals of one batch that every audit takes."""
-    group = ProbeSettings().answers
+    group = ProbeSettings().encoder_outputs
     model.eval()
 
     def step(batch: Batch) -> None:
         with torch.inference_mode():
-            measure(model, group, batch)
+            measure_batch(model, group.measure, batch)
 
     return step
 

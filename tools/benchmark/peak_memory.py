@@ -95,7 +95,7 @@ def ask(audio: AudioCache) -> None:
     with tempfile.TemporaryDirectory() as name:
         make_trainer = partial(factory.for_probing, Path(name), "Probing")
         path = Path(name) / "signals.npz"
-        probe(TERA(), settings.answers, everything, Recordings(audio, []), settings, path, make_trainer)
+        probe(TERA(), settings.encoder_outputs, everything, Recordings(audio, []), settings, path, make_trainer)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 from lightning_mia.audit.ablation.grid import Factor, Grid
 from lightning_mia.audit.configs import with_paths
 from lightning_mia.audit.upload import RESULTS_URL
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import OneLineErrors
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 DESCRIPTION = """Run a grid of audits over one or more factors. Options of an audit, such as
 --data.corpus.path M.csv, are passed on to the base config."""
 GRID_OPTIONS = ("base", "factors", "points", "options", "seeds", "share_longer_runs")
-ENGINE_OPTIONS = tuple(field.name for field in fields(EngineSettings))
+EXECUTOR_OPTIONS = tuple(field.name for field in fields(ExecutorSettings))
 FLAGS = ("--yes", "--help", "-h")
 OWN = (
-    *(f"--{name}" for name in (*GRID_OPTIONS, *ENGINE_OPTIONS, "run_dir", "results_url", "config", "print_config")),
+    *(f"--{name}" for name in (*GRID_OPTIONS, *EXECUTOR_OPTIONS, "run_dir", "results_url", "config", "print_config")),
     "-c",
     *FLAGS,
 )
@@ -46,9 +46,9 @@ def run(arguments: Sequence[str]) -> None:
     name = grid_file.stem if grid_file else "ablation"
     run_dir = Path(options.run_dir or f"runs/{name}")
     command = shlex.join(["lightning-mia", *arguments])
-    engine = EngineSettings(**{name: given[name] for name in ENGINE_OPTIONS})
+    executor = ExecutorSettings(**{name: given[name] for name in EXECUTOR_OPTIONS})
     grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url)
-    grid_run.run(engine, options.yes)
+    grid_run.run(executor, options.yes)
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -84,6 +84,6 @@ def _parser() -> _Parser:
     parser.add_class_arguments(Grid)
     parser.add_argument("--run_dir", type=str, help="folder of the grid (default: runs/ and the name of the grid file)")
     parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
-    parser.add_class_arguments(EngineSettings)
+    parser.add_class_arguments(ExecutorSettings)
     parser.add_argument("--yes", action="store_true", help="run a grid of any size")
     return parser

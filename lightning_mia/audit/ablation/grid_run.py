@@ -15,15 +15,15 @@ from lightning_mia.audit.ablation.cell import CellTask
 from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_passed_on, find_base, plan_tasks
-from lightning_mia.audit.shadow_models.train import check_engine, engine_of
+from lightning_mia.audit.shadow_models.train import check_executor, create_executor
 from lightning_mia.audit.upload import ResultsUploader, files_of_grid
 from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
-from lightning_mia.training.parallel.devices import gpus_of
-from lightning_mia.training.parallel.progress import FleetBar
-from lightning_mia.training.parallel.scheduler import Engine, Failure, Lost, run_all
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.devices import worker_gpus
+from lightning_mia.training.parallel.progress import JobsBar
+from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.environment import hardware, versions
 from lightning_mia.utilities.errors import InputError, list_first
@@ -32,13 +32,13 @@ from lightning_mia.utilities.stage import Stage
 
 
 def run_cells(
-    tasks: Sequence[CellTask], engine: Engine, retries: int, n_done: int, ended: Callable[[], None]
+    tasks: Sequence[CellTask], executor: Executor, retries: int, n_done: int, ended: Callable[[], None]
 ) -> list[Failure]:
     """Run the cells.
 
     Args:
         tasks: in the order in which they start; those that use checkpoints of a longer run wait for it.
-        engine: runs the tasks.
+        executor: runs the tasks.
         retries: restarts of a cell whose worker was killed.
         n_done: cells finished earlier, for the progress bar.
         ended: called after each cell.
@@ -51,19 +51,19 @@ def run_cells(
 
     def report(failure: Failure | None) -> None:
         if failure:
-            tqdm.write(f"{failure.task.name} failed: {_with_log(failure).reason}", file=sys.stderr)
+            tqdm.write(f"{failure.job.name} failed: {_with_log(failure).reason}", file=sys.stderr)
         ended()
 
-    with FleetBar("Cells", n_done + len(tasks), True, "cells") as bar, engine:
+    with JobsBar("Cells", n_done + len(tasks), True, "cells") as bar, executor:
         bar.advance(n_done)
         after = {task.name: task.longer.task.name for task in tasks if task.longer}
-        return [_with_log(failure) for failure in run_all(tasks, engine, retries, bar.advance, report, after)]
+        return [_with_log(failure) for failure in run_all(tasks, executor, retries, bar.advance, report, after)]
 
 
 def _with_log(failure: Failure) -> Failure:
-    if not isinstance(failure.end, Lost) and failure.end.mendable:
+    if not isinstance(failure.end, Lost) and failure.end.user_error:
         return failure
-    return replace(failure, reason=f"{failure.reason}; see {cast(CellTask, failure.task).log}")
+    return replace(failure, reason=f"{failure.reason}; see {cast(CellTask, failure.job).log}")
 
 
 MAX_LINES = 20
@@ -123,7 +123,7 @@ class GridRun:
     results_url: str | None = None
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False)
 
-    def run(self, settings: EngineSettings, yes: bool = False) -> Path:
+    def run(self, settings: ExecutorSettings, yes: bool = False) -> Path:
         """Run the unfinished cells, and write table and page.
 
         Args:
@@ -137,15 +137,16 @@ class GridRun:
             InputError: the grid is invalid, or cells failed.
         """
         self._plan(yes)
-        check_engine(settings)
+        check_executor(settings)
         self.uploader = ResultsUploader(self.results_url, self.root) if self.results_url else None
         unfinished = [task for _, task in self.tasks if not task.done()]
-        engine = engine_of(settings, min(settings.workers, len(unfinished)), self._gpus(settings), self.root)
+        executor = create_executor(settings, min(settings.workers, len(unfinished)), self._gpus(settings), self.root)
         self._begin()
         failures: list[Failure] = []
         try:
             self._write_table()
-            failures = run_cells(unfinished, engine, settings.retries, len(self.tasks) - len(unfinished), self._collect)
+            n_done = len(self.tasks) - len(unfinished)
+            failures = run_cells(unfinished, executor, settings.retries, n_done, self._collect)
         finally:  # interrupted grids have a page as well
             page = self._write_page(failures)
         self._copy_results(final=True)
@@ -178,7 +179,7 @@ class GridRun:
         if (self.root / "results.csv").exists():
             read_table(self.root, list(self.plan.settings))
 
-    def _gpus(self, settings: EngineSettings) -> list[str]:
+    def _gpus(self, settings: ExecutorSettings) -> list[str]:
         """Return the GPUs to spread several local workers over."""
         devices, local = self.trainer_options.get("devices"), settings.engine == "local"
         if local and settings.workers == 1:
@@ -189,7 +190,7 @@ class GridRun:
                 f"{workers}, with one device per cell, but trainer.devices is {devices}; give "
                 f"{'' if local else '--engine local '}--workers 1, or --trainer.devices 1"
             )
-        return gpus_of(TrainerFactory({"accelerator": self.trainer_options.get("accelerator")})) if local else []
+        return worker_gpus(TrainerFactory({"accelerator": self.trainer_options.get("accelerator")})) if local else []
 
     def _begin(self) -> None:
         self.stage.begin()
@@ -225,7 +226,7 @@ class GridRun:
             options={name: sorted(_options(settings)) for name, settings in self.plan.settings.items()},
             seeds=list(self.plan.seeds),
             cells=[cell.name for cell, _ in self.tasks],
-            failures={failure.task.name: failure.reason for failure in failures},
+            failures={failure.job.name: failure.reason for failure in failures},
             command=self.command,
             versions=versions(),
             hardware=hardware(),
@@ -245,7 +246,7 @@ class GridRun:
             print("no results.parquet: requires pyarrow (pip install lightning-mia[parquet])")
         print(f"page: {page}")
         if failures:
-            reasons = list_first([f"{failure.task.name}: {failure.reason}" for failure in failures], limit=3)
+            reasons = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures], limit=3)
             raise InputError(
                 f"{len(failures)} of {len(self.tasks)} cells failed ({reasons}); fix that, then start the same command "
                 "again to run them"

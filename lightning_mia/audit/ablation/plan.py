@@ -8,12 +8,18 @@ from typing import Any
 from tqdm import tqdm
 
 from lightning_mia.audit import configs as shipped_configs
-from lightning_mia.audit.ablation.audit_options import OptionsReader, ParsedOptions, as_arguments, is_evaluation_option
+from lightning_mia.audit.ablation.audit_options import (
+    OptionsReader,
+    ParsedOptions,
+    as_arguments,
+    is_evaluation_option,
+    with_stable_paths,
+)
 from lightning_mia.audit.ablation.cell import CellTask, SharedRun, cell_folder
 from lightning_mia.audit.ablation.grid import SEED_OPTIONS, Cell, Plan
 from lightning_mia.audit.ablation.shared_runs import LENGTH, STOP, SharedRuns, find_shared_runs
 from lightning_mia.report.ablation.labels import label_text
-from lightning_mia.training.trainer_factory import OF_LENGTH
+from lightning_mia.training.trainer_factory import LENGTH_OPTIONS
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
@@ -104,7 +110,7 @@ def _check_shared(shared: SharedRuns, reader: OptionsReader) -> None:
         InputError: the base config already ends its trainings in another way.
     """
     where = "share_longer_runs"
-    if conflicts := [name for name in OF_LENGTH if shared.sources and reader.trainer_options().get(name)]:
+    if conflicts := [name for name in LENGTH_OPTIONS if shared.sources and reader.trainer_options().get(name)]:
         raise InputError(f"{where} sets trainer.{conflicts[0]} for every cell; remove it from the base config")
     for source in list(shared.sources.values())[:1]:
         reader.read({LENGTH: source.total_epochs, STOP: source.epochs}, where)
@@ -126,8 +132,8 @@ def _task(
     evaluated = {option: value for option, value in options.items() if option not in trained}
     corpora = {parsed[name, label_text(setting.label)].corpus for name, setting in cell.settings.items()}
     recordings = sorted(reader.recordings(corpus) for corpus in {base.corpus} | corpora)
-    settings: dict[str, Any] = {"base": base.settings, "varied": trained, "recordings": recordings}
+    settings: dict[str, Any] = {"base": base.settings, "varied": with_stable_paths(trained), "recordings": recordings}
     own = {"run_dir": str(folder), "results_url": None}  # the grid uploads the results of its cells
     all_options = {**options, **shared.extra_options(cell), **own}
     arguments = ("audit", "-c", str(base_copy), *passed_on, *as_arguments(all_options))
-    return CellTask(cell.name, folder, arguments, settings, hash_of([base.evaluation, evaluated]))
+    return CellTask(cell.name, folder, arguments, settings, hash_of([base.evaluation, with_stable_paths(evaluated)]))

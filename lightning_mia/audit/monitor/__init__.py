@@ -1,4 +1,4 @@
-"""Leakage measured while a model trains."""
+"""Measure leakage while a model trains, and stop the training by it."""
 
 from lightning_mia.audit.monitor.leakage import ChallengeSet
 from lightning_mia.audit.monitor.leakage_monitor import LeakageMonitor

@@ -1,4 +1,4 @@
-"""How much an attack tells of a model's members, at one moment of its training."""
+"""Leakage of a model at one moment of its training."""
 
 import copy
 from collections.abc import Sequence
@@ -15,16 +15,18 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.intervals import auroc_with_interval
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Split
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
+
+N_BOOTSTRAPS = 1000  # draws of speakers for an interval
 
 
 @dataclass(frozen=True)
 class ChallengeSet:
-    """What a monitor asks about: the same recordings at every measurement.
+    """Recordings that a monitor probes, the same at every measurement.
 
     Attributes:
-        split: who is a member.
-        recordings: those that are judged, as they are queried.
+        split: membership of the recordings.
+        recordings: the challenge set, as it is queried.
         auxiliary: the adversary's own recordings.
     """
 
@@ -33,36 +35,33 @@ class ChallengeSet:
     auxiliary: Recordings
 
     @classmethod
-    def of(cls, data: SpeechDataModule) -> "ChallengeSet":
-        """The challenge set of a data module that is loaded."""
+    def from_data(cls, data: SplitCorpus) -> "ChallengeSet":
+        """Create the challenge set of a loaded data module."""
         split = data.split
         ids = list(split.challenge(split.level)["id"])
         return cls(split, data.queries(ids), data.queries(split.auxiliary_ids()))
 
     @property
-    def judged(self) -> pd.DataFrame:
-        """One row a recording: `id`, `unit_id`, `speaker`, `member`."""
+    def table(self) -> pd.DataFrame:
+        """One row per recording: `id`, `unit_id`, `speaker`, `member`."""
         return self.split.challenge(self.level)
 
     @property
     def level(self) -> Level:
-        """The level at which the split was drawn, or at which a ready-made one is reported."""
+        """Level at which the split was drawn, or at which a predefined one is reported."""
         return self.split.level
-
-
-N_BOOTSTRAPS = 1000  # draws of speakers for an interval
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """One attack, at one layer where it has one.
+    """Result of one attack, at one layer if it reads one.
 
     Attributes:
-        attack: its name, without the layer.
-        layer: hidden layer that it reads, from 0; None: it reads none.
-        scores: of the challenge set.
-        auroc: of these scores.
-        interval: its 95 % interval over speakers.
+        attack: name of the attack, without the layer.
+        layer: hidden layer, from 0; None: the attack reads none.
+        scores: scores of the challenge set.
+        auroc: AUROC of the scores.
+        interval: 95 % interval of the AUROC over speakers.
     """
 
     attack: str
@@ -73,7 +72,7 @@ class Leakage:
 
     @property
     def name(self) -> str:
-        """The attack's name, with the layer where it is not the last."""
+        """Name of the attack, with the layer unless it is the last."""
         return self.scores.name
 
     @property
@@ -82,26 +81,26 @@ class Leakage:
         return float(self.scores.values[self.scores.members].mean())
 
     @property
-    def others_mean(self) -> float:
+    def nonmembers_mean(self) -> float:
         """Mean score of the non-members."""
         return float(self.scores.values[~self.scores.members].mean())
 
     @property
     def gap(self) -> float:
-        """Mean score of the members minus that of the non-members; of the pretext loss: how much better solved."""
-        return self.members_mean - self.others_mean
+        """Mean score of the members minus that of the non-members."""
+        return self.members_mean - self.nonmembers_mean
 
-    def beyond(self, by: str) -> float:
-        """The figure that a bound is compared with, at least 0.5 where the attack's sign is not known beforehand.
+    def compared_auroc(self, stop_by: str) -> float:
+        """Return the AUROC to compare with a bound, at least 0.5 for two-sided attacks.
 
         Args:
-            by: "estimate", the AUROC itself, or "upper_bound", the upper end of its interval.
+            stop_by: "estimate", the AUROC itself, or "upper_bound", the upper end of its interval.
         """
-        low, high = (self.auroc, self.auroc) if by == "estimate" else self.interval
+        low, high = (self.auroc, self.auroc) if stop_by == "estimate" else self.interval
         return max(high, 1 - low) if self.scores.two_sided else high
 
     def row(self) -> dict[str, Any]:
-        """Its columns of the table, JSON-like."""
+        """Return the columns of `leakage.csv`, JSON-like."""
         low, high = self.interval
         return {
             "attack": self.attack,
@@ -116,33 +115,34 @@ class Leakage:
 def measure_leakage(
     signals: Signals, challenge: ChallengeSet, attacks: Sequence[Attack], all_layers: bool = False
 ) -> tuple[list[Leakage], list[str]]:
-    """Run attacks on the signals of one moment.
+    """Run attacks on the model's current signals.
 
     Args:
-        signals: of the challenge set.
-        challenge: who is a member.
-        attacks: those that do not fit the level or the model are left out.
-        all_layers: run every attack that reads one layer at each of them.
+        signals: signals of the challenge set.
+        challenge: members and non-members.
+        attacks: attacks; those that do not fit the level or the model are skipped.
+        all_layers: run attacks that read one layer at every layer.
 
     Returns:
-        What was measured, and a line for each attack that needs what the model has not.
+        The results, and a line for each attack that the model does not support.
     """
-    found, skipped = [], []
+    part: Any = challenge.split.parts(challenge.level)[0]
+    leakages, skipped = [], []
     for attack in attacks:
-        for layer, one in _by_layer(attack, signals, all_layers):
-            scored = score_attacks([one], signals, challenge.split, challenge.level, _part(challenge))
+        for layer, at_layer in _by_layer(attack, signals, all_layers):
+            scored = score_attacks([at_layer], signals, challenge.split, challenge.level, part)
             skipped += scored.skipped
-            found += [_judged(attack_name(attack), layer, scores) for scores in scored.scores]
-    return found, skipped
+            leakages += [_evaluate(attack_name(attack), layer, scores) for scores in scored.scores]
+    return leakages, skipped
 
 
 def attack_name(attack: Attack) -> str:
-    """An attack's name as it is at the last layer."""
+    """Return an attack's name at the last layer."""
     if not hasattr(attack, "layer"):
         return attack.name
-    plain = copy.copy(attack)
-    plain.layer = -1
-    return plain.name
+    at_last_layer = copy.copy(attack)
+    at_last_layer.layer = -1
+    return at_last_layer.name
 
 
 def _by_layer(attack: Attack, signals: Signals, all_layers: bool) -> list[tuple[int | None, Attack]]:
@@ -153,16 +153,12 @@ def _by_layer(attack: Attack, signals: Signals, all_layers: bool) -> list[tuple[
         return [(signals.layer(layer), attack)]
     copies: list[tuple[int | None, Attack]] = []
     for number in range(signals.n_layers):
-        one = copy.copy(attack)
-        one.layer = -1 if number == signals.n_layers - 1 else number  # type: ignore[attr-defined]
-        copies.append((number, one))
+        at_layer = copy.copy(attack)
+        at_layer.layer = -1 if number == signals.n_layers - 1 else number  # type: ignore[attr-defined]
+        copies.append((number, at_layer))
     return copies
 
 
-def _part(challenge: ChallengeSet) -> Any:
-    return challenge.split.parts(challenge.level)[0]
-
-
-def _judged(attack: str, layer: int | None, scores: Scores) -> Leakage:
-    figures = auroc_with_interval(scores.values, scores.members, scores.speakers, N_BOOTSTRAPS, seed=0)
-    return Leakage(attack, layer, scores, *figures)
+def _evaluate(attack: str, layer: int | None, scores: Scores) -> Leakage:
+    auroc, interval = auroc_with_interval(scores.values, scores.members, scores.speakers, N_BOOTSTRAPS, seed=0)
+    return Leakage(attack, layer, scores, auroc, interval)

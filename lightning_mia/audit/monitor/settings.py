@@ -1,4 +1,4 @@
-"""Whether and how an audit watches its target's training."""
+"""Settings of the leakage monitor of an audit."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,15 +13,21 @@ StopBy = Literal["estimate", "upper_bound"]
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """Leakage measured while the target trains; see `LeakageMonitor`, which can also be named in trainer.callbacks.
+    """Leakage measured while the target trains; see `LeakageMonitor`, an alternative in trainer.callbacks.
 
     Args:
-        every_n_epochs: epochs between two measurements, beside those at the start and at the end; 0: none at all.
+        every_n_epochs: epochs between two measurements, in addition to those at the start and at the end; 0: no
+            monitoring.
         layers: `all` measures attacks that read one layer at every layer.
-        stop_above: bound on the AUROC of every attack: the target is the model of the last measurement that kept it.
-        stop_by: what is compared with the bound: the AUROC itself, or the upper end of its 95 % interval.
-        patience: early stopping: the training ends after so many measurements without a lower pretext loss of the
-            auxiliary recordings; the target is the model of the lowest one.
+        stop_above: upper bound on the AUROC of every attack: training stops at the first measurement above it, and the
+            target is the model of the measurement before.
+        stop_by: quantity compared with the bound: the AUROC itself, or the upper end of its 95 % interval.
+        patience: early stopping: training ends after this many measurements without a lower pretext loss on the
+            auxiliary recordings; the target is the model with the lowest loss.
+
+    Example:
+        >>> MonitorSettings(every_n_epochs=5, stop_above=0.6).monitor(ProbeSettings()).limits
+        ['stop_above']
     """
 
     every_n_epochs: int = 0
@@ -31,21 +37,21 @@ class MonitorSettings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no monitor can do."""
+        """Validate the settings."""
         if self.every_n_epochs < 0:
             raise InputError(f"monitor.every_n_epochs is {self.every_n_epochs}: give 0 or more")
         for name in ("stop_above", "patience"):
             if getattr(self, name) is not None and not self.every_n_epochs:
                 raise InputError(
-                    f"monitor.{name} needs measurements: say how often, such as --monitor.every_n_epochs 5"
+                    f"monitor.{name} needs measurements: give their interval, such as --monitor.every_n_epochs 5"
                 )
         self.monitor(ProbeSettings())
 
     def monitor(self, probe: ProbeSettings) -> LeakageMonitor | None:
-        """The callback that does this; None: nothing is measured.
+        """Create the callback; None without monitoring.
 
         Args:
-            probe: how signals are taken: as in the audit, so that the last figures are those of its report.
+            probe: settings of the audit's probe, so that the last measurement equals the report.
         """
         if not self.every_n_epochs:
             return None

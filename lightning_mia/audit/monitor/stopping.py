@@ -1,4 +1,4 @@
-"""Early stopping: a training ends where speech that it does not train on stops gaining."""
+"""Stop a training by a bound on leakage or by held-out pretext loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,46 +7,52 @@ from typing import Literal
 import lightning as L
 
 from lightning_mia.audit.monitor.leakage import ChallengeSet, Leakage
-from lightning_mia.audit.monitor.online_probe import ask
+from lightning_mia.audit.monitor.online_probe import probe_online
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.callbacks import Snapshot
 from lightning_mia.utilities.errors import InputError
 
+NO_AUXILIARY = (
+    "Early stopping (patience) uses the pretext loss of the auxiliary recordings, but there are none: give "
+    "data.design.n_auxiliary, or rows of the manifest with an empty member, or leave patience out"
+)
+HELD_OUT_LOSS = "held_out_loss"  # key in a snapshot
+
 
 @dataclass(frozen=True)
 class Bound:
-    """No attack may get above this.
+    """Upper bound on the AUROC of every attack.
 
     Args:
-        above: highest AUROC that is allowed, of a two-sided attack 1 − AUROC too.
-        by: what is compared with it: the AUROC itself, or the upper end of its 95 % interval.
+        above: highest permitted AUROC; for a two-sided attack also of 1 − AUROC.
+        by: quantity compared with it: the AUROC itself, or the upper end of its 95 % interval.
     """
 
     above: float
     by: Literal["estimate", "upper_bound"] = "estimate"
 
     def __post_init__(self) -> None:
-        """Refuse what no training can be held to."""
+        """Validate the bound."""
         if not 0.5 < self.above < 1:
             raise InputError(f"stop_above is {self.above}: give an AUROC between 0.5 (chance) and 1, such as 0.6")
 
-    def passed(self, leakages: Sequence[Leakage]) -> Leakage | None:
-        """The attack that is furthest above the bound, if any is."""
-        worst = max(leakages, key=lambda one: one.beyond(self.by))
-        return worst if worst.beyond(self.by) > self.above else None
+    def exceeded_by(self, leakages: Sequence[Leakage]) -> Leakage | None:
+        """Return the attack furthest above the bound, if any."""
+        worst = max(leakages, key=lambda leakage: leakage.compared_auroc(self.by))
+        return worst if worst.compared_auroc(self.by) > self.above else None
 
-    def hopeless(self, worst: Leakage) -> str:
-        """What to say where the bound is passed before the first step."""
+    def too_strict_message(self, worst: Leakage) -> str:
+        """Explain that the bound is exceeded before the first step."""
         return (
             f"{self._figure(worst)} before the first step, above stop_above {self.above}: the challenge set "
-            f"({worst.scores.n_members} members, {worst.scores.n_nonmembers} others) is too small for this bound; give "
-            "more units, a higher bound, or fewer attacks"
+            f"({worst.scores.n_members} members, {worst.scores.n_nonmembers} non-members) is too small for this bound; "
+            "give more units, a higher bound, or fewer attacks"
         )
 
-    def told(self, worst: Leakage, epoch: int, kept: int) -> str:
-        """What to say where the training ends because of the bound."""
+    def stop_message(self, worst: Leakage, epoch: int, kept: int) -> str:
+        """Explain that the bound ends the training, and which epoch is kept."""
         return (
             f"The training was stopped by its bound on leakage (AUROC {self.above}): after epoch {epoch} "
             f"{self._figure(worst)}. The model is that of epoch {kept}, the last one measured below the bound."
@@ -57,59 +63,54 @@ class Bound:
         return f"{worst.name} had AUROC {worst.auroc:.3f} [{low:.3f}, {high:.3f}]"
 
 
-NO_AUXILIARY = (
-    "Early stopping (patience) goes by the pretext loss of the auxiliary recordings, but there are none: give "
-    "data.design.n_auxiliary, or rows of the manifest with an empty member, or leave patience out"
-)
-
-HELD_OUT_LOSS = "held_out_loss"  # in a snapshot
-
-
 @dataclass(frozen=True)
 class Patience:
-    """How long a training may go on without a gain.
+    """Early stopping on held-out pretext loss.
 
     Args:
-        measurements: without a held-out loss below the lowest one, after which the training ends.
+        measurements: measurements without a new lowest loss after which the training ends.
     """
 
     measurements: int
 
     def __post_init__(self) -> None:
-        """Refuse what is none."""
+        """Validate the number of measurements."""
         if self.measurements < 1:
             raise InputError(f"patience is {self.measurements}: give 1 or more measurements")
 
-    def improves(self, loss: float, kept: Snapshot | None) -> bool:
-        """Whether a loss is below that of the snapshot, or there is none yet."""
-        return kept is None or loss < kept[HELD_OUT_LOSS]
+    def improves(self, loss: float, best: Snapshot) -> bool:
+        """Whether a loss is below that of the best snapshot."""
+        return bool(loss < best[HELD_OUT_LOSS])
 
-    def over(self, loss: float, epoch: int, kept: Snapshot, every_n_epochs: int, ends: bool) -> str:
-        """What to say where it goes back to the snapshot; empty: the training goes on.
+    def stop_message(self, loss: float, epoch: int, best: Snapshot, every_n_epochs: int, ends: bool) -> str:
+        """Explain a return to the best snapshot; empty: the training continues.
 
         Args:
-            loss: of the present measurement, not below that of the snapshot.
-            epoch: of the present measurement.
-            kept: the training as it was when the loss was lowest.
+            loss: loss of the current measurement, not below that of the snapshot.
+            epoch: epoch of the current measurement.
+            best: the training at its lowest loss.
             every_n_epochs: epochs between two measurements.
-            ends: the training ends here anyway.
+            ends: whether the training ends here anyway.
         """
-        if not ends and epoch - kept["epochs"] < self.measurements * every_n_epochs:
+        if not ends and epoch - best["epochs"] < self.measurements * every_n_epochs:
             return ""
         return (
-            f"Early stopping: the pretext loss of the auxiliary recordings was lowest after epoch {kept['epochs']} "
-            f"({kept[HELD_OUT_LOSS]:.3f}; {loss:.3f} after epoch {epoch}, where the training ended). The model is that "
-            f"of epoch {kept['epochs']}."
+            f"Early stopping: the pretext loss of the auxiliary recordings was lowest after epoch {best['epochs']} "
+            f"({best[HELD_OUT_LOSS]:.3f}; {loss:.3f} after epoch {epoch}, where the training ended). The model is that "
+            f"of epoch {best['epochs']}."
         )
 
 
 def held_out_loss(model: SpeechModel, challenge: ChallengeSet, settings: ProbeSettings, trainer: L.Trainer) -> float:
-    """Mean pretext loss (as negative log-odds; TERA: log L1) of the auxiliary recordings, under masks that stay.
+    """Average the pretext loss of the auxiliary recordings, under fixed masks.
+
+    The loss is the negative log-odds (TERA: log L1).
 
     Raises:
         InputError: the model has no pretext task.
     """
-    signals = ask(model, [settings.answers], replace(challenge, recordings=challenge.auxiliary), settings, trainer)
+    auxiliary = replace(challenge, recordings=challenge.auxiliary)
+    signals = probe_online(model, [settings.encoder_outputs], auxiliary, settings, trainer)
     if not signals.has(PRETEXT_SCORE):
-        raise InputError(f"patience goes by the pretext loss, which {type(model).__name__} does not have: leave it out")
+        raise InputError(f"patience needs a pretext loss, which {type(model).__name__} does not have: leave it out")
     return -float(signals.pretext_score().mean())

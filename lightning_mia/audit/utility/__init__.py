@@ -1,5 +1,1 @@
-"""What a model is good for: what a defence costs, beside what it buys.
-
-A linear probe on hidden states, and the pretext task under masks that are the same for all models, on recordings that
-the target has never seen.
-"""
+"""Utility of a model: downstream accuracy and pretext score on held-out recordings, to weigh against leakage."""

@@ -1,7 +1,7 @@
-"""A linear probe: what can be read off a model's pooled hidden states by a plane.
+"""Linear probe of pooled hidden states.
 
-Layer and strength of regularisation are chosen within each training fold (nested cross-validation, Cawley and Talbot,
-JMLR 11, 2010): choosing them by the test folds would find something in noise.
+Layer and regularisation strength are chosen within each training fold (nested cross-validation, Cawley and Talbot, JMLR
+11, 2010): choosing them on the test folds would exceed chance on pure noise.
 """
 
 import warnings
@@ -22,11 +22,11 @@ STRENGTHS = (0.1, 0.01, 1.0, 10.0)
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe came to.
+    """Cross-validated predictions of a probe.
 
     Attributes:
-        hits: (n,) bool, right about the recording when that was not in the training folds.
-        layers: chosen in each fold.
+        hits: (n,) bool, whether the prediction for a recording outside the training folds is correct.
+        layers: layer chosen in each fold.
     """
 
     hits: np.ndarray
@@ -38,13 +38,13 @@ def linear_probe(pooled: np.ndarray, labels: np.ndarray, groups: np.ndarray | No
 
     Args:
         pooled: (n, layers, dim) float, mean-pooled hidden states.
-        labels: (n,) str, what is to be told.
-        groups: (n,) str; those of a test fold are in no training fold. None: folds are drawn recording by recording.
-        seed: of the folds.
+        labels: (n,) str, labels to predict.
+        groups: (n,) str, kept together in one fold, such as speakers; None: folds are drawn recording by recording.
+        seed: seed of the folds.
     """
     hits, layers = np.zeros(len(labels), dtype=bool), []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a label that is in fewer groups than there are inner folds
+        warnings.simplefilter("ignore", UserWarning)  # a label occurs in fewer groups than inner folds
         for train, test in _folds(labels, groups, FOLDS, seed):
             layer, strength = _choose(pooled[train], labels[train], None if groups is None else groups[train], seed)
             model = _classifier(strength).fit(pooled[train, layer], labels[train])
@@ -56,7 +56,7 @@ def linear_probe(pooled: np.ndarray, labels: np.ndarray, groups: np.ndarray | No
 def _folds(
     labels: np.ndarray, groups: np.ndarray | None, n_folds: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the rows of the training and of the test recordings of every fold."""
+    """Yield training and test rows of every fold."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
@@ -64,7 +64,7 @@ def _folds(
 
 
 def _choose(pooled: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, seed: int) -> tuple[int, float]:
-    """Layer, then strength, that do best over inner folds; the first of several that do equally well."""
+    """Choose the layer, then the strength, by inner folds; ties go to the first."""
     folds = list(_folds(labels, groups, INNER_FOLDS, seed))
 
     def accuracy(layer: int, strength: float) -> float:
@@ -73,7 +73,7 @@ def _choose(pooled: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, s
             np.mean([_classifier(strength).fit(features[a], labels[a]).score(features[b], labels[b]) for a, b in folds])
         )
 
-    layer = max(range(pooled.shape[1]), key=lambda one: accuracy(one, STRENGTHS[0]))
+    layer = max(range(pooled.shape[1]), key=lambda candidate: accuracy(candidate, STRENGTHS[0]))
     return layer, max(STRENGTHS, key=lambda strength: accuracy(layer, strength))
 
 

@@ -1,4 +1,4 @@
-"""Ask the target and its untrained control about recordings that neither has seen, and say what they can do."""
+"""Measure the utility of the target and its untrained control."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,94 +18,90 @@ from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 
 
 @dataclass(frozen=True)
 class CommonTask(EncoderAnswers):
-    """The questions of every audit, with masks of a common law: models trained with different masks can be compared.
+    """Encoder outputs with a common mask distribution, to compare differently trained models.
 
     Args:
         n_masks: as in `EncoderAnswers`.
         mask_seed: as in `EncoderAnswers`.
-        mask_probability: instead of the model's own; None: the model's own.
+        mask_probability: probability that replaces the model's own; None: the model's own.
     """
 
     name = "utility"
 
     mask_probability: float | None = None
 
-    def law(self, model: SpeechModel) -> SpanMask | None:
-        """The model's own spans, as many as are wanted; None where its task hides no frames."""
-        own = model.mask_span
-        if own is None or self.mask_probability is None:
-            return own
-        return replace(own, probability=self.mask_probability)
+    def mask_distribution(self, model: SpeechModel) -> SpanMask | None:
+        """Distribution with the model's span length; None if its task masks no frames."""
+        distribution = model.mask_span
+        if distribution is None or self.mask_probability is None:
+            return distribution
+        return replace(distribution, probability=self.mask_probability)
 
 
 def measure_utility(
     models: Mapping[str, Trained],
-    unseen: pd.DataFrame,
-    data: SpeechDataModule,
+    held_out: pd.DataFrame,
+    data: SplitCorpus,
     settings: UtilitySettings,
     probing: ProbeSettings,
     folder: Path,
     trainers: TrainerFactory,
 ) -> Utility:
-    """What the target and the untrained control can do.
+    """Probe the target and the untrained control on held-out recordings.
 
     Args:
-        models: "target", and "untrained" where there is that control.
-        unseen: `id`, `speaker`, `label`, as `recordings_for` gives them.
+        models: "target", and "untrained" if that control is enabled.
+        held_out: `id`, `speaker`, `label`, as returned by `recordings_for`.
         data: the corpus.
-        settings: what is measured.
-        probing: how signals are taken.
-        folder: where signals are kept.
-        trainers: make the Trainer.
+        settings: settings of the evaluation.
+        probing: settings of the probe.
+        folder: folder of the cached signals.
+        trainers: creates the Trainer.
     """
     task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
-    ids = list(unseen["id"])
+    ids = list(held_out["id"])
     about = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
-    interview = ProbePlan([task], data.queries(ids), data.queries([]), about, probing, folder, trainers)
+    plan = ProbePlan([task], data.queries(ids), data.queries([]), about, probing, folder, trainers)
     signals = {
-        name: interview.signals(name, models[name].model, models[name].sha256)
+        name: plan.signals(name, models[name].model, models[name].sha256)
         for name in ("target", "untrained")
         if name in models
     }
-    law = task.law(models["target"].model)
-    return summarise(signals, unseen, settings, law.probability if law else None)
+    distribution = task.mask_distribution(models["target"].model)
+    return summarise(signals, held_out, settings, distribution.probability if distribution else None)
 
 
 def summarise(
     signals: Mapping[str, Signals],
-    unseen: pd.DataFrame,
+    held_out: pd.DataFrame,
     settings: UtilitySettings,
     mask_probability: float | None = None,
 ) -> Utility:
-    """From signals to accuracies and pretext scores.
+    """Compute accuracies and pretext scores from signals.
 
     Args:
-        signals: of "target", and of "untrained" where there is that control.
-        unseen: `id`, `speaker`, `label`.
-        settings: what is measured.
-        mask_probability: of the masks of the pretext task.
+        signals: signals of "target", and of "untrained" if that control is enabled.
+        held_out: `id`, `speaker`, `label`.
+        settings: settings of the evaluation.
+        mask_probability: mask probability of the pretext task.
     """
-    probed = settings.probe != "none"
-    labels = unseen["label"].value_counts()
-    accuracies = {name: probe_accuracy(of_model, unseen, settings) for name, of_model in signals.items() if probed}
-    pretext = {
-        name: float(of_model.pretext_score().mean())
-        for name, of_model in signals.items()
-        if of_model.has(PRETEXT_SCORE)
-    }
+    has_probe = settings.probe != "none"
+    labels = held_out["label"].value_counts()
+    accuracies = {name: probe_accuracy(table, held_out, settings) for name, table in signals.items() if has_probe}
+    pretext = {name: float(table.pretext_score().mean()) for name, table in signals.items() if table.has(PRETEXT_SCORE)}
     return Utility(
         probe=settings.probe,
-        n_recordings=len(unseen),
-        n_speakers=int(unseen["speaker"].nunique()),
-        n_classes=len(labels) if probed else 0,
-        chance=float(labels.max() / len(unseen)) if probed else None,
+        n_recordings=len(held_out),
+        n_speakers=int(held_out["speaker"].nunique()),
+        n_classes=len(labels) if has_probe else 0,
+        chance=float(labels.max() / len(held_out)) if has_probe else None,
         target=accuracies.get("target"),
         untrained=accuracies.get("untrained"),
         pretext=pretext.get("target"),
@@ -114,16 +110,18 @@ def summarise(
     )
 
 
-def probe_accuracy(signals: Signals, unseen: pd.DataFrame, settings: UtilitySettings) -> ProbeAccuracy:
-    """Probe one model: keywords of speakers who are new to the probe, or speakers by recordings that are.
+def probe_accuracy(signals: Signals, held_out: pd.DataFrame, settings: UtilitySettings) -> ProbeAccuracy:
+    """Cross-validate a linear probe on one model's pooled hidden states.
+
+    Keywords are tested on other speakers than in training, speakers on other recordings.
 
     Args:
-        signals: of the model, for these recordings.
-        unseen: `id`, `speaker`, `label`.
-        settings: what is told, and the seed of the folds.
+        signals: signals of the model on these recordings.
+        held_out: `id`, `speaker`, `label`.
+        settings: label, and seed of the folds.
     """
-    speakers = unseen["speaker"].to_numpy(dtype=str)
-    pooled = signals.take(unseen["id"]).pooled.astype(np.float64)
+    speakers = held_out["speaker"].to_numpy(dtype=str)
+    pooled = signals.take(held_out["id"]).pooled.astype(np.float64)
     groups = speakers if settings.probe == "keyword" else None
-    probed = linear_probe(pooled, unseen["label"].to_numpy(dtype=str), groups, settings.seed)
-    return ProbeAccuracy(float(probed.hits.mean()), rate_interval(probed.hits, speakers), probed.layers)
+    result = linear_probe(pooled, held_out["label"].to_numpy(dtype=str), groups, settings.seed)
+    return ProbeAccuracy(float(result.hits.mean()), rate_interval(result.hits, speakers), result.layers)

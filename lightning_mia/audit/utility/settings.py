@@ -1,4 +1,4 @@
-"""Whether and how the usefulness of a target is measured."""
+"""Settings of the utility evaluation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,15 +10,19 @@ Task = Literal["none", "speaker", "keyword"]
 
 @dataclass(frozen=True)
 class UtilitySettings:
-    """What the target is still good for, measured on recordings that it has never seen, beside an untrained model.
+    """Linear-probe accuracy of the target on held-out recordings, against an untrained model.
 
     Args:
-        probe: what a linear probe on mean-pooled hidden states has to tell: the speaker, or the keyword (the corpus'
-            column text) of speakers whom the probe has not heard; none: no probe.
-        mask_probability: of the masks of the pretext task, the same for models that were trained with different ones;
+        probe: label that a linear probe on mean-pooled hidden states predicts: the speaker, or the keyword (the corpus'
+            column text) of speakers outside the probe's training folds; none: no probe.
+        mask_probability: mask probability of the pretext task, to compare models that were trained with different ones;
             by default the model's own.
-        n_recordings: at most so many recordings; the fewer there are, the wider the interval.
-        seed: of their draw, and of the probe's folds.
+        n_recordings: maximum number of recordings; fewer widen the interval.
+        seed: seed of their draw, and of the probe's folds.
+
+    Example:
+        >>> UtilitySettings(probe="speaker").enabled, UtilitySettings().enabled
+        (True, False)
     """
 
     probe: Task = "none"
@@ -27,7 +31,7 @@ class UtilitySettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what can be measured on no corpus."""
+        """Validate the settings."""
         if self.mask_probability is not None and not 0 < self.mask_probability <= 1:
             raise InputError(f"utility.mask_probability is {self.mask_probability}: give one above 0, and at most 1")
         if self.n_recordings < 2:
@@ -35,5 +39,5 @@ class UtilitySettings:
 
     @property
     def enabled(self) -> bool:
-        """Whether anything is measured."""
+        """Whether utility is measured."""
         return self.probe != "none" or self.mask_probability is not None

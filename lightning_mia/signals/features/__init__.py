@@ -1,1 +1,1 @@
-"""Features computed from hidden states."""
+"""Statistics of hidden states: cosines, frame geometry, references, transcription errors."""

@@ -10,13 +10,13 @@ from lightning_mia.models.layers.features import padding_mask
 
 
 def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
-    """Mean cosine similarity over all pairs of distinct vectors of every set.
+    """Compute the mean cosine similarity over all pairs of vectors of each set.
 
     Tseng et al. (2022), section 3.2: over the frames of an utterance, or over the pooled utterances of a
     speaker. Accumulated in float64.
 
     Args:
-        vectors: `(batch, n, dim)`, rows past a set's length are ignored.
+        vectors: `(batch, n, dim)`, rows beyond a set's length are ignored.
         lengths: `(batch,)` int64, size of each set.
 
     Returns:
@@ -28,16 +28,16 @@ def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
     """
     vectors = vectors.double()
     norms = torch.linalg.vector_norm(vectors, dim=-1)  # (batch, n)
-    # A vector of length zero has no direction: it counts as orthogonal to all.
+    # A zero vector has no direction: it counts as orthogonal to all others.
     counts = ~padding_mask(lengths, vectors.shape[1]) & (norms > 0)
     weights = torch.where(counts, norms.reciprocal(), 0.0).unsqueeze(1)
     total = torch.bmm(weights, vectors).squeeze(1)  # (batch, dim) Σ x̂, without a copy of all unit vectors
     n = lengths.double()
     mean = (total.square().sum(-1) - counts.sum(1)) / (n * (n - 1))
-    return torch.where(n > 1, mean, torch.nan)  # or rounding would make 0 / 0 infinite
+    return torch.where(n > 1, mean, torch.nan)  # rounding would make 0 / 0 infinite
 
 
 def mean_pool(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Mean over the real frames: `(batch, frames, dim)` → `(batch, dim)` float64."""
+    """Average the real frames, `(batch, frames, dim)` → `(batch, dim)` float64."""
     mask = ~padding_mask(lengths, hidden.shape[1]).unsqueeze(-1)
     return (hidden.double() * mask).sum(1) / lengths.double().unsqueeze(-1)

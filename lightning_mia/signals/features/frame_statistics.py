@@ -1,7 +1,7 @@
-"""How the frames of an utterance lie to each other: statistics of one layer, accumulated in float64.
+"""Statistics of an utterance's frames at one layer, accumulated in float64.
 
-All take `hidden (batch, frames, dim)` and `lengths (batch,)`, and return (batch,) float64 by name. What stands beyond
-an utterance's end does not matter, nor how long its neighbours in the batch are.
+All take `hidden (batch, frames, dim)` and `lengths (batch,)`, and return (batch,) float64 by name. Padding, and so the
+length of the other recordings in the batch, has no influence.
 """
 
 import torch
@@ -11,40 +11,40 @@ from lightning_mia.models.layers.features import padding_mask
 
 Statistics = dict[str, Tensor]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-MAX_FRAMES = 512  # whose pairs are compared; of longer utterances every second, third, … frame
+MAX_FRAMES = 512  # whose pairs are compared; longer utterances are subsampled
 
 
-def pair_statistics(hidden: Tensor, lengths: Tensor, most_frames: int = MAX_FRAMES) -> Statistics:
-    """Spread, skewness and quantiles of the cosines between all pairs of frames.
+def pair_statistics(hidden: Tensor, lengths: Tensor, max_frames: int = MAX_FRAMES) -> Statistics:
+    """Compute spread, skewness and quantiles of pairwise frame cosines.
 
     Args:
         hidden: (batch, frames, dim).
         lengths: (batch,) int64, real frames.
-        most_frames: of a longer utterance, evenly spaced frames are compared, at most so many.
+        max_frames: maximum number of frames compared; longer utterances are subsampled evenly.
 
     >>> hidden = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]]])
     >>> pair_statistics(hidden, torch.tensor([3]))["cos_q50"]  # cosines 0, 0, 1
     tensor([0.], dtype=torch.float64)
     """
-    hidden, lengths = thinned(hidden, lengths, most_frames)
+    hidden, lengths = subsample(hidden, lengths, max_frames)
     unit = unit_vectors(hidden)
     rows, columns = torch.triu_indices(hidden.shape[1], hidden.shape[1], offset=1, device=hidden.device)
     cosines = torch.bmm(unit, unit.transpose(1, 2))[:, rows, columns]  # (batch, pairs)
     real = columns < lengths.unsqueeze(1)  # the column is the later frame
     _, deviation, skewness = moments(cosines, real)
-    return {"cos_sd": deviation, "cos_skewness": skewness, **_named("cos", cosines, real)}
+    return {"cos_sd": deviation, "cos_skewness": skewness, **_named_quantiles("cos", cosines, real)}
 
 
 def norm_statistics(hidden: Tensor, lengths: Tensor) -> Statistics:
-    """Mean, spread and quantiles of the frames' lengths as vectors."""
+    """Compute mean, spread and quantiles of the frames' norms."""
     norms = torch.linalg.vector_norm(hidden.double(), dim=2)  # (batch, frames)
     real = ~padding_mask(lengths, hidden.shape[1])
     mean, deviation, _ = moments(norms, real)
-    return {"norm_mean": mean, "norm_sd": deviation, **_named("norm", norms, real)}
+    return {"norm_mean": mean, "norm_sd": deviation, **_named_quantiles("norm", norms, real)}
 
 
 def smoothness(hidden: Tensor, lengths: Tensor) -> Statistics:
-    """How much a frame is like the next one: cosine (mean and spread), and mean length of the step between them."""
+    """Compute cosines (mean, spread) and mean distance of successive frames."""
     hidden = hidden.double()
     unit = unit_vectors(hidden)
     real = ~padding_mask(lengths - 1, hidden.shape[1] - 1)
@@ -54,10 +54,10 @@ def smoothness(hidden: Tensor, lengths: Tensor) -> Statistics:
 
 
 def cloud_statistics(hidden: Tensor, lengths: Tensor) -> Statistics:
-    """The frames as a cloud of points: length of their mean, its share of the energy, and number of directions.
+    """Describe the frames as a point cloud.
 
-    The number of directions is the participation ratio (tr C)² / tr C² of their covariance C: 1 on a line, dim in a
-    ball.
+    Norm of the mean, its share of the energy, and the participation ratio (tr C)² / tr C² of the covariance C, an
+    effective number of dimensions: 1 on a line, dim for an isotropic distribution.
     """
     real = ~padding_mask(lengths, hidden.shape[1]).unsqueeze(2)  # (batch, frames, 1)
     hidden = hidden.double() * real
@@ -75,25 +75,25 @@ def cloud_statistics(hidden: Tensor, lengths: Tensor) -> Statistics:
     }
 
 
-def thinned(hidden: Tensor, lengths: Tensor, most_frames: int) -> tuple[Tensor, Tensor]:
-    """Every utterance's first, (1 + s)th, (1 + 2s)th, … frame, s the least step that gives at most `most_frames`."""
-    if int(lengths.max()) <= most_frames:
+def subsample(hidden: Tensor, lengths: Tensor, max_frames: int) -> tuple[Tensor, Tensor]:
+    """Keep every s-th frame, with the smallest s that leaves at most `max_frames`."""
+    if int(lengths.max()) <= max_frames:
         return hidden, lengths
-    step = (lengths + most_frames - 1) // most_frames  # (batch,)
-    places = torch.arange(most_frames, device=hidden.device) * step.unsqueeze(1)  # (batch, most_frames)
-    places = places.clamp(max=hidden.shape[1] - 1).unsqueeze(2).expand(-1, -1, hidden.shape[2])
-    return hidden.gather(1, places), (lengths + step - 1) // step
+    step = (lengths + max_frames - 1) // max_frames  # (batch,)
+    positions = torch.arange(max_frames, device=hidden.device) * step.unsqueeze(1)  # (batch, max_frames)
+    positions = positions.clamp(max=hidden.shape[1] - 1).unsqueeze(2).expand(-1, -1, hidden.shape[2])
+    return hidden.gather(1, positions), (lengths + step - 1) // step
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:
-    """(…, dim) → the same in float64, of length 1; a vector of length 0 has no direction and stays."""
+    """Scale vectors (…, dim) to unit norm, in float64; zero vectors stay zero."""
     vectors = vectors.double()
     norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     return torch.where(norms > 0, vectors / norms, 0.0)
 
 
 def moments(values: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, standard deviation and skewness over the real values of every row; 0 for an empty row.
+    """Compute mean, standard deviation and skewness of every row's real values; empty rows give 0.
 
     Args:
         values: (batch, n) float64.
@@ -108,32 +108,33 @@ def moments(values: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def quantiles(values: Tensor, real: Tensor, levels: tuple[float, ...]) -> Tensor:
-    """Quantiles over the real values of every row, linear between two of them; 0 for an empty row.
+    """Interpolate quantiles of every row's real values; empty rows give 0.
 
     Args:
         values: (batch, n) float64.
         real: (batch, n) bool.
-        levels: from 0 to 1.
+        levels: quantile levels in [0, 1].
 
     Returns:
         (batch, levels) float64.
     """
     ordered = torch.where(real, values, torch.inf).sort(dim=1).values
     count = real.sum(dim=1, keepdim=True)
-    place = (count - 1).clamp(min=0) * torch.tensor(levels, dtype=torch.float64, device=values.device)
-    below = place.floor().long()
+    position = (count - 1).clamp(min=0) * torch.tensor(levels, dtype=torch.float64, device=values.device)
+    below = position.floor().long()
     above = torch.minimum(below + 1, (count - 1).clamp(min=0))
     low, high = ordered.gather(1, below), ordered.gather(1, above)
-    return torch.where(count > 0, low + (high - low) * (place - below), 0.0)
+    return torch.where(count > 0, low + (high - low) * (position - below), 0.0)
 
 
-def _named(stem: str, values: Tensor, real: Tensor) -> Statistics:
+def _named_quantiles(name: str, values: Tensor, real: Tensor) -> Statistics:
     if not values.shape[1]:
         values, real = values.new_zeros(len(values), 1), real.new_zeros(len(values), 1)
-    found = quantiles(values, real, QUANTILES)
-    return {f"{stem}_q{round(100 * level):02d}": found[:, i] for i, level in enumerate(QUANTILES)}
+    columns = quantiles(values, real, QUANTILES)
+    return {f"{name}_q{round(100 * level):02d}": columns[:, i] for i, level in enumerate(QUANTILES)}
 
 
-def _ratio(over: Tensor, under: Tensor) -> Tensor:
-    """over / under, and 0 where nothing is below."""
-    return torch.where(under > 0, over / torch.where(under > 0, under, 1.0), 0.0)
+def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Divide; 0 where the denominator is not positive."""
+    positive = denominator > 0
+    return torch.where(positive, numerator / torch.where(positive, denominator, 1.0), 0.0)

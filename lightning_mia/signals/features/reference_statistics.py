@@ -1,4 +1,4 @@
-"""Where an utterance's pooled vector lies among those of the adversary's own recordings."""
+"""Position of an utterance's pooled vector among those of reference recordings."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
-from lightning_mia.corpora.loading.datasets import Recordings, loader
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import Statistics, unit_vectors
+from lightning_mia.signals.runner.loop import batches
 
-NEAREST = 5  # neighbours whose mean similarity is taken
+N_NEAREST = 5  # neighbours whose mean similarity is taken
 
 
 @dataclass(frozen=True)
@@ -29,34 +29,32 @@ class References:
     ids: list[str]
     pooled: Tensor
 
-    def apart_from(self, ids: Sequence[str]) -> Tensor:
-        """(len(ids), recordings) bool: a recording is no reference for itself."""
-        place = {name: number for number, name in enumerate(self.ids)}
+    def excluding(self, ids: Sequence[str]) -> Tensor:
+        """Mark valid references, (len(ids), recordings) bool: none is a reference for itself."""
+        columns = {name: column for column, name in enumerate(self.ids)}
         others = torch.ones(len(ids), len(self.ids), dtype=torch.bool)
         for row, name in enumerate(ids):
-            if name in place:
-                others[row, place[name]] = False
+            if name in columns:
+                others[row, columns[name]] = False
         return others.to(self.pooled.device)
 
 
+@torch.no_grad()
 def pooled_references(model: SpeechModel, recordings: Recordings, batch_seconds: float) -> References:
-    """Ask a model, in evaluation mode on its device, for the pooled vectors of recordings."""
-    durations = recordings.durations
-    batches = LengthBatches(durations, batches_for(durations, batch_seconds))
+    """Pool the hidden states of recordings; the model is in evaluation mode."""
     ids, pooled = [], []
-    with torch.no_grad():
-        for batch in loader(recordings, batches, num_workers=0):
-            encoded = model.encode(batch.waveforms.to(model.device), batch.lengths.to(model.device))
-            ids += batch.ids
-            pooled.append(torch.stack([mean_pool(hidden, encoded.lengths) for hidden in encoded.hidden], dim=1))
+    for batch in batches(recordings, batch_seconds, model.device):
+        encoded = model.encode(batch.waveforms, batch.lengths)
+        ids += batch.ids
+        pooled.append(torch.stack([mean_pool(hidden, encoded.lengths) for hidden in encoded.hidden], dim=1))
     return References(ids, torch.cat(pooled))
 
 
 def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> Statistics:
-    """Place of pooled vectors among reference vectors, at one layer.
+    """Compare pooled vectors with reference vectors at one layer.
 
-    All vectors of a model point much the same way, so that similarities are cosines of what is left when the mean
-    reference is taken away.
+    All vectors of a model point in much the same direction. Similarities are therefore cosines after subtracting the
+    mean reference.
 
     Args:
         pooled: (batch, dim) float64.
@@ -65,15 +63,15 @@ def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> 
 
     Returns:
         (batch,) float64 each: `mean_cos` with the mean reference; `distance` from it; `nearest_cos` and
-        `nearest5_cos`, with the nearest reference and the mean of the five nearest; `crowd`, the spread of the
-        cosines with all references.
+        `nearest5_cos`, with the nearest reference and the mean of the five nearest; `crowd`, the standard deviation of
+        the cosines with all references.
     """
     weights = others.double() / others.sum(dim=1, keepdim=True)
     mean = weights @ references  # (batch, dim)
     centred = unit_vectors(pooled - mean)
     around = unit_vectors(references - references.mean(dim=0))
     cosines = centred @ around.T  # (batch, n)
-    n_nearest = min(NEAREST, len(references) - 1)  # for each the same, whether it is among the references or not
+    n_nearest = min(N_NEAREST, len(references) - 1)  # the same number whether or not the utterance is a reference
     nearest = torch.where(others, cosines, -torch.inf).topk(n_nearest, dim=1).values
     crowd = (weights * cosines.square()).sum(dim=1) - (weights * cosines).sum(dim=1).square()
     return {

@@ -1,1 +1,1 @@
-"""Inputs of the signals: augmented waveforms and random masks."""
+"""Inputs of the signals: augmented views, random masks and noise."""

@@ -1,7 +1,7 @@
-"""Views of a recording: changes to the waveform after which the words and the voice are the same.
+"""Augmented views of a recording, which keep the words and the voice.
 
-What is drawn depends on the utterance's id, the view, the draw and the seed alone, so that every model hears the same.
-Views are made on the CPU: the samples are the same whatever the model runs on.
+Random numbers depend on the utterance's id, the view, the draw and the seed alone, so that every model gets the same
+samples. Views are computed on the CPU, so that the samples do not depend on the model's device.
 """
 
 from abc import ABC, abstractmethod
@@ -17,24 +17,24 @@ from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.signals.inputs.random_masks import generator_of
 
 CENTISECOND = SAMPLE_RATE // 100  # samples
-MIN_SECONDS = 10 * CENTISECOND  # the shortest clip that a model takes
+MIN_SAMPLES = 10 * CENTISECOND  # 0.1 s, the shortest recording that models accept
 
 
 class View(ABC):
-    """A change to a waveform. A subclass is a frozen dataclass whose fields say how much is changed."""
+    """Base class of views; subclasses are frozen dataclasses."""
 
     name: ClassVar[str]
-    keeps_time: ClassVar[bool] = True  # whether every frame is still where it was
-    reverses: ClassVar[bool] = False  # whether the last frame has become the first
+    keeps_time: ClassVar[bool] = True  # whether every frame stays in place
+    reverses: ClassVar[bool] = False  # whether the order of the frames is reversed
 
     @abstractmethod
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Change one recording, (samples,) float32 → (samples or fewer,) float32."""
+        """Transform one recording, (samples,) float32 → (samples or fewer,) float32."""
 
 
 @dataclass(frozen=True)
 class WhiteNoise(View):
-    """White noise.
+    """Recording with added white noise.
 
     Args:
         snr: signal-to-noise ratio (dB).
@@ -53,28 +53,28 @@ class WhiteNoise(View):
 
 @dataclass(frozen=True)
 class Gain(View):
-    """Louder or softer.
+    """Change of level.
 
     Args:
-        most: the change is at most so large, and at least half of it, up or down (dB).
+        max_change: maximum change, up or down (dB); the minimum is half of it.
     """
 
     name = "gain"
 
-    most: float = 6.0
+    max_change: float = 6.0
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Scale."""
-        change = rng.uniform(self.most / 2, self.most) * rng.choice([-1, 1])
+        """Scale the waveform."""
+        change = rng.uniform(self.max_change / 2, self.max_change) * rng.choice([-1, 1])
         return waveform * np.float32(10 ** (change / 20))
 
 
 @dataclass(frozen=True)
 class TimeCrop(View):
-    """A part of the recording.
+    """Random crop.
 
     Args:
-        kept: share that is kept; at least 0.1 s.
+        kept: share of the recording that is kept; at least 0.1 s.
     """
 
     name = "crop"
@@ -83,33 +83,33 @@ class TimeCrop(View):
     kept: float = 0.8
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Cut out."""
-        return cropped(waveform, self.kept, rng)
+        """Crop at a random position."""
+        return random_crop(waveform, self.kept, rng)
 
 
 @dataclass(frozen=True)
 class TimeShift(View):
-    """Turned round by less than a frame; what falls off the end comes first.
+    """Circular shift by less than a frame.
 
     Args:
-        most: the shift is at most so long, and at least a third of it (seconds).
+        max_shift: maximum shift (seconds); the minimum is a third of it.
     """
 
     name = "shift"
 
-    most: float = 0.0075
+    max_shift: float = 0.0075
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Turn round."""
-        return np.roll(waveform, round(rng.uniform(self.most / 3, self.most) * SAMPLE_RATE))
+        """Roll the waveform."""
+        return np.roll(waveform, round(rng.uniform(self.max_shift / 3, self.max_shift) * SAMPLE_RATE))
 
 
 @dataclass(frozen=True)
 class BandStop(View):
-    """A band of frequencies left out, somewhere between 150 Hz and 6 kHz.
+    """Band-stop filter at a random frequency between 150 Hz and 6 kHz.
 
     Args:
-        octaves: width of the band, at most 5.
+        octaves: width of the band (octaves), at most 5.
     """
 
     name = "band"
@@ -117,7 +117,7 @@ class BandStop(View):
     octaves: float = 1.0
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Filter."""
+        """Zero the band in the spectrum."""
         low = 150 * 2 ** rng.uniform(0, np.log2(6000 / 150) - self.octaves)
         spectrum = np.fft.rfft(waveform)
         frequencies = np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE)
@@ -127,72 +127,72 @@ class BandStop(View):
 
 @dataclass(frozen=True)
 class Reversed(View):
-    """Played backwards."""
+    """Time-reversed recording."""
 
     name = "reversed"
     reverses = True
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Turn back to front."""
+        """Reverse the samples."""
         return waveform[::-1].copy()
 
 
 @dataclass(frozen=True)
 class Mixed(View):
-    """A crop, a gain, often a band left out, and noise: what an augmentation for contrastive learning would do.
+    """Crop, band-stop filter (every second time), noise and gain, as in contrastive learning.
 
     Args:
-        least_kept: share of the recording that is kept, at least.
-        snr: of the noise, from (dB) to (dB).
+        min_kept: minimum share of the recording that is kept.
+        snr: range of the signal-to-noise ratio (dB).
     """
 
     name = "mixed"
     keeps_time = False
 
-    least_kept: float = 0.6
+    min_kept: float = 0.6
     snr: tuple[float, float] = (10.0, 30.0)
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Cut, filter, add noise and scale."""
-        waveform = cropped(waveform, rng.uniform(self.least_kept, 1.0), rng)
+        """Crop, filter, add noise and scale."""
+        waveform = random_crop(waveform, rng.uniform(self.min_kept, 1.0), rng)
         if rng.random() < 0.5:
             waveform = BandStop()(waveform, rng)
         return Gain()(WhiteNoise(rng.uniform(*self.snr))(waveform, rng), rng)
 
 
-def cropped(waveform: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A stretch of the recording, evenly drawn, of about `share` of its samples, or of 0.1 s if that is more.
+def random_crop(waveform: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Crop about `share` of a recording, but at least 0.1 s, at a uniformly drawn position.
 
-    Its length is a whole number of centiseconds, or a Fourier transform of it could take ten times as long.
+    The length is a whole number of centiseconds: a Fourier transform of other lengths can take ten times as long.
 
-    >>> len(cropped(np.zeros(16000, np.float32), 0.333, np.random.default_rng(0)))
+    >>> len(random_crop(np.zeros(16000, np.float32), 0.333, np.random.default_rng(0)))
     5280
     """
-    length = min(len(waveform), max(round(share * len(waveform) / CENTISECOND) * CENTISECOND, MIN_SECONDS))
+    length = min(len(waveform), max(round(share * len(waveform) / CENTISECOND) * CENTISECOND, MIN_SAMPLES))
     start = int(rng.integers(len(waveform) - length + 1))
     return waveform[start : start + length]
 
 
-def viewed(batch: Batch, view: View, draw: int, seed: int) -> Batch:
-    """A batch as a view shows it, on the same device.
+def apply_view(batch: Batch, view: View, draw: int, seed: int) -> Batch:
+    """Apply a view to a batch; the result is on the batch's device.
 
     Args:
         batch: recordings.
-        view: what is done to them.
+        view: transformation of each recording.
         draw: number of the draw, 0, 1, ….
-        seed: of the probe.
+        seed: seed of the probe.
     """
     samples, texts = batch.waveforms.cpu().numpy(), batch.texts or ("",) * len(batch.ids)
     changed = [
         (name, view(row[:length], generator_of(name, draw, seed, f"view/{view.name}/")), text)
         for name, row, length, text in zip(batch.ids, samples, batch.lengths.tolist(), texts, strict=True)
     ]
-    made = collate(changed)
+    collated = collate(changed)
     device = batch.waveforms.device
-    return Batch(batch.ids, made.waveforms.to(device), made.lengths.to(device), batch.texts)
+    return Batch(batch.ids, collated.waveforms.to(device), collated.lengths.to(device), batch.texts)
 
 
-def backwards(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Turn the real frames of every utterance round; (batch, frames, dim) → the same."""
-    places = lengths.unsqueeze(1) - 1 - torch.arange(hidden.shape[1], device=hidden.device)  # (batch, frames)
-    return hidden.gather(1, places.clamp(min=0).unsqueeze(2).expand_as(hidden))
+def reverse_frames(hidden: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse the real frames of every utterance, (batch, frames, dim) → the same."""
+    positions = lengths.unsqueeze(1) - 1 - torch.arange(hidden.shape[1], device=hidden.device)  # (batch, frames)
+    return hidden.gather(1, positions.clamp(min=0).unsqueeze(2).expand_as(hidden))

@@ -1,4 +1,4 @@
-"""The questions: masks and noise that depend on the utterance and the draw alone: every model is asked the same."""
+"""Random masks and noise that depend on the utterance alone, so every model gets the same."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,43 +7,61 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.masking import SpanMask, span_mask
 
 
-def draw_masks(ids: Sequence[str], frames: Sequence[int], law: SpanMask | None, draw: int, seed: int) -> Tensor:
-    """One mask for every utterance of a batch.
+def draw_masks_and_noise(
+    model: SpeechModel, batch: Batch, distribution: SpanMask | None, n_draws: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Draw the inputs of `SpeechModel.task_scores`, on the batch's device.
+
+    Returns:
+        Masks (draws, batch, frames) bool and noise (draws, batch, frames, noise dim) float32.
+    """
+    frames, device = model.frame_lengths(batch.lengths).tolist(), batch.waveforms.device
+    masks = [draw_masks(batch.ids, frames, distribution, draw, seed) for draw in range(n_draws)]
+    noise = [draw_noise(batch.ids, frames, model.noise_dim, draw, seed) for draw in range(n_draws)]
+    return torch.stack(masks).to(device), torch.stack(noise).to(device)
+
+
+def draw_masks(
+    ids: Sequence[str], frames: Sequence[int], distribution: SpanMask | None, draw: int, seed: int
+) -> Tensor:
+    """Draw one mask for every utterance of a batch.
 
     Args:
         ids: utterances.
-        frames: frames of each utterance.
-        law: how the model's training masks are drawn; None: nothing is masked.
+        frames: number of frames of each utterance.
+        distribution: distribution of the spans, such as the model's in training; None: nothing is masked.
         draw: number of the mask, 0, 1, ….
-        seed: of the probe.
+        seed: seed of the probe.
 
     Returns:
-        `(batch, max(frames))` bool, False on padding. A row depends on its utterance's id and number of
-        frames, on `draw` and on `seed`, and on nothing else: not on the batch, not on the model.
+        `(batch, max(frames))` bool, False on padding. A row depends on its utterance's id and number of frames, on
+        `draw` and on `seed`, and on nothing else: neither on the batch nor on the model.
     """
     masks = torch.zeros(len(ids), max(frames), dtype=torch.bool)
-    if law is None:
+    if distribution is None:
         return masks
     for row, utterance, n_frames in zip(masks, ids, frames, strict=True):
-        row[:n_frames] = torch.from_numpy(span_mask(n_frames, law, generator_of(utterance, draw, seed)))
+        row[:n_frames] = torch.from_numpy(span_mask(n_frames, distribution, generator_of(utterance, draw, seed)))
     return masks
 
 
 def draw_noise(ids: Sequence[str], frames: Sequence[int], dim: int, draw: int, seed: int) -> Tensor:
-    """Uniform noise for every frame of a batch, from which a model draws its negatives.
+    """Draw uniform noise for every frame, from which models choose negatives.
 
     Args:
         ids: utterances.
-        frames: frames of each utterance.
-        dim: numbers a frame.
+        frames: number of frames of each utterance.
+        dim: numbers per frame.
         draw: as in `draw_masks`.
         seed: as in `draw_masks`.
 
     Returns:
-        `(batch, max(frames), dim)` float32 in [0, 1), 0 on padding; a row depends on what a mask depends on.
+        `(batch, max(frames), dim)` float32 in [0, 1), 0 on padding; a row depends on the same as a mask.
     """
     noise = torch.zeros(len(ids), max(frames), dim)
     if dim:
@@ -54,13 +72,16 @@ def draw_noise(ids: Sequence[str], frames: Sequence[int], dim: int, draw: int, s
 
 
 def generator_of(utterance: str, draw: int, seed: int, purpose: str = "") -> np.random.Generator:
-    """Random numbers that depend on the utterance's id, the draw, the seed and what they are for, and on nothing else.
+    """Seed a random generator by utterance, draw, seed and purpose alone.
 
     Args:
-        utterance: its id.
+        utterance: id of the utterance.
         draw: number of the draw, 0, 1, ….
-        seed: of the probe.
+        seed: seed of the probe.
         purpose: such as "noise/", so that two uses do not share numbers.
+
+    >>> float(generator_of("a", 0, 0).random()) == float(generator_of("a", 0, 0).random())
+    True
     """
     digest = hashlib.sha256(f"{purpose}{seed}/{draw}/{utterance}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

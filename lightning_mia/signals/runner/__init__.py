@@ -1,1 +1,1 @@
-"""Probe a model: batches, Trainer, and streams of hidden states."""
+"""Run the probe: batch loop, Lightning module, cached signals, streams of hidden states."""

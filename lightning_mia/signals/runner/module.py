@@ -1,4 +1,4 @@
-"""The probe: one pass over the recordings, from waveforms to signals."""
+"""Lightning module and prediction writer of the probe."""
 
 import time
 from collections.abc import Sequence
@@ -6,60 +6,74 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import pandas as pd
-import torch
 from lightning.pytorch.callbacks import BasePredictionWriter
+from torch.utils.data import DataLoader
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.base import Measure
+from lightning_mia.signals.runner.loop import length_loader, measure_batch
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.files import hash_of
 
 
 class Probe(L.LightningModule):
-    """Asks a model one group of questions and keeps only signals; frame features never leave `predict_step`.
+    """Measures signals in `predict_step`, which no hidden states leave.
 
     Args:
-        model: the model that is asked.
-        group: the questions, prepared for this model.
+        model: the probed model.
+        measure: measures a batch; see `SignalGroup.prepare`.
     """
 
-    def __init__(self, model: SpeechModel, group: SignalGroup) -> None:
+    def __init__(self, model: SpeechModel, measure: Measure) -> None:
         super().__init__()
-        self.model, self.group = model, group
-
-    def on_predict_start(self) -> None:
-        """Full float32 in convolutions on a GPU: TF32 would let signals depend on the batch."""
-        torch.backends.cudnn.allow_tf32 = False
+        self.model, self.measure = model, measure
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Signals:
-        """Signals of one batch."""
-        return measure(self.model, self.group, batch)
+        """Measure the signals of one batch."""
+        return measure_batch(self.model, self.measure, batch)
 
 
-def measure(model: SpeechModel, group: SignalGroup, batch: Batch) -> Signals:
-    """Signals of one batch, which is on the model's device."""
-    measured = group.measure(model, batch)
-    columns = {name: values.double().cpu().numpy() for name, values in measured.scalars.items()}
-    table = pd.DataFrame(columns, index=pd.Index(batch.ids, dtype=object))  # a group may have no columns
-    pooled = measured.pooled if measured.pooled is not None else torch.empty(len(batch.ids), 0, 0)
-    return Signals(table, pooled.float().cpu().numpy())
+class ProbeRecordings(L.LightningDataModule):
+    """Recordings to be probed, each exactly once over all processes.
+
+    In `predict`, Lightning neither shards a custom batch sampler nor may pad it here. Every process therefore takes its
+    own share of the batches.
+
+    Args:
+        recordings: recordings to probe.
+        batch_seconds: audio in one batch (seconds).
+        num_workers: processes that read audio.
+    """
+
+    def __init__(self, recordings: Recordings, *, batch_seconds: float, num_workers: int = 0) -> None:
+        super().__init__()
+        self.recordings = recordings
+        self.batch_seconds, self.num_workers = batch_seconds, num_workers
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer recordings than processes
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Load the batches of this process, by length."""
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return length_loader(self.recordings, self.batch_seconds, self.num_workers, rank, world_size)
 
 
 class SignalWriter(BasePredictionWriter):
-    """Writes the signals of this process to shards, a new one every `seconds`, so that little is lost.
+    """Writes the signals of this process to shards, a new one every `seconds`.
+
+    An interruption then loses little.
 
     Args:
-        folder: where the shards go; those of all processes together hold every utterance once.
-        seconds: between two shards.
+        folder: folder of the shards; those of all processes together hold every utterance once.
+        seconds: time between two shards (seconds).
     """
 
     def __init__(self, folder: Path, seconds: float = 60.0) -> None:
         super().__init__("batch")
         self.folder, self.seconds = folder, seconds
-        self.waiting: list[Signals] = []
-        self.since = time.monotonic()
+        self.pending: list[Signals] = []
+        self.last_write = time.monotonic()
 
     def write_on_batch_end(
         self,
@@ -71,23 +85,23 @@ class SignalWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Keep the signals of a batch, and write a shard when it is time."""
-        self.waiting.append(prediction)
-        if time.monotonic() - self.since > self.seconds:
-            self._write(trainer)
+        """Collect the signals of a batch, and write a shard when one is due."""
+        self.pending.append(prediction)
+        if time.monotonic() - self.last_write > self.seconds:
+            self._write()
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write what is left, and wait for the other processes."""
-        self._write(trainer)
+        """Write the remaining signals, and wait for the other processes."""
+        self._write()
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Keep what was done before an interruption."""
-        self._write(trainer)
+        """Keep what was measured before an interruption."""
+        self._write()
 
-    def _write(self, trainer: L.Trainer) -> None:
-        if self.waiting:
-            shard = Signals.concatenate(self.waiting)
-            # No utterance stands in two shards, so the first one names its shard.
+    def _write(self) -> None:
+        if self.pending:
+            shard = Signals.concatenate(self.pending)
+            # No utterance is in two shards, so the first one identifies its shard.
             shard.save(self.folder / f"{hash_of(shard.scalars.index[0])[:16]}.npz")
-        self.waiting, self.since = [], time.monotonic()
+        self.pending, self.last_write = [], time.monotonic()

@@ -1,4 +1,4 @@
-"""Probe a model once, and never again."""
+"""Probe a model and cache its signals."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -7,10 +7,10 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 
-from lightning_mia.corpora.loading.datasets import ProbeRecordings, Recordings
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import SignalGroup
-from lightning_mia.signals.runner.module import Probe, SignalWriter
+from lightning_mia.signals.runner.module import Probe, ProbeRecordings, SignalWriter
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError, list_first
@@ -26,51 +26,51 @@ def probe(
     path: Path,
     make_trainer: Callable[..., L.Trainer],
     device: str = "cpu",
-    watchers: Sequence[L.Callback] = (),
+    callbacks: Sequence[L.Callback] = (),
 ) -> Signals:
-    """One group of signals of a model for some utterances, from `path` where they are already there.
+    """Measure one group of signals, or load it from `path`.
 
-    An interrupted probe goes on from the shards it left beside `path`. All processes of a distributed run
-    get the same signals.
+    An interrupted probe continues from the shards that it left next to `path`. All processes of a distributed run
+    return the same signals.
 
     Args:
-        model: the model that is asked.
-        group: the questions.
-        queries: the recordings that it is asked about.
-        auxiliary: the adversary's own recordings, from which a group may learn about the model.
+        model: the model.
+        group: the signals.
+        queries: recordings to probe.
+        auxiliary: the adversary's own recordings, on which a group may fit something.
         settings: batches and workers.
-        path: `.npz` file of the signals; its name must hold the hash of the model, data and settings.
-        make_trainer: makes the Lightning Trainer that predicts, given `callbacks`.
-        device: where the group learns about the model.
-        watchers: callbacks that look on, and change nothing.
+        path: `.npz` file of the signals; its name must contain the hash of model, data and settings.
+        make_trainer: creates the Lightning Trainer that predicts, given `callbacks`.
+        device: device on which the group is prepared.
+        callbacks: additional read-only callbacks.
 
     Raises:
-        InputError: the model gives a signal that is not a finite number.
+        InputError: a signal is not finite.
     """
     ids = queries.ids
     if path.exists():
         return Signals.load(path).take(ids)
     shards = path.with_suffix(".shards")
     done = {utterance for part in _read(shards) for utterance in part.scalars.index}
-    waiting = [utterance for utterance in ids if utterance not in done]
-    trainer = make_trainer(callbacks=[SignalWriter(shards), *watchers])
-    if waiting:
+    remaining = [utterance for utterance in ids if utterance not in done]
+    trainer = make_trainer(callbacks=[SignalWriter(shards), *callbacks])
+    if remaining:
         recordings = ProbeRecordings(
-            Recordings(queries.audio, waiting, queries.changes),
+            Recordings(queries.audio, remaining, queries.changes),
             batch_seconds=settings.batch_seconds,
             num_workers=settings.num_workers,
         )
         with interruptible(trainer):
-            prepared = group.prepared(model.eval().to(device), auxiliary, settings.batch_seconds)
-            trainer.predict(Probe(model, prepared), datamodule=recordings, return_predictions=False)
+            measure = group.prepare(model.eval().to(device), auxiliary, settings.batch_seconds)
+            trainer.predict(Probe(model, measure), datamodule=recordings, return_predictions=False)
     problem = _finish(shards, ids, path) if trainer.is_global_zero else None
-    if problem := trainer.strategy.broadcast(problem):  # or the other processes would wait for ever
+    if problem := trainer.strategy.broadcast(problem):  # all processes raise, or the others would wait forever
         raise InputError(problem)
     return Signals.load(path).take(ids)
 
 
 def _finish(shards: Path, ids: Sequence[str], path: Path) -> str | None:
-    """Make the shards into one file; what is wrong with them, if anything."""
+    """Merge the shards into one file; return the error, if any."""
     try:
         signals = merge(_read(shards), ids)
         check_finite(signals, path)
@@ -86,18 +86,18 @@ def _read(shards: Path) -> list[Signals]:
 
 
 def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:
-    """Join shards by utterance id; every utterance must be there exactly once."""
+    """Join shards by utterance id; every utterance must occur exactly once."""
     signals = Signals.concatenate(parts)
     index = signals.scalars.index
-    assert index.is_unique and set(index) == set(ids), "shards are not one row an utterance"
+    assert index.is_unique and set(index) == set(ids), "shards do not have exactly one row per utterance"
     return signals.take(ids)
 
 
 def check_finite(signals: Signals, path: Path) -> None:
-    """Refuse NaN and infinities, naming the model and the utterances.
+    """Refuse NaN and infinite signals.
 
     Raises:
-        InputError: a signal is not finite.
+        InputError: a signal is not finite; the message names the model and the utterances.
     """
     bad = ~(np.isfinite(signals.scalars).all(axis=1) & np.isfinite(signals.pooled).all(axis=(1, 2)))
     if bad.any():

@@ -1,1 +1,1 @@
-"""Parts of the surrogate head: spans, fillings, targets, linear heads."""
+"""Parts of the surrogate head: hidden spans, fillings, targets, linear heads."""

@@ -1,4 +1,4 @@
-"""Linear heads, fitted in closed form and cross-fitted: of every fold, a head that did not see it."""
+"""Linear heads, fitted in closed form and cross-fitted over folds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 class FoldSums:
-    """Sums over frames from which linear heads follow, fold by fold; frames themselves are not kept.
+    """Sufficient statistics of linear heads, fold by fold; frames themselves are not stored.
 
     Args:
         folds: number of folds.
-        inputs: numbers in an input, a constant not counted.
-        targets: numbers in a target.
-        device: of the sums.
+        inputs: dimension of an input, without the constant.
+        targets: dimension of a target.
+        device: device of the sums.
     """
 
     def __init__(self, folds: int, inputs: int, targets: int, device: torch.device | str = "cpu") -> None:
@@ -21,30 +21,30 @@ class FoldSums:
         self.products = torch.zeros(folds, inputs + 1, targets, dtype=torch.float64, device=device)
 
     def add(self, fold: Tensor, inputs: Tensor, targets: Tensor) -> None:
-        """Take in frames: their fold (n,) int64, inputs (n, inputs), targets (n, targets)."""
+        """Add frames: fold (n,) int64, inputs (n, inputs), targets (n, targets)."""
         x, y = with_constant(inputs.double()), targets.double()
-        for one in fold.unique().tolist():
-            rows = fold == one
-            self.squares[one] += x[rows].T @ x[rows]
-            self.products[one] += x[rows].T @ y[rows]
+        for number in fold.unique().tolist():
+            rows = fold == number
+            self.squares[number] += x[rows].T @ x[rows]
+            self.products[number] += x[rows].T @ y[rows]
 
-    def without_each(self) -> tuple[Tensor, Tensor]:
-        """Sums over all folds but one: (folds, inputs + 1, inputs + 1) and (folds, inputs + 1, targets)."""
+    def leave_one_out(self) -> tuple[Tensor, Tensor]:
+        """Sum all folds but one, (folds, inputs + 1, inputs + 1) and (folds, inputs + 1, targets)."""
         return self.squares.sum(dim=0) - self.squares, self.products.sum(dim=0) - self.products
 
 
 def with_constant(inputs: Tensor) -> Tensor:
-    """(…, inputs) → (…, inputs + 1), the last of which is 1."""
+    """Append a constant 1, (…, inputs) → (…, inputs + 1)."""
     return torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
 
 
 def ridge(squares: Tensor, products: Tensor, strength: float) -> Tensor:
-    """Ridge regression, whose penalty is relative to the scale of every input; the constant has none.
+    """Fit ridge regression with a scale-free penalty, none on the constant.
 
     Args:
-        squares: (…, inputs + 1, inputs + 1) float64, sums of x xᵀ, the last input being 1.
+        squares: (…, inputs + 1, inputs + 1) float64, sums of x xᵀ; the last input is 1.
         products: (…, inputs + 1, targets) float64, sums of x yᵀ.
-        strength: what is added to every input's sum of squares, as a fraction of it.
+        strength: penalty of each input, as a fraction of its sum of squares.
 
     Returns:
         (…, inputs + 1, targets) float64.
@@ -56,15 +56,15 @@ def ridge(squares: Tensor, products: Tensor, strength: float) -> Tensor:
 
 
 def discriminant(squares: Tensor, products: Tensor, strength: float) -> Tensor:
-    """Linear discriminant analysis: logits of classes that are Gaussian with one common covariance.
+    """Fit linear discriminant analysis: Gaussian classes with a common covariance.
 
     Args:
         squares: as in `ridge`.
-        products: the same, y being one-hot.
-        strength: what is added to every input's variance within classes, as a fraction of it.
+        products: as in `ridge`, with one-hot y.
+        strength: shrinkage of each input, as a fraction of its variance within classes.
 
     Returns:
-        (…, inputs + 1, classes) float64; of a softmax over classes.
+        (…, inputs + 1, classes) float64, weights of the logits.
     """
     counts = products[..., -1, :]  # (…, classes)
     total = counts.sum(dim=-1, keepdim=True).unsqueeze(-1)  # (…, 1, 1)
@@ -73,6 +73,8 @@ def discriminant(squares: Tensor, products: Tensor, strength: float) -> Tensor:
     spread = torch.diagonal(within, dim1=-2, dim2=-1).clamp(min=0.0)
     floor = 1e-9 * spread.mean(dim=-1, keepdim=True) + 1e-12
     slopes = torch.linalg.solve(within + torch.diag_embed(strength * spread + floor), means)
-    shares = (counts + 1.0) / (counts + 1.0).sum(dim=-1, keepdim=True)  # a class may be missing in a fold
+    shares = (counts + 1.0) / (counts + 1.0).sum(
+        dim=-1, keepdim=True
+    )  # add-one smoothing: a class may be missing in a fold
     constants = shares.log() - (slopes * means).sum(dim=-2) / 2
     return torch.cat([slopes, constants.unsqueeze(-2)], dim=-2)

@@ -1,10 +1,11 @@
-"""What a surrogate head is to guess of a hidden frame: taken from the waveform, without any model."""
+"""Prediction targets of surrogate heads, computed from the waveform without any model."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -18,59 +19,63 @@ from lightning_mia.signals.surrogate.linear_heads import discriminant, ridge
 from lightning_mia.utilities.errors import InputError
 
 MFCC_HOP = 2 * HOP  # samples, 20 ms
-N_MELS_OF_MFCC = 40
+N_MFCC_MELS = 40
+
+FrameTargets = Callable[[Tensor, Tensor, int, int], Tensor]
+"""Computes the targets of every frame.
+
+Args:
+    waveforms: (batch, samples) float32.
+    lengths: (batch,) real samples.
+    frames: encoder frames of the longest recording.
+    stride: hop between encoder frames (samples).
+
+Returns:
+    (batch, frames, numbers) float32, arbitrary on padding.
+"""
 
 
 @dataclass(frozen=True)
 class HiddenTarget(ABC):
-    """Something about every frame that can be computed from the plain waveform. A subclass is a frozen dataclass."""
+    """Base class of prediction targets; subclasses are frozen dataclasses."""
 
     name: ClassVar[str]
 
     def fingerprint(self) -> dict[str, Any]:
-        """The settings that change the signals."""
+        """Return the settings that change the signals."""
         return {"target": self.name, **asdict(self)}
 
-    def fitted(self, auxiliary: Iterable[Batch]) -> HiddenTarget:
-        """The target with what it learns from the adversary's own recordings, such as clusters."""
-        return self
-
     @abstractmethod
-    def of_frames(self, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
-        """What a head is fitted to.
-
-        Args:
-            waveforms: (batch, samples) float32.
-            lengths: (batch,) real samples.
-            frames: of the encoder, of the longest recording.
-            stride: samples from one frame of the encoder to the next.
-
-        Returns:
-            (batch, frames, numbers) float32, anything on padding.
-        """
+    def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
+        """Fit what the target needs, such as clusters, on the adversary's own recordings."""
 
     @abstractmethod
     def fit(self, squares: Tensor, products: Tensor) -> Tensor:
-        """Weights of the head, from sums over frames; see `lightning_mia.signals.surrogate.linear_heads.ridge`."""
+        """Fit the head to sums over frames; see `lightning_mia.signals.surrogate.linear_heads.ridge`."""
 
     @abstractmethod
-    def errors(self, guesses: Tensor, truth: Tensor) -> Tensor:
-        """How wrong a linear head is, (…, numbers) each → (…) float64."""
+    def errors(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Compute prediction errors, (…, numbers) each → (…) float64."""
 
     @abstractmethod
     def score(self, error: Tensor) -> Tensor:
-        """Mean error of an utterance → its signal, higher = guessed better."""
+        """Convert an utterance's mean error to its signal, higher = better predicted."""
 
 
 @dataclass(frozen=True)
 class LogMelFrames(HiddenTarget):
-    """Log-mel frames, normalised over the utterance; the error is the mean absolute one, the signal its −log.
+    """Log-mel frames, normalised per utterance; mean absolute error, −log as signal.
 
-    An encoder whose frames are 20 ms apart is asked for two frames of 10 ms.
+    Encoder frames that are 20 ms apart predict two frames of 10 ms.
 
     Args:
         n_mels: mel bands.
-        ridge: strength of the ridge, as a fraction of an input's variance.
+        ridge: ridge penalty, as a fraction of an input's variance.
+
+    Example:
+        >>> targets = LogMelFrames(n_mels=20).prepare([])
+        >>> targets(torch.zeros(1, 1600), torch.tensor([1600]), 4, 320).shape  # 2 × 20 numbers for a hop of 20 ms
+        torch.Size([1, 4, 40])
     """
 
     name = "log_mel"
@@ -79,104 +84,98 @@ class LogMelFrames(HiddenTarget):
     ridge: float = 1e-2
 
     def __post_init__(self) -> None:
-        """Refuse a ridge that is none."""
+        """Validate the settings."""
         _check("ridge", self.ridge)
 
-    def of_frames(self, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
-        """(batch, frames, n_mels × frames of 10 ms in a stride)."""
+    def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
+        """Return the log-mel frames, (batch, frames, n_mels × frames of 10 ms per stride)."""
+        return self._frames
+
+    def _frames(self, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
         log_mel = LogMel(self.n_mels).to(waveforms.device)
         n_frames = log_mel.frame_lengths(lengths)
         normalised = normalise(log_mel(waveforms), n_frames)
-        together = max(1, round(stride / HOP))
-        return torch.cat([_taken(normalised, n_frames, frames, stride, HOP, later) for later in range(together)], dim=2)
+        offsets = range(max(1, round(stride / HOP)))
+        return torch.cat([_align(normalised, n_frames, frames, stride, HOP, offset) for offset in offsets], dim=2)
 
     def fit(self, squares: Tensor, products: Tensor) -> Tensor:
-        """Ridge regression."""
+        """Fit ridge regression."""
         return ridge(squares, products, self.ridge)
 
-    def errors(self, guesses: Tensor, truth: Tensor) -> Tensor:
-        """Mean absolute error over bands."""
-        return (guesses - truth).abs().mean(dim=-1, dtype=torch.float64)
+    def errors(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Average the absolute error over bands."""
+        return (predictions - targets).abs().mean(dim=-1, dtype=torch.float64)
 
     def score(self, error: Tensor) -> Tensor:
-        """−log of the error."""
+        """Return −log of the error."""
         return -error.log()
 
 
 @dataclass(frozen=True)
 class AdversarysClusters(HiddenTarget):
-    """Clusters of MFCC frames (k-means on auxiliary recordings, as HuBERT's on its members); the signal is log-odds.
+    """k-means clusters of MFCC frames, fitted on auxiliary recordings; log-odds as signal.
+
+    HuBERT's targets are such clusters, fitted on its members.
 
     Args:
-        n_clusters: most clusters; an eighth of the auxiliary frames, if that is less.
-        shrinkage: what is added to an input's variance within clusters, as a fraction of it. Few frames a cluster
-            leave much to chance that differs from model to model: a strong one is far better.
-        seed: of the k-means.
+        n_clusters: maximum number of clusters; at most an eighth of the number of auxiliary frames.
+        shrinkage: shrinkage of the discriminant, as a fraction of an input's variance within clusters. With few frames
+            per cluster, the head's noise differs from model to model: strong shrinkage works far better.
+        seed: seed of the k-means.
+
+    Example:
+        >>> AdversarysClusters(n_clusters=100).fingerprint()
+        {'target': 'clusters', 'n_clusters': 100, 'shrinkage': 3.0, 'seed': 0}
     """
 
     name = "clusters"
 
     n_clusters: int = 50
-    shrinkage: float = 3.0  # no name of `LogMelFrames`: a config that changes the class would keep that one's value
+    shrinkage: float = 3.0  # not named `ridge`: a config that changes the class would keep the value of `LogMelFrames`
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a shrinkage that is none."""
+        """Validate the settings."""
         _check("shrinkage", self.shrinkage)
 
-    def fitted(self, auxiliary: Iterable[Batch]) -> AdversarysClusters:
-        """Fit the k-means, on the CPU, recording by recording in the order of ids: batches change nothing."""
+    def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
+        """Fit the k-means and return one-hot clusters, (batch, frames, clusters).
+
+        The fit runs on the CPU, one recording after the other in the order of ids: batches change nothing.
+        """
         waveforms = {
             name: waveform[:length].cpu()
             for batch in auxiliary
             for name, waveform, length in zip(batch.ids, batch.waveforms, batch.lengths.tolist(), strict=True)
         }
-        log_mel = LogMel(N_MELS_OF_MFCC)
-        heard = [
-            (log_mel(one.unsqueeze(0)), log_mel.frame_lengths(torch.tensor([len(one)])))
-            for _, one in sorted(waveforms.items())
+        log_mel = LogMel(N_MFCC_MELS)
+        recordings = [
+            (log_mel(waveform.unsqueeze(0)), log_mel.frame_lengths(torch.tensor([len(waveform)])))
+            for _, waveform in sorted(waveforms.items())
         ]
-        n_frames = sum(int(((lengths + 1) // 2).sum()) for _, lengths in heard)
-        kmeans = MFCCClusters(N_MELS_OF_MFCC, max(2, min(self.n_clusters, n_frames // 8)))
-        kmeans.fit(heard, self.seed)
-        return FittedClusters(**asdict(self), kmeans=kmeans)
-
-    def of_frames(self, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
-        """Clusters come first."""
-        raise RuntimeError("There are no clusters yet: call fitted()")
+        n_frames = sum(int(((lengths + 1) // 2).sum()) for _, lengths in recordings)
+        kmeans = MFCCClusters(N_MFCC_MELS, max(2, min(self.n_clusters, n_frames // 8)))
+        kmeans.fit(recordings, self.seed)
+        return partial(_one_hot_clusters, kmeans)
 
     def fit(self, squares: Tensor, products: Tensor) -> Tensor:
-        """Linear discriminant analysis."""
+        """Fit linear discriminant analysis."""
         return discriminant(squares, products, self.shrinkage)
 
-    def errors(self, guesses: Tensor, truth: Tensor) -> Tensor:
-        """−log of the probability of the true cluster."""
-        return -(guesses.double().log_softmax(dim=-1) * truth).sum(dim=-1)
+    def errors(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Return −log of the true cluster's probability."""
+        return -(predictions.double().log_softmax(dim=-1) * targets).sum(dim=-1)
 
     def score(self, error: Tensor) -> Tensor:
-        """Log-odds of the geometric mean probability."""
+        """Return the log-odds of the geometric mean probability."""
         return -error - torch.log(-torch.expm1(-error.clamp(min=1e-12)))
 
 
-@dataclass(frozen=True)
-class FittedClusters(AdversarysClusters):
-    """Clusters that are there.
-
-    Args:
-        n_clusters: as in `AdversarysClusters`.
-        shrinkage: as in `AdversarysClusters`.
-        seed: as in `AdversarysClusters`.
-        kmeans: the clusters.
-    """
-
-    kmeans: MFCCClusters = field(kw_only=True)
-
-    def of_frames(self, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
-        """One-hot (batch, frames, clusters)."""
-        log_mel, kmeans = LogMel(N_MELS_OF_MFCC).to(waveforms.device), self.kmeans.to(waveforms.device)
-        n_frames = log_mel.frame_lengths(lengths)
-        found = F.one_hot(kmeans(log_mel(waveforms), n_frames), len(kmeans.centroids)).float()
-        return _taken(found, (n_frames + 1) // 2, frames, stride, MFCC_HOP)
+def _one_hot_clusters(kmeans: MFCCClusters, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
+    log_mel, kmeans = LogMel(N_MFCC_MELS).to(waveforms.device), kmeans.to(waveforms.device)
+    n_frames = log_mel.frame_lengths(lengths)
+    one_hot = F.one_hot(kmeans(log_mel(waveforms), n_frames), len(kmeans.centroids)).float()
+    return _align(one_hot, (n_frames + 1) // 2, frames, stride, MFCC_HOP)
 
 
 def _check(name: str, value: float) -> None:
@@ -184,11 +183,19 @@ def _check(name: str, value: float) -> None:
         raise InputError(f"{name} of a surrogate head is {value}: give 0 or more")
 
 
-def _taken(found: Tensor, lengths: Tensor, frames: int, stride: int, hop: int, later: int = 0) -> Tensor:
-    """For every frame of the encoder the one of `found` (batch, frames, numbers) that begins with it, or `later`.
+def _align(features: Tensor, lengths: Tensor, frames: int, stride: int, hop: int, offset: int = 0) -> Tensor:
+    """Select the feature frame that starts with each encoder frame, or `offset` frames later.
 
-    Past an utterance's end its last frame, of `lengths` (batch,), goes on.
+    Beyond an utterance's end its last frame, of `lengths` (batch,), is repeated.
+
+    Args:
+        features: (batch, feature frames, numbers).
+        lengths: (batch,) real feature frames.
+        frames: encoder frames.
+        stride: hop between encoder frames (samples).
+        hop: hop between feature frames (samples).
+        offset: feature frames.
     """
-    places = torch.arange(frames, device=found.device) * stride // hop + later
-    places = places.minimum(lengths.unsqueeze(1) - 1)  # (batch, frames)
-    return found.gather(1, places.unsqueeze(2).expand(-1, -1, found.shape[2]))
+    positions = torch.arange(frames, device=features.device) * stride // hop + offset
+    positions = positions.minimum(lengths.unsqueeze(1) - 1)  # (batch, frames)
+    return features.gather(1, positions.unsqueeze(2).expand(-1, -1, features.shape[2]))

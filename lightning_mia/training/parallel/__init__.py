@@ -1,1 +1,1 @@
-"""Many models: trained and asked one after the other, or several at a time."""
+"""Run jobs in parallel: scheduler, local worker processes, Ray, devices, progress."""

@@ -1,4 +1,4 @@
-"""Where the workers of a fleet compute: each on one device, in turns over the GPUs that there are."""
+"""Assign one device to each worker, round-robin over the visible GPUs."""
 
 import os
 from collections.abc import Mapping
@@ -7,40 +7,40 @@ from pathlib import Path
 import torch
 from lightning.pytorch.strategies import ParallelStrategy
 
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
 
 
-def check_one_device(trainers: TrainerFactory, settings: EngineSettings) -> None:
-    """Refuse several workers, or Ray, where one model is trained on several devices.
+def check_one_device(trainers: TrainerFactory, settings: ExecutorSettings) -> None:
+    """Refuse several workers, or Ray, if one model trains on several devices.
 
-    A model on several devices takes all that there are, and a shadow model on fewer devices than the target would not
-    be trained like it.
+    A model on several devices takes all of them, and a shadow model on fewer devices than the target would not be
+    trained like it.
 
     Args:
-        trainers: makes the Trainers of all models.
-        settings: where the models are trained.
+        trainers: creates the Trainers of all models.
+        settings: workers and executor.
 
     Raises:
-        InputError: the Trainer's options spread a model.
+        InputError: the Trainer's options distribute a model over devices.
     """
     if settings.workers == 1 and settings.engine == "local":
         return
     trainer = trainers.for_probing(Path(), "", [])
     if trainer.num_devices * trainer.num_nodes > 1 or isinstance(trainer.strategy, ParallelStrategy):
         several = "fleet.engine is ray" if settings.engine == "ray" else f"fleet.workers is {settings.workers}"
-        mend = "--fleet.engine local --fleet.workers 1" if settings.engine == "ray" else "--fleet.workers 1"
+        remedy = "--fleet.engine local --fleet.workers 1" if settings.engine == "ray" else "--fleet.workers 1"
         raise InputError(
             f"{several}, each with one model on one device, but trainer.devices, trainer.num_nodes or "
-            f"trainer.strategy spread a model over processes; give {mend}, or --trainer.devices 1 and no strategy"
+            f"trainer.strategy distribute a model over processes; give {remedy}, or --trainer.devices 1 and no strategy"
         )
 
 
-def gpus_of(trainers: TrainerFactory) -> list[str]:
-    """The GPUs over which workers are spread, as CUDA_VISIBLE_DEVICES names them; empty: they compute elsewhere.
+def worker_gpus(trainers: TrainerFactory) -> list[str]:
+    """List the GPUs for workers, named as in CUDA_VISIBLE_DEVICES; empty: no GPUs.
 
-    All that there are; where trainer.devices says which one, that one.
+    All visible ones, unless trainer.devices selects some.
     """
     if trainers.device() != "cuda":
         return []
@@ -52,10 +52,12 @@ def gpus_of(trainers: TrainerFactory) -> list[str]:
 
 
 def visible_gpus(n_gpus: int, environment: Mapping[str, str]) -> list[str]:
-    """Names of the GPUs that this process sees.
+    """Name the GPUs visible to this process.
 
     >>> visible_gpus(2, {}), visible_gpus(2, {"CUDA_VISIBLE_DEVICES": "3,GPU-5ebe9"})
     (['0', '1'], ['3', 'GPU-5ebe9'])
     """
-    named = environment.get("CUDA_VISIBLE_DEVICES", "")
-    return [name.strip() for name in named.split(",")][:n_gpus] if named else [str(index) for index in range(n_gpus)]
+    listed = environment.get("CUDA_VISIBLE_DEVICES", "")
+    if not listed:
+        return [str(index) for index in range(n_gpus)]
+    return [name.strip() for name in listed.split(",")][:n_gpus]

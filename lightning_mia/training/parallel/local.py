@@ -1,4 +1,4 @@
-"""A worker process, as the process sees it that starts it."""
+"""Executor with worker processes on this machine."""
 
 import multiprocessing
 import os
@@ -16,71 +16,70 @@ from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job, 
 from lightning_mia.training.parallel.worker import work
 from lightning_mia.utilities.errors import InputError
 
-SECONDS_TO_END = 2.0  # that a worker is given before it is killed
+SECONDS_TO_END = 2.0  # before a worker is killed
 
 
 class Worker:
-    """A process that does one task at a time: a shadow model, or other `Job`.
+    """Parent-side handle of a worker process, which runs one job at a time.
 
     Args:
-        gpu: the only one that it sees, as CUDA_VISIBLE_DEVICES has it; None: whatever this process sees.
+        gpu: the only GPU visible to it, named as in CUDA_VISIBLE_DEVICES; None: those of this process.
     """
 
     def __init__(self, gpu: str | None) -> None:
         self.gpu = gpu
-        context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA in the middle of something
-        self.pipe, theirs = context.Pipe()
-        its_life, self.life = context.Pipe(duplex=False)
-        self.process = context.Process(target=work, args=(theirs, its_life, torch.get_num_threads()))
-        of_gpu = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-        with _environment({"TQDM_DISABLE": "1", **of_gpu}):  # this process has the one bar
+        context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA in an arbitrary state
+        self.pipe, child_pipe = context.Pipe()
+        child_lifeline, self.lifeline = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(child_pipe, child_lifeline, torch.get_num_threads()))
+        visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        with _environment({"TQDM_DISABLE": "1", **visible}):  # the only progress bar is that of this process
             self.process.start()
-        theirs.close()  # or the end of the process would not close the pipe
-        its_life.close()
-        self.task: Job | None = None
+        child_pipe.close()  # otherwise the pipe would stay open after the child has ended
+        child_lifeline.close()
+        self.job: Job | None = None
 
-    def give(self, task: Job) -> None:
-        """Let it begin with a task; of one that was killed meanwhile the news tell.
+    def submit(self, job: Job) -> None:
+        """Start a job; `receive` reports a worker that was killed meanwhile.
 
         Raises:
-            InputError: the task holds what cannot be sent to another process.
+            InputError: the job cannot be pickled.
         """
-        self.task = task
+        self.job = job
         try:
             with suppress(OSError):
-                self.pipe.send(task)
+                self.pipe.send(job)
         except (AttributeError, RuntimeError, TypeError, pickle.PicklingError) as error:
-            raise InputError(f"{task.name} cannot be handed to a worker process ({error}); give 1 worker") from error
+            raise InputError(f"{job.name} cannot be sent to a worker process ({error}); give 1 worker") from error
 
-    def news(self) -> Event:
-        """What it tells next, or that it is gone."""
+    def receive(self) -> Event:
+        """Receive the next event, or the loss of the process."""
         try:
-            news: Event = self.pipe.recv()
+            event: Event = self.pipe.recv()
         except (EOFError, OSError):
-            return Lost(f"its worker process {self._how_it_ended()}, perhaps for want of memory")
-        return news
+            return Lost(f"its worker process {self._describe_end()}, perhaps for lack of memory")
+        return event
 
     def end(self) -> None:
-        """See to it that the process ends, once its `life` is closed."""
+        """Wait for the process, whose lifeline is closed, and kill it if necessary."""
         self.process.join(SECONDS_TO_END)
         self.process.kill()
         self.process.join()
 
-    def _how_it_ended(self) -> str:
-        """In words, once the process is gone."""
+    def _describe_end(self) -> str:
         self.process.join()
         code = self.process.exitcode or 0
         return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit status {code})"
 
 
 @contextmanager
-def ctrl_c_put_off() -> Iterator[None]:
-    """Let Ctrl-C wait; a process that is started meanwhile never gets it, not even before its first line."""
+def sigint_blocked() -> Iterator[None]:
+    """Block SIGINT while a worker is spawned, so that it never receives Ctrl-C."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    # The first process would start it otherwise, and let Ctrl-C through. It clears away what killed workers leave
-    # behind; that it does is of no interest.
+    # The first spawned process would start the tracker, which unblocks SIGINT. Its warnings about what killed workers
+    # leave behind are of no interest.
     with _environment({"PYTHONWARNINGS": "ignore:resource_tracker"}):
         resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -92,7 +91,7 @@ def ctrl_c_put_off() -> Iterator[None]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a process that is started meanwhile."""
+    """Set environment variables for processes started meanwhile."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -106,60 +105,64 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 class LocalExecutor:
-    """Does tasks in processes of its own; PyTorch is imported once a process, and not once a task.
+    """Runs jobs in worker processes, each of which imports PyTorch once.
 
-    A task that brings its process down takes no other task with it: the next one gets a new process.
+    A job that crashes its process affects no other job: the next one gets a new process.
 
     Args:
-        n_workers: tasks at a time.
-        gpus: names of the GPUs over which the processes are spread, as CUDA_VISIBLE_DEVICES has them; empty: they
-            compute elsewhere.
+        n_workers: jobs at a time.
+        gpus: GPUs for the processes, round-robin, named as in CUDA_VISIBLE_DEVICES; empty: not assigned.
+
+    Example:
+        >>> with LocalExecutor(n_workers=2) as executor:  # starts processes on demand
+        ...     executor.has_capacity()
+        True
     """
 
     def __init__(self, n_workers: int, gpus: Sequence[str] = ()) -> None:
-        self.places = [gpus[place % len(gpus)] if gpus else None for place in range(n_workers)]  # without a process
+        self.free_slots = [gpus[slot % len(gpus)] if gpus else None for slot in range(n_workers)]  # GPU of each
         self.started: list[Worker] = []
         self.idle: list[Worker] = []
-        self.busy: dict[Any, Worker] = {}  # by its pipe
+        self.busy: dict[Any, Worker] = {}  # by pipe
 
     def __enter__(self) -> "LocalExecutor":
         return self
 
     def __exit__(self, *error: object) -> None:
         for worker in self.started:
-            worker.life.close()
+            worker.lifeline.close()
         for worker in self.started:
             worker.end()
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a process is idle, or one more may be started."""
-        return bool(self.idle or self.places)
+        return bool(self.idle or self.free_slots)
 
-    def begin(self, task: Job) -> None:
-        """Hand a task to a process.
+    def submit(self, job: Job) -> None:
+        """Start a job in an idle or a new process.
 
         Raises:
-            InputError: the task holds what cannot be sent to another process.
+            InputError: the job cannot be pickled.
         """
         if not self.idle:
-            with ctrl_c_put_off():  # until the worker is in the list, to be ended
-                self.started.append(Worker(self.places.pop(0)))
+            with sigint_blocked():  # until `started` contains the worker, so that `__exit__` ends it
+                self.started.append(Worker(self.free_slots.pop(0)))
             self.idle.append(self.started[-1])
         worker = self.idle.pop()
         self.busy[worker.pipe] = worker
-        worker.give(task)
+        worker.submit(job)
 
-    def news(self) -> list[tuple[Job, Event]]:
-        """Wait until a process tells something, or is gone."""
-        told: list[tuple[Job, Event]] = []
+    def events(self) -> list[tuple[Job, Event]]:
+        """Wait until a process sends an event, or is lost."""
+        events: list[tuple[Job, Event]] = []
         for pipe in cast("list[Connection[Any, Any]]", wait(list(self.busy))):
             worker = self.busy[pipe]
-            news = worker.news()
-            if isinstance(news, Done | Failed | Lost):
+            event = worker.receive()
+            if isinstance(event, Done | Failed | Lost):
                 del self.busy[pipe]
-                if isinstance(news, Lost):
-                    self.places.append(worker.gpu)
+                if isinstance(event, Lost):
+                    self.free_slots.append(worker.gpu)
                 else:
                     self.idle.append(worker)
-            told.append((cast(Job, worker.task), news))
-        return told
+            events.append((cast(Job, worker.job), event))
+        return events

@@ -1,4 +1,4 @@
-"""One progress display over a whole fleet: each model is worth one, trained and asked."""
+"""Progress of parallel jobs: one bar over all, each job counting as one."""
 
 import sys
 from typing import Any
@@ -6,61 +6,73 @@ from typing import Any
 import lightning as L
 from tqdm import tqdm
 
-from lightning_mia.training.parallel.scheduler import Tell
+from lightning_mia.training.parallel.scheduler import ReportProgress
 
 
-class ShareDone:
-    """Counts the parts of a task (a training, then one probe a group), all of one weight.
+class JobProgress:
+    """Progress of a job of equal parts: one training, then one probe per signal group.
 
     Args:
-        tell: is called with the share that was done since the last call.
-        n_parts: parts of the task.
+        report: takes the share done since the last call.
+        n_parts: parts of the job.
+
+    Example:
+        >>> shares = []
+        >>> progress = JobProgress(shares.append, n_parts=2)
+        >>> progress.update(0.25)
+        >>> progress.update(1.0)
+        >>> shares
+        [0.25, 0.75]
     """
 
-    def __init__(self, tell: Tell, n_parts: int) -> None:
-        self.tell, self.n_parts = tell, n_parts
-        self.told = 0.0
+    def __init__(self, report: ReportProgress, n_parts: int) -> None:
+        self.report, self.n_parts = report, n_parts
+        self.reported = 0.0
 
-    def so_far(self, share: float) -> None:
-        """Tell what is new, where the share of the whole task that is done is this."""
-        if share > self.told:
-            self.tell(share - self.told)
-            self.told = share
+    def update(self, share: float) -> None:
+        """Report progress as a fraction of the whole job."""
+        if share > self.reported:
+            self.report(share - self.reported)
+            self.reported = share
 
     def training(self) -> L.Callback:
-        """Watches the training, the first part."""
-        return _WatchTraining(lambda share: self.so_far(share / self.n_parts))
+        """Create the callback for the training, the first part."""
+        return _TrainingProgress(lambda share: self.update(share / self.n_parts))
 
     def probing(self) -> L.Callback:
-        """Watches the probes, one part each."""
-        return _WatchProbes(lambda parts: self.so_far((1 + parts) / self.n_parts))
+        """Create the callback for the probes, one part each."""
+        return _ProbingProgress(lambda parts: self.update((1 + parts) / self.n_parts))
 
 
-class _WatchTraining(L.Callback):
-    def __init__(self, tell: Tell) -> None:
-        self.tell = tell
-        self.steps = 0.0
+class _TrainingProgress(L.Callback):
+    """Reports the share of optimizer steps taken."""
+
+    def __init__(self, update: ReportProgress) -> None:
+        self.update = update
+        self.n_steps = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Read how many optimizer steps there are; a resumed training begins with those that are taken."""
-        self.steps = trainer.estimated_stepping_batches
-        self._tell(trainer)
+        """Read the number of steps; a resumed training has already taken some."""
+        self.n_steps = trainer.estimated_stepping_batches
+        self._report(trainer)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Tell the share of the optimizer steps that are taken."""
-        self._tell(trainer)
+        """Report the steps taken."""
+        self._report(trainer)
 
-    def _tell(self, trainer: L.Trainer) -> None:
-        known = 0 < self.steps < float("inf")
-        self.tell(min(1.0, trainer.global_step / self.steps) if known else 0.0)
+    def _report(self, trainer: L.Trainer) -> None:
+        known = 0 < self.n_steps < float("inf")
+        self.update(min(1.0, trainer.global_step / self.n_steps) if known else 0.0)
 
 
-class _WatchProbes(L.Callback):
-    def __init__(self, tell: Tell) -> None:
-        self.tell = tell
-        self.n_before = 0
+class _ProbingProgress(L.Callback):
+    """Reports the number of probes done, including a fraction of the current one."""
+
+    def __init__(self, update: ReportProgress) -> None:
+        self.update = update
+        self.n_done = 0
 
     def on_predict_batch_end(
         self,
@@ -71,28 +83,28 @@ class _WatchProbes(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Tell the probes that are done, the share of the present one included."""
-        self.tell(self.n_before + (batch_idx + 1) / max(1, sum(trainer.num_predict_batches)))
+        """Report the batches probed."""
+        self.update(self.n_done + (batch_idx + 1) / max(1, sum(trainer.num_predict_batches)))
 
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Count a probe."""
-        self.n_before += 1
+        self.n_done += 1
 
 
-class FleetBar:
-    """A bar from 0 to the number of models.
+class JobsBar:
+    """Progress bar from 0 to the number of jobs.
 
     Args:
-        what: what is done, in words.
-        n_models: models of the fleet.
-        enabled: whether it is shown.
-        unit: what is counted, in the plural.
+        label: label of the bar.
+        n_jobs: number of jobs.
+        enabled: whether the bar is shown.
+        unit: unit of the count, in the plural.
     """
 
-    def __init__(self, what: str, n_models: int, enabled: bool, unit: str = "models") -> None:
+    def __init__(self, label: str, n_jobs: int, enabled: bool, unit: str = "models") -> None:
         self.bar = tqdm(
-            total=n_models,
-            desc=what,
+            total=n_jobs,
+            desc=label,
             dynamic_ncols=True,
             file=sys.stderr,
             disable=not enabled,
@@ -101,12 +113,12 @@ class FleetBar:
             "[{elapsed}<{remaining}]",
         )
 
-    def __enter__(self) -> "FleetBar":
+    def __enter__(self) -> "JobsBar":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.bar.close()
 
     def advance(self, share: float) -> None:
-        """Move by a share of one model; never beyond the end, which shares may exceed by their rounding."""
+        """Advance by a share of one job, not beyond the end: rounded shares may sum to more."""
         self.bar.update(min(share, self.bar.total - self.bar.n))

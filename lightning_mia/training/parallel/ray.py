@@ -1,4 +1,4 @@
-"""Tasks of Ray: one a model, on whatever node of the cluster has room for it."""
+"""Executor on a Ray cluster: one Ray task per job."""
 
 import importlib
 import os
@@ -12,49 +12,32 @@ from typing import Any
 
 import torch
 
-from lightning_mia.training.parallel.ray_cluster import LOCAL, address_of, import_ray, join
+from lightning_mia.training.parallel.ray_cluster import LOCAL, cluster_address, connect, import_ray
 from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job, Lost
-from lightning_mia.training.parallel.settings import EngineSettings
-from lightning_mia.training.parallel.worker import EventSender, outcome, prepare
+from lightning_mia.training.parallel.settings import ExecutorSettings
+from lightning_mia.training.parallel.worker import EventSender, prepare, run_job
 from lightning_mia.utilities.environment import versions
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_text
 
-
-class Mailbox:
-    """An actor of Ray that keeps what tasks tell until it is fetched."""
-
-    def __init__(self) -> None:
-        self.letters: list[tuple[str, Event]] = []
-
-    def put(self, name: str, news: Event) -> None:
-        """Keep what the task of this name tells."""
-        self.letters.append((name, news))
-
-    def take(self) -> list[tuple[str, Event]]:
-        """Hand over everything that is there."""
-        letters, self.letters = self.letters, []
-        return letters
-
-
-SECONDS = 0.2  # between two looks at what has happened
-SECONDS_WITHOUT_NODE = 300.0  # that a cluster is given to bring a node that can hold a model
-DECISIVE = ("lightning-mia", "torch", "lightning")
-PASSED_ON = (
+POLL_SECONDS = 0.2  # between two polls for events
+SECONDS_WITHOUT_NODE = 300.0  # for a cluster to add a node with enough resources
+REQUIRED_PACKAGES = ("lightning-mia", "torch", "lightning")  # other versions may train other models
+FORWARDED_VARIABLES = (
     *("OMP_WAIT_POLICY", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PL_GLOBAL_SEED"),
     *("LIGHTNING_MIA_CACHE", "HF_HOME", "HF_HUB_OFFLINE"),
 )
-"""Environment variables on which results, or files that are found, depend."""
+"""Environment variables on which results or file locations depend."""
 
 
 @dataclass(frozen=True)
-class Premises:
-    """What a node must have in common with the process that hands out the tasks.
+class NodeRequirements:
+    """Requirements on the node of a job, to match this process.
 
     Attributes:
-        folder: the current folder, from which paths are read.
+        folder: working directory, to which paths are relative.
         marker: a file in the run directory.
-        versions: of what computes.
+        versions: versions of the required packages.
     """
 
     folder: str
@@ -62,7 +45,7 @@ class Premises:
     versions: dict[str, str]
 
     def problem(self) -> str:
-        """What is missing on this node, in one line; empty: nothing."""
+        """Describe what this node lacks in one line; empty: nothing."""
         host = os.uname().nodename if hasattr(os, "uname") else "A node"
         if not os.path.isdir(self.folder):
             return (
@@ -74,139 +57,162 @@ class Premises:
                 f"{host} does not see {os.path.dirname(self.marker)}; give a --run_dir that all nodes of the Ray "
                 "cluster share"
             )
-        here = decisive_versions()
-        others = [
-            f"{name} {here[name]}, not {wanted}" for name, wanted in self.versions.items() if here[name] != wanted
+        installed = required_versions()
+        differing = [
+            f"{name} {installed[name]}, not {version}"
+            for name, version in self.versions.items()
+            if installed[name] != version
         ]
-        if others:
-            return f"{host} has {'; '.join(others)}: install the same versions on all nodes of the Ray cluster"
+        if differing:
+            return f"{host} has {'; '.join(differing)}: install the same versions on all nodes of the Ray cluster"
         return ""
 
 
-def decisive_versions() -> dict[str, str]:
-    """Of what may train other models in another version."""
-    return {name: version for name, version in versions().items() if name in DECISIVE}
+def required_versions() -> dict[str, str]:
+    """Return the versions of the required packages."""
+    return {name: version for name, version in versions().items() if name in REQUIRED_PACKAGES}
 
 
-def do_on_node(pickled: bytes, name: str, premises: Premises, threads: int, mailbox: Any) -> Done | Failed:
-    """Do a task in a worker process of Ray; see `lightning_mia.training.parallel.worker.work`."""
+class Mailbox:
+    """Ray actor that buffers the events of jobs."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Event]] = []
+
+    def put(self, job_name: str, event: Event) -> None:
+        """Append an event of a job."""
+        self.events.append((job_name, event))
+
+    def take(self) -> list[tuple[str, Event]]:
+        """Remove and return all events."""
+        events, self.events = self.events, []
+        return events
+
+
+def run_on_node(
+    pickled: bytes, job_name: str, requirements: NodeRequirements, threads: int, mailbox: Any
+) -> Done | Failed:
+    """Run a job in a Ray worker; see `lightning_mia.training.parallel.worker.work`."""
     ray = import_ray()
-    if problem := premises.problem():
-        return Failed(problem, mendable=True)
-    os.chdir(premises.folder)
-    sent: list[Any] = []
+    if problem := requirements.problem():
+        return Failed(problem, user_error=True)
+    os.chdir(requirements.folder)
+    last_put: list[Any] = []
 
-    def deliver(news: Event) -> None:
-        sent[:] = [mailbox.put.remote(name, news)]
+    def deliver(event: Event) -> None:
+        last_put[:] = [mailbox.put.remote(job_name, event)]
 
-    tell = EventSender(deliver)
-    prepare(tell, threads)
-    end = outcome(pickled, tell)
-    ray.get(sent)  # letters of one sender arrive in order: once the last is there, all are
+    sender = EventSender(deliver)
+    prepare(sender, threads)
+    end = run_job(pickled, sender)
+    ray.get(last_put)  # events of one sender arrive in order: after the last, all have arrived
     return end
 
 
 class RayExecutor:
-    """Does tasks on a Ray cluster; the scheduler begins lost ones again, so that Ray itself is not asked to.
+    """Runs jobs on a Ray cluster; the scheduler handles retries, not Ray.
 
     Args:
-        settings: which cluster, and what it keeps for a task.
-        run_dir: folder in which all tasks work, to be seen by all nodes.
+        settings: address of the cluster, and resources of a job.
+        run_dir: folder of all jobs, visible to all nodes.
     """
 
-    def __init__(self, settings: EngineSettings, run_dir: Path) -> None:
+    def __init__(self, settings: ExecutorSettings, run_dir: Path) -> None:
         self.settings, self.marker = settings, run_dir.resolve() / f".seen-by-all-{uuid.uuid4().hex}"
-        self.patience = 0.0 if address_of(settings) == LOCAL else SECONDS_WITHOUT_NODE
-        self.going: dict[Any, Job] = {}  # by Ray's reference to the task
-        self.homeless_since: float | None = None
+        self.max_wait = 0.0 if cluster_address(settings) == LOCAL else SECONDS_WITHOUT_NODE
+        self.running: dict[Any, Job] = {}  # by Ray's reference to the task
+        self.without_node_since: float | None = None
 
     def __enter__(self) -> "RayExecutor":
-        join(self.settings)
+        connect(self.settings)
         self.ray = ray = import_ray()
         write_text(self.marker, "Every node of the cluster has to see this file.\n")
-        self.premises = Premises(os.getcwd(), str(self.marker), decisive_versions())
-        here = ray.get_runtime_context().get_node_id()  # so that the loss of another node leaves the mailbox alone
+        self.requirements = NodeRequirements(os.getcwd(), str(self.marker), required_versions())
+        here = ray.get_runtime_context().get_node_id()  # the mailbox survives the loss of other nodes
         strategies = importlib.import_module("ray.util.scheduling_strategies")
-        beside_us = strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-        self.mailbox = ray.remote(num_cpus=0, scheduling_strategy=beside_us)(Mailbox).remote()
-        self.do = ray.remote(do_on_node).options(
+        on_this_node = strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+        self.mailbox = ray.remote(num_cpus=0, scheduling_strategy=on_this_node)(Mailbox).remote()
+        self.run = ray.remote(run_on_node).options(
             num_cpus=1,
             num_gpus=self.settings.gpus_per_model,
-            max_retries=0,
+            max_retries=0,  # the scheduler retries
             runtime_env={"env_vars": _environment(self.settings.gpus_per_model)},
         )
         return self
 
     def __exit__(self, *error: object) -> None:
-        for reference in self.going:
+        for reference in self.running:
             self.ray.cancel(reference, force=True)
         self.ray.kill(self.mailbox)
         self.marker.unlink(missing_ok=True)
 
-    def has_room(self) -> bool:
-        """Whether one more may be begun: always, since Ray lets wait what does not fit yet."""
+    def has_capacity(self) -> bool:
+        """Whether one more job can be submitted: always, since Ray queues jobs."""
         return True
 
-    def begin(self, task: Job) -> None:
-        """Hand a task to the cluster.
+    def submit(self, job: Job) -> None:
+        """Submit a job to the cluster.
 
         Raises:
-            InputError: the task holds what cannot be sent to another process.
+            InputError: the job cannot be pickled.
         """
         try:
-            pickled = pickle.dumps(task)
+            pickled = pickle.dumps(job)
         except (AttributeError, RuntimeError, TypeError, pickle.PicklingError) as error:
-            raise InputError(f"{task.name} cannot be sent to a Ray cluster ({error}); give the engine local") from error
-        self.going[self.do.remote(pickled, task.name, self.premises, torch.get_num_threads(), self.mailbox)] = task
+            raise InputError(f"{job.name} cannot be sent to a Ray cluster ({error}); give the engine local") from error
+        reference = self.run.remote(pickled, job.name, self.requirements, torch.get_num_threads(), self.mailbox)
+        self.running[reference] = job
 
-    def news(self) -> Sequence[tuple[Job, Event]]:
-        """Look at what was told and has ended meanwhile."""
-        ended, _ = self.ray.wait(list(self.going), num_returns=len(self.going), timeout=SECONDS)
-        named = {task.name: task for task in self.going.values()}
-        letters = self.ray.get(self.mailbox.take.remote())
-        told: list[tuple[Job, Event]] = [(named[name], news) for name, news in letters if name in named]
-        told += [(self.going.pop(reference), self._end_of(reference)) for reference in ended]
-        return told or self._without_node()
+    def events(self) -> Sequence[tuple[Job, Event]]:
+        """Poll for events and ended jobs."""
+        ended, _ = self.ray.wait(list(self.running), num_returns=len(self.running), timeout=POLL_SECONDS)
+        jobs = {job.name: job for job in self.running.values()}
+        buffered = self.ray.get(self.mailbox.take.remote())
+        events: list[tuple[Job, Event]] = [(jobs[name], event) for name, event in buffered if name in jobs]
+        events += [(self.running.pop(reference), self._end(reference)) for reference in ended]
+        return events or self._without_node()
 
-    def _end_of(self, reference: Any) -> Done | Failed | Lost:
+    def _end(self, reference: Any) -> Done | Failed | Lost:
         exceptions = self.ray.exceptions
         try:
             end: Done | Failed = self.ray.get(reference)
-        except exceptions.RayTaskError as error:  # before our own code could look after it: it is not installed there
-            return Failed(f"{error}\nis lightning-mia installed on every node?", mendable=False)
+        except (
+            exceptions.RayTaskError
+        ) as error:  # raised before our own code could catch it, so probably not installed there
+            return Failed(f"{error}\nis lightning-mia installed on every node?", user_error=False)
         except exceptions.RuntimeEnvSetupError as error:
-            return Failed(" ".join(str(error).split()), mendable=True)
+            return Failed(" ".join(str(error).split()), user_error=True)
         except exceptions.NodeDiedError:
             return Lost("its node was lost")
         except exceptions.OutOfMemoryError:
             return Lost("its node ran out of memory")
         except exceptions.WorkerCrashedError:
-            return Lost("its worker process was killed, perhaps for want of memory")
+            return Lost("its worker process was killed, perhaps for lack of memory")
         except exceptions.RayError as error:
             return Lost(str(error).strip().splitlines()[0])
         return end
 
     def _without_node(self) -> list[tuple[Job, Event]]:
-        """Give up all tasks once no node could have held any of them for too long."""
-        if not self.going or self._has_node():
-            self.homeless_since = None
+        """Give up all jobs if no node has had enough resources for too long."""
+        if not self.running or self._has_node():
+            self.without_node_since = None
             return []
-        if self.homeless_since is None:
-            self.homeless_since = time.monotonic()
-        if time.monotonic() - self.homeless_since < self.patience:
+        if self.without_node_since is None:
+            self.without_node_since = time.monotonic()
+        if time.monotonic() - self.without_node_since < self.max_wait:
             return []
-        lost = Lost(f"no node of the Ray cluster has {self._needs()}", for_good=True)
-        tasks = list(self.going.values())
-        for reference in self.going:
+        lost = Lost(f"no node of the Ray cluster has {self._needs()}", permanent=True)
+        jobs = list(self.running.values())
+        for reference in self.running:
             self.ray.cancel(reference, force=True)
-        self.going.clear()
-        return [(task, lost) for task in tasks]
+        self.running.clear()
+        return [(job, lost) for job in jobs]
 
     def _has_node(self) -> bool:
-        """Whether any node that is up could hold a task, were it idle."""
+        """Whether any live node could run a job if it were idle."""
         gpus = self.settings.gpus_per_model
         resources = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        return any(one.get("CPU", 0) >= 1 and one.get("GPU", 0) >= gpus for one in resources)
+        return any(node.get("CPU", 0) >= 1 and node.get("GPU", 0) >= gpus for node in resources)
 
     def _needs(self) -> str:
         gpus = self.settings.gpus_per_model
@@ -214,8 +220,8 @@ class RayExecutor:
 
 
 def _environment(gpus: float) -> dict[str, str]:
-    """For a worker process of Ray: what a local one would inherit, and no GPU where none was asked for."""
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    """Select the environment of a Ray worker: as inherited by a local one, without unreserved GPUs."""
+    forwarded = {name: os.environ[name] for name in FORWARDED_VARIABLES if name in os.environ}
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))  # Ray would set it to 1
     no_gpu = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
-    return {**passed_on, "OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1", **no_gpu}
+    return {**forwarded, "OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1", **no_gpu}

@@ -1,25 +1,30 @@
-"""A Ray cluster: joined before anything else is done, so that one that cannot be had is told at once."""
+"""Connect to a Ray cluster before any other work, so that a missing one is reported first."""
 
 import importlib
 import logging
 import os
-import socket
+import warnings
 from typing import Any
 
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError
 
 LOCAL = "local"
-OBJECT_STORE_BYTES = 100 * 2**20  # tasks and news are small; models and audio go through files
-SECONDS_TO_ANSWER = 10.0
-HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
-"""Preface and empty SETTINGS frame with which a client of HTTP/2, and so of gRPC, begins (RFC 9113, 3.4)."""
+OBJECT_STORE_BYTES = 100 * 2**20  # jobs and events are small; models and audio go through files
 
-SETTINGS = 4  # type of the frame that the server begins with; the fourth byte
+CONNECTION_DEFAULTS = {
+    "RAY_NUM_REDIS_GET_RETRIES": "1",  # attempts at HOST:PORT, 20 by default
+    "RAY_py_gcs_connect_timeout_s": "5",  # 30 by default
+    "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "5",  # of each of three attempts at ray://HOST:PORT
+    "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "5",  # 30 by default
+    "RAY_BACKEND_LOG_LEVEL": "error",  # each failed attempt would be logged
+}
+"""Ray's own settings, which it reads when it is imported; with its defaults a wrong address is reported after minutes,
+with these after about 16 seconds."""
 
 
 def import_ray() -> Any:
-    """The package Ray.
+    """Import the package Ray.
 
     Raises:
         InputError: it is not installed.
@@ -28,81 +33,67 @@ def import_ray() -> Any:
         return importlib.import_module("ray")
     except ImportError as error:
         raise InputError(
-            "The engine ray takes the package Ray, which is not installed: pip install lightning-mia[ray], or give "
+            "The engine ray needs the package Ray, which is not installed: pip install lightning-mia[ray], or give "
             "the engine local"
         ) from error
 
 
-def join(settings: EngineSettings) -> None:
-    """Join the cluster, or start one on this machine, unless this process is part of one already.
+def connect(settings: ExecutorSettings) -> None:
+    """Connect to the cluster, or start one on this machine, unless already connected.
 
-    It is left when this process ends.
+    The connection ends with this process.
 
     Raises:
         InputError: Ray is not installed, there is no cluster at the address, or this process holds a GPU of one.
     """
+    address = cluster_address(settings)
+    if address != LOCAL:
+        for name, value in CONNECTION_DEFAULTS.items():
+            os.environ.setdefault(name, value)
     ray = import_ray()
     if ray.is_initialized():
         _check_gpus(ray, settings)
         return
-    address = address_of(settings)
+    _check_address(address)
     options: dict[str, Any] = {}
     if address == LOCAL:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it would report to its makers
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its vendor
         options = {
             "num_cpus": settings.workers,
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
         }
-    _check_answers(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (Exception, SystemExit) as error:  # Ray ends the process where it is told to join what is no Ray
-        raise _no_cluster(address, str(error)) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Ray, about the failure that is reported below
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (Exception, SystemExit) as error:  # Ray exits if the address belongs to another kind of server
+        reason = (str(error).strip().splitlines() or ["no answer"])[0].rstrip(".")
+        raise InputError(
+            f"There is no Ray cluster at {address} ({reason}); start one (ray start --head), fix the address, or give "
+            "the engine local"
+        ) from error
 
 
-def _check_gpus(ray: Any, settings: EngineSettings) -> None:
-    """Refuse a fleet within a task of Ray that waits for GPUs while it holds some; CPUs are lent on meanwhile."""
+def _check_gpus(ray: Any, settings: ExecutorSettings) -> None:
+    """Refuse shadow models that wait for GPUs inside a Ray task that holds one.
+
+    A waiting task lends its CPUs to others, but not its GPUs.
+    """
     context = ray.get_runtime_context()
     if settings.gpus_per_model and context.get_task_id() and context.get_assigned_resources().get("GPU"):
         raise InputError(
-            "This cell of a grid holds a GPU of the Ray cluster while its shadow models wait for one, perhaps for "
-            "ever: give --fleet.engine local, which trains them on the GPU of the cell"
+            "This cell of a grid holds a GPU of the Ray cluster while its shadow models wait for one, perhaps "
+            "forever: give --fleet.engine local, which trains them on the GPU of the cell"
         )
 
 
-def address_of(settings: EngineSettings) -> str:
-    """Of the cluster, as Ray takes it; "local" starts one on this machine."""
+def cluster_address(settings: ExecutorSettings) -> str:
+    """Return the address for `ray.init`; "local" starts a cluster on this machine."""
     return settings.ray_address or os.environ.get("RAY_ADDRESS") or LOCAL
 
 
-def _check_answers(address: str) -> None:
-    """Knock at HOST:PORT, for Ray itself waits longer than a minute for what is not there, or is no Ray."""
+def _check_address(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address in (LOCAL, "auto"):
-        return
-    if not (host and port.isdigit()):
-        raise InputError(f"{address!r} is no address of a Ray cluster: give auto, HOST:PORT or ray://HOST:PORT")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER) as connection:
-            if not _speaks_grpc(connection):
-                raise _no_cluster(address, "what answers there is no Ray")
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address, str(getattr(error, "strerror", None) or error)) from error
-
-
-def _speaks_grpc(connection: socket.socket) -> bool:
-    """Whether a server of HTTP/2 is at the other end, as Ray is; with TLS the question is left to Ray."""
-    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-        return True
-    connection.sendall(HTTP2_HELLO)
-    with connection.makefile("rb") as answer:
-        return answer.read(4)[3:] == bytes([SETTINGS])
-
-
-def _no_cluster(address: str, why: str) -> InputError:
-    first = (why.strip().splitlines() or ["no answer"])[0].rstrip(".")
-    return InputError(
-        f"There is no Ray cluster at {address} ({first}); start one (ray start --head), mend the address, or give the "
-        "engine local"
-    )
+    if address not in (LOCAL, "auto") and not (host and port.isdigit()):
+        raise InputError(f"{address!r} is not the address of a Ray cluster: give auto, HOST:PORT or ray://HOST:PORT")

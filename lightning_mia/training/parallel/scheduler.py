@@ -1,4 +1,4 @@
-"""Do many pieces of work, several at a time: start again what was lost, and keep account of what failed."""
+"""Run many jobs, several at a time: retry lost ones, and collect failures."""
 
 import logging
 from collections import Counter, deque
@@ -9,154 +9,153 @@ from typing import Protocol
 
 from lightning_mia.utilities.errors import InputError
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Done:
-    """A task is done."""
+    """Event: a job is finished."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A task cannot be done.
+    """Event: a job raised an exception.
 
     Attributes:
-        message: what the user can mend, in one line; or the traceback of a bug of ours.
-        mendable: which of the two.
+        message: one line for the user, or the traceback of an internal error.
+        user_error: whether the user can fix it.
     """
 
     message: str
-    mendable: bool
+    user_error: bool
 
-    def error(self) -> Exception:
-        """The same as an exception, to be raised elsewhere."""
-        return InputError(self.message) if self.mendable else RuntimeError(f"in a worker process:\n{self.message}")
+    def exception(self) -> Exception:
+        """Return an exception to raise in another process."""
+        return InputError(self.message) if self.user_error else RuntimeError(f"in a worker process:\n{self.message}")
 
 
 @dataclass(frozen=True)
 class Lost:
-    """Whatever did a task is gone; what the task had saved is whole, and another start goes on from there.
+    """Event: the worker of a job is gone; a retry continues from what the job saved.
 
     Attributes:
-        reason: what became of it, such as "its worker process was killed (SIGKILL)".
-        for_good: whether another start cannot help, since nothing is left that could do the task.
+        reason: such as "its worker process was killed (SIGKILL)".
+        permanent: whether a retry cannot help, because nothing is left that could run the job.
     """
 
     reason: str
-    for_good: bool = False
+    permanent: bool = False
 
 
 Event = float | logging.LogRecord | Done | Failed | Lost
-"""The share of a task that was done since the last one, a line of the log, or how the task ended."""
+"""Progress since the last event (share of a job), a log record, or the end of a job."""
 
-
-Tell = Callable[[float], None]
+ReportProgress = Callable[[float], None]
+"""Takes the share of a job (0 to 1) done since the last call."""
 
 
 class Job(Protocol):
-    """What a worker process can do: one shadow model, or a cell of a grid."""
+    """Picklable unit of work: a shadow model, or a cell of a grid."""
 
     @property
     def name(self) -> str:
-        """How it is called."""
+        """Unique name."""
 
-    def run(self, tell: Tell) -> object:
-        """Do it, and tell the share (0 to 1) that was done since the last call."""
-
-
-log = logging.getLogger(__name__)
+    def run(self, report: ReportProgress) -> object:
+        """Run the job and report progress."""
 
 
-class Engine(Protocol):
-    """Whatever does pieces of work outside this process; what is still going on when it is left is ended."""
+class Executor(Protocol):
+    """Runs jobs outside this process; leaving its context ends running jobs."""
 
-    def __enter__(self) -> "Engine":
-        """Make ready."""
+    def __enter__(self) -> "Executor":
+        """Start the executor."""
 
     def __exit__(self, *error: object) -> None:
-        """End everything that is going on."""
+        """End all running jobs."""
 
-    def has_room(self) -> bool:
-        """Whether one more task can be begun."""
+    def has_capacity(self) -> bool:
+        """Whether one more job can be submitted."""
 
-    def begin(self, task: Job) -> None:
-        """Begin with a task, and return at once.
+    def submit(self, job: Job) -> None:
+        """Start a job and return immediately.
 
         Raises:
-            InputError: the task holds what cannot be sent to another process.
+            InputError: the job cannot be pickled.
         """
 
-    def news(self) -> Sequence[tuple[Job, Event]]:
-        """Wait until something may have happened to a task that was begun, and tell it."""
+    def events(self) -> Sequence[tuple[Job, Event]]:
+        """Wait for events of submitted jobs; may be empty."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that could not be finished.
+    """Unfinished job.
 
     Attributes:
-        task: the task.
+        job: the job.
         reason: one line.
-        end: how it ended.
+        end: final event.
     """
 
-    task: Job
+    job: Job
     reason: str
     end: Failed | Lost
 
 
 def run_all(
-    tasks: Sequence[Job],
-    engine: Engine,
+    jobs: Sequence[Job],
+    executor: Executor,
     retries: int,
-    advance: Callable[[float], None],
-    ended: Callable[[Failure | None], None],
+    advance: ReportProgress,
+    on_end: Callable[[Failure | None], None],
     after: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Failure]:
-    """Do all tasks; one that is lost is begun again and goes on from what it had saved.
+    """Run all jobs; resubmit lost ones, which continue from what they saved.
 
     Args:
-        tasks: of different names, in the order in which they are begun.
-        engine: does them.
-        retries: how often a task whose worker was killed, or whose node was lost, is begun again.
-        advance: is called with the share of one task that was done since the last call; negative for what was lost.
-        ended: is called whenever a task has ended, with what went wrong; what it raises ends all others.
-        after: name of a task → name of the one that has to end, well or not, before it is begun; no circles.
+        jobs: jobs of unique names, in the order of submission.
+        executor: runs them.
+        retries: number of times a job is resubmitted after its worker was killed or its node was lost.
+        advance: takes the progress of all jobs, in jobs; negative if a worker is lost.
+        on_end: called when a job ends, with its failure, if any; an exception from it ends all other jobs.
+        after: name of a job → name of the job that has to end first, successfully or not; without cycles.
 
     Returns:
-        Those that could not be finished.
+        Unfinished jobs.
 
     Raises:
-        InputError: a task cannot be sent to another process.
+        InputError: a job cannot be pickled.
     """
-    waiting, failures = deque(tasks), list[Failure]()
-    told, lost = Counter[str](), Counter[str]()  # by name; the one counts shares
-    left = {task.name for task in tasks}
-    while left:
-        while engine.has_room() and (ready := _first_ready(waiting, after, left)):
+    waiting, failures = deque(jobs), list[Failure]()
+    progress, n_lost = Counter[str](), Counter[str]()  # by name; progress counts shares
+    unfinished = {job.name for job in jobs}
+    while unfinished:
+        while executor.has_capacity() and (ready := _first_ready(waiting, after, unfinished)):
             waiting.remove(ready)
-            engine.begin(ready)
-        for task, news in engine.news():
-            if isinstance(news, float):
-                advance(news)
-                told[task.name] += news  # type: ignore[assignment]
-            elif isinstance(news, logging.LogRecord):
-                _show(news)
-            elif isinstance(news, Lost) and not news.for_good and lost[task.name] < retries:
-                lost[task.name] += 1
-                log.warning("%s: %s; retry %d of %d", task.name, news.reason, lost[task.name], retries)
-                advance(-told.pop(task.name, 0.0))
-                waiting.appendleft(task)
+            executor.submit(ready)
+        for job, event in executor.events():
+            if isinstance(event, float):
+                advance(event)
+                progress[job.name] += event  # type: ignore[assignment]
+            elif isinstance(event, logging.LogRecord):
+                _show(event)
+            elif isinstance(event, Lost) and not event.permanent and n_lost[job.name] < retries:
+                n_lost[job.name] += 1
+                log.warning("%s: %s; retry %d of %d", job.name, event.reason, n_lost[job.name], retries)
+                advance(-progress.pop(job.name, 0.0))
+                waiting.appendleft(job)
             else:
-                left.remove(task.name)
-                advance(1.0 - told.pop(task.name, 0.0))
-                failure = None if isinstance(news, Done) else Failure(task, _reason(news, lost[task.name]), news)
+                unfinished.remove(job.name)
+                advance(1.0 - progress.pop(job.name, 0.0))
+                failure = None if isinstance(event, Done) else Failure(job, _reason(event, n_lost[job.name]), event)
                 failures += [failure] if failure else []
-                ended(failure)
+                on_end(failure)
     return failures
 
 
-def _first_ready(waiting: Iterable[Job], after: Mapping[str, str], left: Container[str]) -> Job | None:
-    return next((task for task in waiting if after.get(task.name) not in left), None)
+def _first_ready(waiting: Iterable[Job], after: Mapping[str, str], unfinished: Container[str]) -> Job | None:
+    return next((job for job in waiting if after.get(job.name) not in unfinished), None)
 
 
 def _show(record: logging.LogRecord) -> None:

@@ -1,4 +1,4 @@
-"""What a worker process of a fleet does: one task after the other, as they come through its pipe."""
+"""Main loop of a worker process: runs jobs and sends back events."""
 
 import logging
 import os
@@ -19,99 +19,101 @@ from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.lightning import quieten
 
-SECONDS = 0.2  # between two tellings of how far a task is
+REPORT_SECONDS = 0.2  # minimum time between two progress events
 
 
-def work(pipe: "Connection[Any, Any]", life: "Connection[Any, Any]", threads: int) -> None:
-    """Do the tasks that come through the pipe, and tell of them.
+def work(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", threads: int) -> None:
+    """Run the jobs that arrive through a pipe.
 
     Args:
-        pipe: gives tasks, takes `Event`.
-        life: is closed when this process is to end, or when the one that started it has ended, in whatever way.
-        threads: that PyTorch computes with, as many as in the process that started this one.
+        pipe: delivers pickled jobs, takes `Event`.
+        lifeline: closed when this process is to end, or when its parent has ended in any way.
+        threads: number of PyTorch threads, as in the parent.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    threading.Thread(target=_end_with, args=(life,), daemon=True).start()
-    tell = EventSender(pipe.send)
-    prepare(tell, threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    sender = EventSender(pipe.send)
+    prepare(sender, threads)
     while True:
         try:
-            task = pipe.recv_bytes()
+            pickled = pipe.recv_bytes()
         except (EOFError, OSError):
             return
-        tell.send(outcome(task, tell))
+        sender.send(run_job(pickled, sender))
 
 
-def _end_with(life: "Connection[Any, Any]") -> None:
-    """End this process in the middle of whatever it does, and the processes that read audio for it.
+def _end_with(lifeline: "Connection[Any, Any]") -> None:
+    """Kill this process and its data loaders when the lifeline closes.
 
-    What it has saved is whole, and the next start goes on from there.
+    Files are written atomically, and the next start continues from them.
     """
-    wait([life])
-    for reader in active_children():
-        reader.kill()
+    wait([lifeline])
+    for child in active_children():
+        child.kill()
     os._exit(1)
 
 
 class EventSender:
-    """Tells shares of a task, not too often, by the way that the log takes too.
+    """Sends events to the parent, and accumulates progress between them.
 
     Args:
-        deliver: takes the news to the process that wants to know.
+        deliver: transports an event to the parent.
     """
 
     def __init__(self, deliver: Callable[[Event], object]) -> None:
         self.deliver, self.lock = deliver, threading.Lock()
-        self.untold, self.last = 0.0, time.monotonic()
+        self.pending, self.last_report = 0.0, time.monotonic()
 
-    def send(self, news: Event) -> None:
-        """Send at once."""
+    def send(self, event: Event) -> None:
+        """Send an event immediately."""
         with self.lock:
-            self.deliver(news)
+            self.deliver(event)
 
     def __call__(self, share: float) -> None:
-        """Add to what is told next."""
-        self.untold += share
-        if time.monotonic() - self.last > SECONDS:
+        """Add progress, and send it if the last report is old enough."""
+        self.pending += share
+        if time.monotonic() - self.last_report > REPORT_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Tell what was not told yet."""
-        self.send(self.untold)
-        self.untold, self.last = 0.0, time.monotonic()
+        """Send accumulated progress."""
+        self.send(self.pending)
+        self.pending, self.last_report = 0.0, time.monotonic()
 
 
-def prepare(tell: EventSender, threads: int) -> None:
-    """Make this process compute and speak as a worker does.
+def prepare(sender: EventSender, threads: int) -> None:
+    """Configure threads and logging of a worker process.
 
-    The log is shown by the process that wants to know: it has the progress bar.
+    The parent shows the log, because it has the progress bar.
 
     Args:
-        tell: takes the log.
-        threads: that PyTorch computes with.
+        sender: takes log records.
+        threads: number of PyTorch threads.
     """
     torch.set_num_threads(threads)
     log = logging.getLogger("lightning_mia")
     log.setLevel(logging.INFO)
     log.propagate = False
-    log.handlers = [_Sender(tell.send)]
+    log.handlers = [_SenderHandler(sender.send)]
 
 
-class _Sender(QueueHandler):
+class _SenderHandler(QueueHandler):
+    """Log handler that sends records, made picklable by `QueueHandler.prepare`."""
+
     def __init__(self, send: Callable[[Event], None]) -> None:
         logging.Handler.__init__(self)
         self.enqueue = send  # type: ignore[method-assign, assignment]
 
 
-def outcome(pickled: bytes, tell: EventSender) -> Done | Failed:
-    """Do a task that was pickled, and say how it ended."""
+def run_job(pickled: bytes, sender: EventSender) -> Done | Failed:
+    """Run a pickled job and return how it ended."""
     try:
-        task: Job = pickle.loads(pickled)
-        quieten()  # now that the task has brought Lightning along, which would undo it
-        task.run(tell)
+        job: Job = pickle.loads(pickled)
+        quieten()  # after unpickling, which imports Lightning, which resets warnings
+        job.run(sender)
     except InputError as error:
-        return Failed(str(error), mendable=True)
+        return Failed(str(error), user_error=True)
     except Exception:
-        return Failed(traceback.format_exc(), mendable=False)
-    tell.flush()
+        return Failed(traceback.format_exc(), user_error=False)
+    sender.flush()
     return Done()

@@ -285,7 +285,7 @@ def test_units_without_a_pair_get_no_label(level: str, attack: type[LearnedAttac
 
 def test_a_layer_that_the_model_lacks_is_refused(evidence_of: EvidenceOf) -> None:
     ids = names(10, 6)
-    with pytest.raises(InputError, match="Layer 7 asked for"):
+    with pytest.raises(InputError, match="Layer 7 does not exist"):
         LearnedUtteranceSimilarity(layer=7).score(evidence_of(noise(ids), ids[:30], "utterance"))
 
 

@@ -129,7 +129,7 @@ def test_a_folder_belongs_to_one_grid(
     assert [task.name for task in nothing_runs] == [f"size={s},epochs={e}/seed=0" for s in (12, 24) for e in (1, 2)]
     assert main(["ablate", *start, "--seeds", "2", "--trainer.enable_progress_bar", "true"]) == 0  # more seeds
     assert len(nothing_runs) == 8
-    assert "other settings" in rejected(capsys, *start, "--data.batch_seconds", "4")
+    assert "different settings" in rejected(capsys, *start, "--data.batch_seconds", "4")
     other = {"factors": {"epochs": {"option": "trainer.max_epochs", "values": [1]}}}
     assert "factors" in rejected(capsys, "-c", str(write_grid(tmp_path, config, **other)), "--run_dir", str(root))
     write_grid(tmp_path, config)
@@ -267,7 +267,7 @@ def test_cells_that_fail_or_die_do_not_affect_others(n_workers: int, tmp_path: P
     tasks: Any = [PlantedTask(name, tmp_path, action) for name, action in actions.items()]
     ended: list[None] = []
     failures = run_cells(tasks, LocalExecutor(n_workers), 0, 0, lambda: ended.append(None))
-    reasons = {failure.task.name: failure.reason for failure in failures}
+    reasons = {failure.job.name: failure.reason for failure in failures}
     assert set(reasons) == {"b", "c", "e"}
     assert "message of a bug" in reasons["b"]
     assert "SIGKILL" in reasons["c"]
@@ -301,6 +301,8 @@ def test_failed_cells_are_listed_and_run_by_the_next_start(
 def test_options_are_parsed_like_those_of_an_audit(config: Path) -> None:
     reader = OptionsReader(config, ["--trainer.log_every_n_steps", "5"])
     base, other = reader.read({}), reader.read({"model.dim": 32})
+    assert base.settings["model"]["class_path"].startswith("lightning_mia.models.")  # part of hashes: must not change
+    assert base.settings["data"]["design"]["class_path"] == "lightning_mia.split.UtteranceDesign"
     assert base.settings["model"]["init_args"]["dim"] == 16
     assert other.settings["model"]["init_args"]["dim"] == 32
     assert base.evaluation == other.evaluation

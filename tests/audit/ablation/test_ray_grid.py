@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from lightning_mia.audit.cli import main
-from lightning_mia.training.parallel.ray_cluster import join
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.ray_cluster import connect
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from tests.audit.ablation.test_ablate import figures
 from tests.audit.shadow_models.conftest import QUICK
 
@@ -47,7 +47,7 @@ def ray_of_one() -> Iterator[None]:
     ray = pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
-        join(EngineSettings(workers=1, engine="ray"))
+        connect(ExecutorSettings(workers=1, engine="ray"))
         yield
     ray.shutdown()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.audit.utility.held_out import draw, unseen_recordings
+from lightning_mia.audit.utility.held_out import draw, held_out_recordings
 from lightning_mia.audit.utility.settings import UtilitySettings
 from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign
 from lightning_mia.utilities.errors import InputError
@@ -34,7 +34,7 @@ def split_of(table: pd.DataFrame, contents: dict[str, str]) -> Split:
 
 def test_everything_but_the_members_may_be_asked_about(table: pd.DataFrame, contents: dict[str, str]) -> None:
     split = split_of(table, contents)
-    found = set(unseen_recordings(split, contents, speakers_of(table))["id"])
+    found = set(held_out_recordings(split, contents, speakers_of(table))["id"])
     members = set(split.training_ids())
     assert len(members) == 50
     assert found == set(table["id"]) - members
@@ -45,7 +45,7 @@ def test_a_members_recording_under_another_id_is_left_out(table: pd.DataFrame, c
     split = split_of(table, contents)
     outside = sorted(set(table["id"]) - set(split.table["id"]))
     copies = {**contents, outside[0]: contents[split.training_ids()[0]], outside[1]: contents[outside[2]]}
-    found = set(unseen_recordings(split, copies, speakers_of(table))["id"])
+    found = set(held_out_recordings(split, copies, speakers_of(table))["id"])
     assert outside[0] not in found
     assert {outside[1], outside[2]} & found == {outside[1]}  # the same audio once
 
@@ -53,13 +53,13 @@ def test_a_members_recording_under_another_id_is_left_out(table: pd.DataFrame, c
 def test_what_matching_discarded_is_left_out(table: pd.DataFrame, contents: dict[str, str]) -> None:
     split = split_of(table, contents)
     kept = {name: speaker for name, speaker in speakers_of(table).items() if name in set(split.table["id"])}
-    assert set(unseen_recordings(split, contents, kept)["id"]) == set(kept) - set(split.training_ids())
+    assert set(held_out_recordings(split, contents, kept)["id"]) == set(kept) - set(split.training_ids())
 
 
 def test_where_speakers_are_members_nothing_of_theirs_is_asked(table: pd.DataFrame, contents: dict[str, str]) -> None:
     design = SpeakerDesign(n_units=12, n_auxiliary=4, trained_per_speaker=8, held_back_per_speaker=4)
     split = design.draw(table, contents, n_shadows=0, seed=0)
-    found = unseen_recordings(split, contents, speakers_of(table))
+    found = held_out_recordings(split, contents, speakers_of(table))
     members = set(split.table["speaker"][split.table["target"]])
     assert len(members) == 6
     assert set(found["speaker"]) == set(table["speaker"]) - members

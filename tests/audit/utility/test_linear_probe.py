@@ -84,7 +84,7 @@ def test_the_summary_has_target_untrained_and_chance(probe: str, n_classes: int)
 
 def test_models_with_other_masks_are_asked_under_common_ones() -> None:
     models = [TERA(n_layers=1, dim=16, mask_probability=probability) for probability in (0.15, 0.6)]
-    assert [CommonTask(1, 0, 0.3).law(model) for model in models] == [SpanMask(0.3, 7)] * 2
-    assert [CommonTask(1, 0).law(model) for model in models] == [SpanMask(0.15, 7), SpanMask(0.6, 7)]
-    assert CommonTask(1, 0, 0.3).law(CPC(dim=8, n_steps=3)) is None
+    assert [CommonTask(1, 0, 0.3).mask_distribution(model) for model in models] == [SpanMask(0.3, 7)] * 2
+    assert [CommonTask(1, 0).mask_distribution(model) for model in models] == [SpanMask(0.15, 7), SpanMask(0.6, 7)]
+    assert CommonTask(1, 0, 0.3).mask_distribution(CPC(dim=8, n_steps=3)) is None
     assert CommonTask(1, 0, 0.3).fingerprint() != CommonTask(1, 0).fingerprint()

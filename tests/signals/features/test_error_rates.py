@@ -18,8 +18,8 @@ def signals() -> Signals:
 
 def test_rates_are_those_of_all_texts_of_a_side_together() -> None:
     """Not the mean of the recordings' rates: a long text counts for more."""
-    judged = pd.DataFrame({"id": ["d", "b", "a", "c"], "member": [1, 0, 1, 0]})
-    rates = error_rates(signals(), judged)
+    challenge = pd.DataFrame({"id": ["d", "b", "a", "c"], "member": [1, 0, 1, 0]})
+    rates = error_rates(signals(), challenge)
     for side, ids in {"members": ["a", "d"], "others": ["b", "c"]}.items():
         guesses, texts = [GUESSES[i] for i in ids], [TEXTS[i] for i in ids]
         assert rates.loc[side, "recordings"] == 2

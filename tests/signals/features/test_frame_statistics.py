@@ -11,7 +11,7 @@ from lightning_mia.signals.features.frame_statistics import (
     pair_statistics,
     quantiles,
     smoothness,
-    thinned,
+    subsample,
 )
 
 JUNK = 1e6  # stands beyond an utterance's end
@@ -102,15 +102,15 @@ def test_frames_without_direction_and_frames_all_alike() -> None:
 )
 def test_long_utterances_are_thinned_evenly_by_their_own_length(length: int, expected: range) -> None:
     hidden = torch.arange(100.0).view(1, 100, 1).repeat(2, 1, 1)
-    picked, lengths = thinned(hidden, torch.tensor([length, 100]), most_frames=8)
+    picked, lengths = subsample(hidden, torch.tensor([length, 100]), max_frames=8)
     assert picked[0, : lengths[0], 0].tolist() == list(expected)
     assert lengths[1] == 8 and picked[1, :, 0].tolist() == list(range(0, 100, 13))
 
 
 def test_thinned_statistics_do_not_depend_on_the_batch(frames: list[np.ndarray]) -> None:
-    together = pair_statistics(*padded(frames), most_frames=6)
+    together = pair_statistics(*padded(frames), max_frames=6)
     for row, one in enumerate(frames):
-        alone = pair_statistics(*padded([one]), most_frames=6)
+        alone = pair_statistics(*padded([one]), max_frames=6)
         for name, values in alone.items():
             torch.testing.assert_close(together[name][row : row + 1], values, rtol=1e-12, atol=1e-12)
 

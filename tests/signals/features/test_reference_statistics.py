@@ -33,7 +33,7 @@ def test_statistics_equal_slow_ones_and_no_recording_is_its_own_reference(vector
     references = References([f"r{i}" for i in range(N)], torch.from_numpy(vectors).unsqueeze(1))
     query = np.random.default_rng(1).standard_normal(DIM) + 3
     pooled = torch.from_numpy(np.stack([query, vectors[4]]))
-    found = reference_statistics(pooled, references.pooled[:, 0], references.apart_from(["q", "r4"]))
+    found = reference_statistics(pooled, references.pooled[:, 0], references.excluding(["q", "r4"]))
     own = slow(vectors[4], vectors, [i for i in range(N) if i != 4])
     for name, value in slow(query, vectors, list(range(N))).items():
         assert found[name].tolist() == pytest.approx([value, own[name]]), name
@@ -45,7 +45,7 @@ def test_few_references_and_the_same_numbers_alone(vectors: np.ndarray, n: int) 
     """How many neighbours are taken does not depend on whether somebody in the batch is a reference."""
     references = References([f"r{i}" for i in range(n)], torch.from_numpy(vectors[:n]).unsqueeze(1))
     pooled = torch.from_numpy(vectors[[10, 0]])
-    together = reference_statistics(pooled, references.pooled[:, 0], references.apart_from(["q", "r0"]))
-    alone = reference_statistics(pooled[:1], references.pooled[:, 0], references.apart_from(["q"]))
+    together = reference_statistics(pooled, references.pooled[:, 0], references.excluding(["q", "r0"]))
+    alone = reference_statistics(pooled[:1], references.pooled[:, 0], references.excluding(["q"]))
     for name in alone:
         torch.testing.assert_close(together[name][:1], alone[name])

@@ -12,8 +12,8 @@ from lightning_mia.signals.inputs.augmentations import (
     TimeShift,
     View,
     WhiteNoise,
-    backwards,
-    viewed,
+    apply_view,
+    reverse_frames,
 )
 
 VIEWS = (WhiteNoise(), Gain(), TimeCrop(), TimeShift(), BandStop(), Reversed(), Mixed())
@@ -89,17 +89,17 @@ def test_views_of_a_batch_depend_on_the_utterance_the_draw_and_the_seed_alone(vi
     for row, length in zip(waveforms, lengths.tolist(), strict=True):
         row[:length] = torch.from_numpy(rng.standard_normal(length).astype(np.float32))
     batch = Batch(["a", "b", "c"], waveforms, lengths, ("x", "y", "z"))
-    together = viewed(batch, view, 3, seed=7)
+    together = apply_view(batch, view, 3, seed=7)
     assert together.ids == batch.ids and together.texts == batch.texts
     assert (together.lengths == lengths).all() or not view.keeps_time
     for i, length in enumerate(lengths.tolist()):
-        alone = viewed(Batch([batch.ids[i]], waveforms[i : i + 1, :length], lengths[i : i + 1]), view, 3, seed=7)
+        alone = apply_view(Batch([batch.ids[i]], waveforms[i : i + 1, :length], lengths[i : i + 1]), view, 3, seed=7)
         assert alone.lengths[0] == together.lengths[i] >= 1_600
         assert torch.equal(alone.waveforms[0], together.waveforms[i, : alone.lengths[0]])
         assert not together.waveforms[i, alone.lengths[0] :].any()
     if not isinstance(view, Reversed):
-        assert not torch.equal(viewed(batch, view, 4, 7).waveforms, together.waveforms)
-        assert not torch.equal(viewed(batch, view, 3, 8).waveforms, together.waveforms)
+        assert not torch.equal(apply_view(batch, view, 4, 7).waveforms, together.waveforms)
+        assert not torch.equal(apply_view(batch, view, 3, 8).waveforms, together.waveforms)
 
 
 @every_view
@@ -110,7 +110,7 @@ def test_digital_silence_and_the_shortest_clip(view: View) -> None:
 
 def test_frames_are_turned_round_within_their_utterance() -> None:
     hidden = torch.tensor([[1.0, 2.0, 3.0, 9.0], [1.0, 2.0, 3.0, 4.0]]).unsqueeze(2)
-    turned = backwards(hidden, torch.tensor([3, 4])).squeeze(2)
+    turned = reverse_frames(hidden, torch.tensor([3, 4])).squeeze(2)
     assert turned[0, :3].tolist() == [3, 2, 1] and turned[1].tolist() == [4, 3, 2, 1]
 
 

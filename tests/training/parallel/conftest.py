@@ -6,13 +6,13 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def deeds_path() -> str:
-    """The folder in which other processes find `deeds.py`."""
+def sample_jobs_path() -> str:
+    """Folder in which other processes find `sample_jobs.py`."""
     return str(Path(__file__).parent)
 
 
 @pytest.fixture
-def deeds(monkeypatch: pytest.MonkeyPatch, deeds_path: str) -> ModuleType:
-    """`deeds.py`, under a name by which other processes find it too."""
-    monkeypatch.syspath_prepend(deeds_path)
-    return importlib.import_module("deeds")
+def sample_jobs(monkeypatch: pytest.MonkeyPatch, sample_jobs_path: str) -> ModuleType:
+    """`sample_jobs.py`, under a name that other processes can import too."""
+    monkeypatch.syspath_prepend(sample_jobs_path)
+    return importlib.import_module("sample_jobs")

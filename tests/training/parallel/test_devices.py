@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_mia.training.parallel.devices import check_one_device, gpus_of, visible_gpus
+from lightning_mia.training.parallel.devices import check_one_device, visible_gpus, worker_gpus
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
@@ -16,7 +16,7 @@ def factory(**options: Any) -> TrainerFactory:
 @pytest.mark.parametrize(
     "options", [{"devices": 2}, {"devices": 2, "strategy": "ddp"}, {"num_nodes": 2}, {"devices": 1, "strategy": "ddp"}]
 )
-def test_several_workers_want_one_device_a_model(options: dict[str, Any]) -> None:
+def test_several_workers_need_one_device_per_model(options: dict[str, Any]) -> None:
     check_one_device(factory(**options), FleetSettings())
     with pytest.raises(InputError, match=r"fleet.workers is 3, .* give --fleet.workers 1, or --trainer.devices 1"):
         check_one_device(factory(**options), FleetSettings(workers=3))
@@ -24,7 +24,7 @@ def test_several_workers_want_one_device_a_model(options: dict[str, Any]) -> Non
         check_one_device(factory(**options), FleetSettings(engine="ray"))
 
 
-def test_one_device_may_have_several_workers() -> None:
+def test_several_workers_may_share_a_device() -> None:
     for options in ({}, {"devices": 1}, {"devices": "auto"}):
         check_one_device(factory(**options), FleetSettings(workers=3))
 
@@ -40,19 +40,19 @@ def test_one_device_may_have_several_workers() -> None:
         ("cpu", 1, "", []),
     ],
 )
-def test_workers_are_spread_over_the_gpus_that_may_be_used(
+def test_workers_get_the_selected_gpus(
     monkeypatch: pytest.MonkeyPatch, accelerator: str, devices: Any, visible: str, expected: list[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    asked = factory(accelerator=accelerator, devices=devices)
-    # Lightning would want to see the GPUs; of its Trainer only the numbers of the devices are used.
+    trainers = factory(accelerator=accelerator, devices=devices)
+    # Lightning would check for GPUs; only the device numbers of its Trainer are used.
     trainer = type("", (), {"device_ids": [2]})
     monkeypatch.setattr(TrainerFactory, "for_probing", lambda *_: trainer)
-    assert gpus_of(asked) == expected
+    assert worker_gpus(trainers) == expected
 
 
-def test_gpus_beyond_those_that_work_have_no_name() -> None:
+def test_unusable_gpus_have_no_name() -> None:
     assert visible_gpus(1, {"CUDA_VISIBLE_DEVICES": "0,-1,1"}) == ["0"]
     assert visible_gpus(0, {}) == []

@@ -1,73 +1,73 @@
 import pytest
 
-from lightning_mia.training.parallel.progress import FleetBar, ShareDone
+from lightning_mia.training.parallel.progress import JobProgress, JobsBar
 
 
-class Watched:
-    """A Trainer, as far as a watcher looks at it."""
+class FakeTrainer:
+    """The attributes of a Trainer that the callbacks read."""
 
     def __init__(self, steps: float, done: int = 0) -> None:
         self.estimated_stepping_batches, self.global_step = steps, done
         self.num_predict_batches = [4]
 
-    def train(self, watcher: object, steps: int) -> None:
-        watcher.on_train_start(self, None)
+    def train(self, callback: object, steps: int) -> None:
+        callback.on_train_start(self, None)
         for _ in range(steps):
             self.global_step += 1
-            watcher.on_train_batch_end(self, None, None, None, 0)
+            callback.on_train_batch_end(self, None, None, None, 0)
 
-    def probe(self, watcher: object, batches: int) -> None:
+    def probe(self, callback: object, batches: int) -> None:
         for batch in range(batches):
-            watcher.on_predict_batch_end(self, None, None, None, batch)
-        watcher.on_predict_end(self, None)
+            callback.on_predict_batch_end(self, None, None, None, batch)
+        callback.on_predict_end(self, None)
 
 
-def test_parts_have_one_weight_and_add_up_to_one() -> None:
-    told: list[float] = []
-    done = ShareDone(told.append, 3)
-    Watched(10).train(done.training(), 10)
-    assert told == pytest.approx([1 / 30] * 10)
-    watcher = done.probing()
-    Watched(10).probe(watcher, 4)
-    assert sum(told) == pytest.approx(2 / 3)
-    Watched(10).probe(watcher, 2)
-    assert sum(told) == pytest.approx(2 / 3 + 1 / 6)
-    done.so_far(1.0)
-    assert sum(told) == pytest.approx(1)
+def test_parts_have_equal_weights_and_sum_to_one() -> None:
+    shares: list[float] = []
+    progress = JobProgress(shares.append, 3)
+    FakeTrainer(10).train(progress.training(), 10)
+    assert shares == pytest.approx([1 / 30] * 10)
+    callback = progress.probing()
+    FakeTrainer(10).probe(callback, 4)
+    assert sum(shares) == pytest.approx(2 / 3)
+    FakeTrainer(10).probe(callback, 2)
+    assert sum(shares) == pytest.approx(2 / 3 + 1 / 6)
+    progress.update(1.0)
+    assert sum(shares) == pytest.approx(1)
 
 
-def test_a_resumed_training_begins_where_it_stopped() -> None:
-    told: list[float] = []
-    done = ShareDone(told.append, 1)
-    Watched(10, done=6).train(done.training(), 1)
-    assert told == pytest.approx([0.6, 0.1])
+def test_a_resumed_training_starts_where_it_stopped() -> None:
+    shares: list[float] = []
+    progress = JobProgress(shares.append, 1)
+    FakeTrainer(10, done=6).train(progress.training(), 1)
+    assert shares == pytest.approx([0.6, 0.1])
 
 
 @pytest.mark.parametrize("steps", [float("inf"), 0, -1])
-def test_a_training_of_no_known_length_is_told_at_its_end(steps: float) -> None:
-    told: list[float] = []
-    done = ShareDone(told.append, 1)
-    Watched(steps).train(done.training(), 3)
-    assert not told
-    done.so_far(1.0)
-    assert told == [1.0]
+def test_a_training_of_unknown_length_is_reported_at_its_end(steps: float) -> None:
+    shares: list[float] = []
+    progress = JobProgress(shares.append, 1)
+    FakeTrainer(steps).train(progress.training(), 3)
+    assert not shares
+    progress.update(1.0)
+    assert shares == [1.0]
 
 
-def test_there_is_one_bar_and_it_counts_models(capsys: pytest.CaptureFixture[str]) -> None:
-    with FleetBar("Shadow models", 4, enabled=True) as bar:
+def test_one_bar_counts_models(capsys: pytest.CaptureFixture[str]) -> None:
+    with JobsBar("Shadow models", 4, enabled=True) as bar:
         for _ in range(8):
             bar.advance(0.5)
     shown = capsys.readouterr().err
     assert shown.rstrip().endswith("]")
     assert "Shadow models: 100%" in shown
     assert "4.0/4 models" in shown
-    with FleetBar("Shadow models", 4, enabled=False) as bar:
+    with JobsBar("Shadow models", 4, enabled=False) as bar:
         bar.advance(4)
     assert capsys.readouterr().err == ""
 
 
-def test_rounding_of_shares_does_not_lead_beyond_the_end(recwarn: pytest.WarningsRecorder) -> None:
-    with FleetBar("Shadow models", 1, enabled=True) as bar:
+def test_rounded_shares_do_not_exceed_the_total(recwarn: pytest.WarningsRecorder) -> None:
+    with JobsBar("Shadow models", 1, enabled=True) as bar:
         for _ in range(9):
             bar.advance(1 / 9)  # together 1.0000000000000002
         bar.bar.refresh()

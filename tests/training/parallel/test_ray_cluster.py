@@ -1,6 +1,8 @@
-"""What can be wrong with a Ray cluster, told in one line before anything is done; none is started here."""
+"""Errors of a Ray cluster, reported in one line before any work; no cluster is started."""
 
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -13,11 +15,23 @@ import pytest
 
 from lightning_mia.training.parallel import ray as ray_executor
 from lightning_mia.training.parallel import ray_cluster
-from lightning_mia.training.parallel.ray import Premises, decisive_versions
-from lightning_mia.training.parallel.ray_cluster import address_of, join
-from lightning_mia.training.parallel.settings import EngineSettings
+from lightning_mia.training.parallel.ray import NodeRequirements, required_versions
+from lightning_mia.training.parallel.ray_cluster import CONNECTION_DEFAULTS, cluster_address, connect
+from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError
 from tests.audit.shadow_models.conftest import refused
+
+ONE_SECOND = {name: "1" for name in CONNECTION_DEFAULTS if name != "RAY_BACKEND_LOG_LEVEL"}
+
+
+@pytest.mark.parametrize("command", ["shadow", "audit"])
+def test_without_ray_the_executor_is_refused(
+    command: str, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    line = refused(capsys, command, config, tmp_path / "R", "--fleet.size", "2", "--fleet.engine", "ray")
+    assert "needs the package Ray, which is not installed: pip install lightning-mia[ray]" in line
+    assert not (tmp_path / "R").exists()
 
 
 @pytest.fixture
@@ -28,109 +42,108 @@ def closed_port() -> int:
         return port
 
 
-@pytest.mark.parametrize("command", ["shadow", "audit"])
-def test_without_ray_a_fleet_is_refused(
-    command: str, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    line = refused(capsys, command, config, tmp_path / "R", "--fleet.size", "2", "--fleet.engine", "ray")
-    assert "takes the package Ray, which is not installed: pip install lightning-mia[ray]" in line
-    assert not (tmp_path / "R").exists()
-
-
-@pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_no_cluster_at_the_address(
-    scheme: str, closed_port: int, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("ray")
-    options = ["--fleet.size", "2", "--fleet.engine", "ray"]
-    address = f"{scheme}127.0.0.1:{closed_port}"
-    line = refused(capsys, "audit", config, tmp_path / "R", *options, "--fleet.ray_address", address)
-    assert f"There is no Ray cluster at {address} (Connection refused); start one (ray start --head)" in line
-    assert not (tmp_path / "R").exists()
-
-
 @pytest.fixture
-def answering() -> Iterator[Callable[[bytes], int]]:
-    """Opens a port at which every question has the same answer."""
-    with ExitStack() as opened:
+def serve() -> Iterator[Callable[[bytes], int]]:
+    """Opens a port that gives every connection the same reply."""
+    with ExitStack() as stack:
 
-        def answer(words: bytes) -> int:
-            listener = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        def serve(reply: bytes) -> int:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
-            def serve() -> None:
+            def accept() -> None:
                 with suppress(OSError):
-                    connection, _ = listener.accept()
-                    opened.enter_context(connection).sendall(words)
+                    while True:
+                        connection, _ = listener.accept()
+                        stack.enter_context(connection).sendall(reply)
 
-            Thread(target=serve, daemon=True).start()
+            Thread(target=accept, daemon=True).start()
             port: int = listener.getsockname()[1]
             return port
 
-        yield answer
+        yield serve
 
 
+def audit_error(config: Path, run_dir: Path, address: str) -> list[str]:
+    """Lines on stderr of an audit in its own process, since Ray reads its time-outs on import."""
+    options = ["--fleet.size", "2", "--fleet.engine", "ray", "--fleet.ray_address", address]
+    command = [sys.executable, "-m", "lightning_mia", "audit", "-c", str(config), "--run_dir", str(run_dir), *options]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **ONE_SECOND})
+    assert run.returncode == 2
+    assert not run_dir.exists()
+    return run.stderr.strip().splitlines()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["", "ray://"])
-@pytest.mark.parametrize("words", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b""])
-def test_an_open_port_that_is_no_ray(
-    scheme: str, words: bytes, answering: Callable[[bytes], int], monkeypatch: pytest.MonkeyPatch
+def test_no_cluster_at_the_address(scheme: str, closed_port: int, config: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    address = f"{scheme}127.0.0.1:{closed_port}"
+    line = audit_error(config, tmp_path / "R", address)[-1]
+    assert f"There is no Ray cluster at {address} (" in line
+    assert "; start one (ray start --head)" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("reply", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b""])
+def test_an_open_port_of_another_server(
+    scheme: str, reply: bytes, serve: Callable[[bytes], int], config: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("ray")
-    monkeypatch.setattr(ray_cluster, "SECONDS_TO_ANSWER", 0.5)
-    monkeypatch.delenv("RAY_USE_TLS", raising=False)
-    address = f"{scheme}127.0.0.1:{answering(words)}"
-    with pytest.raises(InputError, match=rf"no Ray cluster at {address} \((what answers there is no Ray|timed out)\)"):
-        join(EngineSettings(engine="ray", ray_address=address))
+    address = f"{scheme}127.0.0.1:{serve(reply)}"
+    assert f"There is no Ray cluster at {address} (" in audit_error(config, tmp_path / "R", address)[-1]
 
 
 @pytest.mark.parametrize("end", [ConnectionError("no\nmore"), SystemExit(15), RuntimeError("")])
-def test_what_ray_says_of_a_wrong_address_is_one_line(end: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_ray_become_one_line(end: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: Any) -> None:
         raise end
 
     ray = type("", (), {"is_initialized": lambda: False, "init": fail})
     monkeypatch.setattr(ray_cluster, "import_ray", lambda: ray)
+    monkeypatch.setattr(ray_cluster, "CONNECTION_DEFAULTS", {})
     with pytest.raises(InputError, match=r"^There is no Ray cluster at auto \(.+\); start one") as raised:
-        join(EngineSettings(engine="ray", ray_address="auto"))
+        connect(ExecutorSettings(engine="ray", ray_address="auto"))
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:port"])
-def test_what_is_no_address(address: str) -> None:
+def test_invalid_addresses_are_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
-    with pytest.raises(InputError, match="is no address of a Ray cluster"):
-        join(EngineSettings(engine="ray", ray_address=address))
+    monkeypatch.setattr(ray_cluster, "CONNECTION_DEFAULTS", {})
+    with pytest.raises(InputError, match="is not the address of a Ray cluster"):
+        connect(ExecutorSettings(engine="ray", ray_address=address))
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_a_task_that_holds_a_gpu_waits_for_no_other(within: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ray_task_with_a_gpu_does_not_wait_for_another(within: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     resources = {"CPU": 1.0, "GPU": 1.0}
     context = SimpleNamespace(get_task_id=lambda: "a" * within, get_assigned_resources=lambda: resources)
     ray = SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
     monkeypatch.setattr(ray_cluster, "import_ray", lambda: ray)
-    settings = EngineSettings(engine="ray", gpus_per_model=0.5)
+    settings = ExecutorSettings(engine="ray", gpus_per_model=0.5)
     if within:
         with pytest.raises(InputError, match=r"This cell of a grid holds a GPU .* give --fleet.engine local"):
-            join(settings)
+            connect(settings)
         resources.pop("GPU")
-    join(settings)
+    connect(settings)
 
 
-def test_where_the_address_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert address_of(EngineSettings(engine="ray")) == "local"
+    assert cluster_address(ExecutorSettings(engine="ray")) == "local"
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    assert address_of(EngineSettings(engine="ray")) == "head:6379"
-    assert address_of(EngineSettings(engine="ray", ray_address="auto")) == "auto"
+    assert cluster_address(ExecutorSettings(engine="ray")) == "head:6379"
+    assert cluster_address(ExecutorSettings(engine="ray", ray_address="auto")) == "auto"
 
 
-def test_what_a_node_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requirements_that_a_node_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "R" / "marker"
-    assert f"does not see the folder {tmp_path}/none" in Premises(f"{tmp_path}/none", "", {}).problem()
-    premises = Premises(str(tmp_path), str(marker), decisive_versions())
-    assert f"does not see {marker.parent}; give a --run_dir" in premises.problem()
+    assert f"does not see the folder {tmp_path}/none" in NodeRequirements(f"{tmp_path}/none", "", {}).problem()
+    requirements = NodeRequirements(str(tmp_path), str(marker), required_versions())
+    assert f"does not see {marker.parent}; give a --run_dir" in requirements.problem()
     marker.parent.mkdir()
     marker.touch()
-    assert premises.problem() == ""
-    monkeypatch.setattr(ray_executor, "decisive_versions", lambda: {**premises.versions, "torch": "1.0"})
-    assert f"has torch 1.0, not {premises.versions['torch']}: install the same" in premises.problem()
+    assert requirements.problem() == ""
+    monkeypatch.setattr(ray_executor, "required_versions", lambda: {**requirements.versions, "torch": "1.0"})
+    assert f"has torch 1.0, not {requirements.versions['torch']}: install the same" in requirements.problem()

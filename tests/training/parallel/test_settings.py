@@ -7,7 +7,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"size": 3}, "fleet.size is 3: shadow models come in pairs, give an even number"),
         ({"size": -2}, "fleet.size is -2"),
@@ -18,6 +18,6 @@ from lightning_mia.utilities.errors import InputError
         ({"gpus_per_model": 0.5}, "fleet.gpus_per_model is for Ray"),
     ],
 )
-def test_what_is_no_fleet_is_refused(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         FleetSettings(**settings)

@@ -1,4 +1,4 @@
-"""What a worker says of its tasks, in this process."""
+"""Events of a worker, in this process."""
 
 import logging
 import pickle
@@ -7,43 +7,43 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from lightning_mia.training.parallel import worker as worker_process
+from lightning_mia.training.parallel import worker as worker_module
 from lightning_mia.training.parallel.scheduler import Done, Failed
-from lightning_mia.training.parallel.worker import EventSender, _Sender, outcome
+from lightning_mia.training.parallel.worker import EventSender, _SenderHandler, run_job
 from lightning_mia.utilities.errors import InputError
 
 
-def test_shares_are_told_now_and_then_and_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[object] = []
-    tell = EventSender(told.append)
-    now = tell.last
-    monkeypatch.setattr(worker_process, "time", SimpleNamespace(monotonic=lambda: now))
+def test_progress_is_sent_now_and_then_and_sums_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[object] = []
+    sender = EventSender(events.append)
+    now = sender.last_report
+    monkeypatch.setattr(worker_module, "time", SimpleNamespace(monotonic=lambda: now))
     for _ in range(100):
         now += 0.01
-        tell(0.01)
-    tell.flush()
-    assert 3 <= len(told) <= 6
-    assert sum(told) == pytest.approx(1)
+        sender(0.01)
+    sender.flush()
+    assert 3 <= len(events) <= 6
+    assert sum(events) == pytest.approx(1)
 
 
-def test_how_a_task_ended(deeds: ModuleType, tmp_path: Path) -> None:
-    tell = EventSender(lambda _: None)
-    assert outcome(pickle.dumps(deeds.Deed("good", tmp_path)), tell) == Done()
+def test_outcome_of_a_job(sample_jobs: ModuleType, tmp_path: Path) -> None:
+    sender = EventSender(lambda _: None)
+    assert run_job(pickle.dumps(sample_jobs.SampleJob("good", tmp_path)), sender) == Done()
     assert (tmp_path / "good").exists()
-    refused = outcome(pickle.dumps(deeds.Refused("bad", tmp_path)), tell)
-    assert refused == Failed("bad cannot be done", mendable=True)
-    assert isinstance(refused.error(), InputError)
-    broken = outcome(pickle.dumps(deeds.Broken("bad", tmp_path)), tell)
+    refused = run_job(pickle.dumps(sample_jobs.Refused("bad", tmp_path)), sender)
+    assert refused == Failed("bad cannot be done", user_error=True)
+    assert isinstance(refused.exception(), InputError)
+    broken = run_job(pickle.dumps(sample_jobs.Broken("bad", tmp_path)), sender)
     assert isinstance(broken, Failed)
-    assert not isinstance(broken.error(), InputError)
-    assert "ZeroDivisionError: a bug of ours" in str(broken.error())
-    assert isinstance(outcome(b"no pickle", tell), Failed)
+    assert not isinstance(broken.exception(), InputError)
+    assert "ZeroDivisionError: a bug of ours" in str(broken.exception())
+    assert isinstance(run_job(b"no pickle", sender), Failed)
 
 
-def test_the_log_can_be_sent() -> None:
+def test_log_records_can_be_sent() -> None:
     sent: list[logging.LogRecord] = []
     log = logging.Logger("lightning_mia.somewhere")
-    log.addHandler(_Sender(sent.append))
+    log.addHandler(_SenderHandler(sent.append))
     try:
         raise ValueError("not to be pickled")
     except ValueError:

@@ -18,10 +18,10 @@ from lightning_mia.attacks import PretextLoss, UtteranceSimilarity
 from lightning_mia.attacks.base import Attack, Evidence
 from lightning_mia.corpora import SyntheticVoices
 from lightning_mia.corpora.audio.cache import AudioCache, decode
-from lightning_mia.corpora.loading.datasets import ProbeRecordings, Recordings
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.evaluation.statistics.auroc import auroc
 from lightning_mia.models.checkpoint import model_from_checkpoint
-from lightning_mia.signals.runner.module import Probe
+from lightning_mia.signals.runner.module import Probe, ProbeRecordings
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split
@@ -41,7 +41,9 @@ def measure(quick: bool) -> Iterator[Row]:
         folder = Path(name)
         run("fit", folder, options_for("cpu", 2 if quick else None))
         audio = decode(SyntheticVoices(20, 15, seed=0).table(), progress=False)  # the demo's
-        probe = Probe(model_from_checkpoint(folder / "target" / "model.ckpt"), ProbeSettings().answers).eval()
+        probe = Probe(
+            model_from_checkpoint(folder / "target" / "model.ckpt"), ProbeSettings().encoder_outputs.measure
+        ).eval()
         challenge = Split.load(folder / "split.csv").challenge("utterance")
         if quick:
             challenge = challenge.groupby("member").head(15)

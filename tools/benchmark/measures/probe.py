@@ -87,5 +87,5 @@ def by_probe(model: SpeechModel, clips: Path, folder: Path) -> tuple[float, int]
     settings = ProbeSettings(n_masks=1, batch_seconds=BATCH_SECONDS)
     queries = Recordings(audio, list(audio.index.index))
     make_trainer = partial(factory.for_probing, folder, "Probing")
-    probe(model, settings.answers, queries, Recordings(audio, []), settings, path, make_trainer)
+    probe(model, settings.encoder_outputs, queries, Recordings(audio, []), settings, path, make_trainer)
     return time.perf_counter() - start, path.stat().st_size

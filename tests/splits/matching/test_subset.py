@@ -1,4 +1,4 @@
-"""Tests of matching on decoded recordings."""
+"""Tests of the matched subset of a decoded corpus."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ import soundfile as sf
 
 from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.splits import predefined
-from lightning_mia.splits.matching.audio import apply_matching
 from lightning_mia.splits.matching.settings import Matching
+from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError
 
 SECONDS = {"1": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "0": [0.12, 0.3, 0.4, 0.5, 0.6, 0.7], "": [0.2, 0.9]}
@@ -33,32 +33,32 @@ def corpus(tmp_path: Path):
 
 def test_decoded_durations_are_matched(corpus) -> None:
     table, audio = corpus
-    left, same_audio, notes, discarded = apply_matching(table, audio, Matching(duration="nearest"), progress=False)
+    subset, same_audio, notes, discarded = matched_subset(table, audio, Matching(duration="nearest"), progress=False)
     assert discarded["id"].tolist() == ["1-5", "0-0"]
     assert same_audio is audio
-    assert left.columns.tolist() == table.columns.tolist()
-    assert set(left["id"]) == set(table["id"]) - {"1-5", "0-0"}
+    assert subset.columns.tolist() == table.columns.tolist()
+    assert set(subset["id"]) == set(table["id"]) - {"1-5", "0-0"}
     assert notes[0].startswith("Matching (nearest duration within 5 %) kept 5 of 6 member recordings (2 of 2 speakers")
-    assert predefined(left, audio.contents).challenge("utterance")["member"].sum() == 5
+    assert predefined(subset, audio.contents).challenge("utterance")["member"].sum() == 5
 
 
-def test_all_recordings_are_cut_and_short_ones_left_out(corpus) -> None:
+def test_all_recordings_are_cropped_and_short_ones_discarded(corpus) -> None:
     table, audio = corpus
-    left, short, notes, discarded = apply_matching(table, audio, Matching(crop_seconds=0.3), progress=False)
+    subset, short, notes, discarded = matched_subset(table, audio, Matching(crop_seconds=0.3), progress=False)
     assert dict(zip(discarded["id"], discarded["reason"], strict=True)) == dict.fromkeys(
         ["0-0", "x-0"], "shorter than matching.crop_seconds"
     )
     assert discarded["seconds"].tolist() == pytest.approx([0.12, 0.2])
-    assert left["id"].tolist() == short.index.index.tolist()
+    assert subset["id"].tolist() == short.index.index.tolist()
     assert set(short.index["n_samples"]) == {4800}
-    assert "(cut to 0.3 s)" in notes[0]
-    assert predefined(left, short.contents).challenge("utterance")["member"].sum() == 6
+    assert "(cropped to 0.3 s)" in notes[0]
+    assert predefined(subset, short.contents).challenge("utterance")["member"].sum() == 6
 
 
-def test_whole_durations_are_matched_before_the_cut(corpus) -> None:
+def test_full_durations_are_matched_before_cropping(corpus) -> None:
     table, audio = corpus
     settings = Matching(duration="nearest", crop_seconds=0.3)
-    _, short, _, discarded = apply_matching(table, audio, settings, progress=False)
+    _, short, _, discarded = matched_subset(table, audio, settings, progress=False)
     assert set(discarded["id"]) == {"0-0", "x-0", "1-5"}
     assert set(short.index["n_samples"]) == {4800}
 
@@ -68,13 +68,13 @@ def test_a_recording_that_starts_in_silence(corpus, tmp_path: Path) -> None:
     late = np.concatenate([np.zeros(3200), 0.1 * np.ones(6400)])
     sf.write(table["path"][0], late, 16_000)
     audio = decode(table, cache_dir=tmp_path / "cache", progress=False)
-    _, _, _, discarded = apply_matching(table, audio, Matching(crop_seconds=0.12), progress=False)
-    assert discarded[["id", "reason"]].to_numpy().tolist() == [["1-0", "silent in the part that would be kept"]]
+    _, _, _, discarded = matched_subset(table, audio, Matching(crop_seconds=0.12), progress=False)
+    assert discarded[["id", "reason"]].to_numpy().tolist() == [["1-0", "the cropped part is silent"]]
 
 
-def test_what_cannot_be_matched_is_refused(corpus) -> None:
+def test_unmatchable_corpora_are_rejected(corpus) -> None:
     table, audio = corpus
-    with pytest.raises(InputError, match=r"this one is to be drawn at random.*: leave matching out"):
-        apply_matching(table.drop(columns="member"), audio, Matching(duration="nearest"))
+    with pytest.raises(InputError, match=r"a randomly drawn split is matched by design: remove the option"):
+        matched_subset(table.drop(columns="member"), audio, Matching(duration="nearest"))
     with pytest.raises(InputError, match=r"keeps 3 of 6 member and 2 of 6 non-member .*; lower matching.crop_seconds"):
-        apply_matching(table, audio, Matching(crop_seconds=0.6), progress=False)
+        matched_subset(table, audio, Matching(crop_seconds=0.6), progress=False)
