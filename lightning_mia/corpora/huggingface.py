@@ -119,7 +119,7 @@ class HuggingFaceDataset(Corpus):
         return check_table(pd.DataFrame(rows), f"{self.path}, split {self.split}")
 
     def _folder(self, source: Path | None) -> Path:
-        """Return the cache folder, which does not depend on the limit."""
+        """Return the cache folder, the same for any limit."""
         location = _file_states(source) if source else [self.path, self.revision]
         key = hash_of([VERSION, location, self.config, self.split, self.audio_column, self.columns])
         root = absolute(self.cache_dir) if self.cache_dir else cache_root().absolute() / "huggingface"

@@ -1,4 +1,4 @@
-"""Decode audio files of any format to 16 kHz mono int16."""
+"""Decode audio files to 16 kHz mono int16."""
 
 import math
 import os
@@ -47,7 +47,7 @@ class Decoded:
 
 
 def decode_file(path: str) -> Decoded:
-    """Decode one file to 16 kHz mono, rounded to 16 bits.
+    """Decode one file to 16 kHz mono int16.
 
     Channels are averaged.
 
@@ -91,7 +91,7 @@ def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:
-    """Round a waveform in ±1 to 16 bits, clipped, without dither.
+    """Round a waveform in ±1 to clipped 16-bit samples.
 
     >>> to_int16(np.array([0.5, -1.0, 2.0], dtype=np.float32)).tolist()
     [16384, -32768, 32767]
@@ -153,7 +153,7 @@ def _read_mono(sound: sf.SoundFile, path: str) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _low_pass(factor: int) -> np.ndarray:
-    """Design the low-pass filter, (2 · 32 · factor + 1,) float32.
+    """Design the low-pass filter, (64 factor + 1,) float32.
 
     Its cutoff is the Nyquist frequency divided by `factor`.
     """

@@ -30,7 +30,7 @@ REMEDY = "free space or set LIGHTNING_MIA_CACHE to another folder"
 
 @dataclass(frozen=True)
 class PackedFile:
-    """Position of one file in the pack, or why it is unusable."""
+    """Position of one file in the pack, if usable."""
 
     path: str
     offset: int = 0  # samples

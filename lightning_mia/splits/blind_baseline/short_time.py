@@ -42,7 +42,7 @@ def measure_frames(waveform: np.ndarray) -> Frames:
 
 
 def bin_frequencies() -> np.ndarray:
-    """Return the frequencies of `Frames.spectrum` (Hz), (FFT // 2 + 1,)."""
+    """Return the frequencies of `Frames.spectrum` (Hz), (bins,)."""
     return np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)
 
 

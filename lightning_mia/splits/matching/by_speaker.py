@@ -107,13 +107,19 @@ def _pair_speakers(members: list[str], nonmembers: list[str], candidates: pd.Dat
 
 
 def _common_number(classes: Iterable[Sequence[Unit]], minimum: int) -> int:
-    """Return the number of recordings that nine in ten units have."""
+    """Return the number of recordings that 90 % of units have.
+
+    At least nine in ten units of every class have as many of each kind.
+    """
     sizes = [sorted(min(map(len, unit)) for unit in units) for units in classes]
     return max(minimum, min((counts[len(counts) // EXCLUDE_ONE_IN] for counts in sizes if counts), default=minimum))
 
 
 def _keep(units: Iterable[Unit], minimum: int, maximum: int | None) -> dict[str, str]:
-    """Keep up to `maximum` recordings per kind of sufficiently large units."""
+    """Keep up to `maximum` recordings of each kind.
+
+    Units with fewer than `minimum` of a kind are discarded.
+    """
     reasons: dict[str, str] = {}
     for unit in units:
         sufficient = min(map(len, unit)) >= minimum
