@@ -170,7 +170,7 @@ def _report_command(arguments: list[str]) -> None:
     options = parser.parse_args(arguments[1:])
     run_dir = Path(options.run_dir)
     if (run_dir / "grid.json").is_file():
-        from lightning_mia.report.ablation.html import write_page
+        from lightning_mia.report.ablation.grid_page import write_page
 
         print(f"page: {write_page(run_dir)}")
     else:
@@ -188,9 +188,9 @@ def _compare_command(arguments: list[str]) -> None:
     parser.add_argument("runs", type=str, nargs="+", help="run directories of finished audits, two or more")
     parser.add_argument("--out", type=str, default=".", help="folder for compare.html")
     options = parser.parse_args(arguments[1:])
-    from lightning_mia.report.comparison.compare import compare_runs
-    from lightning_mia.report.comparison.html import write_comparison
-    from lightning_mia.report.comparison.text import comparison_text
+    from lightning_mia.audit.compare import compare_runs
+    from lightning_mia.report.comparison.comparison_page import write_comparison
+    from lightning_mia.report.comparison.comparison_text import comparison_text
 
     comparison = compare_runs(options.runs)
     print(comparison_text(comparison))

@@ -1,4 +1,4 @@
-"""Results of an evaluation: per attack, of the blind control, and the verdict.
+"""Results of attacks and controls, and the verdict.
 
 Rates, AUROCs and probabilities are fractions between 0 and 1; intervals are (lower, upper).
 """

@@ -1,7 +1,8 @@
-"""Risk of individual speakers: AUROC of each member speaker, with interval and p-value.
+"""Risk of individual speakers.
 
-The AUROC is operational: the probability that a member unit of this speaker scores above a non-member of any speaker,
-which is what an adversary with one threshold for all speakers achieves. It is not evidence by itself, for two reasons:
+Each member speaker has an AUROC, with interval and p-value. The AUROC is operational: the probability that a member
+unit of this speaker scores above a non-member of any speaker, which is what an adversary with one threshold for all
+speakers achieves. It is not evidence by itself, for two reasons:
 
 - A speaker whose recordings all score high, members or not, has a high AUROC without any leak. The p-value therefore
   compares within speakers if it can. If the speaker has non-members, it is that of the Mann-Whitney test of the
@@ -61,7 +62,7 @@ class SpeakerRisk:
         compared_with: non-members with which the p-value compares the speaker's members.
         p_value: of the hypothesis that the members score this high by chance.
         p_value_corrected: corrected over all speakers with an AUROC (Holm).
-        smallest_p_corrected: corrected p-value of a perfect separation, if it were the only one.
+        smallest_p_corrected: corrected p-value of a perfect separation of this speaker alone.
     """
 
     speaker: str
@@ -185,7 +186,9 @@ def _risk(
 
 
 def share_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
-    """Compute the share of opponents (k,) below each value, ties half: (n,).
+    """Compute the share of opponents below each value.
+
+    Ties count half: values (n,), opponents (k,) → (n,).
 
     >>> share_below(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
     array([0.75, 1.  ])
@@ -210,7 +213,10 @@ def _interval(auroc: float, shares_below: np.ndarray, members: np.ndarray, other
 
 
 def _p_among_speakers(members: np.ndarray, others: _NonMembers, two_sided: bool) -> tuple[float, float]:
-    """Rank the speaker's mean score among those of the non-member speakers: p-value, and the smallest possible one."""
+    """Rank the speaker among the non-member speakers by mean score.
+
+    Returns the p-value, and the smallest possible one.
+    """
     counts = np.bincount(others.speaker)
     means = np.bincount(others.speaker, weights=others.values)[counts > 0] / counts[counts > 0]
     tails = 1 + two_sided

@@ -7,7 +7,7 @@ from lightning_mia.evaluation.results import Interval
 
 @dataclass(frozen=True)
 class ProbeAccuracy:
-    """Accuracy of a linear probe on recordings that it was not fitted on.
+    """Cross-validated accuracy of a linear probe.
 
     Attributes:
         accuracy: share of correctly classified recordings.
@@ -22,7 +22,9 @@ class ProbeAccuracy:
 
 @dataclass(frozen=True)
 class Utility:
-    """Utility of the target and of an untrained model, on recordings that the target was not trained on.
+    """Utility of the target and of an untrained model.
+
+    Measured on recordings that the target was not trained on.
 
     Attributes:
         probe: label predicted by the linear probe: "speaker", "keyword", or "none".

@@ -110,7 +110,7 @@ def test_bad_audio(kind: str, corpus: pd.DataFrame, tmp_path: Path, capsys: pyte
 
 @pytest.mark.parametrize("kind", BAD_TABLES)
 def test_bad_tables(kind: str, corpus: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spoil, told = BAD_TABLES[kind]
+    spoil, message = BAD_TABLES[kind]
     spoil(corpus, tmp_path).to_csv(tmp_path / "m.csv", index=False)
     command = [
         "fit",
@@ -121,11 +121,11 @@ def test_bad_tables(kind: str, corpus: pd.DataFrame, tmp_path: Path, capsys: pyt
         "--data.corpus.path",
         str(tmp_path / "m.csv"),
     ]
-    assert told in refused(capsys, tmp_path / "run", *command)
+    assert message in refused(capsys, tmp_path / "run", *command)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--data.corpus.path", "nowhere.csv"], "nowhere.csv"),
         (["--data.corpus.paths", "x"], "paths"),
@@ -140,10 +140,10 @@ def test_bad_tables(kind: str, corpus: pd.DataFrame, tmp_path: Path, capsys: pyt
     ],
 )
 def test_bad_options(
-    options: list[str], told: str, tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], message: str, tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = ["--data.corpus", "Manifest", "--data.corpus.path", str(tiny_manifest)]
-    assert told in refused(capsys, tmp_path / "run", "fit", "--model", "MelHuBERT", *corpus, *options)
+    assert message in refused(capsys, tmp_path / "run", "fit", "--model", "MelHuBERT", *corpus, *options)
 
 
 def test_an_unknown_key_in_a_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +155,7 @@ def test_a_missing_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "nowhere.yaml" in refused(capsys, tmp_path / "run", "fit", "-c", "nowhere.yaml")
 
 
-def test_skipped_recordings_are_listed_and_left_out(
+def test_skipped_recordings_are_listed_and_omitted(
     corpus: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     silent(corpus, tmp_path).to_csv(tmp_path / "m.csv", index=False)
@@ -171,4 +171,4 @@ def test_skipped_recordings_are_listed_and_left_out(
     command = ["fit", "--model", "MelHuBERT", *options, "--trainer.max_epochs", "0", "--run_dir", str(run_dir)]
     assert main(command) == 0
     assert "s00/c00" not in set(pd.read_csv(run_dir / "split.csv")["id"])
-    assert "1 recordings are left out" in caplog.text
+    assert "1 recordings are omitted" in caplog.text

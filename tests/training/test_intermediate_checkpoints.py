@@ -63,8 +63,8 @@ def test_a_training_of_another_length_knows_nothing_of_it() -> None:
     trainers = TrainerFactory({"max_epochs": 4, "stop_after_epochs": 2, "keep_epochs": [1], "logger": False})
     assert "keep_epochs" not in trainers.fingerprint()
     assert trainers.fingerprint()["stop_after_epochs"] == 2
-    untrained = TrainerFactory({"max_epochs": 4, "logger": False}).of_epochs(0)
-    assert trainers.of_epochs(0).fingerprint() == untrained.fingerprint()
+    untrained = TrainerFactory({"max_epochs": 4, "logger": False}).with_epochs(0)
+    assert trainers.with_epochs(0).fingerprint() == untrained.fingerprint()
 
 
 BAD_LENGTHS: dict[str, tuple[dict[str, Any], str]] = {

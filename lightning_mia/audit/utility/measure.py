@@ -18,7 +18,7 @@ from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 
@@ -48,7 +48,7 @@ class CommonTask(EncoderAnswers):
 def measure_utility(
     models: Mapping[str, Trained],
     held_out: pd.DataFrame,
-    data: SpeechDataModule,
+    data: SplitCorpus,
     settings: UtilitySettings,
     probing: ProbeSettings,
     folder: Path,

@@ -11,7 +11,8 @@ from lightning_mia.attacks import PretextLoss
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split, UtteranceDesign
@@ -37,14 +38,14 @@ def plant_signals(split: Split, model: str, effect: float, seed: int) -> Signals
     return Signals(pd.DataFrame({"pretext_score": score.to_numpy()}, index=list(ids)), np.zeros((len(ids), 1, 2)))
 
 
-def probe_all(split: Split, effect: float, folder: Path) -> tuple[ProbedModel, FleetAnswers]:
+def probe_all(split: Split, effect: float, folder: Path) -> tuple[ProbedModel, TrainedShadowModels]:
     signals = [plant_signals(split, name, effect, seed) for seed, name in enumerate(split.shadows)]
     members = split.table.set_index("id")[split.shadows]
     known = split.pool()
     members = members[split.table.set_index("id")["part"] != ""] if known is None else members.loc[known["id"]]
     shadows = ShadowModels(signals, members, known)
     probed = [ProbedModel(of_model, None, str(number), folder) for number, of_model in enumerate(signals)]
-    return ProbedModel(plant_signals(split, "target", effect, 77), None, "target", folder), FleetAnswers(
+    return ProbedModel(plant_signals(split, "target", effect, 77), None, "target", folder), TrainedShadowModels(
         shadows, probed
     )
 
@@ -72,7 +73,7 @@ def test_the_partner_is_no_shadow_model_of_the_attack(tmp_path: Path) -> None:
         signals = [plant_signals(split, name, 0.0, 1000 * seed + k) for k, name in enumerate(split.shadows)]
         members = split.table.set_index("id")[split.shadows][split.table.set_index("id")["part"] != ""]
         probed = [ProbedModel(of_model, None, str(number), tmp_path) for number, of_model in enumerate(signals)]
-        fleet = FleetAnswers(ShadowModels(signals, members), probed)
+        fleet = TrainedShadowModels(ShadowModels(signals, members), probed)
         summaries.append(
             each_as_target([CalibratedLoss()], fleet, split, PARTS, SETTINGS, 0)["calibrated_loss", "utterance"]
         )

@@ -1,13 +1,13 @@
-"""Groups of results with all their figures, ready for the page."""
+"""Groups of attacks and controls with all their figures."""
 
 from dataclasses import dataclass
 
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.groups import Group, attack_groups, control_groups
-from lightning_mia.report.figures.drawing import Drawing, Plate, draw
+from lightning_mia.report.figures.drawing import Drawing, ResultFigures, draw_results
 from lightning_mia.report.figures.shadow_models import draw_by_shadows
 
-NOTHING = Plate()
+NO_FIGURES = ResultFigures()
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class DrawnGroup:
     Attributes:
         group: the results.
         featured: figures of the featured results.
-        others: figures of the others; none for controls, whose scores are in `scores.csv`.
-        by_shadows: AUROC and true positive rate against the number of shadow models, where there are some.
+        others: figures of the other results; none for controls.
+        by_shadows: AUROC and true positive rate by number of shadow models.
     """
 
     group: Group
-    featured: Plate
-    others: Plate = NOTHING
+    featured: ResultFigures
+    others: ResultFigures = NO_FIGURES
     by_shadows: tuple[Drawing, ...] = ()
 
 
@@ -31,7 +31,10 @@ def draw_attacks(report: AuditReport) -> tuple[DrawnGroup, ...]:
     """Draw all attacks."""
     return tuple(
         DrawnGroup(
-            group, draw(report, group, group.featured), draw(report, group, group.others), draw_by_shadows(group)
+            group,
+            draw_results(report, group, group.featured),
+            draw_results(report, group, group.others),
+            draw_by_shadows(group),
         )
         for group in attack_groups(report)
     )
@@ -39,4 +42,4 @@ def draw_attacks(report: AuditReport) -> tuple[DrawnGroup, ...]:
 
 def draw_controls(report: AuditReport) -> tuple[DrawnGroup, ...]:
     """Draw the featured controls."""
-    return tuple(DrawnGroup(group, draw(report, group, group.featured)) for group in control_groups(report))
+    return tuple(DrawnGroup(group, draw_results(report, group, group.featured)) for group in control_groups(report))

@@ -5,14 +5,14 @@ from html.parser import HTMLParser
 import pytest
 
 from lightning_mia.evaluation.results import Verdict
-from lightning_mia.report.figures.groups import draw_attacks, draw_controls
+from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
 from lightning_mia.report.html import render_page
 
 VOID = {"meta", "link", "br", "wbr", "hr", "img", "input"}
 
 
 class Page(HTMLParser):
-    """Collects what a test asks for: tags, attributes, text; and checks that tags close in order."""
+    """Collects tags, attributes and text, and checks that tags close in order."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def blind_page(planted_blind_report):
     return Page(render(planted_blind_report))
 
 
-def test_it_needs_nothing_else(html, page):
+def test_it_is_self_contained(html, page):
     assert "http:" not in html
     assert "https:" not in html
     assert not {"img", "iframe", "object", "embed"} & {tag for tag, _ in page.elements}
@@ -74,36 +74,36 @@ def test_it_is_well_formed_and_no_id_occurs_twice(page):
     assert len(ids) == len(set(ids)) > 20
 
 
-def test_the_verdict_comes_first_in_words_with_its_reason_and_numbers(page, planted_report):
+def test_the_verdict_comes_first_with_reason_and_numbers(page, planted_report):
     order = [
         page.text.index(part)
         for part in (
             "Leak",
             planted_report.verdict.reason,
             f"{planted_report.attacks[2].auroc:.3f}",
-            "Attacks",
+            "Attack results",
             "Controls",
         )
     ]
     assert order == sorted(order)
 
 
-def test_every_result_stands_there_with_its_figures(page, planted_report):
+def test_every_result_is_shown_with_its_figures(page, planted_report):
     for result in (*planted_report.attacks, *planted_report.controls):
         assert result.name in page.text
         assert f"{result.auroc_ci95[0]:.3f} to {result.auroc_ci95[1]:.3f}".replace("-", "−") in page.text
-    assert "0.65 (0.06)" in " ".join(page.text.split()), "an advantage has its null mean beside it"
+    assert "0.65 (0.06)" in " ".join(page.text.split()), "an advantage is shown with its null mean"
     assert page.text.count("†") > 3, "rates that cannot be resolved are marked"
 
 
-def test_figures_say_what_they_show(page, planted_report):
+def test_figures_are_labelled(page, planted_report):
     labels = [attributes["aria-label"] for tag, attributes in page.elements if tag == "svg" and "role" in attributes]
     n_results = len(planted_report.attacks) + len(planted_report.controls)
     assert len([label for label in labels if label.startswith("Histogram of the scores of ")]) == n_results
     assert len([label for label in labels if label.startswith("ROC curves on log–log axes: ")]) == 6
 
 
-def test_provenance_and_settings_stand_there(page, planted_report):
+def test_provenance_and_settings_are_shown(page, planted_report):
     for part in (
         planted_report.provenance.command,
         planted_report.config_yaml.strip(),
@@ -116,7 +116,7 @@ def test_provenance_and_settings_stand_there(page, planted_report):
         assert part in page.text
 
 
-def test_what_users_name_is_text_and_never_markup(planted_report):
+def test_text_of_users_is_escaped(planted_report):
     nasty = '<script>alert("x")</script>&amp;'
     report = replace(
         planted_report,
@@ -129,19 +129,19 @@ def test_what_users_name_is_text_and_never_markup(planted_report):
         provenance=replace(planted_report.provenance, command=nasty, versions={nasty: [nasty]}),
     )
     page = Page(render(report, names={}))
-    assert [tag for tag, _ in page.elements].count("script") == 1, "our own, which sorts tables"
+    assert [tag for tag, _ in page.elements].count("script") == 1, "the script that sorts tables"
     assert page.text.count(nasty) >= 8
 
 
-def test_a_blind_check_speaks_of_no_model(blind_page):
+def test_a_blind_check_mentions_no_attacks(blind_page):
     assert "Not assessable" in blind_page.text
     assert "blind check of a split" in blind_page.text
-    assert "Attacks" not in blind_page.text
+    assert "Attack results" not in blind_page.text
     assert "details" not in {tag for tag, _ in blind_page.elements}
     assert blind_page.open == []
 
 
-def test_a_blind_check_that_passes_is_assessable_not_without_a_leak(planted_blind_report):
+def test_a_blind_check_that_passes_is_assessable(planted_blind_report):
     report = replace(planted_blind_report, verdict=Verdict("no_evidence", "The sides look alike.", ()))
     text = Page(render(report)).text
     assert "Assessable" in text

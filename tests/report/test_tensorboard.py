@@ -1,7 +1,9 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_mia.report.figures.groups import draw_attacks
+from lightning_mia.report.figures.drawn_groups import draw_attacks
+from lightning_mia.report.markdown import render_markdown
+from lightning_mia.report.templates import escape_markdown
 from lightning_mia.report.tensorboard import scalars, scalars_by_shadows, write_tensorboard
 
 
@@ -9,14 +11,14 @@ from lightning_mia.report.tensorboard import scalars, scalars_by_shadows, write_
 def events(tmp_path_factory, planted_report):
     folder = tmp_path_factory.mktemp("report") / "tensorboard"
     groups = draw_attacks(planted_report)[1:2]
-    for _ in range(2):  # the second takes the place of the first
+    for _ in range(2):  # the second replaces the first
         write_tensorboard(folder, planted_report, groups)
     assert len(list(folder.iterdir())) == 1
     assert [path.name for path in folder.parent.iterdir()] == ["tensorboard"]
     return EventAccumulator(str(folder)).Reload()
 
 
-def test_every_number_is_there(events, planted_report):
+def test_every_number_is_written(events, planted_report):
     written = {tag: events.Scalars(tag)[0].value for tag in events.Tags()["scalars"]}
     expected = dict(scalars(planted_report))
     assert written == pytest.approx(expected, rel=1e-6)
@@ -26,7 +28,7 @@ def test_every_number_is_there(events, planted_report):
     assert "controls/utterance/blind/p_value_corrected" not in expected
 
 
-def test_the_figures_and_the_verdict_are_there(events, planted_report):
+def test_figures_and_verdict_are_written(events, planted_report):
     assert set(events.Tags()["images"]) == {
         "roc/utterance/grey-box",
         "roc_log/utterance/grey-box",
@@ -34,11 +36,12 @@ def test_the_figures_and_the_verdict_are_there(events, planted_report):
     }
     (tag,) = [tag for tag in events.Tags()["tensors"] if tag.startswith("verdict")]
     text = events.Tensors(tag)[0].tensor_proto.string_val[0].decode()
-    assert text.startswith("**Leak.**")
-    assert planted_report.verdict.reason in text
+    assert text.startswith("# Leak\n")
+    assert escape_markdown(planted_report.verdict.reason) in text
+    assert render_markdown(planted_report).startswith(text)
 
 
-def test_a_fleet_adds_its_means_and_a_curve_by_shadow_models(tmp_path, small_fleet_report):
+def test_shadow_models_add_means_and_curves(tmp_path, small_fleet_report):
     write_tensorboard(tmp_path / "tensorboard", small_fleet_report, draw_attacks(small_fleet_report))
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     attack = small_fleet_report.attacks[0]

@@ -40,11 +40,16 @@ class Epoch:
 
 
 def fit(settings: FitSettings, training: LabelledBatch, validation: LabelledBatch) -> Watched:
-    torch.manual_seed(0)
-    net = Watched(8, settings.dropout, settings.learning_rate)
-    device = torch.device("cpu")
-    fit_net(net, Epoch(training), Epoch(validation), settings=settings, seed=0, device=device, title="Fitting")
-    return net.eval()
+    return fit_net(
+        lambda: Watched(8, settings.dropout, settings.learning_rate),
+        Epoch(training),
+        Epoch(validation),
+        settings=settings,
+        weight_seed=0,
+        dropout_seed=0,
+        device=torch.device("cpu"),
+        title="Fitting",
+    )
 
 
 def test_the_best_weights_come_back_and_the_fit_stops_where_it_gets_worse() -> None:

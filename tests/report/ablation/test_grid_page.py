@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from lightning_mia.audit.cli import main
-from lightning_mia.report.ablation.drawings import draw
-from lightning_mia.report.ablation.html import write_page
+from lightning_mia.report.ablation.drawings import draw_grid
+from lightning_mia.report.ablation.grid_page import write_page
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import write_table
 from lightning_mia.utilities.errors import InputError
@@ -51,7 +51,7 @@ def test_the_page_has_figures_points_and_links(table: pd.DataFrame, tmp_path: Pa
 def test_checkpoints_of_longer_runs_are_marked(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_mia.report.ablation.html.draw", lambda *_: [])
+    monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw_grid", lambda *_: [])
     assert "trained_as" not in page_of(table.drop(columns="trained_as"), tmp_path)  # of an earlier version
     shorter = table["epochs"] == 2
     labels = "epoch 2 of 4 of " + table["cell"].str.removeprefix("cells/")
@@ -63,10 +63,10 @@ def test_checkpoints_of_longer_runs_are_marked(
 def test_cells_that_are_not_done_are_listed(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_mia.report.ablation.html.draw", lambda *_: [])
+    monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw_grid", lambda *_: [])
     cells = [*record_of(table).cells, "size=50,epochs=8/seed=0", "size=50,epochs=8/seed=1"]
     page = page_of(table, tmp_path, cells=cells, failures={cells[-1]: "no <memory>"})
-    assert "18 of 20 cells are done, 1 failed, 1 was not begun" in " ".join(page.split())
+    assert "18 of 20 cells are done, 1 failed, 1 not started or interrupted" in " ".join(page.split())
     assert "no &lt;memory&gt;" in page
     assert page.count("size=50,epochs=8/seed=0</td>") == 1
 
@@ -92,7 +92,7 @@ def test_figures_by_number_of_factors(factors: dict[str, list[object]], n_figure
     if "rate" in factors:
         parts = [table.assign(rate=rate, cell=table["cell"] + str(rate)) for rate in factors["rate"]]
         table = pd.concat(parts, ignore_index=True)
-    drawings = draw(table, factors)  # type: ignore[arg-type]
+    drawings = draw_grid(table, factors)  # type: ignore[arg-type]
     assert len({drawing.tag for drawing in drawings}) == len(drawings) == n_figures
     assert all(re.fullmatch(r"[\w.+=-]+", drawing.tag) for drawing in drawings)
     assert all(re.search("pretext_loss|similarity|score", drawing.label) for drawing in drawings)
@@ -101,7 +101,7 @@ def test_figures_by_number_of_factors(factors: dict[str, list[object]], n_figure
 def test_report_rebuilds_the_page_and_refuses_what_is_damaged(
     table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_mia.report.ablation.html.draw", lambda *_: [])
+    monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw_grid", lambda *_: [])
     page = page_of(table, tmp_path)
     (tmp_path / "report.html").unlink()
     assert main(["report", str(tmp_path)]) == 0

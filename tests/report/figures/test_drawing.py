@@ -1,11 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from lightning_mia.report.content.groups import Group, attack_groups
-from lightning_mia.report.figures.attacks import MAX_CURVES, histogram_figure
-from lightning_mia.report.figures.drawing import Plate, draw
-from lightning_mia.report.figures.groups import draw_attacks, draw_controls
+from lightning_mia.report.figures.attacks import MAX_CURVES, histogram_figure, linear_grid, logarithmic_grid
+from lightning_mia.report.figures.drawing import ResultFigures, draw_results
+from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
 
 
 def test_tags_are_unique_and_every_featured_result_has_its_histogram(planted_report):
@@ -16,12 +17,12 @@ def test_tags_are_unique_and_every_featured_result_has_its_histogram(planted_rep
     assert histograms <= set(tags)
 
 
-def test_attacks_are_drawn_beside_the_blind_baseline(planted_report):
+def test_attacks_are_drawn_with_the_blind_baseline(planted_report):
     group = attack_groups(planted_report)[1]
-    for drawing in draw(planted_report, group, group.results).rocs:
+    for drawing in draw_results(planted_report, group, group.results).rocs:
         (axes,) = drawing.figure.axes
         assert [text.get_text() for text in axes.get_legend().get_texts()] == ["blind", "pretext_loss"]
-    assert [one.figure.axes[0].get_xscale() for one in draw(planted_report, group, group.results).rocs] == [
+    assert [one.figure.axes[0].get_xscale() for one in draw_results(planted_report, group, group.results).rocs] == [
         "linear",
         "log",
     ]
@@ -32,22 +33,22 @@ def test_more_curves_than_colours_are_drawn_in_several_figures(planted_report):
     attacks = tuple(replace(planted_report.attacks[0], name=f"attack_{i}") for i in range(n))
     scores = tuple(replace(planted_report.scores[0], name=f"attack_{i}") for i in range(n))
     report = replace(planted_report, attacks=attacks, controls=(), scores=scores)
-    plate = draw(report, Group("utterance", "black-box", attacks, attacks), attacks)
-    assert [len(drawing.figure.axes[0].get_legend().get_texts()) for drawing in plate.rocs] == [6, 6, 1, 1]
-    assert [drawing.tag for drawing in plate.rocs][::2] == ["roc/utterance/black-box", "roc/utterance/black-box/2"]
+    figures = draw_results(report, Group("utterance", "black-box", attacks, attacks), attacks)
+    assert [len(drawing.figure.axes[0].get_legend().get_texts()) for drawing in figures.rocs] == [6, 6, 1, 1]
+    assert [drawing.tag for drawing in figures.rocs][::2] == ["roc/utterance/black-box", "roc/utterance/black-box/2"]
 
 
-def test_of_nothing_there_is_no_figure(planted_report):
-    assert draw(planted_report, attack_groups(planted_report)[0], ()) == Plate()
+def test_without_results_there_are_no_figures(planted_report):
+    assert draw_results(planted_report, attack_groups(planted_report)[0], ()) == ResultFigures()
 
 
-def test_the_others_of_many_attacks_are_drawn_apart_and_controls_only_where_featured(planted_fleet_report):
-    for one in draw_attacks(planted_fleet_report):
-        for plate, results in ((one.featured, one.group.featured), (one.others, one.group.others)):
-            assert [drawing.caption for drawing in plate.histograms] == [result.name for result in results]
+def test_other_attacks_have_their_own_figures_and_other_controls_have_none(planted_fleet_report):
+    for drawn in draw_attacks(planted_fleet_report):
+        for figures, results in ((drawn.featured, drawn.group.featured), (drawn.others, drawn.group.others)):
+            assert [drawing.caption for drawing in figures.histograms] == [result.name for result in results]
     (controls,) = draw_controls(planted_fleet_report)
     assert len(controls.featured.histograms) == 7 < len(planted_fleet_report.controls)
-    assert controls.others == Plate()
+    assert controls.others == ResultFigures()
 
 
 def test_a_histogram_counts_every_unit_and_an_outlier_in_the_last_bin(planted_report):
@@ -64,3 +65,13 @@ def test_equal_scores_can_be_drawn(planted_report):
     scores = planted_report.scores[2]
     figure = histogram_figure(replace(scores, values=np.full(len(scores), 3.0)))
     assert figure.axes[0].get_xlim() == (2.5, 3.5)
+
+
+@pytest.mark.parametrize("n", [4, 20, 200, 5000])
+def test_grids_contain_only_possible_rates(n):
+    for grid, first, most in ((linear_grid(n), 0.0, 101), (logarithmic_grid(n), 1 / n, 61)):
+        assert grid[0] == first
+        assert grid[-1] == 1.0
+        assert len(grid) <= most
+        assert np.all(np.diff(grid) > 0)
+        np.testing.assert_allclose(grid * n, np.round(grid * n))

@@ -18,13 +18,13 @@ def legend(drawing: Drawing) -> list[str]:
     return [text.get_text() for text in drawing.figure.axes[0].get_legend().get_texts()]
 
 
-def test_a_line_for_each_featured_attack_beside_the_best_without_shadow_models(groups):
+def test_featured_attacks_are_drawn_with_the_best_without_shadow_models(groups):
     names = ["shadow_classifier", "rmia", "bavaria", "lira_offline"]
     for drawing in draw_by_shadows(groups["grey-box"]):
         assert legend(drawing) == ["pretext_loss, no shadow models", *names]
 
 
-def test_where_few_featured_attacks_use_shadow_models_others_are_drawn_in_the_colours_left(groups):
+def test_others_take_the_free_colours_if_few_featured_attacks_use_shadow_models(groups):
     group = groups["black-box"]
     using = [one for one in group.featured if one.n_shadows]
     assert 0 < len(using) < 4
@@ -33,11 +33,11 @@ def test_where_few_featured_attacks_use_shadow_models_others_are_drawn_in_the_co
     assert len(legend(drawing)) == 5
     colours = {line.get_label(): line.get_color() for line in drawing.figure.axes[0].lines}
     for one in using:
-        assert colours[one.name] == SERIES[group.place(one)], "as in the ROC figure"
+        assert colours[one.name] == SERIES[group.series(one)], "as in the ROC figure"
     assert len({colours[name] for name in legend(drawing)[1:]}) == 4
 
 
-def test_the_points_are_the_figures_with_their_intervals(groups):
+def test_points_and_intervals_are_those_of_the_results(groups):
     attack = groups["grey-box"].featured[0]
     auroc, tpr = draw_by_shadows(replace(groups["grey-box"], results=(attack,), featured=(attack,)))
     lines = auroc.figure.axes[0].lines
@@ -51,13 +51,13 @@ def test_the_points_are_the_figures_with_their_intervals(groups):
     assert [text.get_text() for text in auroc.figure.axes[0].get_xticklabels()] == ["2", "4", "8", "16"]
 
 
-def test_what_the_design_would_have_missed_is_grey(groups):
+def test_undetectable_aurocs_are_grey(groups):
     (band,) = draw_by_shadows(groups["grey-box"])[0].figure.axes[0].patches
     assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.5, 0.575))
     assert not draw_by_shadows(groups["grey-box"])[1].figure.axes[0].patches
 
 
-def test_the_label_says_what_is_to_be_seen(groups):
+def test_the_label_describes_the_figure(groups):
     auroc, tpr = draw_by_shadows(groups["open-weights"])
     assert auroc.label.startswith(
         "AUROC by number of shadow models, utterance level, open-weights: lira_surrogate_head "
@@ -71,7 +71,7 @@ def test_the_label_says_what_is_to_be_seen(groups):
     )
 
 
-def test_intervals_that_are_not_known_are_left_out(groups):
+def test_unknown_intervals_are_not_drawn(groups):
     attack = groups["grey-box"].featured[0]
     fewer = tuple(replace(one, auroc_ci95=(None, None), tpr_at_fpr=()) for one in attack.with_fewer)
     attack = replace(attack, with_fewer=fewer, tpr_at_fpr=())
@@ -79,7 +79,7 @@ def test_intervals_that_are_not_known_are_left_out(groups):
     assert len(auroc.figure.axes[0].lines) == 3  # chance, the line, its points
 
 
-def test_a_single_size_is_no_curve(groups):
+def test_a_single_size_has_no_figure(groups):
     attacks = tuple(replace(one, with_fewer=one.with_fewer[-1:]) for one in groups["grey-box"].results)
     group = replace(groups["grey-box"], results=attacks, featured=attacks[:4])
     assert draw_by_shadows(group) == ()

@@ -1,4 +1,4 @@
-"""What TensorBoard's HParams tab shows of a grid: a run a cell, factors and seed beside AUROCs and utility."""
+"""TensorBoard's HParams tab of a grid: one run per cell, with factors, seed, AUROCs and utility."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from lightning_mia.report.ablation.tensorboard import write_tensorboard
+from lightning_mia.report.ablation.hparams import write_hparams
 
 
 def row(size, seed, attack, auroc, role="attack", heldout=0.25):
@@ -24,7 +24,7 @@ def row(size, seed, attack, auroc, role="attack", heldout=0.25):
     }
 
 
-def test_cells_are_runs_with_what_was_varied_beside_what_came_of_it(tmp_path):
+def test_cells_are_runs_with_factors_and_results(tmp_path):
     table = pd.DataFrame(
         [
             row(25, 0, "pretext_loss", 0.75),
@@ -32,7 +32,7 @@ def test_cells_are_runs_with_what_was_varied_beside_what_came_of_it(tmp_path):
             row(50, 1, "pretext_loss", 0.625, heldout=math.nan),
         ]
     )
-    write_tensorboard(tmp_path / "tensorboard", table, ["size", "defence"])
+    write_hparams(tmp_path / "tensorboard", table, ["size", "defence"])
     first, second = (
         EventAccumulator(str(tmp_path / "tensorboard" / name)).Reload() for name in ("size=25/seed=0", "size=50/seed=1")
     )
@@ -47,9 +47,9 @@ def test_cells_are_runs_with_what_was_varied_beside_what_came_of_it(tmp_path):
     assert settings == {"size": 25.0, "defence": "none", "seed": 0.0}
 
 
-def test_an_older_event_file_is_replaced(tmp_path):
+def test_earlier_event_files_are_replaced(tmp_path):
     folder = tmp_path / "tensorboard"
     for _ in range(2):
-        write_tensorboard(folder, pd.DataFrame([row(25, 0, "pretext_loss", 0.75)]), ["size"])
+        write_hparams(folder, pd.DataFrame([row(25, 0, "pretext_loss", 0.75)]), ["size"])
     assert len([path for path in folder.rglob("*") if path.is_file()]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["tensorboard"]
