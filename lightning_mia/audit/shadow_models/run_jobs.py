@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lightning_mia.audit.shadow_models.job import ShadowModelJob
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.training.parallel.devices import worker_gpus
 from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.progress import JobsBar
