@@ -18,7 +18,7 @@ def test_configs_are_listed_with_their_first_comment(capsys: pytest.CaptureFixtu
     assert len(lines) == len([path for path in (ROOT / "configs").rglob("*") if path.is_file()])
     assert main(["configs", "audit/demo"]) == 0
     line = capsys.readouterr().out.strip()
-    assert line.startswith("audit/demo.yaml  The main job")
+    assert line.startswith("audit/demo.yaml  Audit of a tiny HuBERT on the built-in synthetic voices")
     assert main(["configs", "cluster/slurm_4"]) == 0
     assert capsys.readouterr().out.startswith("cluster/slurm_4_nodes.sh  SLURM: one model on 4 nodes")
 
