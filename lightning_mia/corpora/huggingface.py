@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face's library `datasets`, which is an optional part of this package."""
+"""Hugging Face data sets, by the optional package `datasets`."""
 
 import json
 import os
@@ -22,24 +22,30 @@ if TYPE_CHECKING:
 
     Data: TypeAlias = Dataset | IterableDataset
 
-INDEX, ALL_THERE, AUDIO = "index.jsonl", "complete", "audio"
-"""In a corpus's folder: a line for every recording, a mark that the source has no more, and the files."""
+INDEX, COMPLETE, AUDIO = "index.jsonl", "complete", "audio"
+"""Cache folder of a split: one line per recording, a mark that the split is complete, and the audio files."""
 
 VERSION = 1
-"""Raised whenever the index changes, so that older ones are not taken for new ones."""
+"""To be raised whenever the index changes, so that older ones are not reused."""
 
 BATCH = 16
-"""Recordings read at a time; all their bytes are in memory at once."""
+"""Recordings read into memory at a time."""
 
 Row = dict[str, str]
 
 
 class HuggingFaceDataset(Corpus):
-    """A split of a data set on the Hugging Face hub or in a folder; wants the package `datasets`.
+    """A split of a data set on the Hugging Face hub or in a folder (requires `datasets`).
 
-    Recordings are not decoded by `datasets`. What it holds as bytes is written once to the cache; files that lie
-    in a folder stay where they are. A hub's data set is streamed, so that no more than `limit` recordings are
-    fetched; an interrupted fetch goes on where it stopped, and what was fetched needs no network any more.
+    Speakers, sessions and transcripts are columns that you name; see the data set's page for its licence. Hub data sets
+    are streamed, so that at most `limit` recordings are downloaded; an interrupted download continues, and cached
+    recordings need no network. Recordings stored as bytes are written to the cache undecoded; files in a folder stay
+    there.
+
+    Example:
+        >>> corpus = HuggingFaceDataset("openslr/librispeech_asr", split="train.100", config="clean", limit=1000)
+        >>> corpus.columns
+        {'speaker': 'speaker_id'}
     """
 
     def __init__(
@@ -61,20 +67,20 @@ class HuggingFaceDataset(Corpus):
         """Name the data set and its columns.
 
         Args:
-            path: a folder that `save_to_disk` wrote or that `load_dataset` reads (Parquet files, audio files with a
-                metadata.csv, …), or a name on the hub, as owner/name.
-            split: train, test or whatever the data set has.
-            config: the part of the data set (a language, say), where there are several.
-            revision: commit, tag or branch of a data set on the hub; by default its newest.
-            limit: number of recordings, the first of the split; by default all.
-            audio_column: column of the recordings: an audio feature, bytes, or paths.
-            speaker_column: column that says who speaks.
-            text_column: column of the transcripts, where they are wanted.
-            session_column: column of the recording session (a chapter, a video), where it is wanted.
-            gender_column: column of the speaker's gender, where it is wanted.
-            accent_column: column of the speaker's accent, where it is wanted.
-            id_column: column of unique names of the recordings; by default they are the split and the row's number.
-            cache_dir: folder to keep the recordings in; default: `huggingface` in the cache of lightning_mia.
+            path: name on the hub (owner/name), or a folder written by `save_to_disk` or readable by `load_dataset`
+                (Parquet files, audio files with a metadata.csv, …).
+            split: split of the data set, such as train or test.
+            config: configuration of the data set, such as a language.
+            revision: commit, tag or branch on the hub; default: the newest.
+            limit: number of recordings from the start of the split; default: all.
+            audio_column: column of the recordings: audio feature, bytes or paths.
+            speaker_column: column of the speakers.
+            text_column: column of the transcripts.
+            session_column: column of the recording sessions (chapters, videos).
+            gender_column: column of the speakers' gender.
+            accent_column: column of the speakers' accent.
+            id_column: column of unique names of the recordings; default: split and row number.
+            cache_dir: folder of the recordings; default: `huggingface` in the cache of lightning_mia.
 
         Raises:
             InputError: the limit is not positive.
@@ -95,82 +101,80 @@ class HuggingFaceDataset(Corpus):
         self.cache_dir = cache_dir
 
     def table(self) -> pd.DataFrame:
-        """List the recordings, fetching those that no earlier run has fetched.
+        """List the recordings, and download the missing ones.
 
         Raises:
-            InputError: the data set, a split or a column of it cannot be found, or the cache cannot be written to.
+            InputError: the data set, its split or a column does not exist, or the cache cannot be written.
         """
         source = _local_folder(self.path)
         folder = self._folder(source)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / "lock"):
-                rows = _whole_rows(folder, self.limit)
-                if not (folder / ALL_THERE).exists() and (self.limit is None or len(rows) < self.limit):
+                rows = _read_index(folder, self.limit)
+                if not (folder / COMPLETE).exists() and (self.limit is None or len(rows) < self.limit):
                     rows += self._fetch(source, folder, len(rows))
-        except (OSError, NotImplementedError) as error:  # the latter from file systems that cannot lock
+        except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
             raise InputError(f"Cannot write {folder}: {first_line(error)}; set cache_dir to another folder") from error
         return check_table(pd.DataFrame(rows), f"{self.path}, split {self.split}")
 
     def _folder(self, source: Path | None) -> Path:
-        """The cache folder of this data set, split and choice of columns; the limit may change."""
-        where = _facts(source) if source else [self.path, self.revision]
-        key = hash_of([VERSION, where, self.config, self.split, self.audio_column, self.columns])
+        """Return the cache folder of this data set, split and choice of columns, for any limit."""
+        location = _file_states(source) if source else [self.path, self.revision]
+        key = hash_of([VERSION, location, self.config, self.split, self.audio_column, self.columns])
         root = absolute(self.cache_dir) if self.cache_dir else cache_root().absolute() / "huggingface"
         return root / f"{PurePosixPath(self.path).name}-{key[:12]}"
 
     def _fetch(self, source: Path | None, folder: Path, n_done: int) -> list[Row]:
-        """Write the recordings that follow the first `n_done`, and enter each in the index."""
+        """Write the recordings after the first `n_done`, and list each in the index."""
         data = _open(self.path, source, self.config, self.split, self.revision)
-        wanted = None if self.limit is None else self.limit - n_done
-        bar = tqdm(total=_total(data, self.limit), initial=n_done, desc="Fetching recordings", unit="recording")
+        n_missing = None if self.limit is None else self.limit - n_done
+        bar = tqdm(total=_total(data, self.limit), initial=n_done, desc="Downloading recordings", unit="recording")
         rows = []
         with open(folder / INDEX, "a", encoding="utf-8") as index, bar:
-            for number, values in enumerate(islice(self._values(data, n_done), wanted), start=n_done):
+            for number, values in enumerate(islice(self._values(data, n_done), n_missing), start=n_done):
                 row = self._row(number, values, folder / AUDIO, source)
                 index.write(json.dumps(row, ensure_ascii=False) + "\n")
                 index.flush()
                 rows.append(row)
                 bar.update()
-        if wanted is None or len(rows) < wanted:
-            (folder / ALL_THERE).touch()
+        if n_missing is None or len(rows) < n_missing:
+            (folder / COMPLETE).touch()
         return rows
 
     def _values(self, data: "Data", n_done: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows that follow the first `n_done` as Arrow stores them, audio undecoded."""
+        """Yield the rows after the first `n_done`, as Arrow stores them, audio undecoded."""
         from datasets import ClassLabel
         from datasets.exceptions import DatasetsError
 
-        wanted = [self.audio_column, *self.columns.values()]
+        columns = [self.audio_column, *self.columns.values()]
         labels = {c: f.names for c, f in (data.features or {}).items() if isinstance(f, ClassLabel)}
         try:
-            # In Arrow's format, because every other one runs audio through torchcodec.
+            # Any other format would decode the audio by torchcodec.
             for batch in data.skip(n_done).with_format("arrow").iter(batch_size=BATCH):
-                _check_columns(self.path, wanted, batch.column_names)
-                for row in batch.select(list(dict.fromkeys(wanted))).to_pylist():
+                _check_columns(self.path, columns, batch.column_names)
+                for row in batch.select(list(dict.fromkeys(columns))).to_pylist():
                     yield {c: labels[c][v] if c in labels and v is not None else v for c, v in row.items()}
         except (OSError, ValueError, RuntimeError, ImportError, DatasetsError) as error:
-            remedy = "start again to go on from there"
-            raise InputError(
-                f"{self.path}: reading split {self.split} broke off ({first_line(error)}); {remedy}"
-            ) from error
+            problem = f"reading split {self.split} failed ({first_line(error)})"
+            raise InputError(f"{self.path}: {problem}; start again to continue") from error
 
     def _row(self, number: int, values: dict[str, Any], folder: Path, source: Path | None) -> Row:
-        """Return what the index says of a recording, after writing it to `folder` if there is no file of it."""
+        """Return a recording's entry of the index; write its audio to `folder` if there is no file yet."""
         row = {"id": f"{self.split}-{number:06d}"}
         row |= {name: _as_text(values[column]) for name, column in self.columns.items()}
         if "gender" in row:
             row["gender"] = normalise_gender(row["gender"])
         try:
-            row["path"] = _file_of(values[self.audio_column], folder / f"{number:06d}", source)
+            row["path"] = _audio_file(values[self.audio_column], folder / f"{number:06d}", source)
         except ValueError as error:
-            what = f"row {number} of split {self.split}: column {self.audio_column} {error}"
-            raise InputError(f"{self.path}: {what}; set audio_column to the column of the recordings") from error
+            problem = f"row {number} of split {self.split}: column {self.audio_column} {error}"
+            raise InputError(f"{self.path}: {problem}; set audio_column to the column of the recordings") from error
         return row
 
 
 def _local_folder(path: str) -> Path | None:
-    """Return the folder, or None for a name on the hub."""
+    """Return a local folder, or None for a name on the hub."""
     folder = absolute(path)
     if folder.is_dir():
         return folder
@@ -179,8 +183,8 @@ def _local_folder(path: str) -> Path | None:
     return None
 
 
-def _facts(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, bytes and time of modification (ns) of every file: another of them is another data set."""
+def _file_states(folder: Path) -> list[tuple[str, int, int]]:
+    """Return name, size (bytes) and modification time (ns) of every file."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     stats = [path.stat() for path in files]
     return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)]
@@ -197,58 +201,58 @@ def _open(path: str, source: Path | None, config: str | None, split: str, revisi
         if source and any((source / name).is_file() for name in ("state.json", "dataset_dict.json")):
             saved = datasets.load_from_disk(str(source))
             if not isinstance(saved, datasets.DatasetDict):
-                return saved  # a single split, without a name
+                return saved  # a single unnamed split
             check_names(f"split of {path}", [split], saved)
             return saved[split]
         return datasets.load_dataset(str(source or path), config, split=split, revision=revision, streaming=True)
     except (OSError, ValueError, RuntimeError, ImportError, datasets.exceptions.DatasetsError) as error:
         if source:
-            what, remedy = "not a data set that can be opened", "check the folder, the split and the config"
+            problem, remedy = "not a data set that can be opened", "check the folder, the split and the config"
         else:
-            what = "no folder here, and no data set that the hub gives"
-            remedy = "check name, split, config and connection, or give a folder that save_to_disk wrote"
-        raise InputError(f"{path}: {what} ({first_line(error)}); {remedy}") from error
+            problem = "no local folder, and no data set available on the hub"
+            remedy = "check name, split, config and connection, or give a folder written by save_to_disk"
+        raise InputError(f"{path}: {problem} ({first_line(error)}); {remedy}") from error
 
 
 def _total(data: "Data", limit: int | None) -> int | None:
-    """Number of recordings for the progress bar; None where a stream does not tell."""
+    """Return the number of recordings for the progress bar; None if unknown."""
     length = len(data) if hasattr(data, "__len__") else None
     return min((n for n in (length, limit) if n is not None), default=None)
 
 
-def _check_columns(path: str, wanted: list[str], found: list[str]) -> None:
-    missing = [column for column in wanted if column not in found]
+def _check_columns(path: str, required: list[str], present: list[str]) -> None:
+    missing = [column for column in required if column not in present]
     if missing:
-        what = f"no column {', '.join(missing)}; found {', '.join(found)}"
-        raise InputError(f"{path}: {what}; set audio_column, speaker_column and the like")
+        problem = f"no column {', '.join(missing)}; found {', '.join(present)}"
+        raise InputError(f"{path}: {problem}; set audio_column, speaker_column and the like")
 
 
-def _whole_rows(folder: Path, limit: int | None) -> list[Row]:
-    """Read the index as far as it is whole; begin anew where a file that it names in `folder` is gone."""
+def _read_index(folder: Path, limit: int | None) -> list[Row]:
+    """Read the complete lines of the index; start over if one of its files is missing."""
     index = folder / INDEX
     if not index.exists():
         return []
-    whole = [line for line in index.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    rows = [json.loads(line) for line in whole]
+    lines = [line for line in index.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    rows = [json.loads(line) for line in lines]
     present = set(os.listdir(folder / AUDIO)) if (folder / AUDIO).is_dir() else set()
     paths = [Path(row["path"]) for row in rows]
     if any(path.parent == folder / AUDIO and path.name not in present for path in paths):
-        (folder / ALL_THERE).unlink(missing_ok=True)
-        rows, whole = [], []
-    index.write_text("".join(whole), encoding="utf-8")  # without the line that an interrupted run left half
+        (folder / COMPLETE).unlink(missing_ok=True)
+        rows, lines = [], []
+    index.write_text("".join(lines), encoding="utf-8")  # drops the incomplete line of an interrupted run
     return rows[:limit]
 
 
-def _file_of(value: Any, stem: Path, source: Path | None) -> str:
-    """Return the file of a recording, written as `stem` and a suffix where there is none.
+def _audio_file(value: Any, stem: Path, source: Path | None) -> str:
+    """Return the file of a recording, written to `stem` plus suffix if necessary.
 
     Args:
-        value: `{"bytes": …, "path": …}` as the audio feature stores it, or bytes, or a path.
-        stem: where to write, without suffix.
-        source: the data set's folder, where relative paths start.
+        value: `{"bytes": …, "path": …}` (audio feature), bytes or a path.
+        stem: destination without suffix.
+        source: folder of the data set, to which paths are relative.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: any other value.
     """
     stored = value if isinstance(value, dict) else {"bytes" if isinstance(value, bytes) else "path": value}
     content, path = stored.get("bytes"), stored.get("path") or ""
@@ -258,14 +262,14 @@ def _file_of(value: Any, stem: Path, source: Path | None) -> str:
         return str((source or Path()).absolute() / path)
     file = stem.with_suffix(PurePosixPath(path.split("::")[0]).suffix or ".audio")
     if not file.exists():
-        content = content or _fetched(path)
+        content = content or _download(path)
         with atomic_path(file) as temporary:
             temporary.write_bytes(content)
     return str(file)
 
 
-def _fetched(address: str) -> bytes:
-    """Read a file that the data set only names: on the hub, or within an archive."""
+def _download(address: str) -> bytes:
+    """Read a file that the data set refers to, on the hub or within an archive."""
     import fsspec
 
     try:

@@ -1,4 +1,4 @@
-"""A corpus listed in a file: CSV, JSON Lines (also NeMo's) or fairseq's TSV."""
+"""Manifests: CSV, JSON Lines (also NeMo's) and fairseq's TSV."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from lightning_mia.corpora.base import Corpus, check_table, ids_from_paths
 from lightning_mia.utilities.errors import InputError, list_first
 
 Row = tuple[int, dict[str, str]]
-"""Line number in the file, and what the line says by column."""
+"""Line number in the file, and values by column."""
 
 JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
 FAIRSEQ_LINE = re.compile(r"[^\t\n]+\t\d+")
@@ -25,27 +25,34 @@ LIBRISPEECH_NAME = re.compile(r"(\d+)-\d+-\d+")
 class Manifest(Corpus):
     """Recordings listed in a CSV, JSON Lines or fairseq TSV file, in UTF-8.
 
-    CSV: a header and the columns `id,path,speaker[,text][,duration][,session][,gender][,accent][,member]`, in
-    any order. JSON Lines: objects with the same keys, where `audio_filepath` (NeMo) stands for `path`, and `id`
-    is the path where it is absent. fairseq TSV: the root folder, then `relative/path<TAB>number of samples`;
-    the id is the path without suffix and the speaker is its first folder, except that LibriSpeech's file names
-    (`19-198-0000.flac`) name the speaker themselves.
+    CSV: a header and the columns `id,path,speaker[,text][,duration][,session][,gender][,accent][,member]`, in any
+    order. JSON Lines: objects with the same keys; `audio_filepath` (NeMo) is accepted for `path`, and `id` defaults to
+    the path. fairseq TSV: the root folder, then `relative/path<TAB>number of samples`; the id is the path without
+    suffix, the speaker its first folder, or the first number of LibriSpeech's file names (`19-198-0000.flac`).
 
-    Relative paths start from the manifest's folder. `member` is 1, 0, `held_back` or empty (auxiliary).
-    Everything but the duration is text, as written ("0001", "NA"). Other columns are left out.
+    Relative paths start from the manifest's folder. `member` is 1, 0, `held_back` or empty (auxiliary). All values
+    but the duration are text, as written ("0001", "NA"). Other columns are ignored.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "speech.csv"
+        ...     _ = path.write_text("id,path,speaker,member\\na,a.wav,Ann,1\\nb,b.wav,Bob,0\\n")
+        ...     Manifest(str(path)).table()["member"].tolist()
+        ['1', '0']
     """
 
     def __init__(self, path: str) -> None:
         """Name the manifest.
 
         Args:
-            path: the file; `.jsonl`, `.json` and `.ndjson` are read as JSON Lines, `.tsv` as fairseq's TSV,
-                and all else as what its first lines look like.
+            path: the file. `.jsonl`, `.json` and `.ndjson` are read as JSON Lines, `.tsv` as fairseq's TSV; other
+                formats are detected from the first lines.
         """
         self.path = path
 
     def table(self) -> pd.DataFrame:
-        """Read the manifest; whether the recordings exist is found out when they are decoded."""
+        """Read the manifest, without opening the recordings."""
         text = _text_of(self.path)
         suffix = Path(self.path).suffix.lower()
         if suffix in JSON_SUFFIXES or text.lstrip().startswith("{"):
@@ -65,7 +72,7 @@ class Manifest(Corpus):
 
 
 def _text_of(path: str) -> str:
-    """Return the file's text with a byte-order mark left out and line ends as \\n."""
+    """Read a text file, without byte-order mark and with line ends as \\n."""
     try:
         return Path(path).expanduser().read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -75,7 +82,7 @@ def _text_of(path: str) -> str:
 
 
 def _absolute(folder: str, path: object) -> object:
-    """Start a relative path from `folder`; leave what is empty or absent for the check of the table."""
+    """Resolve a path relative to `folder`; `check_table` reports empty ones."""
     if not isinstance(path, str) or not path:
         return path
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
@@ -83,7 +90,7 @@ def _absolute(folder: str, path: object) -> object:
 
 def _csv_rows(text: str, where: str) -> list[Row]:
     reader = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
-    rows, wrong = [], []
+    rows, malformed = [], []
     try:
         header = [name.strip() for name in next(filter(None, reader), [])]
         if len(set(header)) < len(header):
@@ -92,17 +99,17 @@ def _csv_rows(text: str, where: str) -> list[Row]:
             if len(fields) == len(header):
                 rows.append((reader.line_num, dict(zip(header, map(str.strip, fields), strict=True))))
             elif fields:  # blank lines have none
-                wrong.append(f"line {reader.line_num} has {len(fields)}")
+                malformed.append(f"line {reader.line_num} has {len(fields)}")
     except csv.Error as error:
         raise InputError(f"{where}: line {reader.line_num} is not CSV ({error}); correct it") from error
-    if wrong:
-        named = f"{len(header)} columns, but {list_first(wrong)}"
+    if malformed:
+        named = f"{len(header)} columns, but {list_first(malformed)}"
         raise InputError(f"{where}: {named}; put fields that hold a comma in double quotes")
     return rows
 
 
 def _json_rows(text: str, where: str) -> list[Row]:
-    rows, wrong = [], []
+    rows, malformed = [], []
     for number, line in _lines(text):
         try:
             values = json.loads(line)
@@ -111,18 +118,18 @@ def _json_rows(text: str, where: str) -> list[Row]:
         if isinstance(values, dict):
             rows.append((number, _json_row(values, f"{where}: line {number}")))
         else:
-            wrong.append(f"line {number}")
-    if wrong:
-        raise InputError(f"{where}: not a JSON object: {list_first(wrong)}; write one object a line")
+            malformed.append(f"line {number}")
+    if malformed:
+        raise InputError(f"{where}: not a JSON object: {list_first(malformed)}; write one object per line")
     return rows
 
 
 def _json_row(values: dict[str, object], where: str) -> dict[str, str]:
-    """Return the object's values as text, with NeMo's names translated."""
+    """Return an object's values as text, NeMo's names translated."""
     row = {key: _as_written(value) for key, value in values.items()}
     if values.get("offset"):
-        what = f"a segment of a longer file (offset {row['offset']})"
-        raise InputError(f"{where}: {what} cannot be used; cut segments into files of their own")
+        problem = f"a segment of a longer file (offset {row['offset']}) cannot be used"
+        raise InputError(f"{where}: {problem}; cut segments into separate files")
     if "path" not in row and "audio_filepath" in row:
         row["path"] = row["audio_filepath"]
     if "id" not in row and "path" in row:
@@ -144,10 +151,10 @@ def _fairseq_rows(text: str, where: str) -> list[Row]:
     if "\t" in root:
         what = "line 1 is not a root folder, as fairseq's TSV begins with"
         raise InputError(f"{where}: {what}; write a table with columns as CSV")
-    wrong = [f"line {number}" for number, line in lines[1:] if not FAIRSEQ_LINE.fullmatch(line.strip())]
-    if wrong:
-        what = f"not a path, a tab and a number of samples: {list_first(wrong)}"
-        raise InputError(f"{where}: {what}; correct them")
+    malformed = [f"line {number}" for number, line in lines[1:] if not FAIRSEQ_LINE.fullmatch(line.strip())]
+    if malformed:
+        problem = f"not a path, a tab and a number of samples: {list_first(malformed)}"
+        raise InputError(f"{where}: {problem}; correct them")
     paths = [PurePosixPath(line.split("\t")[0].strip()) for _, line in lines[1:]]
     rows = []
     for (number, _), path, name in zip(lines[1:], paths, ids_from_paths(paths), strict=True):
@@ -157,7 +164,7 @@ def _fairseq_rows(text: str, where: str) -> list[Row]:
 
 
 def _speaker(path: PurePosixPath, where: str) -> str:
-    """Return who speaks in a file that fairseq's TSV lists, by the rule of `Manifest`."""
+    """Return the speaker of a file listed in a fairseq TSV; see `Manifest`."""
     if librispeech := LIBRISPEECH_NAME.fullmatch(path.stem):
         return librispeech[1]
     if len(path.parts) > 1:
@@ -166,5 +173,5 @@ def _speaker(path: PurePosixPath, where: str) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Number the lines from 1, and leave out blank ones."""
+    """Yield the non-blank lines with their numbers from 1."""
     return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())

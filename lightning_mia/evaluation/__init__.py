@@ -1,4 +1,4 @@
-"""How well scores separate, how sure that is, and the verdict."""
+"""Evaluation of attack scores: results, confidence intervals, p-values, and the verdict."""
 
 from lightning_mia.evaluation.evaluate import Context, Redraw, estimate, evaluate, evaluate_blind
 from lightning_mia.evaluation.results import (

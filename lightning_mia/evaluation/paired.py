@@ -1,4 +1,4 @@
-"""Two AUROCs on the same units and labels: how far apart, and how sure that is."""
+"""Paired differences of AUROCs on the same units."""
 
 from dataclasses import dataclass
 
@@ -13,26 +13,26 @@ from lightning_mia.evaluation.statistics.intervals import auroc_interval, standa
 
 
 def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, replicates: np.ndarray) -> Difference:
-    """Paired difference of two AUROCs, with a one-sided lower bound over speakers.
+    """Compare the AUROCs of target and wrong model.
 
-    A two-sided attack has no direction of its own and takes that of the target's AUROC. Were there no
-    leak, that choice would favour the target: either sign can come out positive by chance, about twice as
-    often as one. The bound is therefore taken at 97.5 % there, so that it lies above a true difference of
-    0 in at most 5 %.
+    The lower bound of the difference is one-sided, over speakers. A two-sided attack takes the direction of the
+    target's AUROC. Without a leak, that choice favours the target: a positive difference comes up by chance about twice
+    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that it exceeds a true difference of 0 in
+    at most 5 %.
 
     Args:
         scores: of the target, n units.
-        wrong: of the wrong model, on the same units at least, in any order.
+        wrong: of the wrong model, on at least the same units, in any order.
         draws: of the speakers of these n units.
         replicates: (B,) AUROC of the target in each draw.
 
     Raises:
-        ValueError: the wrong model did not judge one of the units.
+        ValueError: the wrong model lacks one of the units.
     """
     values = align(wrong, scores)
-    of_target, of_wrong = auroc(scores.values, scores.members), auroc(values, scores.members)
-    sign = -1.0 if scores.two_sided and of_target < 0.5 else 1.0
-    difference = sign * (of_target - of_wrong)
+    target_auroc, wrong_auroc = auroc(scores.values, scores.members), auroc(values, scores.members)
+    sign = -1.0 if scores.two_sided and target_auroc < 0.5 else 1.0
+    difference = sign * (target_auroc - wrong_auroc)
     spread = standard_error(replicates - bootstrap_auroc(values, scores.members, draws))
     quantile = t_quantile(0.975 if scores.two_sided else 0.95, draws.degrees_of_freedom)
     lower = difference - quantile * spread if np.isfinite(quantile * spread) else -1.0
@@ -40,17 +40,22 @@ def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, repli
         value=difference,
         lower95=max(-1.0, lower),
         standard_error=spread if np.isfinite(spread) else 1.0,
-        auroc_wrong_model=of_wrong,
+        auroc_wrong_model=wrong_auroc,
     )
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A difference of AUROCs.
+    """Difference of two AUROCs.
 
     Attributes:
-        value: AUROC of the second minus AUROC of the first.
-        ci95: its 95 % interval over speakers, both judged on the same draws of speakers.
+        value: second AUROC minus first AUROC.
+        ci95: its 95 % interval over speakers, with the same draws of speakers for both.
+
+    Example:
+        >>> difference = PairedDifference(0.08, (0.02, 0.14))
+        >>> difference.ci95[0] > 0  # the second attack is stronger
+        True
     """
 
     value: float
@@ -58,41 +63,38 @@ class PairedDifference:
 
 
 def same_challenge(first: Scores, second: Scores) -> bool:
-    """Whether both are of the same units, with the same members."""
-    ours, theirs = (dict(zip(s.unit_ids.tolist(), s.members.tolist(), strict=True)) for s in (first, second))
-    return ours == theirs
+    """Test whether both have the same units with the same members."""
+    labels = [dict(zip(scores.unit_ids.tolist(), scores.members.tolist(), strict=True)) for scores in (first, second)]
+    return labels[0] == labels[1]
 
 
 def paired_difference(first: Scores, second: Scores, n_bootstraps: int = 1000, seed: int = 0) -> PairedDifference:
-    """Compare two attacks, or one attack on two models, unit by unit.
+    """Compare two attacks, or two models, unit by unit.
 
-    The interval is the difference ± Student's t times the standard error of the cluster bootstrap of the difference.
-    Where that error is 0 though the scores differ in order, as of two perfect attacks, nothing varies that could tell
-    it: there the interval combines those of the two AUROCs as if they were independent (Newcombe, Statistics in
+    The interval is the difference ± Student's t times the standard error of the difference, by the cluster bootstrap.
+    If that error is 0 although the scores rank the units differently, as with two perfect attacks, the bootstrap cannot
+    estimate it. Then the interval combines those of the two AUROCs as if they were independent (Newcombe, Statistics in
     Medicine 17, 1998), which is wider.
 
     Raises:
-        ValueError: the units or their labels are not the same.
+        ValueError: the units or their labels differ.
     """
     if not same_challenge(first, second):
-        raise ValueError(f"{first.name} and {second.name} were not judged on the same units and labels")
-    members, mine, other = first.members, first.values, align(second, first)
+        raise ValueError(f"{first.name} and {second.name} do not have the same units and labels")
+    members, values = first.members, [first.values, align(second, first)]
     draws = draw_speakers(first.speakers, members, n_bootstraps, seed)
-    replicates = [bootstrap_auroc(values, members, draws) for values in (mine, other)]
-    figures = [auroc(values, members) for values in (mine, other)]
-    difference = figures[1] - figures[0]
+    replicates = [bootstrap_auroc(scores, members, draws) for scores in values]
+    aurocs = [auroc(scores, members) for scores in values]
+    difference = aurocs[1] - aurocs[0]
     spread = standard_error(replicates[1] - replicates[0])
     half_width = t_quantile(0.975, draws.degrees_of_freedom) * spread
     if not np.isfinite(half_width):
         return PairedDifference(difference, (-1.0, 1.0))
-    if spread > 0 or _same_order(mine, other):
+    if spread > 0 or _same_order(*values):
         return PairedDifference(difference, (max(-1.0, difference - half_width), min(1.0, difference + half_width)))
-    (low1, high1), (low2, high2) = (
-        auroc_interval(figure, of_draws, values, members, draws)
-        for figure, of_draws, values in zip(figures, replicates, (mine, other), strict=True)
-    )
-    down = np.hypot(figures[1] - low2, high1 - figures[0])
-    up = np.hypot(high2 - figures[1], figures[0] - low1)
+    (low1, high1), (low2, high2) = (auroc_interval(aurocs[i], replicates[i], values[i], members, draws) for i in (0, 1))
+    down = np.hypot(aurocs[1] - low2, high1 - aurocs[0])
+    up = np.hypot(high2 - aurocs[1], aurocs[0] - low1)
     return PairedDifference(difference, (max(-1.0, float(difference - down)), min(1.0, float(difference + up))))
 
 

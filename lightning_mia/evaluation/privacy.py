@@ -1,4 +1,4 @@
-"""Differential privacy: what a training proves from above, and what an attack shows from below."""
+"""Differential privacy: proven upper and empirical lower bounds on ε."""
 
 import hashlib
 import math
@@ -13,16 +13,23 @@ from lightning_mia.evaluation.statistics.rates import clopper_pearson
 
 @dataclass(frozen=True)
 class Privacy:
-    """How far one recording more or less can be told from the target: (ε, δ)-differential privacy, from both sides.
+    """Bounds on the (ε, δ)-differential privacy of a training.
+
+    Neighbouring training sets differ in one recording.
 
     Attributes:
         delta: probability with which the bounds on ε may fail.
-        epsilon: ε is at most this, by the noise of the training; None: nothing is proved.
-        epsilon_shown: ε is at least this, as the strongest attack on single recordings shows (95 %, all attacks
-            counted); None without such an attack.
-        shown_by: that attack; empty where none shows that ε is above 0.
-        clip_norm: largest norm of the gradient of one recording; None: gradients were those of whole batches.
-        noise_multiplier: standard deviation of the noise on a step's sum of gradients, over `clip_norm`.
+        epsilon: upper bound on ε, proven by the noise of the training; None without such a proof.
+        epsilon_shown: lower bound on ε, shown by the strongest attack on utterances (95 %, all attacks counted); None
+            without such an attack.
+        shown_by: name of that attack; empty if no attack shows that ε is above 0.
+        clip_norm: maximum gradient norm of one recording; None if gradients were not clipped per recording.
+        noise_multiplier: standard deviation of the noise on a step's sum of gradients, divided by `clip_norm`.
+
+    Example:
+        >>> privacy = Privacy(delta=1e-5, epsilon=8.0, epsilon_shown=1.2, shown_by="lira")
+        >>> f"{privacy.epsilon_shown} ≤ ε ≤ {privacy.epsilon}"
+        '1.2 ≤ ε ≤ 8.0'
     """
 
     delta: float
@@ -34,14 +41,14 @@ class Privacy:
 
 
 def gaussian_epsilon(noise_multiplier: float, steps: int, delta: float) -> float:
-    """ε of a Gaussian mechanism that is used several times, exactly.
+    """Compute the exact ε of a repeated Gaussian mechanism.
 
-    Together they are μ-Gaussian differentially private with μ = √steps / noise_multiplier, and (Dong, Roth and Su 2022,
-    corollary 1) δ(ε) = Φ(−ε/μ + μ/2) − e^ε Φ(−ε/μ − μ/2), which is solved for ε.
+    The repetitions are together μ-Gaussian differentially private with μ = √steps / noise_multiplier. The equation
+    δ(ε) = Φ(−ε/μ + μ/2) − e^ε Φ(−ε/μ − μ/2) (Dong, Roth and Su 2022, corollary 1) is solved for ε.
 
     Args:
-        noise_multiplier: standard deviation of the noise over the sensitivity.
-        steps: times that a record is used.
+        noise_multiplier: standard deviation of the noise, divided by the sensitivity.
+        steps: number of repetitions.
         delta: probability with which the bound may fail.
 
     >>> round(gaussian_epsilon(1.0, 1, 1e-5), 2), gaussian_epsilon(1.0, 0, 1e-5)
@@ -66,45 +73,48 @@ def gaussian_epsilon(noise_multiplier: float, steps: int, delta: float) -> float
 
 
 def epsilon_lower_bound(scores: Scores, delta: float, level: float = 0.95) -> float:
-    """ε that the training has at least, as an attack shows: log((TPR − δ) / FPR).
+    """Compute the lower bound on ε that an attack shows.
 
-    The threshold is chosen on one half of the units, by the hash of their ids, and judged on the other half, where both
-    rates get a one-sided Clopper-Pearson bound, together at the level asked for (Jagielski, Ullman and Oprea 2020). It
-    takes units as independent trials, which records of one training are only nearly: a figure to read beside the bound
-    from above, no proof.
+    It is log((TPR − δ) / FPR). The threshold is chosen on one half of the units, selected by the hash of their ids. On
+    the other half, both rates get a one-sided Clopper-Pearson bound, jointly at the given level (Jagielski, Ullman and
+    Oprea 2020). Units count as independent trials, which holds only approximately for records of one training: the
+    bound complements the proven one and is no proof.
 
     Args:
         scores: of an attack, higher = member.
-        delta: of the bound from above.
-        level: confidence.
+        delta: of the upper bound.
+        level: confidence level.
 
     Returns:
-        At least 0, which says nothing.
+        At least 0, the trivial bound.
     """
     first = np.array([hashlib.sha256(unit.encode()).digest()[0] % 2 == 0 for unit in scores.unit_ids.tolist()])
-    choose, judge = (_sides(scores, half) for half in (first, ~first))
-    if not all(len(side) for side in (*choose, *judge)):
+    choosing, evaluation = (_members_and_others(scores, half) for half in (first, ~first))
+    if not all(len(values) for values in (*choosing, *evaluation)):
         return 0.0
-    each = 1 - (1 - level) / 2  # one-sided, so that both hold together
+    level_of_each = 1 - (1 - level) / 2  # one-sided; both rates hold together at `level`
     thresholds = np.unique(scores.values[first])
-    best = max(thresholds, key=lambda threshold: _bound(*choose, threshold, delta, each))
-    return max(0.0, _bound(*judge, best, delta, each))
+    best = max(thresholds, key=lambda threshold: _bound(*choosing, threshold, delta, level_of_each))
+    return max(0.0, _bound(*evaluation, best, delta, level_of_each))
 
 
 def strongest_lower_bound(scores: Sequence[Scores], delta: float, level: float = 0.95) -> tuple[float, str]:
-    """The largest bound over several attacks, and the attack's name; the level holds for all of them together."""
-    each = 1 - (1 - level) / len(scores)
-    return max((epsilon_lower_bound(one, delta, each), one.name) for one in scores)
+    """Find the attack with the largest lower bound on ε.
+
+    The bound holds at the level for all attacks together. Returns the bound and the attack's name.
+    """
+    level_of_each = 1 - (1 - level) / len(scores)
+    return max((epsilon_lower_bound(attack, delta, level_of_each), attack.name) for attack in scores)
 
 
-def _sides(scores: Scores, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the members and of the others in a half of the units, (n,) bool."""
+def _members_and_others(scores: Scores, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Select the scores of members and non-members in one half."""
     return scores.values[half & scores.members], scores.values[half & ~scores.members]
 
 
 def _bound(members: np.ndarray, others: np.ndarray, threshold: float, delta: float, level: float) -> float:
-    """Of (n,) scores of members and of others at one threshold; −∞ where the rates allow none."""
-    two_sided = 2 * level - 1  # whose ends are one-sided bounds at the level
+    """Bound ε at one threshold; −∞ if TPR ≤ δ."""
+    two_sided = 2 * level - 1  # each end is a one-sided bound at `level`
     tpr = clopper_pearson(float((members >= threshold).sum()), len(members), two_sided)[0]
     fpr = clopper_pearson(float((others >= threshold).sum()), len(others), two_sided)[1]
     return math.log((tpr - delta) / fpr) if tpr > delta else -math.inf

@@ -1,4 +1,4 @@
-"""What is found: an `AttackResult` for each attack and control, a `BlindResult` a level, one `Verdict`.
+"""Results of attacks and controls, and the verdict.
 
 Rates, AUROCs and probabilities are fractions between 0 and 1; intervals are (lower, upper).
 """
@@ -12,17 +12,23 @@ Status = Literal["leak", "no_evidence", "not_assessable"]
 
 @dataclass(frozen=True)
 class TprAtFpr:
-    """The true positive rate at the lowest threshold whose false positive rate is at most `fpr`.
+    """True positive rate at a fixed false positive rate.
 
-    The threshold is read off the challenge set itself, and the intervals take it as given.
+    The threshold is the lowest whose false positive rate is at most `fpr`. It is read off the challenge set itself, and
+    the intervals take it as given.
 
     Attributes:
-        fpr: the false positive rate that was asked for.
-        achieved_fpr: the realised one; at most `fpr`.
+        fpr: requested false positive rate.
+        achieved_fpr: false positive rate at the threshold; at most `fpr`.
         achieved_fpr_ci95: its 95 % interval over speakers.
-        tpr: the true positive rate there.
+        tpr: true positive rate at the threshold.
         tpr_ci95: its 95 % interval over speakers.
         resolvable: at least 10 non-members would be false positives at `fpr`.
+
+    Example:
+        >>> rate = TprAtFpr(0.01, 0.0, (0.0, 0.04), 0.25, (0.15, 0.37), resolvable=False)
+        >>> f"TPR {rate.tpr:.0%} at FPR {rate.fpr:.0%}"
+        'TPR 25% at FPR 1%'
     """
 
     fpr: float
@@ -35,15 +41,21 @@ class TprAtFpr:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much further the target's AUROC is from chance than the wrong model's, on the same units.
+    """Difference between the AUROCs of target and wrong model.
 
     Attributes:
-        value: AUROC of the target minus AUROC of the wrong model; sign turned where the attack is two-sided
-            and the target's AUROC is below 0.5, so that positive always means "the target tells more".
-        lower95: one-sided 95 % lower bound of `value` (for two-sided attacks at 97.5 %, because turning the
-            sign by the same data gives chance two ways to be positive).
+        value: AUROC of the target minus AUROC of the wrong model on the same units. The sign is flipped if the attack
+            is two-sided and the target's AUROC is below 0.5, so that a positive value always means that the target
+            reveals more.
+        lower95: one-sided 95 % lower bound of `value` (97.5 % for two-sided attacks, because choosing the sign from the
+            same data gives chance two ways to be positive).
         standard_error: of `value`, by the cluster bootstrap over speakers.
-        auroc_wrong_model: the wrong model's AUROC, sign not turned.
+        auroc_wrong_model: AUROC of the wrong model, sign not flipped.
+
+    Example:
+        >>> difference = Difference(value=0.29, lower95=0.21, standard_error=0.05, auroc_wrong_model=0.51)
+        >>> difference.lower95 > 0  # required for a leak
+        True
     """
 
     value: float
@@ -54,16 +66,23 @@ class Difference:
 
 @dataclass(frozen=True)
 class EachAsTarget:
-    """The same attack with each shadow model in the target's place, itself and its partner taken from the fleet.
+    """Summary of an attack over all shadow models as targets.
+
+    The model under attack and its partner are not among the attack's shadow models.
 
     Attributes:
-        n_targets: shadow models that took their turn.
-        auroc_mean: over them, each judged by its own members.
-        auroc_sd: standard deviation over them.
-        tpr_mean: mean true positive rate at each false positive rate asked for, in the order of `tpr_at_fpr`.
-        wrong_model_auroc_mean: of the same scores, judged by the target's members: every shadow model is a wrong
-            model for the target.
-        wrong_model_auroc_sd: standard deviation over them.
+        n_targets: number of shadow models under attack.
+        auroc_mean: mean AUROC, each computed with the shadow model's own members.
+        auroc_sd: standard deviation over the shadow models.
+        tpr_mean: mean true positive rate at each requested false positive rate, in the order of `tpr_at_fpr`.
+        wrong_model_auroc_mean: mean AUROC of the same scores, computed with the target's members: every shadow model is
+            a wrong model for the target.
+        wrong_model_auroc_sd: standard deviation over the shadow models.
+
+    Example:
+        >>> summary = EachAsTarget(16, 0.79, 0.01, (0.3,), 0.5, 0.02)
+        >>> f"AUROC {summary.auroc_mean} ± {summary.auroc_sd} over {summary.n_targets} shadow models"
+        'AUROC 0.79 ± 0.01 over 16 shadow models'
     """
 
     n_targets: int
@@ -76,13 +95,18 @@ class EachAsTarget:
 
 @dataclass(frozen=True)
 class SubsetResult:
-    """The same attack on the target with a part of the fleet.
+    """Result of an attack with a subset of the shadow models.
 
     Attributes:
-        n_shadows: shadow models, the first of the fleet.
+        n_shadows: number of shadow models, the first of all.
         auroc: as in `AttackResult`.
         auroc_ci95: as in `AttackResult`.
         tpr_at_fpr: as in `AttackResult`.
+
+    Example:
+        >>> points = SubsetResult(2, 0.71, (0.65, 0.77), ()), SubsetResult(16, 0.8, (0.74, 0.85), ())
+        >>> {point.n_shadows: point.auroc for point in points}
+        {2: 0.71, 16: 0.8}
     """
 
     n_shadows: int
@@ -93,7 +117,7 @@ class SubsetResult:
 
 @dataclass(frozen=True)
 class AttackResult:
-    """How well one attack or control separates members from non-members.
+    """Result of one attack or control.
 
     Attributes:
         name: as in `Scores`; `(name, level)` is unique.
@@ -101,23 +125,30 @@ class AttackResult:
         access: "black-box", "open-weights", "grey-box" or "none".
         n_members: member units.
         n_nonmembers: non-member units.
-        n_speakers: speakers of either side.
+        n_speakers: speakers of members and non-members.
         auroc: probability that a member scores higher than a non-member, ties counted half.
-        auroc_ci95: 95 % interval over speakers, for reading; the p-value does not come from it.
-        p_value: by redrawing the split; two-sided where `two_sided`.
-        p_value_corrected: for the attacks of this level and access together (max-T); None for controls.
+        auroc_ci95: 95 % interval over speakers, for information; the p-value does not come from it.
+        p_value: by redrawing the split; two-sided if `two_sided`.
+        p_value_corrected: for all attacks of this level and access together (max-T); None for controls.
         two_sided: as in `Scores`.
         advantage: max(TPR − FPR) over thresholds, with high scores taken as members.
-        advantage_null_mean: its mean over redrawn splits (the first 250): what chance alone gives.
-        tpr_at_fpr: one entry a false positive rate asked for.
-        smallest_detectable_auroc: the AUROC (or 1 minus it, where two-sided) that this design finds with 80 %
-            power; None for controls.
-        versus_wrong_model: None where there is no wrong-model control.
-        auroc_blind_adjusted: AUROC after taking out what the blind score explains; None without one.
-        n_shadows: shadow models that it used.
-        queries: waveforms that the target was given for each recording; None where that is not counted.
-        in_turn: with each shadow model as the target; None without a fleet.
-        with_fewer: with a part of the fleet, from few to many shadow models.
+        advantage_null_mean: mean advantage over redrawn splits (the first 250), which is what chance alone gives.
+        tpr_at_fpr: one entry per requested false positive rate.
+        smallest_detectable_auroc: AUROC (or 1 minus it, if two-sided) that this design detects with 80 % power; None
+            for controls.
+        versus_wrong_model: None without a wrong-model control.
+        auroc_blind_adjusted: AUROC after removing what the blind score explains; None without a blind score.
+        n_shadows: shadow models used by the attack.
+        queries: waveforms per recording sent to the target; None if not counted.
+        in_turn: with each shadow model as target; None without shadow models.
+        with_fewer: with a subset of the shadow models, by ascending number.
+
+    Example:
+        >>> result = AttackResult(
+        ...     "lira", "utterance", "grey-box", 200, 200, 20, 0.8, (0.74, 0.85), 0.001, 0.002, False, 0.45, 0.06, ()
+        ... )
+        >>> f"{result.name}: AUROC {result.auroc}, corrected p = {result.p_value_corrected}"
+        'lira: AUROC 0.8, corrected p = 0.002'
     """
 
     name: str
@@ -145,11 +176,18 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class BlindResult:
-    """The blind control at one level: a classifier on model-free statistics, and how sure its failure is.
+    """Result of the blind control, a classifier on model-free statistics.
 
     Attributes:
-        result: like that of any control; its p-value comes from redrawing the split *and refitting*.
+        result: as of any control; its p-value comes from redrawing the split *and refitting*.
         upper95: one-sided 95 % upper bound of its AUROC.
+
+    Example:
+        >>> result = AttackResult(
+        ...     "blind", "utterance", "none", 200, 200, 20, 0.52, (0.46, 0.57), 0.4, None, False, 0.09, 0.06, ()
+        ... )
+        >>> BlindResult(result, upper95=0.56).upper95 <= 0.60  # the limit for user-supplied splits
+        True
     """
 
     result: AttackResult
@@ -166,6 +204,11 @@ class LevelVerdict:
         status: "leak", "no_evidence" or "not_assessable".
         reason: one sentence.
         attack: name of the attack on which the verdict rests; None if it rests on the split or the blind control.
+
+    Example:
+        >>> verdict = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")
+        >>> f"{verdict.status} by {verdict.attack} at {verdict.level} level"
+        'leak by lira at utterance level'
     """
 
     level: str
@@ -177,7 +220,19 @@ class LevelVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict over all levels and accesses; `reason` is one sentence."""
+    """Verdict over all levels and accesses.
+
+    Attributes:
+        status: "leak", "no_evidence" or "not_assessable".
+        reason: one sentence.
+        by_level_and_access: one verdict per level and access, those with the strongest attacks first.
+
+    Example:
+        >>> family = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")
+        >>> verdict = Verdict("leak", "Utterance level, grey-box: lira has AUROC 0.80.", (family,))
+        >>> [(part.level, part.access, part.attack) for part in verdict.by_level_and_access if part.status == "leak"]
+        [('utterance', 'grey-box', 'lira')]
+    """
 
     status: Status
     reason: str

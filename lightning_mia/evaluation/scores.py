@@ -1,4 +1,4 @@
-"""What an attack or a control hands over to be judged: one score a unit."""
+"""Per-unit scores of one attack or control."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,24 +9,41 @@ import pandas as pd
 LEVELS = ("utterance", "speaker")
 ACCESSES = ("black-box", "open-weights", "grey-box", "none")
 
+Key = tuple[str, str]
+"""Name and level of an attack or control."""
+
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one attack (or control) over the n units of its challenge set.
+    """Scores of one attack or control on its challenge set.
 
     Attributes:
-        name: the attack's name; `(name, level)` is unique in a run.
-        level: "utterance" or "speaker": what a unit is.
+        name: name of the attack; `(name, level)` is unique in a run.
+        level: kind of unit, "utterance" or "speaker".
         access: "black-box", "open-weights", "grey-box", or "none" for a control.
-        two_sided: the sign of the score is not known beforehand, so that an AUROC below 0.5 counts as well.
+        two_sided: the sign of the effect is unknown beforehand, so that an AUROC below 0.5 counts as well.
         unit_ids: (n,) str, utterance ids, or speakers at speaker level; unique.
-        speakers: (n,) str, the speaker of each unit.
-        members: (n,) bool, True for the units that the target was trained on.
+        speakers: (n,) str, speaker of each unit.
+        members: (n,) bool, True for units that the target was trained on.
         values: (n,) float64, higher = more likely a member; finite.
 
     Raises:
-        ValueError: lengths differ, a unit stands twice, a value is not finite, or one side is empty. All of
-            these are faults of the caller: what the user brings is checked when the corpus is split.
+        ValueError: lengths differ, a unit is duplicated, a value is not finite, or members or non-members are missing.
+            These are errors of the caller: user-supplied data are checked when the corpus is split.
+
+    Example:
+        >>> scores = Scores(
+        ...     name="pretext_loss",
+        ...     level="utterance",
+        ...     access="grey-box",
+        ...     two_sided=False,
+        ...     unit_ids=["a/0", "a/1", "b/0"],
+        ...     speakers=["a", "a", "b"],
+        ...     members=[True, False, True],
+        ...     values=[0.9, 0.2, 0.7],
+        ... )
+        >>> scores.n_members, scores.n_nonmembers
+        (2, 1)
     """
 
     name: str
@@ -39,8 +56,8 @@ class Scores:
     values: np.ndarray
 
     def __post_init__(self) -> None:
-        """Give the arrays their types and check them."""
-        set_field = object.__setattr__  # the dataclass is frozen once its arrays have their types
+        """Convert the arrays to their types and check them."""
+        set_field = object.__setattr__  # the dataclass is frozen
         set_field(self, "unit_ids", np.asarray(self.unit_ids, dtype=str))
         set_field(self, "speakers", np.asarray(self.speakers, dtype=str))
         set_field(self, "members", np.asarray(self.members, dtype=bool))
@@ -54,13 +71,18 @@ class Scores:
         shapes = [array.shape for array in (self.unit_ids, self.speakers, self.members, self.values)]
         if len(set(shapes)) > 1 or len(shapes[0]) != 1:
             raise ValueError(f"{where}: expected four arrays of one length, got shapes {shapes}")
-        rising = bool((self.unit_ids[1:] > self.unit_ids[:-1]).all())  # as units mostly stand: quickly told
-        if not rising and not pd.Index(self.unit_ids.tolist()).is_unique:
-            raise ValueError(f"{where}: a unit stands there twice")
+        is_sorted = bool((self.unit_ids[1:] > self.unit_ids[:-1]).all())  # the usual order, and quick to check
+        if not is_sorted and not pd.Index(self.unit_ids.tolist()).is_unique:
+            raise ValueError(f"{where}: a unit is duplicated")
         if not np.isfinite(self.values).all():
             raise ValueError(f"{where}: {np.sum(~np.isfinite(self.values))} of {len(self)} are not finite")
         if self.members.all() or not self.members.any():
-            raise ValueError(f"{where}: expected members and non-members, got one side only")
+            raise ValueError(f"{where}: expected members and non-members, got only one of them")
+
+    @property
+    def key(self) -> Key:
+        """Name and level, unique in a run."""
+        return self.name, self.level
 
     def __len__(self) -> int:
         """Number of units."""
@@ -77,14 +99,17 @@ class Scores:
         return len(self) - self.n_members
 
 
-def by_units(scores: Iterable[Scores]) -> list[list[Scores]]:
-    """Groups of those that judge the same units of one level in one order, the first of each in the order given."""
+def group_by_units(scores: Iterable[Scores]) -> list[list[Scores]]:
+    """Group scores of the same units and level.
+
+    Units in another order form another group.
+    """
     groups: list[list[Scores]] = []
-    for one in scores:
-        same = (of for of in groups if of[0].level == one.level and np.array_equal(of[0].unit_ids, one.unit_ids))
-        group = next(same, None)
-        if group is None:
-            groups.append([one])
+    for score in scores:
+        for group in groups:
+            if group[0].level == score.level and np.array_equal(group[0].unit_ids, score.unit_ids):
+                group.append(score)
+                break
         else:
-            group.append(one)
+            groups.append([score])
     return groups

@@ -1,21 +1,31 @@
-"""What of the evaluation can be chosen, all of it with a default that needs no thought."""
+"""Settings of the evaluation."""
 
 from dataclasses import dataclass, field
 
 from lightning_mia.utilities.errors import InputError
+
+ALPHA = 0.05
+"""Significance level of corrected p-values."""
 
 MIN_N_REDRAWS = 1000  # the smallest p-value is 1 / (1 + n_redraws): the blind gate at .001 needs as many
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How scores are judged.
+    """Resampling, false positive rates and seed of the evaluation.
 
     Args:
-        n_redraws: How many times the split is redrawn by its own mechanism for the p-values; at least 1000.
-        n_bootstraps: How many times speakers are drawn with replacement for the intervals; at least 100.
-        fprs: False positive rates, each between 0 and 1, at which the true positive rate is read off.
-        seed: Seed of the redraws and the bootstraps; not the seed of the training or of the split.
+        n_redraws: Number of redrawn splits for the p-values; at least 1000.
+        n_bootstraps: Number of draws of speakers with replacement for the intervals; at least 100.
+        fprs: False positive rates, each between 0 and 1, at which the true positive rate is reported.
+        seed: Seed of the redraws and the bootstraps; independent of the seeds of training and split.
+
+    Raises:
+        InputError: a setting allows no p-value, interval or rate.
+
+    Example:
+        >>> EvaluationSettings(fprs=[0.001, 0.01])
+        EvaluationSettings(n_redraws=1000, n_bootstraps=1000, fprs=[0.001, 0.01], seed=0)
     """
 
     n_redraws: int = 1000
@@ -24,7 +34,7 @@ class EvaluationSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that no p-value, interval or rate can be made with."""
+        """Validate the settings."""
         if self.n_redraws < MIN_N_REDRAWS:
             raise InputError(f"evaluation.n_redraws is {self.n_redraws}: p-values < .001 need {MIN_N_REDRAWS} or more")
         if self.n_bootstraps < 100:

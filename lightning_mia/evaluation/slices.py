@@ -1,12 +1,12 @@
-"""How an attack fares on parts of the challenge set: by duration, by level, by gender, by accent.
+"""AUROC of an attack on slices of the challenge set.
 
-A slice has the AUROC of its own members against its own non-members, with the interval of every AUROC here: cluster
-bootstrap over the speakers of the slice, Student's t. Nothing else is borrowed from outside the slice. Where there are
-too few units or speakers for such an interval to hold, there is no number at all.
+Slices are by duration, sound level, gender or accent. A slice has the AUROC of its own members against its own
+non-members, with an interval by the cluster bootstrap over the speakers of the slice and Student's t. No unit outside
+the slice is used. Slices with too few units or speakers for a valid interval have no AUROC.
 
-The attack is the one that did best over all, so that its figures lean upwards; the slices of one property are disjoint,
-but those of different properties are the same units over again. Intervals are for reading: whether two slices differ is
-not tested, and of many slices some lie apart by chance.
+The attack is the strongest overall, so that its AUROCs are biased upwards. The slices of one property are disjoint;
+those of different properties contain the same units. The intervals are descriptive: whether two slices differ is not
+tested, and some of many slices differ by chance.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,26 +19,31 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.intervals import auroc_with_interval
 
 MIN_UNITS = 10
-"""Units a side below which a slice has no AUROC."""
+"""Members, and non-members, below which a slice has no AUROC."""
 
 MIN_SPEAKERS = 6
-"""Speakers below which a slice has no AUROC: with fewer, the bootstrap interval was not tried."""
+"""Speakers below which a slice has no AUROC: the coverage of the bootstrap interval was not measured with fewer."""
 
 UNKNOWN = ""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of the challenge set.
+    """Part of the challenge set with one value of a property.
 
     Attributes:
-        by: the property that it is cut by.
-        value: of that property; "" where it is not known.
-        n_members: member units in it.
-        n_nonmembers: non-member units in it.
-        n_speakers: speakers in it.
-        auroc: of the attack in it; None where it is too small.
-        auroc_ci95: its 95 % interval over speakers; None where it is too small.
+        by: name of the property.
+        value: of that property; "" if unknown.
+        n_members: member units in the slice.
+        n_nonmembers: non-member units in the slice.
+        n_speakers: speakers in the slice.
+        auroc: of the attack on the slice; None if the slice is too small.
+        auroc_ci95: its 95 % interval over speakers; None if the slice is too small.
+
+    Example:
+        >>> part = Slice("gender", "female", 8, 9, 12, auroc=None, auroc_ci95=None)
+        >>> part.auroc is None  # fewer than `MIN_UNITS` members
+        True
     """
 
     by: str
@@ -52,44 +57,60 @@ class Slice:
 
 @dataclass(frozen=True)
 class Cut:
-    """How a property cuts the challenge set.
+    """Values of a property that cut the challenge set into slices.
 
     Attributes:
-        by: the property.
-        of_units: (n,) its value for each unit, "" where it is not known.
-        order: its values in the order in which they are to stand.
+        by: name of the property.
+        values: (n,) value of each unit, "" if unknown.
+        order: distinct values in the order of display.
+
+    Example:
+        >>> cut_by_word("gender", ["male", "", "female", "male"])
+        Cut(by='gender', values=('male', '', 'female', 'male'), order=('female', 'male', ''))
     """
 
     by: str
-    of_units: tuple[str, ...]
+    values: tuple[str, ...]
     order: tuple[str, ...]
 
 
 def slices(scores: Scores, cuts: Iterable[Cut], n_bootstraps: int, seed: int) -> tuple[Slice, ...]:
-    """Cut the challenge set by each property in turn.
+    """Evaluate an attack on the slices of each property.
 
     Args:
         scores: of one attack, n units.
-        cuts: of these units; a property that has fewer than two known values is passed over.
-        n_bootstraps: how many times speakers are drawn.
+        cuts: of these units; properties with fewer than two known values are skipped.
+        n_bootstraps: number of draws of speakers.
         seed: of the draws.
+
+    Example:
+        >>> values, members = np.arange(80) % 40 + 0.0, np.arange(80) % 40 >= 20
+        >>> units = [str(i) for i in range(80)]
+        >>> scores = Scores("loss", "utterance", "grey-box", False, units, units, members, values)
+        >>> cut = cut_by_word("gender", ["female"] * 40 + ["male"] * 40)
+        >>> [(part.value, part.n_members, part.auroc) for part in slices(scores, [cut], 100, seed=0)]
+        [('female', 20, 1.0), ('male', 20, 1.0)]
     """
     return tuple(_slice(scores, cut.by, value, mask, n_bootstraps, seed) for cut in cuts for value, mask in _parts(cut))
 
 
 def cut_by_word(by: str, words: Sequence[str]) -> Cut:
-    """One part a word, by the alphabet, those of whom nothing is known last."""
+    """Cut by words, in alphabetical order.
+
+    Units without a word come last.
+    """
     return Cut(by, tuple(words), (*sorted(set(words) - {UNKNOWN}), UNKNOWN))
 
 
 def cut_in_thirds(by: str, numbers: np.ndarray, places: int, unit: str) -> Cut:
-    """Three parts of about equal size, named by their ranges, the lowest first.
+    """Cut by numbers into three parts of about equal size.
 
-    Equal numbers stay together. Where that leaves one part, or ranges that read alike, all units have one name.
+    The lowest part comes first; their names are their ranges. Equal numbers stay together. If that leaves one part, or
+    ranges with equal names, all units get one name.
 
     Args:
-        by: the property.
-        numbers: (n,) finite.
+        by: name of the property.
+        numbers: (n,) finite values.
         places: decimals of the ranges' ends.
         unit: written after a range.
 
@@ -102,7 +123,7 @@ def cut_in_thirds(by: str, numbers: np.ndarray, places: int, unit: str) -> Cut:
         return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
 
     edges = np.unique(np.quantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf"))
-    part = np.searchsorted(edges, numbers, side="left")  # (n,) up to and with an edge
+    part = np.searchsorted(edges, numbers, side="left")  # (n,) up to and including an edge
     names = {number: name(numbers[part == number]) for number in np.unique(part).tolist()}
     if len(set(names.values())) < len(names):
         names = dict.fromkeys(names, name(numbers))
@@ -110,17 +131,17 @@ def cut_in_thirds(by: str, numbers: np.ndarray, places: int, unit: str) -> Cut:
 
 
 def _parts(cut: Cut) -> Iterator[tuple[str, np.ndarray]]:
-    of_units = np.asarray(cut.of_units, dtype=str)
-    present = [value for value in cut.order if value in set(cut.of_units)]
+    values = np.asarray(cut.values, dtype=str)
+    present = [value for value in cut.order if value in set(cut.values)]
     if len([value for value in present if value != UNKNOWN]) > 1:
-        yield from ((value, of_units == value) for value in present)
+        yield from ((value, values == value) for value in present)
 
 
 def _slice(scores: Scores, by: str, value: str, mask: np.ndarray, n_bootstraps: int, seed: int) -> Slice:
-    members, speakers, of_slice = scores.members[mask], scores.speakers[mask], scores.values[mask]
+    members, speakers, values = scores.members[mask], scores.speakers[mask], scores.values[mask]
     n_members, n_speakers = int(members.sum()), len(np.unique(speakers))
     n_nonmembers = len(members) - n_members
-    figure, interval = None, None
+    auroc, interval = None, None
     if min(n_members, n_nonmembers) >= MIN_UNITS and n_speakers >= MIN_SPEAKERS:
-        figure, interval = auroc_with_interval(of_slice, members, speakers, n_bootstraps, seed)
-    return Slice(by, value, n_members, n_nonmembers, n_speakers, figure, interval)
+        auroc, interval = auroc_with_interval(values, members, speakers, n_bootstraps, seed)
+    return Slice(by, value, n_members, n_nonmembers, n_speakers, auroc, interval)

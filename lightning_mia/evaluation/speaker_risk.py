@@ -1,24 +1,26 @@
-"""Which speakers' recordings an attack finds: one figure a member speaker, its interval, and what speaks for it.
+"""Risk of individual speakers.
 
-The figure is operational: how probably does one of this speaker's member units score above a non-member of any speaker.
-An adversary with one threshold for all gets just that. It is not evidence on its own, for two reasons:
+Each member speaker has an AUROC, with interval and p-value. The AUROC is operational: the probability that a member
+unit of this speaker scores above a non-member of any speaker, which is what an adversary with one threshold for all
+speakers achieves. It is not evidence by itself, for two reasons:
 
-- A speaker whose recordings all score high, trained on or not, has a high figure without any leak. The p-value
-  therefore compares like with like. Where the speaker has own non-members, it is that of Mann and Whitney's test of the
-  speaker's members against the speaker's *own* non-members: given how many of a speaker's recordings are members, a
-  draw of recordings makes every choice of them equally likely, so that the test is exact. Where the speaker stands on
-  one side as a whole, there is only the comparison with the non-member speakers: the share of them that score as high,
-  the speaker counted in (the conformal p-value), which is never below 1 / (1 + their number).
-- Of many speakers some stand out by chance. Holm's correction runs over all speakers with a figure; only what survives
-  it is a finding about one speaker. Where even a perfect separation would not survive, `smallest_p_corrected` says so.
+- A speaker whose recordings all score high, members or not, has a high AUROC without any leak. The p-value therefore
+  compares within speakers if it can. If the speaker has non-members, it is that of the Mann-Whitney test of the
+  speaker's members against the speaker's *own* non-members: given the number of the speaker's members, a draw of
+  recordings makes every choice of them equally likely, so that the test is exact. If all of the speaker's units are
+  members, it compares with the non-member speakers: the share of them that score at least as high, the speaker included
+  (the conformal p-value), which is at least 1 / (1 + their number).
+- Of many speakers, some stand out by chance. Holm's correction covers all speakers with an AUROC; only a corrected
+  p-value is a finding about one speaker. `smallest_p_corrected` reveals speakers for whom even a perfect separation
+  would not be significant.
 
-Intervals are about one speaker, not simultaneous. They describe other recordings of this speaker against other
+Intervals are for one speaker each, not simultaneous. They describe other recordings of this speaker against other
 non-member speakers: DeLong's components with the non-members' part summed by speaker (Obuchowski, Biometrics 53, 1997),
-Student's t with Welch and Satterthwaite's degrees of freedom, on the logit scale; with 5 and with 10 recordings of a
-speaker among 6 to 50 speakers it held the true figure in 90 to 99 % of simulated speakers. A speaker with a single unit
-has no spread of its own: there the interval is Clopper and Pearson's, for the share of non-member speakers below it.
+Student's t with Welch and Satterthwaite's degrees of freedom, on the logit scale. With 5 and with 10 recordings of a
+speaker among 6 to 50 speakers they covered the true AUROC of 90 to 99 % of simulated speakers. The scores of a speaker
+with a single unit have no variance: that interval is Clopper and Pearson's, for the share of non-member speakers below.
 
-Where an attack is two-sided and its AUROC lies below .5, all scores are turned; p-values are two-sided then.
+If an attack is two-sided and its AUROC is below .5, the sign of all scores is flipped; its p-values are two-sided.
 """
 
 from collections.abc import Iterator
@@ -30,7 +32,7 @@ import numpy as np
 
 from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
-from lightning_mia.evaluation.statistics.auroc import auroc
+from lightning_mia.evaluation.statistics.auroc import auroc, n_below
 from lightning_mia.evaluation.statistics.intervals import effective_size, logit_interval, newcombe, t_quantile
 from lightning_mia.evaluation.statistics.permutation import holm
 from lightning_mia.evaluation.statistics.rank_sum import rank_sum_p, smallest_rank_sum_p
@@ -38,29 +40,34 @@ from lightning_mia.evaluation.statistics.rates import clopper_pearson
 from lightning_mia.evaluation.statistics.roc import threshold_at
 
 MIN_MEMBERS = 5
-"""Member recordings of a speaker, below which there is no figure."""
+"""Member recordings below which a speaker has no AUROC."""
 
 MIN_OTHERS = 6
-"""Non-member speakers to compare with, below which there is no figure: intervals were tried with as many."""
+"""Non-member speakers below which no speaker has an AUROC: coverage was not measured with fewer."""
 
 
 @dataclass(frozen=True)
 class SpeakerRisk:
-    """What an attack finds of one speaker.
+    """Risk of one speaker.
 
     Attributes:
-        speaker: the name, or a pseudonym.
+        speaker: name or pseudonym.
         n_members: the speaker's member units.
         n_nonmembers: the speaker's non-member units.
-        n_found: member units above the threshold that `fpr` of all non-members exceed at most.
-        fpr: that false positive rate.
+        n_found: member units at or above the lowest threshold with a false positive rate of at most `fpr`.
+        fpr: false positive rate of the threshold, over all non-members.
         auroc: probability that a member unit of the speaker scores higher than a non-member of any speaker.
         auroc_ci95: its 95 % interval.
-        auroc_own: the same against the speaker's own non-members only; None where there are none.
-        compared_with: what the p-value compares the speaker's members with.
-        p_value: that they score so high by chance.
-        p_value_corrected: over all speakers with a figure (Holm).
-        smallest_p_corrected: what a perfect separation would have been given, tested alone against all speakers.
+        auroc_own: AUROC against the speaker's own non-members only; None without any.
+        compared_with: non-members with which the p-value compares the speaker's members.
+        p_value: of the hypothesis that the members score this high by chance.
+        p_value_corrected: corrected over all speakers with an AUROC (Holm).
+        smallest_p_corrected: corrected p-value of a perfect separation of this speaker alone.
+
+    Example:
+        >>> risk = SpeakerRisk("speaker 3", 5, 5, 4, 0.01, 0.98, (0.85, 1.0), 0.96, "own_nonmembers", 0.008, 0.06, 0.03)
+        >>> risk.p_value_corrected < 0.05  # not a finding, although the AUROC is high
+        False
     """
 
     speaker: str
@@ -79,15 +86,20 @@ class SpeakerRisk:
 
 @dataclass(frozen=True)
 class SpeakerRisks:
-    """The speakers of one attack.
+    """Risks of all speakers, by one attack.
 
     Attributes:
-        attack: its name.
-        level: its level.
+        attack: name of the attack.
+        level: level of the attack.
         two_sided: the p-values are two-sided.
-        speakers: those with a figure, the highest first.
-        n_too_few: speakers with members, but too few for a figure.
-        n_without: speakers without members, of whom nothing can be told.
+        speakers: speakers with an AUROC, the highest first.
+        n_too_few: number of speakers with too few members for an AUROC.
+        n_without: number of speakers without members.
+
+    Example:
+        >>> risks = SpeakerRisks("lira", "utterance", False, speakers=(), n_too_few=3, n_without=17)
+        >>> f"{risks.n_too_few} speakers have fewer than {MIN_MEMBERS} members"
+        '3 speakers have fewer than 5 members'
     """
 
     attack: str
@@ -99,51 +111,59 @@ class SpeakerRisks:
 
 
 def speaker_risks(scores: Scores, fpr: float = 0.01) -> SpeakerRisks:
-    """Judge every speaker with members.
+    """Estimate the risk of every speaker with members.
 
     Args:
         scores: of one attack.
-        fpr: false positive rate of the threshold that members are found at.
+        fpr: false positive rate of the threshold at which members are found.
+
+    Example:
+        >>> speakers = np.repeat([f"speaker {i}" for i in range(8)], 10)
+        >>> members, units = np.tile(np.arange(10) < 5, 8), [str(i) for i in range(80)]
+        >>> values = np.arange(80) % 7 + 10 * members * (speakers == "speaker 3")
+        >>> risks = speaker_risks(Scores("loss", "utterance", "grey-box", False, units, speakers, members, values))
+        >>> [(risk.speaker, risk.auroc) for risk in risks.speakers if risk.p_value_corrected < 0.05]
+        [('speaker 3', 1.0)]
     """
     if scores.two_sided and auroc(scores.values, scores.members) < 0.5:
         scores = replace(scores, values=-scores.values)
     names, speaker = np.unique(scores.speakers, return_inverse=True)
     with_members = np.unique(speaker[scores.members])
-    fewest = MIN_MEMBERS if scores.level == "utterance" else 1
+    min_members = MIN_MEMBERS if scores.level == "utterance" else 1
     order = np.argsort(scores.values, kind="stable")
     order = order[~scores.members[order]]
     others = _NonMembers(scores.values[order], speaker[order])
-    enough = others.n_speakers >= MIN_OTHERS
     threshold = threshold_at(scores, fpr)
-    found = [
+    risks = [
         _risk(str(names[number]), number, members, others, two_sided=scores.two_sided, fpr=fpr, threshold=threshold)
         for number, members in _by_speaker(scores.values[scores.members], speaker[scores.members])
-        if enough and len(members) >= fewest
+        if others.n_speakers >= MIN_OTHERS and len(members) >= min_members
     ]
     return SpeakerRisks(
         attack=scores.name,
         level=scores.level,
         two_sided=scores.two_sided,
-        speakers=tuple(_corrected(found)),
-        n_too_few=len(with_members) - len(found),
+        speakers=tuple(_corrected(risks)),
+        n_too_few=len(with_members) - len(risks),
         n_without=len(names) - len(with_members),
     )
 
 
 @dataclass(frozen=True)
 class _NonMembers:
-    """The non-members of all speakers, the lowest score first."""
+    """Non-members of all speakers, the lowest score first."""
 
     values: np.ndarray  # (k,)
     speaker: np.ndarray  # (k,) int
 
     @cached_property
     def n_speakers(self) -> int:
-        """How many speakers they are of."""
+        """Number of speakers with non-members."""
         return len(np.unique(self.speaker))
 
 
 def _by_speaker(values: np.ndarray, speaker: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each speaker's index and values."""
     order = np.argsort(speaker, kind="stable")
     numbers, starts = np.unique(speaker[order], return_index=True)
     yield from zip(numbers.tolist(), np.split(values[order], starts[1:]), strict=True)
@@ -153,8 +173,8 @@ def _risk(
     name: str, number: int, members: np.ndarray, others: _NonMembers, *, two_sided: bool, fpr: float, threshold: float
 ) -> SpeakerRisk:
     own_nonmembers = others.values[others.speaker == number]
-    above = share_beaten(members, others.values)  # (m,)
-    figure = float(above.mean())
+    shares_below = share_below(members, others.values)  # (m,)
+    auroc_of_speaker = float(shares_below.mean())
     if len(own_nonmembers):
         p = rank_sum_p(members, own_nonmembers, two_sided)
         smallest = smallest_rank_sum_p(len(members), len(own_nonmembers), two_sided)
@@ -166,56 +186,59 @@ def _risk(
         n_nonmembers=len(own_nonmembers),
         n_found=int((members >= threshold).sum()),
         fpr=fpr,
-        auroc=figure,
-        auroc_ci95=_interval(figure, above, members, others),
-        auroc_own=float(share_beaten(members, own_nonmembers).mean()) if len(own_nonmembers) else None,
+        auroc=auroc_of_speaker,
+        auroc_ci95=_interval(auroc_of_speaker, shares_below, members, others),
+        auroc_own=float(share_below(members, own_nonmembers).mean()) if len(own_nonmembers) else None,
         compared_with="own_nonmembers" if len(own_nonmembers) else "other_speakers",
         p_value=p,
         smallest_p_corrected=smallest,
     )
 
 
-def share_beaten(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
-    """Share of the opponents (k,) below each value, ties half: (n,).
+def share_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
+    """Compute the share of opponents below each value.
 
-    >>> share_beaten(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+    Ties count half: values (n,), opponents (k,) → (n,).
+
+    >>> share_below(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
     array([0.75, 1.  ])
     """
-    opponents = np.sort(opponents, kind="stable")  # quick where they are sorted already
-    below, not_above = (np.searchsorted(opponents, values, side=side) for side in ("left", "right"))
-    return (below + not_above) / (2 * len(opponents))
+    return n_below(values, opponents) / len(opponents)
 
 
-def _interval(figure: float, above: np.ndarray, members: np.ndarray, others: _NonMembers) -> Interval:
+def _interval(auroc: float, shares_below: np.ndarray, members: np.ndarray, others: _NonMembers) -> Interval:
     n_others, n_speakers = len(others.values), others.n_speakers
     if len(members) == 1:
-        return clopper_pearson(figure * n_speakers, n_speakers) if n_others == n_speakers else (0.0, 1.0)
-    beaten_by = 1 - share_beaten(others.values, members)  # (k,) share of the members above each non-member
-    sums = np.bincount(others.speaker, weights=beaten_by - figure)
-    of_members = float(above.var(ddof=1)) / len(members)
-    of_others = float(np.sum(sums**2)) * n_speakers / (n_speakers - 1) / n_others**2
-    variance = of_members + of_others
-    if figure in (0.0, 1.0) or variance == 0:
+        return clopper_pearson(auroc * n_speakers, n_speakers) if n_others == n_speakers else (0.0, 1.0)
+    shares_above = 1 - share_below(others.values, members)  # (k,) share of the members above each non-member
+    sums = np.bincount(others.speaker, weights=shares_above - auroc)
+    member_variance = float(shares_below.var(ddof=1)) / len(members)
+    other_variance = float(np.sum(sums**2)) * n_speakers / (n_speakers - 1) / n_others**2
+    variance = member_variance + other_variance
+    if auroc in (0.0, 1.0) or variance == 0:
         quantile = t_quantile(0.975, min(len(members), n_speakers) - 1)
-        return newcombe(figure, len(members), effective_size(others.values, others.speaker), quantile)
-    freedom = variance**2 / (of_members**2 / (len(members) - 1) + of_others**2 / (n_speakers - 1))
-    return logit_interval(figure, t_quantile(0.975, freedom) * variance**0.5)
+        return newcombe(auroc, len(members), effective_size(others.values, others.speaker), quantile)
+    freedom = variance**2 / (member_variance**2 / (len(members) - 1) + other_variance**2 / (n_speakers - 1))
+    return logit_interval(auroc, t_quantile(0.975, freedom) * variance**0.5)
 
 
 def _p_among_speakers(members: np.ndarray, others: _NonMembers, two_sided: bool) -> tuple[float, float]:
-    """Where the speaker's mean score stands among those of the non-member speakers; and the smallest p there is."""
+    """Rank the speaker among the non-member speakers by mean score.
+
+    Returns the p-value, and the smallest possible one.
+    """
     counts = np.bincount(others.speaker)
     means = np.bincount(others.speaker, weights=others.values)[counts > 0] / counts[counts > 0]
-    sides = 1 + two_sided
+    tails = 1 + two_sided
     higher, lower = (1 + np.sum(means >= members.mean())), (1 + np.sum(means <= members.mean()))
     extreme = min(higher, lower) if two_sided else higher
-    return float(min(1.0, sides * extreme / (1 + len(means)))), float(min(1.0, sides / (1 + len(means))))
+    return float(min(1.0, tails * extreme / (1 + len(means)))), float(min(1.0, tails / (1 + len(means))))
 
 
-def _corrected(found: list[SpeakerRisk]) -> list[SpeakerRisk]:
-    corrected = holm([one.p_value for one in found])
-    complete = [
-        replace(one, p_value_corrected=p, smallest_p_corrected=min(1.0, len(found) * one.smallest_p_corrected))
-        for one, p in zip(found, corrected, strict=True)
+def _corrected(risks: list[SpeakerRisk]) -> list[SpeakerRisk]:
+    """Correct the p-values over all speakers, and sort by AUROC."""
+    corrected = [
+        replace(risk, p_value_corrected=p, smallest_p_corrected=min(1.0, len(risks) * risk.smallest_p_corrected))
+        for risk, p in zip(risks, holm([risk.p_value for risk in risks]), strict=True)
     ]
-    return sorted(complete, key=lambda one: (-one.auroc, one.p_value, one.speaker))
+    return sorted(corrected, key=lambda risk: (-risk.auroc, risk.p_value, risk.speaker))

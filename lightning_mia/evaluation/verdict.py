@@ -1,78 +1,78 @@
 """The verdict: per level and access, then overall.
 
-The blind gate comes first. Where the tool drew the split, random assignment already protects the
-p-values, and only a blind attack that chance hardly explains (p < .001) stops the verdict. Where
-the user brought the split, the burden is the other way round: the blind attack must be shown to be
-near chance.
+The blind control decides first whether there can be a verdict. If this tool drew the split, random assignment already
+protects the p-values, and only a blind attack that chance hardly explains (p < .001) makes the split not assessable. If
+the user supplied the split, the burden of proof is reversed: the blind attack must be shown to be near chance.
 
-Without a wrong-model control an attack that separates the sides of a *drawn* split is a leak,
-because assignment at random leaves no other cause; on a split that the user *brought* it is not
-assessable, because the recordings may differ in a way that the blind control does not see.
+Without a wrong-model control, an attack that separates members from non-members of a *drawn* split is a leak, because
+random assignment leaves no other cause. On a *user-supplied* split it is not assessable, because the recordings may
+differ in a way that the blind control does not see.
 
-Overall: a leak anywhere is a leak. Otherwise "no evidence" takes something that could be assessed,
-and no attack that separates the sides where its cause could not be told.
+Overall: a leak anywhere is a leak. Otherwise "no evidence" requires at least one assessable level and access, and no
+attack whose separation remains unexplained.
 """
 
 from collections.abc import Sequence
 
 from lightning_mia.evaluation import reasons
 from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status, Verdict
+from lightning_mia.evaluation.settings import ALPHA
 
-ALPHA = 0.05
 BLIND_ALPHA_DRAWN = 0.001
-BLIND_ALPHA_BROUGHT = 0.05
+BLIND_ALPHA_USER_SUPPLIED = 0.05
 MAX_BLIND_AUROC = 0.60
 MIN_SPEAKERS = 12  # with 10, not even the smallest p-value of a speaker-level split is below .001
 
 
 def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> Verdict:
-    """Judge a run.
+    """Give the verdict of an audit.
 
     Args:
-        results: of attacks and controls; controls (access "none") are passed over.
-        blind: the blind controls, one or more a level; the worst of a level counts.
-        drawn: the split was drawn by this tool, not brought by the user.
+        results: of attacks and controls; controls (access "none") are ignored.
+        blind: blind controls, one or more per level; the worst of a level counts.
+        drawn: this tool drew the split; False: the user supplied it.
 
     Returns:
-        The verdict; the families with the strongest attacks come first.
+        The verdict; levels and accesses with the strongest attacks come first.
     """
-    attacks = sorted((one for one in results if one.access != "none"), key=strength, reverse=True)
+    attacks = sorted((result for result in results if result.access != "none"), key=strength, reverse=True)
     verdicts, unexplained = [], False
     for level, access in dict.fromkeys((attack.level, attack.access) for attack in attacks):
         family = [attack for attack in attacks if (attack.level, attack.access) == (level, access)]
-        verdict = judge_family(family, [one for one in blind if one.result.level == level], drawn=drawn)
+        verdict = family_verdict(family, [control for control in blind if control.result.level == level], drawn=drawn)
         unexplained |= verdict.status == "not_assessable" and any(map(separates, family))
         verdicts.append(verdict)
     return combine(verdicts, unexplained=unexplained)
 
 
 def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool, level: str) -> Verdict:
-    """Judge a split alone, before any model is asked: "no_evidence" where it can be assessed.
+    """Give the verdict on a split alone.
+
+    It is "no_evidence" if the split can be assessed.
 
     Args:
-        blind: the blind controls, one or more a level; the worst of a level counts.
+        blind: blind controls, one or more per level; the worst of a level counts.
         drawn: as in `give_verdict`.
-        level: the level that the split is for; its verdict is the overall one.
+        level: level of the split; its verdict is the overall one.
     """
     verdicts = []
-    for name in sorted({one.result.level for one in blind}, key=lambda name: name != level):
-        of_level = [one for one in blind if one.result.level == name]
-        obstacle = blind_obstacle(of_level, drawn=drawn)
+    for name in sorted({control.result.level for control in blind}, key=lambda name: name != level):
+        controls = [control for control in blind if control.result.level == name]
+        obstacle = blind_obstacle(controls, drawn=drawn)
         status: Status = "not_assessable" if obstacle else "no_evidence"
-        worst = max(of_level, key=lambda one: one.upper95)
-        verdicts.append(LevelVerdict(name, "none", status, obstacle or reasons.alike(worst)))
+        worst = max(controls, key=lambda control: control.upper95)
+        verdicts.append(LevelVerdict(name, "none", status, obstacle or reasons.not_confounded(worst)))
     return Verdict(verdicts[0].status, reasons.overall(verdicts[0].status, verdicts), tuple(verdicts))
 
 
-def judge_family(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> LevelVerdict:
-    """The verdict for the attacks of one level and access.
+def family_verdict(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> LevelVerdict:
+    """Give the verdict of the attacks of one level and access.
 
     Args:
-        attacks: of the family, the strongest first.
-        blind: the blind controls of that level.
+        attacks: of this level and access, the strongest first.
+        blind: blind controls of the level.
         drawn: as in `give_verdict`.
     """
-
     level, access = attacks[0].level, attacks[0].access
     obstacle = speaker_obstacle(attacks) or blind_obstacle(blind, drawn=drawn)
     if obstacle:
@@ -87,14 +87,19 @@ def judge_family(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], 
     elif unexplained:
         status, reason = "not_assessable", reasons.no_wrong_model(attack)
     elif separating:
-        status, reason = "no_evidence", reasons.wrong_model_as_well(attack, attacks)
+        status, reason = "no_evidence", reasons.wrong_model_too(attack, attacks)
     else:
-        status, reason = "no_evidence", reasons.nothing_found(attacks)
+        status, reason = "no_evidence", reasons.no_separation(attacks)
     return LevelVerdict(level, access, status, reason + blind_warning(blind, attack, drawn=drawn), attack.name)
 
 
 def combine(verdicts: Sequence[LevelVerdict], *, unexplained: bool) -> Verdict:
-    """The overall verdict; `unexplained`: an attack separates the sides where it could not be assessed."""
+    """Combine verdicts into the overall one.
+
+    Args:
+        verdicts: one per level and access.
+        unexplained: an attack of a level and access that is not assessable separates members from non-members.
+    """
     statuses = [verdict.status for verdict in verdicts]
     if "leak" in statuses:
         status: Status = "leak"
@@ -104,22 +109,31 @@ def combine(verdicts: Sequence[LevelVerdict], *, unexplained: bool) -> Verdict:
 
 
 def strength(attack: AttackResult) -> float:
-    """How far an attack is from chance, in either direction where it has none of its own."""
+    """Return the distance of the AUROC from chance.
+
+    It is signed unless the attack is two-sided.
+    """
     return abs(attack.auroc - 0.5) if attack.two_sided else attack.auroc - 0.5
 
 
 def separates(attack: AttackResult) -> bool:
-    """Whether an attack tells the sides apart, whatever the cause."""
+    """Test whether an attack separates members from non-members, for any cause."""
     return reasons.decisive_p_value(attack) < ALPHA
 
 
 def clears_wrong_model(attack: AttackResult, *, drawn: bool) -> bool:
-    """Whether the target tells more than a model that cannot know; without one, whether chance assigned."""
+    """Test whether the target reveals more than the wrong model.
+
+    Without a wrong model, test whether the split was drawn.
+    """
     return drawn if attack.versus_wrong_model is None else attack.versus_wrong_model.lower95 > 0
 
 
 def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
-    """Why there are too few speakers for a verdict, or nothing."""
+    """Explain why too few speakers prevent a verdict.
+
+    Empty if they do not.
+    """
     n_speakers = min(attack.n_speakers for attack in attacks)
     if attacks[0].level != "speaker" or n_speakers >= MIN_SPEAKERS:
         return ""
@@ -127,23 +141,31 @@ def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
 
 
 def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
-    """Why the blind control stops a verdict, or nothing."""
+    """Explain why the blind control prevents a verdict.
+
+    Empty if it does not.
+    """
     if not blind:
         return "" if drawn else reasons.NO_BLIND_CONTROL
-    surest = min(blind, key=lambda one: one.result.p_value)
-    if surest.result.p_value < (BLIND_ALPHA_DRAWN if drawn else BLIND_ALPHA_BROUGHT):
-        return reasons.confounded(surest)
-    widest = max(blind, key=lambda one: one.upper95)
-    if not drawn and widest.upper95 > MAX_BLIND_AUROC:
-        return reasons.too_small(widest, MAX_BLIND_AUROC)
+    most_significant = min(blind, key=lambda control: control.result.p_value)
+    if most_significant.result.p_value < (BLIND_ALPHA_DRAWN if drawn else BLIND_ALPHA_USER_SUPPLIED):
+        return reasons.confounded(most_significant)
+    largest = max(blind, key=lambda control: control.upper95)
+    if not drawn and largest.upper95 > MAX_BLIND_AUROC:
+        return reasons.too_small(largest, MAX_BLIND_AUROC)
     return ""
 
 
 def blind_warning(blind: Sequence[BlindResult], attack: AttackResult, *, drawn: bool) -> str:
-    """What to say of a blind attack that gets by, but hardly; on a split that was brought, none does."""
+    """Warn of a blind control near its limit, or not run.
+
+    Empty for user-supplied splits, whose limit is stricter.
+    """
     if not drawn:
         return ""
     if not blind:
-        return reasons.BLIND_CONTROL_LEFT_OUT
-    surest = min(blind, key=lambda one: one.result.p_value)
-    return reasons.hardly_blind(surest, attack) if surest.result.p_value < BLIND_ALPHA_BROUGHT else ""
+        return reasons.BLIND_CONTROL_SKIPPED
+    most_significant = min(blind, key=lambda control: control.result.p_value)
+    if most_significant.result.p_value < BLIND_ALPHA_USER_SUPPLIED:
+        return reasons.possibly_confounded(most_significant, attack)
+    return ""

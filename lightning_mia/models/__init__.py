@@ -1,4 +1,4 @@
-"""Self-supervised speech models, one family a file, all with the interface of `base`."""
+"""Self-supervised speech models, one family per file, with the interface of `base`."""
 
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.cpc import CPC

@@ -1,4 +1,4 @@
-"""What every speech model here can be asked, and how all of them are trained."""
+"""Interface and training loop of all speech models."""
 
 import time
 from abc import ABC, abstractmethod
@@ -18,27 +18,35 @@ from lightning_mia.utilities.errors import InputError
 
 
 class SpeechModel(L.LightningModule, ABC):
-    """A speech encoder with the task that trains it.
+    """Speech encoder with the pretext task that trains it.
 
-    A family answers four questions: `frame_lengths`, `encode`, `pretext` (in training) and `pretext_score`.
-    In evaluation mode, what it answers about an utterance depends neither on the utterance's neighbours in
-    the batch nor on padding. Its constructor takes plain numbers and names only, keeps them by
-    `save_hyperparameters`, and has `learning_rate`, `weight_decay` and `warmup_fraction` among them.
+    A family implements `frame_lengths`, `encode`, `pretext` (the training loss) and `pretext_score`. In evaluation
+    mode, the outputs for an utterance depend neither on the rest of the batch nor on padding. The constructor takes
+    plain numbers and names only, stores them by `save_hyperparameters`, and has `learning_rate`, `weight_decay` and
+    `warmup_fraction` among them.
+
+    Example:
+        >>> from lightning_mia.models import TERA
+        >>> model: SpeechModel = TERA(dim=16, n_heads=2, feedforward_dim=32).eval()
+        >>> waveforms, lengths = torch.randn(2, 16_000), torch.tensor([16_000, 8_000])
+        >>> masks = model.draw_masks(waveforms, lengths)  # (batch, frames)
+        >>> model.pretext_score(waveforms, lengths, masks).shape
+        torch.Size([2])
     """
 
-    family: str  # such as "tera"; a class's, or of the checkpoint that was loaded
+    family: str  # such as "tera"; of the class, or of the loaded checkpoint
     uses_transcripts: ClassVar[bool] = False  # whether transcripts of the training recordings change the result
-    is_pretrained: bool = False  # whether its weights, as constructed, are those of a trained model to be judged
-    # The law by which training masks, and a probe too; None: the pretext task hides no frames from the encoder.
+    is_pretrained: bool = False  # whether the constructor loads trained weights, which an audit evaluates as they are
+    # Distribution of the masks, in training and in the probe; None: the pretext task hides no frames.
     mask_span: SpanMask | None = None
-    takes_spec_augment: ClassVar[bool] = False  # whether `training_loss` applies `Batch.augment` to its log-mel frames
-    noise_dim: int = 0  # uniform numbers that `pretext_score` wants for every frame, such as one for each negative
+    takes_spec_augment: ClassVar[bool] = False  # whether `training_loss` applies `Batch.augment` to log-mel frames
+    noise_dim: int = 0  # uniform numbers per frame that `pretext_score` takes, such as one per negative
 
     def __init__(self) -> None:
         super().__init__()
-        self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; travels in the checkpoint
-        self._clock = 0.0  # when the speed was logged last
-        self.logged_health: dict[str, Tensor] = {}  # loss and health of the present step, where it is logged
+        self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; saved in the checkpoint
+        self._clock = 0.0  # time of the last log of the speed
+        self.logged_health: dict[str, Tensor] = {}  # loss and health of the current step, if it is logged
 
     @abstractmethod
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -56,20 +64,19 @@ class SpeechModel(L.LightningModule, ABC):
 
     @abstractmethod
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Return the training loss for frames hidden by `masks` (batch, frames) bool; see `encode`."""
+        """Compute the training loss for frames hidden by `masks` (batch, frames) bool; see `encode`."""
 
     @abstractmethod
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Return how well the pretext task is solved on each utterance.
+        """Score how well the pretext task is solved on each utterance.
 
         Args:
             waveforms: as in `encode`.
             lengths: as in `encode`.
-            masks: (batch, frames) bool, or several draws (draws, batch, frames), with a masked frame for
-                every utterance; nowhere True where `mask_span` is None.
-            noise: (batch, frames, noise_dim) float32 in [0, 1), or as many draws of it as of masks; may be None
-                where `noise_dim` is 0. Masks and noise are the only randomness, so that two models can be
-                asked the same.
+            masks: (batch, frames) bool, or several draws (draws, batch, frames), with at least one masked frame per
+                utterance; nowhere True if `mask_span` is None.
+            noise: (batch, frames, noise_dim) float32 in [0, 1), or as many draws as of masks; may be None if
+                `noise_dim` is 0. Masks and noise are the only randomness, so that two models can be given the same.
 
         Returns:
             (batch,) or (draws, batch) float64, higher = solved better.
@@ -77,15 +84,15 @@ class SpeechModel(L.LightningModule, ABC):
 
     @property
     def has_pretext(self) -> bool:
-        """Whether `pretext_score` can be asked: an encoder that came without its pretraining heads has none."""
+        """Whether `pretext_score` is available; an encoder without its pretraining heads has none."""
         return True
 
     def training_loss(self, batch: Batch) -> Pretext:
-        """Return the training loss of a batch under fresh masks."""
+        """Compute the training loss of a batch under fresh masks."""
         return self.pretext(batch.waveforms, batch.lengths, self.draw_masks(batch.waveforms, batch.lengths))
 
     def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """Return how well the training task is solved, by the name of the signal; empty for a bare encoder.
+        """Score how well the training task is solved, by name of the signal; empty for a bare encoder.
 
         Args:
             batch: recordings.
@@ -100,11 +107,11 @@ class SpeechModel(L.LightningModule, ABC):
         return {PRETEXT_SCORE: self.pretext_score(batch.waveforms, batch.lengths, masks, noise)}
 
     def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "SpeechModel":
-        """Return the model for a corpus, where its shape or its task depends on one; most take any corpus.
+        """Adapt the model to a corpus, if its shape or task depends on one.
 
         Args:
-            texts: transcripts of all recordings by id, empty where there is none.
-            durations: seconds of all recordings, by id.
+            texts: transcripts by recording id, empty strings if missing.
+            durations: seconds by recording id.
 
         Raises:
             InputError: the model cannot be trained on this corpus.
@@ -112,11 +119,11 @@ class SpeechModel(L.LightningModule, ABC):
         return self
 
     def weights_sha256(self) -> str:
-        """Hash of the files whose weights it is constructed with; empty where all its weights are drawn at random."""
+        """Hash of the files that the initial weights come from; empty if all weights are random."""
         return ""
 
     def untrained(self) -> "SpeechModel":
-        """Return the same model with weights drawn at random, whatever it was constructed with."""
+        """Return the same model with random weights."""
         return type(self)(**self.hparams)
 
     def as_teacher(self, layer: int) -> "SpeechModel":
@@ -131,11 +138,15 @@ class SpeechModel(L.LightningModule, ABC):
         raise InputError(f"it is a {type(self).__name__}, and only HuBERT and MelHuBERT can be teachers")
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Say what has collapsed, by the figures of a training step without their prefix; empty: nothing has."""
+        """Describe a collapse of the training, or return an empty string.
+
+        Args:
+            health: figures of a training step, without their prefix.
+        """
         return ""
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fit what the pretext task predicts, where that is learned from the training recordings.
+        """Fit the pretext task's targets, if they are learned from the training recordings.
 
         Args:
             waveforms: batches `(waveforms, lengths)` as in `encode`, each training recording once.
@@ -143,7 +154,7 @@ class SpeechModel(L.LightningModule, ABC):
 
     @property
     def needs_targets(self) -> bool:
-        """Whether `fit_targets` is still to be called."""
+        """Whether `fit_targets` has yet to be called."""
         return False
 
     def draw_masks(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
@@ -155,7 +166,7 @@ class SpeechModel(L.LightningModule, ABC):
         return span_masks(self.frame_lengths(lengths), self.mask_span, noise)
 
     def on_fit_start(self) -> None:
-        """Fit the targets on the training recordings: the first process does, the others receive them."""
+        """Fit the targets in the first process and broadcast them to the others."""
         if not self.needs_targets:
             return
         if self.trainer.is_global_zero:
@@ -170,20 +181,20 @@ class SpeechModel(L.LightningModule, ABC):
         self._audio_seconds = torch.zeros((), device=self.device)
 
     def exclude_time(self, seconds: float) -> None:
-        """Leave time that went into something else than training out of audio-seconds per second."""
+        """Exclude time not spent on training from audio-seconds per second."""
         self._clock += seconds
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss on one batch."""
-        answer = self._step_loss(batch)
+        """Return the loss on one batch, and log it with its health figures."""
+        output = self._step_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
-        self.log("train/loss", answer.loss, prog_bar=True)
+        self.log("train/loss", output.loss, prog_bar=True)
         self.logged_health = {}
         if self._logs_this_step():
-            self.logged_health = {"loss": answer.loss.detach(), **answer.health}
-            self.log_dict({f"train/{name}": value for name, value in answer.health.items()}, prog_bar=True)
+            self.logged_health = {"loss": output.loss.detach(), **output.health}
+            self.log_dict({f"train/{name}": value for name, value in output.health.items()}, prog_bar=True)
             self._log_speed()
-        return answer.loss
+        return output.loss
 
     def _step_loss(self, batch: Batch) -> Pretext:
         """Return the loss of a callback that wraps the step, or else the model's own."""
@@ -192,7 +203,7 @@ class SpeechModel(L.LightningModule, ABC):
         return wrapper.wrap_loss(self, batch) if wrapper else self.training_loss(batch)
 
     def _logs_this_step(self) -> bool:
-        """Whether Lightning hands this step's figures to the loggers; other steps need not compute them."""
+        """Whether Lightning passes this step's figures to the loggers; other steps need not compute them."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.global_step + 1) % every == 0
 
@@ -204,7 +215,7 @@ class SpeechModel(L.LightningModule, ABC):
         self._audio_seconds = torch.zeros_like(self._audio_seconds)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the norm of the gradient before it is clipped, and the learning rate."""
+        """Log the gradient norm before clipping, and the learning rate."""
         if self._logs_this_step():
             gradients = [p.grad for p in self.parameters() if p.grad is not None]
             self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients), prog_bar=True)
@@ -215,18 +226,18 @@ class SpeechModel(L.LightningModule, ABC):
         checkpoint["lightning_mia"] = {"model_class": type(self).__name__, **self.origin}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups of parameters for the optimizer, where some learn more slowly (`lr`) than others or not at all."""
+        """Group the trainable parameters for the optimizer, with a learning rate (`lr`) per group if they differ."""
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a linear warm-up and a linear decay over the whole run."""
+        """Create AdamW with linear warm-up and linear decay over the whole run."""
         optimizer = torch.optim.AdamW(
             self.parameter_groups(),
             lr=self.hparams["learning_rate"],
             betas=(0.9, 0.98),
             eps=1e-6,
             weight_decay=self.hparams["weight_decay"],
-            foreach=True,  # on a CPU too: a small model's many small tensors cost more in calls than in sums
+            foreach=True,  # on a CPU too: for the many small tensors of a small model, calls cost more than arithmetic
         )
         total_steps = self.trainer.estimated_stepping_batches
         schedule = linear_schedule(optimizer, total_steps, self.hparams["warmup_fraction"])

@@ -1,4 +1,4 @@
-"""CPC: tell the frames to come from others (van den Oord et al. 2018), as modified by Rivière et al. (2020)."""
+"""CPC: predict future frames among negatives (van den Oord et al. 2018), as modified by Rivière et al. (2020)."""
 
 import math
 from collections.abc import Iterator
@@ -16,32 +16,38 @@ from lightning_mia.models.objectives.log_odds import log_odds, log_probability
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
 
-KERNELS = (10, 8, 4, 4, 4)  # together 465 samples
-STRIDES = (5, 4, 2, 2, 2)  # together 160 samples
-MIN_WINDOW = 1600  # samples, as the shortest clip
+KERNELS = (10, 8, 4, 4, 4)  # receptive field 465 samples
+STRIDES = (5, 4, 2, 2, 2)  # hop 160 samples
+MIN_WINDOW = 1600  # samples, length of the shortest clip
 
 
 class CPC(SpeechModel):
     """CPC on waveforms: convolutions every 10 ms, a recurrent context, InfoNCE over the next few frames.
 
-    Unlike in the published code, waveforms are normalised over the utterance, the convolutions pad nothing, and the
-    last frames of a window guess too, as far ahead as there are frames.
+    Unlike the published code, this one normalises waveforms over the utterance, pads no convolution, and lets the last
+    frames of a window predict too, as many steps ahead as the window has frames.
 
     Args:
         dim: channels of the five convolutions, and width of the context (published: 256).
         n_layers: recurrent layers of the context network (published: 1).
         lstm: LSTM, as in Rivière et al.; false: GRU, as in the original.
-        n_steps: frames of 10 ms to look ahead (published: 12); a shorter clip has fewer.
-        n_negatives: other frames that the true one is to be told from (published: 128).
-        negatives: where they are drawn from in training. `utterance`: its own utterance, so that the voice does not
-            tell them apart (the published code: one speaker's); `batch`: all utterances of the batch, so that it does.
-        predictor_heads: attention heads of a causal transformer layer for every step, as in Rivière et al. (8);
-            0: a matrix for every step, as in the original.
+        n_steps: frames of 10 ms to predict ahead (published: 12); fewer in a shorter clip.
+        n_negatives: negatives per frame (published: 128).
+        negatives: source of the negatives in training. `utterance`: the same utterance, so that the voice does not
+            give them away (the published code: the same speaker); `batch`: all utterances of the batch.
+        predictor_heads: attention heads of a causal transformer layer per step, as in Rivière et al. (8); 0: a matrix
+            per step, as in the original.
         dropout: probability of dropping an activation in those layers (published: 0.1).
         window: longest excerpt of an utterance to train on, drawn anew every time (samples; published: 20480).
-        learning_rate: highest learning rate of AdamW (published: 2e-4).
-        weight_decay: of AdamW.
+        learning_rate: peak learning rate of AdamW (published: 2e-4).
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+
+    Example:
+        >>> model = CPC(dim=16, n_negatives=8).eval()
+        >>> encoded = model.encode(torch.randn(1, 16_000), torch.tensor([16_000]))  # 1 s
+        >>> len(encoded.hidden), encoded.hidden[-1].shape
+        (2, torch.Size([1, 98, 16]))
     """
 
     family = "cpc"
@@ -87,108 +93,107 @@ class CPC(SpeechModel):
         return self.front_end.frame_lengths(lengths)
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; layer 0 is the convolutions' output, the last the context.
+        """Encode a batch, see `SpeechModel.encode`; layer 0 is the convolutions' output, the last one the context.
 
-        As training hides nothing, there is no learned vector for a masked frame: it is zero, off in all channels.
+        Training hides nothing, so that there is no learned vector for a masked frame: it is zero in all channels.
         """
         latents = self.front_end(waveforms, lengths)  # (batch, frames, dim)
         if masks is not None:
             latents = latents.masked_fill(masks.unsqueeze(2), 0.0)
         hidden = [latents]
         for layer in self.context:
-            hidden.append(layer(hidden[-1])[0])  # from left to right: padding on the right cannot reach it
+            hidden.append(layer(hidden[-1])[0])  # causal: padding on the right has no effect
         return Encoded(tuple(hidden), self.frame_lengths(lengths))
 
     def _similarities(self, encoded: Encoded, candidates: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """For each step ahead: logits of the true frames, of all candidates, and whether the frames are real.
+        """Yield, per step ahead, logits of the true frames and of all candidates, and which frames are real.
 
         Args:
             encoded: latents and contexts.
             candidates: (batch, n, dim), the latents first.
 
         Yields:
-            Logits (batch, frames − step) and (batch, frames − step, n) float32, and (batch, frames − step) bool; the
-            rows stand for the frames `step`, `step` + 1, … that are guessed.
+            Logits (batch, frames − step) and (batch, frames − step, n) float32, and (batch, frames − step) bool; row i
+            belongs to the predicted frame `step` + i.
         """
         contexts, candidates = encoded.hidden[-1], candidates.float().transpose(1, 2)
         n_frames = contexts.shape[1]
         for step in range(1, min(self.n_steps, n_frames - 1) + 1):
-            guesses = self.predictors[step - 1](contexts)[:, :-step]
-            with torch.autocast(guesses.device.type, enabled=False):
-                logits = guesses.float() @ candidates / math.sqrt(guesses.shape[2])
+            predictions = self.predictors[step - 1](contexts)[:, :-step]
+            with torch.autocast(predictions.device.type, enabled=False):
+                logits = predictions.float() @ candidates / math.sqrt(predictions.shape[2])
             real = ~padding_mask(encoded.lengths - step, n_frames - step)
             yield logits.diagonal(step, dim1=1, dim2=2), logits, real
 
-    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """InfoNCE, mean over the batch's frames and the steps ahead at which they are guessed; `masks` hide nothing."""
-        encoded = self.encode(*draw_windows(waveforms, lengths, self.window))
-        latents = encoded.hidden[0]
-        if self.negatives == "batch":
-            candidates, negatives = draw_from_batch(latents, encoded.lengths, self.noise_dim)
-        else:
-            # Frames come first, so that more padding at the end changes no draw before it.
-            noise = torch.rand(latents.shape[1], len(latents), self.noise_dim, device=latents.device).transpose(0, 1)
-            candidates, negatives = latents, other_frames(noise, encoded.lengths)
-        loss, hits, n_guesses = 3 * [torch.zeros((), device=latents.device)]
-        for step, (true, logits, real) in enumerate(self._similarities(encoded, candidates), start=1):
-            others = logits.gather(2, negatives[:, step:])  # (batch, frames − step, n_negatives)
-            loss = loss + (F.softplus(others.logsumexp(dim=2) - true) * real).sum()
-            hits = hits + ((true > others.amax(dim=2)) & real).sum()  # where all are alike, none is told apart
-            n_guesses = n_guesses + real.sum()
-        health = {
-            "contrastive_accuracy": hits / n_guesses,
-            "contrastive_chance": self._chance(encoded.lengths),
-            "loss_over_chance": (loss / n_guesses).detach() / math.log(1 + self.noise_dim),
-            "frame_variation": frame_variation(latents.detach().float(), encoded.lengths),
-        }
-        return Pretext(loss / n_guesses, health)
-
-    def _chance(self, frame_lengths: Tensor) -> Tensor:
-        """Accuracy of guessing: one over the different frames that a true one and its negatives are, on average."""
-        others = (frame_lengths if self.negatives == "utterance" else frame_lengths.sum()) - 1.0
-        return (1 / (1 + others * (1 - (1 - 1 / others) ** self.noise_dim))).mean()
-
-    def collapse(self, health: dict[str, float]) -> str:
-        """An encoder that says the same of all frames, or a contrastive loss no better than guessing."""
-        if health["frame_variation"] < 1e-3:
-            return f"CPC's frames are all alike (they vary by {health['frame_variation']:.1e} of their energy)"
-        if not health["loss_over_chance"] < 0.98:  # nor a number
-            share = f"{health['loss_over_chance']:.2f}"
-            return f"CPC has learned nothing: its loss is {share} of that of guessing, log(1 + n_negatives)"
-        return ""
-
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the geometric mean probability of the true frames, over all frames and steps ahead.
+        """Log-odds of the true frames' geometric mean probability, over all frames and steps ahead.
 
-        Negatives are other frames of the same utterance, whatever training drew from. Those of a frame are drawn
-        once, by the frame's row of noise, and are the same at all steps by which it is guessed. See
-        `SpeechModel.pretext_score`.
+        Negatives are other frames of the same utterance, whatever `negatives` is in training. The frame's row of noise
+        draws them, once for all steps. See `SpeechModel.pretext_score`.
         """
         if noise is None:
             raise ValueError("Expected noise to draw negatives from, but got None")
         encoded = self.encode(waveforms, lengths)
         draws = other_frames(noise.reshape(-1, *noise.shape[-3:]), encoded.lengths)
         log_p = torch.zeros(draws.shape[:2], dtype=torch.float64, device=draws.device)  # (draws, batch)
-        n_guesses = torch.zeros_like(log_p[0])
+        n_predictions = torch.zeros_like(log_p[0])
         for step, (true, logits, real) in enumerate(self._similarities(encoded, encoded.hidden[0]), start=1):
-            n_guesses += real.sum(dim=1)
+            n_predictions += real.sum(dim=1)
             for draw, negatives in enumerate(draws):
                 others = logits.gather(2, negatives[:, step:])
                 log_p[draw] += (log_probability(true, others) * real).sum(dim=1)
-        return log_odds(log_p / n_guesses).view(noise.shape[:-2])
+        return log_odds(log_p / n_predictions).view(noise.shape[:-2])
+
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """InfoNCE, mean over the batch's frames and the steps ahead; `masks` are ignored."""
+        encoded = self.encode(*draw_windows(waveforms, lengths, self.window))
+        latents = encoded.hidden[0]
+        if self.negatives == "batch":
+            candidates, negatives = draw_from_batch(latents, encoded.lengths, self.noise_dim)
+        else:
+            # Frames come first, so that padding at the end does not change the draws before it.
+            noise = torch.rand(latents.shape[1], len(latents), self.noise_dim, device=latents.device).transpose(0, 1)
+            candidates, negatives = latents, other_frames(noise, encoded.lengths)
+        loss, hits, n_predictions = 3 * [torch.zeros((), device=latents.device)]
+        for step, (true, logits, real) in enumerate(self._similarities(encoded, candidates), start=1):
+            others = logits.gather(2, negatives[:, step:])  # (batch, frames − step, n_negatives)
+            loss = loss + (F.softplus(others.logsumexp(dim=2) - true) * real).sum()
+            hits = hits + ((true > others.amax(dim=2)) & real).sum()  # a tie is a miss
+            n_predictions = n_predictions + real.sum()
+        health = {
+            "contrastive_accuracy": hits / n_predictions,
+            "contrastive_chance": self._chance(encoded.lengths),
+            "loss_over_chance": (loss / n_predictions).detach() / math.log(1 + self.noise_dim),
+            "frame_variation": frame_variation(latents.detach().float(), encoded.lengths),
+        }
+        return Pretext(loss / n_predictions, health)
+
+    def _chance(self, frame_lengths: Tensor) -> Tensor:
+        """Accuracy of guessing: one over the mean number of distinct frames among a true one and its negatives."""
+        others = (frame_lengths if self.negatives == "utterance" else frame_lengths.sum()) - 1.0
+        return (1 / (1 + others * (1 - (1 - 1 / others) ** self.noise_dim))).mean()
+
+    def collapse(self, health: dict[str, float]) -> str:
+        """Describe an encoder with constant frames, or a loss no better than chance; else an empty string."""
+        if health["frame_variation"] < 1e-3:
+            return f"CPC's frames are constant (variation {health['frame_variation']:.1e} of their energy)"
+        if not health["loss_over_chance"] < 0.98:  # true for NaN as well
+            share = f"{health['loss_over_chance']:.2f}"
+            return f"CPC has learned nothing: its loss is {share} of chance, log(1 + n_negatives)"
+        return ""
 
 
 class CausalLayer(nn.Module):
-    """A transformer layer that guesses a future frame from the contexts so far.
+    """Causal transformer layer that predicts a future frame from the contexts so far.
 
-    Frames are not numbered: the contexts know the order. Rivière et al. learn an attention bias for every distance,
-    up to their window, which is as far as ours looks back too.
+    It has no positions: the recurrent contexts carry the order. Rivière et al. learn an attention bias per distance, up
+    to their window, which is also the reach of the attention here.
 
     Args:
         dim: width of the contexts.
         n_heads: attention heads.
-        dropout: probability.
-        window: samples that attention reaches back.
+        dropout: probability of dropping an activation.
+        window: reach of the attention (samples).
     """
 
     def __init__(self, dim: int, n_heads: int, dropout: float, window: int) -> None:
@@ -197,19 +202,19 @@ class CausalLayer(nn.Module):
         self.reach = window // math.prod(STRIDES)  # frames
 
     def forward(self, contexts: Tensor) -> Tensor:
-        """(batch, frames, dim) → the same."""
+        """(batch, frames, dim) → same shape."""
         time = torch.arange(contexts.shape[1], device=contexts.device)
-        ago = time.unsqueeze(1) - time  # (frames, frames)
-        return self.block(contexts, (ago >= 0) & (ago < self.reach))
+        distance = time.unsqueeze(1) - time  # (frames, frames)
+        return self.block(contexts, (distance >= 0) & (distance < self.reach))
 
 
 def draw_windows(waveforms: Tensor, lengths: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """Draw an excerpt of at most `window` samples from every utterance, by torch's global generator.
+    """Draw an excerpt of every utterance, from torch's global generator.
 
     Args:
         waveforms: (batch, samples), zero-padded.
         lengths: (batch,) int64, real samples.
-        window: samples.
+        window: longest excerpt (samples).
 
     Returns:
         (batch, at most `window`) and (batch,) int64.
@@ -222,17 +227,18 @@ def draw_windows(waveforms: Tensor, lengths: Tensor, window: int) -> tuple[Tenso
 
 
 def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
-    """Draw other real frames of the same utterance for every frame, evenly and with replacement.
+    """Draw other real frames of the same utterance, uniformly and with replacement.
 
     Args:
         noise: (…, batch, frames, n) float32 in [0, 1), the only randomness.
         lengths: (batch,) int64, real frames, at least 2.
 
     Returns:
-        (…, batch, frames, n) int64; without meaning for frames beyond an utterance's end.
+        (…, batch, frames, n) int64; undefined for frames beyond an utterance's end.
 
-    >>> other_frames(torch.tensor([0.0, 0.4, 0.99]).expand(1, 4, 3), torch.tensor([4]))[0].tolist()
-    [[1, 2, 3], [2, 3, 0], [3, 0, 1], [0, 1, 2]]
+    Example:
+        >>> other_frames(torch.tensor([0.0, 0.4, 0.99]).expand(1, 4, 3), torch.tensor([4]))[0].tolist()
+        [[1, 2, 3], [2, 3, 0], [3, 0, 1], [0, 1, 2]]
     """
     lengths = lengths.view(-1, 1, 1)
     ahead = torch.minimum((noise * (lengths - 1)).long(), lengths - 2)  # float32 could round up
@@ -241,9 +247,9 @@ def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
 
 
 def draw_from_batch(latents: Tensor, lengths: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Draw negatives among the real frames of a batch: for every utterance n, which all of its frames share.
+    """Draw n negatives per utterance among the real frames of a batch.
 
-    Where a frame was drawn for itself, the next frame of its utterance stands in.
+    All frames of an utterance share them. If a frame is its own negative, the next frame of its utterance replaces it.
 
     Args:
         latents: (batch, frames, dim).
@@ -251,24 +257,24 @@ def draw_from_batch(latents: Tensor, lengths: Tensor, n: int) -> tuple[Tensor, T
         n: negatives.
 
     Returns:
-        Candidates (batch, frames + n, dim), the latents first, and which of them are a frame's negatives (batch,
-        frames, n) int64.
+        Candidates (batch, frames + n, dim), the latents first, and the indices of every frame's negatives among them,
+        (batch, frames, n) int64.
     """
     n_frames, ends = latents.shape[1], lengths.cumsum(dim=0)
-    place = (torch.rand(len(lengths), n, device=latents.device) * ends[-1]).long()
-    place = torch.minimum(place, ends[-1] - 1)  # among all real frames, one utterance after the other
-    owner = torch.searchsorted(ends, place, right=True)
-    frame = place - (ends - lengths)[owner]
+    index = (torch.rand(len(lengths), n, device=latents.device) * ends[-1]).long()
+    index = torch.minimum(index, ends[-1] - 1)  # among the concatenated real frames of all utterances
+    utterance = torch.searchsorted(ends, index, right=True)
+    frame = index - (ends - lengths)[utterance]
     time = torch.arange(n_frames, device=latents.device)
-    own = owner == torch.arange(len(lengths), device=latents.device).unsqueeze(1)  # (batch, n)
-    itself = own.unsqueeze(1) & (frame.unsqueeze(1) == time.unsqueeze(1))  # (batch, frames, n)
+    same = utterance == torch.arange(len(lengths), device=latents.device).unsqueeze(1)  # (batch, n)
+    itself = same.unsqueeze(1) & (frame.unsqueeze(1) == time.unsqueeze(1))  # (batch, frames, n)
     after = ((time + 1) % lengths.unsqueeze(1)).unsqueeze(2)  # (batch, frames, 1)
     drawn = n_frames + torch.arange(n, device=latents.device)
-    return torch.cat([latents, latents[owner, frame]], dim=1), torch.where(itself, after, drawn)
+    return torch.cat([latents, latents[utterance, frame]], dim=1), torch.where(itself, after, drawn)
 
 
 def frame_variation(latents: Tensor, lengths: Tensor) -> Tensor:
-    """Share of the real frames' energy that is not in their utterance's mean frame: 0 = all frames are alike.
+    """Compute the share of energy outside an utterance's mean frame; 0 = constant frames.
 
     Args:
         latents: (batch, frames, dim).

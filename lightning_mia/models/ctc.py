@@ -1,4 +1,4 @@
-"""CTC: an encoder learns to write down what is said (Graves et al. 2006; on wav2vec 2.0, Baevski et al. 2020)."""
+"""CTC: fine-tune an encoder on transcripts (Graves et al. 2006; on wav2vec 2.0, Baevski et al. 2020)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -11,7 +11,7 @@ from torchmetrics.functional.text import char_error_rate, word_error_rate
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, model_from_checkpoint
+from lightning_mia.models.checkpoint import build, hyperparameters_of, model_from_checkpoint
 from lightning_mia.models.layers.features import SAMPLE_RATE, padding_mask
 from lightning_mia.models.layers.masking import SpanMask, span_masks
 from lightning_mia.models.objectives.log_odds import log_odds
@@ -29,32 +29,44 @@ from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 
 CTC_SCORE = "ctc_score"  # name of the signal
-MIN_LOSS = 1e-12  # per character; sums over alignments in float64 err by less, and log-odds stay finite
+MIN_LOSS = 1e-12  # per character; above the rounding of sums over alignments in float64, so that log-odds stay finite
 
 
 class CTC(SpeechModel):
-    """A pretrained encoder with a linear layer to characters, fine-tuned on transcripts.
+    """Pretrained encoder with a linear layer to characters, fine-tuned on transcripts.
 
-    Its family is that of the encoder with `_ctc` behind it. The encoder's pretext heads stay as they are, so that
-    the encoder can still be asked for its pretext score where it has one.
+    The family is that of the encoder with the suffix `_ctc`. The encoder's pretext heads stay unchanged, so that its
+    pretext score, if it has one, remains available.
 
-    The loss of an utterance is that of its transcript per character. A transcript that does not fit into the
-    frames would have an infinite loss; such a corpus is refused beforehand (`for_corpus`) instead of setting
-    the loss to zero, which would leave members out of the training without a word.
+    The loss of an utterance is its CTC loss per character. A transcript that does not fit into the frames would have an
+    infinite loss; `for_corpus` refuses such a corpus, since setting the loss to zero would silently exclude members
+    from the training.
 
     Args:
-        encoder: what is fine-tuned: the checkpoint (.ckpt) of a model of ours, or a Hugging Face folder or hub name.
-        characters: what can be written, every character once; by default, the characters of the corpus, of
-            members and others alike.
-        fold_case: whether capitals and small letters are one.
-        freeze_front_end: keep the convolutions before the transformer as they are; log-mel front ends have none.
-        layer_decay: learning rate of a layer over that of the layer above; 1: all learn alike.
+        encoder: encoder to fine-tune: a checkpoint (.ckpt) of one of our models, or a Hugging Face folder or hub name.
+        characters: characters of the transcripts, each once; by default those of the corpus, members and non-members.
+        fold_case: ignore case.
+        freeze_front_end: freeze the convolutions before the transformer; log-mel front ends have none.
+        layer_decay: learning rate of a layer over that of the layer above; 1: the same rate everywhere.
         head_dropout: probability of dropping an output of the encoder.
-        time_mask_probability: spans × length / frames that are hidden from the encoder in training; 0: none.
-        time_mask_length: frames of the encoder in a hidden span.
-        learning_rate: highest learning rate of AdamW, that of the linear layer.
-        weight_decay: of AdamW.
+        time_mask_probability: spans × length / frames hidden from the encoder in training; 0: none.
+        time_mask_length: frames of the encoder per hidden span.
+        learning_rate: peak learning rate of AdamW, that of the linear layer.
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning_mia.models import TERA
+        >>> encoder, folder = TERA(dim=16, n_heads=2, feedforward_dim=32), tempfile.TemporaryDirectory()
+        >>> checkpoint = {"state_dict": encoder.state_dict(), "hyper_parameters": dict(encoder.hparams)}
+        >>> encoder.on_save_checkpoint(checkpoint)  # as the Trainer does
+        >>> torch.save(checkpoint, f"{folder.name}/tera.ckpt")
+        >>> model = CTC(f"{folder.name}/tera.ckpt").for_corpus({"a": "good morning"}, {"a": 1.5}).eval()
+        >>> model.family, model.vocabulary.characters
+        ('tera_ctc', ' dgimnor')
+        >>> model.encode(torch.randn(1, 16_000), torch.tensor([16_000])).hidden[-1].shape  # 1 s
+        torch.Size([1, 98, 16])
     """
 
     uses_transcripts: ClassVar[bool] = True
@@ -83,17 +95,18 @@ class CTC(SpeechModel):
         self.mask_span, self.noise_dim = self.encoder.mask_span, self.encoder.noise_dim
         self.time_mask = SpanMask(time_mask_probability, time_mask_length) if time_mask_probability else None
         if self.time_mask and self.mask_span is None:
-            raise InputError(f"{encoder} is of a family that hides no frames; set model.time_mask_probability to 0")
-        dim = self._choose_what_learns(freeze_front_end)
+            raise InputError(f"The family of {encoder} hides no frames; set model.time_mask_probability to 0")
+        dim = self._freeze_parameters(freeze_front_end)
         self.dropout = nn.Dropout(head_dropout)
         self.vocabulary = None if characters is None else Vocabulary(characters)
         self.head = None if self.vocabulary is None else nn.Linear(dim, len(self.vocabulary))
-        self.train()  # Lightning trains with the modes that it finds, and a model that was read is in evaluation mode
+        self.train()  # Lightning keeps the modes of submodules, and a loaded encoder is in evaluation mode
 
-    def _choose_what_learns(self, freeze_front_end: bool) -> int:
-        """Freeze what has no part in the last layer's output, found by trying, and by choice the front end.
+    def _freeze_parameters(self, freeze_front_end: bool) -> int:
+        """Freeze parameters without gradient, and optionally the front end.
 
-        Pretext heads get no gradient, and training on several processes would wait for it.
+        A trial pass finds parameters that the last layer's output does not depend on, such as pretext heads: training
+        on several processes would wait for their gradients.
 
         Returns:
             Width of the last layer.
@@ -109,99 +122,67 @@ class CTC(SpeechModel):
             parameter.requires_grad = gradient is not None and not (freeze_front_end and is_front_end(name))
         return hidden.shape[2]
 
-    def weights_sha256(self) -> str:
-        """Hash of what the encoder was read from."""
-        name: str = self.hparams["encoder"]
-        return hash_of_file(Path(name)) if _is_ours(name) else self.encoder.weights_sha256()
-
-    def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "CTC":
-        """The same model with the corpus's characters; see `SpeechModel.for_corpus`.
-
-        Raises:
-            InputError: transcripts are missing, hold characters that `characters` lacks, or are longer than the
-                encoder's frames.
-        """
-        plain_texts = {utterance: normalise_text(text, self.fold_case) for utterance, text in texts.items()}
-        if missing := [utterance for utterance in durations if not plain_texts.get(utterance)]:
-            raise InputError(
-                f"CTC needs transcripts, and {len(missing)} of {len(durations)} recordings have none: "
-                f"{list_first(missing)}; add them to the manifest's column text, or leave these recordings out"
-            )
-        vocabulary = self.vocabulary or Vocabulary.of(plain_texts.values())
-        if strange := sorted(set().union(*map(vocabulary.unknown, plain_texts.values()))):
-            raise InputError(
-                f"Transcripts hold characters that model.characters lacks: {list_first([repr(c) for c in strange])}; "
-                "add them, or leave model.characters out"
-            )
-        self._check_lengths(plain_texts, durations)
-        return type(self)(**{**self._arguments(), "characters": vocabulary.characters})
-
-    def _arguments(self) -> dict[str, Any]:
-        """The constructor's arguments, without what LightningCLI adds."""
-        return {name: value for name, value in self.hparams.items() if not name.startswith("_")}
-
-    def _check_lengths(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:
-        ids = list(durations)
-        samples = torch.tensor([round(durations[utterance] * SAMPLE_RATE) for utterance in ids])
-        frames = self.frame_lengths(samples).tolist()
-        too_long = [
-            f"{utterance} ({frames_needed(texts[utterance])} needed, {available} there)"
-            for utterance, available in zip(ids, frames, strict=True)
-            if frames_needed(texts[utterance]) > available
-        ]
-        if too_long:
-            raise InputError(
-                f"{len(too_long)} transcripts need more frames than the encoder gives for the recording, one a "
-                f"character and one more between two alike: {list_first(too_long)}; mend or leave out these recordings"
-            )
-
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames of the encoder."""
         return self.encoder.frame_lengths(lengths)
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """What the fine-tuned encoder says, see `SpeechModel.encode`."""
+        """Encode a batch with the fine-tuned encoder, see `SpeechModel.encode`."""
         return self.encoder.encode(waveforms, lengths, masks)
 
-    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """The encoder's own pretext loss, which the fine-tuning does not use."""
-        return self.encoder.pretext(waveforms, lengths, masks)
-
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The encoder's own pretext score, by heads that the fine-tuning left as they were."""
-        return self.encoder.pretext_score(waveforms, lengths, masks, noise)
-
-    @property
-    def has_pretext(self) -> bool:
-        """Whether the encoder came with its pretext heads and their targets."""
-        return self.encoder.has_pretext and not self.encoder.needs_targets
-
     def _logits(self, batch: Batch, masks: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(batch, frames, characters + 1) float32, and the frames of each utterance (batch,)."""
+        """Return logits (batch, frames, characters + 1) float32 and frame lengths (batch,)."""
         if self.head is None:
-            raise RuntimeError("There are no characters yet: call for_corpus first")
+            raise RuntimeError("The model has no characters: call for_corpus first")
         encoded = self.encode(batch.waveforms, batch.lengths, masks)
         with torch.autocast(encoded.hidden[-1].device.type, enabled=False):
             return self.head(self.dropout(encoded.hidden[-1].float())), encoded.lengths
 
     def _texts(self, batch: Batch) -> tuple[list[str], list[list[int]]]:
-        """Plain transcripts and their labels."""
-        assert self.vocabulary is not None and len(batch.texts) == len(batch.ids), "for_corpus comes first"
+        """Return normalised transcripts and their labels."""
+        assert self.vocabulary is not None and len(batch.texts) == len(batch.ids), "call for_corpus first"
         texts = [normalise_text(text, self.fold_case) for text in batch.texts]
         return texts, [self.vocabulary.labels(text) for text in texts]
+
+    def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """Score transcripts, and the encoder's pretext task; see `SpeechModel.task_scores`.
+
+        `ctc_score` is the log-odds of p̄ = exp(−loss per character), the geometric mean probability of a character. It
+        ranks as −loss does, but does not saturate at 0 for well-learned texts. `ctc_word_errors` of `ctc_words` and
+        `ctc_character_errors` of `ctc_characters` are counts for error rates.
+        """
+        logits, frame_lengths = self._logits(batch)
+        texts, labels = self._texts(batch)
+        loss = loss_per_character(logits.double(), frame_lengths, labels).clamp(min=MIN_LOSS)
+        return {
+            CTC_SCORE: log_odds(-loss),
+            **error_counts(self._decode(logits, frame_lengths), texts),
+            **super().task_scores(batch, masks, noise),
+        }
+
+    @property
+    def has_pretext(self) -> bool:
+        """Whether the encoder has pretext heads and their targets."""
+        return self.encoder.has_pretext and not self.encoder.needs_targets
+
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The encoder's pretext score, with heads that fine-tuning left unchanged."""
+        return self.encoder.pretext_score(waveforms, lengths, masks, noise)
+
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """The encoder's pretext loss, which fine-tuning does not use."""
+        return self.encoder.pretext(waveforms, lengths, masks)
 
     def training_loss(self, batch: Batch) -> Pretext:
         """CTC loss per character, mean over the batch; see `SpeechModel.training_loss`."""
         logits, frame_lengths = self._logits(batch, self._draw_time_masks(batch))
         texts, labels = self._texts(batch)
         loss = loss_per_character(logits, frame_lengths, labels).mean()
-        attached = self._trainer is not None
-        return Pretext(
-            loss, {} if attached and not self._logs_this_step() else self._health(logits, frame_lengths, texts)
-        )
+        needs_health = self._trainer is None or self._logs_this_step()  # error rates take time
+        return Pretext(loss, self._health(logits, frame_lengths, texts) if needs_health else {})
 
     def _draw_time_masks(self, batch: Batch) -> Tensor | None:
-        """Frames to hide in training (batch, frames) bool, as SpecAugment does."""
+        """Draw frames to hide in training (batch, frames) bool, as SpecAugment does."""
         if self.time_mask is None:
             return None
         n_frames = int(self.frame_lengths(torch.tensor(batch.waveforms.shape[1])))
@@ -210,7 +191,7 @@ class CTC(SpeechModel):
 
     @torch.no_grad()
     def _health(self, logits: Tensor, frame_lengths: Tensor, texts: list[str]) -> dict[str, Tensor]:
-        guesses = self._read(logits, frame_lengths)
+        guesses = self._decode(logits, frame_lengths)
         real = ~padding_mask(frame_lengths, logits.shape[1])
         return {
             "character_error_rate": char_error_rate(guesses, texts).to(logits.device),
@@ -218,47 +199,73 @@ class CTC(SpeechModel):
             "blank_share": ((logits.argmax(dim=2) == BLANK) & real).sum() / real.sum(),
         }
 
-    def _read(self, logits: Tensor, frame_lengths: Tensor) -> list[str]:
-        """The greedy transcripts: the likeliest label of every frame."""
+    def _decode(self, logits: Tensor, frame_lengths: Tensor) -> list[str]:
+        """Decode greedily, by the most probable label of every frame."""
         assert self.vocabulary is not None
         paths, lengths = logits.argmax(dim=2).tolist(), frame_lengths.tolist()
         return [self.vocabulary.text(path[:length]) for path, length in zip(paths, lengths, strict=True)]
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Whether nothing but blanks is heard."""
+        """Describe an output of blanks only, or return an empty string."""
         if health.get("blank_share", 0.0) < 1.0:
             return ""
-        return "every frame is a blank, no character is ever heard; train longer, or raise model.learning_rate"
-
-    def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """What tells how well the transcript is known, and the encoder's pretext score; see `SpeechModel.task_scores`.
-
-        `ctc_score` is the log-odds of p̄, the geometric mean probability of a character: p̄ = exp(−loss), the loss per
-        character. It ranks as −loss does, and unlike it does not crowd at 0 where texts are known well.
-        `ctc_word_errors` of `ctc_words` and `ctc_character_errors` of `ctc_characters` are counts for error rates.
-        """
-        logits, frame_lengths = self._logits(batch)
-        texts, labels = self._texts(batch)
-        loss = loss_per_character(logits.double(), frame_lengths, labels).clamp(min=MIN_LOSS)
-        return {
-            CTC_SCORE: log_odds(-loss),
-            **error_counts(self._read(logits, frame_lengths), texts),
-            **super().task_scores(batch, masks, noise),
-        }
+        return "the model outputs only blanks; train longer, or raise model.learning_rate"
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Layer-wise learning rates, see `parameter_groups.layer_wise`."""
+        """Group parameters by layer-wise learning rates, see `optimizer.layer_wise`."""
         head = [] if self.head is None else self.head.parameters()
         settings = self.hparams
         return layer_wise(self.encoder.named_parameters(), head, settings["learning_rate"], settings["layer_decay"])
 
+    def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "CTC":
+        """Return the model with the characters of the corpus; see `SpeechModel.for_corpus`.
 
-def _is_ours(name: str) -> bool:
+        Raises:
+            InputError: a transcript is missing, holds a character not in `characters`, or needs more frames than the
+                encoder has.
+        """
+        normalised = {utterance: normalise_text(text, self.fold_case) for utterance, text in texts.items()}
+        if missing := [utterance for utterance in durations if not normalised.get(utterance)]:
+            raise InputError(
+                f"CTC needs transcripts, and {len(missing)} of {len(durations)} recordings have none: "
+                f"{list_first(missing)}; add them to the manifest's column text, or leave these recordings out"
+            )
+        vocabulary = self.vocabulary or Vocabulary.of(normalised.values())
+        if unknown := sorted(set().union(*map(vocabulary.unknown, normalised.values()))):
+            raise InputError(
+                f"Transcripts hold characters that model.characters lacks: {list_first([repr(c) for c in unknown])}; "
+                "add them, or leave model.characters out"
+            )
+        self._check_lengths(normalised, durations)
+        return type(self)(**{**hyperparameters_of(self), "characters": vocabulary.characters})
+
+    def _check_lengths(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:
+        ids = list(durations)
+        samples = torch.tensor([round(durations[utterance] * SAMPLE_RATE) for utterance in ids])
+        frames = self.frame_lengths(samples).tolist()
+        too_long = [
+            f"{utterance} ({frames_needed(texts[utterance])} needed, {available} available)"
+            for utterance, available in zip(ids, frames, strict=True)
+            if frames_needed(texts[utterance]) > available
+        ]
+        if too_long:
+            raise InputError(
+                f"{len(too_long)} transcripts need more frames than the encoder has for the recording (one per "
+                f"character and one more between repeats): {list_first(too_long)}; fix or leave out these recordings"
+            )
+
+    def weights_sha256(self) -> str:
+        """Hash of the encoder's checkpoint."""
+        name: str = self.hparams["encoder"]
+        return hash_of_file(Path(name)) if _is_lightning_checkpoint(name) else self.encoder.weights_sha256()
+
+
+def _is_lightning_checkpoint(name: str) -> bool:
     return name.endswith(".ckpt") or Path(name).is_file()
 
 
 def _read_encoder(name: str) -> SpeechModel:
-    if _is_ours(name):
+    if _is_lightning_checkpoint(name):
         return model_from_checkpoint(name)
     from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 

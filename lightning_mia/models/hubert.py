@@ -1,4 +1,4 @@
-"""HuBERT: guess the clusters of hidden frames (Hsu et al. 2021), on waveforms or on log-mel frames."""
+"""HuBERT: predict clusters of masked frames (Hsu et al. 2021), on waveforms or on log-mel frames."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
@@ -15,22 +14,22 @@ from lightning_mia.models.checkpoint import build, hyperparameters_of
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
-from lightning_mia.models.layers.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
+from lightning_mia.models.layers.transformer import Transformer, make_positions
+from lightning_mia.models.objectives.cluster_prediction import cluster_collapse, cluster_logits, cluster_pretext
 from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.models.teacher_targets import TeacherClusters
 from lightning_mia.utilities.errors import InputError
 
-TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper
-
 
 class ClusterPrediction(SpeechModel):
-    """What HuBERT and MelHuBERT have in common: everything but how a waveform becomes frames."""
+    """Base of HuBERT and MelHuBERT, which differ in how a waveform becomes frames."""
 
     family = "hubert"
 
     def _build(self, frame_dim: int, n_mels: int) -> None:
+        """Create all parts but the front end, by the hyperparameters."""
         settings: Any = self.hparams
         self.mask_span: SpanMask = SpanMask(settings.mask_probability, settings.mask_length)
         self.log_mel = LogMel(n_mels)
@@ -43,11 +42,8 @@ class ClusterPrediction(SpeechModel):
         self.projection = nn.Linear(frame_dim, settings.dim)
         self.dropout = nn.Dropout(settings.dropout)
         self.mask_embedding = nn.Parameter(torch.empty(settings.dim).uniform_())
-        positions: nn.Module = SinusoidalPositions()
-        if settings.position_kernel:
-            positions = ConvolutionalPositions(settings.dim, settings.position_kernel, settings.position_groups)
         self.transformer = Transformer(
-            positions,
+            make_positions(settings.dim, settings.position_kernel, settings.position_groups),
             dim=settings.dim,
             n_layers=settings.n_layers,
             n_heads=settings.n_heads,
@@ -58,53 +54,17 @@ class ClusterPrediction(SpeechModel):
         self.code_projection = nn.Linear(settings.dim, settings.code_dim)
         self.codes = nn.Parameter(torch.randn(settings.n_clusters, settings.code_dim))
 
-    @property
-    def needs_targets(self) -> bool:
-        """Whether the clusters are still to be fitted."""
-        return not bool(self.clusters.fitted)
-
-    def weights_sha256(self) -> str:
-        """Hash of the checkpoint that the targets come from; empty in the first iteration."""
-        return self.clusters.sha256 if isinstance(self.clusters, TeacherClusters) else ""
-
-    def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fit the clusters on the training recordings alone: the targets are a part of the leak."""
-        heard = ((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
-        seed = self.hparams["cluster_seed"]
-        if isinstance(self.clusters, TeacherClusters):
-            self.clusters.fit(heard, seed, self.origin.get("split"))
-        else:
-            log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in heard)
-            self.clusters.fit(log_mel, seed)
-
-    def as_teacher(self, layer: int) -> "ClusterPrediction":
-        """Return a frozen copy up to a hidden layer, see `SpeechModel.as_teacher`."""
-        n_layers = self.hparams["n_layers"]
-        if not 1 <= layer <= n_layers:
-            raise InputError(f"it has layers 1 to {n_layers}, but layer {layer} is requested")
-        # One block above the layer stays: the last block's output is normalised, which would change the layer's.
-        changes = {"n_layers": min(layer + 1, n_layers), "dropout": 0.0, "targets_from": None}
-        teacher = build(partial(type(self), **{**hyperparameters_of(self), **changes}))
-        for head in ("clusters", "code_projection", "codes"):
-            delattr(teacher, head)
-        kept = teacher.state_dict().keys()
-        teacher.load_state_dict({name: weights for name, weights in self.state_dict().items() if name in kept})
-        return teacher.requires_grad_(False)
-
     @abstractmethod
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, samples) → (batch, frames, frame dim), what the transformer is to see."""
+        """(batch, samples) → (batch, frames, frame dim), input to the projection."""
 
     @abstractmethod
     def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """What the transformer is to see, and the true cluster of every frame (batch, frames) int64."""
+        """Compute the frames, see `_frames`, and their clusters (batch, frames) int64."""
 
-    def _targets(self, waveforms: Tensor, lengths: Tensor, n_frames: int, log_mel: Tensor | None = None) -> Tensor:
-        """The true cluster of every frame (batch, n_frames) int64; `log_mel` where it is there already."""
-        if isinstance(self.clusters, TeacherClusters):
-            return self.clusters(waveforms, lengths, n_frames)
-        log_mel = self.log_mel(waveforms) if log_mel is None else log_mel
-        return self.clusters(log_mel, self.log_mel.frame_lengths(lengths))[:, :n_frames]
+    def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode a batch, see `SpeechModel.encode`; a masked frame is a learned vector."""
+        return self._transform(self._frames(waveforms, lengths), lengths, masks)
 
     def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
         frame_lengths = self.frame_lengths(lengths)
@@ -113,67 +73,77 @@ class ClusterPrediction(SpeechModel):
             x = torch.where(masks.unsqueeze(2), self.mask_embedding.to(x.dtype), x)
         return Encoded(self.transformer(x, padding_mask(frame_lengths, x.shape[1])), frame_lengths)
 
-    def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; a masked frame is a learned vector."""
-        return self._transform(self._frames(waveforms, lengths), lengths, masks)
-
-    def _cluster_logits(self, hidden: Tensor) -> Tensor:
-        """(batch, frames, dim) → (batch, frames, clusters): cosines with the codes over the temperature."""
-        outputs = F.normalize(self.code_projection(hidden).float(), dim=-1)
-        with torch.autocast(hidden.device.type, enabled=False):
-            return outputs @ F.normalize(self.codes.float(), dim=-1).T / TEMPERATURE
-
-    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Cross-entropy of the true clusters, mean over the batch's masked frames."""
-        return self._loss(*self._frames_and_targets(waveforms, lengths), lengths, masks)
-
-    def _loss(self, frames: Tensor, targets: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        logits = self._cluster_logits(self._transform(frames, lengths, masks).hidden[-1])
-        loss = masked_cross_entropy(logits, targets, masks)
-        with torch.no_grad():
-            share = masks / masks.sum()  # (batch, frames) of each masked frame in a mean
-            accuracy = ((logits.argmax(dim=2) == targets) * share).sum()
-            usage = (logits.softmax(dim=2) * share.unsqueeze(2)).sum(dim=(0, 1))  # (clusters,)
-            perplexity = torch.special.entr(usage).sum().exp()
-        return Pretext(loss, {"masked_accuracy": accuracy, "code_perplexity": perplexity})
-
-    def collapse(self, health: dict[str, float]) -> str:
-        """One cluster is guessed for almost every masked frame."""
-        if health["code_perplexity"] >= 1.5:
-            return ""
-        return f"HuBERT guesses one cluster for almost all frames (code perplexity {health['code_perplexity']:.2f})"
+    def _logits(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
+        """Return logits (batch, frames, clusters) float32 of the masked input."""
+        hidden = self._transform(frames, lengths, masks).hidden[-1]
+        return cluster_logits(self.code_projection(hidden), self.codes)
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the geometric mean probability of the true cluster over the masked frames.
+        """Log-odds of the true cluster's geometric mean probability over the masked frames.
 
         See `SpeechModel.pretext_score`.
 
         Raises:
-            RuntimeError: the clusters were never fitted.
+            RuntimeError: the clusters are not fitted.
         """
         if self.needs_targets:
-            raise RuntimeError("There is no true cluster yet: call fit_targets before pretext_score")
+            raise RuntimeError("The clusters are not fitted: call fit_targets before pretext_score")
         frames, targets = self._frames_and_targets(waveforms, lengths)
-        scores = []
-        for mask in masks.reshape(-1, *masks.shape[-2:]):
-            logits = self._cluster_logits(self._transform(frames, lengths, mask).hidden[-1])
-            scores.append(log_odds_of_mean(logits, targets, mask))
+        scores = [
+            log_odds_of_mean(self._logits(frames, lengths, mask), targets, mask)
+            for mask in masks.reshape(-1, *masks.shape[-2:])
+        ]
         return torch.stack(scores).view(masks.shape[:-1])
 
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """Cross-entropy of the true clusters, mean over the batch's masked frames."""
+        frames, targets = self._frames_and_targets(waveforms, lengths)
+        return cluster_pretext(self._logits(frames, lengths, masks), targets, masks)
 
-def masked_cross_entropy(logits: Tensor, targets: Tensor, masks: Tensor) -> Tensor:
-    """Cross-entropy of the targets, mean over the batch's masked frames.
+    def collapse(self, health: dict[str, float]) -> str:
+        """Describe a collapse to a single cluster, or return an empty string."""
+        reason = cluster_collapse(health)
+        return f"HuBERT: {reason}" if reason else ""
 
-    All frames' are computed and the others weighted by zero: picking the masked ones would make a GPU wait to
-    learn how many there are.
+    @property
+    def needs_targets(self) -> bool:
+        """Whether the clusters have yet to be fitted."""
+        return not bool(self.clusters.fitted)
 
-    Args:
-        logits: (batch, frames, classes).
-        targets: (batch, frames) int64.
-        masks: (batch, frames) bool.
-    """
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")  # (batch × frames,)
-    return (losses * masks.flatten()).sum() / masks.sum()
+    def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Fit the clusters on the training recordings only: the targets are part of what can leak."""
+        batches = ((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
+        seed = self.hparams["cluster_seed"]
+        if isinstance(self.clusters, TeacherClusters):
+            self.clusters.fit(batches, seed, self.origin.get("split"))
+        else:
+            log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in batches)
+            self.clusters.fit(log_mel, seed)
+
+    def _targets(self, waveforms: Tensor, lengths: Tensor, n_frames: int, log_mel: Tensor | None = None) -> Tensor:
+        """Return the cluster of every frame (batch, n_frames) int64; `log_mel` if it is already computed."""
+        if isinstance(self.clusters, TeacherClusters):
+            return self.clusters(waveforms, lengths, n_frames)
+        log_mel = self.log_mel(waveforms) if log_mel is None else log_mel
+        return self.clusters(log_mel, self.log_mel.frame_lengths(lengths))[:, :n_frames]
+
+    def weights_sha256(self) -> str:
+        """Hash of the teacher's checkpoint; empty in the first iteration."""
+        return self.clusters.sha256 if isinstance(self.clusters, TeacherClusters) else ""
+
+    def as_teacher(self, layer: int) -> "ClusterPrediction":
+        """Return a frozen copy up to a hidden layer, see `SpeechModel.as_teacher`."""
+        n_layers = self.hparams["n_layers"]
+        if not 1 <= layer <= n_layers:
+            raise InputError(f"it has layers 1 to {n_layers}, but layer {layer} is requested")
+        # One block above the layer is kept: the last block's output is normalised, which would change the layer's.
+        changes = {"n_layers": min(layer + 1, n_layers), "dropout": 0.0, "targets_from": None}
+        teacher = build(partial(type(self), **{**hyperparameters_of(self), **changes}))
+        for head in ("clusters", "code_projection", "codes"):
+            delattr(teacher, head)
+        kept = teacher.state_dict().keys()
+        teacher.load_state_dict({name: weights for name, weights in self.state_dict().items() if name in kept})
+        return teacher.requires_grad_(False)
 
 
 class HuBERT(ClusterPrediction):
@@ -189,19 +159,25 @@ class HuBERT(ClusterPrediction):
         feedforward_dim: inner width of the feed-forward layers (published base: 3072).
         dropout: probability of dropping an activation (published base: 0.1).
         pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
-        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sines
-            and cosines instead, which cost nothing.
+        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sinusoidal
+            positions, which have no parameters.
         position_groups: groups of the positional convolution (published base: 16).
-        n_clusters: clusters of training frames to guess (published base: 100, then 500).
+        n_clusters: k-means clusters that are the targets (published base: 100, then 500).
         code_dim: width in which outputs and clusters are compared (published base: 256).
         mask_probability: spans × length / frames; spans overlap (published base: 0.8).
-        mask_length: frames of 20 ms in a masked span (published base: 10).
-        learning_rate: highest learning rate of AdamW (published base: 5e-4).
-        weight_decay: of AdamW.
+        mask_length: frames of 20 ms per masked span (published base: 10).
+        learning_rate: peak learning rate of AdamW (published base: 5e-4).
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
-        cluster_seed: seed of the k-means that makes the targets.
-        targets_from: for a second iteration, the checkpoint of a HuBERT or MelHuBERT trained on the same members.
-        targets_layer: its layer whose frames are clustered, instead of MFCC (published base: 6 of 12).
+        cluster_seed: seed of the k-means.
+        targets_from: checkpoint of a HuBERT or MelHuBERT trained on the same members, for a second iteration.
+        targets_layer: hidden layer of that model to cluster, instead of MFCC frames (published base: 6 of 12).
+
+    Example:
+        >>> model = HuBERT(conv_channels=8, n_layers=2, dim=16, n_heads=2, feedforward_dim=32).eval()
+        >>> encoded = model.encode(torch.randn(1, 16_000), torch.tensor([16_000]))  # 1 s
+        >>> len(encoded.hidden), encoded.hidden[-1].shape
+        (3, torch.Size([1, 49, 16]))
     """
 
     def __init__(
@@ -245,7 +221,7 @@ class HuBERT(ClusterPrediction):
 
 
 class MelHuBERT(ClusterPrediction):
-    """HuBERT on log-mel frames (MelHuBERT, Lin et al. 2022), several times faster than on waveforms on a CPU.
+    """HuBERT on log-mel frames (MelHuBERT, Lin et al. 2022), on a CPU several times faster than on waveforms.
 
     Args:
         n_mels: mel bands of a frame of 10 ms; two frames are stacked.
@@ -255,19 +231,25 @@ class MelHuBERT(ClusterPrediction):
         feedforward_dim: inner width of the feed-forward layers (published base: 3072).
         dropout: probability of dropping an activation (published base: 0.1).
         pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
-        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sines
-            and cosines instead, which cost nothing.
+        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sinusoidal
+            positions, which have no parameters.
         position_groups: groups of the positional convolution (published base: 16).
-        n_clusters: clusters of training frames to guess (published base: 512).
+        n_clusters: k-means clusters that are the targets (published base: 512).
         code_dim: width in which outputs and clusters are compared.
         mask_probability: spans × length / frames; spans overlap (published base: 0.8).
-        mask_length: frames of 20 ms in a masked span (published base: 10).
-        learning_rate: highest learning rate of AdamW.
-        weight_decay: of AdamW.
+        mask_length: frames of 20 ms per masked span (published base: 10).
+        learning_rate: peak learning rate of AdamW.
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
-        cluster_seed: seed of the k-means that makes the targets.
-        targets_from: for a second iteration, the checkpoint of a HuBERT or MelHuBERT trained on the same members.
-        targets_layer: its layer whose frames are clustered, instead of MFCC (published base: 6 of 12).
+        cluster_seed: seed of the k-means.
+        targets_from: checkpoint of a HuBERT or MelHuBERT trained on the same members, for a second iteration.
+        targets_layer: hidden layer of that model to cluster, instead of MFCC frames (published base: 6 of 12).
+
+    Example:
+        >>> model = MelHuBERT(n_layers=2, dim=16, n_heads=2, feedforward_dim=32).eval()
+        >>> encoded = model.encode(torch.randn(1, 16_000), torch.tensor([16_000]))  # 1 s
+        >>> len(encoded.hidden), encoded.hidden[-1].shape
+        (3, torch.Size([1, 49, 16]))
     """
 
     takes_spec_augment = True
@@ -302,12 +284,6 @@ class MelHuBERT(ClusterPrediction):
         """Samples → frames of 20 ms."""
         return self.log_mel.frame_lengths(lengths) // 2
 
-    def training_loss(self, batch: Batch) -> Pretext:
-        """Return the training loss under fresh masks, of frames augmented by the batch."""
-        masks = self.draw_masks(batch.waveforms, batch.lengths)
-        frames, targets = self._frames_and_targets(batch.waveforms, batch.lengths, batch.augment)
-        return self._loss(frames, targets, batch.lengths, masks)
-
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         return self._stack(self.log_mel(waveforms), lengths)
 
@@ -315,13 +291,19 @@ class MelHuBERT(ClusterPrediction):
         self, waveforms: Tensor, lengths: Tensor, augment: FrameAugmentation | None = None
     ) -> tuple[Tensor, Tensor]:
         log_mel = self.log_mel(waveforms)
-        frames = self._stack(log_mel, lengths, augment)  # without a last frame of 10 ms that has no partner
+        frames = self._stack(log_mel, lengths, augment)
         return frames, self._targets(waveforms, lengths, frames.shape[1], log_mel)
 
     def _stack(self, log_mel: Tensor, lengths: Tensor, augment: FrameAugmentation | None = None) -> Tensor:
-        """(batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels), normalised."""
+        """(batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels); an odd last frame is dropped."""
         frame_lengths = self.log_mel.frame_lengths(lengths)
         frames = normalise(log_mel, frame_lengths)
         if augment is not None:
             frames = augment(frames, frame_lengths)
         return frames[:, : frames.shape[1] // 2 * 2].unflatten(1, (-1, 2)).flatten(2)
+
+    def training_loss(self, batch: Batch) -> Pretext:
+        """Compute the training loss under fresh masks, on frames augmented by the batch."""
+        masks = self.draw_masks(batch.waveforms, batch.lengths)
+        frames, targets = self._frames_and_targets(batch.waveforms, batch.lengths, batch.augment)
+        return cluster_pretext(self._logits(frames, batch.lengths, masks), targets, masks)

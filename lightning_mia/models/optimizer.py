@@ -1,4 +1,4 @@
-"""Layer-wise learning rates: what lies deeper in an encoder learns more slowly (Howard and Ruder 2018, §3.2)."""
+"""Learning-rate schedule and layer-wise learning rates (Howard and Ruder 2018, §3.2)."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,62 +13,24 @@ FRONT_ENDS = {"front_end", "feature_extractor", "conv1", "conv2"}  # ours, Huggi
 NOT_BLOCKS = {"adapter", "pos_conv_embed"}  # modules whose `layers` are not the transformer's blocks
 
 
-def is_front_end(name: str) -> bool:
-    """Whether a parameter, by its dotted name, belongs to the convolutions before the transformer.
+def linear_schedule(optimizer: Optimizer, total_steps: float, warmup_fraction: float) -> LambdaLR:
+    """Schedule an optimizer's learning rate by `warmup_then_decay`.
 
-    >>> is_front_end("front_end.convolutions.0.weight"), is_front_end("projection.weight")
-    (True, False)
+    Raises:
+        InputError: the training has no end.
     """
-    return not FRONT_ENDS.isdisjoint(name.split("."))
-
-
-def block_index(name: str) -> int | None:
-    """The transformer block that a parameter belongs to, counted from the input; None: it belongs to none.
-
-    >>> block_index("transformer.layers.3.attention_norm.bias"), block_index("model.encoder.layer_norm.bias")
-    (3, None)
-    """
-    parts = name.split(".")
-    for parent, part, number in zip(["", *parts], parts, parts[1:], strict=False):
-        if part == "layers" and number.isdigit() and parent not in NOT_BLOCKS:
-            return int(number)
-    return None
-
-
-def layer_wise(
-    encoder: Iterable[tuple[str, nn.Parameter]], head: Iterable[nn.Parameter], learning_rate: float, decay: float
-) -> list[dict[str, Any]]:
-    """Groups of parameters with their highest learning rates, for an optimizer.
-
-    The head learns at `learning_rate`, the last block of the transformer at `decay` times that, every block below
-    at `decay` times the rate of the one above, and what belongs to no block (front end, projections, positions)
-    at `decay` times the rate of the first block. Parameters that do not learn are left out.
-
-    Args:
-        encoder: parameters with their dotted names.
-        head: parameters on top of the encoder.
-        learning_rate: of the head.
-        decay: factor from one block to the one below, in (0, 1]; 1: all learn alike.
-
-    Returns:
-        One group a learning rate, highest first.
-    """
-    learning = [(name, parameter) for name, parameter in encoder if parameter.requires_grad]
-    blocks = [block_index(name) for name, _ in learning]
-    n_blocks = 1 + max((block for block in blocks if block is not None), default=-1)
-    by_depth: dict[int, list[nn.Parameter]] = {0: [parameter for parameter in head if parameter.requires_grad]}
-    for (_, parameter), block in zip(learning, blocks, strict=True):
-        depth = 0 if decay == 1 else n_blocks + 1 if block is None else n_blocks - block
-        by_depth.setdefault(depth, []).append(parameter)
-    return [{"params": by_depth[depth], "lr": learning_rate * decay**depth} for depth in sorted(by_depth)]
+    if total_steps == float("inf"):
+        raise InputError("The schedule needs the length of the run; set --trainer.max_epochs or --trainer.max_steps")
+    return LambdaLR(optimizer, warmup_then_decay(total_steps, warmup_fraction))
 
 
 def warmup_then_decay(total_steps: float, warmup_fraction: float) -> Callable[[int], float]:
-    """Rise linearly to 1, then fall linearly to 0 at the last step.
+    """Return a factor that rises linearly to 1, then falls linearly to 0 at the last step.
 
-    >>> factor = warmup_then_decay(total_steps=20, warmup_fraction=0.1)
-    >>> [round(factor(step), 2) for step in (0, 1, 2, 11, 20)]
-    [0.5, 1.0, 1.0, 0.5, 0.0]
+    Example:
+        >>> factor = warmup_then_decay(total_steps=20, warmup_fraction=0.1)
+        >>> [round(factor(step), 2) for step in (0, 1, 2, 11, 20)]
+        [0.5, 1.0, 1.0, 0.5, 0.0]
     """
     warmup_steps = max(1, round(warmup_fraction * total_steps))
 
@@ -80,12 +42,53 @@ def warmup_then_decay(total_steps: float, warmup_fraction: float) -> Callable[[i
     return factor
 
 
-def linear_schedule(optimizer: Optimizer, total_steps: float, warmup_fraction: float) -> LambdaLR:
-    """Schedule an optimizer's learning rate by `warmup_then_decay`.
+def layer_wise(
+    encoder: Iterable[tuple[str, nn.Parameter]], head: Iterable[nn.Parameter], learning_rate: float, decay: float
+) -> list[dict[str, Any]]:
+    """Group parameters by depth, with a learning rate that decays from head to input.
 
-    Raises:
-        InputError: the training has no end, so that the schedule has none.
+    The head learns at `learning_rate`, the last block of the transformer at `decay` times that, every block below
+    at `decay` times the rate of the one above, and parameters outside the blocks (front end, projections, positions)
+    at `decay` times the rate of the first block. Frozen parameters are left out.
+
+    Args:
+        encoder: parameters with their dotted names.
+        head: parameters on top of the encoder.
+        learning_rate: of the head.
+        decay: factor from one block to the one below, in (0, 1]; 1: the same rate everywhere.
+
+    Returns:
+        One group per learning rate, highest first.
     """
-    if total_steps == float("inf"):
-        raise InputError("The schedule needs the length of the run; set --trainer.max_epochs or --trainer.max_steps")
-    return LambdaLR(optimizer, warmup_then_decay(total_steps, warmup_fraction))
+    trainable = [(name, parameter) for name, parameter in encoder if parameter.requires_grad]
+    blocks = [block_index(name) for name, _ in trainable]
+    n_blocks = 1 + max((block for block in blocks if block is not None), default=-1)
+    by_depth: dict[int, list[nn.Parameter]] = {0: [parameter for parameter in head if parameter.requires_grad]}
+    for (_, parameter), block in zip(trainable, blocks, strict=True):
+        depth = 0 if decay == 1 else n_blocks + 1 if block is None else n_blocks - block
+        by_depth.setdefault(depth, []).append(parameter)
+    return [{"params": by_depth[depth], "lr": learning_rate * decay**depth} for depth in sorted(by_depth)]
+
+
+def block_index(name: str) -> int | None:
+    """Return the transformer block of a parameter, counted from the input; None outside all blocks.
+
+    Example:
+        >>> block_index("transformer.layers.3.attention_norm.bias"), block_index("model.encoder.layer_norm.bias")
+        (3, None)
+    """
+    parts = name.split(".")
+    for parent, part, number in zip(["", *parts], parts, parts[1:], strict=False):
+        if part == "layers" and number.isdigit() and parent not in NOT_BLOCKS:
+            return int(number)
+    return None
+
+
+def is_front_end(name: str) -> bool:
+    """Check by its dotted name if a parameter belongs to the convolutions before the transformer.
+
+    Example:
+        >>> is_front_end("front_end.convolutions.0.weight"), is_front_end("projection.weight")
+        (True, False)
+    """
+    return not FRONT_ENDS.isdisjoint(name.split("."))

@@ -9,15 +9,15 @@ PRETEXT_SCORE = "pretext_score"  # name of the signal
 
 @dataclass(frozen=True)
 class Encoded:
-    """What an encoder says of a batch."""
+    """Hidden states of a batch."""
 
     hidden: tuple[Tensor, ...]  # per layer (batch, frames, dim); layer 0 is the input to the transformer
-    lengths: Tensor  # (batch,) int64, real frames; frames beyond them mean nothing
+    lengths: Tensor  # (batch,) int64, real frames; the values of frames beyond them are undefined
 
 
 @dataclass(frozen=True)
 class Pretext:
-    """How well a batch's pretext task was solved in training."""
+    """Training loss of a batch, and figures to log with it."""
 
     loss: Tensor  # () float32, to be minimised
     health: dict[str, Tensor]  # figures to log, () each

@@ -1,4 +1,4 @@
-"""The targets of HuBERT's second iteration: k-means clusters of a middle layer of the model of the first."""
+"""Targets of HuBERT's second iteration: k-means clusters of a hidden layer of the first model."""
 
 import json
 from collections.abc import Iterable
@@ -18,20 +18,20 @@ from lightning_mia.utilities.files import hash_of_file
 
 
 class TeacherClusters(nn.Module):
-    """Nearest of k centroids to each frame that a frozen teacher gives at one of its layers, at 50 Hz.
+    """Nearest of k centroids to each frame of a frozen teacher's hidden layer, at 50 Hz.
 
-    The teacher, as much of it as the layer needs, is read where its checkpoint exists, and from then on travels in
-    the checkpoint of the model that it teaches, which needs no other file. It always answers in float32 and without
-    dropout, so that a frame has the same target in training and in the probe.
+    The teacher, cut above the layer, is read from its checkpoint if that exists. It is saved in the checkpoint of its
+    student, which then needs no other file. It runs in float32 and without dropout, so that a frame has the same
+    target in training and in the probe.
 
-    What the teacher was trained on is in its clusters too. It must have had the very members of the model that it
-    teaches: a teacher of another split is refused, but that it was another model of the same split (the wrong model,
-    a shadow) cannot be seen. The controls of an audit are taught by it as well, so that their targets, unlike those
-    of a first iteration, are not free of the target's members.
+    The clusters depend on the teacher's training set, which must be the student's. A teacher of another split is
+    refused; another model of the same split (the wrong model, a shadow model) cannot be detected. The controls of an
+    audit use the same teacher, so that their targets, unlike those of a first iteration, depend on the target's
+    members.
 
     Args:
         checkpoint: Lightning checkpoint of a HuBERT or MelHuBERT.
-        layer: hidden layer, 1 = the first transformer block's output.
+        layer: hidden layer, 1 = output of the first transformer block.
         n_clusters: k, at least 2.
 
     Raises:
@@ -44,18 +44,19 @@ class TeacherClusters(nn.Module):
     def __init__(self, checkpoint: str, layer: int, n_clusters: int) -> None:
         super().__init__()
         self.checkpoint, self.layer, self.n_clusters = checkpoint, layer, n_clusters
-        self.description: dict[str, Any] = {}  # of the teacher, JSON-like; empty as long as there is none
+        self.description: dict[str, Any] = {}  # of the teacher, JSON-like; empty without a teacher
         if Path(checkpoint).exists():
             self._read()
 
     def _read(self) -> None:
-        whole = model_from_checkpoint(self.checkpoint)
+        model = model_from_checkpoint(self.checkpoint)
         try:
-            self._attach(whole.as_teacher(self.layer), whole.origin.get("split"), hash_of_file(Path(self.checkpoint)))
+            teacher = model.as_teacher(self.layer)
         except InputError as error:
             raise InputError(
                 f"{self.checkpoint} cannot be a teacher: {error}; change --model.targets_from or --model.targets_layer"
             ) from error
+        self._attach(teacher, model.origin.get("split"), hash_of_file(Path(self.checkpoint)))
 
     def _attach(self, teacher: SpeechModel, split: str | None, sha256: str) -> None:
         settings = dict(teacher.hparams)
@@ -69,12 +70,12 @@ class TeacherClusters(nn.Module):
         self.centroids = Centroids(self.n_clusters, settings["dim"])
 
     def get_extra_state(self) -> Tensor:
-        """The teacher's description, which its weights cannot be loaded without: JSON as (bytes,) uint8."""
+        """Description of the teacher as JSON, (bytes,) uint8, from which it is built again."""
         text = json.dumps(self.description) if self.description else ""
         return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Make room for the teacher of a checkpoint, before its weights are loaded."""
+        """Build the teacher of a checkpoint before its weights are loaded."""
         if len(state):
             description = json.loads(bytes(state.tolist()))
             if description != self.description:
@@ -83,7 +84,7 @@ class TeacherClusters(nn.Module):
 
     @property
     def fitted(self) -> bool:
-        """Whether there are centroids."""
+        """Whether the centroids are fitted."""
         return bool(self.description) and bool(self.centroids.fitted)
 
     @property
@@ -91,7 +92,7 @@ class TeacherClusters(nn.Module):
         """Hash of the teacher's checkpoint.
 
         Raises:
-            InputError: there is no teacher.
+            InputError: the checkpoint does not exist.
         """
         if not self.description:
             raise InputError(
@@ -106,18 +107,18 @@ class TeacherClusters(nn.Module):
         Args:
             batches: each training recording once.
             seed: of the k-means.
-            split: hash of the split that the recordings belong to, where it is known.
+            split: hash of the split of the recordings, if known.
 
         Raises:
-            InputError: there is no teacher, it was trained on another split, or there are too few frames.
+            InputError: no teacher, a teacher of another split, or too few frames.
         """
-        self.sha256  # noqa: B018 (there has to be one)
-        theirs = self.description["split"]
-        if split and theirs and split != theirs:
+        self.sha256  # noqa: B018 (raises without a teacher)
+        teacher_split = self.description["split"]
+        if split and teacher_split and split != teacher_split:
             raise InputError(
-                f"{self.checkpoint} was trained on another split (hash {theirs[:12]} there, {split[:12]} here): its "
-                "clusters know of other recordings than the members; train the first iteration with the same corpus, "
-                "design and data.split_seed"
+                f"{self.checkpoint} was trained on another split (hash {teacher_split[:12]} there, {split[:12]} here), "
+                "so that its clusters come from other recordings than the members; train the first iteration with the "
+                "same corpus, design and data.split_seed"
             )
         self.centroids.fit_frames((self._real_frames(*batch) for batch in batches), seed)
 
@@ -135,10 +136,10 @@ class TeacherClusters(nn.Module):
     def forward(self, waveforms: Tensor, lengths: Tensor, n_frames: int) -> Tensor:
         """(batch, samples), (batch,) real samples → (batch, n_frames) int64, nearest centroids.
 
-        On log-mel frames a teacher can have one frame less than convolutions have: its last one then counts twice.
+        A teacher on log-mel frames can have one frame less than a student on waveforms: its last one then counts twice.
         """
         hidden, frame_lengths = self._hidden(waveforms, lengths)
         with torch.autocast(waveforms.device.type, enabled=False):
-            labels = self.centroids.nearest(hidden)  # (batch, the teacher's frames)
+            labels = self.centroids.nearest(hidden)  # (batch, frames of the teacher)
         time = torch.arange(n_frames, device=labels.device)
         return labels.gather(1, time.minimum(frame_lengths.unsqueeze(1) - 1))

@@ -14,7 +14,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 class TERA(SpeechModel):
-    """TERA on log-mel frames of 10 ms: frames and mel bands are altered, and their L1 error is the loss.
+    """TERA on log-mel frames of 10 ms: the L1 error of altered frames and mel bands is the loss.
 
     Args:
         n_mels: mel bands (published: 80).
@@ -25,12 +25,18 @@ class TERA(SpeechModel):
         dropout: probability of dropping an activation (published base: 0.1).
         pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
         mask_probability: spans × length / frames; spans may overlap (published: 0.15).
-        mask_length: frames of 10 ms in a masked span (published: 7).
-        max_masked_bands: most neighbouring mel bands hidden in an utterance (published: 16); 0 hides none.
+        mask_length: frames of 10 ms per masked span (published: 7).
+        max_masked_bands: largest number of adjacent mel bands hidden in an utterance (published: 16); 0: none.
         noise_probability: share of utterances with Gaussian noise on the input (published: 0.15).
-        learning_rate: highest learning rate of AdamW.
-        weight_decay: of AdamW.
+        learning_rate: peak learning rate of AdamW.
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+
+    Example:
+        >>> model = TERA(n_layers=2, dim=16, n_heads=2, feedforward_dim=32).eval()
+        >>> encoded = model.encode(torch.randn(1, 16_000), torch.tensor([16_000]))  # 1 s
+        >>> len(encoded.hidden), encoded.hidden[-1].shape
+        (3, torch.Size([1, 98, 16]))
     """
 
     family = "tera"
@@ -95,15 +101,25 @@ class TERA(SpeechModel):
     def _reconstruct(self, encoded: Encoded) -> Tensor:
         return self.head(encoded.hidden[-1]).float()  # (batch, frames, n_mels)
 
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """−log of the mean L1 error over the masked frames, all set to zero; see `SpeechModel.pretext_score`."""
+        frames = self._frames(waveforms, lengths)
+        scores = []
+        for mask in masks.reshape(-1, *masks.shape[-2:]):
+            output = self._reconstruct(self._encode_frames(frames.masked_fill(mask.unsqueeze(2), 0.0), lengths))
+            error = (output - frames).abs().mean(dim=2, dtype=torch.float64)  # (batch, frames)
+            scores.append(-((error * mask).sum(dim=1) / mask.sum(dim=1)).log())
+        return torch.stack(scores).view(masks.shape[:-1])
+
     def training_loss(self, batch: Batch) -> Pretext:
-        """Return the training loss under fresh masks, of frames augmented by the batch."""
+        """Compute the training loss under fresh masks, on frames augmented by the batch."""
         masks = self.draw_masks(batch.waveforms, batch.lengths)
         return self.pretext(batch.waveforms, batch.lengths, masks, batch.augment)
 
     def pretext(
         self, waveforms: Tensor, lengths: Tensor, masks: Tensor, augment: FrameAugmentation | None = None
     ) -> Pretext:
-        """L1 error, mean over the batch's altered cells; `augment` hides more of the input."""
+        """L1 error, mean over the batch's altered cells; `augment` hides more of the input, outside the loss."""
         frames = self._frames(waveforms, lengths)
         real = ~padding_mask(self.frame_lengths(lengths), frames.shape[1]).unsqueeze(2)
         bands = self._draw_bands(frames)
@@ -115,40 +131,27 @@ class TERA(SpeechModel):
         return Pretext(loss, {"masked_share": altered.sum() / (real.sum() * frames.shape[2])})
 
     def _alter_frames(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
-        """Masked frames become zero in 80 % of utterances, its other frames in 10 %, and stay in 10 %."""
-        lot = torch.rand(len(frames), 1, 1, device=frames.device)
+        """Zero the masked frames in 80 % of utterances, replace them by others in 10 %, keep them in 10 %."""
+        choice = torch.rand(len(frames), 1, 1, device=frames.device)
         shift = torch.rand(len(frames), 1, device=frames.device) * self.frame_lengths(lengths).unsqueeze(1)
         time = torch.arange(frames.shape[1], device=frames.device)
-        elsewhere = (time + shift.long()) % self.frame_lengths(lengths).unsqueeze(1)  # (batch, frames)
-        replaced = frames.gather(1, elsewhere.unsqueeze(2).expand_as(frames))
-        altered = torch.where(lot < 0.8, 0.0, torch.where(lot < 0.9, replaced, frames))
+        source = (time + shift.long()) % self.frame_lengths(lengths).unsqueeze(1)  # (batch, frames)
+        replaced = frames.gather(1, source.unsqueeze(2).expand_as(frames))
+        altered = torch.where(choice < 0.8, 0.0, torch.where(choice < 0.9, replaced, frames))
         return torch.where(masks.unsqueeze(2), altered, frames)
 
     def _draw_bands(self, frames: Tensor) -> Tensor:
-        """Draw 0 to max_masked_bands neighbouring bands an utterance: (batch, 1, n_mels) bool."""
+        """Draw 0 to max_masked_bands adjacent bands per utterance: (batch, 1, n_mels) bool."""
         n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
-        widest = torch.full_like(n_mels, self.max_masked_bands)
-        return draw_spans(n_mels, widest, frames.shape[2]).unsqueeze(1)
+        max_width = torch.full_like(n_mels, self.max_masked_bands)
+        return draw_spans(n_mels, max_width, frames.shape[2]).unsqueeze(1)
 
     def _add_noise(self, frames: Tensor) -> Tensor:
-        """Add Gaussian noise of standard deviation 0.2, as in the paper, to a few utterances."""
+        """Add Gaussian noise of standard deviation 0.2, as in the paper, to some utterances."""
         noisy = torch.rand(len(frames), 1, 1, device=frames.device) < self.noise_probability
         return frames + noisy * 0.2 * torch.randn_like(frames)
 
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """−log of the mean L1 error over the masked frames, all of which are set to zero.
 
-        See `SpeechModel.pretext_score`.
-        """
-        frames = self._frames(waveforms, lengths)
-        scores = []
-        for mask in masks.reshape(-1, *masks.shape[-2:]):
-            guess = self._reconstruct(self._encode_frames(frames.masked_fill(mask.unsqueeze(2), 0.0), lengths))
-            error = (guess - frames).abs().mean(dim=2, dtype=torch.float64)  # (batch, frames)
-            scores.append(-((error * mask).sum(dim=1) / mask.sum(dim=1)).log())
-        return torch.stack(scores).view(masks.shape[:-1])
-
-
-def masked_l1(guess: Tensor, truth: Tensor, altered: Tensor) -> Tensor:
-    """Mean of |guess − truth| over the altered cells; all (batch, frames, n_mels), altered bool."""
-    return ((guess - truth).abs() * altered).sum() / altered.sum()
+def masked_l1(outputs: Tensor, targets: Tensor, altered: Tensor) -> Tensor:
+    """Compute the mean |output − target| over the altered cells, all (batch, frames, n_mels)."""
+    return ((outputs - targets).abs() * altered).sum() / altered.sum()

@@ -1,4 +1,4 @@
-"""wav2vec 2.0: tell the quantised latent of a masked frame from others (Baevski et al. 2020)."""
+"""wav2vec 2.0: contrastive prediction of quantised latents (Baevski et al. 2020)."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.layers.quantizer import GumbelQuantizer
-from lightning_mia.models.layers.transformer import ConvolutionalPositions, SinusoidalPositions, Transformer
+from lightning_mia.models.layers.transformer import Transformer, make_positions
 from lightning_mia.models.objectives.contrastive import (
     contrastive_collapse,
     contrastive_pretext,
@@ -25,8 +25,8 @@ from lightning_mia.utilities.errors import InputError
 class Wav2Vec2(SpeechModel):
     """wav2vec 2.0 on waveforms: seven convolutions, a transformer at 50 Hz, quantised latents as targets.
 
-    With the same weights it answers as transformers' `Wav2Vec2ForPreTraining` does, but for layers dropped at random,
-    which it has not.
+    With the same weights its outputs equal those of transformers' `Wav2Vec2ForPreTraining`, except LayerDrop, which is
+    not implemented.
 
     Args:
         conv_channels: channels of the seven convolutions (published base: 512).
@@ -38,25 +38,31 @@ class Wav2Vec2(SpeechModel):
         feedforward_dim: inner width of the feed-forward layers (published base: 3072).
         dropout: probability of dropping an activation (published base: 0.1).
         pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
-        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sines
-            and cosines instead, which cost nothing.
+        position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sinusoidal
+            positions, which have no parameters.
         position_groups: groups of the positional convolution (published base: 16).
-        n_codebooks: codebooks that a latent takes one code of each from (published: 2).
-        codebook_size: codes of each (published: 320).
+        n_codebooks: codebooks; a latent is one code from each (published: 2).
+        codebook_size: codes per codebook (published: 320).
         code_dim: width of a quantised latent (published base: 256).
         projection_dim: width in which outputs and targets are compared (published base: 256).
-        n_negatives: other masked frames that the true latent is to be told from (published: 100).
+        n_negatives: negatives per masked frame (published: 100).
         mask_probability: spans × length / frames; spans overlap (published: 0.65).
-        mask_length: frames of 20 ms in a masked span (published: 10).
-        diversity_weight: of the loss that keeps codes in use (published: 0.1).
-        feature_penalty: of the latents' mean square (published base: 10); for convolutions without layer norm.
-        feature_gradient_scale: of the gradient that reaches the convolutions (published: 0.1).
-        gumbel_start: temperature at which codes are drawn at first (published: 2).
+        mask_length: frames of 20 ms per masked span (published: 10).
+        diversity_weight: weight of the diversity loss, which keeps codes in use (published: 0.1).
+        feature_penalty: weight of the latents' mean square (published base: 10); for convolutions without layer norm.
+        feature_gradient_scale: factor on the gradient that reaches the convolutions (published: 0.1).
+        gumbel_start: initial temperature of the Gumbel softmax (published: 2).
         gumbel_end: lowest temperature, reached geometrically (published base: 0.5).
         gumbel_fraction: share of the steps until then (published base: 0.7, of 400,000 steps).
-        learning_rate: highest learning rate of AdamW (published base: 5e-4).
-        weight_decay: of AdamW.
+        learning_rate: peak learning rate of AdamW (published base: 5e-4).
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+
+    Example:
+        >>> model = Wav2Vec2(conv_channels=8, n_layers=2, dim=16, n_heads=2, feedforward_dim=32).eval()
+        >>> encoded = model.encode(torch.randn(1, 16_000), torch.tensor([16_000]))  # 1 s
+        >>> len(encoded.hidden), encoded.hidden[-1].shape
+        (3, torch.Size([1, 49, 16]))
     """
 
     family = "wav2vec2"
@@ -106,11 +112,8 @@ class Wav2Vec2(SpeechModel):
         self.projection = nn.Linear(conv_channels, dim)
         self.dropout = nn.Dropout(dropout)
         self.mask_embedding = nn.Parameter(torch.empty(dim).uniform_())
-        positions: nn.Module = SinusoidalPositions()
-        if position_kernel:
-            positions = ConvolutionalPositions(dim, position_kernel, position_groups)
         self.transformer = Transformer(
-            positions,
+            make_positions(dim, position_kernel, position_groups),
             dim=dim,
             n_layers=n_layers,
             n_heads=n_heads,
@@ -137,20 +140,37 @@ class Wav2Vec2(SpeechModel):
         """Encode a batch, see `SpeechModel.encode`; a masked frame is a learned vector."""
         return self._transform(self.frame_norm(self.front_end(waveforms, lengths)), lengths, masks)
 
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Log-odds of the true quantised latent's mean probability, see `contrastive_score`.
+
+        Codes are the most probable ones, and `noise` draws the negatives. See `SpeechModel.pretext_score`.
+        """
+        assert noise is not None, "noise (…, batch, frames, noise_dim) draws the negatives"
+        frame_lengths = self.frame_lengths(lengths)
+        frames = self.frame_norm(self.front_end(waveforms, lengths))
+        targets = self.target_projection(self.quantizer(frames, None).vectors)
+        scores = []
+        draws = zip(masks.reshape(-1, *masks.shape[-2:]), noise.reshape(-1, *noise.shape[-3:]), strict=True)
+        for mask, draw_noise in draws:
+            predictions = self.prediction_projection(self._transform(frames, lengths, mask).hidden[-1])
+            negatives = draw_negatives(mask, frame_lengths, draw_noise)
+            scores.append(contrastive_score(predictions, targets, mask, negatives))
+        return torch.stack(scores).view(masks.shape[:-1])
+
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
         """Contrastive, diversity and feature loss, see `contrastive_pretext`.
 
-        In training mode codes are drawn by the Gumbel softmax, in evaluation mode they are the most probable ones.
+        In training mode the Gumbel softmax draws the codes, in evaluation mode they are the most probable ones.
         """
         frame_lengths, settings = self.frame_lengths(lengths), self.hparams
-        # Frames come first, so that padding at the end changes no draw before it.
+        # Frames come first, so that padding at the end does not change the draws before it.
         noise = torch.rand(masks.shape[1], len(masks), self.noise_dim, device=masks.device).transpose(0, 1)
         latents = self.front_end(waveforms, lengths)
         latents = scale_gradient(latents, settings["feature_gradient_scale"])
         frames = self.frame_norm(latents)
         quantised = self.quantizer(self.dropout(frames), self.temperature if self.training else None)
         predictions = self.prediction_projection(self._transform(frames, lengths, masks).hidden[-1])
-        answer = contrastive_pretext(
+        contrastive = contrastive_pretext(
             predictions,
             self.target_projection(quantised.vectors),
             quantised,
@@ -159,16 +179,16 @@ class Wav2Vec2(SpeechModel):
             settings["diversity_weight"],
         )
         health = {
-            **answer.health,
+            **contrastive.health,
             "masked_share": masks.sum() / frame_lengths.sum(),
             "temperature": torch.full((), self.temperature, device=masks.device),
         }
         penalty = settings["feature_penalty"]
-        loss = answer.loss + penalty * mean_square(latents, frame_lengths) if penalty else answer.loss
+        loss = contrastive.loss + penalty * mean_square(latents, frame_lengths) if penalty else contrastive.loss
         return Pretext(loss, health)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Lower the Gumbel temperature; it follows from the step alone, so that a resumed training is the same."""
+        """Lower the Gumbel temperature, by the step alone, so that resuming gives the same training."""
         settings: Any = self.hparams
         total_steps = self.trainer.estimated_stepping_batches
         self.temperature = gumbel_temperature(
@@ -176,46 +196,30 @@ class Wav2Vec2(SpeechModel):
         )
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Say that codes have fallen out of use, or that masked frames are guessed."""
-        what = contrastive_collapse(health, self.hparams["n_codebooks"], self.hparams["codebook_size"])
-        return f"wav2vec 2.0: {what}" if what else ""
-
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the mean probability of the true quantised latent, see `contrastive_score`.
-
-        Its codes are the most probable ones, and its negatives are drawn by `noise`. See `SpeechModel.pretext_score`.
-        """
-        assert noise is not None, "the negatives are drawn by noise (…, batch, frames, noise_dim)"
-        frame_lengths = self.frame_lengths(lengths)
-        frames = self.frame_norm(self.front_end(waveforms, lengths))
-        targets = self.target_projection(self.quantizer(frames, None).vectors)
-        scores = []
-        draws = zip(masks.reshape(-1, *masks.shape[-2:]), noise.reshape(-1, *noise.shape[-3:]), strict=True)
-        for mask, of_draw in draws:
-            predictions = self.prediction_projection(self._transform(frames, lengths, mask).hidden[-1])
-            negatives = draw_negatives(mask, frame_lengths, of_draw)
-            scores.append(contrastive_score(predictions, targets, mask, negatives))
-        return torch.stack(scores).view(masks.shape[:-1])
+        """Describe a collapse of codebooks or predictions, or return an empty string."""
+        reason = contrastive_collapse(health, self.hparams["n_codebooks"], self.hparams["codebook_size"])
+        return f"wav2vec 2.0: {reason}" if reason else ""
 
 
 def gumbel_temperature(progress: float, start: float, end: float) -> float:
-    """Fall geometrically from `start`, at progress 0, to `end`, at progress 1, and stay there.
+    """Decay geometrically from `start` at progress 0 to `end` at progress 1.
 
-    The paper multiplies by .999995 at every one of 400,000 steps, which takes 277,000 of them; a short run is to have
-    its share of low temperatures too.
+    The paper multiplies by .999995 at each of 400,000 steps, and reaches the end after 277,000. Relative progress gives
+    short runs their share of low temperatures too.
 
-    >>> [gumbel_temperature(progress, 2.0, 0.5) for progress in (0.0, 0.5, 1.0, 1.3)]
-    [2.0, 1.0, 0.5, 0.5]
+    Example:
+        >>> [gumbel_temperature(progress, 2.0, 0.5) for progress in (0.0, 0.5, 1.0, 1.3)]
+        [2.0, 1.0, 0.5, 0.5]
     """
     return start * (end / start) ** min(1.0, progress)
 
 
 def scale_gradient(x: Tensor, scale: float) -> Tensor:
-    """Return x as it is, with a gradient that is scaled."""
+    """Return x unchanged, with a scaled gradient."""
     return x.detach() + scale * (x - x.detach())
 
 
 def mean_square(x: Tensor, lengths: Tensor) -> Tensor:
-    """Mean of the squares of (batch, frames, channels) over the (batch,) real frames, float32."""
+    """Compute the mean square of (batch, frames, channels) over the real frames, float32."""
     x = x.float().masked_fill(padding_mask(lengths, x.shape[1]).unsqueeze(2), 0.0)
     return x.square().sum() / (lengths.sum() * x.shape[2])

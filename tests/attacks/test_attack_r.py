@@ -19,8 +19,8 @@ def test_equals_the_formula_in_loops(n_shadows: int) -> None:
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_a_planted_leak_is_found(planted_fleet: Callable, auroc: Callable, level: str) -> None:
-    fleet = planted_fleet(200, 16, effect=2.0, level=level, clips=2)
+def test_a_planted_leak_is_found(simulate: Callable, auroc: Callable, level: str) -> None:
+    fleet = simulate(200, 16, effect=2.0, level=level, clips=2)
     scores = AttackR().score(fleet.evidence)
     assert set(np.unique(scores)) <= {k / 8 for k in range(9)}  # 8 of 16 are OUT
     assert auroc(scores, fleet.members) > 0.8
@@ -28,9 +28,9 @@ def test_a_planted_leak_is_found(planted_fleet: Callable, auroc: Callable, level
 
 @pytest.mark.parametrize("pool", [False, True])
 def test_the_sign_of_a_signal_is_learned(
-    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, pool: bool
+    simulate: Callable, planted_signal: Callable, auroc: Callable, pool: bool
 ) -> None:
-    fleet = planted_fleet(200, 8, effect=-2.0, pool=pool)
+    fleet = simulate(200, 8, effect=-2.0, pool=pool)
     attack = AttackR(planted_signal(["pretext_score_mask0"], two_sided=True))
     assert auroc(attack.score(fleet.evidence), fleet.members) > 0.8
     assert (attack.name, attack.access) == ("attack_r_planted", "black-box")

@@ -133,28 +133,28 @@ def test_with_one_shadow_model_a_side_the_differences_tell_the_variance() -> Non
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
 @pytest.mark.parametrize(("online", "pool"), [(True, False), (False, False), (False, True)])
 def test_a_planted_leak_is_found_whatever_its_sign(
-    planted_fleet: Callable, auroc: Callable, level: str, n_shadows: int, online: bool, pool: bool
+    simulate: Callable, auroc: Callable, level: str, n_shadows: int, online: bool, pool: bool
 ) -> None:
     for effect in (2.0, -2.0):
-        fleet = planted_fleet(100, n_shadows, effect=effect, level=level, clips=2, pool=pool, seed=3)
+        fleet = simulate(100, n_shadows, effect=effect, level=level, clips=2, pool=pool, seed=3)
         assert auroc(BaVarIA(online=online).score(fleet.evidence), fleet.members) > 0.8
 
 
-def test_several_signals_are_projected(planted_fleet: Callable, planted_signal: Callable, auroc: Callable) -> None:
+def test_several_signals_are_projected(simulate: Callable, planted_signal: Callable, auroc: Callable) -> None:
     columns = ["planted_a", "planted_b"]
-    fleet = planted_fleet(400, 8, columns=columns, effect=[1.2, -1.2])
+    fleet = simulate(400, 8, columns=columns, effect=[1.2, -1.2])
     jointly = auroc(BaVarIA(planted_signal(columns)).score(fleet.evidence), fleet.members)
     alone = [auroc(BaVarIA(planted_signal([one])).score(fleet.evidence), fleet.members) for one in columns]
     assert jointly > max(alone) + 0.03
 
 
-def test_a_signal_without_variance_gives_numbers(planted_fleet: Callable) -> None:
-    fleet = planted_fleet(20, 8, effect=0.0, noise=0.0)
+def test_a_signal_without_variance_gives_numbers(simulate: Callable) -> None:
+    fleet = simulate(20, 8, effect=0.0, noise=0.0)
     assert np.isfinite(BaVarIA().score(fleet.evidence)).all()
 
 
-def test_names_and_needs(planted_fleet: Callable) -> None:
+def test_names_and_needs(simulate: Callable) -> None:
     assert [BaVarIA().name, BaVarIA(online=False).name] == ["bavaria", "bavaria_offline"]
     assert BaVarIA().least_shadows == 2
     with pytest.raises(CannotRun, match="IN for the challenge units"):
-        BaVarIA().score(planted_fleet(20, 4, pool=True).evidence)
+        BaVarIA().score(simulate(20, 4, pool=True).evidence)

@@ -108,8 +108,8 @@ def test_the_name_and_the_needs_come_from_the_signal(planted_signal: Callable) -
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_a_planted_leak_is_found(planted_fleet: Callable, auroc: Callable, online: bool) -> None:
-    fleet = planted_fleet(200, 16, effect=2.0)
+def test_a_planted_leak_is_found(simulate: Callable, auroc: Callable, online: bool) -> None:
+    fleet = simulate(200, 16, effect=2.0)
     scores = LiRA(online=online).score(fleet.evidence)
     assert scores.dtype == np.float64 and set(scores.index) == set(fleet.members.index)
     assert auroc(scores, fleet.members) > 0.85
@@ -118,9 +118,9 @@ def test_a_planted_leak_is_found(planted_fleet: Callable, auroc: Callable, onlin
 @pytest.mark.parametrize("pool", [False, True])
 @pytest.mark.parametrize("effect", [2.0, -2.0])
 def test_offline_the_sign_is_learned_on_shadow_models(
-    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, effect: float, pool: bool
+    simulate: Callable, planted_signal: Callable, auroc: Callable, effect: float, pool: bool
 ) -> None:
-    fleet = planted_fleet(200, 8, effect=effect, pool=pool)
+    fleet = simulate(200, 8, effect=effect, pool=pool)
     signal = planted_signal(["pretext_score_mask0"], two_sided=True)
     assert auroc(LiRA(signal, online=False).score(fleet.evidence), fleet.members) > 0.85
     known = LiRA(PretextScore(), online=False).score(fleet.evidence)
@@ -129,17 +129,17 @@ def test_offline_the_sign_is_learned_on_shadow_models(
 
 @pytest.mark.parametrize("online", [True, False])
 def test_several_signals_find_more_than_each(
-    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, online: bool
+    simulate: Callable, planted_signal: Callable, auroc: Callable, online: bool
 ) -> None:
     columns = ["planted_a", "planted_b", "planted_c"]
-    fleet = planted_fleet(400, 16, columns=columns, effect=[1.2, -1.2, 0.0])
+    fleet = simulate(400, 16, columns=columns, effect=[1.2, -1.2, 0.0])
     jointly = auroc(LiRA(planted_signal(columns), online).score(fleet.evidence), fleet.members)
     alone = [auroc(LiRA(planted_signal([one], True), online).score(fleet.evidence), fleet.members) for one in columns]
     assert jointly > max(alone) + 0.03
 
 
-def test_units_that_lack_a_side_are_named(planted_fleet: Callable) -> None:
-    evidence = planted_fleet(20, 4).evidence
+def test_units_that_lack_a_side_are_named(simulate: Callable) -> None:
+    evidence = simulate(20, 4).evidence
     members = evidence.shadows.members.copy()
     members.loc["s003/0"], members.loc["s005/0"] = True, False
     evidence = replace(evidence, shadows=replace(evidence.shadows, members=members))
@@ -154,8 +154,8 @@ def test_units_that_lack_a_side_are_named(planted_fleet: Callable) -> None:
     assert LiRA(online=False).score(evidence).notna().all()
 
 
-def test_online_cannot_run_with_a_fleet_that_never_saw_a_challenge_unit(planted_fleet: Callable) -> None:
-    fleet = planted_fleet(20, 4, pool=True)
+def test_online_cannot_run_with_a_fleet_that_never_saw_a_challenge_unit(simulate: Callable) -> None:
+    fleet = simulate(20, 4, pool=True)
     with pytest.raises(CannotRun, match="it needs shadow models that are IN for the challenge units"):
         LiRA().score(fleet.evidence)
     assert LiRA(online=False).score(fleet.evidence).notna().all()

@@ -47,11 +47,11 @@ def mean_and_error(rows: Sequence[pd.Series]) -> tuple[pd.Series, pd.Series]:
 
 
 @pytest.mark.slow
-def test_lira_approaches_the_neyman_pearson_auroc(planted_fleet: Callable, auroc: Callable) -> None:
+def test_lira_approaches_the_neyman_pearson_auroc(simulate: Callable, auroc: Callable) -> None:
     """The best score knows every unit's difficulty: its AUROC is Φ(effect / (noise √2))."""
     gaps = {}
     for n_shadows in (2, 4, 8, 16, 64):
-        fleets = [planted_fleet(1000, n_shadows, effect=1.5, seed=seed) for seed in range(5)]
+        fleets = [simulate(1000, n_shadows, effect=1.5, seed=seed) for seed in range(5)]
         best = [auroc(one.ideal, one.members) for one in fleets]
         assert np.mean(best) == pytest.approx(ndtr(1.5 / np.sqrt(2)), abs=0.02)
         matrices = [signal_matrix(one.evidence, PretextScore()) for one in fleets]
@@ -67,11 +67,11 @@ def test_lira_approaches_the_neyman_pearson_auroc(planted_fleet: Callable, auroc
 
 
 @pytest.mark.parametrize("n_shadows", [2, 4, 8])
-def test_with_few_shadow_models_bavaria_is_best(planted_fleet: Callable, auroc: Callable, n_shadows: int) -> None:
+def test_with_few_shadow_models_bavaria_is_best(simulate: Callable, auroc: Callable, n_shadows: int) -> None:
     """No other is better beyond the noise of 10 paired fleets, and those that few shadow models harm are worse."""
     rows = []
     for seed in range(10):
-        fleet = planted_fleet(900, n_shadows, effect=1.0, seed=seed)
+        fleet = simulate(900, n_shadows, effect=1.0, seed=seed)
         rows.append(aurocs(signal_matrix(fleet.evidence, PretextScore()), every_attack(), fleet.members, auroc))
     ahead = pd.DataFrame([row["bavaria"] - row.drop("bavaria") for row in rows])
     error = ahead.std() / np.sqrt(len(ahead))
@@ -82,15 +82,13 @@ def test_with_few_shadow_models_bavaria_is_best(planted_fleet: Callable, auroc: 
 
 
 @pytest.mark.parametrize("n_shadows", [4, 8, 16])
-def test_noise_gives_one_half(
-    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
-) -> None:
+def test_noise_gives_one_half(simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int) -> None:
     """Signs, directions and `a` that are learned from nothing tell nothing of the target."""
     columns = ["planted_a", "planted_b", "planted_c"]
     signals = [PretextScore(), planted_signal(columns[:1], two_sided=True), planted_signal(columns)]
     rows: list[list[pd.Series]] = [[], [], []]
     for seed in range(10):
-        fleet = planted_fleet(1200, n_shadows, columns=["pretext_score_mask0", *columns], effect=0.0, seed=seed)
+        fleet = simulate(1200, n_shadows, columns=["pretext_score_mask0", *columns], effect=0.0, seed=seed)
         for place, signal in enumerate(signals):
             matrix = signal_matrix(fleet.evidence, signal)
             rows[place].append(aurocs(matrix, every_attack(signal), fleet.members, auroc))
@@ -128,12 +126,12 @@ def in_turn(matrix: SignalMatrix, keep_partner: bool) -> Iterator[tuple[SignalMa
 
 @pytest.mark.parametrize("keep_partner", [False, True], ids=["pair left out", "partner kept"])
 def test_noise_gives_one_half_with_shadow_models_as_targets(
-    planted_fleet: Callable, auroc: Callable, keep_partner: bool
+    simulate: Callable, auroc: Callable, keep_partner: bool
 ) -> None:
     """A partner that is kept shows by how often a unit is IN among the others what the left-out one was trained on."""
     rows = []
     for seed in range(10):
-        matrix = signal_matrix(planted_fleet(600, 6, effect=0.0, seed=seed).evidence, PretextScore())
+        matrix = signal_matrix(simulate(600, 6, effect=0.0, seed=seed).evidence, PretextScore())
         for one, labels in in_turn(matrix, keep_partner):
             rows.append(aurocs(one, every_attack(), pd.Series(labels, index=one.units), auroc))
     mean, _ = mean_and_error(rows)
@@ -143,13 +141,13 @@ def test_noise_gives_one_half_with_shadow_models_as_targets(
 
 @pytest.mark.parametrize("n_shadows", [2, 4])
 def test_noise_from_a_pool_gives_one_half(
-    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
+    simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
 ) -> None:
     signal = planted_signal(["pretext_score_mask0"], two_sided=True)
     offline = [attack for attack in every_attack(signal) if attack.name not in ("lira", "rmia", "bavaria")]
     rows = []
     for seed in range(13):
-        fleet = planted_fleet(600, n_shadows, effect=0.0, pool=True, seed=seed)
+        fleet = simulate(600, n_shadows, effect=0.0, pool=True, seed=seed)
         matrix = signal_matrix(fleet.evidence, signal)
         rows.append(aurocs(matrix, [one for one in offline if _can_run(one, matrix)], fleet.members, auroc))
     mean, _ = mean_and_error(rows)
@@ -167,9 +165,9 @@ def _can_run(attack: SignalAttack, matrix: SignalMatrix) -> bool:
     return True
 
 
-def test_the_fleet_is_what_shadows_say(planted_fleet: Callable) -> None:
+def test_the_fleet_is_what_shadows_say(simulate: Callable) -> None:
     """In turn means what `ShadowModels.without_pair_of` gives."""
-    evidence = planted_fleet(30, 6).evidence
+    evidence = simulate(30, 6).evidence
     shadows: ShadowModels = evidence.shadows
     matrix = signal_matrix(evidence, PretextScore())
     for k, (one, _) in enumerate(in_turn(matrix, keep_partner=False)):

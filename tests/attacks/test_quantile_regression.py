@@ -98,7 +98,7 @@ def test_a_fit_has_the_least_pinball_loss() -> None:
 
 def test_quantiles_of_no_component_are_those_of_the_sample() -> None:
     values = np.random.default_rng(1).exponential(size=60)
-    constant = ConditionalQuantiles.of(np.zeros((60, 0)), values)
+    constant = ConditionalQuantiles.fit(np.zeros((60, 0)), values)
     low, median, high = np.percentile(values, [25, 50, 75])
     found = constant.exceedance(np.zeros((2, 0)), np.array([median, 5.0]))
     np.testing.assert_allclose(found, [0, (5 - median) / (high - low)])
@@ -107,9 +107,9 @@ def test_quantiles_of_no_component_are_those_of_the_sample() -> None:
 def test_components_that_tell_nothing_are_not_used_and_equal_values_do_no_harm() -> None:
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((200, 20))
-    assert ConditionalQuantiles.of(noise, rng.standard_normal(200)).coefficients.shape[1] <= 3
-    assert ConditionalQuantiles.of(noise, noise[:, 0]).coefficients.shape[1] >= 2
-    assert (ConditionalQuantiles.of(noise, np.ones(200)).exceedance(noise, np.ones(200)) == 0).all()
+    assert ConditionalQuantiles.fit(noise, rng.standard_normal(200)).coefficients.shape[1] <= 3
+    assert ConditionalQuantiles.fit(noise, noise[:, 0]).coefficients.shape[1] >= 2
+    assert (ConditionalQuantiles.fit(noise, np.ones(200)).exceedance(noise, np.ones(200)) == 0).all()
 
 
 def test_principal_components_are_scaled_by_the_known_ones() -> None:

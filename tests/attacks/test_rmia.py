@@ -47,8 +47,8 @@ def slow_rmia(matrix: SignalMatrix, a: float | None, gamma: float) -> list[float
 
 @pytest.mark.parametrize("a", [None, 0.0, 0.3, 1.0])
 @pytest.mark.parametrize(("n_shadows", "gamma"), [(2, 2.0), (5, 1.0), (16, 2.0)])
-def test_equals_the_formula_in_loops(planted_fleet: Callable, n_shadows: int, gamma: float, a: float | None) -> None:
-    evidence = planted_fleet(30, n_shadows, effect=3.0, n_auxiliary=40).evidence
+def test_equals_the_formula_in_loops(simulate: Callable, n_shadows: int, gamma: float, a: float | None) -> None:
+    evidence = simulate(30, n_shadows, effect=3.0, n_auxiliary=40).evidence
     scores = RMIA(online=a is None, gamma=gamma, a=a).score(evidence)
     expected = slow_rmia(signal_matrix(evidence, PretextScore()), a, gamma)
     assert np.allclose(scores, expected, rtol=0, atol=1e-9)
@@ -56,8 +56,8 @@ def test_equals_the_formula_in_loops(planted_fleet: Callable, n_shadows: int, ga
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_shares_are_ordered_within_ties_and_never_contradicted(planted_fleet: Callable, online: bool) -> None:
-    matrix = signal_matrix(planted_fleet(300, 8, n_auxiliary=5).evidence, PretextScore())
+def test_shares_are_ordered_within_ties_and_never_contradicted(simulate: Callable, online: bool) -> None:
+    matrix = signal_matrix(simulate(300, 8, n_auxiliary=5).evidence, PretextScore())
     scores = RMIA(online=online, a=None if online else 0.5).compare(matrix)
     target, shadows = matrix.target[:, 0], matrix.shadows[..., 0]
     ratios = (
@@ -107,16 +107,14 @@ def slow_fit(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> flo
 
 
 @pytest.mark.parametrize(("n_shadows", "spread"), [(4, 0.5), (6, 2.0), (8, 5.0)])
-def test_a_is_fitted_on_shadow_models_with_the_pair_left_out(
-    planted_fleet: Callable, n_shadows: int, spread: float
-) -> None:
-    matrix = signal_matrix(planted_fleet(40, n_shadows, spread=spread).evidence, PretextScore())
+def test_a_is_fitted_on_shadow_models_with_the_pair_left_out(simulate: Callable, n_shadows: int, spread: float) -> None:
+    matrix = signal_matrix(simulate(40, n_shadows, spread=spread).evidence, PretextScore())
     found = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
     assert found == slow_fit(matrix.shadows[..., 0], matrix.members, matrix.pairs)
 
 
-def test_a_of_a_single_pair_is_the_slope_of_its_definition(planted_fleet: Callable) -> None:
-    matrix = signal_matrix(planted_fleet(40, 2).evidence, PretextScore())
+def test_a_of_a_single_pair_is_the_slope_of_its_definition(simulate: Callable) -> None:
+    matrix = signal_matrix(simulate(40, 2).evidence, PretextScore())
     missing = {
         member: mean([1 - p(x) for x in matrix.shadows[..., 0][matrix.members == member]]) for member in (True, False)
     }
@@ -124,8 +122,8 @@ def test_a_of_a_single_pair_is_the_slope_of_its_definition(planted_fleet: Callab
     assert found == pytest.approx(missing[True] / missing[False])
 
 
-def test_neither_the_target_nor_the_auxiliary_recordings_decide_a(planted_fleet: Callable) -> None:
-    matrix = signal_matrix(planted_fleet(60, 8).evidence, PretextScore())
+def test_neither_the_target_nor_the_auxiliary_recordings_decide_a(simulate: Callable) -> None:
+    matrix = signal_matrix(simulate(60, 8).evidence, PretextScore())
     other = replace(matrix, target=matrix.target[::-1])
     for one in (matrix, other):
         a = fit_a(one.learning_shadows[..., 0], one.learning_members, one.pairs)
@@ -133,21 +131,21 @@ def test_neither_the_target_nor_the_auxiliary_recordings_decide_a(planted_fleet:
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_offline_a_planted_leak_is_found(planted_fleet: Callable, auroc: Callable, pool: bool) -> None:
-    fleet = planted_fleet(200, 8, effect=2.0, pool=pool)
+def test_offline_a_planted_leak_is_found(simulate: Callable, auroc: Callable, pool: bool) -> None:
+    fleet = simulate(200, 8, effect=2.0, pool=pool)
     assert auroc(RMIA(online=False).score(fleet.evidence), fleet.members) > 0.8
 
 
-def test_the_sign_of_a_signal_is_learned(planted_fleet: Callable, planted_signal: Callable, auroc: Callable) -> None:
-    fleet = planted_fleet(200, 8, effect=-2.0)
+def test_the_sign_of_a_signal_is_learned(simulate: Callable, planted_signal: Callable, auroc: Callable) -> None:
+    fleet = simulate(200, 8, effect=-2.0)
     for online in (True, False):
         attack = RMIA(planted_signal(["pretext_score_mask0"], two_sided=True), online)
         assert auroc(attack.score(fleet.evidence), fleet.members) > 0.8
 
 
-def test_it_needs_auxiliary_recordings(planted_fleet: Callable) -> None:
+def test_it_needs_auxiliary_recordings(simulate: Callable) -> None:
     with pytest.raises(CannotRun, match="it needs auxiliary recordings, and there are none"):
-        RMIA().score(planted_fleet(20, 4, n_auxiliary=0).evidence)
+        RMIA().score(simulate(20, 4, n_auxiliary=0).evidence)
 
 
 def test_names_and_settings() -> None:

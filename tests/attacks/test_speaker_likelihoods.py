@@ -21,8 +21,8 @@ def by_speaker(signals: Signals, challenge: pd.DataFrame) -> np.ndarray:
     return np.array([values.loc[rows["id"]].mean() for _, rows in challenge.groupby("unit_id", sort=False)])
 
 
-def test_the_mean_is_taken_before_the_ratio(planted_fleet: Callable) -> None:
-    evidence = planted_fleet(20, 8, level="speaker", clips=4).evidence
+def test_the_mean_is_taken_before_the_ratio(simulate: Callable) -> None:
+    evidence = simulate(20, 8, level="speaker", clips=4).evidence
     challenge, shadows = evidence.challenge, evidence.shadows
     target = by_speaker(evidence.target, challenge)
     answers = np.stack([by_speaker(one, challenge) for one in shadows.signals])
@@ -42,10 +42,10 @@ def test_the_mean_is_taken_before_the_ratio(planted_fleet: Callable) -> None:
 
 @pytest.mark.parametrize("attack", [SpeakerLiRA(), SpeakerLiRA(online=False), SpeakerRMIA(), SpeakerRMIA(online=False)])
 def test_a_planted_leak_is_found_the_better_the_more_recordings(
-    planted_fleet: Callable, auroc: Callable, attack: LiRA | RMIA
+    simulate: Callable, auroc: Callable, attack: LiRA | RMIA
 ) -> None:
     def found(clips: int) -> float:
-        fleets = [planted_fleet(60, 8, effect=0.7, level="speaker", clips=clips, seed=seed) for seed in range(5)]
+        fleets = [simulate(60, 8, effect=0.7, level="speaker", clips=clips, seed=seed) for seed in range(5)]
         return float(np.mean([auroc(attack.score(fleet.evidence), fleet.members) for fleet in fleets]))
 
     assert 0.52 < found(1) < found(8) - 0.1

@@ -19,17 +19,17 @@ COLUMN = f"{HEAD.prefix}_layer0"
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_alone_it_is_the_mean_score_of_a_unit(level: str, planted_fleet: Callable[..., Any]) -> None:
+def test_alone_it_is_the_mean_score_of_a_unit(level: str, simulate: Callable[..., Any]) -> None:
     clips = 3 if level == "speaker" else 1
-    evidence = planted_fleet(40, 2, columns=[COLUMN, "other"], level=level, clips=clips).evidence
+    evidence = simulate(40, 2, columns=[COLUMN, "other"], level=level, clips=clips).evidence
     scores = SurrogateHeadAttack().score(evidence)
     for unit, rows in evidence.challenge.groupby("unit_id"):
         assert scores[unit] == pytest.approx(evidence.target.scalars.loc[rows["id"], COLUMN].mean())
     assert list(scores.index) == list(evidence.challenge["unit_id"].unique())
 
 
-def test_with_shadow_models_it_sees_what_it_does_not_see_alone(planted_fleet: Callable[..., Any]) -> None:
-    fleet = planted_fleet(400, 8, columns=[COLUMN], spread=5.0, effect=2.0)
+def test_with_shadow_models_it_sees_what_it_does_not_see_alone(simulate: Callable[..., Any]) -> None:
+    fleet = simulate(400, 8, columns=[COLUMN], spread=5.0, effect=2.0)
     members = fleet.members
 
     def success(attack: Attack) -> float:
@@ -40,10 +40,10 @@ def test_with_shadow_models_it_sees_what_it_does_not_see_alone(planted_fleet: Ca
     assert success(LiRA(SurrogateHeadScore())) > 0.85
 
 
-def test_several_layers_are_read_together(planted_fleet: Callable[..., Any]) -> None:
+def test_several_layers_are_read_together(simulate: Callable[..., Any]) -> None:
     head = replace(HEAD, layers=(1, 2))
     columns = [f"{head.prefix}_layer0", f"{head.prefix}_layer1"]
-    evidence = planted_fleet(40, 2, columns=[*columns, COLUMN]).evidence
+    evidence = simulate(40, 2, columns=[*columns, COLUMN]).evidence
     assert list(SurrogateHeadScore(head).read(evidence.target)) == columns
     mean = evidence.target.scalars.loc[evidence.challenge["id"], columns].mean(axis=1)
     assert np.allclose(SurrogateHeadAttack(head).score(evidence), mean)
@@ -65,8 +65,8 @@ def test_names_and_access(head: SurrogateHead | None, suffix: str | None, name: 
     assert attack.groups == joint.groups == (head or SurrogateHead(),)
 
 
-def test_without_its_signals_it_says_what_it_needs(planted_fleet: Callable[..., Any]) -> None:
-    evidence = planted_fleet(40, 2, columns=["other"]).evidence
+def test_without_its_signals_it_says_what_it_needs(simulate: Callable[..., Any]) -> None:
+    evidence = simulate(40, 2, columns=["other"]).evidence
     with pytest.raises(CannotRun, match=r"^it needs 2 or more auxiliary recordings to fit a head on$"):
         SurrogateHeadAttack().score(evidence)
     with pytest.raises(CannotRun, match="it needs an encoder with a training mask and 2 or more auxiliary recordings"):

@@ -29,7 +29,7 @@ def test_lists_audio_at_any_depth_with_the_speaker_of_the_folder(tree):
     assert table["path"].tolist() == [f"{root}/ben/1.opus", f"{root}/x/anna/1.wav", f"{root}/x/anna/2.FLAC"]
 
 
-def test_files_that_differ_in_suffix_alone_keep_it(tree):
+def test_colliding_ids_keep_the_suffix(tree):
     table = Folder(tree("a/1.wav", "a/1.flac", "a/2.wav")).table()
     assert table["id"].tolist() == ["a/1.flac", "a/1.wav", "a/2"]
 
@@ -44,7 +44,7 @@ def test_speaker_from_a_pattern(tree):
     }
 
 
-def test_follows_links_but_not_in_circles(tree, tmp_path):
+def test_follows_links_but_no_cycles(tree, tmp_path):
     root = tree("corpus/anna/1.wav", "elsewhere/ben/1.wav")
     os.symlink(tmp_path / "elsewhere/ben", tmp_path / "corpus/ben")
     os.symlink(tmp_path / "corpus", tmp_path / "corpus/anna/again")
@@ -66,7 +66,7 @@ def test_follows_links_but_not_in_circles(tree, tmp_path):
         (["a/1.wav"], r"(x)?1", "1 of 1 files do not match"),
     ],
 )
-def test_says_what_is_wrong(tree, files, pattern, message):
+def test_errors_name_the_problem(tree, files, pattern, message):
     with pytest.raises(InputError) as error:
         Folder(tree(*files), pattern).table()
     assert message in str(error.value)

@@ -135,7 +135,7 @@ def test_voxceleb1(tree, tmp_path):
     assert VoxCeleb1(str(root), ["dev"]).table()["speaker"].tolist() == ["id10002"]
 
 
-def test_voxceleb1_does_not_fetch(tree, tmp_path, monkeypatch):
+def test_voxceleb1_is_not_downloaded(tree, tmp_path, monkeypatch):
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("tried to fetch")
 
@@ -319,13 +319,13 @@ def test_unknown_names_list_the_known_ones(tmp_path, make, message):
     assert message in str(error.value)
 
 
-def test_home_folder_is_understood(tree, tmp_path, monkeypatch):
+def test_home_folder_is_expanded(tree, tmp_path, monkeypatch):
     tree("ljspeech", tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert all(Path(path).is_file() for path in LJSpeech("~").table()["path"])
 
 
-def test_mp3_is_what_the_tree_holds(tree, tmp_path):
+def test_the_tree_contains_mp3(tree, tmp_path):
     assert sf.info(tree("common_voice", tmp_path) / "clips/common_voice_de_1.mp3").format == "MP3"
 
 

@@ -46,7 +46,7 @@ def test_unknown_split_lists_the_known_ones(tmp_path):
         LibriSpeech(str(tmp_path), splits=[]).table()
 
 
-def test_missing_data_says_how_to_get_it(tmp_path):
+def test_missing_data_has_a_remedy(tmp_path):
     with pytest.raises(InputError, match=r"dev-clean: no such folder; set root to .*, or download: true"):
         LibriSpeech(str(tmp_path), splits=["dev-clean"]).table()
 

@@ -21,7 +21,7 @@ def manifest(tmp_path):
     return read
 
 
-def test_csv_keeps_text_as_written_and_starts_paths_from_its_folder(manifest, tmp_path):
+def test_csv_keeps_text_and_resolves_paths(manifest, tmp_path):
     table = manifest(
         "speaker,text,path,id,duration,member,extra\n"
         '0001,"yes, and no",a/b.wav,NA,1.5,1,x\n'
@@ -61,14 +61,14 @@ def test_json_lines(manifest, tmp_path):
     np.testing.assert_array_equal(table["duration"], [1.25, np.nan])
 
 
-def test_gender_and_accent_come_through_as_written(manifest):
+def test_gender_and_accent_are_kept_as_written(manifest):
     table = manifest("accent,id,path,speaker,gender,member\nFife,a,a.wav,s,F,1\n,b,b.wav,t,,0\n")
     assert list(table) == ["id", "path", "speaker", "gender", "accent", "member"]
     assert table["gender"].tolist() == ["F", ""]
     assert table["accent"].tolist() == ["Fife", ""]
 
 
-def test_json_lines_are_known_by_content_too(manifest):
+def test_json_lines_are_detected_by_content(manifest):
     assert len(manifest('{"path": "a.wav", "speaker": "s"}\n', "m.manifest")) == 1
 
 
@@ -137,7 +137,7 @@ def test_fairseq_tsv_of_librispeech_takes_the_speaker_from_the_file_name(manifes
         ("/data\na.wav\t10\n", "m.tsv", "line 2: no folder names the speaker of a.wav"),
     ],
 )
-def test_says_what_is_wrong_and_where(manifest, text, name, message):
+def test_errors_name_the_problem_and_the_row(manifest, text, name, message):
     with pytest.raises(InputError) as error:
         manifest(text, name)
     assert message in str(error.value)

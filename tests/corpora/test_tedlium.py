@@ -36,7 +36,7 @@ def test_table(tree, tmp_path):
     ]
 
 
-def test_one_person_in_two_splits_is_one_speaker(tree, tmp_path):
+def test_a_person_in_two_splits_is_one_speaker(tree, tmp_path):
     table = corpus(tree("tedlium3", tmp_path), "train", "test").table()
     assert table["speaker"].tolist() == ["AlGore", "AlGore", "JaneGoodall", "AlGore"]
     assert table["gender"].tolist() == ["", "", "", "male"]
@@ -50,7 +50,7 @@ def test_release1(tree, tmp_path):
     assert (row["text"], row["gender"], row["speaker"]) == ("thank you so much", "male", "AlGore")
 
 
-def test_clips_are_the_talks_own_samples(tree, tmp_path):
+def test_segments_are_bit_exact(tree, tmp_path):
     root = tree("tedlium3", tmp_path)
     table = corpus(root).table()
     audio = decode(table, cache_dir=tmp_path / "cache", progress=False)
@@ -62,7 +62,7 @@ def test_clips_are_the_talks_own_samples(tree, tmp_path):
     assert set(audio.index["source_format"]) == {"FLAC"}
 
 
-def test_cut_once_and_only_what_is_missing(tree, tmp_path, monkeypatch, capsys):
+def test_only_missing_segments_are_cut(tree, tmp_path, monkeypatch, capsys):
     root = tree("tedlium3", tmp_path)
     first = corpus(root).table()
     assert "Cutting talks" in capsys.readouterr().err
@@ -80,7 +80,7 @@ def test_cut_once_and_only_what_is_missing(tree, tmp_path, monkeypatch, capsys):
     assert {path: Path(path).read_bytes() for path in first["path"]} == before
 
 
-def test_interrupted_cutting_goes_on(tree, tmp_path, monkeypatch):
+def test_interrupted_cutting_continues(tree, tmp_path, monkeypatch):
     root = tree("tedlium3", tmp_path)
     write_flac, n_cut = clips.write_flac, []
 

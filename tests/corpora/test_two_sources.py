@@ -24,7 +24,7 @@ def by_id(corpus: Corpus) -> dict[str, tuple[str, str]]:
     return {name: (speaker, member) for name, speaker, member in table[["id", "speaker", "member"]].to_numpy()}
 
 
-def test_the_source_says_who_is_a_member() -> None:
+def test_membership_follows_from_the_source() -> None:
     corpus = TwoSources(Listed("a/1 a/2"), Listed("b/1"), held_back=Listed("a/3"), auxiliary=Listed("x/1"))
     assert by_id(corpus) == {
         "a/1": ("a", "1"),
@@ -43,28 +43,28 @@ def test_columns_of_one_source_are_empty_for_the_other() -> None:
     assert table["duration"].isna().tolist() == [False, True]
 
 
-def test_ids_are_prefixed_only_where_they_clash() -> None:
+def test_only_colliding_ids_are_prefixed() -> None:
     corpus = TwoSources(Listed("a/1 a/2"), Listed("a/1 b/1"), auxiliary=Listed("b/1 x/1"), same_speakers="keep")
     assert list(by_id(corpus)) == ["members/a/1", "a/2", "nonmembers/a/1", "nonmembers/b/1", "auxiliary/b/1", "x/1"]
 
 
-def test_speakers_on_both_sides_are_refused_by_name() -> None:
+def test_shared_speakers_are_rejected_by_name() -> None:
     with pytest.raises(InputError) as error:
         TwoSources(Listed("a/1 b/1 c/1"), Listed("b/2 c/2 d/1")).table()
     assert str(error.value) == (
-        "Members and non-members share 2 speaker(s): b; c; choose sources that share none, or say who they are by "
-        "same_speakers: keep (the same people) or rename (other people)"
+        "Members and non-members share 2 speaker(s): b; c; choose sources that share none, or set "
+        "same_speakers to keep (the same people) or rename (other people)"
     )
     with pytest.raises(InputError, match=r"share 1 speaker\(s\): h;"):
         TwoSources(Listed("a/1"), Listed("h/1"), held_back=Listed("h/2")).table()
 
 
-def test_speakers_on_both_sides_may_be_the_same_people() -> None:
+def test_shared_speakers_may_be_the_same_people() -> None:
     corpus = TwoSources(Listed("a/1 b/1"), Listed("b/2"), same_speakers="keep")
     assert by_id(corpus) == {"a/1": ("a", "1"), "b/1": ("b", "1"), "b/2": ("b", "0")}
 
 
-def test_or_other_people_of_the_same_name() -> None:
+def test_shared_speakers_may_be_other_people() -> None:
     corpus = TwoSources(Listed("a/1 b/1"), Listed("b/2 c/1"), Listed("b/3"), Listed("a/4 d/1"), same_speakers="rename")
     assert {name: speaker for name, (speaker, _) in by_id(corpus).items()} == {
         "a/1": "members/a",
@@ -77,10 +77,10 @@ def test_or_other_people_of_the_same_name() -> None:
     }
 
 
-def test_auxiliary_speakers_may_be_of_either_side() -> None:
+def test_auxiliary_speakers_may_be_members_or_nonmembers() -> None:
     assert "a/9" in by_id(TwoSources(Listed("a/1"), Listed("b/1"), auxiliary=Listed("a/9 b/9")))
 
 
-def test_a_source_with_members_of_its_own_is_refused() -> None:
-    with pytest.raises(InputError, match=r"nonmembers: this corpus has a column member of its own; use it alone"):
+def test_a_source_with_a_member_column_is_rejected() -> None:
+    with pytest.raises(InputError, match=r"nonmembers: this corpus has a column member; use it alone"):
         TwoSources(Listed("a/1"), Listed("b/1", member="1")).table()

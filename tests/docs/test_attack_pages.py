@@ -51,7 +51,7 @@ def test_every_signal_has_a_name_and_a_description(facts: ModuleType) -> None:
     text = facts.signals()
     for one in facts.signal_classes():
         assert f"### {one.__name__}\n\n" in text
-    assert "lightning_mia.attacks.surrogate_head.SurrogateHeadScore" in text
+    assert "**Class path** `SurrogateHeadScore`" in text
 
 
 def test_queries_are_those_of_the_results(facts: ModuleType) -> None:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from lightning_mia.audit import cli
-from lightning_mia.audit.ablation.command import divide
+from lightning_mia.audit.ablation.command import split_arguments
 from lightning_mia.audit.commands import COMMANDS
 from lightning_mia.utilities.errors import InputError
 from tests.docs.conftest import DOCS, ROOT, blocks, pages
@@ -58,7 +58,6 @@ def commands() -> list[str]:
 
 def parse(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command line read these arguments, and go no further; what it refuses raises."""
-    monkeypatch.setattr("lightning_mia.audit.placeholders.install", lambda: None)  # this process needs the real modules
     monkeypatch.setattr("lightning_mia.audit.commands.AuditCLI.instantiate_classes", lambda self: sys.exit(0))
     with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as exit_:
         cli._run(arguments)
@@ -81,7 +80,7 @@ def test_commands_without_a_model_are_understood(tool: Callable[[str], ModuleTyp
     others = [shlex.split(command) for command in commands() if command.split()[0] not in COMMANDS]
     assert others
     for name, *arguments in others:
-        own = divide(arguments)[0] if name == "ablate" else arguments  # the rest is passed on to audits
+        own = split_arguments(arguments)[0] if name == "ablate" else arguments  # the rest is passed on to audits
         reference.parser_of(name).parse_args(own)
 
 

@@ -10,7 +10,7 @@ from lightning_mia.evaluation import dataset_inference as room
 from lightning_mia.evaluation.dataset_inference import (
     DatasetInference,
     PAtSize,
-    Sides,
+    SubsetSampler,
     dataset_inference,
     mean_differences,
     p_value_over_speakers,
@@ -33,56 +33,58 @@ def few_subsamples(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_subsamples")
 def test_the_p_value_equals_a_loop_over_the_redraws(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(leak=0.2, seed=3)
-    found = dataset_inference([scores], redraw, SETTINGS)[0]
+    inference = dataset_inference([scores], redraw, SETTINGS)[0]
     values = normal(scores.values)
     differences = [
         values[labels].mean() - values[~labels].mean()
         for labels in [scores.members, *redraw(scores.unit_ids, "utterance", 1000, 0)]
     ]
-    assert found.difference == pytest.approx(differences[0])
-    assert found.p_value == pytest.approx(np.mean(np.array(differences) >= differences[0] - 1e-12))
-    assert 0.001 < found.p_value < 0.5
-    assert (found.n_suspect, found.n_validation) == (100, 100)
+    assert inference.difference == pytest.approx(differences[0])
+    assert inference.p_value == pytest.approx(np.mean(np.array(differences) >= differences[0] - 1e-12))
+    assert 0.001 < inference.p_value < 0.5
+    assert (inference.n_suspect, inference.n_validation) == (100, 100)
 
 
 @pytest.mark.slow
-def test_a_set_needs_fewer_recordings_the_larger_the_leak(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_larger_leaks_need_fewer_recordings(make_scores: MakeScores, redraw: Redraw) -> None:
     needed = [dataset_inference([make_scores(leak=leak)], redraw, SETTINGS)[0].units_needed for leak in (2.0, 1.0, 0.0)]
     large, small, none = needed
     assert none is None
     assert large is not None and small is not None
-    assert 3 <= large <= 8 < small <= 45  # 80 % power of a t-test one-sided: 4.3 and 13.1 a side at 2 and 1 sd
+    assert 3 <= large <= 8 < small <= 45  # 80 % power of a t-test one-sided: 4.3 and 13.1 units each at 2 and 1 sd
 
 
 @pytest.mark.slow
-def test_without_a_leak_no_size_finds_one_more_often_than_it_should(make_scores: MakeScores, redraw: Redraw) -> None:
-    found = [
-        one.found
+def test_without_a_leak_every_size_keeps_its_false_positive_rate(make_scores: MakeScores, redraw: Redraw) -> None:
+    shares = [
+        p_at_size.found
         for seed in range(6)
-        for one in dataset_inference([make_scores(n_speakers=6, clips=12, seed=seed)], redraw, SETTINGS)[0].by_size
-        if one.size < 12  # larger subsamples of one set overlap
+        for p_at_size in dataset_inference([make_scores(n_speakers=6, clips=12, seed=seed)], redraw, SETTINGS)[
+            0
+        ].by_size
+        if p_at_size.size < 12  # larger subsamples of one set overlap
     ]
-    assert np.mean(found) <= 0.06
+    assert np.mean(shares) <= 0.06
 
 
 @pytest.mark.usefixtures("few_subsamples")
 def test_at_speaker_level_units_are_speakers(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(level="speaker", leak=3.0, n_speakers=24)
-    found = dataset_inference([scores], redraw, SETTINGS)[0]
-    assert [one.size for one in found.by_size] == [2, 3, 4, 6, 8, 11, 12]
-    assert found.p_value == pytest.approx(1 / 1001)
-    assert found.units_needed is not None and found.units_needed <= 6
+    inference = dataset_inference([scores], redraw, SETTINGS)[0]
+    assert [p_at_size.size for p_at_size in inference.by_size] == [2, 3, 4, 6, 8, 11, 12]
+    assert inference.p_value == pytest.approx(1 / 1001)
+    assert inference.units_needed is not None and inference.units_needed <= 6
 
 
 @pytest.mark.usefixtures("few_subsamples")
-def test_sets_of_more_than_a_thousand_are_not_divided_further(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_subsamples_have_at_most_a_thousand_units(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(n_speakers=60, clips=40)
-    found = dataset_inference([scores], redraw, SETTINGS)[0]
-    assert (found.n_suspect, found.by_size[-1].size, found.by_size[-2].size) == (1200, 1000, 724)
+    inference = dataset_inference([scores], redraw, SETTINGS)[0]
+    assert (inference.n_suspect, inference.by_size[-1].size, inference.by_size[-2].size) == (1200, 1000, 724)
 
 
 @pytest.mark.usefixtures("few_subsamples")
-def test_an_unknown_sign_is_tested_on_both_sides(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_an_unknown_sign_gives_a_two_sided_test(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(leak=-1.5)
     both_sides = dataset_inference([replace(scores, two_sided=True)], redraw, SETTINGS)[0]
     one_side = dataset_inference([scores], redraw, SETTINGS)[0]
@@ -91,14 +93,14 @@ def test_an_unknown_sign_is_tested_on_both_sides(make_scores: MakeScores, redraw
     assert one_side.p_value > 0.9 and one_side.p_value_t > 0.9 and one_side.units_needed is None
 
 
-def test_it_is_welchs_test_where_speakers_stand_on_one_side(make_scores: MakeScores) -> None:
+def test_speakers_with_members_or_non_members_only_give_welchs_test(make_scores: MakeScores) -> None:
     scores = make_scores(level="speaker", leak=0.8, n_speakers=15)
     values = normal(scores.values)
     expected = ttest_ind(values[scores.members], values[~scores.members], equal_var=False, alternative="greater")
     assert p_value_over_speakers(scores) == pytest.approx(expected.pvalue)
 
 
-def test_it_is_the_paired_test_where_speakers_stand_on_both(make_scores: MakeScores) -> None:
+def test_speakers_with_both_give_the_paired_test(make_scores: MakeScores) -> None:
     scores = make_scores(leak=0.4)
     values, speakers = normal(scores.values), np.unique(scores.speakers)
     means = {
@@ -115,38 +117,45 @@ def test_a_single_speaker_has_no_t_test(make_scores: MakeScores) -> None:
     assert np.isnan(p_value_over_speakers(make_scores(n_speakers=1)))
 
 
-def test_equal_scores_tell_nothing(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_equal_scores_are_not_significant(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = replace(make_scores(n_speakers=4, clips=6), values=np.zeros(24))
-    found = dataset_inference([scores], redraw, SETTINGS)[0]
-    assert (found.difference, found.p_value, found.p_value_t, found.units_needed) == (0.0, 1.0, 1.0, None)
+    inference = dataset_inference([scores], redraw, SETTINGS)[0]
+    assert (inference.difference, inference.p_value, inference.p_value_t, inference.units_needed) == (
+        0.0,
+        1.0,
+        1.0,
+        None,
+    )
 
 
 def test_the_validation_set_has_the_speakers_of_the_suspect_set(make_scores: MakeScores) -> None:
     scores = make_scores()
-    places = Sides(scores).draw(20, np.random.default_rng(0))
+    places = SubsetSampler(scores).draw(20, np.random.default_rng(0))
     suspects, validation = (places[scores.members[places] == side] for side in (True, False))
     assert len(suspects) == len(validation) == 20
     assert sorted(scores.speakers[suspects]) == sorted(scores.speakers[validation])
 
 
-def test_labels_with_one_side_empty_have_no_difference() -> None:
+def test_labels_without_members_have_no_difference() -> None:
     labels = np.array([[True, True], [False, False], [True, False]])
     assert mean_differences(np.array([1.0, 3.0]), labels).tolist() == [0.0, 0.0, -2.0]
 
 
-def test_the_size_needed_is_one_after_which_all_larger_ones_find_it() -> None:
+def test_all_sizes_from_the_needed_one_on_are_sufficient() -> None:
     shares = {2: 0.9, 4: 0.5, 8: 0.82, 16: 1.0}
-    by_size = tuple(PAtSize(size, 0.01, found) for size, found in shares.items())
-    found = DatasetInference("attack", "utterance", "grey-box", False, 16, 16, 1.0, 0.001, 0.001, by_size)
-    assert found.units_needed == 8
-    assert replace(found, by_size=by_size[:2]).units_needed is None
+    by_size = tuple(PAtSize(size, 0.01, share) for size, share in shares.items())
+    inference = DatasetInference("attack", "utterance", "grey-box", False, 16, 16, 1.0, 0.001, 0.001, by_size)
+    assert inference.units_needed == 8
+    assert replace(inference, by_size=by_size[:2]).units_needed is None
 
 
 @pytest.mark.slow
-def test_attacks_on_the_same_units_are_judged_together_as_alone(make_scores: MakeScores, redraw: Redraw) -> None:
-    one, other = make_scores("one", leak=1.0), make_scores("other", seed=1)
-    other = replace(other, unit_ids=one.unit_ids, speakers=one.speakers, members=one.members, two_sided=True)
-    together = dataset_inference([one, other], redraw, SETTINGS)
-    assert together == [dataset_inference([scores], redraw, SETTINGS)[0] for scores in (one, other)]
+def test_attacks_on_the_same_units_have_the_same_results_together_as_alone(
+    make_scores: MakeScores, redraw: Redraw
+) -> None:
+    first, second = make_scores("one", leak=1.0), make_scores("other", seed=1)
+    second = replace(second, unit_ids=first.unit_ids, speakers=first.speakers, members=first.members, two_sided=True)
+    together = dataset_inference([first, second], redraw, SETTINGS)
+    assert together == [dataset_inference([scores], redraw, SETTINGS)[0] for scores in (first, second)]
     with pytest.raises(ValueError, match="same units"):
-        dataset_inference([one, replace(other, unit_ids=other.unit_ids[::-1])], redraw, SETTINGS)
+        dataset_inference([first, replace(second, unit_ids=second.unit_ids[::-1])], redraw, SETTINGS)

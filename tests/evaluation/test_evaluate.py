@@ -26,27 +26,27 @@ def take(scores: Scores, rows: Sequence[int] | np.ndarray, name: str) -> Scores:
     return Scores(name, scores.level, scores.access, scores.two_sided, *(array[rows] for array in arrays))
 
 
-def test_finds_a_planted_leak_and_nothing_where_nothing_is(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_a_planted_leak_is_detected_and_nothing_else(make_scores: MakeScores, redraw: Redraw) -> None:
     leaking, silent = make_scores("leaking", leak=1.5), make_scores("silent", seed=1)
     control = make_scores("untrained_leaking", access="none", seed=2)
     wrong = {("leaking", "utterance"): Context(wrong_model=make_scores("leaking", seed=3))}
     results = evaluate([leaking, silent, control], redraw, SETTINGS, wrong)
     assert [result.name for result in results] == ["leaking", "silent", "untrained_leaking"]
-    found, nothing, of_control = results
-    assert found.p_value == found.p_value_corrected == 1 / 1001
-    assert found.auroc_ci95[0] > 0.5
-    assert found.versus_wrong_model is not None
-    assert found.versus_wrong_model.lower95 > 0
-    assert found.advantage > 5 * found.advantage_null_mean > 0
-    assert found.smallest_detectable_auroc is not None
-    assert 0.5 < found.smallest_detectable_auroc < found.auroc
-    assert nothing.p_value_corrected is not None
-    assert nothing.p_value_corrected >= nothing.p_value > 0.05
-    assert nothing.versus_wrong_model is None
-    assert of_control.p_value_corrected is of_control.smallest_detectable_auroc is None
+    leak, silence, control_result = results
+    assert leak.p_value == leak.p_value_corrected == 1 / 1001
+    assert leak.auroc_ci95[0] > 0.5
+    assert leak.versus_wrong_model is not None
+    assert leak.versus_wrong_model.lower95 > 0
+    assert leak.advantage > 5 * leak.advantage_null_mean > 0
+    assert leak.smallest_detectable_auroc is not None
+    assert 0.5 < leak.smallest_detectable_auroc < leak.auroc
+    assert silence.p_value_corrected is not None
+    assert silence.p_value_corrected >= silence.p_value > 0.05
+    assert silence.versus_wrong_model is None
+    assert control_result.p_value_corrected is control_result.smallest_detectable_auroc is None
 
 
-def test_figures_are_those_of_the_redraws(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_figures_agree_with_the_redraws(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(leak=0.1, seed=4)
     result = evaluate([scores], redraw, SETTINGS)[0]
     labels = redraw(sorted(scores.unit_ids), "utterance", 1000, 0)  # make_scores sorts its units
@@ -57,32 +57,30 @@ def test_figures_are_those_of_the_redraws(make_scores: MakeScores, redraw: Redra
     assert result.advantage_null_mean == pytest.approx(advantages(scores.values, labels[:250]).mean())
     assert result.auroc == pytest.approx(observed)
     assert (result.n_members, result.n_nonmembers, result.n_speakers) == (100, 100, 10)
-    assert [one.fpr for one in result.tpr_at_fpr] == SETTINGS.fprs
+    assert [rate.fpr for rate in result.tpr_at_fpr] == SETTINGS.fprs
 
 
 def test_the_order_of_units_and_of_attacks_changes_nothing(make_scores: MakeScores, redraw: Redraw) -> None:
-    one, other = make_scores("one", leak=0.3), make_scores("other", two_sided=True, seed=1)
-    order = np.random.default_rng(0).permutation(len(one))
-    first, second = evaluate([one, other], redraw, SETTINGS)
-    second_again, first_again = evaluate([other, take(one, order, "one")], redraw, SETTINGS)
+    first_scores, second_scores = make_scores("one", leak=0.3), make_scores("other", two_sided=True, seed=1)
+    order = np.random.default_rng(0).permutation(len(first_scores))
+    first, second = evaluate([first_scores, second_scores], redraw, SETTINGS)
+    second_again, first_again = evaluate([second_scores, take(first_scores, order, "one")], redraw, SETTINGS)
     assert second_again == second
     assert first_again.p_value_corrected == first.p_value_corrected
     assert first_again.auroc == pytest.approx(first.auroc)
 
 
-def test_attacks_of_a_level_share_redraws_also_where_their_units_differ(
-    make_scores: MakeScores, redraw: Redraw
-) -> None:
-    asked: list[tuple[int, str]] = []
+def test_attacks_of_a_level_share_redraws_even_if_their_units_differ(make_scores: MakeScores, redraw: Redraw) -> None:
+    calls: list[tuple[int, str]] = []
 
     def counting(units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
-        asked.append((len(units), level))
+        calls.append((len(units), level))
         return redraw(units, level, n, seed)
 
     whole = make_scores("whole", leak=1.5)
     speakers = make_scores("of_speakers", level="speaker", n_speakers=14)
     results = evaluate([whole, speakers, take(whole, np.arange(120), "part")], counting, SETTINGS)
-    assert asked == [(200, "utterance"), (14, "speaker")]
+    assert calls == [(200, "utterance"), (14, "speaker")]
     assert [result.n_speakers for result in results] == [10, 14, 6]
     assert results[2].p_value_corrected == 1 / 1001
 
@@ -92,7 +90,7 @@ def test_families_are_levels_and_accesses(make_scores: MakeScores, redraw: Redra
     crowd = [make_scores(f"crowd_{number}", access="black-box", seed=number) for number in range(1, 9)]
     alone = evaluate([attack], redraw, SETTINGS)[0]
     assert evaluate([attack, *crowd], redraw, SETTINGS)[0] == alone
-    crowded = evaluate([attack, *(replace(one, access="grey-box") for one in crowd)], redraw, SETTINGS)[0]
+    crowded = evaluate([attack, *(replace(scores, access="grey-box") for scores in crowd)], redraw, SETTINGS)[0]
     assert crowded.p_value_corrected is not None
     assert crowded.smallest_detectable_auroc is not None
     assert alone.smallest_detectable_auroc is not None
@@ -108,7 +106,7 @@ def test_blind_scores_adjust_the_attacks_of_their_level(make_scores: MakeScores,
     assert evaluate([attack], redraw, SETTINGS, {(attack.name, "speaker"): context})[0].auroc_blind_adjusted is None
 
 
-def test_the_result_has_what_was_known_before(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_a_result_contains_its_context(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores("lira", leak=1.0)
     each = EachAsTarget(4, 0.7, 0.01, (0.1, 0.3), 0.5, 0.02)
     fewer = SubsetResult(2, 0.6, (0.5, 0.7), ())
@@ -121,32 +119,34 @@ def test_the_result_has_what_was_known_before(make_scores: MakeScores, redraw: R
     assert alone == replace(result, n_shadows=0, queries=None, in_turn=None, with_fewer=())
 
 
-def test_same_name_and_level_twice_is_our_fault(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_duplicate_names_at_one_level_are_refused(make_scores: MakeScores, redraw: Redraw) -> None:
     with pytest.raises(ValueError, match="each \\(name, level\\) once"):
         evaluate([make_scores(), make_scores(seed=1)], redraw, SETTINGS)
     assert evaluate([], redraw, SETTINGS) == []
 
 
-def test_a_blind_control_is_judged_against_its_own_refits(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_a_blind_control_is_compared_with_its_refits(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores("blind", access="none", leak=1.0)
     labels = redraw(scores.unit_ids, "utterance", 1000, 0)
     noise = np.random.default_rng(0).normal(size=labels.shape)
-    found = evaluate_blind(scores, *aurocs_and_advantages(noise, labels), SETTINGS)
-    assert found.result.p_value == 1 / 1001
-    assert found.result.p_value_corrected is None
-    assert found.result.auroc < found.upper95 < 1
+    blind = evaluate_blind(scores, *aurocs_and_advantages(noise, labels), SETTINGS)
+    assert blind.result.p_value == 1 / 1001
+    assert blind.result.p_value_corrected is None
+    assert blind.result.auroc < blind.upper95 < 1
     fitted_as_well = evaluate_blind(scores, *aurocs_and_advantages(noise + 3.0 * labels, labels), SETTINGS)
     assert fitted_as_well.result.p_value > 0.9  # refitting finds as much in any labels
-    assert fitted_as_well.result.advantage_null_mean > found.result.advantage_null_mean
+    assert fitted_as_well.result.advantage_null_mean > blind.result.advantage_null_mean
 
 
 def test_the_blind_bound_is_one_sided(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores("blind", level="speaker", access="none", n_speakers=200)
     labels = redraw(scores.unit_ids, "speaker", 1000, 0)
-    of_labels = auroc_of_labels(scores.values, labels), advantages(scores.values, labels)
-    found = evaluate_blind(scores, *of_labels, SETTINGS)
-    assert found.result.auroc < found.upper95 < found.result.auroc_ci95[1]
-    assert found.upper95 - found.result.auroc == pytest.approx(1.645 * 0.041, abs=0.003)  # 100 speakers a side
+    redrawn = auroc_of_labels(scores.values, labels), advantages(scores.values, labels)
+    blind = evaluate_blind(scores, *redrawn, SETTINGS)
+    assert blind.result.auroc < blind.upper95 < blind.result.auroc_ci95[1]
+    assert blind.upper95 - blind.result.auroc == pytest.approx(
+        1.645 * 0.041, abs=0.003
+    )  # 100 member and non-member speakers each
 
 
 def test_results_are_plain_numbers(make_scores: MakeScores, redraw: Redraw) -> None:

@@ -10,9 +10,7 @@ from lightning_mia.evaluation.scores import Scores
 
 @pytest.mark.parametrize(("noise", "steps"), [(0.5, 1), (1.0, 10), (4.0, 100), (20.0, 3)])
 @pytest.mark.parametrize("delta", [1e-3, 1e-5])
-def test_epsilon_is_where_the_best_test_between_two_gaussians_gives_delta(
-    noise: float, steps: int, delta: float
-) -> None:
+def test_epsilon_solves_the_best_test_between_two_gaussians(noise: float, steps: int, delta: float) -> None:
     """δ(ε) = max over thresholds of TPR − e^ε FPR, on a fine grid, for N(0, 1) against N(μ, 1)."""
     epsilon = gaussian_epsilon(noise, steps, delta)
     mu = math.sqrt(steps) / noise
@@ -21,7 +19,7 @@ def test_epsilon_is_where_the_best_test_between_two_gaussians_gives_delta(
     assert excess.max() == pytest.approx(delta, rel=1e-3)
 
 
-def test_more_noise_and_fewer_steps_prove_more() -> None:
+def test_more_noise_and_fewer_steps_give_a_smaller_epsilon() -> None:
     epsilons = [gaussian_epsilon(noise, 30, 1e-5) for noise in (0.5, 1.0, 2.0, 50.0, 1e6)]
     assert epsilons == sorted(epsilons, reverse=True)
     assert epsilons[-1] == 0.0  # δ alone covers it
@@ -35,14 +33,16 @@ def scores_of(members: np.ndarray, others: np.ndarray, name: str = "attack", dra
     return Scores(name, "utterance", "grey-box", False, ids, ids, labels, values)
 
 
-def test_a_perfect_attack_shows_what_its_size_can_show() -> None:
+def test_a_perfect_attack_is_limited_by_its_size() -> None:
     scores = scores_of(np.ones(500), np.zeros(500))
     bound = epsilon_lower_bound(scores, 1e-5)
-    assert 3.5 < bound < math.log(250 / 3.5)  # about 250 a side, none wrong: FPR is at most 3.7 / n at 97.5 %
+    assert (
+        3.5 < bound < math.log(250 / 3.5)
+    )  # about 250 members and non-members, none misclassified: FPR is at most 3.7 / n at 97.5 %
     assert epsilon_lower_bound(scores, 0.999) == 0.0  # δ explains every hit
 
 
-def test_randomised_response_is_not_overstated() -> None:
+def test_the_bound_covers_randomised_response() -> None:
     """Answers that are true with probability e^ε / (1 + e^ε) are ε-private: the bound holds in 95 % of draws."""
     epsilon, rng = 1.5, np.random.default_rng(0)
     truth = math.exp(epsilon) / (1 + math.exp(epsilon))
@@ -56,7 +56,7 @@ def test_randomised_response_is_not_overstated() -> None:
     assert np.median(bounds) > 0.9
 
 
-def test_noise_shows_nothing_and_several_attacks_cost_confidence() -> None:
+def test_noise_gives_no_bound_and_several_attacks_lower_it() -> None:
     rng = np.random.default_rng(1)
     noise = scores_of(rng.normal(size=300), rng.normal(size=300), "noise")
     assert epsilon_lower_bound(noise, 1e-5) < 0.2

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lightning_mia.evaluation import EvaluationSettings, Scores
-from lightning_mia.evaluation.scores import by_units
+from lightning_mia.evaluation.scores import group_by_units
 from lightning_mia.utilities.errors import InputError
 
 
@@ -20,35 +20,35 @@ def test_lists_become_arrays_of_the_right_type() -> None:
     [
         ({"values": np.array([1.0, np.nan, 2.0])}, "1 of 3 are not finite"),
         ({"values": np.array([1.0, 2.0])}, "one length"),
-        ({"unit_ids": np.array(["u", "u", "v"])}, "twice"),
-        ({"unit_ids": np.array(["w", "u", "w"])}, "twice"),
-        ({"members": np.ones(3, dtype=bool)}, "one side only"),
-        ({"members": np.zeros(3, dtype=bool)}, "one side only"),
+        ({"unit_ids": np.array(["u", "u", "v"])}, "duplicated"),
+        ({"unit_ids": np.array(["w", "u", "w"])}, "duplicated"),
+        ({"members": np.ones(3, dtype=bool)}, "only one of them"),
+        ({"members": np.zeros(3, dtype=bool)}, "only one of them"),
         ({"level": "clip"}, "level in"),
         ({"access": "white-box"}, "white-box"),
     ],
 )
-def test_faults_are_named(change: dict[str, object], message: str) -> None:
+def test_invalid_scores_are_refused(change: dict[str, object], message: str) -> None:
     units, members = np.array(["u", "v", "w"]), np.array([True, False, False])
     good = Scores("a", "utterance", "grey-box", False, units, units, members, np.arange(3.0))
     with pytest.raises(ValueError, match=message):
         replace(good, **change)  # type: ignore[arg-type]
 
 
-def test_scores_of_the_same_units_of_one_level_make_a_group() -> None:
+def test_scores_of_the_same_units_and_level_form_a_group() -> None:
     members = np.array([True, False])
 
-    def judged(name: str, level: str, *units: str) -> Scores:
+    def make(name: str, level: str, *units: str) -> Scores:
         return Scores(name, level, "none", False, np.array(units), np.array(units), members, np.zeros(2))
 
     scores = [
-        judged("a", "speaker", "x", "y"),
-        judged("b", "utterance", "x", "y"),
-        judged("c", "speaker", "y", "x"),
-        judged("d", "speaker", "x", "y"),
-        judged("e", "utterance", "x", "z"),
+        make("a", "speaker", "x", "y"),
+        make("b", "utterance", "x", "y"),
+        make("c", "speaker", "y", "x"),
+        make("d", "speaker", "x", "y"),
+        make("e", "utterance", "x", "z"),
     ]
-    assert [[one.name for one in group] for group in by_units(scores)] == [["a", "d"], ["b"], ["c"], ["e"]]
+    assert [[score.name for score in group] for group in group_by_units(scores)] == [["a", "d"], ["b"], ["c"], ["e"]]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,6 @@ def test_scores_of_the_same_units_of_one_level_make_a_group() -> None:
         lambda: EvaluationSettings(seed=-1),
     ],
 )
-def test_settings_that_cannot_work_are_refused_in_one_line(make: Callable[[], EvaluationSettings]) -> None:
+def test_invalid_settings_are_refused_in_one_line(make: Callable[[], EvaluationSettings]) -> None:
     with pytest.raises(InputError, match=r"^evaluation\.\w+ is [^\n]*$"):
         make()

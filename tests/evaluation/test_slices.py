@@ -16,7 +16,7 @@ def scores() -> Scores:
     return Scores("a", "utterance", "grey-box", False, np.arange(200).astype(str), speaker.astype(str), members, values)
 
 
-def test_each_part_has_its_own_figure(scores: Scores) -> None:
+def test_each_slice_has_its_own_auroc(scores: Scores) -> None:
     words = ["even" if int(speaker) % 2 == 0 else "odd" for speaker in scores.speakers]
     even, odd = slices(scores, [cut_by_word("parity", words)], 500, 0)
     assert (even.by, even.value, odd.value) == ("parity", "even", "odd")
@@ -25,7 +25,7 @@ def test_each_part_has_its_own_figure(scores: Scores) -> None:
     assert odd.auroc_ci95[0] < 0.5 < odd.auroc_ci95[1]
 
 
-def test_a_part_is_judged_as_if_it_were_the_whole(scores: Scores) -> None:
+def test_a_slice_is_evaluated_like_a_challenge_set(scores: Scores) -> None:
     mask = np.array([int(speaker) % 2 == 0 for speaker in scores.speakers])
     part = Scores(
         "a", "utterance", "grey-box", False, scores.unit_ids[mask], scores.speakers[mask], scores.members[mask],
@@ -42,7 +42,7 @@ def test_a_part_is_judged_as_if_it_were_the_whole(scores: Scores) -> None:
 
 
 @pytest.mark.parametrize("n_speakers", [1, 5])
-def test_a_part_of_few_speakers_has_no_number(scores: Scores, n_speakers: int) -> None:
+def test_a_slice_of_few_speakers_has_no_auroc(scores: Scores, n_speakers: int) -> None:
     words = ["few" if int(speaker) < n_speakers else "many" for speaker in scores.speakers]
     few, many = slices(scores, [cut_by_word("size", words)], 100, 0)
     assert (few.auroc, few.auroc_ci95) == (None, None)
@@ -50,21 +50,21 @@ def test_a_part_of_few_speakers_has_no_number(scores: Scores, n_speakers: int) -
     assert many.auroc is not None
 
 
-def test_what_does_not_vary_is_passed_over(scores: Scores) -> None:
+def test_constant_properties_are_skipped(scores: Scores) -> None:
     same = cut_in_thirds("duration", np.ones(200), 2, "s")
     unknown = cut_by_word("gender", ["female"] * 100 + [""] * 100)
     assert slices(scores, [same, unknown], 100, 0) == ()
 
 
-def test_units_of_whom_nothing_is_known_stand_last(scores: Scores) -> None:
+def test_units_with_unknown_values_come_last(scores: Scores) -> None:
     parts = slices(scores, [cut_by_word("gender", ["", "b", "a", ""] * 50)], 100, 0)
     assert [part.value for part in parts] == ["a", "b", ""]
     assert sum(part.n_members + part.n_nonmembers for part in parts) == 200
 
 
-def test_thirds_rise_and_keep_equal_numbers_together() -> None:
+def test_thirds_ascend_and_keep_equal_numbers_together() -> None:
     cut = cut_in_thirds("level", np.array([-30.0] * 5 + [-20.0] * 3 + [-10.0]), 0, "dBFS")
     assert cut.order == ("−30 dBFS", "−20 dBFS", "−10 dBFS")
-    assert cut.of_units.count("−30 dBFS") == 5
+    assert cut.values.count("−30 dBFS") == 5
     close = cut_in_thirds("duration", np.array([1.001, 1.002, 1.003, 1.004]), 1, "s")
-    assert close.order == ("1.0 s",), "ranges that read alike are no parts"
+    assert close.order == ("1.0 s",), "ranges with equal names are one slice"

@@ -20,59 +20,59 @@ def planted(shift: float, offset: float, n_speakers: int = 12, n_clips: int = 10
     return scores_of(values, members, np.array([f"s{number:02d}" for number in speaker]), **changes)
 
 
-def test_the_speaker_whose_members_leak_is_found_and_the_high_voice_is_not() -> None:
-    found = {one.speaker: one for one in speaker_risks(planted(4.0, 4.0)).speakers}
-    assert found["s00"].p_value_corrected < 0.01
-    assert found["s01"].auroc > 0.9, "its members score above nearly everybody's non-members"
-    assert found["s01"].auroc_own == pytest.approx(0.5, abs=0.3), "and so do its non-members"
-    assert found["s01"].p_value_corrected > 0.05
-    assert all(one.p_value_corrected > 0.05 for name, one in found.items() if name != "s00")
+def test_only_the_leaking_speaker_is_significant_not_the_high_scoring_one() -> None:
+    risks = {risk.speaker: risk for risk in speaker_risks(planted(4.0, 4.0)).speakers}
+    assert risks["s00"].p_value_corrected < 0.01
+    assert risks["s01"].auroc > 0.9, "its members score above nearly all non-members"
+    assert risks["s01"].auroc_own == pytest.approx(0.5, abs=0.3), "and so do its non-members"
+    assert risks["s01"].p_value_corrected > 0.05
+    assert all(risk.p_value_corrected > 0.05 for name, risk in risks.items() if name != "s00")
 
 
-def test_figures_equal_those_of_counting() -> None:
+def test_figures_equal_direct_counts() -> None:
     scores = planted(1.0, 0.5)
     risks = speaker_risks(scores, fpr=0.1)
     threshold = np.sort(scores.values[~scores.members])[-12]  # 12 of 120 non-members reach it
-    for one in risks.speakers:
-        own = scores.values[scores.members & (scores.speakers == one.speaker)]
+    for risk in risks.speakers:
+        own = scores.values[scores.members & (scores.speakers == risk.speaker)]
         others = scores.values[~scores.members]
-        assert one.auroc == pytest.approx((own[:, None] > others).mean())
-        assert one.auroc_ci95[0] < one.auroc < one.auroc_ci95[1]
-        assert (one.n_members, one.n_nonmembers) == (10, 10)
-        assert one.n_found <= int((own >= threshold).sum())
-    assert [one.auroc for one in risks.speakers] == sorted((one.auroc for one in risks.speakers), reverse=True)
+        assert risk.auroc == pytest.approx((own[:, None] > others).mean())
+        assert risk.auroc_ci95[0] < risk.auroc < risk.auroc_ci95[1]
+        assert (risk.n_members, risk.n_nonmembers) == (10, 10)
+        assert risk.n_found <= int((own >= threshold).sum())
+    assert [risk.auroc for risk in risks.speakers] == sorted((risk.auroc for risk in risks.speakers), reverse=True)
 
 
-def test_under_the_null_hardly_a_run_marks_anybody() -> None:
+def test_few_runs_without_a_leak_have_a_significant_speaker() -> None:
     n_marked = sum(
-        any(one.p_value_corrected < 0.05 for one in speaker_risks(planted(0.0, 0.0, seed=seed)).speakers)
+        any(risk.p_value_corrected < 0.05 for risk in speaker_risks(planted(0.0, 0.0, seed=seed)).speakers)
         for seed in range(60)
     )
     assert n_marked <= 8, "5 % of 60 are 3; more than 8 has a chance below 1 in 200"
 
 
-def test_intervals_hold_the_true_figure() -> None:
+def test_intervals_cover_the_true_auroc() -> None:
     from scipy.stats import norm
 
-    held = []
+    covered = []
     for seed in range(25):
         rng = np.random.default_rng(seed)
         voice = rng.normal(size=12)
         speaker, members = np.repeat(np.arange(12), 20), np.tile(np.arange(20) < 10, 12)
         scores = scores_of(voice[speaker] + rng.normal(size=240) + members, members, speaker.astype(str))
-        for one in speaker_risks(scores).speakers:
-            low, high = one.auroc_ci95
-            held.append(low <= norm.cdf((voice[int(one.speaker)] + 1) / np.sqrt(3)) <= high)
-    assert 0.9 <= np.mean(held) <= 0.99
+        for risk in speaker_risks(scores).speakers:
+            low, high = risk.auroc_ci95
+            covered.append(low <= norm.cdf((voice[int(risk.speaker)] + 1) / np.sqrt(3)) <= high)
+    assert 0.9 <= np.mean(covered) <= 0.99
 
 
-def test_too_few_recordings_have_no_figure() -> None:
+def test_too_few_recordings_have_no_auroc() -> None:
     risks = speaker_risks(planted(4.0, 0.0, n_clips=4))
     assert risks.speakers == ()
     assert risks.n_too_few == 12
 
 
-def test_where_no_speaker_can_stand_out_the_smallest_p_says_so() -> None:
+def test_the_smallest_p_reveals_that_no_speaker_can_be_significant() -> None:
     risks = speaker_risks(planted(9.0, 0.0, n_clips=5))
     best = risks.speakers[0]
     assert best.p_value == pytest.approx(1 / 252)
@@ -93,7 +93,7 @@ def test_a_speaker_level_attack_compares_with_non_member_speakers() -> None:
     assert (risks.n_too_few, risks.n_without) == (0, 20)
 
 
-def test_a_two_sided_attack_below_one_half_is_turned() -> None:
+def test_a_two_sided_attack_below_chance_is_flipped() -> None:
     scores = planted(-4.0, 0.0, two_sided=True)
     best = speaker_risks(scores).speakers[0]
     assert best.speaker == "s00"

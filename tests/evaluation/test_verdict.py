@@ -1,4 +1,4 @@
-"""Every branch of the verdict, on results written by hand."""
+"""Every branch of the verdict, on hand-written results."""
 
 import re
 from dataclasses import replace
@@ -40,36 +40,56 @@ CLEAN = blind(0.4)
 
 
 @pytest.mark.parametrize(
-    ("attack", "control", "drawn", "status", "says"),
+    ("attack", "control", "drawn", "status", "phrase"),
     [
-        (ATTACK, CLEAN, True, "leak", "0.29 further from chance than with a model trained on neither side"),
+        (
+            ATTACK,
+            CLEAN,
+            True,
+            "leak",
+            "0.29 further from chance than on a model trained on neither members nor non-members",
+        ),
         (ATTACK, CLEAN, False, "leak", "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002)"),
-        (NOTHING, CLEAN, True, "no_evidence", "an AUROC of 0.57 would have been found with 80 % power"),
-        (NOTHING, CLEAN, False, "no_evidence", "no attack tells members from non-members"),
-        (CONFOUNDED, CLEAN, True, "no_evidence", "with a model trained on neither side it has AUROC 0.78"),
+        (NOTHING, CLEAN, True, "no_evidence", "an AUROC of 0.57 would have been detected with 80 % power"),
+        (NOTHING, CLEAN, False, "no_evidence", "no attack separates members from non-members"),
+        (
+            CONFOUNDED,
+            CLEAN,
+            True,
+            "no_evidence",
+            "on a model trained on neither members nor non-members it has AUROC 0.78",
+        ),
         (CONFOUNDED, CLEAN, False, "no_evidence", "lower bound of the difference -0.04"),
-        # without a wrong model: random assignment leaves no other cause, a split that was brought does
+        # without a wrong model: random assignment leaves no other cause, a user-supplied split does
         (WITHOUT_CONTROL, CLEAN, True, "leak", "no wrong-model control was run"),
         (WITHOUT_CONTROL, CLEAN, False, "not_assessable", "without a wrong-model control"),
-        (replace(NOTHING, versus_wrong_model=None), CLEAN, False, "no_evidence", "no attack tells"),
+        (replace(NOTHING, versus_wrong_model=None), CLEAN, False, "no_evidence", "no attack separates"),
         # the gate of a drawn split
-        (ATTACK, blind(0.000999), True, "not_assessable", "differ without any model: the blind attack has AUROC"),
+        (
+            ATTACK,
+            blind(0.000999),
+            True,
+            "not_assessable",
+            "can be separated without any model: the blind attack has AUROC",
+        ),
         (ATTACK, blind(0.001), True, "leak", "warning: even without any model, the blind attack has AUROC 0.52"),
-        (ATTACK, blind(0.049), True, "leak", "without which pretext_loss has AUROC 0.78"),
+        (ATTACK, blind(0.049), True, "leak", "adjusted for the blind score, pretext_loss has AUROC 0.78"),
         (NOTHING, blind(0.049), True, "no_evidence", "warning"),
         (ATTACK, blind(0.4, upper95=0.9), True, "leak", ""),
-        # the gate of a split that was brought
-        (ATTACK, blind(0.049), False, "not_assessable", "differ without any model"),
+        # the gate of a user-supplied split
+        (ATTACK, blind(0.049), False, "not_assessable", "can be separated without any model"),
         (ATTACK, blind(0.4, upper95=0.601), False, "not_assessable", "too small to exclude confounding"),
-        (NOTHING, blind(0.4, upper95=0.601), False, "not_assessable", "one-sided 95 % bound is 0.60"),
+        (NOTHING, blind(0.4, upper95=0.601), False, "not_assessable", "one-sided 95 % upper bound is 0.60"),
         (ATTACK, blind(0.4, upper95=0.60), False, "leak", ""),
     ],
 )
-def test_one_attack(attack: AttackResult, control: BlindResult, drawn: bool, status: str, says: str) -> None:
+def test_the_verdict_on_one_attack(
+    attack: AttackResult, control: BlindResult, drawn: bool, status: str, phrase: str
+) -> None:
     verdict = give_verdict([attack], [control], drawn=drawn)
     assert verdict.status == verdict.by_level_and_access[0].status == status
-    assert says in verdict.reason
-    assert says in verdict.by_level_and_access[0].reason
+    assert phrase in verdict.reason
+    assert phrase in verdict.by_level_and_access[0].reason
 
 
 @pytest.mark.parametrize(("drawn", "status"), [(True, "leak"), (False, "not_assessable")])
@@ -80,7 +100,7 @@ def test_without_a_blind_control_only_random_assignment_protects(drawn: bool, st
 
 
 @pytest.mark.parametrize(("n_speakers", "status"), [(11, "not_assessable"), (12, "leak")])
-def test_the_speaker_level_takes_twelve(n_speakers: int, status: str) -> None:
+def test_the_speaker_level_requires_twelve_speakers(n_speakers: int, status: str) -> None:
     attack = replace(ATTACK, level="speaker", n_speakers=n_speakers)
     verdict = give_verdict([attack], [blind(0.4, level="speaker")], drawn=True)
     assert verdict.status == status
@@ -88,7 +108,7 @@ def test_the_speaker_level_takes_twelve(n_speakers: int, status: str) -> None:
     assert give_verdict([few], [CLEAN], drawn=True).status == "leak"  # utterances of six speakers are enough
 
 
-def test_any_attack_of_a_family_may_leak_and_the_strongest_is_named() -> None:
+def test_any_attack_of_a_family_may_leak_and_the_strongest_is_reported() -> None:
     weaker = replace(ATTACK, name="weaker", auroc=0.7)
     verdict = give_verdict([NOTHING, weaker, CONFOUNDED, replace(ATTACK, name="stronger")], [CLEAN], drawn=True)
     assert verdict.status == "leak"
@@ -106,7 +126,7 @@ def test_any_attack_of_a_family_may_leak_and_the_strongest_is_named() -> None:
     ],
 )
 @pytest.mark.parametrize("figures", [ATTACK, WITHOUT_CONTROL, CONFOUNDED, NOTHING])
-def test_a_verdict_has_the_attack_that_it_rests_on(
+def test_a_verdict_records_the_attack_on_which_it_rests(
     control: BlindResult, drawn: bool, attack: str | None, figures: AttackResult
 ) -> None:
     wide = replace(NOTHING, name="wide", auroc=0.9)  # stronger, but its p-value is too large
@@ -125,9 +145,9 @@ def test_a_one_sided_attack_below_chance_is_not_the_strongest() -> None:
     assert "below has" in give_verdict([turned, NOTHING], [CLEAN], drawn=True).reason
 
 
-def test_the_least_powerful_attack_says_what_would_have_been_found() -> None:
+def test_the_attack_with_the_least_power_decides_what_was_detectable() -> None:
     blunt = replace(NOTHING, name="blunt", smallest_detectable_auroc=1.0)
-    assert "finds no AUROC below 1" in give_verdict([NOTHING, blunt], [CLEAN], drawn=True).reason
+    assert "detects no AUROC below 1" in give_verdict([NOTHING, blunt], [CLEAN], drawn=True).reason
 
 
 def overall(*families: tuple[AttackResult, str], controls: list[BlindResult] | None = None) -> Verdict:
@@ -141,18 +161,18 @@ def test_a_leak_anywhere_is_a_leak() -> None:
     assert verdict.reason.startswith("Utterance level, grey-box: attack_grey-box has AUROC 0.80")
     assert "no evidence: utterance level with black-box access" in verdict.reason
     assert "not assessable: utterance level with open-weights access" in verdict.reason
-    statuses = {one.access: one.status for one in verdict.by_level_and_access}
+    statuses = {part.access: part.status for part in verdict.by_level_and_access}
     assert statuses == {"black-box": "no_evidence", "open-weights": "not_assessable", "grey-box": "leak"}
 
 
-def test_no_evidence_stands_beside_what_was_not_asked_well() -> None:
+def test_no_evidence_needs_one_assessable_family() -> None:
     too_few = replace(NOTHING, level="speaker", n_speakers=8)
     verdict = give_verdict([NOTHING, too_few], [CLEAN, blind(0.5, level="speaker")], drawn=True)
     assert verdict.status == "no_evidence"
     assert "not assessable: speaker level with grey-box access" in verdict.reason
 
 
-def test_no_evidence_does_not_stand_beside_a_separation_of_unknown_cause() -> None:
+def test_a_separation_of_unknown_cause_is_not_no_evidence() -> None:
     assert overall((NOTHING, "black-box"), (WITHOUT_CONTROL, "grey-box")).status == "not_assessable"
 
 
@@ -161,32 +181,32 @@ def test_the_worst_blind_control_of_a_level_counts_and_no_other_levels() -> None
     assert give_verdict([ATTACK], [CLEAN, blind(0.0005, level="speaker")], drawn=True).status == "leak"
 
 
-def test_controls_are_passed_over_and_nothing_run_is_nothing_judged() -> None:
+def test_controls_are_ignored_and_without_attacks_nothing_is_assessable() -> None:
     control = replace(ATTACK, name="untrained_pretext_loss", access="none")
     assert len(give_verdict([ATTACK, control], [CLEAN], drawn=True).by_level_and_access) == 1
     verdict = give_verdict([control], [CLEAN], drawn=True)
     assert (verdict.status, verdict.by_level_and_access) == ("not_assessable", ())
 
 
-def test_reasons_are_one_sentence() -> None:
+def test_a_reason_is_one_sentence() -> None:
     verdict = overall((NOTHING, "black-box"), (ATTACK, "grey-box"))
     assert re.fullmatch(r"[A-Z][^\n]*[^.\s]\.", verdict.reason)
     assert not re.search(r"\.\s+[A-Z]", verdict.reason)
 
 
 @pytest.mark.parametrize(
-    ("controls", "drawn", "status", "says"),
+    ("controls", "drawn", "status", "phrase"),
     [
-        ([CLEAN], False, "no_evidence", "cannot be told apart without a model: the blind attack has AUROC 0.52"),
-        ([blind(0.049)], False, "not_assessable", "differ without any model"),
-        ([blind(0.049)], True, "no_evidence", "cannot be told apart"),
+        ([CLEAN], False, "no_evidence", "cannot be separated without a model: the blind attack has AUROC 0.52"),
+        ([blind(0.049)], False, "not_assessable", "can be separated without any model"),
+        ([blind(0.049)], True, "no_evidence", "cannot be separated"),
         ([blind(0.4, upper95=0.7)], False, "not_assessable", "too small"),
         ([blind(0.4, 0.9, level="speaker"), CLEAN], False, "no_evidence", "not assessable: speaker level."),
-        ([CLEAN, blind(0.01)], False, "not_assessable", "differ without any model"),
+        ([CLEAN, blind(0.01)], False, "not_assessable", "can be separated without any model"),
         ([blind(0.01), blind(0.4, level="speaker")], False, "not_assessable", "no evidence: speaker level."),
     ],
 )
-def test_a_split_alone(controls: list[BlindResult], drawn: bool, status: str, says: str) -> None:
+def test_the_verdict_on_a_split_alone(controls: list[BlindResult], drawn: bool, status: str, phrase: str) -> None:
     verdict = give_blind_verdict(controls, drawn=drawn, level="utterance")
     assert verdict.status == status
-    assert says in verdict.reason
+    assert phrase in verdict.reason

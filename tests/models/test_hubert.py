@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from transformers import HubertConfig, HubertModel
 
-from lightning_mia.models.hubert import HuBERT, MelHuBERT, masked_cross_entropy
+from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.layers.features import normalise
+from lightning_mia.models.objectives.cluster_prediction import masked_cross_entropy
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 BASE = {

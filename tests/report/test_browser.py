@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from lightning_mia.audit.breakdown import add_breakdown
+from lightning_mia.audit.compare import compare_runs
 from lightning_mia.report.audit_report import UnitFacts
-from lightning_mia.report.comparison.compare import compare_runs
-from lightning_mia.report.comparison.html import write_comparison
+from lightning_mia.report.comparison.comparison_page import write_comparison
 from lightning_mia.report.write import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -61,8 +61,8 @@ def test_other_lengths_drop_the_options() -> None:
     trainers = TrainerFactory({"max_epochs": 4, "stop_after_epochs": 2, "keep_epochs": [1], "logger": False})
     assert "keep_epochs" not in trainers.fingerprint()
     assert trainers.fingerprint()["stop_after_epochs"] == 2
-    untrained = TrainerFactory({"max_epochs": 4, "logger": False}).of_epochs(0)
-    assert trainers.of_epochs(0).fingerprint() == untrained.fingerprint()
+    untrained = TrainerFactory({"max_epochs": 4, "logger": False}).with_epochs(0)
+    assert trainers.with_epochs(0).fingerprint() == untrained.fingerprint()
 
 
 BAD_LENGTHS: dict[str, tuple[dict[str, Any], str]] = {

@@ -103,7 +103,7 @@ def test_a_finished_training_is_not_repeated(undisturbed: Trained, audio: AudioC
 
 
 def test_other_settings_in_the_same_folder_are_refused(undisturbed: Trained, audio: AudioCache) -> None:
-    with pytest.raises(InputError, match="epochs: 4 there, 5 asked for"):
+    with pytest.raises(InputError, match="epochs: 4 stored, 5 requested"):
         run(audio, undisturbed.checkpoint.parent, epochs=5)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import soundfile
 
 from lightning_mia.corpora import SyntheticVoices
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
+from lightning_mia.corpora.audio import SAMPLE_RATE
 
 
 def speech() -> np.ndarray:

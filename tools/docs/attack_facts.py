@@ -55,7 +55,7 @@ def facts(names: list[str], root: str) -> str:
     of_classes = [classes()[name] for name in names]
     parts = [_table(instances(names), root, linked=False)]
     for one in of_classes:
-        parts += [f"**Class path** `lightning_mia.attacks.{one.__name__}`. **Source:** {one.reference}.", options(one)]
+        parts += [f"**Class path** `{one.__name__}`. **Source:** {one.reference}.", options(one)]
     return "\n\n".join(filter(None, parts))
 
 
@@ -130,6 +130,6 @@ def signals() -> str:
         told = parse(inspect.getdoc(one) or "")
         text = " ".join(filter(None, (told.short_description, told.long_description)))
         access = getattr(one, "access", None)
-        line = f"**Class path** `{one.__module__}.{one.__name__}`" + (f", {access}." if access else ".")
+        line = f"**Class path** `{one.__name__}`" + (f", {access}." if access else ".")
         parts += [f"### {one.__name__}", text, line, options(one)]
     return "\n\n".join(filter(None, parts))

@@ -15,7 +15,7 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.intervals import auroc_with_interval
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Split
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 
 N_BOOTSTRAPS = 1000  # draws of speakers for an interval
 
@@ -35,7 +35,7 @@ class ChallengeSet:
     auxiliary: Recordings
 
     @classmethod
-    def from_data(cls, data: SpeechDataModule) -> "ChallengeSet":
+    def from_data(cls, data: SplitCorpus) -> "ChallengeSet":
         """Create the challenge set of a loaded data module."""
         split = data.split
         ids = list(split.challenge(split.level)["id"])

@@ -19,7 +19,7 @@ from lightning_mia.audit.monitor.stopping import HELD_OUT_LOSS, NO_AUXILIARY, Bo
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.settings import ProbeSettings
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.callbacks import Snapshot, restore_snapshot, take_snapshot
 from lightning_mia.utilities.errors import InputError
 
@@ -38,8 +38,7 @@ class LeakageMonitor(Callback):
     An audit attaches its own data to the monitor, and monitors the target only, neither shadow models nor controls. In
     a training of your own, call `attach`:
 
-        data = SpeechDataModule(Manifest("manifest.csv"))
-        data.load(Path("split.csv"))
+        data = SpeechDataModule(Manifest("manifest.csv")).load(Path("split.csv"))
         monitor = LeakageMonitor(every_n_epochs=5).attach(data)
         recordings = data.training_recordings(data.split.training_ids(), seed=0)
         Trainer(max_epochs=50, callbacks=[monitor]).fit(TERA(), datamodule=recordings)
@@ -106,7 +105,7 @@ class LeakageMonitor(Callback):
         self.stopped = ""
         self.measured_at = -1  # optimizer steps
 
-    def attach(self, data: SpeechDataModule) -> "LeakageMonitor":
+    def attach(self, data: SplitCorpus) -> "LeakageMonitor":
         """Take members and non-members from a loaded data module."""
         self.challenge = ChallengeSet.from_data(data)
         return self

@@ -1,4 +1,4 @@
-"""What is to be done for one shadow model: train it, then ask it."""
+"""Job of one shadow model: train, then probe."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,57 +11,56 @@ from lightning_mia.training.train import Trained
 
 
 @dataclass(frozen=True)
-class Task:
-    """One shadow model; can be handed to another process.
+class ShadowModelJob:
+    """Training and probing of one shadow model; picklable.
 
     Attributes:
-        training: how it is trained.
-        interview: what it is asked once it is trained; None: nothing.
+        training: the training.
+        probe_plan: how the trained model is probed; None: not at all.
     """
 
     training: TrainingJob
-    interview: ProbePlan | None = None
+    probe_plan: ProbePlan | None = None
 
     @property
     def name(self) -> str:
-        """Of the shadow model, such as "shadows/003"."""
+        """Name of the shadow model, such as "shadows/003"."""
         return self.training.name
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to be done.
+        """Whether the model is trained and its signals are cached.
 
         Raises:
-            InputError: the folder was begun with other settings, or holds another model.
+            InputError: the folder was created with other settings, or holds another model.
         """
         if not self.training.done:
             return False
         trained = self.training.run()
-        return self.interview is None or self.interview.knows(self.name, trained.model, trained.sha256)
+        return self.probe_plan is None or self.probe_plan.is_cached(self.name, trained.model, trained.sha256)
 
-    def run(self, tell: ReportProgress) -> Trained:
-        """Train and ask, as far as it is not done yet; what is done lies in the run directory.
+    def run(self, report: ReportProgress) -> Trained:
+        """Train and probe the model, skipping what is done; results go to the run directory.
 
         Args:
-            tell: is called with the share of the task (0 to 1) that was done since the last call.
+            report: callback for the fraction of the job (0 to 1) done since the last call.
         """
-        done = JobProgress(tell, 1 + (len(self.interview.groups) if self.interview else 0))
-        trained = self.training.run([done.training()])
-        if self.interview:
-            self.interview.signals(self.name, trained.model, trained.sha256, [done.probing()])
-        done.update(1.0)
+        progress = JobProgress(report, 1 + (len(self.probe_plan.groups) if self.probe_plan else 0))
+        trained = self.training.run([progress.training()])
+        if self.probe_plan:
+            self.probe_plan.signals(self.name, trained.model, trained.sha256, [progress.probing()])
+        progress.update(1.0)
         return trained
 
-    def quiet(self) -> "Task":
-        """The same without progress bars of its own: the fleet has one for all."""
-        return self._with(enable_progress_bar=False)
+    def without_progress_bars(self) -> "ShadowModelJob":
+        """Return the job without its own progress bars: all shadow models share one."""
+        return self._with_trainer_options(enable_progress_bar=False)
 
-    def on_one_device(self) -> "Task":
-        """The same in a process that sees one GPU at most."""
-        return self._with(devices=1)
+    def on_one_device(self) -> "ShadowModelJob":
+        """Return the job for a process that sees at most one GPU."""
+        return self._with_trainer_options(devices=1)
 
-    def _with(self, **options: Any) -> "Task":
-        def changed(one: Any) -> Any:
-            return replace(one, trainers=one.trainers.with_options(**options))
-
-        return Task(changed(self.training), self.interview and changed(self.interview))
+    def _with_trainer_options(self, **options: Any) -> "ShadowModelJob":
+        trainers = self.training.trainers.with_options(**options)
+        plan = self.probe_plan and replace(self.probe_plan, trainers=self.probe_plan.trainers.with_options(**options))
+        return ShadowModelJob(replace(self.training, trainers=trainers), plan)

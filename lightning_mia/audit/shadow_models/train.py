@@ -1,9 +1,9 @@
-"""Go through the tasks of a fleet, one after the other or several at a time."""
+"""Run the jobs of shadow models, one after another or in parallel."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lightning_mia.audit.shadow_models.job import Task
+from lightning_mia.audit.shadow_models.job import ShadowModelJob
 from lightning_mia.training.parallel.devices import worker_gpus
 from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.progress import JobsBar
@@ -12,66 +12,66 @@ from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError, list_first
 
 
-def run_fleet(
-    tasks: Sequence[Task],
-    what: str,
+def run_jobs(
+    jobs: Sequence[ShadowModelJob],
+    title: str,
     settings: ExecutorSettings,
     run_dir: Path,
     progress: bool = True,
-    ended: Callable[[], None] = lambda: None,
+    on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Do all tasks, as far as they are not done; what they leave lies in the run directory.
+    """Run the jobs that are not done; results go to the run directory.
 
-    Every task is done by the same code with the same number of threads, wherever it runs: on the same kind of device
-    the models are equal to the bit, however many workers there are, and whatever the engine. At the first task that
-    fails all others are ended; one whose worker was killed again and again is listed, and the others go on.
+    Every job runs the same code with the same number of threads, wherever it runs: on the same kind of device the
+    models are equal to the bit, for any number of workers and either executor. The first job that fails ends all
+    others; jobs whose workers are killed repeatedly are listed at the end.
 
     Args:
-        tasks: one a model.
-        what: what is done, in words.
-        settings: where they are done; one local worker is this process itself.
+        jobs: one per shadow model.
+        title: of the progress bar.
+        settings: executor; one local worker is this process itself.
         run_dir: folder of the run.
         progress: show a progress bar.
-        ended: is called whenever a task has ended.
+        on_end: called whenever a job has ended.
 
     Raises:
-        InputError: what a task raises first, or workers of some tasks were killed too often.
+        InputError: the first error of a job, or workers of some jobs were killed too often.
     """
-    tasks = [task.quiet() for task in tasks]
-    here = settings.engine == "local" and settings.workers == 1
-    with JobsBar(what, len(tasks), progress) as bar:
-        left = tasks if here else [task for task in tasks if not task.done]
-        bar.advance(len(tasks) - len(left))
-        if here or (settings.engine == "local" and len(left) < 2):
-            for task in left:
-                task.run(bar.advance)
-                ended()
+    jobs = [job.without_progress_bars() for job in jobs]
+    in_process = settings.engine == "local" and settings.workers == 1
+    with JobsBar(title, len(jobs), progress) as bar:
+        remaining = jobs if in_process else [job for job in jobs if not job.done]
+        bar.advance(len(jobs) - len(remaining))
+        if in_process or (settings.engine == "local" and len(remaining) < 2):
+            for job in remaining:
+                job.run(bar.advance)
+                on_end()
             return
-        if not left:
+        if not remaining:
             return
-        gpus = worker_gpus(left[0].training.trainers) if settings.engine == "local" else []
-        placed = [task.on_one_device() for task in left] if gpus or settings.engine == "ray" else left
+        gpus = worker_gpus(remaining[0].training.trainers) if settings.engine == "local" else []
+        placed = [job.on_one_device() for job in remaining] if gpus or settings.engine == "ray" else remaining
 
-        def heed(failure: Failure | None) -> None:
+        def handle_end(failure: Failure | None) -> None:
             if failure and isinstance(failure.end, Failed):
                 raise failure.end.exception()
-            ended()
+            on_end()
 
-        with create_executor(settings, min(settings.workers, len(left)), gpus, run_dir) as executor:
-            failures = run_all(placed, executor, settings.retries, bar.advance, heed)
+        with create_executor(settings, min(settings.workers, len(remaining)), gpus, run_dir) as executor:
+            failures = run_all(placed, executor, settings.retries, bar.advance, handle_end)
     if failures:
         named = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures])
         raise InputError(
-            f"{len(failures)} of {len(tasks)} models are not done ({named}); start the same command again to go on, or "
+            f"{len(failures)} of {len(jobs)} models are not done ({named}); start the same command again to go on, or "
             "give fewer workers"
         )
 
 
 def check_executor(settings: ExecutorSettings) -> None:
-    """See to it that the engine can be had, before any work is done for it.
+    """Check that the executor is available, before any training.
 
     Raises:
-        InputError: Ray is not installed, or there is no cluster at the address.
+        InputError: Ray is not installed, or no cluster answers at the address.
     """
     if settings.engine == "ray":
         from lightning_mia.training.parallel.ray_cluster import connect
@@ -80,13 +80,13 @@ def check_executor(settings: ExecutorSettings) -> None:
 
 
 def create_executor(settings: ExecutorSettings, n_workers: int, gpus: Sequence[str], run_dir: Path) -> Executor:
-    """The engine that the settings ask for.
+    """Create the executor that the settings choose.
 
     Args:
-        settings: which one.
-        n_workers: processes of a local one.
-        gpus: names of the GPUs over which they are spread.
-        run_dir: folder of the run, for one on several machines.
+        settings: `local` or `ray`.
+        n_workers: number of local processes.
+        gpus: names of the GPUs for local processes.
+        run_dir: folder of the run, for Ray.
     """
     if settings.engine == "local":
         return LocalExecutor(n_workers, gpus)

@@ -18,7 +18,7 @@ from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 
@@ -53,7 +53,7 @@ class CommonTask(EncoderAnswers):
 def measure_utility(
     models: Mapping[str, Trained],
     held_out: pd.DataFrame,
-    data: SpeechDataModule,
+    data: SplitCorpus,
     settings: UtilitySettings,
     probing: ProbeSettings,
     folder: Path,
@@ -72,7 +72,7 @@ def measure_utility(
     """
     task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
     ids = list(held_out["id"])
-    about = [data.audio.sha256_of(ids), data.query_changes.fingerprint()]
+    about = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
     plan = ProbePlan([task], data.queries(ids), data.queries([]), about, probing, folder, trainers)
     signals = {
         name: plan.signals(name, models[name].model, models[name].sha256)

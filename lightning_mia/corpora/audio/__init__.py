@@ -1,1 +1,4 @@
-"""Audio files: decoding, cropping, cache."""
+"""Decode recordings to 16 kHz mono, cache and crop them."""
+
+SAMPLE_RATE = 16_000
+"""Sampling rate of all decoded and synthesised audio (Hz)."""

@@ -1,4 +1,4 @@
-"""One audio file, of whatever format, rate and width, to 16 kHz mono int16."""
+"""Decode one audio file of any format, rate and width to 16 kHz mono int16."""
 
 import math
 import os
@@ -9,96 +9,57 @@ from functools import lru_cache
 import numpy as np
 import soundfile as sf
 
-ANNOUNCED = re.compile(r"\b(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
-"""A line of libsndfile's log on a WAV, AIFF, AU, W64 or RF64 file whose byte count is wrong."""
-
-NEVER_CLOSED = 0x7FFF0000
-"""Bytes; who writes to a pipe puts a count from here up where it cannot know the true one."""
-
-LAST_PAGE = 0x04
-"""Bit of an Ogg page's header that marks the end of the stream (RFC 3533, section 6)."""
-
-PAGE_HEADER, MAX_PAGE = 27, 65_307
-"""Bytes of an Ogg page's header without its table of segments, and of the longest page."""
-
-
-def missing_part(sound: sf.SoundFile, path: str) -> str | None:
-    """Say what the container announces and the file lacks; None where nothing is known to be missing.
-
-    Looked at are the end mark of Ogg, the sample count of NIST SPHERE, and the byte counts of WAV, AIFF, AU,
-    W64 and RF64. FLAC and MP3 need no look: reading them fails, or gives fewer samples than announced.
-    """
-    if sound.format == "OGG":
-        return None if _ogg_ends(path) else "the Ogg stream has no whole last page"
-    if sound.format == "NIST":
-        return _nist_shortfall(sound.frames, path)
-    for announced, found in ANNOUNCED.findall(sound.extra_info):
-        if int(found) < int(announced) < NEVER_CLOSED:
-            return f"the header announces {announced} bytes, {found} are there"
-    return None
-
-
-def _ogg_ends(path: str) -> bool:
-    """Find the last page, and see whether it is marked as such and all there."""
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - MAX_PAGE))
-        tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
-    if len(page) < PAGE_HEADER:
-        return False
-    flags, n_segments = page[5], page[26]
-    segments = page[PAGE_HEADER : PAGE_HEADER + n_segments]  # their lengths in bytes
-    return bool(flags & LAST_PAGE) and len(page) >= PAGE_HEADER + n_segments + sum(segments)
-
-
-def _nist_shortfall(frames: int, path: str) -> str | None:
-    with open(path, "rb") as file:
-        announced = re.search(rb"sample_count -i (\d+)", file.read(1024))
-    if announced and frames < int(announced[1]):
-        return f"the header announces {int(announced[1])} samples, {frames} are there"
-    return None
-
-
-SAMPLE_RATE = 16_000
-"""Hz, of everything behind the decoder."""
+from lightning_mia.corpora.audio import SAMPLE_RATE
 
 MIN_SECONDS = 0.1
-"""Seconds; anything shorter has too few frames to mask."""
+"""Shortest usable recording (seconds); shorter ones have too few frames to mask."""
 
-# The resampler's filter: zero crossings a side, middle of the transition band as a share of the lower Nyquist
-# frequency, Kaiser's beta. It passes 86 % of the band within 0.001 dB; what lies above 102 % is 80 dB down.
+# The resampler's filter: zero crossings on each side, middle of the transition band as a fraction of the lower Nyquist
+# frequency, Kaiser's beta. It passes 86 % of the band within 0.001 dB; above 102 % it attenuates by 80 dB.
 ZERO_CROSSINGS, ROLLOFF, KAISER_BETA = 32, 0.94, 8.0
+
+ANNOUNCED = re.compile(r"\b(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
+"""Line of libsndfile's log on a WAV, AIFF, AU, W64 or RF64 file with a wrong byte count."""
+
+NEVER_CLOSED = 0x7FFF0000
+"""Byte counts from here on are placeholders, written by programs that stream to a pipe."""
+
+LAST_PAGE = 0x04
+"""Bit of an Ogg page header that marks the end of the stream (RFC 3533, section 6)."""
+
+PAGE_HEADER, MAX_PAGE = 27, 65_307
+"""Size of an Ogg page header without its segment table, and of the longest page (bytes)."""
 
 
 class BadAudioError(Exception):
-    """A file that cannot be used; the message is the reason in a few words, without the file's name."""
+    """An unusable audio file; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """One recording as models hear it, and what its container told."""
+    """Decoded recording and its container metadata."""
 
     samples: np.ndarray  # (n_samples,) int16, 16 kHz mono
     source_rate: int  # Hz
     source_channels: int
-    source_format: str  # as libsndfile names it: "FLAC", "WAV", "OGG" …
+    source_format: str  # libsndfile's name: "FLAC", "WAV", "OGG" …
     source_subtype: str  # "PCM_16", "FLOAT", "VORBIS" …
 
 
 def decode_file(path: str) -> Decoded:
     """Decode one file: mean of the channels, 16 kHz, rounded to 16 bits.
 
-    A 16-bit mono file at 16 kHz comes out bit for bit. Levels are kept as they are; samples of float files
-    (or of lossy codecs) outside [−1, 1] are clipped.
+    A 16-bit mono file at 16 kHz is decoded bit-exactly. Levels are kept; samples of float files (or of lossy codecs)
+    outside [−1, 1] are clipped.
 
     Raises:
-        BadAudioError: the file is missing, unreadable, not audio, truncated, empty, shorter than 0.1 s,
-            silent, or has samples that are not finite.
+        BadAudioError: the file is missing, unreadable, not audio, truncated, empty, shorter than 0.1 s or silent, or
+            has non-finite samples.
     """
-    _refuse_unreadable(path)
+    _check_readable(path)
     try:
         with sf.SoundFile(path) as sound:
-            waveform = _read(sound, path)  # (n,) float32 at the source's rate
+            waveform = _read_mono(sound, path)  # (n,) float32 at the source's rate
             container = (sound.samplerate, sound.channels, sound.format, sound.subtype)
     except sf.LibsndfileError as error:
         raise BadAudioError(f"not readable as audio ({error.error_string.strip(' .')})") from error
@@ -109,14 +70,14 @@ def decode_file(path: str) -> Decoded:
 
 
 def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
-    """Bring a waveform to 16 kHz with a windowed-sinc filter.
+    """Resample to 16 kHz with a windowed-sinc filter.
 
     Args:
         waveform: (n,) float32.
-        rate: its sampling rate, Hz.
+        rate: its sampling rate (Hz).
 
     Returns:
-        (⌈n · 16000 / rate⌉,) float32; the same array where the rate is 16 kHz already.
+        (⌈n · 16000 / rate⌉,) float32; the same array if the rate is 16 kHz.
     """
     if rate == SAMPLE_RATE:
         return waveform
@@ -136,8 +97,24 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
     return np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.int16)
 
 
-def _refuse_unreadable(path: str) -> None:
-    """Say in plain words what libsndfile reports as "System error" or "Format not recognised"."""
+def missing_part(sound: sf.SoundFile, path: str) -> str | None:
+    """Describe what the container announces but the file lacks; None if nothing is known to be missing.
+
+    Checks the end mark of Ogg, the sample count of NIST SPHERE, and the byte counts of WAV, AIFF, AU, W64 and RF64.
+    Truncated FLAC and MP3 need no check: reading them fails, or returns fewer samples than announced.
+    """
+    if sound.format == "OGG":
+        return None if _ogg_is_complete(path) else "the Ogg stream has no complete last page"
+    if sound.format == "NIST":
+        return _nist_shortfall(sound.frames, path)
+    for announced, present in ANNOUNCED.findall(sound.extra_info):
+        if int(present) < int(announced) < NEVER_CLOSED:
+            return f"the header announces {announced} bytes, {present} are present"
+    return None
+
+
+def _check_readable(path: str) -> None:
+    """Reject what libsndfile would only report as "System error" or "Format not recognised"."""
     if not os.path.exists(path):
         raise BadAudioError("no such file")
     if not os.path.isfile(path):
@@ -147,15 +124,14 @@ def _refuse_unreadable(path: str) -> None:
     if os.path.getsize(path) == 0:
         raise BadAudioError("empty file")
     if path.lower().endswith(".raw"):
-        raise BadAudioError("headerless audio, whose rate and format are unknown")
+        raise BadAudioError("headerless audio of unknown rate and format")
 
 
-def _read(sound: sf.SoundFile, path: str) -> np.ndarray:
-    """Read the file and mix it to mono, (n,) float32; refuse what is short, cut short or not finite."""
+def _read_mono(sound: sf.SoundFile, path: str) -> np.ndarray:
+    """Read a file and mix it to mono, (n,) float32; reject short, truncated and non-finite audio."""
     channels = sound.read(dtype="float32", always_2d=True)  # (n, channels)
     if len(channels) < sound.frames:
-        what = f"the header announces {sound.frames} samples, {len(channels)} are there"
-        raise BadAudioError(f"truncated: {what}")
+        raise BadAudioError(f"truncated: the header announces {sound.frames} samples, {len(channels)} are present")
     if missing := missing_part(sound, path):
         raise BadAudioError(f"truncated: {missing}")
     if len(channels) == 0:
@@ -169,8 +145,29 @@ def _read(sound: sf.SoundFile, path: str) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _low_pass(factor: int) -> np.ndarray:
-    """Taps, (2 · 32 · factor + 1,) float32, of the low-pass at 1 / factor of the Nyquist frequency."""
+    """Design the low-pass at 1 / factor of the Nyquist frequency, (2 · 32 · factor + 1,) float32."""
     from scipy.signal import firwin
 
     length = 2 * ZERO_CROSSINGS * factor + 1
     return firwin(length, ROLLOFF / factor, window=("kaiser", KAISER_BETA)).astype(np.float32)
+
+
+def _ogg_is_complete(path: str) -> bool:
+    """Check that the last page is complete and marked as the last."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - MAX_PAGE))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < PAGE_HEADER:
+        return False
+    flags, n_segments = page[5], page[26]
+    segments = page[PAGE_HEADER : PAGE_HEADER + n_segments]  # their lengths in bytes
+    return bool(flags & LAST_PAGE) and len(page) >= PAGE_HEADER + n_segments + sum(segments)
+
+
+def _nist_shortfall(n_samples: int, path: str) -> str | None:
+    with open(path, "rb") as file:
+        announced = re.search(rb"sample_count -i (\d+)", file.read(1024))
+    if announced and n_samples < int(announced[1]):
+        return f"the header announces {int(announced[1])} samples, {n_samples} are present"
+    return None

@@ -1,4 +1,4 @@
-"""Many decoded files as one memory-mappable pack on disk, written once, whole or not at all."""
+"""Decode many files into one memory-mappable pack, atomically."""
 
 import hashlib
 import json
@@ -13,23 +13,24 @@ import soundfile as sf
 from filelock import FileLock
 from tqdm import tqdm
 
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE, BadAudioError, decode_file
+from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.corpora.audio.decoding import BadAudioError, decode_file
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
 SAMPLES, INDEX = "samples.int16", "index.jsonl"
 VERSION = 1
-"""Raised whenever decoding changes, so that older packs are not taken for new ones."""
+"""To be raised whenever decoding changes, so that older packs are not reused."""
 
 BATCH = 64
-"""Files decoded between two writes: what an interrupted run may have to decode again."""
+"""Files decoded between two writes, which an interrupted run decodes again."""
 
 REMEDY = "free space or set LIGHTNING_MIA_CACHE to another folder"
 
 
 @dataclass(frozen=True)
 class PackedFile:
-    """Where one file's samples lie in the pack, or why they are not there."""
+    """Position of one file's samples in the pack, or the reason for their absence."""
 
     path: str
     offset: int = 0  # samples
@@ -39,26 +40,25 @@ class PackedFile:
     source_channels: int = 0
     source_format: str = ""
     source_subtype: str = ""
-    reason: str = ""  # why the file cannot be used; empty where it can
+    reason: str = ""  # why the file is unusable; "" if usable
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A finished pack: all samples in one file of little-endian int16, and what is known of every file."""
+    """A complete pack: samples in one file of little-endian int16, and one entry per source file."""
 
     samples: Path
     files: list[PackedFile]
 
 
 def open_pack(paths: Sequence[str], cache_dir: Path, progress: bool = True) -> Pack:
-    """Open the pack of these files, decoding them first where no pack knows them as they are now.
+    """Open the pack of these files, decoding them first if necessary.
 
-    A pack is named by the hash of every file's path, size and modification time. It is written under another
-    name, which an interrupted run leaves behind for the next one to go on from; a second process that wants
-    the same pack waits.
+    A pack is named by the hash of every file's path, size and modification time. It is written under a temporary name,
+    which an interrupted run leaves for the next one to continue; other processes wait for the first one.
 
     Raises:
-        InputError: the cache cannot be written or the disk is (or would become) full.
+        InputError: the cache cannot be written, or the disk is too small.
     """
     paths = sorted(set(paths))
     folder = cache_dir / _key(paths)
@@ -68,19 +68,19 @@ def open_pack(paths: Sequence[str], cache_dir: Path, progress: bool = True) -> P
             with FileLock(f"{folder}.lock"):
                 if not folder.exists():
                     _write_pack(paths, folder, progress)
-    except (OSError, NotImplementedError) as error:  # the latter from file systems that cannot lock
-        what = getattr(error, "strerror", None) or error
-        raise InputError(f"Cannot write the audio cache in {cache_dir}: {what}; {REMEDY}") from error
+    except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
+        cause = getattr(error, "strerror", None) or error
+        raise InputError(f"Cannot write the audio cache in {cache_dir}: {cause}; {REMEDY}") from error
     return Pack(folder / SAMPLES, _read_index(folder / INDEX))
 
 
 def _key(paths: Sequence[str]) -> str:
     decoder = [VERSION, sf.__libsndfile_version__]
-    return hash_of([decoder, [_facts(path) for path in paths]])[:32]
+    return hash_of([decoder, [_file_state(path) for path in paths]])[:32]
 
 
-def _facts(path: str) -> tuple[str, int, int]:
-    """Path, bytes and modification time (ns); −1 for what cannot be read now but may be later."""
+def _file_state(path: str) -> tuple[str, int, int]:
+    """Return path, size (bytes) and modification time (ns); −1 if unreadable, which may change."""
     if not os.access(path, os.R_OK):
         return path, -1, -1
     stat = os.stat(path)
@@ -88,12 +88,12 @@ def _facts(path: str) -> tuple[str, int, int]:
 
 
 def _write_pack(paths: Sequence[str], folder: Path, progress: bool) -> None:
-    """Write the pack under a partial name, going on where an earlier run stopped, then give it its own."""
+    """Write the pack under a temporary name, continuing an earlier run, then rename it."""
     partial = folder.with_name(f"{folder.name}.partial")
     partial.mkdir(exist_ok=True)
     try:
         done = len(_resume(partial))
-        _check_space(paths[done:], partial)
+        _check_disk_space(paths[done:], partial)
         with (
             open(partial / SAMPLES, "ab") as samples,
             open(partial / INDEX, "a", encoding="ascii") as index,
@@ -101,30 +101,30 @@ def _write_pack(paths: Sequence[str], folder: Path, progress: bool) -> None:
         ):
             for batch in _decode(paths[done:], offset=samples.tell() // 2):
                 samples.writelines(pcm for _, pcm in batch)
-                samples.flush()  # before the index, which must not announce samples that are not there
+                samples.flush()  # before the index, which must not list missing samples
                 index.writelines(json.dumps(asdict(entry)) + "\n" for entry, _ in batch)
                 index.flush()
                 bar.update(len(batch))
             os.fsync(samples.fileno())
             os.fsync(index.fileno())
         os.rename(partial, folder)
-    except (OSError, InputError):  # a full disk gets its space back; Ctrl-C leaves the part to go on from
+    except (OSError, InputError):  # free the space of a full disk; Ctrl-C keeps the part for the next run
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
 def _decode(paths: Sequence[str], offset: int) -> Iterator[list[tuple[PackedFile, bytes]]]:
-    """Decode in threads (libsndfile works without the interpreter's lock), in the order of the paths."""
+    """Decode in threads (libsndfile releases the interpreter lock), in the order of the paths."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(paths), BATCH):
             batch = []
-            for entry, pcm in pool.map(_decode_one, paths[start : start + BATCH]):
+            for entry, pcm in pool.map(_decode_file, paths[start : start + BATCH]):
                 batch.append((replace(entry, offset=offset), pcm))
                 offset += entry.n_samples
             yield batch
 
 
-def _decode_one(path: str) -> tuple[PackedFile, bytes]:
+def _decode_file(path: str) -> tuple[PackedFile, bytes]:
     try:
         decoded = decode_file(path)
     except BadAudioError as error:
@@ -143,7 +143,7 @@ def _decode_one(path: str) -> tuple[PackedFile, bytes]:
 
 
 def _resume(partial: Path) -> list[PackedFile]:
-    """Return the files that an interrupted run finished, and cut off what it wrote of the next ones."""
+    """Return the files that an interrupted run completed, and truncate the rest."""
     samples, index = partial / SAMPLES, partial / INDEX
     samples.touch()
     index.touch()
@@ -159,15 +159,15 @@ def _read_index(path: Path) -> list[PackedFile]:
         return [PackedFile(**json.loads(line)) for line in file if line.endswith("\n")]
 
 
-def _check_space(paths: Sequence[str], folder: Path) -> None:
-    """Refuse to begin what cannot be finished; reading headers takes time, so only where space is tight."""
+def _check_disk_space(paths: Sequence[str], folder: Path) -> None:
+    """Reject a pack that would not fit on the disk."""
     free = shutil.disk_usage(folder).free
     if free > 32 * sum(os.path.getsize(path) for path in paths if os.path.isfile(path)):
-        return  # speech is hardly ever packed 32-fold
+        return  # speech is hardly ever compressed 32-fold; reading all headers would take time
     needed = sum(_seconds(path) for path in paths) * SAMPLE_RATE * 2
     if needed > free:
-        what = f"needs {needed / 1e9:.2f} GB in {folder.parent}, where {free / 1e9:.2f} GB are free"
-        raise InputError(f"The audio cache {what}; {REMEDY}")
+        problem = f"needs {needed / 1e9:.2f} GB in {folder.parent}, where {free / 1e9:.2f} GB are free"
+        raise InputError(f"The audio cache {problem}; {REMEDY}")
 
 
 def _seconds(path: str) -> float:

@@ -1,1 +1,1 @@
-"""Batches of recordings: datasets, samplers, augmentation."""
+"""Batches of recordings: datasets, batch sampler, augmentation."""

@@ -1,4 +1,4 @@
-"""One batch of recordings, padded to the longest."""
+"""Batch of recordings, padded to the longest."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,7 +11,13 @@ FrameAugmentation = Callable[[Tensor, Tensor], Tensor]  # (batch, frames, bands)
 
 
 class Batch(NamedTuple):
-    """Recordings of similar length, zero-padded on the right."""
+    """Recordings of similar length, zero-padded on the right.
+
+    Example:
+        >>> batch = Batch(["a", "b"], torch.randn(2, 16_000), torch.tensor([16_000, 12_000]))
+        >>> batch.waveforms.shape, batch.lengths.tolist()
+        (torch.Size([2, 16000]), [16000, 12000])
+    """
 
     ids: list[str]
     waveforms: Tensor  # (batch, samples) float32 in [-1, 1), 16 kHz
@@ -23,9 +29,10 @@ class Batch(NamedTuple):
 def collate(recordings: Sequence[tuple[str, np.ndarray, str]]) -> Batch:
     """Stack `(id, waveform, transcript)` triples into a `Batch`.
 
-    >>> batch = collate([("a", np.ones(3, np.float32), "yes"), ("b", np.ones(2, np.float32), "no")])
-    >>> batch.waveforms.tolist(), batch.lengths.tolist()
-    ([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]], [3, 2])
+    Example:
+        >>> batch = collate([("a", np.ones(3, np.float32), "yes"), ("b", np.ones(2, np.float32), "no")])
+        >>> batch.waveforms.tolist(), batch.lengths.tolist()
+        ([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]], [3, 2])
     """
     lengths = torch.tensor([len(waveform) for _, waveform, _ in recordings])
     waveforms = torch.zeros(len(recordings), int(lengths.max()))

@@ -1,4 +1,4 @@
-"""Batches by a budget of seconds, utterances of similar length together."""
+"""Batch sampler by total duration, with utterances of similar length together."""
 
 import math
 from collections.abc import Iterator
@@ -7,28 +7,31 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
-LENGTH_JITTER = 0.1  # how far a length may move in the shuffled order, as a fraction of itself
+LENGTH_JITTER = 0.1  # relative random change of a length before sorting, so that batches differ between epochs
 
 
 class LengthBatches(Sampler[list[int]]):
-    """Every utterance once an epoch, in batches of about equal duration and similar length.
+    """Batch sampler with batches of about equal duration, of utterances of similar length.
 
-    The number of batches is the same in every epoch and depends only on `n_batches`, so that models
-    trained on different member sets take equally many optimizer steps. With `shuffle`, who shares a batch
-    with whom, and the order of the batches, change with the epoch and depend on `seed` and the epoch alone:
-    an interrupted run that resumes sees the same batches as an undisturbed one.
+    Every utterance is in one batch of an epoch. The number of batches depends on `n_batches` alone, so that models
+    trained on different member sets take equally many optimizer steps. With `shuffle`, the composition and order of
+    batches depend on `seed` and the epoch alone: an interrupted run resumes with the same batches.
 
-    In training (`shuffle`) the processes share every batch, so that the number of processes changes neither the
-    optimizer steps nor what a step sees; a batch with fewer utterances than processes repeats some. Otherwise
-    the processes take turns with whole batches, and nothing is repeated.
+    In training (`shuffle`) the processes split every batch, so that their number changes neither the optimizer steps
+    nor the recordings of a step; a batch with fewer utterances than processes repeats some. Otherwise every process
+    takes complete batches, and nothing is repeated.
 
     Args:
         durations: seconds of every utterance, (n,).
-        n_batches: batches an epoch; see `batches_for`.
-        shuffle: draw a new order every epoch; otherwise by length, always the same.
-        seed: of the order, apart from the seed of the split.
+        n_batches: batches per epoch, see `batches_for`.
+        shuffle: draw a new order every epoch; otherwise sort by length.
+        seed: of the order; the split has its own seed.
         rank: of this process.
         world_size: number of processes.
+
+    Example:
+        >>> list(LengthBatches([1.0, 3.0, 1.1, 2.9], n_batches=2))
+        [[0, 2, 3], [1]]
     """
 
     def __init__(
@@ -48,11 +51,11 @@ class LengthBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> "LengthBatches":
-        """Lightning announces the epoch to `batch_sampler.sampler`, which is this very object."""
+        """This object: Lightning sets the epoch on `batch_sampler.sampler`."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration gives."""
+        """Set the epoch of the next iteration's order."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -77,11 +80,11 @@ class LengthBatches(Sampler[list[int]]):
         return [batches[index] for index in rng.permutation(self.n_batches)]
 
     def _cut(self, order: np.ndarray) -> list[np.ndarray]:
-        """Cut an order into `n_batches` runs of about equal duration, none of them empty."""
+        """Cut an order into `n_batches` non-empty runs of about equal duration."""
         ends = np.cumsum(self.durations[order])
         targets = ends[-1] * np.arange(1, self.n_batches) / self.n_batches
         cuts = np.searchsorted(ends - self.durations[order] / 2, targets)
-        # At least one utterance before each cut and one for each batch still to come.
+        # Leave at least one utterance for every batch before and after a cut.
         steps = np.arange(1, self.n_batches)
         cuts = np.maximum.accumulate(cuts - steps) + steps
         cuts = np.clip(cuts, steps, len(order) - self.n_batches + steps)
@@ -89,9 +92,10 @@ class LengthBatches(Sampler[list[int]]):
 
 
 def batches_for(durations: ArrayLike, batch_seconds: float) -> int:
-    """Number of batches an epoch when every batch holds about `batch_seconds`.
+    """Compute the number of batches of about `batch_seconds` per epoch.
 
-    >>> batches_for([1.0] * 200, batch_seconds=32)
-    7
+    Example:
+        >>> batches_for([1.0] * 200, batch_seconds=32)
+        7
     """
     return max(1, math.ceil(float(np.sum(durations)) / batch_seconds))

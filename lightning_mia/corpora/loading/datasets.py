@@ -1,4 +1,4 @@
-"""Recordings of the audio cache as PyTorch data sets and data modules."""
+"""Datasets and data modules of cached recordings."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -14,12 +14,12 @@ from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_f
 
 
 class Recordings(Dataset[tuple[str, np.ndarray, str]]):
-    """Some utterances of an audio cache: `(id, waveform, transcript)`, the waveform `(samples,)` float32.
+    """Dataset of cached utterances: `(id, waveform, transcript)`, with waveforms `(samples,)` float32.
 
     Args:
-        audio: the decoded corpus.
+        audio: decoded corpus.
         ids: utterances.
-        changes: what is done to every waveform.
+        changes: applied to every waveform.
     """
 
     def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = WaveformChanges()) -> None:
@@ -39,9 +39,9 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
 
 
 def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
-    """Batches of recordings, in the order of `batches`."""
+    """Create a loader of recordings, in the order of `batches`."""
     return DataLoader(
-        cast("Dataset[Batch]", recordings),  # of which `collate` makes batches
+        cast("Dataset[Batch]", recordings),  # `collate` turns its items into batches
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=num_workers,
@@ -50,18 +50,18 @@ def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> 
 
 
 class TrainingRecordings(L.LightningDataModule):
-    """The recordings that one model is trained on: every one once an epoch.
+    """Data module of one model's training recordings, each once per epoch.
 
     Args:
-        audio: the decoded corpus.
+        audio: decoded corpus.
         ids: utterances to train on.
-        n_batches: batches an epoch (over all processes), equal for models that are to be compared.
-        batch_seconds: audio in a batch, for `training_waveforms`.
+        n_batches: batches per epoch (over all processes), equal for models that are compared.
+        batch_seconds: audio per batch, for `training_waveforms`.
         num_workers: processes that read audio.
-        seed: of the order of batches.
-        changes: what is done to every waveform.
-        masking: what is silenced, differently in every epoch.
-        spec_augment: what the model hides of its log-mel frames.
+        seed: of the order of batches, and of `masking`.
+        changes: applied to every waveform.
+        masking: spans to silence, drawn anew every epoch.
+        spec_augment: attached to every batch, for the model to apply to its log-mel frames.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class TrainingRecordings(L.LightningDataModule):
         self.num_workers, self.seed = num_workers, seed
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled batches of this process."""
+        """Create the loader of this process's shuffled batches."""
         trainer = self.trainer
         batches = LengthBatches(
             self.recordings.durations,
@@ -97,14 +97,14 @@ class TrainingRecordings(L.LightningDataModule):
         return loader(self.recordings, batches, self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Silence spans of the batch, and attach SpecAugment for the model to apply to its log-mel frames."""
+        """Silence spans of the batch, and attach SpecAugment for the model to apply."""
         if not self.trainer:
             return batch
         batch = self.masking(batch, self.trainer.current_epoch, self.seed)
         return batch._replace(augment=self.spec_augment) if self.spec_augment.enabled else batch
 
     def training_waveforms(self) -> Iterator[Batch]:
-        """Every training recording exactly once, always in the same order (for k-means targets)."""
+        """Yield every training recording once, in a fixed order (for k-means targets)."""
         durations = self.recordings.durations
         batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
         yield from loader(self.recordings, batches, num_workers=0)

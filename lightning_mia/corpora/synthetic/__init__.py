@@ -1,1 +1,1 @@
-"""Synthetic voices: speakers, sentences, synthesis, acoustics."""
+"""Synthetic voices: speakers, sentences, speech synthesis, room acoustics."""

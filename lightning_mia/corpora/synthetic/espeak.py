@@ -1,4 +1,4 @@
-"""Speech from text by espeak-ng's shared library, which the package `espeakng-loader` carries."""
+"""Speech synthesis by espeak-ng's shared library, from the package `espeakng-loader`."""
 
 import atexit
 import ctypes
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 ESPEAK_RATE = 22_050
-"""Sampling rate of espeak-ng's formant voices in Hz."""
+"""Sampling rate of espeak-ng's formant voices (Hz)."""
 
-# The names of these numbers in espeak-ng's speak_lib.h.
+# Constants of espeak-ng's speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 
-_BUFFER_MS = 5_000  # longer than a sentence, so that the callback is called once or twice for one
-_VOLUME_WITH_HEADROOM = 20  # of 200; at the default of 100 loud voices reach full scale, and a limiter alters them
-_MAX_DATA_PATH = 150  # bytes; the library cuts longer ones short, without a word, and then finds no voice
+_BUFFER_MS = 5_000  # longer than a sentence, which then takes one or two callbacks
+_VOLUME_WITH_HEADROOM = 20  # of 200; at the default of 100, loud voices reach full scale and are limited
+_MAX_DATA_PATH = 150  # bytes; the library silently truncates longer paths, and then finds no voice
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
 
 @dataclass(frozen=True)
 class Voice:
-    """Everything that espeak-ng is told about a speaker.
+    """Voice parameters of espeak-ng.
 
     Attributes:
-        name: an accent's file and a voice variant's file, as in "gmw/en-US+f2".
-        pitch: 0 to 99; 50 leaves the variant's own pitch, 100 doubles it.
-        pitch_range: 0 (monotone) to 99; 50 is ordinary.
-        rate: words a minute, from 80.
+        name: accent and voice variant, such as "gmw/en-US+f2".
+        pitch: 0 to 99; 50 keeps the variant's pitch, 100 doubles it.
+        pitch_range: 0 (monotone) to 99; 50 is normal.
+        rate: words per minute, at least 80.
     """
 
     name: str
@@ -55,17 +55,17 @@ class Voice:
     rate: int
 
 
-def say(text: str, voice: Voice) -> np.ndarray:
-    """Speak `text` as `voice`.
+def synthesise(text: str, voice: Voice) -> np.ndarray:
+    """Synthesise a sentence, reproducibly.
 
-    The library keeps state that none of its calls resets (phase of the pitch flutter, gain, resonators), so
-    that a sentence depends on those before it. Here a freshly loaded library speaks each sentence (2 ms).
+    The library keeps state that no call resets (phase of the pitch flutter, gain, resonators), so that a sentence
+    would depend on earlier ones. It is therefore loaded anew for each sentence (2 ms).
 
     Returns:
-        Samples, int16, shape (n_samples,), at 22,050 Hz: a function of the arguments alone.
+        Speech, int16, (n_samples,), at 22,050 Hz.
 
     Raises:
-        InputError: the library, or the voice in it, cannot be loaded.
+        InputError: the library or the voice cannot be loaded.
     """
     chunks: list[bytes] = []
 
@@ -77,9 +77,9 @@ def say(text: str, voice: Voice) -> np.ndarray:
 
     with _fresh_library() as library, _exceptions_of_callbacks():
         library.espeak_SetSynthCallback(receive)
-        library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # initialising it seeded it by the clock
+        library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # initialisation seeds it by the clock
         if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
-            raise _unusable(f"it has no voice {voice.name}")
+            raise _unavailable(f"it has no voice {voice.name}")
         settings = {
             _RATE: voice.rate,
             _VOLUME: _VOLUME_WITH_HEADROOM,
@@ -94,7 +94,7 @@ def say(text: str, voice: Voice) -> np.ndarray:
 
 
 def version() -> str:
-    """Version of the package that carries the library: another version may speak otherwise.
+    """Return the version of `espeakng-loader`, on which the audio depends.
 
     Raises:
         InputError: the package is not installed.
@@ -102,23 +102,23 @@ def version() -> str:
     try:
         return metadata.version("espeakng-loader")
     except metadata.PackageNotFoundError as error:
-        raise _unusable("the package is not installed") from error
+        raise _unavailable("the package is not installed") from error
 
 
 @contextmanager
 def _fresh_library() -> Iterator[ctypes.CDLL]:
-    """Load the library into memory for one sentence; its static variables start anew each time."""
+    """Load the library with freshly initialised static variables."""
     path, data_path = _files()
     try:
         library = ctypes.CDLL(path)
     except OSError as error:
-        raise _unusable(str(error)) from error
+        raise _unavailable(str(error)) from error
     try:
         rate = library.espeak_Initialize(
             _AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, os.fsencode(data_path), _INITIALIZE_DONT_EXIT
         )
         if rate != ESPEAK_RATE:
-            raise _unusable(f"it does not start with the data in {data_path}")
+            raise _unavailable(f"it does not start with the data in {data_path}")
         yield library
     finally:
         library.espeak_Terminate()
@@ -126,7 +126,7 @@ def _fresh_library() -> Iterator[ctypes.CDLL]:
 
 
 def _unload(library: ctypes.CDLL) -> None:
-    import _ctypes  # the standard library has no public call for this
+    import _ctypes  # there is no public function for this
 
     if sys.platform == "win32":
         _ctypes.FreeLibrary(library._handle)
@@ -136,32 +136,32 @@ def _unload(library: ctypes.CDLL) -> None:
 
 @functools.cache
 def _files() -> tuple[str, str]:
-    """Paths of the shared library and of its data folder, the latter short enough for the library."""
+    """Return the paths of the shared library and of its data folder, the latter short enough."""
     try:
-        # not at the top: only who asks for synthetic voices needs the package
+        # not at the top: only synthetic voices need the package
         loader = importlib.import_module("espeakng_loader")
         library, data = loader.get_library_path(), loader.get_data_path()
     except (ImportError, RuntimeError) as error:
-        raise _unusable(str(error)) from error
+        raise _unavailable(str(error)) from error
     if len(os.fsencode(data)) <= _MAX_DATA_PATH:
         return library, data
     return library, _short_link(data)
 
 
 def _short_link(folder: str) -> str:
-    """Path of a symbolic link to `folder` in the system's temporary folder, removed when Python ends."""
+    """Create a temporary link to `folder`, removed at exit, and return its path."""
     try:
         link = Path(tempfile.mkdtemp(prefix="espeak-")) / "espeak-ng-data"
         atexit.register(shutil.rmtree, link.parent, ignore_errors=True)
         link.symlink_to(folder, target_is_directory=True)
     except OSError as error:
-        raise _unusable(f"the path of its data is too long for it: {folder}") from error
+        raise _unavailable(f"the path of its data is too long for it: {folder}") from error
     return str(link)
 
 
 @contextmanager
 def _exceptions_of_callbacks() -> Iterator[None]:
-    """Raise what was raised inside a callback: ctypes would print it and go on, Ctrl-C included."""
+    """Re-raise exceptions of callbacks, including Ctrl-C, which ctypes would only print."""
     caught: list[BaseException] = []
 
     def catch(report: "UnraisableHookArgs") -> None:
@@ -177,8 +177,8 @@ def _exceptions_of_callbacks() -> Iterator[None]:
         raise caught[0]
 
 
-def _unusable(why: str) -> InputError:
+def _unavailable(cause: str) -> InputError:
     return InputError(
-        f"The synthetic voices cannot use espeak-ng's library ({why}): "
-        "reinstall the package espeakng-loader, or bring recordings of your own as a manifest"
+        f"The synthetic voices cannot use espeak-ng's library ({cause}): "
+        "reinstall the package espeakng-loader, or use another corpus, such as a manifest"
     )

@@ -1,4 +1,4 @@
-"""Grammatical English sentences drawn from a small vocabulary, for voices that need something to say."""
+"""Grammatical English sentences from a small vocabulary."""
 
 from collections.abc import Sequence
 
@@ -22,19 +22,19 @@ _PLACES = _words("""
     bridge castle church field forest garden harbour kitchen market mountain oven river school station table
     tower wall
 """)
-_TRAITS = _words("""
+_ADJECTIVES_OF_PEOPLE = _words("""
     angry brave clever friendly gentle happy hungry kind lonely old proud quiet shy strong tall tired wise
     young
 """)
-_QUALITIES = _words("""
+_ADJECTIVES_OF_THINGS = _words("""
     ancient blue broken brown clean dark empty famous green huge little lovely narrow new old pale plain red
     round shiny small strange ugly white wooden yellow
 """)
-_DEEDS = _words("""
+_TRANSITIVE_VERBS = _words("""
     borrowed bought brought carried chose cleaned described dropped fixed forgot found hid kept left lost
     moved noticed painted pulled pushed remembered sold saved stole touched wanted washed watched
 """)
-_PASTIMES = _words("""
+_INTRANSITIVE_VERBS = _words("""
     danced jumped laughed rested sang shouted slept smiled stood stopped waited walked whistled worked
 """)
 _PREPOSITIONS = ("behind", "beside", "near", "in front of", "not far from")
@@ -43,19 +43,19 @@ _TIMES = ("again", "at night", "on Sunday", "this morning", "yesterday", "too ea
 
 
 def draw_sentence(rng: np.random.Generator) -> str:
-    """Draw a sentence of 5 to 12 words, capitalised and with a full stop.
+    """Draw a sentence of 5 to 12 words.
 
     >>> draw_sentence(np.random.default_rng(3))
     'A friendly doctor saved this green kettle this morning.'
     """
-    words = _noun_phrase(rng, _TRAITS, _PEOPLE)
+    words = _noun_phrase(rng, _ADJECTIVES_OF_PEOPLE, _PEOPLE)
     if rng.random() < 0.7:
-        words += [_choose(rng, _DEEDS), *_noun_phrase(rng, _QUALITIES, _THINGS)]
+        words += [_choose(rng, _TRANSITIVE_VERBS), *_noun_phrase(rng, _ADJECTIVES_OF_THINGS, _THINGS)]
     else:
         words += [
-            _choose(rng, _PASTIMES),
+            _choose(rng, _INTRANSITIVE_VERBS),
             _choose(rng, _PREPOSITIONS),
-            *_noun_phrase(rng, _QUALITIES, _PLACES),
+            *_noun_phrase(rng, _ADJECTIVES_OF_THINGS, _PLACES),
         ]
     if rng.random() < 0.3:
         words.append(_choose(rng, _TIMES))
@@ -64,7 +64,7 @@ def draw_sentence(rng: np.random.Generator) -> str:
 
 
 def _noun_phrase(rng: np.random.Generator, adjectives: Sequence[str], nouns: Sequence[str]) -> list[str]:
-    """A determiner, sometimes an adjective, and a noun."""
+    """Draw a determiner, sometimes an adjective, and a noun."""
     words = [_choose(rng, adjectives)] if rng.random() < 0.4 else []
     words.append(_choose(rng, nouns))
     determiner = _choose(rng, _DETERMINERS)

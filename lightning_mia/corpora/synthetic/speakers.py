@@ -1,8 +1,8 @@
-"""The people of the synthetic voices: who speaks how."""
+"""Speakers of the synthetic voices."""
 
 from lightning_mia.corpora.synthetic.espeak import Voice
 
-# English as espeak-ng's data files name it.
+# espeak-ng's names of English accents.
 ACCENTS = (
     "gmw/en-US",
     "gmw/en",
@@ -14,8 +14,8 @@ ACCENTS = (
     "gmw/en-GB-x-gbcwmd",
 )
 
-# Voice variants that sound like people and unlike each other: no robots, no whisper, no strong echo, no Klatt
-# variants (their noise is the C library's random numbers). High and low voices alternate.
+# Voice variants that sound human and distinct: no robots, whispers or echoes, and no Klatt variants, whose noise
+# comes from the C library's random numbers. High and low voices alternate.
 VARIANTS = (
     "m1", "f2", "kaukovalta", "linda", "antonio", "f1", "ed", "Andrea",
     "max", "steph2", "Gene2", "Annie", "iven2", "aunty", "michel", "f5",
@@ -23,20 +23,20 @@ VARIANTS = (
     "Tweaky", "f3", "paul", "f4", "quincy", "Nguyen", "ian", "steph",
 )  # fmt: skip
 
-_PITCHES = (50, 66, 36, 80)  # a variant comes back in another accent and 17 to 25 % higher or lower
+_PITCHES = (50, 66, 36, 80)  # a variant is reused with another accent, 17 to 25 % higher or lower
 N_SPEAKERS = len(VARIANTS) * len(_PITCHES)
-"""As many different people as there are."""
+"""Number of different speakers."""
 
 
-def voice_of(speaker: int) -> Voice:
-    """The voice of person number `speaker` (from 0), the same in every corpus.
+def speaker_voice(speaker: int) -> Voice:
+    """Return the voice of a speaker (from 0), the same in every corpus.
 
-    >>> voice_of(0)
+    >>> speaker_voice(0)
     Voice(name='gmw/en-US+m1', pitch=50, pitch_range=35, rate=155)
     """
     generation, variant = divmod(speaker, len(VARIANTS))
     accent = ACCENTS[(variant + 3 * generation) % len(ACCENTS)]
-    # Multiples of the golden ratio and of its cousin in three dimensions spread any number of people evenly.
+    # Multiples of the golden ratio and of the plastic ratio (Kronecker sequences) spread any number of speakers evenly.
     return Voice(
         name=f"{accent}+{VARIANTS[variant]}",
         pitch=_PITCHES[generation],

@@ -1,40 +1,42 @@
-"""The built-in corpus: made-up people saying made-up sentences, each recorded in a room of its own."""
+"""The built-in corpus: synthetic speakers and sentences in simulated rooms."""
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.segments import write_flac
-from lightning_mia.corpora.synthetic.acoustics import SAMPLE_RATE, draw_acoustics, record
-from lightning_mia.corpora.synthetic.espeak import ESPEAK_RATE, say, version
+from lightning_mia.corpora.synthetic.acoustics import draw_acoustics, record
+from lightning_mia.corpora.synthetic.espeak import ESPEAK_RATE, synthesise, version
 from lightning_mia.corpora.synthetic.sentences import draw_sentence
-from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS, voice_of
+from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS, speaker_voice
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import cache_root, hash_of, hash_of_file, write_json
+from lightning_mia.utilities.files import cache_root, hash_of, write_json
+
+RECIPE = 1
+"""To be raised whenever the audio or the text of an utterance changes, so that cached ones are not reused."""
 
 _INDEX = "index.json"
-_SOURCES = ("acoustics.py", "espeak.py", "sentences.py", "speakers.py", "voices.py", "../formats/segments.py")
-
-
-@dataclass(frozen=True)
-class _Spoken:
-    """What the index of a speaker remembers of an utterance."""
-
-    text: str
-    n_samples: int
 
 
 class SyntheticVoices(Corpus):
-    """Synthetic voices, the built-in corpus: nothing to download, and the same seed gives the same bytes.
+    """Synthetic voices, the built-in corpus: no download, reproducible byte by byte.
 
-    Room, noise and level are drawn for every recording without regard to who speaks: nothing but chance tells
-    one half of the recordings from the other. Recordings are kept; a larger corpus adds to what is there.
+    Room, noise and level are drawn for every recording independently of the speaker, so that nothing but chance
+    distinguishes members from non-members. Recordings are cached; a larger corpus adds to them.
+
+    Example:
+        >>> table = SyntheticVoices(n_speakers=2, utterances_per_speaker=1).table()
+        >>> table["id"].tolist()
+        ['voice_000_0000', 'voice_001_0000']
+        >>> table["text"][0]
+        'My neighbour brought that apple.'
     """
 
     def __init__(
@@ -44,24 +46,24 @@ class SyntheticVoices(Corpus):
         seed: int = 0,
         cache_dir: str | None = None,
     ) -> None:
-        """Describe the corpus; `table` makes it.
+        """Describe the corpus, which `table` synthesises.
 
         Args:
-            n_speakers: number of people, up to 128; person k is the same one in every corpus.
-            utterances_per_speaker: recordings of each person, 1 to 4 seconds long, 2.3 on average.
-            seed: draws sentences, rooms, noises and levels, for each recording apart from all others.
-            cache_dir: folder to keep the recordings in; default: `voices` in the cache of lightning_mia.
+            n_speakers: number of speakers, up to 128; speaker k has the same voice in every corpus.
+            utterances_per_speaker: recordings of each speaker, 1 to 4 seconds long (mean 2.3).
+            seed: seed of sentences, rooms, noises and levels.
+            cache_dir: folder of the recordings; default: `voices` in the cache of lightning_mia.
 
         Raises:
             InputError: a number is out of range.
         """
-        for name, value, least in (
+        for name, value, minimum in (
             ("n_speakers", n_speakers, 1),
             ("utterances_per_speaker", utterances_per_speaker, 1),
             ("seed", seed, 0),
         ):
-            if value < least:
-                raise InputError(f"Synthetic voices: {name} is {value}; give {least} or more")
+            if value < minimum:
+                raise InputError(f"Synthetic voices: {name} is {value}; give {minimum} or more")
         if n_speakers > N_SPEAKERS:
             raise InputError(f"Synthetic voices: n_speakers is {n_speakers}; there are {N_SPEAKERS}, give that or less")
         self.n_speakers = n_speakers
@@ -70,10 +72,13 @@ class SyntheticVoices(Corpus):
         self.cache_dir = cache_dir
 
     def table(self) -> pd.DataFrame:
-        """Synthesise what is missing; return `id`, `path`, `speaker`, `text` and `duration` (seconds).
+        """Synthesise the missing utterances.
+
+        Returns:
+            Columns `id`, `path`, `speaker`, `text` and `duration` (seconds).
 
         Raises:
-            InputError: the cache cannot be written to, or espeak-ng's library cannot be loaded.
+            InputError: the cache cannot be written, or espeak-ng's library cannot be loaded.
         """
         folder = self._folder()
         indexes = [_read_index(folder / _speaker_name(k)) for k in range(self.n_speakers)]
@@ -84,65 +89,70 @@ class SyntheticVoices(Corpus):
                 if utterances:
                     self._synthesise(folder, speaker, utterances, indexes[speaker], progress)
         rows = [
-            _row(folder, speaker, utterance, spoken)
+            _row(folder, speaker, number, utterance)
             for speaker, index in enumerate(indexes)
-            for utterance, spoken in enumerate(index[: self.utterances_per_speaker])
+            for number, utterance in enumerate(index[: self.utterances_per_speaker])
         ]
         return check_table(pd.DataFrame(rows), "Synthetic voices")
 
     def _folder(self) -> Path:
-        """The folder of this seed's recordings, as made by this version of the code and of espeak-ng."""
+        """Return the folder of this seed's recordings, as made by this recipe and version of espeak-ng."""
         root = Path(self.cache_dir).expanduser() if self.cache_dir else cache_root() / "voices"
-        recipe = [hash_of_file(Path(__file__).parent / name) for name in _SOURCES]
-        key = hash_of({"seed": self.seed, "espeak": version(), "recipe": recipe})
+        key = hash_of({"seed": self.seed, "espeak": version(), "recipe": RECIPE})
         return root.absolute() / f"seed{self.seed}-{key[:12]}"
 
-    def _missing(self, folder: Path, index: list[_Spoken]) -> list[int]:
-        """Numbers of one speaker's utterances that are not in its index or not in its folder."""
-        present = set(os.listdir(folder)) if index else set()  # one look at the folder, not one at every file
-        wanted = range(self.utterances_per_speaker)
-        return [j for j in wanted if j >= len(index) or _file_name(j) not in present]
+    def _missing(self, folder: Path, index: "list[_Utterance]") -> list[int]:
+        """Return the numbers of one speaker's utterances that are not in its index or its folder."""
+        present = set(os.listdir(folder)) if index else set()  # one listing instead of many stat calls
+        numbers = range(self.utterances_per_speaker)
+        return [number for number in numbers if number >= len(index) or _file_name(number) not in present]
 
     def _synthesise(
-        self, folder: Path, speaker: int, utterances: list[int], index: list[_Spoken], progress: "tqdm[None]"
+        self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: "tqdm[None]"
     ) -> None:
-        """Record one speaker's missing `utterances` (ascending), then enter them in the speaker's `index`."""
+        """Synthesise one speaker's missing utterances (ascending) and update the speaker's index."""
         speaker_folder = folder / _speaker_name(speaker)
-        for utterance in utterances:
-            text, samples = _utter(self.seed, speaker, utterance)
-            write_flac(speaker_folder / _file_name(utterance), samples, SAMPLE_RATE)
-            spoken = _Spoken(text, len(samples))
-            index[utterance : utterance + 1] = [spoken]  # replaces, or appends at the end
+        for number in numbers:
+            text, samples = _synthesise_utterance(self.seed, speaker, number)
+            write_flac(speaker_folder / _file_name(number), samples, SAMPLE_RATE)
+            index[number : number + 1] = [_Utterance(text, len(samples))]  # replaces, or appends at the end
             progress.update()
-        # Written last: recordings that no index names, left by an interrupted run, are made again.
-        write_json(speaker_folder / _INDEX, [[entry.text, entry.n_samples] for entry in index])
+        # Written last: recordings of an interrupted run are in no index, and are synthesised again.
+        write_json(speaker_folder / _INDEX, [list(utterance) for utterance in index])
 
 
-def _utter(seed: int, speaker: int, utterance: int) -> tuple[str, np.ndarray]:
-    """Make one recording: its text and its samples, int16, shape (n_samples,), at 16 kHz."""
-    rng = np.random.default_rng([seed, speaker, utterance])
+class _Utterance(NamedTuple):
+    """Entry of a speaker's index."""
+
+    text: str
+    n_samples: int
+
+
+def _synthesise_utterance(seed: int, speaker: int, number: int) -> tuple[str, np.ndarray]:
+    """Return the text and the samples, int16, (n_samples,), at 16 kHz."""
+    rng = np.random.default_rng([seed, speaker, number])
     text = draw_sentence(rng)
-    speech = say(text, voice_of(speaker))
+    speech = synthesise(text, speaker_voice(speaker))
     return text, record(speech, ESPEAK_RATE, draw_acoustics(rng), rng)
 
 
-def _read_index(speaker_folder: Path) -> list[_Spoken]:
-    """The utterances of a speaker that are whole, in order; none where there is no index that can be read."""
+def _read_index(speaker_folder: Path) -> list[_Utterance]:
+    """Read the complete utterances of a speaker, in order; none without a readable index."""
     try:
         entries = json.loads((speaker_folder / _INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [_Spoken(text, n_samples) for text, n_samples in entries]
+    return [_Utterance(text, n_samples) for text, n_samples in entries]
 
 
-def _row(folder: Path, speaker: int, utterance: int, spoken: _Spoken) -> dict[str, str | float]:
+def _row(folder: Path, speaker: int, number: int, utterance: _Utterance) -> dict[str, str | float]:
     name = _speaker_name(speaker)
     return {
-        "id": f"{name}_{utterance:04d}",
-        "path": str(folder / name / _file_name(utterance)),
+        "id": f"{name}_{number:04d}",
+        "path": str(folder / name / _file_name(number)),
         "speaker": name,
-        "text": spoken.text,
-        "duration": spoken.n_samples / SAMPLE_RATE,
+        "text": utterance.text,
+        "duration": utterance.n_samples / SAMPLE_RATE,
     }
 
 
@@ -150,5 +160,5 @@ def _speaker_name(speaker: int) -> str:
     return f"voice_{speaker:03d}"
 
 
-def _file_name(utterance: int) -> str:
-    return f"{utterance:04d}.flac"
+def _file_name(number: int) -> str:
+    return f"{number:04d}.flac"

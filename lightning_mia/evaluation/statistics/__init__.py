@@ -1,1 +1,1 @@
-"""Statistics of scores: AUROC, ROC, intervals, permutation tests, power."""
+"""AUROC, ROC curve, resampling, confidence intervals and power."""

@@ -1,10 +1,9 @@
-"""AUROC of an attack after taking out what the blind score explains.
+"""AUROC adjusted for the blind score.
 
-An analysis of covariance: both scores are turned into normal scores (their ranks as quantiles of the normal
-distribution), the attack's are regressed on the blind ones *within* members and within non-members, and the
-common slope times the blind score is taken off. The slope within the sides does not know of the difference
-between them, so that a leak is not taken off with the confound; a difference that the blind score predicts along
-that slope is.
+An analysis of covariance: both scores become normal scores (their ranks as quantiles of the normal distribution), the
+attack's are regressed on the blind ones *within* members and within non-members, and the common slope times the blind
+score is subtracted. That slope does not depend on the difference between members and non-members: a leak remains, and a
+difference that the blind score predicts along the slope is removed.
 """
 
 import numpy as np
@@ -14,30 +13,36 @@ from lightning_mia.evaluation.statistics.auroc import auroc
 
 
 def blind_adjusted_auroc(scores: Scores, blind: Scores) -> float:
-    """AUROC of `scores` with what `blind` explains taken out.
+    """Compute the AUROC without what the blind score explains.
 
     Args:
         scores: of an attack.
-        blind: of the blind control, on the same units at least, in any order.
+        blind: of the blind control, on at least the same units, in any order.
 
     Raises:
-        ValueError: the blind control did not judge one of the units.
+        ValueError: the blind control lacks one of the units.
     """
     attack, explained_by = normal_scores(scores.values), normal_scores(align(blind, scores))
     slope = _slope_within(attack, explained_by, scores.members)
-    left = np.round(attack - slope * explained_by, 9)  # an attack that repeats the blind score leaves only rounding
-    return auroc(left, scores.members)
+    residuals = np.round(attack - slope * explained_by, 9)  # an attack equal to the blind score leaves rounding errors
+    return auroc(residuals, scores.members)
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
-    """Ranks as quantiles of the normal distribution, Φ⁻¹((rank − ½) / n), ties sharing their mean rank: (..., n)."""
+    """Turn values (..., n) into normal scores.
+
+    They are Φ⁻¹((rank − ½) / n); ties share their mean rank.
+
+    >>> normal_scores(np.array([1.0, 5.0, 100.0])).round(2)
+    array([-0.97,  0.  ,  0.97])
+    """
     from scipy.stats import norm, rankdata
 
     return norm.ppf((rankdata(values, axis=-1) - 0.5) / values.shape[-1])
 
 
 def align(other: Scores, scores: Scores) -> np.ndarray:
-    """The values of `other` in the order of the units of `scores`, (n,) float64.
+    """Sort one attack's values by another's units, (n,) float64.
 
     Raises:
         ValueError: `other` lacks one of the units.
@@ -52,9 +57,10 @@ def align(other: Scores, scores: Scores) -> np.ndarray:
 
 
 def _slope_within(response: np.ndarray, covariate: np.ndarray, members: np.ndarray) -> float:
+    """Fit one slope to centred members and centred non-members."""
     products, squares = 0.0, 0.0
-    for side in (members, ~members):
-        centred = covariate[side] - covariate[side].mean()
-        products += float(centred @ response[side])
+    for group in (members, ~members):
+        centred = covariate[group] - covariate[group].mean()
+        products += float(centred @ response[group])
         squares += float(centred @ centred)
     return products / squares if squares > 0 else 0.0

@@ -1,7 +1,7 @@
-"""AUROC: once by torchmetrics, for the figure that is reported; by mid-ranks, for thousands at one go.
+"""AUROC of one labelling, and of many.
 
-Both are exact for ties and agree to 1e-12. The AUROC is the probability that a member scores higher than a
-non-member, ties counted half.
+The reported value comes from torchmetrics, thousands of labellings at once from mid-ranks. Both are exact for ties and
+agree to 1e-12. The AUROC is the probability that a member scores higher than a non-member, ties counted half.
 """
 
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 
 import numpy as np
 
-CHUNK = 2_000_000  # matrix elements held in float64 at one go: 16 MB
+CHUNK = 2_000_000  # matrix elements held in float64 at once: 16 MB
 
 
 def labelled_sums(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Sum over the members of every labelling; labels are turned into numbers once for all rows of `values`.
+    """Sum the values of the members of every labelling.
 
     Args:
         values: (..., n) float64.
-        labels: (R, n) bool, one labelling a row.
+        labels: (R, n) bool, one labelling per row.
 
     Returns:
         (..., R) float64.
@@ -33,13 +33,14 @@ def labelled_sums(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def auroc(values: np.ndarray, members: np.ndarray) -> float:
-    """AUROC of `values` (n,) float64 for `members` (n,) bool, by torchmetrics on CPU.
+    """Compute the AUROC by torchmetrics on CPU.
 
-    `normalization=None`: the default passes scores outside [0, 1] through a sigmoid, which ties the high
-    ones.
+    Args:
+        values: (n,) float64 scores.
+        members: (n,) bool.
 
     Raises:
-        ValueError: a value is not finite, or one side is empty; torchmetrics accepts both.
+        ValueError: a value is not finite, or there are no members or no non-members; torchmetrics accepts both.
 
     >>> auroc(np.array([101.0, 102.0, 103.0, 104.0]), np.array([False, True, False, True]))
     0.75
@@ -48,7 +49,8 @@ def auroc(values: np.ndarray, members: np.ndarray) -> float:
     from torchmetrics.classification import BinaryAUROC
 
     check(values, members)
-    # Scores are whole when they come here: the other processes of a distributed run are not asked, and gone.
+    # `normalization`: the default passes scores outside [0, 1] through a sigmoid, which ties the high ones.
+    # `sync_on_compute`: the other processes of a distributed run have ended; this one has all scores.
     metric = BinaryAUROC(thresholds=None, normalization=None, sync_on_compute=False)
     with float64_by_default():
         metric.update(torch.tensor(values, dtype=torch.float64), torch.tensor(members, dtype=torch.int64))
@@ -56,15 +58,17 @@ def auroc(values: np.ndarray, members: np.ndarray) -> float:
 
 
 def auroc_of_labels(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """AUROC of the same scores for many labellings: the mid-rank form of the Mann-Whitney statistic.
+    """Compute the AUROC of the same scores for many labellings.
+
+    It is the mid-rank form of the Mann-Whitney statistic. The rank sums are sums of half-integers and therefore exact:
+    equal rankings give equal numbers.
 
     Args:
         values: (n,) scores, or (k, n) scores of several attacks, which takes hardly longer than one.
-        labels: (R, n) bool, one labelling a row.
+        labels: (R, n) bool, one labelling per row.
 
     Returns:
-        (R,) or (k, R) float64; 0.5 for a row with one side empty. The rank sums are sums of half-integers and therefore
-        exact, so that equal rankings give equal numbers.
+        (R,) or (k, R) float64; 0.5 for a row without members or without non-members.
 
     >>> auroc_of_labels(np.array([1.0, 2.0, 2.0]), np.array([[False, True, True], [False, False, True]]))
     array([1.  , 0.75])
@@ -83,10 +87,10 @@ def _from_rank_sums(rank_sums: np.ndarray, n_members: np.ndarray, n_nonmembers: 
 
 
 def check(values: np.ndarray, members: np.ndarray) -> None:
-    """Refuse what has no AUROC.
+    """Check that scores and labels have an AUROC.
 
     Raises:
-        ValueError: a value is not finite, or one side is empty.
+        ValueError: a value is not finite, or there are no members or no non-members.
     """
     if not np.isfinite(values).all():
         raise ValueError(f"Expected finite scores, but {np.sum(~np.isfinite(values))} of {len(values)} are not")
@@ -94,9 +98,25 @@ def check(values: np.ndarray, members: np.ndarray) -> None:
         raise ValueError(f"Expected members and non-members, but got {members.sum()} members of {len(members)}")
 
 
+def n_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
+    """Count the opponents below each value, ties half.
+
+    Values (n,), opponents (k,) → (n,) float64.
+
+    >>> n_below(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+    array([1.5, 2. ])
+    """
+    opponents = np.sort(opponents, kind="stable")  # quick if they are sorted already, in either direction
+    below, not_above = (np.searchsorted(opponents, values, side=side) for side in ("left", "right"))
+    return (below + not_above) / 2
+
+
 @contextmanager
 def float64_by_default() -> Iterator[None]:
-    """Let torchmetrics divide its integer counts in float64: it would take torch's default dtype, float32."""
+    """Make torchmetrics divide its integer counts in float64.
+
+    It uses torch's default dtype, float32.
+    """
     import torch
 
     before = torch.get_default_dtype()

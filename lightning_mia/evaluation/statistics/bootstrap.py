@@ -1,16 +1,17 @@
-"""The cluster bootstrap: speakers, not clips, are drawn with replacement.
+"""Cluster bootstrap of the AUROC over speakers.
 
-A drawn speaker counts as a weight; the scores are sorted once, and all replicates are counted in one pass.
-Where every speaker stands on one side only, the sides are drawn separately, as the split was. Two things
-differ from the textbook, because with six speakers they matter:
+Speakers, not recordings, are drawn with replacement. The number of times that a speaker is drawn is a weight; the
+scores are sorted once, and all replicates are counted in one pass. If every speaker has only members or only
+non-members, the two groups of speakers are drawn separately, like the split. Two details differ from the textbook,
+because they matter with six speakers:
 
-- Of S speakers S − 1 are drawn. The spread of the replicates is then the standard error itself, not
+- Of S speakers, S − 1 are drawn. The standard deviation of the replicates is then the standard error itself, not
   √((S − 1)/S) of it (McCarthy and Snowden 1985; Rao, Wu and Yue, Survey Methodology 18, 1992).
-- Two copies of a speaker who is drawn twice compare as two different speakers would, each as it does with
-  all others. Left to themselves they would repeat the comparison within the speaker: where speakers differ
-  much more than their clips do, that makes the spread up to a third too large.
+- Two copies of a speaker who is drawn twice compare as two different speakers would, each as it does with all others.
+  Plain copies would repeat the comparison within the speaker, which makes the standard error up to a third too large if
+  speakers differ much more than their recordings.
 
-`tools/null_coverage.py` counts what this gives.
+`tools/null_coverage.py` measures the coverage of the resulting intervals.
 """
 
 from dataclasses import dataclass
@@ -19,19 +20,25 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from lightning_mia.evaluation.statistics.auroc import n_below
 from lightning_mia.evaluation.statistics.clusters import number_speakers
 
-BLOCK = 64  # units compared at one go: their weights in a thousand draws, 256 kB, stay in a core's cache
+BLOCK = 64  # units compared at once: their weights in a thousand draws, 256 kB, stay in a core's cache
 
 
 @dataclass(frozen=True)
 class SpeakerDraws:
-    """B draws of speakers, to be shared by all scores that are compared on the same units.
+    """Draws of speakers, shared by scores of the same units.
 
     Attributes:
-        speaker: (n,) int, the index of each unit's speaker, from 0 to S − 1.
-        weights: (B, S) int32, how often each speaker was drawn.
-        degrees_of_freedom: S − 1, or S − 2 where every speaker stands on one side.
+        speaker: (n,) int, index of each unit's speaker, from 0 to S − 1.
+        weights: (B, S) int32, number of times that each speaker was drawn.
+        degrees_of_freedom: S − 1, or S − 2 if every speaker has only members or only non-members.
+
+    Example:
+        >>> draws = draw_speakers(np.array(["a", "a", "b", "c"]), np.array([True, False, True, False]), 100, seed=0)
+        >>> draws.weights.shape, set(draws.weights.sum(axis=1).tolist())  # S − 1 speakers per draw
+        ((100, 3), {2})
     """
 
     speaker: np.ndarray
@@ -40,15 +47,17 @@ class SpeakerDraws:
 
     @property
     def one_unit_each(self) -> bool:
-        """No speaker has a second unit: the units are independent."""
+        """Whether every speaker has one unit, and units are independent."""
         return len(self.speaker) == self.weights.shape[1]
 
 
 def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, seed: int) -> SpeakerDraws:
-    """Draw speakers with replacement, `n_bootstraps` times. The last draws are remembered: all attacks share them.
+    """Draw speakers with replacement.
+
+    The last draws are cached, because attacks on the same units share them.
 
     Args:
-        speakers: (n,) str, the speaker of each unit.
+        speakers: (n,) str, speaker of each unit.
         members: (n,) bool.
         n_bootstraps: B.
         seed: of the draws.
@@ -66,7 +75,7 @@ def _drawn(speaker_names: bytes, type_of_names: str, member_flags: bytes, n_boot
     member_share = np.bincount(speaker, weights=members) / np.bincount(speaker)  # (S,)
     strata = [np.arange(n_speakers)]
     if np.isin(member_share, (0.0, 1.0)).all():
-        strata = [np.flatnonzero(member_share == side) for side in (0.0, 1.0)]
+        strata = [np.flatnonzero(member_share == share) for share in (0.0, 1.0)]
     weights = np.zeros((n_bootstraps, n_speakers), dtype=np.int32)
     for stratum in strata:
         size = len(stratum)
@@ -76,7 +85,7 @@ def _drawn(speaker_names: bytes, type_of_names: str, member_flags: bytes, n_boot
 
 
 def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws) -> np.ndarray:
-    """AUROC of every replicate, ties counted half.
+    """Compute the AUROC of every draw of speakers, ties counted half.
 
     Args:
         values: (n,) scores.
@@ -84,10 +93,10 @@ def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws
         draws: of the speakers of these n units.
 
     Returns:
-        (B,) float64; NaN for a replicate that drew no member or no non-member.
+        (B,) float64; NaN for a draw without members or without non-members.
     """
-    # Two orders of the units by rising score: where members are tied with non-members, they lose in one and win in
-    # the other, which is half a win each.
+    # Two orders of the units by rising score: members tied with non-members lose in one and win in the other, which
+    # makes half a win.
     losing, winning = np.lexsort((~members, values)), np.lexsort((members, values))
     orders = [losing] if np.array_equal(losing, winning) else [losing, winning]
     by_speaker = np.ascontiguousarray(draws.weights.T, dtype=_exact_type(draws.weights))  # (S, B)
@@ -95,25 +104,25 @@ def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws
     copy_excess = _copy_excess(values[losing], members[losing], draws.speaker[losing])
     weights = draws.weights.astype(np.float64)
     wins = np.mean(won, axis=0) - (weights**2 - weights) @ copy_excess
-    n_members, n_nonmembers = (np.bincount(draws.speaker, weights=side) for side in (members, ~members))  # each (S,)
+    n_members, n_nonmembers = (np.bincount(draws.speaker, weights=group) for group in (members, ~members))  # each (S,)
     total = (weights @ n_members) * (weights @ n_nonmembers)
     return np.divide(wins, total, out=np.full(len(weights), np.nan), where=total > 0)
 
 
 def _exact_type(weights: np.ndarray) -> type[np.floating]:
-    """Type in which `BLOCK` units' weighted wins are whole numbers without rounding: float32 where that will do."""
+    """Choose float32 if it holds a block's wins exactly."""
     return np.float32 if (BLOCK * int(weights.max())) ** 2 <= 2**24 else np.float64
 
 
 def _weighted_wins(by_speaker: np.ndarray, speaker: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Pairs that the member wins, each counted as often as its two speakers were drawn.
+    """Count the pairs won by the member, weighted by draws.
 
-    Within a block of units every member meets every non-member before it in one matrix product, for all draws at a
-    time; what comes from earlier blocks is a running sum.
+    The weight of a pair is the product of the draws of its two speakers. Within a block of units, one matrix product
+    compares every member with every non-member before it, for all draws at once; a running sum adds earlier blocks.
 
     Args:
         by_speaker: (S, B) weights of the speakers.
-        speaker: (n,) int, the speaker of each unit, in the order of the scores.
+        speaker: (n,) int, speaker of each unit, in the order of the scores.
         members: (n,) bool, in that order.
 
     Returns:
@@ -121,43 +130,37 @@ def _weighted_wins(by_speaker: np.ndarray, speaker: np.ndarray, members: np.ndar
     """
     wins, below = np.zeros((2, by_speaker.shape[1]))  # (B,) each; below: weight of the non-members so far
     starts = np.arange(BLOCK, len(speaker), BLOCK)
-    for units, others in zip(*(_in_blocks(side, starts) for side in (members, ~members)), strict=True):
-        of_members, of_nonmembers = (np.take(by_speaker, speaker[side], axis=0) for side in (units, others))
+    for units, others in zip(*(_in_blocks(group, starts) for group in (members, ~members)), strict=True):
+        of_members, of_nonmembers = (np.take(by_speaker, speaker[group], axis=0) for group in (units, others))
         beaten = (others < units[:, None]).astype(by_speaker.dtype) @ of_nonmembers  # (m, B)
         wins += below * of_members.sum(axis=0) + np.einsum("mb,mb->b", of_members, beaten)
         below += of_nonmembers.sum(axis=0)
     return wins
 
 
-def _in_blocks(side: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
-    """Places of the units of a side (n,) bool, cut where blocks start."""
-    places = np.flatnonzero(side)
-    return np.split(places, np.searchsorted(places, starts))
+def _in_blocks(group: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
+    """Split the indices of a group (n,) bool into blocks."""
+    indices = np.flatnonzero(group)
+    return np.split(indices, np.searchsorted(indices, starts))
 
 
 def _copy_excess(values: np.ndarray, members: np.ndarray, speaker: np.ndarray) -> np.ndarray:
-    """Wins within each speaker, less those expected of two speakers alike: (S,).
+    """Count the excess wins within each speaker (S,).
 
-    The expected share is the AUROC, plus what the speaker's members do better than that against the other
-    speakers' non-members, plus what the other speakers' members do better against its non-members.
+    They are the wins within the speaker minus those expected between two copies of the speaker. The share expected
+    between copies is the AUROC, plus what the speaker's members achieve beyond it against the other speakers'
+    non-members, plus what the other speakers' members achieve beyond it against the speaker's non-members.
     """
     own_ranks = pd.Series(values).groupby(speaker).rank().to_numpy()  # (n,) mid-ranks among the speaker's own
-    won = np.where(members, _n_beaten(values, values[~members]), _n_beaten(-values, -values[members]))  # (n,)
+    won = np.where(members, n_below(values, values[~members]), n_below(-values, -values[members]))  # (n,)
     n_members = np.bincount(speaker, weights=members)  # (S,)
     n_nonmembers = np.bincount(speaker, weights=~members)
     own_pairs = n_members * n_nonmembers
     own_wins = np.bincount(speaker, weights=own_ranks * members) - n_members * (n_members + 1) / 2
     auroc = won[members].sum() / (n_members.sum() * n_nonmembers.sum())
     expected = np.full(len(own_pairs), auroc)
-    for of_side, others in ((members, n_nonmembers), (~members, n_members)):
-        wins = np.bincount(speaker, weights=won * of_side) - own_wins
-        pairs = np.bincount(speaker, weights=of_side) * (others.sum() - others)
+    for group, n_others in ((members, n_nonmembers), (~members, n_members)):
+        wins = np.bincount(speaker, weights=won * group) - own_wins
+        pairs = np.bincount(speaker, weights=group) * (n_others.sum() - n_others)
         expected += np.divide(wins, pairs, out=np.full(len(pairs), auroc), where=pairs > 0) - auroc
     return own_wins - own_pairs * np.clip(expected, 0, 1)
-
-
-def _n_beaten(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
-    """How many of the opponents (sorted either way) have a lower value, ties half: (n,)."""
-    opponents = np.sort(opponents)
-    below, not_above = (np.searchsorted(opponents, values, side=side) for side in ("left", "right"))
-    return (below + not_above) / 2

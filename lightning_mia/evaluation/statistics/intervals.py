@@ -1,11 +1,11 @@
-"""Intervals of an AUROC: for reading; the p-values come from redrawing the split.
+"""Confidence intervals of an AUROC.
 
-Where speakers have several units: the standard error of the cluster bootstrap, Student's t with as many
-degrees of freedom as there are speakers to spare, on the logit scale (an AUROC near 1 strays less upwards
-than down; symmetric intervals hold a true .95 in 86–91 % only). Where each has one: Newcombe's interval,
-whose standard error belongs to the candidate and is not estimated; with 12 speakers and a true .92 it
-holds that in 95 %, the symmetric bootstrap interval in 71 %. A perfect AUROC has no bootstrap spread:
-there Newcombe's takes effective sizes.
+The p-values do not come from them but from redrawing the split. If speakers have several units: standard error of the
+cluster bootstrap, Student's t with the speakers' degrees of freedom, on the logit scale (an AUROC near 1 varies less
+upwards than downwards; symmetric intervals cover a true .95 in 86–91 % only). If each speaker has one unit: Newcombe's
+interval, whose standard error is that of the candidate AUROC and not an estimate; with 12 speakers and a true .92 it
+covers in 95 %, the symmetric bootstrap interval in 71 %. A perfect AUROC does not vary in the bootstrap: then
+Newcombe's interval takes effective sample sizes.
 """
 
 import numpy as np
@@ -18,12 +18,14 @@ NORMAL_QUANTILE = 1.959964  # of 95 %, two-sided
 
 
 def newcombe(auroc: float, n_members: float, n_nonmembers: float, quantile: float = NORMAL_QUANTILE) -> Interval:
-    """The AUROCs A with |A − auroc| ≤ quantile × σ(A), for independent units.
+    """Compute Newcombe's interval for independent units.
+
+    It contains all A with |A − auroc| ≤ quantile × σ(A).
 
     Args:
-        auroc: as observed.
-        n_members: member units; may be a fraction (an effective size).
-        n_nonmembers: non-member units, likewise.
+        auroc: observed AUROC.
+        n_members: member units; may be a fraction (effective size).
+        n_nonmembers: non-member units; may be a fraction.
         quantile: standard normal, or Student's t.
 
     >>> [round(bound, 3) for bound in newcombe(1.0, 20, 20)]
@@ -34,17 +36,18 @@ def newcombe(auroc: float, n_members: float, n_nonmembers: float, quantile: floa
     def excess(candidate: float) -> float:  # below 0 inside the interval
         return abs(candidate - auroc) - quantile * hanley_mcneil(candidate, n_members, n_nonmembers)
 
-    tiny = 1e-12  # at 0 and 1 themselves σ is 0 and the inequality says nothing
+    tiny = 1e-12  # at exactly 0 and 1, σ is 0
     lower = 0.0 if auroc <= tiny else float(brentq(excess, tiny, max(tiny, auroc - tiny)))
     upper = 1.0 if auroc >= 1 - tiny else float(brentq(excess, min(1 - tiny, auroc + tiny), 1 - tiny))
     return (lower, upper)
 
 
 def hanley_mcneil(auroc: float, n_members: float, n_nonmembers: float) -> float:
-    """Standard error of an AUROC of independent units, in Newcombe's symmetric form.
+    """Compute the standard error of an AUROC of independent units.
 
-    Both sizes are replaced by their mean in the terms in which they differ, so that turning the scores round
-    changes nothing. At 0.5 it is the exact one of the Mann-Whitney statistic without ties.
+    The form is Newcombe's symmetric one: both sizes are replaced by their mean in the terms in which they differ, so
+    that flipping the sign of the scores changes nothing. At 0.5 it is the exact standard error of the Mann-Whitney
+    statistic without ties.
     """
     mean_size = (n_members + n_nonmembers) / 2
     third_order = (1 - auroc) / (2 - auroc) + auroc / (1 + auroc)
@@ -55,13 +58,13 @@ def hanley_mcneil(auroc: float, n_members: float, n_nonmembers: float) -> float:
 def auroc_with_interval(
     values: np.ndarray, members: np.ndarray, speakers: np.ndarray, n_bootstraps: int, seed: int
 ) -> tuple[float, Interval]:
-    """AUROC and its 95 % interval over speakers, of what is shown and not tested.
+    """Compute an AUROC and its 95 % interval over speakers.
 
     Args:
         values: (n,) scores.
         members: (n,) bool.
-        speakers: (n,) str, the speaker of each unit.
-        n_bootstraps: how many times speakers are drawn.
+        speakers: (n,) str, speaker of each unit.
+        n_bootstraps: number of draws of speakers.
         seed: of the draws.
     """
     draws = draw_speakers(speakers, members, n_bootstraps, seed)
@@ -77,18 +80,18 @@ def auroc_interval(
     draws: SpeakerDraws,
     level: float = 0.95,
 ) -> Interval:
-    """Two-sided interval of an AUROC.
+    """Compute the two-sided interval of an AUROC.
 
     Args:
         auroc: of the n units.
         replicates: (B,) AUROC of each draw of speakers.
-        values: (n,) scores; looked at only where the AUROC is 0 or 1.
+        values: (n,) scores; used only if the AUROC is 0 or 1.
         members: (n,) bool.
-        draws: that the replicates came from.
-        level: the share of samples whose interval holds the true AUROC.
+        draws: of the replicates.
+        level: confidence level.
 
     Returns:
-        (lower, upper) within [0, 1]; (0, 1) where there are too few speakers for any interval.
+        (lower, upper) within [0, 1]; (0, 1) with too few speakers for any interval.
     """
     from scipy.stats import norm
 
@@ -99,33 +102,39 @@ def auroc_interval(
     if not np.isfinite(quantile * spread):
         return (0.0, 1.0)
     if auroc in (0.0, 1.0):
-        sizes = [effective_size(values[side], draws.speaker[side]) for side in (members, ~members)]
+        sizes = [effective_size(values[group], draws.speaker[group]) for group in (members, ~members)]
         return newcombe(auroc, sizes[0], sizes[1], quantile)
     return logit_interval(auroc, quantile * spread)
 
 
 def standard_error(replicates: np.ndarray) -> float:
-    """Standard deviation of replicates (B,) except the NaN ones (one side empty); NaN if none is left."""
-    kept = replicates[np.isfinite(replicates)]
-    return float(kept.std(ddof=1)) if len(kept) > 1 else float("nan")
+    """Compute the standard deviation of replicates (B,), ignoring NaN.
+
+    NaN if fewer than two are left.
+    """
+    finite = replicates[np.isfinite(replicates)]
+    return float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
 
 
 def t_quantile(probability: float, degrees_of_freedom: float) -> float:
-    """Quantile of Student's t; infinite without a degree of freedom, for then nothing is known."""
+    """Compute a quantile of Student's t.
+
+    Infinite with less than one degree of freedom.
+    """
     from scipy.stats import t
 
     return float(t.ppf(probability, degrees_of_freedom)) if degrees_of_freedom >= 1 else float("inf")
 
 
 def effective_size(values: np.ndarray, cluster: np.ndarray) -> float:
-    """How many independent units n clustered ones are worth: n / (1 + (c − 1) ρ), Kish's design effect.
+    """Compute the effective sample size of clustered units.
+
+    It is n / (1 + (c − 1) ρ), by Kish's design effect. ρ is the intraclass correlation of the ranks by analysis of
+    variance, at least 0; c is the mean size of a unit's cluster.
 
     Args:
-        values: (n,) scores of one side; their ranks are used.
-        cluster: (n,) int, the speaker of each unit.
-
-    ρ is the intraclass correlation by analysis of variance, at least 0; c is the mean size of a unit's
-    cluster.
+        values: (n,) scores of the members, or of the non-members.
+        cluster: (n,) int, speaker of each unit.
     """
     from scipy.stats import rankdata
 
@@ -144,7 +153,10 @@ def effective_size(values: np.ndarray, cluster: np.ndarray) -> float:
 
 
 def logit_interval(auroc: float, half_width: float) -> Interval:
-    """Interval of an AUROC strictly between 0 and 1, whose half-width is given, turned into logits at its place."""
+    """Compute an interval on the logit scale.
+
+    The AUROC is strictly between 0 and 1; the half-width is on the AUROC's own scale.
+    """
     from scipy.special import expit, logit
 
     centre, half_width = logit(auroc), half_width / (auroc * (1 - auroc))

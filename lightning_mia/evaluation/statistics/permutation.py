@@ -1,9 +1,9 @@
-"""p-values from redrawing the split by its own mechanism: exact, whatever the dependence between clips.
+"""Exact p-values from redrawing the split.
 
-The observed labels stand as row 0 before the R redrawn ones. Under the null all 1 + R rows are draws of
-one mechanism; whatever treats them alike, and then ranks row 0 among them, has an exact p-value: (1 + the
-number of redraws at least as extreme) / (1 + R). The max-T correction over several attacks is Westfall
-and Young's (1993).
+They are exact for any dependence between recordings. The observed labels are row 0, followed by the R redrawn ones.
+Under the null hypothesis all 1 + R rows are draws of one mechanism. A statistic that treats all rows the same way and
+ranks row 0 among them has an exact p-value: (1 + number of redraws at least as extreme) / (1 + R). The max-T correction
+over several attacks is due to Westfall and Young (1993).
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lightning_mia.evaluation.settings import ALPHA
+
+TIE = 1e-9  # statistics closer than this are equal: floats are summed in different orders
+
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values so that the chance of even one false finding is at most the level they are compared with.
+    """Correct p-values for multiple tests by Holm's method.
 
-    Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
+    Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979). The
+    probability of any false finding is at most the level that the corrected p-values are compared with.
 
     >>> [round(p, 3) for p in holm([0.01, 0.5, 0.02])]
     [0.03, 0.5, 0.04]
@@ -28,16 +33,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-TIE = 1e-9  # statistics closer than this are equal: sums of floats are taken in different orders
-
-
 @dataclass(frozen=True)
 class NullDistribution:
-    """One statistic of one attack under the observed and the redrawn labels.
+    """Statistic of one attack under the observed and the redrawn labels.
 
     Attributes:
         values: (1 + R,) float64; row 0 is the observed one.
-        two_sided: whether a small value counts as much as a large one.
+        two_sided: small values count as much as large ones.
+
+    Example:
+        >>> null = NullDistribution(np.array([0.9, 0.5, 0.6, 0.4]), two_sided=False)
+        >>> null.observed, round(null.mean, 2)
+        (0.9, 0.6)
     """
 
     values: np.ndarray
@@ -50,23 +57,26 @@ class NullDistribution:
 
     @property
     def mean(self) -> float:
-        """What chance gives."""
+        """Mean over all labellings: what chance gives."""
         return float(self.values.mean())
 
     @property
     def standard_deviation(self) -> float:
-        """How far chance strays."""
+        """Standard deviation over all labellings."""
         return float(self.values.std())
 
     def standardised(self) -> np.ndarray:
-        """(1 + R,) distances from the mean in standard deviations; without sign where two-sided."""
+        """Return distances from the mean in standard deviations, (1 + R,).
+
+        They are absolute if two-sided.
+        """
         spread = self.standard_deviation
         distances = (self.values - self.mean) / spread if spread > TIE else np.zeros_like(self.values)
         return np.abs(distances) if self.two_sided else distances
 
 
 def p_value(null: NullDistribution) -> float:
-    """p-value of one statistic.
+    """Compute the p-value of one statistic.
 
     >>> p_value(NullDistribution(np.array([0.9, 0.5, 0.6, 0.4]), two_sided=False))
     0.25
@@ -75,7 +85,10 @@ def p_value(null: NullDistribution) -> float:
 
 
 def corrected_p_values(family: list[NullDistribution]) -> list[float]:
-    """p-values of several attacks on the same redraws: each against the largest of the family (max-T)."""
+    """Correct p-values of a family on the same redraws.
+
+    Each statistic is compared with the family's largest (max-T).
+    """
     if not family:
         return []
     statistics = np.stack([null.standardised() for null in family])  # (attacks, 1 + R)
@@ -83,10 +96,13 @@ def corrected_p_values(family: list[NullDistribution]) -> list[float]:
     return [_rank_of_first(np.append(own[0], largest[1:])) for own in statistics]
 
 
-def critical_value(family: list[NullDistribution], alpha: float = 0.05) -> float:
-    """Standard deviations from chance beyond which a corrected p-value of this family is below alpha."""
+def critical_value(family: list[NullDistribution], alpha: float = ALPHA) -> float:
+    """Compute the critical value of a family.
+
+    Statistics beyond it, in standard deviations from chance, have a corrected p-value below alpha.
+    """
     largest = np.max([null.standardised() for null in family], axis=0)[1:]  # (R,)
-    n_allowed = int(np.ceil(alpha * (1 + len(largest)))) - 2  # reach it: (1 + n_allowed) / (1 + R) < alpha
+    n_allowed = int(np.ceil(alpha * (1 + len(largest)))) - 2  # may exceed it: (1 + n_allowed) / (1 + R) < alpha
     return float(np.sort(largest)[::-1][max(0, n_allowed)])
 
 

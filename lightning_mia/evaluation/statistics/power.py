@@ -1,4 +1,4 @@
-"""What a design could have found: the smallest AUROC that becomes the verdict "leak" with 80 % power."""
+"""Power of a design: the smallest AUROC that it detects."""
 
 from collections.abc import Callable
 
@@ -17,44 +17,55 @@ def smallest_detectable_auroc(
     difference: Difference | None = None,
     degrees_of_freedom: int = 0,
 ) -> float:
-    """The smallest AUROC that the verdict would call a leak with 80 % power.
+    """Compute the smallest AUROC that is detected with 80 % power.
+
+    Detected means that the verdict is "leak". With a wrong model there are two conditions, the p-value and the bound of
+    the difference. Each holds with probability 90 %, so that both hold with at least 80 %, for any dependence.
 
     Args:
-        critical_value: standard deviations from chance that a corrected p-value below .05 needs.
-        null: AUROCs over the redrawn splits, so that their spread knows of the clusters.
+        critical_value: standard deviations from chance for a corrected p-value below .05.
+        null: AUROCs over the redrawn splits, whose spread accounts for the clusters.
         n_members: member units.
         n_nonmembers: non-member units.
-        difference: to the wrong model, where there is one; a leak must clear that bound as well.
-        degrees_of_freedom: of the difference's bound.
+        difference: to the wrong model, whose bound a leak must clear as well; None without a wrong model.
+        degrees_of_freedom: of that bound.
 
     Returns:
-        That AUROC; 1 where none is large enough. With two conditions each is met with 90 %, so that both are
-        met with at least 80 %, whatever their dependence.
+        That AUROC; 1 if none is large enough.
     """
-    of_each = POWER if difference is None else (1 + POWER) / 2
+    power_of_each = POWER if difference is None else (1 + POWER) / 2
     needed = null.mean + critical_value * null.standard_deviation
     shrink = _shrinkage(n_members, n_nonmembers)
-    by_p_value = _solve(lambda auroc: needed, lambda auroc: null.standard_deviation * shrink(auroc), of_each)
+    by_p_value = _solve(lambda auroc: needed, lambda auroc: null.standard_deviation * shrink(auroc), power_of_each)
     if difference is None:
         return by_p_value
     quantile = t_quantile(0.975 if null.two_sided else 0.95, degrees_of_freedom)
     at_chance = difference.standard_error
 
-    def of_difference(auroc: float) -> float:
-        """Half of its variance is the wrong model's, which stays at chance and does not shrink."""
+    def error_of_difference(auroc: float) -> float:
+        # Half of the variance is the wrong model's, which stays at chance and does not shrink.
         return at_chance * float((1 + shrink(auroc) ** 2) / 2) ** 0.5
 
-    return max(by_p_value, _solve(lambda auroc: 0.5 + quantile * of_difference(auroc), of_difference, of_each))
+    by_difference = _solve(
+        lambda auroc: 0.5 + quantile * error_of_difference(auroc), error_of_difference, power_of_each
+    )
+    return max(by_p_value, by_difference)
 
 
 def _shrinkage(n_members: int, n_nonmembers: int) -> Callable[[float], float]:
-    """How much less an AUROC strays than at chance: Hanley and McNeil's standard error over that at 0.5."""
+    """Return the relative standard error by AUROC.
+
+    It is Hanley and McNeil's, divided by that at chance.
+    """
     at_chance = hanley_mcneil(0.5, n_members, n_nonmembers)
     return lambda auroc: hanley_mcneil(auroc, n_members, n_nonmembers) / at_chance
 
 
 def _solve(needed: Callable[[float], float], spread: Callable[[float], float], power: float) -> float:
-    """The smallest A in [0.5, 1] with A − z(power) × spread(A) ≥ needed(A), else 1."""
+    """Find the smallest detectable A in [0.5, 1], else 1.
+
+    It satisfies A − z(power) × spread(A) ≥ needed(A).
+    """
     from scipy.optimize import brentq
     from scipy.stats import norm
 
@@ -63,6 +74,6 @@ def _solve(needed: Callable[[float], float], spread: Callable[[float], float], p
     def spare(auroc: float) -> float:
         return auroc - z * spread(auroc) - needed(auroc)
 
-    if not spare(1.0) > 0:  # also where the spread is not known
+    if not spare(1.0) > 0:  # also if the spread is NaN
         return 1.0
     return 0.5 if spare(0.5) >= 0 else float(brentq(spare, 0.5, 1.0))

@@ -1,17 +1,20 @@
-"""Mann and Whitney's test, counted out exactly, with ties: do these values lie above those?
+"""Exact Mann-Whitney test, with ties.
 
-Given the n values, every choice of m of them as "these" is equally likely under the null; the p-value is the share of
-choices whose rank sum is as high. It takes no draws, so that it has no floor but 1 / (n choose m).
+Given n values, every choice of m of them as the first sample is equally likely under the null hypothesis; the p-value
+is the share of choices with at least the observed rank sum. It needs no random draws, so that its minimum is
+1 / (n choose m).
 """
 
 import numpy as np
 
 MAX_EXACT = 40
-"""Values up to which the choices are counted; beyond, the normal approximation (with its correction for ties)."""
+"""Largest number of values for exact counting; beyond, the normal approximation corrected for ties."""
 
 
 def rank_sum_p(these: np.ndarray, those: np.ndarray, two_sided: bool = False) -> float:
-    """p-value that these (m,) lie as far above those (k,); two-sided: as far to either side.
+    """Test whether `these` (m,) are larger than `those` (k,).
+
+    Two-sided: larger or smaller.
 
     >>> rank_sum_p(np.array([3.0, 4.0]), np.array([1.0, 2.0]))
     0.16666666666666666
@@ -26,7 +29,7 @@ def rank_sum_p(these: np.ndarray, those: np.ndarray, two_sided: bool = False) ->
 
 
 def smallest_rank_sum_p(n_these: int, n_those: int, two_sided: bool = False) -> float:
-    """The p-value of a perfect separation without ties.
+    """Compute the p-value of a perfect separation without ties.
 
     >>> smallest_rank_sum_p(2, 2)
     0.16666666666666666
@@ -39,10 +42,10 @@ def smallest_rank_sum_p(n_these: int, n_those: int, two_sided: bool = False) -> 
 def _share_as_high(these: np.ndarray, those: np.ndarray) -> float:
     from scipy.stats import rankdata
 
-    ranks = np.rint(2 * rankdata(np.concatenate([these, those]))).astype(int)  # whole, for mid-ranks are halves
-    counts = np.zeros((len(these) + 1, ranks.sum() + 1))  # choices of so many values with such a rank sum
+    ranks = np.rint(2 * rankdata(np.concatenate([these, those]))).astype(int)  # mid-ranks are multiples of ½
+    counts = np.zeros((len(these) + 1, ranks.sum() + 1))  # number of choices, by size and rank sum
     counts[0, 0] = 1
     for rank in ranks:
         counts[1:, rank:] += counts[:-1, :-rank].copy()
-    of_size = counts[len(these)]
-    return float(of_size[ranks[: len(these)].sum() :].sum() / of_size.sum())
+    counts_by_sum = counts[len(these)]
+    return float(counts_by_sum[ranks[: len(these)].sum() :].sum() / counts_by_sum.sum())

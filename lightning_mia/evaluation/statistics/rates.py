@@ -1,8 +1,8 @@
-"""Intervals of a rate whose units come in clusters: a speaker's clips pass or fail together.
+"""Confidence intervals of a rate over clustered units.
 
-Clopper and Pearson's exact interval at the effective sample size of Korn and Graubard (Survey Methodology
-24, 1998): the number of units, divided by the design effect and shrunk by the few degrees of freedom that
-a handful of speakers gives. With one unit a speaker it is Clopper and Pearson's own.
+A speaker's recordings pass or fail together. Clopper and Pearson's exact interval at the effective sample size of Korn
+and Graubard (Survey Methodology 24, 1998): the number of units, divided by the design effect and reduced for the few
+degrees of freedom of a handful of speakers. With one unit per speaker it is the plain Clopper-Pearson interval.
 """
 
 import numpy as np
@@ -12,10 +12,15 @@ from lightning_mia.evaluation.statistics.clusters import number_speakers
 
 
 def rate_interval(hits: np.ndarray, speakers: np.ndarray, level: float = 0.95) -> Interval:
-    """Interval of the mean of `hits` (n,) bool, whose units belong to `speakers` (n,) str.
+    """Compute the confidence interval of a rate over speakers.
+
+    Args:
+        hits: (n,) bool; the rate is their mean.
+        speakers: (n,) str, speaker of each unit.
+        level: confidence level.
 
     Returns:
-        (lower, upper); (0, 1) where all units are one speaker's, for nothing is known about the next one.
+        (lower, upper); (0, 1) with a single speaker, since nothing is known about the next one.
     """
     from scipy.stats import t
 
@@ -30,24 +35,31 @@ def rate_interval(hits: np.ndarray, speakers: np.ndarray, level: float = 0.95) -
 
 
 def design_effect(hits: np.ndarray, cluster: np.ndarray) -> float:
-    """Variance of a rate over clusters, over its variance with as many independent units; at least 1.
+    """Compute the design effect of clusters on a rate.
+
+    It is the variance of the rate over clusters, relative to independent units; at least 1.
 
     Args:
         hits: (n,) bool.
-        cluster: (n,) int from 0, the cluster of each unit; two clusters or more.
+        cluster: (n,) int from 0, cluster of each unit; at least two clusters.
     """
     n, rate = len(hits), hits.mean()
     if rate in (0.0, 1.0):
-        return 1.0  # nothing varies, so nothing shows how much clusters differ
+        return 1.0  # without variation, differences between clusters cannot be estimated
     n_clusters = int(cluster.max()) + 1
     residuals = np.bincount(cluster, weights=hits - rate)  # (clusters,) the linearised ratio estimator
-    of_clusters = n_clusters / (n_clusters - 1) * np.sum(residuals**2) / n**2
-    of_units = rate * (1 - rate) / (n - 1)
-    return max(1.0, float(of_clusters / of_units))
+    clustered = n_clusters / (n_clusters - 1) * np.sum(residuals**2) / n**2
+    independent = rate * (1 - rate) / (n - 1)
+    return max(1.0, float(clustered / independent))
 
 
 def clopper_pearson(hits: float, n: float, level: float = 0.95) -> Interval:
-    """Exact interval of a binomial rate; `hits` of `n`, which may be fractions (effective sizes).
+    """Compute the exact interval of a binomial rate.
+
+    Args:
+        hits: successes; may be a fraction.
+        n: trials; may be a fraction (effective size).
+        level: confidence level.
 
     >>> [round(bound, 3) for bound in clopper_pearson(0, 10)]
     [0.0, 0.308]

@@ -1,7 +1,7 @@
-"""The ROC curve and what is read off it: the advantage, and the TPR at a fixed FPR.
+"""ROC curve, advantage, and TPR at a fixed FPR.
 
-A unit counts as positive where score ≥ threshold, so that units with equal scores fall on the same side.
-All of it is read off the challenge set's own curve and is therefore descriptive.
+A unit is positive if score ≥ threshold, so that a threshold never separates units with equal scores. All figures are
+read off the challenge set's own curve and are therefore descriptive.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,25 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.auroc import check, float64_by_default
 from lightning_mia.evaluation.statistics.rates import rate_interval
 
-CHUNK = 200_000  # matrix elements held at one go: what fits a core's cache
-MIN_FALSE_POSITIVES = 10  # expected at the FPR that was asked for; below, the TPR there is noise
+CHUNK = 200_000  # matrix elements held at once: they fit into a core's cache
+MIN_FALSE_POSITIVES = 10  # expected at the requested FPR; with fewer, the TPR there is noise
 
 
 @dataclass(frozen=True)
 class Roc:
-    """An ROC curve of T points, from (0, 0) to (1, 1); both rates rise, the thresholds fall.
+    """ROC curve of T points, by descending threshold.
+
+    The points run from (0, 0) to (1, 1).
 
     Attributes:
         fpr: (T,) share of non-members with score ≥ threshold.
         tpr: (T,) share of members with score ≥ threshold.
-        thresholds: (T,) the distinct scores, after an infinite one that nobody reaches.
+        thresholds: (T,) infinity, then the distinct scores.
+
+    Example:
+        >>> curve = roc_curve(np.array([0.1, 0.4, 0.8]), np.array([False, False, True]))
+        >>> curve.tpr[curve.fpr == 0].max()
+        np.float64(1.0)
     """
 
     fpr: np.ndarray
@@ -33,10 +40,19 @@ class Roc:
 
 
 def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
-    """ROC curve of `values` (n,) float64 for `members` (n,) bool, by torchmetrics on CPU.
+    """Compute the ROC curve by torchmetrics on CPU.
+
+    Args:
+        values: (n,) float64 scores.
+        members: (n,) bool.
 
     Raises:
-        ValueError: a value is not finite, or one side is empty.
+        ValueError: a value is not finite, or there are no members or no non-members.
+
+    Example:
+        >>> curve = roc_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+        >>> list(zip(curve.thresholds.tolist(), curve.fpr.tolist(), curve.tpr.tolist()))
+        [(inf, 0.0, 0.0), (0.8, 0.0, 0.5), (0.4, 0.5, 0.5), (0.35, 0.5, 1.0), (0.1, 1.0, 1.0)]
     """
     import torch
     from torchmetrics.classification import BinaryROC
@@ -46,12 +62,15 @@ def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
     with float64_by_default():
         metric.update(torch.tensor(values, dtype=torch.float64), torch.tensor(members, dtype=torch.int64))
         fpr, tpr, thresholds = (points.numpy().copy() for points in metric.compute())
-    thresholds[0] = np.inf  # torchmetrics puts 1 there, which raw scores may exceed
+    thresholds[0] = np.inf  # torchmetrics sets it to 1, which raw scores may exceed
     return Roc(fpr, tpr, thresholds)
 
 
 def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
-    """TPR at the lowest threshold whose realised FPR is at most `fpr`."""
+    """Compute the TPR at a fixed FPR.
+
+    The threshold is the lowest whose FPR is at most `fpr`.
+    """
     threshold = threshold_at(scores, fpr)
     positive = scores.values >= threshold  # (n,) bool
     members, nonmembers = scores.members, ~scores.members
@@ -66,26 +85,30 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
 
 
 def threshold_at(scores: Scores, fpr: float) -> float:
-    """The lowest threshold whose realised FPR is at most `fpr`; infinite where the highest scores are non-members'."""
+    """Find the lowest threshold whose FPR is at most `fpr`.
+
+    It is infinite if non-members have the highest scores.
+    """
     curve = roc_curve(scores.values, scores.members)
     return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])
 
 
 def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """max(TPR − FPR) over thresholds, for the same scores and many labellings.
+    """Compute max(TPR − FPR) for many labellings.
 
     Args:
         values: (n,) scores.
-        labels: (R, n) bool, one labelling a row.
+        labels: (R, n) bool, one labelling per row.
 
     Returns:
-        (R,) float64, never negative: a threshold that nobody reaches gives 0, and so does a row with one side empty.
+        (R,) float64, never negative, because an infinite threshold gives 0; 0 for a row without members or without
+        non-members.
 
     >>> advantages(np.array([3.0, 2.0, 1.0]), np.array([[True, False, False], [False, True, False]]))
     array([1. , 0.5])
     """
     order = np.argsort(-values, kind="stable")
-    last_of_tie = np.append(np.diff(values[order]) != 0, True)  # (n,) a threshold never cuts a tie
+    last_of_tie = np.append(np.diff(values[order]) != 0, True)  # (n,) a threshold never separates equal scores
     thresholds = slice(None) if last_of_tie.all() else np.flatnonzero(last_of_tie)
     n_positives = np.arange(1.0, 1.0 + len(values))[thresholds]  # (T,) units at or above each threshold
     rows = max(1, CHUNK // len(values))
@@ -94,7 +117,10 @@ def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _advantages_of_sorted(labels: np.ndarray, thresholds: slice | np.ndarray, n_positives: np.ndarray) -> np.ndarray:
-    """TPR − FPR = h/m − (p − h)/k = h (1/m + 1/k) − p/k, with h of the p positives among the m members."""
+    """Maximise TPR − FPR over thresholds.
+
+    With h of the p positives among the m members: h/m − (p − h)/k = h (1/m + 1/k) − p/k.
+    """
     n_members = np.count_nonzero(labels, axis=1, keepdims=True)  # (R, 1)
     n_nonmembers = labels.shape[1] - n_members
     per_member, per_nonmember = 1 / np.maximum(n_members, 1), 1 / np.maximum(n_nonmembers, 1)
@@ -105,14 +131,16 @@ def _advantages_of_sorted(labels: np.ndarray, thresholds: slice | np.ndarray, n_
 
 
 def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and advantage row by row, where the scores change with the labels.
+    """Compute AUROC and advantage row by row.
+
+    The scores of a row belong to its labels.
 
     Args:
         values: (R, n) scores.
         labels: (R, n) bool.
 
     Returns:
-        (R,) float64 twice; 0.5 and 0 for a row with one side empty.
+        (R,) float64 twice; 0.5 and 0 for a row without members or without non-members.
 
     >>> aurocs_and_advantages(np.array([[1.0, 2.0, 2.0]]), np.array([[False, False, True]]))
     (array([0.75]), array([0.5]))
@@ -123,7 +151,10 @@ def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.nd
 
 
 def _auroc_and_advantage(values: np.ndarray, members: np.ndarray) -> tuple[float, float]:
-    """Both by one sort: members and non-members are counted from the lowest score up, ties together."""
+    """Compute AUROC and advantage by one sort.
+
+    Members and non-members are counted from the lowest score up, ties together.
+    """
     order = np.argsort(values)
     values, members = values[order], members[order]
     last_of_tie = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # (T,)
@@ -132,8 +163,8 @@ def _auroc_and_advantage(values: np.ndarray, members: np.ndarray) -> tuple[float
     n_members, n_others = int(below[-1]), int(others_below[-1])
     if not n_members or not n_others:
         return 0.5, 0.0
-    in_tie = np.diff(below, prepend=0)  # (T,) members with this very score
+    in_tie = np.diff(below, prepend=0)  # (T,) members with exactly this score
     beaten = others_below - 0.5 * np.diff(others_below, prepend=0)
-    wins = float(in_tie @ beaten)  # of half-integers, and therefore exact
+    wins = float(in_tie @ beaten)  # a sum of half-integers, therefore exact
     gain = others_below / n_others - below / n_members
     return wins / (n_members * n_others), max(0.0, float(gain.max()))

@@ -1,4 +1,4 @@
-"""Speech encoders of Hugging Face's transformers: read from a checkpoint, and asked in batches."""
+"""Speech encoders of Hugging Face's transformers: loading, batching, pretext heads."""
 
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
 from lightning_mia.models.huggingface.encoders import load_encoder

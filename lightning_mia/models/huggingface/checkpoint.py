@@ -1,4 +1,4 @@
-"""A checkpoint in transformers' layout: its configuration, its preprocessor and its weights, safely read."""
+"""Checkpoints of transformers: configuration, preprocessor and weights, read without unpickling code."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of, hash_of_file
 
-# Families by their model_type, and the preprocessor whose work we do for them.
+# Supported families by model_type, and the preprocessor that is reimplemented for each.
 FAMILIES = {
     "data2vec-audio": "Wav2Vec2FeatureExtractor",
     "hubert": "Wav2Vec2FeatureExtractor",
@@ -32,39 +32,39 @@ FAMILIES = {
 }
 PREPROCESSORS = ("processor_config.json", "preprocessor_config.json")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-MASK_EMBEDDING = "masked_spec_embed"  # checkpoints that were fine-tuned without masks lack it
-# Weights of the encoder's layers, however deep; decoders and adapters are left out, and so are heads.
+MASK_EMBEDDING = "masked_spec_embed"  # missing in checkpoints that were fine-tuned without masks
+# Names of weights of the encoder's layers, not of decoders, adapters or heads.
 LAYER_WEIGHT = re.compile(r"(^|\.)(conv_layers|layers)\.\d+\.")
 OUTSIDE_ENCODER = re.compile(r"(^|\.)(decoder|adapter)\.")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of a family that is understood."""
+    """Checkpoint of a supported family."""
 
-    name: str  # as it was asked for
+    name: str  # local folder or hub name
     revision: str | None
     folder: Path
     config: Any  # of transformers
-    preprocessor: Any  # transformers' feature extractor, for 16 kHz
+    preprocessor: Any  # feature extractor of transformers, for 16 kHz
 
     def sha256(self) -> str:
-        """Hash of the files that decide what the encoder answers: configuration, preprocessor and weights."""
+        """Hash of configuration, preprocessor and weights."""
         folder = find_folder(self.name, self.revision)
-        described = [folder / name for name in ("config.json", *PREPROCESSORS) if (folder / name).is_file()]
-        return hash_of([hash_of_file(path) for path in (*described, *weight_files(self.name, folder))])
+        descriptions = [folder / name for name in ("config.json", *PREPROCESSORS) if (folder / name).is_file()]
+        return hash_of([hash_of_file(path) for path in (*descriptions, *weight_files(self.name, folder))])
 
 
 def open_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
-    """Read what a checkpoint says of itself; its weights are neither read nor downloaded.
+    """Read configuration and preprocessor; weights are neither read nor downloaded.
 
     Args:
-        name: a local folder, or a name on the Hugging Face hub.
-        revision: of a hub name.
+        name: local folder, or name on the Hugging Face hub.
+        revision: branch, tag or commit of a hub name.
 
     Raises:
-        InputError: it cannot be found, is of no speech family that is understood, or its preprocessor is missing or
-            wants another sampling rate.
+        InputError: the checkpoint cannot be found, its family is not supported, or its preprocessor is missing or has
+            another sampling rate.
     """
     folder = find_folder(name, revision, weights=False)
     missing = f"{name} has no config.json; give the folder that `save_pretrained` of transformers wrote"
@@ -78,37 +78,37 @@ def _read_json(path: Path, missing: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path} is not JSON ({one_line(error)}); fetch the checkpoint anew") from error
+        raise InputError(f"{path} is not JSON ({one_line(error)}); download the checkpoint again") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no settings; fetch the checkpoint anew")
+        raise InputError(f"{path} does not hold an object; download the checkpoint again")
     return content
 
 
-def _configuration(name: str, described: dict[str, Any]) -> Any:
+def _configuration(name: str, settings: dict[str, Any]) -> Any:
     from transformers import CONFIG_MAPPING
 
-    family = described.get("model_type")
+    family = settings.get("model_type")
     if family not in FAMILIES:
-        what = f"of the architecture {family}" if family else "of an architecture that its config.json does not name"
-        classes = described.get("architectures") or []
+        what = f"of the architecture {family}" if family else "of an architecture that config.json does not name"
+        classes = settings.get("architectures") or []
         what += f" ({', '.join(map(str, classes))})" if classes else ""
         raise InputError(
-            f"{name} is {what}, which is no speech encoder that is understood; understood are {', '.join(FAMILIES)}"
+            f"{name} is {what}, which is not a supported speech encoder; supported are {', '.join(FAMILIES)}"
         )
     try:
-        config = CONFIG_MAPPING[family].from_dict(described)
-    except Exception as error:  # transformers checks settings by many means
+        config = CONFIG_MAPPING[family].from_dict(settings)
+    except Exception as error:  # transformers validates settings in many ways
         raise InputError(f"config.json of {name} cannot be used: {one_line(error)}") from error
-    return _as_a_bare_encoder(config)
+    return _bare_encoder_config(config)
 
 
-def _as_a_bare_encoder(config: Any) -> Any:
-    """Leave out what is no part of the encoder or would make its answers random."""
-    # No layer is dropped in training: it would have no hidden state, and no gradient for other processes to wait for.
+def _bare_encoder_config(config: Any) -> Any:
+    """Disable parts outside the encoder, and randomness."""
+    # A layer that is dropped in training has no hidden state, and no gradient, which other processes would wait for.
     config.layerdrop = config.encoder_layerdrop = 0.0
-    # Adapters shorten the sequence for a decoder or a classifier that came later.
+    # Adapters shorten the sequence for a decoder or classifier.
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
-    # Only this makes transformers keep the mask embedding; its own random masks are not used.
+    # transformers keeps the mask embedding only with a mask probability; its own random masks are not used.
     if not getattr(config, "mask_time_prob", 1.0):
         config.mask_time_prob = 0.05
     return config
@@ -119,32 +119,35 @@ def _preprocessor(name: str, folder: Path, config: Any) -> Any:
 
     if not any((folder / file).is_file() for file in PREPROCESSORS):
         raise InputError(
-            f"{name} does not say how it wants its audio: preprocessor_config.json is missing; save the feature "
-            "extractor of its pretraining into the folder (`AutoFeatureExtractor.from_pretrained(…).save_pretrained`)"
+            f"{name} does not describe its input: preprocessor_config.json is missing; save the feature extractor "
+            "of its pretraining into the folder (`AutoFeatureExtractor.from_pretrained(…).save_pretrained`)"
         )
     try:
         with quiet():
             preprocessor = AutoFeatureExtractor.from_pretrained(
                 folder, config=config, local_files_only=True, trust_remote_code=False
             )
-    except Exception as error:  # JSON that is none, an unknown class, settings that cannot be used
+    except Exception as error:  # invalid JSON, an unknown class, unusable settings
         raise InputError(f"The preprocessor of {name} cannot be used: {one_line(error)}") from error
-    expected, found = FAMILIES[config.model_type], type(preprocessor).__name__
-    if found != expected:
-        raise InputError(f"{name} is {config.model_type}, whose preprocessor is a {expected}, but it brings a {found}")
+    expected, actual = FAMILIES[config.model_type], type(preprocessor).__name__
+    if actual != expected:
+        raise InputError(
+            f"{name} is {config.model_type}, whose preprocessor is a {expected}, but its own is a {actual}; take both "
+            "files from the same model"
+        )
     if preprocessor.sampling_rate != SAMPLE_RATE:
         raise InputError(
-            f"The preprocessor of {name} wants audio at {preprocessor.sampling_rate} Hz; recordings are brought to "
-            f"{SAMPLE_RATE} Hz here, the rate of speech encoders: give a checkpoint that was trained at that rate"
+            f"The preprocessor of {name} takes audio at {preprocessor.sampling_rate} Hz, but recordings are resampled "
+            f"to {SAMPLE_RATE} Hz; give a checkpoint that was trained at that rate"
         )
     return preprocessor
 
 
 def weight_files(name: str, folder: Path) -> list[Path]:
-    """The files that transformers reads weights from, in its order of preference.
+    """List the files that transformers reads weights from, in its order of preference.
 
     Raises:
-        InputError: there are none, or an index names files that are missing.
+        InputError: no weights, or an index that names missing files.
     """
     for first in (folder / file for file in WEIGHTS):
         if first.is_file():
@@ -155,26 +158,26 @@ def weight_files(name: str, folder: Path) -> list[Path]:
         return [first]
     shards = _read_json(first, "").get("weight_map")
     if not isinstance(shards, dict):
-        raise InputError(f"{first} names no weights; fetch the checkpoint anew")
+        raise InputError(f"{first} names no weights; download the checkpoint again")
     files = sorted({folder / str(shard) for shard in shards.values()})
     if missing := [file.name for file in files if not file.is_file()]:
-        raise InputError(f"{name} lacks a part of its weights: {list_first(missing)}; fetch the checkpoint anew")
+        raise InputError(f"{name} lacks some of its weights: {list_first(missing)}; download the checkpoint again")
     return files
 
 
 def load_weights(
     checkpoint: Checkpoint, model_class: Any, fresh: bool = False, renamed: dict[str, str] | None = None
 ) -> Any:
-    """A model of transformers in float32 and in training mode, with the weights of the checkpoint.
+    """Load a model of transformers, in float32 and in training mode.
 
-    Pickled weights are read with `weights_only`, which runs no code. Heads that the checkpoint does not have are not
-    missed where `model_class` has none; weights of the encoder are.
+    Pickled weights are read with `weights_only`, which runs no code. All weights of `model_class` must be in the
+    checkpoint; its other weights, such as those of heads, are ignored.
 
     Args:
-        checkpoint: where the weights are.
-        model_class: class of transformers to make.
-        fresh: draw the weights at random instead, from torch's global generator.
-        renamed: regular expressions for the beginnings of weights' names, and what to call them.
+        checkpoint: configuration and location of the weights.
+        model_class: class of transformers.
+        fresh: draw random weights instead, from torch's global generator.
+        renamed: replacements for prefixes of weight names, by regular expression.
 
     Raises:
         InputError: the weights cannot be read, or do not fit the configuration.
@@ -197,40 +200,42 @@ def load_weights(
             )
     except InputError:
         raise
-    except Exception as error:  # damaged files and settings that no model can have fail in many ways
-        raise InputError(_why_unreadable(checkpoint.name, error)) from error
-    _check_fit(checkpoint.name, report)
+    except Exception as error:  # damaged files and impossible settings fail in many ways
+        raise InputError(_describe_failure(checkpoint.name, error)) from error
+    _check_weights(checkpoint.name, report)
     if MASK_EMBEDDING in report["missing_keys"]:
         torch.nn.init.zeros_(getattr(model, MASK_EMBEDDING))
     return model.train()
 
 
-def _why_unreadable(name: str, error: Exception) -> str:
+def _describe_failure(name: str, error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):
         return (
-            f"The weights of {name} are pickled and hold more than weights, or are damaged; unpickling them could run "
-            "code: refused; give a checkpoint with model.safetensors"
+            f"The weights of {name} are damaged, or a pickle of more than weights, which could run code: refused; give "
+            "a checkpoint with model.safetensors"
         )
     return f"The weights of {name} cannot be read, or do not fit its config.json: {one_line(error)}"
 
 
-def _check_fit(name: str, report: dict[str, Any]) -> None:
-    """Refuse what transformers would mend at random: it only warns of weights that are missing or do not fit."""
+def _check_weights(name: str, report: dict[str, Any]) -> None:
+    """Refuse missing or unfitting weights; transformers would draw them at random with a warning."""
     mismatched = sorted(report["mismatched_keys"])
-    wrong = [f"{key} has the shape {tuple(there)} instead of {tuple(here)}" for key, there, here in mismatched]
-    wrong += [f"{key} is missing" for key in sorted(report["missing_keys"]) if key != MASK_EMBEDDING]
-    wrong += [
-        f"{key} has no place"
+    problems = [
+        f"{key} has the shape {tuple(stored)} instead of {tuple(expected)}" for key, stored, expected in mismatched
+    ]
+    problems += [f"{key} is missing" for key in sorted(report["missing_keys"]) if key != MASK_EMBEDDING]
+    problems += [
+        f"{key} is unexpected"
         for key in sorted(report["unexpected_keys"])
         if LAYER_WEIGHT.search(key) and not OUTSIDE_ENCODER.search(key)
     ]
-    if wrong:
-        raise InputError(f"The weights of {name} do not fit its config.json: {list_first(wrong, 3)}")
+    if problems:
+        raise InputError(f"The weights of {name} do not fit its config.json: {list_first(problems, 3)}")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what transformers says while it loads: we refuse what it warns of."""
+    """Silence transformers while it loads: our errors replace its warnings."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

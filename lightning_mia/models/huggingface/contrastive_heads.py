@@ -1,4 +1,4 @@
-"""The heads that wav2vec 2.0 and its kin were pretrained with, out of a checkpoint of transformers."""
+"""Contrastive pretraining heads of wav2vec 2.0 and related models, from transformers checkpoints."""
 
 from collections.abc import Container
 from pathlib import Path
@@ -22,29 +22,29 @@ from lightning_mia.models.objectives.contrastive import (
 from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 
-# Whose checkpoints hold these heads. UniSpeechSatForPreTraining is none of them: its quantiser belongs to a task that
-# transformers does not have, and the centroids of its clusters are not in its checkpoints.
+# Architectures whose checkpoints hold these heads. UniSpeechSatForPreTraining is not among them: transformers does not
+# implement the task of its quantiser, and its checkpoints lack the centroids of its clusters.
 ARCHITECTURES_WITH_HEADS = ("Wav2Vec2ForPreTraining", "Wav2Vec2ConformerForPreTraining", "UniSpeechForPreTraining")
 
 
 def has_contrastive_heads(config: Any) -> bool:
-    """Whether a checkpoint was saved with the heads of its contrastive pretraining, by what its config.json says."""
+    """Check by its config.json if a checkpoint holds contrastive pretraining heads."""
     return not set(config.architectures or ()).isdisjoint(ARCHITECTURES_WITH_HEADS)
 
 
 class ContrastiveHeads(PretextHead[Quantised]):
-    """Quantiser and projections, with the names and the answers that they have in transformers.
+    """Quantizer and projections, with the parameter names and outputs of transformers.
 
     wav2vec 2.0 and its conformer project the hidden states to the width of the targets, UniSpeech the targets to that
     of the hidden states. UniSpeech's phonetic task, which needs transcripts, is left out.
 
     Args:
-        config: of transformers.
+        config: configuration of transformers.
         temperature: of the Gumbel softmax that draws codes in training.
-        diversity_weight: of the loss that keeps codes in use.
+        diversity_weight: weight of the diversity loss.
 
     Raises:
-        InputError: the configuration is of no heads that are understood.
+        InputError: the configuration is not supported.
     """
 
     def __init__(self, config: Any, temperature: float, diversity_weight: float) -> None:
@@ -52,80 +52,81 @@ class ContrastiveHeads(PretextHead[Quantised]):
         if config.contrastive_logits_temperature != TEMPERATURE:
             raise InputError(
                 f"config.json has contrastive_logits_temperature {config.contrastive_logits_temperature}; only the "
-                f"published {TEMPERATURE} is understood"
+                f"published {TEMPERATURE} is supported"
             )
         self.temperature, self.diversity_weight = temperature, diversity_weight
         self.noise_dim = int(config.num_negatives)
-        self.targets_come_up = config.model_type == "unispeech"
+        self.projects_targets = config.model_type == "unispeech"
         self.dropout = nn.Dropout(config.feat_quantizer_dropout)
         self.quantizer = GumbelQuantizer(
             config.conv_dim[-1], config.num_codevector_groups, config.num_codevectors_per_group, config.codevector_dim
         )
         self.project_q = nn.Linear(config.codevector_dim, config.proj_codevector_dim)
         widths = (config.hidden_size, config.proj_codevector_dim)
-        self.project_hid = nn.Linear(*(reversed(widths) if self.targets_come_up else widths))
+        self.project_hid = nn.Linear(*(reversed(widths) if self.projects_targets else widths))
 
     def targets(
         self, encoder: HuggingFaceEncoder, frames: Tensor, waveforms: Tensor, lengths: Tensor, n_frames: int
     ) -> Quantised:
-        """Frames as codes: drawn by the Gumbel softmax in training mode, otherwise the most probable ones."""
+        """Quantise the frames: codes are drawn in training mode, otherwise the most probable ones."""
         normed = encoder.model.feature_projection.layer_norm(frames[:, :n_frames])
         return self.quantizer(self.dropout(normed), self.temperature if self.training else None)
 
-    def _in_one_space(self, hidden: Tensor, quantised: Quantised) -> tuple[Tensor, Tensor]:
-        """Predictions and targets, (batch, frames, dim) each."""
+    def _project(self, hidden: Tensor, quantised: Quantised) -> tuple[Tensor, Tensor]:
+        """Project predictions and targets to the same width, (batch, frames, dim) each."""
         targets = self.project_q(quantised.vectors)
-        if self.targets_come_up:
+        if self.projects_targets:
             return hidden, self.project_hid(targets)
         return self.project_hid(hidden), targets
 
     def pretext(self, hidden: Tensor, targets: Quantised, masks: Tensor, frame_lengths: Tensor) -> Pretext:
         """Contrastive and diversity loss, see `contrastive_pretext`."""
-        # Frames come first, so that padding at the end changes no draw before it.
+        # Frames come first, so that padding at the end does not change the draws before it.
         noise = torch.rand(masks.shape[1], len(masks), self.noise_dim, device=masks.device).transpose(0, 1)
         negatives = draw_negatives(masks, frame_lengths, noise)
-        in_one_space = self._in_one_space(hidden, targets)
-        answer = contrastive_pretext(*in_one_space, targets, masks, negatives, self.diversity_weight)
-        return Pretext(answer.loss, {**answer.health, "masked_share": masks.sum() / frame_lengths.sum()})
+        projected = self._project(hidden, targets)
+        contrastive = contrastive_pretext(*projected, targets, masks, negatives, self.diversity_weight)
+        return Pretext(contrastive.loss, {**contrastive.health, "masked_share": masks.sum() / frame_lengths.sum()})
 
     def score(
         self, hidden: Tensor, targets: Quantised, masks: Tensor, frame_lengths: Tensor, noise: Tensor | None
     ) -> Tensor:
-        """Log-odds of the mean probability of the true quantised latent, see `contrastive_score`."""
-        assert noise is not None, "the negatives are drawn by noise (…, batch, frames, noise_dim)"
+        """Log-odds of the true quantised latent's mean probability, see `contrastive_score`."""
+        assert noise is not None, "noise (…, batch, frames, noise_dim) draws the negatives"
         negatives = draw_negatives(masks, frame_lengths, noise)
-        return contrastive_score(*self._in_one_space(hidden, targets), masks, negatives)
+        return contrastive_score(*self._project(hidden, targets), masks, negatives)
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Say that codes have fallen out of use, or that masked frames are guessed."""
+        """Describe a collapse of codebooks or predictions, or return an empty string."""
         return contrastive_collapse(health, self.quantizer.n_codebooks, self.quantizer.codebook_size)
 
     def read(self, checkpoint: Checkpoint) -> None:
-        """Take the weights of a checkpoint.
+        """Load the weights of a checkpoint.
 
         Raises:
-            InputError: some are missing, or do not fit the configuration.
+            InputError: weights are missing, or do not fit the configuration.
         """
-        ours = self.state_dict()
-        theirs: dict[str, Tensor] = {}
+        expected = self.state_dict()
+        stored: dict[str, Tensor] = {}
         for path in weight_files(checkpoint.name, find_folder(checkpoint.name, checkpoint.revision)):
-            theirs |= _tensors(path, ours.keys())
-        wrong = [f"{name} is missing" for name in ours if name not in theirs]
-        wrong += [
-            f"{name} has the shape {tuple(found.shape)} instead of {tuple(ours[name].shape)}"
-            for name, found in theirs.items()
-            if found.shape != ours[name].shape
+            stored |= _tensors(path, expected.keys())
+        problems = [f"{name} is missing" for name in expected if name not in stored]
+        problems += [
+            f"{name} has the shape {tuple(weights.shape)} instead of {tuple(expected[name].shape)}"
+            for name, weights in stored.items()
+            if weights.shape != expected[name].shape
         ]
-        if wrong:
+        if problems:
             raise InputError(
                 f"config.json of {checkpoint.name} names {checkpoint.config.architectures[0]}, but its pretraining "
-                f"heads are not whole: {list_first(wrong, 3)}; fetch it anew, or name a bare encoder in `architectures`"
+                f"heads are incomplete: {list_first(problems, 3)}; download it again, or name a bare encoder in "
+                "`architectures`"
             )
-        self.load_state_dict(theirs)
+        self.load_state_dict(stored)
 
 
 def _tensors(path: Path, names: Container[str]) -> dict[str, Tensor]:
-    """Those tensors of a file of weights that have one of these names; of a pickled one, no code is run."""
+    """Read the named tensors of a file of weights, without unpickling code."""
     if path.suffix != ".safetensors":
         weights = torch.load(path, map_location="cpu", weights_only=True)
         return {name: weights[name] for name in weights if name in names}

@@ -1,4 +1,4 @@
-"""A loaded encoder of transformers, batched: what it says of a recording is what transformers says of it alone."""
+"""Batched encoders of transformers, whose outputs equal those for each recording alone."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,30 +13,29 @@ from lightning_mia.models.huggingface.inputs import MaskAwareConvolutions, Wavef
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
 
-SMALL_BATCH = 800  # frames, 16 s
+SMALL_BATCH = 800  # frames, 16 s: activations fit into a CPU's cache
 
 
-def group_by_length(counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
-    """Divide rows into batches of like lengths that hold at most `limit` frames, padding included, or one row.
+def group_by_length(frame_counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
+    """Divide rows into batches of similar length, of one row or at most `limit` frames with padding.
 
-    What a transformer makes of them stays in a CPU's cache, and little of it is padding.
-
-    >>> group_by_length([250, 100, 110, 90], limit=300)
-    [[3, 1], [2], [0]]
+    Example:
+        >>> group_by_length([250, 100, 110, 90], limit=300)
+        [[3, 1], [2], [0]]
     """
     batches: list[list[int]] = []
-    for row in sorted(range(len(counts)), key=counts.__getitem__):
-        if not batches or (len(batches[-1]) + 1) * counts[row] > limit:
+    for row in sorted(range(len(frame_counts)), key=frame_counts.__getitem__):
+        if not batches or (len(batches[-1]) + 1) * frame_counts[row] > limit:
             batches.append([])
         batches[-1].append(row)
     return batches
 
 
 class HuggingFaceEncoder(nn.Module, ABC):
-    """An encoder of transformers with the work of its preprocessor.
+    """Encoder of transformers that includes its preprocessor.
 
-    Attention is torch's scaled dot product. SpecAugment and layer drop are off, in training too: masks come from the
-    caller.
+    Attention is torch's scaled dot product. The encoder's own SpecAugment and LayerDrop are off, in training too: masks
+    come from the caller.
 
     Args:
         model: bare encoder of transformers.
@@ -46,13 +45,13 @@ class HuggingFaceEncoder(nn.Module, ABC):
     def __init__(self, model: Any, preprocessor: Any) -> None:
         super().__init__()
         self.model = model
-        self._seen: list[Tensor] = []  # by each layer, as its input
+        self._layer_inputs: list[Tensor] = []
         for layer in self.layers:
-            layer.register_forward_pre_hook(self._see)
+            layer.register_forward_pre_hook(self._record_input)
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, fresh: bool) -> "HuggingFaceEncoder":
-        """Read the weights of a checkpoint, or draw fresh ones."""
+        """Load the weights of a checkpoint, or draw random ones if `fresh`."""
         from transformers import MODEL_MAPPING
 
         model = load_weights(checkpoint, MODEL_MAPPING[type(checkpoint.config)], fresh)
@@ -69,11 +68,11 @@ class HuggingFaceEncoder(nn.Module, ABC):
 
     @abstractmethod
     def frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """What the encoder sees of a batch, before any mask; see `SpeechModel.encode`."""
+        """Compute the encoder's input frames, before any mask; see `SpeechModel.encode`."""
 
     @abstractmethod
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode what `frames` gave, under masks; see `forward`. Hidden states may be longer than there."""
+        """Encode the output of `frames` under masks, see `forward`; hidden states may have more frames than there."""
 
     def forward(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch.
@@ -84,20 +83,20 @@ class HuggingFaceEncoder(nn.Module, ABC):
             masks: (batch, frames) bool, frames to hide; None hides nothing.
 
         Returns:
-            The input of every block, and last what transformers calls `last_hidden_state`.
+            The input of every block, then transformers' `last_hidden_state`.
         """
         encoded = self.transform(self.frames(waveforms, lengths), lengths, masks)
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         return Encoded(tuple(hidden[:, :n_frames] for hidden in encoded.hidden), encoded.lengths)
 
-    def _see(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._seen.append(inputs[0])
+    def _record_input(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._layer_inputs.append(inputs[0])
 
 
 class Wav2Vec2Encoder(HuggingFaceEncoder):
-    """wav2vec 2.0 and those built like it: frames, a projection of each, and an encoder of transformer blocks.
+    """wav2vec 2.0 and encoders of its structure: frames, their projection, transformer blocks.
 
-    A masked frame is the model's own mask embedding after the projection, and zero where a checkpoint has none.
+    A masked frame is the model's mask embedding after the projection, or zero if the checkpoint has none.
 
     Args:
         model: bare encoder of transformers.
@@ -137,18 +136,18 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
         return projected[0] if isinstance(projected, tuple) else projected
 
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode what `frames` gave, under masks; see `HuggingFaceEncoder.forward`."""
+        """Encode the output of `frames` under masks, see `HuggingFaceEncoder.forward`."""
         if frames.device.type != "cpu" or torch.is_grad_enabled() or frames.shape[:2].numel() <= SMALL_BATCH:
             return self._transform(frames, lengths, masks)
-        counts = self._all_frames(lengths)
+        frame_counts = self._all_frames(lengths)
         hidden_states: list[Tensor] = []  # per layer (batch, frames, dim)
-        for rows in group_by_length(counts.tolist()):
-            n_frames = int(counts[rows].max())
-            own_masks = None if masks is None else masks[rows, :n_frames]
-            part = self._transform(frames[rows, :n_frames], lengths[rows], own_masks).hidden
+        for rows in group_by_length(frame_counts.tolist()):
+            n_frames = int(frame_counts[rows].max())
+            row_masks = None if masks is None else masks[rows, :n_frames]
+            part = self._transform(frames[rows, :n_frames], lengths[rows], row_masks).hidden
             hidden_states = hidden_states or [h.new_zeros(*frames.shape[:2], h.shape[2]) for h in part]
-            for whole, hidden in zip(hidden_states, part, strict=True):
-                whole[rows, : hidden.shape[1]] = hidden
+            for batch_hidden, hidden in zip(hidden_states, part, strict=True):
+                batch_hidden[rows, : hidden.shape[1]] = hidden
         return Encoded(tuple(hidden_states), self.frame_lengths(lengths))
 
     def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
@@ -158,28 +157,28 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
             x = torch.where(hidden, getattr(self.model, MASK_EMBEDDING).to(x.dtype), x)
         real = ~padding_mask(self._all_frames(lengths), x.shape[1])
         self._renew_positions()
-        self._seen, self._real = [], real.unsqueeze(1)
+        self._layer_inputs, self._real = [], real.unsqueeze(1)
         last = self._encode(x, real)
-        hidden_states, self._seen, self._real = (*self._seen, last), [], None
+        hidden_states, self._layer_inputs, self._real = (*self._layer_inputs, last), [], None
         return Encoded(hidden_states, self.frame_lengths(lengths))
 
     def _all_frames(self, lengths: Tensor) -> Tensor:
-        """Samples → frames that `frames` gives, before any is left out."""
+        """Samples → frames that `frames` returns, including any that the encoder drops."""
         return self.frame_lengths(lengths)
 
     def _encode(self, x: Tensor, real: Tensor) -> Tensor:
-        """(batch, frames, dim), and which are real (batch, frames) bool → the last hidden state."""
+        """(batch, frames, dim), (batch, frames) bool, real frames → last hidden state."""
         return self.model.encoder(x, attention_mask=real).last_hidden_state
 
     def _silence_padding(self, convolution: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """What a convolution over the frames sees beyond an utterance's end is what it sees beyond a batch's: zeros.
+        """Zero the frames beyond an utterance's end before a convolution, as beyond the end of a batch.
 
-        Data2Vec's stacked positions, conformers and HuBERT's batch norm put something else there.
+        Data2Vec's stacked positions, conformers and HuBERT's batch norm leave other values there.
         """
         return inputs if self._real is None else (inputs[0].masked_fill(~self._real, 0.0),)
 
     def _renew_positions(self) -> None:
-        """Forget positions that another run kept in a lower precision, or without a gradient."""
+        """Drop positions cached in a lower precision or in inference mode."""
         for module in self.rotations:
             module.cached_sequence_length = None
         for module in self.positions:

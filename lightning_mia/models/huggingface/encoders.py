@@ -1,4 +1,4 @@
-"""The encoder of Whisper (Radford et al. 2022): log-mel frames of 30 s."""
+"""Encoders of transformers that differ from wav2vec 2.0, and the choice among them."""
 
 from functools import partial
 from typing import Any
@@ -14,24 +14,26 @@ from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
 from lightning_mia.utilities.errors import InputError
 
+ENCODER_PREFIX = r"^(model\.)?encoder\."  # of weight names in Whisper checkpoints with a decoder
+
 
 class SEW(Wav2Vec2Encoder):
-    """Squeezed and efficient wav2vec: neighbouring frames share a place in the transformer and are told apart after it.
+    """SEW (squeezed and efficient wav2vec), whose transformer works on groups of neighbouring frames.
 
-    The hidden states of the blocks are repeated for all frames that share them, so that every layer has as many.
-    Frames at the end that do not fill a place are zeros in transformers; here they are left out.
+    The hidden states of the blocks are repeated for all frames of a group, so that every layer has equally many.
+    transformers zeroes frames at the end that do not fill a group; here they are left out.
     """
 
     @property
-    def _shared_by(self) -> int:
+    def _group_size(self) -> int:
         return int(self.model.config.squeeze_factor)
 
     def _all_frames(self, lengths: Tensor) -> Tensor:
         return super().frame_lengths(lengths)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Samples → frames that have a place."""
-        return self._all_frames(lengths) // self._shared_by * self._shared_by
+        """Samples → frames in complete groups."""
+        return self._all_frames(lengths) // self._group_size * self._group_size
 
     def project(self, frames: Tensor) -> Tensor:
         """(batch, frames, channels) → (batch, frames, dim), before any mask."""
@@ -40,29 +42,29 @@ class SEW(Wav2Vec2Encoder):
 
     def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
         encoded = super()._transform(frames, lengths, masks)
-        repeated = (hidden.repeat_interleave(self._shared_by, dim=1) for hidden in encoded.hidden[:-1])
+        repeated = (hidden.repeat_interleave(self._group_size, dim=1) for hidden in encoded.hidden[:-1])
         return Encoded((*repeated, encoded.hidden[-1]), encoded.lengths)
 
     def _encode(self, x: Tensor, real: Tensor) -> Tensor:
-        """As transformers' SEWEncoder, which lets places that are half padding be attended to."""
+        """Encode as transformers' SEWEncoder does, without attention to groups that are partly padding."""
         from transformers.masking_utils import create_bidirectional_mask
 
         encoder = self.model.encoder
         x = x.masked_fill(~real.unsqueeze(2), 0.0).transpose(1, 2)  # (batch, dim, frames)
-        pooled = encoder.pool(x)  # (batch, dim, places)
+        pooled = encoder.pool(x)  # (batch, dim, groups)
         x = (pooled + encoder.pos_conv_embed(x)[..., : pooled.shape[2]]).transpose(1, 2)
         x = encoder.dropout(encoder.layer_norm(x))
-        whole = ~padding_mask(real.sum(dim=1) // self._shared_by, x.shape[1])
-        attended = create_bidirectional_mask(config=encoder.config, inputs_embeds=x, attention_mask=whole)
+        complete = ~padding_mask(real.sum(dim=1) // self._group_size, x.shape[1])
+        attended = create_bidirectional_mask(config=encoder.config, inputs_embeds=x, attention_mask=complete)
         for layer in encoder.layers:
             x = layer(x, attention_mask=attended)
         return encoder.upsample(x)
 
 
 class Wav2Vec2Bert(Wav2Vec2Encoder):
-    """wav2vec2-BERT: a frame is two neighbouring log-mel frames, 20 ms.
+    """wav2vec2-BERT, on pairs of log-mel frames, 20 ms.
 
-    Of an odd number of log-mel frames, transformers keeps a last half frame that no other frame attends to; here it
+    With an odd number of log-mel frames, transformers keeps a last half frame that no other frame attends to; here it
     is left out.
     """
 
@@ -70,11 +72,11 @@ class Wav2Vec2Bert(Wav2Vec2Encoder):
 
     def _set_up_input(self, preprocessor: Any) -> None:
         self.input = KaldiFilterBank(preprocessor)
-        wanted = self.model.config.feature_projection_input_dim
-        if self.input.dim != wanted:
+        input_dim = self.model.config.feature_projection_input_dim
+        if self.input.dim != input_dim:
             raise InputError(
                 f"The checkpoint's preprocessor makes frames of {self.input.dim} numbers, but its encoder takes "
-                f"{wanted}; the two files are not of one model"
+                f"{input_dim}; take both files from the same model"
             )
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -87,7 +89,7 @@ class Wav2Vec2Bert(Wav2Vec2Encoder):
 
 
 class WavLM(Wav2Vec2Encoder):
-    """WavLM, whose attention transformers has only written out, with all its weights kept: here it is torch's own.
+    """WavLM, with torch's fused attention; that of transformers stores all attention weights.
 
     Args:
         model: bare encoder of transformers.
@@ -102,10 +104,10 @@ class WavLM(Wav2Vec2Encoder):
 
 
 def _attend(attention: Any, x: Tensor, real: Tensor | None, position_bias: Tensor) -> tuple[Tensor, None]:
-    """Stands in for `WavLMAttention.torch_multi_head_self_attention`.
+    """Replace `WavLMAttention.torch_multi_head_self_attention`.
 
     Args:
-        attention: the module whose projections are used.
+        attention: module whose projections are used.
         x: (batch, frames, dim).
         real: (batch, frames) bool, frames that may be attended to.
         position_bias: (batch × heads, frames, frames), to be added to the logits.
@@ -126,17 +128,14 @@ def _attend(attention: Any, x: Tensor, real: Tensor | None, position_bias: Tenso
     return attention.out_proj(attended.transpose(1, 2).reshape(batch, n_frames, dim)), None
 
 
-ENCODER_PREFIX = r"^(model\.)?encoder\."  # names of its weights in checkpoints of the whole model
-
-
 class Whisper(HuggingFaceEncoder):
-    """Whisper's encoder; its decoder is neither read nor run.
+    """Encoder of Whisper (Radford et al. 2022), without the decoder.
 
-    Every recording is brought to 30 s, as in training: a longer one is cut, a shorter one followed by silence, to
-    which its frames attend. Only the frames of the recording itself are given.
+    Every recording is cut or padded with silence to 30 s, as in Whisper's training; frames attend to the silence. Only
+    the frames of the recording are returned.
 
-    Whisper has no mask embedding. A masked frame of 20 ms is two log-mel frames of zeros, as in the SpecAugment of
-    its fine-tuning.
+    Whisper has no mask embedding. A masked frame of 20 ms is two log-mel frames of zeros, as in the SpecAugment of its
+    fine-tuning.
 
     Args:
         model: transformers' WhisperEncoder.
@@ -147,17 +146,17 @@ class Whisper(HuggingFaceEncoder):
         super().__init__(model, preprocessor)
         self.log_mel = WhisperLogMel(preprocessor)
         self.n_frames = int(model.config.max_source_positions)
-        made = (preprocessor.feature_size, preprocessor.nb_max_frames)
-        wanted = (model.config.num_mel_bins, 2 * self.n_frames)
-        if made != wanted:
+        output = (preprocessor.feature_size, preprocessor.nb_max_frames)
+        expected = (model.config.num_mel_bins, 2 * self.n_frames)
+        if output != expected:
             raise InputError(
-                f"The checkpoint's preprocessor makes {made[0]} mel bands of {made[1]} frames, but its encoder takes "
-                f"{wanted[0]} of {wanted[1]}; the two files are not of one model"
+                f"The checkpoint's preprocessor makes {output[0]} mel bands of {output[1]} frames, but its encoder "
+                f"takes {expected[0]} of {expected[1]}; take both files from the same model"
             )
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, fresh: bool) -> "Whisper":
-        """Read the encoder's weights of a checkpoint, or draw fresh ones."""
+        """Load the encoder's weights of a checkpoint, or draw random ones if `fresh`."""
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
         model = load_weights(checkpoint, WhisperEncoder, fresh, renamed={ENCODER_PREFIX: ""})
@@ -169,7 +168,7 @@ class Whisper(HuggingFaceEncoder):
         return self.model.layers
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Samples → frames of 20 ms that begin in the recording, at most 30 s of them."""
+        """Samples → frames of 20 ms that begin in the recording, at most 30 s."""
         hop = 2 * self.log_mel.hop
         return ((lengths + hop - 1) // hop).clamp(max=self.n_frames)
 
@@ -178,17 +177,17 @@ class Whisper(HuggingFaceEncoder):
         return self.log_mel(waveforms)
 
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode what `frames` gave, under masks; see `HuggingFaceEncoder.forward`."""
+        """Encode the output of `frames` under masks, see `HuggingFaceEncoder.forward`."""
         if masks is not None:
             hidden = F.pad(masks, (0, self.n_frames - masks.shape[1])).repeat_interleave(2, dim=1)
             frames = frames.masked_fill(hidden.unsqueeze(1), 0.0)
-        self._seen = []
+        self._layer_inputs = []
         last = self.model(frames).last_hidden_state
-        hidden_states, self._seen = (*self._seen, last), []
+        hidden_states, self._layer_inputs = (*self._layer_inputs, last), []
         return Encoded(hidden_states, self.frame_lengths(lengths))
 
 
-ENCODERS: dict[str, type[HuggingFaceEncoder]] = {
+ENCODERS: dict[str, type[HuggingFaceEncoder]] = {  # by model_type; all others are Wav2Vec2Encoder
     "sew": SEW,
     "wav2vec2-bert": Wav2Vec2Bert,
     "wavlm": WavLM,
@@ -197,15 +196,15 @@ ENCODERS: dict[str, type[HuggingFaceEncoder]] = {
 
 
 def load_encoder(name: str, revision: str | None = None, fresh: bool = False) -> HuggingFaceEncoder:
-    """The encoder of a checkpoint, in training mode.
+    """Load the encoder of a checkpoint, in training mode.
 
     Args:
-        name: a local folder, or a name on the Hugging Face hub.
+        name: local folder, or name on the Hugging Face hub.
         revision: branch, tag or commit of a hub name.
-        fresh: the same configuration with weights drawn at random, from torch's global generator.
+        fresh: same configuration with random weights, from torch's global generator.
 
     Raises:
-        InputError: it cannot be found or read, or is of no family that is understood.
+        InputError: the checkpoint cannot be found or read, or its family is not supported.
     """
     checkpoint = open_checkpoint(name, revision)
     encoder = ENCODERS.get(checkpoint.config.model_type, Wav2Vec2Encoder)

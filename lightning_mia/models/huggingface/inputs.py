@@ -1,4 +1,4 @@
-"""What the feature extractors of transformers do to a waveform, for whole batches and on any device."""
+"""Feature extractors of transformers and their convolutions, for batches on any device."""
 
 from typing import Any
 
@@ -10,15 +10,20 @@ from torch import Tensor, nn
 from lightning_mia.models.layers.convolutions import TimeNorm, apply_front_end, convolve, pad_to_grid
 from lightning_mia.models.layers.features import FRAME, HOP, padding_mask
 
+VARIANCE_FLOOR = 1e-7  # of all feature extractors
+MIN_POWER = torch.finfo(torch.float32).eps  # of Kaldi's filter banks
+PREEMPHASIS = 0.97
+FULL_SCALE = 2.0**15  # Kaldi works on 16-bit integers
+
 
 class MaskAwareConvolutions(nn.Module):
-    """Stands in for the `feature_extractor` of a model of transformers; its weights keep their names.
+    """Replacement of the `feature_extractor` of a transformers model, with the same weight names.
 
-    Group norm is taken over an utterance's real samples. With layer norm, channels lie last in memory, which halves
+    Group norm is computed over an utterance's real samples. With layer norm, channels are last in memory, which halves
     the time.
 
     Args:
-        original: the `feature_extractor` of a model.
+        original: `feature_extractor` of a model.
     """
 
     def __init__(self, original: Any) -> None:
@@ -27,14 +32,14 @@ class MaskAwareConvolutions(nn.Module):
         self.has_group_norm = False
         for layer in self.conv_layers:
             if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
-                layer.layer_norm, self.has_group_norm = _over_time(layer.layer_norm), True
+                layer.layer_norm, self.has_group_norm = _time_norm(layer.layer_norm), True
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples), (batch,) real samples → (batch, frames, channels)."""
-        alone = self._alone if self.has_group_norm else self._together
-        return apply_front_end(self._together, alone, waveforms, lengths, self.frame_lengths)
+        on_single = self._convolve_single if self.has_group_norm else self._convolve_batch
+        return apply_front_end(self._convolve_batch, on_single, waveforms, lengths, self.frame_lengths)
 
-    def _alone(self, waveform: Tensor, _: Tensor) -> Tensor:
+    def _convolve_single(self, waveform: Tensor, _: Tensor) -> Tensor:
         """(1, samples) → (1, frames, channels)."""
         x = waveform.unsqueeze(1)
         for layer in self.conv_layers:
@@ -44,11 +49,11 @@ class MaskAwareConvolutions(nn.Module):
             x = layer.activation(x)
         return x.transpose(1, 2)
 
-    def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+    def _convolve_batch(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         x = pad_to_grid(waveforms.unsqueeze(2))
         for layer in self.conv_layers:
-            x, lengths = convolve(layer.conv, x), self._after(layer, lengths)
+            x, lengths = convolve(layer.conv, x), self._output_lengths(layer, lengths)
             norm = getattr(layer, "layer_norm", None)
             if norm is not None:
                 x = norm(x, lengths) if isinstance(norm, TimeNorm) else norm(x)
@@ -58,29 +63,23 @@ class MaskAwareConvolutions(nn.Module):
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames."""
         for layer in self.conv_layers:
-            lengths = self._after(layer, lengths)
+            lengths = self._output_lengths(layer, lengths)
         return lengths
 
     @staticmethod
-    def _after(layer: Any, lengths: Tensor) -> Tensor:
+    def _output_lengths(layer: Any, lengths: Tensor) -> Tensor:
         return (lengths - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
 
 
-def _over_time(norm: nn.GroupNorm) -> TimeNorm:
-    """The same norm with the same weights, over the real samples only."""
+def _time_norm(norm: nn.GroupNorm) -> TimeNorm:
+    """Return a norm with the same weights, over the real samples only."""
     time_norm = TimeNorm(norm.num_channels)
     time_norm.weight, time_norm.bias = norm.weight, norm.bias
     return time_norm
 
 
-VARIANCE_FLOOR = 1e-7  # of all feature extractors
-MIN_POWER = torch.finfo(torch.float32).eps  # of Kaldi's filter banks
-PREEMPHASIS = 0.97
-FULL_SCALE = 2.0**15  # Kaldi counts in steps of 16 bits
-
-
 def unit_variance(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """(batch, samples), (batch,) real samples → zero mean and unit variance over these, zero beyond; float32."""
+    """Normalise (batch, samples) to zero mean and unit variance over the real samples; zero beyond, float32."""
     padding = padding_mask(lengths, waveforms.shape[1])
     count = lengths.unsqueeze(1)
     mean = waveforms.masked_fill(padding, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64) / count
@@ -90,7 +89,7 @@ def unit_variance(waveforms: Tensor, lengths: Tensor) -> Tensor:
 
 
 class Waveform(nn.Module):
-    """The work of `Wav2Vec2FeatureExtractor`: zero mean and unit variance, where the checkpoint wants them.
+    """`Wav2Vec2FeatureExtractor`: zero mean and unit variance, if the checkpoint has `do_normalize`.
 
     Args:
         preprocessor: of the checkpoint.
@@ -107,11 +106,11 @@ class Waveform(nn.Module):
 
 
 class KaldiFilterBank(nn.Module):
-    """The work of `SeamlessM4TFeatureExtractor`: Kaldi's log-mel frames every 10 ms, normalised and stacked.
+    """`SeamlessM4TFeatureExtractor`: Kaldi's log-mel frames every 10 ms, normalised and stacked.
 
-    It is done to the last bit, with the same precision at every step, and NumPy's float32 mean and variance. In a pause
-    all bands are nearly alike, and the encoder's first layer norm enlarges what they differ by a thousandfold, rounding
-    included.
+    It agrees to the last bit, with the same precision at every step, and NumPy's float32 mean and variance: in a pause
+    all bands are nearly equal, and the encoder's first layer norm amplifies their differences, including rounding, a
+    thousandfold.
 
     Args:
         preprocessor: of the checkpoint.
@@ -132,7 +131,7 @@ class KaldiFilterBank(nn.Module):
         return self.filters.shape[1] * self.stride
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Samples → stacked frames; what does not fill the last one is dropped."""
+        """Samples → stacked frames; an incomplete last one is dropped."""
         return ((lengths - FRAME) // HOP + 1) // self.stride
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
@@ -157,17 +156,17 @@ class KaldiFilterBank(nn.Module):
 
 
 def _normalised(frames: np.ndarray) -> np.ndarray:
-    """(frames, bands) float32 → the same, with zero mean and unit variance in every band."""
+    """Normalise every band of (frames, bands) float32 to zero mean and unit variance."""
     return (frames - frames.mean(0)) / np.sqrt(frames.var(0, ddof=1) + VARIANCE_FLOOR)
 
 
 class WhisperLogMel(nn.Module):
-    """The work of `WhisperFeatureExtractor`: log-mel frames every 10 ms of 30 s, whatever the recording's length.
+    """`WhisperFeatureExtractor`: log-mel frames every 10 ms of 30 s, for any recording.
 
-    A longer recording is cut. Silence follows a shorter one; the model takes it for a part of the recording.
+    A longer recording is cut, a shorter one padded with silence, which the model treats as part of the recording.
 
     Args:
-        preprocessor: of the checkpoint. Its dither, random noise against digital silence, is left out.
+        preprocessor: of the checkpoint. Its dither (random noise against digital silence) is left out.
     """
 
     window: Tensor  # (n_fft,) float32
@@ -183,8 +182,8 @@ class WhisperLogMel(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """(batch, samples) zero-padded → (batch, bands, frames) float32."""
         with torch.autocast(waveforms.device.type, enabled=False):
-            heard = F.pad(waveforms[:, : self.n_samples], (0, max(0, self.n_samples - waveforms.shape[1]))).float()
-            spectrum = torch.stft(heard, len(self.window), self.hop, window=self.window, return_complex=True)
+            padded = F.pad(waveforms[:, : self.n_samples], (0, max(0, self.n_samples - waveforms.shape[1]))).float()
+            spectrum = torch.stft(padded, len(self.window), self.hop, window=self.window, return_complex=True)
             log_mel = (self.filters @ spectrum[..., :-1].abs().square().contiguous()).clamp(min=1e-10).log10()
-            # Eight powers of ten below the loudest cell all is silence.
+            # Clip at eight powers of ten below the maximum.
             return (log_mel.maximum(log_mel.amax(dim=(1, 2), keepdim=True) - 8.0) + 4.0) / 4.0

@@ -1,4 +1,4 @@
-"""An encoder that comes trained: a checkpoint of Hugging Face's transformers, whatever its family."""
+"""Pretrained speech encoders of Hugging Face's transformers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.checkpoint import hyperparameters_of
 from lightning_mia.models.huggingface import load_encoder
 from lightning_mia.models.huggingface.checkpoint import open_checkpoint
 from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads, has_contrastive_heads
@@ -16,41 +17,52 @@ from lightning_mia.models.optimizer import is_front_end, layer_wise
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
 
-# Weights that do not learn: transformers makes the conformer's and leaves them out, Whisper's are sines and cosines.
+# Fixed position embeddings: the conformer's are not in its checkpoints, Whisper's are sinusoidal.
 FIXED = {"wav2vec2-conformer": "pos_conv_embed", "whisper": "embed_positions"}
 
 
 class PretrainedEncoder(SpeechModel):
-    """A speech encoder of Hugging Face's transformers, in float32.
+    """Pretrained speech encoder of Hugging Face's transformers, in float32.
 
-    Understood are wav2vec 2.0, HuBERT, WavLM, Data2Vec-Audio, UniSpeech, UniSpeech-SAT, wav2vec2-conformer,
-    wav2vec2-BERT, SEW and the encoder of Whisper, each also out of a checkpoint that has heads on it. What it says of a
-    recording is, to rounding, what transformers says of that recording alone with the checkpoint's own preprocessor,
-    however recordings are batched. An adapter (`add_adapter`), which shortens the sequence for a decoder, is left out.
+    Supports wav2vec 2.0, HuBERT, WavLM, Data2Vec-Audio, UniSpeech, UniSpeech-SAT, wav2vec2-conformer, wav2vec2-BERT,
+    SEW and the encoder of Whisper, also from checkpoints with heads. However recordings are batched, the outputs equal,
+    to rounding, those of transformers for each recording alone with the checkpoint's own preprocessor. An adapter
+    (`add_adapter`), which shortens the sequence for a decoder, is left out.
 
-    Its pretraining can go on. A checkpoint of `Wav2Vec2ForPreTraining`, `Wav2Vec2ConformerForPreTraining` or
-    `UniSpeechForPreTraining` brings the heads of its contrastive task: it is trained on by that task, and can be asked
-    for its pretext score at once. All others get HuBERT's task with a fresh head, whatever they were pretrained by: to
-    guess the clusters of hidden MFCC frames, fitted on the training recordings. They can be asked once they have been
-    trained on.
+    Pretraining can continue. A checkpoint of `Wav2Vec2ForPreTraining`, `Wav2Vec2ConformerForPreTraining` or
+    `UniSpeechForPreTraining` holds the heads of its contrastive task, which is the pretext task here too; its pretext
+    score is available at once. All others get HuBERT's task with a new head: to predict the clusters of masked MFCC
+    frames, fitted on the training recordings. Their pretext score is available after training.
 
     Args:
         checkpoint: folder with config.json, preprocessor_config.json and weights, or a name on the Hugging Face hub.
         revision: branch, tag or commit of a hub name.
-        fresh: the same configuration with weights drawn at random, for the untrained control.
+        fresh: same configuration with random weights, for the untrained control.
         mask_probability: spans × length / frames; spans overlap (wav2vec 2.0: 0.65, HuBERT: 0.8).
-        mask_length: frames in a masked span (wav2vec 2.0 and HuBERT: 10).
-        n_clusters: with a fresh head, clusters of training frames to guess (HuBERT: 100, then 500).
-        code_dim: with a fresh head, width in which outputs and clusters are compared (HuBERT: 256).
-        cluster_seed: with a fresh head, seed of the k-means that makes the clusters.
-        gumbel_temperature: with heads of its own, at which codes are drawn in training (wav2vec 2.0: 2 at first, at the
-            end 0.5 in base and 0.1 in large); it stays where it is.
-        diversity_weight: with heads of its own, of the loss that keeps codes in use (wav2vec 2.0: 0.1).
-        freeze_front_end: keep the convolutions before the transformer as they are; wav2vec2-BERT has none.
-        layer_decay: learning rate of a layer over that of the layer above; 1: all learn alike.
-        learning_rate: highest learning rate of AdamW, that of the head (HuBERT and wav2vec 2.0 base: 5e-4).
-        weight_decay: of AdamW.
+        mask_length: frames per masked span (wav2vec 2.0 and HuBERT: 10).
+        n_clusters: with a new head, k-means clusters that are the targets (HuBERT: 100, then 500).
+        code_dim: with a new head, width in which outputs and clusters are compared (HuBERT: 256).
+        cluster_seed: with a new head, seed of the k-means.
+        gumbel_temperature: with heads from the checkpoint, constant temperature of the codes drawn in training (wav2vec
+            2.0: 2 at the start, at the end 0.5 in base and 0.1 in large).
+        diversity_weight: with heads from the checkpoint, weight of the diversity loss (wav2vec 2.0: 0.1).
+        freeze_front_end: freeze the convolutions before the transformer; wav2vec2-BERT has none.
+        layer_decay: learning rate of a layer over that of the layer above; 1: the same rate everywhere.
+        learning_rate: peak learning rate of AdamW, that of the head (HuBERT and wav2vec 2.0 base: 5e-4).
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+
+    Example:
+        >>> import tempfile
+        >>> from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+        >>> sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        >>> config = HubertConfig(hidden_size=16, conv_dim=(8,) * 7, num_conv_pos_embedding_groups=2, **sizes)
+        >>> folder = tempfile.TemporaryDirectory()  # or a name such as "facebook/hubert-base-ls960"
+        >>> HubertModel(config).save_pretrained(folder.name)
+        >>> _ = Wav2Vec2FeatureExtractor().save_pretrained(folder.name)
+        >>> model = PretrainedEncoder(folder.name).eval()
+        >>> model.family, model.encode(torch.randn(1, 16_000), torch.tensor([16_000])).hidden[-1].shape  # 1 s
+        ('hubert', torch.Size([1, 49, 16]))
     """
 
     def __init__(
@@ -97,16 +109,6 @@ class PretrainedEncoder(SpeechModel):
             heads.read(open_checkpoint(settings.checkpoint, settings.revision))
         return heads
 
-    def weights_sha256(self) -> str:
-        """Hash of the checkpoint's files; empty with fresh weights."""
-        settings: Any = self.hparams
-        return "" if settings.fresh else open_checkpoint(settings.checkpoint, settings.revision).sha256()
-
-    def untrained(self) -> "PretrainedEncoder":
-        """Return the same configuration with fresh weights."""
-        settings = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
-        return type(self)(**{**settings, "fresh": True})
-
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames of the encoder."""
         return self.encoder.frame_lengths(lengths)
@@ -114,67 +116,76 @@ class PretrainedEncoder(SpeechModel):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        The hidden states are the input of every block, and last what transformers calls `last_hidden_state`. A masked
-        frame is the model's own mask embedding after the projection; where the checkpoint has none, it is zero there,
-        and in Whisper in the log-mel frames.
+        The hidden states are the input of every block, then transformers' `last_hidden_state`. A masked frame is the
+        model's mask embedding after the projection, or zero if the checkpoint has none; in Whisper, the log-mel frames
+        are zero.
         """
         return self.encoder(waveforms, lengths, masks)
 
-    @property
-    def has_pretext(self) -> bool:
-        """Whether `pretext_score` can be asked: it came with its heads, or has been trained on."""
-        return not self.needs_targets
-
-    @property
-    def needs_targets(self) -> bool:
-        """Whether the clusters are still to be fitted; heads of its own need none."""
-        return self.head.needs_targets
-
-    def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fit the clusters on the training recordings alone: the targets are a part of the leak."""
-        self.head.fit_targets((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
-
     def _last_hidden(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
-        """(batch, frames, dim) of what the encoder's `frames` gave, under masks (batch, frames)."""
+        """Return the last hidden states (batch, frames, dim) of the encoder's `frames` under masks (batch, frames)."""
         return self.encoder.transform(frames, lengths, masks).hidden[-1][:, : masks.shape[1]]
 
+    @property
+    def has_pretext(self) -> bool:
+        """Whether `pretext_score` is available: with heads from the checkpoint, or after training."""
+        return not self.needs_targets
+
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Log-odds of the true quantised latent's, or the true cluster's, mean probability.
+
+        Codes are the most probable ones, and `noise` draws the negatives. See `SpeechModel.pretext_score`.
+
+        Raises:
+            InputError: the checkpoint has no heads, and the model was not trained further.
+        """
+        if not self.has_pretext:
+            raise InputError(
+                f"{self.hparams['checkpoint']} has no pretraining heads, so that it has no pretext loss; pretrain it "
+                "further, or audit it with attacks on the encoder alone"
+            )
+        frames, frame_lengths = self.encoder.frames(waveforms, lengths), self.frame_lengths(lengths)
+        targets = self.head.targets(self.encoder, frames, waveforms, lengths, masks.shape[-1])
+        draws = masks.reshape(-1, *masks.shape[-2:])
+        draws_noise = [None] * len(draws) if noise is None else noise.reshape(len(draws), *noise.shape[-3:])
+        scores = [
+            self.head.score(self._last_hidden(frames, lengths, mask), targets, mask, frame_lengths, draw_noise)
+            for mask, draw_noise in zip(draws, draws_noise, strict=True)
+        ]
+        return torch.stack(scores).view(masks.shape[:-1])
+
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """The loss of its own contrastive task, or of guessing the clusters; see `SpeechModel.pretext`."""
+        """Contrastive loss, or cross-entropy of the clusters; see `SpeechModel.pretext`."""
         frames = self.encoder.frames(waveforms, lengths)
         targets = self.head.targets(self.encoder, frames, waveforms, lengths, masks.shape[1])
         hidden = self._last_hidden(frames, lengths, masks)
         return self.head.pretext(hidden, targets, masks, self.frame_lengths(lengths))
 
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the mean probability of the true quantised latent, or of the true cluster.
-
-        Codes are the most probable ones, and their negatives are drawn by `noise`. See `SpeechModel.pretext_score`.
-
-        Raises:
-            InputError: it brought no heads, and was not trained on.
-        """
-        if not self.has_pretext:
-            raise InputError(
-                f"{self.hparams['checkpoint']} has no pretraining heads, so that it cannot be asked for its pretext "
-                "loss; pretrain it further, or audit it by the attacks that ask the encoder alone"
-            )
-        frames, frame_lengths = self.encoder.frames(waveforms, lengths), self.frame_lengths(lengths)
-        targets = self.head.targets(self.encoder, frames, waveforms, lengths, masks.shape[-1])
-        draws = masks.reshape(-1, *masks.shape[-2:])
-        of_draws = [None] * len(draws) if noise is None else noise.reshape(len(draws), *noise.shape[-3:])
-        scores = [
-            self.head.score(self._last_hidden(frames, lengths, mask), targets, mask, frame_lengths, of_draw)
-            for mask, of_draw in zip(draws, of_draws, strict=True)
-        ]
-        return torch.stack(scores).view(masks.shape[:-1])
-
     def collapse(self, health: dict[str, float]) -> str:
-        """Say that codes have fallen out of use, or that masked frames are guessed."""
-        what = self.head.collapse(health)
-        return f"{self.family}: {what}" if what else ""
+        """Describe a collapse of codes or predictions, or return an empty string."""
+        reason = self.head.collapse(health)
+        return f"{self.family}: {reason}" if reason else ""
+
+    @property
+    def needs_targets(self) -> bool:
+        """Whether the clusters have yet to be fitted; heads from a checkpoint need none."""
+        return self.head.needs_targets
+
+    def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Fit the clusters on the training recordings only: the targets are part of what can leak."""
+        self.head.fit_targets((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Layer-wise learning rates, see `parameter_groups.layer_wise`."""
+        """Group parameters by layer-wise learning rates, see `optimizer.layer_wise`."""
         settings: Any = self.hparams
         encoder, head = self.encoder.named_parameters(), self.head.parameters()
         return layer_wise(encoder, head, settings.learning_rate, settings.layer_decay)
+
+    def weights_sha256(self) -> str:
+        """Hash of the checkpoint's files; empty with random weights."""
+        settings: Any = self.hparams
+        return "" if settings.fresh else open_checkpoint(settings.checkpoint, settings.revision).sha256()
+
+    def untrained(self) -> "PretrainedEncoder":
+        """Return the same configuration with random weights."""
+        return type(self)(**{**hyperparameters_of(self), "fresh": True})

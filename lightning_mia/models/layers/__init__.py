@@ -1,1 +1,1 @@
-"""Building blocks of the model families."""
+"""Building blocks of the families: features, convolutions, masks, quantizer, transformer."""

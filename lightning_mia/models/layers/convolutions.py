@@ -1,4 +1,4 @@
-"""Convolutions from a waveform to frames; by default those of wav2vec 2.0 (Baevski et al. 2020): 25 ms every 20 ms."""
+"""Convolutional front end; by default that of wav2vec 2.0 (Baevski et al. 2020), 25 ms every 20 ms."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from lightning_mia.models.layers.features import normalise, padding_mask
 
-KERNELS = (10, 3, 3, 3, 3, 2, 2)  # together 400 samples
-STRIDES = (5, 2, 2, 2, 2, 2, 2)  # together 320 samples
+KERNELS = (10, 3, 3, 3, 3, 2, 2)  # receptive field 400 samples
+STRIDES = (5, 2, 2, 2, 2, 2, 2)  # hop 320 samples
 
 
 class TimeNorm(nn.Module):
-    """Normalise every channel over an utterance's real samples: group norm with one channel a group.
+    """Normalisation of every channel over an utterance's real samples (group norm, one channel per group).
 
-    `nn.GroupNorm` counts the padding too, which moves a padded utterance's frames by tens of per cent.
+    `nn.GroupNorm` includes the padding, which changes a padded utterance's frames by tens of per cent.
 
     Args:
         channels: number of channels.
@@ -40,17 +40,22 @@ class TimeNorm(nn.Module):
 
 
 class WaveformFrontEnd(nn.Module):
-    """The convolutions, each followed by its norm, where it has one, and an activation.
+    """Convolutions, each followed by its norm, if any, and an activation.
 
-    Nothing is padded: a frame is there where all of its samples are, so that padding cannot matter.
+    Nothing is padded: a frame exists only if all its samples do, so that padding has no effect.
 
     Args:
         channels: channels of every convolution.
         group_norm: normalise over time after the first convolution only, as in the published base models of
             wav2vec 2.0 and HuBERT; False: layer norm after each.
         kernels: samples of each convolution.
-        strides: samples between two outputs of each convolution.
+        strides: hop of each convolution, in samples of its input.
         activation: after each convolution and its norm.
+
+    Example:
+        >>> front_end = WaveformFrontEnd(channels=8, group_norm=False)
+        >>> front_end(torch.randn(1, 16_000), torch.tensor([16_000])).shape  # 1 s
+        torch.Size([1, 49, 8])
     """
 
     def __init__(
@@ -76,9 +81,9 @@ class WaveformFrontEnd(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, channels)."""
-        return apply_front_end(self._together, self._together, waveforms, lengths, self.frame_lengths)
+        return apply_front_end(self._convolve, self._convolve, waveforms, lengths, self.frame_lengths)
 
-    def _together(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+    def _convolve(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         x = pad_to_grid(normalise(waveforms.unsqueeze(2), lengths))  # (batch, samples, 1)
         for i, convolution in enumerate(self.convolutions):
@@ -98,20 +103,20 @@ class WaveformFrontEnd(nn.Module):
 
 
 def apply_front_end(
-    together: Callable[[Tensor, Tensor], Tensor],
-    alone: Callable[[Tensor, Tensor], Tensor],
+    on_batch: Callable[[Tensor, Tensor], Tensor],
+    on_single: Callable[[Tensor, Tensor], Tensor],
     waveforms: Tensor,
     lengths: Tensor,
     frame_lengths: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Frames of a batch; where nothing is learned on a CPU, of one recording after the other without its padding.
+    """Compute the frames of a batch; for inference on a CPU, recording by recording.
 
-    What the convolutions of a whole batch make does not fit into the cache, which costs more than calling them more
-    often: twice the time with clips of 10 s.
+    The activations of a whole batch do not fit into a CPU's cache, which costs more than the additional calls: twice
+    the time with clips of 10 s.
 
     Args:
-        together: (batch, samples), (batch,) real samples → (batch, frames, channels).
-        alone: the same for a single recording without padding, (1, samples), (1,) → (1, frames, channels).
+        on_batch: (batch, samples), (batch,) real samples → (batch, frames, channels).
+        on_single: the same for one recording without padding, (1, samples), (1,) → (1, frames, channels).
         waveforms: (batch, samples), zero-padded.
         lengths: (batch,) real samples.
         frame_lengths: samples → frames.
@@ -120,40 +125,41 @@ def apply_front_end(
         (batch, frames, channels), zero-padded.
     """
     if waveforms.device.type != "cpu" or torch.is_grad_enabled():
-        return together(waveforms, lengths)
+        return on_batch(waveforms, lengths)
     n_frames = int(frame_lengths(torch.tensor(waveforms.shape[1])))
     rows = (
-        alone(row[:length].unsqueeze(0), torch.tensor([length]))[0]
+        on_single(row[:length].unsqueeze(0), torch.tensor([length]))[0]
         for row, length in zip(waveforms, lengths.tolist(), strict=True)
     )
     return torch.stack([F.pad(frames, (0, 0, 0, n_frames - len(frames))) for frames in rows])
 
 
 def pad_to_grid(x: Tensor) -> Tensor:
-    """Zero-pad (batch, samples, channels) to a length that comes often, on a CPU; frames of the padding are cut off.
+    """Zero-pad (batch, samples, channels) to one of a few lengths, on a CPU.
 
-    oneDNN compiles each convolution anew for every shape, and keeps a thousand of them. Where nearly every batch of a
-    corpus has a length of its own, a training step of a tiny model takes twice as long by that, and asking one seven
-    times.
+    oneDNN compiles each convolution for every new shape, and caches a thousand of them. If nearly every batch has
+    another length, a training step of a tiny model takes twice as long, and probing one seven times. The caller cuts
+    off the frames of the padding.
     """
     return F.pad(x, (0, 0, 0, round_up_to_grid(x.shape[1]) - x.shape[1])) if x.device.type == "cpu" else x
 
 
 def round_up_to_grid(samples: int) -> int:
-    """Round up to one of 16 lengths an octave, among them all whole seconds up to 16.
+    """Round up to one of 16 lengths per octave, among them all whole seconds up to 16.
 
-    >>> [round_up_to_grid(samples) for samples in (8_001, 16_000, 16_001, 33_000)]
-    [8500, 16000, 17000, 34000]
+    Example:
+        >>> [round_up_to_grid(samples) for samples in (8_001, 16_000, 16_001, 33_000)]
+        [8500, 16000, 17000, 34000]
     """
     step = round(1000 * 2.0 ** max(-3, math.floor(math.log2(samples / 16_000))))
     return -(-samples // step) * step
 
 
 def convolve(convolution: Any, x: Tensor) -> Tensor:
-    """Convolve (batch, samples, channels) as it lies in memory, as an image of height 1 with its channels last.
+    """Convolve (batch, samples, channels) as an image of height 1 with channels last.
 
-    `nn.Conv1d` wants the samples last and layer norm the channels: with the transpositions between them, a
-    training step on a CPU takes twice as long.
+    `nn.Conv1d` needs the samples last, layer norm the channels: transposing between the two, a training step on a CPU
+    takes twice as long.
     """
     image = x.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, samples)
     kernel, stride = convolution.weight.unsqueeze(2), (1, *convolution.stride)

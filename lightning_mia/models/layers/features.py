@@ -1,15 +1,16 @@
-"""Log-mel and MFCC frames that depend on an utterance's own samples alone."""
+"""Log-mel and MFCC frames that do not depend on padding."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torchaudio.functional import create_dct, melscale_fbanks
 
-SAMPLE_RATE = 16_000  # Hz
+from lightning_mia.corpora.audio import SAMPLE_RATE
+
 FRAME = 400  # samples, 25 ms
 HOP = 160  # samples, 10 ms
 POWER_FLOOR = 1e-8  # power of 16-bit rounding noise in one frame; digital silence stays finite
-VARIANCE_FLOOR = 1e-6  # what never moves stays near zero
+VARIANCE_FLOOR = 1e-6  # a constant band stays near zero
 
 
 def padding_mask(lengths: Tensor, n_frames: int) -> Tensor:
@@ -18,18 +19,24 @@ def padding_mask(lengths: Tensor, n_frames: int) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """Log-mel frames of 25 ms every 10 ms, only where all 25 ms are speech: padding cannot matter.
+    """Log-mel frames of 25 ms every 10 ms.
+
+    A frame exists only if all its 25 ms do, so that padding has no effect.
 
     Args:
         n_mels: mel bands between 20 Hz and 8 kHz.
+
+    Example:
+        >>> LogMel(n_mels=40)(torch.randn(1, 16_000)).shape  # 1 s
+        torch.Size([1, 98, 40])
     """
 
     window: Tensor  # (400,)
-    filters: Tensor  # (402, n_mels): each of 201 frequencies twice, for its real and its imaginary part
+    filters: Tensor  # (402, n_mels): each of 201 frequencies twice, for real and imaginary part
 
     def __init__(self, n_mels: int) -> None:
         super().__init__()
-        with torch.device("cpu"):  # it looks at its values, which a meta device has none of
+        with torch.device("cpu"):  # it reads its values, which a meta device does not hold
             filters = melscale_fbanks(FRAME // 2 + 1, 20.0, SAMPLE_RATE / 2, n_mels, SAMPLE_RATE)
         self.register_buffer("window", torch.hann_window(FRAME), persistent=False)
         self.register_buffer("filters", filters.repeat_interleave(2, dim=0), persistent=False)
@@ -41,7 +48,7 @@ class LogMel(nn.Module):
                 waveforms.float(), FRAME, HOP, window=self.window, center=False, return_complex=True
             )  # (batch, 201, frames)
             parts = torch.view_as_real(spectrum.transpose(1, 2)).flatten(2)  # (batch, frames, 402)
-            # Summing the squares by the filters is several times faster than taking the modulus first.
+            # Filtering the squared parts is several times faster than taking the modulus first.
             return (parts.square() @ self.filters + POWER_FLOOR).log()
 
     @staticmethod
@@ -51,9 +58,9 @@ class LogMel(nn.Module):
 
 
 def normalise(x: Tensor, lengths: Tensor) -> Tensor:
-    """Give every band zero mean and unit variance over the utterance's real frames (of log-mel: CMVN).
+    """Normalise every band to zero mean and unit variance over the real frames (CMVN).
 
-    Sums are taken in float64, so that the amount of padding does not change their rounding.
+    Sums are in float64, so that the amount of padding does not change their rounding.
 
     Args:
         x: (batch, frames, bands) float32.
@@ -71,13 +78,17 @@ def normalise(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class MFCC(nn.Module):
-    """13 cepstra with their first and second differences every 20 ms, from log-mel frames every 10 ms.
+    """MFCC: 13 cepstra with first and second differences every 20 ms, from log-mel frames every 10 ms.
 
-    All of it is linear, hence one matrix for 9 frames at a time: a cosine transform over the bands, and over
-    time the regression slope of 5 frames, once and twice. The first and the last real frame go on past the ends.
+    All of it is linear, hence one matrix on 9 frames at a time: a cosine transform over the bands, and over time the
+    regression slope of 5 frames, once and twice. The first and the last real frame are repeated past the ends.
 
     Args:
         n_mels: mel bands of the log-mel frames.
+
+    Example:
+        >>> MFCC(n_mels=40)(torch.randn(1, 98, 40), torch.tensor([98])).shape
+        torch.Size([1, 49, 39])
     """
 
     dim = 39
@@ -95,6 +106,6 @@ class MFCC(nn.Module):
         """(batch, frames, n_mels) float32, (batch,) real frames → (batch, ⌈frames / 2⌉, 39) float32."""
         time = torch.arange(-4, log_mel.shape[1] + 4, device=log_mel.device)
         time = time.clamp(min=0).minimum(lengths.unsqueeze(1) - 1)  # (batch, frames + 8)
-        held = log_mel.gather(1, time.unsqueeze(2).expand(-1, -1, log_mel.shape[2]))
+        extended = log_mel.gather(1, time.unsqueeze(2).expand(-1, -1, log_mel.shape[2]))
         with torch.autocast(log_mel.device.type, enabled=False):
-            return held.unfold(1, 9, 2).flatten(2) @ self.matrix
+            return extended.unfold(1, 9, 2).flatten(2) @ self.matrix

@@ -11,19 +11,19 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class Quantised:
-    """Frames as combinations of codes."""
+    """Quantised frames."""
 
-    vectors: Tensor  # (batch, frames, code dim) float32, the chosen codes' vectors side by side
-    codes: Tensor  # (batch, frames, codebooks) int64, the chosen codes
+    vectors: Tensor  # (batch, frames, code dim) float32, concatenated vectors of the chosen codes
+    codes: Tensor  # (batch, frames, codebooks) int64, chosen codes
     probabilities: Tensor  # (batch, frames, codebooks, codes) float32, without noise and temperature
 
 
 def quantise(logits: Tensor, codebooks: Tensor, temperature: float | None) -> Quantised:
-    """Choose a code from every codebook, in float32, under autocast too.
+    """Choose a code from every codebook, in float32 even under autocast.
 
     Args:
         logits: (batch, frames, codebooks, codes).
-        codebooks: (codebooks, codes, code dim / codebooks), the codes' vectors.
+        codebooks: (codebooks, codes, code dim / codebooks), vectors of the codes.
         temperature: of the Gumbel softmax: codes are drawn with noise from torch's global generator, and gradients
             flow as if the softmax had been used (straight through); None: the most probable codes, no noise.
     """
@@ -40,19 +40,25 @@ def quantise(logits: Tensor, codebooks: Tensor, temperature: float | None) -> Qu
 
 
 class GumbelQuantizer(nn.Module):
-    """Codebooks and the layer that chooses from them, with the parameters of transformers' quantizer.
+    """Codebooks and the layer that chooses from them, with the parameter names of transformers.
 
-    `Wav2Vec2GumbelVectorQuantizer` multiplies every code's vector by its zero or one, for every frame; the matrix
-    product here holds 1 / (code dim / codebooks) of the memory and tells which codes were chosen.
+    transformers' `Wav2Vec2GumbelVectorQuantizer` multiplies every code's vector by zero or one, for every frame; the
+    matrix product here needs 1 / (code dim / codebooks) of the memory, and returns the chosen codes.
 
     Args:
         dim: width of the frames.
         n_codebooks: codebooks.
-        codebook_size: codes of each.
-        code_dim: width of the vectors, of all codebooks together.
+        codebook_size: codes per codebook.
+        code_dim: width of the concatenated vectors of all codebooks.
 
     Raises:
-        InputError: code_dim is not a multiple of n_codebooks, or there is nothing to choose.
+        InputError: code_dim is not a multiple of n_codebooks, no codebook, or fewer than two codes.
+
+    Example:
+        >>> quantizer = GumbelQuantizer(dim=8, n_codebooks=2, codebook_size=4, code_dim=6)
+        >>> quantised = quantizer(torch.randn(1, 10, 8), temperature=None)
+        >>> quantised.vectors.shape, quantised.codes.shape
+        (torch.Size([1, 10, 6]), torch.Size([1, 10, 2]))
     """
 
     def __init__(self, dim: int, n_codebooks: int, codebook_size: int, code_dim: int) -> None:

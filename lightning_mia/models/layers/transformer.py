@@ -1,4 +1,4 @@
-"""A stack of transformer blocks that returns what every layer says."""
+"""Transformer encoder that returns the hidden states of all layers."""
 
 import math
 
@@ -22,12 +22,12 @@ class SinusoidalPositions(nn.Module):
 
 
 class ConvolutionalPositions(nn.Module):
-    """A wide grouped convolution over the frames themselves (wav2vec 2.0, Baevski et al. 2020, §2).
+    """Positions by a wide grouped convolution over the frames (wav2vec 2.0, Baevski et al. 2020, §2).
 
     Args:
         dim: channels.
         kernel: width in frames.
-        groups: groups of channels that do not mix.
+        groups: groups of channels.
     """
 
     def __init__(self, dim: int, kernel: int, groups: int) -> None:
@@ -40,15 +40,20 @@ class ConvolutionalPositions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, dim), zero beyond each utterance's end → the same shape, to be added."""
-        # An even kernel gives one frame too many.
+        # An even kernel yields one frame too many.
         return F.gelu(self.convolution(x.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)
+
+
+def make_positions(dim: int, kernel: int, groups: int) -> nn.Module:
+    """Create convolutional positions; sinusoidal ones if `kernel` is 0."""
+    return ConvolutionalPositions(dim, kernel, groups) if kernel else SinusoidalPositions()
 
 
 class Block(nn.Module):
     """Self-attention and a feed-forward layer, each with a residual connection and a layer norm.
 
-    The same mathematics as `torch.nn.TransformerEncoderLayer`, whose training step is a fifth slower at our sizes and
-    whose shortcut in evaluation, which holds all attention weights, two to six times (CPU).
+    The same computation as `torch.nn.TransformerEncoderLayer`, whose training step is a fifth slower at our sizes, and
+    whose fast path in evaluation, which stores all attention weights, is two to six times slower (CPU).
 
     Args:
         dim: width of the hidden states.
@@ -72,7 +77,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.queries_keys_values.bias)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """(batch, frames, dim) → the same; `real` (batch, 1, 1, frames) bool, frames that may be attended to."""
+        """(batch, frames, dim) → same shape; `real` (batch, 1, 1, frames) bool, frames that may be attended to."""
         if self.pre_norm:
             x = x + self.dropout(self._attend(self.attention_norm(x), real))
             return x + self.dropout(self.feedforward(self.feedforward_norm(x)))
@@ -91,7 +96,7 @@ class Transformer(nn.Module):
     """Positions, then blocks of self-attention and feed-forward layers.
 
     Args:
-        positions: gives what is added to the input to tell the frames apart.
+        positions: module that returns position encodings, which are added to the input.
         dim: width of the hidden states.
         n_layers: blocks.
         n_heads: attention heads, a divisor of dim.
@@ -101,6 +106,13 @@ class Transformer(nn.Module):
 
     Raises:
         InputError: dim is not a multiple of n_heads.
+
+    Example:
+        >>> sizes = {"dim": 8, "n_layers": 2, "n_heads": 2, "feedforward_dim": 16}
+        >>> transformer = Transformer(SinusoidalPositions(), **sizes, dropout=0.0, pre_norm=True)
+        >>> hidden = transformer(torch.randn(1, 10, 8), padding=torch.zeros(1, 10, dtype=torch.bool))
+        >>> len(hidden), hidden[-1].shape
+        (3, torch.Size([1, 10, 8]))
     """
 
     def __init__(
@@ -119,7 +131,7 @@ class Transformer(nn.Module):
             raise InputError(f"Expected dim to be a multiple of n_heads = {n_heads}, but got {dim}")
         self.positions = positions
         self.pre_norm = pre_norm
-        self.norm = nn.LayerNorm(dim)  # of the output with pre-norm, of the input with post-norm
+        self.norm = nn.LayerNorm(dim)  # on the output with pre-norm, on the input with post-norm
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(Block(dim, n_heads, feedforward_dim, dropout, pre_norm) for _ in range(n_layers))
 
@@ -131,7 +143,7 @@ class Transformer(nn.Module):
             padding: (batch, frames) bool, True beyond an utterance's end.
 
         Returns:
-            n_layers + 1 tensors (batch, frames, dim); frames beyond an utterance's end mean nothing.
+            n_layers + 1 tensors (batch, frames, dim); frames beyond an utterance's end are undefined.
         """
         x = x.masked_fill(padding.unsqueeze(2), 0.0)
         x = x + self.positions(x)

@@ -1,1 +1,1 @@
-"""Pretraining objectives: contrastive loss, k-means targets, transcripts."""
+"""Pretext losses and scores: contrastive, k-means clusters, CTC transcripts."""

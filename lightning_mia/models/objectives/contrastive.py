@@ -1,7 +1,4 @@
-"""Tell the quantised latent of a masked frame from those of other masked frames (Baevski et al. 2020, §3.2).
-
-Everything here works on plain tensors, whatever encoder they come from.
-"""
+"""Contrastive loss on quantised latents of masked frames (wav2vec 2.0, Baevski et al. 2020, §3.2)."""
 
 import torch
 import torch.nn.functional as F
@@ -16,47 +13,49 @@ TEMPERATURE = 0.1  # of the cosine similarities, κ in equation 3
 
 
 def draw_negatives(masks: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
-    """Draw, for every masked frame, other masked frames of the same utterance, evenly and with replacement.
+    """Draw negatives of every masked frame from its utterance's other masked frames.
 
-    Where an utterance has one masked frame only, its other frames are drawn from, masked or not.
+    The draws are uniform and with replacement. If an utterance has one masked frame only, all its other frames are
+    candidates.
 
     Args:
         masks: (batch, frames) bool, True = masked.
         lengths: (batch,) int64, real frames, at least 2.
         noise: (batch, frames, n_negatives) float32 in [0, 1), the only randomness; the draws for a frame depend on
-            its own row of noise and its own utterance's mask alone, not on padding or the rest of the batch.
+            its row of noise and its utterance's mask alone, not on padding or the rest of the batch.
 
     Returns:
-        (batch, frames, n_negatives) int64, frames of the same utterance; without meaning for frames not masked.
+        (batch, frames, n_negatives) int64, frame numbers; undefined for frames that are not masked.
 
-    >>> masks = torch.tensor([[False, True, False, True, True]])
-    >>> noise = torch.tensor([0.0, 0.4, 0.6]).expand(1, 5, 3)
-    >>> draw_negatives(masks, torch.tensor([5]), noise)[0, 3].tolist()
-    [1, 1, 4]
+    Example:
+        >>> masks = torch.tensor([[False, True, False, True, True]])
+        >>> noise = torch.tensor([0.0, 0.4, 0.6]).expand(1, 5, 3)
+        >>> draw_negatives(masks, torch.tensor([5]), noise)[0, 3].tolist()
+        [1, 1, 4]
     """
     real = ~padding_mask(lengths, masks.shape[1])
-    alone = masks.sum(dim=1, keepdim=True) < 2
-    candidates = torch.where(alone, real, masks)  # (batch, frames)
-    places = candidates.byte().argsort(dim=1, descending=True, stable=True)  # the candidates in order, then the others
-    ranks = candidates.cumsum(dim=1).unsqueeze(2) - 1  # (batch, frames, 1), of a candidate among them
+    single = masks.sum(dim=1, keepdim=True) < 2
+    candidates = torch.where(single, real, masks)  # (batch, frames)
+    frames = candidates.byte().argsort(dim=1, descending=True, stable=True)  # the candidates in order, then the others
+    ranks = candidates.cumsum(dim=1).unsqueeze(2) - 1  # (batch, frames, 1), rank of a candidate among them
     n_others = candidates.sum(dim=1).view(-1, 1, 1) - 1
     draws = torch.minimum((noise * n_others).long(), n_others - 1)  # float32 could round up to n_others
-    draws = draws + (draws >= ranks)  # a frame is no negative of its own
-    return places.gather(1, draws.flatten(1)).view_as(draws)
+    draws = draws + (draws >= ranks)  # skips the frame itself
+    return frames.gather(1, draws.flatten(1)).view_as(draws)
 
 
 def contrastive_logits(predictions: Tensor, targets: Tensor, negatives: Tensor, codes: Tensor | None = None) -> Tensor:
-    """Cosines of every frame's prediction with its true target and with its negatives, over the temperature.
+    """Compare predictions with true targets and negatives by cosine, over the temperature.
 
-    All pairs of an utterance's frames are compared by one matrix product, and the drawn ones picked from it: many
-    times less memory than a copy of the target for every negative.
+    One matrix product compares all pairs of an utterance's frames, and the drawn ones are gathered from it, which
+    takes far less memory than a copy of the target for every negative.
 
     Args:
         predictions: (batch, frames, dim).
         targets: (batch, frames, dim).
         negatives: (batch, frames, n_negatives) int64, see `draw_negatives`.
-        codes: (batch, frames, codebooks) int64, what the targets are made of: a negative with the same codes is the
-            true target and gets −∞. None: it keeps its logit, which is the true target's.
+        codes: (batch, frames, codebooks) int64, codes of the targets: a negative with the same codes equals the true
+            target and gets −∞. None: it keeps its logit, which is that of the true target.
 
     Returns:
         (batch, frames, 1 + n_negatives) float32, under autocast too; the true target comes first.
@@ -66,28 +65,28 @@ def contrastive_logits(predictions: Tensor, targets: Tensor, negatives: Tensor, 
         true = (predictions * targets).sum(dim=2, keepdim=True)
         others = (predictions @ targets.transpose(1, 2)).gather(2, negatives)
     if codes is not None:
-        numbers = code_ids(codes)
-        drawn = numbers.gather(1, negatives.flatten(1)).view_as(negatives)
-        others = others.masked_fill(drawn == numbers.unsqueeze(2), -torch.inf)
+        ids = code_ids(codes)
+        drawn = ids.gather(1, negatives.flatten(1)).view_as(negatives)
+        others = others.masked_fill(drawn == ids.unsqueeze(2), -torch.inf)
     return torch.cat([true, others], dim=2) / TEMPERATURE
 
 
 def code_ids(codes: Tensor) -> Tensor:
-    """(batch, frames, codebooks) int64 → (batch, frames) int64, another number for every combination of codes."""
-    base, numbers = codes.max() + 1, codes[:, :, 0]
+    """(batch, frames, codebooks) int64 → (batch, frames) int64, a unique number per combination of codes."""
+    base, ids = codes.max() + 1, codes[:, :, 0]
     for codebook in range(1, codes.shape[2]):
-        numbers = numbers * base + codes[:, :, codebook]
-    return numbers
+        ids = ids * base + codes[:, :, codebook]
+    return ids
 
 
 def contrastive_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Cross-entropy of the true targets (equation 3), mean over the masked frames of all processes.
+    """Compute the cross-entropy of the true targets (equation 3), mean over masked frames.
 
-    With several processes it is divided by their mean number of masked frames, so that the mean of the processes'
-    gradients, which is what they take, is the gradient of the mean over all masked frames.
+    With several processes the sum is divided by their mean number of masked frames, so that the mean of their
+    gradients, which DDP takes, is the gradient of the mean over all masked frames.
 
     Args:
-        logits: as from `contrastive_logits`.
+        logits: see `contrastive_logits`.
         masks: (batch, frames) bool.
     """
     losses = logits.logsumexp(dim=2) - logits[:, :, 0]  # (batch, frames)
@@ -102,7 +101,9 @@ def _mean_over_processes(count: Tensor) -> Tensor:
 
 
 def perplexity(usage: Tensor, masks: Tensor) -> Tensor:
-    """Codes in use: exp of the entropy of their mean probability over the masked frames, summed over the codebooks.
+    """Count the codes in use, by the entropy of their mean probability.
+
+    exp(entropy) of the mean over the masked frames, summed over the codebooks.
 
     Args:
         usage: (batch, frames, codebooks, codes) float32, probabilities, or ones and zeros.
@@ -116,10 +117,12 @@ def perplexity(usage: Tensor, masks: Tensor) -> Tensor:
 
 
 def contrastive_accuracy(logits: Tensor, masks: Tensor) -> Tensor:
-    """Share of the masked frames whose true target beats all negatives; one whose negatives all equal it is missed.
+    """Compute the share of masked frames whose true target beats all negatives.
+
+    A frame whose negatives all equal its true target counts as missed.
 
     Args:
-        logits: as from `contrastive_logits`.
+        logits: see `contrastive_logits`.
         masks: (batch, frames) bool.
     """
     best = logits[:, :, 1:].amax(dim=2)
@@ -128,20 +131,20 @@ def contrastive_accuracy(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def contrastive_chance(codes: Tensor, masks: Tensor, n_negatives: int) -> Tensor:
-    """Accuracy of guessing: one over the different targets that a masked frame can be confronted with.
+    """Compute the accuracy of guessing: one over the number of distinct targets.
 
-    These are the combinations of codes on its utterance's masked frames, and at most n_negatives + 1: in a short
-    clip, or with few codes in use, guessing is easier than 1 / (n_negatives + 1).
+    These are the combinations of codes on an utterance's masked frames, at most n_negatives + 1: in a short clip, or
+    with few codes in use, guessing is easier than 1 / (n_negatives + 1).
 
     Args:
         codes: (batch, frames, codebooks) int64.
         masks: (batch, frames) bool.
-        n_negatives: negatives of a frame.
+        n_negatives: negatives per frame.
     """
-    ordered = code_ids(codes).masked_fill(~masks, -1).sort(dim=1).values  # frames that are not masked come first
+    ordered = code_ids(codes).masked_fill(~masks, -1).sort(dim=1).values  # unmasked frames come first
     changes = (ordered[:, 1:] != ordered[:, :-1]).sum(dim=1)
-    n_different = changes + masks.all(dim=1)  # without a −1 in front, the first code is no change
-    chance = 1 / n_different.clamp(min=1, max=n_negatives + 1)  # (batch,)
+    n_distinct = changes + masks.all(dim=1)  # without a leading −1, the first code is not counted as a change
+    chance = 1 / n_distinct.clamp(min=1, max=n_negatives + 1)  # (batch,)
     return (chance * masks.sum(dim=1)).sum() / masks.sum()
 
 
@@ -153,14 +156,14 @@ def contrastive_pretext(
     negatives: Tensor,
     diversity_weight: float,
 ) -> Pretext:
-    """The contrastive loss plus the weighted diversity loss (equations 2 to 4), with its health figures.
+    """Compute contrastive plus weighted diversity loss (equations 2 to 4), with health figures.
 
     The diversity loss is 1 − perplexity / codes, as in the paper's code, of the probabilities without Gumbel noise.
 
     Args:
-        predictions: (batch, frames, dim), what the encoder makes of the masked input.
-        targets: (batch, frames, dim), the quantised latents in the same space.
-        quantised: the quantised latents as they are.
+        predictions: (batch, frames, dim), projected hidden states of the masked input.
+        targets: (batch, frames, dim), projected quantised latents.
+        quantised: quantised latents.
         masks: (batch, frames) bool.
         negatives: (batch, frames, n_negatives) int64, see `draw_negatives`.
         diversity_weight: of the diversity loss (published: 0.1).
@@ -182,15 +185,15 @@ def contrastive_pretext(
 
 
 def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negatives: Tensor) -> Tensor:
-    """Log-odds of the geometric mean probability of the true target over the masked frames.
+    """Compute the log-odds of the true target's geometric mean probability over masked frames.
 
-    A negative of the same codes stays in, unlike in training: it takes its share of the probability, so that a frame
-    that cannot be told from any negative counts as guessed, and the log-odds stay finite.
+    Unlike in training, a negative with the same codes stays in: it takes its share of the probability, so that a frame
+    that equals all its negatives counts as guessed, and the log-odds stay finite.
 
     Args:
         predictions: (batch, frames, dim).
         targets: (batch, frames, dim), of the most probable codes.
-        masks: (batch, frames) bool, at least one frame of every utterance.
+        masks: (batch, frames) bool, at least one frame per utterance.
         negatives: (batch, frames, n_negatives) int64, see `draw_negatives`.
 
     Returns:
@@ -201,23 +204,23 @@ def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negat
 
 
 def contrastive_collapse(health: dict[str, float], n_codebooks: int, codebook_size: int) -> str:
-    """Say by the health figures of a training's end what has collapsed; empty: nothing has.
+    """Describe a collapse of codebooks or predictions, or return an empty string.
 
-    Without a loss that keeps the codes in use, the shortest way to a low contrastive loss is one code for everything.
-    With a handful of codes accuracy is high, and says little.
+    Without a loss that keeps codes in use, the shortest way to a low contrastive loss is one code for everything. With
+    a handful of codes accuracy is high but uninformative.
 
     Args:
         health: figures of `contrastive_pretext`.
         n_codebooks: codebooks.
-        codebook_size: codes of each.
+        codebook_size: codes per codebook.
     """
     accuracy, chance = health["contrastive_accuracy"], health["contrastive_chance"]
     used = health["code_perplexity"] / n_codebooks
     if used < max(1.5, 0.05 * codebook_size):
         return (
-            f"its codebooks have collapsed: about {used:.1f} of {codebook_size} codes are in use, so that there is "
-            "little to tell apart; raise --model.diversity_weight or lower --model.learning_rate"
+            f"its codebooks have collapsed: about {used:.1f} of {codebook_size} codes are in use; "
+            "raise --model.diversity_weight or lower --model.learning_rate"
         )
     if accuracy < 1.2 * chance:
-        return f"it does not tell masked frames apart: accuracy {accuracy:.3f}, where guessing gives {chance:.3f}"
+        return f"it does not discriminate masked frames: accuracy {accuracy:.3f}, chance {chance:.3f}"
     return ""

@@ -1,4 +1,4 @@
-"""Clusters of frames, the targets of HuBERT: in its first iteration k-means of MFCC."""
+"""K-means clusters of frames, the targets of HuBERT; in its first iteration, of MFCC frames."""
 
 from collections.abc import Iterable
 
@@ -8,15 +8,16 @@ from torch import Tensor, nn
 from lightning_mia.models.layers.features import MFCC, padding_mask
 from lightning_mia.utilities.errors import InputError
 
-MAX_FRAMES = 2_000_000  # to fit on, 11 hours of speech, so that they fit in memory
-MAX_NUMBERS = 300_000_000  # in those frames: 1.2 GB, and again as much while they are standardised
+MAX_FRAMES = 2_000_000  # for the fit, 11 hours of speech
+MAX_NUMBERS = 300_000_000  # in these frames: 1.2 GB, and as much again while they are standardised
 
 
 def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
-    """Stack parts (n, dim), keeping every second row of all, again and again, as long as there are too many.
+    """Stack parts (n, dim), dropping every second row until at most `limit` remain.
 
-    >>> thin_out([torch.arange(6)[:, None], torch.arange(6, 10)[:, None]], limit=5).flatten().tolist()
-    [0, 2, 4, 6, 8]
+    Example:
+        >>> thin_out([torch.arange(6)[:, None], torch.arange(6, 10)[:, None]], limit=5).flatten().tolist()
+        [0, 2, 4, 6, 8]
     """
     kept, step, n_kept = [], 1, 0
     for part in parts:
@@ -29,17 +30,24 @@ def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
 
 
 class Centroids(nn.Module):
-    """Nearest of k centroids to each frame, every number of which is standardised first.
+    """Nearest of k centroids to each standardised frame.
 
     Args:
         n_clusters: k, at least 2.
-        dim: numbers in a frame.
+        dim: width of a frame.
+
+    Example:
+        >>> frames = torch.tensor([[0.0], [0.1], [5.0], [5.1]])
+        >>> centroids = Centroids(n_clusters=2, dim=1)
+        >>> centroids.fit_frames([frames], seed=0)
+        >>> len(centroids.nearest(frames)[:2].unique()), len(centroids.nearest(frames).unique())
+        (1, 2)
     """
 
     centroids: Tensor  # (k, dim) float32, of standardised frames
-    mean: Tensor  # (dim,) float32, of the fitted frames
+    mean: Tensor  # (dim,) float32, of the frames
     scale: Tensor  # (dim,) float32, their standard deviation
-    fitted: Tensor  # () bool
+    fitted: Tensor  # () bool, saved with the weights
 
     def __init__(self, n_clusters: int, dim: int) -> None:
         super().__init__()
@@ -51,10 +59,10 @@ class Centroids(nn.Module):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit_frames(self, parts: Iterable[Tensor], seed: int) -> None:
-        """Fit the centroids by k-means on frames, in parts (n, dim) float32 on the CPU.
+        """Fit the centroids by k-means on parts (n, dim) float32 on the CPU.
 
         Raises:
-            InputError: there are fewer frames than clusters.
+            InputError: fewer frames than clusters.
         """
         from sklearn.cluster import MiniBatchKMeans
 
@@ -66,9 +74,9 @@ class Centroids(nn.Module):
                 "train on more speech or set fewer --model.n_clusters"
             )
         scale, mean = torch.std_mean(frames, dim=0, correction=0)
-        scale = scale.clamp(min=1e-6)  # what never moves tells no frames apart
+        scale = scale.clamp(min=1e-6)  # a constant dimension stays finite
         standardised = (frames - mean) / scale
-        # The recipe says n_init=20; on a few hundred clips 5 comes as close, in a third of the time.
+        # HuBERT's recipe has n_init=20; on a few hundred clips 5 is as good, in a third of the time.
         kmeans = MiniBatchKMeans(n_clusters, batch_size=10_000, n_init=5, random_state=seed)
         kmeans.fit(standardised.numpy())
         self.mean.copy_(mean)
@@ -77,17 +85,17 @@ class Centroids(nn.Module):
         self.fitted.fill_(True)
 
     def nearest(self, frames: Tensor) -> Tensor:
-        """(…, dim) float32 → (…) int64, number of the nearest centroid."""
+        """(…, dim) float32 → (…) int64, nearest centroid."""
         x = (frames - self.mean) / self.scale
         # ‖x − c‖² without ‖x‖², which is the same for all centroids
         return (self.centroids.square().sum(dim=1) - 2 * x @ self.centroids.T).argmin(dim=-1)
 
 
 class MFCCClusters(Centroids):
-    """Nearest of k centroids to each frame of 39 standardised MFCC numbers, at 50 Hz.
+    """Nearest of k centroids to each MFCC frame (39 numbers), at 50 Hz.
 
     Args:
-        n_mels: mel bands of the log-mel frames that the MFCC are computed from.
+        n_mels: mel bands of the log-mel frames.
         n_clusters: k, at least 2.
     """
 
@@ -96,10 +104,10 @@ class MFCCClusters(Centroids):
         self.mfcc = MFCC(n_mels)
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
-        """Fit the centroids on batches of log-mel frames (batch, frames, n_mels) with their lengths (batch,).
+        """Fit the centroids on log-mel frames (batch, frames, n_mels) with their lengths (batch,).
 
         Raises:
-            InputError: there are fewer frames than clusters.
+            InputError: fewer frames than clusters.
         """
         self.fit_frames((self._real_frames(*batch) for batch in batches), seed)
 

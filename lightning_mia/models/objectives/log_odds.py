@@ -1,4 +1,4 @@
-"""How surely the right answer was given, as log-odds, which neither overflow nor saturate."""
+"""Log-odds of the true target, which neither overflow nor saturate."""
 
 import torch
 import torch.nn.functional as F
@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 def log_probability(true: Tensor, others: Tensor) -> Tensor:
-    """Logarithm of the softmax probability of the true answer.
+    """Compute the log softmax probability of the true class.
 
-    With z = true − logsumexp(others) it is −softplus(−z), which is exact however close to 0 or 1 the probability.
+    With z = true − logsumexp(others) it is −softplus(−z), which is accurate for probabilities close to 0 and to 1.
 
     Args:
-        true: (…) logit of the true answer.
-        others: (…, n) logits of all other answers.
+        true: (…) logit of the true class.
+        others: (…, n) logits of all other classes.
 
     Returns:
         (…) float64.
@@ -21,19 +21,21 @@ def log_probability(true: Tensor, others: Tensor) -> Tensor:
 
 
 def log_odds(log_p: Tensor) -> Tensor:
-    """log p − log(1 − p) from log p < 0, float64.
+    """Compute log p − log(1 − p) from log p < 0, float64.
 
-    >>> [round(float(x), 6) for x in log_odds(torch.tensor([0.25, 0.5]).double().log())]
-    [-1.098612, 0.0]
+    Example:
+        >>> [round(float(x), 6) for x in log_odds(torch.tensor([0.25, 0.5]).double().log())]
+        [-1.098612, 0.0]
     """
     return log_p - (-log_p.expm1()).log()
 
 
 def log_odds_of_mean(logits: Tensor, targets: Tensor, masks: Tensor) -> Tensor:
-    """Log-odds of p̄, the geometric mean probability of the target over the masked frames: p̄ = exp(−loss).
+    """Compute the log-odds of the target's geometric mean probability over masked frames.
 
-    The arithmetic mean tells members from others much worse (AUROC .81 against .87 in one experiment): a frame that
-    is guessed utterly wrong, the mark of a stranger, hardly moves it.
+    The geometric mean is p̄ = exp(−loss). The arithmetic mean separates members from non-members much worse (AUROC .81
+    against .87 in one experiment): it hardly reacts to a frame whose target gets almost no probability, which is
+    typical of non-members.
 
     Args:
         logits: (batch, frames, classes).

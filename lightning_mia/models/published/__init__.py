@@ -1,1 +1,1 @@
-"""Published checkpoints of TERA and CPC in their original formats."""
+"""Encoders of published TERA and CPC checkpoints, in their original formats."""

@@ -1,4 +1,4 @@
-"""Checkpoint files as other toolkits publish them: pickles of PyTorch, read without running what is in them."""
+"""Checkpoints of other toolkits: PyTorch pickles, read without running code."""
 
 import argparse
 import pickle
@@ -11,31 +11,34 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.checkpoint import hyperparameters_of
 from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 
 
 class PublishedEncoder(SpeechModel):
-    """A black-box encoder out of a checkpoint; `checkpoint` (a file) and `fresh` are among its hyperparameters."""
+    """Encoder from a published checkpoint, without pretext task.
+
+    The hyperparameters of a subclass include `checkpoint` (a file) and `fresh`.
+    """
 
     @property
     def has_pretext(self) -> bool:
-        """Whether `pretext_score` can be asked."""
+        """Whether `pretext_score` is available: never."""
         return False
 
     def weights_sha256(self) -> str:
-        """Hash of the checkpoint; empty with fresh weights."""
+        """Hash of the checkpoint; empty with random weights."""
         settings: Any = self.hparams
         return "" if settings.fresh else hash_of_file(settings.checkpoint)
 
     def untrained(self) -> "PublishedEncoder":
-        """Return the same configuration with fresh weights."""
-        settings = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
-        return type(self)(**{**settings, "fresh": True})
+        """Return the same configuration with random weights."""
+        return type(self)(**{**hyperparameters_of(self), "fresh": True})
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Refused: an encoder alone has no pretext task.
+        """Raise an error: a bare encoder has no pretext task.
 
         Raises:
             InputError: always.
@@ -43,7 +46,7 @@ class PublishedEncoder(SpeechModel):
         raise InputError(self._no_pretext())
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Refused: an encoder alone has no pretext task.
+        """Raise an error: a bare encoder has no pretext task.
 
         Raises:
             InputError: always.
@@ -52,23 +55,23 @@ class PublishedEncoder(SpeechModel):
 
     def _no_pretext(self) -> str:
         return (
-            f"{self.hparams['checkpoint']} is read as an encoder alone, which cannot be pretrained further or asked "
-            "for its pretext loss; audit it by the attacks that ask the encoder alone"
+            f"{self.hparams['checkpoint']} is loaded as a bare encoder, which has no pretext loss and cannot be "
+            "pretrained further; audit it with attacks on the encoder alone"
         )
 
 
 def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
-    Tensors, plain values and `argparse.Namespace` are all that is unpickled.
+    Only tensors, plain values and `argparse.Namespace` are unpickled.
 
     Args:
-        path: a local file.
-        kind: what it should be, for messages, such as "CPC".
-        entries: keys that it must have.
+        path: local file.
+        kind: expected model, for messages, such as "CPC".
+        entries: required keys.
 
     Raises:
-        InputError: missing, no checkpoint, another kind of checkpoint, or it would need unsafe unpickling.
+        InputError: missing, not a checkpoint, another kind of checkpoint, or unsafe to unpickle.
     """
     if not Path(path).is_file():
         raise InputError(f"{kind} checkpoint {path} is not a file; download the published one and give its path")
@@ -78,11 +81,11 @@ def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, 
     except pickle.UnpicklingError as error:
         if unsafe := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise InputError(
-                f"{path} would need unsafe unpickling of {unsafe[1]}, which could run code: refused; where you trust "
+                f"{path} would need unsafe unpickling of {unsafe[1]}, which could run code: refused; if you trust "
                 f"it, save a copy with tensors and plain values only, of its entries {', '.join(entries)}"
             ) from error
         raise InputError(f"{path} is not a checkpoint of PyTorch; give the published {kind} checkpoint") from error
-    except Exception as error:  # garbage makes the unpickler stumble in many ways
+    except Exception as error:  # garbage makes the unpickler fail in many ways
         raise InputError(f"{path} is not a checkpoint of PyTorch, or is damaged; download it again") from error
     missing = [name for name in entries if not isinstance(content, dict) or name not in content]
     if missing:
@@ -90,33 +93,33 @@ def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, 
     return content
 
 
-def as_mapping(value: object, what: str) -> Mapping[str, Any]:
-    """Take a dictionary or an `argparse.Namespace` as a mapping.
+def as_mapping(value: object, source: str) -> Mapping[str, Any]:
+    """Convert a dictionary or an `argparse.Namespace` to a mapping.
 
     Args:
-        value: an entry of a checkpoint.
-        what: file and entry, for the message.
+        value: entry of a checkpoint.
+        source: file and entry, for the message.
 
     Raises:
-        InputError: it is neither.
+        InputError: neither of the two.
     """
     if isinstance(value, argparse.Namespace):
         value = vars(value)
     if not isinstance(value, Mapping):
-        raise InputError(f"{what} is not a table of names and values; give the published checkpoint")
+        raise InputError(f"{source} is not a table of names and values; give the published checkpoint")
     return value
 
 
 def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
-    """Load all weights of a module; others, such as those of a pretraining head, are left out.
+    """Load all weights of a module; others, such as those of a pretraining head, are ignored.
 
     Args:
-        module: has the checkpoint's names.
+        module: with the parameter names of the checkpoint.
         weights: by name.
         path: of the checkpoint, for messages.
 
     Raises:
-        InputError: some are missing or have another shape.
+        InputError: weights are missing or have another shape.
     """
     names = module.state_dict().keys()
     if missing := [name for name in names if name not in weights]:

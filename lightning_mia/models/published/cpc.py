@@ -1,4 +1,4 @@
-"""The published modified CPC (Rivière et al. 2020), as its file is: the paper's CPC (Tseng et al. 2022)."""
+"""Published modified CPC (Rivière et al. 2020), the CPC of Tseng et al. (2022)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,17 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightning_mia.models.cpc import KERNELS, STRIDES
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
 from lightning_mia.models.published.base import PublishedEncoder, as_mapping, load_published, read_published
 from lightning_mia.utilities.errors import InputError
 
-KERNELS = (10, 8, 4, 4, 4)  # together 465 samples
-STRIDES = (5, 4, 2, 2, 2)  # together 160 samples
 PADDINGS = (3, 2, 1, 1, 1)  # zeros at either end
 RECURRENT = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
-# What is read of all that the authors' code can build; the first is what it builds where the configuration is silent.
-ONLY = {
+# Supported values of the authors' configuration; the first is the default of their code.
+SUPPORTED = {
     "arMode": tuple(RECURRENT),
     "encoder_type": ("cpc",),
     "normMode": ("layerNorm",),
@@ -27,17 +26,27 @@ ONLY = {
 
 
 class PublishedCPC(PublishedEncoder):
-    """The encoder of a checkpoint of CPC_audio, such as 60k_epoch4-d0f474de.pt, which S3PRL calls `modified_cpc`.
+    """Encoder of a CPC_audio checkpoint such as 60k_epoch4-d0f474de.pt, S3PRL's `modified_cpc`.
 
-    What it says of a recording is, to rounding, what the authors' code says of that recording alone: waveforms are
-    taken as loud as they are, and the convolutions pad zeros at the recording's own ends.
+    The outputs equal, to rounding, those of the authors' code for each recording alone: waveforms are not normalised,
+    and the convolutions pad zeros at the recording's own ends.
 
     Args:
-        checkpoint: the file.
-        fresh: the same configuration with weights drawn at random, for the untrained control.
-        learning_rate: not used, an encoder alone is not trained; nor are the next two.
-        weight_decay: of AdamW.
+        checkpoint: file of the checkpoint.
+        fresh: same configuration with random weights, for the untrained control.
+        learning_rate: not used, as are the next two: a bare encoder is not trained.
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()  # the published file has 256 channels
+        >>> config = {"hiddenEncoder": 16, "hiddenGar": 16}
+        >>> weights = CPCNetwork(NetworkShape(16, 16, "LSTM", 1)).state_dict()
+        >>> torch.save({"config": config, "weights": weights}, f"{folder.name}/cpc.pt")
+        >>> model = PublishedCPC(f"{folder.name}/cpc.pt").eval()
+        >>> model.encode(torch.randn(1, 16_000), torch.tensor([16_000])).hidden[-1].shape  # 1 s
+        torch.Size([1, 100, 16])
     """
 
     family = "cpc"
@@ -66,49 +75,49 @@ class PublishedCPC(PublishedEncoder):
         return lengths
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; layer 0 is the convolutions' output, the last the context.
+        """Encode a batch, see `SpeechModel.encode`; layer 0 is the convolutions' output, the last one the context.
 
-        As its training hid nothing, there is no learned vector for a masked frame: it is zero, off in all channels.
+        Training hid nothing, so that there is no learned vector for a masked frame: it is zero in all channels.
         """
         latents = self.network.gEncoder(waveforms, lengths)  # (batch, frames, dim)
         if masks is not None:
             latents = latents.masked_fill(masks.unsqueeze(2), 0.0)
-        # From left to right, and from nothing for every recording: padding on the right cannot reach it.
+        # Causal, and with a zero state for every recording: padding on the right has no effect.
         context = self.network.gAR["baseNet"](latents)[0]
         return Encoded((latents, context), self.frame_lengths(lengths))
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What of a checkpoint's configuration decides its shape."""
+class NetworkShape:
+    """Sizes of a published CPC."""
 
     dim: int  # channels of the convolutions
     context_dim: int
     recurrent: str
-    n_layers: int  # recurrent layers, of which the last is seen
+    n_layers: int  # recurrent layers; the last one is the context
 
 
-def _read_shape(config: Mapping[str, Any], path: str) -> Shape:
-    for name, known in ONLY.items():
+def _read_shape(config: Mapping[str, Any], path: str) -> NetworkShape:
+    for name, known in SUPPORTED.items():
         if config.get(name, known[0]) not in known:
-            understood = ", ".join(str(value) for value in known)
-            raise InputError(f"{path} was made with {name} {config[name]}, which is not read; understood: {understood}")
+            supported = ", ".join(str(value) for value in known)
+            raise InputError(f"{path} has {name} {config[name]}, which is not supported; supported: {supported}")
     sizes = {"hiddenEncoder": 256, "hiddenGar": 256, "nLevelsGRU": 1}
     sizes = {name: config.get(name, default) for name, default in sizes.items()}
     for name, value in sizes.items():
         if not isinstance(value, int) or value < 1:
-            raise InputError(f"{path} says {name} = {value!r}, expected a whole number of at least 1; it is damaged")
-    return Shape(sizes["hiddenEncoder"], sizes["hiddenGar"], config.get("arMode", "LSTM"), sizes["nLevelsGRU"])
+            raise InputError(f"{path} has {name} = {value!r}, expected a whole number of at least 1; it is damaged")
+    return NetworkShape(sizes["hiddenEncoder"], sizes["hiddenGar"], config.get("arMode", "LSTM"), sizes["nLevelsGRU"])
 
 
 class CPCNetwork(nn.Module):
-    """Convolutions and recurrent context, with the names that the file gives them.
+    """Convolutions and recurrent context, with the parameter names of the file.
 
     Args:
-        shape: of both.
+        shape: sizes of both.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.gEncoder = PaddedFrontEnd(shape.dim)
         recurrent = RECURRENT[shape.recurrent]
@@ -118,10 +127,10 @@ class CPCNetwork(nn.Module):
 
 
 class PaddedFrontEnd(nn.Module):
-    """Five convolutions between zeros, each followed by its norm and ReLU.
+    """Five zero-padded convolutions, each followed by its norm and ReLU.
 
     Args:
-        channels: of every convolution.
+        channels: channels of every convolution.
     """
 
     def __init__(self, channels: int) -> None:
@@ -135,7 +144,7 @@ class PaddedFrontEnd(nn.Module):
         """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, channels)."""
         x = waveforms.unsqueeze(1)  # (batch, channels, samples)
         for layer in range(len(KERNELS)):
-            # Where the recording ends, a convolution has to meet the zeros that it meets when the recording is alone.
+            # Beyond its end, a recording in a batch must have the same zeros as one alone.
             x = x.masked_fill(padding_mask(lengths, x.shape[2]).unsqueeze(1), 0.0)
             x = self.get_submodule(f"conv{layer}")(x)
             x = F.relu(self.get_submodule(f"batchNorm{layer}")(x))
@@ -144,7 +153,7 @@ class PaddedFrontEnd(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """Normalise every frame over its channels, with the unbiased variance, unlike layer norm.
+    """Normalisation of every frame over its channels, with the unbiased variance, unlike layer norm.
 
     Args:
         channels: number of channels.
@@ -156,15 +165,16 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, frames) → the same."""
+        """(batch, channels, frames) → same shape."""
         variance, mean = torch.var_mean(x, dim=1, keepdim=True)
         return (x - mean) * (variance + 1e-5).rsqrt() * self.weight + self.bias
 
 
 def output_lengths(layer: int, lengths: Tensor) -> Tensor:
-    """Inputs → outputs of a convolution, counted from 0.
+    """Inputs → outputs of a convolution, numbered from 0.
 
-    >>> output_lengths(0, torch.tensor([1600])).tolist()
-    [320]
+    Example:
+        >>> output_lengths(0, torch.tensor([1600])).tolist()
+        [320]
     """
     return (lengths + 2 * PADDINGS[layer] - KERNELS[layer]) // STRIDES[layer] + 1

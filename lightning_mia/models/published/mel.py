@@ -1,4 +1,4 @@
-"""Log-mel frames as S3PRL makes them for its TERA and Mockingjay checkpoints."""
+"""Log-mel frames of S3PRL's TERA and Mockingjay checkpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,41 +16,41 @@ N_FFT = 400  # samples
 
 @dataclass(frozen=True)
 class MelSettings:
-    """What a checkpoint says of its frames."""
+    """Settings of a checkpoint's frames."""
 
-    target_level: float  # decibels, root mean square of every waveform
+    target_level: float  # root mean square of every waveform (decibels)
     window: int  # samples
     hop: int  # samples
     n_mels: int
     log: bool
-    deltas: int  # orders of differences that are appended
+    deltas: int  # orders of appended differences
     cmvn: bool  # zero mean and unit variance in every band of an utterance
     eps: float  # added to the power before the logarithm, and to the standard deviation
 
 
 def mel_settings(audio: Mapping[str, Any], path: str) -> MelSettings:
-    """Read the entry `audio` of a checkpoint's configuration.
+    """Parse the entry `audio` of a checkpoint's configuration.
 
     Args:
         audio: the entry.
         path: of the checkpoint, for messages.
 
     Raises:
-        InputError: frames of another kind.
-        KeyError, TypeError, ValueError: a value is missing or garbled.
+        InputError: the frames are not supported.
+        KeyError, TypeError, ValueError: a value is missing or invalid.
     """
     if "kaldi" in audio:
-        raise InputError(f"{path} takes Kaldi's filter banks, which are not read; give one that takes mel frames")
+        raise InputError(f"{path} takes Kaldi's filter banks, which are not supported; give one that takes mel frames")
     frame = audio["input"]
     if frame["feat_type"] != "mel":
         raise InputError(
-            f"{path} takes frames of {frame['feat_type']}, which are not read; give one that takes mel frames"
+            f"{path} takes frames of {frame['feat_type']}, which are not supported; give one that takes mel frames"
         )
     rate, n_freq = int(audio.get("sample_rate", SAMPLE_RATE)), int(audio.get("n_freq", N_FFT // 2 + 1))
     window, hop = (round(float(audio.get(name, ms)) * rate / 1000) for name, ms in (("win_ms", 25), ("hop_ms", 10)))
     if rate != SAMPLE_RATE or n_freq != N_FFT // 2 + 1 or not 0 < window <= N_FFT or hop < 1:
         raise InputError(
-            f"{path} wants {rate} Hz and {n_freq} frequencies, which is not read; expected 16000 Hz and 201"
+            f"{path} takes {rate} Hz and {n_freq} frequencies, which is not supported; expected 16000 Hz and 201"
         )
     n_mels, deltas = int(audio.get("n_mels", 40)), int(frame.get("delta", 0))
     if n_mels < 1 or deltas < 0:
@@ -68,7 +68,7 @@ def mel_settings(audio: Mapping[str, Any], path: str) -> MelSettings:
 
 
 class PublishedMel(nn.Module):
-    """Mel frames around every `hop`-th sample; at its ends, the recording goes on as in a mirror.
+    """Mel frames centred on every `hop`-th sample, with mirrored ends.
 
     Args:
         settings: of the checkpoint.
@@ -81,7 +81,7 @@ class PublishedMel(nn.Module):
         super().__init__()
         self.settings = settings
         self.dim = settings.n_mels * (1 + settings.deltas)
-        with torch.device("cpu"):  # it looks at its values, which a meta device has none of
+        with torch.device("cpu"):  # it reads its values, which a meta device does not hold
             filters = melscale_fbanks(N_FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, settings.n_mels, SAMPLE_RATE)
         self.register_buffer("window", torch.hann_window(settings.window), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
@@ -92,37 +92,39 @@ class PublishedMel(nn.Module):
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, dim) float32."""
-        given, n_frames = self.settings, self.frame_lengths(lengths)
+        settings, n_frames = self.settings, self.frame_lengths(lengths)
         with torch.autocast(waveforms.device.type, enabled=False):
             spectrum = torch.stft(
-                mirrored(_level(waveforms.float(), lengths, given.target_level), lengths),
+                mirrored(_level(waveforms.float(), lengths, settings.target_level), lengths),
                 N_FFT,
-                given.hop,
-                given.window,
+                settings.hop,
+                settings.window,
                 self.window,
                 center=False,
                 return_complex=True,
             )  # (batch, 201, frames)
             frames = torch.view_as_real(spectrum.transpose(1, 2)).square().sum(dim=3) @ self.filters
-            frames = (frames + given.eps).log() if given.log else frames
+            frames = (frames + settings.eps).log() if settings.log else frames
             orders = [frames]
-            for _ in range(given.deltas):
+            for _ in range(settings.deltas):
                 orders.append(slopes(orders[-1], n_frames))
             frames = torch.cat(orders, dim=2)
-            return _cmvn(frames, n_frames, given.eps) if given.cmvn else frames
+            return _cmvn(frames, n_frames, settings.eps) if settings.cmvn else frames
 
 
 def _level(waveforms: Tensor, lengths: Tensor, decibels: float) -> Tensor:
-    """Give every waveform this root mean square; its padding is zero and adds nothing."""
+    """Scale every waveform to this root mean square; zero padding adds nothing."""
     mean_square = waveforms.square().sum(dim=1, keepdim=True, dtype=torch.float64) / lengths.unsqueeze(1)
     return waveforms * (10 ** (decibels / 20) / (mean_square.sqrt() + 1e-10)).float()
 
 
 def mirrored(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """ResultsUploader every utterance at its own ends: (batch, samples) → (batch, samples + N_FFT).
+    """Mirror every utterance at its own ends: (batch, samples) → (batch, samples + N_FFT).
 
-    >>> mirrored(torch.arange(500.0).view(1, -1), torch.tensor([300]))[0, [0, 199, 200, 201, 499, 500, 501]].tolist()
-    [200.0, 1.0, 0.0, 1.0, 299.0, 298.0, 297.0]
+    Example:
+        >>> padded = mirrored(torch.arange(500.0).view(1, -1), torch.tensor([300]))
+        >>> padded[0, [0, 199, 200, 201, 499, 500, 501]].tolist()
+        [200.0, 1.0, 0.0, 1.0, 299.0, 298.0, 297.0]
     """
     last = lengths.unsqueeze(1) - 1
     time = torch.arange(-N_FFT // 2, waveforms.shape[1] + N_FFT // 2, device=lengths.device).abs()
@@ -130,18 +132,18 @@ def mirrored(waveforms: Tensor, lengths: Tensor) -> Tensor:
 
 
 def slopes(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Regression slope of 5 frames (batch, frames, dim); the first and the last real frame go on past the ends."""
+    """Compute the regression slope over 5 frames (batch, frames, dim), repeating the first and last real frame."""
     time = torch.arange(-2, frames.shape[1] + 2, device=frames.device)
     time = time.clamp(min=0).minimum(lengths.unsqueeze(1) - 1)  # (batch, frames + 4)
-    held = frames.gather(1, time.unsqueeze(2).expand(-1, -1, frames.shape[2]))
-    return held.unfold(1, 5, 1) @ torch.tensor([-0.2, -0.1, 0.0, 0.1, 0.2], device=frames.device)
+    extended = frames.gather(1, time.unsqueeze(2).expand(-1, -1, frames.shape[2]))
+    return extended.unfold(1, 5, 1) @ torch.tensor([-0.2, -0.1, 0.0, 0.1, 0.2], device=frames.device)
 
 
 def _cmvn(frames: Tensor, lengths: Tensor, eps: float) -> Tensor:
-    """Zero mean and unit unbiased variance over an utterance's real frames; zero beyond its end."""
+    """Normalise to zero mean and unit unbiased variance over the real frames; zero beyond."""
     padding = padding_mask(lengths, frames.shape[1]).unsqueeze(2)
     count = lengths.view(-1, 1, 1)
     mean = frames.masked_fill(padding, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64) / count
-    centred = (frames - mean).masked_fill(padding, 0.0)  # float64: a band that never moves stays near zero
+    centred = (frames - mean).masked_fill(padding, 0.0)  # float64: a constant band stays near zero
     deviation = (centred.square().sum(dim=1, keepdim=True) / (count - 1)).sqrt()
     return (centred / (deviation + eps)).float()

@@ -1,4 +1,4 @@
-"""The published TERA and Mockingjay of S3PRL (Liu, Li and Lee 2021), as their files are: the paper's TERA."""
+"""Published TERA and Mockingjay of S3PRL (Liu, Li and Lee 2021), the TERA of Tseng et al. (2022)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,20 +20,36 @@ SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediat
 
 
 class PublishedTERA(PublishedEncoder):
-    """The encoder of a checkpoint of S3PRL (`states-….ckpt`) that takes log-mel frames of the waveform.
+    """Encoder of an S3PRL checkpoint (`states-….ckpt`) on log-mel frames.
 
-    What it says of a recording is, to rounding, what S3PRL's upstream says of that recording alone. As there, one
-    that is longer than the model's longest input (published: 1500 frames) is cut into equal pieces, each encoded by
-    itself. The first hidden state is the input of the first layer, the last is S3PRL's `last_hidden_state`.
+    The outputs equal, to rounding, those of S3PRL's upstream for each recording alone. As there, a recording longer
+    than the model's longest input (published: 1500 frames) is cut into equal pieces, which are encoded separately. The
+    first hidden state is the input of the first layer, the last one S3PRL's `last_hidden_state`.
 
     Args:
-        checkpoint: the file.
-        fresh: the same configuration with weights drawn at random, for the untrained control.
-        mask_probability: spans × length / frames, where attacks mask; spans may overlap (published: 0.15).
-        mask_length: frames of 10 ms in a masked span (published: 7).
-        learning_rate: not used, an encoder alone is not trained; nor are the next two.
-        weight_decay: of AdamW.
+        checkpoint: file of the checkpoint.
+        fresh: same configuration with random weights, for the untrained control.
+        mask_probability: spans × length / frames, for attacks that mask; spans may overlap (published: 0.15).
+        mask_length: frames of 10 ms per masked span (published: 7).
+        learning_rate: not used, as are the next two: a bare encoder is not trained.
+        weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+
+    Example:
+        >>> import tempfile
+        >>> transformer = {
+        ...     **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32},
+        ...     **{"hidden_act": "gelu", "layer_norm_eps": 1e-12, "initializer_range": 0.02},
+        ...     **{"share_layer": False, "pre_layer_norm": False},
+        ... }
+        >>> audio = {"target_level": -25, "n_mels": 40, "input": {"feat_type": "mel", "log": True}}
+        >>> config = {"transformer": transformer, "task": {"sequence_length": 1500}, "audio": audio}
+        >>> weights = TERANetwork(40, transformer).state_dict()
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> torch.save({"Config": config, "Transformer": weights}, f"{folder.name}/states.ckpt")
+        >>> model = PublishedTERA(f"{folder.name}/states.ckpt").eval()
+        >>> model.encode(torch.randn(1, 16_000), torch.tensor([16_000])).hidden[-1].shape  # 1 s
+        torch.Size([1, 101, 16])
     """
 
     family = "tera"
@@ -58,8 +74,7 @@ class PublishedTERA(PublishedEncoder):
         self.network = TERANetwork(self.mel.dim, config)
         if not fresh:
             weights = as_mapping(content["Transformer"], f"Transformer of {checkpoint}")
-            modern = {name.replace("gamma", "weight").replace("beta", "bias"): value for name, value in weights.items()}
-            load_published(self.network, modern, checkpoint)
+            load_published(self.network, {_modern_name(name): weight for name, weight in weights.items()}, checkpoint)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames."""
@@ -70,20 +85,25 @@ class PublishedTERA(PublishedEncoder):
         frames, frame_lengths = self.mel(waveforms, lengths), self.frame_lengths(lengths)
         if masks is not None:
             frames = frames.masked_fill(masks.unsqueeze(2), 0.0)
-        pieces = [self._cut(own[:n]) for own, n in zip(frames, frame_lengths.tolist(), strict=True)]
-        counts = [len(cut) for cut in pieces]
-        sizes = torch.tensor([len(piece) for cut in pieces for piece in cut], device=frames.device)
-        hidden = self.network(pad_sequence([piece for cut in pieces for piece in cut], batch_first=True), sizes)
+        cuts = [self._cut(row[:n]) for row, n in zip(frames, frame_lengths.tolist(), strict=True)]
+        counts = [len(cut) for cut in cuts]
+        pieces = [piece for cut in cuts for piece in cut]
+        sizes = torch.tensor([len(piece) for piece in pieces], device=frames.device)
+        hidden = self.network(pad_sequence(pieces, batch_first=True), sizes)
         return Encoded(tuple(_join(layer, sizes, counts, frames.shape[1]) for layer in hidden), frame_lengths)
 
     def _cut(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Cut an utterance (frames, dim) into as few equal pieces as may be, none of them too long."""
+        """Cut an utterance (frames, dim) into the smallest number of equal pieces that are not too long."""
         n_pieces = -(-len(frames) // self.longest) if self.longest > 0 else 1
         return frames.chunk(n_pieces)
 
 
+def _modern_name(name: str) -> str:
+    return name.replace("gamma", "weight").replace("beta", "bias")  # of layer norms in old files
+
+
 def _join(pieces: Tensor, sizes: Tensor, counts: list[int], n_frames: int) -> Tensor:
-    """Put utterances together again: (pieces, frames, dim) → (batch, n_frames, dim), zero beyond their ends."""
+    """Join the pieces of utterances: (pieces, frames, dim) → (batch, n_frames, dim), zero beyond their ends."""
     real = [piece[:size] for piece, size in zip(pieces, sizes.tolist(), strict=True)]
     ends = torch.tensor(counts).cumsum(dim=0).tolist()
     joined = pad_sequence(
@@ -93,28 +113,28 @@ def _join(pieces: Tensor, sizes: Tensor, counts: list[int], n_frames: int) -> Te
 
 
 def _read_config(content: dict[str, Any], path: str) -> tuple[dict[str, Any], MelSettings, int]:
-    """What the file says of its transformer and its log-mel frames, and its longest input in frames (0: any)."""
+    """Parse transformer, log-mel frames, and longest input (frames, 0: any)."""
     config = as_mapping(content["Config"], f"Config of {path}")
-    if "transformer" not in config:  # of the trainer; newer files keep the model's beside it
+    if "transformer" not in config:  # in newer files it is the trainer's configuration
         config = as_mapping(content.get("Upstream_Config"), f"Upstream_Config of {path}")
-    theirs = {
+    entries = {
         name: as_mapping(config.get(name), f"{name} in Config of {path}") for name in ("transformer", "task", "audio")
     }
     shape: dict[str, Any] = {}
     try:
         for name in SIZES:
-            shape[name] = int(theirs["transformer"][name])
+            shape[name] = int(entries["transformer"][name])
         for name in ("layer_norm_eps", "initializer_range"):
-            shape[name] = float(theirs["transformer"][name])
+            shape[name] = float(entries["transformer"][name])
         for name in ("share_layer", "pre_layer_norm"):
-            shape[name] = bool(theirs["transformer"][name])
-        shape["hidden_act"] = str(theirs["transformer"]["hidden_act"])
-        longest = int(theirs["task"]["sequence_length"])
-        mel = mel_settings(theirs["audio"], path)
+            shape[name] = bool(entries["transformer"][name])
+        shape["hidden_act"] = str(entries["transformer"]["hidden_act"])
+        longest = int(entries["task"]["sequence_length"])
+        mel = mel_settings(entries["audio"], path)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"The configuration in {path} lacks or garbles a value, it is damaged: {error}") from error
+        raise InputError(f"The configuration in {path} lacks a value or has an invalid one: {error}") from error
     if shape["hidden_act"] not in ACTIVATIONS:
-        raise InputError(f"{path} has the activation {shape['hidden_act']}; understood: {', '.join(ACTIVATIONS)}")
+        raise InputError(f"{path} has the activation {shape['hidden_act']}; supported: {', '.join(ACTIVATIONS)}")
     if min(shape[name] for name in SIZES) < 1 or shape["hidden_size"] % shape["num_attention_heads"]:
         raise InputError(
             f"{path} has a transformer of impossible sizes, it is damaged: {[shape[name] for name in SIZES]}"
@@ -123,11 +143,11 @@ def _read_config(content: dict[str, Any], path: str) -> tuple[dict[str, Any], Me
 
 
 class TERANetwork(nn.Module):
-    """The transformer, with the names that the file gives its parts.
+    """Transformer with the parameter names of the file.
 
     Args:
-        input_dim: of a frame.
-        config: the file's, of the transformer.
+        input_dim: width of a frame.
+        config: entry `transformer` of the file.
     """
 
     def __init__(self, input_dim: int, config: Mapping[str, Any]) -> None:
@@ -138,7 +158,7 @@ class TERANetwork(nn.Module):
         )
         layers = [TERALayer(config) for _ in range(1 if config["share_layer"] else n_layers)]
         parts = {"layer": nn.ModuleList(layers * n_layers if config["share_layer"] else layers)}
-        if config["pre_layer_norm"]:  # one for every hidden state
+        if config["pre_layer_norm"]:  # one per hidden state
             parts["LayerNorm"] = nn.ModuleList(nn.LayerNorm(dim, eps=eps) for _ in range(n_layers + 1))
         self.encoder = nn.ModuleDict(parts)
         for module in self.modules():
@@ -147,7 +167,7 @@ class TERANetwork(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> list[Tensor]:
-        """(batch, frames, input_dim), (batch,) real frames → the input of every layer and the last one's output."""
+        """(batch, frames, input_dim), (batch,) real frames → input of every layer, then the last output."""
         x = self.input_representations["spec_transform"](frames)
         x = self.input_representations["LayerNorm"](x + sinusoids(x.shape[1], x.shape[2]).to(x))
         real = ~padding_mask(lengths, x.shape[1])[:, None, None]  # (batch, heads, queries, keys)
@@ -162,10 +182,10 @@ class TERANetwork(nn.Module):
 
 
 class TERALayer(nn.Module):
-    """Attention and two dense layers, each with a residual and a layer norm before or after it.
+    """Attention and feed-forward layers, each with a residual connection and a layer norm.
 
     Args:
-        config: the file's, of the transformer.
+        config: entry `transformer` of the file.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -201,7 +221,7 @@ def _output(inputs: int, dim: int, eps: float) -> nn.ModuleDict:
 
 
 def sinusoids(n_frames: int, dim: int) -> Tensor:
-    """Positions (n_frames, dim) float32: sines in the even columns and cosines in the odd ones."""
+    """Compute positions (n_frames, dim) float32: sines in even columns, cosines in odd ones."""
     column = torch.arange(dim, dtype=torch.float64)
     angle = torch.arange(n_frames).unsqueeze(1) / 10_000 ** (2 * (column // 2) / dim)
     return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()

@@ -1,4 +1,4 @@
-"""Short-time measures of a waveform: the raw material of the blind statistics."""
+"""Short-time measurements of a waveform, on which the blind statistics are based."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from functools import cache
 import numpy as np
 from scipy.fft import dct, irfft, rfft
 
-from lightning_mia.corpora.audio.cache import SAMPLE_RATE
+from lightning_mia.corpora.audio import SAMPLE_RATE
 
-WINDOW = 640  # samples; 40 ms, two periods of the lowest pitch below and a little more
+WINDOW = 640  # samples; 40 ms, a little over two periods of the lowest pitch
 HOP = 160  # samples; 10 ms
-FFT = 1024  # samples; at least WINDOW + the longest lag, so that the autocorrelation does not wrap round
+FFT = 1024  # samples; at least WINDOW + MAX_LAG, so that the autocorrelation does not wrap around
 MIN_LAG, MAX_LAG = 40, 266  # samples; pitch of 400 Hz and of 60 Hz
 MEL_BANDS, CEPSTRA = 40, 13
-FRAMES_AT_ONCE = 3000  # bounds the working memory; what is kept takes 12 MB a minute of sound
-FLOOR = 1e-10  # of full-scale power; −100 dB, under the quantisation noise of 16 bits (−98 dB)
+FRAMES_PER_BLOCK = 3000  # limits the working memory; results take 12 MB per minute of audio
+FLOOR = 1e-10  # of full-scale power; −100 dB, below the quantisation noise of 16 bits (−98 dB)
 
 
 @dataclass(frozen=True)
 class Frames:
-    """What is measured in every frame of 40 ms, each 10 ms, of one recording."""
+    """Measurements of one recording, in frames of 40 ms every 10 ms."""
 
     power: np.ndarray  # (frames,) mean square, full scale = 1
     spectrum: np.ndarray  # (frames, FFT // 2 + 1) power per bin, sums to about `power`
     cepstra: np.ndarray  # (frames, CEPSTRA) MFCC, natural logarithm
-    pitch: np.ndarray  # (frames,) Hz, of the strongest periodicity whether the frame is voiced or not
-    periodicity: np.ndarray  # (frames,) normalised autocorrelation at that lag, near 1 in vowels
+    pitch: np.ndarray  # (frames,) Hz, of the strongest periodicity, also in unvoiced frames
+    periodicity: np.ndarray  # (frames,) normalised autocorrelation at that lag, close to 1 in vowels
 
 
-def frames_of(waveform: np.ndarray) -> Frames:
-    """Measure every frame of a mono 16 kHz `waveform` (samples,); one shorter than a frame is zero-padded."""
+def measure_frames(waveform: np.ndarray) -> Frames:
+    """Measure every frame of a mono 16 kHz waveform (samples,), zero-padded to at least one frame."""
     waveform = np.asarray(waveform, np.float32)
     if len(waveform) < WINDOW:
         waveform = np.pad(waveform, (0, WINDOW - len(waveform)))
@@ -39,14 +39,14 @@ def frames_of(waveform: np.ndarray) -> Frames:
 
 
 def bin_frequencies() -> np.ndarray:
-    """Frequency (Hz) of each bin of `Frames.spectrum`, (FFT // 2 + 1,)."""
+    """Return the frequency of each bin of `Frames.spectrum` (Hz), (FFT // 2 + 1,)."""
     return np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)
 
 
 def _blocks(waveform: np.ndarray) -> Iterator[np.ndarray]:
     frames = np.lib.stride_tricks.sliding_window_view(waveform, WINDOW)[::HOP]  # (frames, WINDOW), a view
-    for start in range(0, len(frames), FRAMES_AT_ONCE):
-        yield frames[start : start + FRAMES_AT_ONCE]
+    for start in range(0, len(frames), FRAMES_PER_BLOCK):
+        yield frames[start : start + FRAMES_PER_BLOCK]
 
 
 def _measure(frames: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -55,7 +55,7 @@ def _measure(frames: np.ndarray) -> tuple[np.ndarray, ...]:
     transform = rfft(frames * window, FFT, axis=1)
     spectrum = transform.real**2 + transform.imag**2  # (frames, bins)
     autocorrelation = irfft(spectrum, FFT, axis=1)[:, : MAX_LAG + 1]
-    # Dividing by the window's own autocorrelation takes out its taper (Boersma 1993, eq. 9).
+    # Dividing by the window's autocorrelation compensates its taper (Boersma 1993, eq. 9).
     periodicity = autocorrelation / (window_autocorrelation * (autocorrelation[:, :1] + FLOOR))
     lag = MIN_LAG + (periodicity - _octave_cost())[:, MIN_LAG:].argmax(axis=1)
     spectrum *= 2 / (FFT * (window**2).sum())
@@ -76,13 +76,13 @@ def _window_autocorrelation() -> np.ndarray:
 
 @cache
 def _octave_cost() -> np.ndarray:
-    """Favours short lags, (lags,): what repeats after one period does so after two (Boersma 1993, eq. 24)."""
+    """Return the penalty of long lags, (lags,), since multiples of a period also match (Boersma 1993, eq. 24)."""
     return (0.03 * np.log2(np.maximum(np.arange(MAX_LAG + 1), 1) / MIN_LAG)).astype(np.float32)
 
 
 @cache
 def _mel_filters() -> np.ndarray:
-    """Triangles on the mel scale (O'Shaughnessy) from 20 Hz to 8 kHz, (bins, MEL_BANDS)."""
+    """Return triangular filters on the mel scale (O'Shaughnessy), 20 Hz to 8 kHz, (bins, MEL_BANDS)."""
     top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
     low = 2595 * np.log10(1 + 20 / 700)
     edges = 700 * (10 ** (np.linspace(low, top, MEL_BANDS + 2) / 2595) - 1)

@@ -18,7 +18,7 @@ def planted(n_shadows: int, n_units: int, n_signals: int = 3, seed: int = 0, eff
     """Each unit's own level, noise, and `effect` on the last signal where the unit is IN."""
     rng = np.random.default_rng(seed)
     halves = [rng.permutation(np.arange(n_units) % 2 == 1) for _ in range(-(-n_shadows // 2))]
-    labels = np.stack([side for half in halves for side in (half, ~half)][:n_shadows])
+    labels = np.stack([members for half in halves for members in (half, ~half)][:n_shadows])
     own = 2 * rng.standard_normal((n_units, n_signals))
     features = own + rng.standard_normal((n_shadows, n_units, n_signals))
     features[..., -1] += effect * labels
@@ -29,19 +29,19 @@ def planted(n_shadows: int, n_units: int, n_signals: int = 3, seed: int = 0, eff
 
 
 def folds_of(examples: ShadowExamples, **other: object) -> list[TrainingFold]:
-    usual = {"calibrated": True, "most_signals": 99, "most_examples": 10**6, "seed": 0}
-    return training_folds(examples, **{**usual, **other})
+    default = {"calibrated": True, "max_signals": 99, "max_examples": 10**6, "seed": 0}
+    return training_folds(examples, **{**default, **other})
 
 
 def slow_row(examples: ShadowExamples, model: int | None, unit: int, without: set[int]) -> np.ndarray:
     """An example (of the target: model None), number by number: plain, minus OUT, minus IN."""
     values = examples.target[unit] if model is None else examples.features[model, unit]
     row = [values]
-    for side in (False, True):
+    for label in (False, True):
         others = [
             examples.challenge[k, unit]
             for k in range(len(examples.pairs))
-            if examples.pairs[k] not in without and examples.labels[k, unit] == side
+            if examples.pairs[k] not in without and examples.labels[k, unit] == label
         ]
         row.append(values - np.mean(others, axis=0))
     return np.concatenate(row)
@@ -115,12 +115,12 @@ def test_a_fleet_that_never_saw_the_challenge_set_is_out_for_all_of_it() -> None
 
 def test_the_signals_that_tell_most_are_kept_and_units_are_drawn() -> None:
     examples = planted(6, 100, n_signals=20, effect=1.5)
-    for fold in folds_of(examples, most_signals=2):
+    for fold in folds_of(examples, max_signals=2):
         assert fold.features.shape == (4 * 100, 6)
         assert (np.abs(fold.target[:, [1]] - examples.target[:, [-1]]) < 1e-6).all()
-    few = folds_of(examples, most_examples=240)
+    few = folds_of(examples, max_examples=240)
     assert few[0].features.shape == (4 * 40, 60) and few[0].target.shape == (100, 60)
-    again, other = folds_of(examples, most_examples=240), folds_of(examples, most_examples=240, seed=1)
+    again, other = folds_of(examples, max_examples=240), folds_of(examples, max_examples=240, seed=1)
     np.testing.assert_array_equal(few[0].features, again[0].features)
     assert not np.array_equal(few[0].features, other[0].features)
 
@@ -152,7 +152,7 @@ def test_on_noise_what_is_left_out_looks_like_noise(n_shadows: int, learn: Learn
     found = [
         left_out_auroc(fold, learn)
         for seed in range(12)
-        for fold in folds_of(planted(n_shadows, 50, seed=seed), most_signals=2)
+        for fold in folds_of(planted(n_shadows, 50, seed=seed), max_signals=2)
     ]
     assert abs(np.mean(found) - 0.5) < 0.03
 

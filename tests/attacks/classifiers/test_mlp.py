@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_mia.attacks.classifiers.fit import FitSettings
+from lightning_mia.attacks.classifiers.fit import Examples, FitSettings
 from lightning_mia.attacks.classifiers.folds import TrainingFold
-from lightning_mia.attacks.classifiers.mlp import FeatureBatch, FeatureNets, NetSettings, score_by_nets
+from lightning_mia.attacks.classifiers.mlp import FeatureNets, NetSettings, score_by_nets
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 
 FIT = FitSettings(learning_rate=0.03, epochs=40, batch_size=128, dropout=0.0)
@@ -50,7 +50,7 @@ def test_logits_equal_those_of_single_nets() -> None:
 
 def test_losses_are_cross_entropies_and_one_nets_loss_moves_no_other_net() -> None:
     made, labels = nets(), torch.randint(2, (2, 7)).float()
-    batch = FeatureBatch(torch.randn(2, 7, 5), labels)
+    batch = Examples(torch.randn(2, 7, 5), labels)
     losses = made.losses(batch)
     logits = made(batch.features)[1, :, 2]
     single = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[1])

@@ -93,9 +93,9 @@ def test_what_is_not_there_is_named(signals: Signals) -> None:
 
 
 @pytest.mark.parametrize("effect", [1.0, -1.0])
-def test_lira_finds_the_sign_by_itself(effect: float, planted_fleet: Callable[..., Any], auroc: Any) -> None:
+def test_lira_finds_the_sign_by_itself(effect: float, simulate: Callable[..., Any], auroc: Any) -> None:
     columns = ["crops_uniform_0", "pairwise_cosine_layer0", "pairwise_cosine_layer1"]
-    fleet = planted_fleet(200, 8, columns=columns, effect=effect, seed=1)
+    fleet = simulate(200, 8, columns=columns, effect=effect, seed=1)
     for signal in (CropResponse(), FrameSimilarity()):
         for online in (True, False):
             assert auroc(LiRA(signal, online).score(fleet.evidence), fleet.members) > 0.65

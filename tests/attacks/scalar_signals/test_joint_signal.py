@@ -42,9 +42,9 @@ def test_too_few_signals_and_no_label_are_refused() -> None:
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_two_signals_tell_more_than_one(online: bool, planted_fleet: Callable[..., Any], auroc: Any) -> None:
+def test_two_signals_tell_more_than_one(online: bool, simulate: Callable[..., Any], auroc: Any) -> None:
     columns = ["crops_uniform_0", "pairwise_cosine_layer0", "pairwise_cosine_layer1"]
-    fleet = planted_fleet(400, 16, columns=columns, effect=[1.0, 0.0, -1.0], seed=1)
+    fleet = simulate(400, 16, columns=columns, effect=[1.0, 0.0, -1.0], seed=1)
     joint = auroc(
         LiRA(JointSignal([CropResponse(), FrameSimilarity()], "both"), online).score(fleet.evidence), fleet.members
     )

@@ -51,9 +51,9 @@ def test_unknown_views_are_refused() -> None:
         PerturbedLoss(())
 
 
-def test_masks_judged_jointly_are_no_worse_than_their_mean(planted_fleet: Callable[..., Any], auroc: Any) -> None:
+def test_masks_judged_jointly_are_no_worse_than_their_mean(simulate: Callable[..., Any], auroc: Any) -> None:
     """Half of the masks tell nothing: their mean gives them the same weight."""
     columns = [f"pretext_score_mask{i}" for i in range(4)]
-    fleet = planted_fleet(400, 16, columns=columns, effect=[1.0, 1.0, 0.0, 0.0], seed=2)
+    fleet = simulate(400, 16, columns=columns, effect=[1.0, 1.0, 0.0, 0.0], seed=2)
     jointly = auroc(LiRA(MaskByMask()).score(fleet.evidence), fleet.members)
     assert jointly > auroc(LiRA().score(fleet.evidence), fleet.members) + 0.02

@@ -43,8 +43,8 @@ def test_a_single_signal_has_a_sign() -> None:
     assert membership_direction(-shadows[..., :1], members).tolist() == [-1.0]
 
 
-def test_a_known_sign_is_left_alone(planted_fleet: Callable, planted_signal: Callable) -> None:
-    evidence = planted_fleet(30, 4, effect=-3.0).evidence
+def test_a_known_sign_is_left_alone(simulate: Callable, planted_signal: Callable) -> None:
+    evidence = simulate(30, 4, effect=-3.0).evidence
     matrix = signal_matrix(evidence, planted_signal(["pretext_score_mask0"]))
     assert oriented(matrix, two_sided=False) is matrix
     turned = oriented(matrix, two_sided=True)

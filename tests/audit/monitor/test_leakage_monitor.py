@@ -17,7 +17,7 @@ from lightning_mia.audit.monitor.records import read_table
 from lightning_mia.corpora.loading.batch import collate
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.utilities.errors import InputError
 from tests.audit.monitor.conftest import Fit, tiny_hubert, tiny_tera
 
@@ -51,7 +51,7 @@ def equal(first: object, second: object) -> bool:
     return bool(first == second)
 
 
-def test_monitoring_does_not_change_the_training(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
+def test_monitoring_does_not_change_the_training(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     alone, watched = EndState(), EndState()
     monitor = LeakageMonitor(every_n_epochs=1, layers="all").attach(data)
     plain = fit(PartInEvaluation(), alone)
@@ -63,7 +63,7 @@ def test_monitoring_does_not_change_the_training(fit: Fit, data: SpeechDataModul
     assert watched.state["modes"]["transformer.layers.1"]
 
 
-def slow_scores(model: SpeechModel, data: SpeechDataModule) -> dict[str, list[float]]:
+def slow_scores(model: SpeechModel, data: SplitCorpus) -> dict[str, list[float]]:
     """Both default attacks, one recording at a time."""
     challenge = data.split.challenge("utterance")
     scores: dict[str, list[float]] = {"pretext_loss": [], "utterance_similarity": []}
@@ -76,7 +76,7 @@ def slow_scores(model: SpeechModel, data: SpeechDataModule) -> dict[str, list[fl
     return scores
 
 
-def test_measurements_equal_a_slow_probe(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
+def test_measurements_equal_a_slow_probe(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     monitor = LeakageMonitor(every_n_epochs=3).attach(data)
     model = fit(monitor, model=tiny_hubert())
     table = read_table(tmp_path / "leakage.csv")
@@ -93,7 +93,7 @@ def test_measurements_equal_a_slow_probe(fit: Fit, data: SpeechDataModule, tmp_p
     assert last.loc["utterance_similarity", "layer"] == 2
 
 
-def test_all_layers_have_rows(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
+def test_all_layers_have_rows(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     fit(LeakageMonitor(every_n_epochs=9, layers="all").attach(data), max_epochs=1)
     table = read_table(tmp_path / "leakage.csv")
     assert table["layer"][table["attack"] == "utterance_similarity"].tolist() == [0, 1, 2] * 2
@@ -107,7 +107,7 @@ class Killed(Callback):
             raise RuntimeError("killed")
 
 
-def test_a_resumed_training_continues_the_table(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
+def test_a_resumed_training_continues_the_table(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     monitor = LeakageMonitor(every_n_epochs=2).attach(data)
     with pytest.raises(RuntimeError, match="killed"):
         fit(monitor, Killed())
@@ -121,7 +121,7 @@ def test_a_resumed_training_continues_the_table(fit: Fit, data: SpeechDataModule
     assert read_table(tmp_path / "leakage.csv")["epoch"].tolist() == [0, 0, 1, 1]
 
 
-def test_tensorboard_has_metrics_curves_and_histograms(fit: Fit, data: SpeechDataModule, tmp_path: Path) -> None:
+def test_tensorboard_has_metrics_curves_and_histograms(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path, name=None, version="tensorboard", default_hp_metric=False)
     monitor = LeakageMonitor(every_n_epochs=1, layers="all").attach(data)
     fit(monitor, max_epochs=1, logger=logger)

@@ -7,10 +7,10 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from lightning_mia.audit.ablation.collect import rows_of
+from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Setting
 from lightning_mia.audit.cli import main
-from lightning_mia.report.ablation.labels import COSTS
+from lightning_mia.report.ablation.labels import COST_COLUMNS
 from lightning_mia.report.files.json_schema import SCHEMA_PATH
 from lightning_mia.signals.table import Signals
 
@@ -54,14 +54,14 @@ def test_members_are_not_probed(run_dir: Path) -> None:
 
 @pytest.mark.slow
 def test_the_row_of_a_grid_has_the_costs(run_dir: Path) -> None:
-    row = next(rows_of(Cell({"defence": Setting("dp", {})}, 0), run_dir, run_dir.parent))
+    row = next(collect_rows(Cell({"defence": Setting("dp", {})}, 0), run_dir, run_dir.parent))
     results = json.loads((run_dir / "report" / "results.json").read_text())
     assert row["utility_probe"] == results["utility"]["target"]["accuracy"]
     assert row["utility_untrained"] == results["utility"]["untrained"]["accuracy"]
     assert row["utility_pretext"] == results["utility"]["pretext"]
     assert row["epsilon"] == results["privacy"]["epsilon"]
     assert row["utility_probe_lo"] <= row["utility_probe"] <= row["utility_probe_hi"]
-    assert set(COSTS) <= set(row)
+    assert set(COST_COLUMNS) <= set(row)
 
 
 def test_a_corpus_without_keywords_is_refused_before_the_training(

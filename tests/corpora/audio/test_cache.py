@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache, decode
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
 from lightning_mia.corpora.manifest import Manifest
 from lightning_mia.utilities.errors import InputError
 
@@ -56,17 +56,17 @@ def test_waveform_is_the_file_as_float32(table, tmp_path):
         audio.waveform("u9")
 
 
-def test_data_hash_tells_ids_and_contents_but_not_order(table, tmp_path):
+def test_data_hash_depends_on_ids_and_contents_but_not_order(table, tmp_path):
     audio = opened(table, tmp_path)
-    data_hash = audio.sha256_of(["u0", "u1"])
-    assert audio.sha256_of(["u1", "u0"]) == data_hash
-    assert audio.sha256_of(["u0", "0003"]) != data_hash  # the same audio under another id
-    assert audio.sha256_of(["u0"]) != data_hash
+    expected = audio.data_hash(["u0", "u1"])
+    assert audio.data_hash(["u1", "u0"]) == expected
+    assert audio.data_hash(["u0", "0003"]) != expected  # the same audio under another id
+    assert audio.data_hash(["u0"]) != expected
     path = table["path"][0]
     os.utime(path, ns=(time.time_ns(), time.time_ns()))
-    assert opened(table, tmp_path).sha256_of(["u0", "u1"]) == data_hash  # decoded again, to the same
+    assert opened(table, tmp_path).data_hash(["u0", "u1"]) == expected  # decoded again, to the same
     sf.write(path, np.arange(2000, dtype=np.int16), 16_000)
-    assert opened(table, tmp_path).sha256_of(["u0", "u1"]) != data_hash
+    assert opened(table, tmp_path).data_hash(["u0", "u1"]) != expected
 
 
 def test_pickle_leaves_the_samples_on_disk(table, tmp_path):
@@ -80,15 +80,15 @@ def test_pickle_leaves_the_samples_on_disk(table, tmp_path):
     pd.testing.assert_frame_equal(copy.index, audio.index)
 
 
-def test_a_machine_that_does_not_see_the_samples_says_so(table, tmp_path):
+def test_missing_samples_are_an_error(table, tmp_path):
     audio = decode(table, cache_dir=tmp_path, progress=False)
     pickled = pickle.dumps(audio)
     Path(audio.samples.filename).unlink()
-    with pytest.raises(InputError, match=r"samples.int16 is not there: .* LIGHTNING_MIA_CACHE"):
+    with pytest.raises(InputError, match=r"samples.int16 does not exist: .* LIGHTNING_MIA_CACHE"):
         pickle.loads(pickled)
 
 
-def test_bad_audio_is_counted_and_named_or_left_out(table, tmp_path):
+def test_bad_audio_is_counted_and_named_or_excluded(table, tmp_path):
     bad = [tmp_path / f"bad{i}.wav" for i in range(7)]
     bad[0].touch()
     sf.write(bad[1], np.zeros(5000), 16_000)
@@ -100,7 +100,7 @@ def test_bad_audio_is_counted_and_named_or_left_out(table, tmp_path):
     assert message.startswith("7 of 12 recordings cannot be used: ")
     assert f"{bad[0]}: empty file; {bad[1]}: silent" in message
     assert f"{bad[4]}: no such file; and 2 more; " in message
-    assert message.endswith("or leave them out by on_bad_audio: skip")
+    assert message.endswith("or exclude them by on_bad_audio: skip")
     assert "\n" not in message
 
     audio = opened(mixed, tmp_path, on_bad_audio="skip")
@@ -110,11 +110,11 @@ def test_bad_audio_is_counted_and_named_or_left_out(table, tmp_path):
     assert audio.skipped["reason"][0] == "empty file"
     whole = opened(table, tmp_path)
     np.testing.assert_array_equal(audio.waveform("u4"), whole.waveform("u4"))
-    assert audio.sha256_of(["u0", "u4"]) == whole.sha256_of(["u4", "u0"])
+    assert audio.data_hash(["u0", "u4"]) == whole.data_hash(["u4", "u0"])
 
 
 @pytest.mark.parametrize("on_bad_audio", ["error", "skip"])
-def test_nothing_but_bad_audio_is_an_error(tmp_path, on_bad_audio):
+def test_only_bad_audio_is_an_error(tmp_path, on_bad_audio):
     table = pd.DataFrame({"id": ["a"], "path": [str(tmp_path / "a.wav")]})
     with pytest.raises(
         InputError, match=r"1 of 1 recordings cannot be used: .*a\.wav: no such file; .* check the paths"
@@ -122,7 +122,7 @@ def test_nothing_but_bad_audio_is_an_error(tmp_path, on_bad_audio):
         opened(table, tmp_path, on_bad_audio=on_bad_audio)
 
 
-def test_damaged_cache_says_what_to_delete(table, tmp_path):
+def test_a_damaged_cache_names_what_to_delete(table, tmp_path):
     audio = opened(table, tmp_path)
     os.truncate(audio.samples.filename, 100)
     with pytest.raises(InputError, match="is damaged; delete its folder"):

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from lightning_mia.corpora.audio.cache import AudioCache, decode
-from lightning_mia.corpora.audio.cropping import cropped, silent_parts
+from lightning_mia.corpora.audio.cropping import crop_recordings, silent_crops
 
 LENGTHS = {"a": 3200, "b": 5000, "c": 1700, "d": 8000}
 IDS = ["d", "a", "b"]  # of at least 3200 samples
@@ -27,7 +27,7 @@ def audio(tmp_path: Path) -> AudioCache:
 
 
 def test_the_start_is_kept(audio: AudioCache) -> None:
-    short = cropped(audio, IDS, 3200, progress=False)
+    short = crop_recordings(audio, IDS, 3200, progress=False)
     assert short.index.index.tolist() == IDS
     assert short.index["n_samples"].tolist() == [3200] * 3
     assert short.index["duration"].tolist() == [0.2] * 3
@@ -42,9 +42,9 @@ def test_the_start_is_kept(audio: AudioCache) -> None:
     assert len(audio.waveform("d")) == 8000  # the whole corpus is as it was
 
 
-def test_any_part_may_be_kept_and_it_follows_from_the_id(audio: AudioCache) -> None:
-    short = cropped(audio, IDS, 3200, "anywhere", progress=False)
-    again = cropped(audio, IDS[::-1], 3200, "anywhere", progress=False)
+def test_any_part_may_be_kept_depending_on_the_id(audio: AudioCache) -> None:
+    short = crop_recordings(audio, IDS, 3200, "anywhere", progress=False)
+    again = crop_recordings(audio, IDS[::-1], 3200, "anywhere", progress=False)
     for name in IDS:
         windows = np.lib.stride_tricks.sliding_window_view(audio.waveform(name), 3200)
         (start,) = np.flatnonzero((windows == short.waveform(name)).all(axis=1))
@@ -53,35 +53,35 @@ def test_any_part_may_be_kept_and_it_follows_from_the_id(audio: AudioCache) -> N
     assert short.index.at["d", "offset"] > audio.index.at["d", "offset"]
 
 
-def test_starts_are_spread_over_all_places() -> None:
+def test_starts_are_spread_over_all_positions() -> None:
     index = pd.DataFrame({"offset": 0, "n_samples": 1000}, index=[f"u{n}" for n in range(3000)])
     everywhere = AudioCache(np.zeros(1000, np.int16), index.assign(sha256="", duration=0.0), pd.DataFrame())  # type: ignore[arg-type]
-    starts = cropped(everywhere, list(index.index), 901, "anywhere", progress=False).index["offset"]
+    starts = crop_recordings(everywhere, list(index.index), 901, "anywhere", progress=False).index["offset"]
     assert (starts.min(), starts.max()) == (0, 99)
     assert abs(starts.mean() - 49.5) < 2
 
 
-def test_transcripts_of_what_was_cut_are_left_out(audio: AudioCache) -> None:
-    assert cropped(audio, IDS, 3200, progress=False).texts == {"a": "one"}
+def test_shortened_recordings_lose_their_transcripts(audio: AudioCache) -> None:
+    assert crop_recordings(audio, IDS, 3200, progress=False).texts == {"a": "one"}
 
 
 def test_a_cropped_corpus_can_be_sent_to_a_worker(audio: AudioCache) -> None:
-    short = cropped(audio, IDS, 1600, "anywhere", progress=False)
+    short = crop_recordings(audio, IDS, 1600, "anywhere", progress=False)
     copy = pickle.loads(pickle.dumps(short))
     np.testing.assert_array_equal(copy.waveform("b"), short.waveform("b"))
 
 
-def test_a_shorter_recording_is_the_callers_fault(audio: AudioCache) -> None:
+def test_shorter_recordings_raise_value_error(audio: AudioCache) -> None:
     with pytest.raises(ValueError, match="Expected recordings of at least 3200 samples, but got one of 1700"):
-        cropped(audio, ["a", "c"], 3200, progress=False)
+        crop_recordings(audio, ["a", "c"], 3200, progress=False)
 
 
-def test_silent_parts_are_named(tmp_path: Path) -> None:
+def test_silent_crops_are_named(tmp_path: Path) -> None:
     sound = np.random.default_rng(0).integers(-9999, 9999, 3200).astype(np.int16)
     late = np.concatenate([np.zeros(1600, np.int16), sound])
     for name, samples in {"early": sound, "late": late}.items():
         sf.write(tmp_path / f"{name}.flac", samples, 16_000)
     table = pd.DataFrame({"id": ["early", "late"], "path": [str(tmp_path / f"{n}.flac") for n in ("early", "late")]})
     audio = decode(table, cache_dir=tmp_path / "cache", progress=False)
-    assert silent_parts(audio, ["early", "late"], 1600, "start") == ["late"]
-    assert silent_parts(audio, ["early", "late"], 1601, "start") == []
+    assert silent_crops(audio, ["early", "late"], 1600, "start") == ["late"]
+    assert silent_crops(audio, ["early", "late"], 1601, "start") == []

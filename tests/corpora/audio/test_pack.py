@@ -56,7 +56,7 @@ def folders(cache: Path) -> list[str]:
     return sorted(path.suffix for path in cache.iterdir() if path.is_dir())
 
 
-def test_holds_every_file_once_in_the_order_of_the_paths(paths, cache):
+def test_contains_every_file_once_in_the_order_of_the_paths(paths, cache):
     opened = open_pack([*reversed(paths), paths[0]], cache, progress=False)
     assert [file.path for file in opened.files] == paths
     for path, samples in zip(paths, content(opened), strict=True):
@@ -76,14 +76,14 @@ def test_decodes_once_and_again_when_a_file_changed(paths, cache, decoded):
     assert again.files[1] == first.files[1]
 
 
-def test_file_that_comes_back_is_looked_at_again(paths, cache):
+def test_a_restored_file_is_decoded(paths, cache):
     shutil.move(paths[0], paths[0] + ".away")
     assert open_pack(paths, cache, progress=False).files[0].reason == "no such file"
     shutil.move(paths[0] + ".away", paths[0])
     assert open_pack(paths, cache, progress=False).files[0].reason == ""
 
 
-def test_interrupted_run_leaves_no_pack_and_the_next_goes_on(paths, cache, decoded, monkeypatch):
+def test_an_interrupted_run_is_continued(paths, cache, decoded, monkeypatch):
     whole = open_pack(paths, cache / "whole", progress=False)
     decoded.clear()
     recording = pack.decode_file
@@ -110,7 +110,7 @@ def test_interrupted_run_leaves_no_pack_and_the_next_goes_on(paths, cache, decod
     assert not list(cache.glob("*.partial"))
 
 
-def test_index_ahead_of_the_samples_is_cut_back(paths, cache, monkeypatch):
+def test_an_index_ahead_of_the_samples_is_truncated(paths, cache, monkeypatch):
     whole = open_pack(paths, cache, progress=False)
     partial = whole.samples.parent.rename(f"{whole.samples.parent}.partial")
     os.truncate(partial / pack.SAMPLES, 2 * (LENGTHS[0] + LENGTHS[1]) + 100)  # a power cut
@@ -119,7 +119,7 @@ def test_index_ahead_of_the_samples_is_cut_back(paths, cache, monkeypatch):
     assert os.path.getsize(whole.samples) == 2 * sum(LENGTHS)
 
 
-def test_full_disk_is_one_line_and_gives_the_space_back(paths, cache, monkeypatch):
+def test_a_full_disk_is_one_line_and_frees_the_space(paths, cache, monkeypatch):
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -129,7 +129,7 @@ def test_full_disk_is_one_line_and_gives_the_space_back(paths, cache, monkeypatc
     assert folders(cache) == []
 
 
-def test_disk_that_would_become_full_is_refused_before_decoding(paths, cache, decoded, monkeypatch):
+def test_a_disk_that_is_too_small_is_rejected_before_decoding(paths, cache, decoded, monkeypatch):
     needed = 2 * sum(LENGTHS)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(pack.shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
@@ -147,7 +147,7 @@ def test_cache_that_cannot_be_written(paths, tmp_path):
         open_pack(paths, tmp_path / "file", progress=False)
 
 
-def test_two_at_once_decode_once(paths, cache, decoded):
+def test_two_processes_decode_once(paths, cache, decoded):
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: open_pack(paths, cache, progress=False), range(2))
     assert first == second

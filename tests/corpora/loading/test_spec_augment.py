@@ -98,8 +98,8 @@ def test_training_batches_carry_the_augmentation_and_no_others(
     settings: SpecAugment, tiny_manifest: Path, tmp_path: Path
 ) -> None:
     design = UtteranceDesign(n_units=12, n_auxiliary=4)
-    data = SpeechDataModule(Manifest(str(tiny_manifest)), design, spec_augment=settings)
-    data.load(tmp_path / "split.csv")
+    module = SpeechDataModule(Manifest(str(tiny_manifest)), design, spec_augment=settings)
+    data = module.load(tmp_path / "split.csv")
     recordings = data.training_recordings(data.split.training_ids(), seed=0)
     seen = SeenBatches()
     trainer = L.Trainer(max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,

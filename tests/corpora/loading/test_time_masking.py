@@ -75,8 +75,8 @@ def test_a_training_hears_masked_recordings_and_targets_come_from_whole_ones(
     heard = {}
     for share in (0.0, 0.5):
         design = UtteranceDesign(n_units=12, n_auxiliary=4)
-        data = SpeechDataModule(Manifest(str(tiny_manifest)), design, time_masking=TimeMasking(share))
-        data.load(tmp_path / "split.csv")
+        module = SpeechDataModule(Manifest(str(tiny_manifest)), design, time_masking=TimeMasking(share))
+        data = module.load(tmp_path / "split.csv")
         callback = Heard()
         trainer = L.Trainer(max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
                             enable_progress_bar=False, enable_model_summary=False, callbacks=[callback])  # fmt: skip

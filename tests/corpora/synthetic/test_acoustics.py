@@ -71,7 +71,7 @@ def test_duration_is_speech_with_lead_and_tail() -> None:
     assert len(recording) / SAMPLE_RATE == pytest.approx(1.3, abs=0.01)
 
 
-def test_loud_recordings_are_turned_down_not_clipped() -> None:
+def test_loud_recordings_are_attenuated_not_clipped() -> None:
     recording = record(speech_like(1.0), SOURCE_RATE, replace(DRY, level=-3.0), np.random.default_rng(6))
     assert np.abs(recording.astype(int)).max() == round(0.95 * 32767)
 
@@ -83,7 +83,7 @@ def test_trim_leaves_no_silence() -> None:
     assert len(speech) - 50 < len(trimmed) <= len(speech)
 
 
-def test_resample_keeps_a_tone_and_removes_what_16_khz_cannot_hold() -> None:
+def test_resampling_keeps_a_tone_and_removes_frequencies_above_8_khz() -> None:
     time = np.arange(SOURCE_RATE) / SOURCE_RATE
     kept = resample(np.sin(2 * np.pi * 1000 * time), SOURCE_RATE)
     expected = np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)

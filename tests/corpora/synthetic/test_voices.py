@@ -26,7 +26,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SyntheticVoices:
     return voices
 
 
-def test_table_tells_the_truth(small: SyntheticVoices) -> None:
+def test_table_describes_the_recordings(small: SyntheticVoices) -> None:
     table = small.table()
     assert list(table.columns) == ["id", "path", "speaker", "text", "duration"]
     assert len(table) == 12
@@ -69,15 +69,15 @@ def test_another_process_and_folder_give_the_same_bytes(small: SyntheticVoices, 
     assert there == list(contents(small.table()).values())
 
 
-def test_a_recording_does_not_depend_on_how_many_there_are(small: SyntheticVoices, tmp_path: Path) -> None:
-    more_people = contents(SyntheticVoices(5, 2, cache_dir=str(tmp_path)).table())
-    more_of_each = contents(SyntheticVoices(2, 6, cache_dir=str(tmp_path)).table())  # adds to the same folder
-    assert len(more_people) == 10
-    assert len(more_of_each) == 12
+def test_a_recording_does_not_depend_on_the_size_of_the_corpus(small: SyntheticVoices, tmp_path: Path) -> None:
+    more_speakers = contents(SyntheticVoices(5, 2, cache_dir=str(tmp_path)).table())
+    more_utterances = contents(SyntheticVoices(2, 6, cache_dir=str(tmp_path)).table())  # adds to the same folder
+    assert len(more_speakers) == 10
+    assert len(more_utterances) == 12
     for identifier, data in contents(small.table()).items():
-        for other in (more_people, more_of_each):
+        for other in (more_speakers, more_utterances):
             assert other.get(identifier, data) == data
-    assert contents(SyntheticVoices(5, 2, cache_dir=str(tmp_path)).table()) == more_people
+    assert contents(SyntheticVoices(5, 2, cache_dir=str(tmp_path)).table()) == more_speakers
 
 
 def test_another_seed_gives_other_recordings(small: SyntheticVoices) -> None:
@@ -87,19 +87,19 @@ def test_another_seed_gives_other_recordings(small: SyntheticVoices) -> None:
     assert all(this[identifier] != data for identifier, data in other.items())
 
 
-def test_cached_recordings_are_not_made_again_nor_shown(
+def test_cached_recordings_are_not_synthesised_again(
     small: SyntheticVoices, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(synthetic, "_utter", _forbidden)
+    monkeypatch.setattr(synthetic, "_synthesise_utterance", _forbidden)
     assert len(small.table()) == 12
     assert capsys.readouterr().err == ""
 
 
 def _forbidden(*_: int) -> None:
-    raise AssertionError("a cached recording was made again")
+    raise AssertionError("a cached recording was synthesised again")
 
 
-def test_a_missing_file_is_made_again(small: SyntheticVoices, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_synthesised_again(small: SyntheticVoices, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(small.table())
     victim = Path(small.table()["path"][6])
     victim.unlink()
@@ -111,23 +111,23 @@ def test_a_missing_file_is_made_again(small: SyntheticVoices, capsys: pytest.Cap
 
 def test_interrupted_synthesis_resumes(small: SyntheticVoices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[int, int]] = []
-    utter = synthetic._utter
+    synthesise = synthetic._synthesise_utterance
 
-    def utter_six(seed: int, speaker: int, utterance: int) -> tuple[str, np.ndarray]:
+    def synthesise_six(seed: int, speaker: int, utterance: int) -> tuple[str, np.ndarray]:
         if len(made) == 6:
             raise KeyboardInterrupt
         made.append((speaker, utterance))
-        return utter(seed, speaker, utterance)
+        return synthesise(seed, speaker, utterance)
 
     voices = SyntheticVoices(3, 4, cache_dir=str(tmp_path))
-    monkeypatch.setattr(synthetic, "_utter", utter_six)
+    monkeypatch.setattr(synthetic, "_synthesise_utterance", synthesise_six)
     with pytest.raises(KeyboardInterrupt):
         voices.table()
     first = made.copy()
     made[:] = [(-1, -1)] * 7  # past the interrupt
     assert contents(voices.table()) == contents(small.table())
     assert {speaker for speaker, _ in first} == {0, 1}
-    assert {speaker for speaker, _ in made[7:]} == {1, 2}  # person 0 was finished, person 1 half done
+    assert {speaker for speaker, _ in made[7:]} == {1, 2}  # speaker 0 was complete, speaker 1 half done
     assert not list(tmp_path.rglob(".*"))
 
 
@@ -162,6 +162,17 @@ def test_numbers_out_of_range(arguments: dict[str, Any], message: str) -> None:
         SyntheticVoices(**arguments)
 
 
+def test_the_recipe_is_version_1(small: SyntheticVoices) -> None:
+    """Whoever changes what this test checks has to raise `RECIPE`."""
+    row = small.table().iloc[0]
+    samples, _ = soundfile.read(row["path"])
+    levels = [20 * np.log10(np.sqrt(np.mean(part**2))) for part in np.array_split(samples, 6)]
+    assert synthetic.RECIPE == 1
+    assert row["text"] == "My neighbour brought that apple."
+    assert len(samples) == 28238
+    np.testing.assert_allclose(levels, [-35.8, -33.23, -31.17, -38.1, -33.99, -37.66], atol=0.02)  # dB
+
+
 def test_import_is_cheap() -> None:
     code = "import sys, lightning_mia.corpora.synthetic.voices; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "scipy.signal", "soundfile", "espeakng_loader", "sklearn"]
@@ -169,15 +180,15 @@ def test_import_is_cheap() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_people_are_told_apart(tmp_path: Path) -> None:
+def test_speakers_are_distinguishable(tmp_path: Path) -> None:
     """Nearest centroid of mean cepstra and pitch, in spite of rooms and noises: far above chance."""
-    n_people, n_each = 24, 6
-    table = SyntheticVoices(n_people, n_each, seed=3, cache_dir=str(tmp_path)).table()
+    n_speakers, n_each = 24, 6
+    table = SyntheticVoices(n_speakers, n_each, seed=3, cache_dir=str(tmp_path)).table()
     features = np.stack([_voice_print(soundfile.read(path)[0]) for path in table["path"]])
-    features = ((features - features.mean(0)) / features.std(0)).reshape(n_people, n_each, -1)
+    features = ((features - features.mean(0)) / features.std(0)).reshape(n_speakers, n_each, -1)
     centroids, queries = features[:, :4].mean(1), features[:, 4:]
-    distances = np.linalg.norm(queries[:, :, None] - centroids, axis=-1)  # (person, query, centroid)
-    accuracy = np.mean(distances.argmin(-1) == np.arange(n_people)[:, None])
+    distances = np.linalg.norm(queries[:, :, None] - centroids, axis=-1)  # (speaker, query, centroid)
+    accuracy = np.mean(distances.argmin(-1) == np.arange(n_speakers)[:, None])
     assert accuracy > 0.6  # chance: 0.04
 
 

@@ -28,13 +28,13 @@ def test_both_forms_agree_with_scikit_learn(kind: str, n: int) -> None:
     assert aurocs_and_advantages(values[None], members[None])[0][0] == pytest.approx(expected, abs=1e-12)
 
 
-def test_is_the_share_of_pairs_that_the_member_wins() -> None:
+def test_auroc_is_the_share_of_pairs_won_by_the_member() -> None:
     values, members = np.array([1.0, 2.0, 2.0, 3.0, 0.5]), np.array([True, True, False, False, False])
     wins = [(m > k) + 0.5 * (m == k) for m in values[members] for k in values[~members]]
     assert auroc(values, members) == pytest.approx(np.mean(wins), abs=1e-15)
 
 
-def test_many_labellings_in_chunks_are_those_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_labellings_equal_single_labellings(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     values, labels = generator.integers(9, size=30).astype(float), generator.random((50, 30)) < 0.5
     expected = [roc_auc_score(row, values) for row in labels]
@@ -42,29 +42,29 @@ def test_many_labellings_in_chunks_are_those_one_by_one(monkeypatch: pytest.Monk
     np.testing.assert_allclose(auroc_of_labels(values, labels), expected, atol=1e-12)
 
 
-def test_several_attacks_at_one_go_are_those_one_by_one() -> None:
+def test_several_attacks_at_once_equal_single_attacks() -> None:
     generator = np.random.default_rng(1)
     values, labels = generator.integers(9, size=(3, 40)).astype(float), generator.random((60, 40)) < 0.5
     np.testing.assert_array_equal(auroc_of_labels(values, labels), [auroc_of_labels(row, labels) for row in values])
 
 
-def test_a_redraw_with_one_side_empty_is_at_chance() -> None:
+def test_a_labelling_without_members_is_at_chance() -> None:
     labels = np.array([[True, True], [False, False], [False, True]])
     assert auroc_of_labels(np.array([1.0, 2.0]), labels).tolist() == [0.5, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_refused(bad: float) -> None:
+def test_non_finite_values_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="1 of 3 are not"):
         auroc(np.array([0.0, bad, 1.0]), np.array([True, False, False]))
 
 
 @pytest.mark.parametrize("members", [[True, True], [False, False]])
-def test_one_side_only_is_refused(members: list[bool]) -> None:
+def test_missing_members_or_non_members_are_refused(members: list[bool]) -> None:
     with pytest.raises(ValueError, match="members and non-members"):
         auroc(np.array([0.0, 1.0]), np.array(members))
 
 
-def test_leaves_the_default_dtype_of_torch_alone() -> None:
+def test_the_default_dtype_of_torch_is_unchanged() -> None:
     auroc(np.array([0.0, 1.0]), np.array([True, False]))
     assert torch.get_default_dtype() == torch.float32

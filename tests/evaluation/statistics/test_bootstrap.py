@@ -21,16 +21,16 @@ def compare(values: np.ndarray, members: np.ndarray, of_members: np.ndarray, of_
 
 
 def slow_replicate(values: np.ndarray, members: np.ndarray, speaker: np.ndarray, drawn: np.ndarray) -> float:
-    """Every pair of drawn copies by itself, as the module's docstring says."""
+    """Compare every pair of drawn copies, as described in the module."""
     everyone = np.ones(len(values), dtype=bool)
     overall = np.mean(compare(values, members, everyone, everyone))
     wins = pairs = 0.0
-    for place, one in enumerate(drawn):
-        for other_place, other in enumerate(drawn):
-            own = compare(values, members, speaker == one, speaker == other)
-            if one == other and place != other_place and own:
-                better = compare(values, members, speaker == one, speaker != one)
-                worse = compare(values, members, speaker != one, speaker == one)
+    for i, first in enumerate(drawn):
+        for j, second in enumerate(drawn):
+            own = compare(values, members, speaker == first, speaker == second)
+            if first == second and i != j and own:
+                better = compare(values, members, speaker == first, speaker != first)
+                worse = compare(values, members, speaker != first, speaker == first)
                 expected = sum(np.mean(part) - overall for part in (better, worse) if part) + overall
                 wins += np.clip(expected, 0, 1) * len(own)
             else:
@@ -40,7 +40,7 @@ def slow_replicate(values: np.ndarray, members: np.ndarray, speaker: np.ndarray,
 
 
 @pytest.mark.parametrize(("n", "n_speakers", "n_values"), [(40, 4, 3), (40, 4, 10**9), (30, 8, 5)])
-def test_equals_the_double_loop_over_drawn_speakers(n: int, n_speakers: int, n_values: int) -> None:
+def test_replicates_equal_a_double_loop_over_drawn_speakers(n: int, n_speakers: int, n_values: int) -> None:
     values, members, speakers = clips(n, n_speakers, n_values, seed=n_speakers)
     draws = draw_speakers(speakers, members, n_bootstraps=6, seed=0)
     expected = [
@@ -70,14 +70,14 @@ def test_speakers_drawn_a_million_times_are_counted_without_rounding() -> None:
     assert bootstrap_auroc(values, members, draws).tolist() == [wins / sum(times)]
 
 
-def test_one_less_than_all_speakers_is_drawn() -> None:
+def test_one_speaker_fewer_than_all_is_drawn() -> None:
     _, members, speakers = clips(60, 6, 7, seed=2)
     draws = draw_speakers(speakers, members, 50, seed=0)
     assert (draws.weights.sum(axis=1) == 5).all()
     assert draws.degrees_of_freedom == 5
 
 
-def test_sides_are_drawn_apart_where_speakers_are_members_or_not() -> None:
+def test_member_and_non_member_speakers_are_drawn_separately() -> None:
     speakers = np.repeat([f"s{number}" for number in range(9)], 3)
     members = np.repeat(np.arange(9) < 4, 3)
     draws = draw_speakers(speakers, members, 50, seed=0)

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import mannwhitneyu, norm
 from scipy.stats import t as student
 
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import (
+    NORMAL_QUANTILE,
     auroc_interval,
     effective_size,
+    hanley_mcneil,
     newcombe,
     standard_error,
     t_quantile,
@@ -20,7 +22,7 @@ def interval(values: np.ndarray, members: np.ndarray, speakers: np.ndarray, leve
     return auroc_interval(auroc_of_labels(values, members[None])[0], replicates, values, members, draws, level)
 
 
-def test_is_students_t_on_the_logit_scale() -> None:
+def test_the_interval_is_students_t_on_the_logit_scale() -> None:
     generator = np.random.default_rng(0)
     speakers, members = np.repeat(np.arange(8), 10).astype(str), np.tile(np.arange(10) < 5, 8)
     values = generator.normal(size=80) + members
@@ -33,7 +35,7 @@ def test_is_students_t_on_the_logit_scale() -> None:
 
 
 @pytest.mark.parametrize("true_auroc", [0.5, 0.87])
-def test_clustered_clips_are_covered(true_auroc: float) -> None:
+def test_intervals_cover_clustered_recordings(true_auroc: float) -> None:
     generator = np.random.default_rng(1)
     n_speakers, n_clips, n_runs = 10, 20, 250
     speaker = np.repeat(np.arange(n_speakers), n_clips)
@@ -50,7 +52,7 @@ def test_clustered_clips_are_covered(true_auroc: float) -> None:
 
 
 @pytest.mark.parametrize("true_auroc", [0.5, 0.92])
-def test_speakers_are_covered_though_there_are_twelve(true_auroc: float) -> None:
+def test_intervals_cover_with_twelve_speakers(true_auroc: float) -> None:
     generator = np.random.default_rng(2)
     members, speakers = np.arange(12) < 6, np.arange(12).astype(str)
     covered = 0
@@ -61,7 +63,7 @@ def test_speakers_are_covered_though_there_are_twelve(true_auroc: float) -> None
     assert 0.92 <= covered / 300 <= 0.99
 
 
-def test_one_unit_a_speaker_has_newcombes_interval() -> None:
+def test_one_unit_per_speaker_has_newcombes_interval() -> None:
     members, values = np.arange(20) < 8, np.random.default_rng(3).normal(size=20)
     auroc = auroc_of_labels(values, members[None])[0]
     assert interval(values, members, np.arange(20).astype(str)) == pytest.approx(newcombe(auroc, 8, 12), abs=1e-6)
@@ -69,18 +71,18 @@ def test_one_unit_a_speaker_has_newcombes_interval() -> None:
     assert at90 == pytest.approx(newcombe(auroc, 8, 12, norm.ppf(0.95)))
 
 
-def test_a_perfect_attack_keeps_an_interval_and_a_wider_one_where_clips_are_alike() -> None:
+def test_a_perfect_attack_has_an_interval_that_is_wider_for_similar_recordings() -> None:
     speakers, members = np.repeat(np.arange(10), 20).astype(str), np.tile(np.arange(20) < 10, 10)
     generator = np.random.default_rng(4)
     apart = interval(100.0 * members + generator.normal(size=200), members, speakers)
-    alike = interval(100.0 * members + 10 * np.repeat(generator.normal(size=10), 20), members, speakers)
-    assert apart[1] == alike[1] == 1.0
-    assert alike[0] < apart[0] < 0.99
+    similar = interval(100.0 * members + 10 * np.repeat(generator.normal(size=10), 20), members, speakers)
+    assert apart[1] == similar[1] == 1.0
+    assert similar[0] < apart[0] < 0.99
     turned = interval(-100.0 * members + generator.normal(size=200), members, speakers)
     assert turned[0] == 0.0 < turned[1] < 0.1
 
 
-def test_without_a_speaker_to_spare_nothing_is_known() -> None:
+def test_too_few_speakers_have_no_interval() -> None:
     members = np.tile([True, False], 5)
     values = np.arange(10.0)
     assert interval(values, members, np.full(10, "a")) == (0.0, 1.0)
@@ -88,17 +90,17 @@ def test_without_a_speaker_to_spare_nothing_is_known() -> None:
     assert t_quantile(0.975, 0) == float("inf")
 
 
-def test_scores_that_never_vary_are_at_chance_for_sure() -> None:
+def test_constant_scores_are_at_chance() -> None:
     members, speakers = np.tile([True, False], 10), np.repeat(np.arange(5), 4).astype(str)
     assert interval(np.zeros(20), members, speakers) == (0.5, 0.5)
 
 
-def test_standard_error_leaves_out_replicates_with_one_side() -> None:
+def test_standard_error_ignores_replicates_without_members_or_non_members() -> None:
     assert standard_error(np.array([0.4, np.nan, 0.6])) == pytest.approx(np.std([0.4, 0.6], ddof=1))
     assert np.isnan(standard_error(np.array([np.nan, 0.5])))
 
 
-def test_effective_size_lies_between_speakers_and_clips() -> None:
+def test_effective_size_is_between_speakers_and_recordings() -> None:
     generator = np.random.default_rng(5)
     cluster = np.repeat(np.arange(30), 10)
     of_speakers = np.repeat(generator.normal(size=30), 10)
@@ -108,3 +110,29 @@ def test_effective_size_lies_between_speakers_and_clips() -> None:
     assert halfway == pytest.approx(300 / (1 + 9 * 0.5), rel=0.25)
     assert effective_size(of_speakers[::10], cluster[::10]) == 30
     assert effective_size(generator.normal(size=10), np.zeros(10, dtype=int)) == 1
+
+
+@pytest.mark.parametrize("auroc", [0.0, 0.2, 0.5, 0.83, 1.0])
+@pytest.mark.parametrize(("n_members", "n_nonmembers"), [(6, 6), (20, 35), (200, 200), (7.5, 3.2)])
+def test_bounds_are_the_ends_of_a_search_over_candidates(auroc: float, n_members: float, n_nonmembers: float) -> None:
+    candidates = np.linspace(0, 1, 20_001)[1:-1]
+    inside = [
+        candidate
+        for candidate in candidates
+        if abs(candidate - auroc) <= NORMAL_QUANTILE * hanley_mcneil(candidate, n_members, n_nonmembers)
+    ]
+    assert newcombe(auroc, n_members, n_nonmembers) == pytest.approx((min(inside), max(inside)), abs=2e-4)
+
+
+def test_flipping_the_scores_flips_the_interval() -> None:
+    lower, upper = newcombe(0.8, 12, 30)
+    assert newcombe(0.2, 30, 12) == pytest.approx((1 - upper, 1 - lower), abs=1e-9)
+
+
+def test_standard_error_at_chance_is_mann_and_whitneys() -> None:
+    sizes = np.array([6, 9])
+    exact = np.sqrt((sizes.sum() + 1) / (12 * sizes.prod()))
+    assert hanley_mcneil(0.5, *sizes) == pytest.approx(exact)
+    values = np.random.default_rng(0).normal(size=(2000, 15))
+    statistics = mannwhitneyu(values[:, :6], values[:, 6:], axis=1).statistic / sizes.prod()
+    assert statistics.std() == pytest.approx(exact, rel=0.05)

@@ -9,6 +9,7 @@ from lightning_mia.evaluation.statistics.permutation import (
     NullDistribution,
     corrected_p_values,
     critical_value,
+    holm,
     p_value,
 )
 
@@ -22,7 +23,7 @@ def all_labellings(n: int, n_members: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_with_all_labellings_it_is_mann_and_whitneys_exact_p_value(seed: int) -> None:
+def test_with_all_labellings_the_p_value_is_mann_and_whitneys_exact_one(seed: int) -> None:
     values = np.random.default_rng(seed).normal(size=10)
     labels = all_labellings(10, 5)  # the observed one, members 0 to 4, is row 0 and needs no second row
     aurocs = auroc_of_labels(values, labels)
@@ -32,7 +33,7 @@ def test_with_all_labellings_it_is_mann_and_whitneys_exact_p_value(seed: int) ->
     assert p_value(NullDistribution(aurocs, two_sided=True)) == pytest.approx(min(1, two_sided))
 
 
-def test_counts_redraws_at_least_as_extreme_and_the_observed_one() -> None:
+def test_the_p_value_counts_redraws_at_least_as_extreme_and_the_observed_labels() -> None:
     null = np.array([0.7, 0.5, 0.7, 0.8, 0.2, 0.6])
     assert p_value(NullDistribution(null, two_sided=False)) == 3 / 6
     # the mean is .583: .2 is further from it than .7
@@ -62,27 +63,27 @@ def test_correction_compares_with_the_largest_of_the_family() -> None:
     generator = np.random.default_rng(0)
     family = [NullDistribution(0.5 + 0.1 * generator.normal(size=200), two_sided) for two_sided in (False, True, False)]
     assert corrected_p_values(family) == pytest.approx(slow_corrected(family))
-    assert all(corrected_p_values([one])[0] == p_value(one) for one in family)
+    assert all(corrected_p_values([null])[0] == p_value(null) for null in family)
     assert corrected_p_values([]) == []
 
 
-def test_same_scores_twice_cost_nothing() -> None:
+def test_duplicate_scores_do_not_change_corrected_p_values() -> None:
     null = NullDistribution(np.random.default_rng(1).normal(size=500), two_sided=False)
     assert corrected_p_values([null, null]) == [p_value(null)] * 2
 
 
-def test_a_family_finds_something_by_chance_in_five_percent() -> None:
+def test_a_family_has_false_positives_in_five_percent() -> None:
     generator = np.random.default_rng(2)
     false_alarms = 0
     for _ in range(600):
         nulls = generator.normal(size=(4, 200))
-        nulls[1] = 0.8 * nulls[0] + 0.6 * nulls[1]  # two of the four attacks are much alike
+        nulls[1] = 0.8 * nulls[0] + 0.6 * nulls[1]  # two of the four attacks are highly correlated
         family = [NullDistribution(row, two_sided=number % 2 == 1) for number, row in enumerate(nulls)]
         false_alarms += min(corrected_p_values(family)) < 0.05
     assert 0.025 < false_alarms / 600 < 0.075
 
 
-def test_the_critical_value_is_where_the_corrected_p_value_falls_below_alpha() -> None:
+def test_corrected_p_values_are_below_alpha_beyond_the_critical_value() -> None:
     generator = np.random.default_rng(3)
     family = [NullDistribution(generator.normal(size=1001), two_sided) for two_sided in (False, True)]
     critical = critical_value(family)
@@ -92,3 +93,24 @@ def test_the_critical_value_is_where_the_corrected_p_value_falls_below_alpha() -
         return (1 + np.sum(largest >= statistic)) / 1001
 
     assert p_of(critical + 1e-9) < 0.05 <= p_of(critical)
+
+
+def step_down(p_values: list[float], alpha: float) -> list[bool]:
+    """Holm's procedure as he wrote it: reject the smallest while p ≤ α / (hypotheses left)."""
+    rejected = [False] * len(p_values)
+    for rank, place in enumerate(np.argsort(p_values)):
+        if p_values[place] > alpha / (len(p_values) - rank):
+            break
+        rejected[place] = True
+    return rejected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_corrected_p_values_below_alpha_are_those_that_holm_rejects(seed: int) -> None:
+    p = np.random.default_rng(seed).beta(0.3, 3, size=12).tolist()
+    assert [value <= 0.05 for value in holm(p)] == step_down(p, 0.05)
+
+
+def test_a_single_test_needs_no_correction() -> None:
+    assert holm([]) == []
+    assert holm([0.04]) == [0.04]

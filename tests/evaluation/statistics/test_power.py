@@ -14,20 +14,20 @@ def null_of(values: np.ndarray, members: np.ndarray, generator: np.random.Genera
 
 
 @pytest.mark.parametrize("n_a_side", [10, 40])
-def test_that_auroc_is_found_in_four_of_five_samples(n_a_side: int) -> None:
+def test_the_detectable_auroc_is_detected_in_four_of_five_samples(n_a_side: int) -> None:
     generator = np.random.default_rng(0)
     members = np.arange(2 * n_a_side) < n_a_side
     null = null_of(generator.normal(size=2 * n_a_side), members, generator, 1000)
     smallest = smallest_detectable_auroc(critical_value([null]), null, n_a_side, n_a_side)
     shift = norm.ppf(smallest) * np.sqrt(2)
-    found = [
+    detected = [
         p_value(null_of(generator.normal(size=2 * n_a_side) + shift * members, members, generator, 300)) < 0.05
         for _ in range(300)
     ]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.07)
+    assert np.mean(detected) == pytest.approx(0.8, abs=0.07)
 
 
-def test_more_units_find_smaller_leaks_and_too_few_find_none() -> None:
+def test_more_units_detect_smaller_leaks_and_too_few_detect_none() -> None:
     generator = np.random.default_rng(1)
     smallest = []
     for n_a_side in (2, 6, 20, 200):
@@ -38,7 +38,7 @@ def test_more_units_find_smaller_leaks_and_too_few_find_none() -> None:
     assert smallest[-1] == pytest.approx(0.57, abs=0.01)
 
 
-def test_a_noisy_wrong_model_asks_for_more() -> None:
+def test_a_noisy_wrong_model_raises_the_detectable_auroc() -> None:
     generator = np.random.default_rng(2)
     null = null_of(generator.normal(size=80), np.arange(80) < 40, generator, 1000)
     critical = critical_value([null])

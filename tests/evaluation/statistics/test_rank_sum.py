@@ -15,13 +15,13 @@ def by_counting(these: np.ndarray, those: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_it_is_the_share_of_choices_also_with_ties(seed: int) -> None:
+def test_the_p_value_is_the_share_of_choices_even_with_ties(seed: int) -> None:
     rng = np.random.default_rng(seed)
     these, those = rng.integers(0, 6, 5) + 1.0, rng.integers(0, 6, 6).astype(float)
     assert rank_sum_p(these, those) == pytest.approx(by_counting(these, those), abs=1e-12)
 
 
-def test_without_ties_it_is_scipy_s_exact_one() -> None:
+def test_without_ties_the_p_value_equals_scipys_exact_one() -> None:
     rng = np.random.default_rng(1)
     these, those = rng.normal(0.5, 1, 12), rng.normal(size=9)
     for two_sided, alternative in ((False, "greater"), (True, "two-sided")):
@@ -29,7 +29,7 @@ def test_without_ties_it_is_scipy_s_exact_one() -> None:
         assert rank_sum_p(these, those, two_sided) == pytest.approx(expected, rel=1e-9)
 
 
-def test_many_values_go_by_the_normal_distribution() -> None:
+def test_many_values_use_the_normal_approximation() -> None:
     rng = np.random.default_rng(2)
     these, those = rng.normal(0.2, 1, 80), rng.normal(size=90)
     expected = mannwhitneyu(these, those, alternative="greater", method="asymptotic").pvalue

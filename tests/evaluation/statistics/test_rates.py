@@ -17,12 +17,12 @@ def test_independent_units_have_clopper_and_pearsons_interval(hits: int, n: int)
 def test_design_effect_is_the_ratio_of_variances() -> None:
     hits = np.array([1, 1, 1, 0, 0, 0, 1, 0], dtype=bool)
     cluster = np.array([0, 0, 0, 1, 1, 1, 2, 2])
-    residuals = [sum(hits[row] - hits.mean() for row in range(8) if cluster[row] == one) for one in range(3)]
+    residuals = [sum(hits[row] - hits.mean() for row in range(8) if cluster[row] == number) for number in range(3)]
     of_clusters = 3 / 2 * sum(residual**2 for residual in residuals) / 64
     assert design_effect(hits, cluster) == pytest.approx(of_clusters / (0.25 / 7))
 
 
-def test_clips_that_repeat_each_other_count_as_one() -> None:
+def test_identical_recordings_of_a_speaker_count_once() -> None:
     speakers = np.repeat([f"s{number}" for number in range(20)], 10)
     hits = np.arange(20) < 6
     clustered = rate_interval(np.repeat(hits, 10), speakers)
@@ -31,11 +31,11 @@ def test_clips_that_repeat_each_other_count_as_one() -> None:
     assert np.diff(clustered) > 2 * np.diff(clopper_pearson(60, 200))
 
 
-def test_one_speaker_says_nothing_of_the_next() -> None:
+def test_a_single_speaker_gives_no_interval() -> None:
     assert rate_interval(np.array([True, False]), np.array(["a", "a"])) == (0.0, 1.0)
 
 
-def test_covers_the_rate_of_clustered_clips() -> None:
+def test_intervals_cover_the_rate_of_clustered_recordings() -> None:
     generator = np.random.default_rng(0)
     speakers = np.repeat(np.arange(12), 15).astype(str)
     covered = 0

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lightning_mia.report.content.groups import attack_groups
-from lightning_mia.report.figures.drawing import draw
+from lightning_mia.report.figures.drawing import draw_results
 from lightning_mia.report.figures.style import CSS_VARIABLES
 from lightning_mia.report.figures.svg import inline_svg
 
@@ -13,7 +13,7 @@ from lightning_mia.report.figures.svg import inline_svg
 @pytest.fixture(scope="module")
 def drawing(planted_report):
     group = attack_groups(planted_report)[0]
-    return draw(planted_report, group, group.results).rocs[1]
+    return draw_results(planted_report, group, group.results).rocs[1]
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def svg(drawing):
     return inline_svg(drawing.figure, 'of <x> & "y"', "f7")
 
 
-def test_it_is_well_formed_and_says_what_it_shows(svg):
+def test_it_is_well_formed_and_labelled(svg):
     root = ElementTree.fromstring(svg)
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == 'of <x> & "y"'
@@ -29,7 +29,7 @@ def test_it_is_well_formed_and_says_what_it_shows(svg):
     assert "utterance_similarity" in [text.text for text in root.iter("text")]
 
 
-def test_it_refers_to_nothing_outside_itself(svg):
+def test_it_is_self_contained(svg):
     assert "http" not in svg
     assert "font-family" not in svg
     ids = set(re.findall(r' id="([^"]+)"', svg))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lightning_mia.splits.blind_baseline import frames as frames_module
-from lightning_mia.splits.blind_baseline.frames import FFT, MEL_BANDS, _mel_filters, frames_of
+from lightning_mia.splits.blind_baseline.frames import FFT, MEL_BANDS, _mel_filters, measure_frames
 
 RATE = 16_000
 
@@ -15,19 +15,19 @@ def harmonics(pitch: float, seconds: float = 0.5) -> np.ndarray:
 
 @pytest.mark.parametrize("pitch", [70, 110, 150, 220, 330])
 def test_pitch_of_a_harmonic_tone(pitch: float) -> None:
-    frames = frames_of(harmonics(pitch))
+    frames = measure_frames(harmonics(pitch))
     np.testing.assert_allclose(frames.pitch, pitch, rtol=0.02)
     assert frames.periodicity.min() > 0.9
 
 
 def test_noise_is_not_periodic() -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
-    assert frames_of(noise).periodicity.mean() < 0.5
+    assert measure_frames(noise).periodicity.mean() < 0.5
 
 
 def test_spectrum_adds_up_to_the_power() -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(4 * RATE).astype(np.float32)
-    frames = frames_of(noise)
+    frames = measure_frames(noise)
     assert frames.spectrum.sum(axis=1).mean() == pytest.approx(frames.power.mean(), rel=0.02)
 
 
@@ -40,12 +40,12 @@ def test_mel_filters_against_torchaudio() -> None:
 
 def test_long_recordings_are_measured_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     waveform = harmonics(120) + 0.01 * np.random.default_rng(0).standard_normal(RATE // 2).astype(np.float32)
-    whole = frames_of(waveform)
-    monkeypatch.setattr(frames_module, "FRAMES_AT_ONCE", 7)
-    blocks = frames_of(waveform)
-    for name in vars(whole):
-        np.testing.assert_allclose(getattr(blocks, name), getattr(whole, name), rtol=1e-3, atol=1e-6)
+    complete = measure_frames(waveform)
+    monkeypatch.setattr(frames_module, "FRAMES_PER_BLOCK", 7)
+    blocks = measure_frames(waveform)
+    for name in vars(complete):
+        np.testing.assert_allclose(getattr(blocks, name), getattr(complete, name), rtol=1e-3, atol=1e-6)
 
 
 def test_a_recording_shorter_than_a_frame_has_one() -> None:
-    assert len(frames_of(np.ones(100, np.float32)).power) == 1
+    assert len(measure_frames(np.ones(100, np.float32)).power) == 1

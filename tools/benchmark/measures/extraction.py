@@ -16,7 +16,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from lightning_mia.corpora.audio.decoding import SAMPLE_RATE
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
 from lightning_mia.models.huggingface import HuggingFaceEncoder, load_encoder
 from tools.benchmark.corpora import speech
