@@ -1,4 +1,4 @@
-"""Candidate recordings of a split: copies identified, equal numbers per speaker."""
+"""Candidate recordings: copies, and equal numbers per speaker."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ EXCLUDE_ONE_IN = 10
 
 
 def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose equally many recordings of every speaker, on whose number scores depend.
+    """Choose equally many recordings of every speaker.
 
     The number is the largest that nine in ten of the member and of the non-member speakers have, so that one speaker
     with few recordings does not limit all; speakers with fewer (or fewer than 2) are excluded. Of a speaker's

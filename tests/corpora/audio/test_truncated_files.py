@@ -1,4 +1,4 @@
-"""Tests that a file that was cut short is noticed, whatever its container."""
+"""Tests that truncated files of any container are detected."""
 
 import os
 import struct

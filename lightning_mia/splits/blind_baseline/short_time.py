@@ -1,4 +1,4 @@
-"""Short-time measurements of a waveform, on which the blind statistics are based."""
+"""Short-time measurements of a waveform, for the blind statistics."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FLOOR = 1e-10  # of full-scale power; −100 dB, below the quantisation noise of
 
 @dataclass(frozen=True)
 class Frames:
-    """Measurements of one recording, in frames of 40 ms every 10 ms."""
+    """Measurements in frames of 40 ms every 10 ms."""
 
     power: np.ndarray  # (frames,) mean square, full scale = 1
     spectrum: np.ndarray  # (frames, FFT // 2 + 1) power per bin, sums to about `power`
@@ -30,7 +30,10 @@ class Frames:
 
 
 def measure_frames(waveform: np.ndarray) -> Frames:
-    """Measure every frame of a mono 16 kHz waveform (samples,), zero-padded to at least one frame."""
+    """Measure every frame of a mono 16 kHz waveform, (samples,).
+
+    It is zero-padded to at least one frame.
+    """
     waveform = np.asarray(waveform, np.float32)
     if len(waveform) < WINDOW:
         waveform = np.pad(waveform, (0, WINDOW - len(waveform)))
@@ -39,7 +42,7 @@ def measure_frames(waveform: np.ndarray) -> Frames:
 
 
 def bin_frequencies() -> np.ndarray:
-    """Return the frequency of each bin of `Frames.spectrum` (Hz), (FFT // 2 + 1,)."""
+    """Return the frequencies of `Frames.spectrum` (Hz), (bins,)."""
     return np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)
 
 
@@ -76,13 +79,19 @@ def _window_autocorrelation() -> np.ndarray:
 
 @cache
 def _octave_cost() -> np.ndarray:
-    """Return the penalty of long lags, (lags,), since multiples of a period also match (Boersma 1993, eq. 24)."""
+    """Return the penalty of long lags, (lags,).
+
+    Multiples of a period match, too (Boersma 1993, eq. 24).
+    """
     return (0.03 * np.log2(np.maximum(np.arange(MAX_LAG + 1), 1) / MIN_LAG)).astype(np.float32)
 
 
 @cache
 def _mel_filters() -> np.ndarray:
-    """Return triangular filters on the mel scale (O'Shaughnessy), 20 Hz to 8 kHz, (bins, MEL_BANDS)."""
+    """Return triangular mel filters, (bins, MEL_BANDS).
+
+    They cover 20 Hz to 8 kHz on O'Shaughnessy's scale.
+    """
     top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
     low = 2595 * np.log10(1 + 20 / 700)
     edges = 700 * (10 ** (np.linspace(low, top, MEL_BANDS + 2) / 2595) - 1)

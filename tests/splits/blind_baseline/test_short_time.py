@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lightning_mia.splits.blind_baseline import frames as frames_module
-from lightning_mia.splits.blind_baseline.frames import FFT, MEL_BANDS, _mel_filters, measure_frames
+from lightning_mia.splits.blind_baseline import short_time as frames_module
+from lightning_mia.splits.blind_baseline.short_time import FFT, MEL_BANDS, _mel_filters, measure_frames
 
 RATE = 16_000
 
