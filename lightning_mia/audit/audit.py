@@ -84,8 +84,8 @@ class Audit:
 
     def _groups(self) -> list[SignalGroup]:
         """List the signal groups that the attacks read, starting with that of every audit."""
-        split, answers = self.run.split, self.options.probe.encoder_outputs
-        groups: dict[str, SignalGroup] = {answers.prefix: answers}
+        split, outputs = self.run.split, self.options.probe.encoder_outputs
+        groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
         for attack in self.attacks:
             if attack.least_shadows > len(split.shadows) or not set(attack.levels) & set(split.levels):
                 continue  # it will not run

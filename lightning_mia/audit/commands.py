@@ -26,9 +26,10 @@ from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import NO_CLIPPING, TrainerFactory, as_callbacks
 from lightning_mia.utilities.environment import settle_threads
-from lightning_mia.utilities.errors import InputError, OneLineErrors
+from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.lightning import quieten
+from lightning_mia.utilities.parser import Parser
 
 
 class AuditTrainer(Trainer):
@@ -193,7 +194,7 @@ SHADOW_MODELS = 16
 BARE_FLAGS = ("--positive_control",)
 
 
-class _Parser(OneLineErrors, LightningArgumentParser):
+class _Parser(Parser, LightningArgumentParser):
     pass
 
 

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
+from lightning_mia.attacks import Attack
 from lightning_mia.audit.commands import AuditCLI, make
 from lightning_mia.corpora.audio.cache import decode
+from lightning_mia.corpora.base import Corpus
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.splits.base import Design
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.trainer_factory import NOT_FINGERPRINTED
 from lightning_mia.utilities.errors import InputError
@@ -23,6 +28,9 @@ EVALUATION_OPTIONS = (
 
 MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
 """Options that change no results."""
+
+HASHED_PACKAGES: dict[type, str] = {SpeechModel: "models", Design: "split", Corpus: "corpus", Attack: "attacks"}
+"""Base class → package in hashed class paths. They are fixed, so that folders of grids survive moves of modules."""
 
 
 class _Reader(AuditCLI):
@@ -97,9 +105,9 @@ class OptionsReader:
                 self._recordings[corpus] = _hash_of_recordings(objects["data"])
         except InputError as error:
             raise InputError(f"{where}: {_shortened(str(error))}") from error
-        return ParsedOptions(
-            _settings(config), hash_of({name: config.get(name) for name in EVALUATION_OPTIONS}), corpus
-        )
+        config = with_stable_paths(config)
+        evaluation = hash_of({name: config.get(name) for name in EVALUATION_OPTIONS})
+        return ParsedOptions(_settings(config), evaluation, corpus)
 
     def recordings(self, corpus: str) -> str:
         """Return the hash of the recordings of a corpus that was read."""
@@ -122,10 +130,9 @@ class OptionsReader:
 def is_evaluation_option(option: str) -> bool:
     """Whether an option leaves the trainings unchanged.
 
-    >>> is_evaluation_option("evaluation.seed"), is_evaluation_option("fleet.size")
-    (True, True)
-    >>> is_evaluation_option("fleet.pool"), is_evaluation_option("model.dim")
-    (False, False)
+    >>> options = ("evaluation.seed", "fleet.size", "fleet.pool", "model.dim")
+    >>> [option for option in options if is_evaluation_option(option)]
+    ['evaluation.seed', 'fleet.size']
     """
     return option.split(".")[0] in EVALUATION_OPTIONS and option != "fleet.pool"
 
@@ -140,6 +147,33 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
         f"--{option}={value if isinstance(value, str) else json.dumps(value, default=str)}"
         for option, value in options.items()
     ]
+
+
+def with_stable_paths(value: Any) -> Any:
+    """Replace class paths of this package, short names included, by paths that do not change when modules move.
+
+    >>> with_stable_paths({"model": {"class_path": "TERA", "init_args": {"dim": 16}}})
+    {'model': {'class_path': 'lightning_mia.models.TERA', 'init_args': {'dim': 16}}}
+    """
+    if isinstance(value, list):
+        return [with_stable_paths(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {key: with_stable_paths(item) for key, item in value.items()}
+    if isinstance(value.get("class_path"), str):
+        value["class_path"] = _stable_path(value["class_path"])
+    return value
+
+
+def _stable_path(class_path: str) -> str:
+    module, _, name = class_path.rpartition(".")
+    if module.split(".")[0] not in ("", "lightning_mia"):
+        return class_path
+    cls = getattr(import_module(module or "lightning_mia"), name, None)
+    if not isinstance(cls, type):
+        return class_path
+    package = next((package for base, package in HASHED_PACKAGES.items() if issubclass(cls, base)), None)
+    return f"lightning_mia.{package}.{name}" if package else class_path
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,13 @@ from typing import Any
 from tqdm import tqdm
 
 from lightning_mia.audit import configs as shipped_configs
-from lightning_mia.audit.ablation.audit_options import OptionsReader, ParsedOptions, as_arguments, is_evaluation_option
+from lightning_mia.audit.ablation.audit_options import (
+    OptionsReader,
+    ParsedOptions,
+    as_arguments,
+    is_evaluation_option,
+    with_stable_paths,
+)
 from lightning_mia.audit.ablation.cell import CellTask, SharedRun, cell_folder
 from lightning_mia.audit.ablation.grid import SEED_OPTIONS, Cell, Plan
 from lightning_mia.audit.ablation.shared_runs import LENGTH, STOP, SharedRuns, find_shared_runs
@@ -126,8 +132,8 @@ def _task(
     evaluated = {option: value for option, value in options.items() if option not in trained}
     corpora = {parsed[name, label_text(setting.label)].corpus for name, setting in cell.settings.items()}
     recordings = sorted(reader.recordings(corpus) for corpus in {base.corpus} | corpora)
-    settings: dict[str, Any] = {"base": base.settings, "varied": trained, "recordings": recordings}
+    settings: dict[str, Any] = {"base": base.settings, "varied": with_stable_paths(trained), "recordings": recordings}
     own = {"run_dir": str(folder), "results_url": None}  # the grid uploads the results of its cells
     all_options = {**options, **shared.extra_options(cell), **own}
     arguments = ("audit", "-c", str(base_copy), *passed_on, *as_arguments(all_options))
-    return CellTask(cell.name, folder, arguments, settings, hash_of([base.evaluation, evaluated]))
+    return CellTask(cell.name, folder, arguments, settings, hash_of([base.evaluation, with_stable_paths(evaluated)]))

@@ -39,17 +39,17 @@ class ShadowModelJob:
         trained = self.training.run()
         return self.probe_plan is None or self.probe_plan.is_cached(self.name, trained.model, trained.sha256)
 
-    def run(self, tell: ReportProgress) -> Trained:
+    def run(self, report: ReportProgress) -> Trained:
         """Train and probe the model, skipping what is done; results go to the run directory.
 
         Args:
-            tell: callback for the fraction of the job (0 to 1) done since the last call.
+            report: callback for the fraction of the job (0 to 1) done since the last call.
         """
-        done = JobProgress(tell, 1 + (len(self.probe_plan.groups) if self.probe_plan else 0))
-        trained = self.training.run([done.training()])
+        progress = JobProgress(report, 1 + (len(self.probe_plan.groups) if self.probe_plan else 0))
+        trained = self.training.run([progress.training()])
         if self.probe_plan:
-            self.probe_plan.signals(self.name, trained.model, trained.sha256, [done.probing()])
-        done.update(1.0)
+            self.probe_plan.signals(self.name, trained.model, trained.sha256, [progress.probing()])
+        progress.update(1.0)
         return trained
 
     def without_progress_bars(self) -> "ShadowModelJob":

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.models.huggingface.hub import find_folder, one_line
-from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of, hash_of_file
 

@@ -301,6 +301,8 @@ def test_failed_cells_are_listed_and_run_by_the_next_start(
 def test_options_are_parsed_like_those_of_an_audit(config: Path) -> None:
     reader = OptionsReader(config, ["--trainer.log_every_n_steps", "5"])
     base, other = reader.read({}), reader.read({"model.dim": 32})
+    assert base.settings["model"]["class_path"].startswith("lightning_mia.models.")  # part of hashes: must not change
+    assert base.settings["data"]["design"]["class_path"] == "lightning_mia.split.UtteranceDesign"
     assert base.settings["model"]["init_args"]["dim"] == 16
     assert other.settings["model"]["init_args"]["dim"] == 32
     assert base.evaluation == other.evaluation

@@ -99,7 +99,7 @@ def test_a_shorter_cell_requires_its_longer_run(tmp_path: Path) -> None:
     plan = plan_of(epochs=Factor([1, 2], "trainer.max_epochs"))
     longest = CellTask("long", tmp_path / "long", (), {}, "")
     run = SharedRun(longest, Source(plan.cells()[1], 1, 2))
-    with pytest.raises(InputError, match=r"its longer run long is not done: fix that one first"):
+    with pytest.raises(InputError, match=r"its longer run long is not done; fix that one first"):
         run.copy_checkpoints(tmp_path / "short")
     assert run.label(tmp_path / "short") == "epoch 1 of 2, trained for this cell"
 
@@ -131,7 +131,7 @@ def test_a_grid_with_shared_runs(
     assert "epoch 2 of 4" in (root / "report.html").read_text()
 
     short, longest = (root / "cells" / f"epochs={n}" / "seed=0" for n in (2, 4))
-    assert "after epoch 2 of trainings that are set up for 4" in (short / "report" / "report.html").read_text()
+    assert "after epoch 2 of trainings scheduled for 4 epochs" in (short / "report" / "report.html").read_text()
     assert json.loads((short / "target" / "stage.json").read_text())["record"]["epochs"] == 2
     trainings = ["target", "wrong_model", "shadows/000", "shadows/001"]
     assert json.loads((short / "longer_run.json").read_text())["trainings"] == sorted(trainings)

@@ -67,7 +67,7 @@ def by_hand(clip: Tensor, given: dict[str, Tensor], mode: str = "LSTM") -> tuple
 
 
 @pytest.mark.parametrize("mode", ["LSTM", "GRU", "RNN"])
-def test_a_batch_says_what_each_clip_alone_says(tmp_path: Path, make_batch: MakeBatch, mode: str) -> None:
+def test_batch_equals_single_clips(tmp_path: Path, make_batch: MakeBatch, mode: str) -> None:
     given = weights(mode)
     model = PublishedCPC(write(tmp_path / "cpc.pt", {**CONFIG, "arMode": mode}, weights=given)).eval()
     waveforms, lengths = make_batch(0.1, 1.00375, 0.7001)
@@ -82,12 +82,12 @@ def test_a_batch_says_what_each_clip_alone_says(tmp_path: Path, make_batch: Make
 
 
 @pytest.mark.parametrize("n", [1600, 1601, 1759, 1760, 4003, 16000])
-def test_counts_frames(checkpoint: str, n: int) -> None:
+def test_frame_lengths_match_the_encoder(checkpoint: str, n: int) -> None:
     model = PublishedCPC(checkpoint)
     assert model.frame_lengths(torch.tensor(n)) == len(by_hand(torch.randn(n), weights())[0])
 
 
-def test_the_planted_mistake_would_be_seen(
+def test_batching_test_detects_a_planted_error(
     checkpoint: str, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without silencing between the convolutions, the last frames of a padded clip hear their padding."""
@@ -100,7 +100,7 @@ def test_the_planted_mistake_would_be_seen(
     assert (latents - expected).norm() > 1e-2 * expected.norm()
 
 
-def test_masks_hide_what_they_cover(checkpoint: str, make_batch: MakeBatch) -> None:
+def test_masked_frames_do_not_affect_the_output(checkpoint: str, make_batch: MakeBatch) -> None:
     model = PublishedCPC(checkpoint).eval()
     waveforms, lengths = make_batch(0.3)
     masks = torch.zeros(1, 30, dtype=torch.bool)
@@ -113,7 +113,7 @@ def test_masks_hide_what_they_cover(checkpoint: str, make_batch: MakeBatch) -> N
     assert not model.draw_masks(waveforms, lengths).any()
 
 
-def test_is_a_trained_encoder_without_a_task(checkpoint: str, make_batch: MakeBatch) -> None:
+def test_pretrained_encoder_has_no_pretext(checkpoint: str, make_batch: MakeBatch) -> None:
     model = PublishedCPC(checkpoint)
     waveforms, lengths = make_batch(0.1)
     assert model.is_pretrained and not model.has_pretext
@@ -127,7 +127,7 @@ def test_is_a_trained_encoder_without_a_task(checkpoint: str, make_batch: MakeBa
     assert not torch.equal(fresh.network.gEncoder.conv1.weight, model.network.gEncoder.conv1.weight)
 
 
-def test_reads_a_namespace_and_the_older_file_format(tmp_path: Path) -> None:
+def test_namespaces_and_the_legacy_format_load(tmp_path: Path) -> None:
     path = tmp_path / "old.pt"
     content = {"config": argparse.Namespace(**CONFIG), "weights": weights()}
     torch.save(content, path, _use_new_zipfile_serialization=False)
@@ -148,7 +148,7 @@ def test_reads_a_namespace_and_the_older_file_format(tmp_path: Path) -> None:
         ([1, 2], "not a table"),
     ],
 )
-def test_refuses_other_configurations(tmp_path: Path, config: Any, complaint: str) -> None:
+def test_unsupported_configurations_are_refused(tmp_path: Path, config: Any, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint) as caught:
         PublishedCPC(write(tmp_path / "cpc.pt", config))
     assert "\n" not in str(caught.value) and "cpc.pt" in str(caught.value)
@@ -172,7 +172,7 @@ class Evil:
         ({"config": CONFIG, "weights": weights(), "evil": Evil()}, r"unsafe unpickling of \w+\.system"),
     ],
 )
-def test_refuses_bad_files(tmp_path: Path, content: Any, complaint: str) -> None:
+def test_bad_files_are_refused(tmp_path: Path, content: Any, complaint: str) -> None:
     path = tmp_path / "bad.pt"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -183,7 +183,7 @@ def test_refuses_bad_files(tmp_path: Path, content: Any, complaint: str) -> None
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 
-def test_refuses_unsafe_pickles_of_the_older_format(tmp_path: Path) -> None:
+def test_unsafe_legacy_pickles_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "old.pt"
     torch.save({"evil": Evil()}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(InputError, match="unsafe unpickling"):

@@ -166,7 +166,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_a_batch_says_what_each_clip_alone_says(tmp_path: Path, make_batch: MakeBatch, config: dict[str, Any]) -> None:
+def test_batch_equals_single_clips(tmp_path: Path, make_batch: MakeBatch, config: dict[str, Any]) -> None:
     """The clips are cut into one, three and two pieces of at most 50 frames, but for `any_length`."""
     model = PublishedTERA(write(tmp_path / "states-5.ckpt", config)).eval()
     waveforms, lengths = make_batch(0.1, 1.00375, 0.7001)
@@ -181,7 +181,7 @@ def test_a_batch_says_what_each_clip_alone_says(tmp_path: Path, make_batch: Make
             assert (layer[i, : len(expected)] - expected).norm() <= 1e-5 * expected.norm()
 
 
-def test_an_utterance_knows_nothing_of_its_batch(tmp_path: Path, make_batch: MakeBatch) -> None:
+def test_outputs_do_not_depend_on_the_batch(tmp_path: Path, make_batch: MakeBatch) -> None:
     model = PublishedTERA(write(tmp_path / "states-5.ckpt", changed(sequence_length=1500))).eval()
     waveforms, lengths = make_batch(0.1, 15.5, 0.7)  # the second is cut in two
     masks = model.draw_masks(waveforms, lengths)
@@ -194,12 +194,12 @@ def test_an_utterance_knows_nothing_of_its_batch(tmp_path: Path, make_batch: Mak
                 assert (layer[i, :frames] - expected[0]).norm() <= 1e-5 * expected.norm()
 
 
-def test_digital_silence_stays_finite(tmp_path: Path) -> None:
+def test_digital_silence_gives_finite_outputs(tmp_path: Path) -> None:
     model = PublishedTERA(write(tmp_path / "states-5.ckpt")).eval()
     assert model.encode(torch.zeros(1, 3200), torch.tensor([3200])).hidden[-1].isfinite().all()
 
 
-def test_is_a_trained_encoder_without_a_task(tmp_path: Path, make_batch: MakeBatch) -> None:
+def test_pretrained_encoder_has_no_pretext(tmp_path: Path, make_batch: MakeBatch) -> None:
     path = write(tmp_path / "states-5.ckpt")
     model = PublishedTERA(path)
     waveforms, lengths = make_batch(0.1)
@@ -214,7 +214,7 @@ def test_is_a_trained_encoder_without_a_task(tmp_path: Path, make_batch: MakeBat
     assert 0.015 < fresh.network.encoder["layer"][0].output["dense"].weight.std() < 0.025
 
 
-def test_reads_newer_files_and_older_names(tmp_path: Path, make_batch: MakeBatch) -> None:
+def test_newer_files_and_old_weight_names_load(tmp_path: Path, make_batch: MakeBatch) -> None:
     old = {
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
         for name, value in weights(CONFIG).items()
@@ -232,23 +232,23 @@ def test_reads_newer_files_and_older_names(tmp_path: Path, make_batch: MakeBatch
         ({**CONFIG, "audio": {"kaldi": {"feat_type": "fbank"}}}, "Kaldi"),
         (
             {"transformer": SHAPE, "task": CONFIG["task"], "audio": {**AUDIO, "input": {}}},
-            "lacks or garbles.*feat_type",
+            "lacks a value or has an invalid one.*feat_type",
         ),
         (
             {"transformer": SHAPE, "task": {}, "audio": AUDIO},
-            "lacks or garbles.*sequence_length",
+            "lacks a value or has an invalid one.*sequence_length",
         ),
         (changed(feat_type="linear"), "frames of linear"),
         (changed(n_freq=257), "257 frequencies"),
         (changed(hidden_act="tanh"), "activation tanh"),
         (changed(num_attention_heads=3), "impossible sizes"),
-        (changed(n_mels=0), "lacks or garbles.*n_mels 0"),
-        (changed(layer_norm_eps="small"), "lacks or garbles.*small"),
+        (changed(n_mels=0), "lacks a value or has an invalid one.*n_mels 0"),
+        (changed(layer_norm_eps="small"), "lacks a value or has an invalid one.*small"),
         ({"runner": 1}, "Upstream_Config of .* is not a table"),
         ({"transformer": SHAPE, "task": CONFIG["task"]}, "audio in Config of .* is not a table"),
     ],
 )
-def test_refuses_other_configurations(tmp_path: Path, config: Any, complaint: str) -> None:
+def test_unsupported_configurations_are_refused(tmp_path: Path, config: Any, complaint: str) -> None:
     path = write(tmp_path / "states-5.ckpt", config, Transformer=weights(CONFIG))
     with pytest.raises(InputError, match=complaint) as caught:
         PublishedTERA(path)
@@ -264,7 +264,7 @@ def test_refuses_other_configurations(tmp_path: Path, config: Any, complaint: st
         ({"Scheduler": Path("a")}, "unsafe unpickling of pathlib"),
     ],
 )
-def test_refuses_bad_files(tmp_path: Path, entries: dict[str, Any], complaint: str) -> None:
+def test_bad_files_are_refused(tmp_path: Path, entries: dict[str, Any], complaint: str) -> None:
     path = write(tmp_path / "states-5.ckpt", **entries)
     with pytest.raises(InputError, match=complaint) as caught:
         PublishedTERA(path)

@@ -76,7 +76,7 @@ def pretrained(folder: Path, **settings: Any) -> PretrainedEncoder:
 
 
 def ready(folder: Path, make_batch: MakeBatch, **settings: Any) -> PretrainedEncoder:
-    """A model in evaluation mode that can be asked for its score."""
+    """A model in evaluation mode with fitted targets."""
     model = pretrained(folder, **settings)
     model.fit_targets([make_batch(0.4, 0.9)])
     return model.eval()

@@ -8,7 +8,7 @@ import torch
 
 from lightning_mia.audit.cli import main
 from lightning_mia.corpora import Manifest
-from lightning_mia.corpora.loading.augmentation import SpecAugment, draw_spans
+from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, draw_spans
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.hubert import MelHuBERT
@@ -33,7 +33,7 @@ def audio() -> tuple[torch.Tensor, torch.Tensor]:
     return 0.1 * torch.randn(4, 8000, generator=generator), torch.full((4,), 8000)
 
 
-def test_stretches_lie_within_a_recording_and_are_as_wide_as_they_may_be() -> None:
+def test_spans_lie_within_a_recording_and_reach_their_largest_width() -> None:
     torch.manual_seed(0)
     lengths, widest = torch.full((4000,), 10), torch.full((4000,), 4.0)
     drawn = draw_spans(lengths, widest, 12)
@@ -45,7 +45,7 @@ def test_stretches_lie_within_a_recording_and_are_as_wide_as_they_may_be() -> No
     assert drawn[:, 0].any() and drawn[:, 9].any()
 
 
-def test_frames_and_bands_are_hidden_up_to_their_shares() -> None:
+def test_frames_and_bands_are_masked_up_to_their_shares() -> None:
     torch.manual_seed(0)
     frames = torch.ones(2, 100, 80)
     hidden = torch.stack(
@@ -94,12 +94,12 @@ class SeenBatches(L.Callback):
 
 
 @pytest.mark.parametrize("settings", [SpecAugment(), SpecAugment(n_time=2)])
-def test_training_batches_carry_the_augmentation_and_no_others(
+def test_only_training_batches_carry_the_augmentation(
     settings: SpecAugment, tiny_manifest: Path, tmp_path: Path
 ) -> None:
     design = UtteranceDesign(n_units=12, n_auxiliary=4)
-    data = SpeechDataModule(Manifest(str(tiny_manifest)), design, spec_augment=settings)
-    data.load(tmp_path / "split.csv")
+    module = SpeechDataModule(Manifest(str(tiny_manifest)), design, spec_augment=settings)
+    data = module.load(tmp_path / "split.csv")
     recordings = data.training_recordings(data.split.training_ids(), seed=0)
     seen = SeenBatches()
     trainer = L.Trainer(max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
@@ -112,12 +112,12 @@ def test_training_batches_carry_the_augmentation_and_no_others(
 @pytest.mark.parametrize(
     "options", [{"n_time": -1}, {"n_frequency": -1}, {"time_share": 0.0}, {"frequency_share": 1.0}]
 )
-def test_bad_settings_are_refused(options: dict[str, float]) -> None:
+def test_invalid_settings_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"data.spec_augment.{next(iter(options))}"):
         SpecAugment(**options)  # type: ignore[arg-type]
 
 
-def test_a_model_of_waveforms_is_refused_and_the_hash_knows(
+def test_model_on_waveforms_is_refused_and_the_hash_changes(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--run_dir", str(tmp_path), "--data.spec_augment.n_time", "1", "--model", "lightning_mia.models.CPC"]
@@ -126,3 +126,79 @@ def test_a_model_of_waveforms_is_refused_and_the_hash_knows(
     assert "data.spec_augment hides log-mel frames, which CPC does not train on" in message
     assert SpecAugment().fingerprint() == {}
     assert SpecAugment(n_time=1).fingerprint() != SpecAugment(n_time=2).fingerprint()
+
+
+def batch_of(*lengths: int) -> Batch:
+    waveforms = torch.zeros(len(lengths), max(lengths))
+    for waveform, length in zip(waveforms, lengths, strict=True):
+        waveform[:length] = 1.0
+    return Batch([f"u{number}" for number in range(len(lengths))], waveforms, torch.tensor(lengths))
+
+
+def test_expected_share_is_silenced_in_spans() -> None:
+    batch = batch_of(*[16_000] * 50)
+    masked = torch.stack([TimeMasking(0.05, span=0.05)(batch, epoch, 0).waveforms for epoch in range(20)])
+    assert float((masked == 0).float().mean()) == pytest.approx(0.05, abs=0.004)
+    runs = (masked.flatten(0, 1).diff(dim=1) < 0).sum()
+    assert float((masked == 0).sum() / runs) == pytest.approx(800, rel=0.05)  # few overlap
+    assert not torch.equal(masked[0], masked[1])
+
+
+def test_silenced_spans_do_not_depend_on_the_batch() -> None:
+    masking = TimeMasking(0.3)
+    together, alone = masking(batch_of(9_000, 5_000), 3, 7), masking(batch_of(9_000), 3, 7)
+    assert torch.equal(together.waveforms[0], alone.waveforms[0])
+    assert not together.waveforms[1, 5_000:].any()
+    assert together.waveforms[1, :5_000].any()
+
+
+def test_short_clips_are_never_silenced_completely() -> None:
+    clips = [TimeMasking(0.5, span=10.0)(batch_of(1_600), epoch, 0).waveforms for epoch in range(20)]
+    silenced = [float((clip == 0).float().mean()) for clip in clips]
+    assert 0 < max(silenced) < 1
+
+
+def test_default_changes_neither_batch_nor_hash() -> None:
+    batch = batch_of(2_000)
+    assert TimeMasking()(batch, 0, 0) is batch
+    assert TimeMasking().fingerprint() == {}
+    assert TimeMasking(0.2).fingerprint() == {"time_masking": {"share": 0.2, "span": 0.1}}
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"share": 0.95}, "share is 0.95"), ({"span": 0.0}, "span is 0.0")])
+def test_invalid_time_masking_is_refused(settings: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TimeMasking(**settings)
+
+
+class Heard(L.Callback):
+    """Counts silent samples of speech that the model trains on."""
+
+    def __init__(self) -> None:
+        self.silent: list[int] = []
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        speech = torch.arange(batch.waveforms.shape[1]) < batch.lengths[:, None]
+        self.silent.append(int(((batch.waveforms == 0) & speech).sum()))
+
+
+def test_training_uses_silenced_recordings_and_targets_the_originals(tiny_manifest: Path, tmp_path: Path) -> None:
+    heard = {}
+    for share in (0.0, 0.5):
+        design = UtteranceDesign(n_units=12, n_auxiliary=4)
+        module = SpeechDataModule(Manifest(str(tiny_manifest)), design, time_masking=TimeMasking(share))
+        data = module.load(tmp_path / "split.csv")
+        callback = Heard()
+        trainer = L.Trainer(max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
+                            enable_progress_bar=False, enable_model_summary=False, callbacks=[callback])  # fmt: skip
+        recordings = data.training_recordings(data.split.training_ids(), seed=0)
+        trainer.fit(TERA(n_layers=1, dim=16, n_heads=2, feedforward_dim=16), datamodule=recordings)
+        heard[share] = sum(callback.silent)
+    samples = data.audio.index.loc[data.split.training_ids(), "n_samples"].sum()
+    assert heard[0.0] < 0.01 * samples
+    assert heard[0.5] > 0.25 * samples
+    for batch in recordings.training_waveforms():  # of which targets are made
+        speech = torch.arange(batch.waveforms.shape[1]) < batch.lengths[:, None]
+        assert float((batch.waveforms[speech] == 0).float().mean()) < 0.01

@@ -4,10 +4,59 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
-from lightning_mia.models.objectives.transcripts import error_counts, loss_per_character
+from lightning_mia.models.objectives.transcripts import (
+    Vocabulary,
+    error_counts,
+    frames_needed,
+    loss_per_character,
+    normalise_text,
+)
+from lightning_mia.utilities.errors import InputError
+
+
+def test_text_inverts_labels() -> None:
+    vocabulary = Vocabulary.of(["backward", "go on", "stop"])
+    assert vocabulary.characters == " abcdgknoprstw"
+    assert len(vocabulary) == 15
+    assert vocabulary.text(vocabulary.labels("go back on")) == "go back on"
+
+
+def test_vocabulary_does_not_depend_on_the_order_of_texts() -> None:
+    texts = ["right", "left", "on the left"]
+    assert Vocabulary.of(texts) == Vocabulary.of(reversed(texts)) == Vocabulary.of(texts * 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [([], ""), ([0, 0], ""), ([1, 1, 0, 1], "aa"), ([0, 1, 1, 2, 2, 2, 0, 0, 1], "aba"), ([1, 2, 1], "aba")],
+)
+def test_repeated_labels_are_merged(path: list[int], text: str) -> None:
+    assert Vocabulary("ab").text(path) == text
+
+
+def test_repeated_character_is_refused() -> None:
+    with pytest.raises(InputError, match="repeats 'a'"):
+        Vocabulary("aba")
+
+
+def test_composed_and_decomposed_letters_are_equal() -> None:
+    assert normalise_text("Cafe\u0301\n", fold_case=False) == "Caf\u00e9"
+    assert normalise_text("STRASSE", fold_case=True) == normalise_text("Straße", fold_case=True)
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "aa", "abba", "aaab", "hello all"])
+def test_frames_needed_is_the_least_number_with_finite_loss(text: str) -> None:
+    labels = torch.tensor([Vocabulary.of([text]).labels(text)])
+    finite = []
+    for frames in range(1, 2 * len(text) + 1):
+        log_probabilities = torch.zeros(frames, 1, 20).log_softmax(dim=2)
+        loss = F.ctc_loss(log_probabilities, labels, torch.tensor([frames]), torch.tensor([len(text)]))
+        finite.append(math.isfinite(loss.item()))
+    assert finite.index(True) + 1 == frames_needed(text)
 
 
 def by_all_paths(logits: Tensor, labels: list[int]) -> float:
@@ -30,11 +79,11 @@ def test_loss_equals_the_sum_over_all_paths() -> None:
     assert losses.tolist() == pytest.approx(expected, rel=1e-12)
 
 
-def test_loss_of_what_does_not_fit_is_infinite() -> None:
+def test_loss_of_too_long_text_is_infinite() -> None:
     assert loss_per_character(torch.zeros(1, 2, 3), torch.tensor([2]), [[1, 1]]).tolist() == [math.inf]
 
 
-def test_loss_knows_nothing_of_padding() -> None:
+def test_ctc_loss_ignores_padding() -> None:
     logits = torch.randn(1, 5, 4)
     padded = torch.cat([logits, 50 * torch.randn(1, 9, 4)], dim=1)
     lengths, labels = torch.tensor([5]), [[1, 2]]
@@ -68,7 +117,7 @@ GUESSES = ["", "go", "bird", "turn right", "noise everywhere here", "the quick b
 TEXTS = ["stop", "go", "bed", "turn left now", "yes", "a quick brown fox jumped"]
 
 
-def test_counts_equal_the_definition() -> None:
+def test_error_counts_equal_the_definition() -> None:
     counts = error_counts(GUESSES, TEXTS)
     pairs = list(zip(GUESSES, TEXTS, strict=True))
     assert counts["ctc_word_errors"].tolist() == [edits(tuple(g.split()), tuple(t.split())) for g, t in pairs]
@@ -78,7 +127,7 @@ def test_counts_equal_the_definition() -> None:
     assert all(count.dtype == torch.float64 for count in counts.values())
 
 
-def test_counts_add_up_to_the_rates_of_all_texts_together() -> None:
+def test_error_counts_sum_to_corpus_error_rates() -> None:
     sums = {name: count.sum().item() for name, count in error_counts(GUESSES, TEXTS).items()}
     assert sums["ctc_word_errors"] / sums["ctc_words"] == pytest.approx(word_error_rate(GUESSES, TEXTS).item())
     assert sums["ctc_character_errors"] / sums["ctc_characters"] == pytest.approx(

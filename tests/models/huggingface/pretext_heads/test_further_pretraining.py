@@ -1,4 +1,4 @@
-"""Does an encoder of transformers learn its task further, alone, and only where it is to?"""
+"""Further pretraining of encoders of transformers."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.checkpoint import load_model
 from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from tests.models.fitting import Figures, Recordings, bare_trainer
-from tests.models.further_pretraining.conftest import CONTRASTIVE, MakeBatch, pretrained, question
+from tests.models.huggingface.pretext_heads.conftest import CONTRASTIVE, MakeBatch, pretrained, question
 
 
 def train_on(model: PretrainedEncoder, batches: list[Batch], epochs: int) -> tuple[L.Trainer, list[dict[str, float]]]:
@@ -23,7 +23,7 @@ def train_on(model: PretrainedEncoder, batches: list[Batch], epochs: int) -> tup
 
 
 @pytest.mark.parametrize("name", ["hubert", "wav2vec2_layer_norm"])
-def test_training_on_learns_and_its_checkpoint_can_be_asked(
+def test_further_pretraining_learns_and_its_checkpoint_loads(
     name: str, write: Callable[[str], Path], make_batch: MakeBatch, tmp_path: Path
 ) -> None:
     model = pretrained(write(name), learning_rate=1e-2, diversity_weight=1.0)
@@ -36,16 +36,16 @@ def test_training_on_learns_and_its_checkpoint_can_be_asked(
     trainer.save_checkpoint(tmp_path / "model.ckpt")
     loaded = load_model(tmp_path / "model.ckpt", pretrained(write(name), learning_rate=1e-2, diversity_weight=1.0))
     waveforms, lengths = make_batch(0.3)
-    question_asked = question(model, waveforms, lengths)
+    inputs = question(model, waveforms, lengths)
     with torch.no_grad():
         assert loaded.has_pretext
         assert torch.equal(
-            loaded.pretext_score(waveforms, lengths, *question_asked),
-            model.eval().pretext_score(waveforms, lengths, *question_asked),
+            loaded.pretext_score(waveforms, lengths, *inputs),
+            model.eval().pretext_score(waveforms, lengths, *inputs),
         )
 
 
-def test_a_copy_is_trained_on_alone(write: Callable[[str], Path], make_batch: MakeBatch) -> None:
+def test_training_a_copy_leaves_the_original_unchanged(write: Callable[[str], Path], make_batch: MakeBatch) -> None:
     """Hooks that listen to the original's layers would give the copy the original's states."""
     model = pretrained(write("wav2vec2"), learning_rate=1e-2).eval()
     waveforms, lengths = make_batch(0.5)
@@ -61,7 +61,7 @@ def test_a_copy_is_trained_on_alone(write: Callable[[str], Path], make_batch: Ma
     assert not any(torch.allclose(old, new) for old, new in zip(before, changed, strict=True))
 
 
-def test_a_frozen_front_end_stays_as_it_is(family: str, write: Callable[[str], Path], make_batch: MakeBatch) -> None:
+def test_frozen_front_end_gets_no_gradient(family: str, write: Callable[[str], Path], make_batch: MakeBatch) -> None:
     model = pretrained(write(family), freeze_front_end=True)
     fixed = ("embed_positions", "encoder.pos_conv_embed") if family in ("whisper", "conformer") else ("nothing",)
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad and not any(f in name for f in fixed)]
@@ -78,7 +78,7 @@ def test_a_frozen_front_end_stays_as_it_is(family: str, write: Callable[[str], P
     assert in_groups == {id(p) for p in model.parameters() if p.requires_grad}
 
 
-def test_deeper_layers_learn_more_slowly(write: Callable[[str], Path]) -> None:
+def test_layer_decay_sets_the_learning_rates(write: Callable[[str], Path]) -> None:
     model = pretrained(write("hubert"), learning_rate=1e-3, layer_decay=0.5)
     rates = {id(p): group["lr"] for group in model.parameter_groups() for p in group["params"]}
     layers = model.encoder.layers
@@ -87,9 +87,9 @@ def test_deeper_layers_learn_more_slowly(write: Callable[[str], Path]) -> None:
     assert rates[id(model.encoder.model.feature_projection.projection.weight)] == pytest.approx(1.25e-4)
 
 
-def test_a_collapse_is_said(write: Callable[[str], Path]) -> None:
+def test_collapse_is_reported(write: Callable[[str], Path]) -> None:
     guessing = {"contrastive_accuracy": 0.125, "contrastive_chance": 0.125, "code_perplexity": 20.0}
     assert pretrained(write("wav2vec2")).collapse({**guessing, "contrastive_accuracy": 0.5}) == ""
-    assert pretrained(write("wav2vec2")).collapse(guessing).startswith("wav2vec2: it does not tell masked frames apart")
+    assert pretrained(write("wav2vec2")).collapse(guessing).startswith("wav2vec2: it does not discriminate")
     assert pretrained(write("hubert")).collapse({"code_perplexity": 20.0}) == ""
-    assert pretrained(write("hubert")).collapse({"code_perplexity": 1.1}).startswith("hubert: one cluster is guessed")
+    assert pretrained(write("hubert")).collapse({"code_perplexity": 1.1}).startswith("hubert: one cluster is predicted")

@@ -1,4 +1,4 @@
-"""Heads of a checkpoint, read from it or made for it, and what they are asked for."""
+"""Pretext heads, from a checkpoint or new, and their targets."""
 
 import json
 from collections.abc import Callable
@@ -14,12 +14,20 @@ from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads
 from lightning_mia.models.huggingface.heads import ClusterHead, samples_per_frame
 from lightning_mia.models.layers.features import LogMel
 from lightning_mia.utilities.errors import InputError
-from tests.models.further_pretraining.conftest import CONTRASTIVE, OTHERS, MakeBatch, T, pretrained, question, ready
 from tests.models.huggingface.conftest import CONVOLUTIONS, SIZES
+from tests.models.huggingface.pretext_heads.conftest import (
+    CONTRASTIVE,
+    OTHERS,
+    MakeBatch,
+    T,
+    pretrained,
+    question,
+    ready,
+)
 
 
-def test_settings_and_folder_make_the_same_model_again(family: str, write: Callable[[str], Path]) -> None:
-    """And fresh weights are drawn for the heads too."""
+def test_untrained_model_has_the_same_shapes_and_random_weights(family: str, write: Callable[[str], Path]) -> None:
+    """Random weights are drawn for the heads too."""
     model = pretrained(write(family))
     again, fresh = pretrained(write(family)), model.untrained()
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
@@ -34,7 +42,7 @@ def test_settings_and_folder_make_the_same_model_again(family: str, write: Calla
     assert fresh.has_pretext == model.has_pretext == (family in CONTRASTIVE)
 
 
-def test_an_encoder_without_heads_has_no_score_before_it_is_trained_on(
+def test_encoder_without_heads_has_a_score_only_after_fitting(
     write: Callable[[str], Path], make_batch: MakeBatch
 ) -> None:
     model = pretrained(write("hubert"))
@@ -52,7 +60,7 @@ def test_an_encoder_without_heads_has_no_score_before_it_is_trained_on(
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_frame_is_asked_for_the_mfcc_that_begins_with_it(
+def test_targets_are_the_clusters_of_simultaneous_mfcc_frames(
     name: str, write: Callable[[str], Path], make_batch: MakeBatch
 ) -> None:
     """Every family has frames of 20 ms; where one has more than MFCC has, the last target counts for these."""
@@ -70,7 +78,7 @@ def test_a_frame_is_asked_for_the_mfcc_that_begins_with_it(
         assert targets[0, :frames].tolist() == (own + [own[-1]] * 3)[:frames]
 
 
-def test_an_encoder_at_another_rate_is_asked_for_frames_of_the_same_time(tmp_path: Path, make_batch: MakeBatch) -> None:
+def test_targets_follow_the_frame_rate_of_the_encoder(tmp_path: Path, make_batch: MakeBatch) -> None:
     config = T.HubertConfig(**SIZES, **CONVOLUTIONS, conv_stride=(5, 2, 2, 2, 2, 2, 4))
     T.HubertModel(config).save_pretrained(tmp_path)
     T.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
@@ -93,7 +101,7 @@ def test_an_encoder_at_another_rate_is_asked_for_frames_of_the_same_time(tmp_pat
         ),
     ],
 )
-def test_heads_that_are_not_whole_are_refused(
+def test_incomplete_heads_are_refused(
     change: Callable[[dict[str, Tensor]], None], message: str, write: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = copied(write("wav2vec2"), tmp_path)
@@ -106,7 +114,7 @@ def test_heads_that_are_not_whole_are_refused(
     assert pretrained(folder, fresh=True).has_pretext
 
 
-def test_heads_are_read_from_shards_and_from_pickled_weights(write: Callable[[str], Path], tmp_path: Path) -> None:
+def test_heads_load_from_shards_and_pickles(write: Callable[[str], Path], tmp_path: Path) -> None:
     expected = pretrained(write("wav2vec2")).head.state_dict()
     model = T.Wav2Vec2ForPreTraining.from_pretrained(write("wav2vec2"))
     T.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "shards")
@@ -144,14 +152,12 @@ def test_another_contrastive_temperature_is_refused(write: Callable[[str], Path]
         ({"n_clusters": 1}, "n_clusters of at least 2"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(
-    settings: dict[str, float], message: str, write: Callable[[str], Path]
-) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, float], message: str, write: Callable[[str], Path]) -> None:
     with pytest.raises(InputError, match=message):
         pretrained(write("hubert"), **settings)
 
 
-def test_unispeech_brings_the_targets_to_the_width_of_the_hidden_states(write: Callable[[str], Path]) -> None:
+def test_unispeech_projects_the_targets(write: Callable[[str], Path]) -> None:
     heads = pretrained(write("unispeech")).head
     assert isinstance(heads, ContrastiveHeads)
     assert heads.project_hid.weight.shape == (16, 10)

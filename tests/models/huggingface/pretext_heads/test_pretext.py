@@ -1,4 +1,4 @@
-"""Is an encoder of transformers asked as transformers would ask it, by its own task or by HuBERT's?"""
+"""Losses and scores of pretext heads, compared with transformers."""
 
 import math
 from collections.abc import Callable
@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from lightning_mia.models.objectives.contrastive import draw_negatives
-from tests.models.further_pretraining.conftest import CONTRASTIVE, MakeBatch, T, pretrained, question, ready
+from tests.models.huggingface.pretext_heads.conftest import CONTRASTIVE, MakeBatch, T, pretrained, question, ready
 
 
 @pytest.mark.parametrize("name", CONTRASTIVE)
-def test_contrastive_score_is_what_transformers_own_states_give(
+def test_contrastive_score_equals_that_of_transformers_states(
     name: str, write: Callable[[str], Path], make_batch: MakeBatch
 ) -> None:
     model = pretrained(write(name)).eval()
@@ -41,9 +41,7 @@ def test_contrastive_score_is_what_transformers_own_states_give(
 
 
 @pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_layer_norm", "conformer"])
-def test_contrastive_loss_is_that_of_transformers(
-    name: str, write: Callable[[str], Path], make_batch: MakeBatch
-) -> None:
+def test_contrastive_loss_equals_transformers(name: str, write: Callable[[str], Path], make_batch: MakeBatch) -> None:
     """Without noise of the Gumbel softmax, that is in evaluation mode; transformers sums where we take the mean."""
     model = pretrained(write(name)).eval()
     theirs = CONTRASTIVE[name][0].from_pretrained(write(name)).eval()
@@ -64,7 +62,7 @@ def test_contrastive_loss_is_that_of_transformers(
     assert {"contrastive_accuracy", "contrastive_chance", "code_perplexity", "masked_share"} <= ours.health.keys()
 
 
-def test_score_knows_nothing_of_the_batch(family: str, write: Callable[[str], Path], make_batch: MakeBatch) -> None:
+def test_score_does_not_depend_on_the_batch(family: str, write: Callable[[str], Path], make_batch: MakeBatch) -> None:
     model = ready(write(family), make_batch)
     waveforms, lengths = make_batch(0.1, 1.9, 0.7)
     masks, noise = question(model, waveforms, lengths, draws=2)
@@ -81,7 +79,7 @@ def test_score_knows_nothing_of_the_batch(family: str, write: Callable[[str], Pa
             torch.testing.assert_close(single, alone[0])
 
 
-def test_in_bf16_the_loss_is_finite_and_all_that_learns_gets_a_gradient(
+def test_bf16_loss_is_finite_and_reaches_all_trainable_parameters(
     family: str, write: Callable[[str], Path], make_batch: MakeBatch
 ) -> None:
     model = ready(write(family), make_batch).train()
@@ -101,9 +99,7 @@ def test_in_bf16_the_loss_is_finite_and_all_that_learns_gets_a_gradient(
     assert sum(p.grad.abs().sum() for name, p in learning.items() if "encoder.model" in name) > 0
 
 
-def test_without_dropout_the_loss_does_not_depend_on_padding(
-    family: str, write: Callable[[str], Path], make_batch: MakeBatch
-) -> None:
+def test_loss_does_not_depend_on_padding(family: str, write: Callable[[str], Path], make_batch: MakeBatch) -> None:
     model = ready(write(family), make_batch)
     waveforms, lengths = make_batch(0.2, 0.5)
     longer = torch.nn.functional.pad(waveforms, (0, 8_000))

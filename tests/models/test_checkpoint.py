@@ -26,7 +26,7 @@ def save(model: SpeechModel, path: Path, **changes: Any) -> Path:
 
 
 @pytest.mark.parametrize("family", [TERA, MelHuBERT, HuBERT])
-def test_class_settings_weights_and_origin_come_back(
+def test_class_settings_weights_and_origin_are_restored(
     family: type[SpeechModel], make_batch: MakeBatch, tmp_path: Path
 ) -> None:
     model = family(**TINY, learning_rate=0.5).eval()
@@ -42,7 +42,7 @@ def test_class_settings_weights_and_origin_come_back(
         assert torch.equal(found.encode(*batch).hidden[-1], model.encode(*batch).hidden[-1])
 
 
-def test_reading_uses_up_no_random_draws(tmp_path: Path) -> None:
+def test_loading_consumes_no_random_numbers(tmp_path: Path) -> None:
     path = save(TERA(**TINY), tmp_path / "model.ckpt")
     torch.manual_seed(0)
     expected = torch.rand(3)
@@ -51,7 +51,7 @@ def test_reading_uses_up_no_random_draws(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_what_an_inner_model_draws_does_not_depend_on_the_caller() -> None:
+def test_inner_model_weights_do_not_depend_on_the_seed() -> None:
     weights = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -59,7 +59,7 @@ def test_what_an_inner_model_draws_does_not_depend_on_the_caller() -> None:
     assert torch.equal(*weights)
 
 
-def test_what_the_command_line_leaves_among_the_settings_is_no_matter(tmp_path: Path) -> None:
+def test_command_line_keys_in_hyperparameters_are_ignored(tmp_path: Path) -> None:
     model = TERA(**TINY)
     settings = {**model.hparams, "_instantiator": "lightning.pytorch.cli.instantiate_module", "_class_path": "x.TERA"}
     assert model_from_checkpoint(save(model, tmp_path / "model.ckpt", hyper_parameters=settings)).family == "tera"
@@ -70,32 +70,35 @@ class Dangerous:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
-        ({"lightning_mia": {"model_class": "NextYearsModel"}}, "a model NextYearsModel that is not known; .*MelHuBERT"),
-        ({"lightning_mia": {}}, "does not say of which model it is"),
+        (
+            {"lightning_mia": {"model_class": "NextYearsModel"}},
+            "class NextYearsModel is not known; .*MelHuBERT",
+        ),
+        ({"lightning_mia": {}}, "does not name the class of its model"),
         ({"hyper_parameters": {**TINY, "colour": 3}}, "another version of TERA: colour is unknown"),
         ({"hyper_parameters": {**TINY, "dim": 32}}, "do not fit its hyperparameters"),
         ({"state_dict": {}}, "do not fit its hyperparameters"),
         ({"optimizer": Dangerous()}, "unsafe unpickling"),
     ],
 )
-def test_what_cannot_be_a_model_is_told_in_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_unusable_models_are_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = save(TERA(**TINY), tmp_path / "model.ckpt", **changes)
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         model_from_checkpoint(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_an_inner_model_keeps_its_own_settings_whatever_the_command_line_makes(tmp_path: Path) -> None:
+def test_inner_model_keeps_its_own_hyperparameters(tmp_path: Path) -> None:
     path = save(MelHuBERT(**TINY), tmp_path / "model.ckpt")
     with _given_hyperparameters_context({"colour": "red"}, "some.instantiator"):
         assert model_from_checkpoint(path).hparams["dim"] == 16
 
 
 @pytest.mark.parametrize("content", ["text", "nothing", "a folder", "no file"])
-def test_what_is_not_a_checkpoint_is_told_in_one_line(tmp_path: Path, content: str) -> None:
+def test_files_that_are_not_checkpoints_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "some.ckpt"
     if content == "text":
         path.write_text("hello")

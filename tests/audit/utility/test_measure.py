@@ -42,14 +42,14 @@ def test_results_have_utility_and_both_bounds(run_dir: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_member_was_asked_about(run_dir: Path) -> None:
+def test_members_are_not_probed(run_dir: Path) -> None:
     split = pd.read_csv(run_dir / "split.csv")
     members = set(split["id"][split["role"] == "member"])
     files = sorted((run_dir / "probes").glob("*-utility-*.npz"))
     assert [path.name.split("-")[0] for path in files] == ["target", "untrained"]
     for path in files:
-        asked = set(Signals.load(path).scalars.index)
-        assert len(asked) == 48 and not asked & members
+        probed = set(Signals.load(path).scalars.index)
+        assert len(probed) == 48 and not probed & members
 
 
 @pytest.mark.slow
