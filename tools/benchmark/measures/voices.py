@@ -1,4 +1,4 @@
-"""Seconds of speech that are synthesised per second, with room, noise and writing, without imports."""
+"""Synthesis of speech, with room, noise and writing."""
 
 import tempfile
 import time
@@ -12,10 +12,10 @@ N_SPEAKERS = 20
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Speech synthesised per second and per second of processor time; milliseconds where all of it is cached."""
+    """Measure throughput, and milliseconds with a full cache."""
     device = name_of("cpu")
     with tempfile.TemporaryDirectory() as folder:
-        SyntheticVoices(1, 1, seed=1, cache_dir=folder).table()  # imports, and finds the library
+        SyntheticVoices(1, 1, seed=1, cache_dir=folder).table()  # loads imports and library outside the timing
         voices = SyntheticVoices(N_SPEAKERS, 5 if quick else 40, cache_dir=folder)
         start, start_cpu = time.perf_counter(), time.process_time()
         table = voices.table()
@@ -27,4 +27,4 @@ def measure(quick: bool) -> Iterator[Row]:
     size = f"{len(table)} utterances, {speech / len(table):.2f} s each"
     yield Row("speech synthesised", speech / wall, "audio s/s", device, note=size)
     yield Row("speech synthesised, by processor time", speech / processor, "audio s/s", device)
-    yield Row("table of voices that are cached", 1000 * cached, "ms", device, note=f"{len(table)} utterances")
+    yield Row("table of cached voices", 1000 * cached, "ms", device, note=f"{len(table)} utterances")
