@@ -1,4 +1,4 @@
-"""Add `configs/` to wheels as `lightning_mia/configs`; the rest is in pyproject.toml."""
+"""Build wheels with `configs/`; everything else is in pyproject.toml."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithConfigs(build_py):
-    """Build step that adds the configs; editable installs use the checkout."""
+    """Adds `lightning_mia/configs`; editable installs use the checkout."""
 
     def run(self) -> None:
         """Copy the package and the configs."""

@@ -1,4 +1,4 @@
-"""Run the command line in a forked process that has imported everything.
+"""Run the command line in a forked, preloaded process.
 
 Importing takes longer than most commands. The forked process imports this module, too. Tests of how a command starts
 use a fresh Python.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def start_command(context: ForkServerContext, arguments: list[str], log: Path) -> ForkServerProcess:
-    """Start a command in a separate process group; stderr goes to `log`."""
+    """Start a command in a new session, stderr to `log`."""
     process = context.Process(target=_run_in_new_session, args=(arguments, log))
     process.start()
     return process

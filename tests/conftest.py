@@ -28,7 +28,7 @@ def _temporary_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def forkserver() -> ForkServerContext:
-    """Fork from a process with all imports, which take most of the time."""
+    """Fork processes from one with all (slow) imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
@@ -36,7 +36,7 @@ def forkserver() -> ForkServerContext:
 
 @pytest.fixture
 def forked_workers(forkserver: ForkServerContext) -> Iterator[None]:
-    """Fork workers from `forkserver`, for tests of their work, not their start."""
+    """Fork workers from `forkserver`, where their start is not tested."""
     with pytest.MonkeyPatch.context() as patch:
         methods = SimpleNamespace(get_context=lambda _: forkserver)
         patch.setattr("lightning_mia.training.parallel.local.multiprocessing", methods)
@@ -44,7 +44,7 @@ def forked_workers(forkserver: ForkServerContext) -> Iterator[None]:
 
 
 def sound(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
-    """Make a harmonic tone of varying amplitude in noise, (samples,) float64."""
+    """Make a harmonic tone in noise, (samples,) float64."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
     envelope = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(2, 5) * time + rng.uniform(0, 6))
@@ -52,7 +52,7 @@ def sound(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
 
 
 def write_corpus(folder: Path, n_speakers: int, n_clips: int, seconds: tuple[float, float], seed: int = 0) -> Path:
-    """Write FLAC files and a CSV manifest; `seconds`: range of durations."""
+    """Write FLAC files of random durations and a manifest."""
     rng = np.random.default_rng(seed)
     rows = []
     for speaker in range(n_speakers):

@@ -1,4 +1,4 @@
-"""Print audits as a Markdown table: AUROC with 95 % interval of attacks and controls.
+"""Print AUROCs of attacks and controls as a Markdown table.
 
 python tools/leak_table.py RUN_DIR…
 

@@ -1,4 +1,4 @@
-"""README agrees with the results page and links to existing files."""
+"""README: figures agree with the results page, links exist."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Suite on small measures: finished ones are skipped, failures are isolated."""
+"""Suite: finished measures are skipped, failures are isolated."""
 
 import csv
 import json

@@ -23,7 +23,7 @@ def report() -> AuditReport:
 
 @pytest.fixture
 def print_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Print:
-    """Run the tool on a report and return the printed lines."""
+    """Run the tool on a report, return printed lines."""
 
     def run(report: AuditReport) -> list[str]:
         write_json(tmp_path / "report" / "results.json", to_results(report))

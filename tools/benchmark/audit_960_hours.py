@@ -92,7 +92,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 def corpus_table(n_utterances: int, n_speakers: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Make a table like LibriSpeech's: about 120 utterances per speaker, 1–25 s."""
+    """Make a table of utterances of 1 to 25 s."""
     speakers = np.sort(rng.integers(n_speakers, size=n_utterances))
     ids = [f"{speaker:05d}/{number:06d}" for number, speaker in enumerate(speakers)]
     return pd.DataFrame(
@@ -106,13 +106,13 @@ def corpus_table(n_utterances: int, n_speakers: int, rng: np.random.Generator) -
 
 
 def blind_statistics(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Simulate the blind statistics of an audit; only the duration is real."""
+    """Simulate blind statistics; only the duration is informative."""
     columns = {f"statistic_{number:02d}": rng.standard_normal(len(table)) for number in range(30)}
     return pd.DataFrame({"duration": table["duration"].to_numpy(), **columns}, index=table["id"])
 
 
 def draw(table: pd.DataFrame, path: Path) -> Split:
-    """Draw a split of all utterances, write it and read it back."""
+    """Draw a split, write it and read it back."""
     design = UtteranceDesign(n_units=len(table) - N_AUXILIARY, n_auxiliary=N_AUXILIARY)
     design.draw(table, dict(zip(table["id"], table["id"], strict=True)), N_SHADOWS, seed=0).save(path)
     return Split.load(path)

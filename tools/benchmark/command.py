@@ -1,4 +1,4 @@
-"""Benchmark the suite against peers and naive code, and measure scaling.
+"""Benchmark the suite against peers and naive code.
 
     python tools/benchmark                          all measures, into runs/benchmark
     python tools/benchmark similarity training      some measures

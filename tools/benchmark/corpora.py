@@ -18,7 +18,9 @@ def speech() -> np.ndarray:
 
 
 def write_clips(folder: Path, n_clips: int, seconds: float) -> Path:
-    """Write clips of equal length; they repeat once the speech is used up.
+    """Write clips of equal length.
+
+    Clips repeat once the speech is used up.
 
     Args:
         folder: folder for the FLAC files.

@@ -26,7 +26,7 @@ def machine() -> str:
     return f"{cpu_name()}, {gpu_name()}"
 
 
-def name_of(device: str) -> str:
+def device_name(device: str) -> str:
     """Get the name of a device.
 
     Args:

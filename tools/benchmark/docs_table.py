@@ -37,7 +37,7 @@ def rewrite(page: Path, paths: Sequence[Path]) -> None:
 
 
 def _merge(first: Result, second: Result) -> Result:
-    """Add the rows of the second run that the first lacks."""
+    """Add the rows that only the second run has."""
     present = {(row.what, row.device) for row in first.rows}
     missing = [row for row in second.rows if (row.what, row.device) not in present]
     return replace(first, rows=[*first.rows, *missing], curves=first.curves or second.curves)

@@ -28,7 +28,7 @@ TARGET_BATCHES = 2  # for fitting the clusters; enough for a timing
 def training_step(
     model: SpeechModel, n_steps: int, pretext: Callable[[Tensor, Tensor, Tensor], Pretext] | None = None
 ) -> Step:
-    """Make a function that takes one optimizer step, as in an audit.
+    """Make a function that takes an audit's optimizer step.
 
     Args:
         model: model on its device, with fitted targets.
@@ -53,7 +53,7 @@ def training_step(
 
 
 def probing_step(model: SpeechModel) -> Step:
-    """Make a function that computes the default signals of a batch."""
+    """Make a function that computes a batch's default signals."""
     group = ProbeSettings().encoder_outputs
     model.eval()
 

@@ -51,7 +51,7 @@ class Result:
 
 
 def write_rows(path: Path, rows: Sequence[Row], curves: Sequence[Curve]) -> None:
-    """Write rows and curves of a measure for the parent process."""
+    """Write a measure's rows and curves for the parent process."""
     write_json(path, {"rows": [row.to_json() for row in rows], "curves": [asdict(curve) for curve in curves]})
 
 

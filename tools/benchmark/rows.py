@@ -1,4 +1,4 @@
-"""Rows of a measure: figures, their peers, and points of curves."""
+"""Rows of a measure: figures, peers, points of curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -94,21 +94,21 @@ class Row:
 def faster(
     what: str, seconds: float, peer: str, peer_seconds: float, *, device: str, unit: str = "s", note: str = ""
 ) -> Row:
-    """Make a row of a time, with the speed-up over the peer."""
+    """Make a row of seconds and the speed-up."""
     return Row(what, seconds, unit, device, peer, peer_seconds, peer_seconds / seconds, note=note)
 
 
 def relative(
     what: str, seconds: float, peer: str, peer_seconds: float, *, device: str, unit: str = "s", note: str = ""
 ) -> Row:
-    """Make a row of a time, with its fraction of the peer's."""
+    """Make a row of seconds and the fraction of the peer's."""
     return Row(what, seconds, unit, device, peer, peer_seconds, seconds / peer_seconds, "relative", note)
 
 
 def throughput(
     what: str, rate: float, peer: str, peer_rate: float, *, device: str, unit: str = "audio s/s", note: str = ""
 ) -> Row:
-    """Make a row of a throughput, with the speed-up over the peer."""
+    """Make a row of throughput and the speed-up."""
     return Row(what, rate, unit, device, peer, peer_rate, rate / peer_rate, note=note)
 
 

@@ -28,7 +28,7 @@ def known_measures() -> dict[str, str]:
 
 
 def describe(module: str) -> str:
-    """Read the first line of a measure's docstring without importing it."""
+    """Read the first line of a docstring without importing."""
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None
     return (ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or "").splitlines()[0]
@@ -105,7 +105,7 @@ class Suite:
 
 
 def _environment() -> dict[str, str]:
-    """Set one thread, since the figures are those of one core."""
+    """Set one thread, since measures use one core."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 

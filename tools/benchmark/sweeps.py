@@ -1,4 +1,4 @@
-"""Throughput of a loop by batch size, model size and workers."""
+"""Loop throughput by batch size, model size and workers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lightning_mia.corpora import SyntheticVoices
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.models import TERA, HuBERT, MelHuBERT, SpeechModel
 from lightning_mia.models.checkpoint import initialise
-from tools.benchmark.devices import devices, name_of
+from tools.benchmark.devices import device_name, devices
 from tools.benchmark.loops import fit_targets
 from tools.benchmark.rows import Curve, Point, Row
 
@@ -66,12 +66,12 @@ def sweep(what: str, rate: Rate, quick: bool) -> Iterator[Row]:
 def _family_rows(
     what: str, rate: Rate, audio: AudioCache, family: type[SpeechModel], device: str, extent: Extent
 ) -> Iterator[Row]:
-    line = family.__name__ if device == "cpu" else f"{family.__name__}, {name_of(device)}"
+    line = family.__name__ if device == "cpu" else f"{family.__name__}, {device_name(device)}"
     prefix = f"{what}, {family.__name__}"
 
     def row(model: SpeechModel, suffix: str, point: Point, batch_seconds: float, workers: int) -> Row:
         value = rate(model, audio, batch_seconds, workers, device, extent.seconds)
-        return Row(f"{prefix}, {suffix}", value, "audio s/s", name_of(device), point=point)
+        return Row(f"{prefix}, {suffix}", value, "audio s/s", device_name(device), point=point)
 
     small, fixed = _initialised(family(), audio, device), extent.fixed_batch_seconds
     for seconds in extent.batch_seconds:

@@ -25,7 +25,7 @@ def write(folder: Path, results: Mapping[str, Result]) -> None:
 
 
 def markdown(results: Mapping[str, Result]) -> list[str]:
-    """Make the lines of a table: one row per figure and per curve."""
+    """Make a table with one row per figure and curve."""
     lines = [_line(HEADING), "|" + "---|" * len(HEADING)]
     for name, result in results.items():
         command = COMMAND.format(name=name)
@@ -46,7 +46,7 @@ def _figure_cells(row: Row) -> list[str]:
 
 
 def _curve_cells(result: Result) -> Iterator[list[str]]:
-    """Make one row per line of a figure: `x: value` for each point."""
+    """Make one row per line, `x: value` for each point."""
     for curve in result.curves:
         lines: dict[tuple[str, str], list[Row]] = {}
         for row in result.rows:
@@ -58,7 +58,7 @@ def _curve_cells(result: Result) -> Iterator[list[str]]:
 
 
 def as_csv(results: Mapping[str, Result]) -> str:
-    """Make a CSV table with one line per row, points in separate columns."""
+    """Make a CSV table with points in separate columns."""
     lines = []
     for name, result in results.items():
         for row in result.rows:

@@ -105,7 +105,7 @@ def _arrows(positions: Mapping[str, Box]) -> Iterator[str]:
 
 
 def _curve(start: Box, end: Box) -> str:
-    """Draw a curve; across floors, leave sideways and descend between boxes."""
+    """Draw a curve; across floors, it descends between boxes."""
     bottom = end.y - 2
     if end.y - start.y > HEIGHT + GAP and end.x != start.x:
         side = start.x + (WIDTH / 2 if end.x > start.x else -WIDTH / 2)

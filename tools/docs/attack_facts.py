@@ -61,8 +61,8 @@ def facts(names: list[str], root: str) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def table_of_all(root: str) -> str:
-    """Make the table of all attacks."""
+def overview(root: str) -> str:
+    """Make the overview table of all attacks."""
     return _table(instances(list(classes())), root, linked=True)
 
 

@@ -25,7 +25,7 @@ from lightning_mia.signals.runner.module import Probe, ProbeRecordings
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split
-from tools.benchmark.devices import devices, name_of
+from tools.benchmark.devices import device_name, devices
 from tools.benchmark.fleets import options_for
 from tools.benchmark.processes import run
 from tools.benchmark.rows import Row, faster
@@ -66,7 +66,7 @@ def compare(probe: Probe, audio: AudioCache, challenge: pd.DataFrame, device: st
         aurocs.append(f"{attack.name} AUROC {full:.4f} in float32, {halved:.4f} in bf16")
     full_s, half_s = (float(np.median(seconds[half])) for half in (False, True))
     what = "bf16 probe of the demo's MelHuBERT"
-    return faster(what, half_s, "float32", full_s, device=name_of(device), note="; ".join(aurocs))
+    return faster(what, half_s, "float32", full_s, device=device_name(device), note="; ".join(aurocs))
 
 
 def compute_signals(probe: Probe, audio: AudioCache, ids: list[str], device: str, half: bool) -> Signals:

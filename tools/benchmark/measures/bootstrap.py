@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import standard_error
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, faster
 
 N_SCORES, N_SPEAKERS = 100_000, 500
@@ -40,7 +40,7 @@ def measure(quick: bool) -> Iterator[Row]:
         "scikit-learn loop",
         1000 * loop_seconds,
         unit="ms per replicate",
-        device=name_of("cpu"),
+        device=device_name("cpu"),
         note=f"standard errors {standard_error(replicates):.5f} and {standard_error(looped):.5f}",
     )
 

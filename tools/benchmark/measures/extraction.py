@@ -20,7 +20,7 @@ from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
 from lightning_mia.models.huggingface import HuggingFaceEncoder, load_encoder
 from tools.benchmark.corpora import speech
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, throughput
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -78,7 +78,7 @@ def measure(quick: bool) -> Iterator[Row]:
 
 
 def cut(recording: np.ndarray, audio_seconds: float, shortest: float, longest: float) -> list[np.ndarray]:
-    """Cut clips of uniformly drawn lengths, in total `audio_seconds` or more."""
+    """Cut clips of uniformly drawn lengths, `audio_seconds` in total."""
     rng, remaining = np.random.default_rng(0), audio_seconds
     clips: list[np.ndarray] = []
     while remaining > 0:
@@ -137,7 +137,7 @@ def compare(folder: str, clips: list[np.ndarray], rounds: int, what: str) -> Ite
     for _ in range(rounds):
         alone, alone_s = timed(lambda: one_at_a_time(model, preprocessor, clips), alone_s)
         batched, batched_s = timed(lambda: in_batches(encoder, clips), batched_s)
-    seconds, device = sum(map(len, clips)) / SAMPLE_RATE, name_of("cpu")
+    seconds, device = sum(map(len, clips)) / SAMPLE_RATE, device_name("cpu")
     yield throughput(
         f"hidden states of {what}",
         seconds / batched_s,

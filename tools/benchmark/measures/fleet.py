@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from tools.benchmark.devices import devices, name_of
+from tools.benchmark.devices import device_name, devices
 from tools.benchmark.fleets import options_for, warm_up
 from tools.benchmark.processes import Timing, run
 from tools.benchmark.rows import Row, relative
@@ -30,7 +30,7 @@ def measure(quick: bool) -> Iterator[Row]:
             separate = run_separately(folder / "separate", options, n_separate, n_models)
             what = f"{n_models} models, separate runs"
             note = f"extrapolated from {n_separate} runs; {separate.steps:.1f} s in optimizer steps"
-            yield Row(what, separate.wall, "s", name_of(device), note=note)
+            yield Row(what, separate.wall, "s", device_name(device), note=note)
             first: dict[str, torch.Tensor] = {}
             for workers in WORKERS[device][: 1 if quick else None]:
                 run_dir = folder / f"workers{workers}"
@@ -39,7 +39,7 @@ def measure(quick: bool) -> Iterator[Row]:
                 weights = load_weights(run_dir)
                 first = first or weights
                 what = f"{n_models} models, one command, {workers} worker{'s'[: workers > 1]}"
-                yield from rows(what, timing, separate, name_of(device), equal(weights, first))
+                yield from rows(what, timing, separate, device_name(device), equal(weights, first))
 
 
 def rows(what: str, timing: Timing, separate: Timing, device: str, same: bool) -> Iterator[Row]:
@@ -68,5 +68,5 @@ def load_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    """Check that two sets of shadow models are equal to the bit."""
+    """Check that all weights are equal to the bit."""
     return first.keys() == second.keys() and all(torch.equal(weights, second[name]) for name, weights in first.items())

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.benchmark.devices import devices, name_of
+from tools.benchmark.devices import device_name, devices
 from tools.benchmark.fleets import options_for, warm_up
 from tools.benchmark.processes import run
 from tools.benchmark.rows import Curve, Point, Row
@@ -26,10 +26,10 @@ def measure(quick: bool) -> Iterator[Row]:
 
 def _rows(folder: Path, options: list[str], workers: int, device: str, sizes: tuple[int, ...]) -> Iterator[Row]:
     label = f"{workers} worker{'s'[: workers > 1]}"
-    line = label if device == "cpu" else f"{label}, {name_of(device)}"
+    line = label if device == "cpu" else f"{label}, {device_name(device)}"
     for size in sizes:
         fleet = ["--fleet.size", str(size), "--fleet.workers", str(workers)]
         timing = run("shadow", folder / f"fleet_{workers}_{size}", [*options, *fleet])
         note = f"{timing.wall / size:.2f} s per model; {timing.processor:.1f} s of processor time"
         point = Point("seconds", line, size)
-        yield Row(f"{size} shadow models, {label}", timing.wall, "s", name_of(device), note=note, point=point)
+        yield Row(f"{size} shadow models, {label}", timing.wall, "s", device_name(device), note=note, point=point)

@@ -17,7 +17,7 @@ from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIV
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.signals.table import Signals
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row
 
 AUXILIARY_SPEAKERS = 20
@@ -28,7 +28,7 @@ UNIT = "s of processor time"
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Measure processor seconds per attack and in total, and peak memory."""
+    """Measure processor seconds per attack, and peak memory."""
     n_units, n_shadows = (300, 4) if quick else (100_000, N_SHADOWS)
     recordings, members = simulate(n_units, n_shadows, 1, LEAK)
     rows = list(score_rows(utterance_attacks(), recordings, members))
@@ -38,7 +38,7 @@ def measure(quick: bool) -> Iterator[Row]:
     yield from rows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     total = sum(row.value for row in rows if row.value is not None)
-    device = name_of("cpu")
+    device = device_name("cpu")
     yield Row("all learned attacks", total, UNIT, device, note=f"{n_units:,} utterances × {n_shadows} shadow models")
     yield Row("peak memory of all learned attacks", peak, "GiB", device)
 
@@ -62,17 +62,17 @@ def score_rows(attacks: Sequence[Attack], evidence: Evidence, members: np.ndarra
         seconds = time.process_time() - start
         auroc = auroc_of_labels(scores.loc[evidence.challenge["unit_id"].unique()].to_numpy(), members[None])[0]
         note = f"{len(scores):,} units; AUROC {auroc:.3f}"
-        yield Row(attack.name, seconds, UNIT, name_of("cpu"), note=note)
+        yield Row(attack.name, seconds, UNIT, device_name("cpu"), note=note)
 
 
 def columns() -> list[str]:
-    """List the default columns of the groups of views and crops."""
+    """List the default signals of views and crops."""
     views = [f"views_pair{pair:02d}" for pair in range(45)]
     return [*views, *(f"crops_{kind}_{place:02d}" for kind in ("uniform", "gaussian") for place in range(16))]
 
 
 def simulate(n_units: int, n_shadows: int, clips: int, leak: float) -> tuple[Evidence, np.ndarray]:
-    """Simulate signals; every third value of a member is higher by `leak`."""
+    """Simulate signals; `leak` raises every third value of members."""
     rng = np.random.default_rng(0)
     names, n_values = columns(), 1 + DIM
     units = np.repeat([f"s{unit:06d}" for unit in range(n_units)], clips)

@@ -19,7 +19,7 @@ from lightning_mia.attacks.rmia import RMIA, fit_a
 from lightning_mia.attacks.shadow_models.in_out import moments, pooled_covariance
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, faster
 
 N_SHADOWS, N_AUXILIARY = 16, 200
@@ -30,7 +30,7 @@ Slow = Callable[[float, list[float], list[float]], float]
 def measure(quick: bool) -> Iterator[Row]:
     """Measure seconds of each attack and in total."""
     n_units, slow_units = (10_000, 20) if quick else (100_000, 500)
-    matrix, device = simulate(n_units, N_SHADOWS, N_AUXILIARY), name_of("cpu")
+    matrix, device = simulate(n_units, N_SHADOWS, N_AUXILIARY), device_name("cpu")
     start = time.perf_counter()
     fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
     fit = time.perf_counter() - start

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools.benchmark.corpora import write_clips
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Curve, Point, Row
 
 CURVES = [
@@ -40,4 +40,4 @@ def _rows(stage: str, clips: Path, n_clips: int) -> Iterator[Row]:
     for kind, label in (("resident", "peak resident memory"), ("own", "peak private memory")):
         point = Point(kind, stage, n_clips)
         what = f"{label}: {stage}, {n_clips:,} recordings"
-        yield Row(what, peak[kind], "MiB", name_of("cpu"), note=audio, point=point)
+        yield Row(what, peak[kind], "MiB", device_name("cpu"), note=audio, point=point)

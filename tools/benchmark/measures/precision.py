@@ -16,7 +16,7 @@ from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2
 from lightning_mia.models.checkpoint import initialise
 from lightning_mia.models.outputs import Pretext
 from tools.benchmark.corpora import speech
-from tools.benchmark.devices import devices, name_of
+from tools.benchmark.devices import device_name, devices
 from tools.benchmark.loops import Step, audio_per_second, training_step
 from tools.benchmark.rows import Row, throughput
 
@@ -41,8 +41,8 @@ def clips() -> Batch:
 
 
 def family_rows(template: SpeechModel, batch: Batch, device: str, seconds: float) -> Iterator[Row]:
-    """Make one row per precision, and one for the compiled model."""
-    name, device_name = type(template).__name__, name_of(device)
+    """Measure float32, bf16, and the compiled model."""
+    name, label = type(template).__name__, device_name(device)
 
     def new_model() -> SpeechModel:
         model = initialise(template, 0)
@@ -51,9 +51,9 @@ def family_rows(template: SpeechModel, batch: Batch, device: str, seconds: float
         return model.to(device)
 
     full = audio_per_second(training_step(new_model(), 100_000), itertools.repeat(batch), device, seconds)
-    yield Row(f"training of {name} in float32", full, "audio s/s", device_name)
+    yield Row(f"training of {name} in float32", full, "audio s/s", label)
     half = audio_per_second(in_bf16(new_model(), device), itertools.repeat(batch), device, seconds)
-    yield throughput(f"training of {name} in bf16", half, "float32", full, device=device_name)
+    yield throughput(f"training of {name} in bf16", half, "float32", full, device=label)
     yield compiled(new_model(), batch, device, seconds, full)
 
 
@@ -69,14 +69,14 @@ def in_bf16(model: SpeechModel, device: str) -> Step:
 
 def compiled(model: SpeechModel, batch: Batch, device: str, seconds: float, full: float) -> Row:
     """Make the row of `torch.compile`, which needs a compiler."""
-    what, device_name = f"training of {type(model).__name__}, compiled, in float32", name_of(device)
+    what, label = f"training of {type(model).__name__}, compiled, in float32", device_name(device)
     step = training_step(model, 100_000, torch.compile(model.pretext))
     start = time.perf_counter()
     try:
         audio_per_second(step, itertools.repeat(batch), device, 0.0)
     except Exception as error:  # any failure of the compiler; the other rows remain valid
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return Row(what, None, "audio s/s", device_name, note=f"torch.compile fails: {reason}")
+        return Row(what, None, "audio s/s", label, note=f"torch.compile fails: {reason}")
     compiling = time.perf_counter() - start
     rate = audio_per_second(step, itertools.repeat(batch), device, seconds)
-    return throughput(what, rate, "float32", full, device=device_name, note=f"after {compiling:.0f} s of compiling")
+    return throughput(what, rate, "float32", full, device=label, note=f"after {compiling:.0f} s of compiling")

@@ -1,4 +1,4 @@
-"""Probe against extraction file by file, with features saved to disk.
+"""Probe against file-by-file extraction with features saved to disk.
 
 Both read the same audio files; both encode every clip and compute the pretext score under one mask. The usual way
 decodes, encodes and saves the hidden states of all layers one file at a time. The probe decodes into its cache, encodes
@@ -24,7 +24,7 @@ from lightning_mia.signals.runner.run import probe
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
 from tools.benchmark.corpora import write_clips
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, throughput
 
 CLIP_SECONDS = (1.0, 2.0, 10.0)
@@ -56,7 +56,7 @@ def compare(model: SpeechModel, clips: Path, audio_seconds: float, what: str) ->
         audio_seconds / fast,
         "one at a time",
         audio_seconds / slow,
-        device=name_of("cpu"),
+        device=device_name("cpu"),
         note=f"{signals / 1e3:.1f} kB of signals, {features / 1e6:.1f} MB of features: {signals / features:.2%}",
     )
 

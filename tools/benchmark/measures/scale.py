@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Curve, Point, Row
 
 SCRIPT = "tools.benchmark.audit_960_hours"
@@ -39,7 +39,7 @@ def parse(text: str) -> Iterator[Row]:
     stages = [match for line in lines if (match := STAGE.match(line))]
     if len(sizes) != 1 or not stages:
         raise ValueError(f"{SCRIPT} printed no table of stages: {text[:200]!r}")
-    n_utterances, device = int(sizes[0]["utterances"].replace(",", "")), name_of("cpu")
+    n_utterances, device = int(sizes[0]["utterances"].replace(",", "")), device_name("cpu")
     verdict = " ".join(line for line in lines if "AUROC" in line)
     for stage in stages:
         what, seconds = f"{stage['stage']}, {n_utterances:,} utterances", float(stage["seconds"])

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, faster
 
 SIZES = [(49, 64), (499, 768), (634, 768), (1500, 1024)]  # frames, dimensions
@@ -29,7 +29,7 @@ def measure(quick: bool) -> Iterator[Row]:
                 peer,
                 1000 * slow,
                 unit="ms",
-                device=name_of("cpu"),
+                device=device_name("cpu"),
                 note=f"largest difference {abs(float(ours[0] - theirs)):.1e}",
             )
 

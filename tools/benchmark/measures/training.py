@@ -20,7 +20,7 @@ from lightning_mia.models.checkpoint import initialise
 from lightning_mia.training.train import train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.stage import Stage
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.loops import training_step
 from tools.benchmark.rows import Row, relative
 
@@ -39,7 +39,7 @@ def measure(quick: bool) -> Iterator[Row]:
         ]
         loop, trainer = (1000 * min(seconds) / epochs / BATCHES for seconds in zip(*pairs, strict=True))
         what = f"training step of {type(template).__name__} through the Trainer"
-        yield relative(what, trainer, "bare loop", loop, unit="ms per step", device=name_of("cpu"))
+        yield relative(what, trainer, "bare loop", loop, unit="ms per step", device=device_name("cpu"))
 
 
 def recordings(audio: AudioCache) -> TrainingRecordings:

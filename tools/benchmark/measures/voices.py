@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from lightning_mia.corpora.synthetic.voices import SyntheticVoices
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row
 
 N_SPEAKERS = 20
@@ -13,7 +13,7 @@ N_SPEAKERS = 20
 
 def measure(quick: bool) -> Iterator[Row]:
     """Measure throughput, and milliseconds with a full cache."""
-    device = name_of("cpu")
+    device = device_name("cpu")
     with tempfile.TemporaryDirectory() as folder:
         SyntheticVoices(1, 1, seed=1, cache_dir=folder).table()  # loads imports and library outside the timing
         voices = SyntheticVoices(N_SPEAKERS, 5 if quick else 40, cache_dir=folder)

@@ -1,4 +1,4 @@
-"""Training step of our wav2vec 2.0, against transformers at equal size.
+"""Training step of our wav2vec 2.0, against transformers.
 
 Both run forward, backward and AdamW on the same batches in a bare loop. They alternate, and the median step of each
 counts. Our step includes drawing masks and negatives; `Wav2Vec2ForPreTraining` receives them precomputed.
@@ -16,7 +16,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 from lightning_mia.models.layers.features import normalise
 from lightning_mia.models.objectives.contrastive import draw_negatives
 from lightning_mia.models.wav2vec2 import Wav2Vec2
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, relative
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ def measure(quick: bool) -> Iterator[Row]:
             times = [[step() for step in pair] for _ in range(1 if quick else 9)]
             ours, theirs = (1000 * statistics.median(column) for column in zip(*times, strict=True))
             what = f"wav2vec 2.0 training step, {size}, {n_clips} × {seconds:g} s"
-            yield relative(what, ours, "transformers", theirs, unit="ms per step", device=name_of("cpu"))
+            yield relative(what, ours, "transformers", theirs, unit="ms per step", device=device_name("cpu"))
 
 
 def our_model(size: str) -> Wav2Vec2:
@@ -72,7 +72,7 @@ def their_model(ours: Wav2Vec2) -> Wav2Vec2ForPreTraining:
 
 
 def make_step(model: torch.nn.Module, loss: Callable[[], Tensor]) -> Callable[[], float]:
-    """Make a function that takes one step and returns its seconds."""
+    """Make a function that times one step."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, foreach=True)
     model.train()
 
