@@ -157,6 +157,9 @@ class SpeechModel(L.LightningModule, ABC):
 
         Args:
             health: figures of a training step, without their prefix.
+
+        Returns:
+            A clause for the report; an empty string without a collapse.
         """
         return ""
 
@@ -217,7 +220,7 @@ class SpeechModel(L.LightningModule, ABC):
         return output.loss
 
     def _step_loss(self, batch: Batch) -> Pretext:
-        """Compute the loss, by a callback that replaces it or `training_loss`."""
+        """Compute the loss, by a callback if one replaces it."""
         callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         wrapper = next((callback for callback in callbacks if isinstance(callback, WrapsTrainingStep)), None)
         return wrapper.wrap_loss(self, batch) if wrapper else self.training_loss(batch)

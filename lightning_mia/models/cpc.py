@@ -1,4 +1,4 @@
-"""CPC (van den Oord et al. 2018), modified by Rivière et al. (2020)."""
+"""CPC (van den Oord et al. 2018; Rivière et al. 2020)."""
 
 import math
 from collections.abc import Iterator

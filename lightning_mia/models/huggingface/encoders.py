@@ -94,7 +94,7 @@ class Wav2Vec2Bert(Wav2Vec2Encoder):
 class WavLM(Wav2Vec2Encoder):
     """WavLM, with torch's fused attention.
 
-    The attention of transformers stores all weights.
+    The attention of transformers stores all attention weights.
 
     Args:
         model: bare encoder of transformers.

@@ -21,7 +21,7 @@ def log_probability(true: Tensor, others: Tensor) -> Tensor:
 
 
 def log_odds(log_p: Tensor) -> Tensor:
-    """Compute log p − log(1 − p) from log p < 0.
+    """Compute log p − log(1 − p) from negative log p.
 
     Example:
         >>> [round(float(x), 6) for x in log_odds(torch.tensor([0.25, 0.5]).double().log())]
