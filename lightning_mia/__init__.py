@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from lightning_mia.audit.commands import AuditTrainer
     from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
+    from lightning_mia.audit.options import AuditOptions
     from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
     from lightning_mia.audit.utility.settings import UtilitySettings
     from lightning_mia.corpora import (
@@ -89,6 +90,7 @@ MODULES = {  # public name: module of this package that it is imported from
     "Attack": "attacks",
     "AttackR": "attacks",
     "AttackResult": "evaluation",
+    "AuditOptions": "audit.options",
     "AuditTrainer": "audit.commands",
     "BaVarIA": "attacks",
     "CMUArctic": "corpora",

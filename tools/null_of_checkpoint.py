@@ -29,6 +29,8 @@ from lightning_mia.attacks import (
 )
 from lightning_mia.attacks.classifiers.fit import FitSettings
 from lightning_mia.audit.audit import Audit
+from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.options import AuditOptions
 from lightning_mia.corpora import Manifest
 from lightning_mia.evaluation import Scores
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
@@ -95,12 +97,12 @@ def scores_of(folder: Path, manifest: str, design: Design, number: int) -> tuple
     """Every attack's scores of the judged units; they know nothing of the labels."""
     model = PretrainedEncoder(checkpoint=str(folder / "checkpoint"))
     trainers = TrainerFactory({"accelerator": "cpu", "devices": 1, "enable_progress_bar": False})
-    audit = Audit(folder / str(number), model, SpeechDataModule(Manifest(manifest), design), trainers, attacks=ATTACKS)
-    audit.load()
-    asked = audit.ask({"target": audit.as_it_arrives(audit.model)})["target"]
-    split = audit.data.split
+    options = AuditOptions(run_dir=str(folder / str(number)), attacks=ATTACKS)
+    run = AuditRun.open(model, SpeechDataModule(Manifest(manifest), design), trainers, options)
+    probed = Audit(run, options).probe({"target": run.as_constructed(run.model)})["target"]
+    split = run.split
     part = split.parts(split.level)[0]
-    scored = asked.scored(ATTACKS, split, split.level, part)
+    scored = probed.scored(ATTACKS, split, split.level, part)
     for reason in scored.skipped:
         print(reason, file=sys.stderr)
     return split, scored.scores

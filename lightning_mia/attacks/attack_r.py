@@ -1,43 +1,51 @@
-"""Attack-R: how often the target knows a unit better than models that never met it."""
+"""Attack R: rank of the target's signal among OUT shadow models."""
 
 import numpy as np
 
 from lightning_mia.attacks.shadow_models.direction import oriented
-from lightning_mia.attacks.shadow_models.in_out import check_sides
+from lightning_mia.attacks.shadow_models.in_out import check_in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class AttackR(SignalAttack):
-    """Share of the OUT shadow models under which a unit's signal is no higher than under the target.
+    """Share of OUT shadow models whose signal does not exceed the target's.
 
-    The formula is kept as it was published: with m OUT shadow models the score has m + 1 values, so that most units
-    share theirs, and the AUROC counts ties half. The sign of a signal whose sign is unknown, and the direction of
-    several, are learned on shadow models.
+    Score: mean_k 1[x_target ≥ x_k] over the OUT shadow models k.
+
+    The published formula is kept: with m OUT shadow models the score has m + 1 values, so that most units are tied;
+    the AUROC counts ties half. The sign of a two-sided signal and the direction of several numbers are learned from
+    shadow models.
 
     Args:
-        signal: what is read of every model.
+        signal: signal to compare.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(n_shadows=4, effect=2.0)
+        >>> sorted(set(AttackR().score(audit.evidence).tolist()))
+        [0.0, 0.5, 1.0]
     """
 
-    stem = "attack_r"
+    base_name = "attack_r"
     levels = ("utterance", "speaker")
     reference = "Ye et al. (2022), Attack R"
     least_shadows = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """Share of OUT shadow models."""
-        check_sides(matrix.units, matrix.members, online=False)
-        one = oriented(matrix, self.signal.two_sided)
-        return attack_r(one.target[:, 0], one.shadows[..., 0], one.members)
+        """Compute the share of OUT shadow models for every unit."""
+        check_in_and_out(matrix.units, matrix.members, online=False)
+        single = oriented(matrix, self.signal.two_sided)
+        return attack_r(single.target[:, 0], single.shadows[..., 0], single.members)
 
 
 def attack_r(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """mean_k 1[x_target ≥ x_k] over the OUT shadow models k.
+    """Compute mean_k 1[x_target ≥ x_k] over the OUT shadow models k.
 
     Args:
         target: (n,) signals under the target.
         shadows: (K, n) signals under the shadow models.
-        members: (K, n) bool, the unit is IN for the shadow model; each is OUT somewhere.
+        members: (K, n) bool, the unit is IN for the shadow model; each unit is OUT for some.
 
     Returns:
         (n,) float64 in [0, 1].

@@ -1,11 +1,11 @@
-"""What an attack is: what it needs, one scoring function, a reference."""
+"""Base class of attacks, and the evidence they score."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,31 +14,36 @@ from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import Frames
 from lightning_mia.signals.table import Signals
 
-if TYPE_CHECKING:
-    from lightning_mia.attacks.scalar_signals.base import ScalarSignal
-    from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
+Access = Literal["black-box", "open-weights", "grey-box"]
+ACCESSES: tuple[Access, ...] = ("black-box", "open-weights", "grey-box")  # each includes those before it
 
 
 class CannotRun(Exception):  # noqa: N818 - nothing went wrong
-    """What an attack needs is not there.
+    """Raised by an attack whose requirements are not met.
 
-    The message is one line that goes on after "… was left out: " and says what is needed and what there is.
-    It is raised before or while scoring, and never ends a run: the attack is missing from the results instead.
+    The message completes "… was left out: " in one line: what the attack needs, and what the run has. The run
+    continues without the attack.
     """
 
 
 @dataclass(frozen=True)
 class ShadowModels:
-    """Shadow models as the adversary has them: trained like the target, on sets that it knows.
+    """Shadow models: trained like the target, with known members.
 
     Attributes:
-        signals: one a shadow model, each of the same recordings.
-        members: index = recording, one bool column a shadow model, named `shadow_000`, …: whether the recording's
-            unit is IN for it. The recordings are those of the challenge set, or, for a fleet that never saw a
-            challenge unit, those of the pool that it was trained on.
-        pool: recordings that the fleet was drawn from, where they are not the challenge set: columns `id`,
-            `unit_id`, `speaker`; None where they are. The shadow models are OUT for every challenge unit then.
-        keys: one a shadow model, what its answers depend on, as text; empty where scores are not to be kept.
+        signals: signals of each shadow model, for the same recordings.
+        members: index = recording, one bool column per shadow model, `shadow_000`, …: whether the recording's unit is
+            IN. Recordings of the challenge set, or of the pool.
+        pool: recordings the training sets were drawn from (columns `id`, `unit_id`, `speaker`), if not the challenge
+            set; the shadow models are then OUT for every challenge unit.
+        keys: text on which the signals of each shadow model depend; empty disables caching of scores.
+
+    Example:
+        >>> members = pd.DataFrame({"shadow_000": [True, False], "shadow_001": [False, True]}, index=["a", "b"])
+        >>> signals = Signals(pd.DataFrame(index=["a", "b"]), np.zeros((2, 1, 4)))
+        >>> shadows = ShadowModels([signals, signals], members)
+        >>> len(shadows), shadows.pairs.tolist(), len(shadows.without_pair_of(0))
+        (2, [0, 0], 0)
     """
 
     signals: Sequence[Signals]
@@ -51,32 +56,33 @@ class ShadowModels:
 
     @property
     def pairs(self) -> np.ndarray:
-        """(shadows,) int, the complementary pair that each belongs to: of a pair, every unit is IN exactly one."""
+        """Complementary pair of each shadow model, (shadows,) int; every unit is IN for exactly one of a pair."""
         return np.array([int(name.rsplit("_", 1)[1]) // 2 for name in self.members.columns])
 
     def take(self, keep: np.ndarray) -> ShadowModels:
-        """Some of the shadow models: (shadows,) bool, or their places."""
+        """Select shadow models.
+
+        Args:
+            keep: (shadows,) bool, or (selected,) int positions.
+        """
         places: list[int] = (np.flatnonzero(keep) if keep.dtype == bool else keep).tolist()
         keys = [self.keys[place] for place in places] if self.keys else ()
         return ShadowModels([self.signals[place] for place in places], self.members.iloc[:, places], self.pool, keys)
 
     def without_pair_of(self, shadow: int) -> ShadowModels:
-        """The others, when one of them (its place) stands in for the target.
+        """Remove a shadow model that becomes the target, and its partner.
 
-        Its partner goes too: with an exactly balanced matrix the other columns would reveal the label that is asked
-        for.
+        The columns of an exactly balanced matrix would reveal the membership in the removed model if the partner
+        stayed.
         """
         return self.take(self.pairs != self.pairs[shadow])
 
 
-Access = Literal["black-box", "open-weights", "grey-box"]
-
-
 class FrameAccess(Protocol):
-    """The model as a source of hidden states; `FrameStream` is one."""
+    """Access to a model's hidden states, such as `FrameStream`."""
 
     def __call__(self, ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
-        """Hidden states of these utterances at a layer, batch by batch."""
+        """Yield batches of hidden states of these utterances at a layer."""
         ...
 
 
@@ -86,18 +92,22 @@ def _no_recordings() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an adversary holds when it judges the challenge set.
+    """Input of an attack: everything the adversary holds.
 
     Attributes:
-        target: signals of the model under attack, of recordings of the challenge set and of auxiliary ones.
-        challenge: the recordings that may be queried: columns `id`, `unit_id`, `speaker`. Membership is not
-            among them.
-        auxiliary: the adversary's own recordings: columns `id`, `speaker`; no model was trained on them.
-        frames: the model under attack, for attacks that learn from its frames; may be asked about recordings of
-            the challenge set and auxiliary ones.
-        seed: of whatever an attack draws at random.
-        shadows: the shadow models' signals, and who was IN for them; None without a fleet.
-        last_matrix: what `signal_matrix` made of it last, and of which signal.
+        target: signals of the target, for challenge and auxiliary recordings.
+        challenge: recordings to score: columns `id`, `unit_id`, `speaker`, without membership labels.
+        auxiliary: the adversary's recordings: columns `id`, `speaker`; in no model's training set.
+        frames: hidden states of the target, for challenge and auxiliary recordings; None: not available.
+        seed: seed of the attack.
+        shadows: shadow models; None: not available.
+
+    Example:
+        >>> scores = pd.DataFrame({"pretext_score_mask0": [2.0, 0.5]}, index=["a", "b"])
+        >>> challenge = pd.DataFrame({"id": ["a", "b"], "unit_id": ["a", "b"], "speaker": ["s", "t"]})
+        >>> evidence = Evidence(Signals(scores, np.zeros((2, 1, 4))), challenge)
+        >>> evidence.target.has("pretext_score"), len(evidence.auxiliary)
+        (True, 0)
     """
 
     target: Signals
@@ -106,51 +116,96 @@ class Evidence:
     frames: FrameAccess | None = None
     seed: int = 0
     shadows: ShadowModels | None = None
-    last_matrix: list[tuple[ScalarSignal, SignalMatrix]] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )
 
 
-class Attack(ABC):
-    """Turns evidence into one score a unit, higher = more likely a member.
+class Named:
+    """Object whose name is a base name and a suffix for each option that is not the default."""
 
-    A new attack is a subclass in a file of its own; its class path goes into the `attacks` list of a config.
-    """
-
-    access: Access  # of the class, or of what an instance was made with
-    levels: ClassVar[tuple[str, ...]]
-    two_sided: bool = False  # whether the sign of the effect is unknown beforehand
-    reference: ClassVar[str]
-    needs_signal: str = ""  # score of the training task that the model must have; empty: none
-    needs_frames: ClassVar[bool] = False  # whether it asks `Evidence.frames`, and learns from auxiliary recordings
-    needs_all_groups: ClassVar[bool] = True  # False: it goes without the groups that a model cannot answer
-    least_shadows: int = 0  # with fewer it is left out; 0: it needs none
-    learns: ClassVar[bool] = False  # whether it takes long, so that its scores are kept for the next start
+    base_name: ClassVar[str]
 
     @property
-    @abstractmethod
+    def suffixes(self) -> tuple[str, ...]:
+        """Suffixes of the name; empty strings are dropped."""
+        return ()
+
+    @property
     def name(self) -> str:
-        """Name in the results; the plain one for the default options, with a suffix for others."""
+        """Base name and suffixes, joined by underscores."""
+        return "_".join(filter(None, (self.base_name, *self.suffixes)))
+
+
+class Attack(Named, ABC):
+    """Membership attack: one score per unit, higher = more likely a member.
+
+    A new attack is a subclass; list its class path under `attacks` in a config. Set `base_name`, which names it in the
+    results, and override `suffixes` if it has options.
+
+    Attributes:
+        access: access to the target that the attack requires.
+        levels: "utterance", "speaker" or both.
+        two_sided: whether the sign of the effect is unknown a priori.
+        reference: publication, with section or equation.
+        needs_signal: score of the training task that the model must provide; empty: none.
+        needs_frames: whether the attack reads `Evidence.frames`.
+        needs_all_groups: whether the attack fails if the model lacks one of `groups`.
+        least_shadows: minimum number of shadow models; 0: none.
+        learns: whether the scores are cached because the attack is slow.
+
+    Example:
+        >>> class FirstMask(Attack):
+        ...     access, levels, reference, base_name = "grey-box", ("utterance",), "none", "first_mask"
+        ...     def score(self, evidence):
+        ...         return unit_means(evidence.target.scalars["pretext_score_mask0"], evidence.challenge)
+        >>> FirstMask().name
+        'first_mask'
+    """
+
+    access: Access  # class or instance attribute
+    levels: ClassVar[tuple[str, ...]]
+    two_sided: bool = False
+    reference: ClassVar[str]
+    needs_signal: str = ""
+    needs_frames: ClassVar[bool] = False
+    needs_all_groups: ClassVar[bool] = True
+    least_shadows: int = 0
+    learns: ClassVar[bool] = False
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Groups of signals that it reads, beside those of every audit."""
+        """Signal groups to probe, in addition to those of every audit."""
         return ()
 
     @property
     def paper_protocol(self) -> bool:
-        """Whether it is fitted on the very non-members that it judges; it is shown among the controls then."""
+        """Whether the attack is fitted on the non-members it scores; reported among the controls."""
         return False
 
     @abstractmethod
     def score(self, evidence: Evidence) -> pd.Series:
-        """Scores, float64, index = `unit_id`."""
+        """Score every challenge unit: float64, index = `unit_id`."""
 
 
 def layer_suffix(layer: int) -> str:
-    """What a layer other than the last adds to an attack's name.
+    """Name a layer; the last layer, the default, has no suffix.
 
     >>> layer_suffix(-1), layer_suffix(3)
-    ('', '_layer3')
+    ('', 'layer3')
     """
-    return "" if layer == -1 else f"_layer{layer}"
+    return "" if layer == -1 else f"layer{layer}"
+
+
+def unit_means(signal: pd.Series, challenge: pd.DataFrame) -> pd.Series:
+    """Average a signal over the recordings of each unit.
+
+    Args:
+        signal: index = recording.
+        challenge: columns `id`, `unit_id`.
+
+    Returns:
+        Index = unit, in order of first appearance.
+
+    >>> challenge = pd.DataFrame({"id": ["a", "b", "c"], "unit_id": ["s", "s", "t"]})
+    >>> unit_means(pd.Series({"a": 1.0, "b": 3.0, "c": 5.0}), challenge).to_dict()
+    {'s': 2.0, 't': 5.0}
+    """
+    return challenge["id"].map(signal).groupby(challenge["unit_id"].to_numpy(), sort=False).mean()

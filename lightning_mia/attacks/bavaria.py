@@ -1,4 +1,4 @@
-"""BaVarIA: the likelihood ratio with a prior for what few shadow models cannot tell."""
+"""BaVarIA: likelihood ratio with a prior, for few shadow models."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import (
     MAX_SHAPE,
     MIN_VARIANCE,
-    both_sides,
-    check_sides,
-    side,
+    check_in_and_out,
+    in_and_out,
+    moments,
     variance_prior,
     variance_ratio,
 )
@@ -20,40 +20,48 @@ from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class BaVarIA(OnlineOrOffline):
-    """Ratio of Student-t predictive densities, IN against OUT, under a normal-inverse-gamma prior.
+    """Bayesian likelihood ratio attack with a normal-inverse-gamma prior.
 
-    A unit's signal is normal about c under an OUT model, with variance σ², and about c + δ under an IN model, with
-    variance ρσ². Every unit has its own c (flat prior), δ | σ² ~ N(m, vσ²) and σ² ~ inverse gamma(α, β). The
-    prior's five numbers are estimated over all units (empirical Bayes), from shadow models alone.
+    Score: log t_in(x) − log t_out(x), the Student-t predictive densities under IN and OUT shadow models.
 
-    Unlike in the paper, the IN and the OUT mean of a unit are not independent: they share c, so that both sides tell
-    how hard the unit is, and a prior on their difference δ is a strong one. It is what counts with few shadow models:
-    two are enough. Offline, c comes from the OUT shadow models alone and δ from its prior.
+    A unit's signal is N(c, σ²) under an OUT model and N(c + δ, ρσ²) under an IN model. c has a flat prior,
+    δ | σ² ~ N(m, vσ²) and σ² ~ inverse gamma(α, β). The five parameters m, v, α, β, ρ are estimated over all units
+    from shadow models (empirical Bayes).
 
-    Several signals are first projected on the direction that tells IN from OUT on shadow models.
+    Deviation from the paper, which treats the IN and OUT mean of a unit as independent: here they share c. IN and OUT
+    models both inform the unit's difficulty, and the prior on δ is strong, which matters with few shadow models; two
+    are enough. Offline, c is estimated from OUT shadow models and δ has its prior.
+
+    Several numbers are first projected on the direction that separates IN from OUT shadow models.
 
     Args:
-        signal: what is read of every model.
-        online: whether the shadow models that are IN for a unit are read too.
+        signal: signal to compare.
+        online: whether the shadow models that are IN for a unit are used.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(n_shadows=2, effect=2.0)
+        >>> audit.auroc(BaVarIA().score(audit.evidence)), BaVarIA(online=False).name
+        (0.91, 'bavaria_offline')
     """
 
-    stem = "bavaria"
+    base_name = "bavaria"
     levels = ("utterance", "speaker")
     reference = "Brännvall (2026), BaVarIA-t, with a prior on the difference of the means"
     least_online = 2
     least_offline = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """Log-likelihood ratio."""
-        check_sides(matrix.units, matrix.members, self.online)
-        one = oriented(matrix, two_sided=False)
-        prior = fit_prior(one.learning_shadows[..., 0], one.learning_members)
-        return bavaria(one.target[:, 0], one.shadows[..., 0], one.members, prior, self.online)
+        """Compute the log-likelihood ratio of every unit."""
+        check_in_and_out(matrix.units, matrix.members, self.online)
+        single = oriented(matrix, two_sided=False)
+        prior = fit_prior(single.learning_shadows[..., 0], single.learning_members)
+        return bavaria(single.target[:, 0], single.shadows[..., 0], single.members, prior, self.online)
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What holds for all units.
+    """Parameters of the prior, shared by all units.
 
     Attributes:
         shift: m, mean of δ = IN − OUT.
@@ -71,22 +79,22 @@ class Prior:
 
 
 def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
-    """Estimate the prior by moments, over all units that are IN for a shadow model and OUT for another.
+    """Estimate the prior by moments, over units with IN and OUT shadow models.
 
-    With one shadow model a side no residual is left: δ is taken as the same for all units then, and σ² from how the
-    differences IN − OUT vary.
+    A single pair of shadow models leaves no residuals: δ is then taken to be equal for all units, and σ² is estimated
+    from the variation of IN − OUT between units.
 
     Args:
         shadows: (K, n) signals under the shadow models.
         members: (K, n) bool, the unit is IN for the shadow model.
 
     Raises:
-        CannotRun: no unit tells IN from OUT.
+        CannotRun: no unit is IN for one shadow model and OUT for another.
     """
-    both = both_sides(members)
-    if not both.any():
+    usable = in_and_out(members)
+    if not usable.any():
         raise CannotRun("it needs units that are IN for one shadow model and OUT for another, to learn from")
-    inside, outside = (side(shadows[:, both, None], chosen[:, both]) for chosen in (members, ~members))
+    inside, outside = (moments(shadows[:, usable, None], chosen[:, usable]) for chosen in (members, ~members))
     differences = (inside.mean - outside.mean)[:, 0]
     shift = float(differences.mean())
     spread = float(np.square(differences - shift).sum() / max(len(differences) - 1, 1))
@@ -107,36 +115,36 @@ def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
 def bavaria(
     target: np.ndarray, shadows: np.ndarray, members: np.ndarray, prior: Prior, online: bool = True
 ) -> np.ndarray:
-    """Log-ratio of the two predictive densities of every unit.
+    """Compute the log-ratio of the predictive densities of every unit.
 
     Args:
         target: (n,) signals under the target.
         shadows: (K, n) signals under the shadow models.
-        members: (K, n) bool, the unit is IN for the shadow model; each is OUT somewhere.
-        prior: what holds for all units.
-        online: whether the shadow models that are IN are read.
+        members: (K, n) bool, the unit is IN for the shadow model; each unit is OUT for some.
+        prior: parameters of the prior.
+        online: whether IN shadow models are used.
 
     Returns:
         (n,) float64.
     """
-    outside = side(shadows[..., None], ~members)
-    inside = side(shadows[..., None], members if online else np.zeros_like(members))
+    outside = moments(shadows[..., None], ~members)
+    inside = moments(shadows[..., None], members if online else np.zeros_like(members))
     in_weight, out_weight = inside.count / prior.ratio, outside.count.astype(float)
     in_mean, out_mean = np.where(inside.count > 0, inside.mean[:, 0], 0.0), outside.mean[:, 0]
 
-    # δ: from its prior, and from the difference of the two means
+    # Posterior of δ: its prior, updated by the difference of the IN and OUT means
     product, total = in_weight * out_weight, in_weight + out_weight
     known = product / (total + prior.shift_spread * product)  # 1 / (variance of the difference in units of σ²)
     surprise = in_mean - out_mean - prior.shift
     shift = prior.shift + prior.shift_spread * known * surprise
     shift_spread = prior.shift_spread * (1 - prior.shift_spread * known)
 
-    # σ²: from its prior, the residuals, and the surprise
+    # Posterior of σ²: its prior, updated by the residuals and the surprise
     shape = prior.shape + (inside.count + outside.count - 1) / 2
     squares = (inside.squares / prior.ratio + outside.squares)[:, 0]
     variance = (prior.scale + (squares + known * surprise**2) / 2) / shape
 
-    # Both means from both sides, and the variance of their predictions
+    # Predictive means and variances, each from IN and OUT models together
     in_share, out_share = in_weight / total, out_weight / total
     in_centre = out_share * (out_mean + shift) + in_share * in_mean
     out_centre = out_share * out_mean + in_share * (in_mean - shift)
@@ -146,5 +154,5 @@ def bavaria(
 
 
 def _log_student(deviation: np.ndarray, variance: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Log density of Student's t with 2 · shape degrees of freedom, without the terms that these alone decide."""
+    """Compute the log density of Student's t with 2 · shape degrees of freedom, up to a constant in the shape."""
     return -0.5 * np.log(variance) - (shape + 0.5) * np.log1p(deviation**2 / variance / (2 * shape))

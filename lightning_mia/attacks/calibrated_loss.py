@@ -1,30 +1,39 @@
-"""Difficulty calibration: how much better the target knows a unit than models that never met it."""
+"""Calibrated loss: the target's signal minus its mean over OUT shadow models."""
 
 import numpy as np
 
 from lightning_mia.attacks.shadow_models.direction import oriented
-from lightning_mia.attacks.shadow_models.in_out import check_sides, side
+from lightning_mia.attacks.shadow_models.in_out import check_in_and_out, moments
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class CalibratedLoss(SignalAttack):
-    """The signal under the target, less its mean over the shadow models that are OUT for the unit.
+    """Difficulty-calibrated signal.
 
-    Those that are IN are not read, as in the paper, whose reference models are trained on other data. The sign of a
-    signal whose sign is unknown, and the direction of several, are learned on shadow models.
+    Score: x − μ_out, the mean over the shadow models that are OUT for the unit.
+
+    IN shadow models are not used, as in the paper, whose reference models are trained on other data. The sign of a
+    two-sided signal and the direction of several numbers are learned from shadow models.
 
     Args:
-        signal: what is read of every model.
+        signal: signal to compare.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(effect=2.0, spread=5.0)  # difficulty hides the effect
+        >>> raw = audit.evidence.target.pretext_score()
+        >>> audit.auroc(raw), audit.auroc(CalibratedLoss().score(audit.evidence))
+        (0.6, 0.85)
     """
 
-    stem = "calibrated_loss"
+    base_name = "calibrated_loss"
     levels = ("utterance", "speaker")
     reference = "Watson et al. (2022), calibrated membership score"
     least_shadows = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """Difference from the OUT mean."""
-        check_sides(matrix.units, matrix.members, online=False)
-        one = oriented(matrix, self.signal.two_sided)
-        return (one.target - side(one.shadows, ~one.members).mean)[:, 0]
+        """Compute the difference from the OUT mean for every unit."""
+        check_in_and_out(matrix.units, matrix.members, online=False)
+        single = oriented(matrix, self.signal.two_sided)
+        return (single.target - moments(single.shadows, ~single.members).mean)[:, 0]

@@ -1,10 +1,10 @@
-"""EncoderMI: an encoder answers views of what it was trained on more alike than views of anything else."""
+"""EncoderMI: an encoder maps views of its training data closer together."""
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.attacks.base import Attack, Evidence
+from lightning_mia.attacks.base import Attack, Evidence, unit_means
 from lightning_mia.attacks.classifiers.published import PublishedAttack, layers
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.view_consistency import ViewAgreement
@@ -14,21 +14,25 @@ PAIRS = r"views_pair\d+"
 
 
 class EncoderMIT(Attack):
-    """The threshold variant: the mean cosine of all pairs of ten views. No shadow models.
+    """EncoderMI-T, the threshold variant.
 
-    The published attack takes its threshold from a shadow model; an AUROC needs none. Encoders that were not trained to
-    answer views alike need not do so for their training data either, hence two-sided.
+    Score: mean cosine over all pairs of ten views. No shadow models: they would only provide the threshold, which an
+    AUROC does not need.
+
+    Two-sided, since encoders trained without view invariance need not map views of members closer together.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(n_shadows=0, effect=2.0, columns=["views_pair00", "views_pair01"])
+        >>> audit.auroc(EncoderMIT().score(audit.evidence))
+        0.76
     """
 
+    base_name = "encodermi_t"
     access = "black-box"
     levels = ("utterance", "speaker")
     two_sided = True
     reference = REFERENCE
-
-    @property
-    def name(self) -> str:
-        """`encodermi_t`."""
-        return "encodermi_t"
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -36,21 +40,25 @@ class EncoderMIT(Attack):
         return (ViewAgreement(),)
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Mean cosine of every unit."""
-        cosines = evidence.target.scalars.filter(regex=f"^{PAIRS}$").mean(axis=1)
-        scores = evidence.challenge["id"].map(cosines)
-        return scores.groupby(evidence.challenge["unit_id"].to_numpy(), sort=False).mean()
+        """Return the mean cosine of every unit."""
+        return unit_means(evidence.target.scalars.filter(regex=f"^{PAIRS}$").mean(axis=1), evidence.challenge)
 
 
 class EncoderMIV(PublishedAttack):
-    """The vector variant: a net with two hidden layers of 256 ReLUs on the cosines in rising order.
+    """EncoderMI-V, the vector variant.
+
+    Score: logit of a network with two hidden layers of 256 ReLUs on the sorted cosines of all pairs of views.
 
     Args:
-        calibrated: see `PublishedAttack`.
-        fit: see `PublishedAttack`.
+        calibrated: whether the cosines are also compared with those under other shadow models, unlike in the paper.
+        fit: settings of the fit.
+
+    Example:
+        >>> EncoderMIV(calibrated=True).name, EncoderMIV().body(45, 45)[0]
+        ('encodermi_v_calibrated', Linear(in_features=45, out_features=256, bias=True))
     """
 
-    stem, columns, reference = "encodermi_v", PAIRS, REFERENCE
+    base_name, columns, reference = "encodermi_v", PAIRS, REFERENCE
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -58,19 +66,25 @@ class EncoderMIV(PublishedAttack):
         return (ViewAgreement(),)
 
     def body(self, n_columns: int, n_features: int) -> nn.Module:
-        """Two hidden layers."""
+        """Make two hidden layers."""
         return layers(n_features, 256, 256, 1)
 
 
 class EncoderMIS(PublishedAttack):
-    """The set variant: DeepSets (Zaheer et al. 2017) on the cosines, whose order does not matter.
+    """EncoderMI-S, the set variant.
+
+    Score: logit of a DeepSets network (Zaheer et al. 2017) on the set of cosines of all pairs of views.
 
     Args:
-        calibrated: see `PublishedAttack`.
-        fit: see `PublishedAttack`.
+        calibrated: whether the cosines are also compared with those under other shadow models, unlike in the paper.
+        fit: settings of the fit.
+
+    Example:
+        >>> EncoderMIS().name, EncoderMIS().body(45, 90).of_element[0]
+        ('encodermi_s', Linear(in_features=2, out_features=32, bias=True))
     """
 
-    stem, columns, reference = "encodermi_s", PAIRS, REFERENCE
+    base_name, columns, reference = "encodermi_s", PAIRS, REFERENCE
     one_scale = True
 
     @property
@@ -79,17 +93,17 @@ class EncoderMIS(PublishedAttack):
         return (ViewAgreement(),)
 
     def body(self, n_columns: int, n_features: int) -> nn.Module:
-        """A net for every cosine, and one on the mean of what these say."""
+        """Make a network on sets."""
         return DeepSets(n_columns, n_features // n_columns)
 
 
 class DeepSets(nn.Module):
-    """ρ(mean of φ over the elements of a set), with one hidden layer in each net.
+    """Permutation-invariant network: ρ(mean of φ over the elements), with one hidden layer each.
 
     Args:
-        n_elements: of the set.
-        n_kinds: numbers of an element; they lie n_elements apart.
-        width: of the layers.
+        n_elements: size of the set.
+        n_kinds: numbers per element, stored `n_elements` apart.
+        width: width of the layers.
     """
 
     def __init__(self, n_elements: int, n_kinds: int, width: int = 32) -> None:
@@ -98,6 +112,6 @@ class DeepSets(nn.Module):
         self.of_element, self.of_set = layers(n_kinds, width, width), layers(width, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, n_kinds × n_elements) → (batch, 1)."""
+        """Compute logits, (batch, n_kinds × n_elements) → (batch, 1)."""
         elements = features.view(-1, self.n_kinds, self.n_elements).transpose(1, 2)  # (batch, elements, kinds)
         return self.of_set(torch.relu(self.of_element(elements)).mean(dim=1))

@@ -1,4 +1,4 @@
-"""PartCrop, with crops in time: an encoder recognises parts of what it was trained on."""
+"""PartCrop, with crops in time: an encoder recognises parts of its training data."""
 
 from torch import nn
 
@@ -8,16 +8,23 @@ from lightning_mia.signals.crop_responses import CropResponses
 
 
 class PartCrop(PublishedAttack):
-    """A net with hidden layers of 512, 256 and 128 ReLUs on the sorted divergences of crops' responses.
+    """PartCrop attack.
 
-    Published for images, with 128 crops in space; here 32 in time, of which 16 quantiles are read.
+    Score: logit of a network with hidden layers of 512, 256 and 128 ReLUs on the sorted divergences of the responses
+    to crops from reference distributions.
+
+    Published for images with 128 crops in space; here 32 crops in time, summarised by 16 quantiles.
 
     Args:
-        calibrated: see `PublishedAttack`.
-        fit: see `PublishedAttack`.
+        calibrated: whether the divergences are also compared with those under other shadow models, unlike in the paper.
+        fit: settings of the fit.
+
+    Example:
+        >>> PartCrop().name, [tuple(weight.shape) for weight in PartCrop().body(32, 32).parameters()][:2]
+        ('partcrop', [(512, 32), (512,)])
     """
 
-    stem, columns = "partcrop", r"crops_(uniform|gaussian)_\d+"
+    base_name, columns = "partcrop", r"crops_(uniform|gaussian)_\d+"
     reference = "Zhu et al. (2024, PartCrop), section 4"
 
     @property
@@ -26,5 +33,5 @@ class PartCrop(PublishedAttack):
         return (CropResponses(),)
 
     def body(self, n_columns: int, n_features: int) -> nn.Module:
-        """Three hidden layers."""
+        """Make three hidden layers."""
         return layers(n_features, 512, 256, 128, 1)

@@ -1,35 +1,42 @@
-"""Quantile regression: how far a signal is above what is usual for such a recording, without any shadow model."""
+"""Quantile regression: a signal compared with that expected of similar non-members."""
 
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import Attack, CannotRun, Evidence
+from lightning_mia.attacks.base import Attack, CannotRun, Evidence, unit_means
 from lightning_mia.attacks.classifiers.quantiles import ConditionalQuantiles, principal_components
 from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 
 MIN_RECORDINGS = 50
-MAX_RECORDINGS = 2000  # a linear program of more takes long, and tells 33 coefficients no better
+MAX_RECORDINGS = 2000  # a larger linear program is slow and does not improve 33 coefficients
 
 
 class QuantileRegression(Attack):
-    """(signal − its median for a non-member like this) / the spread of such non-members.
+    """Quantile regression attack, without shadow models.
 
-    Median and quartiles of the signal are predicted from the target's own pooled vector of the recording, by linear
-    quantile regressions that are fitted on auxiliary recordings, which the target was not trained on. A recording that
-    is easy for any model is expected to be easy, and what counts is how much easier it is. At speaker level, the mean
-    over the speaker's recordings; of a signal of several numbers, the mean over these.
+    Score: (x − q̂_50) / (q̂_75 − q̂_25), with quantiles of the signal of non-members, given the recording.
 
-    Bertran et al. predict the very quantile at which a false positive rate is reached, by an image model that sees the
-    example. A few hundred auxiliary recordings tell the median and the quartiles at best, and the one model of speech
-    that is sure to be at hand is the target.
+    Linear quantile regressions predict the quartiles from the target's pooled vector of the recording. They are fitted
+    on auxiliary recordings, which the target was not trained on, so that the score measures how much easier a recording
+    is than expected. Averaged over the numbers of the signal, and over a speaker's recordings at speaker level.
+
+    Bertran et al. predict the quantile of a target false positive rate with a separate image model. A few hundred
+    auxiliary recordings suffice for quartiles only, and the target itself is the one speech model at hand.
 
     Args:
-        signal: what is read of the target.
-        layer: whose pooled vectors tell which recordings are alike, −1 = the last.
+        signal: signal of the target.
+        layer: hidden layer of the pooled vectors, −1 = the last.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(n_shadows=0, effect=2.0, spread=0.5, n_auxiliary=60)
+        >>> audit.auroc(QuantileRegression().score(audit.evidence))
+        0.87
     """
 
+    base_name = "quantile_regression"
     levels = ("utterance", "speaker")
     reference = "Bertran et al. (2023), section 3"
 
@@ -39,44 +46,43 @@ class QuantileRegression(Attack):
         self.needs_signal = signal.needs_signal
 
     @property
-    def name(self) -> str:
-        """`quantile_regression`, with the signal where it is not the pretext score."""
-        return "_".join(filter(None, ("quantile_regression", self.signal.name)))
+    def suffixes(self) -> tuple[str, ...]:
+        """The signal's name, empty for the pretext score."""
+        return (self.signal.name,)
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Those of the signal."""
+        """Groups of the signal."""
         return self.signal.groups
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Normalised exceedance of every unit.
+        """Compute the normalised exceedance of every unit.
 
         Raises:
             CannotRun: too few auxiliary recordings.
         """
-        known = self._auxiliary(evidence)
-        judged = evidence.challenge
-        vectors, others = self._components(evidence.target, known, judged["id"])
+        auxiliary, challenge = self._auxiliary(evidence), pd.Index(evidence.challenge["id"])
+        auxiliary_vectors, vectors = self._components(evidence.target, auxiliary, challenge)
         numbers = self.signal.read(evidence.target)
-        of_known, of_judged = (numbers.loc[ids].to_numpy(dtype=np.float64).T for ids in (known, judged["id"]))
+        columns = [numbers.loc[ids].to_numpy(dtype=np.float64).T for ids in (auxiliary, challenge)]
         exceedances = [
-            ConditionalQuantiles.of(vectors, usual).exceedance(others, values)
-            for usual, values in zip(of_known, of_judged, strict=True)
+            ConditionalQuantiles.fit(auxiliary_vectors, auxiliary_values).exceedance(vectors, values)
+            for auxiliary_values, values in zip(*columns, strict=True)
         ]
-        of_recordings = pd.Series(np.mean(exceedances, axis=0))
-        return of_recordings.groupby(judged["unit_id"].to_numpy(), sort=False).mean()
+        return unit_means(pd.Series(np.mean(exceedances, axis=0), index=challenge), evidence.challenge)
 
     def _auxiliary(self, evidence: Evidence) -> pd.Index:
-        """Auxiliary recordings with signals, by id; of very many, some at random."""
-        known = pd.Index(evidence.auxiliary["id"].sort_values()).intersection(evidence.target.scalars.index, sort=None)
-        known = known.difference(pd.Index(evidence.challenge["id"]))
-        if len(known) < MIN_RECORDINGS:
-            raise CannotRun(f"it needs {MIN_RECORDINGS} or more auxiliary recordings, and there are {len(known)}")
-        if len(known) <= MAX_RECORDINGS:
-            return known
-        return known[np.sort(np.random.default_rng(evidence.seed).permutation(len(known))[:MAX_RECORDINGS])]
+        """List the auxiliary recordings with signals, sorted; draw a sample of too many."""
+        probed = evidence.target.scalars.index
+        ids = pd.Index(evidence.auxiliary["id"].sort_values()).intersection(probed, sort=None)
+        ids = ids.difference(pd.Index(evidence.challenge["id"]))
+        if len(ids) < MIN_RECORDINGS:
+            raise CannotRun(f"it needs {MIN_RECORDINGS} or more auxiliary recordings, and there are {len(ids)}")
+        if len(ids) <= MAX_RECORDINGS:
+            return ids
+        return ids[np.sort(np.random.default_rng(evidence.seed).permutation(len(ids))[:MAX_RECORDINGS])]
 
-    def _components(self, signals: Signals, known: pd.Index, judged: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Principal components of the pooled vectors, as those of the known recordings have them."""
+    def _components(self, signals: Signals, auxiliary: pd.Index, challenge: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+        """Compute principal components of the pooled vectors, fitted on the auxiliary recordings."""
         pooled = signals.pooled_layer(self.layer)
-        return principal_components(pooled.loc[known].to_numpy(), pooled.loc[judged].to_numpy())
+        return principal_components(pooled.loc[auxiliary].to_numpy(), pooled.loc[challenge].to_numpy())

@@ -1,11 +1,11 @@
-"""RMIA: a unit's likelihood under the target, relative to other models, against that of other recordings."""
+"""RMIA: likelihood of a unit relative to other models, compared with auxiliary recordings."""
 
 import numpy as np
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
 from lightning_mia.attacks.shadow_models.direction import oriented
-from lightning_mia.attacks.shadow_models.in_out import both_sides, check_sides
+from lightning_mia.attacks.shadow_models.in_out import check_in_and_out, in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from lightning_mia.utilities.errors import InputError
@@ -17,29 +17,36 @@ TINY = np.finfo(float).tiny
 
 
 class RMIA(OnlineOrOffline):
-    """Robust membership inference attack: Pr_z[r(x) / r(z) ≥ γ], with r(x) = p(x | θ) / p(x).
+    """Robust membership inference attack with a recording as the unit.
 
-    z are auxiliary recordings, which no model was trained on. p(x | θ) is what the logistic function makes of the
-    signal of model θ, which stands in for log-odds: standardised, so that the middle recording has p = 1/2 under every
-    model. Any increasing function would do for the ratio to be 1 where the models agree; this one
-    is bounded by 1, as the offline formula wants.
+    Score: Pr_z[r(x) / r(z) ≥ γ] + 10⁻⁶ log r(x), with r(x) = p(x | θ) / p(x) and auxiliary recordings z, which are in
+    no training set.
+    Online: p(x) = ½ (p̄_in(x) + p̄_out(x)), the means over IN and OUT shadow models.
+    Offline: p(x) = ½ [(1 + a) p̄_out(x) + (1 − a)], which assumes p̄_in = a p̄_out + 1 − a. `a` is fitted on the shadow
+    models, each as target in turn without its pair.
 
-    Online: p(x) is half the mean over IN and half that over OUT shadow models. Offline: ½[(1 + a) p̄_out(x) + (1 − a)],
-    which takes p̄_in to be a p̄_out + 1 − a; `a` is fitted on the shadow models, each as the target in turn with its pair
-    left out.
+    p(x | θ) is the logistic function of the standardised signal under model θ, so that the median recording has
+    p = 1/2 under every model. r(x) is 1 where models agree for any increasing function; the logistic function is
+    bounded by 1, as the offline formula requires.
 
-    The share over z is a count, in which units tie. r(z) does not depend on x, so the share grows with r(x): 1e-6 log
-    r(x) is added to it, which ranks the units within a tie and contradicts no share. All of γ, z and BASE (Lassila et
-    al., 2025), log r alone, hence rank alike. At speaker level z are single recordings.
+    The share over z has many ties. It increases with r(x), so that the second term of the score only ranks units
+    within a tie. Any γ, any z and BASE (Lassila et al. 2025; log r alone) therefore rank alike. At speaker level, z are
+    still single recordings.
 
     Args:
-        signal: what is read of every model.
-        online: whether the shadow models that are IN for a unit are read too.
-        gamma: γ, by how much a unit's ratio must exceed that of z.
-        a: of the offline formula, 0 to 1 (published: 0.3); by default fitted on the shadow models.
+        signal: signal to compare.
+        online: whether the shadow models that are IN for a unit are used.
+        gamma: γ, required ratio of r(x) to r(z).
+        a: of the offline formula, 0 to 1 (published: 0.3); null: fitted on the shadow models.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(n_shadows=16, effect=2.0)
+        >>> audit.auroc(RMIA().score(audit.evidence)), RMIA(online=False, a=0.3).name
+        (0.9, 'rmia_offline_a0.3')
     """
 
-    stem = "rmia"
+    base_name = "rmia"
     levels = ("utterance",)
     reference = "Zarifzadeh, Liu and Shokri (2024), section 2"
     least_online = 2
@@ -59,37 +66,60 @@ class RMIA(OnlineOrOffline):
         self.a = a
 
     @property
-    def variant(self) -> str:
-        """`_offline`, and γ and `a` where they are not the default."""
-        gamma = f"_gamma{self.gamma:g}" if self.gamma != PUBLISHED_GAMMA else ""
-        a = f"_a{self.a:g}" if self.a is not None and not self.online else ""
-        return super().variant + gamma + a
+    def suffixes(self) -> tuple[str, ...]:
+        """`offline`, γ and `a` where they are not the default, and the signal's name."""
+        offline, signal = super().suffixes
+        gamma = f"gamma{self.gamma:g}" if self.gamma != PUBLISHED_GAMMA else ""
+        a = f"a{self.a:g}" if self.a is not None and not self.online else ""
+        return offline, gamma, a, signal
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """Share of the auxiliary recordings, with the ratio itself as a tie-break."""
-        check_sides(matrix.units, matrix.members, self.online)
+        """Compute the share of auxiliary recordings, with the ratio as tie-break."""
+        check_in_and_out(matrix.units, matrix.members, self.online)
         if not len(matrix.auxiliary_target):
             raise CannotRun("it needs auxiliary recordings, and there are none")
-        one = oriented(matrix, self.signal.two_sided)
-        target, of_auxiliary = one.target[:, 0], one.auxiliary_target[:, 0]
-        shadows, auxiliary_shadows = one.shadows[..., 0], one.auxiliary_shadows[..., 0]
-        nowhere = np.zeros(auxiliary_shadows.shape, dtype=bool)  # no recording of these is IN for any model
+        single = oriented(matrix, self.signal.two_sided)
+        x, z = single.target[:, 0], single.auxiliary_target[:, 0]
+        x_shadows, z_shadows = single.shadows[..., 0], single.auxiliary_shadows[..., 0]
+        z_members = np.zeros(z_shadows.shape, dtype=bool)
         if self.online:
-            ratio = log_ratio_online(target, shadows, one.members)
-            of_z = log_ratio_online(of_auxiliary, auxiliary_shadows, nowhere)
+            x_ratio = log_ratio_online(x, x_shadows, single.members)
+            z_ratio = log_ratio_online(z, z_shadows, z_members)
         else:
-            a = fit_a(one.learning_shadows[..., 0], one.learning_members, one.pairs) if self.a is None else self.a
-            ratio = log_ratio_offline(target, shadows, one.members, a)
-            of_z = log_ratio_offline(of_auxiliary, auxiliary_shadows, nowhere, a)
-        return share_exceeded(ratio, of_z, self.gamma) + TIE_BREAK * ratio
+            a = self.a
+            if a is None:
+                a = fit_a(single.learning_shadows[..., 0], single.learning_members, single.pairs)
+            x_ratio = log_ratio_offline(x, x_shadows, single.members, a)
+            z_ratio = log_ratio_offline(z, z_shadows, z_members, a)
+        return share_exceeded(x_ratio, z_ratio, self.gamma) + TIE_BREAK * x_ratio
 
 
-def share_exceeded(log_ratios: np.ndarray, of_z: np.ndarray, gamma: float) -> np.ndarray:
-    """Share of the recordings z with r(x) / r(z) ≥ γ.
+class SpeakerRMIA(RMIA):
+    """Robust membership inference attack with a speaker as the unit.
+
+    The signal is averaged over the speaker's recordings before the ratio is taken.
 
     Args:
-        log_ratios: (n,) log r(x).
-        of_z: (a,) log r(z).
+        signal: signal to compare.
+        online: whether the shadow models that are IN for a speaker are used.
+        gamma: γ, required ratio of r(x) to r(z), with single auxiliary recordings z.
+        a: of the offline formula, 0 to 1 (published: 0.3); null: fitted on the shadow models.
+
+    Example:
+        >>> SpeakerRMIA(gamma=1.5).name, SpeakerRMIA().levels
+        ('speaker_rmia_gamma1.5', ('speaker',))
+    """
+
+    base_name = "speaker_rmia"
+    levels = ("speaker",)
+
+
+def share_exceeded(x_ratios: np.ndarray, z_ratios: np.ndarray, gamma: float) -> np.ndarray:
+    """Compute the share of recordings z with r(x) / r(z) ≥ γ.
+
+    Args:
+        x_ratios: (n,) log r(x).
+        z_ratios: (a,) log r(z).
         gamma: γ.
 
     Returns:
@@ -98,17 +128,17 @@ def share_exceeded(log_ratios: np.ndarray, of_z: np.ndarray, gamma: float) -> np
     >>> share_exceeded(np.log([1.0, 4.0]), np.log([0.5, 1.0, 3.0]), gamma=2.0)
     array([0.33333333, 0.66666667])
     """
-    return np.searchsorted(np.sort(of_z), log_ratios - np.log(gamma), side="right") / len(of_z)
+    return np.searchsorted(np.sort(z_ratios), x_ratios - np.log(gamma), side="right") / len(z_ratios)
 
 
 def log_ratio_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """log p(x | θ) − log p(x), p(x) as the mean of its mean over IN and its mean over OUT shadow models.
+    """Compute log p(x | θ) − log p(x) with the mean over IN and OUT shadow models.
 
     Args:
         target: (n,) signals under the target.
         shadows: (K, n) signals under the shadow models.
-        members: (K, n) bool, the unit is IN for the shadow model. The mean of a side that a unit lacks is that of the
-            other.
+        members: (K, n) bool, the unit is IN for the shadow model. If a unit is IN for all or OUT for all, that mean
+            replaces the missing one.
 
     Returns:
         (n,) float64.
@@ -122,12 +152,12 @@ def log_ratio_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarra
 
 
 def log_ratio_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray, a: float) -> np.ndarray:
-    """log p(x | θ) − log p(x), p(x) from the OUT shadow models alone.
+    """Compute log p(x | θ) − log p(x) from OUT shadow models.
 
     Args:
         target: (n,) signals under the target.
         shadows: (K, n) signals under the shadow models.
-        members: (K, n) bool, the unit is IN for the shadow model; each is OUT somewhere.
+        members: (K, n) bool, the unit is IN for the shadow model; each unit is OUT for some.
         a: slope of p̄_in over p̄_out, 0 to 1.
 
     Returns:
@@ -139,9 +169,9 @@ def log_ratio_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarr
 
 
 def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
-    """The `a` of the offline formula that tells IN from OUT best, by AUROC over the shadow models.
+    """Fit `a` of the offline formula by AUROC over the shadow models.
 
-    Every shadow model is the target in turn, against the others without its pair: those would reveal its labels.
+    Each shadow model is the target in turn, attacked with the others except its pair, which would reveal its members.
 
     Args:
         shadows: (K, n) signals under the shadow models.
@@ -149,11 +179,11 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
         pairs: (K,) int, the pair of each shadow model.
 
     Returns:
-        One of 0, 0.1, …, 1: of those that do equally well the smallest. For a single pair, which leaves no other
-        shadow model, the mean of 1 − p over IN shadow models divided by that over OUT ones, as the formula has it.
+        One of 0, 0.1, …, 1, the smallest of equally good ones. A single pair leaves no other shadow model; the result
+        is then the mean of 1 − p over IN shadow models divided by that over OUT ones, which follows from the formula.
 
     Raises:
-        CannotRun: no unit tells IN from OUT.
+        CannotRun: no unit is IN for one shadow model and OUT for another.
     """
     from scipy.special import expit, log_expit
 
@@ -168,41 +198,27 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
             total += [_auroc(log_p[shadow, seen] - _log_offline(outside[seen], a), labels) for a in GRID]
     if total.any():
         return float(GRID[np.argmax(total)])
-    both = both_sides(members)
-    if not both.any():
+    usable = in_and_out(members)
+    if not usable.any():
         raise CannotRun("it needs units that are IN for one shadow model and OUT for another, to learn `a` from")
-    inside, outside = (1 - _mean(p[:, both], chosen[:, both]).mean() for chosen in (members, ~members))
+    inside, outside = (1 - _mean(p[:, usable], chosen[:, usable]).mean() for chosen in (members, ~members))
     return float(np.clip(inside / max(outside, TINY), 0, 1))
 
 
 def _mean(p: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """(K, n) over the chosen shadow models → (n,); NaN without any."""
+    """Average over the chosen shadow models, (K, n) → (n,); NaN without any."""
     count = chosen.sum(0)
     total = np.einsum("kn,kn->n", p, chosen.astype(float))
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def _log_offline(outside: np.ndarray, a: float) -> np.ndarray:
-    """log ½[(1 + a) p̄_out + (1 − a)]."""
+    """Compute log ½[(1 + a) p̄_out + (1 − a)]."""
     return np.log(np.maximum(((1 + a) * outside + (1 - a)) / 2, TINY))
 
 
 def _auroc(scores: np.ndarray, members: np.ndarray) -> float:
-    """Probability that a member scores higher than a non-member, ties counted half."""
-    inside, outside = np.sort(scores[members]), np.sort(scores[~members])  # sorted needles are found faster, too
+    """Compute the probability that a member scores higher than a non-member, counting ties half."""
+    inside, outside = np.sort(scores[members]), np.sort(scores[~members])  # sorted needles speed up the search
     below = [np.searchsorted(outside, inside, side=edge) for edge in ("left", "right")]
     return float((below[0] + below[1]).mean() / 2 / len(outside))
-
-
-class SpeakerRMIA(RMIA):
-    """RMIA with a speaker as the unit: the mean of the signals of the speaker's recordings, then the ratio.
-
-    Args:
-        signal: what is read of every model.
-        online: whether the shadow models that are IN for a speaker are read too.
-        gamma: γ, by how much a speaker's ratio must exceed that of an auxiliary recording.
-        a: of the offline formula, 0 to 1 (published: 0.3); by default fitted on the shadow models.
-    """
-
-    stem = "speaker_rmia"
-    levels = ("speaker",)

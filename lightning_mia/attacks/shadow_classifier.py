@@ -1,4 +1,4 @@
-"""The learned attack: a classifier on all signals, taught by units that are known to be IN or OUT for shadow models."""
+"""Shadow classifiers: learned attacks on all signals that the access allows."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import Access, Attack, CannotRun, Evidence
+from lightning_mia.attacks.base import ACCESSES, Access, Attack, CannotRun, Evidence
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings, score_by_trees
 from lightning_mia.attacks.classifiers.examples import shadow_examples
-from lightning_mia.attacks.classifiers.features import ACCESSES, access_of, allows, default_groups, gives, read_features
+from lightning_mia.attacks.classifiers.features import access_of, allows, default_groups, provides, read_features
 from lightning_mia.attacks.classifiers.fit import FitSettings
 from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
 from lightning_mia.attacks.classifiers.mlp import NetSettings, score_by_nets
@@ -18,30 +18,28 @@ from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
-MAX_EXAMPLES = 40_000  # more do not help: 16 shadow models give these with 2500 units
+MAX_EXAMPLES = 40_000  # more do not help; 16 shadow models provide as many with 2500 units
 
 
 class LearnedFromShadows(Attack):
-    """What the classifiers have in common; see `ShadowClassifier` and `ShadowClassifierTree`.
+    """Base class of classifiers fitted on units that are IN or OUT for shadow models.
 
-    Every unit under every shadow model is an example. Its features are the signals as they are, minus their mean over
-    the shadow models that are OUT for the unit, and minus that over those that are IN, the example's own pair left
-    out: see `classifiers.folds`. There is a classifier for each left-out pair (with fewer than three
-    pairs: for each fifth of the units), and the target's score is the mean of theirs. What is left out decides which
-    of the candidate settings is taken and when the fit stops. Each sees the 48 signals that differ most between the IN
-    and OUT examples that it learns from, and at most 40,000 examples. With a single pair of shadow models nothing can
-    be calibrated.
+    Each unit under each shadow model is an example. Its features are the plain signals, minus their mean over the
+    shadow models that are OUT for the unit, and minus their mean over those that are IN, without the example's own pair
+    (`classifiers.folds`). There is one classifier per left-out pair (with fewer than three pairs, per left-out fifth
+    of the units); the target's score is the mean over classifiers. Left-out examples select the candidate setting and
+    stop the fit. Each classifier uses the 48 signals that differ most between IN and OUT in its training examples, and
+    at most 40,000 examples. A single pair of shadow models permits no calibration.
 
-    Shokri et al. calibrate nothing, and fit a classifier a class. Their fleet, trained on other data than what is
-    judged, is one that was trained on a pool: nothing is known of how a judged unit looks when it is IN then.
+    Shokri et al. do not calibrate, and fit one classifier per class. Their shadow models are trained on other data than
+    the challenge set, like shadow models trained on a pool; challenge units are then never seen as IN.
 
     Args:
-        access: what may be read: "black-box", every signal of the encoder's answers to waveforms; "open-weights", the
-            surrogate head behind the encoder's own mask too; "grey-box", all of it and the scores of the training task.
-        groups: the groups of signals that are read, as far as the model can answer; null: all that the access allows,
-            with their usual settings.
-        suffix: stands behind the name, to tell several of one access from each other.
-        calibrated: whether signals are compared with those of other shadow models.
+        access: signals to use: "black-box", all from encoder outputs; "open-weights", also the surrogate head behind
+            the encoder's mask; "grey-box", also scores of the training task.
+        groups: signal groups to use, if the model provides them; null: all that the access allows.
+        suffix: appended to the name, to distinguish attacks with the same access.
+        calibrated: whether signals are also compared with those under other shadow models.
     """
 
     levels: ClassVar[tuple[str, ...]] = ("utterance", "speaker")
@@ -49,79 +47,88 @@ class LearnedFromShadows(Attack):
     least_shadows = 2
     learns = True
     needs_all_groups = False
-    stem: ClassVar[str]
-    most_signals: ClassVar[int] = 48  # what tells less costs time
+    max_signals: ClassVar[int] = 48  # less informative ones cost time
 
     def __init__(self, access: Access, groups: Sequence[SignalGroup] | None, suffix: str, calibrated: bool) -> None:
         for group in groups or ():
             if not allows(access, access_of(group)):
                 raise InputError(
-                    f"{type(self).__name__} is {access}, but its group {type(group).__name__} asks for "
+                    f"{type(self).__name__} is {access}, but its group {type(group).__name__} requires "
                     f"{access_of(group)}: give that access, or leave the group out"
                 )
         self.access = access
-        self.asked = default_groups(access) if groups is None else tuple(groups)
+        self.asked = default_groups(access) if groups is None else tuple(groups)  # the name is part of cache keys
         self.suffix, self.calibrated = suffix, calibrated
 
     @property
-    def name(self) -> str:
-        """The stem, the access where it is not grey-box, the suffix, and the variant."""
+    def suffixes(self) -> tuple[str, ...]:
+        """Access unless grey-box, user-supplied suffix, and `uncalibrated`."""
         access = "" if self.access == ACCESSES[-1] else self.access.replace("-", "_")
-        return "_".join(filter(None, (self.stem, access, self.suffix, self.variant)))
-
-    @property
-    def variant(self) -> str:
-        """What is unusual about the features: `uncalibrated`, or nothing."""
-        return "" if self.calibrated else "uncalibrated"
+        return access, self.suffix, "" if self.calibrated else "uncalibrated"
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Those that are read."""
+        """The groups to use."""
         return self.asked
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Log-odds of every unit, the mean over the classifiers.
+        """Compute the log-odds of every unit, averaged over the classifiers.
 
         Raises:
-            CannotRun: too few shadow models or units, or no signal that takes the attack's access.
+            CannotRun: too few shadow models or units, or no signal that requires the attack's access.
         """
-        if not gives(evidence.target, self.asked, self.access):
-            raise CannotRun(f"it needs signals that take {self.access} access, and this model gave none")
+        if not provides(evidence.target, self.asked, self.access):
+            raise CannotRun(f"it needs signals that require {self.access} access, and this model has none")
         examples = shadow_examples(evidence, self.read)
         folds = training_folds(
             examples,
             calibrated=self.calibrated,
-            most_signals=self.most_signals,
-            most_examples=MAX_EXAMPLES,
+            max_signals=self.max_signals,
+            max_examples=MAX_EXAMPLES,
             seed=evidence.seed,
         )
         return pd.Series(self.classify(folds, evidence.seed), index=examples.units, dtype=np.float64)
 
     def read(self, signals: Signals, recordings: pd.DataFrame) -> pd.DataFrame:
-        """(recordings, d) of one model, of which units get the mean; recordings have `id`, `unit_id`, `speaker`."""
+        """Read the features of one model, (recordings, d); they are averaged by unit.
+
+        Args:
+            signals: signals of the model.
+            recordings: columns `id`, `unit_id`, `speaker`.
+        """
         return read_features(signals, self.asked, self.access).loc[recordings["id"]]
 
     @abstractmethod
     def classify(self, folds: Sequence[TrainingFold], seed: int) -> np.ndarray:
-        """Fit on the folds and score the target: (n,) float64."""
+        """Fit on the folds and score the target, (n,) float64."""
 
 
 class ShadowClassifier(LearnedFromShadows):
-    """The learned attack by small nets: a linear part and a hidden layer of 16 ReLUs.
+    """Learned attack by small networks.
 
-    What is left out chooses between all features, a quarter and a sixteenth of them (the most telling ones by the
-    examples), and the epoch. Shokri et al. have 64 ReLUs, for classes and not for signals.
+    Score: logit of a linear part plus a hidden layer of 16 ReLUs on plain and calibrated signals; see
+    `LearnedFromShadows`.
+
+    Left-out examples select all features, a quarter or a sixteenth of them (those that differ most between IN and OUT),
+    and the epoch. Shokri et al. use 64 ReLUs, on class probabilities.
 
     Args:
-        access: see `LearnedFromShadows`.
-        groups: see `LearnedFromShadows`.
-        suffix: see `LearnedFromShadows`.
-        calibrated: see `LearnedFromShadows`.
-        net: size of the nets, and the candidates.
-        fit: how they are fitted.
+        access: signals to use: "black-box", all from encoder outputs; "open-weights", also the surrogate head behind
+            the encoder's mask; "grey-box", also scores of the training task.
+        groups: signal groups to use, if the model provides them; null: all that the access allows.
+        suffix: appended to the name, to distinguish attacks with the same access.
+        calibrated: whether signals are also compared with those under other shadow models.
+        net: size of the networks, and candidates.
+        fit: settings of the fit.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(effect=2.0, columns=["pretext_score_mask0", "pretext_score_mask1"])
+        >>> audit.auroc(ShadowClassifier().score(audit.evidence)) > 0.8
+        True
     """
 
-    stem = "shadow_classifier"
+    base_name = "shadow_classifier"
 
     def __init__(
         self,
@@ -136,24 +143,34 @@ class ShadowClassifier(LearnedFromShadows):
         self.net, self.fit = net, fit
 
     def classify(self, folds: Sequence[TrainingFold], seed: int) -> np.ndarray:
-        """By `score_by_nets`."""
+        """Fit small networks."""
         return score_by_nets(folds, self.net, self.fit, seed, f"Fitting {self.name}")
 
 
 class ShadowClassifierTree(LearnedFromShadows):
-    """The learned attack by gradient-boosted trees: no scales, no straight lines.
+    """Learned attack by gradient-boosted trees, which are nonlinear and invariant to scale.
 
-    What is left out chooses how many trees of 8 leaves count.
+    Score: log-odds of trees of 8 leaves on plain and calibrated signals; see `LearnedFromShadows`.
+
+    Left-out examples select the number of trees.
 
     Args:
-        access: see `LearnedFromShadows`.
-        groups: see `LearnedFromShadows`.
-        suffix: see `LearnedFromShadows`.
-        calibrated: see `LearnedFromShadows`.
-        trees: how they are boosted, and the candidates.
+        access: signals to use: "black-box", all from encoder outputs; "open-weights", also the surrogate head behind
+            the encoder's mask; "grey-box", also scores of the training task.
+        groups: signal groups to use, if the model provides them; null: all that the access allows.
+        suffix: appended to the name, to distinguish attacks with the same access.
+        calibrated: whether signals are also compared with those under other shadow models.
+        trees: settings of the boosting, and candidates.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(effect=2.0, columns=["pretext_score_mask0", "pretext_score_mask1"])
+        >>> attack = ShadowClassifierTree(trees=TreeSettings(most_trees=20))
+        >>> audit.auroc(attack.score(audit.evidence)) > 0.8
+        True
     """
 
-    stem = "shadow_classifier_tree"
+    base_name = "shadow_classifier_tree"
 
     def __init__(
         self,
@@ -167,5 +184,5 @@ class ShadowClassifierTree(LearnedFromShadows):
         self.trees = trees
 
     def classify(self, folds: Sequence[TrainingFold], seed: int) -> np.ndarray:
-        """By `score_by_trees`."""
+        """Fit boosted trees."""
         return score_by_trees(folds, self.trees, seed, f"Fitting {self.name}")

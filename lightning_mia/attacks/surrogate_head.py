@@ -1,10 +1,10 @@
-"""The surrogate head: a pretext loss for encoders that came without their pretext head."""
+"""Surrogate head attack: a pretext loss for encoders without their pretext head."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from lightning_mia.attacks.base import Access, Attack, CannotRun, Evidence
+from lightning_mia.attacks.base import Access, Attack, CannotRun, Evidence, unit_means
 from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.surrogate_head import SurrogateHead
@@ -12,13 +12,18 @@ from lightning_mia.signals.table import Signals
 
 
 class SurrogateHeadScore(ScalarSignal):
-    """How well a head that the adversary fitted itself guesses what was hidden, one number a layer.
+    """Accuracy with which a head fitted by the adversary predicts hidden spans, one number per layer.
 
     Args:
-        head: how spans are hidden, and what is guessed of them; its `filling` decides the access level.
-        suffix: what tells the attacks on this head from those on another; by default, how spans are hidden where it is
-            not by the steady tone.
+        head: how spans are hidden and what is predicted; its `filling` determines the access level.
+        suffix: distinguishes attacks on different heads; null: the filling, unless it is the default one.
+
+    Example:
+        >>> SurrogateHeadScore().name, SurrogateHeadScore(SurrogateHead(filling=None)).name
+        ('surrogate_head', 'surrogate_head_open')
     """
+
+    base_name = "surrogate_head"
 
     def __init__(self, head: SurrogateHead | None = None, suffix: str | None = None) -> None:
         self.head = head or SurrogateHead()
@@ -26,17 +31,14 @@ class SurrogateHeadScore(ScalarSignal):
         self.access: Access = "open-weights" if self.head.filling is None else "black-box"
 
     @property
-    def name(self) -> str:
-        """`surrogate_head`, with a suffix for other heads: `surrogate_head_open`, `surrogate_head_silence`."""
-        return "_".join(filter(None, ["surrogate_head", self._own_suffix()]))
-
-    def _own_suffix(self) -> str:
+    def suffixes(self) -> tuple[str, ...]:
+        """The suffix, or the filling unless it is the default one."""
         if self.suffix is not None:
-            return self.suffix
-        usual, filling = SurrogateHead().filling, self.head.filling
+            return (self.suffix,)
+        default, filling = SurrogateHead().filling, self.head.filling
         if filling is None:
-            return "open"
-        return "" if usual is not None and filling.name == usual.name else filling.name
+            return ("open",)
+        return ("" if default is not None and filling.name == default.name else filling.name,)
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -44,26 +46,33 @@ class SurrogateHeadScore(ScalarSignal):
         return (self.head,)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column a layer.
+        """Return one column per layer.
 
         Raises:
-            CannotRun: there was nothing to fit a head on, or the encoder takes no mask.
+            CannotRun: no recordings to fit a head on, or an encoder that accepts no mask.
         """
         columns = [column for column in map(str, signals.scalars) if column.startswith(f"{self.head.prefix}_")]
         if not columns:
-            lacks = "an encoder with a training mask and " if self.head.filling is None else ""
-            raise CannotRun(f"it needs {lacks}2 or more auxiliary recordings to fit a head on")
+            mask = "an encoder with a training mask and " if self.head.filling is None else ""
+            raise CannotRun(f"it needs {mask}2 or more auxiliary recordings to fit a head on")
         return signals.scalars[columns]
 
 
 class SurrogateHeadAttack(Attack):
-    """How well the head guesses, alone: no shadow models. At speaker level, the mean over the speaker's recordings.
+    """Loss attack with a surrogate head.
 
-    Of several layers, the mean of their scores.
+    Score: mean over layers of the head's score, and over a speaker's recordings at speaker level. No shadow models.
 
     Args:
-        head: how spans are hidden, and what is guessed of them.
-        suffix: as in `SurrogateHeadScore`.
+        head: how spans are hidden and what is predicted.
+        suffix: distinguishes attacks on different heads; null: the filling, unless it is the default one.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> head = SurrogateHead()
+        >>> audit = simulate_audit(n_shadows=0, effect=2.0, columns=[f"{head.prefix}_layer1"])
+        >>> audit.auroc(SurrogateHeadAttack(head).score(audit.evidence))
+        0.72
     """
 
     levels = ("utterance", "speaker")
@@ -75,7 +84,7 @@ class SurrogateHeadAttack(Attack):
 
     @property
     def name(self) -> str:
-        """That of the signal."""
+        """Name of the signal."""
         return self.signal.name
 
     @property
@@ -84,6 +93,5 @@ class SurrogateHeadAttack(Attack):
         return self.signal.groups
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Mean score of every unit, higher = guessed better."""
-        scores = evidence.challenge["id"].map(self.signal.read(evidence.target).mean(axis=1))
-        return scores.groupby(evidence.challenge["unit_id"].to_numpy(), sort=False).mean()
+        """Return the mean score of every unit, higher = predicted better."""
+        return unit_means(self.signal.read(evidence.target).mean(axis=1), evidence.challenge)

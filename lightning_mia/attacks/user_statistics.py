@@ -1,4 +1,4 @@
-"""The Audio Auditor: statistics over a user's recordings, and a random forest that learned on shadow models."""
+"""Audio Auditor: a random forest on statistics over a user's recordings."""
 
 from collections.abc import Sequence
 
@@ -12,31 +12,41 @@ from lightning_mia.attacks.shadow_classifier import LearnedFromShadows
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 
-MAX_EXAMPLES_OF_A_TREE = 2000
+MAX_EXAMPLES_PER_TREE = 2000
 STATISTICS = ("sum", "max", "min", "mean", "median", "std", "var")
 
 
 class UserStatistics(LearnedFromShadows):
-    """Sum, maximum, minimum, mean, median, standard deviation and variance of every signal over a speaker's recordings.
+    """User-level audit of Miao et al.
 
-    A random forest learns from the speakers under shadow models, each IN or OUT. The paper's signals are those of a
-    speech recogniser (how far its text is from the truth, its confidence, the recording's length and rate), and its
-    shadow models are trained on other speakers: here the signals are what the access allows, none of which is the
-    recording's alone. There is one forest for each pair of shadow models that is left out (with fewer than three pairs:
-    for each fifth of the speakers), and the score is the mean over them.
+    Score: share of trees that vote IN, of random forests on sum, maximum, minimum, mean, median, standard deviation and
+    variance of every signal over a speaker's recordings.
+
+    The forests are fitted on speakers that are IN or OUT for shadow models, one for each left-out pair of shadow
+    models (with fewer than three pairs, each left-out fifth of the speakers); their votes are averaged.
+
+    The paper's signals are those of a speech recogniser (distance to the true text, confidence, length and rate of the
+    recording), and its shadow models are trained on other speakers. Here the signals are those that the access allows;
+    none depends on the recording alone.
 
     Args:
-        access: see `LearnedFromShadows`.
-        groups: see `LearnedFromShadows`.
-        suffix: see `LearnedFromShadows`.
-        calibrated: whether statistics are compared with those of other shadow models too, which the paper does not.
-        n_trees: trees of all forests together, each grown on at most 2000 examples, drawn with replacement.
+        access: signals to use: "black-box", "open-weights" or "grey-box".
+        groups: signal groups to use, if the model provides them; null: all that the access allows.
+        suffix: appended to the name, to distinguish attacks with the same access.
+        calibrated: whether statistics are also compared with those under other shadow models, unlike in the paper.
+        n_trees: number of trees over all forests, each grown on at most 2000 examples, drawn with replacement.
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(n_units=40, level="speaker", clips=3, effect=2.0, spread=0.5)
+        >>> audit.auroc(UserStatistics(n_trees=20).score(audit.evidence)) > 0.8
+        True
     """
 
+    base_name = "user_statistics"
     levels = ("speaker",)
     reference = "Miao et al. (2021), section 4"
-    stem = "user_statistics"
-    most_signals = 48 * len(STATISTICS)
+    max_signals = 48 * len(STATISTICS)
 
     def __init__(
         self,
@@ -50,46 +60,47 @@ class UserStatistics(LearnedFromShadows):
         self.n_trees = n_trees
 
     @property
-    def variant(self) -> str:
-        """`calibrated`, or nothing."""
-        return "calibrated" if self.calibrated else ""
+    def suffixes(self) -> tuple[str, ...]:
+        """Access, user-supplied suffix, and `calibrated`."""
+        access, suffix, _ = super().suffixes
+        return access, suffix, "calibrated" if self.calibrated else ""
 
     def read(self, signals: Signals, recordings: pd.DataFrame) -> pd.DataFrame:
-        """The statistics of every recording's speaker."""
+        """Compute the statistics of every recording's speaker."""
         features = read_features(signals, self.asked, self.access).loc[recordings["id"]]
-        return of_users(features, recordings["unit_id"].to_numpy())
+        return user_statistics(features, recordings["unit_id"].to_numpy())
 
     def classify(self, folds: Sequence[TrainingFold], seed: int) -> np.ndarray:
-        """Mean over the forests of the share of trees' votes for IN: (n,) float64."""
+        """Average the votes of the forests, (n,) float64."""
         from sklearn.ensemble import RandomForestClassifier
 
         votes = []
         for fold in folds:
             forest = RandomForestClassifier(
                 n_estimators=-(-self.n_trees // len(folds)),
-                max_samples=min(MAX_EXAMPLES_OF_A_TREE, len(fold.labels)),
+                max_samples=min(MAX_EXAMPLES_PER_TREE, len(fold.labels)),
                 random_state=seed,
             ).fit(fold.features, fold.labels)
             votes.append(forest.predict_proba(fold.target)[:, list(forest.classes_).index(True)])
         return np.mean(votes, axis=0)
 
 
-def of_users(features: pd.DataFrame, users: np.ndarray) -> pd.DataFrame:
-    """Statistics of every column over each user's rows, which all of the user's rows get.
+def user_statistics(features: pd.DataFrame, users: np.ndarray) -> pd.DataFrame:
+    """Compute statistics of every column over each user's rows, repeated for these rows.
 
     Args:
         features: (recordings, d).
         users: (recordings,) names.
 
     Returns:
-        (recordings, 7 × d) float64, columns named `mean_<column>` and so on; of a single row `std` and `var` are 0.
+        (recordings, 7 × d) float64, columns `mean_<column>` and so on; `std` and `var` of a single row are 0.
 
-    >>> of_users(pd.DataFrame({"x": [1.0, 3.0, 5.0]}), np.array(["a", "a", "b"]))["mean_x"].tolist()
+    >>> user_statistics(pd.DataFrame({"x": [1.0, 3.0, 5.0]}), np.array(["a", "a", "b"]))["mean_x"].tolist()
     [2.0, 2.0, 5.0]
     """
-    place, _ = pd.factorize(users)
-    grouped = features.astype(np.float64).groupby(place)
+    codes, _ = pd.factorize(users)
+    grouped = features.astype(np.float64).groupby(codes)
     spread = {"std": grouped.std(ddof=0), "var": grouped.var(ddof=0)}
     tables = {name: spread[name] if name in spread else grouped.agg(name) for name in STATISTICS}
     by_user = pd.concat([table.add_prefix(f"{name}_") for name, table in tables.items()], axis=1)
-    return by_user.iloc[place].set_axis(features.index)
+    return by_user.iloc[codes].set_axis(features.index)

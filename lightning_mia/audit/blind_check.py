@@ -1,4 +1,4 @@
-"""The model-free check of a ready-made split, without an audit; before and after matching where that is asked for."""
+"""Blind check of a predefined split, without any model, before and after matching."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
-from lightning_mia.audit.provenance import judged_ids, provenance, skipped_recordings, summarise_split
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
+from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.evaluation.reasons import HEADINGS
@@ -15,8 +15,8 @@ from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report import AuditReport, write_report
 from lightning_mia.splits import Split, predefined
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
-from lightning_mia.splits.matching.audio import apply_matching
 from lightning_mia.splits.matching.settings import Matching
+from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, check_folder
 from lightning_mia.utilities.stage import Stage
@@ -35,88 +35,87 @@ def check_split(
 ) -> Path:
     """Run the blind control on a corpus with a `member` column, and report.
 
-    With a matching it runs twice. What is judged is the matched split, by the control `blind`; `blind_unmatched`
-    stands beside it. What was discarded is listed in `discarded.csv`.
+    With matching it runs twice: the control `blind` evaluates the matched split, `blind_unmatched` the original one.
+    Discarded recordings are listed in `discarded.csv`.
 
     Args:
         corpus: the corpus.
         run_dir: folder of the run.
-        level: level at which the split is to be good.
-        matching: how the sides are made alike beforehand.
-        on_bad_audio: what to do with recordings that cannot be used.
-        cache_dir: where decoded audio is kept; None = the default.
+        level: level at which the split should be unconfounded.
+        matching: how members and non-members are matched first.
+        on_bad_audio: `error` or `skip` unusable recordings.
+        cache_dir: folder of decoded audio; None: the default.
         settings: of the evaluation.
-        command: the command that repeats the check, for the reader.
+        command: command that repeats the check, for the report.
 
     Returns:
         The report's page.
 
     Raises:
-        InputError: the corpus cannot be used, or has no `member` column; matching leaves too little of it.
+        InputError: the corpus cannot be used, has no `member` column, or matching leaves too little of it.
     """
     check_folder(run_dir)
-    table = _with_member_column(corpus)
-    whole = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
-    table = table[table["id"].isin(whole.index.index)]
-    unmatched = _Judged(predefined(table, whole.contents, level), whole)
+    table = _table_with_members(corpus)
+    audio = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
+    table = table[table["id"].isin(audio.index.index)]
+    original = _AudioSplit(predefined(table, audio.contents, level), audio)
     if not matching.enabled:
-        _begin(run_dir, unmatched)
-        return _report(run_dir, unmatched, unmatched.evaluate(unmatched.statistics(), settings), settings, command)
-    matched = apply_matching(table, whole, matching, level)
-    judged = _Judged(predefined(matched.table, matched.audio.contents, level), matched.audio)
-    _begin(run_dir, judged, unmatched)
+        _start_stage(run_dir, original)
+        return _report(run_dir, original, original.evaluate(original.statistics(), settings), settings, command)
+    matched = matched_subset(table, audio, matching, level)
+    kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio)
+    _start_stage(run_dir, kept, original)
     with atomic_path(run_dir / "discarded.csv") as path:
         matched.discarded.to_csv(path, index=False)
-    statistics = unmatched.statistics()
-    before = unmatched.evaluate(statistics, settings)
-    of_matched = judged.statistics() if matching.crop_seconds else statistics  # of the same audio, where nothing is cut
-    found = _beside_unmatched(judged.evaluate(of_matched, settings), before)
+    statistics = original.statistics()
+    before = original.evaluate(statistics, settings)
+    # Matching without cropping keeps the audio, and so its statistics.
+    after = kept.evaluate(kept.statistics() if matching.crop_seconds else statistics, settings)
     heading = f"Before matching: {HEADINGS[before.verdict.status]}. {before.verdict.reason}"
-    return _report(run_dir, judged, found, settings, command, (heading, *matched.notes))
+    return _report(run_dir, kept, _with_unmatched(after, before), settings, command, (heading, *matched.notes))
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
-    """A split, and the audio of its recordings."""
+class _AudioSplit:
+    """A split and the audio of its recordings."""
 
     split: Split
     audio: AudioCache
 
-    @property
-    def made_from(self) -> dict[str, Any]:
-        """What the check depends on."""
-        return {"split": self.split.sha256, "recordings": self.audio.data_hash(judged_ids(self.split))}
+    def fingerprint(self) -> dict[str, Any]:
+        """Hash split and audio."""
+        return {"split": self.split.sha256, "recordings": self.audio.data_hash(evaluated_ids(self.split))}
 
     def statistics(self) -> pd.DataFrame:
-        """Model-free statistics of every recording that is judged."""
-        return blind_statistics(self.audio, judged_ids(self.split))
+        """Compute model-free statistics of the evaluated recordings."""
+        return blind_statistics(self.audio, evaluated_ids(self.split))
 
     def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
-        """Run the blind control on statistics of these recordings, and perhaps of others."""
-        return evaluate_attacks([], {}, statistics, self.split, settings)
+        """Run the blind control on statistics that cover at least these recordings."""
+        return evaluate_split(statistics, self.split, settings)
 
 
-def _with_member_column(corpus: Corpus) -> pd.DataFrame:
+def _table_with_members(corpus: Corpus) -> pd.DataFrame:
     table = corpus.table()
     if "member" not in table:
-        where = getattr(corpus, "path", "The corpus")
+        source = getattr(corpus, "path", "The corpus")
         raise InputError(
-            f"{where} has no column member; the blind check needs one (1, 0, held_back, or empty = auxiliary)"
+            f"{source} has no column member; the blind check needs one (1, 0, held_back, or empty = auxiliary)"
         )
     return table
 
 
-def _begin(run_dir: Path, judged: _Judged, unmatched: _Judged | None = None) -> None:
-    """Write the split down, and refuse a folder that holds another one."""
-    judged.split.save_once(run_dir / "split.csv")
-    made_from = judged.made_from | ({"unmatched": unmatched.made_from} if unmatched else {})
-    Stage(run_dir / "blind", made_from).begin()
+def _start_stage(run_dir: Path, evaluated: _AudioSplit, original: _AudioSplit | None = None) -> None:
+    """Save the split, and refuse a folder that holds another one."""
+    evaluated.split.save_once(run_dir / "split.csv")
+    settings = evaluated.fingerprint() | ({"unmatched": original.fingerprint()} if original else {})
+    Stage(run_dir / "blind", settings).begin()
 
 
 def _report(
     run_dir: Path,
-    judged: _Judged,
-    found: AuditOutcome,
+    evaluated: _AudioSplit,
+    outcome: AuditOutcome,
     settings: EvaluationSettings,
     command: str,
     notes: tuple[str, ...] = (),
@@ -125,21 +124,21 @@ def _report(
         run_dir / "report",
         AuditReport(
             target=None,
-            split=summarise_split(judged.split),
-            verdict=found.verdict,
+            split=summarise_split(evaluated.split),
+            verdict=outcome.verdict,
             attacks=(),
-            controls=found.controls,
-            scores=found.scores,
-            blind_upper95=dict(found.blind_upper95),
-            provenance=provenance(judged.split, judged.audio, settings, command),
-            skipped=skipped_recordings(judged.audio),
+            controls=outcome.controls,
+            scores=outcome.scores,
+            blind_upper95=dict(outcome.blind_upper95),
+            provenance=provenance(evaluated.split, evaluated.audio, settings, command),
+            skipped=skipped_recordings(evaluated.audio),
             notes=notes,
         ),
     )
 
 
-def _beside_unmatched(found: AuditOutcome, unmatched: AuditOutcome) -> AuditOutcome:
-    """Add the controls of the unmatched split to those of the matched one."""
-    controls = [replace(one, name=f"{one.name}_unmatched") for one in unmatched.controls]
-    scores = [replace(one, name=f"{one.name}_unmatched") for one in unmatched.scores]
-    return replace(found, controls=(*found.controls, *controls), scores=(*found.scores, *scores))
+def _with_unmatched(outcome: AuditOutcome, original: AuditOutcome) -> AuditOutcome:
+    """Add the controls of the original split to those of the matched one."""
+    controls = [replace(control, name=f"{control.name}_unmatched") for control in original.controls]
+    scores = [replace(scores, name=f"{scores.name}_unmatched") for scores in original.scores]
+    return replace(outcome, controls=(*outcome.controls, *controls), scores=(*outcome.scores, *scores))

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse import ArgumentParser
-
 from lightning_mia.audit import configs as shipped
 from lightning_mia.corpora import Corpus
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.utilities.environment import wait_passively
-from lightning_mia.utilities.errors import InputError, OneLineErrors
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.parser import Parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -170,7 +169,7 @@ def _report_command(arguments: list[str]) -> None:
     options = parser.parse_args(arguments[1:])
     run_dir = Path(options.run_dir)
     if (run_dir / "grid.json").is_file():
-        from lightning_mia.report.ablation.html import write_page
+        from lightning_mia.report.ablation.grid_page import write_page
 
         print(f"page: {write_page(run_dir)}")
     else:
@@ -188,9 +187,9 @@ def _compare_command(arguments: list[str]) -> None:
     parser.add_argument("runs", type=str, nargs="+", help="run directories of finished audits, two or more")
     parser.add_argument("--out", type=str, default=".", help="folder for compare.html")
     options = parser.parse_args(arguments[1:])
-    from lightning_mia.report.comparison.compare import compare_runs
-    from lightning_mia.report.comparison.html import write_comparison
-    from lightning_mia.report.comparison.text import comparison_text
+    from lightning_mia.audit.compare import compare_runs
+    from lightning_mia.report.comparison.comparison_page import write_comparison
+    from lightning_mia.report.comparison.comparison_text import comparison_text
 
     comparison = compare_runs(options.runs)
     print(comparison_text(comparison))
@@ -211,12 +210,8 @@ def _configs_command(arguments: list[str]) -> None:
         print(f"config: {shipped.copy(options.name, options.to)}")
 
 
-class _Parser(OneLineErrors, ArgumentParser):
-    pass
-
-
-def _parser(command: str) -> _Parser:
-    return _Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
+def _parser(command: str) -> Parser:
+    return Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
 
 
 COMMANDS = {

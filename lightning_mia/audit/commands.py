@@ -1,9 +1,9 @@
-"""The verbs of the command line, as methods of a Trainer whose options hold for every model of an audit."""
+"""Commands with a model: methods of `AuditTrainer`, and their command line."""
 
 import copy
 import shlex
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,58 +11,73 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_mia.audit.audit import Audit
+from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.configs import with_paths
+from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
-from lightning_mia.audit.positive_control import positive_control as run_positive_control
-from lightning_mia.audit.positive_control import what_it_says
-from lightning_mia.audit.run import AuditRun
+from lightning_mia.audit.positive_control import positive_control, positive_control_note
 from lightning_mia.audit.summary import print_summary
 from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, files_of_run
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.dp_sgd import PerExampleGradients
+from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
-from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.training.trainer_factory import NO_CLIPPING, TrainerFactory, as_callbacks
 from lightning_mia.utilities.environment import settle_threads
-from lightning_mia.utilities.errors import InputError, OneLineErrors
+from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.lightning import quieten
+from lightning_mia.utilities.parser import Parser
 
 
 class AuditTrainer(Trainer):
-    """A Trainer that conducts audits.
+    """Trainer that runs audits.
 
-    Its options say how each model is trained and on what device it is probed. The models themselves go through
-    Trainers of their own, made with the same options, since a Trainer keeps the state of its last run.
+    Its options set how every model is trained and on what device it is probed. The models themselves use fresh
+    Trainers with the same options, since a Trainer keeps the state of its last run.
 
     Args:
-        per_example: gradients that are clipped for every recording, and noised, in every training.
-        stop_after_epochs: end every training after so many epochs, with the learning rates of max_epochs: the model is
-            a checkpoint of the longer training.
-        keep_epochs: keep a checkpoint after each of these epochs, from which a run with such a stop_after_epochs can
-            be had; does not change the models.
+        per_example: per-example gradient clipping and noise (DP-SGD), in every training.
+        stop_after_epochs: stop every training after this many epochs, with the learning rates of max_epochs: the model
+            is a checkpoint of the longer training.
+        keep_epochs: keep a checkpoint after each of these epochs, from which a run with that stop_after_epochs can
+            start; does not change the models.
         kwargs: options of `lightning.Trainer`.
 
     Attributes:
-        config_yaml: every setting of the run, for the report.
-        command: the command that repeats the run, for the report.
-        mirror: where results are copied to, if anywhere.
+        config_yaml: all settings of the run, for the report.
+        command: command that repeats the run, for the report.
+        uploader: uploads results during the run.
+
+    Raises:
+        InputError: the callbacks include several leakage monitors, or an option has no place in an audit.
+
+    Example:
+        >>> trainer = AuditTrainer(max_epochs=20, accelerator="cpu", logger=False)
+        >>> trainer.factory.fingerprint()["max_epochs"]
+        20
+
+        `trainer.audit(model, data, AuditOptions(run_dir="runs/x"))` then runs an audit and returns its report.
     """
 
     def __init__(
         self,
-        per_example: PerExampleGradients = PerExampleGradients(),
+        per_example: PerExampleGradients = NO_CLIPPING,
         stop_after_epochs: int | None = None,
         keep_epochs: list[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        # A copy, before this Trainer claims a strategy for itself.
-        ours = {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
-        self.factory = TrainerFactory({**copy.deepcopy(kwargs), **ours})
+        # A copy, before this Trainer attaches itself to a strategy.
+        options = copy.deepcopy(kwargs)
+        options |= {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
+        self._leakage_monitor = _remove_leakage_monitor(options)
+        self.factory = TrainerFactory(options)
         super().__init__(**kwargs)
         self.config_yaml = ""
         self.command = ""
-        self.mirror: ResultsUploader | None = None
+        self.uploader: ResultsUploader | None = None
 
     def fit(  # type: ignore[override]
         self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS
@@ -72,15 +87,12 @@ class AuditTrainer(Trainer):
         Args:
             model: class and configuration of the target.
             datamodule: corpus and design of the split.
-            options: run directory, monitor and probe; the others are not used.
+            options: run directory, probe and monitor.
 
         Returns:
             The checkpoint.
         """
-        monitor = options.monitor.monitor(options.probe)
-        workshop = AuditRun(options.folder, model, datamodule, self.factory, monitor=monitor)
-        workshop.load()
-        return workshop.fit_target().checkpoint
+        return self._open(model, datamodule, replace(options, fleet=FleetSettings())).fit_target().checkpoint
 
     def shadow(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Train the missing shadow models, resuming interrupted ones.
@@ -88,20 +100,19 @@ class AuditTrainer(Trainer):
         Args:
             model: class and configuration of the target and of every shadow model.
             datamodule: corpus and design of the split.
-            options: run directory and shadow models; of the others, only limits of the monitor matter: they are
-                refused.
+            options: run directory and shadow models.
 
         Returns:
             The folder of the shadow models.
+
+        Raises:
+            InputError: no shadow models are requested, or the monitor may stop the target's training early.
         """
         if not options.fleet.size:
-            raise InputError("fleet.size is 0: say how many shadow models to train, such as --fleet.size 16")
-        monitor = options.monitor.monitor(options.probe)
-        workshop = AuditRun(options.folder, model, datamodule, self.factory, fleet=options.fleet, monitor=monitor)
-        workshop.mirror = self.mirror
-        workshop.load()
-        workshop.train_fleet()
-        return workshop.run_dir / "shadows"
+            raise InputError("fleet.size is 0: give the number of shadow models to train, such as --fleet.size 16")
+        run = self._open(model, datamodule, options)
+        run.train_shadow_models()
+        return run.run_dir / "shadows"
 
     def attack(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Probe a trained target and its controls, attack and report.
@@ -109,14 +120,14 @@ class AuditTrainer(Trainer):
         Args:
             model: class and configuration of the target.
             datamodule: corpus and design of the split.
-            options: of the audit; `target_checkpoint` names a target from elsewhere.
+            options: of the audit; `target_checkpoint` may name a target from elsewhere.
 
         Returns:
             The report's page.
         """
-        audit = self._audit(model, datamodule, options)
-        checkpoint = options.target_checkpoint
-        return self._report(audit, audit.load_target(Path(checkpoint) if checkpoint else None), options)
+        run = self._open(model, datamodule, options)
+        audit = Audit(run, options)
+        return self._report(audit, run.load_target(Path(path) if (path := options.target_checkpoint) else None))
 
     def audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Train the target, probe, attack and report.
@@ -129,35 +140,51 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        audit = self._audit(model, datamodule, options)
-        return self._report(audit, audit.fit_target(), options)
+        run = self._open(model, datamodule, options)
+        audit = Audit(run, options)
+        return self._report(audit, run.fit_target())
 
-    def _audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
-        audit = Audit(
-            options.folder,
-            model,
-            datamodule,
-            self.factory,
-            options.controls,
-            options.fleet,
-            options.monitor.monitor(options.probe),
-            options.attacks or [],
-            options.probe,
-            options.evaluation,
-            options.published or [],
-            options.utility,
-        )
-        audit.mirror = self.mirror
-        audit.load()
-        return audit
+    def monitor_for(self, settings: MonitorSettings, probe: ProbeSettings) -> LeakageMonitor | None:
+        """Return the leakage monitor of the options or of the callbacks; None: no monitoring.
 
-    def _report(self, audit: Audit, target: Trained, options: AuditOptions) -> Path:
-        if not options.positive_control:
-            return audit.report(target, self.config_yaml, self.command)
-        exposures = run_positive_control(audit, target, options.exposure)
-        if exposures:
-            audit.notes.append(what_it_says(exposures))
-        return audit.report(target, self.config_yaml, self.command, exposures=exposures)
+        Args:
+            settings: of the option `monitor`.
+            probe: how signals are computed.
+
+        Raises:
+            InputError: there are two monitors, or both the monitor and `stop_after_epochs` stop the training.
+        """
+        monitor = settings.monitor(probe)
+        if monitor and self._leakage_monitor:
+            raise InputError("Leakage is monitored by monitor.… and by trainer.callbacks: leave one of them out")
+        monitor = monitor or self._leakage_monitor
+        if monitor and monitor.limits and self.factory.options.get("stop_after_epochs"):
+            raise InputError(
+                f"trainer.stop_after_epochs and a monitor with {' and '.join(monitor.limits)} both end the target's "
+                "training: leave one of them out"
+            )
+        return monitor
+
+    def _open(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> AuditRun:
+        monitor = self.monitor_for(options.monitor, options.probe)
+        return AuditRun.open(model, datamodule, self.factory, options, monitor, self.uploader)
+
+    def _report(self, audit: Audit, target: Trained) -> Path:
+        exposures = positive_control(audit, target) if audit.options.positive_control else ()
+        notes = [positive_control_note(exposures)] if exposures else []
+        return audit.report(target, self.config_yaml, self.command, exposures, notes)
+
+
+def _remove_leakage_monitor(options: dict[str, Any]) -> LeakageMonitor | None:
+    """Remove the leakage monitor from the callbacks: it monitors the target only, not every model."""
+    callbacks = as_callbacks(options.get("callbacks"))
+    monitors = [callback for callback in callbacks if isinstance(callback, LeakageMonitor)]
+    if not monitors:
+        return None
+    if len(monitors) > 1:
+        raise InputError("trainer.callbacks has several LeakageMonitors: give one, with all attacks in its list")
+    options["callbacks"] = [callback for callback in callbacks if callback not in monitors]
+    return monitors[0]
 
 
 COMMANDS = ("fit", "shadow", "attack", "audit")
@@ -167,23 +194,23 @@ SHADOW_MODELS = 16
 BARE_FLAGS = ("--positive_control",)
 
 
-class _Parser(OneLineErrors, LightningArgumentParser):
+class _Parser(Parser, LightningArgumentParser):
     pass
 
 
 class AuditCLI(LightningCLI):
-    """`fit`, `shadow`, `attack` and `audit`: every option typed, in YAML or on the command line."""
+    """Command line of `fit`, `shadow`, `attack` and `audit`, with typed options."""
 
     trainer: AuditTrainer
     commands: Sequence[str] = COMMANDS
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse what `run` was given."""
+        """Parse the arguments of `run`."""
         self.arguments = list(args)
         self.config = parser.parse_args(with_paths(args))
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """Commands that get a parser, and the arguments of their methods that are no options."""
+        """Return the commands that get a parser, and the arguments of their methods that are no options."""
         return {command: {"model", "datamodule", "options"} for command in self.commands}
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -201,59 +228,59 @@ class AuditCLI(LightningCLI):
         return {"model": self.model, "datamodule": self.datamodule, "options": AuditOptions(**options)}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what is of the command line alone."""
+        """Add options of the command line alone."""
         parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
 
     def before_instantiate_classes(self) -> None:
-        """Name the run directory after the config where none is given."""
+        """Name the run directory after the config, unless it is given."""
         config = self.config[self.subcommand]
         if config.run_dir is None:
             name = Path(str(config.config[-1])).stem if config.config else "audit"
             config.run_dir = f"runs/{name}"
         check_folder(config.run_dir)
-        self.mirror = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
+        self.uploader = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
 
     def instantiate_classes(self) -> None:
-        """Make model, data and trainer; what a constructor refuses is told in one line."""
+        """Create model, data and trainer, and report what a constructor refuses in one line."""
         try:
             super().instantiate_classes()
-        except ValueError as error:  # jsonargparse lists, line by line, why each type of a union was refused
+        except ValueError as error:  # jsonargparse lists, line by line, why it refused each type of a union
             reasons = [line.strip("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
             if "Does not validate" not in str(error) or not reasons:
                 raise
             raise InputError(reasons[0]) from error
 
     def after_instantiate_classes(self) -> None:
-        """Tell the report every setting, and the command that repeats the run."""
+        """Hand settings and command to the trainer, for the report."""
         settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
         self.trainer.config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
         self.trainer.command = shlex.join(["lightning-mia", *self.arguments])
-        self.trainer.mirror = self.mirror
+        self.trainer.uploader = self.uploader
 
     def after_fit(self) -> None:
-        """Say where the checkpoint is."""
+        """Print the path of the checkpoint."""
         if self.trainer.is_global_zero:
             print(f"checkpoint: {self._run_dir / 'target' / 'model.ckpt'}")
-            self._copy_results()
+            self._upload()
 
     def after_shadow(self) -> None:
-        """Say where the shadow models are."""
+        """Print the folder of the shadow models."""
         if self.trainer.is_global_zero:
             print(f"shadow models: {self._run_dir / 'shadows'}")
-            self._copy_results()
+            self._upload()
 
     def after_attack(self) -> None:
-        """Print the outcome."""
+        """Print the results."""
         if self.trainer.is_global_zero:
             print_summary(self._run_dir / "report" / "report.html")
-            self._copy_results()
+            self._upload()
 
     after_audit = after_attack
 
-    def _copy_results(self) -> None:
-        if self.mirror:
-            self.mirror.update(files_of_run(self._run_dir), final=True)
-            print(f"results: {self.mirror.url}")
+    def _upload(self) -> None:
+        if self.uploader:
+            self.uploader.update(files_of_run(self._run_dir), final=True)
+            print(f"results: {self.uploader.url}")
 
     @property
     def _run_dir(self) -> Path:
@@ -261,7 +288,7 @@ class AuditCLI(LightningCLI):
 
 
 def with_bare_flags(arguments: Sequence[str]) -> list[str]:
-    """Let a flag that stands without a value mean true; jsonargparse wants the value.
+    """Give flags without a value the value true, which jsonargparse requires.
 
     >>> with_bare_flags(["attack", "--positive_control", "--run_dir", "R"])
     ['attack', '--positive_control=true', '--run_dir', 'R']
@@ -277,17 +304,17 @@ def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
     quieten()
     arguments = with_bare_flags(arguments)
-    AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # a parser takes a tenth of a second
+    AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # each parser takes 0.1 s to build
     make(AuditCLI, arguments)
 
 
 def make(cli: type[AuditCLI], arguments: list[str], **parser_options: Any) -> AuditCLI:
-    """Make a command line, which does what the arguments say.
+    """Create a command line, which runs the command.
 
     Args:
         cli: its class.
-        arguments: the command, and its options.
-        parser_options: of its parser.
+        arguments: command and options.
+        parser_options: further options of the parser.
     """
     return cli(
         SpeechModel,

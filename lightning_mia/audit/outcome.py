@@ -1,4 +1,7 @@
-"""Evaluate all attacks of an audit: from signals to results and a verdict."""
+"""Evaluate all attacks of an audit.
+
+From signals to results and a verdict.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +13,8 @@ from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import (
     AttackResult,
     BlindResult,
@@ -26,9 +30,8 @@ from lightning_mia.evaluation import (
     give_verdict,
 )
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
-from lightning_mia.evaluation.evaluate import Key
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
-from lightning_mia.evaluation.scores import group_by_units
+from lightning_mia.evaluation.scores import Key, group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
@@ -68,17 +71,19 @@ def evaluate_attacks(
     statistics: pd.DataFrame,
     split: Split,
     settings: EvaluationSettings,
-    fleet: FleetAnswers | None = None,
+    fleet: TrainedShadowModels | None = None,
     *,
     take_turns: bool = True,
     named: bool = False,
     seed: int = 0,
 ) -> AuditOutcome:
-    """Run the attacks on the target and on the control models, and evaluate them together with the blind control.
+    """Run and evaluate the attacks and controls of an audit.
+
+    The attacks run on the target and on the control models; the blind control is evaluated as well.
 
     Args:
         attacks: the attacks.
-        models: "target" first, then the control models ("untrained", "wrong_model"); empty to check the split alone.
+        models: "target", and the control models ("untrained", "wrong_model").
         statistics: model-free statistics of the recordings, index = id.
         split: membership, and the mechanism that drew it.
         settings: of the evaluation.
@@ -90,45 +95,59 @@ def evaluate_attacks(
     Raises:
         InputError: no attack can run.
     """
-    parts = [(level, part) for level in split.levels for part in split.parts(level)]
-    blind = {part: _blind_control(statistics, split, *part, settings) for part in parts}
+    target = models["target"]
     shadows = fleet.shadows if fleet else None
-    on_target = {part: models["target"].scored(attacks, split, *part, seed, shadows) for part in parts if models}
-    on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in on_target}
-    attack_scores = [score for target in on_target.values() for score in target.scores if score.access != "none"]
-    control_scores = [score for part in on_target for score in (*_paper_protocol(on_target[part]), *on_controls[part])]
-    skipped = [line for target in on_target.values() for line in target.skipped]
-    if models and not attack_scores:
-        reason = "; ".join(skipped) or "none has a level of this split, or all of them follow the paper's protocol"
-        raise InputError(f"There is no attack that a verdict could rest on: {reason}; name another")
+    blind = _blind_controls(statistics, split, settings)
+    on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
+    on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
+    attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
+    control_scores = [score for part in blind for score in (*_paper_protocol(on_target[part]), *on_controls[part])]
+    skipped = [line for scored in on_target.values() for line in scored.skipped]
+    if not attack_scores:
+        reason = "; ".join(skipped) or "none has a level of this split, or all follow their paper's protocol"
+        raise InputError(f"No attack can give a verdict: {reason}; choose other attacks")
+
     each: Mapping[Key, EachAsTarget] = {}
     fewer: Mapping[Key, tuple[SubsetResult, ...]] = {}
     if fleet:
-        ran = list({attack.name: attack for target in on_target.values() for attack in target.ran}.values())
-        each = each_as_target(ran, fleet, split, parts, settings, seed) if take_turns else {}
-        fewer = by_number_of_shadow_models(ran, models["target"], fleet, split, parts, settings, seed)
+        ran = list({attack.name: attack for scored in on_target.values() for attack in scored.ran}.values())
+        each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
+        fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
     contexts: dict[Key, Context] = {}
-    for part in on_target:
-        contexts |= _contexts(
-            on_target[part], on_controls[part], blind[part][0], models["target"], shadows, each, fewer
-        )
+    for part, (blind_scores, _) in blind.items():
+        contexts |= _contexts(on_target[part], on_controls[part], blind_scores, target, shadows, each, fewer)
+
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
-    attack_results, control_results = tuple(results[: len(attack_scores)]), results[len(attack_scores) :]
+    attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
     blind_results = [result for _, result in blind.values()]
-    verdict = (
-        give_verdict(attack_results, blind_results, drawn=split.drawn)
-        if models
-        else give_blind_verdict(blind_results, drawn=split.drawn, level=split.level)
-    )
-    notes = [*(skipped if named else []), *(_error_rates(models["target"].signals, split) if models else [])]
+    notes = [*(skipped if named else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
-        controls=(*(blind_result.result for blind_result in blind_results), *control_results),
+        controls=(*(control.result for control in blind_results), *control_results),
         scores=(*attack_scores, *(blind_scores for blind_scores, _ in blind.values()), *control_scores),
-        blind_upper95={found.result.level: found.upper95 for found in blind_results if found.result.name == "blind"},
-        verdict=verdict,
+        blind_upper95=_upper_bounds(blind_results),
+        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
         notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> AuditOutcome:
+    """Evaluate the blind control of a split, without any model.
+
+    Args:
+        statistics: model-free statistics of the recordings, index = id.
+        split: membership, and the mechanism that drew it.
+        settings: of the evaluation.
+    """
+    blind = _blind_controls(statistics, split, settings).values()
+    blind_results = [result for _, result in blind]
+    return AuditOutcome(
+        attacks=(),
+        controls=tuple(control.result for control in blind_results),
+        scores=tuple(blind_scores for blind_scores, _ in blind),
+        blind_upper95=_upper_bounds(blind_results),
+        verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
     )
 
 
@@ -141,7 +160,7 @@ def _score_controls(
     seed: int,
     shadows: ShadowModels | None,
 ) -> list[Scores]:
-    """Score the control models by the attacks that ran on the target."""
+    """Score control models by the attacks of the target."""
     return [
         as_control(score, kind)
         for kind, model in models.items()
@@ -151,7 +170,10 @@ def _score_controls(
 
 
 def _paper_protocol(on_target: Scored) -> list[Scores]:
-    """Select the attacks after their paper's protocol: controls, since they are fitted on evaluated non-members."""
+    """Select the attacks after their paper's protocol.
+
+    They count as controls, because they are fitted on evaluated non-members.
+    """
     return [score for score in on_target.scores if score.access == "none"]
 
 
@@ -164,11 +186,11 @@ def _contexts(
     each: Mapping[Key, EachAsTarget],
     fewer: Mapping[Key, tuple[SubsetResult, ...]],
 ) -> dict[Key, Context]:
-    """Collect what is known about the attacks and controls of one level and part besides their scores."""
-    contexts = {(score.name, score.level): Context(blind=blind) for score in on_controls}
+    """Collect the contexts of one level and part."""
+    contexts = {score.key: Context(blind=blind) for score in on_controls}
     control_of = {score.name: score for score in on_controls}
     for score, attack in zip(on_target.scores, on_target.ran, strict=True):
-        key = (score.name, score.level)
+        key = score.key
         wrong_model = control_of.get(as_control(score, "wrong_model").name)
         if score.access == "none":
             contexts[key] = Context(wrong_model, blind)
@@ -180,7 +202,10 @@ def _contexts(
 
 
 def _queries(attack: Attack, signals: Signals) -> int | None:
-    """Count the waveforms per recording that an attack sends to the target; None if it reads hidden states."""
+    """Count an attack's queries per recording.
+
+    None if the attack reads hidden states.
+    """
     if attack.needs_frames:
         return None
     passes = signals.n_draws(attack.needs_signal) if attack.needs_signal else 1
@@ -190,10 +215,11 @@ def _queries(attack: Attack, signals: Signals) -> int | None:
 def infer_datasets(
     attacks: Sequence[AttackResult], scores: Sequence[Scores], split: Split, settings: EvaluationSettings
 ) -> tuple[DatasetInference, ...]:
-    """Test whether the members, taken together, were trained on, by one attack per level and access.
+    """Test whether the members, taken together, were trained on.
 
-    The attack is the one with the largest mean AUROC over the shadow models as targets: choosing by the target's own
-    members would invalidate the p-value. Without shadow models as targets, every attack is tested.
+    One attack per level and access is tested. The attack is the one with the largest mean AUROC over the shadow models
+    as targets: choosing by the target's own members would invalidate the p-value. Without shadow models as targets,
+    every attack is tested.
 
     Args:
         attacks: their results.
@@ -209,7 +235,7 @@ def infer_datasets(
         for family in families.values()
         for attack in ([max(family, key=_mean_auroc)] if any(attack.in_turn for attack in family) else family)
     ]
-    groups = group_by_units(score for score in scores if (score.name, score.level) in chosen)
+    groups = group_by_units(score for score in scores if score.key in chosen)
     inferences = [dataset_inference(group, split.redraw, settings, progress=True) for group in groups]
     return tuple(inference for of_group in inferences for inference in of_group)
 
@@ -219,31 +245,47 @@ def _mean_auroc(attack: AttackResult) -> float:
 
 
 def _error_rates(signals: Signals, split: Split) -> list[str]:
-    """Report the error rates of a fine-tuned model in one sentence; nothing for models that do not transcribe."""
+    """Report the error rates of a fine-tuned model.
+
+    Empty for models that do not transcribe.
+    """
     if not signals.has(CTC_SCORE):
         return []
     rates = error_rates(signals, split.challenge("utterance"))
     parts = [
-        f"{row.word_error_rate:.1%} of words and {row.character_error_rate:.1%} of characters of {side}"
-        for side, row in zip(rates.index, rates.itertuples(), strict=True)
+        f"{row.word_error_rate:.1%} of words and {row.character_error_rate:.1%} of characters of {group}"
+        for group, row in zip(rates.index, rates.itertuples(), strict=True)
     ]
     return [f"Greedy transcription gets wrong {', '.join(parts)}."]
 
 
-def _blind_control(
-    statistics: pd.DataFrame, split: Split, level: Level, part: Part, settings: EvaluationSettings
-) -> tuple[Scores, BlindResult]:
-    """Evaluate the blind control on one part; on the default part of its level its name is `blind`."""
-    challenge = split.challenge(level, part)
-    redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
-    control = blind_control(statistics, challenge, redraws, level)
-    name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
-    scores = replace(control.scores, name=name)
-    return scores, evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
+def _blind_controls(
+    statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
+) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
+    """Evaluate the blind control on every level and part of a split.
+
+    On the default part of a level its name is `blind`.
+    """
+    controls = {}
+    for level in split.levels:
+        for part in split.parts(level):
+            challenge = split.challenge(level, part)
+            redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
+            control = blind_control(statistics, challenge, redraws, level)
+            name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
+            scores = replace(control.scores, name=name)
+            result = evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
+            controls[level, part] = (scores, result)
+    return controls
+
+
+def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:
+    """Select the upper bounds of the default parts, by level."""
+    return {control.result.level: control.upper95 for control in controls if control.result.name == "blind"}
 
 
 def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
-    """Collect the proven and the empirical bound on ε, for one recording more or less.
+    """Collect the proven and the empirical bound on ε.
 
     Args:
         target: the trained target.
@@ -265,7 +307,10 @@ def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Priv
 
 
 def privacy_notes(target: Trained, privacy: Privacy | None) -> list[str]:
-    """Describe both bounds of a DP-SGD training, one sentence each; nothing for any other training."""
+    """Describe both bounds of a DP-SGD training.
+
+    Empty for any other training.
+    """
     proven = target.record.get("privacy")
     if proven is None or privacy is None:
         return []

@@ -1,4 +1,4 @@
-"""A model that was asked, as the attacks meet it."""
+"""A probed model: its membership signals and access to its hidden states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pandas as pd
 
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import Evidence, FrameAccess, ShadowModels
-from lightning_mia.attacks.runner.scoring import Scored, remembered_scores, score_attacks
+from lightning_mia.attacks.runner.scoring import Scored, cached_scores, score_attacks
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
 from lightning_mia.utilities.files import hash_of
@@ -16,13 +16,13 @@ from lightning_mia.utilities.files import hash_of
 
 @dataclass(frozen=True)
 class ProbedModel:
-    """What one model has answered, and may still be asked.
+    """Signals of one model, plus lazy access to its frames.
 
     Attributes:
-        signals: for every recording that an adversary may use.
-        frames: its hidden states, for attacks that learn from them; None: these attacks are left out.
-        key: hash of all that its answers depend on.
-        folder: where the scores of attacks that learn are kept.
+        signals: of every recording available to the adversary.
+        frames: hidden states, for attacks that learn from them; None: these attacks are skipped.
+        key: hash of everything that determines the signals.
+        folder: cache of the scores of attacks that learn.
     """
 
     signals: Signals
@@ -39,12 +39,12 @@ class ProbedModel:
         seed: int = 0,
         shadows: ShadowModels | None = None,
     ) -> Scored:
-        """Scores of every attack that has this level and can run; see `score_attacks`."""
+        """Run every attack that supports the level; see `score_attacks`."""
         return score_attacks(attacks, self.signals, split, level, part, self.frames, seed, self._score, shadows)
 
     def _score(self, attack: Attack, evidence: Evidence) -> pd.Series:
-        """Scores of one attack; those that had to be learned are kept for the next start."""
+        """Score one attack; learned scores are cached."""
         if not (attack.needs_frames or attack.learns):
             return attack.score(evidence)
         keys = list(evidence.shadows.keys) if evidence.shadows else []
-        return remembered_scores(attack, evidence, self.folder, hash_of([self.key, keys]) if keys else self.key)
+        return cached_scores(attack, evidence, self.folder, hash_of([self.key, keys]) if keys else self.key)

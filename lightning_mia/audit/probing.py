@@ -1,4 +1,4 @@
-"""The questions of a run, asked of one model after the other, and never twice."""
+"""Probe every model of a run with the same signal groups, and cache the results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,59 +20,63 @@ from lightning_mia.utilities.files import hash_of
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """What every model of a run is asked; can be handed to another process.
+    """Signal groups and recordings with which every model of a run is probed; picklable.
 
     Attributes:
-        groups: the groups of signals, that with the pooled vectors first.
-        recordings: those that are asked about.
-        auxiliary: the adversary's own recordings, from which groups may learn about a model.
-        about: what beside the model and the group determines the answers, JSON-like.
+        groups: signal groups; the first returns the pooled vectors.
+        recordings: queries.
+        auxiliary: the adversary's recordings, from which groups may learn about a model.
+        inputs: everything else that determines the signals, JSON-like.
         settings: batches and workers.
-        folder: where signals are kept.
-        trainers: makes the Trainer.
+        folder: cache of the signals.
+        trainers: creates the Trainer.
     """
 
     groups: Sequence[SignalGroup]
     recordings: Recordings
     auxiliary: Recordings
-    about: Any
+    inputs: Any
     settings: ProbeSettings
     folder: Path
     trainers: TrainerFactory
 
     def key(self, sha256: str) -> str:
-        """Hash of all that the answers of a model with this hash depend on."""
-        return hash_of([sha256, self.about, [group.fingerprint() for group in self.groups]])
+        """Hash everything that determines the signals of a model.
+
+        Args:
+            sha256: hash of its weights.
+        """
+        return hash_of([sha256, self.inputs, [group.fingerprint() for group in self.groups]])
 
     def signals(self, name: str, model: SpeechModel, sha256: str, callbacks: Sequence[L.Callback] = ()) -> Signals:
-        """Signals of one model, from the folder where they are already there.
+        """Probe a model, or read its cached signals.
 
         Args:
             name: of the model, such as "shadows/003".
             model: the model, in evaluation mode.
             sha256: hash of its weights.
-            callbacks: callbacks that look on, and change nothing.
+            callbacks: additional read-only callbacks of the Trainer.
 
         Raises:
-            InputError: the model gives a signal that is not a finite number, or a file is damaged.
+            InputError: a signal is not finite, or a file is damaged.
         """
         first, *others = [
-            self._ask(name, model, group, path, callbacks) for group, path in self._files(name, model, sha256)
+            self._probe(name, model, group, path, callbacks) for group, path in self._files(name, model, sha256)
         ]
         return first.with_groups(others)
 
-    def knows(self, name: str, model: SpeechModel, sha256: str) -> bool:
-        """Whether a model was asked everything already; see `signals`."""
+    def is_cached(self, name: str, model: SpeechModel, sha256: str) -> bool:
+        """Whether all signals of a model are cached; see `signals`."""
         return all(path.exists() for _, path in self._files(name, model, sha256))
 
     def _files(self, name: str, model: SpeechModel, sha256: str) -> Iterator[tuple[SignalGroup, Path]]:
-        """The groups that the model can be asked, and where their signals are kept."""
+        """List the groups that the model supports, with their cache files."""
         for group in self.groups:
             if group.supports(model):
-                key = hash_of([sha256, self.about, group.fingerprint()])
+                key = hash_of([sha256, self.inputs, group.fingerprint()])
                 yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
 
-    def _ask(
+    def _probe(
         self, name: str, model: SpeechModel, group: SignalGroup, path: Path, callbacks: Sequence[L.Callback]
     ) -> Signals:
         title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"

@@ -1,4 +1,4 @@
-"""The account of a run: what was judged, with what software and on what machine."""
+"""Provenance of a run: data, software versions, hardware."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,16 +23,16 @@ def provenance(
     hashes: dict[str, str] | None = None,
     models: tuple[TrainedModel, ...] = (),
 ) -> Provenance:
-    """Where the figures of a run come from, for the report.
+    """Collect seeds, hashes, versions and hardware for the report.
 
     Args:
-        split: who is a member.
-        audio: the decoded corpus.
+        split: members and non-members.
+        audio: decoded corpus.
         settings: of the evaluation.
-        command: the command that repeats the run.
-        seeds: by what they are the seeds of; that of the evaluation is added.
-        hashes: of checkpoints; those of the split and the data are added.
-        models: what was trained on what.
+        command: command that repeats the run.
+        seeds: name → seed; that of the evaluation is added.
+        hashes: name → SHA-256 of checkpoints; those of split and data are added.
+        models: training data of each model.
     """
     return Provenance(
         command=command,
@@ -46,13 +46,13 @@ def provenance(
     )
 
 
-def judged_ids(split: Split) -> list[str]:
-    """Recordings that may be judged: all but the auxiliary ones."""
+def evaluated_ids(split: Split) -> list[str]:
+    """List the recordings that may be evaluated: all but the auxiliary ones."""
     return list(split.table["id"][split.table["role"] != "auxiliary"])
 
 
 def summarise_split(split: Split) -> SplitSummary:
-    """The challenge set in numbers, for the report."""
+    """Count members, non-members and speakers for the report."""
     units = split.challenge(split.level).drop_duplicates("unit_id")
     n_members = int(units["member"].sum())
     return SplitSummary(
@@ -70,37 +70,37 @@ def summarise_split(split: Split) -> SplitSummary:
 
 
 def unit_facts(split: Split, statistics: pd.DataFrame, speaker_facts: pd.DataFrame) -> tuple[UnitFacts, ...]:
-    """What is known of the judged units without a model, for the slices of the report.
+    """Collect duration, loudness, gender and accent of the evaluated units, for the slices of the report.
 
     Args:
-        split: who is judged.
+        split: units to evaluate.
         statistics: of the recordings, index = id, with `duration_s` and `rms_dbfs`.
-        speaker_facts: of the recordings, index = id, with `gender` and `accent`, "" where unknown.
+        speaker_facts: of the recordings, index = id, with `gender` and `accent`, "" if unknown.
     """
-    found = []
+    facts = []
     for level in split.levels:
         rows = split.challenge(level)
         rows = rows.join(statistics[["duration_s", "rms_dbfs"]], on="id").join(speaker_facts, on="id")
         units = rows.groupby("unit_id", sort=True)
         means, first = units[["duration_s", "rms_dbfs"]].mean(), units[["gender", "accent"]].first()
-        found += [
+        facts += [
             UnitFacts(level, str(unit), float(seconds), float(decibels), str(gender), str(accent))
             for unit, seconds, decibels, gender, accent in means.join(first).itertuples()
         ]
-    return tuple(found)
+    return tuple(facts)
 
 
 def describe_model(name: str, record: Mapping[str, Any], split: Split) -> TrainedModel:
-    """What a model of the run was trained on, for the report.
+    """Describe a model's training data and duration for the report.
 
     Args:
         name: "target", "wrong_model" or "untrained".
         record: of its training; without `steps`, it was not trained here.
-        split: who is a member.
+        split: members and non-members.
     """
     if "steps" not in record:
-        words = "nothing" if name == "untrained" else "not known: the checkpoint comes from elsewhere"
-        return TrainedModel(name, words)
+        training_data = "nothing" if name == "untrained" else "unknown: the checkpoint comes from elsewhere"
+        return TrainedModel(name, training_data)
     trained_on = {"target": "members", "wrong_model": "auxiliary recordings", "untrained": "nothing"}[name]
     ids = {"target": split.training_ids(), "wrong_model": split.auxiliary_ids(), "untrained": []}[name]
     return TrainedModel(
@@ -117,6 +117,6 @@ def describe_model(name: str, record: Mapping[str, Any], split: Split) -> Traine
 
 
 def skipped_recordings(audio: AudioCache) -> tuple[SkippedRecording, ...]:
-    """What `on_bad_audio: skip` left out, for the report."""
+    """List the recordings omitted by `on_bad_audio: skip`."""
     rows = audio.skipped[["id", "path", "reason"]].to_numpy(dtype=str)
     return tuple(SkippedRecording(*row) for row in rows.tolist())

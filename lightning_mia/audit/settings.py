@@ -1,4 +1,4 @@
-"""Which controls stand beside the attacks."""
+"""Options of the controls."""
 
 from dataclasses import dataclass, field
 
@@ -7,14 +7,18 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class ControlSettings:
-    """Controls that are run; the blind control always is.
+    """Controls that run besides the blind one.
 
     Args:
-        untrained: probe the same architecture with fresh weights.
-        wrong_model: train the same model on the auxiliary recordings alone, and score the target's labels with
-            its answers; without it a split that was brought cannot show a leak.
-        wrong_model_checkpoint: a checkpoint that was trained on neither side, where the target is one that
-            arrived trained: a folder or a hub name, like --model.checkpoint.
+        untrained: probe the same architecture with its initial weights.
+        wrong_model: train the same model on auxiliary recordings only, and attack it with the target's labels; without
+            this control, a user-supplied split cannot show a leak.
+        wrong_model_checkpoint: for a pretrained target: a checkpoint trained on neither members nor non-members, a
+            folder or a hub name, like --model.checkpoint.
+
+    Example:
+        >>> ControlSettings(wrong_model=False)
+        ControlSettings(untrained=True, wrong_model=False, wrong_model_checkpoint=None)
     """
 
     untrained: bool = True
@@ -24,12 +28,19 @@ class ControlSettings:
 
 @dataclass(frozen=True)
 class PositiveControlSettings:
-    """How the positive control goes on training.
+    """Exposures and size of the positive control.
 
     Args:
-        exposures: how many times the random half is trained on; one training for each, whose schedule ends there.
-        n_units: recordings (at speaker level: speakers) that are drawn, half of them trained on; an upper bound.
+        exposures: epochs on the random half; one training for each, whose schedule ends there.
+        n_units: maximum number of recordings (at speaker level: speakers) drawn; half of them are trained on.
         seed: of that draw.
+
+    Raises:
+        InputError: no exposure, one below 1, or fewer than 8 units.
+
+    Example:
+        >>> PositiveControlSettings(exposures=[1, 10]).n_units
+        200
     """
 
     exposures: list[int] = field(default_factory=lambda: [1, 3, 10, 30])
@@ -37,7 +48,7 @@ class PositiveControlSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
+        """Validate the settings."""
         if not self.exposures or min(self.exposures) < 1:
             raise InputError(f"exposure.exposures is {self.exposures}: give numbers of epochs from 1")
         if self.n_units < 8:

@@ -1,4 +1,4 @@
-"""What a command prints when it is done: attacks by level and access, the controls that matter, verdict and report."""
+"""Terminal summary of an audit: attacks, controls, verdict."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,45 +11,49 @@ from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_gro
 from lightning_mia.report.content.numbers import percent
 
 MAX_ATTACKS = 8
-"""Attacks of one level and access that have a line; the report has the others."""
+"""Attacks listed per level and access; the report has the others."""
 
 
 def print_summary(page: Path) -> None:
-    """Print the outcome of the run whose report is `page`."""
+    """Print the summary of a run.
+
+    Args:
+        page: the report's page.
+    """
     print(summary(load_report(page.parent)))
     print(f"report: {page}")
 
 
 def summary(report: AuditReport) -> str:
-    """Attacks, controls and verdict as text for a terminal.
+    """Format attacks, controls and verdict as text.
 
-    Attacks stand by level and access, the strongest first, and below them the best one of each group on models that
-    cannot know the members; below all, the controls that are not of an attack, such as the blind one.
+    Attacks are grouped by level and access, the strongest first, followed by the controls of each group's best attack;
+    at the end, the controls that belong to no attack, such as the blind one.
     """
     groups = attack_groups(report)
-    of_best = [_controls_of(report, group.best) for group in groups]
-    listed = [row for group, controls in zip(groups, of_best, strict=True) for row in (*_shown(group), *controls)]
-    of_attacks = [control for attack in report.attacks for control in _controls_of(report, attack)]
-    alone = [control for control in report.controls if control not in of_attacks]
-    width = max(len(row.name) for row in (*listed, *alone))
+    best_controls = [_controls_of(report, group.best) for group in groups]
+    rows = [row for group, controls in zip(groups, best_controls, strict=True) for row in (*_listed(group), *controls)]
+    attack_controls = [control for attack in report.attacks for control in _controls_of(report, attack)]
+    other_controls = [control for control in report.controls if control not in attack_controls]
+    width = max(len(row.name) for row in (*rows, *other_controls))
     lines = []
-    for group, controls in zip(groups, of_best, strict=True):
+    for group, controls in zip(groups, best_controls, strict=True):
         lines += ["", *_group_lines(group, controls, width)]
     lines += ["", "controls"]
-    lines += [f"{_line(control, width)}  ({control.level} level)" for control in alone]
-    lines += _more(len(of_attacks) - sum(map(len, of_best)), "control")
+    lines += [f"{_line(control, width)}  ({control.level} level)" for control in other_controls]
+    lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
     verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
     return "\n".join([*lines, "", *textwrap.wrap(verdict, 110), ""])
 
 
 def _controls_of(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
-    """The same attack on models that cannot know."""
-    found = [report.result(f"{kind}_{attack.name}", attack.level) for kind in CONTROL_KINDS]
-    return [control for control in found if control is not None]
+    """Return the results of the same attack on the control models."""
+    results = [report.result(f"{kind}_{attack.name}", attack.level) for kind in CONTROL_KINDS]
+    return [control for control in results if control is not None]
 
 
-def _shown(group: Group) -> list[AttackResult]:
-    return [one for rank, one in enumerate(group.results) if rank < MAX_ATTACKS or one is group.best]
+def _listed(group: Group) -> list[AttackResult]:
+    return [attack for rank, attack in enumerate(group.results) if rank < MAX_ATTACKS or attack is group.best]
 
 
 def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> list[str]:
@@ -57,14 +61,14 @@ def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> 
     power = f"; AUROC {group.detectable:.2f} would show" if group.detectable is not None else ""
     return [
         f"{group.level} level, {group.access}{status} ({'; '.join(group.sizes)}{power})",
-        *(_line(one, width) for one in _shown(group)),
-        *_more(len(group.results) - len(_shown(group)), "attack"),
-        *(_line(one, width) for one in controls),
+        *(_line(attack, width) for attack in _listed(group)),
+        *_more(len(group.results) - len(_listed(group)), "attack"),
+        *(_line(control, width) for control in controls),
     ]
 
 
-def _more(n: int, what: str) -> list[str]:
-    return [f"  … {n} more {what}{'' if n == 1 else 's'} in the report"] if n > 0 else []
+def _more(n: int, noun: str) -> list[str]:
+    return [f"  … {n} more {noun}{'' if n == 1 else 's'} in the report"] if n > 0 else []
 
 
 def _line(result: AttackResult, width: int) -> str:

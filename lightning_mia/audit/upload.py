@@ -1,4 +1,4 @@
-"""A copy of a run's results at any URL that fsspec knows, which is never half there without saying so."""
+"""Upload run results to any fsspec URL; a manifest marks a complete copy."""
 
 import hashlib
 import json
@@ -12,50 +12,59 @@ from lightning_mia.utilities.files import hash_of_file
 
 log = logging.getLogger(__name__)
 
-RESULTS_URL = """where results are copied to when the command is done, and after every model or cell: any URL of fsspec,
-such as s3://bucket/R"""
-"""What the option means."""
+RESULTS_URL = """fsspec URL to which results are uploaded at the end, and after every model or cell, such as
+s3://bucket/R"""
+"""Help text of the option."""
 
 MARKER = "complete.json"
-"""Written last, and removed first: the files that belong to the copy, with their hashes."""
+"""Files of the copy with their hashes; written last and removed first."""
 
-OF_REPORT = ("results.json", "scores.csv", "units.csv", "report.html", "report.md")
-"""Of the folder `report`; not `speakers.csv`, which says whom the pseudonyms stand for."""
+REPORT_FILES = ("results.json", "scores.csv", "units.csv", "report.html", "report.md")
+"""In the folder `report`; `speakers.csv`, which maps pseudonyms to names, stays private."""
 
-OF_RUN = ("split.csv", "split.json", "*/stage.json", "shadows/*/stage.json")
-OF_GRID = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.parquet", "report.html", "figures/*")
+RUN_FILES = ("split.csv", "split.json", "*/stage.json", "shadows/*/stage.json")
+GRID_FILES = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.parquet", "report.html", "figures/*")
 
 
 def files_of_run(run_dir: Path) -> Iterator[Path]:
-    """What an auditor needs of a run: report, results, scores, split, and what every model was made from."""
-    for pattern in (*(f"report/{name}" for name in OF_REPORT), *OF_RUN):
+    """List the files of a run to upload: report, results, scores, split, and settings of every model."""
+    for pattern in (*(f"report/{name}" for name in REPORT_FILES), *RUN_FILES):
         yield from run_dir.glob(pattern)
 
 
 def files_of_grid(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
-    """The same of a grid.
+    """List the files of a grid to upload.
 
     Args:
         root: folder of the grid.
-        cells: folders of the cells that are done.
+        cells: folders of the finished cells.
     """
-    for pattern in OF_GRID:
+    for pattern in GRID_FILES:
         yield from root.glob(pattern)
     for cell in cells:
         yield from files_of_run(cell)
 
 
 class ResultsUploader:
-    """Copies files of a folder to a URL.
+    """Uploads files of a folder to a URL.
 
-    While it copies there is no `complete.json` at the URL; once it is there, every file that it names is whole.
+    During an update the URL has no `complete.json`; once it is back, every file it lists is complete.
 
     Args:
-        url: such as s3://bucket/runs/R, memory://R or file:///mnt/R; is made.
-        folder: whose files are copied, by their paths in it.
+        url: such as s3://bucket/runs/R, memory://R or file:///mnt/R; created if missing.
+        folder: folder of the files, which keep their relative paths.
 
     Raises:
-        InputError: the protocol is not known, its package is not installed, or nothing can be written there.
+        InputError: the protocol is unknown, its package is not installed, or the URL is not writable.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "split.csv").write_text("id")
+        >>> uploader = ResultsUploader("memory://example", folder)
+        >>> uploader.update([folder / "split.csv"], final=True)
+        >>> sorted(uploader.uploaded)
+        ['split.csv']
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -65,55 +74,55 @@ class ResultsUploader:
         try:
             self.files, self.root = url_to_fs(url)
             self._check_writable()
-            self.there: dict[str, str] = self._read_marker()
-            self.known: dict[Path, tuple[tuple[int, int], str]] = {}  # file → time and size, and its SHA-256 then
-        except Exception as error:  # every protocol has errors of its own
-            raise InputError(f"Cannot write results to {url} ({_short(error)}); mend --results_url") from error
+            self.uploaded: dict[str, str] = self._read_marker()  # name → SHA-256
+            self.hashes: dict[Path, tuple[tuple[int, int], str]] = {}  # file → time and size, SHA-256
+        except Exception as error:  # each protocol has its own errors
+            raise InputError(f"Cannot write results to {url} ({_first_line(error)}); check --results_url") from error
 
     def update(self, files: Iterable[Path], final: bool = False) -> None:
-        """Copy what is new or has changed, then the marker.
+        """Upload new and changed files, then the marker.
 
         Args:
-            files: all that belongs to the copy now.
-            final: whether there will be no other update, which would make up for this one.
+            files: all files of the copy.
+            final: whether this is the last update, whose failure no later update makes up for.
 
         Raises:
-            InputError: the final update went wrong; another that does is only logged.
+            InputError: the final update failed; failures of others are only logged.
         """
         try:
             self._update({path.relative_to(self.folder).as_posix(): path for path in files})
         except Exception as error:
-            what = f"Cannot write results to {self.url} ({_short(error)})"
+            message = f"Cannot write results to {self.url} ({_first_line(error)})"
             if final:
-                raise InputError(f"{what}; they are in {self.folder}: start the same command again") from error
-            log.warning("%s; this is tried again later", what)
+                raise InputError(f"{message}; they are in {self.folder}: start the same command again") from error
+            log.warning("%s; will be retried", message)
 
     def _update(self, paths: dict[str, Path]) -> None:
-        wanted = {name: self._sha256(path) for name, path in paths.items()}
-        if wanted == self.there:
+        hashes = {name: self._sha256(path) for name, path in paths.items()}
+        if hashes == self.uploaded:
             return
         if self.files.exists(self._path(MARKER)):
             self.files.rm_file(self._path(MARKER))
-        copied = {name: sha256 for name, sha256 in self.there.items() if wanted.get(name) == sha256}
-        self.there = {}  # until the marker is written
+        unchanged = {name for name, sha256 in self.uploaded.items() if hashes.get(name) == sha256}
+        self.uploaded = {}  # until the marker is written
         for name, path in paths.items():
-            if name not in copied:
+            if name not in unchanged:
                 content = path.read_bytes()
                 self._write(name, content)
-                wanted[name] = hashlib.sha256(content).hexdigest()  # it may have been replaced since it was looked at
-        self._write(MARKER, json.dumps({"files": wanted}, indent=2).encode())
-        self.there = wanted
+                hashes[name] = hashlib.sha256(content).hexdigest()  # the file may have changed since it was hashed
+        self._write(MARKER, json.dumps({"files": hashes}, indent=2).encode())
+        self.uploaded = hashes
 
     def _sha256(self, path: Path) -> str:
-        """Of a file, which is read again only where it has changed: there are many, and an update after every model."""
+        """Hash a file, reading it only if it has changed: there are many, and one update per model."""
         status = path.stat()
         state = (status.st_mtime_ns, status.st_size)
-        if self.known.get(path, (None,))[0] != state:
-            self.known[path] = (state, hash_of_file(path))
-        return self.known[path][1]
+        if self.hashes.get(path, (None,))[0] != state:
+            self.hashes[path] = (state, hash_of_file(path))
+        return self.hashes[path][1]
 
     def _read_marker(self) -> dict[str, str]:
-        """What an earlier run has left there, whole."""
+        """Return the files of a complete copy by an earlier run."""
         if not self.files.exists(self._path(MARKER)):
             return {}
         files: dict[str, str] = json.loads(self.files.cat_file(self._path(MARKER)))["files"]
@@ -133,6 +142,6 @@ class ResultsUploader:
         return f"{self.root.rstrip('/')}/{name}"
 
 
-def _short(error: Exception) -> str:
-    first: str = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-    return first or type(error).__name__
+def _first_line(error: Exception) -> str:
+    line: str = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+    return line or type(error).__name__

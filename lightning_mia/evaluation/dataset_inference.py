@@ -32,12 +32,19 @@ MIN_SIZE, MAX_SIZE = 2, 1000  # of each set; beyond, only the full sets are test
 
 @dataclass(frozen=True)
 class PAtSize:
-    """p-values of smaller suspect sets, each with a validation set of the same size.
+    """p-values of smaller suspect sets.
+
+    Each is compared with a validation set of the same size.
 
     Attributes:
         size: units of the suspect set.
         median_p: median p-value over random subsamples.
         found: share of the subsamples with a p-value below .05.
+
+    Example:
+        >>> p_at_size = PAtSize(45, median_p=0.03, found=0.82)
+        >>> f"{p_at_size.found:.0%} of sets of {p_at_size.size} are significant"
+        '82% of sets of 45 are significant'
     """
 
     size: int
@@ -47,7 +54,7 @@ class PAtSize:
 
 @dataclass(frozen=True)
 class DatasetInference:
-    """Test of the suspect set as a whole, by the scores of one attack.
+    """Test of the suspect set by one attack's scores.
 
     Attributes:
         attack: name of the attack.
@@ -60,6 +67,12 @@ class DatasetInference:
         p_value: by redrawing the split; exact for any dependence between a speaker's recordings.
         p_value_t: of a t-test over speakers, for comparison; NaN with too few speakers.
         by_size: p-values of smaller sets, by ascending size.
+
+    Example:
+        >>> by_size = PAtSize(2, 0.4, 0.1), PAtSize(45, 0.03, 0.82), PAtSize(200, 0.001, 1.0)
+        >>> inference = DatasetInference("lira", "utterance", "grey-box", False, 200, 200, 0.6, 0.001, 0.01, by_size)
+        >>> inference.units_needed  # smallest set with 80 % power
+        45
     """
 
     attack: str
@@ -75,7 +88,10 @@ class DatasetInference:
 
     @property
     def units_needed(self) -> int | None:
-        """Smallest size from which on at least 80 % of the subsamples have p < .05; None if there is none."""
+        """Smallest sufficient size; None if there is none.
+
+        From this size on, at least 80 % of the subsamples have p < .05.
+        """
         needed: int | None = None
         for p_at_size in reversed(self.by_size):
             if p_at_size.found < POWER:
@@ -87,7 +103,10 @@ class DatasetInference:
 def dataset_inference(
     scores: Sequence[Scores], redraw: Redraw, settings: EvaluationSettings, progress: bool = False
 ) -> list[DatasetInference]:
-    """Test a suspect set (the members) against a validation set (the non-members), and subsets of both.
+    """Test a suspect set against a validation set.
+
+    The suspect set contains the members of the split, the validation set the non-members. Subsets of both are tested as
+    well.
 
     Args:
         scores: of attacks on the same units, in the same order; they share subsamples and redraws.
@@ -141,7 +160,9 @@ def dataset_inference(
 def _differences(
     units: Scores, selected: np.ndarray | slice, values: np.ndarray, redraw: Redraw, n_redraws: int, seed: int
 ) -> np.ndarray:
-    """Compute the difference of the sets' mean normal scores, by the observed and by redrawn labels.
+    """Compute differences of mean normal scores between the sets.
+
+    One difference by the observed labels, the others by redrawn ones.
 
     Args:
         units: scores of any attack, for its units and labels.
@@ -161,7 +182,7 @@ def _differences(
 
 
 def mean_differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Compute the mean of members minus the mean of non-members, for many labellings.
+    """Subtract the non-members' mean from the members', for many labellings.
 
     Args:
         values: (..., n) float64.
@@ -182,7 +203,7 @@ def mean_differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def p_value_over_speakers(scores: Scores) -> float:
-    """Test the same difference by a t-test over speakers instead of recordings.
+    """Test the same difference by a t-test over speakers.
 
     The contributions of each speaker's recordings to the difference are summed; the spread of these sums gives the
     standard error. If every speaker has only members or only non-members, and all equally many, this is Welch's test of
@@ -212,7 +233,10 @@ def p_value_over_speakers(scores: Scores) -> float:
 
 
 def _sizes(scores: Scores) -> list[int]:
-    """List two sizes per octave, 2, 3, 4, 6, 8, 11, 16, …, and the size of the smaller set, at most 1000."""
+    """List the sizes of subsets, two per octave.
+
+    They are 2, 3, 4, 6, 8, 11, 16, …, and the size of the smaller set, at most 1000.
+    """
     largest = min(scores.n_members, scores.n_nonmembers, MAX_SIZE)
     steps = MIN_SIZE * np.sqrt(2) ** np.arange(64)
     return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
@@ -239,7 +263,7 @@ class SubsetSampler:
         self._starts = np.cumsum(self._n_others) - self._n_others
 
     def draw(self, size: int, generator: np.random.Generator) -> np.ndarray:
-        """Draw a suspect set, and a validation set from the same speakers.
+        """Draw a suspect set and a validation set with matching speakers.
 
         If these have too few non-members, the validation set is completed from other speakers.
 
@@ -275,7 +299,10 @@ def _at_size(
     redraw: Redraw,
     seed: int,
 ) -> list[PAtSize]:
-    """Test random suspect sets of one size, redrawing the labels of their units only; one entry per attack."""
+    """Test random suspect sets of one size.
+
+    Labels of their units only are redrawn. Returns one entry per attack.
+    """
     generator = np.random.default_rng([seed, size])
     p_values = np.empty((N_SUBSAMPLES, len(values)))
     for subsample in p_values:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lightning_mia.evaluation.paired import versus_wrong_model
 from lightning_mia.evaluation.results import AttackResult, BlindResult, EachAsTarget, Interval, SubsetResult, TprAtFpr
-from lightning_mia.evaluation.scores import Scores, group_by_units
+from lightning_mia.evaluation.scores import Key, Scores, group_by_units
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.statistics.adjustment import blind_adjusted_auroc
 from lightning_mia.evaluation.statistics.auroc import auroc, auroc_of_labels
@@ -26,21 +26,18 @@ from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
 
 MAX_ADVANTAGE_REDRAWS = 250  # enough for the mean advantage to within 2 % of itself
 
-Key = tuple[str, str]
-"""Name and level of an attack or control."""
-
 
 class Redraw(Protocol):
     """Draw the membership labels of a split again; `Split.redraw` is one."""
 
     def __call__(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
-        """Return the labels of these units in `n` redrawn splits, (n, units) bool."""
+        """Return labels of redrawn splits, (n, units) bool."""
         ...
 
 
 @dataclass(frozen=True)
 class Context:
-    """What is known about an attack or control besides its scores.
+    """Known facts about an attack or control besides its scores.
 
     Attributes:
         wrong_model: scores of the same attack on a model trained on neither members nor non-members.
@@ -49,6 +46,11 @@ class Context:
         queries: as in `AttackResult`.
         in_turn: as in `AttackResult`.
         with_fewer: as in `AttackResult`, without the point of all shadow models, which `evaluate` adds.
+
+    Example:
+        >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate` takes them
+        >>> contexts["lira", "utterance"].queries
+        8
     """
 
     wrong_model: Scores | None = None
@@ -97,7 +99,7 @@ def evaluate(
     """
     from tqdm import tqdm
 
-    keys = [(score.name, score.level) for score in scores]
+    keys = [score.key for score in scores]
     if len(set(keys)) < len(keys):
         raise ValueError(f"Expected each (name, level) once, got {sorted(keys)}")
     resamples: dict[Key, _Resamples] = {}
@@ -109,21 +111,19 @@ def evaluate(
             redrawn_aurocs = auroc_of_labels(np.stack([score.values for score in group]), labels)
             for score, aurocs in zip(group, redrawn_aurocs, strict=True):
                 redrawn_advantages = advantages(score.values, labels[:MAX_ADVANTAGE_REDRAWS])
-                resamples[score.name, score.level] = _resample(score, aurocs, redrawn_advantages, settings)
+                resamples[score.key] = _resample(score, aurocs, redrawn_advantages, settings)
                 bar.update()
-    corrections = _correct(scores, resamples)
+    contexts, corrections = contexts or {}, _correct(scores, resamples)
     return [
-        _result(score, resamples[key], settings, (contexts or {}).get(key, Context()), corrections.get(key))
-        for key, score in zip(
-            keys, tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores)), strict=True
-        )
+        _result(score, resamples[score.key], settings, contexts.get(score.key, Context()), corrections.get(score.key))
+        for score in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores))
     ]
 
 
 def evaluate_blind(
     scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
 ) -> BlindResult:
-    """Evaluate the blind control, which is refitted to every redrawn labelling.
+    """Evaluate the blind control, refitted to every redrawn labelling.
 
     Args:
         scores: cross-fitted to the observed labels; one-sided.
@@ -141,7 +141,10 @@ def evaluate_blind(
 
 
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:
-    """Estimate AUROC, its 95 % interval and the true positive rates, as in `evaluate`."""
+    """Estimate AUROC, 95 % interval and true positive rates.
+
+    They equal those of `evaluate`.
+    """
     seed = _bootstrap_seed(scores, settings)
     figures = auroc_with_interval(scores.values, scores.members, scores.speakers, settings.n_bootstraps, seed)
     return *figures, tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs)
@@ -149,7 +152,7 @@ def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Inter
 
 @dataclass(frozen=True)
 class _Resamples:
-    """What redrawn labels and redrawn speakers give for one `Scores`."""
+    """Null distribution and bootstrap of one `Scores`."""
 
     null: NullDistribution  # of the AUROC; row 0 is the observed one
     advantage_null_mean: float
@@ -159,7 +162,7 @@ class _Resamples:
 
 @dataclass(frozen=True)
 class _Correction:
-    """What the other attacks of its level and access change about one attack."""
+    """Correction of one attack for all of its family."""
 
     p_value: float
     critical_value: float
@@ -207,11 +210,14 @@ def _resample(
 
 
 def _correct(scores: Sequence[Scores], resamples: Mapping[Key, _Resamples]) -> dict[Key, _Correction]:
-    """Correct the p-values of the attacks of each level and access together; controls have no entry."""
+    """Correct p-values within each level and access.
+
+    Controls have no entry.
+    """
     families: dict[tuple[str, str], list[Key]] = {}
     for score in scores:
         if score.access != "none":
-            families.setdefault((score.level, score.access), []).append((score.name, score.level))
+            families.setdefault((score.level, score.access), []).append(score.key)
     corrections = {}
     for keys in families.values():
         nulls = [resamples[key].null for key in keys]
@@ -270,5 +276,8 @@ def _result(
 
 
 def _bootstrap_seed(scores: Scores, settings: EvaluationSettings) -> int:
-    """Seed the bootstrap by the units, so that attacks on the same units share its draws."""
+    """Derive the bootstrap seed from the units.
+
+    Attacks on the same units share its draws, so that their intervals do not differ by chance alone.
+    """
     return zlib.crc32("\n".join(scores.unit_ids.tolist()).encode()) ^ settings.seed

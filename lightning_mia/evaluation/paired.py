@@ -13,11 +13,12 @@ from lightning_mia.evaluation.statistics.intervals import auroc_interval, standa
 
 
 def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, replicates: np.ndarray) -> Difference:
-    """Compare the AUROCs of target and wrong model, with a one-sided lower bound over speakers.
+    """Compare the AUROCs of target and wrong model.
 
-    A two-sided attack takes the direction of the target's AUROC. Without a leak, that choice favours the target: a
-    positive difference comes up by chance about twice as often as with a fixed sign. Its bound is therefore taken at
-    97.5 %, so that it exceeds a true difference of 0 in at most 5 %.
+    The lower bound of the difference is one-sided, over speakers. A two-sided attack takes the direction of the
+    target's AUROC. Without a leak, that choice favours the target: a positive difference comes up by chance about twice
+    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that it exceeds a true difference of 0 in
+    at most 5 %.
 
     Args:
         scores: of the target, n units.
@@ -50,6 +51,11 @@ class PairedDifference:
     Attributes:
         value: second AUROC minus first AUROC.
         ci95: its 95 % interval over speakers, with the same draws of speakers for both.
+
+    Example:
+        >>> difference = PairedDifference(0.08, (0.02, 0.14))
+        >>> difference.ci95[0] > 0  # the second attack is stronger
+        True
     """
 
     value: float
@@ -63,7 +69,7 @@ def same_challenge(first: Scores, second: Scores) -> bool:
 
 
 def paired_difference(first: Scores, second: Scores, n_bootstraps: int = 1000, seed: int = 0) -> PairedDifference:
-    """Compare two attacks, or one attack on two models, unit by unit.
+    """Compare two attacks, or two models, unit by unit.
 
     The interval is the difference ± Student's t times the standard error of the difference, by the cluster bootstrap.
     If that error is 0 although the scores rank the units differently, as with two perfect attacks, the bootstrap cannot

@@ -13,7 +13,9 @@ from lightning_mia.evaluation.statistics.rates import clopper_pearson
 
 @dataclass(frozen=True)
 class Privacy:
-    """(ε, δ)-differential privacy of a training, for one recording more or less.
+    """Bounds on the (ε, δ)-differential privacy of a training.
+
+    Neighbouring training sets differ in one recording.
 
     Attributes:
         delta: probability with which the bounds on ε may fail.
@@ -23,6 +25,11 @@ class Privacy:
         shown_by: name of that attack; empty if no attack shows that ε is above 0.
         clip_norm: maximum gradient norm of one recording; None if gradients were not clipped per recording.
         noise_multiplier: standard deviation of the noise on a step's sum of gradients, divided by `clip_norm`.
+
+    Example:
+        >>> privacy = Privacy(delta=1e-5, epsilon=8.0, epsilon_shown=1.2, shown_by="lira")
+        >>> f"{privacy.epsilon_shown} ≤ ε ≤ {privacy.epsilon}"
+        '1.2 ≤ ε ≤ 8.0'
     """
 
     delta: float
@@ -66,12 +73,12 @@ def gaussian_epsilon(noise_multiplier: float, steps: int, delta: float) -> float
 
 
 def epsilon_lower_bound(scores: Scores, delta: float, level: float = 0.95) -> float:
-    """Compute the lower bound log((TPR − δ) / FPR) on ε that an attack shows.
+    """Compute the lower bound on ε that an attack shows.
 
-    The threshold is chosen on one half of the units, selected by the hash of their ids. On the other half, both rates
-    get a one-sided Clopper-Pearson bound, jointly at the given level (Jagielski, Ullman and Oprea 2020). Units count as
-    independent trials, which holds only approximately for records of one training: the bound complements the proven one
-    and is no proof.
+    It is log((TPR − δ) / FPR). The threshold is chosen on one half of the units, selected by the hash of their ids. On
+    the other half, both rates get a one-sided Clopper-Pearson bound, jointly at the given level (Jagielski, Ullman and
+    Oprea 2020). Units count as independent trials, which holds only approximately for records of one training: the
+    bound complements the proven one and is no proof.
 
     Args:
         scores: of an attack, higher = member.
@@ -92,18 +99,21 @@ def epsilon_lower_bound(scores: Scores, delta: float, level: float = 0.95) -> fl
 
 
 def strongest_lower_bound(scores: Sequence[Scores], delta: float, level: float = 0.95) -> tuple[float, str]:
-    """Find the largest lower bound over several attacks, jointly at the level, and the attack's name."""
+    """Find the attack with the largest lower bound on ε.
+
+    The bound holds at the level for all attacks together. Returns the bound and the attack's name.
+    """
     level_of_each = 1 - (1 - level) / len(scores)
     return max((epsilon_lower_bound(attack, delta, level_of_each), attack.name) for attack in scores)
 
 
 def _members_and_others(scores: Scores, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Select the scores of members and of non-members in one half of the units (n,) bool."""
+    """Select the scores of members and non-members in one half."""
     return scores.values[half & scores.members], scores.values[half & ~scores.members]
 
 
 def _bound(members: np.ndarray, others: np.ndarray, threshold: float, delta: float, level: float) -> float:
-    """Bound ε by the scores of members and non-members at one threshold; −∞ if TPR ≤ δ."""
+    """Bound ε at one threshold; −∞ if TPR ≤ δ."""
     two_sided = 2 * level - 1  # each end is a one-sided bound at `level`
     tpr = clopper_pearson(float((members >= threshold).sum()), len(members), two_sided)[0]
     fpr = clopper_pearson(float((others >= threshold).sum()), len(others), two_sided)[1]

@@ -33,7 +33,7 @@ def no_wrong_model(attack: AttackResult) -> str:
 
 
 def wrong_model_too(attack: AttackResult, family: Sequence[AttackResult]) -> str:
-    """Explain an attack that works about as well on the wrong model."""
+    """Explain an attack that also works on the wrong model."""
     difference = attack.versus_wrong_model
     assert difference is not None  # `family_verdict` calls `leak` or `no_wrong_model` otherwise
     return (
@@ -82,7 +82,10 @@ def possibly_confounded(blind: BlindResult, attack: AttackResult) -> str:
 
 
 def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
-    """Join the reason of the first verdict of this status with the names of all others."""
+    """Join the decisive reason and the other verdicts.
+
+    The decisive reason is that of the first verdict with this status; the others are only named.
+    """
     of_status = [verdict for verdict in verdicts if verdict.status == status]
     if not of_status:
         return "No attack was run, so there is nothing to assess."

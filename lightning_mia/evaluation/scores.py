@@ -9,10 +9,13 @@ import pandas as pd
 LEVELS = ("utterance", "speaker")
 ACCESSES = ("black-box", "open-weights", "grey-box", "none")
 
+Key = tuple[str, str]
+"""Name and level of an attack or control."""
+
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one attack or control on the n units of its challenge set.
+    """Scores of one attack or control on its challenge set.
 
     Attributes:
         name: name of the attack; `(name, level)` is unique in a run.
@@ -76,6 +79,11 @@ class Scores:
         if self.members.all() or not self.members.any():
             raise ValueError(f"{where}: expected members and non-members, got only one of them")
 
+    @property
+    def key(self) -> Key:
+        """Name and level, unique in a run."""
+        return self.name, self.level
+
     def __len__(self) -> int:
         """Number of units."""
         return len(self.values)
@@ -92,7 +100,10 @@ class Scores:
 
 
 def group_by_units(scores: Iterable[Scores]) -> list[list[Scores]]:
-    """Group scores of the same units, in the same order and at the same level."""
+    """Group scores of the same units and level.
+
+    Units in another order form another group.
+    """
     groups: list[list[Scores]] = []
     for score in scores:
         for group in groups:

@@ -1,8 +1,8 @@
-"""AUROC of an attack on slices of the challenge set: by duration, sound level, gender or accent.
+"""AUROC of an attack on slices of the challenge set.
 
-A slice has the AUROC of its own members against its own non-members, with an interval by the cluster bootstrap over the
-speakers of the slice and Student's t. No unit outside the slice is used. Slices with too few units or speakers for a
-valid interval have no AUROC.
+Slices are by duration, sound level, gender or accent. A slice has the AUROC of its own members against its own
+non-members, with an interval by the cluster bootstrap over the speakers of the slice and Student's t. No unit outside
+the slice is used. Slices with too few units or speakers for a valid interval have no AUROC.
 
 The attack is the strongest overall, so that its AUROCs are biased upwards. The slices of one property are disjoint;
 those of different properties contain the same units. The intervals are descriptive: whether two slices differ is not
@@ -39,6 +39,11 @@ class Slice:
         n_speakers: speakers in the slice.
         auroc: of the attack on the slice; None if the slice is too small.
         auroc_ci95: its 95 % interval over speakers; None if the slice is too small.
+
+    Example:
+        >>> part = Slice("gender", "female", 8, 9, 12, auroc=None, auroc_ci95=None)
+        >>> part.auroc is None  # fewer than `MIN_UNITS` members
+        True
     """
 
     by: str
@@ -58,6 +63,10 @@ class Cut:
         by: name of the property.
         values: (n,) value of each unit, "" if unknown.
         order: distinct values in the order of display.
+
+    Example:
+        >>> cut_by_word("gender", ["male", "", "female", "male"])
+        Cut(by='gender', values=('male', '', 'female', 'male'), order=('female', 'male', ''))
     """
 
     by: str
@@ -86,14 +95,18 @@ def slices(scores: Scores, cuts: Iterable[Cut], n_bootstraps: int, seed: int) ->
 
 
 def cut_by_word(by: str, words: Sequence[str]) -> Cut:
-    """Cut by words, in alphabetical order; units without a word come last."""
+    """Cut by words, in alphabetical order.
+
+    Units without a word come last.
+    """
     return Cut(by, tuple(words), (*sorted(set(words) - {UNKNOWN}), UNKNOWN))
 
 
 def cut_in_thirds(by: str, numbers: np.ndarray, places: int, unit: str) -> Cut:
-    """Cut by numbers into three parts of about equal size, lowest first, named by their ranges.
+    """Cut by numbers into three parts of about equal size.
 
-    Equal numbers stay together. If that leaves one part, or ranges with equal names, all units get one name.
+    The lowest part comes first; their names are their ranges. Equal numbers stay together. If that leaves one part, or
+    ranges with equal names, all units get one name.
 
     Args:
         by: name of the property.

@@ -1,7 +1,8 @@
-"""Risk of individual speakers: AUROC of each member speaker, with interval and p-value.
+"""Risk of individual speakers.
 
-The AUROC is operational: the probability that a member unit of this speaker scores above a non-member of any speaker,
-which is what an adversary with one threshold for all speakers achieves. It is not evidence by itself, for two reasons:
+Each member speaker has an AUROC, with interval and p-value. The AUROC is operational: the probability that a member
+unit of this speaker scores above a non-member of any speaker, which is what an adversary with one threshold for all
+speakers achieves. It is not evidence by itself, for two reasons:
 
 - A speaker whose recordings all score high, members or not, has a high AUROC without any leak. The p-value therefore
   compares within speakers if it can. If the speaker has non-members, it is that of the Mann-Whitney test of the
@@ -61,7 +62,12 @@ class SpeakerRisk:
         compared_with: non-members with which the p-value compares the speaker's members.
         p_value: of the hypothesis that the members score this high by chance.
         p_value_corrected: corrected over all speakers with an AUROC (Holm).
-        smallest_p_corrected: corrected p-value of a perfect separation, if it were the only one.
+        smallest_p_corrected: corrected p-value of a perfect separation of this speaker alone.
+
+    Example:
+        >>> risk = SpeakerRisk("speaker 3", 5, 5, 4, 0.01, 0.98, (0.85, 1.0), 0.96, "own_nonmembers", 0.008, 0.06, 0.03)
+        >>> risk.p_value_corrected < 0.05  # not a finding, although the AUROC is high
+        False
     """
 
     speaker: str
@@ -89,6 +95,11 @@ class SpeakerRisks:
         speakers: speakers with an AUROC, the highest first.
         n_too_few: number of speakers with too few members for an AUROC.
         n_without: number of speakers without members.
+
+    Example:
+        >>> risks = SpeakerRisks("lira", "utterance", False, speakers=(), n_too_few=3, n_without=17)
+        >>> f"{risks.n_too_few} speakers have fewer than {MIN_MEMBERS} members"
+        '3 speakers have fewer than 5 members'
     """
 
     attack: str
@@ -185,7 +196,9 @@ def _risk(
 
 
 def share_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
-    """Compute the share of opponents (k,) below each value, ties half: (n,).
+    """Compute the share of opponents below each value.
+
+    Ties count half: values (n,), opponents (k,) → (n,).
 
     >>> share_below(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
     array([0.75, 1.  ])
@@ -210,7 +223,10 @@ def _interval(auroc: float, shares_below: np.ndarray, members: np.ndarray, other
 
 
 def _p_among_speakers(members: np.ndarray, others: _NonMembers, two_sided: bool) -> tuple[float, float]:
-    """Rank the speaker's mean score among those of the non-member speakers: p-value, and the smallest possible one."""
+    """Rank the speaker among the non-member speakers by mean score.
+
+    Returns the p-value, and the smallest possible one.
+    """
     counts = np.bincount(others.speaker)
     means = np.bincount(others.speaker, weights=others.values)[counts > 0] / counts[counts > 0]
     tails = 1 + two_sided

@@ -46,7 +46,9 @@ def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], 
 
 
 def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool, level: str) -> Verdict:
-    """Give the verdict on a split alone: "no_evidence" if it can be assessed.
+    """Give the verdict on a split alone.
+
+    It is "no_evidence" if the split can be assessed.
 
     Args:
         blind: blind controls, one or more per level; the worst of a level counts.
@@ -107,7 +109,10 @@ def combine(verdicts: Sequence[LevelVerdict], *, unexplained: bool) -> Verdict:
 
 
 def strength(attack: AttackResult) -> float:
-    """Return the distance of the AUROC from chance, signed unless the attack is two-sided."""
+    """Return the distance of the AUROC from chance.
+
+    It is signed unless the attack is two-sided.
+    """
     return abs(attack.auroc - 0.5) if attack.two_sided else attack.auroc - 0.5
 
 
@@ -117,12 +122,18 @@ def separates(attack: AttackResult) -> bool:
 
 
 def clears_wrong_model(attack: AttackResult, *, drawn: bool) -> bool:
-    """Test whether the target reveals more than the wrong model; without one, whether the split was drawn."""
+    """Test whether the target reveals more than the wrong model.
+
+    Without a wrong model, test whether the split was drawn.
+    """
     return drawn if attack.versus_wrong_model is None else attack.versus_wrong_model.lower95 > 0
 
 
 def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
-    """Explain why too few speakers prevent a verdict; empty if they do not."""
+    """Explain why too few speakers prevent a verdict.
+
+    Empty if they do not.
+    """
     n_speakers = min(attack.n_speakers for attack in attacks)
     if attacks[0].level != "speaker" or n_speakers >= MIN_SPEAKERS:
         return ""
@@ -130,7 +141,10 @@ def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
 
 
 def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
-    """Explain why the blind control prevents a verdict; empty if it does not."""
+    """Explain why the blind control prevents a verdict.
+
+    Empty if it does not.
+    """
     if not blind:
         return "" if drawn else reasons.NO_BLIND_CONTROL
     most_significant = min(blind, key=lambda control: control.result.p_value)
@@ -143,7 +157,10 @@ def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
 
 
 def blind_warning(blind: Sequence[BlindResult], attack: AttackResult, *, drawn: bool) -> str:
-    """Warn of a blind attack that is near its limit, or was not run; user-supplied splits have no such margin."""
+    """Warn of a blind control near its limit, or not run.
+
+    Empty for user-supplied splits, whose limit is stricter.
+    """
     if not drawn:
         return ""
     if not blind:

@@ -1,17 +1,17 @@
-"""The report's numbers, figures and verdict as TensorBoard shows them."""
+"""Write numbers, figures and verdict of a report as TensorBoard events."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.wording import HEADLINES
-from lightning_mia.report.figures.groups import DrawnGroup
+from lightning_mia.report.figures.drawn_groups import DrawnGroup
+from lightning_mia.report.markdown import render_verdict
 from lightning_mia.utilities.files import fresh_folder
 
 
 def write_tensorboard(folder: Path, report: AuditReport, groups: Iterable[DrawnGroup]) -> None:
-    """Write the event file of a report, in place of what `folder` held before.
+    """Write one event file, replacing the previous content of `folder`.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -21,7 +21,7 @@ def write_tensorboard(folder: Path, report: AuditReport, groups: Iterable[DrawnG
 
 
 def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:
-    """Yield (tag, value) of every figure of every attack and control."""
+    """Yield (tag, value) of all figures of attacks and controls."""
     for kind, results in (("audit", report.attacks), ("controls", report.controls)):
         for result in results:
             for name, value in _figures(result):
@@ -34,12 +34,12 @@ def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:
 
 
 def scalars_by_shadows(report: AuditReport) -> Iterator[tuple[str, float, int]]:
-    """Yield (tag, value, number of shadow models) of the attacks with a part of the fleet: a curve each."""
+    """Yield (tag, value, number of shadow models) of attacks that use shadow models: one curve each."""
     for result in report.attacks:
-        for one in result.with_fewer:
-            yield f"shadow_models/{result.level}/{result.name}/auroc", one.auroc, one.n_shadows
-            for rate in one.tpr_at_fpr:
-                yield f"shadow_models/{result.level}/{result.name}/tpr_at_fpr_{rate.fpr:g}", rate.tpr, one.n_shadows
+        for point in result.with_fewer:
+            yield f"shadow_models/{result.level}/{result.name}/auroc", point.auroc, point.n_shadows
+            for rate in point.tpr_at_fpr:
+                yield f"shadow_models/{result.level}/{result.name}/tpr_at_fpr_{rate.fpr:g}", rate.tpr, point.n_shadows
 
 
 def _figures(result: AttackResult) -> Iterator[tuple[str, float | None]]:
@@ -68,20 +68,11 @@ def _write_events(folder: Path, report: AuditReport, groups: Iterable[DrawnGroup
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(folder) as writer:
-        writer.add_text("verdict", _verdict(report))
+        writer.add_text("verdict", render_verdict(report))
         for tag, value in scalars(report):
             writer.add_scalar(tag, value)
         for tag, value, n_shadows in scalars_by_shadows(report):
             writer.add_scalar(tag, value, n_shadows)
-        for one in groups:
-            for drawing in (*one.featured.rocs, *one.featured.histograms, *one.by_shadows):
+        for drawn in groups:
+            for drawing in (*drawn.featured.rocs, *drawn.featured.histograms, *drawn.by_shadows):
                 writer.add_figure(drawing.tag, drawing.figure)
-
-
-def _verdict(report: AuditReport) -> str:
-    """The verdict as Markdown."""
-    rows = [
-        f"| {v.level} | {v.access} | {HEADLINES[v.status]} | {v.reason} |" for v in report.verdict.by_level_and_access
-    ]
-    lines = [f"**{HEADLINES[report.verdict.status]}.** {report.verdict.reason}", ""]
-    return "\n".join([*lines, "| level | access | verdict | reason |", "|---|---|---|---|", *rows] if rows else lines)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.breakdown import speaker_pseudonyms
-from lightning_mia.report.figures.groups import draw_attacks, draw_controls
+from lightning_mia.report.content.breakdown_text import speaker_pseudonyms
+from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
 from lightning_mia.report.files.results_json import read_results, to_results
 from lightning_mia.report.files.scores_csv import write_scores
 from lightning_mia.report.files.speakers_csv import write_speakers
@@ -47,7 +47,7 @@ def render_report(report_dir: Path, report: AuditReport, with_names: bool = Fals
         The path of the page.
     """
     attacks, controls = draw_attacks(report), draw_controls(report)
-    pseudonyms = speaker_pseudonyms(report) if report.speaker_risks else {}
+    pseudonyms = speaker_pseudonyms(report)
     names = {pseudonym: name for name, pseudonym in pseudonyms.items()} if with_names else None
     stem = "report_names" if with_names else "report"
     page = report_dir / f"{stem}.html"

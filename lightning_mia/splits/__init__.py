@@ -1,4 +1,4 @@
-"""Who is IN and who is OUT, for the target and for every shadow model."""
+"""Membership splits: members and non-members of every model."""
 
 from lightning_mia.splits.base import Design
 from lightning_mia.splits.predefined_split import predefined

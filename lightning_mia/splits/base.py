@@ -1,4 +1,4 @@
-"""What every membership design answers to."""
+"""Base class of membership designs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,17 +9,25 @@ from lightning_mia.splits.split import Split
 
 
 class Design(ABC):
-    """A way of drawing members at random; a new one is a subclass in a file of its own."""
+    """A random assignment of membership. Subclasses implement `draw`.
+
+    Example:
+        >>> from lightning_mia.splits import UtteranceDesign
+        >>> table = pd.DataFrame({"id": [f"{i:02d}" for i in range(20)], "speaker": ["Ann", "Bob"] * 10})
+        >>> split = UtteranceDesign(n_units=16, n_auxiliary=4).draw(table, {name: name for name in table["id"]}, seed=1)
+        >>> split.table["role"].value_counts().to_dict()
+        {'member': 8, 'nonmember': 8, 'auxiliary': 4}
+    """
 
     @abstractmethod
     def draw(self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0) -> Split:
         """Draw the split.
 
         Args:
-            table: table of utterances with `id` and `speaker`; the order of its rows does not matter.
-            contents: SHA-256 of the decoded audio of every id of the table.
-            n_shadows: number of shadow models; a larger fleet keeps the columns of the smaller one.
-            seed: of the split, apart from that of the training.
+            table: utterance table with `id` and `speaker`, in any order.
+            contents: SHA-256 of the decoded audio, by id.
+            n_shadows: number of shadow models; more of them do not change the membership of the first ones.
+            seed: seed of the split, independent of the training seed.
 
         Raises:
             InputError: fewer than two speakers, or too few units for 4 members and 4 non-members.

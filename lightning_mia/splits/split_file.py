@@ -1,4 +1,4 @@
-"""`split.csv`, and beside it `split.json` with what a table cannot say."""
+"""Read and write `split.csv` with its description, `split.json`."""
 
 import json
 from collections.abc import Sequence
@@ -11,17 +11,16 @@ import pandas as pd
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import atomic_path, write_json
 
-REMEDY = "bring the original back, or delete it and draw the split again"
+REMEDY = "restore the original, or delete it and draw the split again"
 
 
 def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) -> None:
-    """Write the table (True as 1, False as 0) and its description, `path` with the suffix .json.
-
-    The table comes last: where it is, its description is.
+    """Write a table (True as 1) and its description.
 
     Raises:
-        InputError: the folder cannot be written to.
+        InputError: the folder cannot be written.
     """
+    # The description first: an existing table then has one.
     write_json(path.with_suffix(".json"), description)
     flags = table.select_dtypes("bool").columns
     with atomic_path(path) as temporary:
@@ -31,19 +30,19 @@ def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) ->
 def read_split(
     path: Path, leading: Sequence[str], trailing: Sequence[str], roles: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read what `write_split` wrote.
+    """Read a table and its description.
 
     Args:
-        path: of the CSV file.
-        leading: columns before those of the shadows; from `trained` on they hold 1 or 0.
-        trailing: columns after them.
-        roles: values allowed in the column `role`.
+        path: the CSV file.
+        leading: columns before those of the shadow models; from `trained` on they contain 1 or 0.
+        trailing: columns after those of the shadow models.
+        roles: valid values of the column `role`.
 
     Returns:
         The table, flags as bool, and the description: `level`, `drawn`, `sha256`.
 
     Raises:
-        InputError: a file or a column is missing, or a row holds what cannot be.
+        InputError: a file or a column is missing, or a value is invalid.
     """
     table, description = _read_table(path), _read_description(path.with_suffix(".json"))
     shadows = [name for name in table.columns if name.startswith("shadow_")]
@@ -52,22 +51,22 @@ def read_split(
         raise InputError(f"{path} lacks columns: {list_first(missing)}; {REMEDY}")
     flags = [*leading[leading.index("trained") :], *shadows]
     for name in flags:
-        _refuse(path, table, ~table[name].isin(["0", "1"]), name, "is neither 1 nor 0")
-    _refuse(path, table, ~table["role"].isin(roles), "role", f"is none of {', '.join(roles)}")
-    _refuse(path, table, table["id"].duplicated(), "id", "occurs twice")
+        _check(path, table, ~table[name].isin(["0", "1"]), name, "is neither 1 nor 0")
+    _check(path, table, ~table["role"].isin(roles), "role", f"is none of {', '.join(roles)}")
+    _check(path, table, table["id"].duplicated(), "id", "occurs twice")
     return table[expected].assign(**{name: table[name] == "1" for name in flags}), description
 
 
-def _refuse(path: Path, table: pd.DataFrame, bad: pd.Series, column: str, problem: str) -> None:
-    """Raise an `InputError` that names the bad rows, if there are any (row 1 is the header)."""
-    if bad.any():
-        values = [f"row {row + 2} {table[column][row]!r}" for row in np.flatnonzero(bad)]
+def _check(path: Path, table: pd.DataFrame, invalid: pd.Series, column: str, problem: str) -> None:
+    """Reject invalid rows by number (row 1 is the header)."""
+    if invalid.any():
+        values = [f"row {row + 2} {table[column][row]!r}" for row in np.flatnonzero(invalid)]
         raise InputError(f"{path}: column {column} {problem}: {list_first(values)}; {REMEDY}")
 
 
 def _read_table(path: Path) -> pd.DataFrame:
     try:
-        # Everything as text: a speaker may be called NA, or 0012.
+        # All columns as text: a speaker may be named NA or 0012.
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; draw the split first") from error
@@ -80,6 +79,6 @@ def _read_description(path: Path) -> dict[str, Any]:
         description = json.loads(path.read_text(encoding="utf-8"))
         return {key: description[key] for key in ("level", "drawn", "sha256")}
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist, but belongs to the split beside it; {REMEDY}") from error
+        raise InputError(f"{path} does not exist, but describes the split beside it; {REMEDY}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe a split ({error}); {REMEDY}") from error

@@ -1,1 +1,1 @@
-"""Environment, errors, files and stages: what every other folder may import."""
+"""Environment, errors, files and stages, for all other folders."""

@@ -1,38 +1,47 @@
-"""How many threads compute on the CPU."""
+"""Threads, software versions and hardware of this machine."""
 
+import io
 import os
 import platform
+import warnings
+from contextlib import redirect_stderr
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-SMALL = 1_000_000  # parameters; below, the threads of one model wait for each other longer than they compute
+SMALL_MODEL = 1_000_000
+"""Parameters below which the threads of one model wait for each other longer than they compute."""
 
 
 def wait_passively() -> None:
-    """Let idle OpenMP threads sleep instead of spinning, where the user has not said otherwise.
+    """Let idle OpenMP threads sleep instead of spinning, unless OMP_WAIT_POLICY is set.
 
-    Comes before PyTorch is imported.
+    Call it before PyTorch is imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def settle_threads(n_parameters: int) -> None:
-    """Give PyTorch one thread for a small model and one a physical core for others; OMP_NUM_THREADS has precedence."""
+    """Set PyTorch's number of threads: one for small models, else one per physical core.
+
+    OMP_NUM_THREADS takes precedence.
+
+    Args:
+        n_parameters: size of the model.
+    """
     import torch
 
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1 if n_parameters < SMALL else physical_cores())
+        torch.set_num_threads(1 if n_parameters < SMALL_MODEL else physical_cores())
 
 
 def physical_cores() -> int:
-    """Physical cores that this process may use; logical ones where the system does not tell."""
-    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    siblings = [Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") for cpu in mine]
-    try:
-        return len({path.read_text() for path in siblings})
-    except OSError:
-        return len(mine)
+    """Count the physical cores this process may use; the logical ones if the system does not report them."""
+    import joblib
+
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # joblib prints why it falls back
+        warnings.simplefilter("ignore")
+        n_cores: int = joblib.cpu_count(only_physical_cores=True)
+    return n_cores
 
 
 PACKAGES = (
@@ -48,18 +57,18 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that figures depend on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that results depend on."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            installed[package] = "not installed"
+    return installed
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores, memory (GiB) and accelerators of this machine."""
+    """Describe processor, cores, memory (GiB) and accelerators of this machine."""
     import torch
 
     facts: dict[str, Any] = {

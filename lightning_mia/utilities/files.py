@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and hashes that say what they were made from."""
+"""Atomic writes and content hashes."""
 
 import hashlib
 import json
@@ -14,32 +14,32 @@ from lightning_mia.utilities.errors import InputError
 
 
 def cache_root() -> Path:
-    """Return the folder of all that can be made again: `$LIGHTNING_MIA_CACHE` or `~/.cache/lightning_mia`.
+    """Return the cache folder: `$LIGHTNING_MIA_CACHE` or `~/.cache/lightning_mia`.
 
-    The folder is named, not made; whoever writes there makes it.
+    It may not exist yet.
     """
     chosen = os.environ.get("LIGHTNING_MIA_CACHE")
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "lightning_mia"
 
 
 def check_folder(path: str | Path) -> None:
-    """Refuse a path where no folder can be, before any work is done for it.
+    """Check that a path can become a folder, before any work is done for it.
 
     Raises:
-        InputError: there is a file, on the way or at the end.
+        InputError: the path or one of its parents is a file.
     """
     for part in (Path(path), *Path(path).parents):
         if part.exists():
             if not part.is_dir():
-                raise InputError(f"{part} is a file, but the run directory {path} has to be a folder; choose another")
+                raise InputError(f"{part} is a file, but the run directory {path} must be a folder; choose another")
             return
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+    """Yield a temporary path; rename it to `path` on success, remove it on failure.
 
-    A reader sees the old file or the whole new one, never a half. The parent folder is made.
+    Readers see the old file or the complete new one. The parent folder is created.
 
     Raises:
         InputError: the folder cannot be written to, or the disk is full.
@@ -67,7 +67,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def fresh_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`; let it take the place of `path`, and of all that was there, on success.
+    """Yield a temporary folder; replace `path` and its contents by it on success.
 
     Raises:
         InputError: the folder cannot be written to, or the disk is full.
@@ -86,18 +86,22 @@ def fresh_folder(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
+    """Write a text file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all; NaN and infinities are refused."""
+    """Write indented JSON atomically.
+
+    Raises:
+        ValueError: the value holds NaN or an infinity.
+    """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def hash_of(value: Any) -> str:
-    """SHA-256 (hex) of a JSON-like value, independent of the order of keys.
+    """Compute the SHA-256 (hex) of a JSON-like value, independent of the order of keys.
 
     >>> hash_of({"a": 1, "b": [2.5, None]}) == hash_of({"b": [2.5, None], "a": 1})
     True
@@ -107,7 +111,7 @@ def hash_of(value: Any) -> str:
 
 
 def hash_of_file(path: str | Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
+    """Compute the SHA-256 (hex) of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
 

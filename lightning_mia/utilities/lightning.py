@@ -1,4 +1,4 @@
-"""What Lightning and PyTorch say that does not hold here, left out."""
+"""Lightning's handling of Ctrl-C and its warnings, adapted to audits."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ import lightning as L
 
 @contextmanager
 def interruptible(trainer: L.Trainer) -> Iterator[None]:
-    """Turn the exit by which Lightning ends on Ctrl-C back into a `KeyboardInterrupt`."""
+    """Re-raise Lightning's exit on Ctrl-C as `KeyboardInterrupt`."""
     try:
         yield
     except SystemExit as exit_:
@@ -20,13 +20,13 @@ def interruptible(trainer: L.Trainer) -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Leave out what Lightning says of every Trainer (there are several in one audit), and what does not hold here."""
+    """Silence Lightning and PyTorch warnings that do not apply to audits, and messages repeated by every Trainer."""
     for name in ("lightning.pytorch", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
-        ".*Checkpoint directory .* exists and is not empty.*",  # it holds the stage's description
-        ".*custom batch sampler.*",  # every process takes its own share of the batches
+        ".*Checkpoint directory .* exists and is not empty.*",  # it holds stage.json
+        ".*custom batch sampler.*",  # our batch sampler already shards
         ".*number of training batches.*smaller than the logging interval.*",
         ".*LeafSpec.* is deprecated.*",
     ):

@@ -1,6 +1,7 @@
-"""Stages of a run: finished once, resumed where interrupted, refused where the settings changed."""
+"""Stages of a run: finished once, resumed after interruption, refused if settings changed."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,19 @@ from lightning_mia.utilities.files import hash_of, write_json
 
 @dataclass
 class Stage:
-    """One stage that leaves its work in a folder, with what it was made from in `stage.json` beside it.
+    """One stage of a run: a folder of results, and `stage.json` with the settings that produced them.
 
     Attributes:
-        folder: where the work goes.
-        settings: everything that changes the result, JSON-like; what does not (workers, device, logging)
-            stays out.
-        record: what the finished stage has to tell (seconds, steps, …); None until it is finished.
+        folder: folder of the results.
+        settings: everything that changes the results, JSON-like; not workers, device or logging.
+        record: facts about the finished stage (seconds, steps, …); None until it is finished.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Stage(folder, {"epochs": 3}).begin().finish({"seconds": 1.5})
+        >>> Stage(folder, {"epochs": 3}).begin().record  # a later run
+        {'seconds': 1.5}
     """
 
     folder: Path
@@ -25,16 +32,16 @@ class Stage:
     record: dict[str, Any] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.settings = json.loads(json.dumps(self.settings, default=str))  # as it will be read back
+        self.settings = json.loads(json.dumps(self.settings, default=str))  # as JSON returns them
 
     @property
     def path(self) -> Path:
-        """The file that describes the stage."""
+        """File that describes the stage."""
         return self.folder / "stage.json"
 
     @property
     def sha256(self) -> str:
-        """Hash of the settings."""
+        """SHA-256 of the settings."""
         return hash_of(self.settings)
 
     @property
@@ -43,39 +50,48 @@ class Stage:
         return self.record is not None
 
     def begin(self) -> "Stage":
-        """Compare with what the folder holds already, and take over the record of a finished stage.
+        """Start the stage, or load the record if an earlier run finished it.
 
         Raises:
-            InputError: the folder was begun with other settings, or its description is damaged.
+            InputError: the folder was created with other settings, or its description is damaged.
         """
         if not self.path.exists():
             write_json(self.path, {"sha256": self.sha256, "settings": self.settings, "record": None})
             return self
         try:
-            there = json.loads(self.path.read_text(encoding="utf-8"))
-            sha256, settings, record = there["sha256"], there["settings"], there["record"]
+            stored = json.loads(self.path.read_text(encoding="utf-8"))
+            sha256, settings, record = stored["sha256"], stored["settings"], stored["record"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path} is damaged; delete the folder {self.folder} and start again") from error
-        if sha256 != self.sha256:
+        if sha256 != self.sha256 and _without_modules(settings) != _without_modules(self.settings):
             changes = list_first(_changes(settings, self.settings), limit=3)
             raise InputError(
-                f"{self.folder} was made by other settings (hash {sha256[:12]} there, {self.sha256[:12]} asked for; "
-                f"{changes}); give another --run_dir, or the old settings"
+                f"{self.folder} was created with different settings (hash: {sha256[:12]} stored, {self.sha256[:12]} "
+                f"requested; {changes}); give another --run_dir, or the old settings"
             )
         self.record = record
         return self
 
     def finish(self, record: dict[str, Any]) -> None:
-        """Mark the stage as done."""
+        """Mark the stage as finished."""
         self.record = record
         write_json(self.path, {"sha256": self.sha256, "settings": self.settings, "record": record})
 
 
+def _without_modules(settings: Any) -> str:
+    """JSON of settings with class names instead of class paths: a class that moved is the same class.
+
+    >>> _without_modules({"model": "lightning_mia.models.TERA"}), _without_modules({"model": "TERA"})
+    ('{"model": "TERA"}', '{"model": "TERA"}')
+    """
+    return re.sub(r"\blightning_mia(?:\.\w+)*\.([A-Z]\w*)", r"\1", json.dumps(settings, sort_keys=True))
+
+
 def _changes(old: Any, new: Any, where: str = "") -> list[str]:
-    """Name what differs between two JSON-like values.
+    """List the differences between two JSON-like values.
 
     >>> _changes({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
-    ['a.b: 1 there, 3 asked for']
+    ['a.b: 1 stored, 3 requested']
     """
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
@@ -84,4 +100,4 @@ def _changes(old: Any, new: Any, where: str = "") -> list[str]:
             for key in keys
             for change in _changes(old.get(key), new.get(key), f"{where}.{key}" if where else key)
         ]
-    return [] if old == new else [f"{where}: {old} there, {new} asked for"]
+    return [] if old == new else [f"{where}: {old} stored, {new} requested"]

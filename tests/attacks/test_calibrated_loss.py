@@ -10,8 +10,8 @@ from lightning_mia.attacks.shadow_models.signal_matrix import signal_matrix
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
 @pytest.mark.parametrize("n_shadows", [2, 5, 8])
-def test_equals_the_formula_in_loops(planted_fleet: Callable, n_shadows: int, level: str) -> None:
-    evidence = planted_fleet(20, n_shadows, level=level, clips=3).evidence
+def test_scores_equal_the_formula_in_loops(simulate: Callable, n_shadows: int, level: str) -> None:
+    evidence = simulate(20, n_shadows, level=level, clips=3).evidence
     matrix = signal_matrix(evidence, PretextScore())
     scores = CalibratedLoss().score(evidence)
     for place, unit in enumerate(matrix.units):
@@ -19,18 +19,16 @@ def test_equals_the_formula_in_loops(planted_fleet: Callable, n_shadows: int, le
         assert scores[unit] == pytest.approx(matrix.target[place, 0] - sum(out) / len(out), abs=1e-9)
 
 
-def test_difficulty_is_what_it_takes_away(planted_fleet: Callable, auroc: Callable) -> None:
-    fleet = planted_fleet(300, 8, effect=2.0, spread=10.0)
+def test_difficulty_is_removed(simulate: Callable, auroc: Callable) -> None:
+    fleet = simulate(300, 8, effect=2.0, spread=10.0)
     assert auroc(CalibratedLoss().score(fleet.evidence), fleet.members) > 0.85
     alone = fleet.evidence.target.pretext_score().loc[fleet.members.index]
     assert auroc(alone, fleet.members) < 0.65
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_the_sign_of_a_signal_is_learned(
-    planted_fleet: Callable, planted_signal: Callable, auroc: Callable, pool: bool
-) -> None:
-    fleet = planted_fleet(200, 8, effect=-2.0, pool=pool)
+def test_sign_of_a_signal_is_learned(simulate: Callable, planted_signal: Callable, auroc: Callable, pool: bool) -> None:
+    fleet = simulate(200, 8, effect=-2.0, pool=pool)
     attack = CalibratedLoss(planted_signal(["pretext_score_mask0"], two_sided=True))
     scores = attack.score(fleet.evidence)
     assert scores.dtype == np.float64

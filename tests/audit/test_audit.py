@@ -1,4 +1,4 @@
-"""The main job on a tiny corpus, as a user runs it."""
+"""A whole audit of a tiny corpus, as a user runs it."""
 
 import json
 import signal
@@ -38,15 +38,15 @@ def only_signals(run_dir: Path, model: str = "target") -> Signals:
     return Signals.load(path)
 
 
-def test_the_run_directory_holds_what_the_contract_says(run_dir: Path) -> None:
+def test_the_run_directory_fulfils_the_contract(run_dir: Path) -> None:
     for name in ("split.csv", "target/model.ckpt", "wrong_model/model.ckpt", "untrained/model.ckpt"):
         assert (run_dir / name).is_file()
     for name in ("results.json", "scores.csv", "report.html", "tensorboard"):
         assert (run_dir / "report" / name).exists()
     assert list((run_dir / "target" / "tensorboard").glob("events*"))
-    found = results(run_dir)
-    assert {attack["name"] for attack in found["attacks"]} == {"utterance_similarity", "pretext_loss"}
-    assert {control["name"] for control in found["controls"]} == {
+    report = results(run_dir)
+    assert {attack["name"] for attack in report["attacks"]} == {"utterance_similarity", "pretext_loss"}
+    assert {control["name"] for control in report["controls"]} == {
         "blind",
         *(
             f"{kind}_{name}"
@@ -54,9 +54,9 @@ def test_the_run_directory_holds_what_the_contract_says(run_dir: Path) -> None:
             for name in ("utterance_similarity", "pretext_loss")
         ),
     }
-    assert found["target"]["family"] == "hubert"
-    assert found["split"]["n_members"] == found["split"]["n_nonmembers"] == 24
-    assert set(found["timings"]) >= {"fit_s", "probe_s", "attack_s"}
+    assert report["target"]["family"] == "hubert"
+    assert report["split"]["n_members"] == report["split"]["n_nonmembers"] == 24
+    assert set(report["timings"]) >= {"fit_s", "probe_s", "attack_s"}
 
 
 def test_scores_give_the_reported_auroc(run_dir: Path) -> None:
@@ -68,7 +68,7 @@ def test_scores_give_the_reported_auroc(run_dir: Path) -> None:
         assert (mine["member"].to_numpy() == split.loc[mine["unit_id"], "target"].to_numpy()).all()
 
 
-def test_what_was_trained_on_is_what_the_split_says(run_dir: Path) -> None:
+def test_models_are_trained_on_the_recordings_of_the_split(run_dir: Path) -> None:
     split = pd.read_csv(run_dir / "split.csv", dtype={"id": str})
     for model, role in (("target", "member"), ("wrong_model", "auxiliary")):
         exposure = pd.read_csv(run_dir / model / "trained_utterances.csv", dtype={"id": str})
@@ -76,7 +76,7 @@ def test_what_was_trained_on_is_what_the_split_says(run_dir: Path) -> None:
         assert (exposure["times"] == 3).all()
 
 
-def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
+def test_a_second_run_repeats_nothing(run_dir: Path, config: Path) -> None:
     kept = [*run_dir.glob("*/model.ckpt"), *run_dir.glob("probes/*.npz")]
     before = {path: path.stat().st_mtime_ns for path in kept}
     assert main(["audit", "-c", str(config), "--run_dir", str(run_dir)]) == 0
@@ -84,26 +84,26 @@ def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 there, 4 asked for"),
-        (["--seed_everything", "1"], "seed: 0 there, 1 asked for"),
-        (["--model.dim", "32"], "hyperparameters.dim: 16 there, 32 asked for"),
+        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 stored, 4 requested"),
+        (["--seed_everything", "1"], "seed: 0 stored, 1 requested"),
+        (["--model.dim", "32"], "hyperparameters.dim: 16 stored, 32 requested"),
         (["--data.split_seed", "1"], "is another split"),
         (["--data.design.n_units", "40"], "is another split"),
     ],
 )
 def test_other_settings_in_the_same_run_are_refused(
-    run_dir: Path, config: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    run_dir: Path, config: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["audit", "-c", str(config), "--run_dir", str(run_dir), *options]) == 2
-    message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message.startswith("lightning-mia: error: ")
-    assert told in message
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("lightning-mia: error: ")
+    assert message in line
 
 
 @pytest.mark.slow
-def test_settings_without_consequence_are_not_refused(run_dir: Path, config: Path) -> None:
+def test_settings_that_change_no_result_are_accepted(run_dir: Path, config: Path) -> None:
     options = ["--probe.batch_seconds", "3", "--data.num_workers", "1", "--trainer.log_every_n_steps", "7"]
     assert main(["attack", "-c", str(config), "--run_dir", str(run_dir), *options]) == 0
 
@@ -132,7 +132,7 @@ def test_signals_do_not_depend_on_batches_or_workers(
     assert_close_signals(only_signals(run_dir), probe_again(run_dir, config, tmp_path, *options))
 
 
-def test_the_report_is_rebuilt_from_what_is_saved(run_dir: Path) -> None:
+def test_the_report_is_rebuilt_from_saved_results(run_dir: Path) -> None:
     page = run_dir / "report" / "report.html"
     before = page.read_bytes()
     page.unlink()
@@ -149,7 +149,7 @@ def test_a_checkpoint_trained_on_another_split_is_refused(
     assert "was trained on another split" in capsys.readouterr().err
 
 
-def test_attack_without_a_target_says_what_to_do(
+def test_attack_without_a_target_names_the_remedy(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["attack", "-c", str(config), "--run_dir", str(tmp_path)]) == 2
@@ -157,7 +157,7 @@ def test_attack_without_a_target_says_what_to_do(
 
 
 def test_shuffled_labels_bring_the_auroc_to_one_half(run_dir: Path) -> None:
-    """Redrawn by the design itself, as the p-values have it."""
+    """Labels are redrawn by the design, as for the p-values."""
     scores = pd.read_csv(run_dir / "report" / "scores.csv", dtype={"unit_id": str})
     mine = scores[scores["attack"] == "pretext_loss"]
     redraws = Split.load(run_dir / "split.csv").redraw(list(mine["unit_id"]), "utterance", 300, seed=1)
@@ -174,22 +174,22 @@ def predefined(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> P
 
 
 @pytest.mark.slow
-def test_a_ready_made_split_is_taken_as_it_is(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
+def test_a_predefined_split_is_kept(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
     manifest = predefined(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
     split = pd.read_csv(tmp_path / "split.csv", dtype=str).set_index("id")
     given = pd.read_csv(manifest, dtype=str).set_index("id")
     assert (split["target"] == given.loc[split.index, "member"]).all()
-    assert "There are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
+    assert "there are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(config: Path, run_dir: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_in_one_line_and_the_next_run_resumes(config: Path, run_dir: Path, tmp_path: Path) -> None:
     epochs = ["--trainer.max_epochs", "100"]
     command = [sys.executable, "-m", "lightning_mia", "fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]
     # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+    reset_sigint = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=reset_sigint) as process:
         deadline = time.monotonic() + 120
         while not (tmp_path / "target" / "last.ckpt").exists():
             assert process.poll() is None
@@ -215,10 +215,10 @@ def test_a_confounded_split_is_not_assessable(tiny_manifest: Path, config: Path,
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
     verdict = results(tmp_path)["verdict"]
     assert verdict["status"] == "not_assessable"
-    assert {one["status"] for one in verdict["by_level_and_access"]} == {"not_assessable"}
+    assert {group["status"] for group in verdict["by_level_and_access"]} == {"not_assessable"}
 
 
-def test_the_log_holds_the_health_of_the_training(run_dir: Path) -> None:
+def test_the_log_contains_training_health(run_dir: Path) -> None:
     events = EventAccumulator(str(run_dir / "target" / "tensorboard"))
     events.Reload()
     assert set(events.Tags()["scalars"]) >= {
@@ -243,7 +243,7 @@ def test_speaker_level_from_the_command_line(config: Path, speakers_manifest: Pa
 
 
 @pytest.mark.slow
-def test_both_parts_of_a_ready_made_split_have_their_own_blind_control(
+def test_each_part_of_a_predefined_split_has_a_blind_control(
     speakers_manifest: Path, config: Path, tmp_path: Path
 ) -> None:
     """Only some of the member speakers have held-back recordings."""
@@ -256,22 +256,24 @@ def test_both_parts_of_a_ready_made_split_have_their_own_blind_control(
     manifest = predefined(speakers_manifest, member)
     options = ["--data.corpus.path", str(manifest), "--data.level", "speaker"]
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
-    found = results(tmp_path)
-    assert {"blind", "blind_trained"} <= {one["name"] for one in found["controls"] if one["level"] == "speaker"}
-    by_name = {(one["name"], one["level"]): one for one in found["attacks"]}
+    report = results(tmp_path)
+    assert {"blind", "blind_trained"} <= {
+        control["name"] for control in report["controls"] if control["level"] == "speaker"
+    }
+    by_name = {(attack["name"], attack["level"]): attack for attack in report["attacks"]}
     assert by_name["speaker_similarity_trained", "speaker"]["n_members"] == 8
     assert by_name["speaker_similarity", "speaker"]["n_members"] == 5
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        (["--trainer.fast_dev_run", "true"], "fast_dev_run leaves recordings out"),
+        (["--trainer.fast_dev_run", "true"], "fast_dev_run omits recordings"),
         (["--attacks", "[PretextLoss, PretextLoss]"], "Attacks of the same name: pretext_loss"),
     ],
 )
-def test_what_would_falsify_an_audit_is_refused(
-    config: Path, tmp_path: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_options_that_would_falsify_an_audit_are_refused(
+    config: Path, tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`lightning-mia blind` and the confounds that it is there for, planted in recordings of the tests' own."""
+"""`lightning-mia blind` on recordings with planted confounds."""
 
 import json
 from collections.abc import Callable
@@ -79,7 +79,7 @@ def test_clean_real_speech_passes(real_manifest: Path, tmp_path: Path) -> None:
     assert "cannot be separated without a model" in found["verdict"]["reason"]
 
 
-def test_a_longer_side_is_noticed(tiny_manifest: Path, tmp_path: Path) -> None:
+def test_longer_members_are_detected(tiny_manifest: Path, tmp_path: Path) -> None:
     table = Manifest(str(tiny_manifest)).table()
     durations = table["path"].map(lambda path: soundfile.info(path).duration)
     rank = durations.groupby(table["speaker"]).rank(method="first")
@@ -98,7 +98,7 @@ def test_a_manifest_without_members_is_refused(
     assert "\n" not in message
 
 
-def test_other_audio_in_the_same_folder_is_refused(
+def test_different_audio_in_the_same_folder_is_refused(
     tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = Manifest(str(tiny_manifest)).table()
@@ -109,10 +109,10 @@ def test_other_audio_in_the_same_folder_is_refused(
     other = table.assign(member=member, path=[str(tmp_path / "other.wav"), *table["path"][1:]])
     other.to_csv(tmp_path / "split.csv", index=False)
     assert main(["blind", str(tmp_path / "split.csv"), "--out", str(tmp_path / "run")]) == 2
-    assert "was made by other settings" in capsys.readouterr().err
+    assert "was created with different settings" in capsys.readouterr().err
 
 
-def test_a_file_in_the_place_of_the_run_directory(tiny_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_as_run_directory_is_refused(tiny_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["blind", str(tiny_manifest), "--out", str(tiny_manifest)]) == 2
     assert "is a file, but the run directory" in capsys.readouterr().err
 
@@ -155,7 +155,7 @@ def two_splits(root: Path, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_longer_members_of_librispeech_can_be_judged_once_they_are_matched(tmp_path: Path) -> None:
+def test_longer_members_of_librispeech_are_assessable_after_matching(tmp_path: Path) -> None:
     # 300 speakers a side: fewer would leave the bound of the blind AUROC above .60 by chance, now and then.
     write_librispeech(tmp_path, n_speakers=300, n_clips=3)
     config = str(two_splits(tmp_path, tmp_path))
@@ -169,7 +169,9 @@ def test_longer_members_of_librispeech_can_be_judged_once_they_are_matched(tmp_p
     assert matched.verdict.status == "no_evidence"
     assert matched.blind_upper95["utterance"] <= 0.6
     assert matched.split.n_members == matched.split.n_nonmembers > 500  # of 900
-    before = next(one for one in matched.controls if (one.name, one.level) == ("blind_unmatched", "utterance"))
+    before = next(
+        control for control in matched.controls if (control.name, control.level) == ("blind_unmatched", "utterance")
+    )
     assert before.auroc == unmatched.blind("utterance").auroc
     assert matched.notes[0].startswith(
         "Before matching: not assessable. Utterance level: members and non-members differ"
@@ -187,7 +189,7 @@ def longer_members(tiny_manifest: Path, tmp_path: Path) -> Path:
     return tmp_path / "split.csv"
 
 
-def test_both_sides_of_a_matching_are_reported(
+def test_results_before_and_after_matching_are_reported(
     longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = blind(longer_members, tmp_path / "run", "--matching.crop_seconds", "0.35")
@@ -218,20 +220,21 @@ def test_a_folder_of_another_matching_is_refused(
     assert "give another run directory" in capsys.readouterr().err.replace("--run_dir", "run directory")
 
 
-def test_nothing_in_common_is_told_in_one_line(
+def test_a_matching_that_keeps_nothing_is_refused_in_one_line(
     longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--matching.duration", "nearest", "--matching.tolerance", "0.00001"]
     assert main(["blind", str(longer_members), "--out", str(tmp_path / "run"), *options]) == 2
     *_, message = capsys.readouterr().err.splitlines()  # what the log says comes before it
     assert (
-        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but 4 of each are the least" in message
+        "error: Matching keeps 1 of 36 member and 1 of 36 non-member recordings, but at least 4 of each are needed"
+        in message
     )
     assert not (tmp_path / "run").exists()
 
 
 def test_a_manifest_or_another_corpus(longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["blind", "--out", str(tmp_path / "run")]) == 2
-    assert "give a manifest, or a corpus by --corpus, and not both" in capsys.readouterr().err
+    assert "give either a manifest or --corpus" in capsys.readouterr().err
     assert main(["blind", str(longer_members), "--out", str(tmp_path), "-c", str(two_splits(tmp_path, tmp_path))]) == 2
-    assert "and not both" in capsys.readouterr().err
+    assert "either a manifest or --corpus" in capsys.readouterr().err

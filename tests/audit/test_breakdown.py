@@ -8,8 +8,8 @@ from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.cli import main
 from lightning_mia.evaluation.results import Verdict
 from lightning_mia.report import AuditReport, write_report
-from lightning_mia.report.content.breakdown import uncut
-from tests.report.conftest import make_small_report, make_units
+from lightning_mia.report.content.breakdown_text import uncut_properties
+from tests.planted_report import make_small_report, make_units
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_slices_and_risks_are_of_the_decisive_attack(complete_report):
     assert dict.fromkeys(one.by for one in complete_report.slices) == dict.fromkeys(
         ["level of the recording", "gender"]
     )
-    assert uncut(complete_report) == ["duration", "accent"]
+    assert uncut_properties(complete_report) == ["duration", "accent"]
     assert sum(one.n_members for one in complete_report.slices if one.by == "gender") == 200
 
 

@@ -1,4 +1,4 @@
-"""The auditor's case: a checkpoint from elsewhere, and a manifest that says who is a member."""
+"""Audit of a checkpoint from elsewhere, with a manifest that labels the members."""
 
 import json
 from collections.abc import Callable
@@ -69,22 +69,22 @@ def black_box(save: Callable[..., Path], members_manifest: Path, tmp_path_factor
 def test_a_bare_encoder_is_audited_black_box(black_box: dict) -> None:
     assert black_box["target"]["family"] == "hubert"
     assert black_box["split"]["drawn"] is False
-    found = {(one["name"], one["level"], one["access"]) for one in black_box["attacks"]}
-    assert found == {
+    attacks = {(attack["name"], attack["level"], attack["access"]) for attack in black_box["attacks"]}
+    assert attacks == {
         ("utterance_similarity", "utterance", "black-box"),
         ("speaker_similarity_trained", "speaker", "black-box"),
     }
-    controls = {one["name"] for one in black_box["controls"]}
+    controls = {control["name"] for control in black_box["controls"]}
     assert {"blind", "untrained_utterance_similarity"} <= controls
     assert not any(name.startswith("wrong_model") for name in controls)
     assert any("wrong_model_checkpoint" in note for note in black_box["notes"])
 
 
-def test_the_untrained_control_has_other_weights(black_box: dict) -> None:
-    aurocs = {one["name"]: one["auroc"] for one in [*black_box["attacks"], *black_box["controls"]]}
+def test_the_untrained_control_has_different_weights(black_box: dict) -> None:
+    aurocs = {result["name"]: result["auroc"] for result in [*black_box["attacks"], *black_box["controls"]]}
     assert aurocs["utterance_similarity"] != aurocs["untrained_utterance_similarity"]
     trained_on = {model["name"]: model["trained_on"] for model in black_box["provenance"]["models"]}
-    assert trained_on == {"target": "not known: the checkpoint comes from elsewhere", "untrained": "nothing"}
+    assert trained_on == {"target": "unknown: the checkpoint comes from elsewhere", "untrained": "nothing"}
 
 
 @pytest.mark.slow
@@ -94,14 +94,14 @@ def test_pretraining_heads_make_it_grey_box_and_another_checkpoint_the_wrong_mod
     other = save("Wav2Vec2ForPreTraining", seed=8)
     options = ["--controls.wrong_model_checkpoint", str(other)]
     results = attack(save("Wav2Vec2ForPreTraining"), members_manifest, tmp_path, *options)
-    grey = [one for one in results["attacks"] if one["access"] == "grey-box"]
-    assert {one["name"] for one in grey} == {"pretext_loss", "pretext_loss_trained"}
-    assert all(one["versus_wrong_model"] is not None for one in results["attacks"])
+    grey = [attack for attack in results["attacks"] if attack["access"] == "grey-box"]
+    assert {attack["name"] for attack in grey} == {"pretext_loss", "pretext_loss_trained"}
+    assert all(attack["versus_wrong_model"] is not None for attack in results["attacks"])
     hashes = results["provenance"]["hashes"]
     assert hashes["target checkpoint"] != hashes["wrong_model checkpoint"]
 
 
-def test_a_split_drawn_now_would_be_invented(
+def test_a_random_split_is_refused_for_an_external_checkpoint(
     save: Callable[..., Path], speakers_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["attack", "-c", str(CONFIG), "--model.checkpoint", str(save("HubertModel")), "--data.corpus.path"]
@@ -112,15 +112,15 @@ def test_a_split_drawn_now_would_be_invented(
 
 
 @pytest.mark.slow
-def test_the_positive_control_trains_a_bare_encoder_on_by_a_task_of_its_own(
+def test_the_positive_control_adds_a_pretext_task_to_a_bare_encoder(
     save: Callable[..., Path], members_manifest: Path, tmp_path: Path
 ) -> None:
     options = ["--positive_control", "--exposure.exposures", "[2]", "--exposure.n_units", "16"]
     options += ["--model.n_clusters", "8", "--model.code_dim", "8", "--controls.untrained", "false"]
     results = attack(save("WavLMModel"), members_manifest, tmp_path, *options)
     before, after = results["exposures"]
-    assert {one["name"] for one in before["results"]} == {"utterance_similarity"}
-    assert {one["name"] for one in after["results"]} == {"utterance_similarity", "pretext_loss"}
+    assert {result["name"] for result in before["results"]} == {"utterance_similarity"}
+    assert {result["name"] for result in after["results"]} == {"utterance_similarity", "pretext_loss"}
     assert (tmp_path / "positive_control" / "exposure_002" / "model.ckpt").exists()
 
 
@@ -134,5 +134,5 @@ def test_ctc_fine_tuning_is_audited_with_its_error_rates(
     assert main([*arguments, *options, *QUIET]) == 0
     results = json.loads((tmp_path / "report" / "results.json").read_text())
     assert results["target"]["family"] == "wav2vec2_ctc"
-    assert "ctc_loss" in {one["name"] for one in results["attacks"]}
+    assert "ctc_loss" in {attack["name"] for attack in results["attacks"]}
     assert any(note.startswith("Greedy transcription gets wrong") for note in results["notes"])

@@ -1,4 +1,4 @@
-"""All default attacks of a fleet, as a user runs them who names none."""
+"""The default attacks with shadow models."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,12 @@ from lightning_mia.attacks import default_attacks
 from lightning_mia.audit.cli import main
 
 NEEDS_MORE = {"ctc_loss", "quantile_regression", "quantile_regression_surrogate_head", "slmia"}
-OF_THE_SLOW = {"shadow_classifier_black_box", "encodermi_v", "user_statistics", "slmia"}  # all have tests of their own
+TESTED_SLOW_ATTACKS = {
+    "shadow_classifier_black_box",
+    "encodermi_v",
+    "user_statistics",
+    "slmia",
+}  # all have tests of their own
 
 
 def test_names_are_unique_at_every_level() -> None:
@@ -18,7 +23,7 @@ def test_names_are_unique_at_every_level() -> None:
         assert len(names) == len(set(names))
 
 
-def test_without_a_fleet_no_attack_needs_shadow_models() -> None:
+def test_without_shadow_models_no_default_attack_needs_them() -> None:
     assert {attack.least_shadows for attack in default_attacks(0)} == {0}
 
 
@@ -30,21 +35,21 @@ def test_every_attack_names_its_source_and_access() -> None:
 
 @pytest.mark.slow
 def test_the_default_attacks_run(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But those that need more auxiliary recordings, or another model, than there are here; of the slow ones a few."""
-    attacks = [attack for attack in default_attacks(4) if not attack.learns or attack.name in OF_THE_SLOW]
+    """Except those that need more auxiliary recordings or another model, and most of the slow ones."""
+    attacks = [attack for attack in default_attacks(4) if not attack.learns or attack.name in TESTED_SLOW_ATTACKS]
     monkeypatch.setattr("lightning_mia.audit.audit.default_attacks", lambda n_shadows: attacks)
     monkeypatch.setattr("lightning_mia.audit.shadow_models.as_targets._sizes", lambda n_shadows: [])
     options = ["--fleet.size", "4", "--fleet.take_turns", "false", "--trainer.max_epochs", "1"]
     options += ["--controls.untrained", "false", "--controls.wrong_model", "false"]
     options += ["--data.design.n_units", "24", "--data.design.n_auxiliary", "16"]
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
-    found = json.loads((tmp_path / "report" / "results.json").read_text())
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
     expected = {attack.name for attack in attacks if "utterance" in attack.levels}
-    ran = {attack["name"] for attack in found["attacks"]}
+    ran = {attack["name"] for attack in results["attacks"]}
     assert expected - NEEDS_MORE <= ran
     assert ran <= expected
-    by_name = {attack["name"]: attack for attack in found["attacks"]}
+    by_name = {attack["name"]: attack for attack in results["attacks"]}
     assert (by_name["lira"]["n_shadows"], by_name["lira"]["queries"]) == (4, 2)
     assert (by_name["pretext_loss"]["n_shadows"], by_name["surrogate_head"]["queries"]) == (0, 7)
-    assert [one["n_shadows"] for one in by_name["lira"]["with_fewer"]][-1] == 4
-    assert found["dataset_inference"]
+    assert [point["n_shadows"] for point in by_name["lira"]["with_fewer"]][-1] == 4
+    assert results["dataset_inference"]

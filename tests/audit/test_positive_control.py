@@ -1,4 +1,4 @@
-"""Does the positive control train on what it says, and find what is there?"""
+"""The positive control trains on the drawn half and detects it."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.audit.cli import main
-from lightning_mia.audit.positive_control import what_it_says
+from lightning_mia.audit.positive_control import positive_control_note
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import Exposure
 from lightning_mia.utilities.files import hash_of_file
@@ -24,14 +24,14 @@ def run_dir(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_only_recordings_that_the_target_has_not_seen_are_used(run_dir: Path) -> None:
+def test_only_recordings_unseen_by_the_target_are_used(run_dir: Path) -> None:
     roles = pd.read_csv(run_dir / "split.csv", dtype=str).set_index("id")["role"]
     inner = pd.read_csv(run_dir / "positive_control" / "split.csv", dtype=str)
     assert set(roles[inner["id"]]) == {"nonmember", "auxiliary"}
     assert inner["role"].value_counts().to_dict() == {"member": 12, "nonmember": 12}
 
 
-def test_each_exposure_trains_on_the_random_half_so_many_times(run_dir: Path) -> None:
+def test_each_exposure_trains_on_the_random_half_that_often(run_dir: Path) -> None:
     inner = pd.read_csv(run_dir / "positive_control" / "split.csv", dtype=str)
     for times in (1, 4):
         folder = run_dir / "positive_control" / f"exposure_{times:03d}"
@@ -40,7 +40,7 @@ def test_each_exposure_trains_on_the_random_half_so_many_times(run_dir: Path) ->
         assert (exposure["times"] == times).all()
 
 
-def test_the_training_goes_on_from_the_target(run_dir: Path) -> None:
+def test_the_training_starts_from_the_target(run_dir: Path) -> None:
     record = json.loads((run_dir / "positive_control" / "exposure_004" / "stage.json").read_text())
     target = json.loads((run_dir / "target" / "stage.json").read_text())
     assert record["settings"]["start"] == hash_of_file(run_dir / "target" / "model.ckpt")
@@ -50,14 +50,17 @@ def test_the_training_goes_on_from_the_target(run_dir: Path) -> None:
 def test_the_report_shows_every_exposure(run_dir: Path) -> None:
     results = json.loads((run_dir / "report" / "results.json").read_text())
     assert [exposure["times"] for exposure in results["exposures"]] == [0, 1, 4]
-    assert {one["name"] for one in results["exposures"][-1]["results"]} == {"utterance_similarity", "pretext_loss"}
+    assert {result["name"] for result in results["exposures"][-1]["results"]} == {
+        "utterance_similarity",
+        "pretext_loss",
+    }
     page = (run_dir / "report" / "report.html").read_text()
     assert "Positive control" in page
     assert any(note.startswith("Positive control") for note in results["notes"])
 
 
 @pytest.mark.slow
-def test_a_second_start_repeats_nothing(run_dir: Path, config: Path) -> None:
+def test_a_second_run_repeats_nothing(run_dir: Path, config: Path) -> None:
     kept = [*run_dir.glob("positive_control/**/model.ckpt"), *run_dir.glob("positive_control/probes/*.npz")]
     assert len(kept) == 5
     before = {path: path.stat().st_mtime_ns for path in kept}
@@ -78,12 +81,12 @@ def exposures(*p_values: float) -> tuple[Exposure, ...]:
     return tuple(Exposure(n, 1.0, (result(0.6, p),)) for n, p in zip(times, p_values, strict=False))
 
 
-def test_the_sentence_names_the_exposure_from_which_on_the_attack_succeeds() -> None:
-    assert "pretext_loss at utterance level from 3 on" in what_it_says(exposures(0.5, 0.2, 0.01, 0.001))
-    assert "from 10 on" in what_it_says(exposures(0.5, 0.01, 0.3, 0.001))
+def test_the_note_names_the_exposure_from_which_the_attack_succeeds() -> None:
+    assert "pretext_loss at utterance level from 3 on" in positive_control_note(exposures(0.5, 0.2, 0.01, 0.001))
+    assert "from 10 on" in positive_control_note(exposures(0.5, 0.01, 0.3, 0.001))
 
 
-def test_the_sentence_says_where_nothing_is_found() -> None:
-    told = what_it_says(exposures(0.5, 0.01, 0.3, 0.3))
-    assert "trained on: none" in told
-    assert "Not even at 10 was it found by pretext_loss at utterance level" in told
+def test_the_note_names_attacks_that_detect_nothing() -> None:
+    note = positive_control_note(exposures(0.5, 0.01, 0.3, 0.3))
+    assert "detects training data: none" in note
+    assert "Not detected even at 10 by pretext_loss at utterance level" in note

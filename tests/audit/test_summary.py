@@ -1,4 +1,4 @@
-"""What a command prints: short enough to read, and with every verdict's attack in it."""
+"""The printed summary is short and contains the attack of every verdict."""
 
 from dataclasses import replace
 
@@ -45,15 +45,16 @@ def report() -> AuditReport:
     return AuditReport(
         target=Target("tera", "ab" * 32, 1000),
         split=SplitSummary("utterance", "cd" * 32, 100, 100, 20, drawn=True),
-        verdict=Verdict("leak", "Because.", (LevelVerdict("utterance", "grey-box", "leak", "so it is"),)),
+        verdict=Verdict("leak", "Because.", (LevelVerdict("utterance", "grey-box", "leak", "so"),)),
         attacks=tuple(attacks),
         controls=tuple(controls),
-        scores=tuple(_scores(one) for one in (*attacks, *controls)),
+        scores=tuple(_scores(result) for result in (*attacks, *controls)),
     )
 
 
-def _scores(one: AttackResult) -> Scores:
-    return Scores(one.name, one.level, one.access, one.two_sided, ["a", "b"], ["s", "s"], [True, False], [1.0, 0.0])
+def _scores(result: AttackResult) -> Scores:
+    units, labels, values = ["a", "b"], [True, False], [1.0, 0.0]
+    return Scores(result.name, result.level, result.access, result.two_sided, units, ["s", "s"], labels, values)
 
 
 def names(text: str) -> list[str]:
@@ -61,7 +62,7 @@ def names(text: str) -> list[str]:
     return [line.split()[0] for line in text.splitlines() if "AUROC" in line and line.startswith("  ")]
 
 
-def test_attacks_stand_by_access_and_the_strongest_first(report):
+def test_attacks_are_grouped_by_access_with_the_strongest_first(report):
     text = summary(report)
     headings = [line for line in text.splitlines() if " level, " in line]
     assert headings == [
@@ -79,22 +80,22 @@ def test_attacks_stand_by_access_and_the_strongest_first(report):
     ]
 
 
-def test_what_is_left_out_is_counted(report):
+def test_omitted_attacks_and_controls_are_counted(report):
     text = summary(report)
     assert f"… {len(NAMES) - MAX_ATTACKS} more attacks in the report" in text
     assert f"… {len(report.controls) - 5} more controls in the report" in text
     only = {"attack_00", "untrained_attack_00", "wrong_model_attack_00", "blind"}
     few = replace(
         report,
-        attacks=tuple(one for one in report.attacks if one.name in only),
-        controls=tuple(one for one in report.controls if one.name in only),
-        scores=tuple(one for one in report.scores if one.name in only),
+        attacks=tuple(attack for attack in report.attacks if attack.name in only),
+        controls=tuple(control for control in report.controls if control.name in only),
+        scores=tuple(scores for scores in report.scores if scores.name in only),
     )
     assert "more" not in summary(few)
 
 
-def test_the_attack_that_the_verdict_names_and_its_controls_are_never_left_out(report):
-    verdict = Verdict("leak", REASON, (LevelVerdict("utterance", "grey-box", "leak", REASON),))
+def test_the_attack_named_in_the_verdict_and_its_controls_are_always_listed(report):
+    verdict = Verdict("leak", REASON, (LevelVerdict("utterance", "grey-box", "leak", REASON, "attack_11"),))
     printed = names(summary(replace(report, verdict=verdict)))
     assert [name for name in printed if name.endswith("attack_11")] == [
         "attack_11",
@@ -104,7 +105,7 @@ def test_the_attack_that_the_verdict_names_and_its_controls_are_never_left_out(r
     assert "untrained_attack_00" not in printed
 
 
-def test_a_line_has_the_figures(report):
+def test_a_line_shows_auroc_interval_p_value_and_tpr(report):
     lines = {line.split()[0]: line for line in summary(report).splitlines() if line.startswith("  ")}
     assert " ".join(lines["attack_00"].split()) == (
         "attack_00 AUROC 0.900 [0.850, 0.950] p 0.25 TPR at FPR 1 %: 12.5 % 16 shadow models"
@@ -115,7 +116,7 @@ def test_a_line_has_the_figures(report):
     assert len(columns) == 1
 
 
-def test_an_interval_that_is_not_known_is_left_out(report):
+def test_an_unknown_interval_is_omitted(report):
     unknown = replace(report.attacks[-1], auroc_ci95=(None, None), tpr_at_fpr=())
     text = summary(replace(report, attacks=(*report.attacks[:-1], unknown)))
     assert "None" not in text
@@ -124,7 +125,7 @@ def test_an_interval_that_is_not_known_is_left_out(report):
     )
 
 
-def test_a_blind_check_has_the_blind_control_alone(report):
+def test_a_blind_check_lists_only_the_blind_control(report):
     blind = replace(report, target=None, attacks=(), controls=report.controls[:1], scores=report.scores[13:14])
     text = summary(blind)
     assert names(text) == ["blind"]

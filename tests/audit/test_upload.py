@@ -34,15 +34,15 @@ def copied(memory: Any, root: str = "/copy") -> dict[str, str]:
     return {path.removeprefix(f"{root}/"): memory.cat_file(path).decode() for path in memory.find(root)}
 
 
-def test_what_an_auditor_needs_is_copied_and_nothing_else(run_dir: Path, memory: Any) -> None:
+def test_only_what_an_auditor_needs_is_uploaded(run_dir: Path, memory: Any) -> None:
     ResultsUploader("memory://copy", run_dir).update(files_of_run(run_dir), final=True)
-    there = copied(memory)
-    hashes = json.loads(there.pop(MARKER))["files"]
-    assert set(there) == {"split.csv", "report/results.json", "report/scores.csv", "target/stage.json"}
-    assert {name: hashlib.sha256(text.encode()).hexdigest() for name, text in there.items()} == hashes
+    uploaded = copied(memory)
+    hashes = json.loads(uploaded.pop(MARKER))["files"]
+    assert set(uploaded) == {"split.csv", "report/results.json", "report/scores.csv", "target/stage.json"}
+    assert {name: hashlib.sha256(text.encode()).hexdigest() for name, text in uploaded.items()} == hashes
 
 
-def test_the_cells_of_a_grid_that_are_done_are_copied(run_dir: Path, memory: Any) -> None:
+def test_finished_cells_of_a_grid_are_uploaded(run_dir: Path, memory: Any) -> None:
     root = run_dir.parent
     (root / "results.csv").write_text("table")
     ResultsUploader("memory://copy", root).update(files_of_grid(root, [run_dir]))
@@ -51,33 +51,33 @@ def test_the_cells_of_a_grid_that_are_done_are_copied(run_dir: Path, memory: Any
     assert set(copied(memory, "/other")) == {"results.csv", MARKER}
 
 
-def test_a_half_copy_has_no_marker(
+def test_an_incomplete_copy_has_no_marker(
     run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mirror = ResultsUploader("memory://copy", run_dir)
-    mirror.update(files_of_run(run_dir))
+    uploader = ResultsUploader("memory://copy", run_dir)
+    uploader.update(files_of_run(run_dir))
     for name in ("results.json", "scores.csv"):
         (run_dir / "report" / name).write_text("new")
     write = MemoryFileSystem.pipe_file
 
-    def stumble(self: Any, path: str, value: bytes, **options: Any) -> None:
+    def fail_on_scores(self: Any, path: str, value: bytes, **options: Any) -> None:
         if path.endswith("scores.csv"):
             raise OSError("the network is gone")
         write(self, path, value, **options)
 
-    monkeypatch.setattr(MemoryFileSystem, "pipe_file", stumble)
-    mirror.update(files_of_run(run_dir))
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", fail_on_scores)
+    uploader.update(files_of_run(run_dir))
     assert MARKER not in copied(memory)
-    assert "the network is gone); this is tried again later" in caplog.messages[0]
+    assert "the network is gone); will be retried" in caplog.messages[0]
     with pytest.raises(InputError, match=rf"they are in {run_dir}: start the same command again"):
-        mirror.update(files_of_run(run_dir), final=True)
+        uploader.update(files_of_run(run_dir), final=True)
     monkeypatch.undo()
-    mirror.update(files_of_run(run_dir), final=True)
+    uploader.update(files_of_run(run_dir), final=True)
     assert copied(memory)["report/scores.csv"] == "new"
     assert MARKER in copied(memory)
 
 
-def test_what_is_there_already_is_not_copied_again(run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_files_are_not_uploaded_again(run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ResultsUploader("memory://copy", run_dir).update(files_of_run(run_dir))
     later = ResultsUploader("memory://copy", run_dir)
     written: list[str] = []
@@ -89,36 +89,36 @@ def test_what_is_there_already_is_not_copied_again(run_dir: Path, memory: Any, m
     assert written == ["split.csv", MARKER]
 
 
-BAD = {
+UNWRITABLE = {
     "nope://R": "Protocol not known: nope",
     "file:///proc/R": "/proc/R",
     "file://{tmp_path}/file/R": "Not a directory",
 }
 
 
-@pytest.mark.parametrize("url", BAD)
-def test_a_url_where_nothing_can_be_written_is_refused_before_anything_runs(
+@pytest.mark.parametrize("url", UNWRITABLE)
+def test_an_unwritable_url_is_refused_before_anything_runs(
     url: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     line = refused(capsys, "audit", config, tmp_path / "R", "--results_url", url.format(tmp_path=tmp_path))
     assert line.startswith(f"lightning-mia: error: Cannot write results to {url.format(tmp_path=tmp_path)} (")
-    assert BAD[url] in line
-    assert line.endswith("mend --results_url")
+    assert UNWRITABLE[url] in line
+    assert line.endswith("check --results_url")
     assert not (tmp_path / "R").exists()
 
 
-def test_a_fleet_is_copied_after_every_model(
+def test_results_are_uploaded_after_every_shadow_model(
     config: Path, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
     update = ResultsUploader._update
 
-    def look(self: ResultsUploader, contents: dict[str, bytes]) -> None:
+    def count(self: ResultsUploader, contents: dict[str, bytes]) -> None:
         seen.append(sum(name.startswith("shadows/") for name in contents))
         update(self, contents)
 
-    monkeypatch.setattr(ResultsUploader, "_update", look)
+    monkeypatch.setattr(ResultsUploader, "_update", count)
     options = ["--fleet.size", "2", "--trainer.max_epochs", "1", "--results_url", "memory://copy"]
     assert run("shadow", config, tmp_path / "R", *options) == 0
     assert seen == [1, 2, 2]

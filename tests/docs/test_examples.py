@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from lightning_mia.audit import cli
-from lightning_mia.audit.ablation.command import divide
+from lightning_mia.audit.ablation.command import split_arguments
 from lightning_mia.audit.commands import COMMANDS
 from lightning_mia.utilities.errors import InputError
 from tests.docs.conftest import DOCS, ROOT, blocks, pages
@@ -80,7 +80,7 @@ def test_commands_without_a_model_are_understood(tool: Callable[[str], ModuleTyp
     others = [shlex.split(command) for command in commands() if command.split()[0] not in COMMANDS]
     assert others
     for name, *arguments in others:
-        own = divide(arguments)[0] if name == "ablate" else arguments  # the rest is passed on to audits
+        own = split_arguments(arguments)[0] if name == "ablate" else arguments  # the rest is passed on to audits
         reference.parser_of(name).parse_args(own)
 
 

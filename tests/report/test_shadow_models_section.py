@@ -1,4 +1,4 @@
-"""The page of an audit with a fleet: what the tables say, read as a browser would."""
+"""The page of an audit with shadow models, its tables parsed as by a browser."""
 
 import re
 from collections import defaultdict
@@ -9,8 +9,7 @@ import pytest
 
 from lightning_mia.report.content.groups import attack_groups, control_groups
 from lightning_mia.report.content.numbers import decimal, interval
-from lightning_mia.report.figures.drawing import Plate
-from lightning_mia.report.figures.groups import DrawnGroup, draw_attacks, draw_controls
+from lightning_mia.report.figures.drawn_groups import NO_FIGURES, DrawnGroup, draw_attacks, draw_controls
 from lightning_mia.report.figures.shadow_models import draw_by_shadows
 from lightning_mia.report.html import render_page
 
@@ -69,8 +68,8 @@ class Tables(HTMLParser):
 
 def undrawn(report) -> str:
     """The page without the costly figures."""
-    attacks = [DrawnGroup(group, Plate(), Plate(), draw_by_shadows(group)) for group in attack_groups(report)]
-    return render_page(report, attacks, [DrawnGroup(group, Plate()) for group in control_groups(report)])
+    attacks = [DrawnGroup(group, NO_FIGURES, by_shadows=draw_by_shadows(group)) for group in attack_groups(report)]
+    return render_page(report, attacks, [DrawnGroup(group, NO_FIGURES) for group in control_groups(report)])
 
 
 @pytest.fixture(scope="module")
@@ -83,56 +82,56 @@ def tables(html) -> Tables:
     return Tables(html)
 
 
-def test_every_access_level_has_a_table_of_its_own_with_the_strongest_first(tables, planted_fleet_report):
+def test_every_access_has_a_table_with_the_strongest_attack_first(tables, planted_fleet_report):
     for group in attack_groups(planted_fleet_report):
-        rows = tables.rows["Attacks", f"Utterance level, {group.access}"]
+        rows = tables.rows["Attack results", f"Utterance level, {group.access}"]
         assert list(rows) == [one.name for one in group.results]
 
 
-def test_an_attack_s_row_has_its_figures_its_shadow_models_and_its_queries(tables, planted_fleet_report):
+def test_rows_have_figures_shadow_models_and_queries(tables, planted_fleet_report):
     attack = next(one for one in planted_fleet_report.attacks if one.name == "lira")
-    row = tables.rows["Attacks", "Utterance level, grey-box"]["lira"]
+    row = tables.rows["Attack results", "Utterance level, grey-box"]["lira"]
     assert row["AUROC"] == f"{decimal(attack.auroc)} {interval(attack.auroc_ci95)}"
     assert row["corrected p"].startswith("0.009")
     assert row["TPR at FPR 1 %"] == "1.5 %† 1 to 2.5 %"
     assert row["realised FPR"] == "0.9 %"
-    assert row["in turn"] == f"{decimal(attack.in_turn.auroc_mean)} ± 0.012"
+    assert row["shadow models as targets"] == f"{decimal(attack.in_turn.auroc_mean)} ± 0.012"
     assert row["advantage"] == f"{attack.advantage:.2f} (0.06)"
     assert row["shadow models, queries"] == "16 24"
-    without = tables.rows["Attacks", "Utterance level, grey-box"]["pretext_loss"]
+    without = tables.rows["Attack results", "Utterance level, grey-box"]["pretext_loss"]
     assert without["shadow models, queries"] == "0 8"
 
 
-def test_the_first_screen_has_the_best_of_each_access_level(tables, planted_fleet_report):
+def test_the_first_screen_has_the_best_attack_of_each_access(tables, planted_fleet_report):
     verdicts = planted_fleet_report.verdict.by_level_and_access
     best = tables.rows["", ""]
     assert list(best) == [f"Utterance, {verdict.access}" for verdict in verdicts]
     assert best["Utterance, grey-box"]["Strongest attack"] == "shadow_classifier of 9"
     black_box = best["Utterance, black-box"]
     assert black_box["Verdict"] == "No evidence of a leak"
-    assert black_box["would show from"] == "0.57", "what the design would have found, where nothing was found"
+    assert black_box["detectable AUROC"] == "0.57"
     for verdict in verdicts:
         assert verdict.reason in tables.first_screen
 
 
-def test_black_box_at_chance_says_what_would_have_been_found(html):
-    assert "An AUROC of 0.57 would have been found with 80 % power; the strongest attack has 0.44." in html
+def test_without_evidence_the_detectable_auroc_is_given(html):
+    assert "This design detects an AUROC of 0.57 with 80 % power; the strongest attack has 0.44." in html
 
 
-def test_every_model_in_turn_has_a_table_for_each_access_level(tables, planted_fleet_report):
+def test_shadow_models_as_targets_have_a_table_for_each_access(tables, planted_fleet_report):
     for group in attack_groups(planted_fleet_report):
-        rows = tables.rows["Every model of the fleet as the target in turn", f"Utterance level, {group.access}"]
+        rows = tables.rows["Each shadow model as target", f"Utterance level, {group.access}"]
         assert list(rows) == [one.name for one in group.results]
         for one in group.results:
             row = rows[one.name]
             assert row["this target"] == decimal(one.auroc)
-            assert row["in turn"] == f"{decimal(one.in_turn.auroc_mean)} ± 0.012"
+            assert row["shadow models"] == f"{decimal(one.in_turn.auroc_mean)} ± 0.012"
             assert row["wrong model"] == "0.501 ± 0.021"
-            assert (row["TPR in turn"], row["models"]) == ("1.4 %", "16")
+            assert (row["TPR, shadow models"], row["models"]) == ("1.4 %", "16")
 
 
-def test_how_many_shadow_models_it_takes_in_figures(tables, planted_fleet_report):
-    rows = tables.rows["How many shadow models it takes", "Utterance level, grey-box"]
+def test_results_by_number_of_shadow_models_are_a_table(tables, planted_fleet_report):
+    rows = tables.rows["Number of shadow models", "Utterance level, grey-box"]
     assert "pretext_loss" not in rows
     attack = next(one for one in planted_fleet_report.attacks if one.name == "bavaria")
     assert list(rows["bavaria"]) == [f"{n} shadow models" for n in (2, 4, 8, 16)]
@@ -140,7 +139,7 @@ def test_how_many_shadow_models_it_takes_in_figures(tables, planted_fleet_report
         assert text == f"{decimal(one.auroc)} {interval(one.auroc_ci95, 2)} TPR 1.5 %† 1 to 2.5 %"
 
 
-def test_the_fleet_is_told_with_its_pool_and_how_its_trainings_ended(html, planted_fleet_report):
+def test_shadow_models_are_described_with_pool_and_training(html, planted_fleet_report):
     assert "an auditor's upper bound" in html.replace("&#39;", "'")
     assert "loss 2.910 to 3.400" in html
     assert "1 of the shadow models collapsed" in html
@@ -151,15 +150,15 @@ def test_the_fleet_is_told_with_its_pool_and_how_its_trainings_ended(html, plant
     assert "collapsed" not in html
 
 
-def test_the_target_s_last_values_stand_beside_the_fleet_s(planted_fleet_report):
+def test_the_target_s_last_values_are_next_to_those_of_the_shadow_models(planted_fleet_report):
     target, *others = planted_fleet_report.provenance.models
     models = (replace(target, health={"loss": (4.5, 3.28)}), *others)
     provenance = replace(planted_fleet_report.provenance, models=models)
     assert "loss 2.910 to 3.400 (target 3.280)" in undrawn(replace(planted_fleet_report, provenance=provenance))
 
 
-def test_a_set_of_recordings_has_one_p_value_and_the_members_it_takes(tables, planted_fleet_report):
-    rows = tables.rows["All members together", ""]
+def test_dataset_inference_has_one_p_value_and_the_members_needed(tables, planted_fleet_report):
+    rows = tables.rows["Dataset inference", ""]
     lira = next(one for one in planted_fleet_report.dataset_inference if one.attack == "lira")
     assert len(rows) == len(planted_fleet_report.dataset_inference)
     assert rows["lira"] == {
@@ -168,23 +167,39 @@ def test_a_set_of_recordings_has_one_p_value_and_the_members_it_takes(tables, pl
         "difference": f"+{lira.difference:.2f}",
         "members needed": "45",
     }
-    assert rows["partcrop"]["members needed"] == "more than these"
+    assert rows["partcrop"]["members needed"] == "more than tested"
 
 
-def test_many_controls_are_folded_but_none_is_lost(html, tables, planted_fleet_report):
-    assert "Controls of the other attacks, 54" in html
+def test_many_controls_are_folded_but_complete(html, tables, planted_fleet_report):
+    assert "Controls of the other attacks (54)" in html
     assert set(tables.rows["Controls", ""]) == {one.name for one in planted_fleet_report.controls}
 
 
-def test_every_part_that_is_named_at_the_top_is_there(html):
+def test_every_section_of_the_navigation_exists(html):
     links = re.findall(r'<a href="#(\w+)"', html)
-    assert links == ["attacks", "fleet", "turns", "fewer", "set", "controls", "training", "protocol", "glossary"]
+    assert links == [
+        "attacks",
+        "shadow_models",
+        "each_as_target",
+        "n_shadow_models",
+        "dataset_inference",
+        "controls",
+        "training",
+        "protocol",
+        "glossary",
+    ]
     assert all(html.count(f' id="{link}"') == 1 for link in links)
 
 
-def test_without_a_fleet_nothing_is_said_of_one(planted_report):
+def test_without_shadow_models_their_sections_are_missing(planted_report):
     html = undrawn(planted_report)
-    for words in ("in turn</h2>", "How many shadow models", "The fleet of", "All members together", ">shadow models<"):
+    for words in (
+        "as target</h2>",
+        "Number of shadow models",
+        "Shadow models</h2>",
+        "Dataset inference",
+        ">shadow models<",
+    ):
         assert words not in html
 
 
@@ -196,7 +211,7 @@ def test_many_notes_are_folded(planted_fleet_report):
 
 
 def test_figures_have_accessible_names_and_those_of_weaker_attacks_are_folded(planted_fleet_report):
-    """Of three attacks one is drawn by itself as a weaker one would be."""
+    """Of five attacks, the weakest is not featured."""
     kept = ("lira", "rmia", "bavaria", "shadow_classifier", "attack_r", "blind")
     report = replace(
         planted_fleet_report,
@@ -205,7 +220,7 @@ def test_figures_have_accessible_names_and_those_of_weaker_attacks_are_folded(pl
         scores=tuple(one for one in planted_fleet_report.scores if one.name in kept),
     )
     html = render_page(report, draw_attacks(report), draw_controls(report))
-    head, folded = html.split("Curves and scores of the other 1</summary>")
+    head, folded = html.split("ROC curves and scores of the other attacks (1)</summary>")
     assert 'aria-label="Histogram of the scores of shadow_classifier' in head
     assert 'aria-label="Histogram of the scores of attack_r' not in head
     assert 'aria-label="Histogram of the scores of attack_r' in folded.split("</details>")[0]

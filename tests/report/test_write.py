@@ -16,12 +16,12 @@ def run_dir(tmp_path_factory, small_report):
     return run_dir
 
 
-def test_what_a_run_leaves_behind(run_dir):
+def test_a_report_has_these_files(run_dir):
     names = sorted(path.name for path in (run_dir / "report").iterdir())
     assert names == ["report.html", "report.md", "results.json", "scores.csv", "speakers.csv", "tensorboard"]
 
 
-def test_the_rebuilt_page_equals_the_first(run_dir):
+def test_the_rebuilt_page_is_identical(run_dir):
     page = run_dir / "report" / "report.html"
     first = page.read_bytes()
     page.unlink()
@@ -29,24 +29,24 @@ def test_the_rebuilt_page_equals_the_first(run_dir):
     assert page.read_bytes() == first
 
 
-def test_rebuilding_leaves_the_data_as_they_are(run_dir):
+def test_rebuilding_does_not_touch_the_data(run_dir):
     files = [run_dir / "report" / name for name in ("results.json", "scores.csv")]
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in files]
     rebuild(run_dir)
     assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in files] == before
 
 
-def test_writing_what_was_read_gives_the_same_files(run_dir, tmp_path):
+def test_reading_and_writing_gives_identical_files(run_dir, tmp_path):
     write_report(tmp_path, load_report(run_dir / "report"))
     for name in ("results.json", "scores.csv", "report.html", "report.md", "speakers.csv"):
         assert (tmp_path / name).read_bytes() == (run_dir / "report" / name).read_bytes()
 
 
-def test_a_copy_with_names_stands_beside_the_report(tmp_path, small_report):
+def test_a_copy_with_names_has_files_of_its_own(tmp_path, small_report):
     write_report(tmp_path / "report", add_breakdown(small_report))
-    handed_on = (tmp_path / "report" / "report.html").read_bytes()
+    without_names = (tmp_path / "report" / "report.html").read_bytes()
     assert rebuild(tmp_path, with_names=True) == tmp_path / "report" / "report_names.html"
-    assert (tmp_path / "report" / "report.html").read_bytes() == handed_on
+    assert (tmp_path / "report" / "report.html").read_bytes() == without_names
     for name, shown in (("report", False), ("report_names", True)):
         for suffix in ("html", "md"):
             text = (tmp_path / "report" / f"{name}.{suffix}").read_text(encoding="utf-8")
@@ -59,13 +59,13 @@ def test_a_blind_check_is_written_and_rebuilt(tmp_path, planted_blind_report):
     assert rebuild(tmp_path).read_bytes() == first
 
 
-def test_a_folder_without_a_report_is_refused_in_one_line(tmp_path):
+def test_a_folder_without_a_report_is_rejected_in_one_line(tmp_path):
     with pytest.raises(InputError, match=r"has no report/results\.json; give the run directory") as raised:
         rebuild(tmp_path)
     assert "\n" not in str(raised.value)
 
 
-def test_a_report_that_cannot_be_written_is_refused(tmp_path, planted_blind_report):
+def test_a_report_that_cannot_be_written_is_rejected(tmp_path, planted_blind_report):
     (tmp_path / "report").write_text("in the way", encoding="utf-8")
     with pytest.raises(InputError, match="Cannot write"):
         write_report(tmp_path / "report", planted_blind_report)

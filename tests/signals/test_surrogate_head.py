@@ -58,20 +58,20 @@ def named(batch: Batch, prefix: str) -> Batch:
     return batch._replace(ids=[f"{prefix}{name}" for name in batch.ids])
 
 
-def asked(
+def measure_all(
     head: SurrogateHead, model: SpeechModel, auxiliary: Batch, batches: Sequence[Batch], batch_seconds: float = 60.0
 ) -> Tensor:
     """(recordings, columns) float64."""
     with torch.inference_mode():
         measure = head.prepare(model, auxiliary_of(auxiliary), batch_seconds)
-        found = [measure(model, batch).scalars for batch in batches]
-    return torch.cat([torch.stack(list(one.values()), dim=1) for one in found])
+        parts = [measure(model, batch).scalars for batch in batches]
+    return torch.cat([torch.stack(list(scalars.values()), dim=1) for scalars in parts])
 
 
 def one_by_one(batch: Batch) -> list[Batch]:
     places = zip(batch.ids, batch.waveforms, batch.lengths.tolist(), strict=True)
     recordings = [(name, waveform[:length].numpy(), "") for name, waveform, length in places]
-    return [collate([one]) for one in recordings]
+    return [collate([recording]) for recording in recordings]
 
 
 def family(name: str) -> SpeechModel:
@@ -80,7 +80,9 @@ def family(name: str) -> SpeechModel:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("filling", [None, SteadyTone(), ShapedNoise(), Silence()], ids=lambda one: one and one.name)
+@pytest.mark.parametrize(
+    "filling", [None, SteadyTone(), ShapedNoise(), Silence()], ids=lambda sound: sound and sound.name
+)
 def test_neighbours_and_padding_change_nothing(name: str, filling: Filling | None, speech: Speech) -> None:
     """Nor does the size of the batches that the head is fitted on."""
     model, head = family(name), SurrogateHead(filling, every=2)
@@ -88,20 +90,20 @@ def test_neighbours_and_padding_change_nothing(name: str, filling: Filling | Non
         assert (name, filling) == ("cpc", None)
         return
     auxiliary, batch = named(speech(0.5, 0.9, 0.3, 0.7), "aux"), speech(1.0, 0.1, 0.43)
-    together = asked(head, model, auxiliary, [batch])
-    alone = asked(head, model, auxiliary, one_by_one(batch), batch_seconds=0.5)
+    together = measure_all(head, model, auxiliary, [batch])
+    alone = measure_all(head, model, auxiliary, one_by_one(batch), batch_seconds=0.5)
     assert together.isfinite().all() and together.shape == (3, 1)
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("target", [LogMelFrames(20, 0.0), AdversarysClusters(3, 0.0)], ids=lambda one: one.name)
-def test_equals_a_slow_version(target: HiddenTarget, speech: Speech) -> None:
+@pytest.mark.parametrize("target", [LogMelFrames(20, 0.0), AdversarysClusters(3, 0.0)], ids=lambda target: target.name)
+def test_signals_equal_a_slow_version(target: HiddenTarget, speech: Speech) -> None:
     """One utterance, one draw, one frame after the other; the heads by scikit-learn and SciPy."""
     from sklearn.linear_model import Ridge
 
     model, auxiliary, batch = family("tera"), named(speech(0.9, 1.2, 1.1, 0.8), "aux"), speech(0.6, 0.35)
     head = SurrogateHead(None, target, every=2, rounds=2, layers=(1,), folds=2)
-    found = asked(head, model, auxiliary, [batch, auxiliary])[:, 0]
+    signals = measure_all(head, model, auxiliary, [batch, auxiliary])[:, 0]
     targets = target.prepare([auxiliary])
 
     def frames(name: str, waveform: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,32 +120,34 @@ def test_equals_a_slow_version(target: HiddenTarget, speech: Speech) -> None:
             outputs += [truth[at].double() for at in range(n) if mask[0, at]]
         return torch.stack(inputs), torch.stack(outputs)
 
-    def measured(one: tuple[Tensor, Tensor], others: list[tuple[Tensor, Tensor]]) -> float:
+    def slow_signal(recording: tuple[Tensor, Tensor], others: list[tuple[Tensor, Tensor]]) -> float:
         x, y = torch.cat([x for x, _ in others]).numpy(), torch.cat([y for _, y in others]).numpy()
         if isinstance(target, LogMelFrames):
-            guess = Ridge(alpha=1e-9).fit(x, y).predict(one[0].numpy())
-            return -float(np.log(np.abs(guess - one[1].numpy()).mean()))
+            guess = Ridge(alpha=1e-9).fit(x, y).predict(recording[0].numpy())
+            return -float(np.log(np.abs(guess - recording[1].numpy()).mean()))
         labels, shares = y.argmax(axis=1), (y.sum(axis=0) + 1) / (len(y) + y.shape[1])
         centres = [x[labels == label].mean(axis=0) for label in range(y.shape[1])]
         within = np.cov((x - np.array(centres)[labels]).T, bias=True)
-        laws = [multivariate_normal(centre, within) for centre in centres]
-        joint = np.stack([law.logpdf(one[0].numpy()) for law in laws], axis=1) + np.log(shares)
-        right = (joint - logsumexp(joint, axis=1, keepdims=True))[one[1].numpy() == 1]
+        distributions = [multivariate_normal(centre, within) for centre in centres]
+        log_densities = [distribution.logpdf(recording[0].numpy()) for distribution in distributions]
+        joint = np.stack(log_densities, axis=1) + np.log(shares)
+        right = (joint - logsumexp(joint, axis=1, keepdims=True))[recording[1].numpy() == 1]
         mean = float(right.mean())
         return mean - np.log1p(-np.exp(mean))
 
     rows = {
-        name: frames(name, one.waveforms[i, : one.lengths[i]])
-        for one in (batch, auxiliary)
-        for i, name in enumerate(one.ids)
+        name: frames(name, recordings.waveforms[i, : recordings.lengths[i]])
+        for recordings in (batch, auxiliary)
+        for i, name in enumerate(recordings.ids)
     }
     by_fold = [[rows[name] for name in sorted(auxiliary.ids)[fold::2]] for fold in (0, 1)]
     for row, name in enumerate(rows):
-        candidates = [measured(rows[name], by_fold[1 - fold]) for fold in (0, 1)]
+        candidates = [slow_signal(rows[name], by_fold[1 - fold]) for fold in (0, 1)]
         if name in auxiliary.ids:  # by the head that did not see it
-            assert found[row].item() == pytest.approx(candidates[sorted(auxiliary.ids).index(name) % 2], rel=1e-3)
+            assert signals[row].item() == pytest.approx(candidates[sorted(auxiliary.ids).index(name) % 2], rel=1e-3)
         else:
-            assert min(abs(found[row].item() - one) for one in candidates) < 1e-3 * abs(found[row].item())
+            signal = signals[row].item()
+            assert min(abs(signal - candidate) for candidate in candidates) < 1e-3 * abs(signal)
 
 
 class Repeats(TERA):
@@ -156,15 +160,15 @@ class Repeats(TERA):
         encoded = super().encode(waveforms, lengths, masks)
         seen = self._frames(waveforms, lengths)
         for row in range(len(seen)):
-            near = [(seen[row] - one[: seen.shape[1]]).abs().mean() for one in self.known]
+            near = [(seen[row] - known[: seen.shape[1]]).abs().mean() for known in self.known]
             closest = int(torch.stack(near).argmin())
             if near[closest] < 0.6:
                 encoded.hidden[-1][row, :, :16] = self.known[closest][: seen.shape[1], :16]
         return encoded
 
 
-def test_memory_is_found(speech: Speech) -> None:
-    """Hidden by a mask and by a sound alike."""
+def test_memorised_frames_raise_the_signal(speech: Speech) -> None:
+    """For spans hidden by a mask and by a sound."""
     torch.manual_seed(0)
     model = Repeats(n_mels=16, dim=16, n_heads=2, feedforward_dim=32).eval()
     everything = speech(*[1.0] * 16)
@@ -172,7 +176,7 @@ def test_memory_is_found(speech: Speech) -> None:
     others = _rows(everything, range(8, 16))
     for filling in (None, SteadyTone()):
         head = SurrogateHead(filling, LogMelFrames(16), every=3)
-        scores = asked(
+        scores = measure_all(
             head, model, named(others, "x"), [_rows(everything, range(0, 4)), _rows(everything, range(12, 16))]
         )
         assert scores[:4].min() > scores[4:].max()
@@ -183,13 +187,13 @@ def _rows(batch: Batch, rows: range) -> Batch:
     return Batch([batch.ids[i] for i in places], batch.waveforms[places], batch.lengths[places])
 
 
-def test_without_auxiliary_recordings_it_says_nothing(speech: Speech, tera: SpeechModel) -> None:
-    one = speech(0.5)
-    measure = SurrogateHead().prepare(tera, auxiliary_of(one), 60.0)
-    assert measure(tera, one).scalars == {}
+def test_too_few_auxiliary_recordings_give_no_columns(speech: Speech, tera: SpeechModel) -> None:
+    batch = speech(0.5)
+    measure = SurrogateHead().prepare(tera, auxiliary_of(batch), 60.0)
+    assert measure(tera, batch).scalars == {}
 
 
-def test_columns_of_other_settings_have_other_names(speech: Speech, tera: SpeechModel) -> None:
+def test_column_names_differ_between_settings(speech: Speech, tera: SpeechModel) -> None:
     heads = [
         SurrogateHead(),
         SurrogateHead(None),
@@ -211,12 +215,12 @@ def test_columns_of_other_settings_have_other_names(speech: Speech, tera: Speech
     ("name", "stride", "field"),
     [("tera", 160, 400), ("mel_hubert", 320, 560), ("hubert", 320, 400), ("wav2vec2", 320, 400)],
 )
-def test_the_grid_of_frames_is_read_off_their_number(name: str, stride: int, field: int) -> None:
+def test_the_frame_grid_is_inferred_from_frame_counts(name: str, stride: int, field: int) -> None:
     assert FrameGrid.from_model(family(name)) == FrameGrid(stride, field)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("settings", "message"),
     [
         ({"every": 1}, "every of SurrogateHead is 1: give 2 or more"),
         ({"rounds": 0}, "rounds of SurrogateHead is 0: give 1 or more"),
@@ -224,9 +228,9 @@ def test_the_grid_of_frames_is_read_off_their_number(name: str, stride: int, fie
         ({"layers": ()}, "layers of SurrogateHead is empty"),
     ],
 )
-def test_what_is_no_question_is_refused(wrong: dict[str, float], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        SurrogateHead(**wrong)  # type: ignore[arg-type]
+        SurrogateHead(**settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("target", "name"), [(LogMelFrames, "ridge"), (AdversarysClusters, "shrinkage")])

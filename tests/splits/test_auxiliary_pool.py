@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign
-from lightning_mia.splits.auxiliary_pool import MIN_LEFT, with_pool
+from lightning_mia.splits.auxiliary_pool import MIN_AUXILIARY, draw_from_pool
 from lightning_mia.utilities.errors import InputError
 
 SPEAKERS = SpeakerDesign(n_units=8, n_auxiliary=20, trained_per_speaker=3, held_back_per_speaker=2)
@@ -14,21 +14,21 @@ def drawn(make_corpus, level: str, n_shadows: int = 4, seed: int = 0) -> Split:
         split = UtteranceDesign(24, 40).draw(*make_corpus(*(20,) * 6), seed=seed)
     else:
         split = SPEAKERS.draw(*make_corpus(*(5,) * 30), seed=seed)
-    return with_pool(split, n_shadows, seed)
+    return draw_from_pool(split, n_shadows, seed)
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_no_shadow_model_is_trained_on_what_is_judged_or_kept_for_the_adversary(make_corpus, level):
+def test_shadow_models_are_trained_on_pool_recordings_only(make_corpus, level):
     for seed in range(5):
         split = drawn(make_corpus, level, seed=seed)
-        judged = set(split.table["id"][split.table["role"] != "auxiliary"])
+        challenge = set(split.table["id"][split.table["role"] != "auxiliary"])
         pool = split.pool()
         assert pool is not None
         assert set(pool["id"]).isdisjoint(split.auxiliary_ids())
-        assert set(pool["id"]).isdisjoint(judged)
-        assert judged | set(pool["id"]) | set(split.auxiliary_ids()) == set(split.table["id"])
-        of_unit = split.table.groupby("unit")
-        assert (of_unit[split.shadows].nunique() == 1).all(axis=None)
+        assert set(pool["id"]).isdisjoint(challenge)
+        assert challenge | set(pool["id"]) | set(split.auxiliary_ids()) == set(split.table["id"])
+        units = split.table.groupby("unit")
+        assert (units[split.shadows].nunique() == 1).all(axis=None)
         assert split.auxiliary()["id"].isin(split.auxiliary_ids()).all()
         for name in split.shadows:
             ids = split.training_ids(name)
@@ -38,7 +38,7 @@ def test_no_shadow_model_is_trained_on_what_is_judged_or_kept_for_the_adversary(
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_every_unit_of_the_pool_is_in_for_exactly_one_of_a_pair(make_corpus, level):
+def test_every_pool_unit_is_in_for_exactly_one_model_of_a_pair(make_corpus, level):
     split = drawn(make_corpus, level)
     pool = split.pool()
     table = split.table.set_index("id").loc[pool["id"]]
@@ -49,14 +49,14 @@ def test_every_unit_of_the_pool_is_in_for_exactly_one_of_a_pair(make_corpus, lev
     assert not table["shadow_000"].equals(table["shadow_002"])
 
 
-def test_a_larger_fleet_has_the_same_pool_and_begins_with_the_smaller_one(make_corpus):
+def test_more_shadow_models_do_not_change_the_first_ones(make_corpus):
     small, large = (drawn(make_corpus, "utterance", n_shadows) for n_shadows in (2, 6))
     pd.testing.assert_frame_equal(small.pool(), large.pool())
     pd.testing.assert_frame_equal(small.table, large.table.drop(columns=large.shadows[2:]))
     assert small.sha256 == large.sha256
 
 
-def test_a_pool_does_not_change_who_is_judged(make_corpus):
+def test_a_pool_does_not_change_the_challenge_set(make_corpus):
     split = drawn(make_corpus, "utterance")
     plain = UtteranceDesign(24, 40).draw(*make_corpus(*(20,) * 6))
     pd.testing.assert_frame_equal(split.table.drop(columns=split.shadows), plain.table)
@@ -64,13 +64,13 @@ def test_a_pool_does_not_change_who_is_judged(make_corpus):
     assert plain.pool() is None
 
 
-def test_recordings_that_there_are_two_of_do_not_change_how_many_are_trained_on(make_corpus):
+def test_copies_do_not_change_the_number_of_training_recordings(make_corpus):
     """A member unit of two recordings counts twice; auxiliary copies stay with the adversary."""
     copies = [{f"{s}-{i:03d}", f"{s}-{i + 1:03d}"} for s in "abcdef" for i in range(0, 8, 2)]
     sizes = set()
     for seed in range(5):
         split = UtteranceDesign(16, 60).draw(*make_corpus(*(20,) * 6, same_audio=copies), seed=seed)
-        split = with_pool(split, 2, seed)
+        split = draw_from_pool(split, 2, seed)
         assert {len(split.training_ids(name)) for name in ("target", *split.shadows)} == {len(split.training_ids())}
         assert split.pool()["unit_id"].is_unique
         assert set(split.auxiliary()["id"]).isdisjoint(split.pool()["id"])
@@ -78,10 +78,10 @@ def test_recordings_that_there_are_two_of_do_not_change_how_many_are_trained_on(
     assert max(sizes) > 0  # there were member units of two recordings
 
 
-def test_what_is_too_small_is_told_with_numbers(make_corpus):
-    split = UtteranceDesign(24, 24 + MIN_LEFT - 1).draw(*make_corpus(*(20,) * 6))
-    told = "drawn from 24 auxiliary units, and 10 must be left, but there are 33: raise data.design.n_auxiliary to 34"
-    with pytest.raises(InputError, match=told):
-        with_pool(split, 2, 0)
-    enough = UtteranceDesign(24, 24 + MIN_LEFT).draw(*make_corpus(*(20,) * 6))
-    assert len(with_pool(enough, 2, 0).auxiliary_ids()) == MIN_LEFT
+def test_too_small_a_pool_is_an_error_with_numbers(make_corpus):
+    split = UtteranceDesign(24, 24 + MIN_AUXILIARY - 1).draw(*make_corpus(*(20,) * 6))
+    message = "need 24 auxiliary units, and 10 must remain, but there are 33: raise data.design.n_auxiliary to 34"
+    with pytest.raises(InputError, match=message):
+        draw_from_pool(split, 2, 0)
+    sufficient = UtteranceDesign(24, 24 + MIN_AUXILIARY).draw(*make_corpus(*(20,) * 6))
+    assert len(draw_from_pool(sufficient, 2, 0).auxiliary_ids()) == MIN_AUXILIARY

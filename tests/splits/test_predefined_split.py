@@ -29,10 +29,10 @@ TWO_LEVELS = "a:11hh b:111hhh c:1hh d:11hh e:000 f:00 g:0000 h:00 x:---"
 
 def test_roles_and_flags():
     table = predefined(*manifest(TWO_LEVELS)).table.set_index("id")
-    some = table.loc[["a0", "a2", "e0", "x0"]]
-    assert some["role"].tolist() == ["member", "held_back", "nonmember", "auxiliary"]
-    assert some["trained"].tolist() == [True, False, False, False]
-    assert some["target"].tolist() == [True, True, False, False]
+    sample = table.loc[["a0", "a2", "e0", "x0"]]
+    assert sample["role"].tolist() == ["member", "held_back", "nonmember", "auxiliary"]
+    assert sample["trained"].tolist() == [True, False, False, False]
+    assert sample["target"].tolist() == [True, True, False, False]
     assert len(table) == 31
 
 
@@ -58,33 +58,33 @@ def test_parts_of_the_speaker_level():
     none_held_back = predefined(*manifest("a:11 b:11 c:11 d:11 e:00 f:00 g:00 h:00"))
     assert none_held_back.parts("speaker") == ("trained",)
     assert set(none_held_back.challenge("speaker")["id"][:8]) == names("a0 a1 b0 b1 c0 c1 d0 d1")
-    with pytest.raises(InputError, match="cannot be judged at speaker level on held_back recordings"):
+    with pytest.raises(InputError, match="cannot be evaluated at speaker level on held_back recordings"):
         none_held_back.challenge("speaker", "held_back")
 
 
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ("a:1100 b:11 c:11 d:11 e:00 f:00 g:00 h:00", "speakers stand on both sides: a"),
-        ("a:11 b:11 c:11 e:00 f:00 g:00 h:00", "fewer than 4 speakers a side"),
-        ("a:1 b:11 c:11 d:11 e:00 f:00 g:00 h:00", "fewer than 4 speakers a side"),
+        ("a:1100 b:11 c:11 d:11 e:00 f:00 g:00 h:00", "speakers are both members and non-members: a"),
+        ("a:11 b:11 c:11 e:00 f:00 g:00 h:00", "fewer than 4 member or non-member speakers"),
+        ("a:1 b:11 c:11 d:11 e:00 f:00 g:00 h:00", "fewer than 4 member or non-member speakers"),
     ],
 )
-def test_speaker_level_is_left_out_with_a_line_or_refused(rows, reason, caplog):
+def test_speaker_level_is_omitted_with_a_warning_or_rejected(rows, reason, caplog):
     split = predefined(*manifest(rows))
     assert split.levels == ("utterance",)
     (line,) = caplog.messages
-    assert line.startswith("The speaker level is left out: ")
+    assert line.startswith("The speaker level is omitted: ")
     assert reason in line
-    with pytest.raises(InputError, match=f"cannot be judged at speaker level: {reason}"):
+    with pytest.raises(InputError, match=f"cannot be evaluated at speaker level: {reason}"):
         predefined(*manifest(rows), level="speaker")
 
 
-def test_auxiliary_speakers_may_be_of_either_side():
+def test_auxiliary_speakers_may_be_members_or_nonmembers():
     assert "speaker" in predefined(*manifest("a:11- b:11- c:11 d:11 e:00- f:00 g:00 h:00")).levels
 
 
-def test_same_audio_on_one_side_is_judged_once_and_trained_on_as_it_is():
+def test_copies_are_evaluated_once_but_all_trained_on():
     split = predefined(*manifest("a:11111 b:11 e:0000 f:000", [{"a1", "a2", "b0"}, {"e1", "f1"}]))
     assert set(split.challenge("utterance")["id"]) == names("a0 a1 a3 a4 b1 e0 e1 e2 e3 f0 f2")
     assert split.training_ids() == sorted(names("a0 a1 a2 a3 a4 b0 b1"))
@@ -108,7 +108,7 @@ def test_same_audio_on_one_side_is_judged_once_and_trained_on_as_it_is():
         ("a:11112 b:0000", [], "Unknown values in column member: a4 '2';"),
     ],
 )  # fmt: skip
-def test_contradictions_are_refused_in_one_line(rows, same_audio, message):
+def test_contradictions_are_rejected_in_one_line(rows, same_audio, message):
     with pytest.raises(InputError, match=message) as error:
         predefined(*manifest(rows, same_audio))
     assert "\n" not in str(error.value)
@@ -120,10 +120,10 @@ def test_no_member_column():
         predefined(table.drop(columns="member"), contents)
 
 
-def test_many_clashes_are_counted():
-    clashes = [{f"a{i}", f"b{i}"} for i in range(9)]
+def test_many_conflicts_are_counted():
+    conflicts = [{f"a{i}", f"b{i}"} for i in range(9)]
     with pytest.raises(InputError, match=r"a4 \(member\) = b4 \(nonmember\); and 4 more"):
-        predefined(*manifest("a:111111111 b:000000000", clashes))
+        predefined(*manifest("a:111111111 b:000000000", conflicts))
 
 
 def test_order_of_rows_does_not_matter():

@@ -1,4 +1,4 @@
-"""Redraws must follow the law by which the labels came about: else no p-value is exact."""
+"""Redraws must follow the distribution of the labels, or no p-value is exact."""
 
 from collections import Counter
 from itertools import combinations, product
@@ -10,10 +10,10 @@ from scipy.stats import chi2_contingency, chisquare, kstest, rankdata
 from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, predefined
 
 
-def member_column(table, **sides: str):
-    """Give the utterances of each speaker these values in turn, one character each."""
+def member_column(table, **labels: str):
+    """Assign these values to the utterances of each speaker cyclically, one character each."""
     place = table.groupby("speaker").cumcount()
-    return table.assign(member=[sides[s][i % len(sides[s])] for s, i in zip(table["speaker"], place, strict=True)])
+    return table.assign(member=[labels[s][i % len(labels[s])] for s, i in zip(table["speaker"], place, strict=True)])
 
 
 def labels_of(split: Split, level="utterance"):
@@ -24,7 +24,7 @@ def labels_of(split: Split, level="utterance"):
 def assert_uniform(rows: np.ndarray, possible: set[tuple[bool, ...]]) -> None:
     seen = Counter(map(tuple, rows.tolist()))
     assert set(seen) == possible
-    assert chisquare([seen[one] for one in possible]).pvalue > 1e-3
+    assert chisquare([seen[row] for row in possible]).pvalue > 1e-3
 
 
 def test_utterance_design_is_uniform_over_halves_of_each_stratum(make_corpus):
@@ -56,7 +56,7 @@ def test_speaker_design_permutes_speakers_and_moves_their_utterances_together(ma
     np.testing.assert_array_equal(by_utterance, redrawn[:, place])
 
 
-def test_ready_made_one_sided_speakers_move_as_blocks(make_corpus):
+def test_predefined_one_sided_speakers_move_as_blocks(make_corpus):
     table, contents = make_corpus(2, 3, 4, 5, 6)
     split = predefined(member_column(table, a="1", b="0", c="1", d="0", e="0"), contents)
     challenge = split.challenge("utterance")
@@ -65,7 +65,7 @@ def test_ready_made_one_sided_speakers_move_as_blocks(make_corpus):
     assert_uniform(redrawn, blocks)
 
 
-def test_ready_made_two_sided_speakers_are_permuted_within(make_corpus):
+def test_predefined_two_sided_speakers_are_permuted_within(make_corpus):
     table, contents = make_corpus(4, 4)
     split = predefined(member_column(table, a="1100", b="1001"), contents)
     halves = [tuple(i in chosen for i in range(4)) for chosen in combinations(range(4), 2)]
@@ -73,16 +73,16 @@ def test_ready_made_two_sided_speakers_are_permuted_within(make_corpus):
     assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(halves, halves)})
 
 
-def test_ready_made_mixture_does_both(make_corpus):
+def test_predefined_mixture_does_both(make_corpus):
     table, contents = make_corpus(3, 2, 3, 2)
     split = predefined(member_column(table, a="100", b="1", c="0", d="1"), contents)
     units, _ = labels_of(split)
-    within = [tuple(i == one for i in range(3)) for one in range(3)]
+    within = [tuple(i == member for i in range(3)) for member in range(3)]
     blocks = [(o != "b",) * 2 + (o != "c",) * 3 + (o != "d",) * 2 for o in "bcd"]
     assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(within, blocks)})
 
 
-def test_names_shared_by_a_speaker_and_an_utterance_do_not_clash(make_corpus):
+def test_names_shared_by_a_speaker_and_an_utterance_are_distinguished(make_corpus):
     table, contents = make_corpus(4, 4, 4)
     table = member_column(table, a="1100", b="1", c="0").replace({"id": {"a-000": "b"}})
     split = predefined(table, contents | {"b": "content of a-000"})
@@ -94,15 +94,15 @@ def test_names_shared_by_a_speaker_and_an_utterance_do_not_clash(make_corpus):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_drawing_and_redrawing_have_one_law(make_corpus, level):
-    # Membership is drawn anew by every seed, from units that are always the same (all of the corpus).
+def test_draws_and_redraws_have_the_same_distribution(make_corpus, level):
+    # Every seed draws the membership of the same units, the whole corpus.
     table, contents = make_corpus(*(4,) * 8)
     design = SpeakerDesign(8, 0, 2, 2) if level == "speaker" else UtteranceDesign(32, 0)
     splits = [design.draw(table, contents, seed=seed) for seed in range(100)]
     units = sorted(splits[0].table["unit"].unique())
     drawn = np.array([s.table.drop_duplicates("unit").set_index("unit")["target"].loc[units] for s in splits])
     redrawn = splits[0].redraw(units, level, 1_000, seed=0)
-    # What both laws say of a pair of units: how often they fall on one side (for 8 speakers 3/7).
+    # The joint distribution of two units: how often they have the same label (for 8 speakers 3/7).
     for i, j in [(0, 1), (2, 7), (4, 5)]:
         counts = [np.bincount(labels[:, i] * 2 + labels[:, j], minlength=4) for labels in (drawn, redrawn)]
         assert chi2_contingency(counts).pvalue > 1e-3
@@ -116,8 +116,8 @@ def test_p_values_of_meaningless_scores_are_uniform(make_corpus):
     for seed in range(60):
         split = SpeakerDesign(12, 0, 2, 2).draw(table, contents, seed=seed)
         challenge = split.challenge("utterance")
-        of_speaker = dict(zip(table["speaker"].unique(), generator.normal(size=12), strict=True))
-        ranks = rankdata(challenge["speaker"].map(of_speaker) + 0.1 * generator.normal(size=len(challenge)))
+        speaker_scores = dict(zip(table["speaker"].unique(), generator.normal(size=12), strict=True))
+        ranks = rankdata(challenge["speaker"].map(speaker_scores) + 0.1 * generator.normal(size=len(challenge)))
         labels = split.redraw(challenge["unit_id"], "utterance", 199, seed)  # the split's own seed, on purpose
         sums = labels @ ranks
         p_values.append((1 + np.sum(sums >= challenge["member"].to_numpy() @ ranks)) / 200)
@@ -142,16 +142,16 @@ def test_a_unit_keeps_its_labels_in_any_order(make_corpus):
     assert (split.redraw(units, "utterance", 20, seed=2) != redrawn).any()
 
 
-def test_some_of_the_units_keep_the_counts_that_they_have(make_corpus):
+def test_subsets_of_units_keep_their_counts(make_corpus):
     split = UtteranceDesign(40, 0).draw(*make_corpus(20, 20))
     units, labels = labels_of(split)
     redrawn = split.redraw(units[:15], "utterance", 50, seed=1)
     assert (redrawn.sum(axis=1) == labels[:15].sum()).all()
 
 
-def test_unknown_units_and_levels_are_our_own_bug(make_corpus):
+def test_unknown_units_and_levels_raise_value_error(make_corpus):
     split = UtteranceDesign(40, 10).draw(*make_corpus(30, 30))
-    with pytest.raises(ValueError, match="not judged at utterance level"):
+    with pytest.raises(ValueError, match="not evaluated at utterance level"):
         split.redraw(split.auxiliary_ids(), "utterance", 2, seed=0)
-    with pytest.raises(ValueError, match="not judged at speaker level"):
+    with pytest.raises(ValueError, match="not evaluated at speaker level"):
         split.redraw(["a"], "speaker", 2, seed=0)

@@ -4,25 +4,25 @@ from lightning_mia.splits import SpeakerDesign, Split
 from lightning_mia.utilities.errors import InputError
 
 
-def check_promises(split: Split, contents: dict[str, str]) -> None:
-    """What every drawn speaker-level split keeps, whatever the corpus."""
+def check_invariants(split: Split, contents: dict[str, str]) -> None:
+    """Check the invariants of every drawn speaker-level split."""
     table = split.table
-    judged = table[table["role"] != "auxiliary"]
+    challenge = table[table["role"] != "auxiliary"]
     assert table["id"].is_unique
     assert table["id"].map(contents).is_unique
-    assert not set(judged["speaker"]) & set(table["speaker"][table["role"] == "auxiliary"])
+    assert not set(challenge["speaker"]) & set(table["speaker"][table["role"] == "auxiliary"])
     assert (table.groupby("speaker")[["target", *split.shadows]].nunique() == 1).all(axis=None)
-    assert judged.groupby(["speaker", "part"]).size().unstack().nunique().eq(1).all()
+    assert challenge.groupby(["speaker", "part"]).size().unstack().nunique().eq(1).all()
     for model in ("target", *split.shadows):
-        assert judged.drop_duplicates("speaker")[model].mean() == 0.5
+        assert challenge.drop_duplicates("speaker")[model].mean() == 0.5
         assert len(split.training_ids(model)) == len(split.training_ids())
         trained = table[table["id"].isin(split.training_ids(model))]
         assert trained[model].all()
         assert (trained["part"] == "trained").all()
     assert set(table["id"][table["trained"]]) == set(split.training_ids())
-    held_back = judged["target"] & (judged["part"] == "held_back")
-    assert (judged["role"] == held_back.map({True: "held_back"}).fillna(
-        judged["target"].map({True: "member", False: "nonmember"}))).all()  # fmt: skip
+    held_back = challenge["target"] & (challenge["part"] == "held_back")
+    assert (challenge["role"] == held_back.map({True: "held_back"}).fillna(
+        challenge["target"].map({True: "member", False: "nonmember"}))).all()  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def check_promises(split: Split, contents: dict[str, str]) -> None:
     ],
 )
 @pytest.mark.parametrize("sizes", [(40, 10), (8, 1)])
-def test_promises(make_corpus, speakers, same_audio, sizes):
+def test_invariants(make_corpus, speakers, same_audio, sizes):
     table, contents = make_corpus(*speakers, same_audio=same_audio)
     for seed in range(5):
         split = SpeakerDesign(*sizes).draw(table, contents, n_shadows=3, seed=seed)
-        check_promises(split, contents)
+        check_invariants(split, contents)
     assert (split.level, split.levels, split.drawn) == ("speaker", ("speaker",), True)
 
 
-def test_sizes_asked_for_are_met(make_corpus):
+def test_requested_sizes_are_exact(make_corpus):
     split = SpeakerDesign(12, 3, trained_per_speaker=7, held_back_per_speaker=5).draw(*make_corpus(*(30,) * 20))
     roles = split.table["role"].value_counts()
     assert roles.to_dict() == {"member": 6 * 7, "held_back": 6 * 5, "nonmember": 6 * 12, "auxiliary": 3 * 12}
@@ -52,12 +52,12 @@ def test_sizes_asked_for_are_met(make_corpus):
 @pytest.mark.parametrize(
     ("n_units", "n_auxiliary", "expected"),
     [
-        (8, 0, (14, 6)),  # the eighth richest speaker has 20 recordings
+        (8, 0, (14, 6)),  # the eighth largest speaker has 20 recordings
         (8, 2, (4, 2)),  # the tenth 6
         (10, 2, (2, 2)),  # the twelfth 4
     ],
 )
-def test_parts_are_the_largest_that_let_the_speakers_in(make_corpus, n_units, n_auxiliary, expected):
+def test_parts_are_the_largest_that_enough_speakers_have(make_corpus, n_units, n_auxiliary, expected):
     sizes = (1, 4, 4, 6, 8, 20, 25, 40, 40, 40, 40, 40, 40)
     split = SpeakerDesign(n_units, n_auxiliary, 28, 12).draw(*make_corpus(*sizes))
     parts = split.table[split.table["target"]].groupby(["speaker", "part"]).size().unstack()
@@ -65,7 +65,7 @@ def test_parts_are_the_largest_that_let_the_speakers_in(make_corpus, n_units, n_
     assert split.table["speaker"].nunique() == n_units + n_auxiliary
 
 
-def test_challenge_asks_every_speaker_about_equally_many(make_corpus):
+def test_the_challenge_set_has_equally_many_recordings_per_speaker(make_corpus):
     split = SpeakerDesign(10, 2, 6, 3).draw(*make_corpus(*(12,) * 15), seed=4)
     assert split.parts("speaker") == ("held_back", "trained")
     for part, n in (("held_back", 3), ("trained", 6)):
@@ -99,14 +99,14 @@ def test_utterance_level_of_a_speaker_design(make_corpus):
     assert set(challenge["id"][challenge["member"]]) == set(split.training_ids())
 
 
-def test_first_of_the_same_audio_stays(make_corpus, caplog):
+def test_the_first_of_identical_recordings_is_kept(make_corpus, caplog):
     table, contents = make_corpus(*(6,) * 8, same_audio=[{"a-001", "b-001"}, {"c-001", "c-002"}])
     rows = SpeakerDesign(8, 0, 20, 10).draw(table, contents).table
     assert not rows["id"].isin(["b-001", "c-002"]).any()
-    assert any("2 copies of other recordings are left out" in message for message in caplog.messages)
+    assert any("2 copies of other recordings are excluded" in message for message in caplog.messages)
 
 
-def test_order_of_rows_and_size_of_fleet_do_not_matter_but_the_seed_does(make_corpus):
+def test_the_split_depends_on_the_seed_but_not_on_row_order_or_shadow_models(make_corpus):
     table, contents = make_corpus(*(9,) * 12)
     split = SpeakerDesign().draw(table, contents, n_shadows=2, seed=1)
     again = SpeakerDesign().draw(table.sample(frac=1, random_state=0), contents, n_shadows=7, seed=1)
@@ -123,12 +123,12 @@ def test_order_of_rows_and_size_of_fleet_do_not_matter_but_the_seed_does(make_co
         ((40,) * 7 + (3,) * 9, "has 7 usable"),
     ],
 )
-def test_unsuitable_corpora_are_refused_in_one_line(make_corpus, sizes, message):
+def test_unsuitable_corpora_are_rejected_in_one_line(make_corpus, sizes, message):
     with pytest.raises(InputError, match=message) as error:
         SpeakerDesign().draw(*make_corpus(*sizes))
     assert "\n" not in str(error.value)
 
 
-def test_parts_of_one_recording_are_refused():
+def test_parts_of_one_recording_are_rejected():
     with pytest.raises(InputError, match="held_back_per_speaker must be at least 2, but are 20 and 1"):
         SpeakerDesign(held_back_per_speaker=1)

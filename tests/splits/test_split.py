@@ -23,10 +23,10 @@ def test_training_sets_of_all_models(split):
         split.training_ids("trained")
 
 
-def test_drawn_utterances_are_not_judged_at_speaker_level(split):
+def test_drawn_utterances_have_no_speaker_level(split):
     assert split.parts("utterance") == ("trained",)
     assert split.parts("speaker") == ()
-    with pytest.raises(InputError, match="cannot be judged at speaker level"):
+    with pytest.raises(InputError, match="cannot be evaluated at speaker level"):
         split.challenge("speaker")
     with pytest.raises(ValueError, match="speaker level only"):
         split.challenge("utterance", "held_back")

@@ -16,10 +16,10 @@ def saved(make_corpus, tmp_path):
     return tmp_path / "run" / "split.csv"
 
 
-def assert_same(one: Split, other: Split) -> None:
-    pd.testing.assert_frame_equal(one.table, other.table, check_dtype=False)
-    assert one.table.select_dtypes("bool").columns.equals(other.table.select_dtypes("bool").columns)
-    assert (one.level, one.levels, one.drawn, one.sha256) == (
+def assert_same(split: Split, other: Split) -> None:
+    pd.testing.assert_frame_equal(split.table, other.table, check_dtype=False)
+    assert split.table.select_dtypes("bool").columns.equals(other.table.select_dtypes("bool").columns)
+    assert (split.level, split.levels, split.drawn, split.sha256) == (
         other.level,
         other.levels,
         other.drawn,
@@ -27,7 +27,7 @@ def assert_same(one: Split, other: Split) -> None:
     )
 
 
-def test_what_is_saved_is_loaded(make_corpus, tmp_path):
+def test_a_saved_split_is_loaded(make_corpus, tmp_path):
     corpus = make_corpus(*(8,) * 12)
     marked = corpus[0].assign(member=corpus[0]["speaker"].isin(list("abcd")).map({True: "1", False: "0"}))
     for split in (
@@ -42,7 +42,7 @@ def test_what_is_saved_is_loaded(make_corpus, tmp_path):
         assert (loaded.redraw(units, "utterance", 5, 1) == split.redraw(units, "utterance", 5, 1)).all()
 
 
-def test_odd_names_survive(make_corpus, tmp_path):
+def test_unusual_names_are_kept(make_corpus, tmp_path):
     table, contents = make_corpus(10, 10)
     odd = {"a-000": "NA", "a-001": 'say "a", b', "a-002": "0012", "a-003": "ä ß", "a-004": "null"}
     table = table.replace({"id": odd, "speaker": {"a": "nan", "b": "007"}})
@@ -87,7 +87,7 @@ def edit(path, change):
         (lambda t: t.assign(target=t["target"].where(t["role"] == "auxiliary", "1")), "was changed since"),
     ],
 )
-def test_damaged_tables_are_refused_in_one_line(saved, change, message):
+def test_damaged_tables_are_rejected_in_one_line(saved, change, message):
     edit(saved, change)
     with pytest.raises(InputError, match=message) as error:
         Split.load(saved)
@@ -95,7 +95,7 @@ def test_damaged_tables_are_refused_in_one_line(saved, change, message):
     assert "\n" not in str(error.value)
 
 
-def test_more_shadows_do_not_count_as_a_change(saved):
+def test_the_hash_ignores_shadow_models(saved):
     edit(saved, lambda t: t.drop(columns="shadow_002"))
     assert Split.load(saved).shadows == ["shadow_000", "shadow_001"]
 
@@ -104,7 +104,7 @@ def test_more_shadows_do_not_count_as_a_change(saved):
     ("name", "content", "message"),
     [
         ("split.csv", None, "split.csv does not exist; draw the split first"),
-        ("split.json", None, "split.json does not exist, but belongs to the split beside it"),
+        ("split.json", None, "split.json does not exist, but describes the split beside it"),
         ("split.csv", "", "split.csv is not a split"),
         ("split.csv", "a,b\n1,2,3\n1,2,3,4,5\n", "split.csv is not a split"),
         ("split.csv", "a,b\n", "lacks columns: id;"),
@@ -113,7 +113,7 @@ def test_more_shadows_do_not_count_as_a_change(saved):
         ("split.json", "[]", "split.json does not describe a split"),
     ],
 )
-def test_missing_and_damaged_files_are_refused_in_one_line(saved, name, content, message):
+def test_missing_and_damaged_files_are_rejected_in_one_line(saved, name, content, message):
     path = saved.parent / name
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(InputError, match=re.escape(message)) as error:
@@ -121,7 +121,7 @@ def test_missing_and_damaged_files_are_refused_in_one_line(saved, name, content,
     assert "\n" not in str(error.value)
 
 
-def test_level_and_origin_cannot_be_changed_unnoticed(saved):
+def test_changed_level_or_origin_is_detected(saved):
     path = saved.with_suffix(".json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"drawn": False}))
     with pytest.raises(InputError, match="was changed since it was written"):

@@ -7,16 +7,16 @@ from lightning_mia.splits import Split, UtteranceDesign
 from lightning_mia.utilities.errors import InputError
 
 
-def check_promises(split: Split, contents: dict[str, str]) -> None:
-    """What every utterance-level split keeps, whatever the corpus."""
+def check_invariants(split: Split, contents: dict[str, str]) -> None:
+    """Check the invariants of every drawn utterance-level split."""
     table = split.table
-    judged = table[table["role"] != "auxiliary"]
+    challenge = table[table["role"] != "auxiliary"]
     assert table["id"].is_unique
     assert table["id"].is_monotonic_increasing
     for column in ("role", "target", "trained", "unit", *split.shadows):
         assert (table.groupby(table["id"].map(contents))[column].nunique() == 1).all(), column
     for model in ("target", *split.shadows):
-        units = judged.drop_duplicates("unit")
+        units = challenge.drop_duplicates("unit")
         assert (units.groupby("stratum")[model].mean() == 0.5).all()
         assert set(split.training_ids(model)) == set(table["id"][table[model]])
         assert len(split.training_ids(model)) == len(split.training_ids())
@@ -42,17 +42,17 @@ CORPORA = {
 
 @pytest.mark.parametrize("corpus", CORPORA)
 @pytest.mark.parametrize("sizes", [(400, 200), (8, 0), (20, 7)])
-def test_promises(make_corpus, corpus, sizes):
+def test_invariants(make_corpus, corpus, sizes):
     speakers, same_audio = CORPORA[corpus]
     table, contents = make_corpus(*speakers, same_audio=same_audio)
     for seed in range(5):
         split = UtteranceDesign(*sizes).draw(table, contents, n_shadows=3, seed=seed)
-        check_promises(split, contents)
+        check_invariants(split, contents)
         assert split.challenge("utterance").shape[0] <= sizes[0]
     assert (split.level, split.levels, split.drawn) == ("utterance", ("utterance",), True)
 
 
-def test_sizes_are_met_and_spread_over_speakers(make_corpus):
+def test_sizes_are_exact_and_spread_over_speakers(make_corpus):
     table, contents = make_corpus(*(100,) * 7)
     split = UtteranceDesign(200, 100).draw(table, contents)
     assert len(split.challenge("utterance")) == 200
@@ -99,7 +99,7 @@ def test_order_of_rows_does_not_matter_but_the_seed_does(make_corpus):
     assert design.draw(table, contents, seed=2).sha256 != split.sha256
 
 
-def test_a_larger_fleet_changes_nothing_else(make_corpus):
+def test_more_shadow_models_change_nothing_else(make_corpus):
     table, contents = make_corpus(20, 30, 9)
     small, large = (UtteranceDesign(40, 10).draw(table, contents, n, seed=5) for n in (3, 8))
     assert small.sha256 == large.sha256
@@ -136,19 +136,19 @@ def test_every_unit_is_chosen_and_is_in_equally_often(make_corpus):
         ((3, 4), "The corpus has 7 usable utterances"),
     ],
 )
-def test_unsuitable_corpora_are_refused_in_one_line(make_corpus, sizes, message):
+def test_unsuitable_corpora_are_rejected_in_one_line(make_corpus, sizes, message):
     with pytest.raises(InputError, match=message) as error:
         UtteranceDesign().draw(*make_corpus(*sizes))
     assert "\n" not in str(error.value)
 
 
-def test_a_corpus_of_copies_is_no_corpus(make_corpus):
+def test_a_corpus_of_copies_is_rejected(make_corpus):
     table, contents = make_corpus(10, 10)
     with pytest.raises(InputError, match="has 1 usable utterances"):
         UtteranceDesign().draw(table, dict.fromkeys(contents, "silence"))
 
 
-def test_missing_contents_are_our_own_bug(make_corpus):
+def test_missing_contents_raise_value_error(make_corpus):
     table, contents = make_corpus(10, 10)
     del contents["a-003"]
     with pytest.raises(ValueError, match="No content hash for 1 utterances, the first 'a-003'"):

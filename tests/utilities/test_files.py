@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file, write_json
+from lightning_mia.utilities.files import atomic_path, cache_root, hash_of, hash_of_file, write_json
+
+
+def test_environment_names_the_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTNING_MIA_CACHE", "~/elsewhere")
+    assert cache_root() == Path.home() / "elsewhere"
+    monkeypatch.delenv("LIGHTNING_MIA_CACHE")
+    assert cache_root() == Path.home() / ".cache" / "lightning_mia"
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -16,7 +23,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert path.read_text() == "old"
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match=r"Cannot write .*a\.txt: No space left"),
         atomic_path(tmp_path / "a.txt"),
@@ -31,7 +38,7 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_hashes_tell_values_apart(tmp_path: Path) -> None:
+def test_hashes_distinguish_values(tmp_path: Path) -> None:
     assert hash_of({"a": 1}) != hash_of({"a": 2})
     (tmp_path / "x").write_bytes(b"abc")
     assert hash_of_file(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

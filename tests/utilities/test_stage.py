@@ -6,7 +6,7 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.stage import Stage
 
 
-def test_a_finished_stage_is_known_again(tmp_path: Path) -> None:
+def test_a_finished_stage_is_recognised(tmp_path: Path) -> None:
     stage = Stage(tmp_path, {"epochs": 3}).begin()
     assert not stage.done
     stage.finish({"seconds": 1.5})
@@ -14,7 +14,7 @@ def test_a_finished_stage_is_known_again(tmp_path: Path) -> None:
     assert again.record == {"seconds": 1.5}
 
 
-def test_an_interrupted_stage_is_not_done(tmp_path: Path) -> None:
+def test_an_interrupted_stage_is_not_finished(tmp_path: Path) -> None:
     Stage(tmp_path, {"epochs": 3}).begin()
     assert not Stage(tmp_path, {"epochs": 3}).begin().done
 
@@ -26,7 +26,7 @@ def test_other_settings_are_refused_with_both_hashes_and_the_change(tmp_path: Pa
         second.begin()
     assert first.sha256[:12] in str(error.value)
     assert second.sha256[:12] in str(error.value)
-    assert "model.dim: 8 there, 16 asked for" in str(error.value)
+    assert "model.dim: 8 stored, 16 requested" in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -35,3 +35,13 @@ def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
     stage.path.write_text("{")
     with pytest.raises(InputError, match="damaged"):
         Stage(tmp_path, {}).begin()
+
+
+def test_a_class_that_moved_is_the_same_setting(tmp_path: Path) -> None:
+    """A grid that an earlier version began names classes by the modules of that version."""
+    old = {"base": {"model": {"class_path": "lightning_mia.model.tera.TERA"}}, "varied": {"model": "lightning_mia.CPC"}}
+    new = {"base": {"model": {"class_path": "lightning_mia.TERA"}}, "varied": {"model": "CPC"}}
+    Stage(tmp_path, old).begin().finish({"seconds": 1.5})
+    assert Stage(tmp_path, new).begin().record == {"seconds": 1.5}
+    with pytest.raises(InputError, match="CPC stored, HuBERT requested"):
+        Stage(tmp_path, {**new, "varied": {"model": "HuBERT"}}).begin()

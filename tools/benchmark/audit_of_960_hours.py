@@ -37,7 +37,7 @@ from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.provenance import summarise_split
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.report.audit_report import AuditReport, Target
@@ -127,7 +127,7 @@ def attacks() -> list[Attack]:
 
 def plant(
     split: Split, rng: np.random.Generator, folder: Path
-) -> tuple[ProbedModel, dict[str, ProbedModel], FleetAnswers]:
+) -> tuple[ProbedModel, dict[str, ProbedModel], TrainedShadowModels]:
     """Answers of the target, of the two controls and of every shadow model."""
     ids = pd.Index(split.table["id"], dtype=object)
     difficulty = rng.standard_normal(len(ids))
@@ -142,7 +142,7 @@ def plant(
     controls = {name: answers(0.0, name) for name in ("untrained", "wrong_model")}
     asked = [answers(columns[name], name) for name in split.shadows]
     members = split.table.set_index("id")[split.shadows].loc[split.challenge("utterance")["id"]]
-    return target, controls, FleetAnswers(ShadowModels([one.signals for one in asked], members), asked)
+    return target, controls, TrainedShadowModels(ShadowModels([one.signals for one in asked], members), asked)
 
 
 def write(judgement: AuditOutcome, split: Split, folder: Path) -> None:

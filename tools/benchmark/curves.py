@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning_mia.report.ablation.figures import Axis, Line, curves
 from lightning_mia.report.ablation.labels import Label
-from lightning_mia.report.ablation.points import OverSeeds
+from lightning_mia.report.ablation.points import SeedMean
 from lightning_mia.utilities.files import atomic_path
 from tools.benchmark.rows import Curve, Row
 
@@ -20,10 +20,10 @@ def draw(folder: Path, name: str, figures: Sequence[Curve], rows: Sequence[Row])
         rows: of the measure.
     """
     for curve in figures:
-        lines: dict[str, dict[Label, OverSeeds]] = {}
+        lines: dict[str, dict[Label, SeedMean]] = {}
         for row in rows:
             if row.point and row.point.curve == curve.name and row.value is not None:
-                lines.setdefault(row.point.line, {})[row.point.x] = OverSeeds(row.value, None, 1)
+                lines.setdefault(row.point.line, {})[row.point.x] = SeedMean(row.value, None, 1)
         if not lines:
             continue
         places = sorted({row.point.x for row in rows if row.point and row.point.curve == curve.name})

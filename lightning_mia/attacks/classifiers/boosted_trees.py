@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on tables of features, stopped by what is left out."""
+"""Gradient-boosted trees on tables of features, with early stopping on left-out examples."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,18 @@ from lightning_mia.attacks.classifiers.folds import TrainingFold
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """How the trees are boosted, and between what the left-out examples choose.
+    """Settings of the boosting, and candidates for selection on the left-out examples.
 
     Args:
-        leaves: of a tree, at most: one candidate each.
-        most_trees: trees, at most; how many are used is chosen together with the candidate.
-        learning_rate: share of a tree's answer that is added.
-        least_examples: of a leaf.
-        tried: share of the features that a split may choose from, drawn at random.
+        leaves: maximum number of leaves per tree, one candidate each.
+        most_trees: maximum number of trees; how many are used is selected together with the candidate.
+        learning_rate: shrinkage of each tree.
+        least_examples: minimum number of examples per leaf.
+        tried: fraction of the features, drawn at random, considered at each split.
+
+    Example:
+        >>> TreeSettings(leaves=(4, 8))
+        TreeSettings(leaves=(4, 8), most_trees=120, learning_rate=0.1, least_examples=20, tried=0.5)
     """
 
     leaves: tuple[int, ...] = (8,)
@@ -30,13 +34,13 @@ class TreeSettings:
 
 
 def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: int, title: str) -> np.ndarray:
-    """Boost trees on every fold and score the target: the mean log-odds, over folds, of what left-out examples choose.
+    """Boost trees on every fold and average the log-odds of the best setting over folds.
 
     Args:
-        folds: of the learned attack.
-        settings: of the trees.
-        seed: of the features that splits may choose from.
-        title: of the progress bar.
+        folds: training folds.
+        settings: settings of the trees.
+        seed: seed of the features considered at each split.
+        title: title of the progress bar.
 
     Returns:
         (n,) float64.
@@ -72,17 +76,17 @@ class _Booster:
             learning_rate=settings.learning_rate,
             min_samples_leaf=settings.least_examples,
             max_features=settings.tried,
-            early_stopping=False,  # it would hold out examples at random, whose units are known from others
+            early_stopping=False,  # it would hold out random examples, whose units the training examples contain
             random_state=seed,
         ).fit(fold.features, fold.labels)
         self.target = fold.target
         signs = np.where(fold.left_out_labels, -1.0, 1.0)
-        self.losses = np.array([np.logaddexp(0, signs * one).mean() for one in self._stages(fold.left_out)])
+        self.losses = np.array([np.logaddexp(0, signs * logits).mean() for logits in self._stages(fold.left_out)])
 
     def _stages(self, features: np.ndarray) -> Iterator[np.ndarray]:
-        """Log-odds by the first 1, 2, … trees, (examples,) each."""
+        """Yield log-odds by the first 1, 2, … trees, (examples,) each."""
         return (stage.ravel() for stage in self.trees.staged_decision_function(features))
 
     def score(self, n_trees: int) -> np.ndarray:
-        """(n,) float64, log-odds of the target's units by the first trees."""
+        """Compute log-odds of the target's units by the first trees, (n,) float64."""
         return next(stage for number, stage in enumerate(self._stages(self.target), 1) if number == n_trees)

@@ -1,4 +1,4 @@
-"""Which signals a learned attack reads, by what its access allows."""
+"""Signals available to a learned attack at each access level."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lightning_mia.attacks.base import Access
+from lightning_mia.attacks.base import ACCESSES, Access
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.base import SignalGroup
@@ -19,12 +19,11 @@ from lightning_mia.signals.surrogate_head import SurrogateHead
 from lightning_mia.signals.table import PAIRWISE_COSINE, Signals
 from lightning_mia.signals.view_consistency import ViewAgreement
 
-ACCESSES: tuple[Access, ...] = ("black-box", "open-weights", "grey-box")  # each allows what those before it allow
 TASK_SCORES = (PRETEXT_SCORE, CTC_SCORE)
 
 
 def access_of(group: SignalGroup) -> Access:
-    """The least access with which a model can be asked.
+    """Return the lowest access that a signal group requires.
 
     >>> access_of(ViewAgreement()), access_of(SurrogateHead(filling=None)), access_of(PretextDetails())
     ('black-box', 'open-weights', 'grey-box')
@@ -35,7 +34,7 @@ def access_of(group: SignalGroup) -> Access:
 
 
 def default_groups(access: Access) -> tuple[SignalGroup, ...]:
-    """The groups of signals that this access allows, with their usual settings."""
+    """List the signal groups that an access allows, with default settings."""
     groups: tuple[SignalGroup, ...] = (
         EncoderGeometry(),
         ViewAgreement(),
@@ -51,7 +50,7 @@ def default_groups(access: Access) -> tuple[SignalGroup, ...]:
 
 
 def allows(access: Access, needed: Access) -> bool:
-    """Whether what takes `needed` can be had.
+    """Return whether an access includes another.
 
     >>> allows("grey-box", "open-weights"), allows("black-box", "open-weights")
     (True, False)
@@ -60,30 +59,31 @@ def allows(access: Access, needed: Access) -> bool:
 
 
 def read_features(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> pd.DataFrame:
-    """Read the cosines of every audit, the task's scores where the access is grey-box, and what the groups say.
+    """Read the features of one model.
 
-    Scores of the training task are read mask by mask, and their mean over the masks too.
+    These are the frame cosines, which every audit probes, the signals of the groups, and at grey-box access the scores
+    of the training task for each mask and averaged over masks.
 
     Args:
-        signals: of one model.
-        groups: those that are read, as far as the model has answered them.
-        access: what is allowed.
+        signals: signals of one model.
+        groups: signal groups, if the model provides them.
+        access: access to the model.
 
     Returns:
         (recordings, columns) float64.
     """
-    beginnings = [f"{PAIRWISE_COSINE}_", *(f"{group.prefix}_" for group in groups)]
+    prefixes = [f"{PAIRWISE_COSINE}_", *(f"{group.prefix}_" for group in groups)]
     tasks = [name for name in TASK_SCORES if access == "grey-box" and signals.has(name)]
-    beginnings += [f"{name}_mask" for name in tasks]
-    table = signals.scalars[[name for name in signals.scalars if str(name).startswith(tuple(beginnings))]]
+    prefixes += [f"{name}_mask" for name in tasks]
+    table = signals.scalars[[name for name in signals.scalars if str(name).startswith(tuple(prefixes))]]
     return table.assign(**{name: signals.task_score(name) for name in tasks})
 
 
-def gives(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> bool:
-    """Whether a model has given a signal for which this very access is needed: with less, it would not be there."""
+def provides(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> bool:
+    """Return whether a model provides signals that require exactly this access."""
     if access == "black-box":
         return True
     names = list(map(str, signals.scalars))
-    own = [f"{group.prefix}_" for group in groups if access_of(group) == access]
-    of_task = access == "grey-box" and any(signals.has(name) for name in TASK_SCORES)
-    return of_task or any(name.startswith(tuple(own)) for name in names)
+    prefixes = [f"{group.prefix}_" for group in groups if access_of(group) == access]
+    has_task_score = access == "grey-box" and any(signals.has(name) for name in TASK_SCORES)
+    return has_task_score or any(name.startswith(tuple(prefixes)) for name in names)

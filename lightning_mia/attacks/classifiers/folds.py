@@ -1,15 +1,14 @@
-"""What a learned attack is fitted on, stopped by and applied to, with nothing of one in the other.
+"""Training folds of learned attacks, with left-out examples that nothing of the fit has seen.
 
-A unit under a shadow model is seen many times: as an example, and again wherever it calibrates another one. Whatever
-stops a fit, or chooses between settings, must not meet it again. Where there are three or more complementary pairs of
-shadow models, each pair is left out in turn, of the calibration of the others too: the left-out models then stand where
-the target stands. With one or two pairs nothing would be left to calibrate by, and units are left out in turn instead,
-under all models at once.
+A unit under a shadow model occurs as an example, and again in the calibration of others. Examples that stop a fit or
+select a setting must occur in neither. With three or more complementary pairs of shadow models, each pair is left out
+in turn, also of the calibration: the left-out models then have the role of the target. With one or two pairs nothing
+would remain to calibrate with; instead, units are left out in turn, under all models at once.
 
-A signal is offered up to three times: as it is; minus its mean over the shadow models that are OUT for the unit; and
-minus its mean over those that are IN. The three together let even a linear classifier weigh how much *this* unit moves
-when it is trained on, as a likelihood ratio does. The models of an example's own pair are in neither mean: which of the
-two is IN would tell the label.
+Each signal is offered up to three times: plain, minus its mean over the shadow models that are OUT for the unit, and
+minus its mean over those that are IN. Together they let even a linear classifier weigh how much *this* unit changes
+when it is trained on, as a likelihood ratio does. The means exclude the example's own pair, whose membership would
+reveal the label.
 """
 
 from collections.abc import Iterator
@@ -27,14 +26,14 @@ MIN_UNITS = 2 * UNIT_FOLDS
 
 @dataclass(frozen=True)
 class TrainingFold:
-    """One way of leaving out; the f features are the same in all three tables, float32.
+    """Training and left-out examples, and the target's units, with the same f features, float32.
 
     Attributes:
         features: (examples, f).
         labels: (examples,) bool, IN.
-        left_out: (others, f), examples that nothing of the fit may have seen.
-        left_out_labels: (others,) bool.
-        target: (n, f), the challenge set's units under the target.
+        left_out: (left-out examples, f), unseen by the fit.
+        left_out_labels: (left-out examples,) bool.
+        target: (n, f), challenge units under the target.
     """
 
     features: np.ndarray
@@ -45,37 +44,39 @@ class TrainingFold:
 
 
 def training_folds(
-    examples: ShadowExamples, *, calibrated: bool, most_signals: int, most_examples: int, seed: int
+    examples: ShadowExamples, *, calibrated: bool, max_signals: int, max_examples: int, seed: int
 ) -> list[TrainingFold]:
-    """Make the folds, one a pair of shadow models, or 5 over units; all have equally many examples.
+    """Make one fold per pair of shadow models, or 5 over units, all of equal size.
 
     Args:
-        examples: not calibrated yet. A shadow model without its partner is left out.
-        calibrated: whether calibrated signals are offered beside the plain ones. With a single pair they never are, and
-            with a fleet that was trained on a pool there is no mean over models that are IN.
-        most_signals: signals that are offered: those that differ most between IN and OUT, by the examples of the fold.
-        most_examples: where there are more, units are drawn at random so that about so many are left.
-        seed: of what is drawn.
+        examples: uncalibrated examples. Shadow models without their partner are dropped.
+        calibrated: whether calibrated signals are offered as well. They never are with a single pair. With shadow
+            models trained on a pool, no model is IN for a challenge unit, so there is no such mean.
+        max_signals: number of signals to offer, those that differ most between IN and OUT in the fold's examples.
+        max_examples: approximate maximum; units are sampled to reach it.
+        seed: seed of the sample.
 
     Raises:
         CannotRun: no pair of shadow models, or too few units to leave some out.
     """
     whole = _whole_pairs(examples.pairs)
-    from_pool = examples.from_pool
     generator = np.random.default_rng(seed)
-    units = generator.permutation(examples.features.shape[1])[: max(MIN_UNITS, most_examples // int(whole.sum()))]
-    known = _Known(examples.features[whole][:, units], examples.labels[whole][:, units], examples.pairs[whole])
-    labels = np.zeros(examples.challenge.shape[:2], dtype=bool) if from_pool else examples.labels
-    judged = _Known(examples.challenge[whole], labels[whole], known.pairs)
-    n_pairs = len(known.pairs) // 2
-    sides: tuple[bool, ...] = () if n_pairs < 2 or not calibrated else (False,) if from_pool else (False, True)
-    folds = _by_pairs(known) if n_pairs >= MIN_PAIRS_TO_LEAVE_OUT else _by_units(known)
-    return [_fold(known, judged, examples.target, left_out, sides, most_signals) for left_out in folds]
+    units = generator.permutation(examples.features.shape[1])[: max(MIN_UNITS, max_examples // int(whole.sum()))]
+    training = _Labelled(examples.features[whole][:, units], examples.labels[whole][:, units], examples.pairs[whole])
+    labels = np.zeros(examples.challenge.shape[:2], dtype=bool) if examples.from_pool else examples.labels
+    challenge = _Labelled(examples.challenge[whole], labels[whole], training.pairs)
+    n_pairs = len(training.pairs) // 2
+    if n_pairs < 2 or not calibrated:
+        means_over: tuple[bool, ...] = ()
+    else:
+        means_over = (False,) if examples.from_pool else (False, True)
+    folds = _by_pairs(training) if n_pairs >= MIN_PAIRS_TO_LEAVE_OUT else _by_units(training)
+    return [_fold(training, challenge, examples.target, left_out, means_over, max_signals) for left_out in folds]
 
 
 @dataclass(frozen=True)
-class _Known:
-    """Signals of units under shadow models, (K, m, d); who is IN, (K, m) bool; and the pair of each model, (K,) int."""
+class _Labelled:
+    """Signals of units under shadow models, (K, m, d); membership, (K, m) bool; pair of each model, (K,) int."""
 
     features: np.ndarray
     labels: np.ndarray
@@ -84,14 +85,14 @@ class _Known:
 
 @dataclass(frozen=True)
 class _LeftOut:
-    """Examples that are left out, (K, m) bool; and the pair that no mean is taken over, if it is by pairs."""
+    """Left-out examples, (K, m) bool; and the pair to exclude from all means, if left out by pairs."""
 
     examples: np.ndarray
     pair: int | None
 
 
 def _whole_pairs(pairs: np.ndarray) -> np.ndarray:
-    """(K,) bool: the model's partner is there."""
+    """Find the models whose partner is present, (K,) bool."""
     numbers, counts = np.unique(pairs, return_counts=True)
     whole = np.isin(pairs, numbers[counts == 2])
     if not whole.any():
@@ -99,93 +100,103 @@ def _whole_pairs(pairs: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _by_pairs(known: _Known) -> Iterator[_LeftOut]:
-    for pair in np.unique(known.pairs).tolist():
-        yield _LeftOut(np.broadcast_to(known.pairs[:, None] == pair, known.labels.shape), pair)
+def _by_pairs(training: _Labelled) -> Iterator[_LeftOut]:
+    for pair in np.unique(training.pairs).tolist():
+        yield _LeftOut(np.broadcast_to(training.pairs[:, None] == pair, training.labels.shape), pair)
 
 
-def _by_units(known: _Known) -> Iterator[_LeftOut]:
-    """Equally many units a fold, in the order in which they were drawn; the few that are too many always learn."""
-    n_units = known.labels.shape[1]
+def _by_units(training: _Labelled) -> Iterator[_LeftOut]:
+    """Leave out equally many units per fold, in their random order; a remainder is never left out."""
+    n_units = training.labels.shape[1]
     if n_units < MIN_UNITS:
         raise CannotRun(f"it needs {MIN_UNITS} units to leave some out, and there are {n_units}")
     size = n_units // UNIT_FOLDS
     for fold in range(UNIT_FOLDS):
-        own = np.zeros(n_units, dtype=bool)
-        own[fold * size : (fold + 1) * size] = True
-        yield _LeftOut(np.broadcast_to(own, known.labels.shape), None)
+        left_out = np.zeros(n_units, dtype=bool)
+        left_out[fold * size : (fold + 1) * size] = True
+        yield _LeftOut(np.broadcast_to(left_out, training.labels.shape), None)
 
 
 def _fold(
-    known: _Known, judged: _Known, target: np.ndarray, left_out: _LeftOut, sides: tuple[bool, ...], most_signals: int
+    training: _Labelled,
+    challenge: _Labelled,
+    target: np.ndarray,
+    left_out: _LeftOut,
+    means_over: tuple[bool, ...],
+    max_signals: int,
 ) -> TrainingFold:
-    """Choose the signals by the examples that learn, and put plain and calibrated ones side by side.
+    """Select signals on the training examples, and concatenate plain and calibrated ones.
 
     Args:
-        known: units whose membership teaches.
-        judged: the challenge set's units under the shadow models.
-        target: (n, d), the same under the target.
-        left_out: what does not learn.
-        sides: OUT (False) and IN (True), whose means are subtracted.
-        most_signals: number of signals.
+        training: units under shadow models.
+        challenge: challenge units under shadow models.
+        target: (n, d), challenge units under the target.
+        left_out: examples to leave out.
+        means_over: OUT (False) and IN (True), whose means are subtracted.
+        max_signals: number of signals.
     """
-    learn = ~left_out.examples
-    telling = known.features
-    if sides:
-        telling = telling - other_means(telling, ~known.labels, known.pairs, left_out.pair)
-    effect = effects(telling[learn & known.labels], telling[learn & ~known.labels])
-    kept = np.sort(np.argsort(-effect, kind="stable")[:most_signals])
-    plain = known.features[..., kept]
-    offered = [plain, *(plain - other_means(plain, known.labels == side, known.pairs, left_out.pair) for side in sides)]
+    learning = ~left_out.examples
+    ranked = training.features
+    if means_over:
+        ranked = ranked - other_means(ranked, ~training.labels, training.pairs, left_out.pair)
+    effect = effects(ranked[learning & training.labels], ranked[learning & ~training.labels])
+    kept = np.sort(np.argsort(-effect, kind="stable")[:max_signals])
+    plain = training.features[..., kept]
+    offered = [plain]
+    for label in means_over:
+        offered.append(plain - other_means(plain, training.labels == label, training.pairs, left_out.pair))
     features = np.concatenate(offered, axis=-1, dtype=np.float32, casting="same_kind")
-    others = np.ones(len(known.pairs), dtype=bool) if left_out.pair is None else known.pairs != left_out.pair
+    others = np.ones(len(training.pairs), dtype=bool) if left_out.pair is None else training.pairs != left_out.pair
     of_target = [target[:, kept]]
-    for side in sides:
-        of_target.append(of_target[0] - means(judged.features[others][..., kept], judged.labels[others] == side))
+    for label in means_over:
+        mean = means(challenge.features[others][..., kept], challenge.labels[others] == label)
+        of_target.append(of_target[0] - mean)
     return TrainingFold(
-        features=features[learn],
-        labels=known.labels[learn],
+        features=features[learning],
+        labels=training.labels[learning],
         left_out=features[left_out.examples],
-        left_out_labels=known.labels[left_out.examples],
+        left_out_labels=training.labels[left_out.examples],
         target=np.concatenate(of_target, axis=-1, dtype=np.float32, casting="same_kind"),
     )
 
 
 def means(features: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Mean of every unit over the models that count for it.
+    """Average every unit over the models that count for it.
 
     Args:
         features: (K, m, d).
         counted: (K, m) bool.
 
     Returns:
-        (m, d); 0, the median of a standardised signal, for a unit for which no model counts.
+        (m, d); 0, the median of a standardised signal, for a unit without such models.
     """
     sums = np.einsum("kmd,km->md", features, counted.astype(features.dtype))
     return sums / np.maximum(counted.sum(axis=0), 1)[:, None]
 
 
-def other_means(features: np.ndarray, counted: np.ndarray, pairs: np.ndarray, without: int | None = None) -> np.ndarray:
-    """For every model, the mean of every unit over the models of other pairs that count for it.
+def other_means(
+    features: np.ndarray, counted: np.ndarray, pairs: np.ndarray, excluded: int | None = None
+) -> np.ndarray:
+    """Average every unit, for each model, over the counted models of other pairs.
 
     Args:
         features: (K, m, d).
         counted: (K, m) bool.
         pairs: (K,) int.
-        without: a pair that is in no mean.
+        excluded: pair to exclude from all means.
 
     Returns:
         (K, m, d).
     """
-    found = np.empty_like(features)
+    result = np.empty_like(features)
     for pair in np.unique(pairs):
-        others = (pairs != pair) & (pairs != without)
-        found[pairs == pair] = means(features[others], counted[others])
-    return found
+        others = (pairs != pair) & (pairs != excluded)
+        result[pairs == pair] = means(features[others], counted[others])
+    return result
 
 
 def effects(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """How far IN and OUT examples differ in every signal, in standard deviations: (a, d) and (b, d) → (d,)."""
+    """Compute the difference of IN and OUT means in standard deviations, (a, d) and (b, d) → (d,)."""
     spread = np.sqrt((inside.var(axis=0) + outside.var(axis=0)) / 2)
     difference = np.abs(inside.mean(axis=0) - outside.mean(axis=0))
     return np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 0)

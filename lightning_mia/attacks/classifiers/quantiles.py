@@ -1,4 +1,4 @@
-"""Median and quartiles of a number, given a vector: linear quantile regression on a few principal components."""
+"""Conditional quartiles: linear quantile regression on principal components."""
 
 from __future__ import annotations
 
@@ -7,63 +7,67 @@ from dataclasses import dataclass
 import numpy as np
 
 QUARTILES = (0.25, 0.5, 0.75)
-CANDIDATES = (0, 1, 2, 4, 8, 16, 32)  # components; 0: the quantiles are the same for all vectors
-EXAMPLES_A_COEFFICIENT = 8  # with fewer, a candidate is not tried
+CANDIDATES = (0, 1, 2, 4, 8, 16, 32)  # numbers of components; 0: constant quantiles
+MIN_EXAMPLES_PER_COEFFICIENT = 8  # larger candidates are not tried
 FOLDS = 5
-MIN_SPREAD = 0.25  # of the spread over all vectors: a line through the quartiles may cross another one far out
+MIN_SPREAD = 0.25  # of the spread over all examples; fitted quartiles may cross far from the data
 
 
 @dataclass(frozen=True)
 class ConditionalQuantiles:
-    """Three linear functions of the first components.
+    """Quartiles as linear functions of the first components.
 
     Attributes:
         coefficients: (3, 1 + components), the constant first.
-        least: the smallest distance between the quartiles that is believed.
+        min_spread: lower bound of the predicted interquartile range.
     """
 
     coefficients: np.ndarray
-    least: float
+    min_spread: float
 
     @classmethod
-    def of(cls, components: np.ndarray, values: np.ndarray) -> ConditionalQuantiles:
-        """Fit; as many components are used as predict the median of left-out examples best.
+    def fit(cls, components: np.ndarray, values: np.ndarray) -> ConditionalQuantiles:
+        """Fit the quartiles; the number of components is chosen by cross-validated loss of the median.
 
         Args:
-            components: (n, c), by falling variance, each of variance 1.
+            components: (n, c), ordered by variance and scaled to variance 1.
             values: (n,).
         """
-        most = min(components.shape[1], len(values) // EXAMPLES_A_COEFFICIENT)
-        used = min((c for c in CANDIDATES if c <= most), key=lambda c: _left_out_loss(components[:, :c], values))
-        fitted = np.stack([fit_quantile(components[:, :used], values, level) for level in QUARTILES])
+        most = min(components.shape[1], len(values) // MIN_EXAMPLES_PER_COEFFICIENT)
+        used = min((c for c in CANDIDATES if c <= most), key=lambda c: _cross_validated_loss(components[:, :c], values))
+        coefficients = np.stack([fit_quantile(components[:, :used], values, level) for level in QUARTILES])
         low, high = np.percentile(values, [25, 75])
-        return cls(fitted, MIN_SPREAD * float(high - low) or 1.0)
+        return cls(coefficients, MIN_SPREAD * float(high - low) or 1.0)
 
     def exceedance(self, components: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """(value − median) / distance between the quartiles, (n,)."""
+        """Compute (value − median) / interquartile range, (n,)."""
         low, median, high = self.coefficients @ with_constant(components[:, : self.coefficients.shape[1] - 1]).T
-        return (values - median) / np.maximum(high - low, self.least)
+        return (values - median) / np.maximum(high - low, self.min_spread)
 
 
-def principal_components(known: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Components of vectors by falling variance, centred and scaled to variance 1 by those of the known ones.
+def principal_components(fitted: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Project vectors on principal components, centred and scaled to variance 1 over the fitted ones.
 
     Args:
-        known: (n, dim).
+        fitted: (n, dim).
         others: (m, dim).
 
     Returns:
-        (n, c) and (m, c), at most as many components as the largest candidate.
+        (n, c) and (m, c), ordered by variance, c at most the largest candidate.
     """
-    centre = known.mean(axis=0)
-    _, spread, directions = np.linalg.svd(known - centre, full_matrices=False)
+    centre = fitted.mean(axis=0)
+    _, spread, directions = np.linalg.svd(fitted - centre, full_matrices=False)
     kept = spread[: max(CANDIDATES)] > 1e-9 * max(spread[0], 1e-300)
-    scaled = directions[: len(kept)][kept] / spread[: len(kept)][kept, None] * np.sqrt(len(known))
-    return (known - centre) @ scaled.T, (others - centre) @ scaled.T
+    scaled = directions[: len(kept)][kept] / spread[: len(kept)][kept, None] * np.sqrt(len(fitted))
+    return (fitted - centre) @ scaled.T, (others - centre) @ scaled.T
 
 
 def fit_quantile(components: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """The linear function with the least pinball loss (Koenker and Bassett 1978): (1 + c,), the constant first."""
+    """Minimise the pinball loss of a linear function (Koenker and Bassett 1978).
+
+    Returns:
+        (1 + c,), the constant first.
+    """
     from sklearn.linear_model import QuantileRegressor
 
     if components.shape[1] == 0:
@@ -73,7 +77,7 @@ def fit_quantile(components: np.ndarray, values: np.ndarray, level: float) -> np
 
 
 def pinball_loss(errors: np.ndarray, level: float) -> float:
-    """Mean of level × error where the value is above the prediction, and of (1 − level) × its size where it is below.
+    """Average max(level × e, (level − 1) × e) over errors e = value − prediction.
 
     >>> pinball_loss(np.array([2.0, -2.0]), 0.75)
     1.0
@@ -82,15 +86,16 @@ def pinball_loss(errors: np.ndarray, level: float) -> float:
 
 
 def with_constant(components: np.ndarray) -> np.ndarray:
-    """(n, c) → (n, 1 + c)."""
+    """Prepend a column of ones, (n, c) → (n, 1 + c)."""
     return np.column_stack([np.ones(len(components)), components])
 
 
-def _left_out_loss(components: np.ndarray, values: np.ndarray) -> float:
-    """Pinball loss of the median over five parts, each predicted from the others."""
-    part = np.arange(len(values)) % FOLDS
+def _cross_validated_loss(components: np.ndarray, values: np.ndarray) -> float:
+    """Compute the pinball loss of the median, cross-validated over five folds."""
+    fold_of = np.arange(len(values)) % FOLDS
     errors = np.empty(len(values))
     for fold in range(FOLDS):
-        fitted = fit_quantile(components[part != fold], values[part != fold], 0.5)
-        errors[part == fold] = values[part == fold] - with_constant(components[part == fold]) @ fitted
+        held_out = fold_of == fold
+        coefficients = fit_quantile(components[~held_out], values[~held_out], 0.5)
+        errors[held_out] = values[held_out] - with_constant(components[held_out]) @ coefficients
     return pinball_loss(errors, 0.5)

@@ -1,1 +1,1 @@
-"""Networks on hidden states: attention pooling, fitted on auxiliary recordings."""
+"""Networks on hidden states, fitted on auxiliary recordings."""

@@ -1,8 +1,7 @@
-"""An attack that fits a net on pseudo-labelled auxiliary recordings and scores the challenge set with it."""
+"""Base class of attacks by a network fitted on pseudo-labelled auxiliary recordings."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import pandas as pd
 import torch
 
 from lightning_mia.attacks.base import Attack, CannotRun, Evidence, layer_suffix
-from lightning_mia.attacks.classifiers.fit import FitSettings, fit_net
+from lightning_mia.attacks.classifiers.fit import FitSettings, fit_net, preserved_randomness
 from lightning_mia.attacks.frame_networks.batches import Example, FrameSource, LabelledBatches
 from lightning_mia.attacks.frame_networks.network import SimilarityNet
 from lightning_mia.utilities.errors import InputError
@@ -19,11 +18,11 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Who is taken for a member, and who for a non-member; no unit stands in both series.
+    """Pseudo-labels of disjoint training and validation units.
 
     Attributes:
-        training: index = unit, float64, 1 = "member", 0 = "non-member"; as many of either.
-        validation: the same for other units, the next ones on each side.
+        training: index = unit, float64, 1 = "member", 0 = "non-member", equally many of each.
+        validation: the same for the units with the next most extreme scores.
     """
 
     training: pd.Series
@@ -31,15 +30,15 @@ class PseudoLabels:
 
 
 def pseudo_labels(basic: pd.Series, k: int) -> PseudoLabels:
-    """Take the extremes of the basic score for members and non-members.
+    """Label the units with the highest and lowest basic scores.
 
-    Tseng et al. (2022), section 3.3: the k highest are "members", the k lowest "non-members"; the next k on each
-    side validate. Where there are fewer than 4 k units, k shrinks to a quarter of them (rounded down), so that the
-    four groups stay apart.
+    Tseng et al. (2022), section 3.3: the k highest are "members", the k lowest "non-members"; the next k of each
+    validate. With fewer than 4 k units, k is reduced to a quarter of them, rounded down, to keep the four groups
+    disjoint.
 
     Args:
-        basic: basic scores of at least 4 auxiliary units, index = unit, in any order. Equal scores rank by name.
-        k: units of a group, at least 1.
+        basic: basic scores of at least 4 auxiliary units, index = unit, in any order. Ties are ranked by name.
+        k: units per group, at least 1.
 
     >>> labels = pseudo_labels(pd.Series({"a": 0.1, "b": 0.9, "c": 0.4, "d": 0.6, "e": 0.5}), k=500)
     >>> labels.training.to_dict(), labels.validation.to_dict()
@@ -60,23 +59,31 @@ def _label(members: pd.Index, nonmembers: pd.Index) -> pd.Series:
 
 
 class LearnedAttack(Attack):
-    """What the improved attacks have in common; see `LearnedUtteranceSimilarity` and `LearnedSpeakerSimilarity`.
+    """Base class of the improved attacks of Tseng, Kao and Lee.
+
+    From the paper: labels, network, dropout, loss, optimizer and epochs. From the authors' code, where the paper does
+    not specify it: a linear layer as wide as the frames, batches of 32, patience, and selection of the best weights by
+    validation loss. Deviations: padding is masked (see `AttentionPooling`), and the auxiliary recordings are not part
+    of the challenge set.
+
+    With `paper_protocol` they are: the network is fitted on the non-members of the challenge set, as in the paper. Its
+    scores then depend on the labels, but the redraws of labels behind the p-value assume that they do not: the p-value
+    is invalid. The attack is reported among the controls and never decides a verdict.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
-        k: auxiliary units a side that are labelled.
-        fit: how the net is fitted.
-        paper_protocol: whether it is fitted on the very non-members that it judges.
+        k: auxiliary units per pseudo-label.
+        fit: settings of the fit.
+        paper_protocol: whether the network is fitted on the non-members of the challenge set.
     """
 
     access = "black-box"
-    two_sided = True  # the net follows the basic score, whose sign under control is not known
+    two_sided = True  # the network follows the basic score, whose sign is unknown
     reference = "Tseng, Kao and Lee (2022), section 3.3, improved attack"
     needs_frames = True
-    plain_name: ClassVar[str]
-    unit: ClassVar[str]  # column of the recordings that are labelled as a whole
-    units: ClassVar[str]  # in words
-    least_units: ClassVar[int]
+    unit_column: ClassVar[str]  # column of the recordings that identifies a unit
+    units: ClassVar[str]  # for messages
+    min_units: ClassVar[int]
 
     def __init__(self, layer: int, k: int, fit: FitSettings, paper_protocol: bool) -> None:
         if k < 1:
@@ -85,37 +92,39 @@ class LearnedAttack(Attack):
         self._paper_protocol = paper_protocol
 
     @property
-    def name(self) -> str:
-        """The plain name, with the layer, the learning rate, the epochs and the protocol where they are others."""
-        plain, own = FitSettings(), self.fit
-        name = self.plain_name + layer_suffix(self.layer)
-        name += f"_lr{own.learning_rate:g}" if own.learning_rate != plain.learning_rate else ""
-        name += f"_epochs{own.epochs}" if own.epochs != plain.epochs else ""
-        return name + ("_paper_protocol" if self.paper_protocol else "")
+    def suffixes(self) -> tuple[str, ...]:
+        """Layer, learning rate, epochs and protocol where they are not the default."""
+        default = FitSettings()
+        return (
+            layer_suffix(self.layer),
+            f"lr{self.fit.learning_rate:g}" if self.fit.learning_rate != default.learning_rate else "",
+            f"epochs{self.fit.epochs}" if self.fit.epochs != default.epochs else "",
+            "paper_protocol" if self.paper_protocol else "",
+        )
 
     @property
     def paper_protocol(self) -> bool:
-        """Whether it is fitted on the very non-members that it judges."""
+        """Whether the network is fitted on the non-members of the challenge set."""
         return self._paper_protocol
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Fit the net on the auxiliary recordings and score every unit of the challenge set with it.
+        """Fit the network on the auxiliary recordings and score every challenge unit.
 
-        The scores depend on the recordings and the seed, not on the order of rows nor on the state of torch's
-        global generators, which stays as it was.
+        The scores depend on the recordings and the seed, not on the order of rows nor on torch's global generators,
+        whose state is preserved.
 
         Raises:
-            CannotRun: no frames, too few auxiliary units, or a net that diverged.
+            CannotRun: no frames, too few auxiliary units, or a diverged network.
         """
         if evidence.frames is None:
             raise CannotRun("it needs the model's frames, and there are only its signals")
         source = FrameSource(evidence.frames, evidence.target.layer(self.layer), self.fit.cache_bytes)
         auxiliary = self._auxiliary(evidence)
-        self._check(auxiliary[self.unit].nunique())
-        with _own_randomness():
+        self._check_size(auxiliary[self.unit_column].nunique())
+        with preserved_randomness():
             basic = self._basic_scores(source, auxiliary)
-            basic = basic[np.isfinite(basic)]  # one frame, or one utterance, has no pairs
-            self._check(len(basic))
+            basic = basic[np.isfinite(basic)]  # a single frame, or utterance, has no pairs
+            self._check_size(len(basic))
             net = self._fit(source, auxiliary, pseudo_labels(basic, self.k), evidence.seed)
             scores = self._scores(net, source, evidence.challenge)
         if not np.isfinite(scores).all():
@@ -123,21 +132,23 @@ class LearnedAttack(Attack):
         return scores
 
     def _auxiliary(self, evidence: Evidence) -> pd.DataFrame:
-        """The auxiliary recordings by id, without units that are judged; the paper's protocol is about these."""
+        """Return the auxiliary recordings by id, without challenge units unless the paper's protocol is followed."""
         auxiliary = evidence.auxiliary.sort_values("id", ignore_index=True)
-        judged = auxiliary[self.unit].isin(evidence.challenge[self.unit])
-        return auxiliary if self.paper_protocol else auxiliary[~judged]
+        in_challenge = auxiliary[self.unit_column].isin(evidence.challenge[self.unit_column])
+        return auxiliary if self.paper_protocol else auxiliary[~in_challenge]
 
-    def _check(self, n_units: int) -> None:
-        if n_units < self.least_units:
-            raise CannotRun(f"it needs {self.least_units} or more {self.units}, and there are {n_units}")
+    def _check_size(self, n_units: int) -> None:
+        if n_units < self.min_units:
+            raise CannotRun(f"it needs {self.min_units} or more {self.units}, and there are {n_units}")
 
     def _fit(self, source: FrameSource, auxiliary: pd.DataFrame, labels: PseudoLabels, seed: int) -> SimilarityNet:
-        """Fit a fresh net on the labelled recordings, and only on them."""
-        of_examples, of_validation, of_weights, of_dropout = np.random.SeedSequence(seed).generate_state(4).tolist()
-        labelled = auxiliary[auxiliary[self.unit].isin(labels.training.index.union(labels.validation.index))]
-        generator = np.random.default_rng(of_examples)
-        validation = self._examples(labelled, labels.validation, np.random.default_rng(of_validation))
+        """Fit a network on the labelled recordings."""
+        seeds = np.random.SeedSequence(seed).generate_state(4).tolist()
+        example_seed, validation_seed, weight_seed, dropout_seed = seeds
+        units = labels.training.index.union(labels.validation.index)
+        labelled = auxiliary[auxiliary[self.unit_column].isin(units)]
+        generator = np.random.default_rng(example_seed)
+        validation = self._examples(labelled, labels.validation, np.random.default_rng(validation_seed))
 
         def draw() -> list[Example]:
             examples = self._examples(labelled, labels.training, generator)
@@ -145,40 +156,37 @@ class LearnedAttack(Attack):
 
         source.keep(list(labelled["id"]))
         hidden = source.batch(validation[0].utterances).hidden
-        torch.manual_seed(of_weights)
-        net = self._net(hidden.shape[2])
-        fit_net(
-            net,
+        net = fit_net(
+            lambda: self._net(hidden.shape[2]),
             LabelledBatches(source, draw, self.fit.batch_size),
             LabelledBatches(source, lambda: validation, self.fit.batch_size),
             settings=self.fit,
-            seed=of_dropout,
+            weight_seed=weight_seed,
+            dropout_seed=dropout_seed,
             device=hidden.device,
             title=f"Fitting {self.name}",
         )
         source.forget()
-        return net.to(hidden.device, torch.float64).eval()
+        return net.to(hidden.device, torch.float64)
 
     @abstractmethod
     def _net(self, dim: int) -> SimilarityNet:
-        """A fresh net for frames of `dim` numbers, drawn from torch's global generator."""
+        """Create a network for frames of dimension `dim`, with weights from torch's global generator."""
 
     @abstractmethod
     def _basic_scores(self, source: FrameSource, auxiliary: pd.DataFrame) -> pd.Series:
-        """The basic score of every auxiliary unit, index = unit; not finite where it has no pairs."""
+        """Compute the basic score of every auxiliary unit, index = unit; not finite without pairs."""
 
     @abstractmethod
     def _examples(self, labelled: pd.DataFrame, labels: pd.Series, generator: np.random.Generator) -> Sequence[Example]:
-        """The examples of an epoch: of the units of `labels`, whose recordings are among `labelled`."""
+        """Make the examples of an epoch.
+
+        Args:
+            labelled: recordings of the labelled units.
+            labels: index = unit.
+            generator: generator of random pairs.
+        """
 
     @abstractmethod
     def _scores(self, net: SimilarityNet, source: FrameSource, challenge: pd.DataFrame) -> pd.Series:
-        """The score of every challenge unit by a fitted float64 net, index = `unit_id`."""
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Give torch's global generators back their state."""
-    gpus = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=gpus):
-        yield
+        """Score every challenge unit by the fitted float64 network, index = `unit_id`."""

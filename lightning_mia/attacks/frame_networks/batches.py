@@ -1,4 +1,4 @@
-"""The frames that a scorer is fitted on: a bounded number of them kept in memory, the others asked for again."""
+"""Batches of labelled frames, from memory or recomputed by the model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -14,29 +14,29 @@ from lightning_mia.signals.runner.frames import Frames
 
 
 class FrameSource:
-    """Frames of one layer, in an order that depends on the set of ids alone.
+    """Frames of one layer, in an order that depends only on the set of ids.
 
     Nothing is written to disk.
 
     Args:
-        frames: the model under attack.
+        frames: hidden states of the target.
         layer: hidden layer, from 0.
-        cache_bytes: frames kept in memory at most (bytes, on the frames' device).
+        cache_bytes: maximum size of the frames in memory (bytes, on the frames' device).
     """
 
     def __init__(self, frames: FrameAccess, layer: int, cache_bytes: int) -> None:
         self.frames, self.layer, self.cache_bytes = frames, layer, cache_bytes
         self.kept: dict[str, Tensor] = {}  # id → (frames, dim)
 
-    def stream(self, ids: Sequence[str], purpose: str = "") -> Iterator[Frames]:
-        """Frames of utterances, each once, batch by batch.
+    def stream(self, ids: Sequence[str], title: str = "") -> Iterator[Frames]:
+        """Yield the frames of every utterance once, batch by batch.
 
         Args:
             ids: utterances.
-            purpose: what the progress bar says; empty: no bar.
+            title: title of the progress bar; empty: no bar.
         """
         bar = tqdm(
-            total=len(ids), desc=purpose, unit="utterance", delay=SECONDS_BEFORE_BAR, leave=False, disable=not purpose
+            total=len(ids), desc=title, unit="utterance", delay=SECONDS_BEFORE_BAR, leave=False, disable=not title
         )
         with bar:
             for frames in self.frames(sorted(ids), self.layer):
@@ -44,59 +44,59 @@ class FrameSource:
                 bar.update(len(frames.ids))
 
     def keep(self, ids: Sequence[str]) -> None:
-        """Keep the frames of these utterances in memory, as many as fit."""
+        """Keep the frames of utterances in memory, as many as fit."""
         size = 0
         for frames in self.stream(ids):
-            found = _split(frames)
-            size += sum(own.nbytes for own in found.values())
+            utterances = _split(frames)
+            size += sum(hidden.nbytes for hidden in utterances.values())
             if size > self.cache_bytes:
                 return
-            self.kept |= found
+            self.kept |= utterances
 
     def forget(self) -> None:
         """Free the memory."""
         self.kept = {}
 
     def batch(self, ids: Sequence[str]) -> Frames:
-        """Frames of a few utterances, one row each in this order, zero-padded on the right."""
-        found = {name: self.kept[name] for name in ids if name in self.kept}
-        if missing := [name for name in ids if name not in found]:
+        """Return the frames of utterances, one row each in this order, zero-padded on the right."""
+        utterances = {name: self.kept[name] for name in ids if name in self.kept}
+        if missing := [name for name in ids if name not in utterances]:
             for frames in self.stream(missing):
-                found |= _split(frames)
-        rows = [found[name] for name in ids]
+                utterances |= _split(frames)
+        rows = [utterances[name] for name in ids]
         lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
         return Frames(list(ids), pad_sequence(rows, batch_first=True), lengths)
 
 
 def _split(frames: Frames) -> dict[str, Tensor]:
-    """The real frames of every utterance, (frames, dim) each, in memory of their own."""
+    """Copy the frames of every utterance without padding, (frames, dim) each."""
     rows = zip(frames.ids, frames.hidden, frames.lengths.tolist(), strict=True)
     return {name: hidden[:length].detach().clone() for name, hidden, length in rows}
 
 
 class Example(NamedTuple):
-    """One thing to be told apart."""
+    """Labelled example of one or two utterances."""
 
-    utterances: tuple[str, ...]  # ids: one, or a pair
+    utterances: tuple[str, ...]  # ids
     label: float  # 1 = "member", 0 = "non-member"
 
 
 class LabelledBatch(NamedTuple):
-    """Some examples, and the frames of all their utterances."""
+    """Examples and the frames of their utterances."""
 
     hidden: Tensor  # (utterances, frames, dim), each utterance once
-    lengths: Tensor  # (utterances,) int64, real frames
-    rows: Tensor  # (examples, 1 or 2) int64: the utterances of every example
-    labels: Tensor  # (examples,) of the type of `hidden`
+    lengths: Tensor  # (utterances,) int64, frames without padding
+    rows: Tensor  # (examples, 1 or 2) int64, utterances of each example
+    labels: Tensor  # (examples,) in the type of `hidden`
 
 
 class LabelledBatches:
     """Batches of examples for Lightning; an iteration is an epoch.
 
     Args:
-        source: of the frames.
-        draw: gives the examples of an epoch in their order.
-        batch_size: examples in a batch.
+        source: source of the frames.
+        draw: returns the examples of an epoch in order.
+        batch_size: examples per batch.
     """
 
     def __init__(self, source: FrameSource, draw: Callable[[], Sequence[Example]], batch_size: int) -> None:

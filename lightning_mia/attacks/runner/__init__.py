@@ -1,1 +1,1 @@
-"""Run attacks: default attacks, scoring, caching of scores."""
+"""Run attacks: defaults, scoring, cache, simulated evidence."""

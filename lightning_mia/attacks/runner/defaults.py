@@ -1,4 +1,4 @@
-"""The attacks that run where a config names none."""
+"""Default attacks of an audit."""
 
 from lightning_mia.attacks.attack_r import AttackR
 from lightning_mia.attacks.base import Attack
@@ -29,13 +29,18 @@ from lightning_mia.signals.surrogate_head import SurrogateHead
 
 
 def default_attacks(n_shadows: int = 0) -> list[Attack]:
-    """The attacks that run where a config names none, as far as the model can answer them.
+    """List the attacks of a config that names none; those the model does not support are skipped.
 
     Args:
-        n_shadows: size of the fleet; without one, only attacks that need none and cost few queries.
+        n_shadows: number of shadow models; with 0, only attacks that need none and few queries.
+
+    >>> [attack.name for attack in default_attacks()]
+    ['utterance_similarity', 'speaker_similarity', 'pretext_loss', 'ctc_loss']
     """
-    alone: list[Attack] = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss()]
-    return [*alone, *_grey_box(), *_open_weights(), *_black_box()] if n_shadows else alone
+    without_shadows: list[Attack] = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss()]
+    if not n_shadows:
+        return without_shadows
+    return [*without_shadows, *_grey_box(), *_open_weights(), *_black_box()]
 
 
 def _grey_box() -> list[Attack]:
@@ -87,19 +92,19 @@ def _black_box() -> list[Attack]:
     ]
 
 
-def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, beginning: str = "") -> list[Attack]:
-    """Heads that guess what reconstructing encoders learn to guess, and what cluster-predicting ones do."""
-    of_clusters = f"{beginning}clusters"
+def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, prefix: str = "") -> list[Attack]:
+    """List attacks by heads that predict spectra, as in reconstruction, and clusters, as in HuBERT."""
+    suffix = f"{prefix}clusters"
     return [
         SurrogateHeadAttack(spectra),
         *_likelihoods(SurrogateHeadScore(spectra)),
         LiRA(SurrogateHeadScore(spectra), online=False),
-        SurrogateHeadAttack(clusters, of_clusters),
-        *_likelihoods(SurrogateHeadScore(clusters, of_clusters)),
-        LiRA(SurrogateHeadScore(clusters, of_clusters), online=False),
+        SurrogateHeadAttack(clusters, suffix),
+        *_likelihoods(SurrogateHeadScore(clusters, suffix)),
+        LiRA(SurrogateHeadScore(clusters, suffix), online=False),
     ]
 
 
 def _likelihoods(signal: ScalarSignal) -> list[Attack]:
-    """At utterance and at speaker level."""
+    """List likelihood attacks at utterance and speaker level."""
     return [LiRA(signal), RMIA(signal), BaVarIA(signal), SpeakerLiRA(signal), SpeakerRMIA(signal)]

@@ -1,4 +1,6 @@
-"""Run attacks on one set of judged recordings."""
+"""Score the challenge set by all attacks, with a cache for slow ones."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, CannotRun, Evidence, FrameAccess, ShadowModels
+from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
+from lightning_mia.attacks.shadow_models.signal_matrix import MatrixReader
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
@@ -15,44 +19,15 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, hash_of
 
 
-def remembered_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) -> pd.Series:
-    """Scores of an attack, from the folder where they are already there.
-
-    Args:
-        attack: an attack that takes long.
-        evidence: what it is given.
-        folder: where scores are kept, one file an attack, model and challenge set.
-        model: what the model's answers depend on, as text: its hash and that of the recordings.
-
-    Raises:
-        InputError: a file is damaged.
-    """
-    settings = {name: value for name, value in vars(attack).items() if not name.startswith("_")}
-    asked = [list(evidence.challenge["id"]), list(evidence.challenge["unit_id"]), list(evidence.auxiliary["id"])]
-    key = hash_of([type(attack).__name__, settings, model, asked, evidence.seed])
-    path = folder / f"{attack.name}-{key[:16]}.csv"
-    if not path.exists():
-        scores = attack.score(evidence)
-        with atomic_path(path) as temporary:
-            scores.rename("score").rename_axis("unit_id").to_csv(temporary, float_format="%.17g")
-        return scores
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # Python's own reading of a number is exact
-        return table.set_index("unit_id")["score"].astype(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is damaged; delete it and start again") from error
-
-
 @dataclass(frozen=True)
 class Scored:
-    """What the attacks say of one set of judged recordings.
+    """Scores of one challenge set by all attacks.
 
     Attributes:
-        scores: one an attack that ran. Those of an attack that was fitted on the very non-members that it judges
-            (`Attack.paper_protocol`) have the access "none" of a control: they depend on the labels, so that their
-            p-values mean nothing, and no verdict may rest on them.
-        ran: the attacks that ran, in the same order.
-        skipped: one line for each of the others that have this level: which, and what it needs.
+        scores: scores of each attack that ran. The paper protocol (`Attack.paper_protocol`) gets the access "none" of
+            a control: its scores depend on the labels, so that its p-values are invalid and no verdict may use them.
+        ran: attacks that ran, in the same order.
+        skipped: one line for each other attack of this level: its name, and what it needs.
     """
 
     scores: list[Scores] = field(default_factory=list)
@@ -71,33 +46,34 @@ def score_attacks(
     score: Callable[[Attack, Evidence], pd.Series] | None = None,
     shadows: ShadowModels | None = None,
 ) -> Scored:
-    """Scores of every attack that has this level; one that cannot run is left out.
+    """Score the challenge set by every attack of a level that can run.
 
     Args:
-        attacks: the attacks.
-        signals: of the target, for every recording that is judged.
-        split: who is judged.
+        attacks: attacks to run.
+        signals: signals of the target for challenge and auxiliary recordings.
+        split: split with the challenge set.
         level: "utterance" or "speaker".
-        part: at speaker level, the recordings that are asked about; a name on trained ones ends in `_trained`.
-        frames: the same model as a source of frames, for judged and for auxiliary recordings; None: attacks that
-            need frames are left out.
-        seed: of what attacks draw at random.
-        score: how an attack is asked, such as one that remembers answers; None: by its own `score`.
-        shadows: the fleet; None: attacks that need shadow models are left out.
+        part: at speaker level, the recordings to query; names on trained ones end in `_trained`.
+        frames: hidden states of the target; None: attacks that need frames are skipped.
+        seed: seed of the attacks.
+        score: scores an attack, such as from a cache; None: `Attack.score`. Not used for signal attacks, which share
+            their matrices.
+        shadows: shadow models; None: attacks that need them are skipped.
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
     evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
-    units = _Units.of(challenge)
-    scored = Scored()
+    units, read_matrix, scored = _ChallengeUnits.list(challenge), MatrixReader(), Scored()
     for attack in attacks:
         if level not in attack.levels:
             continue
+        own_evidence = _with_nonmembers(evidence, challenge) if attack.paper_protocol else evidence
         try:
-            _check_needs(attack, evidence)
-            values = (score or _ask)(
-                attack, _as_in_the_paper(evidence, challenge) if attack.paper_protocol else evidence
-            )
+            _check_requirements(attack, own_evidence)
+            if isinstance(attack, SignalAttack):
+                values = attack.score(own_evidence, read_matrix)
+            else:
+                values = score(attack, own_evidence) if score else attack.score(own_evidence)
         except CannotRun as error:
             scored.skipped.append(f"The attack {attack.name + suffix} was left out: {error}.")
         else:
@@ -106,31 +82,60 @@ def score_attacks(
     return scored
 
 
-def _ask(attack: Attack, evidence: Evidence) -> pd.Series:
-    return attack.score(evidence)
+def cached_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) -> pd.Series:
+    """Score by an attack, or read its scores from a cache.
+
+    Args:
+        attack: a slow attack.
+        evidence: evidence of the attack.
+        folder: folder of the cache, one file per attack, model and challenge set.
+        model: text on which the model's signals depend: hash of the model and the recordings.
+
+    Raises:
+        InputError: a damaged file.
+    """
+    settings = {name: value for name, value in vars(attack).items() if not name.startswith("_")}
+    queried = [list(evidence.challenge["id"]), list(evidence.challenge["unit_id"]), list(evidence.auxiliary["id"])]
+    key = hash_of([type(attack).__name__, settings, model, queried, evidence.seed])
+    path = folder / f"{attack.name}-{key[:16]}.csv"
+    if not path.exists():
+        scores = attack.score(evidence)
+        with atomic_path(path) as temporary:
+            scores.rename("score").rename_axis("unit_id").to_csv(temporary, float_format="%.17g")
+        return scores
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # pandas' own float parser is not exact
+        return table.set_index("unit_id")["score"].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is damaged; delete it and start again") from error
 
 
-def _as_in_the_paper(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:
-    """The same with the judged non-members for auxiliary recordings."""
+def as_control(scores: Scores, kind: str) -> Scores:
+    """Rename the scores of a model that was not trained on the members, such as `untrained_pretext_loss`."""
+    return replace(scores, name=f"{kind}_{scores.name}", access="none")
+
+
+def _with_nonmembers(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:
+    """Replace the auxiliary recordings by the non-members of the challenge set, as in the paper protocol."""
     nonmembers = challenge[~challenge["member"]]
     return replace(evidence, auxiliary=nonmembers[["id", "speaker"]].reset_index(drop=True))
 
 
 @dataclass(frozen=True)
-class _Units:
-    """The units that are judged, in the order in which they first come; all attacks share the arrays."""
+class _ChallengeUnits:
+    """Challenge units in order of first appearance; all attacks share the arrays."""
 
     ids: np.ndarray
     speakers: np.ndarray
     members: np.ndarray
 
-    @staticmethod
-    def of(challenge: pd.DataFrame) -> "_Units":
+    @classmethod
+    def list(cls, challenge: pd.DataFrame) -> _ChallengeUnits:
         units = challenge.drop_duplicates("unit_id")
-        return _Units(units["unit_id"].to_numpy(str), units["speaker"].to_numpy(str), units["member"].to_numpy(bool))
+        return cls(units["unit_id"].to_numpy(str), units["speaker"].to_numpy(str), units["member"].to_numpy(bool))
 
     def scores(self, attack: Attack, values: pd.Series, level: Level, suffix: str) -> Scores:
-        """What an attack says of them, ready to be judged."""
+        """Combine the scores of an attack with the units and their membership."""
         return Scores(
             name=attack.name + suffix,
             level=level,
@@ -143,11 +148,11 @@ class _Units:
         )
 
 
-def _check_needs(attack: Attack, evidence: Evidence) -> None:
-    """Refuse what the model cannot answer.
+def _check_requirements(attack: Attack, evidence: Evidence) -> None:
+    """Check that model and run meet the requirements of an attack.
 
     Raises:
-        CannotRun: signals that the model cannot give, no frames, or too few shadow models.
+        CannotRun: missing signals or frames, or too few shadow models.
     """
     if attack.needs_signal and not evidence.target.has(attack.needs_signal):
         raise CannotRun(f"it needs the {attack.needs_signal.replace('_', ' ')} of the model, which has none")
@@ -155,13 +160,8 @@ def _check_needs(attack: Attack, evidence: Evidence) -> None:
         raise CannotRun("it needs the model's frames, and there are only its signals")
     n_shadows = len(evidence.shadows) if evidence.shadows else 0
     if n_shadows < attack.least_shadows:
-        there = f"there are {n_shadows}" if n_shadows else "there is no fleet"
-        raise CannotRun(f"it needs {attack.least_shadows} shadow models, and {there} (--fleet.size)")
+        available = f"there are {n_shadows}" if n_shadows else "there are none"
+        raise CannotRun(f"it needs {attack.least_shadows} shadow models, and {available} (--fleet.size)")
     for group in attack.groups if attack.needs_all_groups else ():
         if not any(str(column).startswith(f"{group.prefix}_") for column in evidence.target.scalars):
-            raise CannotRun(f"it needs the signals of {group.name.replace('_', ' ')}, which this model cannot give")
-
-
-def as_control(scores: Scores, kind: str) -> Scores:
-    """The same attack on a model that cannot know the members: `untrained_pretext_loss`, say."""
-    return replace(scores, name=f"{kind}_{scores.name}", access="none")
+            raise CannotRun(f"it needs the signals of {group.name.replace('_', ' ')}, which this model cannot provide")

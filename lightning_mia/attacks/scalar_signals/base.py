@@ -1,35 +1,36 @@
-"""Several signals judged as one."""
+"""Base class of signals that attacks compare with shadow models."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import pandas as pd
 
-from lightning_mia.attacks.base import Access
+from lightning_mia.attacks.base import ACCESSES, Access, Named
 from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
 
-class ScalarSignal(ABC):
-    """Reads one number a recording from a model's signals. A subclass is small; its settings are plain values.
+class ScalarSignal(Named, ABC):
+    """Signal of a recording: one number, or several that are used jointly.
 
-    Two of one class with the same settings are equal: they read the same.
+    Two instances of a class with equal settings are equal. The name follows that of the attack:
+    `lira_surrogate_head`.
+
+    Attributes:
+        access: access to the model that the signal requires.
+        two_sided: whether the sign of the effect is unknown a priori.
+        needs_signal: score of the training task that the model must provide; empty: none.
     """
 
-    access: Access  # of the class, or of what an instance was made with
-    two_sided: bool = False  # whether the sign of the effect is unknown beforehand
-    needs_signal: str = ""  # score of the training task that the model must have; empty: none
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Stands behind the attack's name: `lira_surrogate_head`; empty for the pretext score."""
+    access: Access  # class or instance attribute
+    two_sided: bool = False
+    needs_signal: str = ""
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Groups of signals that it reads, beside those of every audit."""
+        """Signal groups to probe, in addition to those of every audit."""
         return ()
 
     def __eq__(self, other: object) -> bool:
@@ -40,48 +41,53 @@ class ScalarSignal(ABC):
 
     @abstractmethod
     def read(self, signals: Signals) -> pd.DataFrame:
-        """(recordings, numbers) float64, index = utterance id: one column, or several that are judged jointly."""
+        """Return (recordings, numbers) float64, index = utterance id."""
 
 
 class PretextScore(ScalarSignal):
-    """The mean pretext score over masks: log-odds (TERA: −log L1), higher = solved better."""
+    """Mean pretext score over masks: log-odds (TERA: −log L1), higher = solved better.
 
+    Example:
+        >>> table = pd.DataFrame({"pretext_score_mask0": [1.0], "pretext_score_mask1": [2.0]}, index=["a"])
+        >>> PretextScore().read(Signals(table, pooled=None)).loc["a"].item()
+        1.5
+    """
+
+    base_name = ""  # the default signal has no name
     access = "grey-box"
     needs_signal = PRETEXT_SCORE
 
-    @property
-    def name(self) -> str:
-        """Empty: it is the plain one."""
-        return ""
-
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column, `pretext_score`."""
+        """Return one column, `pretext_score`."""
         return signals.pretext_score().to_frame(PRETEXT_SCORE)
 
 
-ACCESSES: tuple[Access, ...] = ("black-box", "open-weights", "grey-box")  # each allows what those before it allow
-
-
 class JointSignal(ScalarSignal):
-    """Puts the numbers of several signals side by side; a likelihood attack weighs them by their covariance.
+    """Several signals combined; likelihood attacks weigh them by their covariance.
 
-    Its access is the highest that one of them takes.
+    It requires the highest access of its signals.
 
     Args:
         signals: two or more.
-        label: its name.
+        label: name of the combination.
+
+    Example:
+        >>> from lightning_mia.attacks.scalar_signals.encoder import FrameSimilarity
+        >>> joint = JointSignal([PretextScore(), FrameSimilarity()], label="loss_and_similarity")
+        >>> joint.name, joint.access, joint.two_sided
+        ('loss_and_similarity', 'grey-box', True)
     """
 
     def __init__(self, signals: Sequence[ScalarSignal], label: str) -> None:
         if len(signals) < 2:
             raise InputError(f"The joint signal {label} has {len(signals)} signals: give 2 or more")
         if not label:
-            raise InputError("A joint signal has no label: give it a name, which stands behind the attack's")
+            raise InputError("A joint signal has no label: give it a name, which follows that of the attack")
         self.signals, self.label = list(signals), label
-        self.access: Access = max((one.access for one in signals), key=ACCESSES.index)
-        self.two_sided = any(one.two_sided for one in signals)
-        # The scores of one training task come together: one that is there stands for all.
-        self.needs_signal = next(filter(None, (one.needs_signal for one in signals)), "")
+        self.access: Access = max((signal.access for signal in signals), key=ACCESSES.index)
+        self.two_sided = any(signal.two_sided for signal in signals)
+        # A model provides all scores of its training task or none, so one of them stands for all.
+        self.needs_signal = next(filter(None, (signal.needs_signal for signal in signals)), "")
 
     @property
     def name(self) -> str:
@@ -90,10 +96,10 @@ class JointSignal(ScalarSignal):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Those of all signals, each once."""
-        return tuple(dict.fromkeys(group for one in self.signals for group in one.groups))
+        """Groups of all signals, without duplicates."""
+        return tuple(dict.fromkeys(group for signal in self.signals for group in signal.groups))
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """The columns of all signals; one that two of them read stands there once."""
-        joined = pd.concat([one.read(signals) for one in self.signals], axis=1)
+        """Return the columns of all signals, without duplicates."""
+        joined = pd.concat([signal.read(signals) for signal in self.signals], axis=1)
         return joined.loc[:, ~joined.columns.duplicated()]

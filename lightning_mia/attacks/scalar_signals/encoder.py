@@ -1,7 +1,7 @@
-"""What an encoder's answers to waveforms give, as signals to be compared with shadow models.
+"""Signals from encoder outputs (black-box).
 
-Which way they move with membership is not known beforehand: under control, frames of training recordings were found to
-be more alike where the published attack takes them to be less so.
+They are two-sided: on models trained under controlled conditions, the frames of members are often more similar, where
+the published attack assumes that they are less so.
 """
 
 from collections.abc import Sequence
@@ -19,52 +19,64 @@ from lightning_mia.signals.table import Signals
 from lightning_mia.signals.view_consistency import ViewAgreement
 from lightning_mia.utilities.errors import InputError
 
-CLOSEST = 1e-6  # a cosine of 1 less this counts as 1: encoders round at about 1e-7
+MIN_DISTANCE = 1e-6  # cosines are clipped to ±(1 − this); encoders round at about 1e-7
 
 
 class BlackBoxSignal(ScalarSignal):
-    """What the signals here have in common."""
+    """Base class of signals from encoder outputs."""
 
     access = "black-box"
     two_sided = True
 
 
 class FrameSimilarity(BlackBoxSignal):
-    """The mean cosine between the frames of an utterance, Tseng et al. (2022), section 3.2.
+    """Mean cosine between the frames of an utterance (Tseng et al. 2022, section 3.2).
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
+
+    Example:
+        >>> table = pd.DataFrame({"pairwise_cosine_layer0": [0.5]}, index=["a"])
+        >>> FrameSimilarity().read(Signals(table, np.zeros((1, 1, 4)))).loc["a"].item()
+        0.5
     """
+
+    base_name = "similarity"
 
     def __init__(self, layer: int = -1) -> None:
         self.layer = layer
 
     @property
-    def name(self) -> str:
-        """`similarity`, with the layer where it is not the last."""
-        return "similarity" + layer_suffix(self.layer)
+    def suffixes(self) -> tuple[str, ...]:
+        """The layer unless it is the last."""
+        return (layer_suffix(self.layer),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column."""
+        """Return one column."""
         return signals.pairwise_cosine(self.layer).to_frame()
 
 
 class FrameGeometry(BlackBoxSignal):
-    """Statistics of an utterance's frames and of its pooled vector, see `EncoderGeometry`; judged jointly.
+    """Statistics of an utterance's frames and pooled vector (`EncoderGeometry`), jointly.
 
     Args:
-        statistics: such as `cos_q25`, `norm_mean`, `directions` or `reference_nearest5_cos`; null: all of them.
-        layer: as in `FrameSimilarity`; null: all layers.
+        statistics: such as `cos_q25`, `norm_mean`, `directions` or `reference_nearest5_cos`; null: all.
+        layer: hidden layer, 0 = input of the first transformer block, −1 = the last; null: all.
+
+    Example:
+        >>> FrameGeometry(["cos_q25"], layer=None).name
+        'geometry_cos_q25_all_layers'
     """
+
+    base_name = "geometry"
 
     def __init__(self, statistics: Sequence[str] | None = None, layer: int | None = -1) -> None:
         self.statistics, self.layer = statistics, layer
 
     @property
-    def name(self) -> str:
-        """`geometry`, with the statistics and the layer where they are not all of them and the last."""
-        where = "_all_layers" if self.layer is None else layer_suffix(self.layer)
-        return "_".join(["geometry", *(self.statistics or ())]) + where
+    def suffixes(self) -> tuple[str, ...]:
+        """The statistics unless all are read, and the layer unless it is the last."""
+        return *(self.statistics or ()), "all_layers" if self.layer is None else layer_suffix(self.layer)
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -72,32 +84,39 @@ class FrameGeometry(BlackBoxSignal):
         return (EncoderGeometry(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column a statistic and layer.
+        """Return one column per statistic and layer.
 
         Raises:
-            CannotRun: there is no such statistic.
+            CannotRun: no such statistic.
         """
         layers = range(signals.n_layers) if self.layer is None else [signals.layer(self.layer)]
         if self.statistics is None:
             endings = tuple(f"_layer{layer}" for layer in layers)
-            mine = [name for name in map(str, signals.scalars) if name.startswith("geometry_")]
-            return signals.scalars[[name for name in mine if name.endswith(endings)]]
+            columns = [name for name in map(str, signals.scalars) if name.startswith("geometry_")]
+            return signals.scalars[[name for name in columns if name.endswith(endings)]]
         names = [f"geometry_{statistic}_layer{layer}" for layer in layers for statistic in self.statistics]
         return signals.scalars[[_column(signals, name) for name in names]]
 
 
 class ViewConsistency(BlackBoxSignal):
-    """How alike views of a recording are answered: φ = log(1 + s) − log(1 − s) of their cosine s.
+    """Similarity of views of a recording: φ = log(1 + s) − log(1 − s) of their cosine s.
 
-    As an attack on encoders for images does with two augmented views (the likelihood-ratio attack of
-    misleading-privacy-evals, ETH Zürich), with its mean over draws.
+    Follows the likelihood ratio attack on image encoders with two augmented views (misleading-privacy-evals, ETH
+    Zürich), including its mean over draws.
 
     Args:
-        view: `pairs`, of all pairs of ten mixed views at the last layer; or a kind of view that is compared with the
-            recording itself: `noise`, `gain`, `crop`, `shift`, `band` or `reversed`.
-        of: `pooled` vectors, or `frames` (not for crops), where it is not `pairs`.
-        layer: −1 = the last, or the middle one, where it is not `pairs`.
+        view: `pairs`, all pairs of ten mixed views at the last layer; or a view to compare with the recording itself:
+            `noise`, `gain`, `crop`, `shift`, `band` or `reversed`.
+        of: `pooled` vectors, or `frames` (not for crops), unless view is `pairs`.
+        layer: −1 = the last, or the middle one, unless view is `pairs`.
+
+    Example:
+        >>> table = pd.DataFrame({"views_pair00": [0.0], "views_pair01": [0.5]}, index=["a"])
+        >>> ViewConsistency().read(Signals(table, np.zeros((1, 1, 4)))).round(2).loc["a"].item()
+        0.55
     """
+
+    base_name = "view_consistency"
 
     def __init__(self, view: str = "pairs", of: Literal["pooled", "frames"] = "pooled", layer: int = -1) -> None:
         kinds = {kind.name: kind for kind in ViewAgreement().kinds}
@@ -108,12 +127,11 @@ class ViewConsistency(BlackBoxSignal):
         self.view, self.of, self.layer = view, of, layer
 
     @property
-    def name(self) -> str:
-        """`view_consistency`, with the view, `_frames` and the layer where they are not the usual ones."""
+    def suffixes(self) -> tuple[str, ...]:
+        """View, `frames` and layer where they are not the default."""
         if self.view == "pairs":
-            return "view_consistency"
-        frames = "_frames" if self.of == "frames" else ""
-        return f"view_consistency_{self.view}{frames}{layer_suffix(self.layer)}"
+            return ()
+        return self.view, "frames" if self.of == "frames" else "", layer_suffix(self.layer)
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -121,34 +139,41 @@ class ViewConsistency(BlackBoxSignal):
         return (ViewAgreement(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column.
+        """Return one column.
 
         Raises:
-            CannotRun: the layer is neither the last nor the middle one.
+            CannotRun: a layer other than the last and the middle one.
         """
         if self.view == "pairs":
             cosines = signals.scalars.filter(regex=r"^views_pair\d+$")
         else:
             layer = signals.layer(self.layer)
             cosines = signals.scalars[[_column(signals, f"views_{self.view}_{self.of}_layer{layer}")]]
-        values = cosines.to_numpy(dtype=np.float64).clip(CLOSEST - 1, 1 - CLOSEST)
+        values = cosines.to_numpy(dtype=np.float64).clip(MIN_DISTANCE - 1, 1 - MIN_DISTANCE)
         return pd.DataFrame({self.name: (2 * np.arctanh(values)).mean(axis=1)}, index=cosines.index)
 
 
 class CropResponse(BlackBoxSignal):
-    """How sharply the frames respond to crops: the mean divergence of the responses from a reference (PartCrop).
+    """Mean divergence of the frames' responses to crops from a reference distribution (PartCrop).
 
     Args:
         reference: `uniform` or `gaussian`.
+
+    Example:
+        >>> table = pd.DataFrame({"crops_uniform_00": [1.0], "crops_uniform_01": [2.0]}, index=["a"])
+        >>> CropResponse().read(Signals(table, np.zeros((1, 1, 4)))).loc["a"].item()
+        1.5
     """
+
+    base_name = "crop_response"
 
     def __init__(self, reference: Literal["uniform", "gaussian"] = "uniform") -> None:
         self.reference = reference
 
     @property
-    def name(self) -> str:
-        """`crop_response`, with the reference where it is not uniform."""
-        return "crop_response" + ("" if self.reference == "uniform" else f"_{self.reference}")
+    def suffixes(self) -> tuple[str, ...]:
+        """The reference unless it is uniform."""
+        return ("" if self.reference == "uniform" else self.reference,)
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -156,21 +181,22 @@ class CropResponse(BlackBoxSignal):
         return (CropResponses(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column."""
+        """Return one column."""
         divergences = signals.scalars.filter(regex=rf"^crops_{self.reference}_\d+$")
         return divergences.mean(axis=1).to_frame(self.name)
 
 
 class EveryBlackBoxSignal(BlackBoxSignal):
-    """All that the plain waveform, its views and its crops give, at all layers that are looked at; judged jointly.
+    """All signals of the recording, its views and its crops at all probed layers, jointly.
 
-    Single signals of a tiny model tell little: together they find what the mean cosine alone does not.
+    On a tiny model single signals are weak; together they find what the mean cosine alone misses.
+
+    Example:
+        >>> EveryBlackBoxSignal().name, len(EveryBlackBoxSignal().groups)
+        ('black_box', 3)
     """
 
-    @property
-    def name(self) -> str:
-        """`black_box`."""
-        return "black_box"
+    base_name = "black_box"
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
@@ -178,20 +204,20 @@ class EveryBlackBoxSignal(BlackBoxSignal):
         return EncoderGeometry(), ViewAgreement(), CropResponses()
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """A column each, but of all pairs of views, which are almost one number, their mean."""
+        """Return one column per signal, and the mean of the pairs of views, which are almost one number."""
         columns = signals.scalars.filter(regex=r"^(geometry|views|crops)_(?!pair\d)")
         return pd.concat([columns, ViewConsistency().read(signals)], axis=1)
 
 
 def _column(signals: Signals, name: str) -> str:
-    """The name, if there is such a column.
+    """Check that a column exists.
 
     Raises:
-        CannotRun: there is none; the message lists those of the same group at the last layer.
+        CannotRun: it does not; the message lists those of the same group at the last layer.
     """
     if name not in signals.scalars:
-        ending = f"_layer{signals.n_layers - 1}"
-        alike = [one for one in map(str, signals.scalars) if one.startswith(f"{name.split('_')[0]}_")]
-        there = [one for one in alike if one.endswith(ending)]
-        raise CannotRun(f"it needs the signal {name}, and there are at the last layer: {', '.join(there) or 'none'}")
+        prefix, ending = f"{name.split('_')[0]}_", f"_layer{signals.n_layers - 1}"
+        available = [column for column in map(str, signals.scalars) if column.startswith(prefix)]
+        at_last = ", ".join(column for column in available if column.endswith(ending))
+        raise CannotRun(f"it needs the signal {name}, and there are at the last layer: {at_last or 'none'}")
     return name

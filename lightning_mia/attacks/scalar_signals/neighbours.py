@@ -22,12 +22,13 @@ class NearestNeighbours(BlackBoxSignal):
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
 
     Example:
-        >>> from lightning_mia.signals.table import Signals
         >>> pooled = np.array([[[1.0, 0.0]], [[2.0, 0.0]], [[-3.0, 0.1]]])
         >>> signals = Signals(pd.DataFrame(index=["a", "b", "c"]), pooled)
         >>> NearestNeighbours(k=1).read(signals)["neighbours_k1"].round(2).tolist()
         [1.0, 1.0, -1.0]
     """
+
+    base_name = "neighbours"
 
     def __init__(self, k: int = DEFAULT_K, layer: int = -1) -> None:
         if k < 1:
@@ -35,19 +36,17 @@ class NearestNeighbours(BlackBoxSignal):
         self.k, self.layer = k, layer
 
     @property
-    def name(self) -> str:
-        """`neighbours`, with k and the layer where they are not the usual ones."""
-        return "neighbours" + ("" if self.k == DEFAULT_K else f"_k{self.k}") + layer_suffix(self.layer)
+    def suffixes(self) -> tuple[str, ...]:
+        """k and the layer where they are not the default."""
+        return "" if self.k == DEFAULT_K else f"k{self.k}", layer_suffix(self.layer)
 
     def read(self, signals: Signals) -> pd.DataFrame:
         """Return one column."""
         pooled = signals.pooled_layer(self.layer)
         vectors = centred_unit_vectors(pooled.to_numpy())
         place = np.arange(len(vectors))
-        nearest = [
-            mean_of_nearest(vectors[rows] @ vectors.T, place[rows, None] != place, self.k)
-            for rows in np.split(place, range(ROWS_AT_ONCE, len(place), ROWS_AT_ONCE))
-        ]
+        parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(vectors), ROWS_AT_ONCE)]
+        nearest = [mean_of_nearest(vectors[rows] @ vectors.T, place[rows, None] != place, self.k) for rows in parts]
         return pd.DataFrame({self.name: np.concatenate(nearest)}, index=pooled.index)
 
 

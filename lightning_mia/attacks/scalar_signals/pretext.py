@@ -1,4 +1,4 @@
-"""What the training task gives beyond its mean score, as signals to be compared with shadow models (grey-box)."""
+"""Signals from the training task beyond the mean pretext score (grey-box)."""
 
 from typing import Literal
 
@@ -17,10 +17,15 @@ SPANS = ("short_spans", "long_spans")
 
 
 class TaskScore(ScalarSignal):
-    """Another score of the training task, such as that of a model that was fine-tuned by CTC.
+    """Another score of the training task, such as that of a model fine-tuned by CTC.
 
     Args:
-        score: its name among the signals.
+        score: name of the score among the signals.
+
+    Example:
+        >>> TaskScore("ctc_score").read(Signals(pd.DataFrame({"ctc_score": [0.5]}, index=["a"]), pooled=None))
+           ctc_score
+        a        0.5
     """
 
     access = "grey-box"
@@ -31,37 +36,44 @@ class TaskScore(ScalarSignal):
 
     @property
     def name(self) -> str:
-        """That of the score."""
+        """Name of the score."""
         return self.score
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column, the mean over draws."""
+        """Return one column, the mean over masks."""
         return signals.task_score(self.score).to_frame(self.score)
 
 
 class MaskByMask(ScalarSignal):
-    """The pretext score of every mask, judged jointly: with their covariance, a mask that tells more weighs more."""
+    """Pretext score of each mask, jointly: with their covariance, more informative masks weigh more.
 
+    Example:
+        >>> table = pd.DataFrame({"pretext_score_mask0": [1.0], "pretext_score_mask1": [2.0]}, index=["a"])
+        >>> MaskByMask().read(Signals(table, pooled=None)).shape
+        (1, 2)
+    """
+
+    base_name = "mask_by_mask"
     access = "grey-box"
     needs_signal = PRETEXT_SCORE
 
-    @property
-    def name(self) -> str:
-        """`mask_by_mask`."""
-        return "mask_by_mask"
-
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column a mask."""
+        """Return one column per mask."""
         return signals.scalars.filter(regex=f"^{PRETEXT_SCORE}_mask\\d+$")
 
 
 class PretextDetail(ScalarSignal):
-    """The pretext score by where frames are hidden, or by how many in a row; judged jointly.
+    """Pretext scores by position or length of the masked spans, jointly.
 
     Args:
         by: `parts`, the early, middle and late third of the frames; or `spans`, shorter and longer than in training.
+
+    Example:
+        >>> PretextDetail("spans").name
+        'pretext_by_spans'
     """
 
+    base_name = "pretext_by"
     access = "grey-box"
     needs_signal = PRETEXT_SCORE
 
@@ -69,30 +81,35 @@ class PretextDetail(ScalarSignal):
         self.by = by
 
     @property
-    def name(self) -> str:
-        """`pretext_by_parts` or `pretext_by_spans`."""
-        return f"pretext_by_{self.by}"
+    def suffixes(self) -> tuple[str, ...]:
+        """`parts` or `spans`."""
+        return (self.by,)
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Details."""
+        """Pretext scores by mask."""
         return (PretextDetails(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """Three columns, or two."""
+        """Return three columns for parts, two for spans."""
         return signals.scalars[[f"pretext_details_{kind}" for kind in (PARTS if self.by == "parts" else SPANS)]]
 
 
 class PerturbedLoss(ScalarSignal):
-    """By how much the pretext score changes when the recording is changed a little; judged jointly.
+    """Change of the pretext score under small perturbations of the recording, jointly.
 
-    Where a model has learned a recording by heart, the score is a peak that a small change steps down from; so the
-    local curvature of the loss tells members from others whatever the loss itself is.
+    On a memorised recording the score is at a peak that perturbations leave, so that the local curvature of the loss
+    separates members from non-members whatever the loss itself.
 
     Args:
-        views: `noise`, `shift`, `band`, or several.
+        views: perturbations: `noise`, `shift`, `band`, or several.
+
+    Example:
+        >>> PerturbedLoss().name, PerturbedLoss(("noise", "shift")).name
+        ('perturbed_loss', 'perturbed_loss_noise_shift')
     """
 
+    base_name = "perturbed_loss"
     access = "grey-box"
     two_sided = True
     needs_signal = PRETEXT_SCORE
@@ -104,15 +121,15 @@ class PerturbedLoss(ScalarSignal):
         self.views = tuple(views)
 
     @property
-    def name(self) -> str:
-        """`perturbed_loss`, with the views where they are not noise alone."""
-        return "_".join(["perturbed_loss", *(self.views if self.views != ("noise",) else ())])
+    def suffixes(self) -> tuple[str, ...]:
+        """The views, unless noise alone."""
+        return self.views if self.views != ("noise",) else ()
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Perturbations."""
+        """Perturbed pretext scores."""
         return (PerturbedTask(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """One column a view."""
+        """Return one column per view."""
         return signals.scalars[[f"perturbed_{PRETEXT_SCORE}_{view}" for view in self.views]]

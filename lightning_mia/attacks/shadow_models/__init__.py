@@ -1,1 +1,1 @@
-"""Signals under shadow models: matrix, IN and OUT moments, direction."""
+"""Signals of shadow models: matrices, IN and OUT moments, direction of the effect."""

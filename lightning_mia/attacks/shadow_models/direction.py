@@ -1,23 +1,23 @@
-"""Which way a signal moves with membership, learned on shadow models."""
+"""Direction in which a signal moves with membership, learned on shadow models."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from lightning_mia.attacks.base import CannotRun
-from lightning_mia.attacks.shadow_models.in_out import both_sides, shrunk, side
+from lightning_mia.attacks.shadow_models.in_out import in_and_out, moments, shrunk
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 def oriented(matrix: SignalMatrix, two_sided: bool) -> SignalMatrix:
-    """The same with a single number that is higher for members: several are projected on one.
+    """Reduce a signal to one number that is higher for members; several numbers are projected.
 
     Args:
-        matrix: d numbers a unit.
-        two_sided: whether the sign is unknown beforehand; it is learned then.
+        matrix: d numbers per unit.
+        two_sided: whether the sign is unknown a priori and has to be learned.
 
     Raises:
-        CannotRun: no unit tells IN from OUT.
+        CannotRun: no unit is IN for one shadow model and OUT for another.
     """
     if matrix.target.shape[1] == 1 and not two_sided:
         return matrix
@@ -33,19 +33,18 @@ def oriented(matrix: SignalMatrix, two_sided: bool) -> SignalMatrix:
 
 
 def membership_direction(shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Fisher's linear discriminant between IN and OUT, every unit against itself.
+    """Compute Fisher's linear discriminant between IN and OUT, within units.
 
-    The mean over units of (mean of its IN − mean of its OUT), divided by the covariance of the residuals from
-    those means. For one signal it is a sign. The labels are the shadow models' own, and the target's answers do
-    not enter. Nothing is selected by how well a shadow model is told apart from the others, so that no pair has to
-    be left out.
+    Mean over units of (IN mean − OUT mean), multiplied by the inverse covariance of the residuals from these means.
+    For a single number it is a sign. Labels are those of the shadow models; the target's signals are not used. No
+    pair has to be left out, since nothing is selected by its performance on a shadow model.
 
     Args:
         shadows: (K, n, d) float64.
-        members: (K, n) bool; units that are IN everywhere or OUT everywhere say nothing.
+        members: (K, n) bool; units that are IN for all or OUT for all are ignored.
 
     Returns:
-        (d,) such that a projection on it has unit variance about a unit's centre (for d = 1 it is +1 or −1).
+        (d,), scaled so that the projection has unit variance around a unit's mean (for d = 1 it is +1 or −1).
 
     Raises:
         CannotRun: no unit is IN for one shadow model and OUT for another.
@@ -54,11 +53,11 @@ def membership_direction(shadows: np.ndarray, members: np.ndarray) -> np.ndarray
     >>> membership_direction(shadows, members=np.array([[True, False], [False, True]]))
     array([-1.])
     """
-    both = both_sides(members)
-    if not both.any():
+    usable = in_and_out(members)
+    if not usable.any():
         raise CannotRun("it needs units that are IN for one shadow model and OUT for another, to learn the sign from")
-    shadows, members = shadows[:, both], members[:, both]
-    inside, outside = side(shadows, members), side(shadows, ~members)
+    shadows, members = shadows[:, usable], members[:, usable]
+    inside, outside = moments(shadows, members), moments(shadows, ~members)
     differences = inside.mean - outside.mean  # (units, d)
     shift = differences.mean(0)
     if len(shift) == 1:
@@ -66,7 +65,7 @@ def membership_direction(shadows: np.ndarray, members: np.ndarray) -> np.ndarray
     freedom = inside.freedom + outside.freedom
     if freedom:
         covariance = shrunk((inside.scatter + outside.scatter) / freedom, freedom)
-    else:  # one shadow model a side: how the differences vary from unit to unit
+    else:  # with a single pair, use the variation of the differences between units
         deviations = differences - shift
         covariance = shrunk(deviations.T @ deviations / 2 / max(len(differences) - 1, 1), len(differences) - 1)
     direction = np.linalg.solve(covariance, shift)

@@ -1,4 +1,4 @@
-"""How far the shadow models of one side lie from a unit's centre, estimated over all units at once."""
+"""Per-unit moments over IN and OUT shadow models, and variances pooled over units."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,19 @@ import pandas as pd
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.utilities.errors import list_first
 
+MIN_VARIANCE = 1e-12  # of a signal whose interquartile range is 1
+MAX_SHAPE = 1e4  # of an inverse gamma: variances differ by about 1 % between units, practically not at all
+
 
 @dataclass(frozen=True)
-class Side:
-    """What the shadow models of one side say of every unit.
+class Moments:
+    """Moments of every unit over some shadow models, such as those that are IN for it.
 
     Attributes:
-        count: (n,) int, shadow models.
-        mean: (n, d), the unit's centre; NaN without a shadow model.
-        squares: (n, d), sum of the squared residuals from that centre.
-        scatter: (d, d), sum of the products of residuals, over all units.
+        count: (n,) int, number of shadow models.
+        mean: (n, d); NaN if the count is 0.
+        squares: (n, d), sum of squared residuals from the unit's mean.
+        scatter: (d, d), sum of residual products over all units.
     """
 
     count: np.ndarray
@@ -27,19 +30,19 @@ class Side:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom of all residuals: of a unit's shadow models, one goes into its centre."""
+        """Degrees of freedom of all residuals; each unit's mean takes one."""
         return int(np.maximum(self.count - 1, 0).sum())
 
 
-def side(shadows: np.ndarray, chosen: np.ndarray) -> Side:
-    """Centre and residuals of every unit over some of the shadow models.
+def moments(shadows: np.ndarray, chosen: np.ndarray) -> Moments:
+    """Compute the moments of every unit over the chosen shadow models.
 
     Args:
         shadows: (K, n, d) float64.
         chosen: (K, n) bool: the shadow model counts for the unit.
 
-    >>> one = side(np.array([[[1.0]], [[3.0]], [[9.0]]]), np.array([[True], [True], [False]]))
-    >>> one.count.item(), one.mean.item(), one.squares.item(), one.freedom
+    >>> two = moments(np.array([[[1.0]], [[3.0]], [[9.0]]]), np.array([[True], [True], [False]]))
+    >>> two.count.item(), two.mean.item(), two.squares.item(), two.freedom
     (2, 2.0, 2.0, 1)
     """
     count = chosen.sum(0)
@@ -48,63 +51,61 @@ def side(shadows: np.ndarray, chosen: np.ndarray) -> Side:
     np.divide(total, count[:, None], out=mean, where=count[:, None] > 0)
     residuals = np.where(chosen[..., None], shadows - mean, 0.0)
     flat = residuals.reshape(-1, residuals.shape[-1])
-    return Side(count, mean, np.einsum("knd,knd->nd", residuals, residuals), flat.T @ flat)
+    return Moments(count, mean, np.einsum("knd,knd->nd", residuals, residuals), flat.T @ flat)
 
 
-def both_sides(members: np.ndarray) -> np.ndarray:
-    """(K, n) bool → (n,) bool: units that are IN for one shadow model and OUT for another."""
-    inside = members.sum(axis=0)
-    return (inside > 0) & (inside < len(members))
+def in_and_out(members: np.ndarray) -> np.ndarray:
+    """Find the units that are IN for one shadow model and OUT for another, (K, n) bool → (n,) bool."""
+    n_inside = members.sum(axis=0)
+    return (n_inside > 0) & (n_inside < len(members))
 
 
-def check_sides(units: pd.Index, members: np.ndarray, online: bool) -> None:
-    """Refuse a fleet in which a unit lacks a side.
+def check_in_and_out(units: pd.Index, members: np.ndarray, online: bool) -> None:
+    """Check that every unit has OUT shadow models, and IN ones if `online`.
 
     Args:
         units: (n,) names.
         members: (K, n) bool.
-        online: whether shadow models that are IN are needed too.
+        online: whether IN shadow models are required.
 
     Raises:
-        CannotRun: a unit has no shadow model that is OUT, or, if `online`, none that is IN.
+        CannotRun: a unit has none.
     """
     if online and not members.any():
         raise CannotRun("it needs shadow models that are IN for the challenge units")
-    inside = members.sum(axis=0)
-    counts = {"OUT": len(members) - inside, "IN": inside}
+    n_inside = members.sum(axis=0)
+    counts = {"OUT": len(members) - n_inside, "IN": n_inside}
     for name in ("OUT", "IN") if online else ("OUT",):
-        lacks = counts[name] == 0
-        if lacks.any():
+        lacking = counts[name] == 0
+        if lacking.any():
             raise CannotRun(
-                f"it needs for every unit a shadow model that is {name}, and {int(lacks.sum())} of "
-                f"{len(units)} units have none: {list_first([str(unit) for unit in units[lacks]])}"
+                f"it needs for every unit a shadow model that is {name}, and {int(lacking.sum())} of "
+                f"{len(units)} units have none: {list_first([str(unit) for unit in units[lacking]])}"
             )
 
 
-MIN_VARIANCE = 1e-12  # of a signal whose interquartile range is 1
-MAX_SHAPE = 1e4  # of an inverse gamma: variances that differ by 1 % from unit to unit, as good as not at all
+def pooled_covariance(*groups: Moments) -> np.ndarray:
+    """Estimate the (d, d) covariance of residuals over all units of IN, OUT, or both.
 
-
-def pooled_covariance(*sides: Side) -> np.ndarray:
-    """(d, d) covariance of the residuals, over all units of one side, or of both.
-
-    The residuals are from each unit's own centre, not the raw signals: those differ from unit to unit by far more.
+    Residuals are taken from each unit's own mean: raw signals differ far more between units.
 
     Raises:
-        CannotRun: no unit has two shadow models on a side.
+        CannotRun: no unit has two shadow models in one group.
     """
-    freedom = sum(one.freedom for one in sides)
+    freedom = sum(group.freedom for group in groups)
     if freedom == 0:
-        raise CannotRun("it needs units with two shadow models on the same side, to see how far these differ")
-    return shrunk(np.sum([one.scatter for one in sides], axis=0) / freedom, freedom)
+        raise CannotRun("it needs units that are IN, or OUT, for two shadow models, to estimate their variance")
+    return shrunk(np.sum([group.scatter for group in groups], axis=0) / freedom, freedom)
 
 
 def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
-    """A covariance that can be inverted: as if d more residuals had shown the same variances and no correlation.
+    """Shrink correlations towards 0, so that a covariance can be inverted.
+
+    Equals the estimate with d additional residuals of the same variances and no correlation.
 
     Args:
         covariance: (d, d).
-        freedom: degrees of freedom that it was estimated with.
+        freedom: degrees of freedom of the estimate.
 
     >>> shrunk(np.array([[1.0, 1.0], [1.0, 1.0]]), freedom=6)
     array([[1.  , 0.75],
@@ -115,29 +116,29 @@ def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
     return (1 - weight) * (covariance - np.diag(np.diag(covariance))) + np.diag(variances)
 
 
-def variance_ratio(inside: Side, outside: Side) -> float:
-    """Variance of the IN residuals of a single signal over that of the OUT residuals, over all units.
+def variance_ratio(inside: Moments, outside: Moments) -> float:
+    """Estimate the ratio of IN to OUT residual variance of a single signal, over all units.
 
-    Its logarithm is shrunk towards 0 by its sampling variance (2 / degrees of freedom a side): with few residuals,
-    a ratio that is not known counts as 1.
+    The logarithm is shrunk towards 0 by its sampling variance (2 / degrees of freedom, for IN and for OUT), so that
+    few residuals give a ratio near 1.
     """
     if not (inside.freedom and outside.freedom):
         return 1.0
-    variances = [max(one.scatter[0, 0] / one.freedom, MIN_VARIANCE) for one in (inside, outside)]
+    variances = [max(group.scatter[0, 0] / group.freedom, MIN_VARIANCE) for group in (inside, outside)]
     log_ratio = np.log(variances[0] / variances[1])
     noise = 2 / inside.freedom + 2 / outside.freedom
     return float(np.exp(log_ratio * max(0.0, 1 - noise / max(log_ratio**2, MIN_VARIANCE))))
 
 
 def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
-    """Shape α and scale β of the inverse gamma that the variances of units follow.
+    """Fit shape α and scale β of the inverse gamma distribution of the units' variances.
 
-    Moments of the logarithm of the sample variances, after Smyth (2004, section 6.2), which far units do not upset:
-    log s² has the variance ψ′(f/2) by sampling, and ψ′(α) by the spread of the variances.
+    Matches the moments of the log sample variances (Smyth 2004, section 6.2), which are robust to outlying units:
+    log s² has variance ψ′(f/2) from sampling and ψ′(α) from the spread of the variances.
 
     Args:
-        squares: (n,) sum of the squared residuals of every unit.
-        freedom: (n,) int, its degrees of freedom f; units without any do not count.
+        squares: (n,) sum of squared residuals of each unit.
+        freedom: (n,) int, degrees of freedom f of each unit; units with 0 are ignored.
     """
     from scipy.special import digamma, polygamma
 
@@ -153,7 +154,7 @@ def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, flo
 
 
 def _inverse_trigamma(value: float) -> float:
-    """The x with ψ′(x) = value, by bisection of its logarithm."""
+    """Solve ψ′(x) = value by bisection over log x."""
     from scipy.optimize import brentq
     from scipy.special import polygamma
 

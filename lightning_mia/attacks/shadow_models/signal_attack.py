@@ -1,6 +1,7 @@
-"""What attacks have in common that compare one signal of the target with the same signal of shadow models."""
+"""Base classes of attacks that compare one signal of the target with shadow models."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -13,15 +14,13 @@ from lightning_mia.signals.base import SignalGroup
 
 
 class SignalAttack(Attack):
-    """An attack on whatever a signal reads: it has the signal's access level and needs.
+    """Attack on a scalar signal, with the signal's access level and requirements.
 
-    The shadow models tell which way the signal moves, so that a score is always higher for a member.
+    The direction of the effect is learned from the shadow models, so that scores are always higher for members.
 
     Args:
-        signal: what is read of every model.
+        signal: signal to compare.
     """
-
-    stem: ClassVar[str]  # the name before that of the signal
 
     def __init__(self, signal: ScalarSignal = PretextScore()) -> None:
         self.signal = signal
@@ -29,37 +28,38 @@ class SignalAttack(Attack):
         self.needs_signal = signal.needs_signal
 
     @property
-    def variant(self) -> str:
-        """What stands between the stem and the signal in the name, such as `_offline`."""
-        return ""
-
-    @property
-    def name(self) -> str:
-        """The stem, the variant, and the signal where it is not the pretext score: `lira_offline_surrogate_head`."""
-        suffix = f"_{self.signal.name}" if self.signal.name else ""
-        return f"{self.stem}{self.variant}{suffix}"
+    def suffixes(self) -> tuple[str, ...]:
+        """The signal's name, empty for the pretext score."""
+        return (self.signal.name,)
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Those of the signal."""
+        """Groups of the signal."""
         return self.signal.groups
 
-    def score(self, evidence: Evidence) -> pd.Series:
-        """Compare every unit's signal under the target with that under the shadow models."""
-        matrix = signal_matrix(evidence, self.signal)
+    def score(
+        self, evidence: Evidence, read_matrix: Callable[[Evidence, ScalarSignal], SignalMatrix] = signal_matrix
+    ) -> pd.Series:
+        """Score every challenge unit.
+
+        Args:
+            evidence: with shadow models.
+            read_matrix: reader of the signal; a `MatrixReader` shares matrices between attacks.
+        """
+        matrix = read_matrix(evidence, self.signal)
         return pd.Series(self.compare(matrix), index=matrix.units, dtype=np.float64)
 
     @abstractmethod
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """(n,) float64, higher = more likely a member."""
+        """Score every unit, (n,) float64, higher = more likely a member."""
 
 
 class OnlineOrOffline(SignalAttack):
-    """An attack that reads the shadow models that are IN and OUT for a unit (online), or OUT alone (offline).
+    """Signal attack with shadow models that are IN and OUT for a unit (online), or only OUT (offline).
 
     Args:
-        signal: what is read of every model.
-        online: whether the shadow models that are IN for a unit are read too.
+        signal: signal to compare.
+        online: whether the shadow models that are IN for a unit are used.
     """
 
     least_online: ClassVar[int]
@@ -71,6 +71,6 @@ class OnlineOrOffline(SignalAttack):
         self.least_shadows = self.least_online if online else self.least_offline
 
     @property
-    def variant(self) -> str:
-        """`_offline`, or nothing."""
-        return "" if self.online else "_offline"
+    def suffixes(self) -> tuple[str, ...]:
+        """`offline` unless online, and the signal's name."""
+        return "" if self.online else "offline", *super().suffixes

@@ -1,5 +1,1 @@
-"""Grids of audits: what changes when one thing is varied, and everything else is not.
-
-A cell of a grid is a whole audit with a run directory of its own, so this room stands beside the command line, above
-all that an audit is made of.
-"""
+"""Grids of audits over one or more factors: `lightning-mia ablate`."""

@@ -1,32 +1,40 @@
-"""The options of an audit, as its own command line knows them: what a grid asks for is checked there before it runs."""
+"""Options of an audit, parsed and checked by its own command line before a grid starts."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
+from lightning_mia.attacks import Attack
 from lightning_mia.audit.commands import AuditCLI, make
 from lightning_mia.corpora.audio.cache import decode
+from lightning_mia.corpora.base import Corpus
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.splits.base import Design
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.trainer_factory import NOT_FINGERPRINTED
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import quieten
 
-JUDGING = (
+EVALUATION_OPTIONS = (
     *("attacks", "probe", "controls", "evaluation", "fleet", "published", "positive_control", "exposure", "utility"),
 )
-"""Options by which a finished audit may be asked more: what was trained stays as it is."""
+"""Options that change the evaluation of an audit, but not what is trained."""
 
-OF_THE_MACHINE = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
-"""Options that change no result."""
+MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
+"""Options that change no results."""
+
+HASHED_PACKAGES: dict[type, str] = {SpeechModel: "models", Design: "split", Corpus: "corpus", Attack: "attacks"}
+"""Base class → package in hashed class paths. They are fixed, so that folders of grids survive moves of modules."""
 
 
 class _Reader(AuditCLI):
-    """Reads options, and runs nothing."""
+    """Parses options and runs nothing."""
 
     commands = ("audit",)
 
@@ -44,29 +52,29 @@ class _Reader(AuditCLI):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What an audit would be made from.
+class ParsedOptions:
+    """Parsed options of an audit.
 
     Attributes:
-        settings: everything that changes what is trained, JSON-like.
-        judging: hash of everything that is asked of what was trained.
+        settings: options that change what is trained, JSON-like.
+        evaluation: hash of `EVALUATION_OPTIONS`.
         corpus: hash of the option data.corpus.
     """
 
     settings: dict[str, Any]
-    judging: str
+    evaluation: str
     corpus: str
 
 
-class AuditOptions:
-    """Reads and checks options of an audit with a base config.
+class OptionsReader:
+    """Parses and checks options of an audit on top of a base config.
 
     Args:
         base: the config.
-        passed_on: arguments that come after it in every audit.
+        passed_on: arguments that follow it in every audit.
 
     Raises:
-        InputError: the base, or what is passed on, is no audit.
+        InputError: the config or the arguments are invalid.
     """
 
     def __init__(self, base: Path, passed_on: Sequence[str]) -> None:
@@ -78,57 +86,59 @@ class AuditOptions:
         except InputError as error:
             raise InputError(f"The base config {base}: {error}") from error
 
-    def read(self, options: Mapping[str, Any], where: str = "The base config") -> Wanted:
-        """Check options: whether they exist, have the right type, and make an audit.
+    def read(self, options: Mapping[str, Any], where: str = "The base config") -> ParsedOptions:
+        """Parse options and create the audit's objects from them.
 
         Args:
-            options: dotted option → value, beside those of the base.
-            where: what an error begins with.
+            options: dotted option → value, in addition to the base.
+            where: prefix of error messages.
 
         Raises:
-            InputError: they do not.
+            InputError: an option does not exist, or its value is invalid.
         """
         try:
             parsed = self._cli.parser.parse_args([*self.before, *as_arguments(options)])
             config = json.loads(json.dumps(parsed["audit"].as_dict(), default=str))
-            made = self._made(parsed)
+            objects = self._instantiate(parsed)
             corpus = hash_of(config["data"]["corpus"])
             if corpus not in self._recordings:
-                self._recordings[corpus] = _hash_of_recordings(made["data"])
+                self._recordings[corpus] = _hash_of_recordings(objects["data"])
         except InputError as error:
-            raise InputError(f"{where}: {_short(str(error))}") from error
-        return Wanted(_settings(config), hash_of({name: config.get(name) for name in JUDGING}), corpus)
+            raise InputError(f"{where}: {_shortened(str(error))}") from error
+        config = with_stable_paths(config)
+        evaluation = hash_of({name: config.get(name) for name in EVALUATION_OPTIONS})
+        return ParsedOptions(_settings(config), evaluation, corpus)
 
     def recordings(self, corpus: str) -> str:
-        """Hash of the recordings of a corpus that was read."""
+        """Return the hash of the recordings of a corpus that was read."""
         return self._recordings[corpus]
 
     def trainer_options(self) -> dict[str, Any]:
-        """Those of the base, for the choice of devices."""
+        """Return the Trainer options of the base config."""
         options: dict[str, Any] = self._cli.config["audit"]["trainer"].as_dict()
         return options
 
-    def _made(self, parsed: Namespace) -> Namespace:
-        """Everything made from its options, as `AuditCLI` does; what a constructor refuses is an `InputError`."""
+    def _instantiate(self, parsed: Namespace) -> Namespace:
+        """Create all objects as `AuditCLI` does; what a constructor rejects is an `InputError`."""
         self._cli.config = parsed
         AuditCLI.instantiate_classes(self._cli)
-        made: Namespace = self._cli.config_init["audit"]
-        factory = self._cli.trainer.factory
-        factory.check_limits(made["monitor"].monitor(made["probe"]) or factory.monitor)
-        return made
+        objects: Namespace = self._cli.config_init["audit"]
+        self._cli.trainer.monitor_for(objects["monitor"], objects["probe"])
+        return objects
 
 
-def is_judging(option: str) -> bool:
-    """Whether an option leaves what is trained as it is.
+def is_evaluation_option(option: str) -> bool:
+    """Whether an option leaves the trainings unchanged.
 
-    >>> is_judging("evaluation.seed"), is_judging("fleet.size"), is_judging("fleet.pool"), is_judging("model.dim")
-    (True, True, False, False)
+    >>> options = ("evaluation.seed", "fleet.size", "fleet.pool", "model.dim")
+    >>> [option for option in options if is_evaluation_option(option)]
+    ['evaluation.seed', 'fleet.size']
     """
-    return option.split(".")[0] in JUDGING and option != "fleet.pool"
+    return option.split(".")[0] in EVALUATION_OPTIONS and option != "fleet.pool"
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:
-    """Options as they are written on a command line.
+    """Format options as command-line arguments.
 
     >>> as_arguments({"trainer.max_epochs": 5, "data.reverse": "training", "model": {"class_path": "TERA"}})
     ['--trainer.max_epochs=5', '--data.reverse=training', '--model={"class_path": "TERA"}']
@@ -139,9 +149,38 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def with_stable_paths(value: Any) -> Any:
+    """Replace class paths of this package, short names included, by paths that do not change when modules move.
+
+    >>> with_stable_paths({"model": {"class_path": "TERA", "init_args": {"dim": 16}}})
+    {'model': {'class_path': 'lightning_mia.models.TERA', 'init_args': {'dim': 16}}}
+    """
+    if isinstance(value, list):
+        return [with_stable_paths(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    value = {key: with_stable_paths(item) for key, item in value.items()}
+    if isinstance(value.get("class_path"), str):
+        value["class_path"] = _stable_path(value["class_path"])
+    return value
+
+
+def _stable_path(class_path: str) -> str:
+    module, _, name = class_path.rpartition(".")
+    if module.split(".")[0] not in ("", "lightning_mia"):
+        return class_path
+    cls = getattr(import_module(module or "lightning_mia"), name, None)
+    if not isinstance(cls, type):
+        return class_path
+    package = next((package for base, package in HASHED_PACKAGES.items() if issubclass(cls, base)), None)
+    return f"lightning_mia.{package}.{name}" if package else class_path
+
+
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    trainer = {key: value for key, value in config["trainer"].items() if key not in OF_THE_MACHINE["trainer"] and value}
-    data = {key: value for key, value in config["data"].items() if key not in OF_THE_MACHINE["data"] | {"corpus"}}
+    trainer = {
+        key: value for key, value in config["trainer"].items() if key not in MACHINE_OPTIONS["trainer"] and value
+    }
+    data = {key: value for key, value in config["data"].items() if key not in MACHINE_OPTIONS["data"] | {"corpus"}}
     return {
         "model": config["model"],
         "data": data,
@@ -152,7 +191,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hash_of_recordings(data: SpeechDataModule) -> str:
-    """Decode a corpus into the cache that all cells share, and say what is in it."""
+    """Decode a corpus into the cache that all cells share, and hash its content."""
     table = data.corpus.table()
     audio = decode(table, cache_dir=Path(data.cache_dir) if data.cache_dir else None, on_bad_audio=data.on_bad_audio)
     speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
@@ -160,6 +199,6 @@ def _hash_of_recordings(data: SpeechDataModule) -> str:
     return hash_of([audio.contents, speakers, members])
 
 
-def _short(message: str) -> str:
-    """What jsonargparse says of a wrong value, without the list of everything that it tried."""
+def _shortened(message: str) -> str:
+    """Shorten an error of jsonargparse, which lists every type that it tried."""
     return message.split(" Given value type:")[0]

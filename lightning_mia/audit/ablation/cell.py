@@ -1,4 +1,4 @@
-"""What is to be done for one cell of a grid: a whole audit, in a worker process, that says all it says into a file."""
+"""Task of one cell of a grid: a complete audit in a worker process that logs to a file."""
 
 import faulthandler
 import gc
@@ -22,76 +22,76 @@ from lightning_mia.utilities.files import atomic_path, fresh_folder, write_json
 from lightning_mia.utilities.stage import Stage
 
 LOG = "log.txt"
-TAKEN = "longer_run.json"
+COPIED = "longer_run.json"
 
 
 @dataclass(frozen=True)
 class CellTask:
-    """One cell; can be handed to another process.
+    """One cell, picklable.
 
     Attributes:
         name: of the cell.
         folder: run directory of its audit.
         arguments: of the audit.
-        settings: everything that changes what is trained.
-        judging: hash of everything that is asked of what was trained.
-        siblings: folders of cells that train the very same models, and are asked something else.
-        longer: the cell whose checkpoints the models of this one are; None: they are trained for it.
+        settings: options that change what is trained.
+        evaluation: hash of the options that change only the evaluation.
+        siblings: folders of cells with the same trainings and another evaluation.
+        longer: longer cell that provides the models as checkpoints; None: they are trained.
     """
 
     name: str
     folder: Path
     arguments: tuple[str, ...]
     settings: dict[str, Any]
-    judging: str
+    evaluation: str
     siblings: tuple[Path, ...] = ()
-    longer: "LongerRun | None" = None
+    longer: "SharedRun | None" = None
 
     @property
     def stage(self) -> Stage:
-        """What the folder was made from."""
+        """Stage of the folder: its settings and hash."""
         return Stage(self.folder, self.settings)
 
     @property
     def results(self) -> Path:
-        """What the audit leaves."""
+        """Results of the audit."""
         return self.folder / "report" / "results.json"
 
     @property
     def log(self) -> Path:
-        """Everything that the audit said."""
+        """Output of the audit."""
         return self.folder / LOG
 
     def done(self) -> bool:
-        """Whether nothing is left to be done.
+        """Whether the audit is finished.
 
         Raises:
-            InputError: the folder was made by other settings, or its description is damaged.
+            InputError: the folder was created with different settings, or its record is damaged.
         """
         stage = self.stage
         if not stage.path.exists():
             return False
         record = stage.begin().record
-        return record is not None and record.get("judging") == self.judging and self.results.is_file()
+        return record is not None and record.get("judging") == self.evaluation and self.results.is_file()
 
     @property
     def trained_as(self) -> str:
-        """Which checkpoint of which cell the target is; empty: it was trained to its own length."""
+        """Checkpoint and cell that the target comes from; empty if it was trained."""
         return self.longer.label(self.folder) if self.longer else ""
 
     def run(self, tell: Callable[[float], None]) -> None:
-        """Run the audit; an interrupted one goes on where it stopped.
+        """Run the audit, or resume an interrupted one.
 
         Args:
-            tell: is called with 1 when it is done.
+            tell: called with 1 when it is done.
         """
         from lightning_mia.audit.commands import run
 
         stage = self.stage.begin()
-        self._take_over()
+        self._copy_from_sibling()
         if self.longer:
-            self.longer.hand_over(self.folder)
-        with _said_into(self.log):
+            self.longer.copy_checkpoints(self.folder)
+        with _output_to(self.log):
             try:
                 run(list(self.arguments))
             except Exception:
@@ -99,11 +99,11 @@ class CellTask:
                 raise
             finally:
                 gc.collect()  # Trainers and models refer to each other
-        stage.finish({"judging": self.judging})
+        stage.finish({"judging": self.evaluation})
         tell(1.0)
 
-    def _take_over(self) -> None:
-        """Copy models that a finished cell trained by the same settings; the audit checks that they are the same."""
+    def _copy_from_sibling(self) -> None:
+        """Copy models of a finished cell with the same trainings; the audit verifies their settings."""
         if (self.folder / "split.csv").exists():
             return
         for sibling in self.siblings:
@@ -112,30 +112,30 @@ class CellTask:
                 for name in ("target", "wrong_model", "untrained", "shadows", "probes"):
                     if (sibling / name).is_dir():
                         shutil.copytree(sibling / name, self.folder / name, dirs_exist_ok=True)
-                if (sibling / TAKEN).exists():
-                    shutil.copyfile(sibling / TAKEN, self.folder / TAKEN)
-                for name in ("split.json", "split.csv"):  # last: with it the copy is whole
+                if (sibling / COPIED).exists():
+                    shutil.copyfile(sibling / COPIED, self.folder / COPIED)
+                for name in ("split.json", "split.csv"):  # last: it marks a complete copy
                     shutil.copyfile(sibling / name, self.folder / name)
                 return
 
 
 @dataclass(frozen=True)
-class LongerRun:
-    """The cell whose checkpoints are the models of a shorter one.
+class SharedRun:
+    """Longer cell whose checkpoints are the models of a shorter one.
 
-    Every training of the shorter cell begins where the longer one's stood after so many epochs, which is its end: the
-    way in which an interrupted training goes on. What the longer run did not keep is trained anew, in the same way.
+    Every training of the shorter cell resumes from the checkpoint of the longer one, and ends there at once. A
+    checkpoint that the longer cell did not keep is trained again with the same settings.
 
     Attributes:
         task: the longer cell.
-        source: which checkpoint.
+        source: the checkpoint.
     """
 
     task: CellTask
     source: Source
 
-    def hand_over(self, folder: Path) -> None:
-        """Copy the checkpoints that the shorter cell has not begun without.
+    def copy_checkpoints(self, folder: Path) -> None:
+        """Copy checkpoints for the trainings that the shorter cell has not started.
 
         Args:
             folder: of the shorter cell.
@@ -144,39 +144,39 @@ class LongerRun:
             InputError: the longer cell is not done.
         """
         if not self.task.done():
-            raise InputError(f"its longer run {self.task.name} is not done: mend that one first")
-        untrained = folder / "untrained"  # the same whatever the length
+            raise InputError(f"its longer run {self.task.name} is not done; fix that one first")
+        untrained = folder / "untrained"  # independent of the number of epochs
         if not untrained.exists() and (self.task.folder / "untrained").exists():
             with fresh_folder(untrained) as fresh:
                 shutil.copytree(self.task.folder / "untrained", fresh, dirs_exist_ok=True)
-        taken = _read_taken(folder)
+        copied = _read_copied(folder)
         for kept in sorted(self.task.folder.rglob(kept_checkpoint(Path(), self.source.epochs).name)):
             training = kept.parent.relative_to(self.task.folder)
             if not (folder / training / "stage.json").exists():
                 with atomic_path(folder / training / "last.ckpt") as temporary:
                     shutil.copyfile(kept, temporary)
-                taken = sorted({*taken, training.as_posix()})
-                write_json(folder / TAKEN, {"cell": self.task.name, "trainings": taken})
+                copied = sorted({*copied, training.as_posix()})
+                write_json(folder / COPIED, {"cell": self.task.name, "trainings": copied})
 
     def label(self, folder: Path) -> str:
-        """Such as "epoch 5 of 20 of size=100,epochs=20/seed=1", where the target of the folder was handed over."""
-        taken = "target" in _read_taken(folder)
-        return f"{self.source.label} of {self.task.name}" if taken else f"{self.source.label}, trained for this cell"
+        """Return a label such as "epoch 5 of 20 of size=100,epochs=20/seed=1" if the target was copied."""
+        is_copy = "target" in _read_copied(folder)
+        return f"{self.source.label} of {self.task.name}" if is_copy else f"{self.source.label}, trained for this cell"
 
 
-def _read_taken(folder: Path) -> list[str]:
-    """Trainings of a cell that were handed over."""
-    path = folder / TAKEN
+def _read_copied(folder: Path) -> list[str]:
+    """Return the trainings of a cell that were copied."""
+    path = folder / COPIED
     try:
-        taken: list[str] = json.loads(path.read_text(encoding="utf-8"))["trainings"] if path.exists() else []
+        copied: list[str] = json.loads(path.read_text(encoding="utf-8"))["trainings"] if path.exists() else []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged; delete {folder} and start again") from error
-    return taken
+    return copied
 
 
 @contextmanager
-def _said_into(path: Path) -> Iterator[None]:
-    """Send what this process and the libraries in it say, and where it was when it crashed, to a file."""
+def _output_to(path: Path) -> Iterator[None]:
+    """Redirect all output of this process, including crash traces, to a file."""
     log = logging.getLogger("lightning_mia")
     handlers = log.handlers
     sys.stdout.flush()
@@ -199,6 +199,6 @@ def _said_into(path: Path) -> Iterator[None]:
                 os.close(saved)
 
 
-def folder_of(cell: Cell, root: Path) -> Path:
-    """Run directory of a cell's audit."""
+def cell_folder(cell: Cell, root: Path) -> Path:
+    """Return the run directory of a cell."""
     return root / "cells" / cell.name

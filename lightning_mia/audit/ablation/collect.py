@@ -1,4 +1,4 @@
-"""Collect the results of finished cells into rows of the grid's table."""
+"""Collect the results of finished cells for the grid's table."""
 
 import json
 from collections.abc import Iterator
@@ -8,30 +8,30 @@ from typing import Any
 import pandas as pd
 
 from lightning_mia.audit.ablation.grid import Cell
-from lightning_mia.report.ablation.labels import COSTS, PRETEXT_LOSS
+from lightning_mia.report.ablation.labels import COST_COLUMNS, PRETEXT_LOSS
 from lightning_mia.report.ablation.results_csv import tpr_column
 from lightning_mia.utilities.errors import InputError
 
 FIGURES = ("auroc", "p_value", "p_value_corrected", "advantage", "n_members", "n_nonmembers", "n_speakers", "n_shadows")
-"""Columns that stand under the same name in `results.json`."""
+"""Columns with the same name in `results.json`."""
 
 
-def rows_of(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> Iterator[dict[str, Any]]:
-    """Rows of a finished cell: its attacks, then its controls.
+def collect_rows(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the rows of a finished cell: attacks, then controls.
 
     Args:
-        cell: what was varied.
-        folder: run directory of the cell's audit.
+        cell: the cell.
+        folder: its run directory.
         root: folder of the grid.
-        trained_as: which checkpoint of a longer run its target is, if it is one.
+        trained_as: checkpoint of a longer run that its target comes from, or empty.
 
     Raises:
-        InputError: the audit's results cannot be read.
+        InputError: the results cannot be read.
     """
     path = folder / "report" / "results.json"
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        of_cell = {
+        shared = {
             "heldout_pretext": _utility(path.with_name("scores.csv")),
             **_costs(results),
             "train_loss": _train_loss(results),
@@ -41,8 +41,8 @@ def rows_of(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> Itera
             "trained_as": trained_as,
         }
         for role in ("attack", "control"):
-            for found in results[f"{role}s"]:
-                yield {**_labels(cell), **_row(found, role), **of_cell}
+            for result in results[f"{role}s"]:
+                yield {**_labels(cell), **_row(result, role), **shared}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({error!r}); delete {folder} and start again") from error
 
@@ -51,32 +51,32 @@ def _labels(cell: Cell) -> dict[str, Any]:
     return {**{name: setting.label for name, setting in cell.settings.items()}, "seed": cell.seed}
 
 
-def _row(found: dict[str, Any], role: str) -> dict[str, Any]:
-    lower, upper = found["auroc_ci95"]
-    figures = {name: found[name] for name in FIGURES}
-    tprs = {tpr_column(rate["fpr"]): rate["tpr"] for rate in found["tpr_at_fpr"]}
-    head = {"attack": found["name"], "role": role, "level": found["level"], "access": found["access"]}
+def _row(result: dict[str, Any], role: str) -> dict[str, Any]:
+    lower, upper = result["auroc_ci95"]
+    figures = {name: result[name] for name in FIGURES}
+    tprs = {tpr_column(rate["fpr"]): rate["tpr"] for rate in result["tpr_at_fpr"]}
+    head = {"attack": result["name"], "role": role, "level": result["level"], "access": result["access"]}
     return {**head, "auroc": figures.pop("auroc"), "auroc_lo": lower, "auroc_hi": upper, **figures, **tprs}
 
 
 def _utility(scores: Path) -> float | None:
-    """Mean pretext score (log-odds; TERA: −log L1) of the target on the challenge set's non-members."""
+    """Return the target's mean pretext score (log-odds; TERA: −log L1) on non-members of the challenge set."""
     table = pd.read_csv(scores, usecols=["attack", "member", "score"])
-    unseen = table[(table["attack"] == PRETEXT_LOSS) & (table["member"] == 0)]
-    return float(unseen["score"].mean()) if len(unseen) else None
+    nonmembers = table[(table["attack"] == PRETEXT_LOSS) & (table["member"] == 0)]
+    return float(nonmembers["score"].mean()) if len(nonmembers) else None
 
 
 def _costs(results: dict[str, Any]) -> dict[str, Any]:
-    """`COSTS`, None where they were not measured."""
+    """Return `COST_COLUMNS`; None if not measured."""
     utility, privacy = results.get("utility") or {}, results.get("privacy") or {}
     target, untrained = (utility.get(name) or {} for name in ("target", "untrained"))
     lower, upper = target.get("accuracy_ci95", (None, None))
     figures = (target.get("accuracy"), lower, upper, untrained.get("accuracy"), utility.get("pretext"))
-    return dict(zip(COSTS, (*figures, privacy.get("epsilon"), privacy.get("epsilon_shown")), strict=True))
+    return dict(zip(COST_COLUMNS, (*figures, privacy.get("epsilon"), privacy.get("epsilon_shown")), strict=True))
 
 
 def _train_loss(results: dict[str, Any]) -> float | None:
-    """The last logged training loss of the target."""
+    """Return the last logged training loss of the target."""
     health = [model["health"] for model in results["provenance"]["models"] if model["name"] == "target"]
-    losses = [values[-1] for of_model in health for figure, values in of_model.items() if figure.endswith("loss")]
+    losses = [values[-1] for figures in health for name, values in figures.items() if name.endswith("loss")]
     return losses[0] if losses else None

@@ -1,4 +1,4 @@
-"""`lightning-mia ablate`: a grid of audits by one command."""
+"""Command line of `lightning-mia ablate`."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,67 +6,61 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
-
 from lightning_mia.audit.ablation.grid import Factor, Grid
 from lightning_mia.audit.configs import with_paths
 from lightning_mia.audit.upload import RESULTS_URL
 from lightning_mia.training.parallel.settings import ExecutorSettings
-from lightning_mia.utilities.errors import OneLineErrors
+from lightning_mia.utilities.parser import Parser
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-DESCRIPTION = """Run a grid of audits: what changes when one thing is varied, and everything else is not. Options of an
-audit, such as --data.corpus.path M.csv, are passed on to the base config."""
-OF_THE_GRID = ("base", "factors", "points", "options", "seeds", "share_longer_runs")
-OF_THE_EXECUTOR = tuple(field.name for field in fields(ExecutorSettings))
+DESCRIPTION = """Run a grid of audits over one or more factors. Options of an audit, such as
+--data.corpus.path M.csv, are passed on to the base config."""
+GRID_OPTIONS = ("base", "factors", "points", "options", "seeds", "share_longer_runs")
+EXECUTOR_OPTIONS = tuple(field.name for field in fields(ExecutorSettings))
 FLAGS = ("--yes", "--help", "-h")
 OWN = (
-    *(f"--{name}" for name in (*OF_THE_GRID, *OF_THE_EXECUTOR, "run_dir", "results_url", "config", "print_config")),
+    *(f"--{name}" for name in (*GRID_OPTIONS, *EXECUTOR_OPTIONS, "run_dir", "results_url", "config", "print_config")),
     "-c",
     *FLAGS,
 )
 
 
-class _Parser(OneLineErrors, ArgumentParser):
-    pass
-
-
 def run(arguments: Sequence[str]) -> None:
     """Parse the arguments and run the grid."""
-    own, passed_on = divide(arguments[1:])
+    own, passed_on = split_arguments(arguments[1:])
     options = _parser().parse_args(with_paths(own))
-    from lightning_mia.audit.ablation.run import GridRun
+    from lightning_mia.audit.ablation.grid_run import GridRun
 
-    given = options.as_dict()  # not instantiated: a class_path in a value is the audit's to read
+    given = options.as_dict()  # not instantiated: a class_path in a value is parsed by the audit
     factors = {name: Factor(**factor) for name, factor in given["factors"].items()}
-    grid = Grid(**{**{name: given[name] for name in OF_THE_GRID}, "factors": factors})
+    grid = Grid(**{**{name: given[name] for name in GRID_OPTIONS}, "factors": factors})
     grid_file = _grid_file(options)
     name = grid_file.stem if grid_file else "ablation"
     run_dir = Path(options.run_dir or f"runs/{name}")
     command = shlex.join(["lightning-mia", *arguments])
-    executor = ExecutorSettings(**{name: given[name] for name in OF_THE_EXECUTOR})
+    executor = ExecutorSettings(**{name: given[name] for name in EXECUTOR_OPTIONS})
     grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url)
     grid_run.run(executor, options.yes)
 
 
-def divide(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options of `ablate` itself, and those that are passed on to the audits.
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the arguments into those of `ablate` and those passed on to the audits.
 
-    >>> divide(["-c", "g.yaml", "--trainer.max_epochs", "3", "--yes", "--workers=2", "--data.reverse=both"])
+    >>> split_arguments(["-c", "g.yaml", "--trainer.max_epochs", "3", "--yes", "--workers=2", "--data.reverse=both"])
     (['-c', 'g.yaml', '--yes', '--workers=2'], ['--trainer.max_epochs', '3', '--data.reverse=both'])
     """
     own: list[str] = []
     passed_on: list[str] = []
-    to, is_flag = own, False
+    target, is_flag = own, False
     for argument in arguments:
         if argument.startswith("-") and not _is_number(argument):
             name = argument.split("=")[0]
-            to, is_flag = (own if name.split(".")[0] in OWN else passed_on), name in FLAGS
+            target, is_flag = (own if name.split(".")[0] in OWN else passed_on), name in FLAGS
         elif is_flag:
-            to, is_flag = passed_on, False
-        to.append(argument)
+            target, is_flag = passed_on, False
+        target.append(argument)
     return own, passed_on
 
 
@@ -78,12 +72,12 @@ def _grid_file(options: "Namespace") -> Path | None:
     return Path(str(options.config[-1])) if options.config else None
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="lightning-mia ablate", description=DESCRIPTION)
-    parser.add_argument("-c", "--config", action="config", help="the grid file")
+def _parser() -> Parser:
+    parser = Parser(prog="lightning-mia ablate", description=DESCRIPTION)
+    parser.add_argument("-c", "--config", action="config", help="grid file")
     parser.add_class_arguments(Grid)
-    parser.add_argument("--run_dir", type=str, help="folder of the grid; by default runs/ and the grid file's name")
+    parser.add_argument("--run_dir", type=str, help="folder of the grid (default: runs/ and the name of the grid file)")
     parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
     parser.add_class_arguments(ExecutorSettings)
-    parser.add_argument("--yes", action="store_true", help="run a grid however many cells it has")
+    parser.add_argument("--yes", action="store_true", help="run a grid of any size")
     return parser

@@ -1,37 +1,24 @@
-"""Evaluate attacks with each shadow model as target, and with fewer shadow models."""
+"""Evaluate attacks on shadow models, and with fewer of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
 
 from lightning_mia.attacks import Attack
-from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EachAsTarget, EvaluationSettings, Scores, SubsetResult, estimate
-from lightning_mia.evaluation.evaluate import Key
+from lightning_mia.evaluation.scores import Key
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.splits import Level, Part, Split
 
 
-@dataclass(frozen=True)
-class FleetAnswers:
-    """Shadow models as attacks meet them.
-
-    Attributes:
-        shadows: what they answered, and who was IN.
-        asked: the same models, one by one, each to be put in the target's place.
-    """
-
-    shadows: ShadowModels
-    asked: Sequence[ProbedModel]
-
-
 def each_as_target(
     attacks: Sequence[Attack],
-    shadow_models: FleetAnswers,
+    shadow_models: TrainedShadowModels,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,
@@ -39,8 +26,8 @@ def each_as_target(
 ) -> dict[Key, EachAsTarget]:
     """Attack each shadow model with the others, except its partner.
 
-    The partner was trained on the complementary half of the challenge units, so that its signals would reveal the
-    membership of the model under attack.
+    The partner was trained on exactly those challenge units that the model was not: with it among the shadow models, a
+    unit's number of IN models would reveal the label.
 
     Args:
         attacks: those that ran on the target.
@@ -57,14 +44,14 @@ def each_as_target(
     if shadows.pool is not None:
         return {}
     scores: dict[Key, list[tuple[Scores, np.ndarray]]] = {}  # with the members of the model under attack
-    for number, model in enumerate(tqdm(shadow_models.asked, desc="Each shadow model as target", unit="model")):
+    for number, model in enumerate(tqdm(shadow_models.probed, desc="Each shadow model as target", unit="model")):
         others = shadows.without_pair_of(number)
         trained_on = shadows.members.iloc[:, number]
         for level, part in parts:
             challenge = split.challenge(level, part).drop_duplicates("unit_id")
             members = trained_on.loc[challenge["id"]].to_numpy(dtype=bool)
             for score in model.scored(attacks, split, level, part, seed, others).scores:
-                scores.setdefault((score.name, score.level), []).append((score, members))
+                scores.setdefault(score.key, []).append((score, members))
     return {key: _summarise(scores_of_attack, settings.fprs) for key, scores_of_attack in scores.items()}
 
 
@@ -89,13 +76,15 @@ def _standard_deviation(values: Sequence[float]) -> float:
 def by_number_of_shadow_models(
     attacks: Sequence[Attack],
     target: ProbedModel,
-    shadow_models: FleetAnswers,
+    shadow_models: TrainedShadowModels,
     split: Split,
     parts: Sequence[tuple[Level, Part]],
     settings: EvaluationSettings,
     seed: int,
 ) -> Mapping[Key, tuple[SubsetResult, ...]]:
-    """Attack the target with the first 2, 4, 8, … shadow models, but not with all of them.
+    """Attack the target with fewer shadow models.
+
+    They are the first 2, 4, 8, …, but not all of them.
 
     Args:
         attacks: those that ran on the target; attacks without shadow models are left out.
@@ -113,8 +102,7 @@ def by_number_of_shadow_models(
         subset = shadows.take(np.arange(size))
         for level, part in parts:
             for score in target.scored(shadow_attacks, split, level, part, seed, subset).scores:
-                key = (score.name, score.level)
-                results[key] = (*results.get(key, ()), SubsetResult(size, *estimate(score, settings)))
+                results[score.key] = (*results.get(score.key, ()), SubsetResult(size, *estimate(score, settings)))
     return results
 
 

@@ -1,80 +1,83 @@
-"""A finished fleet, as the attacks see it."""
+"""Load the signals of all trained shadow models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers
-from lightning_mia.audit.shadow_models.job import Task
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.splits import Split
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
 
 @dataclass(frozen=True)
-class Fleet:
-    """Shadow models that were trained and asked.
+class TrainedShadowModels:
+    """Trained and probed shadow models.
 
     Attributes:
-        shadows: what they answered, and who was IN.
+        shadows: signals and members, as the attacks read them.
+        probed: the same models one by one, each to be attacked as the target.
         hashes: name → SHA-256 of the checkpoint.
-        records: what each training has to tell, as in `Trained`.
+        records: name → training record, as in `Trained`.
     """
 
     shadows: ShadowModels
-    hashes: dict[str, str]
-    records: dict[str, dict[str, Any]]
+    probed: Sequence[ProbedModel]
+    hashes: dict[str, str] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def answers(self, folder: Path) -> FleetAnswers:
-        """As the judgement takes them; scores of attacks that learn are kept in the folder."""
-        pairs = zip(self.shadows.signals, self.shadows.keys, strict=True)
-        return FleetAnswers(self.shadows, [ProbedModel(signals, None, key, folder) for signals, key in pairs])
+    @classmethod
+    def load(cls, jobs: Sequence[ShadowModelJob], target: Trained, split: Split) -> "TrainedShadowModels":
+        """Load the results of finished jobs.
+
+        Args:
+            jobs: one per shadow model, with a probe plan.
+            target: the model that they have to be trained like.
+            split: members of every shadow model.
+
+        Raises:
+            InputError: a shadow model differs from the target in optimizer steps or utterances, or was trained on
+                others than the split says.
+        """
+        probed, hashes, records = [], {}, {}
+        for job, column in zip(jobs, split.shadows, strict=True):
+            assert job.probe_plan is not None
+            trained, plan = job.training.run(), job.probe_plan
+            _check_like_target(trained, target)
+            _check_exposure(trained, split.training_ids(column))
+            signals = plan.signals(job.name, trained.model, trained.sha256)
+            probed.append(ProbedModel(signals, None, plan.key(trained.sha256), plan.folder))
+            hashes[job.name], records[job.name] = trained.sha256, trained.record
+        members = split.table.set_index("id")[split.shadows].astype(bool)
+        pool = split.pool()
+        ids = pool["id"] if pool is not None else split.table["id"][split.table["part"] != ""]
+        signals_of_all = [model.signals for model in probed]
+        shadows = ShadowModels(signals_of_all, members.loc[ids], pool, [model.key for model in probed])
+        return cls(shadows, probed, hashes, records)
 
     @property
     def seconds(self) -> float:
-        """Of all trainings together."""
+        """Duration of all trainings together (seconds)."""
         return round(sum(float(record["seconds"]) for record in self.records.values()), 3)
 
 
-def read_fleet(tasks: Sequence[Task], target: Trained, split: Split) -> Fleet:
-    """Read what the tasks of a fleet left.
-
-    Raises:
-        InputError: a shadow model took another number of optimizer steps, or utterances, than the target, or was
-            trained on others than the split says.
-    """
-    signals, keys, hashes, records = [], [], {}, {}
-    for task, column in zip(tasks, split.shadows, strict=True):
-        assert task.interview is not None, "the fleet was not asked"
-        trained = task.training.run()
-        _check_like_target(trained, target)
-        _check_exposure(trained, split.training_ids(column))
-        signals.append(task.interview.signals(task.name, trained.model, trained.sha256))
-        keys.append(task.interview.key(trained.sha256))
-        hashes[task.name], records[task.name] = trained.sha256, trained.record
-    members = split.table.set_index("id")[split.shadows].astype(bool)
-    pool = split.pool()
-    asked = pool["id"] if pool is not None else split.table["id"][split.table["part"] != ""]
-    return Fleet(ShadowModels(signals, members.loc[asked], pool, keys), hashes, records)
-
-
 def _check_like_target(trained: Trained, target: Trained) -> None:
-    for what in ("steps", "utterances"):
-        theirs, ours = trained.record[what], target.record.get(what, trained.record[what])
-        if theirs != ours:
+    for quantity in ("steps", "utterances"):
+        count = trained.record[quantity]
+        expected = target.record.get(quantity, count)
+        if count != expected:
             raise InputError(
-                f"{trained.checkpoint.parent}: {theirs} {what}, but the target was trained with {ours}: shadow models "
-                "must be trained exactly like the target; delete that folder and start again"
+                f"{trained.checkpoint.parent}: {count} {quantity}, but the target was trained with {expected}: shadow "
+                "models must be trained exactly like the target; delete that folder and start again"
             )
 
 
 def _check_exposure(trained: Trained, ids: Sequence[str]) -> None:
-    """Compare what a model was trained on with what it should have been trained on."""
+    """Compare the recordings that a model was trained on with those of the split."""
     path = trained.checkpoint.with_name("trained_utterances.csv")
     remedy = f"delete {path.parent} and start again"
     try:

@@ -7,14 +7,16 @@ import pandas as pd
 
 from lightning_mia.audit.utility.settings import UtilitySettings
 from lightning_mia.splits import Split
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.utilities.errors import InputError
 
 MIN_PER_LABEL = 5  # recordings per speaker or keyword, and speakers per keyword: one for every fold of the probe
 
 
 def held_out_recordings(split: Split, contents: Mapping[str, str], speakers: Mapping[str, str]) -> pd.DataFrame:
-    """List non-members, auxiliary recordings and recordings outside the split, without duplicate audio.
+    """List recordings that the target was not trained on.
+
+    Non-members, auxiliary recordings and recordings outside the split, without duplicate audio.
 
     Recordings of member units are excluded, whether trained on or held back, and under any id. At speaker level, so are
     all other recordings of member speakers.
@@ -39,7 +41,7 @@ def held_out_recordings(split: Split, contents: Mapping[str, str], speakers: Map
     return pd.DataFrame({"id": ids, "speaker": [speakers[name] for name in ids]}, dtype=object)
 
 
-def recordings_for(data: SpeechDataModule, settings: UtilitySettings) -> pd.DataFrame:
+def recordings_for(data: SplitCorpus, settings: UtilitySettings) -> pd.DataFrame:
     """Draw the recordings on which a target's utility is measured.
 
     Args:

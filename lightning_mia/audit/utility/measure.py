@@ -18,14 +18,16 @@ from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 
 
 @dataclass(frozen=True)
 class CommonTask(EncoderAnswers):
-    """Encoder outputs with a common mask distribution, to compare differently trained models.
+    """Encoder outputs with a common mask distribution.
+
+    Makes models trained with different masks comparable.
 
     Args:
         n_masks: as in `EncoderAnswers`.
@@ -38,7 +40,10 @@ class CommonTask(EncoderAnswers):
     mask_probability: float | None = None
 
     def mask_distribution(self, model: SpeechModel) -> SpanMask | None:
-        """Distribution with the model's span length; None if its task masks no frames."""
+        """Distribution with the model's span length.
+
+        None if its task masks no frames.
+        """
         distribution = model.mask_span
         if distribution is None or self.mask_probability is None:
             return distribution
@@ -48,7 +53,7 @@ class CommonTask(EncoderAnswers):
 def measure_utility(
     models: Mapping[str, Trained],
     held_out: pd.DataFrame,
-    data: SpeechDataModule,
+    data: SplitCorpus,
     settings: UtilitySettings,
     probing: ProbeSettings,
     folder: Path,

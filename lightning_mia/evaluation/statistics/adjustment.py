@@ -13,7 +13,7 @@ from lightning_mia.evaluation.statistics.auroc import auroc
 
 
 def blind_adjusted_auroc(scores: Scores, blind: Scores) -> float:
-    """Compute the AUROC of an attack after removing what the blind score explains.
+    """Compute the AUROC without what the blind score explains.
 
     Args:
         scores: of an attack.
@@ -29,7 +29,9 @@ def blind_adjusted_auroc(scores: Scores, blind: Scores) -> float:
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
-    """Turn values (..., n) into normal scores Φ⁻¹((rank − ½) / n); ties share their mean rank.
+    """Turn values (..., n) into normal scores.
+
+    They are Φ⁻¹((rank − ½) / n); ties share their mean rank.
 
     >>> normal_scores(np.array([1.0, 5.0, 100.0])).round(2)
     array([-0.97,  0.  ,  0.97])
@@ -40,7 +42,7 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 
 
 def align(other: Scores, scores: Scores) -> np.ndarray:
-    """Sort the values of `other` by the units of `scores`, (n,) float64.
+    """Sort one attack's values by another's units, (n,) float64.
 
     Raises:
         ValueError: `other` lacks one of the units.
@@ -55,7 +57,7 @@ def align(other: Scores, scores: Scores) -> np.ndarray:
 
 
 def _slope_within(response: np.ndarray, covariate: np.ndarray, members: np.ndarray) -> float:
-    """Fit one slope to members and non-members, each centred on its mean."""
+    """Fit one slope to centred members and centred non-members."""
     products, squares = 0.0, 0.0
     for group in (members, ~members):
         centred = covariate[group] - covariate[group].mean()

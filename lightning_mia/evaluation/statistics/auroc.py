@@ -1,7 +1,7 @@
-"""AUROC: by torchmetrics for the reported value, by mid-ranks for thousands of labellings at once.
+"""AUROC of one labelling, and of many.
 
-Both are exact for ties and agree to 1e-12. The AUROC is the probability that a member scores higher than a non-member,
-ties counted half.
+The reported value comes from torchmetrics, thousands of labellings at once from mid-ranks. Both are exact for ties and
+agree to 1e-12. The AUROC is the probability that a member scores higher than a non-member, ties counted half.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,11 @@ def labelled_sums(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def auroc(values: np.ndarray, members: np.ndarray) -> float:
-    """Compute the AUROC of `values` (n,) float64 for `members` (n,) bool, by torchmetrics on CPU.
+    """Compute the AUROC by torchmetrics on CPU.
+
+    Args:
+        values: (n,) float64 scores.
+        members: (n,) bool.
 
     Raises:
         ValueError: a value is not finite, or there are no members or no non-members; torchmetrics accepts both.
@@ -95,7 +99,9 @@ def check(values: np.ndarray, members: np.ndarray) -> None:
 
 
 def n_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
-    """Count the opponents (k,) below each value (n,), ties half: (n,) float64.
+    """Count the opponents below each value, ties half.
+
+    Values (n,), opponents (k,) → (n,) float64.
 
     >>> n_below(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
     array([1.5, 2. ])
@@ -107,7 +113,10 @@ def n_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def float64_by_default() -> Iterator[None]:
-    """Make torchmetrics divide its integer counts in float64, not in torch's default float32."""
+    """Make torchmetrics divide its integer counts in float64.
+
+    It uses torch's default dtype, float32.
+    """
     import torch
 
     before = torch.get_default_dtype()

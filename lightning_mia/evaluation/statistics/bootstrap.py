@@ -1,8 +1,9 @@
-"""Cluster bootstrap of the AUROC: speakers, not recordings, are drawn with replacement.
+"""Cluster bootstrap of the AUROC over speakers.
 
-The number of times that a speaker is drawn is a weight; the scores are sorted once, and all replicates are counted in
-one pass. If every speaker has only members or only non-members, the two groups of speakers are drawn separately, like
-the split. Two details differ from the textbook, because they matter with six speakers:
+Speakers, not recordings, are drawn with replacement. The number of times that a speaker is drawn is a weight; the
+scores are sorted once, and all replicates are counted in one pass. If every speaker has only members or only
+non-members, the two groups of speakers are drawn separately, like the split. Two details differ from the textbook,
+because they matter with six speakers:
 
 - Of S speakers, S − 1 are drawn. The standard deviation of the replicates is then the standard error itself, not
   √((S − 1)/S) of it (McCarthy and Snowden 1985; Rao, Wu and Yue, Survey Methodology 18, 1992).
@@ -27,12 +28,17 @@ BLOCK = 64  # units compared at once: their weights in a thousand draws, 256 kB,
 
 @dataclass(frozen=True)
 class SpeakerDraws:
-    """B draws of speakers, shared by all scores of the same units.
+    """Draws of speakers, shared by scores of the same units.
 
     Attributes:
         speaker: (n,) int, index of each unit's speaker, from 0 to S − 1.
         weights: (B, S) int32, number of times that each speaker was drawn.
         degrees_of_freedom: S − 1, or S − 2 if every speaker has only members or only non-members.
+
+    Example:
+        >>> draws = draw_speakers(np.array(["a", "a", "b", "c"]), np.array([True, False, True, False]), 100, seed=0)
+        >>> draws.weights.shape, set(draws.weights.sum(axis=1).tolist())  # S − 1 speakers per draw
+        ((100, 3), {2})
     """
 
     speaker: np.ndarray
@@ -41,7 +47,7 @@ class SpeakerDraws:
 
     @property
     def one_unit_each(self) -> bool:
-        """Whether no speaker has a second unit, so that the units are independent."""
+        """Whether every speaker has one unit, and units are independent."""
         return len(self.speaker) == self.weights.shape[1]
 
 
@@ -104,15 +110,15 @@ def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws
 
 
 def _exact_type(weights: np.ndarray) -> type[np.floating]:
-    """Choose the smallest float type that holds the weighted wins of `BLOCK` units without rounding."""
+    """Choose float32 if it holds a block's wins exactly."""
     return np.float32 if (BLOCK * int(weights.max())) ** 2 <= 2**24 else np.float64
 
 
 def _weighted_wins(by_speaker: np.ndarray, speaker: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Count the pairs won by the member, weighted by the draws of their two speakers.
+    """Count the pairs won by the member, weighted by draws.
 
-    Within a block of units, one matrix product compares every member with every non-member before it, for all draws at
-    once; a running sum adds earlier blocks.
+    The weight of a pair is the product of the draws of its two speakers. Within a block of units, one matrix product
+    compares every member with every non-member before it, for all draws at once; a running sum adds earlier blocks.
 
     Args:
         by_speaker: (S, B) weights of the speakers.
@@ -133,16 +139,17 @@ def _weighted_wins(by_speaker: np.ndarray, speaker: np.ndarray, members: np.ndar
 
 
 def _in_blocks(group: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
-    """Split the indices of a group of units (n,) bool where blocks start."""
+    """Split the indices of a group (n,) bool into blocks."""
     indices = np.flatnonzero(group)
     return np.split(indices, np.searchsorted(indices, starts))
 
 
 def _copy_excess(values: np.ndarray, members: np.ndarray, speaker: np.ndarray) -> np.ndarray:
-    """Count the wins within each speaker in excess of those between two copies of the speaker: (S,).
+    """Count the excess wins within each speaker (S,).
 
-    The share expected between copies is the AUROC, plus what the speaker's members achieve beyond it against the other
-    speakers' non-members, plus what the other speakers' members achieve beyond it against the speaker's non-members.
+    They are the wins within the speaker minus those expected between two copies of the speaker. The share expected
+    between copies is the AUROC, plus what the speaker's members achieve beyond it against the other speakers'
+    non-members, plus what the other speakers' members achieve beyond it against the speaker's non-members.
     """
     own_ranks = pd.Series(values).groupby(speaker).rank().to_numpy()  # (n,) mid-ranks among the speaker's own
     won = np.where(members, n_below(values, values[~members]), n_below(-values, -values[members]))  # (n,)

@@ -5,9 +5,10 @@ import pandas as pd
 
 
 def number_speakers(speakers: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number speakers (n,) str by name, from 0: (n,) int, and the number of speakers.
+    """Number speakers by name, from 0.
 
-    This is ten times as fast as sorting the names of all units.
+    Speakers (n,) str become (n,) int, and the number of speakers. This is ten times as fast as sorting the names of all
+    units.
 
     >>> number_speakers(np.array(["b", "a", "b"]))
     (array([1, 0, 1]), 2)

@@ -1,10 +1,11 @@
-"""Confidence intervals of an AUROC; the p-values do not come from them but from redrawing the split.
+"""Confidence intervals of an AUROC.
 
-If speakers have several units: standard error of the cluster bootstrap, Student's t with the speakers' degrees of
-freedom, on the logit scale (an AUROC near 1 varies less upwards than downwards; symmetric intervals cover a true .95 in
-86–91 % only). If each speaker has one unit: Newcombe's interval, whose standard error is that of the candidate AUROC
-and not an estimate; with 12 speakers and a true .92 it covers in 95 %, the symmetric bootstrap interval in 71 %. A
-perfect AUROC does not vary in the bootstrap: then Newcombe's interval takes effective sample sizes.
+The p-values do not come from them but from redrawing the split. If speakers have several units: standard error of the
+cluster bootstrap, Student's t with the speakers' degrees of freedom, on the logit scale (an AUROC near 1 varies less
+upwards than downwards; symmetric intervals cover a true .95 in 86–91 % only). If each speaker has one unit: Newcombe's
+interval, whose standard error is that of the candidate AUROC and not an estimate; with 12 speakers and a true .92 it
+covers in 95 %, the symmetric bootstrap interval in 71 %. A perfect AUROC does not vary in the bootstrap: then
+Newcombe's interval takes effective sample sizes.
 """
 
 import numpy as np
@@ -17,7 +18,9 @@ NORMAL_QUANTILE = 1.959964  # of 95 %, two-sided
 
 
 def newcombe(auroc: float, n_members: float, n_nonmembers: float, quantile: float = NORMAL_QUANTILE) -> Interval:
-    """Compute Newcombe's interval: all A with |A − auroc| ≤ quantile × σ(A), for independent units.
+    """Compute Newcombe's interval for independent units.
+
+    It contains all A with |A − auroc| ≤ quantile × σ(A).
 
     Args:
         auroc: observed AUROC.
@@ -40,10 +43,11 @@ def newcombe(auroc: float, n_members: float, n_nonmembers: float, quantile: floa
 
 
 def hanley_mcneil(auroc: float, n_members: float, n_nonmembers: float) -> float:
-    """Compute the standard error of an AUROC of independent units, in Newcombe's symmetric form.
+    """Compute the standard error of an AUROC of independent units.
 
-    Both sizes are replaced by their mean in the terms in which they differ, so that flipping the sign of the scores
-    changes nothing. At 0.5 it is the exact standard error of the Mann-Whitney statistic without ties.
+    The form is Newcombe's symmetric one: both sizes are replaced by their mean in the terms in which they differ, so
+    that flipping the sign of the scores changes nothing. At 0.5 it is the exact standard error of the Mann-Whitney
+    statistic without ties.
     """
     mean_size = (n_members + n_nonmembers) / 2
     third_order = (1 - auroc) / (2 - auroc) + auroc / (1 + auroc)
@@ -104,23 +108,29 @@ def auroc_interval(
 
 
 def standard_error(replicates: np.ndarray) -> float:
-    """Compute the standard deviation of replicates (B,), ignoring NaN; NaN if fewer than two are left."""
+    """Compute the standard deviation of replicates (B,), ignoring NaN.
+
+    NaN if fewer than two are left.
+    """
     finite = replicates[np.isfinite(replicates)]
     return float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
 
 
 def t_quantile(probability: float, degrees_of_freedom: float) -> float:
-    """Compute a quantile of Student's t; infinite with less than one degree of freedom."""
+    """Compute a quantile of Student's t.
+
+    Infinite with less than one degree of freedom.
+    """
     from scipy.stats import t
 
     return float(t.ppf(probability, degrees_of_freedom)) if degrees_of_freedom >= 1 else float("inf")
 
 
 def effective_size(values: np.ndarray, cluster: np.ndarray) -> float:
-    """Compute the effective sample size n / (1 + (c − 1) ρ) of clustered units (Kish's design effect).
+    """Compute the effective sample size of clustered units.
 
-    ρ is the intraclass correlation of the ranks by analysis of variance, at least 0; c is the mean size of a unit's
-    cluster.
+    It is n / (1 + (c − 1) ρ), by Kish's design effect. ρ is the intraclass correlation of the ranks by analysis of
+    variance, at least 0; c is the mean size of a unit's cluster.
 
     Args:
         values: (n,) scores of the members, or of the non-members.
@@ -143,7 +153,10 @@ def effective_size(values: np.ndarray, cluster: np.ndarray) -> float:
 
 
 def logit_interval(auroc: float, half_width: float) -> Interval:
-    """Compute an interval on the logit scale, for an AUROC strictly between 0 and 1 and its half-width there."""
+    """Compute an interval on the logit scale.
+
+    The AUROC is strictly between 0 and 1; the half-width is on the AUROC's own scale.
+    """
     from scipy.special import expit, logit
 
     centre, half_width = logit(auroc), half_width / (auroc * (1 - auroc))

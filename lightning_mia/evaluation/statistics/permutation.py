@@ -1,8 +1,9 @@
-"""p-values from redrawing the split by its own mechanism: exact for any dependence between recordings.
+"""Exact p-values from redrawing the split.
 
-The observed labels are row 0, followed by the R redrawn ones. Under the null hypothesis all 1 + R rows are draws of one
-mechanism. A statistic that treats all rows the same way and ranks row 0 among them has an exact p-value: (1 + number of
-redraws at least as extreme) / (1 + R). The max-T correction over several attacks is due to Westfall and Young (1993).
+They are exact for any dependence between recordings. The observed labels are row 0, followed by the R redrawn ones.
+Under the null hypothesis all 1 + R rows are draws of one mechanism. A statistic that treats all rows the same way and
+ranks row 0 among them has an exact p-value: (1 + number of redraws at least as extreme) / (1 + R). The max-T correction
+over several attacks is due to Westfall and Young (1993).
 """
 
 from collections.abc import Sequence
@@ -39,6 +40,11 @@ class NullDistribution:
     Attributes:
         values: (1 + R,) float64; row 0 is the observed one.
         two_sided: small values count as much as large ones.
+
+    Example:
+        >>> null = NullDistribution(np.array([0.9, 0.5, 0.6, 0.4]), two_sided=False)
+        >>> null.observed, round(null.mean, 2)
+        (0.9, 0.6)
     """
 
     values: np.ndarray
@@ -60,7 +66,10 @@ class NullDistribution:
         return float(self.values.std())
 
     def standardised(self) -> np.ndarray:
-        """Return the distances from the mean in standard deviations, (1 + R,); absolute if two-sided."""
+        """Return distances from the mean in standard deviations, (1 + R,).
+
+        They are absolute if two-sided.
+        """
         spread = self.standard_deviation
         distances = (self.values - self.mean) / spread if spread > TIE else np.zeros_like(self.values)
         return np.abs(distances) if self.two_sided else distances
@@ -76,7 +85,10 @@ def p_value(null: NullDistribution) -> float:
 
 
 def corrected_p_values(family: list[NullDistribution]) -> list[float]:
-    """Correct the p-values of attacks on the same redraws: each is compared with the family's largest (max-T)."""
+    """Correct p-values of a family on the same redraws.
+
+    Each statistic is compared with the family's largest (max-T).
+    """
     if not family:
         return []
     statistics = np.stack([null.standardised() for null in family])  # (attacks, 1 + R)
@@ -85,7 +97,10 @@ def corrected_p_values(family: list[NullDistribution]) -> list[float]:
 
 
 def critical_value(family: list[NullDistribution], alpha: float = ALPHA) -> float:
-    """Compute how many standard deviations from chance make a corrected p-value smaller than alpha."""
+    """Compute the critical value of a family.
+
+    Statistics beyond it, in standard deviations from chance, have a corrected p-value below alpha.
+    """
     largest = np.max([null.standardised() for null in family], axis=0)[1:]  # (R,)
     n_allowed = int(np.ceil(alpha * (1 + len(largest)))) - 2  # may exceed it: (1 + n_allowed) / (1 + R) < alpha
     return float(np.sort(largest)[::-1][max(0, n_allowed)])

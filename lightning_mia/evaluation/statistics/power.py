@@ -17,10 +17,10 @@ def smallest_detectable_auroc(
     difference: Difference | None = None,
     degrees_of_freedom: int = 0,
 ) -> float:
-    """Compute the smallest AUROC that gives the verdict "leak" with 80 % power.
+    """Compute the smallest AUROC that is detected with 80 % power.
 
-    With a wrong model there are two conditions, the p-value and the bound of the difference. Each holds with
-    probability 90 %, so that both hold with at least 80 %, for any dependence.
+    Detected means that the verdict is "leak". With a wrong model there are two conditions, the p-value and the bound of
+    the difference. Each holds with probability 90 %, so that both hold with at least 80 %, for any dependence.
 
     Args:
         critical_value: standard deviations from chance for a corrected p-value below .05.
@@ -53,13 +53,19 @@ def smallest_detectable_auroc(
 
 
 def _shrinkage(n_members: int, n_nonmembers: int) -> Callable[[float], float]:
-    """Return the standard error (Hanley and McNeil) as a function of the AUROC, relative to that at chance."""
+    """Return the relative standard error by AUROC.
+
+    It is Hanley and McNeil's, divided by that at chance.
+    """
     at_chance = hanley_mcneil(0.5, n_members, n_nonmembers)
     return lambda auroc: hanley_mcneil(auroc, n_members, n_nonmembers) / at_chance
 
 
 def _solve(needed: Callable[[float], float], spread: Callable[[float], float], power: float) -> float:
-    """Find the smallest A in [0.5, 1] with A − z(power) × spread(A) ≥ needed(A), else 1."""
+    """Find the smallest detectable A in [0.5, 1], else 1.
+
+    It satisfies A − z(power) × spread(A) ≥ needed(A).
+    """
     from scipy.optimize import brentq
     from scipy.stats import norm
 

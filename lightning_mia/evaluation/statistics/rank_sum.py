@@ -12,7 +12,9 @@ MAX_EXACT = 40
 
 
 def rank_sum_p(these: np.ndarray, those: np.ndarray, two_sided: bool = False) -> float:
-    """Test whether `these` (m,) are larger than `those` (k,); two-sided: larger or smaller.
+    """Test whether `these` (m,) are larger than `those` (k,).
+
+    Two-sided: larger or smaller.
 
     >>> rank_sum_p(np.array([3.0, 4.0]), np.array([1.0, 2.0]))
     0.16666666666666666

@@ -1,8 +1,8 @@
-"""Confidence intervals of a rate over clustered units: a speaker's recordings pass or fail together.
+"""Confidence intervals of a rate over clustered units.
 
-Clopper and Pearson's exact interval at the effective sample size of Korn and Graubard (Survey Methodology 24, 1998):
-the number of units, divided by the design effect and reduced for the few degrees of freedom of a handful of speakers.
-With one unit per speaker it is the plain Clopper-Pearson interval.
+A speaker's recordings pass or fail together. Clopper and Pearson's exact interval at the effective sample size of Korn
+and Graubard (Survey Methodology 24, 1998): the number of units, divided by the design effect and reduced for the few
+degrees of freedom of a handful of speakers. With one unit per speaker it is the plain Clopper-Pearson interval.
 """
 
 import numpy as np
@@ -12,7 +12,12 @@ from lightning_mia.evaluation.statistics.clusters import number_speakers
 
 
 def rate_interval(hits: np.ndarray, speakers: np.ndarray, level: float = 0.95) -> Interval:
-    """Compute the interval of the mean of `hits` (n,) bool over `speakers` (n,) str.
+    """Compute the confidence interval of a rate over speakers.
+
+    Args:
+        hits: (n,) bool; the rate is their mean.
+        speakers: (n,) str, speaker of each unit.
+        level: confidence level.
 
     Returns:
         (lower, upper); (0, 1) with a single speaker, since nothing is known about the next one.
@@ -30,7 +35,9 @@ def rate_interval(hits: np.ndarray, speakers: np.ndarray, level: float = 0.95) -
 
 
 def design_effect(hits: np.ndarray, cluster: np.ndarray) -> float:
-    """Compute the variance of a rate over clusters, relative to independent units; at least 1.
+    """Compute the design effect of clusters on a rate.
+
+    It is the variance of the rate over clusters, relative to independent units; at least 1.
 
     Args:
         hits: (n,) bool.

@@ -19,7 +19,9 @@ MIN_FALSE_POSITIVES = 10  # expected at the requested FPR; with fewer, the TPR t
 
 @dataclass(frozen=True)
 class Roc:
-    """ROC curve of T points from (0, 0) to (1, 1), by descending threshold.
+    """ROC curve of T points, by descending threshold.
+
+    The points run from (0, 0) to (1, 1).
 
     Attributes:
         fpr: (T,) share of non-members with score ≥ threshold.
@@ -38,7 +40,11 @@ class Roc:
 
 
 def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
-    """Compute the ROC curve of `values` (n,) float64 for `members` (n,) bool, by torchmetrics on CPU.
+    """Compute the ROC curve by torchmetrics on CPU.
+
+    Args:
+        values: (n,) float64 scores.
+        members: (n,) bool.
 
     Raises:
         ValueError: a value is not finite, or there are no members or no non-members.
@@ -61,7 +67,10 @@ def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
 
 
 def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
-    """Compute the TPR at the lowest threshold whose FPR is at most `fpr`."""
+    """Compute the TPR at a fixed FPR.
+
+    The threshold is the lowest whose FPR is at most `fpr`.
+    """
     threshold = threshold_at(scores, fpr)
     positive = scores.values >= threshold  # (n,) bool
     members, nonmembers = scores.members, ~scores.members
@@ -76,13 +85,16 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
 
 
 def threshold_at(scores: Scores, fpr: float) -> float:
-    """Find the lowest threshold whose FPR is at most `fpr`; infinite if non-members have the highest scores."""
+    """Find the lowest threshold whose FPR is at most `fpr`.
+
+    It is infinite if non-members have the highest scores.
+    """
     curve = roc_curve(scores.values, scores.members)
     return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])
 
 
 def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Compute max(TPR − FPR) over thresholds, for the same scores and many labellings.
+    """Compute max(TPR − FPR) for many labellings.
 
     Args:
         values: (n,) scores.
@@ -105,7 +117,10 @@ def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _advantages_of_sorted(labels: np.ndarray, thresholds: slice | np.ndarray, n_positives: np.ndarray) -> np.ndarray:
-    """Maximise TPR − FPR = h/m − (p − h)/k = h (1/m + 1/k) − p/k; h of the p positives are among the m members."""
+    """Maximise TPR − FPR over thresholds.
+
+    With h of the p positives among the m members: h/m − (p − h)/k = h (1/m + 1/k) − p/k.
+    """
     n_members = np.count_nonzero(labels, axis=1, keepdims=True)  # (R, 1)
     n_nonmembers = labels.shape[1] - n_members
     per_member, per_nonmember = 1 / np.maximum(n_members, 1), 1 / np.maximum(n_nonmembers, 1)
@@ -116,7 +131,9 @@ def _advantages_of_sorted(labels: np.ndarray, thresholds: slice | np.ndarray, n_
 
 
 def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute AUROC and advantage row by row, for scores that change with the labels.
+    """Compute AUROC and advantage row by row.
+
+    The scores of a row belong to its labels.
 
     Args:
         values: (R, n) scores.
@@ -134,7 +151,10 @@ def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.nd
 
 
 def _auroc_and_advantage(values: np.ndarray, members: np.ndarray) -> tuple[float, float]:
-    """Compute both by one sort, counting members and non-members from the lowest score up, ties together."""
+    """Compute AUROC and advantage by one sort.
+
+    Members and non-members are counted from the lowest score up, ties together.
+    """
     order = np.argsort(values)
     values, members = values[order], members[order]
     last_of_tie = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # (T,)

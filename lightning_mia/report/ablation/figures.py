@@ -1,28 +1,36 @@
-"""Heat maps over two factors, and curves over one, in the colours of the report."""
+"""Heat maps over two factors, curves over one, and trade-offs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightning_mia.report.ablation.labels import Label, text_of
-from lightning_mia.report.ablation.points import OverSeeds
+from lightning_mia.report.ablation.labels import Label, label_text
+from lightning_mia.report.ablation.points import SeedMean
 from lightning_mia.report.content.numbers import decimal, interval
-from lightning_mia.report.figures.style import DASHES, INK, MUTED, SERIES, legend_above, panel, plain_numbers
+from lightning_mia.report.figures.style import (
+    DASHES,
+    INK,
+    LEGEND_LINE,
+    MUTED,
+    SERIES,
+    legend_above,
+    panel,
+    plain_numbers,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ABOVE, BELOW, USEFUL = SERIES[1], SERIES[0], SERIES[2]  # chance, and how well the model does its own task
-STRONGEST = 0.75  # opacity, at which ink can still be read on the colour
-LINE_OF_LEGEND = 0.13  # inches
-LETTER = 0.065  # inches
-WIDTH = 0.72  # of a field of a heat map (inches)
+ABOVE, BELOW, UTILITY_COLOUR = SERIES[1], SERIES[0], SERIES[2]  # above chance, below chance
+MAX_OPACITY = 0.75  # at which ink is still legible on the colour
+CHARACTER = 0.065  # inches
+CELL_WIDTH = 0.72  # of a heat map (inches)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One factor.
+    """One factor as an axis.
 
     Attributes:
         name: of the factor.
@@ -34,8 +42,13 @@ class Axis:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether its values lie on a scale."""
-        return all(isinstance(one, int | float) and not isinstance(one, bool) for one in self.labels)
+        """Whether all values are numbers."""
+        return all(isinstance(label, int | float) and not isinstance(label, bool) for label in self.labels)
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether the values are positive and span at least a factor of 4."""
+        return self.is_numeric and min(self.labels) > 0 and max(self.labels) >= 4 * min(self.labels)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -44,44 +57,44 @@ class Line:
 
     Attributes:
         name: for the legend.
-        values: label → figure over seeds.
+        values: label → mean over seeds.
         is_reference: of a control: grey, without intervals.
     """
 
     name: str
-    values: Mapping[Label, OverSeeds]
+    values: Mapping[Label, SeedMean]
     is_reference: bool = False
 
 
 def heat_map(
-    columns: Axis, rows: Axis, values: Mapping[tuple[Label, Label], OverSeeds], chance: float | None
+    columns: Axis, rows: Axis, values: Mapping[tuple[Label, Label], SeedMean], chance: float | None
 ) -> "Figure":
-    """Means over seeds with their intervals, one field for each pair of values.
+    """Draw means over seeds with their intervals, one cell for each pair of values.
 
     Args:
         columns: the factor from left to right.
         rows: the factor from bottom to top.
-        values: (column's label, row's label) → figure; what is missing stays empty.
-        chance: the value without colour, such as 0.5 for an AUROC; None: the smallest value has none.
+        values: (column's label, row's label) → mean; missing pairs stay empty.
+        chance: value without colour, such as 0.5 for an AUROC; None: the smallest value has no colour.
     """
-    left = 0.34 + LETTER * max(len(text_of(label)) for label in rows.labels)
-    longest = LETTER * max(len(text_of(label)) for label in columns.labels)
-    turned = longest > WIDTH
-    bottom = 0.42 + (longest if turned else 0)
-    figure, axes = panel(left + WIDTH * len(columns.labels), 0.08 + bottom + 0.44 * len(rows.labels), left, bottom)
-    means = [one.mean for one in values.values()]
-    for (column, row), one in values.items():
-        place = list(columns.labels).index(column), list(rows.labels).index(row)
-        colour, opacity = _tint(one.mean, chance, min(means), max(means))
-        _field(axes, place, one, colour, opacity, 3 if chance is not None else 2)
+    left = 0.34 + CHARACTER * max(len(label_text(label)) for label in rows.labels)
+    longest = CHARACTER * max(len(label_text(label)) for label in columns.labels)
+    rotated = longest > CELL_WIDTH
+    bottom = 0.42 + (longest if rotated else 0)
+    figure, axes = panel(left + CELL_WIDTH * len(columns.labels), 0.08 + bottom + 0.44 * len(rows.labels), left, bottom)
+    means = [value.mean for value in values.values()]
+    for (column, row), value in values.items():
+        position = list(columns.labels).index(column), list(rows.labels).index(row)
+        colour, opacity = _tint(value.mean, chance, min(means), max(means))
+        _draw_cell(axes, position, value, colour, opacity, 3 if chance is not None else 2)
     for axis, set_ticks, set_limits in (
         (columns, axes.set_xticks, axes.set_xlim),
         (rows, axes.set_yticks, axes.set_ylim),
     ):
-        set_ticks(range(len(axis.labels)), [text_of(label) for label in axis.labels])
+        set_ticks(range(len(axis.labels)), [label_text(label) for label in axis.labels])
         set_limits(-0.5, len(axis.labels) - 0.5)
     axes.tick_params(length=0)
-    axes.tick_params(axis="x", labelrotation=90 if turned else 0)
+    axes.tick_params(axis="x", labelrotation=90 if rotated else 0)
     axes.set_xlabel(_words(columns.name))
     axes.set_ylabel(_words(rows.name))
     for spine in axes.spines.values():
@@ -89,51 +102,29 @@ def heat_map(
     return figure
 
 
-def _tint(mean: float, chance: float | None, lowest: float, highest: float) -> tuple[str, float]:
-    if chance is not None:
-        return (ABOVE if mean > chance else BELOW), STRONGEST * min(1.0, abs(mean - chance) / max(chance, 1 - chance))
-    return USEFUL, STRONGEST * (mean - lowest) / ((highest - lowest) or 1.0)
-
-
-def _field(axes: "Axes", place: tuple[int, int], one: OverSeeds, colour: str, opacity: float, digits: int) -> None:
-    from matplotlib.patches import Rectangle
-
-    x, y = place
-    axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, facecolor=colour, alpha=opacity, linewidth=0))
-    axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, fill=False, edgecolor=MUTED, linewidth=0.3))
-    axes.text(
-        x, y + (0.13 if one.ci95 else 0), decimal(one.mean, digits), ha="center", va="center", size=7.5, color=INK
-    )
-    if one.ci95:
-        ends = interval(one.ci95, 2)
-        axes.text(x, y - 0.2, ends, ha="center", va="center", size=5.5, color=INK)
-
-
-def curves(axis: Axis, lines: Sequence[Line], what: str, chance: float | None) -> "Figure":
-    """A figure against one factor, one line a result, with intervals over seeds.
+def curves(axis: Axis, lines: Sequence[Line], y_label: str, chance: float | None) -> "Figure":
+    """Draw lines against one factor, with intervals over seeds.
 
     Args:
         axis: the factor.
-        lines: at most as many as there are colours, and references beside them.
-        what: the figure, for the axis.
-        chance: value of an attack that knows nothing: a thin line; None: there is none.
+        lines: at most as many as there are colours, and references.
+        y_label: name of the values.
+        chance: value of random guessing: a thin line; None: no line.
     """
-    top = 0.1 + LINE_OF_LEGEND * len(lines)
-    longest = max(len(text_of(label)) for label in axis.labels)
-    turned = not axis.is_numeric and longest * LETTER * len(axis.labels) > 3.2
-    figure, axes = panel(
-        3.9, 2.4 + top + (LETTER * longest if turned else 0), 0.54, 0.42 + (LETTER * longest if turned else 0), top
-    )
+    longest = CHARACTER * max(len(label_text(label)) for label in axis.labels)
+    rotated = not axis.is_numeric and longest * len(axis.labels) > 3.2
+    top, bottom = 0.1 + LEGEND_LINE * len(lines), 0.42 + (longest if rotated else 0)
+    figure, axes = panel(3.9, 1.98 + bottom + top, 0.54, bottom, top)
     if chance is not None:
         axes.axhline(chance, color=MUTED, linewidth=0.5)
-    places = _scale(axes, axis, turned)
-    drawn = [line for line in lines if not line.is_reference]
-    for number, line in enumerate(drawn):
-        _draw(axes, axis, places, line, number, _shift(axis, places, number - (len(drawn) - 1) / 2))
+    positions = _set_scale(axes, axis, rotated)
+    results = [line for line in lines if not line.is_reference]
+    for number, line in enumerate(results):
+        _draw_line(axes, axis, positions, line, number, _dodge(axis, number - (len(results) - 1) / 2))
     for number, line in enumerate(line for line in lines if line.is_reference):
         known = [label for label in axis.labels if label in line.values]
         axes.plot(
-            [places[label] for label in known],
+            [positions[label] for label in known],
             [line.values[label].mean for label in known],
             color=MUTED,
             linewidth=1.0,
@@ -141,72 +132,21 @@ def curves(axis: Axis, lines: Sequence[Line], what: str, chance: float | None) -
             label=line.name,
         )
     axes.set_xlabel(_words(axis.name))
-    axes.set_ylabel(what)
+    axes.set_ylabel(y_label)
     plain_numbers(axes)
     legend_above(axes)
     return figure
 
 
-def _scale(axes: "Axes", axis: Axis, turned: bool) -> dict[Label, float]:
-    """Where the values stand: numbers on a scale (of octaves, where they are far apart), names side by side."""
-    numbers = [float(label) for label in axis.labels] if axis.is_numeric else []
-    places = dict(zip(axis.labels, numbers or map(float, range(len(axis.labels))), strict=True))
-    lowest, highest = min(places.values()), max(places.values())
-    margin = 0.07 * (highest - lowest) or 0.5
-    if _is_logarithmic(axis):
-        axes.set_xscale("log", base=2)
-        axes.set_xlim(lowest / 1.25, highest * 1.25)
-    else:
-        axes.set_xlim(lowest - margin, highest + margin)
-    axes.set_xticks(list(places.values()), [text_of(label) for label in places], rotation=90 if turned else 0)
-    axes.set_xticks([], minor=True)
-    return places
-
-
-def _is_logarithmic(axis: Axis) -> bool:
-    return axis.is_numeric and min(axis.labels) > 0 and max(axis.labels) >= 4 * min(axis.labels)  # type: ignore[operator]
-
-
-def _shift(axis: Axis, places: Mapping[Label, float], step: float) -> "_Shift":
-    """Moves a line a little aside, so that intervals at the same value stand apart."""
-    if _is_logarithmic(axis):
-        return _Shift(factor=2 ** (0.06 * step))
-    span = max(places.values()) - min(places.values()) or 1.0
-    return _Shift(by=0.012 * span * step)
-
-
-@dataclass(frozen=True)
-class _Shift:
-    factor: float = 1.0
-    by: float = 0.0
-
-    def __call__(self, place: float) -> float:
-        return place * self.factor + self.by
-
-
-def _draw(axes: "Axes", axis: Axis, places: Mapping[Label, float], line: Line, number: int, shift: _Shift) -> None:
-    colour, dashes = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
-    known = [label for label in axis.labels if label in line.values]
-    at = [shift(places[label]) for label in known]
-    means = [line.values[label].mean for label in known]
-    if axis.is_numeric:
-        axes.plot(at, means, color=colour, linewidth=1.3, dashes=dashes, marker="o", markersize=3, label=line.name)
-    else:
-        axes.plot(at, means, color=colour, linewidth=0, marker="o", markersize=4, label=line.name)
-    for place, label in zip(at, known, strict=True):
-        if ends := line.values[label].ci95:
-            axes.plot([place, place], ends, color=colour, linewidth=0.9)
-
-
-def trade_off(points: Mapping[str, tuple[OverSeeds, OverSeeds]], across: str, up: str) -> "Figure":
-    """What a choice costs against what it leaks, one mark a choice, with intervals over seeds.
+def trade_off(points: Mapping[str, tuple[SeedMean, SeedMean]], x_label: str, y_label: str) -> "Figure":
+    """Draw utility against leakage, one mark per choice, with intervals over seeds.
 
     Args:
-        points: name → (what stands across, what stands up).
-        across: what the first is.
-        up: what the second is.
+        points: name → (x, y).
+        x_label: name of x.
+        y_label: name of y.
     """
-    top = 0.1 + LINE_OF_LEGEND * len(points)
+    top = 0.1 + LEGEND_LINE * len(points)
     figure, axes = panel(3.9, 2.6 + top, 0.54, 0.42, top)
     axes.axhline(0.5, color=MUTED, linewidth=0.5)
     for number, (name, (x, y)) in enumerate(points.items()):
@@ -215,12 +155,77 @@ def trade_off(points: Mapping[str, tuple[OverSeeds, OverSeeds]], across: str, up
         if x.ci95 and y.ci95:
             axes.plot(x.ci95, [y.mean, y.mean], color=colour, linewidth=0.7)
             axes.plot([x.mean, x.mean], y.ci95, color=colour, linewidth=0.7)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1.0), fontsize=6.5, labelcolor=INK, frameon=False, borderaxespad=0.2
-    )
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    legend_above(axes)
     return figure
+
+
+def _tint(mean: float, chance: float | None, lowest: float, highest: float) -> tuple[str, float]:
+    if chance is not None:
+        distance = abs(mean - chance) / max(chance, 1 - chance)
+        return (ABOVE if mean > chance else BELOW), MAX_OPACITY * min(1.0, distance)
+    return UTILITY_COLOUR, MAX_OPACITY * (mean - lowest) / ((highest - lowest) or 1.0)
+
+
+def _draw_cell(
+    axes: "Axes", position: tuple[int, int], value: SeedMean, colour: str, opacity: float, digits: int
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    x, y = position
+    axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, facecolor=colour, alpha=opacity, linewidth=0))
+    axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, fill=False, edgecolor=MUTED, linewidth=0.3))
+    shift = 0.13 if value.ci95 else 0
+    axes.text(x, y + shift, decimal(value.mean, digits), ha="center", va="center", size=7.5, color=INK)
+    if value.ci95:
+        axes.text(x, y - 0.2, interval(value.ci95, 2), ha="center", va="center", size=5.5, color=INK)
+
+
+def _set_scale(axes: "Axes", axis: Axis, rotated: bool) -> dict[Label, float]:
+    """Set limits and ticks, and return the position of each label; names are evenly spaced."""
+    numbers = [float(label) for label in axis.labels] if axis.is_numeric else []
+    positions = dict(zip(axis.labels, numbers or map(float, range(len(axis.labels))), strict=True))
+    lowest, highest = min(positions.values()), max(positions.values())
+    margin = 0.07 * (highest - lowest) or 0.5
+    if axis.is_logarithmic:
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(lowest / 1.25, highest * 1.25)
+    else:
+        axes.set_xlim(lowest - margin, highest + margin)
+    axes.set_xticks(list(positions.values()), [label_text(label) for label in positions], rotation=90 if rotated else 0)
+    axes.set_xticks([], minor=True)
+    return positions
+
+
+def _dodge(axis: Axis, step: float) -> Callable[[float], float]:
+    """Return a function that shifts positions slightly, so that intervals at the same value do not overlap."""
+    if axis.is_logarithmic:
+        return lambda position: position * 2 ** (0.06 * step)
+    ends = [float(label) for label in axis.labels] if axis.is_numeric else [0.0, len(axis.labels) - 1.0]
+    span = max(ends) - min(ends) or 1.0
+    return lambda position: position + 0.012 * span * step
+
+
+def _draw_line(
+    axes: "Axes",
+    axis: Axis,
+    positions: Mapping[Label, float],
+    line: Line,
+    number: int,
+    dodge: Callable[[float], float],
+) -> None:
+    colour, dashes = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
+    known = [label for label in axis.labels if label in line.values]
+    xs = [dodge(positions[label]) for label in known]
+    means = [line.values[label].mean for label in known]
+    if axis.is_numeric:
+        axes.plot(xs, means, color=colour, linewidth=1.3, dashes=dashes, marker="o", markersize=3, label=line.name)
+    else:
+        axes.plot(xs, means, color=colour, linewidth=0, marker="o", markersize=4, label=line.name)
+    for x, label in zip(xs, known, strict=True):
+        if ends := line.values[label].ci95:
+            axes.plot([x, x], ends, color=colour, linewidth=0.9)
 
 
 def _words(name: str) -> str:

@@ -4,42 +4,40 @@ from typing import Any
 
 Label = str | int | float | bool
 
-
-COSTS = (
+COST_COLUMNS = (
     *("utility_probe", "utility_probe_lo", "utility_probe_hi", "utility_untrained", "utility_pretext"),
     *("epsilon", "epsilon_shown"),
 )
-"""Columns of what a defence costs and proves; a table of an earlier version has none of them."""
-
+"""Columns of utility and privacy; tables of earlier versions lack them."""
 
 PRETEXT_LOSS = "pretext_loss"
-"""The attack whose scores on non-members say how well the target does its own task on speech that it has not seen."""
+"""The attack whose scores on non-members measure the target's pretext task on unseen speech."""
 
 
-def label_in(value: Any) -> Label:
-    """The label that a value of a table stands for: a table has numbers of NumPy's own types.
+def to_label(value: Any) -> Label:
+    """Convert a value of a table, which may have a NumPy type.
 
     >>> import numpy as np
-    >>> label_in(np.int64(3)), label_in("small")
+    >>> to_label(np.int64(3)), to_label("small")
     (3, 'small')
     """
     label: Label = value.item() if hasattr(value, "item") else value
     return label
 
 
-def text_of(label: Label) -> str:
-    """A label as it is written.
+def label_text(label: Label) -> str:
+    """Format a label.
 
-    >>> text_of(True), text_of(0.5), text_of("small")
+    >>> label_text(True), label_text(0.5), label_text("small")
     ('true', '0.5', 'small')
     """
     return str(label).lower() if isinstance(label, bool) else str(label)
 
 
-def checkpoint_of(trained_as: str) -> str:
-    """The checkpoint alone, of a label of the results table.
+def checkpoint_label(trained_as: str) -> str:
+    """Return the checkpoint part of the column `trained_as`.
 
-    >>> checkpoint_of("epoch 5 of 20 of size=100,epochs=20/seed=1")
+    >>> checkpoint_label("epoch 5 of 20 of size=100,epochs=20/seed=1")
     'epoch 5 of 20'
     """
     return " ".join(trained_as.replace(",", " ").split()[:4])

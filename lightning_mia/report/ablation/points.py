@@ -1,4 +1,4 @@
-"""The points of a grid (a value of every factor), with the rows of the results table that belong to each."""
+"""Points of a grid (one value of every factor) and their means over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -9,17 +9,23 @@ import pandas as pd
 from lightning_mia.evaluation.results import Interval
 
 MIN_SEEDS = 3
-"""Seeds without which there is no interval: with two, t is 12.7 and a chance agreement looks like certainty."""
+"""Seeds below which there is no interval: with two, t is 12.7, and chance agreement looks like certainty."""
+
+Point = tuple[object, ...]
+AttackKey = tuple[str, str]  # name and level
+
+PRETEXT_SCORES = ("heldout_pretext", "utility_pretext")
+"""Columns that are not in [0, 1]."""
 
 
 @dataclass(frozen=True)
-class OverSeeds:
-    """A figure over the seeds of one point of a grid.
+class SeedMean:
+    """Mean over the seeds of one point of a grid.
 
     Attributes:
         mean: over the seeds.
         ci95: 95 % interval of the mean; None with fewer than `MIN_SEEDS` seeds.
-        n: how many seeds.
+        n: number of seeds.
     """
 
     mean: float
@@ -27,17 +33,17 @@ class OverSeeds:
     n: int
 
 
-def over_seeds(values: Sequence[float], within: Interval = (-math.inf, math.inf)) -> OverSeeds | None:
-    """Mean and Student's t interval, mean ± t · s / √n; None without a value.
+def seed_mean(values: Sequence[float], within: Interval = (-math.inf, math.inf)) -> SeedMean | None:
+    """Compute the mean and its Student's t interval, mean ± t · s / √n; None without values.
 
-    It covers what a seed sets, the draw of the members and the training, on one corpus.
+    The interval covers what a seed sets (draw of the members, training) on one corpus.
 
     Args:
-        values: one a seed; NaN: not known.
-        within: what the figure can be, to which the interval is cut.
+        values: one per seed; NaN = unknown.
+        within: range of the values, to which the interval is cut.
 
-    >>> found = over_seeds([0.5, 0.6, 0.7], within=(0, 1))
-    >>> round(found.mean, 3), [round(end, 3) for end in found.ci95]
+    >>> accuracy = seed_mean([0.5, 0.6, 0.7], within=(0, 1))
+    >>> round(accuracy.mean, 3), [round(end, 3) for end in accuracy.ci95]
     (0.6, [0.352, 0.848])
     """
     from scipy.stats import t
@@ -47,62 +53,55 @@ def over_seeds(values: Sequence[float], within: Interval = (-math.inf, math.inf)
         return None
     n, mean = len(known), math.fsum(known) / len(known)
     if n < MIN_SEEDS:
-        return OverSeeds(mean, None, n)
+        return SeedMean(mean, None, n)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1))
-    half = float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
-    return OverSeeds(mean, (max(within[0], mean - half), min(within[1], mean + half)), n)
+    half_width = float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+    return SeedMean(mean, (max(within[0], mean - half_width), min(within[1], mean + half_width)), n)
 
 
-Point = tuple[object, ...]
-Attack = tuple[str, str]  # name and level
-
-PRETEXT_SCORES = ("heldout_pretext", "utility_pretext")
-"""Columns that are no rates."""
-
-
-def points_of(rows: pd.DataFrame, factors: Sequence[str]) -> dict[Point, pd.DataFrame]:
-    """Point → its rows, in the order of the table."""
+def rows_by_point(rows: pd.DataFrame, factors: Sequence[str]) -> dict[Point, pd.DataFrame]:
+    """Group rows by point, in the order of the table."""
     groups = rows.groupby(list(factors), sort=False, dropna=False)
     return {key if isinstance(key, tuple) else (key,): group for key, group in groups}
 
 
-def featured_attacks(table: pd.DataFrame, factors: Sequence[str], most: int = 1) -> list[Attack]:
-    """The attacks whose mean AUROC goes furthest from chance somewhere in the grid, that one first.
+def means_by_point(rows: pd.DataFrame, factors: Sequence[str], column: str) -> dict[Point, SeedMean]:
+    """Compute the mean over seeds of a column at every point where it is known."""
+    means = {
+        point: seed_mean([float(value) for value in group[column]], value_range(column))
+        for point, group in rows_by_point(rows, factors).items()
+    }
+    return {point: mean for point, mean in means.items() if mean is not None}
+
+
+def featured_attacks(table: pd.DataFrame, factors: Sequence[str], n_per_level: int = 1) -> list[AttackKey]:
+    """Return the attacks whose mean AUROC is furthest from chance at any point, strongest first.
 
     Args:
         table: of the grid.
-        factors: what is varied.
-        most: how many, at each level.
+        factors: names of the factors.
+        n_per_level: attacks at each level.
     """
     attacks = table[table["role"] == "attack"]
     means = attacks.groupby(["attack", "level", *factors], sort=False, dropna=False)["auroc"].mean()
     furthest = (means - 0.5).abs().groupby(["attack", "level"], sort=False).max().sort_values(ascending=False)
-    chosen: list[Attack] = []
+    featured: list[AttackKey] = []
     for attack, level in furthest.index:
-        if sum(one[1] == level for one in chosen) < most:
-            chosen.append((str(attack), str(level)))
-    return chosen
+        if sum(other == level for _, other in featured) < n_per_level:
+            featured.append((str(attack), str(level)))
+    return featured
 
 
-def of_result(table: pd.DataFrame, name: str, level: str) -> pd.DataFrame:
-    """Rows of one attack or control."""
+def result_rows(table: pd.DataFrame, name: str, level: str) -> pd.DataFrame:
+    """Select the rows of one attack or control."""
     return table[(table["attack"] == name) & (table["level"] == level)]
 
 
-def is_known(rows: pd.DataFrame, column: str) -> bool:
-    """Whether there is anything in a column, which the table of an earlier version may not have."""
+def has_values(rows: pd.DataFrame, column: str) -> bool:
+    """Whether a column exists and is not empty: tables of earlier versions lack some."""
     return column in rows and bool(rows[column].notna().any())
 
 
-def range_of(column: str) -> Interval:
-    """What a column can be: rates and AUROCs from 0 to 1, pretext scores anything."""
+def value_range(column: str) -> Interval:
+    """Return the range of a column: [0, 1] for rates and AUROCs, unbounded for pretext scores."""
     return (-math.inf, math.inf) if column in PRETEXT_SCORES else (0.0, 1.0)
-
-
-def figure_at(rows: pd.DataFrame, factors: Sequence[str], column: str) -> dict[Point, OverSeeds]:
-    """Point → mean over seeds of a column, as far as it is known; rates are cut to 0 … 1."""
-    found = {
-        point: over_seeds([float(value) for value in of_point[column]], range_of(column))
-        for point, of_point in points_of(rows, factors).items()
-    }
-    return {point: value for point, value in found.items() if value is not None}

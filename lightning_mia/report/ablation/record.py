@@ -1,4 +1,4 @@
-"""What a grid's folder says about the grid, for whoever reads it later."""
+"""Record of a grid: what was varied, which cells failed, how to reproduce it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from lightning_mia.utilities.files import write_json
 
 @dataclass(frozen=True)
 class GridRecord:
-    """A grid as it stands; with `results.csv` it is all that the page is made from.
+    """Content of `grid.json`; with `results.csv`, all that the page needs.
 
     Attributes:
         name: of the grid file.
         base: name of the base config.
         factors: factor → its labels, in the order of the grid file.
         options: factor → the dotted options that it sets.
-        seeds: as a list.
+        seeds: all seeds.
         cells: names of all cells.
-        failures: cell → why it failed at the last start.
-        command: the command line that repeats, and finishes, the grid.
+        failures: cell → reason of its last failure.
+        command: command line that repeats and finishes the grid.
         versions: of Python and packages.
         hardware: processor, accelerator, memory.
     """
@@ -48,7 +48,7 @@ class GridRecord:
         """Read `grid.json`.
 
         Raises:
-            InputError: it is damaged.
+            InputError: it is missing or damaged.
         """
         path = root / "grid.json"
         try:

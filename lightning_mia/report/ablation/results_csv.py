@@ -1,25 +1,21 @@
-"""`results.csv`: one row a cell, seed and attack, made anew from what the cells' audits left."""
+"""`results.csv` of a grid: one row per cell, seed and attack."""
 
 import importlib.util
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from lightning_mia.report.ablation.labels import COSTS
+from lightning_mia.report.ablation.labels import COST_COLUMNS
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
-log = logging.getLogger(__name__)
-
-
 NUMBERS = ("seed", "auroc", "auroc_lo", "auroc_hi", "p_value", "advantage", "n_members", "seconds", "heldout_pretext")
-"""Columns that have to be numbers, where there is anything in them."""
+"""Columns that hold numbers or nothing."""
 
 
 def tpr_column(fpr: float) -> str:
-    """Name of the column of the true positive rate at a false positive rate.
+    """Return the name of the column of the TPR at an FPR.
 
     >>> tpr_column(0.01), tpr_column(0.001)
     ('tpr_at_1_fpr', 'tpr_at_0.1_fpr')
@@ -28,21 +24,21 @@ def tpr_column(fpr: float) -> str:
 
 
 def write_table(table: pd.DataFrame, root: Path) -> None:
-    """Write `results.csv`, and `results.parquet` where pyarrow is at hand."""
+    """Write `results.csv`, and `results.parquet` if pyarrow is installed."""
     with atomic_path(root / "results.csv") as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
     if has_parquet():
         with atomic_path(root / "results.parquet") as temporary:
-            _one_type_a_column(table).to_parquet(temporary, index=False)
+            _with_uniform_columns(table).to_parquet(temporary, index=False)
 
 
 def has_parquet() -> bool:
-    """Whether Parquet files can be written here."""
+    """Whether pyarrow is installed."""
     return importlib.util.find_spec("pyarrow") is not None
 
 
-def _one_type_a_column(table: pd.DataFrame) -> pd.DataFrame:
-    """Labels of mixed types become text."""
+def _with_uniform_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Convert columns of mixed types to text."""
     mixed = [name for name in table if table[name].dtype == object and table[name].map(type).nunique() > 1]
     return table.assign(**{str(name): table[name].map(lambda value: value and str(value)) for name in mixed})
 
@@ -52,27 +48,27 @@ def read_table(root: Path, factors: Sequence[str]) -> pd.DataFrame:
 
     Args:
         root: folder of the grid.
-        factors: columns that it has to have beside those that every grid has.
+        factors: required columns, in addition to those of every grid.
 
     Raises:
-        InputError: the file is not such a table.
+        InputError: the file is damaged.
     """
     path = root / "results.csv"
-    remedy = "delete it, and start `lightning-mia ablate` again: it is made anew from the cells"
+    remedy = "delete it and start `lightning-mia ablate` again, which collects it from the cells"
     try:
         table = pd.read_csv(path, dtype={"trained_as": str})
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); {remedy}") from error
-    wanted = (*factors, *NUMBERS, "attack", "role", "level", "access", "verdict", "cell")
-    if missing := [name for name in wanted if name not in table]:
+    required = (*factors, *NUMBERS, "attack", "role", "level", "access", "verdict", "cell")
+    if missing := [name for name in required if name not in table]:
         raise InputError(f"{path} has no column {missing[0]}; {remedy}")
-    table = table.assign(**{name: float("nan") for name in COSTS if name not in table})
+    table = table.assign(**{name: float("nan") for name in COST_COLUMNS if name not in table})
     table = table.assign(trained_as=table["trained_as"].fillna("") if "trained_as" in table else "")
-    for name in (*NUMBERS, *COSTS):
+    for name in (*NUMBERS, *COST_COLUMNS):
         wrong = table[name].notna() & pd.to_numeric(table[name], errors="coerce").isna()
         if wrong.any():
             row = int(wrong.to_numpy().argmax())
-            raise InputError(f"{path}, row {row + 2}: {name} is {table[name][row]!r}, no number; {remedy}")
-    if bad := [name for name in ("attack", "level", "cell") if table[name].isna().any()]:
-        raise InputError(f"{path} has rows without {bad[0]}; {remedy}")
+            raise InputError(f"{path}, row {row + 2}: {name} is {table[name][row]!r}, not a number; {remedy}")
+    if incomplete := [name for name in ("attack", "level", "cell") if table[name].isna().any()]:
+        raise InputError(f"{path} has rows without {incomplete[0]}; {remedy}")
     return table

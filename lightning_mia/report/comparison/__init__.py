@@ -1,1 +1,1 @@
-"""Compare finished runs: table, page and text."""
+"""Comparison of finished runs as page and text."""

@@ -1,4 +1,4 @@
-"""Results by level and access, and which of them a page shows first."""
+"""Results grouped by level and access, and the ones shown first."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,24 +10,24 @@ from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
 
 MAX_FEATURED = 4
-"""Attacks of one level and access that are drawn at once; more curves would hide each other."""
+"""Featured attacks of one level and access; more curves in one figure would hide each other."""
 
 MAX_CONTROLS = 12
-"""Controls of one level that are all shown at once; of more, only those of the best attacks."""
+"""Controls of one level that are all featured; of more, only those of the best attacks."""
 
 CONTROL_KINDS = ("untrained", "wrong_model")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Results of one level and access: the unit of verdicts, of tables and of figures.
+    """Results of one level and access, which share a verdict, a table and figures.
 
     Attributes:
         level: "utterance" or "speaker".
         access: "none" for the controls.
-        results: those of the group; attacks with the strongest first, controls in the order of the run.
-        featured: those of them that are shown first, in the same order.
-        verdict: on the group, where there is one.
+        results: attacks by descending strength, controls in the order of the run.
+        featured: results that are shown first, in the same order.
+        verdict: on the group, if any.
     """
 
     level: str
@@ -38,35 +38,35 @@ class Group:
 
     @property
     def others(self) -> tuple[AttackResult, ...]:
-        """The results that are not featured."""
+        """Results that are not featured."""
         return tuple(result for result in self.results if result not in self.featured)
 
     @property
     def best(self) -> AttackResult:
-        """The attack that the verdict rests on, or the strongest."""
-        named = [result for result in self.results if self.verdict and result.name == self.verdict.attack]
-        return (*named, *self.results)[0]
+        """Attack that the verdict rests on, or the strongest one."""
+        decisive = [result for result in self.results if self.verdict and result.name == self.verdict.attack]
+        return (*decisive, *self.results)[0]
 
     @property
     def sizes(self) -> list[str]:
-        """How many units are judged, in words; more than one entry where the results differ in it."""
+        """Numbers of evaluated units in words; several entries if results differ."""
         return list(dict.fromkeys(f"{r.n_members} members, {r.n_nonmembers} non-members" for r in self.results))
 
     @property
     def detectable(self) -> float | None:
-        """The AUROC that every attack of the group would have been found at with 80 % power."""
-        known = [one.smallest_detectable_auroc for one in self.results if one.smallest_detectable_auroc is not None]
-        return max(known, default=None)
+        """AUROC that every attack of the group detects with 80 % power."""
+        known = [result.smallest_detectable_auroc for result in self.results]
+        return max((auroc for auroc in known if auroc is not None), default=None)
 
-    def place(self, result: AttackResult) -> int | None:
-        """Which colour and dashes a featured result has in the figures, from 0; None for the others."""
+    def series(self, result: AttackResult) -> int | None:
+        """Index of the colour and dashes of a featured result; None for other results."""
         return self.featured.index(result) if result in self.featured else None
 
 
 def attack_groups(report: AuditReport) -> tuple[Group, ...]:
-    """The attacks, in the order of `LEVELS` and `ACCESSES`.
+    """Group the attacks, in the order of `LEVELS` and `ACCESSES`.
 
-    Featured are the strongest `MAX_FEATURED` of a group, and the one that its verdict names.
+    Featured are the strongest `MAX_FEATURED` of a group, and the one that its verdict rests on.
     """
     verdicts = _verdicts(report)
     groups = []
@@ -83,13 +83,13 @@ def attack_groups(report: AuditReport) -> tuple[Group, ...]:
 
 
 def control_groups(report: AuditReport) -> tuple[Group, ...]:
-    """The controls by level.
+    """Group the controls by level.
 
-    Featured are all of them, or, where they are many, all but the controls of attacks that are not the best of their
-    level and access.
+    Featured are all of them, unless there are more than `MAX_CONTROLS`: then the controls of attacks that are not the
+    best of their level and access are left out.
     """
     verdicts = _verdicts(report)
-    behind = {
+    of_weaker_attacks = {
         (f"{kind}_{attack.name}", attack.level)
         for group in attack_groups(report)
         for attack in group.results
@@ -98,8 +98,12 @@ def control_groups(report: AuditReport) -> tuple[Group, ...]:
     }
     groups = []
     for level, access, results in _by_level_and_access(report.controls):
-        most = [one for one in results if len(results) <= MAX_CONTROLS or (one.name, one.level) not in behind]
-        groups.append(Group(level, access, results, tuple(most), verdicts.get((level, access))))
+        featured = [
+            result
+            for result in results
+            if len(results) <= MAX_CONTROLS or (result.name, result.level) not in of_weaker_attacks
+        ]
+        groups.append(Group(level, access, results, tuple(featured), verdicts.get((level, access))))
     return tuple(groups)
 
 
@@ -110,23 +114,24 @@ def _verdicts(report: AuditReport) -> dict[tuple[str, str], LevelVerdict]:
 def _by_level_and_access(results: Sequence[AttackResult]) -> Iterator[tuple[str, str, tuple[AttackResult, ...]]]:
     for level in LEVELS:
         for access in ACCESSES:
-            of_group = tuple(one for one in results if (one.level, one.access) == (level, access))
-            if of_group:
-                yield level, access, of_group
+            group = tuple(result for result in results if (result.level, result.access) == (level, access))
+            if group:
+                yield level, access, group
 
 
 HEADLINE_FPR = 0.01
+"""False positive rate of the TPR in tables of attacks."""
 
 
 def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:
-    """The rate nearest to 1 %, by its logarithm; None where there are none."""
+    """Choose the FPR of the headline TPR: the one nearest to 1 % on a log scale; None without rates."""
     return min(rates, key=lambda rate: abs(math.log(rate.fpr / HEADLINE_FPR)), default=None)
 
 
 def headline_tpr_in_turn(result: AttackResult) -> float | None:
-    """The mean true positive rate there, over the shadow models in the target's place; None where there are none."""
-    turns: EachAsTarget | None = result.in_turn
+    """Return the mean TPR at that FPR over the shadow models as targets; None if it is not known."""
+    as_targets: EachAsTarget | None = result.in_turn
     rate = headline_rate(result.tpr_at_fpr)
-    if turns is None or rate is None:
+    if as_targets is None or rate is None:
         return None
-    return turns.tpr_mean[result.tpr_at_fpr.index(rate)]
+    return as_targets.tpr_mean[result.tpr_at_fpr.index(rate)]

@@ -1,4 +1,4 @@
-"""The two or three numbers that carry a verdict."""
+"""The two or three numbers that support the verdict."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from lightning_mia.report.content.numbers import decimal, interval, p_value, sig
 
 @dataclass(frozen=True)
 class KeyNumber:
-    """A number with what it is the number of, and what stands beside it."""
+    """A number with its label and details, as text."""
 
     number: str
     label: str
@@ -18,14 +18,14 @@ class KeyNumber:
 
 
 def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
-    """Choose the numbers that a reader of the verdict wants first.
+    """Choose the numbers next to the verdict.
 
-    - A leak: the strongest attack, how far it goes beyond the wrong model, and the blind baseline.
-    - No evidence: the strongest attack, what would have been found, and the blind baseline.
+    - Leak: AUROC of the decisive attack, its margin over the wrong model, and the blind baseline.
+    - No evidence: AUROC of the decisive attack, the smallest detectable AUROC, and the blind baseline.
     - Not assessable: the blind baseline and its upper bound.
     """
     if report.verdict.status == "not_assessable" or not report.attacks:
-        return _of_blind(report)
+        return _blind_numbers(report)
     attack = decisive_attack(report)
     numbers = [
         KeyNumber(
@@ -36,13 +36,13 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
         )
     ]
     if report.verdict.status == "leak" and attack.versus_wrong_model:
-        numbers.append(_beyond_wrong_model(attack))
+        numbers.append(_margin(attack))
     elif attack.smallest_detectable_auroc is not None:
         numbers.append(
             KeyNumber(
                 decimal(attack.smallest_detectable_auroc),
-                "smallest AUROC that would show",
-                "found with 80 % power by this design; a weaker leak stays unseen",
+                "smallest detectable AUROC",
+                "80 % power with this design; a weaker leak goes unnoticed",
             )
         )
     blind = report.blind(attack.level)
@@ -50,18 +50,18 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
 
 
 def decisive_attack(report: AuditReport) -> AttackResult:
-    """The attack that the verdict rests on: that of the first verdict with its status.
+    """Return the attack on which the verdict rests: that of the first level and access with its status.
 
-    If it rests on none: the attack with the smallest corrected p-value, then the AUROC furthest from chance; where
-    there is a leak, of the attacks whose level and access leak.
+    If it rests on none: the attack with the smallest corrected p-value, then with the AUROC furthest from chance; of a
+    leak, among the attacks whose level and access leak.
     """
-    verdicts = [one for one in report.verdict.by_level_and_access if one.status == report.verdict.status]
-    if verdicts:
-        of_first = [one for one in report.attacks if (one.level, one.access) == (verdicts[0].level, verdicts[0].access)]
-        named = [one for one in of_first if one.name == verdicts[0].attack]
-        if named:
-            return named[0]
-    leaking = {(v.level, v.access) for v in verdicts if v.status == "leak"}
+    verdicts = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == report.verdict.status]
+    if verdicts and verdicts[0].attack:
+        first = verdicts[0]
+        decisive = [one for one in report.attacks if (one.name, one.level) == (first.attack, first.level)]
+        if decisive:
+            return decisive[0]
+    leaking = {(verdict.level, verdict.access) for verdict in verdicts if verdict.status == "leak"}
     attacks = [attack for attack in report.attacks if (attack.level, attack.access) in leaking] or report.attacks
 
     def evidence(attack: AttackResult) -> tuple[float, float]:
@@ -71,14 +71,14 @@ def decisive_attack(report: AuditReport) -> AttackResult:
     return min(attacks, key=evidence)
 
 
-def _beyond_wrong_model(attack: AttackResult) -> KeyNumber:
+def _margin(attack: AttackResult) -> KeyNumber:
     difference = attack.versus_wrong_model
     assert difference is not None
     return KeyNumber(
         signed(difference.value),
-        "beyond the wrong model",
-        f"at least {signed(difference.lower95)}; the same attack on a model trained on neither side reaches "
-        f"{decimal(difference.auroc_wrong_model)}",
+        "margin over the wrong model",
+        f"at least {signed(difference.lower95)}; the same attack on a model trained on neither members nor non-members "
+        f"has AUROC {decimal(difference.auroc_wrong_model)}",
     )
 
 
@@ -90,24 +90,20 @@ def _blind_auroc(blind: AttackResult) -> KeyNumber:
     )
 
 
-def _of_blind(report: AuditReport) -> tuple[KeyNumber, ...]:
-    """Per level the blind baseline's AUROC and its bound."""
+def _blind_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
+    """Return AUROC and upper bound of the blind baseline at each level."""
     numbers = []
     for control in report.controls:
         if control.name != "blind":
             continue
         numbers.append(_blind_auroc(control))
         if control.level in report.blind_upper95:
-            gate = (
-                ""
-                if report.split.drawn
-                else f"; {MAX_BLIND_AUROC:.2f} is the most that a split brought by the user may have"
-            )
+            limit = "" if report.split.drawn else f"; a user-supplied split may have at most {MAX_BLIND_AUROC:.2f}"
             numbers.append(
                 KeyNumber(
                     decimal(report.blind_upper95[control.level]),
                     "upper bound of that AUROC",
-                    f"{control.level} level; one-sided, 95 %{gate}",
+                    f"{control.level} level; one-sided, 95 %{limit}",
                 )
             )
     return tuple(numbers)

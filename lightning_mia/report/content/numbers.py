@@ -1,4 +1,4 @@
-"""Numbers as the report writes them. None, which stands for a figure that is not finite, becomes a dash."""
+"""Number formats of the report; None (unknown or not finite) becomes a dash."""
 
 from lightning_mia.evaluation.results import Interval
 
@@ -6,7 +6,7 @@ ABSENT = "–"
 
 
 def decimal(value: float | None, places: int = 3) -> str:
-    """Write a figure with a fixed number of places, or a dash where there is none.
+    """Format a number with fixed decimals.
 
     >>> decimal(0.8125), decimal(None), decimal(-0.05, 2)
     ('0.812', '–', '−0.05')
@@ -15,7 +15,7 @@ def decimal(value: float | None, places: int = 3) -> str:
 
 
 def signed(value: float | None, places: int = 3) -> str:
-    """Write a difference with its sign.
+    """Format a difference with its sign.
 
     >>> signed(0.25), signed(-0.25), signed(-0.0001)
     ('+0.250', '−0.250', '+0.000')
@@ -24,12 +24,11 @@ def signed(value: float | None, places: int = 3) -> str:
 
 
 def _rounded(value: float, places: int) -> float:
-    """So that no zero has a minus sign."""
-    return round(value, places) + 0.0
+    return round(value, places) + 0.0  # -0.0 becomes 0.0
 
 
 def interval(bounds: Interval | None, places: int = 3) -> str:
-    """Write an interval.
+    """Format an interval.
 
     >>> interval((0.5, 0.75), 2)
     '0.50 to 0.75'
@@ -40,7 +39,7 @@ def interval(bounds: Interval | None, places: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write a rate in per cent, with no more places than it needs.
+    """Format a rate as a percentage with at most one decimal.
 
     >>> percent(0.31), percent(0.001), percent(0.125)
     ('31 %', '0.1 %', '12.5 %')
@@ -49,7 +48,7 @@ def percent(value: float | None) -> str:
 
 
 def percent_interval(bounds: Interval | None) -> str:
-    """Write an interval of rates.
+    """Format an interval of rates.
 
     >>> percent_interval((0.25, 0.385))
     '25 to 38.5 %'
@@ -58,7 +57,7 @@ def percent_interval(bounds: Interval | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """Write a p-value with two significant digits, and small ones as powers of ten.
+    """Format a p-value with two significant digits, below 5e-4 as a power of ten.
 
     >>> p_value(0.0123), p_value(0.2), p_value(1.24e-7)
     ('0.012', '0.20', '1.2 × 10⁻⁷')
@@ -72,7 +71,7 @@ def p_value(value: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """Write a number with thin spaces between thousands, whole where it is whole.
+    """Format a count with thin spaces between thousands.
 
     >>> count(124000), count(2.5), count(None)
     ('124\\u2009000', '2.5', '–')
@@ -81,7 +80,7 @@ def count(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time span in the two units that suit it.
+    """Format a time span in at most two units.
 
     >>> duration(3.21), duration(75), duration(7300)
     ('3.2 s', '1 min 15 s', '2 h 1 min')

@@ -1,7 +1,27 @@
-"""What the report says in words: statuses, what they mean, and the terms."""
+"""Wording of the report: section headings, verdicts and their meaning, glossary."""
 
 from lightning_mia.evaluation.results import Status
 from lightning_mia.report.audit_report import Pool
+
+SECTIONS = {
+    "attacks": "Attack results",
+    "shadow_models": "Shadow models",
+    "each_as_target": "Each shadow model as target",
+    "n_shadow_models": "Number of shadow models",
+    "dataset_inference": "Dataset inference",
+    "controls": "Controls",
+    "speakers": "Per-speaker risk",
+    "slices": "Slices",
+    "utility": "Utility",
+    "positive_control": "Positive control",
+    "published": "Published results",
+    "training": "Training",
+    "excluded": "Excluded recordings",
+    "protocol": "Protocol",
+    "reproduce": "Reproduce this run",
+    "glossary": "Glossary",
+}
+"""Id of a section → its heading."""
 
 HEADLINES: dict[Status, str] = {
     "leak": "Leak",
@@ -12,151 +32,159 @@ BLIND_HEADLINES: dict[Status, str] = {
     "no_evidence": "Assessable",
     "not_assessable": "Not assessable",
 }
-"""Where only a split was checked: there is no model that could leak."""
+"""Headlines of a blind check, which has no model that could leak."""
 
 MEANINGS: dict[Status, tuple[str, str]] = {
     "leak": (
-        "At least one attack told members from non-members better than redrawing the split by chance "
-        "would let it (corrected p < .05), and the controls leave the model's training as the cause.",
-        "That any single recording is proven to be a member, that its content could be extracted, or that"
-        " attacks which were not run would do no better.",
+        "At least one attack separated members from non-members better than random redraws of the split (corrected "
+        "p < .05), and the controls leave training on the members as the only explanation.",
+        "This does not prove that any single recording is a member, that its content can be extracted, or that attacks "
+        "not run would do no better.",
     ),
     "no_evidence": (
-        "The controls hold, and no attack of this run told members from non-members better than chance "
-        "and better than on the wrong model.",
-        "That the model keeps its training data to itself. A leak below the smallest AUROC that this "
-        "design would have found stays unseen, and so does one that takes a stronger attack or more "
-        "access.",
+        "The controls hold, and no attack of this run separated members from non-members better than chance and better "
+        "than on the wrong model.",
+        "This does not show that the model is private. A leak below the smallest detectable AUROC of this design goes "
+        "unnoticed, and so does one that requires a stronger attack or more access.",
     ),
     "not_assessable": (
-        "The controls do not allow a conclusion: the sides can be told apart without any model, or are "
-        "too few to exclude that, or a control is missing. Whatever an attack scores, it may have picked "
-        "up a difference between the recordings instead of membership.",
-        "That the model leaks, or that it does not. Draw the split at random from one pool, or match the "
-        "two sides, and run again.",
+        "The controls do not allow a conclusion: members and non-members can be separated without any model, or are "
+        "too few to rule that out, or a control is missing. Any attack score may reflect a difference between the "
+        "recordings instead of membership.",
+        "This shows neither that the model leaks nor that it does not. Draw the split at random from one pool, or "
+        "match members and non-members, and run again.",
     ),
 }
-"""What a verdict means, and what it does not."""
+"""Status → meaning of the verdict, and its limits."""
 
 BLIND_MEANINGS: dict[Status, tuple[str, str]] = {
     "no_evidence": (
-        "A classifier that saw durations, levels, spectra and file formats, but no model, could not tell "
-        "the two sides apart.",
-        "That a model trained on this split leaks, or that it does not: no model was asked.",
+        "A classifier on durations, levels, spectra and file formats, without any model, did not separate members from "
+        "non-members.",
+        "This shows neither that a model trained on this split leaks nor that it does not: no model was queried.",
     ),
     "not_assessable": (
-        "The sides can be told apart without any model, or are too few to exclude that. An attack that "
+        "Members and non-members can be separated without any model, or are too few to rule that out. An attack that "
         "succeeds on this split may have found that difference instead of membership.",
-        "That a model trained on this split leaks, or that it does not. Draw the split at random from one"
-        " pool, or match the two sides, and check again.",
+        "This shows neither that a model trained on this split leaks nor that it does not. Draw the split at random "
+        "from one pool, or match members and non-members, and check again.",
     ),
 }
-"""The same where only a split was checked."""
+"""The same for a blind check."""
 
-POOL_WORDS: dict[Pool, str] = {
+POOL_NAMES: dict[Pool, str] = {
     "challenge": "halves of the challenge set",
     "auxiliary": "halves of a pool of auxiliary recordings",
 }
-"""What shadow models were trained on."""
+"""Pool → training data of the shadow models."""
 
-POOLS: dict[Pool, str] = {
+POOL_DESCRIPTIONS: dict[Pool, str] = {
     "challenge": (
-        "They were trained on halves of the challenge set, each unit IN for half of them. What attacks find with them "
-        "is an auditor's upper bound: an outsider does not hold the recordings that the target was trained on."
+        "They were trained on halves of the challenge set: each unit is IN for half of them. Attacks that use them are "
+        "an auditor's upper bound, since an outsider does not hold the recordings that the target was trained on."
     ),
     "auxiliary": (
-        "They were trained on halves of a pool of auxiliary recordings, and none of them ever saw a unit of the "
-        "challenge set. What attacks find with them is what an outsider can do who holds recordings of the same kind."
+        "They were trained on halves of a pool of auxiliary recordings, and on no unit of the challenge set. Attacks "
+        "that use them show what an outsider can do who holds recordings of the same kind."
     ),
 }
-"""What that means for whoever reads the figures."""
+"""Pool → what it implies for the attacks."""
 
 POOL_NOTES: dict[Pool, str] = {
     "challenge": (
-        "Attacks with shadow models used models trained on halves of the challenge set: an auditor's upper bound, not "
-        "what an outsider can do."
+        "The shadow models were trained on halves of the challenge set: attacks that use them are an auditor's upper "
+        "bound, not what an outsider can do."
     ),
     "auxiliary": (
-        "Attacks with shadow models used models that never saw a unit of the challenge set: what an outsider can do."
+        "The shadow models were trained on no unit of the challenge set: attacks that use them show what an outsider "
+        "can do."
     ),
 }
-"""The same in one line, beside the verdict."""
+"""The same in one sentence, next to the verdict."""
+
+TWO_SIDED = "two-sided: the sign of the score is not known in advance"
+UNRESOLVABLE = "decided by fewer than 10 non-members"
+CONTROLS = "Controls must not separate members from non-members."
+SLICES = (
+    "The same attack on parts of the challenge set: members against non-members of the same part, with intervals over "
+    "its speakers. Differences between parts were not tested; with many parts, some differ by chance."
+)
+NO_BREAKDOWN = (
+    "Omitted: the controls do not allow a conclusion. Figures of single speakers or slices would be read as leaks, "
+    "although the confound may explain them."
+)
 
 GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Member, non-member",
-        "A unit that the target model was trained on, and one that it was not.",
+        "A unit that the target was trained on; one that it was not trained on.",
     ),
     (
         "Utterance level, speaker level",
-        "What a unit is: one recording, or one person's voice. At speaker level the plain name of an "
-        "attack is judged on recordings that the model was not trained on; the suffix _trained on those "
-        "that it was.",
+        "The unit: one recording, or one speaker. At speaker level, an attack is evaluated on recordings that the "
+        "target was not trained on; with the suffix _trained, on those that it was trained on.",
     ),
     (
         "Challenge set",
-        "The units that are judged.",
+        "The units that are evaluated.",
     ),
     (
         "Auxiliary recordings",
-        "The adversary's own recordings: in no model's training set, never judged.",
+        "The adversary's own recordings: in no model's training set, never evaluated.",
     ),
     (
         "Access",
-        "What the adversary can do with the model. Black-box: put a waveform in and take encoder outputs."
-        " Open-weights: also set the encoder's mask. Grey-box: also compute the pretext loss. None: a "
-        "control.",
+        "What the adversary can do with the model. Black-box: submit waveforms and read encoder outputs. Open-weights: "
+        "also set the encoder's mask. Grey-box: also compute the pretext loss. None: a control.",
     ),
     (
         "Shadow model",
-        "A model trained like the target, on a part of the recordings that is known. A unit is IN for it, or OUT. They "
+        "A model trained like the target on a known part of the recordings. A unit is IN for it, or OUT. Shadow models "
         "come in pairs: each unit is IN for exactly one of the two.",
     ),
     (
         "Queries",
-        "How many waveforms the target was given for each recording; not counted for attacks that learn from frames.",
+        "Waveforms submitted to the target per recording; not counted for attacks that learn from frames.",
     ),
     (
-        "In turn",
-        "The attack with each shadow model in the target's place, judged by that model's own members; mean and "
-        "standard deviation over models.",
+        "Shadow models as targets",
+        "The attack with each shadow model as the target, evaluated on that model's members: mean and standard "
+        "deviation over models.",
     ),
     (
         "AUROC",
-        "The probability that a random member scores higher than a random non-member; .5 is chance. Its "
-        "interval is for reading: cluster bootstrap over speakers with Student's t.",
+        "Probability that a random member scores higher than a random non-member; chance is .5. Its interval (cluster "
+        "bootstrap over speakers, Student's t) is descriptive.",
     ),
     (
         "p, corrected p",
-        "How often redrawing the split by its own mechanism separates the units as well. Corrected for "
-        "the number of attacks of the same level and access (max-T). Evidence comes from here, not from "
-        "the interval.",
+        "Share of redraws of the split, by its own mechanism, that separate the units at least as well; corrected for "
+        "the number of attacks of the same level and access (max-T). The verdict rests on it, not on the interval.",
     ),
     (
-        "Would show",
-        "The smallest AUROC that this design calls a leak with 80 % power. Weaker leaks stay unseen.",
+        "Detectable AUROC",
+        "The smallest AUROC that this design reports as a leak with 80 % power. Weaker leaks go unnoticed.",
     ),
     (
-        "Beyond wrong model",
-        "How much further from chance the AUROC is than that of the same attack on a model trained on "
-        "neither side, with its one-sided lower bound. A difference between the recordings would show in "
-        "both models.",
+        "Margin over wrong model",
+        "How much further from chance the AUROC is than that of the same attack on a model trained on neither members "
+        "nor non-members, with a one-sided lower bound. A difference between the recordings would appear with both "
+        "models.",
     ),
     (
         "Advantage",
-        "The largest TPR − FPR over all thresholds, read off the challenge set itself; hence its mean "
-        "under chance beside it.",
+        "The largest TPR − FPR over all thresholds, read off the challenge set itself; its mean under chance is given "
+        "in parentheses.",
     ),
     (
         "TPR at FPR",
-        "The share of members found at a threshold that mistakes at most this share of non-members. Also "
-        "read off the challenge set: the realised FPR stands beside it. † marks rates that fewer than 10 "
-        "non-members would decide.",
+        "Share of members found at a threshold with at most this share of false positives. It is read off the "
+        "challenge set, so the realised FPR is given as well. † marks rates decided by fewer than 10 non-members.",
     ),
     (
         "Blind baseline",
-        "A classifier on model-free statistics of the recordings. Where it separates the sides, no "
-        "attack's success can be put down to membership.",
+        "A classifier on model-free statistics of the recordings. If it separates members from non-members, the "
+        "success of an attack cannot be attributed to membership.",
     ),
     (
         "Untrained",
@@ -164,15 +192,15 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "Wrong model",
-        "The same attacks on a model that was trained on neither side.",
+        "The same attacks on a model trained on neither members nor non-members.",
     ),
     (
         "Paper protocol",
-        "An attack whose name ends in _paper_protocol was fitted on the very non-members that it judges, as the paper "
-        "did. Its scores depend on the labels, so that its p-value means nothing and no verdict rests on it.",
+        "An attack whose name ends in _paper_protocol was fitted on the very non-members that it is evaluated on, as "
+        "in the paper. Its scores depend on the labels: its p-value is meaningless, and no verdict rests on it.",
     ),
     (
         "Band",
-        "Pointwise 95 % around a ROC curve, by cluster bootstrap over speakers.",
+        "Pointwise 95 % band of an ROC curve, by cluster bootstrap over speakers.",
     ),
 )

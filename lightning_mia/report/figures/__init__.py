@@ -1,1 +1,1 @@
-"""Figures of the report, drawn with Matplotlib."""
+"""Figures of attacks: ROC curves, score histograms, curves over the number of shadow models."""

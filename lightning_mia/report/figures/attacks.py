@@ -1,4 +1,4 @@
-"""ROC curves and histograms of scores, drawn by matplotlib without its global state."""
+"""ROC curves and score histograms, drawn by Matplotlib without its global state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lightning_mia.evaluation.scores import Scores
-from lightning_mia.report.figures.roc import linear_grid, logarithmic_grid, roc_band
+from lightning_mia.evaluation.statistics.roc_band import roc_band
 from lightning_mia.report.figures.style import DASHES, INK, MEMBER, MUTED, NONMEMBER, PAPER, SERIES, panel
 
 if TYPE_CHECKING:
@@ -15,31 +15,36 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_CURVES = len(SERIES)
-"""More curves than colours in one figure cannot be told apart."""
+"""Curves of one figure: one per colour."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What to draw a ROC curve of, and the name that stands in the legend."""
+    """Scores of one ROC curve and its name in the legend."""
 
     name: str
     scores: Scores
 
 
 def roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
-    """ROC curves with bands on linear axes, at most `MAX_CURVES`, and the blind baseline in grey."""
+    """Draw ROC curves with bands on linear axes.
+
+    Args:
+        curves: at most `MAX_CURVES`.
+        blind: scores of the blind baseline, drawn in grey.
+    """
     figure, axes = _square()
-    _draw_curves(axes, curves, blind, linear_grid(_most_nonmembers(curves)))
+    _draw_curves(axes, curves, blind, linear_grid(_max_nonmembers(curves)))
     axes.set_xlim(-0.015, 1.0)
     axes.set_ylim(0.0, 1.015)
     return figure
 
 
 def log_roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
-    """The same on two logarithmic axes, which start at one non-member and at one member."""
+    """Draw the same on logarithmic axes, which start at one non-member and one member."""
     figure, axes = _square()
     n_members = max(curve.scores.n_members for curve in curves)
-    n_nonmembers = _most_nonmembers(curves)
+    n_nonmembers = _max_nonmembers(curves)
     axes.set_xscale("log")
     axes.set_yscale("log")
     _draw_curves(axes, curves, blind, logarithmic_grid(n_nonmembers))
@@ -51,10 +56,24 @@ def log_roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
     return figure
 
 
-def histogram_figure(scores: Scores) -> "Figure":
-    """Scores of members (filled) and of non-members (outlined) over the same bins.
+def linear_grid(n_nonmembers: int) -> np.ndarray:
+    """Return at most 101 of the false positive rates k / `n_nonmembers`, evenly spaced from 0 to 1.
 
-    The bins span the middle 98 % of the scores; what lies beyond is counted in the first and the last bin.
+    >>> linear_grid(4)
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    return np.unique(np.round(np.linspace(0, n_nonmembers, 101))) / n_nonmembers
+
+
+def logarithmic_grid(n_nonmembers: int) -> np.ndarray:
+    """Return at most 61 of the false positive rates k / `n_nonmembers` above 0, evenly spaced on a log axis."""
+    return np.unique(np.round(np.geomspace(1, n_nonmembers, 61))) / n_nonmembers
+
+
+def histogram_figure(scores: Scores) -> "Figure":
+    """Draw scores of members (filled) and non-members (outlined) over the same bins.
+
+    The bins span the middle 98 % of the scores; scores beyond are counted in the first and the last bin.
     """
     figure, axes = panel(width=2.7, height=1.6, left=0.06, bottom=0.22)
     low, high = np.quantile(scores.values, [0.01, 0.99])
@@ -74,7 +93,7 @@ def histogram_figure(scores: Scores) -> "Figure":
     return figure
 
 
-def _most_nonmembers(curves: Sequence[Curve]) -> int:
+def _max_nonmembers(curves: Sequence[Curve]) -> int:
     return max(curve.scores.n_nonmembers for curve in curves)
 
 

@@ -1,4 +1,4 @@
-"""Which figures a report has: the same ones on the page and in TensorBoard."""
+"""Figures with captions, and which figures the results of a group have."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with what to call it.
+    """A figure with its caption.
 
     Attributes:
-        tag: its path in TensorBoard, unique in a report.
-        caption: one line to stand beside it.
-        label: what it shows, in words, for those who cannot see it.
-        figure: drawn in the colours of `palette`.
+        tag: path in TensorBoard, unique in a report.
+        caption: one line above the figure.
+        label: description for readers who cannot see the figure.
+        figure: drawn in the colours of `style`.
     """
 
     tag: str
@@ -31,39 +31,39 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Plate:
+class ResultFigures:
     """Figures of some results of one group.
 
     Attributes:
-        rocs: ROC curves on linear and on log–log axes, in turn.
-        histograms: the scores of each result.
+        rocs: ROC curves, alternating between linear and log–log axes.
+        histograms: score histograms, one per result.
     """
 
     rocs: tuple[Drawing, ...] = ()
     histograms: tuple[Drawing, ...] = ()
 
 
-def draw(report: AuditReport, group: Group, results: Sequence[AttackResult]) -> Plate:
-    """Draw results of a group, such as the featured ones or the others."""
+def draw_results(report: AuditReport, group: Group, results: Sequence[AttackResult]) -> ResultFigures:
+    """Draw results of a group, such as the featured ones."""
     if not results:
-        return Plate()
-    return Plate(tuple(_rocs(report, group, results)), tuple(_histograms(report, results)))
+        return ResultFigures()
+    return ResultFigures(tuple(_rocs(report, group, results)), tuple(_histograms(report, results)))
 
 
 def _rocs(report: AuditReport, group: Group, results: Sequence[AttackResult]) -> Iterator[Drawing]:
-    """One pair of figures for each portion of results that a figure can hold."""
+    """Yield one pair of figures for each batch of `MAX_CURVES` results."""
     blind = report.blind(group.level) if group.access != "none" else None
     blind_scores = report.scores_of(blind) if blind else None
     for start in range(0, len(results), MAX_CURVES):
-        portion = results[start : start + MAX_CURVES]
-        curves = [Curve(result.name, report.scores_of(result)) for result in portion]
-        what = "; ".join(f"{result.name} AUROC {result.auroc:.2f}" for result in portion)
-        place = f"{group.level}/{group.access}" + (f"/{start // MAX_CURVES + 1}" if start else "")
+        batch = results[start : start + MAX_CURVES]
+        curves = [Curve(result.name, report.scores_of(result)) for result in batch]
+        aurocs = "; ".join(f"{result.name} AUROC {result.auroc:.2f}" for result in batch)
+        path = f"{group.level}/{group.access}" + (f"/{start // MAX_CURVES + 1}" if start else "")
         for axes, tag, figure in (("linear", "roc", roc_figure), ("log–log", "roc_log", log_roc_figure)):
             yield Drawing(
-                tag=f"{tag}/{place}",
+                tag=f"{tag}/{path}",
                 caption=f"ROC, {axes} axes",
-                label=f"ROC curves on {axes} axes: {what}",
+                label=f"ROC curves on {axes} axes: {aurocs}",
                 figure=figure(curves, blind_scores),
             )
 

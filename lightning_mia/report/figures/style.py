@@ -1,4 +1,4 @@
-"""One set of axes in the report's style: no box, small type, ink and grey."""
+"""Colours, dashes and axes of all figures."""
 
 from typing import TYPE_CHECKING
 
@@ -29,19 +29,20 @@ CSS_VARIABLES = {
     PAPER: "var(--paper)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, start=1)},
 }
+"""Colour of a figure → variable of `style.css`, which has a second value for dark mode."""
 
-
-MARGIN_TOP, MARGIN_RIGHT = 0.06, 0.08
+MARGIN_TOP, MARGIN_RIGHT = 0.06, 0.08  # inches
+LEGEND_LINE = 0.13  # inches
 
 
 def panel(width: float, height: float, left: float, bottom: float, top: float = MARGIN_TOP) -> "tuple[Figure, Axes]":
-    """One set of axes on white paper (the page draws it on its own); sizes and margins in inches."""
+    """Create a figure with one set of axes; sizes and margins in inches."""
     from matplotlib.figure import Figure
 
-    # Margins are given, because a layout engine draws everything twice to find them.
+    # Margins are given because a layout engine draws everything twice to find them.
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
-    shares = (left / width, bottom / height, 1 - (left + MARGIN_RIGHT) / width, 1 - (bottom + top) / height)
-    axes = figure.add_axes(shares)
+    bounds = (left / width, bottom / height, 1 - (left + MARGIN_RIGHT) / width, 1 - (bottom + top) / height)
+    axes = figure.add_axes(bounds)
     axes.tick_params(which="both", labelsize=7, color=MUTED, labelcolor=INK, length=2.5, width=0.6)
     axes.xaxis.label.set(size=7.5, color=INK)
     axes.yaxis.label.set(size=7.5, color=INK)
@@ -52,7 +53,7 @@ def panel(width: float, height: float, left: float, bottom: float, top: float = 
 
 
 def legend_above(axes: "Axes") -> None:
-    """One name a line over the axes, in the margin that was left there."""
+    """Put the legend into the top margin, one name per line."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
@@ -66,6 +67,6 @@ def legend_above(axes: "Axes") -> None:
 
 
 def plain_numbers(axes: "Axes") -> None:
-    """At most six numbers along y, written as they are said."""
+    """Label the y axis with at most six numbers, without exponents or offsets."""
     axes.locator_params(axis="y", nbins=6)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "−"))

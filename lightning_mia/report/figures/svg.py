@@ -1,4 +1,4 @@
-"""A matplotlib figure as a small inline SVG that takes its colours and its typeface from the page."""
+"""Convert Matplotlib figures to inline SVG in the colours and typeface of the page."""
 
 import io
 import re
@@ -15,12 +15,12 @@ _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 def inline_svg(figure: "Figure", label: str, prefix: str) -> str:
-    """Draw `figure` as an `<svg>` element to stand in an HTML page.
+    """Return the figure as an `<svg>` element for an HTML page.
 
     Args:
-        figure: drawn in the colours of `palette`, which become CSS variables.
-        label: what the figure shows, for those who cannot see it.
-        prefix: put before every id, so that two figures on one page do not share any.
+        figure: drawn in the colours of `style`, which become CSS variables.
+        label: description for readers who cannot see the figure.
+        prefix: put before every id, to keep ids unique on a page of several figures.
     """
     import matplotlib
 
@@ -28,17 +28,17 @@ def inline_svg(figure: "Figure", label: str, prefix: str) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lightning_mia"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata=_NO_METADATA)
     svg = buffer.getvalue()
-    return _title(_recolour(_compact(_own_ids(_body(svg), prefix))), svg, label)
+    return _with_title(_recolour(_compact(_prefix_ids(_body(svg), prefix))), svg, label)
 
 
 def _body(svg: str) -> str:
-    """What stands inside the `<svg>` element, without style sheet and metadata (which name web addresses)."""
-    inside = svg[svg.index(">", svg.index("<svg ")) + 1 : svg.rindex("</svg>")]
-    return re.sub(r"<style.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", inside, flags=re.DOTALL)
+    """Return the content of the `<svg>` element, without style sheet and metadata (which contain web addresses)."""
+    body = svg[svg.index(">", svg.index("<svg ")) + 1 : svg.rindex("</svg>")]
+    return re.sub(r"<style.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
 
 
-def _own_ids(svg: str, prefix: str) -> str:
-    """Keep only ids that something refers to, and make them this figure's own."""
+def _prefix_ids(svg: str, prefix: str) -> str:
+    """Drop unreferenced ids and prefix the others."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([^\")]+)", svg))
     svg = re.sub(r" id=\"([^\"]+)\"", lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
     return re.sub(r"(url\(#|xlink:href=\"#)", lambda m: m[1].replace("xlink:", "") + f"{prefix}-", svg)
@@ -56,19 +56,19 @@ def _shorter(attribute: "re.Match[str]") -> str:
 
 
 def _recolour(svg: str) -> str:
-    svg = re.sub(r" ?font-family: [^;\"]+;?| ?font: [^;\"]*?(?=[;\"])", _font_size_only, svg)
+    svg = re.sub(r" ?font-family: [^;\"]+;?| ?font: [^;\"]*?(?=[;\"])", _font_size, svg)
     for colour, variable in CSS_VARIABLES.items():
         svg = svg.replace(colour, variable)
     return svg
 
 
-def _font_size_only(match: "re.Match[str]") -> str:
-    """The page decides the typeface; of the `font` shorthand only the size stays."""
+def _font_size(match: "re.Match[str]") -> str:
+    """Keep the size of a `font` shorthand only: the page sets the typeface."""
     size = re.search(r"[\d.]+px", match[0])
     return f"font-size: {size[0]}" if size else ""
 
 
-def _title(body: str, svg: str, label: str) -> str:
+def _with_title(body: str, svg: str, label: str) -> str:
     view_box = re.search(r'viewBox="([^"]+)"', svg)
     assert view_box is not None
     width, height = view_box[1].split()[2:]

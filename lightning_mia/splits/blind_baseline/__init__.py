@@ -1,1 +1,1 @@
-"""Blind baseline: a classifier on model-free statistics."""
+"""Blind baseline: predict membership from model-free statistics."""

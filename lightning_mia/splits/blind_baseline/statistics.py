@@ -1,7 +1,9 @@
-"""What can be said of a recording without a model: its length, level, noise, spectrum, pitch, room and codec.
+"""Model-free statistics of recordings.
 
-A membership attack that does no better than a classifier on these numbers has shown nothing about the model.
-Every recording is measured alone, from its 16 kHz, 16-bit samples and from what its file said of itself.
+Length, level, noise, spectrum, pitch, room, codec.
+
+A membership attack that does not beat a classifier on these statistics proves nothing about the model. Every recording
+is measured separately, from its 16 kHz, 16-bit samples and its container metadata.
 """
 
 from collections.abc import Sequence
@@ -13,24 +15,36 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.splits.blind_baseline.frames import CEPSTRA, FFT, FLOOR, HOP, Frames, bin_frequencies, frames_of
+from lightning_mia.splits.blind_baseline.short_time import (
+    CEPSTRA,
+    FFT,
+    FLOOR,
+    HOP,
+    Frames,
+    bin_frequencies,
+    measure_frames,
+)
 
 CONTAINER_COLUMNS = ("source_rate", "source_channels", "source_format", "source_subtype")
 BAND_EDGES = (0, 100, 200, 400, 800, 1600, 2400, 3400, 4000, 5000, 6000, 7000, 7500, 8000)  # Hz
-N_HIGH_BANDS = 5  # the highest bands, whose emptiest frames a perceptual codec has zeroed
-ROOM_BANDS = (200, 1000, 3000, 7000)  # Hz; between them, where a room's decay is followed
+N_HIGH_BANDS = 5  # the highest bands, which perceptual codecs zero in quiet frames
+ROOM_BANDS = (200, 1000, 3000, 7000)  # Hz; edges of the bands in which decay is measured
 ROOM_NAMES = ("low", "middle", "high")
 ENVELOPE_LAGS = (3, 6, 12)  # frames of 10 ms
-VOICED = 0.5  # periodicity from which a frame counts as voiced
+VOICED = 0.5  # lowest periodicity of voiced frames
 
 
 def blind_statistics(audio: AudioCache, ids: Sequence[str], progress: bool = True) -> pd.DataFrame:
-    """Measure the recordings `ids` of `audio`.
+    """Measure recordings.
+
+    Args:
+        audio: decoded corpus.
+        ids: recordings.
+        progress: show a progress bar.
 
     Returns:
-        float64, one row a recording (index `id`), one column a statistic, all finite. What the file tells
-        (sampling rate, channels, format, sample type) is a 0/1 column for each value seen, such as
-        `source_format=FLAC`.
+        float64, one row per recording (index `id`), one column per statistic, all finite. Container metadata (sampling
+        rate, channels, format, sample type) are 0/1 columns, one per value, such as `source_format=FLAC`.
     """
     rows = [
         waveform_statistics(audio.waveform(utterance_id))
@@ -38,16 +52,16 @@ def blind_statistics(audio: AudioCache, ids: Sequence[str], progress: bool = Tru
     ]
     index = pd.Index(list(ids), name="id")
     table = pd.DataFrame(rows, index=index, dtype=np.float64)
-    told = audio.index.loc[index, list(CONTAINER_COLUMNS)].astype(str)
-    container = pd.get_dummies(told, prefix_sep="=", dtype=np.float64)
+    metadata = audio.index.loc[index, list(CONTAINER_COLUMNS)].astype(str)
+    container = pd.get_dummies(metadata, prefix_sep="=", dtype=np.float64)
     table.insert(0, "duration_s", audio.index.loc[index, "duration"].to_numpy(np.float64))
     return pd.concat([table, container.set_axis(index)], axis=1)
 
 
 def waveform_statistics(waveform: np.ndarray) -> dict[str, float]:
-    """Statistics of one mono 16 kHz recording, `waveform` (samples,) float32 in [−1, 1); each finite."""
+    """Measure one mono 16 kHz recording, (samples,) float32."""
     waveform = np.asarray(waveform, np.float32)
-    frames = frames_of(waveform)
+    frames = measure_frames(waveform)
     envelope = _decibels(frames.power)  # (frames,) dB
     return {
         **_level(waveform),
@@ -80,13 +94,16 @@ def _level(waveform: np.ndarray) -> dict[str, float]:
         "dc": dc,
         "dc_db": float(_decibels(dc**2)),
         "clipped_fraction": float((magnitude >= 0.999).mean()),
-        "at_peak_fraction": float((magnitude >= peak).mean()),  # flat tops, even if turned down later
-        "log_kurtosis": float(np.log1p(fourth / variance**2)),  # reverberation and noise make it smaller
+        "at_peak_fraction": float((magnitude >= peak).mean()),  # flat tops, even if attenuated later
+        "log_kurtosis": float(np.log1p(fourth / variance**2)),  # reduced by reverberation and noise
     }
 
 
 def _quantisation(waveform: np.ndarray) -> dict[str, float]:
-    """How the 16-bit values are used: shorter source words leave low bits at zero, μ-law leaves gaps."""
+    """Measure the use of 16-bit values.
+
+    Lower bit depths leave zero bits, μ-law leaves gaps.
+    """
     values = np.rint(waveform * 32768).astype(np.int16)
     magnitudes = np.abs(values.astype(np.int32))
     seen = np.zeros(int(magnitudes.max()) + 1, bool)
@@ -105,9 +122,9 @@ def _quantisation(waveform: np.ndarray) -> dict[str, float]:
 
 
 def _noise_and_silence(envelope: np.ndarray) -> dict[str, float]:
-    """Levels of the quiet and the loud frames, and the silence before and after the speech."""
+    """Measure quiet and loud frames, and silence around speech."""
     floor, middle, loud = np.percentile(envelope, (10, 50, 95))
-    speech = np.flatnonzero(envelope >= (floor + loud) / 2)  # never empty: the loudest frame is in it
+    speech = np.flatnonzero(envelope >= (floor + loud) / 2)  # never empty: contains the loudest frame
     return {
         "noise_floor_dbfs": float(floor),
         "quietest_frame_dbfs": float(envelope.min()),
@@ -123,7 +140,7 @@ def _noise_and_silence(envelope: np.ndarray) -> dict[str, float]:
 
 
 def _room(frames: Frames, envelope: np.ndarray) -> dict[str, float]:
-    """Reverberation: sound starts fast but dies away slowly, and reflections ripple the spectrum."""
+    """Measure reverberation: onsets, decays and spectral ripple."""
     bins = np.searchsorted(bin_frequencies(), ROOM_BANDS)
     levels = _decibels(np.add.reduceat(frames.spectrum, bins, axis=1))[:, :-1]  # (frames, 3)
     steps = np.diff(levels, axis=0, prepend=levels[:1])  # dB a frame
@@ -148,7 +165,10 @@ def _room(frames: Frames, envelope: np.ndarray) -> dict[str, float]:
 
 
 def _spectrum(frames: Frames) -> dict[str, float]:
-    """Shape of the mean spectrum; a low-rate source or a narrow-band codec leaves its top empty."""
+    """Measure the mean spectrum.
+
+    Its top is empty for low-rate sources and narrow-band codecs.
+    """
     frequencies = bin_frequencies()
     mean = frames.spectrum.mean(axis=0, dtype=np.float64) + FLOOR / len(frequencies)
     share = mean / mean.sum()
@@ -166,7 +186,7 @@ def _spectrum(frames: Frames) -> dict[str, float]:
 
 
 def _bands(frames: Frames) -> dict[str, float]:
-    """Mean level of each band, relative to the whole, and how empty the high bands' emptiest frames are."""
+    """Measure relative band levels, and emptiness of high bands."""
     starts = np.searchsorted(bin_frequencies(), BAND_EDGES[:-1])
     levels = _decibels(np.add.reduceat(frames.spectrum, starts, axis=1))  # (frames, bands)
     means = levels.mean(axis=0)
@@ -180,14 +200,20 @@ def _bands(frames: Frames) -> dict[str, float]:
 
 
 def _cepstra(frames: Frames) -> dict[str, float]:
-    """Means and standard deviations of the MFCC, without the zeroth, which is the level."""
+    """Measure means and standard deviations of the MFCC.
+
+    The zeroth, which is the level, is omitted.
+    """
     mean, deviation = frames.cepstra.mean(axis=0), frames.cepstra.std(axis=0)
     result = {f"mfcc{i}_mean": float(mean[i]) for i in range(1, CEPSTRA)}
     return result | {f"mfcc{i}_std": float(deviation[i]) for i in range(1, CEPSTRA)}
 
 
 def _pitch(frames: Frames) -> dict[str, float]:
-    """Pitch of the more periodic half of the frames, so that a recording without a voice has numbers too."""
+    """Measure the pitch of the more periodic half of frames.
+
+    It is defined also without voiced frames.
+    """
     periodic = frames.periodicity >= np.median(frames.periodicity)
     low, middle, high = np.percentile(np.log2(frames.pitch[periodic]), (25, 50, 75))
     return {

@@ -1,1 +1,1 @@
-"""Match members and non-members by duration and other statistics."""
+"""Match members and non-members by duration and speaker."""

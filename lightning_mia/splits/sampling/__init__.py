@@ -1,1 +1,1 @@
-"""Sampling of members, recordings and sizes."""
+"""Random membership, choice of recordings, sizes."""

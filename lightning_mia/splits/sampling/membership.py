@@ -1,4 +1,4 @@
-"""Random membership: half of every stratum is IN, uniformly at random, in streams that never meet."""
+"""Random membership: half of every stratum is IN."""
 
 from enum import IntEnum, unique
 
@@ -10,10 +10,10 @@ from lightning_mia.utilities.errors import InputError
 
 @unique
 class Purpose(IntEnum):
-    """What random numbers are for; the purposes of one seed have independent streams.
+    """Purposes of random numbers, each with an independent stream.
 
-    Redraws need their own: on the target's stream, with the same seed, the first redraw would repeat the
-    permutation that made the truth.
+    Redraws need their own stream: on that of the target, with the same seed, the first redraw would repeat the true
+    labels.
     """
 
     PREPARE = 0
@@ -24,7 +24,7 @@ class Purpose(IntEnum):
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
-    """Make a generator that depends on these three numbers only.
+    """Create a generator determined by seed, purpose and index.
 
     Raises:
         InputError: the seed is negative.
@@ -37,16 +37,16 @@ def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
 def permute_within_strata(labels: np.ndarray, strata: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
     """Permute labels uniformly within every stratum, `n` times independently.
 
-    Strata of one size are permuted at one go, so that thousands of small strata cost no more than a few.
+    Strata of equal size are permuted together, which makes thousands of small strata fast.
 
     Args:
         labels: (units,) bool.
-        strata: (units,) the stratum of each unit, of any type that sorts.
+        strata: (units,) stratum of each unit, of any sortable type.
         n: number of permutations.
-        generator: source of randomness.
+        generator: random generator.
 
     Returns:
-        (n, units) bool; every row has as many True in every stratum as `labels`.
+        (n, units) bool; in every stratum each row has as many True as `labels`.
     """
     codes = np.unique(strata, return_inverse=True)[1]
     by_stratum = np.argsort(codes, kind="stable")
@@ -64,11 +64,11 @@ def draw_half(strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draw half of every stratum, uniformly at random.
 
     Args:
-        strata: (units,) the stratum of each unit; every stratum has an even number of units.
-        generator: source of randomness.
+        strata: (units,) stratum of each unit; every stratum has an even number of units.
+        generator: random generator.
 
     Returns:
-        (units,) bool: the unit is IN.
+        (units,) bool: IN.
     """
     labels = np.empty(len(strata), dtype=bool)
     labels[np.argsort(strata, kind="stable")] = np.arange(len(strata)) % 2 == 1  # alternating in every stratum
@@ -76,19 +76,19 @@ def draw_half(strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def draw_models(strata: np.ndarray, n_shadows: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw who is IN for the target and for each shadow model.
+    """Draw the members of every model.
 
-    Shadow models 2k and 2k + 1 are complementary: every unit is IN exactly one of the two. Each pair is drawn by
-    the target's law, independently of the target and of the other pairs, from (`seed`, k) alone: a larger
-    fleet begins with the columns of the smaller one. An odd last shadow is the first half of its pair.
+    Shadow models 2k and 2k + 1 are complementary: every unit is IN for exactly one of the two. Each pair follows the
+    target's distribution, independently of the target and of the other pairs, and depends on (`seed`, k) alone: more
+    shadow models do not change the first ones. An odd last shadow model is the first of its pair.
 
     Args:
-        strata: (units,) the stratum of each unit; every stratum has an even number of units.
+        strata: (units,) stratum of each unit; every stratum has an even number of units.
         n_shadows: number of shadow models.
-        seed: of the split.
+        seed: seed of the split.
 
     Returns:
-        One (units,) bool per model, keyed by `target`, `shadow_000`, `shadow_001`, ….
+        (units,) bool per model, keyed by `target`, `shadow_000`, `shadow_001`, ….
     """
     models = {"target": draw_half(strata, stream(seed, Purpose.TARGET))}
     for shadow in range(0, n_shadows, 2):
@@ -100,25 +100,25 @@ def draw_models(strata: np.ndarray, n_shadows: int, seed: int) -> dict[str, np.n
 
 
 def assign_membership(rows: pd.DataFrame, n_shadows: int, seed: int) -> pd.DataFrame:
-    """Draw the models of a design and write down what follows for every recording.
+    """Draw all members, and derive the table of a split.
 
     Args:
-        rows: recordings: `id`, `speaker`, `unit`, `stratum`, `part`, `audio`; the two before the last are ""
-            for auxiliary recordings.
+        rows: recordings with `id`, `speaker`, `unit`, `stratum`, `part` and `audio`; `stratum` and `part` are "" for
+            auxiliary recordings.
         n_shadows: number of shadow models.
-        seed: of the split.
+        seed: seed of the split.
 
     Returns:
-        The table of a `Split`: sorted by id, its columns in order.
+        The table of a `Split`, sorted by id.
     """
     rows = rows.sort_values("id", ignore_index=True)
-    judged = rows["part"] != ""
-    units = rows[judged].drop_duplicates("unit").sort_values("unit")
+    is_challenge = rows["part"] != ""
+    units = rows[is_challenge].drop_duplicates("unit").sort_values("unit")
     models = draw_models(units["stratum"].to_numpy(), n_shadows, seed)
-    place = pd.Index(units["unit"]).get_indexer(rows["unit"][judged])  # (judged rows,) of each row's unit
+    place = pd.Index(units["unit"]).get_indexer(rows["unit"][is_challenge])  # (challenge rows,)
     membership = pd.DataFrame(False, index=rows.index, columns=list(models))
-    membership.loc[judged, :] = np.column_stack(list(models.values()))[place]
-    role = np.where(judged, np.where(membership["target"], "member", "nonmember"), "auxiliary")
+    membership.loc[is_challenge, :] = np.column_stack(list(models.values()))[place]
+    role = np.where(is_challenge, np.where(membership["target"], "member", "nonmember"), "auxiliary")
     role = np.where(membership["target"] & (rows["part"] == "held_back"), "held_back", role)
     leading = rows[["id", "speaker"]].assign(role=role, trained=role == "member")
     return pd.concat([leading, membership, rows[["unit", "stratum", "part", "audio"]]], axis=1)

@@ -1,4 +1,4 @@
-"""The recordings that a split is made of: in a fixed order, the same audio recognised under any id."""
+"""Candidate recordings: copies, and equal numbers per speaker."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,43 +9,19 @@ from lightning_mia.utilities.errors import InputError
 
 MIN_QUERIES = 2
 """Recordings of a speaker that a speaker-level attack needs: it compares them in pairs."""
-ONE_LEFT_OUT_OF = 10
-"""One speaker in so many, on either side, may be left out for the sake of more queries for the others."""
-
-
-def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose equally many recordings of every speaker: a score's mean and spread depend on their number.
-
-    The common number is the largest that nine in ten of the speakers of either side have, so that one poor
-    speaker does not make everybody poor; who has fewer (or fewer than 2) is not judged. Of a speaker's
-    recordings those are taken whose ids have the smallest SHA-256, which knows nothing of membership. Where
-    all have equally many already, as in a drawn split, all are kept.
-
-    Args:
-        rows: recordings that could be asked about: `id`, `speaker`, `target` (bool, one for each speaker).
-
-    Returns:
-        The chosen rows, in their order; none where a side has no speaker.
-    """
-    sizes = rows.groupby("speaker").agg(n=("id", "size"), target=("target", "first"))
-    by_side = [side.sort_values() for _, side in sizes.groupby("target")["n"]]
-    if len(by_side) < 2:
-        return rows.iloc[:0]
-    common = max(MIN_QUERIES, min(side.iloc[len(side) // ONE_LEFT_OUT_OF] for side in by_side))
-    order = rows["id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest()).sort_values().index
-    place = rows.loc[order].groupby("speaker").cumcount().reindex(rows.index)
-    return rows[(rows["speaker"].map(sizes["n"]) >= common) & (place < common)]
+EXCLUDE_ONE_IN = 10
+"""One in so many member or non-member speakers may be excluded to allow more queries for the others."""
 
 
 def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.DataFrame:
-    """List the recordings of a table by id, and say which of them are copies of another.
+    """Sort recordings by id and identify copies.
 
     Args:
-        table: table of utterances, in any order: `id`, `speaker`, and what else it has.
-        contents: SHA-256 of the decoded audio of every id.
+        table: utterance table with `id` and `speaker`, in any order.
+        contents: SHA-256 of the decoded audio, by id.
 
     Returns:
-        The rows of `table` sorted by id, and a column `audio`: the first id with the very same audio.
+        The rows of `table` sorted by id, with the column `audio`: the first id with identical audio.
 
     Raises:
         InputError: fewer than two speakers.
@@ -58,7 +34,31 @@ def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.Data
     if n_speakers < 2:
         raise InputError(
             f"The corpus has {n_speakers} speaker(s), but a split needs at least 2; "
-            "add recordings of other speakers, or name the speakers apart"
+            "add recordings of other speakers, or give different speakers different names"
         )
     hashes = recordings["id"].map(lambda name: contents[name])
     return recordings.assign(audio=recordings.groupby(hashes)["id"].transform("first"))
+
+
+def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose equally many recordings of every speaker.
+
+    The number is the largest that nine in ten of the member and of the non-member speakers have, so that one speaker
+    with few recordings does not limit all; speakers with fewer (or fewer than 2) are excluded. Of a speaker's
+    recordings, those whose ids have the smallest SHA-256 are chosen, independently of membership. If all speakers have
+    equally many, as in a drawn split, all recordings are kept.
+
+    Args:
+        rows: candidate recordings with `id`, `speaker` and `target` (bool, one value per speaker).
+
+    Returns:
+        The chosen rows, in order; none without both member and non-member speakers.
+    """
+    sizes = rows.groupby("speaker").agg(n=("id", "size"), target=("target", "first"))
+    by_class = [counts.sort_values() for _, counts in sizes.groupby("target")["n"]]
+    if len(by_class) < 2:
+        return rows.iloc[:0]
+    common = max(MIN_QUERIES, min(counts.iloc[len(counts) // EXCLUDE_ONE_IN] for counts in by_class))
+    order = rows["id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest()).sort_values().index
+    rank = rows.loc[order].groupby("speaker").cumcount().reindex(rows.index)
+    return rows[(rows["speaker"].map(sizes["n"]) >= common) & (rank < common)]

@@ -1,4 +1,4 @@
-"""How many units a design gets: as asked for, shrunk to what the corpus has, spread over speakers."""
+"""Number of units, and their spread over speakers."""
 
 import logging
 from bisect import bisect_right
@@ -7,34 +7,34 @@ import numpy as np
 
 from lightning_mia.utilities.errors import InputError
 
-MIN_UNITS_A_SIDE = 4
-"""With fewer members or non-members nothing can be shown: at 4 + 4 the smallest p-value possible is 1/70."""
+MIN_UNITS_PER_CLASS = 4
+"""Fewest members and non-members: with 4 + 4 the smallest possible p-value is 1/70."""
 
 logger = logging.getLogger(__name__)
 
 
-def check_asked(n_units: int, n_auxiliary: int) -> None:
-    """Refuse sizes that no corpus can give.
+def check_sizes(n_units: int, n_auxiliary: int) -> None:
+    """Validate requested sizes.
 
     Raises:
-        InputError: fewer than 4 + 4 challenge units, or fewer than no auxiliary units, are asked for.
+        InputError: fewer than 4 + 4 challenge units, or a negative number of auxiliary units.
     """
-    if n_units < 2 * MIN_UNITS_A_SIDE:
-        raise InputError(f"n_units must be at least {2 * MIN_UNITS_A_SIDE}, half of them IN, but is {n_units}")
+    if n_units < 2 * MIN_UNITS_PER_CLASS:
+        raise InputError(f"n_units must be at least {2 * MIN_UNITS_PER_CLASS}, half of them IN, but is {n_units}")
     if n_auxiliary < 0:
         raise InputError(f"n_auxiliary must be 0 or more, but is {n_auxiliary}")
 
 
-def shrink(asked: tuple[int, int], available: int, what: str) -> tuple[int, int]:
-    """Shrink two sizes to what is available, in proportion; the first comes out even: half can be IN.
+def shrink(requested: tuple[int, int], available: int, units: str) -> tuple[int, int]:
+    """Reduce two sizes in proportion to the available units.
 
     Args:
-        asked: challenge units and auxiliary units asked for.
-        available: units that the corpus has.
-        what: the name of such units in messages.
+        requested: challenge units and auxiliary units.
+        available: units of the corpus.
+        units: name of the units in messages.
 
     Returns:
-        Challenge units (at least 8, whatever the proportion) and auxiliary units.
+        Challenge units (even, at least 8 in any proportion) and auxiliary units.
 
     Raises:
         InputError: fewer than 8 units are available.
@@ -44,34 +44,34 @@ def shrink(asked: tuple[int, int], available: int, what: str) -> tuple[int, int]
     >>> shrink((400, 200), 90, "utterances")
     (60, 30)
     """
-    if available < 2 * MIN_UNITS_A_SIDE:
+    if available < 2 * MIN_UNITS_PER_CLASS:
         raise InputError(
-            f"The corpus has {available} usable {what}, but {MIN_UNITS_A_SIDE} members and "
-            f"{MIN_UNITS_A_SIDE} non-members are the least; add recordings"
+            f"The corpus has {available} usable {units}, but at least {MIN_UNITS_PER_CLASS} members and "
+            f"{MIN_UNITS_PER_CLASS} non-members are needed; add recordings"
         )
-    n_units, n_auxiliary = asked
-    if sum(asked) <= available:
+    n_units, n_auxiliary = requested
+    if sum(requested) <= available:
         return n_units // 2 * 2, n_auxiliary
-    units = max(round(available * n_units / sum(asked)) // 2 * 2, 2 * MIN_UNITS_A_SIDE)
-    return units, min(round(available * n_auxiliary / sum(asked)), available - units)
+    n_challenge = max(round(available * n_units / sum(requested)) // 2 * 2, 2 * MIN_UNITS_PER_CLASS)
+    return n_challenge, min(round(available * n_auxiliary / sum(requested)), available - n_challenge)
 
 
-def warn_if_shrunk(asked: tuple[int, int], given: tuple[int, int], what: str) -> None:
-    """Say in one line of the log that fewer challenge or auxiliary units are used than were asked for."""
-    if given != asked:
+def warn_if_shrunk(requested: tuple[int, int], sizes: tuple[int, int], units: str) -> None:
+    """Log a warning if sizes were reduced."""
+    if sizes != requested:
         logger.warning(
-            "%d challenge and %d auxiliary %s were asked for, but the corpus gives %d and %d",
-            *(*asked, what, *given),
+            "%d challenge and %d auxiliary %s were requested, but the corpus has %d and %d",
+            *(*requested, units, *sizes),
         )
 
 
 def water_fill(capacities: np.ndarray, total: int, generator: np.random.Generator) -> np.ndarray:
-    """Spread a total over speakers as evenly as their capacities allow.
+    """Spread a total evenly over speakers, within their capacities.
 
     Args:
-        capacities: (speakers,) int, the most that each speaker can give.
+        capacities: (speakers,) int, maximum of each speaker.
         total: at most the sum of the capacities.
-        generator: decides which speakers give one more where the total does not divide.
+        generator: chooses the speakers that receive the remainder.
 
     Returns:
         (speakers,) int with that total.
@@ -81,22 +81,24 @@ def water_fill(capacities: np.ndarray, total: int, generator: np.random.Generato
     """
     level = bisect_right(range(total + 1), total, key=lambda height: np.minimum(capacities, height).sum()) - 1
     shares = np.minimum(capacities, level)
-    if missing := total - shares.sum():
-        shares[generator.choice(np.flatnonzero(capacities > level), size=missing, replace=False)] += 1
+    if remainder := total - shares.sum():
+        shares[generator.choice(np.flatnonzero(capacities > level), size=remainder, replace=False)] += 1
     return shares
 
 
-def divide_in_proportion(total: int, shares: np.ndarray) -> np.ndarray:
-    """Divide a total in proportion to shares, each part within one of its exact proportion.
+def divide_proportionally(total: int, shares: np.ndarray) -> np.ndarray:
+    """Divide a total in proportion to shares.
+
+    Each part is within one of its exact proportion.
 
     Args:
-        total: what is divided; at most the sum of the shares.
+        total: at most the sum of the shares.
         shares: (speakers,) int.
 
     Returns:
-        (speakers,) int with that total, nowhere above `shares`.
+        (speakers,) int with that total, at most `shares`.
 
-    >>> divide_in_proportion(5, np.array([4, 4, 2]))
+    >>> divide_proportionally(5, np.array([4, 4, 2]))
     array([2, 2, 1])
     """
     running = np.cumsum(shares)

@@ -7,23 +7,23 @@ import pytest
 from lightning_mia.attacks.base import CannotRun, ShadowModels
 from lightning_mia.attacks.scalar_signals.base import PretextScore
 from lightning_mia.attacks.scalar_signals.pretext import TaskScore
-from lightning_mia.attacks.shadow_models.signal_matrix import signal_matrix
+from lightning_mia.attacks.shadow_models.signal_matrix import MatrixReader, signal_matrix
 
 COLUMNS = ("planted_a", "planted_b")
 
 
 def slowly(numbers: dict[str, float], challenge: list[str]) -> dict[str, float]:
-    """Centred by the median and scaled by the interquartile range over the challenge set."""
+    """Centre by the median and scale by the interquartile range over the challenge set."""
     judged = sorted(numbers[name] for name in challenge)
     low, middle, high = (float(np.quantile(judged, q)) for q in (0.25, 0.5, 0.75))
     return {name: (value - middle) / (high - low) for name, value in numbers.items()}
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_every_model_is_standardised_by_itself_and_then_averaged_by_unit(
-    planted_fleet: Callable, planted_signal: Callable, level: str
+def test_models_are_standardised_separately_and_averaged_by_unit(
+    simulate: Callable, planted_signal: Callable, level: str
 ) -> None:
-    evidence = planted_fleet(20, 4, columns=COLUMNS, level=level, clips=3, n_auxiliary=7).evidence
+    evidence = simulate(20, 4, columns=COLUMNS, level=level, clips=3, n_auxiliary=7).evidence
     evidence = replace(evidence, challenge=evidence.challenge.sample(frac=1, random_state=1))
     matrix = signal_matrix(evidence, planted_signal(COLUMNS))
     rows, auxiliary = evidence.challenge, list(evidence.auxiliary["id"])
@@ -40,8 +40,8 @@ def test_every_model_is_standardised_by_itself_and_then_averaged_by_unit(
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_members_are_those_of_the_units(planted_fleet: Callable, level: str) -> None:
-    evidence = planted_fleet(10, 6, level=level, clips=2).evidence
+def test_members_are_those_of_the_units(simulate: Callable, level: str) -> None:
+    evidence = simulate(10, 6, level=level, clips=2).evidence
     matrix = signal_matrix(evidence, PretextScore())
     first = evidence.challenge.drop_duplicates("unit_id").set_index("unit_id")["id"]
     for k, name in enumerate(evidence.shadows.members):
@@ -51,8 +51,8 @@ def test_members_are_those_of_the_units(planted_fleet: Callable, level: str) -> 
     assert matrix.learning_shadows is matrix.shadows and matrix.learning_members is matrix.members
 
 
-def test_a_fleet_from_a_pool_is_out_everywhere_and_learns_from_the_pool(planted_fleet: Callable) -> None:
-    evidence = planted_fleet(20, 4, level="speaker", clips=3, pool=True, effect=100.0).evidence
+def test_shadow_models_from_a_pool_are_out_and_learn_from_the_pool(simulate: Callable) -> None:
+    evidence = simulate(20, 4, level="speaker", clips=3, pool=True, effect=100.0).evidence
     matrix = signal_matrix(evidence, PretextScore())
     assert not matrix.members.any()
     assert matrix.learning_shadows.shape == (4, 20, 1)
@@ -61,32 +61,30 @@ def test_a_fleet_from_a_pool_is_out_everywhere_and_learns_from_the_pool(planted_
 
 
 @pytest.mark.parametrize("n_auxiliary", [19, 20])
-def test_a_fleet_from_a_pool_is_standardised_by_recordings_that_are_out_for_all(
-    planted_fleet: Callable, n_auxiliary: int
-) -> None:
-    fleet = planted_fleet(40, 2, pool=True, effect=10.0, noise=0.0, n_auxiliary=n_auxiliary)
+def test_pool_is_standardised_by_auxiliary_recordings(simulate: Callable, n_auxiliary: int) -> None:
+    fleet = simulate(40, 2, pool=True, effect=10.0, noise=0.0, n_auxiliary=n_auxiliary)
     matrix = signal_matrix(fleet.evidence, PretextScore())
     difference = (matrix.target - matrix.shadows[0])[:, 0]
     agree = np.abs(difference[~fleet.members.loc[matrix.units].to_numpy()]) < 1e-9
     assert agree.all() == (n_auxiliary == 20)
 
 
-def test_a_constant_signal_is_not_divided_by_nothing(planted_fleet: Callable) -> None:
-    evidence = planted_fleet(10, 2, spread=0, noise=0, effect=0).evidence
+def test_constant_signal_is_not_divided_by_zero(simulate: Callable) -> None:
+    evidence = simulate(10, 2, spread=0, noise=0, effect=0).evidence
     matrix = signal_matrix(evidence, PretextScore())
     assert not matrix.target.any() and not matrix.shadows.any()
 
 
-def test_without_shadow_models_it_cannot_run(planted_fleet: Callable) -> None:
-    evidence = planted_fleet(10, 2).evidence
+def test_missing_shadow_models_raise(simulate: Callable) -> None:
+    evidence = simulate(10, 2).evidence
     nobody = evidence.shadows.without_pair_of(0)
     for shadows in (None, nobody):
         with pytest.raises(CannotRun, match="it needs shadow models"):
             signal_matrix(replace(evidence, shadows=shadows), PretextScore())
 
 
-def test_a_number_that_is_not_finite_is_named(planted_fleet: Callable) -> None:
-    evidence = planted_fleet(10, 4).evidence
+def test_number_that_is_not_finite_is_named(simulate: Callable) -> None:
+    evidence = simulate(10, 4).evidence
     broken = evidence.shadows.signals[2]
     broken.scalars.iloc[3] = np.nan
     shadows = ShadowModels(
@@ -96,12 +94,12 @@ def test_a_number_that_is_not_finite_is_named(planted_fleet: Callable) -> None:
         signal_matrix(replace(evidence, shadows=shadows), PretextScore())
 
 
-def test_attacks_on_one_signal_share_what_was_read_of_one_evidence(planted_fleet: Callable) -> None:
-    evidence = planted_fleet(20, 4, columns=COLUMNS).evidence
+def test_consecutive_reads_of_one_signal_and_evidence_share_a_matrix(simulate: Callable) -> None:
+    evidence, read = simulate(20, 4, columns=COLUMNS).evidence, MatrixReader()
     signals = TaskScore("planted_a"), TaskScore("planted_a"), TaskScore("planted_b")
-    first, again, other = (signal_matrix(evidence, one) for one in signals)
+    first, again, other = (read(evidence, signal) for signal in signals)
     assert again is first
     assert not np.array_equal(other.target, first.target)
-    np.testing.assert_array_equal(signal_matrix(evidence, signals[0]).target, first.target)
-    with_fewer = replace(evidence, shadows=evidence.shadows.take(np.arange(2)))
-    assert len(signal_matrix(with_fewer, signals[0]).shadows) == 2
+    np.testing.assert_array_equal(read(evidence, signals[0]).target, first.target)
+    fewer = replace(evidence, shadows=evidence.shadows.take(np.arange(2)))
+    assert len(read(fewer, signals[0]).shadows) == 2

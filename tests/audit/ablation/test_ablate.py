@@ -1,4 +1,4 @@
-"""`lightning-mia ablate`, from what a user types: bad input, a whole grid, failures and interruptions."""
+"""`lightning-mia ablate`: invalid input, complete grids, failures and interruptions."""
 
 import json
 import re
@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from lightning_mia.audit.ablation.audit_options import AuditOptions
+from lightning_mia.audit.ablation.audit_options import OptionsReader
 from lightning_mia.audit.ablation.cell import CellTask
 from lightning_mia.audit.ablation.command import run as run_command
-from lightning_mia.audit.ablation.run import run_cells
+from lightning_mia.audit.ablation.grid_run import run_cells
 from lightning_mia.audit.cli import main
 from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.scheduler import Failure
 from lightning_mia.utilities.stage import Stage
-from tests.audit.ablation.deeds import Deed, badly, to_death, well
+from tests.audit.ablation.planted_tasks import PlantedTask, die, fail, succeed
 
 GRIDS = Path(__file__).parents[3] / "configs" / "ablation"
 GRID: dict[str, Any] = {
@@ -41,7 +41,7 @@ def write_grid(folder: Path, config: Path, **changes: Any) -> Path:
     return path
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     capsys.readouterr()
     assert main(["ablate", *arguments]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if "lightning-mia: error" in line]
@@ -67,12 +67,12 @@ BAD_GRIDS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_GRIDS)
-def test_bad_grids_are_refused_before_anything_runs(
+def test_invalid_grids_are_rejected_before_anything_runs(
     kind: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes, told = BAD_GRIDS[kind]
-    line = refused(capsys, "-c", str(write_grid(tmp_path, config, **changes)), "--run_dir", str(tmp_path / "R"))
-    assert all(words in line for words in told)
+    changes, messages = BAD_GRIDS[kind]
+    line = rejected(capsys, "-c", str(write_grid(tmp_path, config, **changes)), "--run_dir", str(tmp_path / "R"))
+    assert all(message in line for message in messages)
     assert not (tmp_path / "R").exists()
 
 
@@ -87,13 +87,15 @@ BAD_ARGUMENTS = {
 
 
 @pytest.mark.parametrize("kind", BAD_ARGUMENTS)
-def test_bad_arguments(kind: str, grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments, told = BAD_ARGUMENTS[kind]
-    assert told in refused(capsys, "-c", str(grid_file), "--run_dir", str(tmp_path / "R"), *arguments)
+def test_invalid_arguments_are_rejected(
+    kind: str, grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, message = BAD_ARGUMENTS[kind]
+    assert message in rejected(capsys, "-c", str(grid_file), "--run_dir", str(tmp_path / "R"), *arguments)
     assert not (tmp_path / "R").exists()
 
 
-def test_help_is_quick_to_come(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["ablate", "--help"])
     assert exit_.value.code == 0
@@ -106,14 +108,14 @@ def test_help_is_quick_to_come(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> list[CellTask]:
-    """Cells that would be run, instead of running them."""
+    """Record the cells instead of running them."""
     tasks: list[CellTask] = []
 
-    def note(wanted: list[CellTask], *_: Any) -> list[Any]:
-        tasks[:] = wanted
+    def record(cells: list[CellTask], *_: Any) -> list[Any]:
+        tasks[:] = cells
         return []
 
-    monkeypatch.setattr("lightning_mia.audit.ablation.run.run_cells", note)
+    monkeypatch.setattr("lightning_mia.audit.ablation.grid_run.run_cells", record)
     return tasks
 
 
@@ -125,26 +127,26 @@ def test_a_folder_belongs_to_one_grid(
     start = ["-c", str(grid_file), "--run_dir", str(root)]
     assert main(["ablate", *start]) == 0
     assert [task.name for task in nothing_runs] == [f"size={s},epochs={e}/seed=0" for s in (12, 24) for e in (1, 2)]
-    assert main(["ablate", *start, "--seeds", "2", "--trainer.enable_progress_bar", "true"]) == 0  # more of the same
+    assert main(["ablate", *start, "--seeds", "2", "--trainer.enable_progress_bar", "true"]) == 0  # more seeds
     assert len(nothing_runs) == 8
-    assert "other settings" in refused(capsys, *start, "--data.batch_seconds", "4")
+    assert "different settings" in rejected(capsys, *start, "--data.batch_seconds", "4")
     other = {"factors": {"epochs": {"option": "trainer.max_epochs", "values": [1]}}}
-    assert "factors" in refused(capsys, "-c", str(write_grid(tmp_path, config, **other)), "--run_dir", str(root))
+    assert "factors" in rejected(capsys, "-c", str(write_grid(tmp_path, config, **other)), "--run_dir", str(root))
     write_grid(tmp_path, config)
     (root / "results.csv").write_text("a,b\n1,2\n")
-    assert "results.csv has no column size" in refused(capsys, *start)
+    assert "results.csv has no column size" in rejected(capsys, *start)
     (root / "results.csv").unlink()
     stage = json.loads((root / "stage.json").read_text())
     made_with = {**stage["settings"], "versions": {**stage["settings"]["versions"], "lightning-mia": "0.0.1"}}
     (root / "stage.json").unlink()
     Stage(root, made_with).begin()
-    assert "versions.lightning-mia: 0.0.1 there" in refused(capsys, *start)
+    assert "versions.lightning-mia: 0.0.1 there" in rejected(capsys, *start)
     (root / "stage.json").unlink()
     (root / "split.csv").touch()
-    assert "holds split.csv" in refused(capsys, *start)
+    assert "contains split.csv" in rejected(capsys, *start)
 
 
-def test_cells_that_are_only_asked_something_else_share_their_models(
+def test_cells_with_the_same_trainings_share_their_models(
     config: Path, tmp_path: Path, nothing_runs: list[CellTask]
 ) -> None:
     factors = {"factors": {"masks": {"option": "probe.n_masks", "values": [1, 2]}, "epochs": GRID["factors"]["epochs"]}}
@@ -152,10 +154,10 @@ def test_cells_that_are_only_asked_something_else_share_their_models(
     run_command(["ablate", "-c", str(path), "--run_dir", str(tmp_path / "R")])
     siblings = {task.name: [folder.parent.name for folder in task.siblings] for task in nothing_runs}
     assert siblings["masks=1,epochs=2/seed=0"] == ["masks=2,epochs=2"]
-    assert len({task.judging for task in nothing_runs}) == 2
+    assert len({task.evaluation for task in nothing_runs}) == 2
 
 
-def test_a_value_of_a_factor_comes_before_an_option_for_all_cells(
+def test_values_of_factors_override_options_for_all_cells(
     config: Path, tmp_path: Path, nothing_runs: list[CellTask]
 ) -> None:
     values = {"plain": {}, "short": {"trainer.max_epochs": 1}}
@@ -168,12 +170,12 @@ def test_a_value_of_a_factor_comes_before_an_option_for_all_cells(
     assert last["training=short/seed=0"].endswith("1")
 
 
-READY = sorted(GRIDS.glob("*.yaml"))
+SHIPPED = sorted(GRIDS.glob("*.yaml"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
-def test_every_ready_grid_is_valid(
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_grid_is_valid(
     path: Path, speakers_manifest: Path, tmp_path: Path, nothing_runs: list[CellTask]
 ) -> None:
     run_command(
@@ -185,7 +187,7 @@ def test_every_ready_grid_is_valid(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
-def test_a_grid_from_the_command_to_the_page(
+def test_a_complete_grid(
     grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "R"
@@ -214,7 +216,7 @@ def test_a_grid_from_the_command_to_the_page(
         with pytest.raises(KeyboardInterrupt):
             run_command(stopped)
         monkeypatch.undo()
-        assert "not begun, or interrupted" in (tmp_path / "stopped" / "report.html").read_text()
+        assert "not started or interrupted" in (tmp_path / "stopped" / "report.html").read_text()
     assert main(stopped) == 0
     pd.testing.assert_frame_equal(figures(pd.read_csv(tmp_path / "stopped" / "results.csv")), figures(table))
 
@@ -222,12 +224,12 @@ def test_a_grid_from_the_command_to_the_page(
     audit = ["audit", "-c", str(root / "base.yaml"), "--data.design.n_units=24", "--trainer.max_epochs=2"]
     assert main([*audit, "--seed_everything=0", "--data.split_seed=0", "--run_dir", str(alone)]) == 0
     results = [json.loads((folder / "report" / "results.json").read_text()) for folder in (alone, lost)]
-    assert results[0]["attacks"] == results[1]["attacks"]  # a cell is the audit that it says it is
+    assert results[0]["attacks"] == results[1]["attacks"]  # a cell equals the same audit alone
     assert results[0]["controls"] == results[1]["controls"]
 
 
 @pytest.mark.slow
-def test_a_cell_takes_over_the_models_of_one_that_was_trained_alike(config: Path, tmp_path: Path) -> None:
+def test_a_cell_copies_the_models_of_one_with_the_same_trainings(config: Path, tmp_path: Path) -> None:
     factors = {"masks": {"option": "probe.n_masks", "values": [1, 2]}}
     root = tmp_path / "R"
     assert main(["ablate", "-c", str(write_grid(tmp_path, config, factors=factors)), "--run_dir", str(root)]) == 0
@@ -235,23 +237,23 @@ def test_a_cell_takes_over_the_models_of_one_that_was_trained_alike(config: Path
     for name in ("target", "wrong_model", "untrained"):  # the record of a training has its seconds
         assert (first / name / "stage.json").read_bytes() == (second / name / "stage.json").read_bytes()
     table = pd.read_csv(root / "results.csv")
-    of_loss = table[table["attack"] == "pretext_loss"].set_index("masks")
-    assert of_loss.loc[1, "auroc"] != of_loss.loc[2, "auroc"]
+    pretext_loss = table[table["attack"] == "pretext_loss"].set_index("masks")
+    assert pretext_loss.loc[1, "auroc"] != pretext_loss.loc[2, "auroc"]
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Ctrl-C come when a cell has just ended."""
+    """Simulate Ctrl-C after the first cell."""
 
     def run_one(*arguments: Any) -> list[Failure]:
         *given, ended = arguments
 
-        def and_stop() -> None:
+        def end_and_stop() -> None:
             ended()
             raise KeyboardInterrupt
 
-        return run_cells(*given, and_stop)
+        return run_cells(*given, end_and_stop)
 
-    monkeypatch.setattr("lightning_mia.audit.ablation.run.run_cells", run_one)
+    monkeypatch.setattr("lightning_mia.audit.ablation.grid_run.run_cells", run_one)
 
 
 def figures(table: pd.DataFrame) -> pd.DataFrame:
@@ -260,22 +262,22 @@ def figures(table: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_a_cell_that_fails_or_dies_takes_no_other_with_it(n_workers: int, tmp_path: Path) -> None:
-    deeds = {"a": well, "b": badly, "c": to_death, "d": well, "e": to_death}
-    tasks: Any = [Deed(name, tmp_path, deed) for name, deed in deeds.items()]
+def test_cells_that_fail_or_die_do_not_affect_others(n_workers: int, tmp_path: Path) -> None:
+    actions = {"a": succeed, "b": fail, "c": die, "d": succeed, "e": die}
+    tasks: Any = [PlantedTask(name, tmp_path, action) for name, action in actions.items()]
     ended: list[None] = []
     failures = run_cells(tasks, LocalExecutor(n_workers), 0, 0, lambda: ended.append(None))
-    told = {failure.job.name: failure.reason for failure in failures}
-    assert set(told) == {"b", "c", "e"}
-    assert "what a bug says" in told["b"]
-    assert "SIGKILL" in told["c"]
+    reasons = {failure.job.name: failure.reason for failure in failures}
+    assert set(reasons) == {"b", "c", "e"}
+    assert "message of a bug" in reasons["b"]
+    assert "SIGKILL" in reasons["c"]
     assert sorted(path.stem for path in tmp_path.glob("*.done")) == ["a", "d"]
     assert len(ended) == 5
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
-def test_failed_cells_are_listed_and_picked_up_by_the_next_start(
+def test_failed_cells_are_listed_and_run_by_the_next_start(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = {"good": {}, "many": {"data.design.n_units": 24}}
@@ -283,8 +285,8 @@ def test_failed_cells_are_listed_and_picked_up_by_the_next_start(
     root = tmp_path / "R"
     broken = root / "cells" / "size=many" / "seed=0" / "target"
     broken.parent.mkdir(parents=True)
-    broken.touch()  # a file where a folder has to be
-    line = refused(capsys, "-c", str(path), "--run_dir", str(root))
+    broken.touch()  # a file instead of a folder
+    line = rejected(capsys, "-c", str(path), "--run_dir", str(root))
     assert "1 of 2 cells failed" in line
     assert "size=many/seed=0" in line
     assert "size=many/seed=0" in (root / "report.html").read_text()
@@ -293,13 +295,15 @@ def test_failed_cells_are_listed_and_picked_up_by_the_next_start(
     broken.unlink()
     assert main(["ablate", "-c", str(path), "--run_dir", str(root)]) == 0
     assert set(pd.read_csv(root / "results.csv")["size"]) == {"good", "many"}
-    assert "Not done" not in (root / "report.html").read_text()
+    assert "Unfinished cells" not in (root / "report.html").read_text()
 
 
-def test_options_are_read_as_the_audit_reads_them(config: Path) -> None:
-    options = AuditOptions(config, ["--trainer.log_every_n_steps", "5"])
-    base, other = options.read({}), options.read({"model.dim": 32})
+def test_options_are_parsed_like_those_of_an_audit(config: Path) -> None:
+    reader = OptionsReader(config, ["--trainer.log_every_n_steps", "5"])
+    base, other = reader.read({}), reader.read({"model.dim": 32})
+    assert base.settings["model"]["class_path"].startswith("lightning_mia.models.")  # part of hashes: must not change
+    assert base.settings["data"]["design"]["class_path"] == "lightning_mia.split.UtteranceDesign"
     assert base.settings["model"]["init_args"]["dim"] == 16
     assert other.settings["model"]["init_args"]["dim"] == 32
-    assert base.judging == other.judging
-    assert options.recordings(base.corpus) == options.recordings(other.corpus)
+    assert base.evaluation == other.evaluation
+    assert reader.recordings(base.corpus) == reader.recordings(other.corpus)

@@ -31,13 +31,13 @@ def test_points_are_listed_cells() -> None:
     assert [cell.name for cell in cells] == ["size=100,epochs=2/seed=7", "size=small,epochs=1/seed=7"]
 
 
-def test_names_do_not_depend_on_what_else_is_in_the_grid() -> None:
+def test_names_do_not_depend_on_other_cells() -> None:
     larger = {"size": SIZES, "epochs": Factor([1, 2, 3], option="trainer.max_epochs")}
     few, many = Plan(grid()).cells(), Plan(grid(factors=larger, seeds=5)).cells()
     assert {cell.name for cell in few} < {cell.name for cell in many}
 
 
-def test_labels_that_are_numbers_are_numbers() -> None:
+def test_numeric_labels_are_numbers() -> None:
     assert [setting.label for setting in Plan(grid()).settings["size"]] == ["small", 100]
 
 
@@ -68,14 +68,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_grids(kind: str) -> None:
-    changes, told = BAD[kind]
-    with pytest.raises(InputError, match=told) as error:
+def test_invalid_grids_are_rejected(kind: str) -> None:
+    changes, message = BAD[kind]
+    with pytest.raises(InputError, match=message) as error:
         Plan(grid(**changes)).cells()
     assert "\n" not in str(error.value)
 
 
-def test_a_grid_too_large_to_be_meant_wants_a_yes() -> None:
+def test_a_large_grid_requires_confirmation() -> None:
     plan = Plan(grid(seeds=MAX_CELLS))
     with pytest.raises(InputError, match=r"2000 cells \(2 × 2 × 500 seeds\).*--yes"):
         plan.check_size(yes=False)

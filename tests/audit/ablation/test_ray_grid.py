@@ -1,4 +1,4 @@
-"""A grid with shadow models on Ray, and with a Ray a worker, gives the table of one that never heard of Ray."""
+"""Grids with shadow models on Ray give the same table as without Ray."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ GRID: dict[str, Any] = {
     "factors": {"epochs": {"option": "trainer.max_epochs", "values": [1, 2]}},
     "options": {"data.design.n_units": 24, "fleet.size": 2},
     "seeds": 1,
-    "share_longer_runs": True,  # so that the cells depend on their order
+    "share_longer_runs": True,  # makes the cells depend on their order
 }
 
 
@@ -43,7 +43,7 @@ def without_ray(grid_file: Path, tmp_path_factory: pytest.TempPathFactory) -> pd
 
 @pytest.fixture
 def ray_of_one() -> Iterator[None]:
-    """A cluster of one CPU, so that a cell has to lend it to its shadow models."""
+    """A cluster of one CPU, which a cell must release for its shadow models."""
     ray = pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
@@ -65,12 +65,12 @@ def test_cells_and_their_shadow_models_on_one_cluster(
     assert len(list(copy.rglob("results.json"))) == 2
 
 
-def test_workers_whose_cells_start_a_ray_each(
+def test_workers_start_one_cluster_per_cell(
     grid_file: Path, without_ray: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     at_once = ["--workers", "2", "--share_longer_runs", "false"]
     table = table_of(grid_file, tmp_path / "R", *at_once, "--fleet.engine", "ray")
     assert set(table["epochs"]) == {1, 2}
-    longest, expected = (one[one["epochs"] == 2].reset_index(drop=True) for one in (table, without_ray))
+    longest, expected = (part[part["epochs"] == 2].reset_index(drop=True) for part in (table, without_ray))
     pd.testing.assert_frame_equal(longest, expected)

@@ -1,4 +1,4 @@
-"""Cells that are checkpoints of the longest run among them."""
+"""Cells that use checkpoints of a longer run."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 
-from lightning_mia.audit.ablation.cell import CellTask, LongerRun
+from lightning_mia.audit.ablation.cell import CellTask, SharedRun
 from lightning_mia.audit.ablation.command import run as run_command
 from lightning_mia.audit.ablation.grid import Factor, Grid, Plan
-from lightning_mia.audit.ablation.shared_runs import Source, longer_runs
+from lightning_mia.audit.ablation.shared_runs import Source, find_shared_runs
 from lightning_mia.audit.cli import main
 from lightning_mia.utilities.errors import InputError
-from tests.audit.ablation.test_ablate import figures, interrupt, refused
+from tests.audit.ablation.test_ablate import figures, interrupt, rejected
 
 SIZES = {"values": {12: {"data.design.n_units": 24}, 24: {"data.design.n_units": 48}}}
 EPOCHS = {"option": "trainer.max_epochs", "values": [1, 2, 4]}
@@ -32,29 +32,29 @@ def plan_of(share: bool = True, **factors: Factor) -> Plan:
     return Plan(Grid("base.yaml", factors, seeds=2, share_longer_runs=share))
 
 
-def test_cells_that_differ_in_epochs_alone_come_from_the_longest() -> None:
+def test_cells_that_differ_only_in_epochs_use_the_longest() -> None:
     plan = plan_of(size=Factor({"a": {}, "b": {}}), epochs=Factor([4, 1, 2], "trainer.max_epochs"))
     cells = plan.cells()
-    found = longer_runs(plan, cells)
-    assert len(found.sources) == 8
-    source = found.sources["size=b,epochs=2/seed=1"]
-    assert (source.longest.name, source.epochs, source.of) == ("size=b,epochs=4/seed=1", 2, 4)
-    assert found.kept["size=a,epochs=4/seed=0"] == [1, 2]
-    short, longest = (next(one for one in cells if one.name == f"size=a,epochs={n}/seed=0") for n in (1, 4))
-    assert found.options(short)["trainer.max_epochs"] == 4
-    assert found.options(short)["trainer.stop_after_epochs"] == 1
-    assert found.options(longest) == longest.options
-    assert found.arguments(longest) == {"trainer.keep_epochs": [1, 2]}
-    assert not found.arguments(short)
+    shared = find_shared_runs(plan, cells)
+    assert len(shared.sources) == 8
+    source = shared.sources["size=b,epochs=2/seed=1"]
+    assert (source.longest.name, source.epochs, source.total_epochs) == ("size=b,epochs=4/seed=1", 2, 4)
+    assert shared.kept["size=a,epochs=4/seed=0"] == [1, 2]
+    short, longest = (next(cell for cell in cells if cell.name == f"size=a,epochs={n}/seed=0") for n in (1, 4))
+    assert shared.options(short)["trainer.max_epochs"] == 4
+    assert shared.options(short)["trainer.stop_after_epochs"] == 1
+    assert shared.options(longest) == longest.options
+    assert shared.extra_options(longest) == {"trainer.keep_epochs": [1, 2]}
+    assert not shared.extra_options(short)
 
 
-def test_nothing_is_shared_unless_that_is_asked_for() -> None:
+def test_nothing_is_shared_by_default() -> None:
     plan = plan_of(share=False, epochs=Factor([1, 2], "trainer.max_epochs"))
-    assert not longer_runs(plan, plan.cells()).sources
+    assert not find_shared_runs(plan, plan.cells()).sources
 
 
 BAD_FACTORS = {
-    "none over epochs": (Factor([0.0, 0.1], "model.dropout"), "takes a factor whose values set trainer.max_epochs"),
+    "none over epochs": (Factor([0.0, 0.1], "model.dropout"), "requires a factor whose values set trainer.max_epochs"),
     "with other options": (
         Factor({"a": {"trainer.max_epochs": 1, "model.dropout": 0.1}, "b": {"trainer.max_epochs": 2}}),
         "and nothing else",
@@ -65,42 +65,42 @@ BAD_FACTORS = {
 
 
 @pytest.mark.parametrize("kind", BAD_FACTORS)
-def test_what_cannot_be_shared(kind: str) -> None:
-    factor, told = BAD_FACTORS[kind]
+def test_invalid_factors_are_rejected(kind: str) -> None:
+    factor, message = BAD_FACTORS[kind]
     plan = plan_of(x=factor)
-    with pytest.raises(InputError, match=told) as error:
-        longer_runs(plan, plan.cells())
+    with pytest.raises(InputError, match=message) as error:
+        find_shared_runs(plan, plan.cells())
     assert "\n" not in str(error.value)
 
 
-REFUSED = {
-    "no factor over epochs": ({"factors": {"size": SIZES}}, [], "share_longer_runs takes a factor"),
+REJECTED = {
+    "no factor over epochs": ({"factors": {"size": SIZES}}, [], "share_longer_runs requires a factor"),
     "another end": ({}, ["--trainer.max_steps", "3"], "trainer.stop_after_epochs and trainer.max_steps both end"),
     "a monitor that ends trainings": (
         {},
         ["--monitor.every_n_epochs=1", "--monitor.patience=1"],
         "and a monitor with patience both end",
     ),
-    "an end of the base": ({"options": {"trainer.stop_after_epochs": 1}}, [], "leave that out of the base"),
+    "an end of the base": ({"options": {"trainer.stop_after_epochs": 1}}, [], "remove it from the base"),
 }
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-def test_a_grid_that_cannot_share_is_refused_before_anything_runs(
+@pytest.mark.parametrize("kind", REJECTED)
+def test_grids_that_cannot_share_are_rejected_before_anything_runs(
     kind: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes, arguments, told = REFUSED[kind]
+    changes, arguments, message = REJECTED[kind]
     start = ["-c", str(write_grid(tmp_path, config, **changes)), "--run_dir", str(tmp_path / "R")]
-    assert told in refused(capsys, *start, *arguments)
+    assert message in rejected(capsys, *start, *arguments)
     assert not (tmp_path / "R").exists()
 
 
-def test_a_shorter_cell_waits_for_its_longer_run(tmp_path: Path) -> None:
+def test_a_shorter_cell_requires_its_longer_run(tmp_path: Path) -> None:
     plan = plan_of(epochs=Factor([1, 2], "trainer.max_epochs"))
     longest = CellTask("long", tmp_path / "long", (), {}, "")
-    run = LongerRun(longest, Source(plan.cells()[1], 1, 2))
-    with pytest.raises(InputError, match=r"its longer run long is not done: mend that one first"):
-        run.hand_over(tmp_path / "short")
+    run = SharedRun(longest, Source(plan.cells()[1], 1, 2))
+    with pytest.raises(InputError, match=r"its longer run long is not done; fix that one first"):
+        run.copy_checkpoints(tmp_path / "short")
     assert run.label(tmp_path / "short") == "epoch 1 of 2, trained for this cell"
 
 
@@ -109,13 +109,13 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def equal(one: Path, other: Path) -> bool:
-    first, second = weights(one), weights(other)
+def equal(path: Path, other: Path) -> bool:
+    first, second = weights(path), weights(other)
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.slow
-def test_a_grid_whose_shorter_cells_are_checkpoints(
+def test_a_grid_with_shared_runs(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factors = {"epochs": {**EPOCHS, "values": [2, 4]}}
@@ -131,7 +131,7 @@ def test_a_grid_whose_shorter_cells_are_checkpoints(
     assert "epoch 2 of 4" in (root / "report.html").read_text()
 
     short, longest = (root / "cells" / f"epochs={n}" / "seed=0" for n in (2, 4))
-    assert "after epoch 2 of trainings that are set up for 4" in (short / "report" / "report.html").read_text()
+    assert "after epoch 2 of trainings scheduled for 4 epochs" in (short / "report" / "report.html").read_text()
     assert json.loads((short / "target" / "stage.json").read_text())["record"]["epochs"] == 2
     trainings = ["target", "wrong_model", "shadows/000", "shadows/001"]
     assert json.loads((short / "longer_run.json").read_text())["trainings"] == sorted(trainings)
@@ -139,7 +139,7 @@ def test_a_grid_whose_shorter_cells_are_checkpoints(
         assert equal(short / name / "model.ckpt", longest / name / "epoch_0002.ckpt")
         assert not equal(short / name / "model.ckpt", longest / name / "model.ckpt")
 
-    alone = tmp_path / "alone"  # the same total, stopped there: no longer run is at hand
+    alone = tmp_path / "alone"  # stopped at the same epoch, without a longer run
     audit = ["audit", "-c", str(root / "base.yaml"), *fleet, "--seed_everything=0", "--data.split_seed=0"]
     length = ["--trainer.max_epochs=4", "--trainer.stop_after_epochs=2"]
     assert main([*audit, *length, "--run_dir", str(alone)]) == 0
@@ -151,7 +151,7 @@ def test_a_grid_whose_shorter_cells_are_checkpoints(
     assert results[0]["attacks"] == results[1]["attacks"]
 
     stopped = tmp_path / "stopped"
-    interrupt(monkeypatch)  # when the longer run has just ended
+    interrupt(monkeypatch)  # after the longer run
     with pytest.raises(KeyboardInterrupt):
         run_command([*start, str(stopped)])
     monkeypatch.undo()
@@ -160,4 +160,4 @@ def test_a_grid_whose_shorter_cells_are_checkpoints(
     again = pd.read_csv(stopped / "results.csv", keep_default_na=False)
     pd.testing.assert_frame_equal(figures(again), figures(table))
 
-    assert "stop_after_epochs" in refused(capsys, *start[1:], str(root), "--share_longer_runs=false")
+    assert "stop_after_epochs" in rejected(capsys, *start[1:], str(root), "--share_longer_runs=false")

@@ -12,7 +12,7 @@ from lightning_mia.corpora import Manifest
 from lightning_mia.models.hubert import MelHuBERT
 from lightning_mia.models.tera import TERA
 from lightning_mia.splits import UtteranceDesign
-from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
 
 
 def tiny_hubert() -> MelHuBERT:
@@ -26,20 +26,19 @@ def tiny_tera() -> TERA:
 
 
 @pytest.fixture(scope="session")
-def data(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> SpeechDataModule:
+def data(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> SplitCorpus:
     """A loaded data module: 24 members, 24 others, 24 auxiliary recordings; two batches an epoch."""
     data = SpeechDataModule(
         Manifest(str(tiny_manifest)), UtteranceDesign(n_units=48, n_auxiliary=24), batch_seconds=8.0
     )
-    data.load(tmp_path_factory.mktemp("split") / "split.csv")
-    return data
+    return data.load(tmp_path_factory.mktemp("split") / "split.csv")
 
 
 Fit = Callable[..., L.LightningModule]
 
 
 @pytest.fixture
-def fit(data: SpeechDataModule, tmp_path: Path) -> Fit:
+def fit(data: SplitCorpus, tmp_path: Path) -> Fit:
     """Train on the members by a Trainer of one's own, which seeds nothing, and return the model."""
 
     def run(

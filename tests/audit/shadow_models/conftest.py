@@ -1,4 +1,4 @@
-"""A fleet on a tiny corpus, trained once and audited once, and how to run more of it and compare."""
+"""Shadow models on a tiny corpus, trained and audited once, and helpers to run and compare."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def run(command: str, config: Path, folder: Path, *options: str) -> int:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one line that a command is refused with."""
+    """Return the one-line error of a command."""
     capsys.readouterr()
     assert run(*arguments) == 2
     lines = capsys.readouterr().err.strip().splitlines()
@@ -36,12 +36,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def shadow_files(folder: Path) -> dict[str, bytes]:
-    """Every checkpoint of a fleet."""
+    """Read the checkpoints of all shadow models."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("shadows/*/model.ckpt")}
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
-    """Equal to the bit; the files may differ in Lightning's count of epochs that were ended."""
+    """Weights are equal to the bit; files may differ in Lightning's count of epochs."""
     mine, theirs = shadow_files(one), shadow_files(other)
     assert mine.keys() == theirs.keys() != set()
     for name in mine:
@@ -65,14 +65,14 @@ def assert_same_signals(one: Path, other: Path) -> None:
 
 
 def times_of(folder: Path) -> dict[Path, int]:
-    """When every file of a run that is to stay was written."""
+    """Return the modification times of all files that a second run must keep."""
     kept = [*folder.glob("*/model.ckpt"), *folder.glob("shadows/*/*.*"), *folder.glob("probes/*.npz")]
     return {path: path.stat().st_mtime_ns for path in [*kept, folder / "split.csv"]}
 
 
 @pytest.fixture(scope="session")
 def fleet(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four shadow models, and nothing else."""
+    """Four trained shadow models."""
     folder = tmp_path_factory.mktemp("fleets") / "four"
     assert run("shadow", config, folder, "--fleet.size", "4") == 0
     return folder
@@ -80,7 +80,7 @@ def fleet(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def audited(fleet: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, and an audit with them."""
+    """The same after an audit."""
     folder = tmp_path_factory.mktemp("fleets") / "audited"
     shutil.copytree(fleet, folder)
     assert run("audit", config, folder, "--fleet.size", "4") == 0
@@ -89,5 +89,5 @@ def audited(fleet: Path, config: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def copied(audited: Path, tmp_path: Path) -> Path:
-    """A copy of the audited run, to be spoiled."""
+    """A copy of the audited run, to be damaged."""
     return Path(shutil.copytree(audited, tmp_path / "run"))

@@ -11,11 +11,12 @@ from lightning_mia.attacks import PretextLoss
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.as_targets import FleetAnswers, by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
+from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split, UtteranceDesign
-from lightning_mia.splits.auxiliary_pool import with_pool
+from lightning_mia.splits.auxiliary_pool import draw_from_pool
 
 N_SHADOWS = 6
 SETTINGS = EvaluationSettings(n_bootstraps=100)
@@ -37,14 +38,14 @@ def plant_signals(split: Split, model: str, effect: float, seed: int) -> Signals
     return Signals(pd.DataFrame({"pretext_score": score.to_numpy()}, index=list(ids)), np.zeros((len(ids), 1, 2)))
 
 
-def probe_all(split: Split, effect: float, folder: Path) -> tuple[ProbedModel, FleetAnswers]:
+def probe_all(split: Split, effect: float, folder: Path) -> tuple[ProbedModel, TrainedShadowModels]:
     signals = [plant_signals(split, name, effect, seed) for seed, name in enumerate(split.shadows)]
     members = split.table.set_index("id")[split.shadows]
     known = split.pool()
     members = members[split.table.set_index("id")["part"] != ""] if known is None else members.loc[known["id"]]
     shadows = ShadowModels(signals, members, known)
     probed = [ProbedModel(of_model, None, str(number), folder) for number, of_model in enumerate(signals)]
-    return ProbedModel(plant_signals(split, "target", effect, 77), None, "target", folder), FleetAnswers(
+    return ProbedModel(plant_signals(split, "target", effect, 77), None, "target", folder), TrainedShadowModels(
         shadows, probed
     )
 
@@ -72,7 +73,7 @@ def test_the_partner_is_no_shadow_model_of_the_attack(tmp_path: Path) -> None:
         signals = [plant_signals(split, name, 0.0, 1000 * seed + k) for k, name in enumerate(split.shadows)]
         members = split.table.set_index("id")[split.shadows][split.table.set_index("id")["part"] != ""]
         probed = [ProbedModel(of_model, None, str(number), tmp_path) for number, of_model in enumerate(signals)]
-        fleet = FleetAnswers(ShadowModels(signals, members), probed)
+        fleet = TrainedShadowModels(ShadowModels(signals, members), probed)
         summaries.append(
             each_as_target([CalibratedLoss()], fleet, split, PARTS, SETTINGS, 0)["calibrated_loss", "utterance"]
         )
@@ -93,7 +94,7 @@ def test_a_planted_leak_is_detected_with_each_as_target_and_not_by_wrong_models(
 
 
 def test_shadow_models_without_challenge_units_are_no_targets(tmp_path: Path) -> None:
-    split = with_pool(draw_split(0, n_auxiliary=150), 4, seed=0)
+    split = draw_from_pool(draw_split(0, n_auxiliary=150), 4, seed=0)
     target, fleet = probe_all(split, 2.0, tmp_path)
     assert each_as_target([PretextLoss()], fleet, split, PARTS, SETTINGS, 0) == {}
     result = by_number_of_shadow_models([CalibratedLoss()], target, fleet, split, PARTS, SETTINGS, 0)

@@ -1,4 +1,4 @@
-"""What shadow models are trained on, and what an audit does with those that are there."""
+"""Training data of shadow models, and their reuse by audits."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ import pytest
 from tests.audit.shadow_models.conftest import run, shadow_files, signal_files, times_of
 
 
-def test_an_audit_takes_the_shadow_models_that_are_there(audited: Path, fleet: Path) -> None:
+def test_an_audit_reuses_trained_shadow_models(audited: Path, fleet: Path) -> None:
     assert shadow_files(audited) == shadow_files(fleet)
     assert len(shadow_files(fleet)) == 4
-    found = json.loads((audited / "report" / "results.json").read_text())
-    by_name = {attack["name"]: attack for attack in found["attacks"]}
+    results = json.loads((audited / "report" / "results.json").read_text())
+    by_name = {attack["name"]: attack for attack in results["attacks"]}
     assert next(attack["n_shadows"] for name, attack in by_name.items() if name.startswith("lira")) == 4
-    assert found["timings"]["shadow_s"] > 0
+    assert results["timings"]["shadow_s"] > 0
     probed = {name.split("-answers-")[0] for name in signal_files(audited)}
     assert probed == {"target", "wrong_model", *(f"shadows-00{number}" for number in range(4))}
 
@@ -33,7 +33,7 @@ def test_shadow_models_are_trained_on_exactly_their_columns(fleet: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_second_start_repeats_nothing(copied: Path, config: Path) -> None:
+def test_a_second_run_repeats_nothing(copied: Path, config: Path) -> None:
     before = times_of(copied)
     assert run("audit", config, copied, "--fleet.size", "4") == 0
     assert run("audit", config, copied, "--fleet.size", "4", "--fleet.workers", "3") == 0  # starts no process
@@ -42,7 +42,7 @@ def test_a_second_start_repeats_nothing(copied: Path, config: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_fleet_is_extended_and_used_in_part(fleet: Path, config: Path, tmp_path: Path) -> None:
+def test_shadow_models_can_be_added_and_used_in_part(fleet: Path, config: Path, tmp_path: Path) -> None:
     assert run("shadow", config, tmp_path, "--fleet.size", "2") == 0
     small = times_of(tmp_path)
     assert "shadow_002" not in pd.read_csv(tmp_path / "split.csv").columns
@@ -57,7 +57,7 @@ def test_a_fleet_is_extended_and_used_in_part(fleet: Path, config: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_fleet_that_never_saw_a_challenge_unit(config: Path, tmp_path: Path) -> None:
+def test_shadow_models_from_the_auxiliary_pool(config: Path, tmp_path: Path) -> None:
     sizes = ["--data.design.n_units", "24", "--data.design.n_auxiliary", "48"]
     assert run("audit", config, tmp_path, "--fleet.size", "4", "--fleet.pool", "auxiliary", *sizes) == 0
     split = pd.read_csv(tmp_path / "split.csv", dtype={"id": str}).set_index("id")
@@ -73,12 +73,12 @@ def test_a_fleet_that_never_saw_a_challenge_unit(config: Path, tmp_path: Path) -
     for model, ids in trained_on.items():
         assert ids == set(split.index[split[f"shadow_{model[-3:]}"] == 1])
         assert len(ids) == 12 == split["target"].sum()
-    found = json.loads((tmp_path / "report" / "results.json").read_text())
-    assert found["fleet"]["pool"] == "auxiliary"
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert results["fleet"]["pool"] == "auxiliary"
 
 
 @pytest.mark.slow
-def test_a_fleet_of_a_speaker_design(config: Path, speakers_manifest: Path, tmp_path: Path) -> None:
+def test_shadow_models_of_a_speaker_split(config: Path, speakers_manifest: Path, tmp_path: Path) -> None:
     sizes = {"n_units": 14, "n_auxiliary": 6, "trained_per_speaker": 3, "held_back_per_speaker": 3}
     design = {"class_path": "lightning_mia.splits.SpeakerDesign", "init_args": sizes}
     options = ["--data.corpus.path", str(speakers_manifest), "--data.design", json.dumps(design)]

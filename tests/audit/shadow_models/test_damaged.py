@@ -1,4 +1,4 @@
-"""A fleet of which something is missing, damaged or half done: it goes on, or says in one line what to delete."""
+"""Missing, damaged or unfinished shadow models: training resumes, or one line says what to delete."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.audit.shadow_models.conftest import assert_same_weights, refused, run
 
 
 class StopsAt(train.LastCheckpoint):
-    """Ends a training of one shadow model as a kill would, once its checkpoint of an epoch is written."""
+    """Ends the training of one shadow model after an epoch's checkpoint, as a kill would."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)
@@ -24,7 +24,7 @@ class StopsAt(train.LastCheckpoint):
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
-def test_a_fleet_goes_on_in_the_middle_of_a_model(
+def test_an_interrupted_shadow_model_is_resumed(
     fleet: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
 ) -> None:
     with monkeypatch.context() as patched:
@@ -69,43 +69,43 @@ def drop_a_row(path: Path) -> None:
     pd.read_csv(path, dtype=str).iloc[1:].to_csv(path, index=False)
 
 
-def turn_a_membership(path: Path) -> None:
+def flip_a_label(path: Path) -> None:
     table = pd.read_csv(path, dtype=str)
     table.loc[table.index[table["shadow_001"] == "1"][0], "shadow_001"] = "0"
     table.to_csv(path, index=False)
 
 
 @pytest.mark.parametrize(
-    ("file", "spoil", "told"),
+    ("file", "damage", "message"),
     [
         ("shadows/001/model.ckpt", truncate, "model.ckpt is damaged; delete"),
-        ("shadows/001/model.ckpt", swap, "is not the model that this stage trained; delete"),
+        ("shadows/001/model.ckpt", swap, "was not trained by this stage; delete"),
         ("shadows/001/stage.json", truncate, "stage.json is damaged; delete the folder"),
-        ("shadows/001/stage.json", swap, "was made by other settings (hash"),
+        ("shadows/001/stage.json", swap, "was created with different settings (hash: "),
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
         ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
         ("shadows/001/trained_utterances.csv", swap, "does not hold the utterances that split.csv has"),
         ("shadows/001/trained_utterances.csv", drop_a_row, "does not hold the utterances that split.csv has"),
         ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
-        ("split.csv", turn_a_membership, "has other members for shadow_001 than are asked for"),
+        ("split.csv", flip_a_label, "has other members for shadow_001 than requested"),
     ],
 )
-def test_what_is_damaged_or_swapped_is_told_in_one_line(
+def test_damaged_and_swapped_files_are_reported_in_one_line(
     copied: Path,
     config: Path,
     file: str,
-    spoil: Callable[[Path], None],
-    told: str,
+    damage: Callable[[Path], None],
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (path,) = copied.glob(file)
-    spoil(path)
+    damage(path)
     line = refused(capsys, "audit", config, copied, "--fleet.size", "4")
-    assert told in line
+    assert message in line
     assert "001" in line
 
 
-def test_a_damaged_checkpoint_to_go_on_from_is_told_in_one_line(
+def test_a_damaged_resume_checkpoint_is_reported_in_one_line(
     copied: Path, fleet: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = copied / "shadows" / "001"
@@ -118,7 +118,7 @@ def test_a_damaged_checkpoint_to_go_on_from_is_told_in_one_line(
     assert shadow_files(copied) == shadow_files(fleet)
 
 
-def test_a_shadow_model_whose_signals_are_not_numbers_is_named(
+def test_a_shadow_model_with_signals_that_are_not_finite_is_named(
     copied: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its training diverged: the weights are NaN."""

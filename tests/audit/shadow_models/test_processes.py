@@ -1,4 +1,4 @@
-"""A fleet in several processes, as a user starts it: what it gives, and how it ends by Ctrl-C, a kill and a death."""
+"""Shadow models in several processes: same results; Ctrl-C, killed workers and a killed parent."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def with_bars(config: Path, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_two_workers_give_what_one_gives_and_nothing_stray(audited: Path, config: Path, tmp_path: Path) -> None:
+def test_two_workers_give_the_same_models_and_no_stray_output(audited: Path, config: Path, tmp_path: Path) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2"]
     ran = subprocess.run(
         command_line("audit", with_bars(config, tmp_path), tmp_path, *options),
@@ -80,16 +80,16 @@ def all_gone(processes: list[psutil.Process], seconds: float = 30) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while they start", "while they train"])
-def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path, moment: str) -> None:
+def test_ctrl_c_ends_all_workers_in_one_line(config: Path, tmp_path: Path, moment: str) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "400", "--data.num_workers", "1"]
     # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    reset_sigint = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         command_line("shadow", config, tmp_path, *options),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=heed,
+        preexec_fn=reset_sigint,
     ) as process:
 
         def ended() -> bool:
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_a_fleet_of_workers_in_one_line(config: Path, tmp_path: Path
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("Decoding audio")]
-    assert lines == ["lightning-mia: interrupted; start the same command again to go on"]
+    assert lines == ["lightning-mia: interrupted; run the same command again to resume"]
     assert all_gone(workers)
 
 
@@ -125,7 +125,7 @@ def started(forkserver: ForkServerContext, config: Path, tmp_path: Path) -> Iter
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_its_model_goes_on(
+def test_a_killed_worker_is_replaced_and_its_model_resumed(
     started: Callable[..., ForkServerProcess], config: Path, tmp_path: Path
 ) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "20"]
@@ -139,15 +139,13 @@ def test_a_killed_worker_is_replaced_and_its_model_goes_on(
     assert "its worker process was killed (SIGKILL), perhaps for lack of memory; retry 1 of 2" in errors
     assert "Traceback" not in errors
     assert all_gone(workers)
-    one = [*options[:3], "1", *options[4:]]
-    assert run("shadow", config, tmp_path / "undisturbed", *one) == 0
+    one_worker = [*options[:3], "1", *options[4:]]
+    assert run("shadow", config, tmp_path / "undisturbed", *one_worker) == 0
     assert_same_weights(tmp_path / "killed", tmp_path / "undisturbed")
 
 
 @pytest.mark.slow
-def test_workers_end_with_the_process_that_started_them(
-    started: Callable[..., ForkServerProcess], tmp_path: Path
-) -> None:
+def test_workers_end_with_their_parent(started: Callable[..., ForkServerProcess], tmp_path: Path) -> None:
     process = started(tmp_path, "--fleet.size", "2", "--fleet.workers", "2", "--trainer.max_epochs", "2000")
     wait_until(lambda: list(tmp_path.glob("shadows/*/last.ckpt")), lambda: not process.is_alive())
     workers = workers_of(process.pid)
@@ -162,7 +160,7 @@ def signals_of_target(run_dir: Path) -> Signals:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
-def test_a_fleet_on_two_processes_a_model(config: Path, tmp_path: Path, launcher: str) -> None:
+def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launcher: str) -> None:
     options = ["--fleet.size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_seconds", "2"]
     command = command_line("audit", with_bars(config, tmp_path), tmp_path / "run", *options)
     if launcher == "torchrun":

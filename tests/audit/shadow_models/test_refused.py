@@ -1,4 +1,4 @@
-"""What is no fleet, or the fleet of another audit, is refused in one line."""
+"""Impossible or mismatched shadow models are refused in one line."""
 
 from pathlib import Path
 
@@ -10,23 +10,23 @@ from tests.audit.shadow_models.conftest import refused, run
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 there, 4 asked for"),
-        (["--seed_everything", "1"], "seed: 1 there, 2 asked for"),
-        (["--model.dim", "32"], "hyperparameters.dim: 16 there, 32 asked for"),
+        (["--trainer.max_epochs", "4"], "trainer.max_epochs: 3 stored, 4 requested"),
+        (["--seed_everything", "1"], "seed: 1 stored, 2 requested"),
+        (["--model.dim", "32"], "hyperparameters.dim: 16 stored, 32 requested"),
         (["--data.split_seed", "1"], "is another split"),
         (["--data.design.n_units", "40"], "is another split"),
         (["--fleet.pool", "auxiliary", "--data.design.n_units", "48"], "auxiliary units"),
     ],
 )
 @pytest.mark.parametrize("command", ["shadow", "audit"])
-def test_a_fleet_of_other_settings_is_refused(
-    fleet: Path, config: Path, command: str, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_shadow_models_with_different_settings_are_refused(
+    fleet: Path, config: Path, command: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refused(capsys, command, config, fleet, "--fleet.size", "4", *options)
-    assert told in line
-    assert "shadows/000 was made by other settings (hash" in line or "hash" not in told
+    assert message in line
+    assert "shadows/000 was created with different settings (hash: " in line or "hash" not in message
     assert not (fleet / "target").exists()  # refused before a target was trained
 
 
@@ -42,19 +42,19 @@ def other_manifest(tiny_manifest: Path, folder: Path) -> Path:
     return folder / "other.csv"
 
 
-def test_a_fleet_of_other_data_is_refused(
+def test_shadow_models_of_different_data_are_refused(
     fleet: Path, config: Path, tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     split = pd.read_csv(fleet / "split.csv", dtype={"id": str}).set_index("id")
     assert split.loc["s00/c00", "role"] != "auxiliary"
     other = ["--data.corpus.path", str(other_manifest(tiny_manifest, tmp_path))]
     line = refused(capsys, "shadow", config, fleet, "--fleet.size", "4", *other)
-    assert "was made by other settings (hash" in line
+    assert "was created with different settings (hash: " in line
     assert "recordings: " in line
 
 
 @pytest.mark.slow
-def test_a_target_that_was_trained_otherwise_is_refused(
+def test_a_target_trained_with_different_settings_is_refused(
     audited: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("fit", config, tmp_path / "other", "--trainer.max_epochs", "4") == 0
@@ -68,11 +68,11 @@ def test_a_target_that_was_trained_otherwise_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("command", "options", "told"),
+    ("command", "options", "message"),
     [
         ("shadow", ["--fleet.size", "3"], "fleet.size is 3: shadow models come in pairs, give an even number"),
         ("audit", ["--fleet.size", "5"], "fleet.size is 5"),
-        ("shadow", ["--fleet.size", "0"], "fleet.size is 0: say how many shadow models to train"),
+        ("shadow", ["--fleet.size", "0"], "fleet.size is 0: give the number of shadow models to train"),
         ("shadow", ["--fleet.workers", "0"], "fleet.workers is 0"),
         ("audit", ["--fleet.size", "2", "--fleet.workers", "2", "--trainer.devices", "2"], "give --fleet.workers 1"),
         ("shadow", ["--fleet.workers", "2", "--trainer.strategy", "ddp"], "give --fleet.workers 1"),
@@ -84,18 +84,20 @@ def test_a_target_that_was_trained_otherwise_is_refused(
         ("audit", ["--fleet.size", "2", "--fleet.pool", "both"], "fleet.pool"),
     ],
 )
-def test_what_is_no_fleet_is_refused_before_anything_is_done(
-    config: Path, tmp_path: Path, command: str, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_impossible_options_are_refused_before_anything_runs(
+    config: Path, tmp_path: Path, command: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told in refused(capsys, command, config, tmp_path / "run", *options)
+    assert message in refused(capsys, command, config, tmp_path / "run", *options)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_ready_made_split_has_no_fleet(
+def test_a_predefined_split_has_no_shadow_models(
     tiny_manifest: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = pd.read_csv(tiny_manifest, dtype=str)
     table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
     table.assign(member=(table.groupby("speaker").cumcount() % 2).astype(str)).to_csv(tmp_path / "m.csv", index=False)
     options = ["--fleet.size", "2", "--data.corpus.path", str(tmp_path / "m.csv")]
-    assert "the corpus brings its own (column member)" in refused(capsys, "audit", config, tmp_path / "run", *options)
+    assert "the corpus has a predefined split (column member)" in refused(
+        capsys, "audit", config, tmp_path / "run", *options
+    )

@@ -98,8 +98,8 @@ def test_only_training_batches_carry_the_augmentation(
     settings: SpecAugment, tiny_manifest: Path, tmp_path: Path
 ) -> None:
     design = UtteranceDesign(n_units=12, n_auxiliary=4)
-    data = SpeechDataModule(Manifest(str(tiny_manifest)), design, spec_augment=settings)
-    data.load(tmp_path / "split.csv")
+    module = SpeechDataModule(Manifest(str(tiny_manifest)), design, spec_augment=settings)
+    data = module.load(tmp_path / "split.csv")
     recordings = data.training_recordings(data.split.training_ids(), seed=0)
     seen = SeenBatches()
     trainer = L.Trainer(max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
@@ -188,8 +188,8 @@ def test_training_uses_silenced_recordings_and_targets_the_originals(tiny_manife
     heard = {}
     for share in (0.0, 0.5):
         design = UtteranceDesign(n_units=12, n_auxiliary=4)
-        data = SpeechDataModule(Manifest(str(tiny_manifest)), design, time_masking=TimeMasking(share))
-        data.load(tmp_path / "split.csv")
+        module = SpeechDataModule(Manifest(str(tiny_manifest)), design, time_masking=TimeMasking(share))
+        data = module.load(tmp_path / "split.csv")
         callback = Heard()
         trainer = L.Trainer(max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
                             enable_progress_bar=False, enable_model_summary=False, callbacks=[callback])  # fmt: skip

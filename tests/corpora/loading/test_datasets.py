@@ -46,8 +46,8 @@ def test_reverse_applies_to_training_or_queries(
     tiny_manifest: Path, tmp_path: Path, reverse: str, of_training: bool, of_queries: bool
 ) -> None:
     design = UtteranceDesign(n_units=16, n_auxiliary=8)
-    data = SpeechDataModule(Manifest(str(tiny_manifest)), design, reverse=reverse)
-    data.load(tmp_path / "split.csv")
+    module = SpeechDataModule(Manifest(str(tiny_manifest)), design, reverse=reverse)
+    data = module.load(tmp_path / "split.csv")
     ids = data.split.training_ids()
     for recordings, reversed_ in (
         (data.training_recordings(ids, seed=0).recordings, of_training),

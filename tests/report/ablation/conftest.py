@@ -1,4 +1,4 @@
-"""What the tests of grids share: a table of a grid, as `results.csv` has it."""
+"""Tables of grids, as in `results.csv`."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.report.ablation.labels import COSTS
+from lightning_mia.report.ablation.labels import COST_COLUMNS
 
 RESULTS = (("pretext_loss", "attack", 0.3), ("similarity", "attack", 0.1), ("blind", "control", 0.0))
 
@@ -33,7 +33,7 @@ def table_of(sizes: tuple[object, ...] = (25, 50), epochs: tuple[object, ...] = 
                     "n_members": 20,
                     "tpr_at_1_fpr": 0.05,
                     "heldout_pretext": -0.5 + 0.01 * rng.standard_normal(),
-                    **dict.fromkeys(COSTS, float("nan")),
+                    **dict.fromkeys(COST_COLUMNS, float("nan")),
                     "train_loss": 0.5,
                     "seconds": 10.0,
                     "verdict": "leak",

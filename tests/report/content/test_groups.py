@@ -1,10 +1,19 @@
 from dataclasses import replace
 
-from lightning_mia.evaluation.results import LevelVerdict, Verdict
-from lightning_mia.report.content.groups import MAX_CONTROLS, MAX_FEATURED, attack_groups, control_groups
+import pytest
+
+from lightning_mia.evaluation.results import EachAsTarget, LevelVerdict, TprAtFpr, Verdict
+from lightning_mia.report.content.groups import (
+    MAX_CONTROLS,
+    MAX_FEATURED,
+    attack_groups,
+    control_groups,
+    headline_rate,
+    headline_tpr_in_turn,
+)
 
 
-def test_attacks_come_by_level_and_access_and_the_strongest_first(planted_report):
+def test_attacks_are_ordered_by_level_access_and_strength(planted_report):
     shuffled = replace(planted_report, attacks=planted_report.attacks[::-1], scores=planted_report.scores[::-1])
     groups = attack_groups(shuffled)
     assert [(group.level, group.access) for group in groups] == [
@@ -17,7 +26,7 @@ def test_attacks_come_by_level_and_access_and_the_strongest_first(planted_report
     assert groups[0].verdict == planted_report.verdict.by_level_and_access[0]
 
 
-def test_a_two_sided_attack_is_strong_below_one_half_and_a_one_sided_one_weak(planted_report):
+def test_below_one_half_two_sided_attacks_are_strong_and_one_sided_ones_weak(planted_report):
     similarity, loss = planted_report.attacks[0], planted_report.attacks[2]
     attacks = (
         replace(similarity, name="below", auroc=0.1),
@@ -30,16 +39,16 @@ def test_a_two_sided_attack_is_strong_below_one_half_and_a_one_sided_one_weak(pl
     assert [one.name for one in attack_groups(report)[0].results] == ["below", "above", "weak"]
 
 
-def test_of_many_attacks_the_strongest_are_featured(planted_fleet_report):
+def test_the_strongest_of_many_attacks_are_featured(planted_fleet_report):
     for group in attack_groups(planted_fleet_report):
         assert group.featured == group.results[:MAX_FEATURED]
         assert group.best == group.results[0]
         assert {*group.featured, *group.others} == set(group.results)
-        assert [group.place(one) for one in group.featured] == [0, 1, 2, 3]
-        assert all(group.place(one) is None for one in group.others)
+        assert [group.series(one) for one in group.featured] == [0, 1, 2, 3]
+        assert all(group.series(one) is None for one in group.others)
 
 
-def test_an_attack_that_the_verdict_names_is_featured_however_weak(planted_fleet_report):
+def test_a_weak_attack_that_the_verdict_names_is_featured(planted_fleet_report):
     reason = "calibrated_loss has AUROC 0.70, 0.20 further from chance than with a model trained on neither side"
     verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason, "calibrated_loss"),))
     group = attack_groups(replace(planted_fleet_report, verdict=verdict))[-1]
@@ -63,7 +72,7 @@ def test_few_controls_are_all_featured(planted_report):
         assert group.others == ()
 
 
-def test_of_many_controls_those_of_the_best_attacks_are_featured(planted_fleet_report):
+def test_of_many_controls_only_those_of_the_best_attacks_are_featured(planted_fleet_report):
     extra = replace(planted_fleet_report.controls[0], name="pretext_loss_paper_protocol")  # no control of an attack
     report = replace(
         planted_fleet_report,
@@ -80,9 +89,30 @@ def test_of_many_controls_those_of_the_best_attacks_are_featured(planted_fleet_r
     assert len(group.featured) + len(group.others) == len(report.controls) == 62
 
 
-def test_what_all_attacks_of_a_group_would_have_shown_is_the_largest_of_theirs(planted_report):
+def test_the_detectable_auroc_of_a_group_is_the_largest_of_its_attacks(planted_report):
     first, second = (replace(planted_report.attacks[i], smallest_detectable_auroc=a) for i, a in ((0, 0.6), (1, 0.7)))
     report = replace(planted_report, attacks=(first, second, *planted_report.attacks[2:]))
     assert attack_groups(report)[0].detectable == 0.7
     unknown = tuple(replace(one, smallest_detectable_auroc=None) for one in planted_report.attacks)
     assert attack_groups(replace(planted_report, attacks=unknown))[0].detectable is None
+
+
+def rates(*fprs: float) -> tuple[TprAtFpr, ...]:
+    return tuple(TprAtFpr(fpr, fpr, (0.0, fpr), 2 * fpr, (0.0, 1.0), True) for fpr in fprs)
+
+
+@pytest.mark.parametrize(
+    ("fprs", "chosen"),
+    [((0.001, 0.01, 0.1), 0.01), ((0.1, 0.01), 0.01), ((0.1, 0.005), 0.005), ((0.1, 0.0001), 0.1), ((0.3,), 0.3)],
+)
+def test_the_headline_rate_is_nearest_to_one_per_cent(fprs, chosen):
+    assert headline_rate(rates(*fprs)).fpr == chosen
+
+
+def test_the_mean_over_models_is_taken_at_the_headline_rate(planted_report):
+    as_targets = EachAsTarget(4, 0.6, 0.1, (0.02, 0.2, 0.4), 0.5, 0.1)
+    result = replace(planted_report.attacks[0], tpr_at_fpr=rates(0.001, 0.1, 0.01), in_turn=as_targets)
+    assert headline_tpr_in_turn(result) == 0.4
+    assert headline_tpr_in_turn(replace(result, in_turn=None)) is None
+    assert headline_tpr_in_turn(replace(result, tpr_at_fpr=())) is None
+    assert headline_rate(()) is None

@@ -4,27 +4,27 @@ from lightning_mia.evaluation.results import Verdict
 from lightning_mia.report.content.key_numbers import decisive_attack, key_numbers
 
 
-def test_a_leak_shows_the_leaking_attack_the_wrong_model_and_the_blind_baseline(planted_report):
+def test_a_leak_shows_the_decisive_attack_its_margin_and_the_blind_baseline(planted_report):
     numbers = key_numbers(planted_report)
     assert [number.label for number in numbers] == [
         "AUROC of pretext_loss",
-        "beyond the wrong model",
+        "margin over the wrong model",
         "AUROC of the blind baseline",
     ]
     assert numbers[0].number == f"{planted_report.attacks[2].auroc:.3f}"
     assert numbers[0].detail.startswith("utterance level, grey-box; 95 % interval")
 
 
-def test_only_attacks_of_a_leaking_level_and_access_are_asked(planted_report):
-    """A confounded black-box attack with a better figure must not stand for a grey-box leak."""
+def test_only_attacks_of_a_leaking_level_and_access_are_decisive(planted_report):
+    """A confounded black-box attack with a higher AUROC must not represent a grey-box leak."""
     better = replace(planted_report.attacks[0], auroc=0.99, p_value_corrected=1e-6)
     assert (
         decisive_attack(replace(planted_report, attacks=(better, *planted_report.attacks[1:]))).name == "pretext_loss"
     )
 
 
-def test_the_attack_that_the_verdict_names_stands_for_it(planted_fleet_report):
-    """Where the very strongest attack does not clear the wrong model, a weaker one may be the leak."""
+def test_the_attack_that_the_verdict_names_is_decisive(planted_fleet_report):
+    """If the strongest attack does not exceed the wrong model, a weaker one may be the leak."""
     first = planted_fleet_report.verdict.by_level_and_access[0]
     assert decisive_attack(planted_fleet_report).name == "shadow_classifier"
     named = replace(first, attack="lira")
@@ -39,10 +39,10 @@ def test_a_two_sided_attack_is_strong_below_one_half(planted_report):
     assert decisive_attack(report) is below
 
 
-def test_no_evidence_shows_what_would_have_been_found(planted_report):
+def test_no_evidence_shows_the_detectable_auroc(planted_report):
     numbers = key_numbers(replace(planted_report, verdict=Verdict("no_evidence", "nothing", ())))
     assert [number.label for number in numbers][1:] == [
-        "smallest AUROC that would show",
+        "smallest detectable AUROC",
         "AUROC of the blind baseline",
     ]
     assert numbers[1].number == "0.575"
@@ -52,12 +52,12 @@ def test_not_assessable_shows_the_blind_baseline_and_its_bound(planted_blind_rep
     auroc, bound = key_numbers(planted_blind_report)
     assert auroc.number == f"{planted_blind_report.controls[0].auroc:.3f}"
     assert bound.number == "0.870"
-    assert "0.60" in bound.detail, "the gate of a split that the user brought"
+    assert "0.60" in bound.detail, "the limit of a user-supplied split"
     drawn = replace(planted_blind_report, split=replace(planted_blind_report.split, drawn=True))
     assert "0.60" not in key_numbers(drawn)[1].detail
 
 
-def test_without_a_blind_control_there_is_nothing_of_it(planted_report):
+def test_without_a_blind_control_there_are_no_key_numbers(planted_report):
     report = replace(planted_report, verdict=Verdict("not_assessable", "no blind control", ()), blind_upper95={})
     controls = tuple(control for control in report.controls if control.name != "blind")
     scores = tuple(s for s in report.scores if s.name != "blind")

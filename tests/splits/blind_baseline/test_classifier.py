@@ -9,7 +9,7 @@ from lightning_mia.splits.blind_baseline.classifier import (
     CrossFit,
     blind_control,
     speaker_folds,
-    standardise,
+    standardised_ranks,
     unit_statistics,
 )
 from lightning_mia.utilities.errors import InputError
@@ -25,7 +25,7 @@ def stratified(speakers: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
 
 
 def by_speaker(speakers: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Labels (n, units): half of the speakers, whole."""
+    """Labels (n, units) with half of the speakers as members."""
     names, of_unit = np.unique(speakers, return_inverse=True)
     return rng.permuted(np.tile(np.arange(len(names)) % 2 == 0, (n, 1)), axis=1)[:, of_unit]
 
@@ -55,11 +55,11 @@ SPEAKERS = np.repeat([f"s{number:02d}" for number in range(12)], 10)
 
 
 @pytest.mark.parametrize("design", [stratified, by_speaker])
-def test_refits_at_one_go_equal_refits_one_by_one(design) -> None:
+def test_batched_refits_equal_single_refits(design) -> None:
     from sklearn.linear_model import Ridge
 
     rng = np.random.default_rng(0)
-    features = standardise(noise_features(SPEAKERS, rng))
+    features = standardised_ranks(noise_features(SPEAKERS, rng))
     labels = design(SPEAKERS, 5, rng)
     expected = np.empty(labels.shape)
     folds = speaker_folds(SPEAKERS)
@@ -75,9 +75,9 @@ def test_refits_at_one_go_equal_refits_one_by_one(design) -> None:
     np.testing.assert_allclose(CrossFit(features, SPEAKERS).scores(labels[2]), expected[2], rtol=1e-8)
 
 
-def test_a_units_score_knows_no_label_of_its_speaker() -> None:
+def test_scores_do_not_depend_on_the_speakers_own_labels() -> None:
     rng = np.random.default_rng(0)
-    features = standardise(noise_features(SPEAKERS, rng))
+    features = standardised_ranks(noise_features(SPEAKERS, rng))
     labels = stratified(SPEAKERS, 1, rng)[0]
     own = SPEAKERS == "s03"
     turned = np.where(own, ~labels, labels)
@@ -86,7 +86,7 @@ def test_a_units_score_knows_no_label_of_its_speaker() -> None:
     assert not np.allclose(before[~own], after[~own])
 
 
-def test_folds_share_no_speaker_and_are_of_like_size() -> None:
+def test_folds_share_no_speaker_and_are_of_similar_size() -> None:
     rng = np.random.default_rng(0)
     speakers = np.repeat([f"s{number}" for number in range(37)], rng.integers(1, 20, 37))
     folds = speaker_folds(rng.permutation(speakers))
@@ -97,12 +97,12 @@ def test_folds_share_no_speaker_and_are_of_like_size() -> None:
     assert all(len(np.unique(folds[speakers == speaker])) == 1 for speaker in np.unique(speakers))
 
 
-def test_one_speaker_is_refused() -> None:
+def test_one_speaker_is_rejected() -> None:
     with pytest.raises(InputError, match="at least two speakers"):
         speaker_folds(np.array(["a", "a"]))
 
 
-def test_nothing_is_learnt_from_one_side() -> None:
+def test_one_class_yields_zero_scores() -> None:
     speakers = np.array(["a", "a", "b", "b", "c", "c"])
     members = speakers == "a"  # without "a" there is no member to learn from
     scores = CrossFit(np.random.default_rng(0).standard_normal((6, 3)), speakers).scores(members)
@@ -113,16 +113,16 @@ def test_nothing_is_learnt_from_one_side() -> None:
 def test_standardised_statistics() -> None:
     rng = np.random.default_rng(0)
     statistics = np.column_stack([rng.standard_normal(50), np.full(50, 3.0), rng.integers(0, 2, 50)])
-    features = standardise(statistics)
+    features = standardised_ranks(statistics)
     assert features.shape == (50, 2)  # the constant one is gone
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(features.std(axis=0), 1)
     with_outlier = statistics.copy()
     with_outlier[statistics[:, 0].argmax(), 0] = 1e9
-    np.testing.assert_array_equal(standardise(with_outlier), features)
+    np.testing.assert_array_equal(standardised_ranks(with_outlier), features)
 
 
-def test_statistics_that_tell_nothing_at_all() -> None:
+def test_constant_statistics() -> None:
     labels = stratified(SPEAKERS, 100, np.random.default_rng(0))
     control = control_of(np.ones((len(SPEAKERS), 3)), SPEAKERS, labels)
     assert control.aurocs[0] == 0.5
@@ -148,14 +148,14 @@ def test_speaker_level_averages_the_recordings() -> None:
     assert control.scores.level == "speaker"
 
 
-def test_refits_are_judged_as_by_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aurocs_agree_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     from sklearn.metrics import roc_auc_score, roc_curve
 
     monkeypatch.setattr("lightning_mia.splits.blind_baseline.classifier.CHUNK", 2 * len(SPEAKERS))
     rng = np.random.default_rng(0)
     features, labels = noise_features(SPEAKERS, rng), stratified(SPEAKERS, 6, rng)
     control = control_of(features, SPEAKERS, labels)
-    values = CrossFit(standardise(features), SPEAKERS).scores(labels)
+    values = CrossFit(standardised_ranks(features), SPEAKERS).scores(labels)
     np.testing.assert_allclose(control.aurocs, [roc_auc_score(*row) for row in zip(labels, values, strict=True)])
     gains = [np.max(tpr - fpr) for fpr, tpr, _ in (roc_curve(*row) for row in zip(labels, values, strict=True))]
     np.testing.assert_allclose(control.redrawn_advantages, gains[1:])

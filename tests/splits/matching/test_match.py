@@ -1,4 +1,4 @@
-"""Tests of matched splits: what is kept, what is discarded and why, and that the blind control then errs rarely."""
+"""Tests of matching: kept and discarded recordings, reasons, and the blind control afterwards."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 
 from lightning_mia.splits import predefined
 from lightning_mia.splits.blind_baseline.classifier import blind_control
-from lightning_mia.splits.matching.match import Matched, match
+from lightning_mia.splits.matching.match import MatchedRecordings, match_recordings
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.utilities.errors import InputError
 
@@ -14,7 +14,7 @@ DURATIONS = [Matching(duration="nearest"), Matching(duration="histogram")]
 
 
 def corpus(*rows: tuple[str, str, list[float]]) -> pd.DataFrame:
-    """Rows (speaker, member, durations): a recording each, ids s/member/0, s/member/1, …"""
+    """One recording per duration, from rows (speaker, member, durations); ids s/member/0, s/member/1, …"""
     return pd.DataFrame(
         [
             {"id": f"{speaker}/{member}/{place}", "speaker": speaker, "member": member, "seconds": float(seconds)}
@@ -25,7 +25,7 @@ def corpus(*rows: tuple[str, str, list[float]]) -> pd.DataFrame:
 
 
 def random_corpus(seed: int, n_speakers: int = 20, n_clips: int = 10, longer: float = 0.3) -> pd.DataFrame:
-    """Speakers of either side, whose names tell nothing; log durations of members are on average `longer`."""
+    """Speakers with uninformative names; mean log durations of members are `longer`."""
     rng = np.random.default_rng(seed)
     rows = []
     for place, number in enumerate(rng.permutation(2 * n_speakers)):
@@ -37,27 +37,29 @@ def random_corpus(seed: int, n_speakers: int = 20, n_clips: int = 10, longer: fl
 
 def matched(table: pd.DataFrame, settings: Matching, level="utterance", copies: dict[str, str] = {}, **options):  # noqa: B006
     contents = {name: f"content of {copies.get(name, name)}" for name in table["id"]}
-    return match(table, dict(zip(table["id"], table["seconds"], strict=True)), contents, settings, level, **options)
+    return match_recordings(
+        table, dict(zip(table["id"], table["seconds"], strict=True)), contents, settings, level, **options
+    )
 
 
-def sides(outcome: Matched) -> tuple[pd.DataFrame, pd.DataFrame]:
+def members_and_nonmembers(outcome: MatchedRecordings) -> tuple[pd.DataFrame, pd.DataFrame]:
     kept = outcome.rows[outcome.rows["reason"] == ""]
     return kept[kept["member"] == "1"], kept[kept["member"] == "0"]
 
 
 @pytest.mark.parametrize("settings", DURATIONS)
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_what_matches_already_is_kept_whole(settings: Matching, level: str) -> None:
+def test_matching_classes_are_kept_completely(settings: Matching, level: str) -> None:
     spoken = {"a": [1, 2.2, 3.1], "b": [1.4, 1.4, 5], "c": [0.7, 2.5, 9], "d": [2.9, 3.5, 4.4]}
-    rows = [(f"{side}{name}", value, d) for name, d in spoken.items() for side, value in (("m", "1"), ("n", "0"))]
+    rows = [(f"{prefix}{name}", value, d) for name, d in spoken.items() for prefix, value in (("m", "1"), ("n", "0"))]
     assert matched(corpus(*rows), settings, level).discarded.empty
 
 
 @pytest.mark.parametrize("settings", DURATIONS)
 def test_recordings_of_one_length(settings: Matching) -> None:
     table = corpus(*((f"s{number}", str(int(number < 30)), [1.0] * 5) for number in range(34)))
-    members, nonmembers = sides(matched(table, settings))
-    assert len(nonmembers) == 20  # of 20: the side that is far smaller is kept whole
+    members, nonmembers = members_and_nonmembers(matched(table, settings))
+    assert len(nonmembers) == 20  # of 20: the far smaller class is kept completely
     assert len(members) == (20 if settings.duration == "nearest" else 150)
     assert members["speaker"].nunique() > 10  # chosen at random, not the first ones
 
@@ -65,10 +67,10 @@ def test_recordings_of_one_length(settings: Matching) -> None:
 @pytest.mark.parametrize("settings", DURATIONS)
 def test_pooled_durations_agree_afterwards(settings: Matching) -> None:
     table = random_corpus(0, n_speakers=40)
-    members, nonmembers = sides(matched(table, settings))
+    members, nonmembers = members_and_nonmembers(matched(table, settings))
     quantiles = np.linspace(0.05, 0.95, 19)
     before = [table["seconds"][table["member"] == value].quantile(quantiles) for value in "10"]
-    after = [side["seconds"].quantile(quantiles) for side in (members, nonmembers)]
+    after = [recordings["seconds"].quantile(quantiles) for recordings in (members, nonmembers)]
     assert np.log(before[0] / before[1]).abs().min() > 0.15
     assert np.log(after[0] / after[1]).abs().max() < 0.03
     assert min(len(members), len(nonmembers)) > 200  # of 400
@@ -79,17 +81,20 @@ def test_pooled_durations_agree_afterwards(settings: Matching) -> None:
 def test_speakers_are_matched_in_pairs(duration: str, per_speaker: bool) -> None:
     table = random_corpus(1, n_speakers=30)
     settings = Matching(duration=duration, utterances_per_speaker=per_speaker)  # type: ignore[arg-type]
-    members, nonmembers = (side.groupby("speaker")["seconds"] for side in sides(matched(table, settings, "speaker")))
+    members, nonmembers = (
+        recordings.groupby("speaker")["seconds"]
+        for recordings in members_and_nonmembers(matched(table, settings, "speaker"))
+    )
     assert members.size().min() >= 2
     assert len(members) == len(nonmembers) > 20
     if per_speaker:
         assert members.size().nunique() == nonmembers.size().nunique() == 1
-    # Of a pair the recordings are alike one by one, and so, over all speakers, are mean log durations.
-    means = [np.sort(side.apply(lambda seconds: np.log(seconds).mean())) for side in (members, nonmembers)]
+    # Recordings of a pair have similar durations, and so the mean log durations of all speakers agree.
+    means = [np.sort(durations.apply(lambda seconds: np.log(seconds).mean())) for durations in (members, nonmembers)]
     assert np.abs(means[0] - means[1]).max() < 0.06
 
 
-def test_who_stands_on_both_sides_is_matched_with_themself() -> None:
+def test_speakers_with_both_labels_are_paired_with_themselves() -> None:
     rows = [
         (name, value, [length, 1.1 * length, 3 * length])
         for name, length in zip("abcd", (1, 2, 4, 8), strict=True)
@@ -98,7 +103,7 @@ def test_who_stands_on_both_sides_is_matched_with_themself() -> None:
     table = corpus(*rows, ("long", "1", [50, 51]))
     outcome = matched(table, Matching(duration="nearest", utterances_per_speaker=True))
     assert set(outcome.discarded["speaker"]) == {"long"}
-    assert set(outcome.discarded["reason"]) == {"no speaker is left on the other side to be paired with"}
+    assert set(outcome.discarded["reason"]) == {"no speaker is left to be paired with"}
 
 
 @pytest.mark.parametrize("settings", DURATIONS)
@@ -115,30 +120,30 @@ def test_held_back_recordings_are_matched_with_the_same_nonmembers(settings: Mat
     outcome = matched(table, settings, "speaker")
     kept = outcome.rows[outcome.rows["reason"] == ""]
     counts = kept.groupby(["speaker", "member"]).size()
-    of_sides = [sorted(counts.xs(value, level="member")) for value in ("1", "held_back", "0")]
-    assert of_sides[0] == of_sides[1] == of_sides[2]
-    assert min(of_sides[0]) >= 2
-    assert "unpaired" not in kept["speaker"].to_list()  # has none that were held back
+    class_sizes = [sorted(counts.xs(value, level="member")) for value in ("1", "held_back", "0")]
+    assert class_sizes[0] == class_sizes[1] == class_sizes[2]
+    assert min(class_sizes[0]) >= 2
+    assert "unpaired" not in kept["speaker"].to_list()  # has no held-back recordings
     means = kept.groupby("member")["seconds"].mean()
     assert means.max() / means.min() < 1.04
     split = predefined(table[table["id"].isin(outcome.kept)], {name: name for name in outcome.kept}, "speaker")
     assert split.parts("speaker") == ("held_back", "trained")
 
 
-def test_at_utterance_level_held_back_recordings_are_left_out() -> None:
+def test_held_back_recordings_are_discarded_at_utterance_level() -> None:
     table = corpus(
         ("a", "1", [1, 2]), ("b", "1", [3, 4]), ("a", "held_back", [1, 2]), ("c", "0", [1, 2]), ("d", "0", [3, 4])
     )
     outcome = matched(table, Matching(duration="nearest"))
     assert outcome.discarded["id"].tolist() == ["a/held_back/0", "a/held_back/1"]
-    assert "not judged at utterance level" in outcome.discarded["reason"][0]
+    assert "not evaluated at utterance level" in outcome.discarded["reason"][0]
 
 
 def test_equally_many_recordings_of_every_speaker() -> None:
     sizes = {"1": [2, *range(10, 20)], "0": range(5, 15)}
-    rows = [(f"{value}{n:02d}", value, [1.0 + n] * n) for value, of_side in sizes.items() for n in of_side]
+    rows = [(f"{value}{n:02d}", value, [1.0 + n] * n) for value, numbers in sizes.items() for n in numbers]
     outcome = matched(corpus(*rows, ("x", "", [1.0] * 30)), Matching(utterances_per_speaker=True))
-    members, nonmembers = sides(outcome)
+    members, nonmembers = members_and_nonmembers(outcome)
     assert members.groupby("speaker").size().tolist() == [6] * 10  # nine of ten non-members have 6 or more
     assert nonmembers.groupby("speaker").size().tolist() == [6] * 9
     assert outcome.discarded["reason"].value_counts().to_dict() == {
@@ -147,7 +152,7 @@ def test_equally_many_recordings_of_every_speaker() -> None:
     }
 
 
-def test_auxiliary_recordings_stay_and_copies_go_with_the_first() -> None:
+def test_auxiliary_recordings_are_kept_and_copies_follow_the_first() -> None:
     table = corpus(("a", "1", [1, 2, 3, 4, 9, 9]), ("b", "0", [1, 2, 3, 4]), ("x", "", [70, 80]))
     outcome = matched(table, Matching(duration="nearest"), copies={"a/1/5": "a/1/4"})
     assert outcome.discarded["id"].tolist() == ["a/1/4", "a/1/5"]
@@ -166,25 +171,25 @@ def test_the_choice_depends_on_seed_and_ids_alone(settings: Matching) -> None:
     assert set(matched(table, other_seed).kept) != kept
 
 
-def test_recordings_that_are_out_already_are_nobodys_partners() -> None:
+def test_unfit_recordings_are_not_paired() -> None:
     table = corpus(("a", "1", [1, 2, 3, 4, 5]), ("b", "0", [1, 2, 3, 4, 5]))
     outcome = matched(table, Matching(duration="nearest"), unfit={"b/0/2": "too short"})
     assert dict(zip(outcome.discarded["id"], outcome.discarded["reason"], strict=True)) == {
-        "a/1/2": "no recording of a like duration is left on the other side",
+        "a/1/2": "no recording of similar duration is left to be paired with",
         "b/0/2": "too short",
     }
 
 
-def test_too_little_left_says_how_much_and_what_to_do() -> None:
+def test_too_small_a_match_is_an_error_with_numbers_and_remedy() -> None:
     table = corpus(("a", "1", [4, 5, 6, 7]), ("b", "1", [8, 9]), ("c", "0", [1, 2, 3]), ("d", "0", [1, 4, 5, 6]))
     with pytest.raises(InputError) as error:
         matched(table, Matching(duration="nearest"))
     assert str(error.value) == (
-        "Matching keeps 3 of 6 member and 3 of 7 non-member recordings, but 4 of each are the least (nine in ten "
-        "member recordings last 4.25 to 8.75 s, of non-members 1.00 to 5.70 s); raise matching.tolerance, or crop "
-        "instead, or add recordings"
+        "Matching keeps 3 of 6 member and 3 of 7 non-member recordings, but at least 4 of each are needed (nine in "
+        "ten member recordings last 4.25 to 8.75 s, non-member recordings 1.00 to 5.70 s); raise matching.tolerance, "
+        "or crop instead, or add recordings"
     )
-    with pytest.raises(InputError, match="keeps 2 of 2 member and 2 of 2 non-member speakers, but 4 of each"):
+    with pytest.raises(InputError, match="keeps 2 of 2 member and 2 of 2 non-member speakers, but at least 4 of each"):
         matched(
             corpus(*((name, value, [1.0] * 9) for name, value in zip("abcd", "1100", strict=True))),
             Matching("nearest"),
@@ -206,10 +211,10 @@ def test_notes_count_what_was_kept_and_discarded() -> None:
         "3.00 s); 4 of 4 non-member recordings (1 of 1 speakers, 10 s of 10 s, median 2.50 s instead of 2.50 s); 1 "
         "of 1 auxiliary recordings (1 of 1 speakers, 5 s of 5 s, median 5.00 s instead of 5.00 s)."
     )
-    reason = "1, because no recording of a like duration is left on the other side"
+    reason = "1 because no recording of similar duration is left to be paired with"
     assert discarded == f"Discarded by matching: 1 member recordings (10 min): {reason}."
-    whole = matched(table[table["seconds"] < 600], Matching(duration="nearest")).notes("so")
-    assert whole[1] == "Discarded by matching: nothing."
+    complete = matched(table[table["seconds"] < 600], Matching(duration="nearest")).notes("so")
+    assert complete[1] == "Discarded by matching: nothing."
 
 
 @pytest.mark.parametrize(
@@ -222,13 +227,13 @@ def test_notes_count_what_was_kept_and_discarded() -> None:
         ({"crop_seconds": float("inf")}, "matching.crop_seconds is inf"),
     ],
 )
-def test_settings_that_match_nothing_are_refused(options: dict, message: str) -> None:
+def test_invalid_settings_are_rejected(options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Matching(**options)
 
 
 def blind_p_value(seed: int, settings: Matching | None, level: str) -> float:
-    """p-value of the blind control where the sides differ in duration alone, on which half of the statistics depend."""
+    """p-value of the blind control for classes that differ only in duration, which half of the statistics reflect."""
     table = random_corpus(seed)
     rng = np.random.default_rng(1000 + seed)
     voices = rng.normal(size=(40, 8))[table["speaker"].astype(int)]
@@ -246,7 +251,7 @@ def blind_p_value(seed: int, settings: Matching | None, level: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", DURATIONS)
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_after_matching_chance_decides(settings: Matching, level: str) -> None:
+def test_the_blind_control_fails_after_matching(settings: Matching, level: str) -> None:
     assert max(blind_p_value(seed, None, level) for seed in range(5)) < 0.05
     p_values = np.array([blind_p_value(seed, settings, level) for seed in range(60)])
     assert (p_values < 0.05).sum() <= 7  # more than 7 of 60 in 1 of 80 cases, were they uniform; these are a bit larger

@@ -15,8 +15,8 @@ def all_assignments(labels: np.ndarray, strata: np.ndarray) -> set[tuple[bool, .
     def counts(candidate: tuple[bool, ...]) -> Counter:
         return Counter(zip(strata.tolist(), candidate, strict=True))
 
-    wanted = counts(tuple(labels.tolist()))
-    return {p for p in permutations(labels.tolist()) if counts(p) == wanted}
+    expected = counts(tuple(labels.tolist()))
+    return {p for p in permutations(labels.tolist()) if counts(p) == expected}
 
 
 def p_uniform(drawn: np.ndarray, possible: set[tuple[bool, ...]]) -> float:
@@ -62,7 +62,7 @@ def test_shadows_come_in_complementary_pairs_and_an_odd_last_one():
         assert (np.bincount(strata, weights=column) == 2).all()
 
 
-def test_a_larger_fleet_begins_with_the_smaller_one():
+def test_more_shadow_models_keep_the_first_ones():
     strata = np.repeat(np.arange(5), 6)
     large = draw_models(strata, 9, seed=3)
     for n in range(9):
@@ -94,6 +94,6 @@ def test_streams_of_all_purposes_seeds_and_indices_differ():
     assert len(first_numbers) == len(keys)
 
 
-def test_negative_seed_is_refused():
+def test_negative_seed_is_rejected():
     with pytest.raises(InputError, match="seed of a split must be 0 or more, but is -1"):
         stream(-1, Purpose.TARGET)

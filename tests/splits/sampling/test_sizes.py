@@ -3,21 +3,21 @@ import logging
 import numpy as np
 import pytest
 
-from lightning_mia.splits.sampling.sizes import check_asked, divide_in_proportion, shrink, warn_if_shrunk, water_fill
+from lightning_mia.splits.sampling.sizes import check_sizes, divide_proportionally, shrink, warn_if_shrunk, water_fill
 from lightning_mia.utilities.errors import InputError
 
 
 def fill_one_by_one(capacities: list[int], total: int) -> list[int]:
-    """The obvious way: hand out one unit at a time to who has least and can take more."""
+    """Add one unit at a time to the smallest share below its capacity."""
     shares = [0] * len(capacities)
     for _ in range(total):
-        with_room = [i for i, capacity in enumerate(capacities) if shares[i] < capacity]
-        shares[min(with_room, key=lambda i: shares[i])] += 1
+        available = [i for i, capacity in enumerate(capacities) if shares[i] < capacity]
+        shares[min(available, key=lambda i: shares[i])] += 1
     return shares
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_water_fill_is_as_even_as_handing_out_one_by_one(seed):
+def test_water_fill_agrees_with_adding_units_one_by_one(seed):
     generator = np.random.default_rng(seed)
     capacities = generator.integers(1, 40, size=generator.integers(2, 12))
     total = int(generator.integers(1, capacities.sum() + 1))
@@ -32,14 +32,14 @@ def test_division_is_within_one_of_the_exact_proportion(seed):
     generator = np.random.default_rng(seed)
     shares = generator.integers(0, 30, size=12) + np.eye(12, dtype=int)[0]
     total = int(generator.integers(0, shares.sum() + 1))
-    parts = divide_in_proportion(total, shares)
+    parts = divide_proportionally(total, shares)
     assert parts.sum() == total
     assert ((parts >= 0) & (parts <= shares)).all()
     assert np.abs(parts - total * shares / shares.sum()).max() < 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "available", "expected"),
+    ("requested", "available", "expected"),
     [
         ((400, 200), 600, (400, 200)),
         ((401, 0), 600, (400, 0)),  # even, so that half can be IN
@@ -50,21 +50,21 @@ def test_division_is_within_one_of_the_exact_proportion(seed):
         ((8, 1000), 100, (8, 92)),
     ],
 )
-def test_sizes_are_upper_bounds_that_shrink_in_proportion(asked, available, expected):
-    assert shrink(asked, available, "utterances") == expected
+def test_sizes_are_upper_bounds_that_shrink_in_proportion(requested, available, expected):
+    assert shrink(requested, available, "utterances") == expected
 
 
-def test_shrunk_sizes_are_said_in_one_line(caplog):
+def test_reduced_sizes_are_logged(caplog):
     with caplog.at_level(logging.WARNING):
         warn_if_shrunk((400, 200), (400, 200), "utterances")
         warn_if_shrunk((400, 200), (60, 30), "utterances")
     (line,) = caplog.messages
-    assert line == "400 challenge and 200 auxiliary utterances were asked for, but the corpus gives 60 and 30"
+    assert line == "400 challenge and 200 auxiliary utterances were requested, but the corpus has 60 and 30"
 
 
 @pytest.mark.parametrize("available", [0, 7])
-def test_too_few_units_are_refused_in_one_line(available):
-    with pytest.raises(InputError, match=f"has {available} usable speakers, but 4 members") as error:
+def test_too_few_units_are_rejected(available):
+    with pytest.raises(InputError, match=f"has {available} usable speakers, but at least 4 members") as error:
         shrink((400, 200), available, "speakers")
     assert "\n" not in str(error.value)
 
@@ -72,6 +72,6 @@ def test_too_few_units_are_refused_in_one_line(available):
 @pytest.mark.parametrize(
     ("n_units", "n_auxiliary", "name"), [(7, 0, "n_units"), (-1, 0, "n_units"), (8, -1, "n_auxiliary")]
 )
-def test_impossible_sizes_are_refused(n_units, n_auxiliary, name):
+def test_impossible_sizes_are_rejected(n_units, n_auxiliary, name):
     with pytest.raises(InputError, match=f"^{name} must be"):
-        check_asked(n_units, n_auxiliary)
+        check_sizes(n_units, n_auxiliary)

@@ -16,7 +16,7 @@ from lightning_mia.attacks.bavaria import BaVarIA, Prior, fit_prior
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.rmia import RMIA, fit_a
-from lightning_mia.attacks.shadow_models.in_out import pooled_covariance, side
+from lightning_mia.attacks.shadow_models.in_out import moments, pooled_covariance
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from tools.benchmark.devices import name_of
@@ -98,7 +98,7 @@ def p(signal: float) -> float:
 
 
 def slow_lira(matrix: SignalMatrix, online: bool) -> Slow:
-    sides = [side(matrix.shadows, chosen) for chosen in (matrix.members, ~matrix.members)]
+    sides = [moments(matrix.shadows, chosen) for chosen in (matrix.members, ~matrix.members)]
     sd_in, sd_out = (math.sqrt(pooled_covariance(one)[0, 0]) for one in sides)
 
     def score(x: float, inside: list[float], outside: list[float]) -> float:

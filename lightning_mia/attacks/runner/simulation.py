@@ -1,0 +1,113 @@
+"""Simulated evidence with a known membership effect, for examples and tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lightning_mia.attacks.base import Evidence, ShadowModels
+from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.signals.table import Signals
+
+
+@dataclass(frozen=True)
+class SimulatedAudit:
+    """Simulated evidence and its ground truth.
+
+    Attributes:
+        evidence: target, shadow models, challenge set and auxiliary recordings.
+        members: index = unit, bool, membership in the target, which is not part of the evidence.
+        ideal: index = unit, the target's first signal minus the difficulty; with a positive effect the optimal score
+            (Neyman and Pearson).
+    """
+
+    evidence: Evidence
+    members: pd.Series
+    ideal: pd.Series
+
+    def auroc(self, scores: pd.Series) -> float:
+        """Return the AUROC of scores, index = unit, rounded to two digits."""
+        values = scores.loc[self.members.index].to_numpy(dtype=float)
+        return round(float(auroc_of_labels(values, self.members.to_numpy(bool)[None])[0]), 2)
+
+
+def simulate_audit(
+    n_units: int = 100,
+    n_shadows: int = 4,
+    *,
+    columns: Sequence[str] = ("pretext_score_mask0",),
+    effect: float | Sequence[float] = 1.0,
+    spread: float = 2.0,
+    noise: float = 1.0,
+    level: str = "utterance",
+    clips: int = 1,
+    n_auxiliary: int = 50,
+    pool: bool = False,
+    dim: int = 4,
+    seed: int = 0,
+) -> SimulatedAudit:
+    """Draw signals of a target and of complementary pairs of shadow models.
+
+    The signal of a recording is its difficulty, N(0, spread²), shared by all models, plus `effect` if its unit is IN
+    for the model, plus N(0, noise²). Recording ids are `speaker/clip`.
+
+    Args:
+        n_units: even number of challenge units; half are IN for each model.
+        n_shadows: number of shadow models; the last of an odd number has no partner.
+        columns: names of the signals.
+        effect: shift by membership, shared or one per signal; 0: no leak.
+        spread: standard deviation of the difficulty.
+        noise: standard deviation between models, independent for each signal.
+        level: "utterance" (each recording is a unit) or "speaker".
+        clips: recordings per speaker.
+        n_auxiliary: number of auxiliary speakers, each with one recording.
+        pool: whether the shadow models are trained on as many other units, and are OUT for every challenge unit.
+        dim: dimension of the pooled vectors of 2 layers, drawn like the signals but without effect.
+        seed: random seed.
+
+    >>> audit = simulate_audit(effect=3.0)
+    >>> audit.auroc(audit.ideal)
+    0.98
+    """
+    rng = np.random.default_rng(seed)
+    speakers = n_units if level == "speaker" else -(-n_units // clips)
+    challenge = _recordings("s", speakers, clips, level)[: n_units * clips if level == "speaker" else n_units]
+    others = _recordings("p", speakers, clips, level)[: len(challenge)] if pool else challenge[:0]
+    auxiliary = _recordings("a", n_auxiliary, 1, "utterance")
+    recordings = pd.concat([challenge, others, auxiliary], ignore_index=True)
+    known = others if pool else challenge
+    members = _random_half(challenge["unit_id"].unique(), rng)
+    halves = [_random_half(known["unit_id"].unique(), rng) for _ in range(-(-n_shadows // 2))]
+    of_shadows = [inside for half in halves for inside in (half, ~half)][:n_shadows]
+    shifts = np.concatenate([np.broadcast_to(effect, len(columns)), np.zeros(2 * dim)])
+    difficulty = spread * rng.standard_normal((len(recordings), len(shifts)))
+
+    def signals(inside: pd.Series) -> Signals:
+        is_in = recordings["unit_id"].map(inside).eq(True).to_numpy(dtype=float)
+        values = difficulty + is_in[:, None] * shifts + noise * rng.standard_normal(difficulty.shape)
+        scalars = pd.DataFrame(values[:, : len(columns)], index=list(recordings["id"]), columns=list(columns))
+        return Signals(scalars, values[:, len(columns) :].reshape(-1, 2, dim).astype(np.float32))
+
+    table = pd.DataFrame(
+        {f"shadow_{k:03d}": known["unit_id"].map(inside).to_numpy(dtype=bool) for k, inside in enumerate(of_shadows)},
+        index=list(known["id"]),
+    )
+    shadows = ShadowModels([signals(inside) for inside in of_shadows], table, others if pool else None)
+    target = signals(members)
+    easier = pd.Series(target.scalars.iloc[:, 0] - difficulty[:, 0]).loc[challenge["id"]]
+    ideal = easier.groupby(challenge["unit_id"].to_numpy(), sort=False).mean()
+    evidence = Evidence(target, challenge, auxiliary[["id", "speaker"]], seed=seed, shadows=shadows)
+    return SimulatedAudit(evidence, members, ideal)
+
+
+def _recordings(letter: str, speakers: int, clips: int, level: str) -> pd.DataFrame:
+    """Make a table with `id`, `unit_id`, `speaker`."""
+    names = np.repeat([f"{letter}{speaker:03d}" for speaker in range(speakers)], clips)
+    ids = [f"{name}/{clip % clips}" for clip, name in enumerate(names)]
+    return pd.DataFrame({"id": ids, "unit_id": ids if level == "utterance" else names, "speaker": names})
+
+
+def _random_half(units: np.ndarray, rng: np.random.Generator) -> pd.Series:
+    """Draw half of the units: index = unit, bool."""
+    return pd.Series(rng.permutation(np.arange(len(units)) % 2 == 1), index=units)

@@ -1,0 +1,262 @@
+"""Run a grid: plan and check all cells, run the missing ones, write table and page."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from tqdm import tqdm
+
+from lightning_mia.audit.ablation.audit_options import OptionsReader, as_arguments
+from lightning_mia.audit.ablation.cell import CellTask
+from lightning_mia.audit.ablation.collect import collect_rows
+from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
+from lightning_mia.audit.ablation.plan import check_passed_on, find_base, plan_tasks
+from lightning_mia.audit.shadow_models.run_jobs import check_executor, create_executor
+from lightning_mia.audit.upload import ResultsUploader, files_of_grid
+from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
+from lightning_mia.report.ablation.record import GridRecord
+from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
+from lightning_mia.training.parallel.devices import worker_gpus
+from lightning_mia.training.parallel.progress import JobsBar
+from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
+from lightning_mia.training.parallel.settings import ExecutorSettings
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.environment import hardware, versions
+from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import check_folder
+from lightning_mia.utilities.stage import Stage
+
+
+def run_cells(
+    tasks: Sequence[CellTask], executor: Executor, retries: int, n_done: int, ended: Callable[[], None]
+) -> list[Failure]:
+    """Run the cells.
+
+    Args:
+        tasks: in the order in which they start; those that use checkpoints of a longer run wait for it.
+        executor: runs the tasks.
+        retries: restarts of a cell whose worker was killed.
+        n_done: cells finished earlier, for the progress bar.
+        ended: called after each cell.
+
+    Returns:
+        The failed cells; reasons that need more detail name the log.
+    """
+    if not tasks:
+        return []
+
+    def report(failure: Failure | None) -> None:
+        if failure:
+            tqdm.write(f"{failure.job.name} failed: {_with_log(failure).reason}", file=sys.stderr)
+        ended()
+
+    with JobsBar("Cells", n_done + len(tasks), True, "cells") as bar, executor:
+        bar.advance(n_done)
+        after = {task.name: task.longer.task.name for task in tasks if task.longer}
+        return [_with_log(failure) for failure in run_all(tasks, executor, retries, bar.advance, report, after)]
+
+
+def _with_log(failure: Failure) -> Failure:
+    if not isinstance(failure.end, Lost) and failure.end.user_error:
+        return failure
+    return replace(failure, reason=f"{failure.reason}; see {cast(CellTask, failure.job).log}")
+
+
+MAX_LINES = 20
+"""Points in the summary; the page has all."""
+
+
+def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
+    """Return one line per point: AUROC of the strongest attack, with its interval over seeds.
+
+    Args:
+        table: of the grid.
+        factors: names of the factors.
+    """
+    attack, level = featured_attacks(table, factors)[0]
+    rows = table[(table["attack"] == attack) & (table["level"] == level)]
+    points = rows_by_point(rows, factors)
+    names = [", ".join(f"{name} {label}" for name, label in zip(factors, point, strict=True)) for point in points]
+    width = max(map(len, names))
+    lines = [f"AUROC of {attack}, {level} level, mean over seeds"]
+    for name, point_rows in list(zip(names, points.values(), strict=True))[:MAX_LINES]:
+        auroc = seed_mean(list(point_rows["auroc"]), (0.0, 1.0))
+        if auroc is None:
+            continue
+        interval = f" [{auroc.ci95[0]:.3f}, {auroc.ci95[1]:.3f}]" if auroc.ci95 else ""
+        lines.append(f"  {name:<{width}}  {auroc.mean:.3f}{interval}")
+    if len(names) > MAX_LINES:
+        lines.append(f"  … {len(names) - MAX_LINES} more on the page")
+    if (rows["trained_as"] != "").any():
+        lines.append("shorter cells are checkpoints of longer runs, with their learning-rate schedules: see trained_as")
+    return "\n".join(lines)
+
+
+SAME_VERSIONS = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
+"""Packages that must have the same version for all cells."""
+
+
+@dataclass
+class GridRun:
+    """A grid in its folder; finished cells are not repeated.
+
+    Args:
+        grid: the grid.
+        name: of the grid file.
+        grid_file: the grid file, if any.
+        root: folder of the grid.
+        passed_on: arguments for the base config.
+        command: command line that repeats the grid.
+        results_url: destination of a copy of the results, if any.
+    """
+
+    grid: Grid
+    name: str
+    grid_file: Path | None
+    root: Path
+    passed_on: Sequence[str] = ()
+    command: str = ""
+    results_url: str | None = None
+    _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False)
+
+    def run(self, settings: ExecutorSettings, yes: bool = False) -> Path:
+        """Run the unfinished cells, and write table and page.
+
+        Args:
+            settings: executor of the cells.
+            yes: run a grid of any size.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            InputError: the grid is invalid, or cells failed.
+        """
+        self._plan(yes)
+        check_executor(settings)
+        self.uploader = ResultsUploader(self.results_url, self.root) if self.results_url else None
+        unfinished = [task for _, task in self.tasks if not task.done()]
+        executor = create_executor(settings, min(settings.workers, len(unfinished)), self._gpus(settings), self.root)
+        self._begin()
+        failures: list[Failure] = []
+        try:
+            self._write_table()
+            n_done = len(self.tasks) - len(unfinished)
+            failures = run_cells(unfinished, executor, settings.retries, n_done, self._collect)
+        finally:  # interrupted grids have a page as well
+            page = self._write_page(failures)
+        self._copy_results(final=True)
+        self._print_outcome(page, failures)
+        return page
+
+    def _plan(self, yes: bool) -> None:
+        """Check everything without writing anything."""
+        check_folder(self.root)
+        self.plan = Plan(self.grid)
+        self.plan.check_size(yes)
+        check_passed_on(self.passed_on, self.plan)
+        self.base = find_base(self.grid.base, self.grid_file)
+        arguments = [*as_arguments(self.grid.options), *self.passed_on]
+        reader = OptionsReader(self.base, arguments)
+        base = reader.read({})
+        self.trainer_options = reader.trainer_options()
+        self.tasks: list[tuple[Cell, CellTask]] = plan_tasks(
+            self.plan, reader, base, self.root / "base.yaml", arguments, self.root
+        )
+        packages = {package: version for package, version in versions().items() if package in SAME_VERSIONS}
+        self.stage = Stage(
+            self.root,
+            {"versions": packages, "factors": list(self.plan.settings), "base": base.settings},
+        )
+        if self.stage.path.exists():
+            self.stage.begin()
+        elif self.root.is_dir() and (other := _other_run(self.root)):
+            raise InputError(f"{self.root} contains {other}, so it belongs to another run; give another --run_dir")
+        if (self.root / "results.csv").exists():
+            read_table(self.root, list(self.plan.settings))
+
+    def _gpus(self, settings: ExecutorSettings) -> list[str]:
+        """Return the GPUs to spread several local workers over."""
+        devices, local = self.trainer_options.get("devices"), settings.engine == "local"
+        if local and settings.workers == 1:
+            return []
+        if str(devices) not in ("1", "auto", "-1", "[0]"):
+            workers = f"--workers is {settings.workers}" if local else "--engine is ray"
+            raise InputError(
+                f"{workers}, with one device per cell, but trainer.devices is {devices}; give "
+                f"{'' if local else '--engine local '}--workers 1, or --trainer.devices 1"
+            )
+        return worker_gpus(TrainerFactory({"accelerator": self.trainer_options.get("accelerator")})) if local else []
+
+    def _begin(self) -> None:
+        self.stage.begin()
+        copy = self.root / "base.yaml"
+        if not (copy.exists() and copy.samefile(self.base)):
+            shutil.copyfile(self.base, copy)
+        self._write_record(())  # lets `lightning-mia report` render the page of a killed grid
+
+    def _collect(self) -> None:
+        """Update table and copy after a cell."""
+        self._write_table()
+        self._copy_results()
+
+    def _copy_results(self, final: bool = False) -> None:
+        if self.uploader:
+            cells = [task.folder for cell, task in self.tasks if cell.name in self._rows]
+            self.uploader.update(files_of_grid(self.root, cells), final)
+
+    def _write_table(self) -> None:
+        """Write the rows of all finished cells."""
+        for cell, task in self.tasks:
+            if cell.name not in self._rows and task.done():
+                self._rows[cell.name] = list(collect_rows(cell, task.folder, self.root, task.trained_as))
+        rows = [row for cell, _ in self.tasks for row in self._rows.get(cell.name, [])]
+        if rows:
+            write_table(pd.DataFrame(rows), self.root)
+
+    def _write_record(self, failures: Sequence[Failure]) -> None:
+        GridRecord(
+            name=self.name,
+            base=self.grid.base,
+            factors={name: [setting.label for setting in settings] for name, settings in self.plan.settings.items()},
+            options={name: sorted(_options(settings)) for name, settings in self.plan.settings.items()},
+            seeds=list(self.plan.seeds),
+            cells=[cell.name for cell, _ in self.tasks],
+            failures={failure.job.name: failure.reason for failure in failures},
+            command=self.command,
+            versions=versions(),
+            hardware=hardware(),
+        ).write(self.root)
+
+    def _write_page(self, failures: Sequence[Failure]) -> Path:
+        from lightning_mia.report.ablation.grid_page import write_page
+
+        self._write_record(failures)
+        return write_page(self.root)
+
+    def _print_outcome(self, page: Path, failures: Sequence[Failure]) -> None:
+        if self._rows:
+            print(summary(read_table(self.root, list(self.plan.settings)), list(self.plan.settings)))
+            print(f"table: {self.root / 'results.csv'}")
+        if not has_parquet():
+            print("no results.parquet: requires pyarrow (pip install lightning-mia[parquet])")
+        print(f"page: {page}")
+        if failures:
+            reasons = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures], limit=3)
+            raise InputError(
+                f"{len(failures)} of {len(self.tasks)} cells failed ({reasons}); fix that, then start the same command "
+                "again to run them"
+            )
+
+
+def _options(settings: Sequence[Any]) -> Iterator[str]:
+    yield from {option for setting in settings for option in setting.options}
+
+
+def _other_run(root: Path) -> str | None:
+    """Return a file that shows that the folder belongs to another run."""
+    return next((name for name in ("split.csv", "target", "report", "shadows") if (root / name).exists()), None)

@@ -1,0 +1,80 @@
+"""Comparison of finished runs, as its page and its text show it."""
+
+from dataclasses import dataclass
+
+from lightning_mia.evaluation.paired import PairedDifference
+from lightning_mia.evaluation.results import AttackResult, LevelVerdict
+from lightning_mia.report.audit_report import AuditReport
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One run of a comparison.
+
+    Attributes:
+        label: shortest end of its path that is unique.
+        report: of the run.
+        paired: it has the split of the first run, so that differences have intervals; true for the first run.
+    """
+
+    label: str
+    report: AuditReport
+    paired: bool
+
+
+@dataclass(frozen=True)
+class AurocDifference:
+    """Difference of two AUROCs.
+
+    Attributes:
+        value: AUROC minus that of the first run.
+        paired: the same with its interval; None if the runs have different splits.
+    """
+
+    value: float
+    paired: PairedDifference | None
+
+
+@dataclass(frozen=True)
+class ComparedAttack:
+    """One attack or control in every run.
+
+    Attributes:
+        name: of the attack.
+        results: one per run; None if it did not run.
+        differences: to the first run, one per further run; None if either result is missing.
+    """
+
+    name: str
+    results: tuple[AttackResult | None, ...]
+    differences: tuple[AurocDifference | None, ...]
+
+
+@dataclass(frozen=True)
+class ComparedGroup:
+    """Attacks of one level and access, strongest first (in the first run that has them).
+
+    Attributes:
+        level: "utterance" or "speaker".
+        access: "none" for the blind control.
+        verdicts: one per run; None if the run has none for this level and access.
+        attacks: the attacks.
+    """
+
+    level: str
+    access: str
+    verdicts: tuple[LevelVerdict | None, ...]
+    attacks: tuple[ComparedAttack, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two or more runs and the attacks of all of them."""
+
+    runs: tuple[ComparedRun, ...]
+    groups: tuple[ComparedGroup, ...]
+
+    @property
+    def unpaired(self) -> tuple[ComparedRun, ...]:
+        """Runs with another split than the first."""
+        return tuple(run for run in self.runs if not run.paired)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy.stats import t as student_t
+from sklearn.metrics import roc_curve
+
+from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.statistics.roc_band import roc_band
+
+
+def scores_of(values, members, speakers):
+    units = np.array([f"u{i}" for i in range(len(values))])
+    return Scores("attack", "utterance", "grey-box", False, units, np.array(speakers), members, values)
+
+
+@pytest.fixture(params=["continuous", "tied"])
+def scores(request):
+    rng = np.random.default_rng(5)
+    members = np.arange(120) % 2 == 0
+    values = rng.normal(members * 1.0)
+    speakers = [f"s{i // 2 % 12}" for i in range(120)]
+    return scores_of(np.round(values) if request.param == "tied" else values, members, speakers)
+
+
+def test_the_curve_is_that_of_scikit_learn(scores):
+    fpr, tpr, _ = roc_curve(scores.members, scores.values, drop_intermediate=False)
+    grid = np.array([0.0, 0.01, 1 / 60, 0.25, 0.5, 0.999, 1.0])
+    expected = [tpr[fpr <= rate + 1e-12].max() for rate in grid]
+    np.testing.assert_allclose(roc_band(scores, grid).tpr, expected, atol=1e-12)
+
+
+def test_the_band_is_that_of_a_slow_bootstrap_over_speakers(scores):
+    grid = np.array([0.1, 0.3, 0.6])
+    band = roc_band(scores, grid, n_resamples=600, seed=1)
+    rng = np.random.default_rng(99)
+    names = np.unique(scores.speakers)
+    replicates = []
+    for _ in range(600):
+        # One speaker fewer is drawn than there are, so that the spread is the standard error itself.
+        rows = np.concatenate([np.flatnonzero(scores.speakers == s) for s in rng.choice(names, len(names) - 1)])
+        fpr, tpr, _ = roc_curve(scores.members[rows], scores.values[rows], drop_intermediate=False)
+        replicates.append([tpr[fpr <= rate + 1e-12].max() for rate in grid])
+    half_width = student_t.ppf(0.975, len(names) - 1) * np.std(replicates, axis=0, ddof=1)
+    inside = (band.upper < 1) & (band.lower > 0)
+    assert inside.any()
+    np.testing.assert_allclose((band.upper - band.tpr)[inside], half_width[inside], rtol=0.2)
+    np.testing.assert_allclose((band.tpr - band.lower)[inside], half_width[inside], rtol=0.2)
+
+
+def test_the_band_contains_the_curve_and_stays_within_bounds(scores):
+    band = roc_band(scores, np.arange(61) / 60)
+    assert np.all((band.lower >= 0) & (band.lower <= band.tpr) & (band.tpr <= band.upper) & (band.upper <= 1))
+
+
+def test_with_one_speaker_per_class_the_band_is_everything():
+    band = roc_band(scores_of(np.arange(6.0), np.arange(6) >= 3, ["a"] * 3 + ["b"] * 3), np.array([0.0, 0.5, 1.0]))
+    assert band.tpr.tolist() == [1.0, 1.0, 1.0]
+    assert band.lower.tolist() == [0.0] * 3
+    assert band.upper.tolist() == [1.0] * 3

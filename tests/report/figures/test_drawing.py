@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lightning_mia.report.content.groups import Group, attack_groups
+from lightning_mia.report.figures.attacks import MAX_CURVES, histogram_figure, linear_grid, logarithmic_grid
+from lightning_mia.report.figures.drawing import ResultFigures, draw_results
+from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
+
+
+def test_tags_are_unique_and_every_featured_result_has_its_histogram(planted_report):
+    groups = (*draw_attacks(planted_report), *draw_controls(planted_report))
+    tags = [drawing.tag for one in groups for drawing in (*one.featured.rocs, *one.featured.histograms)]
+    assert len(tags) == len(set(tags))
+    histograms = {f"scores/{r.level}/{r.name}" for r in (*planted_report.attacks, *planted_report.controls)}
+    assert histograms <= set(tags)
+
+
+def test_attacks_are_drawn_with_the_blind_baseline(planted_report):
+    group = attack_groups(planted_report)[1]
+    for drawing in draw_results(planted_report, group, group.results).rocs:
+        (axes,) = drawing.figure.axes
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["blind", "pretext_loss"]
+    assert [one.figure.axes[0].get_xscale() for one in draw_results(planted_report, group, group.results).rocs] == [
+        "linear",
+        "log",
+    ]
+
+
+def test_more_curves_than_colours_are_drawn_in_several_figures(planted_report):
+    n = MAX_CURVES + 1
+    attacks = tuple(replace(planted_report.attacks[0], name=f"attack_{i}") for i in range(n))
+    scores = tuple(replace(planted_report.scores[0], name=f"attack_{i}") for i in range(n))
+    report = replace(planted_report, attacks=attacks, controls=(), scores=scores)
+    figures = draw_results(report, Group("utterance", "black-box", attacks, attacks), attacks)
+    assert [len(drawing.figure.axes[0].get_legend().get_texts()) for drawing in figures.rocs] == [6, 6, 1, 1]
+    assert [drawing.tag for drawing in figures.rocs][::2] == ["roc/utterance/black-box", "roc/utterance/black-box/2"]
+
+
+def test_without_results_there_are_no_figures(planted_report):
+    assert draw_results(planted_report, attack_groups(planted_report)[0], ()) == ResultFigures()
+
+
+def test_other_attacks_have_their_own_figures_and_other_controls_have_none(planted_fleet_report):
+    for drawn in draw_attacks(planted_fleet_report):
+        for figures, results in ((drawn.featured, drawn.group.featured), (drawn.others, drawn.group.others)):
+            assert [drawing.caption for drawing in figures.histograms] == [result.name for result in results]
+    (controls,) = draw_controls(planted_fleet_report)
+    assert len(controls.featured.histograms) == 7 < len(planted_fleet_report.controls)
+    assert controls.others == ResultFigures()
+
+
+def test_a_histogram_counts_every_unit_and_an_outlier_in_the_last_bin(planted_report):
+    scores = planted_report.scores[2]
+    values = scores.values.copy()
+    values[0] = 1e6
+    members, outline, nonmembers = histogram_figure(replace(scores, values=values)).axes[0].patches
+    for stairs in (members, outline, nonmembers):
+        np.testing.assert_allclose(stairs.get_data().values.sum(), 1.0)
+    assert members.get_data().edges[-1] < 100
+
+
+def test_equal_scores_can_be_drawn(planted_report):
+    scores = planted_report.scores[2]
+    figure = histogram_figure(replace(scores, values=np.full(len(scores), 3.0)))
+    assert figure.axes[0].get_xlim() == (2.5, 3.5)
+
+
+@pytest.mark.parametrize("n", [4, 20, 200, 5000])
+def test_grids_contain_only_possible_rates(n):
+    for grid, first, most in ((linear_grid(n), 0.0, 101), (logarithmic_grid(n), 1 / n, 61)):
+        assert grid[0] == first
+        assert grid[-1] == 1.0
+        assert len(grid) <= most
+        assert np.all(np.diff(grid) > 0)
+        np.testing.assert_allclose(grid * n, np.round(grid * n))

@@ -1,0 +1,53 @@
+"""Loading a corpus with its split."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lightning_mia.corpora import Manifest
+from lightning_mia.splits import UtteranceDesign
+from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.utilities.errors import InputError
+
+
+def module(manifest: Path, **options: object) -> SpeechDataModule:
+    return SpeechDataModule(Manifest(str(manifest)), batch_seconds=4.0, **options)
+
+
+def test_the_number_of_shadow_models_sets_the_columns_of_the_split(tiny_manifest: Path, tmp_path: Path) -> None:
+    data = module(tiny_manifest, design=UtteranceDesign(n_units=32, n_auxiliary=16))
+    loaded = [data.load(tmp_path / "split.csv", n_shadows) for n_shadows in (0, 4)]
+    assert [len(corpus.split.shadows) for corpus in loaded] == [0, 4]
+    assert loaded[0].split.sha256 == loaded[1].split.sha256
+
+
+def test_all_models_take_equally_many_batches(tiny_manifest: Path, tmp_path: Path) -> None:
+    design = UtteranceDesign(n_units=32, n_auxiliary=16)
+    corpus = module(tiny_manifest, design=design).load(tmp_path / "split.csv", n_shadows=2)
+    ids = [corpus.split.training_ids(name) for name in ("target", *corpus.split.shadows)]
+    assert len({corpus.training_recordings(members, seed=0).n_batches for members in ids}) == 1
+
+
+def test_a_saved_split_has_to_be_the_same(tiny_manifest: Path, tmp_path: Path) -> None:
+    path = tmp_path / "split.csv"
+    module(tiny_manifest).load(path).split.save(path)
+    with pytest.raises(InputError, match="is another split"):
+        module(tiny_manifest, split_seed=1).load(path)
+
+
+def test_a_predefined_split_is_loaded_and_has_no_shadow_models(tiny_manifest: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(tiny_manifest, dtype=str)
+    table["path"] = [str(tiny_manifest.parent / path) for path in table["path"]]
+    table.assign(member=(table.groupby("speaker").cumcount() % 2).astype(str)).to_csv(tmp_path / "m.csv", index=False)
+    corpus = module(tmp_path / "m.csv").load(tmp_path / "split.csv")
+    assert not corpus.split.drawn
+    with pytest.raises(InputError, match="has a predefined split"):
+        module(tmp_path / "m.csv").load(tmp_path / "split.csv", n_shadows=2)
+
+
+def test_another_split_of_the_same_recordings_shares_their_audio(tiny_manifest: Path, tmp_path: Path) -> None:
+    corpus = module(tiny_manifest).load(tmp_path / "split.csv")
+    other = corpus.with_split(module(tiny_manifest, split_seed=1).load(tmp_path / "other.csv").split)
+    assert other.audio is corpus.audio
+    assert other.split.sha256 != corpus.split.sha256

@@ -1,0 +1,44 @@
+import os
+
+import pytest
+import torch
+
+from lightning_mia.utilities.environment import physical_cores, settle_threads
+
+
+@pytest.fixture
+def _threads_restored():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_physical_cores_are_at_most_the_usable_logical_ones() -> None:
+    assert 1 <= physical_cores() <= len(os.sched_getaffinity(0))
+
+
+def test_logical_cores_are_counted_if_the_system_does_not_report_physical_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = ("not found", OSError("no lscpu"))
+    monkeypatch.setattr("joblib.externals.loky.backend.context._count_physical_cores", lambda: unknown)
+    assert 1 <= physical_cores() <= len(os.sched_getaffinity(0))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("_threads_restored")
+def test_large_models_get_one_thread_per_physical_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("lightning_mia.utilities.environment.physical_cores", lambda: 3)
+    settle_threads(10_000_000)
+    assert torch.get_num_threads() == 3
+    settle_threads(1000)
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("_threads_restored")
+def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    settle_threads(1000)
+    assert torch.get_num_threads() == 2
