@@ -11,7 +11,13 @@ import pandas as pd
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.base import speaker_facts
-from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, WaveformChanges
+from lightning_mia.corpora.loading.augmentation import (
+    NO_SPEC_AUGMENT,
+    NO_TIME_MASKING,
+    SpecAugment,
+    TimeMasking,
+    WaveformChanges,
+)
 from lightning_mia.corpora.loading.batch_sampler import batches_for
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
@@ -21,9 +27,6 @@ from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
 
 log = logging.getLogger(__name__)
-
-NO_TIME_MASKING = TimeMasking()
-NO_SPEC_AUGMENT = SpecAugment()
 
 
 class SpeechDataModule(L.LightningDataModule):

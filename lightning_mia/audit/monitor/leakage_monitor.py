@@ -25,6 +25,8 @@ from lightning_mia.utilities.errors import InputError
 
 log = logging.getLogger(__name__)
 
+DEFAULT_PROBE = ProbeSettings()
+
 
 class LeakageMonitor(Callback):
     """Measures leakage before the first epoch, every few epochs, and after the last.
@@ -85,7 +87,7 @@ class LeakageMonitor(Callback):
         layers: Literal["last", "all"] = "last",
         stop_above: float | None = None,
         stop_by: Literal["estimate", "upper_bound"] = "estimate",
-        probe: ProbeSettings = ProbeSettings(),
+        probe: ProbeSettings = DEFAULT_PROBE,
         patience: int | None = None,
     ) -> None:
         if every_n_epochs < 1:
