@@ -1,4 +1,4 @@
-"""Data module: from a corpus and a design to decoded audio and a split."""
+"""Data module: decode a corpus and draw its split."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class SpeechDataModule(L.LightningDataModule):
-    """Options of the corpus, the split and the batches; `load` decodes and draws.
+    """Options of corpus, split and batches; `load` applies them.
 
     Args:
         corpus: source of the recordings. A manifest with a `member` column is a predefined split.
@@ -163,7 +163,7 @@ class SplitCorpus:
         return self.options.query_changes
 
     def training_recordings(self, ids: list[str], seed: int) -> TrainingRecordings:
-        """Batch training recordings, in as many batches per epoch as for the target.
+        """Batch training recordings, equally many batches for every model.
 
         The number of batches follows from the mean duration over the challenge set, not from the durations of one
         member set, so the target, its controls and all shadow models take equally many optimizer steps.
