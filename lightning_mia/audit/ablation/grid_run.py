@@ -21,7 +21,7 @@ from lightning_mia.report.ablation.points import featured_attacks, rows_by_point
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
 from lightning_mia.training.parallel.devices import worker_gpus
-from lightning_mia.training.parallel.progress import JobsBar
+from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
