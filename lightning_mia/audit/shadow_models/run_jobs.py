@@ -22,9 +22,9 @@ def run_jobs(
 ) -> None:
     """Run all unfinished jobs.
 
-    Results go to the run directory. Every job runs the same code with the same number of threads, wherever it runs: on the same kind of device the
-    models are equal to the bit, for any number of workers and either executor. The first job that fails ends all
-    others; jobs whose workers are killed repeatedly are listed at the end.
+    Results go to the run directory. Every job runs the same code with the same number of threads, wherever it runs: on
+    the same kind of device the models are equal to the bit, for any number of workers and either executor. The first
+    job that fails ends all others; jobs whose workers are killed repeatedly are listed at the end.
 
     Args:
         jobs: one per shadow model.
