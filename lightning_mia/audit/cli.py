@@ -108,7 +108,7 @@ def _blind_command(arguments: list[str]) -> None:
     parser.add_argument("manifest", type=str, nargs="?", help="CSV, JSON Lines or fairseq TSV with a `member` column")
     parser.add_argument("--out", "--run_dir", type=str, required=True, help="run directory")
     parser.add_function_arguments(blind, skip={"manifest", "out", "command"})
-    options = parser.instantiate_classes(parser.parse_args(shipped.with_paths(arguments[1:]))).as_dict()
+    options = parser.instantiate(parser.parse_args(shipped.with_paths(arguments[1:]))).as_dict()
     options.pop("config")
     blind(**options, command=["lightning-mia", *arguments])
 
