@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse import ArgumentParser
-
 from lightning_mia.audit import configs as shipped
 from lightning_mia.corpora import Corpus
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.utilities.environment import wait_passively
-from lightning_mia.utilities.errors import InputError, OneLineErrors
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.parser import Parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -211,12 +210,8 @@ def _configs_command(arguments: list[str]) -> None:
         print(f"config: {shipped.copy(options.name, options.to)}")
 
 
-class _Parser(OneLineErrors, ArgumentParser):
-    pass
-
-
-def _parser(command: str) -> _Parser:
-    return _Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
+def _parser(command: str) -> Parser:
+    return Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
 
 
 COMMANDS = {

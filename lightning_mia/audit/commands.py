@@ -11,11 +11,11 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_mia.audit.audit import Audit
+from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.configs import with_paths
 from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.positive_control import positive_control, positive_control_note
-from lightning_mia.audit.run import AuditRun
 from lightning_mia.audit.summary import print_summary
 from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, files_of_run
 from lightning_mia.models.base import SpeechModel
@@ -26,9 +26,10 @@ from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import NO_CLIPPING, TrainerFactory, as_callbacks
 from lightning_mia.utilities.environment import settle_threads
-from lightning_mia.utilities.errors import InputError, OneLineErrors
+from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.lightning import quieten
+from lightning_mia.utilities.parser import Parser
 
 
 class AuditTrainer(Trainer):
@@ -193,7 +194,7 @@ SHADOW_MODELS = 16
 BARE_FLAGS = ("--positive_control",)
 
 
-class _Parser(OneLineErrors, LightningArgumentParser):
+class _Parser(Parser, LightningArgumentParser):
     pass
 
 

@@ -55,7 +55,7 @@ class ProbePlan:
             name: of the model, such as "shadows/003".
             model: the model, in evaluation mode.
             sha256: hash of its weights.
-            callbacks: additional read-only callbacks.
+            callbacks: additional read-only callbacks of the Trainer.
 
         Raises:
             InputError: a signal is not finite, or a file is damaged.

@@ -1,4 +1,4 @@
-"""Where recordings come from: manifests, folders, published corpora, Hugging Face data sets, synthetic voices."""
+"""Corpora: manifests, folders, published data sets, synthetic voices."""
 
 from lightning_mia.corpora.base import Corpus
 from lightning_mia.corpora.cmu_arctic import CMUArctic

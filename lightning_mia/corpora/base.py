@@ -1,4 +1,4 @@
-"""Base class of corpora, and the checks of their utterance tables."""
+"""Base class of corpora; checks of their utterance tables."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -43,7 +43,7 @@ class Corpus(ABC):
 
 
 def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Validate an utterance table and keep its known columns, as text.
+    """Validate an utterance table and select its known columns.
 
     Args:
         table: as returned by `Corpus.table`. If its index is named "line", errors name rows by line number.
@@ -75,7 +75,9 @@ def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def ids_from_paths(relative: Sequence[PurePath]) -> list[str]:
-    """Name utterances by relative path without suffix, with suffix if names collide.
+    """Derive ids from relative paths.
+
+    Suffixes are omitted unless ids would collide.
 
     >>> ids_from_paths([PurePath("a/1.wav"), PurePath("b/1.wav"), PurePath("b/1.flac")])
     ['a/1', 'b/1.wav', 'b/1.flac']
@@ -86,7 +88,10 @@ def ids_from_paths(relative: Sequence[PurePath]) -> list[str]:
 
 
 def speaker_facts(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the speaker's gender and accent for every id; "" if unknown."""
+    """Return the speaker's gender and accent for every id.
+
+    Unknown values are "".
+    """
     facts = {name: table[name].to_list() if name in table else "" for name in ("gender", "accent")}
     return pd.DataFrame(facts, index=pd.Index(table["id"].to_list(), name="id"))
 
@@ -112,7 +117,7 @@ def _violations(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]
 
 
 def _row_names(values: pd.Series) -> list[str]:
-    """Name rows by line number, or else by row number from 1, with their value."""
+    """Name rows by line or row number, with their value."""
     unit, first = ("line", 0) if values.index.name == "line" else ("row", 1)
     numbers = values.index.to_numpy() + first
     return [f"{unit} {n}" + (f" ({value!r})" if value else "") for n, value in zip(numbers, values, strict=True)]

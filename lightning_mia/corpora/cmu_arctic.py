@@ -58,7 +58,9 @@ PROMPT = re.compile(r'\(\s*(\S+)\s+"(.*)"\s*\)')
 
 
 class CMUArctic(Corpus):
-    """CMU Arctic: 18 speakers read phonetically balanced English sentences, free for any use.
+    """CMU Arctic: 18 speakers read phonetically balanced English sentences.
+
+    The licence is permissive.
 
     Most sentences are read by every speaker. Gender and accent are known for eleven speakers. Available at
     festvox.org/cmu_arctic, or by `download`.
@@ -83,7 +85,7 @@ class CMUArctic(Corpus):
         self.download = download
 
     def table(self) -> pd.DataFrame:
-        """List the recordings named by the prompt lists, without opening them."""
+        """List the prompted recordings, without opening them."""
         check_names("CMU Arctic speaker", self.speakers, SPEAKERS)
         rows = [row for speaker in dict.fromkeys(self.speakers) for row in self._rows(speaker)]
         table = pd.DataFrame(rows, columns=["id", "path", "speaker", "text"])

@@ -41,7 +41,7 @@ class CommonVoice(Corpus):
         self.splits = splits
 
     def table(self) -> pd.DataFrame:
-        """List the recordings named by the publisher's tables, without opening them."""
+        """List the published recordings, without opening them."""
         check_names("Common Voice split", self.splits, SPLITS)
         root = absolute(self.root)
         milliseconds = read_column(root / "clip_durations.tsv", "clip", "duration[ms]", delimiter="\t")
@@ -74,7 +74,9 @@ def _rows(root: Path, name: str, milliseconds: dict[str, str]) -> Iterator[Row]:
 
 
 def _unquoted(field: str) -> str:
-    """Remove the quotes that some releases put around sentences that contain quotes.
+    """Remove the quotes around sentences that contain quotes.
+
+    Some releases add them.
 
     >>> _unquoted('"He said ""no"" twice."'), _unquoted('Say "no"')
     ('He said "no" twice.', 'Say "no"')

@@ -14,7 +14,9 @@ PUBLISHER = "https://fluent.ai/fluent-speech-commands-a-dataset-for-spoken-langu
 
 
 class FluentSpeechCommands(Corpus):
-    """Fluent Speech Commands: spoken commands to a smart home, for academic use only.
+    """Fluent Speech Commands: commands to a smart home.
+
+    The licence permits academic use only.
 
     Gender comes from `data/speaker_demographics.csv`. No speaker is in two splits. Available at fluent.ai after
     accepting the licence; there is no automatic download.
@@ -35,7 +37,7 @@ class FluentSpeechCommands(Corpus):
         self.splits = splits
 
     def table(self) -> pd.DataFrame:
-        """List the recordings named by the publisher's tables, without opening them."""
+        """List the published recordings, without opening them."""
         from torchaudio import datasets
 
         check_names("Fluent Speech Commands split", self.splits, SPLITS)

@@ -81,7 +81,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _audio_files(root: Path) -> Iterator[PurePosixPath]:
-    """Yield the relative paths of files with a suffix that libsndfile can read."""
+    """Yield the relative paths of readable audio files."""
     import soundfile
 
     suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | OTHER_SUFFIXES

@@ -35,7 +35,7 @@ Row = dict[str, str]
 
 
 class HuggingFaceDataset(Corpus):
-    """A split of a data set on the Hugging Face hub or in a folder (requires `datasets`).
+    """A split of a Hugging Face data set (requires `datasets`).
 
     Speakers, sessions and transcripts are columns that you name; see the data set's page for its licence. Hub data sets
     are streamed, so that at most `limit` recordings are downloaded; an interrupted download continues, and cached
@@ -119,14 +119,14 @@ class HuggingFaceDataset(Corpus):
         return check_table(pd.DataFrame(rows), f"{self.path}, split {self.split}")
 
     def _folder(self, source: Path | None) -> Path:
-        """Return the cache folder of this data set, split and choice of columns, for any limit."""
+        """Return the cache folder, the same for any limit."""
         location = _file_states(source) if source else [self.path, self.revision]
         key = hash_of([VERSION, location, self.config, self.split, self.audio_column, self.columns])
         root = absolute(self.cache_dir) if self.cache_dir else cache_root().absolute() / "huggingface"
         return root / f"{PurePosixPath(self.path).name}-{key[:12]}"
 
     def _fetch(self, source: Path | None, folder: Path, n_done: int) -> list[Row]:
-        """Write the recordings after the first `n_done`, and list each in the index."""
+        """Write the recordings after the first `n_done`, and index them."""
         data = _open(self.path, source, self.config, self.split, self.revision)
         n_missing = None if self.limit is None else self.limit - n_done
         bar = tqdm(total=_total(data, self.limit), initial=n_done, desc="Downloading recordings", unit="recording")
@@ -143,7 +143,7 @@ class HuggingFaceDataset(Corpus):
         return rows
 
     def _values(self, data: "Data", n_done: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows after the first `n_done`, as Arrow stores them, audio undecoded."""
+        """Yield the rows after the first `n_done`, audio undecoded."""
         from datasets import ClassLabel
         from datasets.exceptions import DatasetsError
 
@@ -160,7 +160,7 @@ class HuggingFaceDataset(Corpus):
             raise InputError(f"{self.path}: {problem}; start again to continue") from error
 
     def _row(self, number: int, values: dict[str, Any], folder: Path, source: Path | None) -> Row:
-        """Return a recording's entry of the index; write its audio to `folder` if there is no file yet."""
+        """Return a recording's index entry; write its audio if necessary."""
         row = {"id": f"{self.split}-{number:06d}"}
         row |= {name: _as_text(values[column]) for name, column in self.columns.items()}
         if "gender" in row:
@@ -174,7 +174,7 @@ class HuggingFaceDataset(Corpus):
 
 
 def _local_folder(path: str) -> Path | None:
-    """Return a local folder, or None for a name on the hub."""
+    """Return the local folder; None for hub data sets."""
     folder = absolute(path)
     if folder.is_dir():
         return folder
@@ -184,7 +184,7 @@ def _local_folder(path: str) -> Path | None:
 
 
 def _file_states(folder: Path) -> list[tuple[str, int, int]]:
-    """Return name, size (bytes) and modification time (ns) of every file."""
+    """Return name, size (bytes) and modification time (ns) of files."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     stats = [path.stat() for path in files]
     return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)]
@@ -215,7 +215,7 @@ def _open(path: str, source: Path | None, config: str | None, split: str, revisi
 
 
 def _total(data: "Data", limit: int | None) -> int | None:
-    """Return the number of recordings for the progress bar; None if unknown."""
+    """Return the number of recordings; None if unknown."""
     length = len(data) if hasattr(data, "__len__") else None
     return min((n for n in (length, limit) if n is not None), default=None)
 
@@ -228,7 +228,10 @@ def _check_columns(path: str, required: list[str], present: list[str]) -> None:
 
 
 def _read_index(folder: Path, limit: int | None) -> list[Row]:
-    """Read the complete lines of the index; start over if one of its files is missing."""
+    """Read the complete lines of the index.
+
+    If one of its files is missing, the index is emptied.
+    """
     index = folder / INDEX
     if not index.exists():
         return []
@@ -244,7 +247,7 @@ def _read_index(folder: Path, limit: int | None) -> list[Row]:
 
 
 def _audio_file(value: Any, stem: Path, source: Path | None) -> str:
-    """Return the file of a recording, written to `stem` plus suffix if necessary.
+    """Return the file of a recording, written if necessary.
 
     Args:
         value: `{"bytes": …, "path": …}` (audio feature), bytes or a path.
@@ -269,7 +272,7 @@ def _audio_file(value: Any, stem: Path, source: Path | None) -> str:
 
 
 def _download(address: str) -> bytes:
-    """Read a file that the data set refers to, on the hub or within an archive."""
+    """Read a file on the hub or within an archive."""
     import fsspec
 
     try:

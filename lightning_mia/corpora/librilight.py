@@ -20,7 +20,7 @@ FOLDERS = {"10min": ["1h/0"], "1h": ["1h/*"], "10h": ["1h/*", "9h"]}
 
 
 class LibriLightLimited(Corpus):
-    """Libri-light's labelled sets: 10 minutes, 1 hour or 10 hours of LibriSpeech, CC BY 4.0.
+    """Libri-light's labelled subsets of LibriSpeech, CC BY 4.0.
 
     Speakers are the readers, sessions the chapters. The smaller sets are parts of the larger ones. Gender is read
     from `LibriSpeech/SPEAKERS.TXT` if LibriSpeech is in the same folder.

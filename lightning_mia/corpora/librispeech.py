@@ -91,7 +91,9 @@ class LibriSpeech(Corpus):
 
 
 def librispeech_genders(root: Path) -> dict[str, str]:
-    """Read the gender of every speaker from `LibriSpeech/SPEAKERS.TXT`; {} if the file is missing.
+    """Read the gender of every speaker from `SPEAKERS.TXT`.
+
+    The result is empty if the file is missing.
 
     Its lines are `19   | F | train-clean-100  | 25.19 | Kara Shallenberg`; comments begin with a semicolon.
     """

@@ -13,7 +13,7 @@ SPEAKER = "LJ"
 
 
 class LJSpeech(Corpus):
-    """LJSpeech: 24 hours of English audiobooks by one speaker, public domain.
+    """LJSpeech: English audiobooks by one speaker, public domain.
 
     Sessions are the chapters. Transcripts have numbers and abbreviations spelled out. A split needs at least two
     speakers, so combine LJSpeech with another corpus (`TwoSources`). Available at keithito.com/LJ-Speech-Dataset,

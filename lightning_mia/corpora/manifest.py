@@ -23,7 +23,7 @@ LIBRISPEECH_NAME = re.compile(r"(\d+)-\d+-\d+")
 
 
 class Manifest(Corpus):
-    """Recordings listed in a CSV, JSON Lines or fairseq TSV file, in UTF-8.
+    """Recordings listed in a CSV, JSON Lines or fairseq file.
 
     CSV: a header and the columns `id,path,speaker[,text][,duration][,session][,gender][,accent][,member]`, in any
     order. JSON Lines: objects with the same keys; `audio_filepath` (NeMo) is accepted for `path`, and `id` defaults to
@@ -72,7 +72,7 @@ class Manifest(Corpus):
 
 
 def _text_of(path: str) -> str:
-    """Read a text file, without byte-order mark and with line ends as \\n."""
+    """Read a UTF-8 text file without byte-order mark."""
     try:
         return Path(path).expanduser().read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -164,7 +164,7 @@ def _fairseq_rows(text: str, where: str) -> list[Row]:
 
 
 def _speaker(path: PurePosixPath, where: str) -> str:
-    """Return the speaker of a file listed in a fairseq TSV; see `Manifest`."""
+    """Return the speaker of a path in a fairseq TSV."""
     if librispeech := LIBRISPEECH_NAME.fullmatch(path.stem):
         return librispeech[1]
     if len(path.parts) > 1:

@@ -35,7 +35,9 @@ ARCHIVES = {
 
 
 class SpeechCommands(Corpus):
-    """Speech Commands: single English words of one second by thousands of speakers, CC BY 4.0.
+    """Speech Commands: single English words, CC BY 4.0.
+
+    Thousands of speakers recorded clips of one second.
 
     Speakers are the publisher's hashes; the text is the word. Recordings of background noise are left out. No speaker
     is in two splits. Available at download.tensorflow.org/data/speech_commands_v0.02.tar.gz, or by `download`.

@@ -1,4 +1,4 @@
-"""TED-LIUM (Rousseau et al., LREC 2012 and 2014; Hernandez et al., SPECOM 2018)."""
+"""TED-LIUM (Rousseau et al., 2012, 2014; Hernandez et al., 2018)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -102,13 +102,13 @@ class TEDLIUM(Corpus):
         return check_table(table, f"TED-LIUM in {self.root}")
 
     def _folder(self, split: str) -> Path:
-        """Return the folder of a split, which contains `stm` and `sph`."""
+        """Return the folder of a split."""
         release3_train = self.release == "release3" and split == "train"
         folder = RELEASE3_TRAIN if release3_train else FOLDERS[self.release].format(split=split)
         return published_folder(absolute(self.root), folder, ARCHIVES[self.release], download=self.download)
 
     def _cut(self, talks: "dict[Path, list[Segment]]") -> dict[Path, Path]:
-        """Cut the missing segments; return the folder of each talk's segments."""
+        """Cut the missing segments; return each talk's folder."""
         absent = [str(talk) for talk in talks if not talk.is_file()]
         if absent:
             problem = f"{len(absent)} of {len(talks)} talks are missing: {list_first(absent)}"
@@ -142,7 +142,7 @@ class Segment:
         return self.start, self.end
 
     def row(self, folder: Path) -> dict[str, str | float]:
-        """Return the segment's row of the corpus table; `folder` contains its audio."""
+        """Return the segment's row of the utterance table."""
         name = segment_name(self.span)
         return {
             "id": f"{self.recording}-{Path(name).stem}",
@@ -178,7 +178,9 @@ def read_stm(path: Path) -> Iterator[Segment]:
 
 
 def parse_segment(line: str) -> Segment:
-    """Parse a line: recording, channel, speaker, start, end, label in angle brackets, text.
+    """Parse one line of an STM file.
+
+    Its fields are recording, channel, speaker, start, end, label in angle brackets, text.
 
     >>> parse_segment("AlGore_2009 1 Al_Gore 23.46 40.05 <F0_M> but this")
     Segment(recording='AlGore_2009', speaker='AlGore', start=23.46, end=40.05, gender='male', text='but this')
@@ -197,7 +199,7 @@ def parse_segment(line: str) -> Segment:
 
 
 def speaker_name(published: str) -> str:
-    """Return the speaker's name without the year of the talk, which training sets append.
+    """Return the speaker's name without the year of the talk.
 
     >>> speaker_name("AlGore_2006"), speaker_name("Al_Gore"), speaker_name("AaronHuey_2010X")
     ('AlGore', 'AlGore', 'AaronHuey')

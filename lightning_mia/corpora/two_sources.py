@@ -66,7 +66,7 @@ class TwoSources(Corpus):
 
 
 def _source_table(corpus: Corpus, source: str, value: str) -> pd.DataFrame:
-    """Return the table of one source, with the columns `source` and `member`."""
+    """Return one source's table, with `source` and `member`."""
     table = corpus.table()
     if "member" in table:
         raise InputError(

@@ -19,7 +19,9 @@ MICROPHONES = ("mic1", "mic2")
 
 
 class VCTK(Corpus):
-    """VCTK 0.92: 110 English speakers with various accents read sentences, CC BY 4.0.
+    """VCTK 0.92: 110 English speakers with various accents.
+
+    Read sentences, CC BY 4.0.
 
     Gender and accent come from `speaker-info.txt`. Two microphones recorded every sentence; a corpus contains one of
     them. As in torchaudio, speaker p315 (no transcripts), the second microphone of p280 and some sentences of p362
@@ -54,7 +56,7 @@ class VCTK(Corpus):
         return check_table(table, f"VCTK in {self.root}")
 
     def _rows(self, folder: Path) -> Iterator[tuple[str, str, str, str]]:
-        """Yield the recordings that have a transcript: speaker p315 has none."""
+        """Yield the recordings with transcripts."""
         for speaker in sorted((folder / "txt").iterdir()):
             if speaker.name == "p280" and self.microphone == "mic2":
                 continue
@@ -66,7 +68,7 @@ class VCTK(Corpus):
 
 
 def _speaker_info(path: Path) -> dict[str, tuple[str, str]]:
-    """Read gender and accent of every speaker; {} if the file is missing.
+    """Read gender and accent of every speaker.
 
     Below a header, its lines are `p225  23  F    English    Southern  England`: id, age, gender, accent (the first
     of the words that follow) and region.

@@ -37,7 +37,7 @@ class VoxCeleb1(Corpus):
         self.splits = splits
 
     def table(self) -> pd.DataFrame:
-        """List the recordings named by the publisher's tables, without opening them."""
+        """List the published recordings, without opening them."""
         from torchaudio.datasets import VoxCeleb1Identification
 
         check_names("VoxCeleb1 split", self.splits, SPLITS)
@@ -58,7 +58,10 @@ class VoxCeleb1(Corpus):
 
 
 def _check_files(root: Path) -> None:
-    """Reject a folder without recordings or split list, which torchaudio would try to download."""
+    """Reject a folder without recordings or split list.
+
+    torchaudio would try to download them.
+    """
     if not (root / "wav").is_dir():
         remedy = f"request the recordings at {PUBLISHER}, extract vox1_dev_wav.zip and vox1_test_wav.zip"
         raise InputError(f"{root / 'wav'}: no such folder; {remedy}, and set root to the folder that holds wav")

@@ -40,6 +40,11 @@ class PAtSize:
         size: units of the suspect set.
         median_p: median p-value over random subsamples.
         found: share of the subsamples with a p-value below .05.
+
+    Example:
+        >>> p_at_size = PAtSize(45, median_p=0.03, found=0.82)
+        >>> f"{p_at_size.found:.0%} of sets of {p_at_size.size} are significant"
+        '82% of sets of 45 are significant'
     """
 
     size: int
@@ -62,6 +67,12 @@ class DatasetInference:
         p_value: by redrawing the split; exact for any dependence between a speaker's recordings.
         p_value_t: of a t-test over speakers, for comparison; NaN with too few speakers.
         by_size: p-values of smaller sets, by ascending size.
+
+    Example:
+        >>> by_size = PAtSize(2, 0.4, 0.1), PAtSize(45, 0.03, 0.82), PAtSize(200, 0.001, 1.0)
+        >>> inference = DatasetInference("lira", "utterance", "grey-box", False, 200, 200, 0.6, 0.001, 0.01, by_size)
+        >>> inference.units_needed  # smallest set with 80 % power
+        45
     """
 
     attack: str

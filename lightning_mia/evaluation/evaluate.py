@@ -46,6 +46,11 @@ class Context:
         queries: as in `AttackResult`.
         in_turn: as in `AttackResult`.
         with_fewer: as in `AttackResult`, without the point of all shadow models, which `evaluate` adds.
+
+    Example:
+        >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate` takes them
+        >>> contexts["lira", "utterance"].queries
+        8
     """
 
     wrong_model: Scores | None = None

@@ -51,6 +51,11 @@ class PairedDifference:
     Attributes:
         value: second AUROC minus first AUROC.
         ci95: its 95 % interval over speakers, with the same draws of speakers for both.
+
+    Example:
+        >>> difference = PairedDifference(0.08, (0.02, 0.14))
+        >>> difference.ci95[0] > 0  # the second attack is stronger
+        True
     """
 
     value: float

@@ -25,6 +25,11 @@ class Privacy:
         shown_by: name of that attack; empty if no attack shows that ε is above 0.
         clip_norm: maximum gradient norm of one recording; None if gradients were not clipped per recording.
         noise_multiplier: standard deviation of the noise on a step's sum of gradients, divided by `clip_norm`.
+
+    Example:
+        >>> privacy = Privacy(delta=1e-5, epsilon=8.0, epsilon_shown=1.2, shown_by="lira")
+        >>> f"{privacy.epsilon_shown} ≤ ε ≤ {privacy.epsilon}"
+        '1.2 ≤ ε ≤ 8.0'
     """
 
     delta: float

@@ -24,6 +24,11 @@ class TprAtFpr:
         tpr: true positive rate at the threshold.
         tpr_ci95: its 95 % interval over speakers.
         resolvable: at least 10 non-members would be false positives at `fpr`.
+
+    Example:
+        >>> rate = TprAtFpr(0.01, 0.0, (0.0, 0.04), 0.25, (0.15, 0.37), resolvable=False)
+        >>> f"TPR {rate.tpr:.0%} at FPR {rate.fpr:.0%}"
+        'TPR 25% at FPR 1%'
     """
 
     fpr: float
@@ -46,6 +51,11 @@ class Difference:
             same data gives chance two ways to be positive).
         standard_error: of `value`, by the cluster bootstrap over speakers.
         auroc_wrong_model: AUROC of the wrong model, sign not flipped.
+
+    Example:
+        >>> difference = Difference(value=0.29, lower95=0.21, standard_error=0.05, auroc_wrong_model=0.51)
+        >>> difference.lower95 > 0  # required for a leak
+        True
     """
 
     value: float
@@ -68,6 +78,11 @@ class EachAsTarget:
         wrong_model_auroc_mean: mean AUROC of the same scores, computed with the target's members: every shadow model is
             a wrong model for the target.
         wrong_model_auroc_sd: standard deviation over the shadow models.
+
+    Example:
+        >>> summary = EachAsTarget(16, 0.79, 0.01, (0.3,), 0.5, 0.02)
+        >>> f"AUROC {summary.auroc_mean} ± {summary.auroc_sd} over {summary.n_targets} shadow models"
+        'AUROC 0.79 ± 0.01 over 16 shadow models'
     """
 
     n_targets: int
@@ -87,6 +102,11 @@ class SubsetResult:
         auroc: as in `AttackResult`.
         auroc_ci95: as in `AttackResult`.
         tpr_at_fpr: as in `AttackResult`.
+
+    Example:
+        >>> points = SubsetResult(2, 0.71, (0.65, 0.77), ()), SubsetResult(16, 0.8, (0.74, 0.85), ())
+        >>> {point.n_shadows: point.auroc for point in points}
+        {2: 0.71, 16: 0.8}
     """
 
     n_shadows: int
@@ -161,6 +181,13 @@ class BlindResult:
     Attributes:
         result: as of any control; its p-value comes from redrawing the split *and refitting*.
         upper95: one-sided 95 % upper bound of its AUROC.
+
+    Example:
+        >>> result = AttackResult(
+        ...     "blind", "utterance", "none", 200, 200, 20, 0.52, (0.46, 0.57), 0.4, None, False, 0.09, 0.06, ()
+        ... )
+        >>> BlindResult(result, upper95=0.56).upper95 <= 0.60  # the limit for user-supplied splits
+        True
     """
 
     result: AttackResult
@@ -177,6 +204,11 @@ class LevelVerdict:
         status: "leak", "no_evidence" or "not_assessable".
         reason: one sentence.
         attack: name of the attack on which the verdict rests; None if it rests on the split or the blind control.
+
+    Example:
+        >>> verdict = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")
+        >>> f"{verdict.status} by {verdict.attack} at {verdict.level} level"
+        'leak by lira at utterance level'
     """
 
     level: str

@@ -39,6 +39,11 @@ class Slice:
         n_speakers: speakers in the slice.
         auroc: of the attack on the slice; None if the slice is too small.
         auroc_ci95: its 95 % interval over speakers; None if the slice is too small.
+
+    Example:
+        >>> part = Slice("gender", "female", 8, 9, 12, auroc=None, auroc_ci95=None)
+        >>> part.auroc is None  # fewer than `MIN_UNITS` members
+        True
     """
 
     by: str
@@ -58,6 +63,10 @@ class Cut:
         by: name of the property.
         values: (n,) value of each unit, "" if unknown.
         order: distinct values in the order of display.
+
+    Example:
+        >>> cut_by_word("gender", ["male", "", "female", "male"])
+        Cut(by='gender', values=('male', '', 'female', 'male'), order=('female', 'male', ''))
     """
 
     by: str

@@ -63,6 +63,11 @@ class SpeakerRisk:
         p_value: of the hypothesis that the members score this high by chance.
         p_value_corrected: corrected over all speakers with an AUROC (Holm).
         smallest_p_corrected: corrected p-value of a perfect separation of this speaker alone.
+
+    Example:
+        >>> risk = SpeakerRisk("speaker 3", 5, 5, 4, 0.01, 0.98, (0.85, 1.0), 0.96, "own_nonmembers", 0.008, 0.06, 0.03)
+        >>> risk.p_value_corrected < 0.05  # not a finding, although the AUROC is high
+        False
     """
 
     speaker: str
@@ -90,6 +95,11 @@ class SpeakerRisks:
         speakers: speakers with an AUROC, the highest first.
         n_too_few: number of speakers with too few members for an AUROC.
         n_without: number of speakers without members.
+
+    Example:
+        >>> risks = SpeakerRisks("lira", "utterance", False, speakers=(), n_too_few=3, n_without=17)
+        >>> f"{risks.n_too_few} speakers have fewer than {MIN_MEMBERS} members"
+        '3 speakers have fewer than 5 members'
     """
 
     attack: str

@@ -13,6 +13,11 @@ class ProbeAccuracy:
         accuracy: share of correctly classified recordings.
         accuracy_ci95: its 95 % interval over speakers.
         layers: layer chosen by the inner cross-validation of each fold; 0 is the input of the first block.
+
+    Example:
+        >>> probe = ProbeAccuracy(0.83, (0.78, 0.87), layers=(2, 2, 3))
+        >>> f"{probe.accuracy:.0%} of recordings, best layers {sorted(set(probe.layers))}"
+        '83% of recordings, best layers [2, 3]'
     """
 
     accuracy: float
@@ -38,6 +43,12 @@ class Utility:
             task.
         pretext_untrained: mean pretext score of the untrained model.
         mask_probability: of the masks of the pretext task; None if it masks no frames.
+
+    Example:
+        >>> target, untrained = ProbeAccuracy(0.83, (0.78, 0.87), (2,)), ProbeAccuracy(0.31, (0.26, 0.36), (1,))
+        >>> utility = Utility("speaker", 400, 20, 20, 0.05, target, untrained, -1.2, -2.5, 0.3)
+        >>> round(utility.target.accuracy - utility.untrained.accuracy, 2)
+        0.52
     """
 
     probe: str

@@ -9,8 +9,8 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.layers.masking import SpanMask, span_masks
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
@@ -246,8 +246,8 @@ class SpeechModel(L.LightningModule, ABC):
 
 @runtime_checkable
 class WrapsTrainingStep(Protocol):
-    """A callback that computes the training loss in place of `SpeechModel.training_loss`, such as DP-SGD."""
+    """Callback that replaces `SpeechModel.training_loss`, such as DP-SGD."""
 
     def wrap_loss(self, model: SpeechModel, batch: Batch) -> Pretext:
-        """Return the loss of one batch."""
+        """Compute the loss of one batch."""
         ...

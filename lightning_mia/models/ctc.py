@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.text import char_error_rate, word_error_rate
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import build, hyperparameters_of, model_from_checkpoint
-from lightning_mia.models.layers.features import SAMPLE_RATE, padding_mask
+from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.masking import SpanMask, span_masks
 from lightning_mia.models.objectives.log_odds import log_odds
 from lightning_mia.models.objectives.transcripts import (

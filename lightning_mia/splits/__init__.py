@@ -1,4 +1,4 @@
-"""Membership splits: members and non-members of the target and of every shadow model."""
+"""Membership splits: members and non-members of every model."""
 
 from lightning_mia.splits.base import Design
 from lightning_mia.splits.predefined_split import predefined

@@ -1,4 +1,4 @@
-"""Shadow models drawn from a pool of auxiliary recordings, without challenge units."""
+"""Shadow models trained on auxiliary recordings only."""
 
 from dataclasses import replace
 from typing import Literal

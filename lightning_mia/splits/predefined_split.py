@@ -17,7 +17,9 @@ logger = logging.getLogger(__name__)
 
 
 def predefined(table: pd.DataFrame, contents: Mapping[str, str], level: Level = "utterance") -> Split:
-    """Build a split from the `member` column: 1, 0, `held_back`, or empty for auxiliary.
+    """Build a split from the `member` column.
+
+    Its values are 1, 0, `held_back`, or empty for auxiliary.
 
     These labels were not randomised, so p-values rest on an assumption: *a speaker with one label was assigned as a
     whole; the recordings of a speaker with both labels were divided at random.* Redraws therefore permute the labels of
@@ -83,7 +85,7 @@ def _check_roles(rows: pd.DataFrame) -> None:
 
 
 def _check_levels(split: Split) -> None:
-    """Reject too few units at the requested level; warn if the speaker level is omitted."""
+    """Check the number of units; warn without speaker level."""
     members = split.challenge("utterance")["member"].to_numpy()
     if min(np.sum(members), np.sum(~members)) < MIN_UNITS_PER_CLASS:
         raise InputError(

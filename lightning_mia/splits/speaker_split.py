@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class SpeakerDesign(Design):
-    """Draw members speaker by speaker; some recordings of a member speaker are held back.
+    """Draw members speaker by speaker, with held-back recordings.
 
     Every speaker contributes equally many recordings. The trained and held-back parts of a challenge speaker are drawn
     before membership, so that IN and OUT speakers are queried with the same parts. Auxiliary speakers are disjoint. Of
@@ -77,7 +77,7 @@ class SpeakerDesign(Design):
         return Split(assign_membership(rows, n_shadows, seed), level="speaker", drawn=True)
 
     def _part_sizes(self, counts: pd.Series, n_speakers: int) -> tuple[int, int]:
-        """Return the largest trained and held-back parts that enough speakers have."""
+        """Return the largest parts that enough speakers have."""
         requested = self.trained_per_speaker + self.held_back_per_speaker
         size = min(requested, int(counts.nlargest(n_speakers).iloc[-1]))
         if size == requested:

@@ -1,4 +1,4 @@
-"""Membership of every recording, challenge sets, and redraws of the labels."""
+"""Membership of recordings, challenge sets, redraws of labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ TRAILING_COLUMNS = ("unit", "stratum", "part", "audio")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Membership of every recording, for the target and for every shadow model.
+    """Membership of every recording for every model.
 
     Attributes:
         table: one row per recording, sorted by id, with the columns
@@ -69,20 +69,26 @@ class Split:
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
-        """Levels at which the split is evaluated: its own if drawn, possibly both if predefined."""
+        """Levels at which the split is evaluated.
+
+        A drawn split has its own level, a predefined one possibly both.
+        """
         if self.drawn:
             return (self.level,)
         return ("utterance", "speaker") if self.parts("speaker") else ("utterance",)
 
     def parts(self, level: Level) -> tuple[Part, ...]:
-        """Return the parts available as challenge set of a level, the default first."""
+        """Return the available parts of a level, the default first."""
         if level == "utterance":
             return ("trained",)
         parts: tuple[Part, ...] = ("held_back", "trained")
         return tuple(part for part in parts if _has_enough_speakers(self._speaker_queries[part]))
 
     def training_ids(self, model: str = "target") -> list[str]:
-        """Return the ids of the recordings that a model ("target", "shadow_000", …) is trained on."""
+        """Return the ids of a model's training recordings.
+
+        Models are "target", "shadow_000", …
+        """
         if model not in ("target", *self.shadows):
             raise ValueError(f"No model {model!r} in this split: it has target and {len(self.shadows)} shadows")
         rows = self.table[self.table[model]]
@@ -97,11 +103,14 @@ class Split:
         return rows[rows["id"] == rows["audio"]][["id", "speaker"]].reset_index(drop=True)
 
     def auxiliary_ids(self) -> list[str]:
-        """Return the ids of the adversary's own recordings, which no model is trained on."""
+        """Return the ids of the adversary's own recordings."""
         return list(self.table["id"][(self.table["role"] == "auxiliary") & ~self._in_pool])
 
     def pool(self) -> pd.DataFrame | None:
-        """Return the auxiliary recordings that shadow models are trained on: `id`, `unit_id`, `speaker`."""
+        """Return the auxiliary recordings that shadow models are trained on.
+
+        Columns are `id`, `unit_id` and `speaker`; None if the shadow models are trained on challenge units.
+        """
         rows = self.table[self._in_pool]
         if rows.empty:
             return None
@@ -112,7 +121,7 @@ class Split:
         return (self.table["role"] == "auxiliary") & self.table[self.shadows].any(axis=1)
 
     def challenge(self, level: Level, part: Part | None = None) -> pd.DataFrame:
-        """Return the challenge set: the recordings that are evaluated, without copies.
+        """Return the recordings to evaluate, without copies.
 
         Args:
             level: "utterance": the trained part of IN and OUT units (also of a drawn speaker design);
@@ -144,7 +153,10 @@ class Split:
 
     @cached_property
     def _speaker_queries(self) -> "dict[Part, pd.DataFrame]":
-        """Candidate rows of the speaker level by part; none if a speaker is both member and non-member."""
+        """Candidate rows of the speaker level, by part.
+
+        Empty if a speaker is both member and non-member.
+        """
         rows = self.table[(self.table["part"] != "") & (self.table["id"] == self.table["audio"])]
         by_speaker = self.level == "speaker" if self.drawn else (rows["unit"] == rows["speaker"]).all()
         if not by_speaker:
@@ -193,7 +205,9 @@ class Split:
         return _units(self.table[self.table["part"] == "trained"].drop_duplicates("speaker"), "speaker")
 
     def save(self, path: str | Path) -> None:
-        """Write the table to `path` (CSV) and level, origin and hash to its sibling .json.
+        """Write the split.
+
+        The table goes to `path` (CSV); level, origin and hash to its sibling .json.
 
         Raises:
             InputError: the folder cannot be written.
@@ -201,7 +215,7 @@ class Split:
         write_split(Path(path), self.table, {"level": self.level, "drawn": self.drawn, "sha256": self.sha256})
 
     def save_once(self, path: str | Path) -> None:
-        """Write the split, unless it exists; add columns of further shadow models.
+        """Write the split, or add columns of further shadow models.
 
         Raises:
             InputError: `path` contains another split, or the folder cannot be written.
@@ -243,7 +257,7 @@ class Split:
 
 @dataclass(frozen=True)
 class _Units:
-    """Challenge units as arrays: labels are redrawn thousands of times in one audit."""
+    """Challenge units as arrays, for thousands of redraws."""
 
     names: pd.Index
     blocks: np.ndarray  # (units,) int: units that are assigned together, in the order of stratum and unit
@@ -260,7 +274,10 @@ def _units(rows: pd.DataFrame, name: str) -> _Units:
 
 @lru_cache(maxsize=1)  # all attacks and controls of an audit are evaluated with the same redraws
 def _permuted(labels: bytes, strata: bytes, n: int, seed: int) -> np.ndarray:
-    """Permute labels within their strata `n` times, (n, ⌈blocks / 8⌉) uint8, packed to fit the cache."""
+    """Permute labels within strata, (n, ⌈blocks / 8⌉) uint8.
+
+    Bits are packed to fit the cache.
+    """
     block_labels, block_strata = np.frombuffer(labels, dtype=bool), np.frombuffer(strata, dtype=np.int64)
     return np.packbits(permute_within_strata(block_labels, block_strata, n, stream(seed, Purpose.REDRAW)), axis=1)
 

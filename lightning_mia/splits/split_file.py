@@ -15,7 +15,7 @@ REMEDY = "restore the original, or delete it and draw the split again"
 
 
 def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) -> None:
-    """Write the table (True as 1, False as 0) and its description.
+    """Write a table (True as 1) and its description.
 
     Raises:
         InputError: the folder cannot be written.

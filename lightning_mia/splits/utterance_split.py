@@ -57,7 +57,10 @@ class UtteranceDesign(Design):
 
 
 def _choose_units(recordings: pd.DataFrame, requested: tuple[int, int], generator: np.random.Generator) -> pd.DataFrame:
-    """Choose units: `audio`, `part` ("trained", or "" if auxiliary), `stratum` ("" if auxiliary)."""
+    """Choose challenge and auxiliary units.
+
+    Columns are `audio`, `part` ("trained", or "" if auxiliary) and `stratum` ("" if auxiliary).
+    """
     copies = recordings.groupby("audio")["id"].transform("size")
     units = recordings.assign(copies=copies)[recordings["id"] == recordings["audio"]]
     units = units.iloc[generator.permutation(len(units))]
@@ -73,7 +76,7 @@ def _choose_units(recordings: pd.DataFrame, requested: tuple[int, int], generato
 
 
 def _spread(units: pd.DataFrame, sizes: tuple[int, int], generator: np.random.Generator) -> pd.DataFrame:
-    """Take challenge and auxiliary units in order, spread over speakers, and add the column `part`."""
+    """Spread challenge and auxiliary units over speakers, adding `part`."""
     available = units["speaker"].value_counts().sort_index()
     available = available.iloc[generator.permutation(len(available))]  # lest rounding favour names
     shares = water_fill(available.to_numpy(), sum(sizes), generator)
@@ -86,7 +89,10 @@ def _spread(units: pd.DataFrame, sizes: tuple[int, int], generator: np.random.Ge
 
 
 def _name_strata(units: pd.DataFrame) -> pd.Series:
-    """Name the stratum of every unit; only pooled strata can have an odd number of units."""
+    """Name the stratum of every unit.
+
+    Only pooled strata can have an odd number of units.
+    """
     challenge = units[units["part"] != ""]
     speaker_sizes = challenge.groupby("speaker")["audio"].transform("size")
     stratum = ("speaker " + challenge["speaker"]).where(speaker_sizes >= MIN_STRATUM_SIZE, "pooled")

@@ -172,3 +172,102 @@ def test_skipped_recordings_are_listed_and_omitted(
     assert main(command) == 0
     assert "s00/c00" not in set(pd.read_csv(run_dir / "split.csv")["id"])
     assert "1 recordings are omitted" in caplog.text
+
+
+MOVED = {
+    "model": {"model": {"class_path": "lightning_mia.models.pretrained.PretrainedEncoder"}},
+    "model by name alone": {"model": "lightning_mia.models.published_cpc.PublishedCPC"},
+    "corpus": {"data": {"corpus": {"class_path": "lightning_mia.corpus.Manifest", "init_args": {"path": "m.csv"}}}},
+    "design": {"data": {"design": {"class_path": "lightning_mia.split.UtteranceDesign", "init_args": {"n_units": 8}}}},
+    "attack": {"attacks": [{"class_path": "lightning_mia.attacks.pretext_loss.PretextLoss"}]},
+    "second attack": {"attacks": ["PretextLoss", "lightning_mia.attacks.speaker_lira.SpeakerLiRA"]},
+    "signal of an attack": {
+        "attacks": [
+            {
+                "class_path": "BaVarIA",
+                "init_args": {"signal": "lightning_mia.attacks.black_box_signals.EveryBlackBoxSignal"},
+            }
+        ]
+    },
+    "filling of a signal": {
+        "attacks": [
+            {
+                "class_path": "LiRA",
+                "init_args": {
+                    "signal": {
+                        "class_path": "SurrogateHeadScore",
+                        "init_args": {"head": {"filling": "lightning_mia.probe.fillings.ShapedNoise"}},
+                    }
+                },
+            }
+        ]
+    },
+    "callback": {"trainer": {"callbacks": [{"class_path": "lightning_mia.monitoring.LeakageMonitor"}]}},
+}
+
+
+def old_paths(value: object) -> list[str]:
+    """Class paths of the package in JSON-like settings."""
+    if isinstance(value, str):
+        return [value] if value.startswith("lightning_mia.") else []
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [path for item in items for path in old_paths(item)]
+
+
+@pytest.mark.parametrize("place", MOVED)
+def test_a_class_that_moved_is_named_in_one_line(
+    place: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(MOVED[place]))
+    line = refused(capsys, tmp_path / "run", "audit", "-c", str(config), "-c", str(tmp_path / "old.yaml"))
+    (path,) = old_paths(MOVED[place])
+    assert line == f"lightning-mia: error: {path} has moved: write {path.rpartition('.')[2]}"
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        (
+            ["audit", "--model", "lightning_mia.models.pretrained.PretrainedEncoder"],
+            "models.pretrained.PretrainedEncoder",
+        ),
+        (["audit", "--data.corpus=lightning_mia.corpus.VCTK", "--data.corpus.root=d"], "corpus.VCTK"),
+        (["audit", "--data.design", "lightning_mia.split.SpeakerDesign"], "split.SpeakerDesign"),
+        (["attack", "--attacks", "[lightning_mia.attacks.ctc_loss.CTCLoss]"], "attacks.ctc_loss.CTCLoss"),
+        (["blind", "--corpus", "lightning_mia.corpus.TwoSources"], "corpus.TwoSources"),
+    ],
+)
+def test_a_class_that_moved_is_named_on_the_command_line_too(
+    command: list[str], path: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = [] if command[0] == "blind" else ["-c", str(config)]
+    line = refused(capsys, tmp_path / "run", command[0], *base, *command[1:])
+    assert line == f"lightning-mia: error: lightning_mia.{path} has moved: write {path.rpartition('.')[2]}"
+
+
+def test_a_class_that_moved_is_named_in_a_grid(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"TERA": {"model": "TERA"}, "wav2vec2": {"model": "lightning_mia.models.old.Wav2Vec2"}}
+    grid = {"base": str(config), "factors": {"objective": {"values": values}}}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
+    line = refused(capsys, tmp_path / "run", "ablate", "-c", str(tmp_path / "grid.yaml"))
+    assert line.endswith("value wav2vec2: lightning_mia.models.old.Wav2Vec2 has moved: write Wav2Vec2")
+
+
+@pytest.mark.parametrize("option", ["--model", "--data.corpus", "--data.design"])
+def test_a_class_that_does_not_exist_is_named_in_one_line(
+    option: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(capsys, tmp_path / "run", "fit", "-c", str(config), option, "lightning_mia.nowhere.NoSuchClass")
+    assert "lightning_mia.nowhere.NoSuchClass does not exist, and lightning_mia has no class NoSuchClass" in line
+
+
+def test_a_rejected_option_of_an_attack_is_the_reason_given(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attacks = "[{class_path: LiRA, init_args: {variance: 1}}]"
+    line = refused(capsys, tmp_path / "run", "audit", "-c", str(config), "--attacks", attacks)
+    assert line.startswith(
+        "lightning-mia: error: Parser key \"attacks\": Option 'variance' is not accepted. Given value: "
+    )

@@ -1,3 +1,5 @@
+"""The command line: help, configs and short class names."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -5,84 +7,146 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lightning_mia.audit import cli
 from lightning_mia.audit.cli import main
 
 FOLDER = Path(__file__).parents[2] / "configs"
 ELSEWHERE = {"paper", "ablation", "cluster"}  # see test_paper_configs, ablation/test_ablate, and below
 CONFIGS = sorted(path for path in FOLDER.rglob("*.yaml") if not ELSEWHERE & set(path.parts))
-
-
-def run(*arguments: str) -> str:
-    command = [sys.executable, "-m", "lightning_mia", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
-
-
-@pytest.mark.slow
-def test_help_names_every_command() -> None:
-    text = run("--help")
-    assert all(command in text for command in ("fit", "attack", "audit", "blind", "report", "compare"))
-
-
-WITHOUT_PLACEHOLDERS = """
-from lightning_mia import cli, placeholders
-placeholders.install = lambda: None
+WITH_MODEL = ["fit", "shadow", "attack", "audit"]
+LOADED = """
+import sys
+from lightning_mia.audit.cli import main
 try:
-    cli.main(["fit", "--help"])
+    main(sys.argv[1:])
 except SystemExit:
-    print("and audit")
-cli.main(["audit", "--help"])
+    pass
+print()
+print(*sys.modules, sep="\\n")
 """
 
 
+def loaded_by_help(command: str) -> set[str]:
+    """Modules that the help of a command imports."""
+    arguments = [sys.executable, "-c", LOADED, command, "--help"]
+    answer = subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=120)
+    return set(answer.stdout.splitlines())
+
+
+def print_config(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
+    with pytest.raises(SystemExit) as exit_:
+        main([*arguments, "--print_config"])
+    assert exit_.value.code == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, command in cli.COMMANDS.items():
+        assert f"  {name:<8} {command.summary}" in lines
+
+
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in WITH_MODEL])
+def test_help_of_a_command_without_a_model_imports_no_heavy_library(command: str) -> None:
+    heavy = {"torch", "lightning", "transformers", "matplotlib", "scipy", "sklearn", "torchmetrics", "torchaudio"}
+    assert not heavy & loaded_by_help(command)
+
+
 @pytest.mark.slow
-def test_placeholders_change_nothing_that_is_printed() -> None:
-    quick = [run(command, "--help") for command in ("fit", "audit")]
-    command = [sys.executable, "-c", WITHOUT_PLACEHOLDERS]
-    whole = subprocess.run(command, capture_output=True, text=True, timeout=240).stdout.split("and audit\n")
-    assert quick == whole
-    assert all("--run_dir" in text for text in quick)
+@pytest.mark.parametrize("command", WITH_MODEL)
+def test_help_of_a_command_with_a_model_imports_no_more_than_lightning_does(command: str) -> None:
+    """Lightning imports torchmetrics, which imports SciPy, Matplotlib and the automatic classes of transformers."""
+    modules = loaded_by_help(command)
+    assert not {"sklearn", "tensorboard", "ray", "datasets"} & modules
+    models = {name for name in modules if name.startswith("transformers.models.") and ".modeling_" in name}
+    assert models <= {"transformers.models.auto.modeling_auto"}
 
 
-@pytest.mark.parametrize("command", ["blind", "report", "compare"])
-def test_commands_without_a_model_have_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in WITH_MODEL])
+def test_help_of_a_command_begins_with_its_summary(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])
     assert exit_.value.code == 0
-    assert "run" in capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"usage: lightning-mia {command} " in text
+    assert cli.COMMANDS[command].summary in text
 
 
 @pytest.mark.parametrize("command", ["fit", "attack", "audit"])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_is_valid_and_serves_every_command(
-    path: Path, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    path: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        "lightning_mia.audit.placeholders.install", lambda: None
-    )  # this process still needs the real modules
-    with pytest.raises(SystemExit) as exit_:
-        main([command, "-c", str(path), "--print_config"])
-    assert exit_.value.code == 0
-    printed = yaml.safe_load(capsys.readouterr().out)
-    assert printed["model"]["class_path"].startswith("lightning_mia.models.")
+    printed = print_config(capsys, command, "-c", str(path))
+    assert printed["model"]["class_path"].startswith("lightning_mia.")
 
 
 @pytest.mark.parametrize(
     ("base", "overlay", "strategy"),
     [("pretrain/hubert_base", "eight_gpus", "ddp"), ("finetune/pretrained", "fsdp", "FSDPStrategy")],
 )
-def test_configs_of_clusters_are_laid_over_others(
-    base: str, overlay: str, strategy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_configs_of_clusters_are_overlays(
+    base: str, overlay: str, strategy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lightning_mia.audit.placeholders.install", lambda: None)  # as above
-    configs = [str(FOLDER / f"{base}.yaml"), str(FOLDER / "cluster" / f"{overlay}.yaml")]
-    with pytest.raises(SystemExit) as exit_:
-        main(["fit", "-c", configs[0], "-c", configs[1], "--print_config"])
-    assert exit_.value.code == 0
-    trainer = yaml.safe_load(capsys.readouterr().out)["trainer"]
+    configs = ["-c", str(FOLDER / f"{base}.yaml"), "-c", str(FOLDER / "cluster" / f"{overlay}.yaml")]
+    trainer = print_config(capsys, "fit", *configs)["trainer"]
     assert trainer["devices"] == 8
     assert strategy in str(trainer["strategy"])
 
 
-def test_without_a_command_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+SHORT_NAMES = """
+model: TERA
+data:
+  corpus: {class_path: Manifest, init_args: {path: m.csv}}
+  design: SpeakerDesign
+trainer:
+  callbacks: [{class_path: LeakageMonitor, init_args: {every_n_epochs: 2}}]
+attacks:
+  - PretextLoss
+  - {class_path: BaVarIA, init_args: {signal: EveryBlackBoxSignal}}
+  - class_path: LiRA
+    init_args:
+      signal:
+        class_path: SurrogateHeadScore
+        init_args:
+          head:
+            filling: {class_path: ShapedNoise, init_args: {gain: 3.0}}
+            target: AdversarysClusters
+            every: 4
+"""
+
+
+@pytest.mark.parametrize("command", WITH_MODEL)
+def test_class_names_are_enough_at_every_depth(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "short.yaml").write_text(SHORT_NAMES, encoding="utf-8")
+    printed = print_config(capsys, command, "-c", str(tmp_path / "short.yaml"))
+    head = printed["attacks"][2]["init_args"]["signal"]["init_args"]["head"]["init_args"]
+    assert head["filling"]["class_path"].endswith(".ShapedNoise")
+    assert head["target"]["class_path"].endswith(".AdversarysClusters")
+    assert printed["trainer"]["callbacks"][0]["class_path"] == "lightning_mia.LeakageMonitor"
+
+
+def test_blind_takes_corpora_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    sources = "{members: LibriSpeech, nonmembers: {class_path: VCTK, init_args: {root: data}}}"
+    corpus = f"{{class_path: TwoSources, init_args: {sources}}}"
+    printed = print_config(capsys, "blind", "--corpus", corpus, "--out", "R")
+    assert printed["corpus"]["init_args"]["nonmembers"]["class_path"] == "lightning_mia.VCTK"
+
+
+@pytest.mark.parametrize("option", [["--data.corpus.help", "Manifest"], ["--data.design.help=SpeakerDesign"]])
+def test_help_of_a_class_takes_its_name(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["audit", *option])
+    assert exit_.value.code == 0
+    assert "Help for --data." in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["no_such_command"]) == 2
-    assert "lightning-mia: error:" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("lightning-mia: error: there is no command 'no_such_command'; the commands are fit, ")
+    assert error.count("\n") == 1

@@ -95,7 +95,7 @@ def test_omitted_attacks_and_controls_are_counted(report):
 
 
 def test_the_attack_named_in_the_verdict_and_its_controls_are_always_listed(report):
-    verdict = Verdict("leak", REASON, (LevelVerdict("utterance", "grey-box", "leak", REASON),))
+    verdict = Verdict("leak", REASON, (LevelVerdict("utterance", "grey-box", "leak", REASON, "attack_11"),))
     printed = names(summary(replace(report, verdict=verdict)))
     assert [name for name in printed if name.endswith("attack_11")] == [
         "attack_11",

@@ -11,7 +11,7 @@ Tree = Callable[[str, Path], Path]
 
 
 def record(path: Path, seconds: float = 0.2, rate: int = 16_000) -> None:
-    """Write a tone in noise, another one for every name; the suffix says the format."""
+    """Write a tone in noise, which depends on the name; the suffix determines the format."""
     rng = np.random.default_rng(list(path.name.encode()))
     path.parent.mkdir(parents=True, exist_ok=True)
     time = np.arange(int(seconds * rate)) / rate

@@ -56,23 +56,23 @@ def parquet(rows, tmp_path) -> Path:
 
 @pytest.fixture
 def hub(parquet, monkeypatch) -> list[dict]:
-    """Let `load_dataset("owner/name")` stream the Parquet files; what it was asked for."""
-    load, asked = datasets.load_dataset, []
+    """Let `load_dataset("owner/name")` stream the Parquet files; yields its arguments."""
+    load, requests = datasets.load_dataset, []
 
     def from_hub(path: str, *arguments: object, **options: object):
-        asked.append({"path": path, **options})
+        requests.append({"path": path, **options})
         assert options["streaming"]
         return load(str(parquet), *arguments, **{**options, "revision": None})
 
     monkeypatch.setattr(datasets, "load_dataset", from_hub)
-    return asked
+    return requests
 
 
 def corpus(path: object, tmp_path: Path, **options: object) -> HuggingFaceDataset:
     return HuggingFaceDataset(str(path), cache_dir=str(tmp_path / "kept"), **options)
 
 
-def refused(data: HuggingFaceDataset) -> str:
+def error_of(data: HuggingFaceDataset) -> str:
     with pytest.raises(InputError) as error:
         data.table()
     assert "\n" not in str(error.value)
@@ -116,7 +116,7 @@ def test_only_the_named_columns(parquet, tmp_path):
 
 def test_ids_of_the_data_set(parquet, tmp_path):
     assert corpus(parquet, tmp_path, id_column="text", limit=1).table()["id"].tolist() == ["one"]
-    assert "empty id in 1 of 5 rows: row 2; fill it in" in refused(corpus(parquet, tmp_path, id_column="text"))
+    assert "empty id in 1 of 5 rows: row 2; fill it in" in error_of(corpus(parquet, tmp_path, id_column="text"))
 
 
 def test_audio_folder_stays_where_it_is(recordings, tmp_path):
@@ -157,13 +157,13 @@ def test_files_within_an_archive(recordings, tmp_path):
     table = corpus(folder, tmp_path, audio_column="file", speaker_column="who").table()
     assert Path(table["path"][0]).read_bytes() == recordings[0].read_bytes()
     (folder / "train.jsonl").write_text(json.dumps({**line, "file": f"zip://b.flac::file://{packed}"}) + "\n")
-    assert "zip://b.flac" in refused(corpus(folder, tmp_path, audio_column="file", speaker_column="who"))
+    assert "zip://b.flac" in error_of(corpus(folder, tmp_path, audio_column="file", speaker_column="who"))
 
 
 def test_stream_with_a_limit(hub, tmp_path):
     table = corpus("owner/name", tmp_path, limit=2, revision="v1", **COLUMNS).table()
     assert table["text"].tolist() == ["one", ""]
-    assert [asked["path"] for asked in hub] == ["owner/name"]
+    assert [request["path"] for request in hub] == ["owner/name"]
     assert hub[0]["revision"] == "v1"
     assert len(list((tmp_path / "kept").rglob("audio/*"))) == 2
 
@@ -173,12 +173,12 @@ def test_cached_recordings_need_no_network(hub, tmp_path):
     assert corpus("owner/name", tmp_path, limit=3).table().equals(first)
     assert corpus("owner/name", tmp_path, limit=1).table().equals(first[:1])
     assert len(hub) == 1
-    whole = corpus("owner/name", tmp_path).table()  # goes on from the third
+    complete = corpus("owner/name", tmp_path).table()  # continues with the third
     assert len(hub) == 2
-    assert len(whole) == N
-    assert whole[:3].equals(first)
-    assert corpus("owner/name", tmp_path).table().equals(whole)
-    assert corpus("owner/name", tmp_path, limit=100).table().equals(whole)  # all there is
+    assert len(complete) == N
+    assert complete[:3].equals(first)
+    assert corpus("owner/name", tmp_path).table().equals(complete)
+    assert corpus("owner/name", tmp_path, limit=100).table().equals(complete)  # the complete split
     assert len(hub) == 2
 
 
@@ -229,7 +229,7 @@ def test_network_that_fails_in_the_middle(hub, tmp_path, monkeypatch):
 
     iterate = datasets.IterableDataset.iter
     monkeypatch.setattr(datasets.IterableDataset, "iter", broken)
-    message = refused(corpus("owner/name", tmp_path))
+    message = error_of(corpus("owner/name", tmp_path))
     assert "reading split train failed (connection reset by peer); start again to continue" in message
     monkeypatch.setattr(datasets.IterableDataset, "iter", iterate)
     assert len(corpus("owner/name", tmp_path).table()) == N
@@ -240,14 +240,14 @@ def test_hub_that_cannot_be_reached(tmp_path, monkeypatch):
         raise ConnectionError("Couldn't reach 'owner/name' on the Hub (LocalEntryNotFoundError)")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    message = refused(corpus("owner/name", tmp_path))
+    message = error_of(corpus("owner/name", tmp_path))
     assert "owner/name: no local folder, and no data set available on the hub (Couldn't reach 'owner/name'" in message
     assert message.endswith("or give a folder written by save_to_disk")
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all", "./nowhere", "data/sets/nowhere"])
 def test_missing_folder(path, tmp_path):
-    assert f"{path}: no such folder" in refused(corpus(path, tmp_path))
+    assert f"{path}: no such folder" in error_of(corpus(path, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -261,18 +261,18 @@ def test_missing_folder(path, tmp_path):
     ],
 )
 def test_errors_name_the_problem(parquet, tmp_path, options, message):
-    assert message in refused(corpus(parquet, tmp_path, **options))
+    assert message in error_of(corpus(parquet, tmp_path, **options))
 
 
 def test_unknown_split_of_a_saved_data_set(rows, parquet, tmp_path):
     folder = saved_with_splits(rows, parquet, tmp_path)
-    message = refused(corpus(folder, tmp_path, split="dev"))
+    message = error_of(corpus(folder, tmp_path, split="dev"))
     assert message == f"unknown split of {folder} dev; name some of train, test"
 
 
 def test_a_folder_that_is_no_data_set(tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "empty: not a data set that can be opened (" in refused(corpus(tmp_path / "empty", tmp_path))
+    assert "empty: not a data set that can be opened (" in error_of(corpus(tmp_path / "empty", tmp_path))
 
 
 def test_limit_has_to_be_positive():
@@ -282,9 +282,9 @@ def test_limit_has_to_be_positive():
 
 def test_without_the_package(parquet, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    assert "pip install 'lightning-mia[datasets]'" in refused(corpus(parquet, tmp_path))
+    assert "pip install 'lightning-mia[datasets]'" in error_of(corpus(parquet, tmp_path))
 
 
 def test_cache_that_cannot_be_written(parquet, tmp_path):
     (tmp_path / "kept").write_text("a file")
-    assert "set cache_dir to another folder" in refused(corpus(parquet, tmp_path))
+    assert "set cache_dir to another folder" in error_of(corpus(parquet, tmp_path))

@@ -108,7 +108,7 @@ def test_scores_never_draw_from_other_utterances(make_batch: MakeBatch) -> None:
         assert torch.equal(across.pretext_score(waveforms, lengths, masks, noise), expected)
 
 
-def test_other_frames_are_drawn_evenly_and_never_the_frame_itself() -> None:
+def test_other_frames_are_uniform_and_exclude_the_frame_itself() -> None:
     lengths = torch.tensor([6, 9])
     noise = torch.rand(2, 11, 4000, generator=torch.Generator().manual_seed(0))
     noise[:, :, 0] = 1 - 2**-24  # the highest that there is
@@ -124,7 +124,7 @@ def test_other_frames_are_drawn_evenly_and_never_the_frame_itself() -> None:
     assert torch.equal(other_frames(noise[:, :9], lengths), drawn[:, :9])  # padding changes nothing
 
 
-def test_negatives_of_a_batch_are_real_frames_of_any_utterance_but_the_frame_itself() -> None:
+def test_batch_negatives_are_real_frames_and_exclude_the_frame_itself() -> None:
     torch.manual_seed(0)
     lengths = torch.tensor([3, 5, 2])
     latents = torch.full((3, 6, 2), -1.0)
@@ -145,7 +145,7 @@ def test_negatives_of_a_batch_are_real_frames_of_any_utterance_but_the_frame_its
     assert max(foreign) < 1.4 * min(foreign)
 
 
-def test_a_window_is_an_excerpt_of_the_utterance() -> None:
+def test_windows_are_excerpts() -> None:
     torch.manual_seed(0)
     lengths = torch.tensor([7, 3, 5])
     waveforms = torch.arange(1.0, 11).expand(3, 10) * (torch.arange(10) < lengths.unsqueeze(1))
@@ -164,7 +164,7 @@ def test_a_window_is_an_excerpt_of_the_utterance() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_context_does_not_hear_what_follows(variant: str, make_batch: MakeBatch) -> None:
+def test_contexts_are_causal(variant: str, make_batch: MakeBatch) -> None:
     model = small(**VARIANTS[variant])
     waveforms, lengths = make_batch(0.4)
     masks = no_masks(model, lengths)
@@ -179,7 +179,7 @@ def test_a_context_does_not_hear_what_follows(variant: str, make_batch: MakeBatc
         torch.testing.assert_close(heard[:20], unheard[:20])
 
 
-def test_the_causal_layer_looks_back_one_window() -> None:
+def test_causal_layer_reaches_back_one_window() -> None:
     torch.manual_seed(0)
     layer = CausalLayer(8, 2, dropout=0.0, window=1600).eval()
     contexts = torch.randn(1, 40, 8)
@@ -199,7 +199,7 @@ def test_base_has_the_published_size() -> None:
     assert sum(p.numel() for p in linear.predictors.parameters()) == 12 * 256 * 256
 
 
-def test_the_shortest_clip_has_fewer_steps(make_batch: MakeBatch) -> None:
+def test_short_clips_have_fewer_steps(make_batch: MakeBatch) -> None:
     model = small(n_steps=12)
     waveforms, lengths = make_batch(0.1)
     encoded = model.encode(waveforms, lengths)
@@ -210,7 +210,7 @@ def test_the_shortest_clip_has_fewer_steps(make_batch: MakeBatch) -> None:
 
 
 @pytest.mark.parametrize("negatives", ["utterance", "batch"])
-def test_chance_is_what_guessing_reaches(negatives: str) -> None:
+def test_chance_equals_the_accuracy_of_guessing(negatives: str) -> None:
     model = small(negatives=negatives, n_negatives=20)
     lengths = torch.tensor([8, 30])
     generator = np.random.default_rng(0)
@@ -223,7 +223,7 @@ def test_chance_is_what_guessing_reaches(negatives: str) -> None:
     assert model._chance(lengths).item() == pytest.approx(np.mean(hits), rel=0.1)
 
 
-def test_frames_that_are_all_alike_are_noticed() -> None:
+def test_constant_frames_have_no_variation() -> None:
     frame = torch.rand(2, 1, 4)
     constant = frame.expand(2, 6, 4).clone()
     constant[0, 3:] = 9.0  # padding
@@ -240,7 +240,7 @@ def health_of(model: CPC, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
     return {"loss": answer.loss.item(), **{name: value.item() for name, value in answer.health.items()}}
 
 
-def test_a_collapse_is_told_and_a_trained_model_is_not_accused(make_batch: MakeBatch) -> None:
+def test_collapse_is_reported_for_untrained_models_only(make_batch: MakeBatch) -> None:
     batch = make_batch(0.5, 0.7)
     model = small(dim=16, n_negatives=16)
     with torch.no_grad():
@@ -249,7 +249,7 @@ def test_a_collapse_is_told_and_a_trained_model_is_not_accused(make_batch: MakeB
     health = health_of(model, batch)
     assert health["contrastive_accuracy"] == 0  # all answers are alike, and the true one comes first
     assert health["loss_over_chance"] == pytest.approx(1.0)
-    assert "learned nothing: its loss is 1.00 of that of guessing" in model.collapse(health)
+    assert "learned nothing: its loss is 1.00 of chance" in model.collapse(health)
     assert model.collapse({**health, "loss_over_chance": float("nan")})
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
@@ -265,11 +265,11 @@ def test_a_collapse_is_told_and_a_trained_model_is_not_accused(make_batch: MakeB
     with torch.no_grad():
         model.front_end.norms[-1].weight.zero_()
         model.front_end.norms[-1].bias.fill_(1.0)
-    assert "frames are all alike" in model.collapse(health_of(model, batch))
+    assert "frames are constant" in model.collapse(health_of(model, batch))
 
 
 @pytest.mark.parametrize("negatives", ["utterance", "batch"])
-def test_training_draws_windows_by_the_global_generator(negatives: str, make_batch: MakeBatch) -> None:
+def test_training_draws_windows_from_the_global_generator(negatives: str, make_batch: MakeBatch) -> None:
     model = small(negatives=negatives, window=2000)
     batch = Batch(["a", "b"], *make_batch(0.5, 0.7))
     torch.manual_seed(3)
@@ -279,14 +279,14 @@ def test_training_draws_windows_by_the_global_generator(negatives: str, make_bat
     assert not torch.equal(first, second)
 
 
-def test_score_wants_noise(make_batch: MakeBatch) -> None:
+def test_score_requires_noise(make_batch: MakeBatch) -> None:
     model, (waveforms, lengths) = small(), make_batch(0.2)
     with pytest.raises(ValueError, match="Expected noise"):
         model.pretext_score(waveforms, lengths, no_masks(model, lengths))
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"n_steps": 0}, "Expected n_steps of at least 1, but got 0"),
         ({"n_negatives": 0}, "Expected n_negatives of at least 1, but got 0"),
@@ -296,6 +296,6 @@ def test_score_wants_noise(make_batch: MakeBatch) -> None:
         ({"negatives": "speaker"}, "Expected negatives from utterance or batch, but got speaker"),
     ],
 )
-def test_bad_settings_are_refused(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         CPC(**settings)

@@ -20,6 +20,7 @@ from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.objectives.transcripts import loss_per_character
 from lightning_mia.models.tera import TERA
 from lightning_mia.models.wav2vec2 import Wav2Vec2
+from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of_file
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
@@ -83,7 +84,7 @@ def questions(model: CTC, batch: Batch) -> tuple[Tensor, Tensor]:
     return masks, torch.rand(*masks.shape, model.noise_dim, generator=torch.Generator().manual_seed(0))
 
 
-def test_an_utterance_knows_nothing_of_its_batch(encoder: str, batch: Batch) -> None:
+def test_outputs_do_not_depend_on_the_batch(encoder: str, batch: Batch) -> None:
     model = fine_tuned(encoder).eval()
     masks, noise = questions(model, batch)
     with torch.inference_mode():
@@ -108,7 +109,7 @@ def test_score_is_the_log_odds_of_the_geometric_mean(encoder: str, batch: Batch)
 
 
 @pytest.mark.parametrize("knows", [True, False])
-def test_score_stays_finite_at_any_certainty(mel_hubert: str, batch: Batch, knows: bool) -> None:
+def test_score_is_finite_for_certain_and_impossible_texts(mel_hubert: str, batch: Batch, knows: bool) -> None:
     """Sure of the text beyond what float64 can tell from certainty, or just as sure that nothing was said."""
     model = fine_tuned(mel_hubert).eval()
 
@@ -127,7 +128,7 @@ def test_score_stays_finite_at_any_certainty(mel_hubert: str, batch: Batch, know
     assert ((scores > 20) if knows else (scores < -990)).all()
 
 
-def test_all_signals_are_there(encoder: str, batch: Batch) -> None:
+def test_all_signals_are_returned(encoder: str, batch: Batch) -> None:
     model = fine_tuned(encoder).eval()
     masks, noise = questions(model, batch)
     with torch.no_grad():
@@ -139,7 +140,7 @@ def test_all_signals_are_there(encoder: str, batch: Batch) -> None:
     assert scores["ctc_characters"].tolist() == [2, 8, 5]
 
 
-def test_hidden_states_and_pretext_are_the_encoders(encoder: str, batch: Batch) -> None:
+def test_hidden_states_and_pretext_are_those_of_the_encoder(encoder: str, batch: Batch) -> None:
     model = fine_tuned(encoder).eval()
     heard, (masks, noise) = (batch.waveforms, batch.lengths), questions(model, batch)
     ours, theirs = ((m.encode(*heard, masks[0]), m.pretext_score(*heard, masks, noise)) for m in (model, model.encoder))
@@ -149,7 +150,7 @@ def test_hidden_states_and_pretext_are_the_encoders(encoder: str, batch: Batch) 
     assert model.family == f"{model.encoder.family}_ctc"
 
 
-def test_encoder_comes_from_the_checkpoint_and_the_head_from_the_seed(mel_hubert: str) -> None:
+def test_encoder_weights_come_from_the_checkpoint_and_head_weights_from_the_seed(mel_hubert: str) -> None:
     like = fine_tuned(mel_hubert)
     one, other = initialise(like, seed=1), initialise(like, seed=2)
     weights = torch.load(mel_hubert, weights_only=True)["state_dict"]
@@ -160,7 +161,7 @@ def test_encoder_comes_from_the_checkpoint_and_the_head_from_the_seed(mel_hubert
     assert torch.equal(one.head.weight, initialise(like, seed=1).head.weight)
 
 
-def test_settings_of_the_command_line_stay_the_outer_models(mel_hubert: str) -> None:
+def test_command_line_settings_apply_to_the_outer_model_only(mel_hubert: str) -> None:
     """LightningCLI hands its settings to every model that is made meanwhile, and the encoder is one."""
     settings = {"encoder": mel_hubert, "layer_decay": 0.5, "_class_path": "lightning_mia.models.CTC"}
     with _given_hyperparameters_context(settings, "some.instantiator"):
@@ -169,7 +170,7 @@ def test_settings_of_the_command_line_stay_the_outer_models(mel_hubert: str) -> 
     assert model.for_corpus(TEXTS, DURATIONS).hparams["layer_decay"] == 0.5
 
 
-def test_a_trained_model_comes_back_from_its_checkpoint(mel_hubert: str, tmp_path: Path, batch: Batch) -> None:
+def test_trained_model_loads_from_its_checkpoint(mel_hubert: str, tmp_path: Path, batch: Batch) -> None:
     model = fine_tuned(mel_hubert, fold_case=False)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -181,7 +182,7 @@ def test_a_trained_model_comes_back_from_its_checkpoint(mel_hubert: str, tmp_pat
     assert torch.equal(*asked)
 
 
-def test_the_start_is_the_encoders_file(mel_hubert: str, tmp_path: Path) -> None:
+def test_weights_hash_is_that_of_the_encoder_file(mel_hubert: str, tmp_path: Path) -> None:
     copy = tmp_path / "encoder.ckpt"
     copy.write_bytes(Path(mel_hubert).read_bytes())
     assert CTC(str(copy)).weights_sha256() == CTC(mel_hubert).weights_sha256() == hash_of_file(copy)
@@ -194,7 +195,7 @@ def learns(model: CTC) -> dict[str, bool]:
     return {name: parameter.requires_grad for name, parameter in model.named_parameters()}
 
 
-def test_just_what_learns_gets_a_gradient(encoder: str, batch: Batch) -> None:
+def test_only_trainable_parameters_get_a_gradient(encoder: str, batch: Batch) -> None:
     """Otherwise training on several processes would wait for ever."""
     hides_frames = CTC(encoder).mask_span is not None
     for settings in ({}, {"time_mask_probability": 0.3 * hides_frames, "freeze_front_end": False}):
@@ -205,7 +206,7 @@ def test_just_what_learns_gets_a_gradient(encoder: str, batch: Batch) -> None:
         assert grouped == {id(p) for p in model.parameters() if p.requires_grad}
 
 
-def test_pretext_heads_stay_and_the_front_end_by_choice(tmp_path: Path) -> None:
+def test_pretext_heads_are_frozen_and_the_front_end_optionally(tmp_path: Path) -> None:
     path = save(ENCODERS["hubert"](), tmp_path / "hubert.ckpt")
     frozen, free = learns(CTC(path)), learns(CTC(path, freeze_front_end=False))
     assert not any(frozen[name] for name in frozen if "front_end" in name)
@@ -225,7 +226,7 @@ def test_layer_decay_reaches_the_optimizer(mel_hubert: str) -> None:
     assert rate[id(model.encoder.projection.weight)] == pytest.approx(0.1)
 
 
-def test_time_masks_hide_frames_in_training_only(mel_hubert: str, batch: Batch) -> None:
+def test_time_masks_apply_in_training_only(mel_hubert: str, batch: Batch) -> None:
     model = fine_tuned(mel_hubert, time_mask_probability=0.5, head_dropout=0.0)
     torch.manual_seed(0)
     first, second = model.training_loss(batch).loss, model.training_loss(batch).loss
@@ -257,7 +258,7 @@ HUGGING_FACE = {
 
 
 @pytest.mark.parametrize("family", ["Wav2Vec2", "WavLM", "Data2VecAudio"])
-def test_an_encoder_of_hugging_face_is_fine_tuned(family: str, tmp_path: Path, batch: Batch) -> None:
+def test_hugging_face_encoder_is_fine_tuned(family: str, tmp_path: Path, batch: Batch) -> None:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     theirs = getattr(transformers, f"{family}Model")(getattr(transformers, f"{family}Config")(**HUGGING_FACE))
@@ -296,7 +297,7 @@ class Figures(L.Callback):
         self.rows.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
-def test_a_short_training_learns_the_texts_by_heart(mel_hubert: str, batch: Batch) -> None:
+def test_short_training_memorises_the_texts(mel_hubert: str, batch: Batch) -> None:
     model, figures = fine_tuned(mel_hubert, learning_rate=2e-2, head_dropout=0.0), Figures()
     heads = {name: tensor.clone() for name, tensor in model.state_dict().items() if ".code" in name}
     before = model.eval().task_scores(batch, *questions(model, batch))
@@ -313,7 +314,7 @@ def test_a_short_training_learns_the_texts_by_heart(mel_hubert: str, batch: Batc
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in heads.items())
 
 
-def test_health_is_that_of_the_real_frames(mel_hubert: str, batch: Batch) -> None:
+def test_health_ignores_padding(mel_hubert: str, batch: Batch) -> None:
     model = fine_tuned(mel_hubert, head_dropout=0.0)
     with torch.no_grad():
         model.head.bias[0] = 1.0  # some blanks, and some characters
@@ -328,7 +329,7 @@ def test_health_is_that_of_the_real_frames(mel_hubert: str, batch: Batch) -> Non
     assert health["character_error_rate"] == char_error_rate(guesses, texts)
 
 
-def test_nothing_but_blanks_is_a_collapse(mel_hubert: str, batch: Batch) -> None:
+def test_blank_output_is_a_collapse(mel_hubert: str, batch: Batch) -> None:
     model = fine_tuned(mel_hubert)
     with torch.no_grad():
         model.head.bias[0] = 100.0
@@ -338,9 +339,78 @@ def test_nothing_but_blanks_is_a_collapse(mel_hubert: str, batch: Batch) -> None
     assert model.collapse({**health, "blank_share": 0.99}) == ""
 
 
-def test_a_checkpoint_of_a_fine_tuned_model_is_an_encoder_too(mel_hubert: str, tmp_path: Path, batch: Batch) -> None:
+def test_fine_tuned_checkpoint_can_be_the_encoder(mel_hubert: str, tmp_path: Path, batch: Batch) -> None:
     inner = fine_tuned(mel_hubert)
     outer = CTC(save(inner, tmp_path / "inner.ckpt"))
     with torch.no_grad():
         hidden = [m.eval().encode(batch.waveforms, batch.lengths).hidden[-1] for m in (outer, inner)]
     assert torch.equal(*hidden)
+
+
+def test_characters_come_from_the_corpus_in_any_order(mel_hubert: str) -> None:
+    model = CTC(mel_hubert, head_dropout=0.3)
+    forwards = model.for_corpus(TEXTS, DURATIONS)
+    backwards = model.for_corpus(dict(reversed(TEXTS.items())), dict(reversed(DURATIONS.items())))
+    assert forwards.hparams["characters"] == backwards.hparams["characters"] == " egnorz"
+    assert forwards.hparams["head_dropout"] == 0.3
+    assert forwards.head.out_features == 8
+    assert CTC(mel_hubert, fold_case=False).for_corpus(TEXTS, DURATIONS).hparams["characters"] == " Zegnor"
+
+
+def test_given_characters_are_kept(mel_hubert: str) -> None:
+    model = CTC(mel_hubert, characters="zyx onger")
+    assert model.for_corpus(TEXTS, DURATIONS).hparams["characters"] == "zyx onger"
+    with pytest.raises(InputError, match=r"characters that model\.characters lacks: 'q'; 'ü'"):
+        model.for_corpus({"a": "qüe"}, {"a": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({}, "3 of 3 recordings have none: a; b; c"),
+        ({"a": "no", "b": " \t", "c": ""}, "2 of 3 recordings have none: b; c"),
+        ({**TEXTS, "a": "nooooo"}, r"1 transcripts need more frames .*: a \(10 needed, 9 available\)"),
+        ({**TEXTS, "a": "noooon"}, ""),
+    ],
+)
+def test_unusable_corpora_are_refused(mel_hubert: str, texts: dict[str, str], message: str) -> None:
+    model = CTC(mel_hubert)
+    if not message:
+        model.for_corpus(texts, DURATIONS)
+        return
+    with pytest.raises(InputError, match=message) as error:
+        model.for_corpus(texts, DURATIONS)
+    assert "\n" not in str(error.value)
+
+
+def test_longest_accepted_text_has_a_finite_loss(mel_hubert: str, make_batch: MakeBatch) -> None:
+    """And one character more has not: the check is neither too strict nor too lax."""
+    waveforms, lengths = make_batch(0.2)
+    batch = Batch(["a"], waveforms, lengths, ("noooon",))
+    model = CTC(mel_hubert).for_corpus({"a": "noooon"}, {"a": 0.2})
+    assert model.training_loss(batch).loss.isfinite()
+    assert not model.training_loss(batch._replace(texts=("nooooo",))).loss.isfinite()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layer_decay": 0.0}, "layer_decay in"),
+        ({"layer_decay": 1.5}, "layer_decay in"),
+        ({"time_mask_probability": 2.0}, "mask_probability in"),
+        ({"characters": "aa"}, "repeats"),
+    ],
+)
+def test_invalid_settings_are_refused(mel_hubert: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        CTC(mel_hubert, **settings)
+
+
+def test_time_masks_require_an_encoder_that_masks(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="hides no frames"):
+        CTC(save(CPC(dim=16, n_negatives=5), tmp_path / "cpc.ckpt"), time_mask_probability=0.1)
+
+
+def test_missing_encoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing.ckpt does not exist"):
+        CTC(str(tmp_path / "nothing.ckpt"))

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +7,6 @@ from transformers import HubertConfig, HubertModel
 
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.layers.features import normalise
-from lightning_mia.models.objectives.cluster_prediction import masked_cross_entropy
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 BASE = {
@@ -23,25 +21,6 @@ BASE = {
     "position_groups": 16,
     "code_dim": 256,
 }
-
-
-def questions(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits (2, 9, 5), targets and masks (2, 9)."""
-    generator = torch.Generator().manual_seed(seed)
-    logits = 3 * torch.randn(2, 9, 5, generator=generator)
-    targets = torch.randint(5, (2, 9), generator=generator)
-    return logits, targets, torch.rand(2, 9, generator=generator) < 0.5
-
-
-def test_masked_cross_entropy_equals_a_loop() -> None:
-    logits, targets, masks = questions()
-    losses = []
-    for utterance in range(2):
-        for frame in range(9):
-            if masks[utterance, frame]:
-                exponentials = np.exp(logits[utterance, frame].double().numpy())
-                losses.append(-np.log(exponentials[targets[utterance, frame]] / exponentials.sum()))
-    assert masked_cross_entropy(logits, targets, masks).item() == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 @pytest.mark.parametrize(("n_clusters", "parameters"), [(500, 94_696_576), (100, 94_594_176)])
@@ -107,7 +86,7 @@ def test_group_norm_variant_equals_hugging_face(make_batch: MakeBatch) -> None:
                 torch.testing.assert_close(hidden, layer, rtol=1e-3, atol=1e-4)
 
 
-def test_score_wants_fitted_clusters(make_batch: MakeBatch) -> None:
+def test_score_requires_fitted_clusters(make_batch: MakeBatch) -> None:
     model, (waveforms, lengths) = MelHuBERT(), make_batch(0.3)
     with pytest.raises(RuntimeError, match="fit_targets"):
         model.pretext_score(waveforms, lengths, model.draw_masks(waveforms, lengths))
@@ -122,7 +101,7 @@ def test_every_frame_has_a_target(model_class: type[HuBERT | MelHuBERT], samples
     assert frames.shape[1] == targets.shape[1] == model.frame_lengths(lengths).item()
 
 
-def test_a_frame_and_its_target_hear_the_same_samples() -> None:
+def test_frames_and_targets_cover_the_same_samples() -> None:
     """A click in the middle of a frame changes that frame, and its target changes there at the latest."""
     waveforms, lengths = torch.zeros(1, 16_000), torch.tensor([16_000])
     waveforms[0, 8_000] = 1.0
@@ -135,6 +114,6 @@ def test_a_frame_and_its_target_hear_the_same_samples() -> None:
         assert loud[24]
 
 
-def test_a_collapse_is_told() -> None:
+def test_collapse_is_reported() -> None:
     assert not MelHuBERT().collapse({"loss": 3.9, "code_perplexity": 40.0, "masked_accuracy": 0.1})
     assert "code perplexity 1.20" in MelHuBERT().collapse({"code_perplexity": 1.2})

@@ -60,7 +60,7 @@ def model(request: pytest.FixtureRequest, make_batch: MakeBatch) -> SpeechModel:
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.inference_mode])
-def test_an_utterance_knows_nothing_of_its_batch(model: SpeechModel, make_batch: MakeBatch, mode: type) -> None:
+def test_outputs_do_not_depend_on_the_batch(model: SpeechModel, make_batch: MakeBatch, mode: type) -> None:
     """Without gradients, PyTorch takes another path through its transformer blocks: both are tried."""
     waveforms, lengths = make_batch(0.1, 15.0, 0.7)
     with mode():
@@ -85,7 +85,7 @@ def test_an_utterance_knows_nothing_of_its_batch(model: SpeechModel, make_batch:
             torch.testing.assert_close(scores[i : i + 1], score, rtol=1e-5, atol=1e-6)
 
 
-def test_the_planted_mistake_would_be_seen(make_batch: MakeBatch) -> None:
+def test_batching_test_detects_a_planted_error(make_batch: MakeBatch) -> None:
     """PyTorch's own group norm, which counts the padding, fails the test above by far with gradients."""
     model = FAMILIES["hubert_group_norm"]()
     waveforms, lengths = make_batch(0.1, 1.0)
@@ -96,18 +96,18 @@ def test_the_planted_mistake_would_be_seen(make_batch: MakeBatch) -> None:
     assert (together - alone).norm() > 1e-2 * alone.norm()
 
 
-def test_several_masks_at_once(model: SpeechModel, make_batch: MakeBatch) -> None:
+def test_several_masks_equal_one_after_another(model: SpeechModel, make_batch: MakeBatch) -> None:
     waveforms, lengths = make_batch(0.2, 0.5)
     masks = torch.stack([model.draw_masks(waveforms, lengths) for _ in range(3)])
     with torch.no_grad():
         noise = noise_for(model, masks)
         scores = model.pretext_score(waveforms, lengths, masks, noise)
         assert scores.shape == (3, 2)
-        for draw, of_draw, score in zip(masks, noise, scores, strict=True):
-            torch.testing.assert_close(model.pretext_score(waveforms, lengths, draw, of_draw), score)
+        for draw, draw_noise, score in zip(masks, noise, scores, strict=True):
+            torch.testing.assert_close(model.pretext_score(waveforms, lengths, draw, draw_noise), score)
 
 
-def test_masks_hide_what_they_cover(model: SpeechModel, make_batch: MakeBatch) -> None:
+def test_masked_frames_do_not_affect_the_output(model: SpeechModel, make_batch: MakeBatch) -> None:
     """Other sounds behind a mask change nothing, but for the normalisation that hears all of the utterance."""
     waveforms, lengths = make_batch(0.6)
     masks = torch.zeros(1, model.frame_lengths(lengths).item(), dtype=torch.bool)
@@ -120,7 +120,7 @@ def test_masks_hide_what_they_cover(model: SpeechModel, make_batch: MakeBatch) -
         torch.testing.assert_close(model.encode(waveforms, lengths).hidden[0], seen)
 
 
-def test_loss_is_the_same_however_far_the_batch_is_padded(model: SpeechModel, make_batch: MakeBatch) -> None:
+def test_loss_does_not_depend_on_padding(model: SpeechModel, make_batch: MakeBatch) -> None:
     waveforms, lengths = make_batch(0.2, 0.5)
     longer = torch.nn.functional.pad(waveforms, (0, 8_000))
     model.max_masked_bands, model.noise_probability = 0, 0.0  # TERA draws these anew each time
@@ -133,7 +133,7 @@ def test_loss_is_the_same_however_far_the_batch_is_padded(model: SpeechModel, ma
     torch.testing.assert_close(short, long)
 
 
-def test_settings_make_the_same_model_again(model: SpeechModel) -> None:
+def test_hyperparameters_rebuild_the_model(model: SpeechModel) -> None:
     again = type(model)(**model.hparams)
     assert dict(again.hparams) == dict(model.hparams)
     assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in model.state_dict().items()}
@@ -155,7 +155,7 @@ def test_bf16_keeps_the_loss_in_float32(model: SpeechModel, make_batch: MakeBatc
 
 
 @pytest.mark.parametrize("settings", [{"dim": 30, "n_heads": 4}, {"dim": 20, "position_kernel": 8}])
-def test_sizes_that_do_not_fit_are_refused(settings: dict[str, int]) -> None:
+def test_incompatible_sizes_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(InputError, match="Expected dim to be a multiple"):
         MelHuBERT(**settings)
 
@@ -169,7 +169,7 @@ def fit(model: SpeechModel, data: Recordings, epochs: int, folder: Path, **optio
 
 
 @pytest.mark.parametrize("name", ["tera", "mel_hubert"])
-def test_a_short_training_learns_and_says_how_it_goes(name: str, make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_short_training_learns_and_logs_its_figures(name: str, make_batch: MakeBatch, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = FAMILIES[name](learning_rate=1e-2)
     data = Recordings([Batch(["a", "b"], *make_batch(0.4, 0.9, seed=s)) for s in (0, 2)])
@@ -193,7 +193,7 @@ def test_a_short_training_learns_and_says_how_it_goes(name: str, make_batch: Mak
         )
 
 
-def test_targets_are_fitted_once_and_not_on_resuming(make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_targets_are_fitted_once(make_batch: MakeBatch, tmp_path: Path) -> None:
     torch.manual_seed(0)
     data = Recordings([Batch(["a", "b"], *make_batch(0.4, 0.9, seed=s)) for s in (0, 2)])
     model = FAMILIES["mel_hubert"]()

@@ -46,9 +46,7 @@ def teacher_of(family: str, path: Path, **settings: Any) -> tuple[str, HuBERT | 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_teacher_gives_what_the_whole_model_gives(
-    family: str, layer: int, make_batch: MakeBatch, tmp_path: Path
-) -> None:
+def test_teacher_equals_the_complete_model(family: str, layer: int, make_batch: MakeBatch, tmp_path: Path) -> None:
     path, whole = teacher_of(family, tmp_path / "first.ckpt")
     batch = make_batch(0.1, 0.7)
     hidden, lengths = TeacherClusters(path, layer, n_clusters=4)._hidden(*batch)
@@ -58,7 +56,7 @@ def test_the_teacher_gives_what_the_whole_model_gives(
     assert torch.equal(lengths, expected.lengths)
 
 
-def test_targets_are_the_nearest_centroids_of_its_frames(make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_targets_are_the_nearest_centroids(make_batch: MakeBatch, tmp_path: Path) -> None:
     path, whole = teacher_of("mel_hubert", tmp_path / "first.ckpt")
     waveforms, lengths = make_batch(0.5, 1.3)
     clusters = TeacherClusters(path, 2, n_clusters=6)
@@ -99,7 +97,7 @@ def test_every_frame_has_a_target(family: str, teacher: str, make_batch: MakeBat
         assert targets[0, n - 1] == targets[0, min(n, n_teacher) - 1]
 
 
-def test_the_checkpoint_needs_no_other_file(make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_student_checkpoint_contains_the_teacher(make_batch: MakeBatch, tmp_path: Path) -> None:
     path, _ = teacher_of("hubert", tmp_path / "first.ckpt")
     model = FAMILIES["mel_hubert"](n_clusters=4, targets_from=path, targets_layer=2).eval()
     model.fit_targets([make_batch(0.9, 0.8)])
@@ -117,7 +115,7 @@ def test_the_checkpoint_needs_no_other_file(make_batch: MakeBatch, tmp_path: Pat
         )
 
 
-def test_a_second_iteration_can_teach_a_third(make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_second_iteration_can_be_a_teacher(make_batch: MakeBatch, tmp_path: Path) -> None:
     path, _ = teacher_of("mel_hubert", tmp_path / "first.ckpt")
     second = FAMILIES["mel_hubert"](n_clusters=4, targets_from=path).eval()
     second.fit_targets([make_batch(0.9)])
@@ -141,7 +139,7 @@ class Recordings(L.LightningDataModule):
         return self.batches
 
 
-def test_training_leaves_the_teacher_as_it_is(make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_training_does_not_change_the_teacher(make_batch: MakeBatch, tmp_path: Path) -> None:
     path, _ = teacher_of("mel_hubert", tmp_path / "first.ckpt", dropout=0.5)
     model = FAMILIES["mel_hubert"](n_clusters=4, targets_from=path, learning_rate=1e-2)
     assert isinstance(model.clusters, TeacherClusters)
@@ -163,7 +161,7 @@ def test_training_leaves_the_teacher_as_it_is(make_batch: MakeBatch, tmp_path: P
         assert torch.equal(targets, model.clusters(waveforms, lengths, 40))
 
 
-def test_a_teacher_of_another_split_is_refused(make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_teacher_of_another_split_is_refused(make_batch: MakeBatch, tmp_path: Path) -> None:
     path, teacher = teacher_of("mel_hubert", tmp_path / "first.ckpt")
     model = FAMILIES["mel_hubert"](n_clusters=4, targets_from=path)
     model.origin = {"split": "of others"}
@@ -179,13 +177,13 @@ def test_a_teacher_of_another_split_is_refused(make_batch: MakeBatch, tmp_path: 
     )
 
 
-def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
+def test_weights_hash_is_that_of_the_teacher_file(tmp_path: Path) -> None:
     path, _ = teacher_of("mel_hubert", tmp_path / "first.ckpt")
     assert FAMILIES["hubert"](targets_from=path).weights_sha256() == hash_of_file(Path(path))
     assert FAMILIES["hubert"]().weights_sha256() == ""
 
 
-def test_a_missing_teacher_is_told_when_it_is_needed(make_batch: MakeBatch, tmp_path: Path) -> None:
+def test_missing_teacher_is_reported_on_first_use(make_batch: MakeBatch, tmp_path: Path) -> None:
     model = FAMILIES["mel_hubert"](targets_from=str(tmp_path / "no.ckpt"))
     assert model.needs_targets
     with pytest.raises(InputError, match=r"no\.ckpt does not exist; give --model\.targets_from"):
@@ -195,7 +193,7 @@ def test_a_missing_teacher_is_told_when_it_is_needed(make_batch: MakeBatch, tmp_
 
 
 @pytest.mark.parametrize(
-    ("family", "layer", "said"),
+    ("family", "layer", "message"),
     [
         ("tera", 1, "cannot be a teacher: it is a TERA, and only HuBERT and MelHuBERT can be teachers"),
         ("mel_hubert", 4, "it has layers 1 to 3, but layer 4 is requested; change .*--model.targets_layer"),
@@ -203,7 +201,7 @@ def test_a_missing_teacher_is_told_when_it_is_needed(make_batch: MakeBatch, tmp_
         ("text", 1, "is not a checkpoint"),
     ],
 )
-def test_bad_teachers_are_refused_in_one_line(family: str, layer: int, said: str, tmp_path: Path) -> None:
+def test_unusable_teachers_are_refused_in_one_line(family: str, layer: int, message: str, tmp_path: Path) -> None:
     path = tmp_path / "first.ckpt"
     if family == "tera":
         save(TERA(**TINY), path)
@@ -211,7 +209,7 @@ def test_bad_teachers_are_refused_in_one_line(family: str, layer: int, said: str
         path.write_text("hello")
     else:
         teacher_of(family, path)
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         MelHuBERT(targets_from=str(path), targets_layer=layer)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)

@@ -19,7 +19,7 @@ def test_masked_l1_equals_a_loop() -> None:
     assert masked_l1(guess, truth, altered).item() == pytest.approx(np.mean(errors), rel=1e-5)
 
 
-def test_score_is_minus_the_logarithm_of_the_masked_error(make_batch: MakeBatch) -> None:
+def test_score_is_the_negative_log_of_the_masked_error(make_batch: MakeBatch) -> None:
     model = TERA().eval()
     waveforms, lengths = make_batch(0.1, 0.6)
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_masked_frames_are_zeroed_replaced_or_kept() -> None:
     assert masked[~zeroed].max() <= 20  # from the same utterance's real frames
 
 
-def test_bands_are_neighbours_and_at_most_as_wide_as_asked() -> None:
+def test_bands_are_adjacent_and_at_most_as_many_as_set() -> None:
     torch.manual_seed(0)
     bands = TERA(max_masked_bands=16)._draw_bands(torch.zeros(3000, 5, 80))
     widths = bands.sum(dim=2).flatten()
@@ -61,7 +61,7 @@ def test_bands_are_neighbours_and_at_most_as_wide_as_asked() -> None:
     assert bands[widths == 16].any(dim=(0, 1)).all()  # all bands, the lowest and the highest too
 
 
-def test_noise_on_some_utterances() -> None:
+def test_noise_is_added_to_some_utterances() -> None:
     torch.manual_seed(0)
     noisy = TERA(noise_probability=0.15)._add_noise(torch.zeros(2000, 10, 4))
     touched = noisy.abs().sum(dim=(1, 2)) > 0
@@ -77,6 +77,6 @@ def test_base_has_the_published_shape() -> None:
     assert sum(p.numel() for p in model.parameters()) == blocks + ends
 
 
-def test_more_bands_than_there_are_cannot_be_masked() -> None:
+def test_too_many_masked_bands_are_refused() -> None:
     with pytest.raises(InputError, match="max_masked_bands from 0 to n_mels = 40, but got 41"):
         TERA(n_mels=40, max_masked_bands=41)

@@ -178,7 +178,7 @@ def test_base_has_the_published_size() -> None:
     assert n_parameters == 95_044_608
 
 
-def test_the_shortest_clips_have_finite_scores_in_any_state_of_the_codebooks(make_batch: MakeBatch) -> None:
+def test_short_clips_have_finite_scores_even_with_collapsed_codebooks(make_batch: MakeBatch) -> None:
     torch.manual_seed(0)
     model = Wav2Vec2(**TINY).eval()
     waveforms, lengths = make_batch(0.1, 0.12, 0.3)
@@ -199,7 +199,7 @@ def collapse_codebooks(model: Wav2Vec2) -> None:
         model.quantizer.weight_proj.bias.unflatten(0, (2, -1))[:, 1] += 1e4
 
 
-def test_collapsed_codebooks_are_said(make_batch: MakeBatch) -> None:
+def test_collapsed_codebooks_are_reported(make_batch: MakeBatch) -> None:
     torch.manual_seed(0)
     model = Wav2Vec2(**{**TINY, "codebook_size": 16, "code_dim": 16})
     waveforms, lengths = make_batch(1.0, 1.0)
@@ -249,9 +249,7 @@ def train(
     return diary
 
 
-def test_the_temperature_falls_with_the_steps_and_a_resumed_training_is_the_same(
-    make_batch: MakeBatch, tmp_path: Path
-) -> None:
+def test_temperature_decays_by_the_step_and_survives_resuming(make_batch: MakeBatch, tmp_path: Path) -> None:
     def fresh() -> Wav2Vec2:
         torch.manual_seed(0)
         return Wav2Vec2(**TINY, gumbel_start=2.0, gumbel_end=0.5, gumbel_fraction=0.5)
@@ -269,7 +267,7 @@ def test_the_temperature_falls_with_the_steps_and_a_resumed_training_is_the_same
 
 
 @pytest.mark.slow
-def test_a_healthy_training_learns_and_one_for_a_low_loss_alone_collapses(make_batch: MakeBatch) -> None:
+def test_training_learns_and_collapses_without_diversity_loss(make_batch: MakeBatch) -> None:
     """Nothing but the diversity loss keeps the codes in use; here the latents are pressed together besides."""
     batches = [Batch(list("abcd"), *make_batch(0.8, 0.8, 0.8, 0.8, seed=seed)) for seed in (0, 4)]
     sizes = {**TINY, "conv_channels": 16, "dim": 32, "codebook_size": 16, "code_dim": 32, "projection_dim": 32}
@@ -285,7 +283,7 @@ def test_a_healthy_training_learns_and_one_for_a_low_loss_alone_collapses(make_b
     assert "codebooks have collapsed" in said[1]
 
 
-def test_gradients_are_scaled_and_values_are_not() -> None:
+def test_scale_gradient_keeps_the_values() -> None:
     x = torch.tensor([1e-3, 1.0, -3e5], requires_grad=True)
     scaled = scale_gradient(x, 0.1)
     assert torch.equal(scaled, x)
@@ -293,7 +291,7 @@ def test_gradients_are_scaled_and_values_are_not() -> None:
     torch.testing.assert_close(x.grad, torch.full((3,), 0.1))
 
 
-def test_mean_square_is_of_real_frames() -> None:
+def test_mean_square_ignores_padding() -> None:
     latents = torch.tensor([[[1.0, 2.0], [3.0, 0.0]], [[5.0, 1.0], [torch.inf, 9.0]]])
     assert mean_square(latents, torch.tensor([2, 1])).item() == pytest.approx((1 + 4 + 9 + 0 + 25 + 1) / 6)
 
@@ -302,6 +300,6 @@ def test_mean_square_is_of_real_frames() -> None:
     "settings",
     [{"n_negatives": 0}, {"gumbel_end": 3.0}, {"gumbel_end": 0.0}, {"gumbel_fraction": 0.0}, {"code_dim": 7}],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"Expected .*{next(iter(settings))}"):
         Wav2Vec2(**{**TINY, **settings})

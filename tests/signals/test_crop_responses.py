@@ -42,14 +42,14 @@ def slow(group: CropResponses, model: SpeechModel, name: str, waveform: torch.Te
 def test_signals_equal_a_slow_version(n_crops: int, speech: Speech, tera: SpeechModel) -> None:
     group, batch = CropResponses(n_crops, n_kept=n_crops, seed=2), speech(0.12, 1.5)
     with torch.inference_mode():
-        found = group.measure(tera, batch).scalars
+        signals = group.measure(tera, batch).scalars
     for row, (name, length) in enumerate(zip(batch.ids, batch.lengths.tolist(), strict=True)):
         for kind, expected in slow(group, tera, name, batch.waveforms[row, :length]).items():
-            columns = [found[f"crops_{kind}_{i}"][row].item() for i in range(n_crops)]
+            columns = [signals[f"crops_{kind}_{i}"][row].item() for i in range(n_crops)]
             assert columns == pytest.approx(expected.tolist(), rel=1e-5)
 
 
-def test_few_numbers_are_kept_of_many_crops(speech: Speech, tera: SpeechModel) -> None:
+def test_quantiles_of_many_crops_are_kept(speech: Speech, tera: SpeechModel) -> None:
     with torch.inference_mode():
         all_of_them = CropResponses(9, n_kept=9).measure(tera, speech(1.5)).scalars
         three = CropResponses(9, n_kept=3).measure(tera, speech(1.5)).scalars
@@ -59,11 +59,11 @@ def test_few_numbers_are_kept_of_many_crops(speech: Speech, tera: SpeechModel) -
 
 def test_divergences_of_huge_responses_stay_exact() -> None:
     scores = torch.tensor([[[0.0, 5_000.0, 1_000.0, 9.0]]]).double()
-    found = response_divergence(scores, torch.zeros_like(scores), torch.tensor([3]))
-    assert found.item() == pytest.approx(5_000 - 2_000 - math.log(3))
+    divergence = response_divergence(scores, torch.zeros_like(scores), torch.tensor([3]))
+    assert divergence.item() == pytest.approx(5_000 - 2_000 - math.log(3))
 
 
-def test_noise_is_normal_and_utterances_have_their_own(speech: Speech) -> None:
+def test_noise_is_normal_and_differs_between_utterances(speech: Speech) -> None:
     noise = CropResponses(n_crops=20, n_kept=20)._noise(speech(0.1, 0.1), torch.tensor([200, 300]))
     assert noise.shape == (2, 20, 300) and not noise[0, :, 200:].any()
     assert kstest(noise[1].flatten().numpy(), "norm").pvalue > 0.01
@@ -73,6 +73,6 @@ def test_noise_is_normal_and_utterances_have_their_own(speech: Speech) -> None:
 @pytest.mark.parametrize(
     "settings", [{"n_kept": 40}, {"n_kept": 1}, {"shortest": 0.3}, {"longest": 1.5}, {"shortest": 0}]
 )
-def test_what_is_no_crop_is_refused(settings: dict[str, float]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InputError, match="CropResponses"):
         CropResponses(**settings)  # type: ignore[arg-type]

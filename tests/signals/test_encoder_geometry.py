@@ -19,7 +19,7 @@ Speech = Callable[..., Batch]
 
 @pytest.fixture(scope="module")
 def auxiliary(speech: Speech) -> Recordings:
-    """Six recordings; two of them, `a` and `c`, are asked about too."""
+    """Six recordings; two of them, `a` and `c`, are probed too."""
     batch = speech(0.3, 0.5, 0.9, 0.4, 0.7, 0.6)
     lengths = batch.lengths.numpy()
     samples = np.concatenate([row[:n].numpy() for row, n in zip(batch.waveforms, lengths, strict=True)])
@@ -30,12 +30,12 @@ def auxiliary(speech: Speech) -> Recordings:
     return Recordings(cache, batch.ids)
 
 
-def judged(auxiliary: Recordings) -> Batch:
+def probed_batch(auxiliary: Recordings) -> Batch:
     return collate([auxiliary[0], ("new", auxiliary[1][1] * np.float32(0.5) + np.float32(0.01), ""), auxiliary[2]])
 
 
-def test_columns_of_every_layer_and_without_references_fewer(auxiliary: Recordings, tera: SpeechModel) -> None:
-    batch, group = judged(auxiliary), EncoderGeometry()
+def test_references_add_columns_at_every_layer(auxiliary: Recordings, tera: SpeechModel) -> None:
+    batch, group = probed_batch(auxiliary), EncoderGeometry()
     with torch.inference_mode():
         plain = group.measure(tera, batch).scalars
         full = group.prepare(tera, auxiliary, batch_seconds=1.0)(tera, batch).scalars
@@ -48,11 +48,11 @@ def test_columns_of_every_layer_and_without_references_fewer(auxiliary: Recordin
 
 
 def test_references_are_the_auxiliary_recordings_by_the_same_model(auxiliary: Recordings, tera: SpeechModel) -> None:
-    batch = judged(auxiliary)
+    batch = probed_batch(auxiliary)
     measure = EncoderGeometry().prepare(tera, auxiliary, batch_seconds=1.0)
     references = pooled_references(tera, auxiliary, batch_seconds=100.0)
     assert sorted(references.ids) == list("abcdef")
-    others = torch.tensor([[name != one for name in references.ids] for one in batch.ids])
+    others = torch.tensor([[name != reference for reference in references.ids] for name in batch.ids])
     with torch.inference_mode():
         encoded = tera.encode(batch.waveforms, batch.lengths)
         pooled = mean_pool(encoded.hidden[2], encoded.lengths)

@@ -1,4 +1,4 @@
-"""What holds for every group of signals, asked of every family."""
+"""Properties of every signal group, for every family."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +53,7 @@ class BareTERA(TERA):
         return False
 
 
-def asked(group: SignalGroup, model: SpeechModel, batch: Batch) -> pd.DataFrame:
+def measure_scalars(group: SignalGroup, model: SpeechModel, batch: Batch) -> pd.DataFrame:
     with torch.inference_mode():
         scalars = group.measure(model, batch).scalars
     return pd.DataFrame({name: values.double().numpy() for name, values in scalars.items()}, index=batch.ids)
@@ -64,10 +64,10 @@ def one_by_one(group: SignalGroup, model: SpeechModel, batch: Batch) -> pd.DataF
         Batch([batch.ids[i]], batch.waveforms[i : i + 1, :n], batch.lengths[i : i + 1], batch.texts[i : i + 1])
         for i, n in enumerate(batch.lengths.tolist())
     ]
-    return pd.concat([asked(group, model, single) for single in singles])
+    return pd.concat([measure_scalars(group, model, single) for single in singles])
 
 
-def assert_alike(together: pd.DataFrame, alone: pd.DataFrame) -> None:
+def assert_close(together: pd.DataFrame, alone: pd.DataFrame) -> None:
     assert list(together) == list(alone)
     difference = (together - alone).abs().max()
     assert (difference <= 1e-5 * together.abs().max() + 1e-6).all(), difference.nlargest(3)
@@ -76,66 +76,67 @@ def assert_alike(together: pd.DataFrame, alone: pd.DataFrame) -> None:
 def fresh(family: str, speech: Speech, seed: int = 0) -> SpeechModel:
     torch.manual_seed(seed)
     model = FAMILIES[family]()
-    heard = speech(0.4, 0.9)
-    model.fit_targets([(heard.waveforms, heard.lengths)])
+    training = speech(0.4, 0.9)
+    model.fit_targets([(training.waveforms, training.lengths)])
     return model.eval()
 
 
 @pytest.mark.parametrize("name", GROUPS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_utterance_knows_nothing_of_its_batch(family: str, name: str, speech: Speech) -> None:
+def test_signals_do_not_depend_on_the_batch(family: str, name: str, speech: Speech) -> None:
     """To 1e-5 of a column's largest number; norms behind a fresh layer norm vary by less than 1e-6, their rounding."""
     model, group = fresh(family, speech), GROUPS[name]
     if not group.supports(model):
         assert (family, name) == ("cpc", "pretext_details")
         return
     batch = speech(0.1, 3.0, 0.7, 1.03)
-    together = asked(group, model, batch)
-    assert_alike(together, one_by_one(group, model, batch))
+    together = measure_scalars(group, model, batch)
+    assert_close(together, one_by_one(group, model, batch))
     assert all(column.startswith(f"{group.name}_") for column in together)
     assert together.columns.is_unique and (together.nunique() > 1).all()
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_digital_silence_has_finite_numbers(name: str, tera: SpeechModel) -> None:
+def test_digital_silence_has_finite_signals(name: str, tera: SpeechModel) -> None:
     silence = Batch(["s", "t"], torch.zeros(2, 8_000), torch.tensor([1_600, 8_000]))
-    assert asked(GROUPS[name], tera, silence).notna().all(axis=None)
+    assert measure_scalars(GROUPS[name], tera, silence).notna().all(axis=None)
 
 
 @contextmanager
-def overheard(model: SpeechModel) -> Iterator[list[Any]]:
-    """All that the model is asked."""
-    heard: list[Any] = []
+def recorded_inputs(model: SpeechModel) -> Iterator[list[Any]]:
+    """Inputs of the model."""
+    inputs: list[Any] = []
     encode, score = model.encode, model.pretext_score
 
-    def listen(answer: Callable[..., Any], *questions: Tensor | None) -> Any:
-        heard.extend(question.clone() for question in questions if question is not None)
-        return answer(*questions)
+    def record(method: Callable[..., Any], *arguments: Tensor | None) -> Any:
+        inputs.extend(tensor.clone() for tensor in arguments if tensor is not None)
+        return method(*arguments)
 
-    model.encode, model.pretext_score = partial(listen, encode), partial(listen, score)  # type: ignore[method-assign]
+    model.encode, model.pretext_score = partial(record, encode), partial(record, score)  # type: ignore[method-assign]
     try:
-        yield heard
+        yield inputs
     finally:
         model.encode, model.pretext_score = encode, score  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_two_models_are_asked_the_same_and_another_seed_asks_otherwise(name: str, speech: Speech) -> None:
+def test_models_get_the_same_inputs_and_seeds_change_them(name: str, speech: Speech) -> None:
     group, batch = GROUPS[name], speech(0.5, 0.9)
-    questions = []
+    recorded = []
     for seed in (0, 1):
         model = fresh("tera", speech, seed)
-        with overheard(model) as heard:
-            asked(group, model, batch)
-        questions.append(heard)
-    one, two = questions
-    assert len(one) == len(two) > 0
-    assert all(torch.equal(first, second) for first, second in zip(one, two, strict=True))
+        with recorded_inputs(model) as inputs:
+            measure_scalars(group, model, batch)
+        recorded.append(inputs)
+    first_model, second_model = recorded
+    assert len(first_model) == len(second_model) > 0
+    assert all(torch.equal(first, second) for first, second in zip(first_model, second_model, strict=True))
     if hasattr(group, "seed"):
-        with overheard(model) as other:
-            asked(replace(group, seed=5), model, batch)  # type: ignore[type-var]
+        with recorded_inputs(model) as other:
+            measure_scalars(replace(group, seed=5), model, batch)  # type: ignore[type-var]
         same = [
-            first.shape == second.shape and torch.equal(first, second) for first, second in zip(two, other, strict=True)
+            first.shape == second.shape and torch.equal(first, second)
+            for first, second in zip(second_model, other, strict=True)
         ]
         assert not all(same)
 
@@ -143,37 +144,35 @@ def test_two_models_are_asked_the_same_and_another_seed_asks_otherwise(name: str
 @pytest.mark.parametrize("name", GROUPS)
 def test_queries_are_counted(name: str, speech: Speech, tera: SpeechModel) -> None:
     batch = speech(0.5, 0.9)
-    with overheard(tera) as heard:
-        asked(GROUPS[name], tera, batch)
-    waveforms = [len(question) for question in heard if question.dtype == torch.float32 and question.dim() == 2]
-    masks = [len(question.flatten(0, -2)) for question in heard if question.dtype == torch.bool]
+    with recorded_inputs(tera) as inputs:
+        measure_scalars(GROUPS[name], tera, batch)
+    waveforms = [len(tensor) for tensor in inputs if tensor.dtype == torch.float32 and tensor.dim() == 2]
+    masks = [len(tensor.flatten(0, -2)) for tensor in inputs if tensor.dtype == torch.bool]
     assert GROUPS[name].queries == sum(masks or waveforms) / len(batch.ids)
 
 
-def test_who_can_be_asked(speech: Speech) -> None:
+def test_supported_models(speech: Speech) -> None:
     cpc, bare = fresh("cpc", speech), BareTERA(**SMALL)
     assert all(GROUPS[name].supports(model) for name in BLACK_BOX for model in (cpc, bare))
     assert GROUPS["perturbed"].supports(cpc) and not GROUPS["pretext_details"].supports(cpc)
     assert not GROUPS["perturbed"].supports(bare) and not GROUPS["pretext_details"].supports(bare)
 
 
-def test_a_model_fine_tuned_by_ctc_is_asked_about_its_transcripts_too(
-    speech: Speech, tera: SpeechModel, tmp_path: Path
-) -> None:
+def test_ctc_scores_are_measured_too(speech: Speech, tera: SpeechModel, tmp_path: Path) -> None:
     checkpoint: dict[str, Any] = {"state_dict": tera.state_dict(), "hyper_parameters": dict(tera.hparams)}
     tera.on_save_checkpoint(checkpoint)
     torch.save(checkpoint, tmp_path / "tera.ckpt")
     batch = speech(0.5, 0.9)
     texts = dict(zip(batch.ids, batch.texts, strict=True))
     model = CTC(str(tmp_path / "tera.ckpt")).for_corpus(texts, dict.fromkeys(texts, 0.5)).eval()
-    found = asked(GROUPS["perturbed"], model, batch)
+    signals = measure_scalars(GROUPS["perturbed"], model, batch)
     kinds = ("noise", "shift", "band")
-    assert list(found) == [f"perturbed_{score}_{kind}" for kind in kinds for score in ("ctc_score", "pretext_score")]
-    assert_alike(found, one_by_one(GROUPS["perturbed"], model, batch))
+    assert list(signals) == [f"perturbed_{score}_{kind}" for kind in kinds for score in ("ctc_score", "pretext_score")]
+    assert_close(signals, one_by_one(GROUPS["perturbed"], model, batch))
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_other_settings_are_other_signals(name: str) -> None:
+def test_settings_change_the_fingerprint(name: str) -> None:
     default = type(GROUPS[name])()
     changes = {"geometry": {"most_frames": 9}, "views": {"n_views": 3}, "crops": {"n_kept": 2}}
     changed = replace(default, **changes.get(name, {"n_masks": 7}))  # type: ignore[type-var]

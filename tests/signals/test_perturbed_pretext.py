@@ -18,16 +18,16 @@ def test_columns_are_differences_under_the_same_masks(speech: Speech, tera: Spee
     frames = tera.frame_lengths(batch.lengths).tolist()
     masks = [draw_masks(batch.ids, frames, tera.mask_span, draw, seed=6) for draw in range(2)]
 
-    def score(asked: Batch) -> torch.Tensor:
-        scores = [tera.pretext_score(asked.waveforms, asked.lengths, mask) for mask in masks]
+    def score(scored: Batch) -> torch.Tensor:
+        scores = [tera.pretext_score(scored.waveforms, scored.lengths, mask) for mask in masks]
         return torch.stack(scores).mean(dim=0)
 
     with torch.inference_mode():
-        found = group.measure(tera, batch).scalars
-        assert list(found) == [f"perturbed_pretext_score_{view.name}" for view in group.views]
+        scalars = group.measure(tera, batch).scalars
+        assert list(scalars) == [f"perturbed_pretext_score_{view.name}" for view in group.views]
         for view in group.views:
             expected = score(apply_view(batch, view, 0, seed=6)) - score(batch)
-            torch.testing.assert_close(found[f"perturbed_pretext_score_{view.name}"], expected)
+            torch.testing.assert_close(scalars[f"perturbed_pretext_score_{view.name}"], expected)
             assert expected.abs().min() > 1e-6
 
 

@@ -21,30 +21,30 @@ def runs(mask: np.ndarray) -> list[int]:
     return (edges[1::2] - edges[::2]).tolist()
 
 
-def questions(group: PretextDetails, model: SpeechModel, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-    """The columns, and the masks (kinds, draws, batch, frames) that were asked."""
-    heard = []
+def measure_with_masks(group: PretextDetails, model: SpeechModel, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    """Columns, and masks (kinds, draws, batch, frames) of the queries."""
+    recorded = []
     score = model.pretext_score
 
     def listen(
         waveforms: torch.Tensor, lengths: torch.Tensor, masks: torch.Tensor, noise: torch.Tensor
     ) -> torch.Tensor:
-        heard.append(masks)
+        recorded.append(masks)
         return score(waveforms, lengths, masks, noise)
 
     model.pretext_score = listen  # type: ignore[method-assign]
     try:
         with torch.inference_mode():
-            found = group.measure(model, batch).scalars
+            signals = group.measure(model, batch).scalars
     finally:
         model.pretext_score = score  # type: ignore[method-assign]
-    return found, heard[0].unflatten(0, (5, group.n_masks))
+    return signals, recorded[0].unflatten(0, (5, group.n_masks))
 
 
-def test_masks_lie_where_they_should_and_each_column_is_their_mean(speech: Speech, tera: SpeechModel) -> None:
+def test_masks_stay_in_their_third_and_columns_are_means(speech: Speech, tera: SpeechModel) -> None:
     group, batch = PretextDetails(n_masks=3), speech(0.3, 2.0)
-    found, masks = questions(group, tera, batch)
-    assert [name.removeprefix("pretext_details_") for name in found] == [
+    signals, masks = measure_with_masks(group, tera, batch)
+    assert [name.removeprefix("pretext_details_") for name in signals] == [
         "early",
         "middle",
         "late",
@@ -61,14 +61,14 @@ def test_masks_lie_where_they_should_and_each_column_is_their_mean(speech: Speec
     assert {length for mask in masks[3, :, 1] for length in runs(mask.numpy()) if length < 6} == {3}  # 7 in training
     assert all(length >= 14 for mask in masks[4, :, 1] for length in runs(mask.numpy()))
     with torch.inference_mode():
-        for kind, values in enumerate(found.values()):
+        for kind, values in enumerate(signals.values()):
             slow = [tera.pretext_score(batch.waveforms, batch.lengths, mask) for mask in masks[kind]]
             torch.testing.assert_close(values, torch.stack(slow).mean(dim=0))
 
 
-def test_other_spans_are_those_of_the_shared_questions(speech: Speech, tera: SpeechModel) -> None:
+def test_stretched_spans_are_drawn_like_all_masks(speech: Speech, tera: SpeechModel) -> None:
     batch = speech(0.5)
-    _, masks = questions(PretextDetails(n_masks=2, seed=4), tera, batch)
+    _, masks = measure_with_masks(PretextDetails(n_masks=2, seed=4), tera, batch)
     frames = tera.frame_lengths(batch.lengths).tolist()
     for draw in range(2):
         assert torch.equal(masks[4, draw], draw_masks(batch.ids, frames, SpanMask(0.15, 14), draw, seed=4))

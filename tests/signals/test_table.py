@@ -45,14 +45,14 @@ def test_pretext_score_is_the_mean_over_masks() -> None:
     assert np.allclose(signals.pretext_score(), masks.to_numpy().mean(axis=1))
 
 
-def test_shards_join_by_id_whatever_their_order() -> None:
+def test_shards_join_by_id_in_any_order() -> None:
     whole = make_signals(["a", "b", "c", "d"])
     merged = merge([whole.take(["d", "b"]), whole.take(["c", "a"])], ["a", "b", "c", "d"])
     assert merged.scalars.equals(whole.scalars)
     assert np.array_equal(merged.pooled, whole.pooled)
 
 
-def test_shards_that_overlap_or_lack_an_utterance_are_refused() -> None:
+def test_overlapping_and_incomplete_shards_are_refused() -> None:
     whole = make_signals(["a", "b", "c"])
     for parts in (["a", "b"], ["b", "c"]), (["a"], ["b"]):
         with pytest.raises(AssertionError):
@@ -66,7 +66,7 @@ def test_a_signal_that_is_not_finite_names_model_and_utterance() -> None:
         check_finite(signals, Path("target-123.npz"))
 
 
-def test_a_damaged_file_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "signals.npz"
     make_signals(["a", "b"]).save(path)
     path.write_bytes(path.read_bytes()[:100])

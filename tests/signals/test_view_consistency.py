@@ -29,7 +29,7 @@ def test_signals_equal_a_slow_version(speech: Speech, tera: SpeechModel) -> None
     """One utterance, one view, one frame after the other."""
     group, batch = ViewAgreement(n_views=4, seed=3), speech(0.35, 0.8)
     with torch.inference_mode():
-        found = group.measure(tera, batch).scalars
+        signals = group.measure(tera, batch).scalars
     for row, (name, length) in enumerate(zip(batch.ids, batch.lengths.tolist(), strict=True)):
         waveform = batch.waveforms[row, :length].numpy()
         for layer in (1, 2):
@@ -38,24 +38,24 @@ def test_signals_equal_a_slow_version(speech: Speech, tera: SpeechModel) -> None
                 seen = view(waveform, generator_of(name, 0, 3, f"view/{view.name}/"))
                 frames = frames_of(tera, seen, layer)
                 pooled = cosine(plain.mean(axis=0), frames.mean(axis=0))
-                assert found[f"views_{view.name}_pooled_layer{layer}"][row].item() == pytest.approx(pooled, abs=1e-6)
+                assert signals[f"views_{view.name}_pooled_layer{layer}"][row].item() == pytest.approx(pooled, abs=1e-6)
                 column = f"views_{view.name}_frames_layer{layer}"
-                assert (column in found) == (view.name != "crop")
-                if column in found:
+                assert (column in signals) == (view.name != "crop")
+                if column in signals:
                     frames = frames[::-1] if view.name == "reversed" else frames
-                    mean = np.mean([cosine(one, two) for one, two in zip(plain, frames, strict=True)])
-                    assert found[column][row].item() == pytest.approx(mean, abs=1e-6)
+                    mean = np.mean([cosine(first, second) for first, second in zip(plain, frames, strict=True)])
+                    assert signals[column][row].item() == pytest.approx(mean, abs=1e-6)
         mixed = [Mixed()(waveform, generator_of(name, draw, 3, "view/mixed/")) for draw in range(4)]
-        pooled_views = [frames_of(tera, one, 2).mean(axis=0) for one in mixed]
+        pooled_views = [frames_of(tera, view, 2).mean(axis=0) for view in mixed]
         pairs = sorted(cosine(pooled_views[i], pooled_views[j]) for i in range(4) for j in range(i))
-        assert [found[f"views_pair{i}"][row].item() for i in range(6)] == pytest.approx(pairs, abs=1e-6)
+        assert [signals[f"views_pair{i}"][row].item() for i in range(6)] == pytest.approx(pairs, abs=1e-6)
 
 
-def test_ten_views_have_45_pairs_in_rising_order(speech: Speech, tera: SpeechModel) -> None:
+def test_ten_views_have_45_sorted_pairs(speech: Speech, tera: SpeechModel) -> None:
     with torch.inference_mode():
-        found = ViewAgreement().measure(tera, speech(0.5)).scalars
-    pairs = [values.item() for name, values in found.items() if name.startswith("views_pair")]
-    assert len(pairs) == 45 and pairs == sorted(pairs) and "views_pair00" in found and "views_pair44" in found
+        signals = ViewAgreement().measure(tera, speech(0.5)).scalars
+    pairs = [values.item() for name, values in signals.items() if name.startswith("views_pair")]
+    assert len(pairs) == 45 and pairs == sorted(pairs) and "views_pair00" in signals and "views_pair44" in signals
     assert pairs[0] < pairs[-1] <= 1
 
 

@@ -8,7 +8,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 def check_invariants(split: Split, contents: dict[str, str]) -> None:
-    """What every utterance-level split keeps, whatever the corpus."""
+    """Check the invariants of every drawn utterance-level split."""
     table = split.table
     challenge = table[table["role"] != "auxiliary"]
     assert table["id"].is_unique

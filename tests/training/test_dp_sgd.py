@@ -1,4 +1,4 @@
-"""Per-example gradients: against a slow loop, and what they say of privacy."""
+"""Per-example gradients against a slow loop, and the privacy account."""
 
 import json
 import math
@@ -61,32 +61,32 @@ def slow(model: SpeechModel, batch: Batch, clip_norm: float) -> list[torch.Tenso
     return gradients
 
 
-@pytest.mark.parametrize("place", range(4))
-def test_the_gradient_is_the_mean_of_clipped_ones_for_every_family(place: int, batch: Batch) -> None:
-    model = families()[place].train()
+@pytest.mark.parametrize("index", range(4))
+def test_the_gradient_is_the_mean_of_clipped_gradients(index: int, batch: Batch) -> None:
+    model = families()[index].train()
     if model.needs_targets:
         model.fit_targets([(batch.waveforms, batch.lengths)])
-    norms = [float(one.norm()) for one in slow(model, batch, 1e9)]
+    norms = [float(gradient.norm()) for gradient in slow(model, batch, 1e9)]
     clip_norm = sorted(norms)[2]  # some are clipped, some are not
     expected = slow(model, batch, clip_norm)
     torch.testing.assert_close(
         gradient_of(model, batch, clip_norm=clip_norm), torch.stack(expected).mean(0), rtol=1e-4, atol=1e-6
     )
-    assert max(float(one.norm()) for one in expected) <= clip_norm * 1.0001
+    assert max(float(gradient.norm()) for gradient in expected) <= clip_norm * 1.0001
     without_clipping = torch.stack(slow(model, batch, 1e9)).mean(0)
     assert not torch.allclose(gradient_of(model, batch, clip_norm=clip_norm), without_clipping, rtol=1e-3)
 
 
-def test_one_recording_moves_the_sum_by_no_more_than_the_norm(batch: Batch) -> None:
-    """Also an absurdly loud one; it is put last, so that the others meet the same masks."""
+def test_one_recording_changes_the_sum_by_at_most_the_norm(batch: Batch) -> None:
+    """Even an absurdly loud one, placed last so that the others get the same masks."""
     model = families()[0].train()
     loud = batch._replace(waveforms=batch.waveforms.clone())
     loud.waveforms[-1] = torch.sign(loud.waveforms[-1])
-    sums = [len(LENGTHS) * gradient_of(model, one, clip_norm=0.01) for one in (batch, loud)]
+    sums = [len(LENGTHS) * gradient_of(model, recordings, clip_norm=0.01) for recordings in (batch, loud)]
     assert 0 < float((sums[0] - sums[1]).norm()) <= 0.02001  # one contribution out, another in
 
 
-def test_the_noise_has_the_deviation_that_was_asked_for(batch: Batch) -> None:
+def test_the_noise_has_the_given_deviation(batch: Batch) -> None:
     model = families()[0].train()
     noise = gradient_of(model, batch, clip_norm=0.5, noise_multiplier=2.0) - gradient_of(model, batch, clip_norm=0.5)
     assert float(noise.std()) * len(LENGTHS) == pytest.approx(1.0, rel=0.03)
@@ -94,7 +94,7 @@ def test_the_noise_has_the_deviation_that_was_asked_for(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"clip_norm": 0.0}, "clip_norm is 0.0"),
         ({"noise_multiplier": 1.0}, "needs a clip_norm"),
@@ -102,23 +102,23 @@ def test_the_noise_has_the_deviation_that_was_asked_for(batch: Batch) -> None:
         ({"clip_norm": 1.0, "delta": 1.0}, "delta is 1.0"),
     ],
 )
-def test_settings_that_bound_nothing_are_refused(settings: dict, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_invalid_settings_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         PerExampleGradients(**settings)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [({"accumulate_grad_batches": 2}, "accumulate_grad_batches"), ({"precision": "bf16-mixed"}, "full precision")],
 )
-def test_trainings_whose_steps_are_not_one_sum_are_refused(options: dict, told: str) -> None:
+def test_unsupported_trainers_are_refused(options: dict, message: str) -> None:
     trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, **options)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         ClippedGradients(PerExampleGradients(1.0)).setup(trainer, families()[0], "fit")
 
 
 @pytest.mark.slow
-def test_a_private_audit_says_both_bounds(config: Path, tmp_path: Path) -> None:
+def test_a_private_audit_reports_both_bounds(config: Path, tmp_path: Path) -> None:
     options = ["--trainer.per_example.clip_norm", "0.5", "--trainer.per_example.noise_multiplier", "2"]
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
     stages = {name: json.loads((tmp_path / name / "stage.json").read_text()) for name in ("target", "wrong_model")}

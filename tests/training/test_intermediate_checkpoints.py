@@ -1,4 +1,4 @@
-"""Trainings that end before the length that they are set up for."""
+"""Trainings that end before their full length."""
 
 import shutil
 from pathlib import Path
@@ -27,9 +27,7 @@ def shortened(audio: AudioCache, tmp_path_factory: pytest.TempPathFactory) -> Tr
     return run(audio, tmp_path_factory.mktemp("shortened"), stop_after_epochs=2)
 
 
-def test_it_is_the_checkpoint_that_the_whole_training_keeps(
-    shortened: Trained, audio: AudioCache, tmp_path: Path
-) -> None:
+def test_a_short_training_equals_the_kept_checkpoint(shortened: Trained, audio: AudioCache, tmp_path: Path) -> None:
     whole = run(audio, tmp_path, keep_epochs=[2])
     assert (whole.record["epochs"], shortened.record["epochs"]) == (4, 2)
     assert shortened.record["steps"] == whole.record["steps"] // 2
@@ -41,7 +39,7 @@ def test_it_is_the_checkpoint_that_the_whole_training_keeps(
     assert not same(run(audio, tmp_path / "own length", epochs=2), shortened)  # whose learning rate falls sooner
 
 
-def test_it_is_finished_from_that_checkpoint_alone(shortened: Trained, audio: AudioCache, tmp_path: Path) -> None:
+def test_a_kept_checkpoint_suffices_to_finish(shortened: Trained, audio: AudioCache, tmp_path: Path) -> None:
     whole = run(audio, tmp_path / "whole", keep_epochs=[2, 3])
     (tmp_path / "R").mkdir()
     shutil.copy(kept_checkpoint(whole.checkpoint.parent, 2), tmp_path / "R" / "last.ckpt")
@@ -49,17 +47,17 @@ def test_it_is_finished_from_that_checkpoint_alone(shortened: Trained, audio: Au
     assert same(taken, shortened)
     for fact in ("epochs", "steps", "utterances", "health", "collapse", "notes"):
         assert taken.record[fact] == shortened.record[fact]
-    tables = [pd.read_csv(one.checkpoint.with_name("trained_utterances.csv")) for one in (taken, shortened)]
+    tables = [pd.read_csv(trained.checkpoint.with_name("trained_utterances.csv")) for trained in (taken, shortened)]
     pd.testing.assert_frame_equal(*tables)
 
 
-def test_an_interrupted_one_goes_on_to_the_same_end(shortened: Trained, audio: AudioCache, tmp_path: Path) -> None:
+def test_an_interrupted_short_training_resumes_exactly(shortened: Trained, audio: AudioCache, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         run(audio, tmp_path, StopsAfter(1), stop_after_epochs=2)
     assert same(run(audio, tmp_path, stop_after_epochs=2), shortened)
 
 
-def test_a_training_of_another_length_knows_nothing_of_it() -> None:
+def test_other_lengths_drop_the_options() -> None:
     trainers = TrainerFactory({"max_epochs": 4, "stop_after_epochs": 2, "keep_epochs": [1], "logger": False})
     assert "keep_epochs" not in trainers.fingerprint()
     assert trainers.fingerprint()["stop_after_epochs"] == 2
@@ -78,13 +76,13 @@ BAD_LENGTHS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_LENGTHS)
-def test_lengths_that_no_training_can_have(kind: str) -> None:
-    options, told = BAD_LENGTHS[kind]
-    with pytest.raises(InputError, match=told):
+def test_invalid_lengths_are_refused(kind: str) -> None:
+    options, message = BAD_LENGTHS[kind]
+    with pytest.raises(InputError, match=message):
         check_length(options)
 
 
-def test_what_the_report_says_of_it() -> None:
-    assert "after epoch 2 of trainings that are set up for 4" in length_note({"stop_after_epochs": 2, "max_epochs": 4})
+def test_the_report_explains_a_short_training() -> None:
+    assert "after epoch 2 of trainings scheduled for 4 epochs" in length_note({"stop_after_epochs": 2, "max_epochs": 4})
     assert not length_note({"stop_after_epochs": 4, "max_epochs": 4})
     assert not length_note({"max_epochs": 4})

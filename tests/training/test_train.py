@@ -64,8 +64,8 @@ def weights(trained: Trained) -> dict[str, torch.Tensor]:
     return dict(trained.model.state_dict())
 
 
-def same(one: Trained, other: Trained) -> bool:
-    mine, theirs = weights(one), weights(other)
+def same(first: Trained, second: Trained) -> bool:
+    mine, theirs = weights(first), weights(second)
     return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
@@ -74,7 +74,7 @@ def undisturbed(audio: AudioCache, tmp_path_factory: pytest.TempPathFactory) -> 
     return run(audio, tmp_path_factory.mktemp("undisturbed"))
 
 
-def test_every_member_is_trained_on_once_an_epoch(undisturbed: Trained, audio: AudioCache) -> None:
+def test_every_member_is_trained_on_once_per_epoch(undisturbed: Trained, audio: AudioCache) -> None:
     exposure = pd.read_csv(undisturbed.checkpoint.parent / "trained_utterances.csv", dtype={"id": str})
     assert list(exposure["id"]) == list(audio.index.index[:30])
     assert (exposure["times"] == 4).all()
@@ -116,7 +116,7 @@ def test_no_epochs_give_the_initial_weights_with_targets(audio: AudioCache, tmp_
     assert torch.equal(untrained.model.codes, fresh.codes)
 
 
-def test_a_training_may_go_on_from_another_and_leaves_it_as_it_was(
+def test_a_training_continues_from_another_without_changing_it(
     undisturbed: Trained, audio: AudioCache, tmp_path: Path
 ) -> None:
     before = {name: weight.clone() for name, weight in weights(undisturbed).items()}
@@ -133,7 +133,7 @@ class Collapsing(MelHuBERT):
         return f"collapsed at a loss of {health['loss']:.0f}" if health["loss"] > 0 else ""
 
 
-def test_the_record_says_how_the_training_went_and_what_collapsed(audio: AudioCache, tmp_path: Path) -> None:
+def test_the_record_has_health_and_collapse(audio: AudioCache, tmp_path: Path) -> None:
     fine = run(audio, tmp_path / "fine", log_every_n_steps=2)
     assert fine.record["collapse"] == ""
     assert set(fine.record["health"]) == {"loss", "masked_accuracy", "code_perplexity"}
@@ -143,7 +143,7 @@ def test_the_record_says_how_the_training_went_and_what_collapsed(audio: AudioCa
     assert collapsed.record["collapse"].startswith("collapsed at a loss of")
 
 
-def test_a_full_disk_is_one_line_and_the_next_start_goes_on(
+def test_a_full_disk_is_one_line_and_the_next_start_continues(
     undisturbed: Trained, audio: AudioCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = os.replace
@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_line_and_the_next_start_goes_on(
     assert same(run(audio, tmp_path), undisturbed)
 
 
-def test_a_damaged_model_says_what_to_delete(audio: AudioCache, tmp_path: Path) -> None:
+def test_a_damaged_model_names_what_to_delete(audio: AudioCache, tmp_path: Path) -> None:
     checkpoint = run(audio, tmp_path, epochs=0).checkpoint
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(InputError, match=f"delete {tmp_path} and start again"):
@@ -191,7 +191,7 @@ class Dangerous:
 @pytest.mark.parametrize(
     "content", ["text", "nothing", "weights of something else", "an object", "a folder", "no file"]
 )
-def test_what_is_not_a_checkpoint_is_told_in_one_line(tmp_path: Path, content: str) -> None:
+def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "some.ckpt"
     if content == "text":
         path.write_text("hello")

@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_mia.utilities.errors import InputError, OneLineErrors
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.parser import OneLineErrors
 from tools.benchmark import docs_table
 from tools.benchmark.processes import REPOSITORY
 from tools.benchmark.suite import Suite, describe, known_measures

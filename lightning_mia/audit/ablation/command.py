@@ -6,13 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
-
 from lightning_mia.audit.ablation.grid import Factor, Grid
 from lightning_mia.audit.configs import with_paths
 from lightning_mia.audit.upload import RESULTS_URL
 from lightning_mia.training.parallel.settings import ExecutorSettings
-from lightning_mia.utilities.errors import OneLineErrors
+from lightning_mia.utilities.parser import Parser
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -27,10 +25,6 @@ OWN = (
     "-c",
     *FLAGS,
 )
-
-
-class _Parser(OneLineErrors, ArgumentParser):
-    pass
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -78,8 +72,8 @@ def _grid_file(options: "Namespace") -> Path | None:
     return Path(str(options.config[-1])) if options.config else None
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="lightning-mia ablate", description=DESCRIPTION)
+def _parser() -> Parser:
+    parser = Parser(prog="lightning-mia ablate", description=DESCRIPTION)
     parser.add_argument("-c", "--config", action="config", help="grid file")
     parser.add_class_arguments(Grid)
     parser.add_argument("--run_dir", type=str, help="folder of the grid (default: runs/ and the name of the grid file)")

@@ -26,8 +26,8 @@ def each_as_target(
 ) -> dict[Key, EachAsTarget]:
     """Attack each shadow model with the others, except its partner.
 
-    The partner was trained on the complementary half of the challenge units, so that its signals would reveal the
-    membership of the model under attack.
+    The partner was trained on exactly those challenge units that the model was not: with it among the shadow models, a
+    unit's number of IN models would reveal the label.
 
     Args:
         attacks: those that ran on the target.

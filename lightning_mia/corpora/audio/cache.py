@@ -1,4 +1,4 @@
-"""Decoded audio of a corpus: memory-mapped samples and an index by utterance id."""
+"""Decoded audio of a corpus, memory-mapped and indexed by id."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -54,7 +54,10 @@ class AudioCache:
 
     @cached_property
     def _spans(self) -> dict[str, slice]:
-        """Position of every utterance; looking it up in the data frame is as slow as copying the audio."""
+        """Position of every utterance.
+
+        Looking it up in the data frame would be as slow as copying the audio.
+        """
         starts, lengths = self.index["offset"].to_list(), self.index["n_samples"].to_list()
         spans = [slice(start, start + length) for start, length in zip(starts, lengths, strict=True)]
         return dict(zip(self.index.index, spans, strict=True))
@@ -65,7 +68,7 @@ class AudioCache:
         return dict(zip(self.index.index.astype(str), self.index["sha256"].astype(str), strict=True))
 
     def data_hash(self, ids: Sequence[str]) -> str:
-        """Hash the ids and contents of utterances, independently of their order."""
+        """Hash ids and contents of utterances, in any order."""
         return hash_of(sorted(self.index.loc[list(ids), "sha256"].items()))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def decode(
     on_bad_audio: Literal["error", "skip"] = "error",
     progress: bool = True,
 ) -> AudioCache:
-    """Decode every recording of a table, or open the cached result.
+    """Decode all recordings of a table, or open cached audio.
 
     Args:
         table: utterance table with `id`, `path` and optionally `text`.

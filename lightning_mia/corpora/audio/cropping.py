@@ -50,7 +50,7 @@ def crop_recordings(
 
 
 def crop_starts(audio: AudioCache, ids: Sequence[str], n_samples: int, crop_from: CropFrom) -> np.ndarray:
-    """Return the start of each crop within its recording, (ids,) int (samples)."""
+    """Return the start of each crop (samples), (ids,) int."""
     spare = audio.index.loc[list(ids), "n_samples"].to_numpy() - n_samples
     if crop_from == "start":
         return np.zeros_like(spare)

@@ -1,4 +1,4 @@
-"""Decode one audio file of any format, rate and width to 16 kHz mono int16."""
+"""Decode audio files to 16 kHz mono int16."""
 
 import math
 import os
@@ -32,7 +32,7 @@ PAGE_HEADER, MAX_PAGE = 27, 65_307
 
 
 class BadAudioError(Exception):
-    """An unusable audio file; the message is the reason, without the file's name."""
+    """Raised for unusable audio; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class Decoded:
 
 
 def decode_file(path: str) -> Decoded:
-    """Decode one file: mean of the channels, 16 kHz, rounded to 16 bits.
+    """Decode one file to 16 kHz mono int16.
+
+    Channels are averaged.
 
     A 16-bit mono file at 16 kHz is decoded bit-exactly. Levels are kept; samples of float files (or of lossy codecs)
     outside [−1, 1] are clipped.
@@ -89,7 +91,7 @@ def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:
-    """Round a waveform of full scale ±1 to 16 bits, clipped, without dither.
+    """Round a waveform in ±1 to clipped 16-bit samples.
 
     >>> to_int16(np.array([0.5, -1.0, 2.0], dtype=np.float32)).tolist()
     [16384, -32768, 32767]
@@ -98,7 +100,7 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
 
 
 def missing_part(sound: sf.SoundFile, path: str) -> str | None:
-    """Describe what the container announces but the file lacks; None if nothing is known to be missing.
+    """Describe missing audio; None if the file seems complete.
 
     Checks the end mark of Ogg, the sample count of NIST SPHERE, and the byte counts of WAV, AIFF, AU, W64 and RF64.
     Truncated FLAC and MP3 need no check: reading them fails, or returns fewer samples than announced.
@@ -114,7 +116,10 @@ def missing_part(sound: sf.SoundFile, path: str) -> str | None:
 
 
 def _check_readable(path: str) -> None:
-    """Reject what libsndfile would only report as "System error" or "Format not recognised"."""
+    """Reject unreadable files.
+
+    libsndfile would only report "System error" or "Format not recognised".
+    """
     if not os.path.exists(path):
         raise BadAudioError("no such file")
     if not os.path.isfile(path):
@@ -128,7 +133,10 @@ def _check_readable(path: str) -> None:
 
 
 def _read_mono(sound: sf.SoundFile, path: str) -> np.ndarray:
-    """Read a file and mix it to mono, (n,) float32; reject short, truncated and non-finite audio."""
+    """Read a file as mono, (n,) float32.
+
+    Short, truncated and non-finite audio is rejected.
+    """
     channels = sound.read(dtype="float32", always_2d=True)  # (n, channels)
     if len(channels) < sound.frames:
         raise BadAudioError(f"truncated: the header announces {sound.frames} samples, {len(channels)} are present")
@@ -145,7 +153,10 @@ def _read_mono(sound: sf.SoundFile, path: str) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _low_pass(factor: int) -> np.ndarray:
-    """Design the low-pass at 1 / factor of the Nyquist frequency, (2 · 32 · factor + 1,) float32."""
+    """Design the low-pass filter, (64 factor + 1,) float32.
+
+    Its cutoff is the Nyquist frequency divided by `factor`.
+    """
     from scipy.signal import firwin
 
     length = 2 * ZERO_CROSSINGS * factor + 1
@@ -153,7 +164,7 @@ def _low_pass(factor: int) -> np.ndarray:
 
 
 def _ogg_is_complete(path: str) -> bool:
-    """Check that the last page is complete and marked as the last."""
+    """Check that the last page is complete and marked."""
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - MAX_PAGE))
         tail = file.read()

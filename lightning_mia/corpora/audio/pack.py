@@ -30,7 +30,7 @@ REMEDY = "free space or set LIGHTNING_MIA_CACHE to another folder"
 
 @dataclass(frozen=True)
 class PackedFile:
-    """Position of one file's samples in the pack, or the reason for their absence."""
+    """Position of one file in the pack, if usable."""
 
     path: str
     offset: int = 0  # samples
@@ -45,14 +45,14 @@ class PackedFile:
 
 @dataclass(frozen=True)
 class Pack:
-    """A complete pack: samples in one file of little-endian int16, and one entry per source file."""
+    """A complete pack: one file of little-endian int16 samples."""
 
     samples: Path
     files: list[PackedFile]
 
 
 def open_pack(paths: Sequence[str], cache_dir: Path, progress: bool = True) -> Pack:
-    """Open the pack of these files, decoding them first if necessary.
+    """Open the pack of these files; decode them if necessary.
 
     A pack is named by the hash of every file's path, size and modification time. It is written under a temporary name,
     which an interrupted run leaves for the next one to continue; other processes wait for the first one.
@@ -80,7 +80,10 @@ def _key(paths: Sequence[str]) -> str:
 
 
 def _file_state(path: str) -> tuple[str, int, int]:
-    """Return path, size (bytes) and modification time (ns); −1 if unreadable, which may change."""
+    """Return path, size (bytes) and modification time (ns).
+
+    Both are −1 for unreadable files, which may become readable.
+    """
     if not os.access(path, os.R_OK):
         return path, -1, -1
     stat = os.stat(path)
@@ -88,7 +91,7 @@ def _file_state(path: str) -> tuple[str, int, int]:
 
 
 def _write_pack(paths: Sequence[str], folder: Path, progress: bool) -> None:
-    """Write the pack under a temporary name, continuing an earlier run, then rename it."""
+    """Write the pack, continuing an interrupted run."""
     partial = folder.with_name(f"{folder.name}.partial")
     partial.mkdir(exist_ok=True)
     try:
@@ -114,7 +117,7 @@ def _write_pack(paths: Sequence[str], folder: Path, progress: bool) -> None:
 
 
 def _decode(paths: Sequence[str], offset: int) -> Iterator[list[tuple[PackedFile, bytes]]]:
-    """Decode in threads (libsndfile releases the interpreter lock), in the order of the paths."""
+    """Decode in threads, in the order of the paths."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(paths), BATCH):
             batch = []
@@ -143,7 +146,7 @@ def _decode_file(path: str) -> tuple[PackedFile, bytes]:
 
 
 def _resume(partial: Path) -> list[PackedFile]:
-    """Return the files that an interrupted run completed, and truncate the rest."""
+    """Keep the complete files of an interrupted run."""
     samples, index = partial / SAMPLES, partial / INDEX
     samples.touch()
     index.touch()

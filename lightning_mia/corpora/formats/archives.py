@@ -1,4 +1,4 @@
-"""Published corpora: download, verify and unpack archives; check names and layouts."""
+"""Download, verify and unpack archives of published corpora."""
 
 import logging
 import shutil
@@ -62,7 +62,7 @@ def check_names(what: str, given: Sequence[str], known: Collection[str]) -> None
 
 
 def published_folder(root: Path, folder: str, archive: Archive, *, download: bool) -> Path:
-    """Return a folder of a published corpus; download and unpack its archive if it is missing.
+    """Return a folder of a published corpus, downloaded if necessary.
 
     The archive is verified and unpacked beside its destination before anything is moved there, so that an existing
     folder is complete. An interrupted download starts again from the beginning; a verified archive that is already
@@ -90,7 +90,7 @@ def published_folder(root: Path, folder: str, archive: Archive, *, download: boo
 
 @contextmanager
 def layout_errors(folder: Path) -> Iterator[None]:
-    """Report unreadable or malformed files of a published corpus in one line.
+    """Report damaged files of a published corpus in one line.
 
     Raises:
         InputError: names the folder and the cause.
@@ -114,7 +114,7 @@ def check_complete(n_recordings: int, n_published: int, folder: Path) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, without a full stop.
+    """Return the first line of an exception's message.
 
     >>> first_line(ValueError("no such split.\\nSee the manual")), first_line(EOFError())
     ('no such split', 'EOFError')
@@ -163,7 +163,7 @@ def _unpack(file: Path, folder: Path) -> None:
 
 
 def _merge(source: Path, target: Path) -> None:
-    """Move files and folders into `target`, files first; existing files stay."""
+    """Move files, then folders, into `target`; keep existing files."""
     for item in sorted(source.iterdir(), key=Path.is_dir):
         destination = target / item.name
         if item.is_dir() and destination.is_dir():

@@ -1,4 +1,4 @@
-"""Cut utterances out of long recordings, each into a FLAC file, once."""
+"""Cut utterances out of long recordings into FLAC files."""
 
 import io
 import os
@@ -25,7 +25,10 @@ TOLERANCE = 0.5
 
 
 def segment_folder(recording: Path, cache_dir: Path) -> Path:
-    """Return the folder of a recording's segments, which depends on its size and modification time."""
+    """Return the folder of a recording's segments.
+
+    It depends on the recording's size and modification time.
+    """
     stat = recording.stat()
     key = hash_of([VERSION, str(recording), stat.st_size, stat.st_mtime_ns])
     return cache_dir / f"{recording.stem}-{key[:12]}"
@@ -48,7 +51,9 @@ def missing_segments(folder: Path, spans: Sequence[Span]) -> list[Span]:
 
 
 def cut_segments(recording: Path, spans: Sequence[Span], folder: Path) -> None:
-    """Cut segments out of a recording, at its rate and with its channels, bit-exact for 16-bit audio.
+    """Cut segments out of a recording.
+
+    Rate and channels are kept; 16-bit audio is bit-exact.
 
     Raises:
         InputError: the recording cannot be read or ends before a span; the folder cannot be written.

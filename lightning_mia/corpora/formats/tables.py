@@ -1,4 +1,4 @@
-"""Tables that publishers add to their recordings: CSV and TSV files with a header."""
+"""Publishers' tables: CSV and TSV files with a header."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,9 @@ GENDERS = {
 
 
 def read_rows(path: Path, delimiter: str = ",", quoted: bool = True) -> Iterator[dict[str, str]]:
-    """Yield the rows of a UTF-8 table by column name; missing values are "".
+    """Yield the rows of a UTF-8 table by column name.
+
+    Missing values are "".
 
     Args:
         path: the file.
@@ -44,7 +46,9 @@ def read_rows(path: Path, delimiter: str = ",", quoted: bool = True) -> Iterator
 
 
 def read_column(path: Path, key: str, column: str, delimiter: str = ",") -> dict[str, str]:
-    """Read one column of a table, indexed by another; {} if the file is missing.
+    """Read one column of a table, indexed by another.
+
+    The result is empty if the file is missing.
 
     Args:
         path: the file.
@@ -61,7 +65,9 @@ def read_column(path: Path, key: str, column: str, delimiter: str = ",") -> dict
 
 
 def normalise_gender(published: str) -> str:
-    """Translate a publisher's name of a gender; names that are not in `GENDERS` are kept.
+    """Translate a publisher's name of a gender.
+
+    Names that are not in `GENDERS` are kept.
 
     >>> normalise_gender(" F "), normalise_gender("male_masculine"), normalise_gender("non-binary")
     ('female', 'male', 'non-binary')
@@ -70,7 +76,7 @@ def normalise_gender(published: str) -> str:
 
 
 def add_speaker_column(table: pd.DataFrame, column: str, values: Mapping[str, str]) -> None:
-    """Add a column of values by speaker, unless it would be empty."""
+    """Add a column by speaker, unless it would be empty."""
     cells = [values.get(speaker, "") for speaker in table["speaker"]]
     if any(cells):
         table[column] = cells

@@ -1,4 +1,4 @@
-"""Room, noise and level of a recording, drawn independently of the speaker."""
+"""Room, noise and level, drawn independently of the speaker."""
 
 import functools
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Acoustics:
 
 
 def draw_acoustics(rng: np.random.Generator) -> Acoustics:
-    """Draw acoustics between a quiet study and a large room with a fan."""
+    """Draw acoustics, from a quiet study to a noisy hall."""
     return Acoustics(
         lead=rng.uniform(0.04, 0.15),
         tail=rng.uniform(0.08, 0.20),
@@ -69,7 +69,7 @@ def record(speech: np.ndarray, source_rate: int, acoustics: Acoustics, rng: np.r
 
 
 def trim(samples: np.ndarray) -> np.ndarray:
-    """Remove silence at both ends: (n,) to (n − silent samples,)."""
+    """Remove silence at both ends, (n,) to (n − silence,)."""
     loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (_SILENCE_DB / 20))
     return samples[loud[0] : loud[-1] + 1]
 
@@ -85,7 +85,7 @@ def resample(samples: np.ndarray, source_rate: int) -> np.ndarray:
 
 @functools.cache
 def _low_pass(up: int, down: int) -> np.ndarray:
-    """Return the default filter of `resample_poly`, which would design it at every call."""
+    """Design the default filter of `resample_poly`, once."""
     from scipy.signal import firwin
 
     widest = max(up, down)
@@ -110,7 +110,7 @@ def add_room(dry: np.ndarray, acoustics: Acoustics, rng: np.random.Generator) ->
 
 
 def coloured_noise(n_samples: int, slope: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw Gaussian noise with a 1/f^slope power spectrum and unit power, (n_samples,)."""
+    """Draw 1/f^slope noise of unit power, (n_samples,)."""
     from scipy.fft import irfft, next_fast_len
 
     n = next_fast_len(n_samples, real=True)

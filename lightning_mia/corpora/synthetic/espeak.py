@@ -136,7 +136,7 @@ def _unload(library: ctypes.CDLL) -> None:
 
 @functools.cache
 def _files() -> tuple[str, str]:
-    """Return the paths of the shared library and of its data folder, the latter short enough."""
+    """Return the paths of the library and of its data."""
     try:
         # not at the top: only synthetic voices need the package
         loader = importlib.import_module("espeakng_loader")
@@ -149,7 +149,7 @@ def _files() -> tuple[str, str]:
 
 
 def _short_link(folder: str) -> str:
-    """Create a temporary link to `folder`, removed at exit, and return its path."""
+    """Return a temporary link to `folder`, removed at exit."""
     try:
         link = Path(tempfile.mkdtemp(prefix="espeak-")) / "espeak-ng-data"
         atexit.register(shutil.rmtree, link.parent, ignore_errors=True)
@@ -161,7 +161,7 @@ def _short_link(folder: str) -> str:
 
 @contextmanager
 def _exceptions_of_callbacks() -> Iterator[None]:
-    """Re-raise exceptions of callbacks, including Ctrl-C, which ctypes would only print."""
+    """Re-raise exceptions of callbacks, which ctypes would only print."""
     caught: list[BaseException] = []
 
     def catch(report: "UnraisableHookArgs") -> None:

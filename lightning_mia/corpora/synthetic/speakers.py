@@ -29,7 +29,7 @@ N_SPEAKERS = len(VARIANTS) * len(_PITCHES)
 
 
 def speaker_voice(speaker: int) -> Voice:
-    """Return the voice of a speaker (from 0), the same in every corpus.
+    """Return the voice of speaker 0, 1, …
 
     >>> speaker_voice(0)
     Voice(name='gmw/en-US+m1', pitch=50, pitch_range=35, rate=155)

@@ -26,7 +26,7 @@ _INDEX = "index.json"
 
 
 class SyntheticVoices(Corpus):
-    """Synthetic voices, the built-in corpus: no download, reproducible byte by byte.
+    """Synthetic voices, the built-in corpus; reproducible byte by byte.
 
     Room, noise and level are drawn for every recording independently of the speaker, so that nothing but chance
     distinguishes members from non-members. Recordings are cached; a larger corpus adds to them.
@@ -96,13 +96,16 @@ class SyntheticVoices(Corpus):
         return check_table(pd.DataFrame(rows), "Synthetic voices")
 
     def _folder(self) -> Path:
-        """Return the folder of this seed's recordings, as made by this recipe and version of espeak-ng."""
+        """Return the folder of this seed's recordings.
+
+        It depends on the recipe and on the version of espeak-ng.
+        """
         root = Path(self.cache_dir).expanduser() if self.cache_dir else cache_root() / "voices"
         key = hash_of({"seed": self.seed, "espeak": version(), "recipe": RECIPE})
         return root.absolute() / f"seed{self.seed}-{key[:12]}"
 
     def _missing(self, folder: Path, index: "list[_Utterance]") -> list[int]:
-        """Return the numbers of one speaker's utterances that are not in its index or its folder."""
+        """Return the numbers of a speaker's missing utterances."""
         present = set(os.listdir(folder)) if index else set()  # one listing instead of many stat calls
         numbers = range(self.utterances_per_speaker)
         return [number for number in numbers if number >= len(index) or _file_name(number) not in present]
@@ -110,7 +113,7 @@ class SyntheticVoices(Corpus):
     def _synthesise(
         self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: "tqdm[None]"
     ) -> None:
-        """Synthesise one speaker's missing utterances (ascending) and update the speaker's index."""
+        """Synthesise a speaker's missing utterances and update the index."""
         speaker_folder = folder / _speaker_name(speaker)
         for number in numbers:
             text, samples = _synthesise_utterance(self.seed, speaker, number)
@@ -129,7 +132,7 @@ class _Utterance(NamedTuple):
 
 
 def _synthesise_utterance(seed: int, speaker: int, number: int) -> tuple[str, np.ndarray]:
-    """Return the text and the samples, int16, (n_samples,), at 16 kHz."""
+    """Return text and samples, (n_samples,) int16, 16 kHz."""
     rng = np.random.default_rng([seed, speaker, number])
     text = draw_sentence(rng)
     speech = synthesise(text, speaker_voice(speaker))
@@ -137,7 +140,7 @@ def _synthesise_utterance(seed: int, speaker: int, number: int) -> tuple[str, np
 
 
 def _read_index(speaker_folder: Path) -> list[_Utterance]:
-    """Read the complete utterances of a speaker, in order; none without a readable index."""
+    """Read the index of a speaker; empty if unreadable."""
     try:
         entries = json.loads((speaker_folder / _INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -34,6 +34,11 @@ class SpeakerDraws:
         speaker: (n,) int, index of each unit's speaker, from 0 to S − 1.
         weights: (B, S) int32, number of times that each speaker was drawn.
         degrees_of_freedom: S − 1, or S − 2 if every speaker has only members or only non-members.
+
+    Example:
+        >>> draws = draw_speakers(np.array(["a", "a", "b", "c"]), np.array([True, False, True, False]), 100, seed=0)
+        >>> draws.weights.shape, set(draws.weights.sum(axis=1).tolist())  # S − 1 speakers per draw
+        ((100, 3), {2})
     """
 
     speaker: np.ndarray

@@ -40,6 +40,11 @@ class NullDistribution:
     Attributes:
         values: (1 + R,) float64; row 0 is the observed one.
         two_sided: small values count as much as large ones.
+
+    Example:
+        >>> null = NullDistribution(np.array([0.9, 0.5, 0.6, 0.4]), two_sided=False)
+        >>> null.observed, round(null.mean, 2)
+        (0.9, 0.6)
     """
 
     values: np.ndarray

@@ -7,8 +7,9 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
-from lightning_mia.models.layers.features import HOP, SAMPLE_RATE, LogMel
+from lightning_mia.models.layers.features import HOP, LogMel
 from lightning_mia.models.objectives.cluster_prediction import cluster_collapse, cluster_logits, cluster_pretext
 from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
 
-from lightning_mia.models.layers.features import SAMPLE_RATE, padding_mask
+from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.utilities.errors import InputError
 
 N_FFT = 400  # samples

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lightning_mia.evaluation.reasons import HEADINGS
-from lightning_mia.evaluation.verdict import ALPHA
+from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.report.ablation.costs import cost_table
 from lightning_mia.report.ablation.drawings import draw_grid
 from lightning_mia.report.ablation.hparams import write_hparams

@@ -1,8 +1,8 @@
 """Notes on per-speaker risks and slices."""
 
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.speaker_risk import MIN_MEMBERS, MIN_OTHERS, SpeakerRisks
-from lightning_mia.evaluation.verdict import ALPHA
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.key_numbers import decisive_attack
 from lightning_mia.report.content.numbers import count, p_value

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_mia.evaluation.verdict import ALPHA, separates
+from lightning_mia.evaluation.settings import ALPHA
+from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report.content import numbers, wording
 from lightning_mia.report.content.groups import headline_rate, headline_tpr_in_turn
 

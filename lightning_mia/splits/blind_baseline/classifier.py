@@ -54,7 +54,7 @@ class BlindControl:
 
     @property
     def aurocs(self) -> np.ndarray:
-        """AUROC under the observed labels and under every redraw, (1 + R,)."""
+        """AUROC under observed and redrawn labels, (1 + R,)."""
         observed, _ = aurocs_and_advantages(self.scores.values[None], self.scores.members[None])
         return np.append(observed, self.redrawn_aurocs)
 
@@ -65,7 +65,7 @@ class BlindControl:
 
 
 def blind_control(statistics: pd.DataFrame, challenge: pd.DataFrame, redraws: np.ndarray, level: str) -> BlindControl:
-    """Fit the blind classifier to the observed labels and to every redraw.
+    """Fit the blind classifier to observed and redrawn labels.
 
     Args:
         statistics: from `blind_statistics`; index = recording id.
@@ -98,14 +98,19 @@ def blind_control(statistics: pd.DataFrame, challenge: pd.DataFrame, redraws: np
 
 
 def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:
-    """Average the statistics of every unit, in the order of `challenge`, and count its recordings."""
+    """Average the statistics of every unit, and count its recordings.
+
+    Units are in the order of `challenge`.
+    """
     units = challenge["unit_id"].to_numpy()
     groups = statistics.loc[challenge["id"]].groupby(units, sort=False)
     return groups.mean().assign(n_recordings=groups.size().astype(np.float64))
 
 
 def standardised_ranks(statistics: np.ndarray) -> np.ndarray:
-    """Replace each column (units, d) by ranks with mean 0 and variance 1; drop constant columns.
+    """Replace columns by standardised ranks, (units, d).
+
+    Constant columns are dropped.
 
     Ranks limit the influence of outliers and are independent of units. They do not depend on the labels.
     """
@@ -117,7 +122,7 @@ def standardised_ranks(statistics: np.ndarray) -> np.ndarray:
 
 
 def speaker_folds(speakers: np.ndarray) -> np.ndarray:
-    """Assign speakers (units,) to at most `N_FOLDS` folds (units,) int, independently of the labels.
+    """Assign speakers to at most `N_FOLDS` folds, (units,) int.
 
     Speakers, in the order of their number of units and then of their names, go to the smallest fold: folds have similar
     sizes, and if names reveal the source, each fold has speakers of every source.
@@ -159,7 +164,10 @@ class CrossFit:
         self._sums = _sums_over_others([X.sum(axis=0)[:, None] for X in self._features])  # of training parts, (d, 1)
 
     def scores(self, labels: np.ndarray) -> np.ndarray:
-        """Fit to labels (n,) or (R, n), bool, and return scores of the same shape."""
+        """Fit to labels and score all units.
+
+        Labels are (n,) or (R, n) bool; scores have the same shape.
+        """
         rows = np.atleast_2d(labels)
         members = [rows[:, places].T.astype(np.float64) for places in self._places]  # of each fold, (n_f, R)
         counts = _sums_over_others([fold.sum(axis=0) for fold in members])  # members of each training part, (R,)
@@ -177,7 +185,10 @@ class CrossFit:
 
 
 def _sums_over_others(folds: list[np.ndarray]) -> list[np.ndarray]:
-    """Sum over all other folds; the total minus the fold would depend on the fold by rounding."""
+    """Sum over all other folds.
+
+    The total minus the fold would depend on the fold by rounding.
+    """
     return [np.sum(folds[:fold] + folds[fold + 1 :], axis=0) for fold in range(len(folds))]
 
 

@@ -1,4 +1,6 @@
-"""Model-free statistics of recordings: length, level, noise, spectrum, pitch, room, codec.
+"""Model-free statistics of recordings.
+
+Length, level, noise, spectrum, pitch, room, codec.
 
 A membership attack that does not beat a classifier on these statistics proves nothing about the model. Every recording
 is measured separately, from its 16 kHz, 16-bit samples and its container metadata.
@@ -13,7 +15,15 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.splits.blind_baseline.frames import CEPSTRA, FFT, FLOOR, HOP, Frames, bin_frequencies, measure_frames
+from lightning_mia.splits.blind_baseline.short_time import (
+    CEPSTRA,
+    FFT,
+    FLOOR,
+    HOP,
+    Frames,
+    bin_frequencies,
+    measure_frames,
+)
 
 CONTAINER_COLUMNS = ("source_rate", "source_channels", "source_format", "source_subtype")
 BAND_EDGES = (0, 100, 200, 400, 800, 1600, 2400, 3400, 4000, 5000, 6000, 7000, 7500, 8000)  # Hz
@@ -49,7 +59,7 @@ def blind_statistics(audio: AudioCache, ids: Sequence[str], progress: bool = Tru
 
 
 def waveform_statistics(waveform: np.ndarray) -> dict[str, float]:
-    """Measure one mono 16 kHz recording, (samples,) float32 in [−1, 1)."""
+    """Measure one mono 16 kHz recording, (samples,) float32."""
     waveform = np.asarray(waveform, np.float32)
     frames = measure_frames(waveform)
     envelope = _decibels(frames.power)  # (frames,) dB
@@ -90,7 +100,10 @@ def _level(waveform: np.ndarray) -> dict[str, float]:
 
 
 def _quantisation(waveform: np.ndarray) -> dict[str, float]:
-    """Measure the use of 16-bit values: lower bit depths leave zero bits, μ-law leaves gaps."""
+    """Measure the use of 16-bit values.
+
+    Lower bit depths leave zero bits, μ-law leaves gaps.
+    """
     values = np.rint(waveform * 32768).astype(np.int16)
     magnitudes = np.abs(values.astype(np.int32))
     seen = np.zeros(int(magnitudes.max()) + 1, bool)
@@ -109,7 +122,7 @@ def _quantisation(waveform: np.ndarray) -> dict[str, float]:
 
 
 def _noise_and_silence(envelope: np.ndarray) -> dict[str, float]:
-    """Measure the levels of quiet and loud frames, and the silence around the speech."""
+    """Measure quiet and loud frames, and silence around speech."""
     floor, middle, loud = np.percentile(envelope, (10, 50, 95))
     speech = np.flatnonzero(envelope >= (floor + loud) / 2)  # never empty: contains the loudest frame
     return {
@@ -127,7 +140,7 @@ def _noise_and_silence(envelope: np.ndarray) -> dict[str, float]:
 
 
 def _room(frames: Frames, envelope: np.ndarray) -> dict[str, float]:
-    """Measure reverberation: fast onsets, slow decays, and spectral ripple from reflections."""
+    """Measure reverberation: onsets, decays and spectral ripple."""
     bins = np.searchsorted(bin_frequencies(), ROOM_BANDS)
     levels = _decibels(np.add.reduceat(frames.spectrum, bins, axis=1))[:, :-1]  # (frames, 3)
     steps = np.diff(levels, axis=0, prepend=levels[:1])  # dB a frame
@@ -152,7 +165,10 @@ def _room(frames: Frames, envelope: np.ndarray) -> dict[str, float]:
 
 
 def _spectrum(frames: Frames) -> dict[str, float]:
-    """Measure the mean spectrum, whose top is empty for low-rate sources and narrow-band codecs."""
+    """Measure the mean spectrum.
+
+    Its top is empty for low-rate sources and narrow-band codecs.
+    """
     frequencies = bin_frequencies()
     mean = frames.spectrum.mean(axis=0, dtype=np.float64) + FLOOR / len(frequencies)
     share = mean / mean.sum()
@@ -170,7 +186,7 @@ def _spectrum(frames: Frames) -> dict[str, float]:
 
 
 def _bands(frames: Frames) -> dict[str, float]:
-    """Measure the relative level of each band, and the emptiest frames of the high bands."""
+    """Measure relative band levels, and emptiness of high bands."""
     starts = np.searchsorted(bin_frequencies(), BAND_EDGES[:-1])
     levels = _decibels(np.add.reduceat(frames.spectrum, starts, axis=1))  # (frames, bands)
     means = levels.mean(axis=0)
@@ -184,14 +200,20 @@ def _bands(frames: Frames) -> dict[str, float]:
 
 
 def _cepstra(frames: Frames) -> dict[str, float]:
-    """Measure mean and standard deviation of the MFCC, except the zeroth, which is the level."""
+    """Measure means and standard deviations of the MFCC.
+
+    The zeroth, which is the level, is omitted.
+    """
     mean, deviation = frames.cepstra.mean(axis=0), frames.cepstra.std(axis=0)
     result = {f"mfcc{i}_mean": float(mean[i]) for i in range(1, CEPSTRA)}
     return result | {f"mfcc{i}_std": float(deviation[i]) for i in range(1, CEPSTRA)}
 
 
 def _pitch(frames: Frames) -> dict[str, float]:
-    """Measure the pitch of the more periodic half of the frames, which also exists without voice."""
+    """Measure the pitch of the more periodic half of frames.
+
+    It is defined also without voiced frames.
+    """
     periodic = frames.periodicity >= np.median(frames.periodicity)
     low, middle, high = np.percentile(np.log2(frames.pitch[periodic]), (25, 50, 75))
     return {

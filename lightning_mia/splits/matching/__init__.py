@@ -1,1 +1,1 @@
-"""Match members and non-members by duration and by recordings per speaker."""
+"""Match members and non-members by duration and speaker."""

@@ -1,4 +1,4 @@
-"""Match groups of recordings by duration: closest pairs, equal bins, proportional bins.
+"""Match groups of recordings by duration.
 
 Callers pass logarithms of durations, so that a tolerance is a fraction of the duration. Ties are broken by the order of
 the values, which callers shuffle.
@@ -63,7 +63,7 @@ def match_pairs(first: np.ndarray, second: np.ndarray, max_difference: float = n
 
 
 def match_tuples(groups: Sequence[np.ndarray], max_difference: float) -> np.ndarray:
-    """Match one value of every group to each value of the last group, by `match_pairs`.
+    """Match one value of every group to the last group.
 
     Args:
         groups: two or more arrays (n_group,) float.
@@ -106,7 +106,7 @@ def match_bins(groups: Sequence[np.ndarray], width: float) -> np.ndarray:
 def match_bins_proportionally(
     members: np.ndarray, nonmembers: np.ndarray, width: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the same ratio of members to non-members in every bin, up to rounding.
+    """Keep one ratio of members to non-members in every bin.
 
     The ratio is the most informative one: the variance of an AUROC is proportional to 1/members + 1/non-members. If
     the distributions agree already, everything is kept, however unequal the numbers.
@@ -140,7 +140,7 @@ def bin_numbers(values: np.ndarray, width: float) -> np.ndarray:
 
 
 def _best_ratio(n_members: np.ndarray, n_nonmembers: np.ndarray) -> float:
-    """Return the most informative ratio of members to non-members, from their counts per bin (bins,).
+    """Return the most informative ratio, from counts per bin.
 
     M(ratio) = Σ min(members, ratio · non-members) members and M/ratio non-members are kept, so that
     1/(1/members + 1/non-members) = M/(1 + ratio). M is linear between the ratios of the bins, so that the maximum is at
@@ -152,7 +152,9 @@ def _best_ratio(n_members: np.ndarray, n_nonmembers: np.ndarray) -> float:
 
 
 def _round_cumulatively(counts: np.ndarray) -> np.ndarray:
-    """Round counts (bins,) with an error of at most one half in every running total.
+    """Round counts cumulatively, (bins,).
+
+    Every running total is exact to one half.
 
     Rounding each bin separately would round all sparse bins of a tail in the same direction.
 
@@ -163,6 +165,6 @@ def _round_cumulatively(counts: np.ndarray) -> np.ndarray:
 
 
 def _first_of_bins(bins: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the positions of the first `counts[bin]` values of every bin, from the bin of every value (n,)."""
+    """Return the positions of the first `counts[bin]` values per bin."""
     rank = pd.Series(bins).groupby(bins).cumcount().to_numpy()
     return np.flatnonzero(rank < counts[bins])

@@ -1,4 +1,4 @@
-"""Match speaker by speaker: similar durations within pairs of speakers, equally many recordings."""
+"""Match recordings within pairs of speakers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +18,7 @@ Unit = Sequence[pd.Index]
 
 
 def match_by_speaker(candidates: pd.DataFrame, settings: Matching, minimum: int) -> dict[str, str]:
-    """Pair member with non-member speakers, and match durations within the pairs.
+    """Pair speakers, and match durations within the pairs.
 
     Speakers are paired by mean log duration; speakers with both labels are paired with themselves. Matching recordings
     without regard to speakers would equalise the durations of recordings, but not of speakers: a few member speakers
@@ -73,7 +73,7 @@ def equalise_counts(candidates: pd.DataFrame, minimum: int) -> dict[str, str]:
 
 
 def _groups(candidates: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
-    """Return log durations by id, of each speaker and kind of recording."""
+    """Return log durations per speaker and kind of recording."""
     groups = candidates.groupby(["speaker", "member"], sort=False)["log_seconds"]
     return {(str(speaker), str(kind)): durations for (speaker, kind), durations in groups}
 
@@ -81,7 +81,7 @@ def _groups(candidates: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
 def _eligible_speakers(
     candidates: pd.DataFrame, groups: dict[tuple[str, str], pd.Series], kinds: list[str], minimum: int
 ) -> list[str]:
-    """Return the speakers with enough recordings of each of these kinds, in random order."""
+    """Return speakers with enough recordings of each kind."""
     return [
         speaker
         for speaker in candidates["speaker"].unique()
@@ -90,7 +90,10 @@ def _eligible_speakers(
 
 
 def _pair_speakers(members: list[str], nonmembers: list[str], candidates: pd.DataFrame) -> list[tuple[str, str]]:
-    """Pair speakers with both labels with themselves, others by mean log duration."""
+    """Pair speakers by mean log duration.
+
+    Speakers with both labels are paired with themselves.
+    """
     both = [speaker for speaker in members if speaker in set(nonmembers)]
     members, nonmembers = (
         [speaker for speaker in speakers if speaker not in set(both)] for speakers in (members, nonmembers)
@@ -104,13 +107,19 @@ def _pair_speakers(members: list[str], nonmembers: list[str], candidates: pd.Dat
 
 
 def _common_number(classes: Iterable[Sequence[Unit]], minimum: int) -> int:
-    """Return the largest number of recordings per kind that nine in ten units of every class have."""
+    """Return the number of recordings that 90 % of units have.
+
+    At least nine in ten units of every class have as many of each kind.
+    """
     sizes = [sorted(min(map(len, unit)) for unit in units) for units in classes]
     return max(minimum, min((counts[len(counts) // EXCLUDE_ONE_IN] for counts in sizes if counts), default=minimum))
 
 
 def _keep(units: Iterable[Unit], minimum: int, maximum: int | None) -> dict[str, str]:
-    """Keep up to `maximum` recordings of every kind of a unit that has at least `minimum` of each."""
+    """Keep up to `maximum` recordings of each kind.
+
+    Units with fewer than `minimum` of a kind are discarded.
+    """
     reasons: dict[str, str] = {}
     for unit in units:
         sufficient = min(map(len, unit)) >= minimum

@@ -30,7 +30,7 @@ def match_recordings(
     level: Level = "utterance",
     unfit: Mapping[str, str] = {},
 ) -> "MatchedRecordings":
-    """Decide which recordings are kept, from their durations, speakers and labels alone.
+    """Match recordings by duration, speaker and label.
 
     Member recordings are matched with non-members, and at speaker level held-back ones with the same non-members. At
     utterance level durations are matched across speakers; at speaker level, and with equally many recordings per
@@ -148,7 +148,7 @@ def _hash_order(ids: pd.Index, seed: int) -> list[str]:
 
 
 def _reasons(candidates: pd.DataFrame, settings: Matching, level: Level) -> dict[str, str]:
-    """Return the reason for discarding each candidate, by id; "" or none if it is kept."""
+    """Return the reason for discarding each candidate, by id."""
     minimum = MIN_QUERIES if level == "speaker" else 1
     if settings.duration == "none":
         return equalise_counts(candidates, minimum) if settings.utterances_per_speaker else {}

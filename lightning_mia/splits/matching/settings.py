@@ -10,7 +10,7 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class Matching:
-    """Matching of the members and non-members of a predefined split; by default none.
+    """Matching of the members and non-members of predefined splits.
 
     Args:
         duration: `nearest` pairs members with non-members of similar duration, one to one; `histogram` keeps the same

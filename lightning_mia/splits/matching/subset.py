@@ -28,7 +28,7 @@ class MatchedSubset(NamedTuple):
 def matched_subset(
     table: pd.DataFrame, audio: AudioCache, settings: Matching, level: Level = "utterance", progress: bool = True
 ) -> MatchedSubset:
-    """Match the members and non-members of a decoded corpus, and crop the recordings.
+    """Match members and non-members, and crop the recordings.
 
     Full durations are matched before cropping, so that recordings of equal length are cropped at similar positions of
     what was said.
@@ -59,7 +59,7 @@ def matched_subset(
 
 
 def _uncroppable(table: pd.DataFrame, audio: AudioCache, n_samples: int, settings: Matching) -> dict[str, str]:
-    """Return the reason for every recording that cannot be cropped to this length, by id."""
+    """Return the reasons of recordings that cannot be cropped."""
     long_enough = audio.index.loc[table["id"], "n_samples"] >= n_samples
     silent = silent_crops(audio, list(long_enough.index[long_enough]), n_samples, settings.crop_from)
     return dict.fromkeys(long_enough.index[~long_enough], TOO_SHORT) | dict.fromkeys(silent, SILENT)

@@ -1,4 +1,4 @@
-"""Random membership: half of every stratum is IN, from independent random streams."""
+"""Random membership: half of every stratum is IN."""
 
 from enum import IntEnum, unique
 
@@ -100,7 +100,7 @@ def draw_models(strata: np.ndarray, n_shadows: int, seed: int) -> dict[str, np.n
 
 
 def assign_membership(rows: pd.DataFrame, n_shadows: int, seed: int) -> pd.DataFrame:
-    """Draw the members of every model and derive the table of a split.
+    """Draw all members, and derive the table of a split.
 
     Args:
         rows: recordings with `id`, `speaker`, `unit`, `stratum`, `part` and `audio`; `stratum` and `part` are "" for

@@ -1,4 +1,4 @@
-"""Candidate recordings of a split: copies identified, equal numbers per speaker."""
+"""Candidate recordings: copies, and equal numbers per speaker."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,30 +11,6 @@ MIN_QUERIES = 2
 """Recordings of a speaker that a speaker-level attack needs: it compares them in pairs."""
 EXCLUDE_ONE_IN = 10
 """One in so many member or non-member speakers may be excluded to allow more queries for the others."""
-
-
-def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose equally many recordings of every speaker, on whose number scores depend.
-
-    The number is the largest that nine in ten of the member and of the non-member speakers have, so that one speaker
-    with few recordings does not limit all; speakers with fewer (or fewer than 2) are excluded. Of a speaker's
-    recordings, those whose ids have the smallest SHA-256 are chosen, independently of membership. If all speakers have
-    equally many, as in a drawn split, all recordings are kept.
-
-    Args:
-        rows: candidate recordings with `id`, `speaker` and `target` (bool, one value per speaker).
-
-    Returns:
-        The chosen rows, in order; none without both member and non-member speakers.
-    """
-    sizes = rows.groupby("speaker").agg(n=("id", "size"), target=("target", "first"))
-    by_class = [counts.sort_values() for _, counts in sizes.groupby("target")["n"]]
-    if len(by_class) < 2:
-        return rows.iloc[:0]
-    common = max(MIN_QUERIES, min(counts.iloc[len(counts) // EXCLUDE_ONE_IN] for counts in by_class))
-    order = rows["id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest()).sort_values().index
-    rank = rows.loc[order].groupby("speaker").cumcount().reindex(rows.index)
-    return rows[(rows["speaker"].map(sizes["n"]) >= common) & (rank < common)]
 
 
 def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.DataFrame:
@@ -62,3 +38,27 @@ def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.Data
         )
     hashes = recordings["id"].map(lambda name: contents[name])
     return recordings.assign(audio=recordings.groupby(hashes)["id"].transform("first"))
+
+
+def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose equally many recordings of every speaker.
+
+    The number is the largest that nine in ten of the member and of the non-member speakers have, so that one speaker
+    with few recordings does not limit all; speakers with fewer (or fewer than 2) are excluded. Of a speaker's
+    recordings, those whose ids have the smallest SHA-256 are chosen, independently of membership. If all speakers have
+    equally many, as in a drawn split, all recordings are kept.
+
+    Args:
+        rows: candidate recordings with `id`, `speaker` and `target` (bool, one value per speaker).
+
+    Returns:
+        The chosen rows, in order; none without both member and non-member speakers.
+    """
+    sizes = rows.groupby("speaker").agg(n=("id", "size"), target=("target", "first"))
+    by_class = [counts.sort_values() for _, counts in sizes.groupby("target")["n"]]
+    if len(by_class) < 2:
+        return rows.iloc[:0]
+    common = max(MIN_QUERIES, min(counts.iloc[len(counts) // EXCLUDE_ONE_IN] for counts in by_class))
+    order = rows["id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest()).sort_values().index
+    rank = rows.loc[order].groupby("speaker").cumcount().reindex(rows.index)
+    return rows[(rows["speaker"].map(sizes["n"]) >= common) & (rank < common)]

@@ -1,4 +1,4 @@
-"""Number of units: reduced to the size of the corpus, spread over speakers."""
+"""Number of units, and their spread over speakers."""
 
 import logging
 from bisect import bisect_right
@@ -26,7 +26,7 @@ def check_sizes(n_units: int, n_auxiliary: int) -> None:
 
 
 def shrink(requested: tuple[int, int], available: int, units: str) -> tuple[int, int]:
-    """Reduce two sizes in proportion to the available number of units.
+    """Reduce two sizes in proportion to the available units.
 
     Args:
         requested: challenge units and auxiliary units.
@@ -66,7 +66,7 @@ def warn_if_shrunk(requested: tuple[int, int], sizes: tuple[int, int], units: st
 
 
 def water_fill(capacities: np.ndarray, total: int, generator: np.random.Generator) -> np.ndarray:
-    """Spread a total over speakers as evenly as their capacities allow.
+    """Spread a total evenly over speakers, within their capacities.
 
     Args:
         capacities: (speakers,) int, maximum of each speaker.
@@ -87,7 +87,9 @@ def water_fill(capacities: np.ndarray, total: int, generator: np.random.Generato
 
 
 def divide_proportionally(total: int, shares: np.ndarray) -> np.ndarray:
-    """Divide a total in proportion to shares, rounded by less than one.
+    """Divide a total in proportion to shares.
+
+    Each part is within one of its exact proportion.
 
     Args:
         total: at most the sum of the shares.

@@ -41,17 +41,17 @@ class PartInEvaluation(Callback):
         pl_module.transformer.layers[0].eval()
 
 
-def equal(one: object, other: object) -> bool:
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
-    return bool(one == other)
+def equal(first: object, second: object) -> bool:
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(equal(first[key], second[key]) for key in first)
+    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
+        return len(first) == len(second) and all(equal(*pair) for pair in zip(first, second, strict=True))
+    return bool(first == second)
 
 
-def test_a_training_does_not_notice_that_it_is_watched(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
+def test_monitoring_does_not_change_the_training(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     alone, watched = EndState(), EndState()
     monitor = LeakageMonitor(every_n_epochs=1, layers="all").attach(data)
     plain = fit(PartInEvaluation(), alone)
@@ -65,18 +65,18 @@ def test_a_training_does_not_notice_that_it_is_watched(fit: Fit, data: SplitCorp
 
 def slow_scores(model: SpeechModel, data: SplitCorpus) -> dict[str, list[float]]:
     """Both default attacks, one recording at a time."""
-    judged = data.split.challenge("utterance")
+    challenge = data.split.challenge("utterance")
     scores: dict[str, list[float]] = {"pretext_loss": [], "utterance_similarity": []}
     with torch.no_grad():
-        for recording in data.queries(list(judged["id"])):
-            found = EncoderAnswers().measure(model.eval(), collate([recording])).scalars
-            masks = [float(value) for name, value in found.items() if name.startswith("pretext_score")]
+        for recording in data.queries(list(challenge["id"])):
+            signals = EncoderAnswers().measure(model.eval(), collate([recording])).scalars
+            masks = [float(value) for name, value in signals.items() if name.startswith("pretext_score")]
             scores["pretext_loss"].append(float(np.mean(masks)))
-            scores["utterance_similarity"].append(1 - float(found["pairwise_cosine_layer2"]))
+            scores["utterance_similarity"].append(1 - float(signals["pairwise_cosine_layer2"]))
     return scores
 
 
-def test_its_figures_are_those_of_a_slow_probe_of_the_final_model(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
+def test_measurements_equal_a_slow_probe(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     monitor = LeakageMonitor(every_n_epochs=3).attach(data)
     model = fit(monitor, model=tiny_hubert())
     table = read_table(tmp_path / "leakage.csv")
@@ -93,7 +93,7 @@ def test_its_figures_are_those_of_a_slow_probe_of_the_final_model(fit: Fit, data
     assert last.loc["utterance_similarity", "layer"] == 2
 
 
-def test_every_layer_has_a_row_where_that_is_asked(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
+def test_all_layers_have_rows(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     fit(LeakageMonitor(every_n_epochs=9, layers="all").attach(data), max_epochs=1)
     table = read_table(tmp_path / "leakage.csv")
     assert table["layer"][table["attack"] == "utterance_similarity"].tolist() == [0, 1, 2] * 2
@@ -107,7 +107,7 @@ class Killed(Callback):
             raise RuntimeError("killed")
 
 
-def test_a_table_goes_on_where_a_training_is_resumed(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
+def test_a_resumed_training_continues_the_table(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     monitor = LeakageMonitor(every_n_epochs=2).attach(data)
     with pytest.raises(RuntimeError, match="killed"):
         fit(monitor, Killed())
@@ -121,7 +121,7 @@ def test_a_table_goes_on_where_a_training_is_resumed(fit: Fit, data: SplitCorpus
     assert read_table(tmp_path / "leakage.csv")["epoch"].tolist() == [0, 0, 1, 1]
 
 
-def test_tensorboard_shows_figures_curves_and_histograms(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
+def test_tensorboard_has_metrics_curves_and_histograms(fit: Fit, data: SplitCorpus, tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path, name=None, version="tensorboard", default_hp_metric=False)
     monitor = LeakageMonitor(every_n_epochs=1, layers="all").attach(data)
     fit(monitor, max_epochs=1, logger=logger)
@@ -141,7 +141,7 @@ def test_tensorboard_shows_figures_curves_and_histograms(fit: Fit, data: SplitCo
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"attacks": [LiRA()]}, "cannot run lira, which needs shadow models"),
         ({"attacks": [LearnedUtteranceSimilarity()]}, "which needs frames"),
@@ -150,11 +150,11 @@ def test_tensorboard_shows_figures_curves_and_histograms(fit: Fit, data: SplitCo
         ({"stop_above": 0.4}, "stop_above is 0.4"),
     ],
 )
-def test_what_it_cannot_do_is_refused(options: dict, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_unsupported_attacks_and_settings_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         LeakageMonitor(**options)
 
 
-def test_without_members_it_says_so(fit: Fit) -> None:
+def test_a_monitor_without_data_is_refused(fit: Fit) -> None:
     with pytest.raises(InputError, match="does not know the members"):
         fit(LeakageMonitor(attacks=[PretextLoss()]))

@@ -1,4 +1,4 @@
-"""Monitoring on the command line: the target is watched, the others are not, and the bound is a setting."""
+"""Monitoring on the command line: of the target only, with the bound as a setting."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def fit(config: Path, run_dir: Path, *options: str) -> int:
 
 @pytest.fixture(scope="module")
 def monitored(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose target was watched, by a callback that the config names."""
+    """A run whose target was monitored by a callback in the config."""
     settings = yaml.safe_load(config.read_text())
     options = {"every_n_epochs": 2, "layers": "all", "probe": settings["probe"]}
     settings["trainer"]["callbacks"] = [{"class_path": "lightning_mia.LeakageMonitor", "init_args": options}]
@@ -38,9 +38,7 @@ def monitored(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_target_alone_is_watched_and_its_hash_is_that_of_an_unwatched_one(
-    monitored: Path, config: Path, tmp_path: Path
-) -> None:
+def test_only_the_target_is_monitored_and_its_hash_stays(monitored: Path, config: Path, tmp_path: Path) -> None:
     assert [path.parent.name for path in monitored.rglob("leakage.csv")] == ["target"]
     assert read_table(monitored / "target" / "leakage.csv")["epoch"].unique().tolist() == [0, 2, 3]
     assert fit(config, tmp_path) == 0
@@ -50,7 +48,7 @@ def test_the_target_alone_is_watched_and_its_hash_is_that_of_an_unwatched_one(
 
 
 @pytest.mark.slow
-def test_the_last_measurement_is_the_figure_of_the_report(monitored: Path) -> None:
+def test_the_last_measurement_equals_the_report(monitored: Path) -> None:
     attacks = json.loads((monitored / "report" / "results.json").read_text())["attacks"]
     reported = {attack["name"]: attack for attack in attacks}
     table = read_table(monitored / "target" / "leakage.csv")
@@ -62,7 +60,7 @@ def test_the_last_measurement_is_the_figure_of_the_report(monitored: Path) -> No
 
 
 @pytest.mark.slow
-def test_hparams_tell_how_it_was_trained_and_by_what_to_compare(monitored: Path) -> None:
+def test_hparams_have_settings_and_metrics(monitored: Path) -> None:
     events = EventAccumulator(str(monitored / "target" / "tensorboard")).Reload()
     contents = events.summary_metadata
     start = plugin_data_pb2.HParamsPluginData.FromString(
@@ -91,7 +89,7 @@ def test_a_bound_is_a_setting_of_the_training(config: Path, tmp_path: Path, caps
 
 
 @pytest.mark.parametrize(
-    ("command", "options", "told"),
+    ("command", "options", "message"),
     [
         ("audit", [*BY_OPTIONS, "--monitor.stop_above", "0.6", "--fleet.size", "2"], "leave stop_above out"),
         ("shadow", [*BY_OPTIONS, "--monitor.stop_above", "0.6", "--fleet.size", "2"], "leave stop_above out"),
@@ -103,25 +101,25 @@ def test_a_bound_is_a_setting_of_the_training(config: Path, tmp_path: Path, caps
     ],
 )
 def test_bad_input_is_refused_in_one_line(
-    command: str, options: list[str], told: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str, options: list[str], message: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "-c", str(config), "--run_dir", str(tmp_path), *options]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("lightning-mia: error: ")
-    assert told in error
+    assert message in error
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
 @pytest.mark.slow
-def test_two_processes_measure_what_one_does(config: Path, tmp_path: Path) -> None:
+def test_two_processes_measure_the_same_as_one(config: Path, tmp_path: Path) -> None:
     """Both train on the same recordings by the same seeds, so that before the first step they hold the same model."""
     assert fit(config, tmp_path / "one", *BY_OPTIONS) == 0
     command = ["fit", "-c", str(config), "--run_dir", str(tmp_path / "two"), *BY_OPTIONS]
     command += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
     subprocess.run([sys.executable, "-m", "lightning_mia", *command], check=True, timeout=300)
     tables = [read_table(tmp_path / name / "target" / "leakage.csv") for name in ("one", "two")]
-    one, two = tables
-    assert two["epoch"].tolist() == one["epoch"].tolist()
+    single, double = tables
+    assert double["epoch"].tolist() == single["epoch"].tolist()
     first = ["epoch", "step", "attack", "auroc", "lo", "hi", "gap"]
     before = [table[table["epoch"] == 0][first].set_index("attack") for table in tables]
     pd.testing.assert_frame_equal(*before, rtol=1e-4, atol=1e-6)

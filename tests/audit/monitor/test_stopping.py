@@ -24,7 +24,7 @@ from tests.audit.monitor.conftest import tiny_tera
 
 
 class Planted(Attack):
-    """Has, from one measurement to the next, the AUROC that it was told to have."""
+    """Has given AUROCs, one for each measurement."""
 
     access = "grey-box"
     levels = ("utterance",)
@@ -98,24 +98,24 @@ def same(weights: dict[str, torch.Tensor], trained: Trained) -> bool:
 @pytest.fixture(scope="module")
 def weights(data: SplitCorpus, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, torch.Tensor]]:
     """Those after each epoch of a training that was stopped after epoch 4."""
-    kept, folder = Weights(), tmp_path_factory.mktemp("stopped")
+    weights, folder = Weights(), tmp_path_factory.mktemp("stopped")
     monitor = monitor_of(data, [0.5, 0.5, 0.25, 0.75])
-    trained = run(data, folder, monitor, kept)
-    assert sorted(kept.after) == [1, 2, 3]
-    assert same(kept.after[2], trained) and not same(kept.after[3], trained)
+    trained = run(data, folder, monitor, weights)
+    assert sorted(weights.after) == [1, 2, 3]
+    assert same(weights.after[2], trained) and not same(weights.after[3], trained)
     assert (trained.record["epochs"], trained.record["steps"]) == (2, 4)
     assert (pd.read_csv(folder / "trained_utterances.csv")["times"] == 2).all()
     assert [row["epoch"] for row in monitor.rows] == [0, 1, 2, 3]
     (note,) = trained.record["notes"]
     assert "after epoch 3 planted had AUROC 0.750" in note and "that of epoch 2" in note
-    return kept.after
+    return weights.after
 
 
-def test_the_model_is_that_of_the_last_measurement_below_the_bound(weights: dict) -> None:
+def test_the_model_is_the_last_one_below_the_bound(weights: dict) -> None:
     assert weights  # the fixture has checked it
 
 
-def test_it_goes_back_even_where_it_was_interrupted_before(weights: dict, data: SplitCorpus, tmp_path: Path) -> None:
+def test_an_interrupted_training_still_restores_the_snapshot(weights: dict, data: SplitCorpus, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         run(data, tmp_path, monitor_of(data, [0.5, 0.5, 0.25, 0.75]), KilledAfter(3))
     assert (tmp_path / "last.ckpt").exists()
@@ -124,24 +124,24 @@ def test_it_goes_back_even_where_it_was_interrupted_before(weights: dict, data: 
     assert same(weights[2], resumed)
 
 
-def test_a_score_whose_sign_is_unknown_is_bounded_on_both_sides(data: SplitCorpus, tmp_path: Path) -> None:
+def test_two_sided_attacks_are_bounded_on_both_sides(data: SplitCorpus, tmp_path: Path) -> None:
     trained = run(data, tmp_path, monitor_of(data, [0.5, 0.45, 0.25], two_sided=True))
     assert trained.record["epochs"] == 1
 
 
-def test_a_bound_that_chance_passes_is_refused(data: SplitCorpus, tmp_path: Path) -> None:
+def test_a_bound_exceeded_by_chance_is_refused(data: SplitCorpus, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"24 members, 24 non-members\) is too small for this bound"):
         run(data, tmp_path, monitor_of(data, [0.75]))
 
 
 @pytest.mark.slow
-def test_a_bound_that_is_kept_changes_nothing(data: SplitCorpus, tmp_path: Path) -> None:
+def test_a_bound_that_holds_changes_nothing(data: SplitCorpus, tmp_path: Path) -> None:
     trained = run(data, tmp_path, monitor_of(data, [0.5] * 7))
     assert trained.record["epochs"] == 6
     assert trained.record["notes"] == []
 
 
-def test_the_upper_end_of_the_interval_may_be_what_counts(data: SplitCorpus) -> None:
+def test_the_upper_end_of_the_interval_may_be_compared(data: SplitCorpus) -> None:
     monitors = [
         LeakageMonitor(attacks=[Planted(data, [0.55])], stop_above=0.65, stop_by=by).attach(data)
         for by in ("estimate", "upper_bound")
@@ -160,9 +160,9 @@ def test_the_upper_end_of_the_interval_may_be_what_counts(data: SplitCorpus) -> 
 
 
 def losses(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
-    """Let the held-out pretext loss be what it is told to be, from one measurement to the next."""
-    told = iter(values)
-    monkeypatch.setattr("lightning_mia.audit.monitor.leakage_monitor.held_out_loss", lambda *_: next(told))
+    """Replace the held-out pretext losses by given values."""
+    remaining = iter(values)
+    monkeypatch.setattr("lightning_mia.audit.monitor.leakage_monitor.held_out_loss", lambda *_: next(remaining))
 
 
 def patient(data: SplitCorpus, **options: float) -> LeakageMonitor:
@@ -177,7 +177,7 @@ def patient(data: SplitCorpus, **options: float) -> LeakageMonitor:
         ([0.9, 0.8, 0.85, 0.7, 0.75, 0.6, 0.5], 6, 6),
     ],
 )
-def test_early_stopping_goes_back_to_the_lowest_held_out_loss(
+def test_early_stopping_restores_the_lowest_held_out_loss(
     values: list[float],
     ended: int,
     kept: int,
@@ -194,23 +194,23 @@ def test_early_stopping_goes_back_to_the_lowest_held_out_loss(
     assert (pd.read_csv(tmp_path / "trained_utterances.csv")["times"] == kept).all()
 
 
-def test_early_stopping_measures_recordings_that_are_not_judged(data: SplitCorpus, tmp_path: Path) -> None:
-    asked: list[str] = []
+def test_early_stopping_uses_auxiliary_recordings(data: SplitCorpus, tmp_path: Path) -> None:
+    probed: list[str] = []
 
     class Listening(type(tiny_tera())):  # type: ignore[misc]
         def task_scores(self, batch, masks, noise):
-            asked.extend(batch.ids)
+            probed.extend(batch.ids)
             return super().task_scores(batch, masks, noise)
 
     challenge = patient(data).attach(data).challenge
     assert challenge is not None
     trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False)
     loss = held_out_loss(Listening(n_mels=20, n_layers=1, dim=16, n_heads=2), challenge, ProbeSettings(2), trainer)
-    assert sorted(asked) == sorted(data.split.auxiliary_ids())
+    assert sorted(probed) == sorted(data.split.auxiliary_ids())
     assert np.isfinite(loss)
 
 
-def test_early_stopping_wants_auxiliary_recordings(data: SplitCorpus, tmp_path: Path) -> None:
+def test_early_stopping_needs_auxiliary_recordings(data: SplitCorpus, tmp_path: Path) -> None:
     monitor = patient(data).attach(data)
     assert monitor.challenge is not None
     monitor.challenge = replace(monitor.challenge, auxiliary=data.queries([]))

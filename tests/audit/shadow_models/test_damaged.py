@@ -79,7 +79,7 @@ def flip_a_label(path: Path) -> None:
     ("file", "damage", "message"),
     [
         ("shadows/001/model.ckpt", truncate, "model.ckpt is damaged; delete"),
-        ("shadows/001/model.ckpt", swap, "is not the model that this stage trained; delete"),
+        ("shadows/001/model.ckpt", swap, "was not trained by this stage; delete"),
         ("shadows/001/stage.json", truncate, "stage.json is damaged; delete the folder"),
         ("shadows/001/stage.json", swap, "was created with different settings (hash: "),
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),

@@ -1,4 +1,4 @@
-"""Which recordings a target's utility is measured by: none of a member's, under whatever id."""
+"""Held-out recordings: none of a member's, under any id."""
 
 import numpy as np
 import pandas as pd
@@ -32,40 +32,40 @@ def split_of(table: pd.DataFrame, contents: dict[str, str]) -> Split:
     return UtteranceDesign(n_units=100, n_auxiliary=40).draw(table, contents, n_shadows=0, seed=0)
 
 
-def test_everything_but_the_members_may_be_asked_about(table: pd.DataFrame, contents: dict[str, str]) -> None:
+def test_everything_but_the_members_is_held_out(table: pd.DataFrame, contents: dict[str, str]) -> None:
     split = split_of(table, contents)
-    found = set(held_out_recordings(split, contents, speakers_of(table))["id"])
+    held_out = set(held_out_recordings(split, contents, speakers_of(table))["id"])
     members = set(split.training_ids())
     assert len(members) == 50
-    assert found == set(table["id"]) - members
-    assert set(split.auxiliary_ids()) < found
+    assert held_out == set(table["id"]) - members
+    assert set(split.auxiliary_ids()) < held_out
 
 
 def test_a_members_recording_under_another_id_is_left_out(table: pd.DataFrame, contents: dict[str, str]) -> None:
     split = split_of(table, contents)
     outside = sorted(set(table["id"]) - set(split.table["id"]))
     copies = {**contents, outside[0]: contents[split.training_ids()[0]], outside[1]: contents[outside[2]]}
-    found = set(held_out_recordings(split, copies, speakers_of(table))["id"])
-    assert outside[0] not in found
-    assert {outside[1], outside[2]} & found == {outside[1]}  # the same audio once
+    held_out = set(held_out_recordings(split, copies, speakers_of(table))["id"])
+    assert outside[0] not in held_out
+    assert {outside[1], outside[2]} & held_out == {outside[1]}  # the same audio once
 
 
-def test_what_matching_discarded_is_left_out(table: pd.DataFrame, contents: dict[str, str]) -> None:
+def test_recordings_discarded_by_matching_are_left_out(table: pd.DataFrame, contents: dict[str, str]) -> None:
     split = split_of(table, contents)
     kept = {name: speaker for name, speaker in speakers_of(table).items() if name in set(split.table["id"])}
     assert set(held_out_recordings(split, contents, kept)["id"]) == set(kept) - set(split.training_ids())
 
 
-def test_where_speakers_are_members_nothing_of_theirs_is_asked(table: pd.DataFrame, contents: dict[str, str]) -> None:
+def test_all_recordings_of_member_speakers_are_left_out(table: pd.DataFrame, contents: dict[str, str]) -> None:
     design = SpeakerDesign(n_units=12, n_auxiliary=4, trained_per_speaker=8, held_back_per_speaker=4)
     split = design.draw(table, contents, n_shadows=0, seed=0)
-    found = held_out_recordings(split, contents, speakers_of(table))
+    held_out = held_out_recordings(split, contents, speakers_of(table))
     members = set(split.table["speaker"][split.table["target"]])
     assert len(members) == 6
-    assert set(found["speaker"]) == set(table["speaker"]) - members
+    assert set(held_out["speaker"]) == set(table["speaker"]) - members
 
 
-def test_labels_are_drawn_evenly_and_the_same_every_time(table: pd.DataFrame) -> None:
+def test_labels_are_balanced_and_draws_reproducible(table: pd.DataFrame) -> None:
     settings = UtilitySettings("keyword", n_recordings=100)
     drawn = draw(table, settings)
     assert drawn["label"].value_counts().tolist() == [25] * 4
@@ -78,8 +78,8 @@ def test_labels_are_drawn_evenly_and_the_same_every_time(table: pd.DataFrame) ->
 def test_rare_labels_are_left_out(table: pd.DataFrame) -> None:
     labels = np.where(table["speaker"] < "s04", "of four speakers", table["label"])
     labels[:3] = ""
-    found = draw(table.assign(label=labels), UtilitySettings("keyword"))
-    assert set(found["label"]) == {"w0", "w1", "w2", "w3"}
+    held_out = draw(table.assign(label=labels), UtilitySettings("keyword"))
+    assert set(held_out["label"]) == {"w0", "w1", "w2", "w3"}
     assert not len(draw(table.assign(label="the same"), UtilitySettings("keyword")))
 
 

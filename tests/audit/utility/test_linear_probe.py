@@ -1,4 +1,4 @@
-"""The probe finds what was planted, and nothing where nothing was."""
+"""The probe finds planted labels, and nothing in noise."""
 
 import numpy as np
 import pandas as pd
@@ -44,14 +44,14 @@ def test_a_planted_keyword_is_found_at_its_layer() -> None:
     assert probed.layers == (1,) * 5
 
 
-def test_noise_stays_at_chance_however_many_layers_there_are_to_choose_from() -> None:
+def test_noise_stays_at_chance_with_many_layers() -> None:
     table = recordings()
     labels, speakers = table["label"].to_numpy(), table["speaker"].to_numpy()
     rates = [linear_probe(noise(8, seed), labels, speakers, seed=seed).hits.mean() for seed in range(2)]
     assert abs(np.mean(rates) - 1 / N_WORDS) < 0.1  # 320 recordings: two standard errors are .05
 
 
-def test_what_a_speaker_gives_away_of_a_keyword_is_no_use_with_other_speakers() -> None:
+def test_speaker_specific_codes_do_not_help_with_other_speakers() -> None:
     """A code for each word of each speaker: other recordings of the speaker would make the word easy."""
     table = recordings()
     labels, speakers = table["label"].to_numpy(), table["speaker"].to_numpy()
@@ -71,18 +71,18 @@ def test_the_summary_has_target_untrained_and_chance(probe: str, n_classes: int)
         "target": Signals(scores, planted(labelled["label"], 2, strength=2.5).astype(np.float32)),
         "untrained": Signals(scores[[]], noise(3).astype(np.float32)),
     }
-    found = summarise(signals, labelled, UtilitySettings(probe), 0.4)  # type: ignore[arg-type]
-    assert (found.n_recordings, found.n_speakers, found.n_classes) == (160, N_SPEAKERS, n_classes)
-    assert found.chance == 1 / n_classes
-    assert found.target is not None and found.untrained is not None
-    (low, high), accuracy = found.target.accuracy_ci95, found.target.accuracy
+    utility = summarise(signals, labelled, UtilitySettings(probe), 0.4)  # type: ignore[arg-type]
+    assert (utility.n_recordings, utility.n_speakers, utility.n_classes) == (160, N_SPEAKERS, n_classes)
+    assert utility.chance == 1 / n_classes
+    assert utility.target is not None and utility.untrained is not None
+    (low, high), accuracy = utility.target.accuracy_ci95, utility.target.accuracy
     assert low < accuracy < high
     assert accuracy > 0.5
-    assert found.untrained.accuracy < found.chance + 0.1
-    assert (found.pretext, found.pretext_untrained, found.mask_probability) == (1.5, None, 0.4)
+    assert utility.untrained.accuracy < utility.chance + 0.1
+    assert (utility.pretext, utility.pretext_untrained, utility.mask_probability) == (1.5, None, 0.4)
 
 
-def test_models_with_other_masks_are_asked_under_common_ones() -> None:
+def test_models_are_compared_under_common_masks() -> None:
     models = [TERA(n_layers=1, dim=16, mask_probability=probability) for probability in (0.15, 0.6)]
     assert [CommonTask(1, 0, 0.3).mask_distribution(model) for model in models] == [SpanMask(0.3, 7)] * 2
     assert [CommonTask(1, 0).mask_distribution(model) for model in models] == [SpanMask(0.15, 7), SpanMask(0.6, 7)]

@@ -108,9 +108,9 @@ def test_bad_audio_is_counted_and_named_or_excluded(table, tmp_path):
     assert audio.skipped["id"].tolist() == bad_table["id"].tolist()
     assert audio.skipped["path"].tolist() == bad_table["path"].tolist()
     assert audio.skipped["reason"][0] == "empty file"
-    whole = opened(table, tmp_path)
-    np.testing.assert_array_equal(audio.waveform("u4"), whole.waveform("u4"))
-    assert audio.data_hash(["u0", "u4"]) == whole.data_hash(["u4", "u0"])
+    complete = opened(table, tmp_path)
+    np.testing.assert_array_equal(audio.waveform("u4"), complete.waveform("u4"))
+    assert audio.data_hash(["u0", "u4"]) == complete.data_hash(["u4", "u0"])
 
 
 @pytest.mark.parametrize("on_bad_audio", ["error", "skip"])

@@ -1,4 +1,4 @@
-"""Tests of recordings cut to one length."""
+"""Tests of cropping."""
 
 import hashlib
 import pickle
@@ -39,7 +39,7 @@ def test_the_start_is_kept(audio: AudioCache) -> None:
     assert short.contents["a"] == audio.contents["a"]  # lost nothing
     assert short.contents["d"] != audio.contents["d"]
     assert short.samples is audio.samples
-    assert len(audio.waveform("d")) == 8000  # the whole corpus is as it was
+    assert len(audio.waveform("d")) == 8000  # the corpus is unchanged
 
 
 def test_any_part_may_be_kept_depending_on_the_id(audio: AudioCache) -> None:

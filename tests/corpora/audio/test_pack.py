@@ -1,4 +1,4 @@
-"""Tests of the pack on disk: decoded once, noticed when files change, whole or absent, resumed."""
+"""Tests of the pack on disk: decoded once, decoded again after changes, atomic, resumable."""
 
 import errno
 import os
@@ -84,7 +84,7 @@ def test_a_restored_file_is_decoded(paths, cache):
 
 
 def test_an_interrupted_run_is_continued(paths, cache, decoded, monkeypatch):
-    whole = open_pack(paths, cache / "whole", progress=False)
+    complete = open_pack(paths, cache / "complete", progress=False)
     decoded.clear()
     recording = pack.decode_file
 
@@ -97,7 +97,7 @@ def test_an_interrupted_run_is_continued(paths, cache, decoded, monkeypatch):
         patch.setattr(pack, "decode_file", interrupt)
         with pytest.raises(KeyboardInterrupt):
             open_pack(paths, cache, progress=False)
-    assert folders(cache) == ["", ".partial"]  # "" is whole/
+    assert folders(cache) == ["", ".partial"]  # "" is complete/
     (partial,) = cache.glob("*.partial")
     with open(partial / pack.SAMPLES, "ab") as file:  # as a killed process leaves them
         file.write(b"\x01\x02\x03")
@@ -105,18 +105,18 @@ def test_an_interrupted_run_is_continued(paths, cache, decoded, monkeypatch):
         file.write('{"path": "/half')
     resumed = open_pack(paths, cache, progress=False)
     assert sorted(decoded) == [f"{i}.wav" for i in range(len(paths))]  # nothing twice
-    assert resumed.files == whole.files
-    assert resumed.samples.read_bytes() == whole.samples.read_bytes()
+    assert resumed.files == complete.files
+    assert resumed.samples.read_bytes() == complete.samples.read_bytes()
     assert not list(cache.glob("*.partial"))
 
 
 def test_an_index_ahead_of_the_samples_is_truncated(paths, cache, monkeypatch):
-    whole = open_pack(paths, cache, progress=False)
-    partial = whole.samples.parent.rename(f"{whole.samples.parent}.partial")
+    complete = open_pack(paths, cache, progress=False)
+    partial = complete.samples.parent.rename(f"{complete.samples.parent}.partial")
     os.truncate(partial / pack.SAMPLES, 2 * (LENGTHS[0] + LENGTHS[1]) + 100)  # a power cut
     assert len(pack._resume(partial)) == 2
-    assert open_pack(paths, cache, progress=False).files == whole.files
-    assert os.path.getsize(whole.samples) == 2 * sum(LENGTHS)
+    assert open_pack(paths, cache, progress=False).files == complete.files
+    assert os.path.getsize(complete.samples) == 2 * sum(LENGTHS)
 
 
 def test_a_full_disk_is_one_line_and_frees_the_space(paths, cache, monkeypatch):

@@ -20,12 +20,12 @@ def audio(tiny_manifest: Path) -> AudioCache:
     return decode(table.assign(text=["word"] * 10 + [""] * (len(table) - 10)), progress=False)
 
 
-def test_recordings_bring_their_transcripts(audio: AudioCache) -> None:
+def test_recordings_include_transcripts(audio: AudioCache) -> None:
     recordings = Recordings(audio, audio.index.index)
     assert [text for _, _, text in recordings][:12] == ["word"] * 10 + ["", ""]
 
 
-def test_changes_reach_the_waveforms(audio: AudioCache) -> None:
+def test_changes_apply_to_the_waveforms(audio: AudioCache) -> None:
     utterance = audio.index.index[0]
     _, plain, _ = Recordings(audio, [utterance])[0]
     _, changed, _ = Recordings(audio, [utterance], WaveformChanges(peak_normalise=True, reverse=True))[0]
@@ -33,7 +33,7 @@ def test_changes_reach_the_waveforms(audio: AudioCache) -> None:
     assert changed.dtype == np.float32
 
 
-def test_silence_is_left_as_it_is() -> None:
+def test_silence_is_not_scaled() -> None:
     silence = np.zeros(5, np.float32)
     assert np.array_equal(WaveformChanges(peak_normalise=True)(silence), silence)
 
@@ -42,7 +42,7 @@ def test_silence_is_left_as_it_is() -> None:
     ("reverse", "of_training", "of_queries"),
     [("nothing", False, False), ("training", True, False), ("queries", False, True), ("both", True, True)],
 )
-def test_what_is_reversed(
+def test_reverse_applies_to_training_or_queries(
     tiny_manifest: Path, tmp_path: Path, reverse: str, of_training: bool, of_queries: bool
 ) -> None:
     design = UtteranceDesign(n_units=16, n_auxiliary=8)

@@ -163,7 +163,7 @@ def test_numbers_out_of_range(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_the_recipe_is_version_1(small: SyntheticVoices) -> None:
-    """Whoever changes what this test checks has to raise `RECIPE`."""
+    """A change that breaks this test requires another `RECIPE`."""
     row = small.table().iloc[0]
     samples, _ = soundfile.read(row["path"])
     levels = [20 * np.log10(np.sqrt(np.mean(part**2))) for part in np.array_split(samples, 6)]

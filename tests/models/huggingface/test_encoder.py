@@ -39,7 +39,9 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
 
 
 @pytest.mark.parametrize("learning", [False, True])
-def test_batches_equal_transformers_alone(family: str, learning: bool, checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_batches_equal_transformers_on_single_recordings(
+    family: str, learning: bool, checkpoint: Get, make_batch: MakeBatch
+) -> None:
     """With and without gradients, which take different paths through the convolutions."""
     folder = checkpoint(family)
     waveforms, lengths = make_batch(*SECONDS)
@@ -55,7 +57,7 @@ def test_batches_equal_transformers_alone(family: str, learning: bool, checkpoin
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_neighbours_and_padding_change_nothing(
+def test_outputs_do_not_depend_on_batch_and_padding(
     family: str, masked: bool, checkpoint: Get, make_batch: MakeBatch
 ) -> None:
     encoder = load_encoder(str(checkpoint(family))).eval()
@@ -76,7 +78,7 @@ def test_neighbours_and_padding_change_nothing(
 
 
 @pytest.mark.parametrize("family", ["wav2vec2", "data2vec", "conformer_relative", "sew"], indirect=True)
-def test_transformers_itself_is_moved_by_padding(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_transformers_itself_depends_on_padding(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     """So that the tests above test something."""
     folder = checkpoint(family)
     waveforms, lengths = make_batch(0.6, 1.3)
@@ -108,7 +110,7 @@ HEADS = [
 
 
 @pytest.mark.parametrize(("family", "head"), HEADS)
-def test_heads_are_left_aside(family: str, head: str, save_checkpoint: Save, make_batch: MakeBatch) -> None:
+def test_heads_are_ignored(family: str, head: str, save_checkpoint: Save, make_batch: MakeBatch) -> None:
     folder = save_checkpoint(family, head)
     waveforms, lengths = make_batch(0.5, 0.4)
     with torch.no_grad():
@@ -118,7 +120,7 @@ def test_heads_are_left_aside(family: str, head: str, save_checkpoint: Save, mak
 
 
 @pytest.mark.parametrize("family", ["wav2vec2", "wavlm", "conformer_rotary", "wav2vec2_bert", "sew"], indirect=True)
-def test_masks_are_the_models_own(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_masks_use_the_models_mask_embedding(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     folder = checkpoint(family)
     encoder = load_encoder(str(folder)).eval()
     waveforms, lengths = make_batch(0.9, 0.62)
@@ -151,7 +153,7 @@ def test_whisper_masks_log_mel_frames(checkpoint: Get, make_batch: MakeBatch) ->
 
 
 @pytest.mark.parametrize("lacks", ["weight", "probability"])
-def test_without_an_embedding_masked_frames_are_zero(lacks: str, save_checkpoint: Save, make_batch: MakeBatch) -> None:
+def test_masked_frames_are_zero_without_an_embedding(lacks: str, save_checkpoint: Save, make_batch: MakeBatch) -> None:
     """Checkpoints that were fine-tuned without masks do not have it; some keep it in the weights alone."""
     folder = save_checkpoint("wav2vec2", **({"mask_time_prob": 0.0} if lacks == "probability" else {}))
     if lacks == "weight":
@@ -170,7 +172,7 @@ def test_without_an_embedding_masked_frames_are_zero(lacks: str, save_checkpoint
 
 
 @pytest.mark.parametrize("do_normalize", [True, False])
-def test_the_preprocessors_normalisation_is_obeyed(
+def test_normalisation_follows_the_preprocessor(
     do_normalize: bool, save_checkpoint: Save, make_batch: MakeBatch
 ) -> None:
     folder = save_checkpoint("wav2vec2_layer_norm")
@@ -183,7 +185,7 @@ def test_the_preprocessors_normalisation_is_obeyed(
     assert distance(encoded.hidden[-1][0, : len(theirs)], theirs) <= 1e-5
 
 
-def test_a_quiet_recording_is_as_loud_as_transformers_makes_it(checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_quiet_recordings_are_normalised_as_in_transformers(checkpoint: Get, make_batch: MakeBatch) -> None:
     waveforms, lengths = make_batch(0.5)
     waveforms = waveforms * 1e-2  # whose variance is near the floor of the preprocessor
     with torch.no_grad():
@@ -191,7 +193,7 @@ def test_a_quiet_recording_is_as_loud_as_transformers_makes_it(checkpoint: Get, 
     assert distance(encoded.hidden[-1][0], alone(checkpoint("wav2vec2_layer_norm"), waveforms[0])[-1]) <= 1e-5
 
 
-def test_training_adds_no_chance_of_its_own(save_checkpoint: Save, make_batch: MakeBatch) -> None:
+def test_training_mode_is_deterministic(save_checkpoint: Save, make_batch: MakeBatch) -> None:
     """SpecAugment and layer drop are off; what is random is dropout, and here there is none."""
     folder = save_checkpoint("wav2vec2", layerdrop=0.9, mask_time_prob=0.5, mask_feature_prob=0.5, **NO_DROPOUT)
     encoder = load_encoder(str(folder))
@@ -203,7 +205,7 @@ def test_training_adds_no_chance_of_its_own(save_checkpoint: Save, make_batch: M
 
 
 @pytest.mark.parametrize("family", ["conformer_relative", "conformer_rotary", "wav2vec2_bert"], indirect=True)
-def test_a_run_in_lower_precision_leaves_no_trace(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_lower_precision_leaves_no_cached_state(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     """Transformers keeps positions in the precision of the last run."""
     encoder = load_encoder(str(checkpoint(family))).eval()
     batch = make_batch(0.5, 0.9)
@@ -214,7 +216,7 @@ def test_a_run_in_lower_precision_leaves_no_trace(family: str, checkpoint: Get, 
         assert torch.equal(encoder(*batch).hidden[-1], before)
 
 
-def test_inference_comes_before_training(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_inference_then_training(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     encoder = load_encoder(str(checkpoint(family)))
     batch = make_batch(0.5, 0.9)
     with torch.inference_mode():
@@ -224,7 +226,7 @@ def test_inference_comes_before_training(family: str, checkpoint: Get, make_batc
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
-def test_bf16_comes_close(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_bf16_is_close(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     encoder = load_encoder(str(checkpoint(family))).eval()
     waveforms, lengths = make_batch(0.5, 0.9)
     with torch.no_grad():
@@ -245,7 +247,7 @@ def test_weights_keep_their_names(family: str, checkpoint: Get) -> None:
 
 
 @pytest.mark.parametrize("family", ["wavlm", "conformer_relative", "whisper"], indirect=True)
-def test_a_copy_is_on_its_own(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
+def test_copies_are_independent(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     batch = make_batch(0.5, 0.9)
     encoder = load_encoder(str(checkpoint(family))).eval()
     twin: HuggingFaceEncoder = copy.deepcopy(encoder)
@@ -259,7 +261,7 @@ def test_a_copy_is_on_its_own(family: str, checkpoint: Get, make_batch: MakeBatc
 
 
 @pytest.mark.parametrize("family", ["wav2vec2", "wav2vec2_bert"], indirect=True)
-def test_an_adapter_is_left_out(family: str, save_checkpoint: Save, make_batch: MakeBatch) -> None:
+def test_adapter_is_ignored(family: str, save_checkpoint: Save, make_batch: MakeBatch) -> None:
     folder = save_checkpoint(family, add_adapter=True, output_hidden_size=16, num_adapter_layers=1)
     waveforms, lengths = make_batch(0.5, 0.4)
     model = transformers.AutoModel.from_pretrained(folder).eval()

@@ -97,11 +97,11 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_local_folder_is_returned(tmp_path: Path) -> None:
     assert find_folder(str(tmp_path)) == tmp_path
 
 
-def test_descriptions_come_first_and_weights_when_asked_for(hub: ThreadingHTTPServer) -> None:
+def test_weights_are_downloaded_on_request(hub: ThreadingHTTPServer) -> None:
     described = find_folder("org/both", weights=False)
     assert names_in(described) == {"config.json", "preprocessor_config.json"}
     assert find_folder("org/both") == described
@@ -113,11 +113,11 @@ def test_descriptions_come_first_and_weights_when_asked_for(hub: ThreadingHTTPSe
     [("org/sharded", {"model.safetensors.index.json", "model-00001-of-00001.safetensors"}),
      ("org/pickled", {"pytorch_model.bin"})],
 )  # fmt: skip
-def test_pickled_weights_only_where_there_are_no_others(hub: ThreadingHTTPServer, name: str, weights: set[str]) -> None:
+def test_pickled_weights_are_the_second_choice(hub: ThreadingHTTPServer, name: str, weights: set[str]) -> None:
     assert names_in(find_folder(name)) == {"config.json", *weights}
 
 
-def test_a_second_start_downloads_nothing_and_needs_no_connection(hub: ThreadingHTTPServer) -> None:
+def test_second_start_uses_the_cache_offline(hub: ThreadingHTTPServer) -> None:
     folder = find_folder("org/both")
     Answers.asked.clear()
     assert find_folder("org/both") == folder
@@ -130,22 +130,20 @@ def test_a_second_start_downloads_nothing_and_needs_no_connection(hub: Threading
 
 
 @pytest.mark.parametrize(
-    ("name", "revision", "said"),
+    ("name", "revision", "message"),
     [
         ("org/nowhere", None, "no local folder, and the hub has no such repository.*hf auth login.*give a folder"),
         ("org/gated", None, "gated.*hf auth login"),
         ("org/both", "nosuch", "no revision nosuch"),
     ],
 )
-def test_what_the_hub_refuses_is_told_in_one_line(
-    hub: ThreadingHTTPServer, name: str, revision: str | None, said: str
-) -> None:
-    with pytest.raises(InputError, match=said) as error:
+def test_hub_errors_are_one_line(hub: ThreadingHTTPServer, name: str, revision: str | None, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
         find_folder(name, revision)
     assert "\n" not in str(error.value)
 
 
-def test_without_a_connection_it_is_said_at_once_how_to_give_a_folder(hub: ThreadingHTTPServer) -> None:
+def test_offline_error_explains_local_folders(hub: ThreadingHTTPServer) -> None:
     hub.shutdown()
     hub.server_close()
     start = time.monotonic()
@@ -156,7 +154,7 @@ def test_without_a_connection_it_is_said_at_once_how_to_give_a_folder(hub: Threa
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("/no/such/folder", "no folder /no/such/folder"),
         ("./nowhere", "no folder ./nowhere"),
@@ -165,12 +163,12 @@ def test_without_a_connection_it_is_said_at_once_how_to_give_a_folder(hub: Threa
         ("two words", "neither a local folder nor a possible hub name"),
     ],
 )
-def test_what_can_be_no_name_asks_no_hub(name: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_impossible_names_do_not_query_the_hub(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         find_folder(name)
 
 
-def test_a_file_and_a_folder_with_a_revision_are_refused(tmp_path: Path) -> None:
+def test_files_and_revisions_of_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").touch()
     with pytest.raises(InputError, match="is a file; give a folder"):
         find_folder(str(tmp_path / "config.json"))

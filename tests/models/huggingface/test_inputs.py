@@ -15,7 +15,7 @@ def theirs(extractor: transformers.SequenceFeatureExtractor, waveform: Tensor) -
     return answer[extractor.model_input_names[0]][0]
 
 
-def test_unit_variance_is_that_of_the_recording_alone(make_batch: MakeBatch) -> None:
+def test_unit_variance_ignores_padding(make_batch: MakeBatch) -> None:
     waveforms, lengths = make_batch(0.5, 0.1, 0.3)
     extractor = transformers.Wav2Vec2FeatureExtractor()
     ours = Waveform(extractor)(waveforms, lengths)
@@ -24,7 +24,7 @@ def test_unit_variance_is_that_of_the_recording_alone(make_batch: MakeBatch) -> 
         assert not row[length:].any()
 
 
-def test_kaldi_frames_are_the_same_to_the_last_bit(make_batch: MakeBatch) -> None:
+def test_kaldi_frames_equal_transformers_to_the_last_bit(make_batch: MakeBatch) -> None:
     """Recordings with digital silence, odd and even numbers of log-mel frames."""
     waveforms, lengths = make_batch(0.5, 0.1, 0.31, 1.0)
     extractor = transformers.SeamlessM4TFeatureExtractor()
@@ -35,7 +35,7 @@ def test_kaldi_frames_are_the_same_to_the_last_bit(make_batch: MakeBatch) -> Non
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 2.0, 2.7])
-def test_whispers_frames_are_of_a_fixed_length(seconds: float, make_batch: MakeBatch) -> None:
+def test_whisper_frames_have_a_fixed_length(seconds: float, make_batch: MakeBatch) -> None:
     waveforms, _ = make_batch(seconds)
     extractor = transformers.WhisperFeatureExtractor(chunk_length=2)
     ours = WhisperLogMel(extractor)(waveforms)
@@ -43,7 +43,7 @@ def test_whispers_frames_are_of_a_fixed_length(seconds: float, make_batch: MakeB
     torch.testing.assert_close(ours[0], theirs(extractor, waveforms[0]), rtol=0, atol=1e-6)
 
 
-def test_the_loudest_cell_is_of_each_recording_alone(make_batch: MakeBatch) -> None:
+def test_whisper_maximum_is_per_recording(make_batch: MakeBatch) -> None:
     waveforms, _ = make_batch(0.5, 0.5)
     waveforms[1] *= 1e-3
     log_mel = WhisperLogMel(transformers.WhisperFeatureExtractor(chunk_length=1))
@@ -51,7 +51,7 @@ def test_the_loudest_cell_is_of_each_recording_alone(make_batch: MakeBatch) -> N
 
 
 @pytest.mark.parametrize("make", [KaldiFilterBank, WhisperLogMel])
-def test_nothing_of_the_preprocessor_is_saved(make: type[torch.nn.Module]) -> None:
+def test_preprocessor_has_no_state(make: type[torch.nn.Module]) -> None:
     """Weights keep the names that they have in transformers, and no others are added."""
     extractor = {
         KaldiFilterBank: transformers.SeamlessM4TFeatureExtractor,

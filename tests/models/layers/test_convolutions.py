@@ -33,7 +33,7 @@ def plain(front_end: WaveformFrontEnd, waveforms: Tensor, lengths: Tensor) -> Te
         (cpc.KERNELS, cpc.STRIDES, F.relu, False),
     ],
 )
-def test_it_equals_plain_layers(
+def test_front_end_equals_plain_layers(
     kernels: tuple[int, ...], strides: tuple[int, ...], activation: object, group_norm: bool
 ) -> None:
     torch.manual_seed(0)
@@ -50,15 +50,13 @@ def test_it_equals_plain_layers(
 @pytest.mark.parametrize(
     ("kernels", "strides", "field", "hop"), [(KERNELS, STRIDES, 400, 320), (cpc.KERNELS, cpc.STRIDES, 465, 160)]
 )
-def test_a_frame_hears_so_many_samples(
-    kernels: tuple[int, ...], strides: tuple[int, ...], field: int, hop: int
-) -> None:
+def test_receptive_field(kernels: tuple[int, ...], strides: tuple[int, ...], field: int, hop: int) -> None:
     front_end = WaveformFrontEnd(2, False, kernels, strides)
     lengths = torch.tensor([field - 1, field, field + hop - 1, field + hop, 16_000])
     assert front_end.frame_lengths(lengths).tolist() == [0, 1, 1, 2, (16_000 - field) // hop + 1]
 
 
-def test_recordings_of_many_lengths_are_convolved_at_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_lengths_are_padded_to_few(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = set()
 
     def spied(convolution: nn.Conv1d, x: Tensor) -> Tensor:
@@ -72,6 +70,6 @@ def test_recordings_of_many_lengths_are_convolved_at_a_few(monkeypatch: pytest.M
     assert len([length for length in shapes if length > 8_000]) == 2  # 8,500 and 9,000
 
 
-def test_as_many_kernels_as_strides() -> None:
+def test_kernels_and_strides_have_equal_number() -> None:
     with pytest.raises(ValueError, match="zip"):
         WaveformFrontEnd(2, False, (10, 8), (5,))

@@ -57,7 +57,7 @@ def test_mfcc_equals_torchaudio_away_from_the_ends(make_batch: MakeBatch) -> Non
     torch.testing.assert_close(mfcc[:, 2:-2], expected[:, 2:-2], rtol=1e-4, atol=1e-4)
 
 
-def test_mfcc_holds_the_first_and_last_real_frame(make_batch: MakeBatch) -> None:
+def test_mfcc_repeats_the_first_and_last_real_frame(make_batch: MakeBatch) -> None:
     waveforms, lengths = make_batch(0.1, 0.9)
     log_mel, frames = LogMel(40)(waveforms), LogMel.frame_lengths(lengths)
     together = MFCC(40)(log_mel, frames)

@@ -23,7 +23,7 @@ def slow_mask(n_frames: int, law: SpanMask, noise: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("law", [LAW, SpanMask(0.15, 7), SpanMask(1.0, 3), SpanMask(0.01, 40)])
-def test_each_row_follows_the_law_whatever_the_batch(law: SpanMask) -> None:
+def test_each_row_follows_the_distribution_in_any_batch(law: SpanMask) -> None:
     lengths = torch.arange(2, 130)
     noise = torch.from_numpy(np.random.default_rng(0).random((len(lengths), 130)))
     masks = span_masks(lengths, law, noise)
@@ -34,7 +34,7 @@ def test_each_row_follows_the_law_whatever_the_batch(law: SpanMask) -> None:
         assert not row[:n_frames].all()
 
 
-def test_one_utterance_at_a_time_is_the_same_law() -> None:
+def test_span_mask_equals_span_masks() -> None:
     mask = span_mask(100, LAW, np.random.default_rng(3))
     assert np.array_equal(mask, slow_mask(100, LAW, np.random.default_rng(3).random(101)))
 
@@ -58,6 +58,6 @@ def test_one_frame_cannot_be_masked() -> None:
 
 
 @pytest.mark.parametrize("settings", [(0.0, 10), (1.1, 10), (0.5, 0)])
-def test_what_is_no_law_is_refused(settings: tuple[float, int]) -> None:
+def test_invalid_distributions_are_refused(settings: tuple[float, int]) -> None:
     with pytest.raises(InputError, match="mask_"):
         SpanMask(*settings)

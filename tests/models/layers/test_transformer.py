@@ -39,7 +39,7 @@ def twin_of(block: Block, pre_norm: bool) -> torch.nn.TransformerEncoderLayer:
 
 
 @pytest.mark.parametrize("pre_norm", [True, False])
-def test_a_block_is_that_of_pytorch(pre_norm: bool) -> None:
+def test_block_equals_pytorch(pre_norm: bool) -> None:
     torch.manual_seed(0)
     block = Block(SIZES["dim"], SIZES["n_heads"], SIZES["feedforward_dim"], 0.0, pre_norm)
     twin = twin_of(block, pre_norm)
@@ -53,7 +53,7 @@ def test_a_block_is_that_of_pytorch(pre_norm: bool) -> None:
 
 
 @pytest.mark.parametrize("pre_norm", [True, False])
-def test_hidden_states_are_those_of_the_blocks_in_turn(pre_norm: bool) -> None:
+def test_hidden_states_are_the_outputs_of_the_blocks(pre_norm: bool) -> None:
     torch.manual_seed(0)
     x, padding = torch.randn(2, 7, 8), torch.zeros(2, 7, dtype=torch.bool)
     model = Transformer(NoPositions(), **SIZES, pre_norm=pre_norm).eval()
@@ -85,7 +85,7 @@ def test_sinusoidal_positions() -> None:
             np.testing.assert_allclose(positions[frame, 2 * i : 2 * i + 2], [np.sin(angle), np.cos(angle)], atol=1e-5)
 
 
-def test_convolutional_positions_see_as_far_as_the_kernel() -> None:
+def test_convolutional_positions_reach_as_far_as_the_kernel() -> None:
     torch.manual_seed(0)
     positions = ConvolutionalPositions(dim=8, kernel=6, groups=4)
     x = torch.zeros(1, 40, 8)

@@ -63,7 +63,7 @@ class Question:
         return math.log(true / (true + sum(others)))
 
 
-def test_negatives_are_other_masked_frames_evenly_drawn() -> None:
+def test_negatives_are_other_masked_frames_uniformly_drawn() -> None:
     """What the n-th of all numbers in [0, 1) draws is the n-th of the other masked frames."""
     grid = torch.arange(500) / 500
     negatives = draw_negatives(MASKS, LENGTHS, grid.expand(2, 12, 500))
@@ -75,7 +75,7 @@ def test_negatives_are_other_masked_frames_evenly_drawn() -> None:
             assert negatives[utterance, frame].tolist() == expected
 
 
-def test_the_highest_noise_draws_the_last_frame() -> None:
+def test_highest_noise_draws_the_last_frame() -> None:
     highest = np.nextafter(np.float32(1), np.float32(0))
     for n_masked in (2, 3, 5, 49, 700, 9_999):
         masks = torch.ones(1, n_masked, dtype=torch.bool)
@@ -83,7 +83,7 @@ def test_the_highest_noise_draws_the_last_frame() -> None:
         assert negatives[0, :, 0].tolist() == [n_masked - 1] * (n_masked - 1) + [n_masked - 2]
 
 
-def test_a_frame_masked_alone_has_all_other_real_frames_as_negatives() -> None:
+def test_single_masked_frame_has_all_other_real_frames_as_negatives() -> None:
     masks = torch.zeros(1, 6, dtype=torch.bool)
     masks[0, 2] = True
     noise = torch.tensor([0.0, 0.3, 0.6, 0.9]).expand(1, 6, 4)
@@ -125,7 +125,7 @@ def test_loss_and_score_equal_loops(seed: int) -> None:
         assert scores[utterance].item() == pytest.approx(math.log(mean / (1 - mean)), rel=1e-5)
 
 
-def test_without_equal_codes_the_score_is_the_odds_of_the_loss() -> None:
+def test_score_equals_the_log_odds_of_the_loss_without_equal_codes() -> None:
     question = Question()
     codes = torch.arange(12).expand(1, 12).unsqueeze(2)
     place = slice(0, 1)
@@ -137,7 +137,7 @@ def test_without_equal_codes_the_score_is_the_odds_of_the_loss() -> None:
     assert score.item() == pytest.approx(math.log(p / (1 - p)), rel=1e-5)
 
 
-def test_where_all_targets_are_the_same_loss_and_score_stay_finite() -> None:
+def test_identical_targets_give_finite_loss_and_score() -> None:
     question = Question()
     predictions = question.predictions.requires_grad_()
     targets = question.targets[:, :1].expand_as(question.targets)
@@ -150,7 +150,7 @@ def test_where_all_targets_are_the_same_loss_and_score_stay_finite() -> None:
     assert score.tolist() == pytest.approx([-math.log(N_NEGATIVES)] * 2)  # chance
 
 
-def test_processes_take_the_mean_over_the_masked_frames_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_is_the_mean_over_masked_frames_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes, with 8 and with 3 masked frames, take the mean of their losses and of their gradients."""
     logits, counts = Question().logits, MASKS.sum(dim=1)
     together = contrastive_loss(logits, MASKS)
@@ -179,7 +179,7 @@ def test_accuracy_and_chance_equal_loops() -> None:
 
 
 @pytest.mark.parametrize("n_negatives", [10, 200])
-def test_guessing_is_right_as_often_as_chance_says(n_negatives: int) -> None:
+def test_chance_equals_the_accuracy_of_guessing(n_negatives: int) -> None:
     """Predictions that know nothing, 40 frames an utterance, every target another: standard error 3 to 4 %."""
     generator = torch.Generator().manual_seed(0)
     masks = torch.ones(1000, 40, dtype=torch.bool)
@@ -194,7 +194,7 @@ def test_guessing_is_right_as_often_as_chance_says(n_negatives: int) -> None:
     assert accuracy.item() == pytest.approx(expected, rel=0.1)
 
 
-def test_chance_where_everything_is_masked_or_the_same() -> None:
+def test_chance_with_full_masks_and_equal_codes() -> None:
     codes = torch.tensor([[[0, 0], [0, 1], [1, 0], [0, 1]]])
     everything = torch.ones(1, 4, dtype=torch.bool)
     assert contrastive_chance(codes, everything, 50).item() == pytest.approx(1 / 3)
@@ -203,12 +203,12 @@ def test_chance_where_everything_is_masked_or_the_same() -> None:
     assert contrastive_chance(codes, torch.tensor([[False, True, False, True]]), 50).item() == 1.0
 
 
-def test_every_combination_of_codes_has_its_number() -> None:
+def test_every_combination_of_codes_has_a_unique_id() -> None:
     codes = torch.cartesian_prod(*[torch.arange(4)] * 3).unsqueeze(0)  # (1, 64, 3)
     assert code_ids(codes).unique().numel() == 64
 
 
-def test_perplexity_equals_a_loop_over_the_masked_frames() -> None:
+def test_perplexity_equals_a_loop() -> None:
     question = Question()
     probabilities = question.logits_of_codes.softmax(dim=3)
     expected = 0.0
@@ -221,7 +221,7 @@ def test_perplexity_equals_a_loop_over_the_masked_frames() -> None:
     assert perplexity(one_code, MASKS).item() == 2.0
 
 
-def test_pretext_adds_the_diversity_loss_and_reports() -> None:
+def test_pretext_adds_the_diversity_loss() -> None:
     question = Question()
     answer = contrastive_pretext(
         question.predictions, question.targets, question.quantised, MASKS, question.negatives, diversity_weight=0.3
@@ -253,10 +253,10 @@ def health(accuracy: float, chance: float, code_perplexity: float, loss: float) 
         (health(0.112, 0.863, 2.0, 0.59), "collapsed"),
         (health(0.723, 0.502, 2.9, 1.38), "collapsed"),  # accurate, since there is next to nothing to tell apart
         (health(0.725, 0.314, 4.5, 1.67), "collapsed"),
-        (health(0.042, 0.041, 105.0, 3.93), "does not tell"),
+        (health(0.042, 0.041, 105.0, 3.93), "does not discriminate"),
     ],
 )
-def test_a_collapse_is_said_and_a_healthy_training_is_not(figures: dict[str, float], what: str) -> None:
+def test_collapse_is_reported_and_healthy_training_is_not(figures: dict[str, float], what: str) -> None:
     assert what in contrastive_collapse(figures, n_codebooks=2, codebook_size=64)
     assert bool(contrastive_collapse(figures, n_codebooks=2, codebook_size=64)) == bool(what)
 
@@ -298,7 +298,7 @@ def test_quantizer_equals_transformers(temperature: float | None) -> None:
         torch.testing.assert_close(ours.weight_proj.weight.grad, theirs.weight_proj.weight.grad)
 
 
-def test_codes_name_the_vectors() -> None:
+def test_codes_index_the_vectors() -> None:
     question = Question()
     for temperature in (None, 0.5):
         quantised = quantise(question.logits_of_codes, question.codebooks, temperature)

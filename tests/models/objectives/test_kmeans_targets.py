@@ -42,7 +42,7 @@ def test_labels_are_the_nearest_centroids(make_batch: MakeBatch) -> None:
     torch.testing.assert_close(chosen, distances.min(dim=2).values, rtol=1e-5, atol=1e-5)
 
 
-def test_how_the_recordings_are_batched_does_not_matter(make_batch: MakeBatch) -> None:
+def test_centroids_do_not_depend_on_batching(make_batch: MakeBatch) -> None:
     waveforms, lengths = make_batch(0.2, 0.5, 1.3)
     together, apart = MFCCClusters(40, 6), MFCCClusters(40, 6)
     together.fit([frames_of(waveforms, lengths)], seed=0)
@@ -51,11 +51,11 @@ def test_how_the_recordings_are_batched_does_not_matter(make_batch: MakeBatch) -
     assert together.fitted
 
 
-def test_more_clusters_than_frames_is_refused(make_batch: MakeBatch) -> None:
+def test_more_clusters_than_frames_are_refused(make_batch: MakeBatch) -> None:
     with pytest.raises(InputError, match="50 clusters cannot be fitted on 4 frames"):
         MFCCClusters(40, 50).fit([frames_of(*make_batch(0.1))], seed=0)
 
 
-def test_one_cluster_is_refused() -> None:
+def test_single_cluster_is_refused() -> None:
     with pytest.raises(InputError, match="at least 2"):
         MFCCClusters(40, 1)

@@ -25,10 +25,10 @@ def frames() -> list[np.ndarray]:
 
 
 def padded(frames: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-    lengths = torch.tensor([len(one) for one in frames])
+    lengths = torch.tensor([len(vectors) for vectors in frames])
     hidden = torch.full((len(frames), int(lengths.max()) + 3, frames[0].shape[1]), JUNK, dtype=torch.float64)
-    for row, one in zip(hidden, frames, strict=True):
-        row[: len(one)] = torch.from_numpy(one)
+    for row, vectors in zip(hidden, frames, strict=True):
+        row[: len(vectors)] = torch.from_numpy(vectors)
     return hidden, lengths
 
 
@@ -61,56 +61,56 @@ def slow(frames: np.ndarray) -> dict[str, float]:
 
 
 def fast(hidden: Tensor, lengths: Tensor) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
     for statistics in (pair_statistics, norm_statistics, smoothness, cloud_statistics):
-        found |= statistics(hidden, lengths)
-    return found
+        result |= statistics(hidden, lengths)
+    return result
 
 
-def test_statistics_equal_slow_ones_whatever_stands_on_padding(frames: list[np.ndarray]) -> None:
-    found = fast(*padded(frames))
-    assert set(found) == set(slow(frames[2]))
-    for row, one in enumerate(frames[1:], start=1):
-        for name, value in slow(one).items():
-            assert found[name].dtype == torch.float64
-            assert found[name][row].item() == pytest.approx(value, rel=1e-10, abs=1e-10), (name, len(one))
+def test_statistics_equal_a_slow_version_with_any_padding(frames: list[np.ndarray]) -> None:
+    result = fast(*padded(frames))
+    assert set(result) == set(slow(frames[2]))
+    for row, vectors in enumerate(frames[1:], start=1):
+        for name, value in slow(vectors).items():
+            assert result[name].dtype == torch.float64
+            assert result[name][row].item() == pytest.approx(value, rel=1e-10, abs=1e-10), (name, len(vectors))
 
 
 def test_a_single_frame_has_no_pairs_and_no_spread(frames: list[np.ndarray]) -> None:
-    found = {name: values[0].item() for name, values in fast(*padded(frames)).items()}
-    assert all(np.isfinite(value) for value in found.values())
-    assert found["cos_sd"] == found["cos_q50"] == found["norm_sd"] == found["step_mean"] == found["directions"] == 0
-    assert found["norm_mean"] == found["norm_q05"] == pytest.approx(np.linalg.norm(frames[0][0]))
+    result = {name: values[0].item() for name, values in fast(*padded(frames)).items()}
+    assert all(np.isfinite(value) for value in result.values())
+    assert {result[name] for name in ("cos_sd", "cos_q50", "norm_sd", "step_mean", "directions")} == {0}
+    assert result["norm_mean"] == result["norm_q05"] == pytest.approx(np.linalg.norm(frames[0][0]))
 
 
-def test_one_frame_in_all_of_the_batch() -> None:
-    found = fast(torch.ones(2, 1, 4), torch.tensor([1, 1]))
-    assert all(values.isfinite().all() and values.shape == (2,) for values in found.values())
+def test_a_batch_of_single_frames() -> None:
+    result = fast(torch.ones(2, 1, 4), torch.tensor([1, 1]))
+    assert all(values.isfinite().all() and values.shape == (2,) for values in result.values())
 
 
-def test_frames_without_direction_and_frames_all_alike() -> None:
+def test_zero_frames_and_identical_frames() -> None:
     hidden = torch.zeros(2, 5, 3)
     hidden[1] = torch.tensor([1.0, 2.0, 2.0])
-    found = fast(hidden, torch.tensor([5, 5]))
-    assert all(values.isfinite().all() for values in found.values())
-    assert found["cos_q50"].tolist() == pytest.approx([0, 1]) and found["norm_mean"].tolist() == [0, 3]
-    assert found["mean_share"].tolist() == pytest.approx([0, 1])
+    result = fast(hidden, torch.tensor([5, 5]))
+    assert all(values.isfinite().all() for values in result.values())
+    assert result["cos_q50"].tolist() == pytest.approx([0, 1]) and result["norm_mean"].tolist() == [0, 3]
+    assert result["mean_share"].tolist() == pytest.approx([0, 1])
 
 
 @pytest.mark.parametrize(
     ("length", "expected"), [(5, range(5)), (8, range(8)), (9, range(0, 9, 2)), (30, range(0, 30, 4))]
 )
-def test_long_utterances_are_thinned_evenly_by_their_own_length(length: int, expected: range) -> None:
+def test_long_utterances_are_subsampled_evenly(length: int, expected: range) -> None:
     hidden = torch.arange(100.0).view(1, 100, 1).repeat(2, 1, 1)
     picked, lengths = subsample(hidden, torch.tensor([length, 100]), max_frames=8)
     assert picked[0, : lengths[0], 0].tolist() == list(expected)
     assert lengths[1] == 8 and picked[1, :, 0].tolist() == list(range(0, 100, 13))
 
 
-def test_thinned_statistics_do_not_depend_on_the_batch(frames: list[np.ndarray]) -> None:
+def test_subsampled_statistics_do_not_depend_on_the_batch(frames: list[np.ndarray]) -> None:
     together = pair_statistics(*padded(frames), max_frames=6)
-    for row, one in enumerate(frames):
-        alone = pair_statistics(*padded([one]), max_frames=6)
+    for row, vectors in enumerate(frames):
+        alone = pair_statistics(*padded([vectors]), max_frames=6)
         for name, values in alone.items():
             torch.testing.assert_close(together[name][row : row + 1], values, rtol=1e-12, atol=1e-12)
 
@@ -121,8 +121,8 @@ def test_quantiles_equal_those_of_numpy_row_by_row() -> None:
     real[0], real[1, 1:] = True, False
     real[1, 0] = True
     levels = (0.0, 0.1, 0.5, 0.77, 1.0)
-    found = quantiles(torch.from_numpy(values), torch.from_numpy(real), levels)
+    result = quantiles(torch.from_numpy(values), torch.from_numpy(real), levels)
     for row in range(6):
-        np.testing.assert_allclose(found[row].numpy(), np.quantile(values[row][real[row]], levels))
+        np.testing.assert_allclose(result[row].numpy(), np.quantile(values[row][real[row]], levels))
     empty = quantiles(torch.ones(1, 3).double(), torch.zeros(1, 3, dtype=torch.bool), levels)
     assert empty.tolist() == [[0.0] * 5]

@@ -33,11 +33,11 @@ def test_statistics_equal_slow_ones_and_no_recording_is_its_own_reference(vector
     references = References([f"r{i}" for i in range(N)], torch.from_numpy(vectors).unsqueeze(1))
     query = np.random.default_rng(1).standard_normal(DIM) + 3
     pooled = torch.from_numpy(np.stack([query, vectors[4]]))
-    found = reference_statistics(pooled, references.pooled[:, 0], references.excluding(["q", "r4"]))
+    statistics = reference_statistics(pooled, references.pooled[:, 0], references.excluding(["q", "r4"]))
     own = slow(vectors[4], vectors, [i for i in range(N) if i != 4])
     for name, value in slow(query, vectors, list(range(N))).items():
-        assert found[name].tolist() == pytest.approx([value, own[name]]), name
-    assert found["nearest_cos"][1] < 0.999  # which would be 1 with itself
+        assert statistics[name].tolist() == pytest.approx([value, own[name]]), name
+    assert statistics["nearest_cos"][1] < 0.999  # which would be 1 with itself
 
 
 @pytest.mark.parametrize("n", [3, 5])

@@ -34,7 +34,7 @@ def power(x: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("snr", [0.0, 20.0])
-def test_noise_has_the_ratio_asked_for(waveform: np.ndarray, snr: float) -> None:
+def test_noise_has_the_given_ratio(waveform: np.ndarray, snr: float) -> None:
     noise = seen(WhiteNoise(snr), waveform) - waveform
     assert 10 * np.log10(power(waveform) / power(noise)) == pytest.approx(snr, abs=0.2)
     assert abs(np.corrcoef(noise, waveform)[0, 1]) < 0.04
@@ -55,14 +55,14 @@ def test_a_crop_is_a_stretch_of_the_recording(samples: int, kept: float, expecte
     assert samples == expected or len({crop[0] for crop in crops}) > 10
 
 
-def test_a_shift_turns_by_less_than_a_hop(waveform: np.ndarray) -> None:
+def test_a_shift_is_shorter_than_a_hop(waveform: np.ndarray) -> None:
     for seed in range(10):
         shifts = [s for s in range(1, 160) if np.array_equal(seen(TimeShift(), waveform, seed), np.roll(waveform, s))]
         assert len(shifts) == 1 and 40 <= shifts[0] <= 120
 
 
 @pytest.mark.parametrize("samples", [12_345, 1_600])
-def test_a_band_is_left_out_and_the_others_stay(samples: int) -> None:
+def test_a_band_is_removed_and_the_others_stay(samples: int) -> None:
     waveform = (0.1 * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
     for seed in range(10):
         before = np.abs(np.fft.rfft(waveform))
@@ -73,17 +73,18 @@ def test_a_band_is_left_out_and_the_others_stay(samples: int) -> None:
         np.testing.assert_allclose(ratio[(frequencies < out[0]) | (frequencies > out[-1])], 1, atol=1e-3)
 
 
-def test_reversed_is_back_to_front(waveform: np.ndarray) -> None:
+def test_samples_are_reversed(waveform: np.ndarray) -> None:
     assert np.array_equal(seen(Reversed(), waveform), waveform[::-1])
 
 
 def test_mixed_views_differ_from_each_other(waveform: np.ndarray) -> None:
-    one, two = seen(Mixed(), waveform, 1), seen(Mixed(), waveform, 2)
-    assert len(one) != len(two) and all(0.6 * len(waveform) - 80 <= len(view) <= len(waveform) for view in (one, two))
+    first, second = seen(Mixed(), waveform, 1), seen(Mixed(), waveform, 2)
+    assert len(first) != len(second)
+    assert all(0.6 * len(waveform) - 80 <= len(view) <= len(waveform) for view in (first, second))
 
 
 @every_view
-def test_views_of_a_batch_depend_on_the_utterance_the_draw_and_the_seed_alone(view: View) -> None:
+def test_views_depend_on_the_utterance_the_draw_and_the_seed_alone(view: View) -> None:
     rng = np.random.default_rng(0)
     waveforms, lengths = torch.zeros(3, 5_000), torch.tensor([1_600, 5_000, 3_217])
     for row, length in zip(waveforms, lengths.tolist(), strict=True):
@@ -108,13 +109,13 @@ def test_digital_silence_and_the_shortest_clip(view: View) -> None:
     assert made.dtype == np.float32 and made.shape == (1_600,) and not made.any()
 
 
-def test_frames_are_turned_round_within_their_utterance() -> None:
+def test_frames_are_reversed_within_their_utterance() -> None:
     hidden = torch.tensor([[1.0, 2.0, 3.0, 9.0], [1.0, 2.0, 3.0, 4.0]]).unsqueeze(2)
     turned = reverse_frames(hidden, torch.tensor([3, 4])).squeeze(2)
     assert turned[0, :3].tolist() == [3, 2, 1] and turned[1].tolist() == [4, 3, 2, 1]
 
 
-def test_the_recordings_themselves_stay(waveform: np.ndarray) -> None:
+def test_the_original_recordings_are_not_modified(waveform: np.ndarray) -> None:
     copy = waveform.copy()
     for view in VIEWS:
         seen(view, waveform)

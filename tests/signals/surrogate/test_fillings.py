@@ -46,12 +46,12 @@ def test_only_hidden_samples_change(filling: Filling, speech: Speech) -> None:
 
 
 @pytest.mark.parametrize("filling", ALL, ids=by_name)
-def test_what_is_hidden_leaves_no_trace(filling: Filling, speech: Speech) -> None:
+def test_hidden_samples_leave_no_trace(filling: Filling, speech: Speech) -> None:
     """Whatever stood in the spans, the filled recording is the same."""
     batch = speech(0.9)
     other = batch._replace(waveforms=batch.waveforms.clone())
     other.waveforms[:, 20 * 160 : 49 * 160 + 400] = 0.5
-    assert torch.equal(*(hide(one, middle(batch), 160, 400, filling, 0, 0) for one in (batch, other)))
+    assert torch.equal(*(hide(recordings, middle(batch), 160, 400, filling, 0, 0) for recordings in (batch, other)))
 
 
 @pytest.mark.parametrize("filling", ALL, ids=by_name)
@@ -68,16 +68,16 @@ def test_neighbours_and_padding_change_nothing(filling: Filling, speech: Speech)
 
 
 @pytest.mark.parametrize("period", [160, 320])
-def test_a_steady_tone_is_the_mean_frame_again_and_again(period: int, speech: Speech) -> None:
+def test_a_steady_tone_repeats_the_mean_frame(period: int, speech: Speech) -> None:
     batch = speech(1.0, 1.0)
     masks = middle(batch)
     hidden = hidden_samples(masks, 160, 400, batch.waveforms.shape[1])
-    wanted = mean_spectrum(batch.waveforms, batch.lengths, hidden)
+    target = mean_spectrum(batch.waveforms, batch.lengths, hidden)
     frames = LogMel(80)(hide(batch, masks, 160, 400, SteadyTone(period), 0, 0))[:, 20:50]
     step = period // 160
     torch.testing.assert_close(frames[:, step:], frames[:, :-step], rtol=0, atol=2e-3)  # identical, at every period
     spread = LogMel(80)(batch.waveforms).std(dim=1)
-    away = ((frames - wanted.unsqueeze(1)) / spread.unsqueeze(1))[..., 10:]  # 100 Hz apart is too coarse for the lowest
+    away = ((frames - target.unsqueeze(1)) / spread.unsqueeze(1))[..., 10:]  # 100 Hz apart is too coarse for the lowest
     assert away.square().mean().sqrt() < 0.15
 
 
@@ -85,11 +85,11 @@ def test_shaped_noise_has_the_mean_spectrum_on_average(speech: Speech) -> None:
     batch = speech(1.0)
     masks = middle(batch)
     hidden = hidden_samples(masks, 160, 400, batch.waveforms.shape[1])
-    wanted = mean_spectrum(batch.waveforms, batch.lengths, hidden)[0]
+    target = mean_spectrum(batch.waveforms, batch.lengths, hidden)[0]
     power = torch.stack(
         [LogMel(80)(hide(batch, masks, 160, 400, ShapedNoise(), draw, 0))[0, 20:50].exp() for draw in range(20)]
     )
-    away = power.mean(dim=(0, 1)).log() - wanted
+    away = power.mean(dim=(0, 1)).log() - target
     assert away[10:].abs().mean() < 0.3 and away[10:].mean().abs() < 0.15
 
 
@@ -119,10 +119,10 @@ def test_powers_are_fitted_as_well_as_by_a_general_optimiser() -> None:
         ratio = np.exp(spectrum[row]) / (powers @ basis + 1e-8)
         return float((ratio - np.log(ratio) - 1).sum())
 
-    found = fit_powers(torch.from_numpy(spectrum), torch.from_numpy(basis)).numpy()
+    powers = fit_powers(torch.from_numpy(spectrum), torch.from_numpy(basis)).numpy()
     for row in range(3):
         best = minimize(lambda x, row=row: distance(np.exp(x), row), np.zeros(5)).fun
-        assert distance(found[row], row) < best + 0.1 * abs(best)
+        assert distance(powers[row], row) < best + 0.1 * abs(best)
 
 
 def test_hidden_samples_are_those_of_hidden_frames() -> None:
@@ -134,7 +134,7 @@ def test_hidden_samples_are_those_of_hidden_frames() -> None:
     assert torch.equal(hidden_samples(masks, 5, 13, 21 * 5), slow)
 
 
-def test_a_recording_that_is_hidden_whole_keeps_its_spectrum(speech: Speech) -> None:
+def test_a_completely_hidden_recording_keeps_its_spectrum(speech: Speech) -> None:
     batch = speech(0.5)
     everything = torch.ones_like(batch.waveforms, dtype=torch.bool)
     mean = LogMel(80)(batch.waveforms).mean(dim=1)
@@ -143,7 +143,7 @@ def test_a_recording_that_is_hidden_whole_keeps_its_spectrum(speech: Speech) -> 
 
 @pytest.mark.parametrize("n_frames", [2, 3, 4, 8, 20, 98])
 @pytest.mark.parametrize("every", [2, 3, 5])
-def test_every_frame_is_hidden_once_a_round(n_frames: int, every: int) -> None:
+def test_every_frame_is_hidden_once_per_round(n_frames: int, every: int) -> None:
     for first in (0, every):
         masks = [hidden_spans(["a"], [n_frames], 7, every, first + draw, 0)[0] for draw in range(every)]
         assert torch.stack(masks).sum(dim=0).tolist() == [1] * n_frames
@@ -151,7 +151,7 @@ def test_every_frame_is_hidden_once_a_round(n_frames: int, every: int) -> None:
             assert all(0 < mask.sum() < n_frames for mask in masks)
 
 
-def test_spans_are_of_the_length_that_is_asked_for() -> None:
+def test_spans_have_the_given_length() -> None:
     mask = hidden_spans(["a"], [98], 7, 3, 0, 0)[0].int()
     runs = "".join(map(str, mask.tolist())).split("0")
     assert {len(run) for run in runs if run} - {7} <= {len(runs[0]), len(runs[-1])}

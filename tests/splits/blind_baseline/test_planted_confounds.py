@@ -19,7 +19,7 @@ N_SPEAKERS, PER_SPEAKER = 20, 10
 
 
 def voice(speaker: int, rng: np.random.Generator) -> np.ndarray:
-    """About 0.8 s of a buzzing and hissing voice, with a level and a noise of its own."""
+    """About 0.8 s of a buzzing and hissing voice, with individual level and noise."""
     n = int(0.8 * RATE * np.exp(0.15 * rng.standard_normal()))
     time = np.arange(n) / RATE
     pitch = (90 + 8 * speaker) * (1 + 0.1 * np.sin(2 * np.pi * 3 * time + rng.uniform(0, 6)))
@@ -89,7 +89,7 @@ def draw_labels(speakers: np.ndarray, n: int, seed: int) -> np.ndarray:
     return rng.permuted(halves, axis=2).reshape(n, len(speakers))  # recordings are sorted by speaker
 
 
-def judge(statistics: pd.DataFrame, speakers: np.ndarray, labels: np.ndarray) -> BlindControl:
+def control(statistics: pd.DataFrame, speakers: np.ndarray, labels: np.ndarray) -> BlindControl:
     ids = statistics.index
     challenge = pd.DataFrame({"id": ids, "unit_id": ids, "speaker": speakers, "member": labels[0]})
     return blind_control(statistics, challenge, labels[1:], "utterance")
@@ -100,7 +100,7 @@ def confounded(waveforms: list[np.ndarray], speakers: np.ndarray, confound: str)
     labels = draw_labels(speakers, 1001, seed=0)
     change = CONFOUNDS[confound]
     changed = [change(waveform) if member else waveform for waveform, member in zip(waveforms, labels[0], strict=True)]
-    return judge(statistics_of(changed), speakers, labels)
+    return control(statistics_of(changed), speakers, labels)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_planted_confound_is_found(confound: str, voices: tuple[list[np.ndarra
 def test_without_a_confound_the_control_fails(voices: tuple[list[np.ndarray], np.ndarray]) -> None:
     waveforms, speakers = voices
     statistics = statistics_of(waveforms)
-    controls = [judge(statistics, speakers, draw_labels(speakers, 1001, seed)) for seed in range(6)]
+    controls = [control(statistics, speakers, draw_labels(speakers, 1001, seed)) for seed in range(6)]
     assert min(control.p_value for control in controls) > 0.001
     assert abs(np.mean([control.aurocs[0] for control in controls]) - 0.5) < 0.08
 

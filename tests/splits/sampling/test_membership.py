@@ -15,8 +15,8 @@ def all_assignments(labels: np.ndarray, strata: np.ndarray) -> set[tuple[bool, .
     def counts(candidate: tuple[bool, ...]) -> Counter:
         return Counter(zip(strata.tolist(), candidate, strict=True))
 
-    wanted = counts(tuple(labels.tolist()))
-    return {p for p in permutations(labels.tolist()) if counts(p) == wanted}
+    expected = counts(tuple(labels.tolist()))
+    return {p for p in permutations(labels.tolist()) if counts(p) == expected}
 
 
 def p_uniform(drawn: np.ndarray, possible: set[tuple[bool, ...]]) -> float:

@@ -1,4 +1,4 @@
-"""An audit with a fleet, killed again and again at random moments: its rerun ends as if nothing had been."""
+"""An audit with shadow models, killed at random moments: its rerun gives the same results."""
 
 import json
 import os
@@ -21,14 +21,14 @@ from tests.command_process import start_command
 MODELS = ("target", "wrong_model", "shadows/000", "shadows/001", "shadows/002", "shadows/003")
 N_KILLS = int(os.environ.get("LIGHTNING_MIA_KILLS", "6"))  # 20 take several minutes
 OF_WORKERS = max(1, N_KILLS // 6)
-LONGEST = 300  # seconds of one start
+MAX_SECONDS = 300  # seconds of one start
 
 Start = Callable[[Path, int], ForkServerProcess]
 
 
 @pytest.fixture(scope="module")
 def small_audit(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny config with a fleet, more epochs, and little to be judged."""
+    """The tiny config with shadow models, more epochs, and a short evaluation."""
     settings = yaml.safe_load(config.read_text())
     settings["trainer"]["max_epochs"] = 10
     settings["fleet"] = {"size": 4, "take_turns": False}
@@ -55,7 +55,7 @@ def start(forkserver: ForkServerContext, small_audit: Path, tmp_path: Path) -> I
 
 
 def finished(process: ForkServerProcess, seconds: float, log: Path) -> bool:
-    """Wait, but not longer; whether the audit came to its end."""
+    """Wait at most some seconds; whether the audit finished."""
     process.join(seconds)
     assert process.exitcode in (None, 0), log.read_text()[-3000:]
     return process.exitcode == 0
@@ -73,12 +73,12 @@ def kill(process: ForkServerProcess) -> None:
 
 @dataclass(frozen=True)
 class State:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        trained: models that are.
-        probed: models that are.
-        training: whether a training has left a checkpoint to go on from.
+        trained: number of models.
+        probed: number of models.
+        training: whether a training has a checkpoint to resume from.
     """
 
     trained: int
@@ -87,7 +87,7 @@ class State:
 
     @property
     def complete(self) -> bool:
-        """Nothing is left but to judge, which is not what is disturbed here."""
+        """Only the evaluation is left, which is not interrupted here."""
         return self.probed == len(MODELS)
 
 
@@ -96,23 +96,23 @@ def state_of(folder: Path) -> State:
     return State(len(trained), len(list(folder.glob("probes/[!.]*.npz"))), bool(training))
 
 
-def assert_same_run(one: Path, other: Path) -> None:
+def assert_same_run(first: Path, second: Path) -> None:
     """Equal weights, exposures and signals, to the bit."""
     for model in MODELS:
-        mine, theirs = (torch.load(folder / model / "model.ckpt", weights_only=True) for folder in (one, other))
+        mine, theirs = (torch.load(folder / model / "model.ckpt", weights_only=True) for folder in (first, second))
         assert mine["lightning_mia"] == theirs["lightning_mia"]
         assert mine["state_dict"].keys() == theirs["state_dict"].keys()
         assert all(torch.equal(weights, theirs["state_dict"][name]) for name, weights in mine["state_dict"].items())
-        exposures = [pd.read_csv(folder / model / "trained_utterances.csv") for folder in (one, other)]
+        exposures = [pd.read_csv(folder / model / "trained_utterances.csv") for folder in (first, second)]
         pd.testing.assert_frame_equal(*exposures)
         assert (exposures[0]["times"] == 10).all()
-        files = [list(folder.glob(f"probes/{model.replace('/', '-')}-answers-*.npz")) for folder in (one, other)]
+        files = [list(folder.glob(f"probes/{model.replace('/', '-')}-answers-*.npz")) for folder in (first, second)]
         assert [len(of_run) for of_run in files] == [1, 1]
         signals = [Signals.load(of_run[0]) for of_run in files]
         pd.testing.assert_frame_equal(signals[0].scalars, signals[1].scalars, check_exact=True)
         assert np.array_equal(signals[0].pooled, signals[1].pooled)
-    found = [json.loads((folder / "report" / "results.json").read_text())["attacks"] for folder in (one, other)]
-    assert found[0] == found[1]
+    attacks = [json.loads((folder / "report" / "results.json").read_text())["attacks"] for folder in (first, second)]
+    assert attacks[0] == attacks[1]
 
 
 AIMS: tuple[Callable[[State, State], bool], ...] = (  # of the first kills, so that no run is without them
@@ -123,21 +123,21 @@ AIMS: tuple[Callable[[State, State], bool], ...] = (  # of the first kills, so t
 
 
 def wait_until(condition: Callable[[State], bool], process: ForkServerProcess, folder: Path, log: Path) -> None:
-    """Until the run is so far, or at its end."""
-    deadline = time.monotonic() + LONGEST
+    """Wait until the run meets a condition, or ends."""
+    deadline = time.monotonic() + MAX_SECONDS
     while not condition(state_of(folder)) and not finished(process, 0.02, log):
         assert time.monotonic() < deadline
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(start: Start, tmp_path: Path) -> None:
+def test_a_killed_audit_resumes_to_the_same_results(start: Start, tmp_path: Path) -> None:
     log, undisturbed, folder = tmp_path / "log", tmp_path / "undisturbed", tmp_path / "run0"
     kill(start(tmp_path / "nothing", 1))  # now everything is imported
     since = time.monotonic()
     process = start(undisturbed, 1)
     wait_until(lambda state: state.complete, process, undisturbed, log)
     seconds = time.monotonic() - since
-    assert finished(process, LONGEST, log)
+    assert finished(process, MAX_SECONDS, log)
     generator = np.random.default_rng(0)
     states: list[State] = []
     while len(states) < N_KILLS:
@@ -152,13 +152,13 @@ def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(start: Start, t
         else:
             finished(process, generator.uniform(0, 0.5 * seconds), log)
         if state_of(folder).complete:
-            assert finished(process, LONGEST, log)
+            assert finished(process, MAX_SECONDS, log)
             assert_same_run(folder, undisturbed)
             folder = tmp_path / f"run{len(states)}"
         else:
             kill(process)
             states.append(state_of(folder))
-    assert finished(start(folder, 1), LONGEST, log)
+    assert finished(start(folder, 1), MAX_SECONDS, log)
     assert_same_run(folder, undisturbed)
     assert len(set(states)) >= N_KILLS // 4, states
     assert any(state.training for state in states), states

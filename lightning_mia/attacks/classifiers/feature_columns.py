@@ -1,0 +1,89 @@
+"""Signals available to a learned attack at each access level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lightning_mia.attacks.base import ACCESSES, Access
+from lightning_mia.models.ctc import CTC_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.crop_responses import CropResponses
+from lightning_mia.signals.encoder_geometry import EncoderGeometry
+from lightning_mia.signals.perturbed_pretext import PerturbedTask
+from lightning_mia.signals.pretext_by_mask import PretextDetails
+from lightning_mia.signals.surrogate.targets import AdversarysClusters
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
+from lightning_mia.signals.table import PAIRWISE_COSINE, Signals
+from lightning_mia.signals.view_consistency import ViewAgreement
+
+TASK_SCORES = (PRETEXT_SCORE, CTC_SCORE)
+
+
+def access_of(group: SignalGroup) -> Access:
+    """Return the lowest access that a signal group requires.
+
+    >>> access_of(ViewAgreement()), access_of(SurrogateHead(filling=None)), access_of(PretextDetails())
+    ('black-box', 'open-weights', 'grey-box')
+    """
+    if isinstance(group, PretextDetails | PerturbedTask):
+        return "grey-box"
+    return "open-weights" if isinstance(group, SurrogateHead) and group.filling is None else "black-box"
+
+
+def default_groups(access: Access) -> tuple[SignalGroup, ...]:
+    """List the signal groups that an access allows, with default settings."""
+    groups: tuple[SignalGroup, ...] = (
+        EncoderGeometry(),
+        ViewAgreement(),
+        CropResponses(),
+        SurrogateHead(),
+        SurrogateHead(target=AdversarysClusters()),
+        SurrogateHead(filling=None),
+        SurrogateHead(filling=None, target=AdversarysClusters()),
+        PretextDetails(),
+        PerturbedTask(),
+    )
+    return tuple(group for group in groups if allows(access, access_of(group)))
+
+
+def allows(access: Access, needed: Access) -> bool:
+    """Return whether an access includes another.
+
+    >>> allows("grey-box", "open-weights"), allows("black-box", "open-weights")
+    (True, False)
+    """
+    return ACCESSES.index(needed) <= ACCESSES.index(access)
+
+
+def read_features(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> pd.DataFrame:
+    """Read the features of one model.
+
+    These are the frame cosines, which every audit probes, the signals of the groups, and at grey-box access the scores
+    of the training task for each mask and averaged over masks.
+
+    Args:
+        signals: signals of one model.
+        groups: signal groups, if the model provides them.
+        access: access to the model.
+
+    Returns:
+        (recordings, columns) float64.
+    """
+    prefixes = [f"{PAIRWISE_COSINE}_", *(f"{group.prefix}_" for group in groups)]
+    tasks = [name for name in TASK_SCORES if access == "grey-box" and signals.has(name)]
+    prefixes += [f"{name}_mask" for name in tasks]
+    table = signals.scalars[[name for name in signals.scalars if str(name).startswith(tuple(prefixes))]]
+    return table.assign(**{name: signals.task_score(name) for name in tasks})
+
+
+def provides(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> bool:
+    """Return whether a model provides signals that require exactly this access."""
+    if access == "black-box":
+        return True
+    names = list(map(str, signals.scalars))
+    prefixes = [f"{group.prefix}_" for group in groups if access_of(group) == access]
+    has_task_score = access == "grey-box" and any(signals.has(name) for name in TASK_SCORES)
+    return has_task_score or any(name.startswith(tuple(prefixes)) for name in names)

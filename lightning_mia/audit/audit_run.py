@@ -1,0 +1,322 @@
+"""One run directory: a corpus, its split, and the models trained on it."""
+
+import copy
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_mia.audit.monitor import LeakageMonitor
+from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
+from lightning_mia.audit.probing import ProbePlan
+from lightning_mia.audit.settings import ControlSettings
+from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
+from lightning_mia.audit.upload import ResultsUploader, files_of_run
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.checkpoint import hyperparameters_of, initialise, load_model
+from lightning_mia.splits import Split
+from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
+from lightning_mia.training.intermediate_checkpoints import length_note
+from lightning_mia.training.job import TrainingJob
+from lightning_mia.training.parallel.devices import check_one_device
+from lightning_mia.training.parallel.settings import FleetSettings
+from lightning_mia.training.train import Trained
+from lightning_mia.training.trainer_factory import TrainerFactory, training_seed
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import hash_of, hash_of_file
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AuditRun:
+    """Train target, controls and shadow models, skipping those an earlier run completed.
+
+    Args:
+        run_dir: folder of the run.
+        model: class and configuration of the target; a pretrained one may be the target itself.
+        data: decoded corpus and split, which also sets the number of shadow models.
+        trainers: creates the Trainers.
+        controls: controls to train.
+        fleet: executor of the shadow models.
+        monitor: leakage monitor of the target's training.
+        uploader: uploads results after every shadow model.
+        notes: sentences for the report.
+    """
+
+    run_dir: Path
+    model: SpeechModel
+    data: SplitCorpus
+    trainers: TrainerFactory
+    controls: ControlSettings = field(default_factory=ControlSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
+    monitor: LeakageMonitor | None = None
+    uploader: ResultsUploader | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        model: SpeechModel,
+        datamodule: SpeechDataModule,
+        trainers: TrainerFactory,
+        options: AuditOptions = DEFAULT_OPTIONS,
+        monitor: LeakageMonitor | None = None,
+        uploader: ResultsUploader | None = None,
+    ) -> "AuditRun":
+        """Decode the corpus, draw the split, and check the settings against an earlier run.
+
+        Args:
+            model: class and configuration of the target.
+            datamodule: corpus and design of the split.
+            trainers: creates the Trainers.
+            options: run directory, controls and shadow models.
+            monitor: leakage monitor of the target's training.
+            uploader: uploads results after every shadow model.
+
+        Raises:
+            InputError: the corpus cannot be used, or the run was started with other settings.
+        """
+        if datamodule.spec_augment.enabled and not model.takes_spec_augment:
+            raise InputError(
+                f"data.spec_augment hides log-mel frames, which {type(model).__name__} does not train on: leave it "
+                "out, or give data.time_masking, which serves every family"
+            )
+        data = datamodule.load(options.folder / "split.csv", options.fleet.size, options.fleet.pool)
+        ids = list(data.split.table["id"])
+        texts = {name: data.audio.texts.get(name, "") for name in ids}
+        run = cls(
+            options.folder,
+            model.for_corpus(texts, data.audio.index.loc[ids, "duration"].to_dict()),
+            data,
+            trainers,
+            options.controls,
+            options.fleet,
+            monitor,
+            uploader,
+            notes=(*data.notes, *filter(None, [length_note(trainers.options)])),
+        )
+        run._check_shadow_models()
+        return run
+
+    @property
+    def split(self) -> Split:
+        """Members and non-members of every model."""
+        return self.data.split
+
+    def save_split(self) -> None:
+        """Write `split.csv`, or check that the existing one is the same."""
+        self.split.save_once(self.run_dir / "split.csv")
+
+    def fit_target(self) -> Trained:
+        """Train the target on its members, under the monitor if there is one."""
+        self.save_split()
+        job = self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
+        if self.monitor is None:
+            return job.run()
+        if job.done:
+            log.info("The target is already trained: its leakage is not measured again")
+        return job.run([copy.deepcopy(self.monitor).attach(self.data)])
+
+    def fit_wrong_model(self) -> Trained | None:
+        """Train the same model on auxiliary recordings only; None if there are none."""
+        ids = self.split.auxiliary_ids()
+        return self.train("wrong_model", ids) if ids else None
+
+    def fit_untrained(self) -> Trained:
+        """Train for no epochs: the target before its first step.
+
+        Learned targets (HuBERT's clusters) come from the auxiliary recordings or, without any, from members and
+        non-members together.
+        """
+        ids = self.split.auxiliary_ids() or list(self.split.table["id"])
+        return self.train("untrained", ids, max_epochs=0)
+
+    def train(self, name: str, ids: list[str], max_epochs: int | None = None, start: Trained | None = None) -> Trained:
+        """Train a model like the target, or load it if an earlier run completed it.
+
+        Args:
+            name: folder of the training in the run directory.
+            ids: recordings to train on.
+            max_epochs: length of the training; by default that of the Trainer's options.
+            start: model whose weights the training starts from.
+        """
+        self.save_split()
+        return self.job(name, ids, training_seed(), max_epochs, start).run()
+
+    def job(
+        self,
+        name: str,
+        ids: list[str],
+        seed: int,
+        max_epochs: int | None = None,
+        start: Trained | None = None,
+        monitor: LeakageMonitor | None = None,
+    ) -> TrainingJob:
+        """Describe a training with every setting that changes its result; see `train`."""
+        trainers = self.trainers if max_epochs is None else self.trainers.with_epochs(max_epochs)
+        recordings = self.data.training_recordings(ids, seed)
+        options = self.data.options
+        settings: dict[str, Any] = {
+            "split": self.split.sha256,
+            "recordings": self.data.audio.data_hash(ids),
+            "n_recordings": len(ids),
+            "model": type(self.model).__name__,
+            "hyperparameters": hyperparameters_of(self.model),
+            "start": start.sha256 if start else self.model.weights_sha256(),
+            "waveforms": {
+                **options.training_changes.fingerprint(),
+                **options.time_masking.fingerprint(),
+                **options.spec_augment.fingerprint(),
+            },
+            "batches_per_epoch": recordings.n_batches,
+            "seed": seed,
+            "trainer": trainers.fingerprint(),
+        }
+        if self.model.uses_transcripts:
+            settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
+        if monitor and (stop := monitor.fingerprint()):
+            settings["stop"] = stop
+        first = start.model if start else None
+        return TrainingJob(name, self.run_dir / name, self.model, recordings, settings, seed, trainers, first)
+
+    def shadow_model_jobs(
+        self, target: Trained | None = None, probe_plan: ProbePlan | None = None
+    ) -> list[ShadowModelJob]:
+        """List the jobs of all shadow models.
+
+        Args:
+            target: the trained model that they have to be trained like, if there is one already.
+            probe_plan: how the trained shadow models are probed; None: not at all.
+
+        Raises:
+            InputError: the target was trained with other settings.
+        """
+        trainings = [
+            self.job(f"shadows/{number:03d}", self.split.training_ids(name), training_seed() + 1 + number)
+            for number, name in enumerate(self.split.shadows)
+        ]
+        kinds = {training.kind for training in trainings}
+        if target and (kind := target.model.origin.get("training")) not in kinds:
+            difference = "does not say how it was trained" if kind is None else "was trained with other settings"
+            raise InputError(
+                f"{target.checkpoint} {difference}, but shadow models must be trained exactly like the target: train "
+                "it here, by `lightning-mia audit` or `fit` with this config, or give --fleet.size 0"
+            )
+        return [ShadowModelJob(training, probe_plan) for training in trainings]
+
+    def _check_shadow_models(self) -> None:
+        """Check settings of shadow models before the target is trained for hours."""
+        if not self.split.shadows:
+            return
+        if self.monitor and self.monitor.limits:
+            limits = " and ".join(self.monitor.limits)
+            raise InputError(
+                f"A monitor with {limits} ends the target's training early, but shadow models must be trained exactly "
+                f"like the target: leave {limits} out, or give --fleet.size 0"
+            )
+        check_one_device(self.trainers, self.fleet)
+        check_executor(self.fleet)
+        for job in self.shadow_model_jobs():
+            job.training.check()
+
+    def train_shadow_models(self) -> None:
+        """Train the missing shadow models."""
+        self.save_split()
+        self.run_jobs(self.shadow_model_jobs(), "Training shadow models")
+
+    def run_jobs(self, jobs: Sequence[ShadowModelJob], title: str) -> None:
+        """Run jobs on the executor that the settings choose; see `run_jobs`."""
+        run_jobs(jobs, title, self.fleet, self.run_dir, self.trainers.shows_progress, self._upload)
+
+    def _upload(self) -> None:
+        if self.uploader:
+            self.uploader.update(files_of_run(self.run_dir))
+
+    def load_target(self, checkpoint: Path | None) -> Trained:
+        """Load the target: from a checkpoint, the run directory, or a pretrained model.
+
+        Args:
+            checkpoint: Lightning checkpoint; None: the one `fit` left, or else the pretrained model.
+
+        Raises:
+            InputError: there is no target, or it does not fit the config.
+        """
+        if checkpoint is not None:
+            model = load_model(checkpoint, self.model)
+            self._check_split_of(str(checkpoint), model)
+            return _external_model(model, checkpoint, hash_of_file(checkpoint))
+        if (self.run_dir / "target" / "model.ckpt").exists():
+            return self.fit_target()
+        if not self.model.is_pretrained:
+            raise InputError(
+                f"{self.run_dir} holds no trained target; run `lightning-mia fit` with the same config and run "
+                "directory first, or give --target_checkpoint"
+            )
+        self._check_split_of(str(self.model.hparams.get("checkpoint", "The model")), self.model)
+        return self.as_constructed(self.model)
+
+    def as_constructed(self, model: SpeechModel) -> Trained:
+        """Return a model with its initial weights: from its checkpoint, or drawn from the seed."""
+        sha256 = model.weights_sha256() or hash_of([hyperparameters_of(model), training_seed()])
+        return _external_model(initialise(model, training_seed()), self.run_dir, sha256)
+
+    def _check_split_of(self, checkpoint: str, model: SpeechModel) -> None:
+        """Check that a model from elsewhere was trained on the members of this split."""
+        theirs, ours = model.origin.get("split"), self.split.sha256
+        if theirs is None and self.split.drawn:
+            raise InputError(
+                f"{checkpoint} does not say what it was trained on, so randomly drawn members would be meaningless: "
+                "give a manifest with a member column"
+            )
+        if theirs is not None and theirs != ours:
+            raise InputError(
+                f"{checkpoint} was trained on another split (hash {theirs[:12]}, but {ours[:12]} in {self.run_dir}): "
+                "its members are not those evaluated here; use the corpus, design and data.split_seed of its training"
+            )
+
+    def control_models(self, target: Trained) -> dict[str, Trained]:
+        """Train or load the control models, which were not trained on the members."""
+        external = self._is_external(target)
+        models: dict[str, Trained] = {}
+        if self.controls.untrained:
+            untrained = self.as_constructed(self.model.untrained()) if external else self.fit_untrained()
+            models["untrained"] = untrained
+        if self.controls.wrong_model:
+            wrong_model = self._load_wrong_model() if external else self.fit_wrong_model()
+            if wrong_model:
+                models["wrong_model"] = wrong_model
+        return models
+
+    def missing_control_notes(self, target: Trained, models: dict[str, Trained]) -> list[str]:
+        """Explain a missing wrong-model control.
+
+        Args:
+            target: the target.
+            models: the control models.
+        """
+        if not self.controls.wrong_model or "wrong_model" in models:
+            return []
+        if self._is_external(target):
+            return [
+                "The wrong-model control was omitted: no checkpoint trained on neither members nor non-members was "
+                "given (--controls.wrong_model_checkpoint)."
+            ]
+        return ["The wrong-model control was omitted: there are no auxiliary recordings."]
+
+    def _is_external(self, target: Trained) -> bool:
+        return self.model.is_pretrained and "steps" not in target.record
+
+    def _load_wrong_model(self) -> Trained | None:
+        checkpoint = self.controls.wrong_model_checkpoint
+        if checkpoint is None:
+            return None
+        return self.as_constructed(type(self.model)(**{**hyperparameters_of(self.model), "checkpoint": checkpoint}))
+
+
+def _external_model(model: SpeechModel, checkpoint: Path, sha256: str) -> Trained:
+    """Wrap a model trained elsewhere, without training record."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Trained(model.eval(), checkpoint, sha256, {"parameters": parameters})

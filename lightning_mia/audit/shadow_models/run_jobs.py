@@ -1,0 +1,95 @@
+"""Run the jobs of shadow models, one after another or in parallel."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
+from lightning_mia.training.parallel.devices import worker_gpus
+from lightning_mia.training.parallel.job_progress import JobsBar
+from lightning_mia.training.parallel.local import LocalExecutor
+from lightning_mia.training.parallel.scheduler import Executor, Failed, Failure, run_all
+from lightning_mia.training.parallel.settings import ExecutorSettings
+from lightning_mia.utilities.errors import InputError, list_first
+
+
+def run_jobs(
+    jobs: Sequence[ShadowModelJob],
+    title: str,
+    settings: ExecutorSettings,
+    run_dir: Path,
+    progress: bool = True,
+    on_end: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the jobs that are not done; results go to the run directory.
+
+    Every job runs the same code with the same number of threads, wherever it runs: on the same kind of device the
+    models are equal to the bit, for any number of workers and either executor. The first job that fails ends all
+    others; jobs whose workers are killed repeatedly are listed at the end.
+
+    Args:
+        jobs: one per shadow model.
+        title: of the progress bar.
+        settings: executor; one local worker is this process itself.
+        run_dir: folder of the run.
+        progress: show a progress bar.
+        on_end: called whenever a job has ended.
+
+    Raises:
+        InputError: the first error of a job, or workers of some jobs were killed too often.
+    """
+    jobs = [job.without_progress_bars() for job in jobs]
+    in_process = settings.engine == "local" and settings.workers == 1
+    with JobsBar(title, len(jobs), progress) as bar:
+        remaining = jobs if in_process else [job for job in jobs if not job.done]
+        bar.advance(len(jobs) - len(remaining))
+        if in_process or (settings.engine == "local" and len(remaining) < 2):
+            for job in remaining:
+                job.run(bar.advance)
+                on_end()
+            return
+        if not remaining:
+            return
+        gpus = worker_gpus(remaining[0].training.trainers) if settings.engine == "local" else []
+        placed = [job.on_one_device() for job in remaining] if gpus or settings.engine == "ray" else remaining
+
+        def handle_end(failure: Failure | None) -> None:
+            if failure and isinstance(failure.end, Failed):
+                raise failure.end.exception()
+            on_end()
+
+        with create_executor(settings, min(settings.workers, len(remaining)), gpus, run_dir) as executor:
+            failures = run_all(placed, executor, settings.retries, bar.advance, handle_end)
+    if failures:
+        named = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures])
+        raise InputError(
+            f"{len(failures)} of {len(jobs)} models are not done ({named}); start the same command again to go on, or "
+            "give fewer workers"
+        )
+
+
+def check_executor(settings: ExecutorSettings) -> None:
+    """Check that the executor is available, before any training.
+
+    Raises:
+        InputError: Ray is not installed, or no cluster answers at the address.
+    """
+    if settings.engine == "ray":
+        from lightning_mia.training.parallel.ray_cluster import connect
+
+        connect(settings)
+
+
+def create_executor(settings: ExecutorSettings, n_workers: int, gpus: Sequence[str], run_dir: Path) -> Executor:
+    """Create the executor that the settings choose.
+
+    Args:
+        settings: `local` or `ray`.
+        n_workers: number of local processes.
+        gpus: names of the GPUs for local processes.
+        run_dir: folder of the run, for Ray.
+    """
+    if settings.engine == "local":
+        return LocalExecutor(n_workers, gpus)
+    from lightning_mia.training.parallel.ray import RayExecutor
+
+    return RayExecutor(settings, run_dir)

@@ -1,0 +1,66 @@
+"""Job of one shadow model: train, then probe."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightning_mia.audit.probing import ProbePlan
+from lightning_mia.training.job import TrainingJob
+from lightning_mia.training.parallel.job_progress import JobProgress
+from lightning_mia.training.parallel.scheduler import ReportProgress
+from lightning_mia.training.train import Trained
+
+
+@dataclass(frozen=True)
+class ShadowModelJob:
+    """Training and probing of one shadow model; picklable.
+
+    Attributes:
+        training: the training.
+        probe_plan: how the trained model is probed; None: not at all.
+    """
+
+    training: TrainingJob
+    probe_plan: ProbePlan | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the shadow model, such as "shadows/003"."""
+        return self.training.name
+
+    @property
+    def done(self) -> bool:
+        """Whether the model is trained and its signals are cached.
+
+        Raises:
+            InputError: the folder was created with other settings, or holds another model.
+        """
+        if not self.training.done:
+            return False
+        trained = self.training.run()
+        return self.probe_plan is None or self.probe_plan.is_cached(self.name, trained.model, trained.sha256)
+
+    def run(self, report: ReportProgress) -> Trained:
+        """Train and probe the model, skipping what is done; results go to the run directory.
+
+        Args:
+            report: callback for the fraction of the job (0 to 1) done since the last call.
+        """
+        progress = JobProgress(report, 1 + (len(self.probe_plan.groups) if self.probe_plan else 0))
+        trained = self.training.run([progress.training()])
+        if self.probe_plan:
+            self.probe_plan.signals(self.name, trained.model, trained.sha256, [progress.probing()])
+        progress.update(1.0)
+        return trained
+
+    def without_progress_bars(self) -> "ShadowModelJob":
+        """Return the job without its own progress bars: all shadow models share one."""
+        return self._with_trainer_options(enable_progress_bar=False)
+
+    def on_one_device(self) -> "ShadowModelJob":
+        """Return the job for a process that sees at most one GPU."""
+        return self._with_trainer_options(devices=1)
+
+    def _with_trainer_options(self, **options: Any) -> "ShadowModelJob":
+        trainers = self.training.trainers.with_options(**options)
+        plan = self.probe_plan and replace(self.probe_plan, trainers=self.probe_plan.trainers.with_options(**options))
+        return ShadowModelJob(replace(self.training, trainers=trainers), plan)

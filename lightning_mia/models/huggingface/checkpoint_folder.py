@@ -1,0 +1,251 @@
+"""Checkpoints of transformers: configuration, preprocessor and weights, read without unpickling code."""
+
+import json
+import pickle
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.models.huggingface.hub import find_folder, one_line
+from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import hash_of, hash_of_file
+
+# Supported families by model_type, and the preprocessor that is reimplemented for each.
+FAMILIES = {
+    "data2vec-audio": "Wav2Vec2FeatureExtractor",
+    "hubert": "Wav2Vec2FeatureExtractor",
+    "sew": "Wav2Vec2FeatureExtractor",
+    "unispeech": "Wav2Vec2FeatureExtractor",
+    "unispeech-sat": "Wav2Vec2FeatureExtractor",
+    "wav2vec2": "Wav2Vec2FeatureExtractor",
+    "wav2vec2-bert": "SeamlessM4TFeatureExtractor",
+    "wav2vec2-conformer": "Wav2Vec2FeatureExtractor",
+    "wavlm": "Wav2Vec2FeatureExtractor",
+    "whisper": "WhisperFeatureExtractor",
+}
+PREPROCESSORS = ("processor_config.json", "preprocessor_config.json")
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+MASK_EMBEDDING = "masked_spec_embed"  # missing in checkpoints that were fine-tuned without masks
+# Names of weights of the encoder's layers, not of decoders, adapters or heads.
+LAYER_WEIGHT = re.compile(r"(^|\.)(conv_layers|layers)\.\d+\.")
+OUTSIDE_ENCODER = re.compile(r"(^|\.)(decoder|adapter)\.")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Checkpoint of a supported family."""
+
+    name: str  # local folder or hub name
+    revision: str | None
+    folder: Path
+    config: Any  # of transformers
+    preprocessor: Any  # feature extractor of transformers, for 16 kHz
+
+    def sha256(self) -> str:
+        """Hash of configuration, preprocessor and weights."""
+        folder = find_folder(self.name, self.revision)
+        descriptions = [folder / name for name in ("config.json", *PREPROCESSORS) if (folder / name).is_file()]
+        return hash_of([hash_of_file(path) for path in (*descriptions, *weight_files(self.name, folder))])
+
+
+def open_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
+    """Read configuration and preprocessor; weights are neither read nor downloaded.
+
+    Args:
+        name: local folder, or name on the Hugging Face hub.
+        revision: branch, tag or commit of a hub name.
+
+    Raises:
+        InputError: the checkpoint cannot be found, its family is not supported, or its preprocessor is missing or has
+            another sampling rate.
+    """
+    folder = find_folder(name, revision, weights=False)
+    missing = f"{name} has no config.json; give the folder that `save_pretrained` of transformers wrote"
+    config = _configuration(name, _read_json(folder / "config.json", missing))
+    return Checkpoint(name, revision, folder, config, _preprocessor(name, folder, config))
+
+
+def _read_json(path: Path, missing: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(missing)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({one_line(error)}); download the checkpoint again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not hold an object; download the checkpoint again")
+    return content
+
+
+def _configuration(name: str, settings: dict[str, Any]) -> Any:
+    from transformers import CONFIG_MAPPING
+
+    family = settings.get("model_type")
+    if family not in FAMILIES:
+        what = f"of the architecture {family}" if family else "of an architecture that config.json does not name"
+        classes = settings.get("architectures") or []
+        what += f" ({', '.join(map(str, classes))})" if classes else ""
+        raise InputError(
+            f"{name} is {what}, which is not a supported speech encoder; supported are {', '.join(FAMILIES)}"
+        )
+    try:
+        config = CONFIG_MAPPING[family].from_dict(settings)
+    except Exception as error:  # transformers validates settings in many ways
+        raise InputError(f"config.json of {name} cannot be used: {one_line(error)}") from error
+    return _bare_encoder_config(config)
+
+
+def _bare_encoder_config(config: Any) -> Any:
+    """Disable parts outside the encoder, and randomness."""
+    # A layer that is dropped in training has no hidden state, and no gradient, which other processes would wait for.
+    config.layerdrop = config.encoder_layerdrop = 0.0
+    # Adapters shorten the sequence for a decoder or classifier.
+    config.add_adapter = config.use_intermediate_ffn_before_adapter = False
+    # transformers keeps the mask embedding only with a mask probability; its own random masks are not used.
+    if not getattr(config, "mask_time_prob", 1.0):
+        config.mask_time_prob = 0.05
+    return config
+
+
+def _preprocessor(name: str, folder: Path, config: Any) -> Any:
+    from transformers import AutoFeatureExtractor
+
+    if not any((folder / file).is_file() for file in PREPROCESSORS):
+        raise InputError(
+            f"{name} does not describe its input: preprocessor_config.json is missing; save the feature extractor "
+            "of its pretraining into the folder (`AutoFeatureExtractor.from_pretrained(…).save_pretrained`)"
+        )
+    try:
+        with quiet():
+            preprocessor = AutoFeatureExtractor.from_pretrained(
+                folder, config=config, local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:  # invalid JSON, an unknown class, unusable settings
+        raise InputError(f"The preprocessor of {name} cannot be used: {one_line(error)}") from error
+    expected, actual = FAMILIES[config.model_type], type(preprocessor).__name__
+    if actual != expected:
+        raise InputError(
+            f"{name} is {config.model_type}, whose preprocessor is a {expected}, but its own is a {actual}; take both "
+            "files from the same model"
+        )
+    if preprocessor.sampling_rate != SAMPLE_RATE:
+        raise InputError(
+            f"The preprocessor of {name} takes audio at {preprocessor.sampling_rate} Hz, but recordings are resampled "
+            f"to {SAMPLE_RATE} Hz; give a checkpoint that was trained at that rate"
+        )
+    return preprocessor
+
+
+def weight_files(name: str, folder: Path) -> list[Path]:
+    """List the files that transformers reads weights from, in its order of preference.
+
+    Raises:
+        InputError: no weights, or an index that names missing files.
+    """
+    for first in (folder / file for file in WEIGHTS):
+        if first.is_file():
+            break
+    else:
+        raise InputError(f"{name} holds no weights; give a folder with model.safetensors or pytorch_model.bin")
+    if not first.name.endswith(".index.json"):
+        return [first]
+    shards = _read_json(first, "").get("weight_map")
+    if not isinstance(shards, dict):
+        raise InputError(f"{first} names no weights; download the checkpoint again")
+    files = sorted({folder / str(shard) for shard in shards.values()})
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise InputError(f"{name} lacks some of its weights: {list_first(missing)}; download the checkpoint again")
+    return files
+
+
+def load_weights(
+    checkpoint: Checkpoint, model_class: Any, fresh: bool = False, renamed: dict[str, str] | None = None
+) -> Any:
+    """Load a model of transformers, in float32 and in training mode.
+
+    Pickled weights are read with `weights_only`, which runs no code. All weights of `model_class` must be in the
+    checkpoint; its other weights, such as those of heads, are ignored.
+
+    Args:
+        checkpoint: configuration and location of the weights.
+        model_class: class of transformers.
+        fresh: draw random weights instead, from torch's global generator.
+        renamed: replacements for prefixes of weight names, by regular expression.
+
+    Raises:
+        InputError: the weights cannot be read, or do not fit the configuration.
+    """
+    try:
+        with quiet():
+            if fresh:
+                return model_class(checkpoint.config).float().train()
+            folder = find_folder(checkpoint.name, checkpoint.revision)
+            weight_files(checkpoint.name, folder)
+            model, report = model_class.from_pretrained(
+                folder,
+                config=checkpoint.config,
+                key_mapping=renamed,
+                dtype=torch.float32,
+                local_files_only=True,
+                weights_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    except InputError:
+        raise
+    except Exception as error:  # damaged files and impossible settings fail in many ways
+        raise InputError(_describe_failure(checkpoint.name, error)) from error
+    _check_weights(checkpoint.name, report)
+    if MASK_EMBEDDING in report["missing_keys"]:
+        torch.nn.init.zeros_(getattr(model, MASK_EMBEDDING))
+    return model.train()
+
+
+def _describe_failure(name: str, error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        return (
+            f"The weights of {name} are damaged, or a pickle of more than weights, which could run code: refused; give "
+            "a checkpoint with model.safetensors"
+        )
+    return f"The weights of {name} cannot be read, or do not fit its config.json: {one_line(error)}"
+
+
+def _check_weights(name: str, report: dict[str, Any]) -> None:
+    """Refuse missing or unfitting weights; transformers would draw them at random with a warning."""
+    mismatched = sorted(report["mismatched_keys"])
+    problems = [
+        f"{key} has the shape {tuple(stored)} instead of {tuple(expected)}" for key, stored, expected in mismatched
+    ]
+    problems += [f"{key} is missing" for key in sorted(report["missing_keys"]) if key != MASK_EMBEDDING]
+    problems += [
+        f"{key} is unexpected"
+        for key in sorted(report["unexpected_keys"])
+        if LAYER_WEIGHT.search(key) and not OUTSIDE_ENCODER.search(key)
+    ]
+    if problems:
+        raise InputError(f"The weights of {name} do not fit its config.json: {list_first(problems, 3)}")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers while it loads: our errors replace its warnings."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,135 @@
+"""Argument parser: classes by their names, errors in one line."""
+
+import inspect
+import re
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, Namespace
+
+from lightning_mia.utilities.errors import InputError
+
+PACKAGE = "lightning_mia"
+CLASS_PATH = re.compile(rf"{PACKAGE}(?:\.\w+)*\.[A-Z]\w*")
+UNION = "Does not validate against any of the Union subtypes"
+
+
+class OneLineErrors:
+    """Mixin for argument parsers: raise `InputError` instead of printing the usage and exiting."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the message as one line.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(explain_class_path(message) or " ".join(shorten_union(message).split())) from ex
+
+
+class Parser(OneLineErrors, ArgumentParser):
+    """Parser of a command.
+
+    Example:
+        >>> parser = Parser(prog="lightning-mia compare")
+        >>> _ = parser.add_argument("--out", type=str, default=".")
+        >>> try:
+        ...     parser.parse_args(["--to", "R"])
+        ... except InputError as error:
+        ...     print(error)
+        unrecognized arguments: --to R
+    """
+
+    def parse_object(self, cfg_obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Parse nested options, in which classes of this package may be given by name.
+
+        jsonargparse resolves names too, but compares them with the class of the default before, and passes a bare name
+        on as text.
+        """
+        options = vars(cfg_obj) if isinstance(cfg_obj, Namespace) else cfg_obj
+        defaults = {action.dest: action.default for action in self._actions if isinstance(action.default, dict)}
+        of_classes = {key for key, default in defaults.items() if "class_path" in default}
+        named = {
+            key: {"class_path": value} if key in of_classes and _is_class(value) else value
+            for key, value in options.items()
+        }
+        return super().parse_object(with_class_paths(named), *args, **kwargs)
+
+
+def with_class_paths(options: Any) -> Any:
+    """Replace names of this package's classes by class paths in every `class_path` of JSON-like options.
+
+    >>> with_class_paths({"error": {"class_path": "InputError"}, "other": {"class_path": "NoSuchClass"}})
+    {'error': {'class_path': 'lightning_mia.InputError'}, 'other': {'class_path': 'NoSuchClass'}}
+    """
+    if isinstance(options, list):
+        return [with_class_paths(item) for item in options]
+    if isinstance(options, Namespace):
+        return Namespace(**with_class_paths(vars(options)))
+    if not isinstance(options, dict):
+        return options
+    named = {key: with_class_paths(value) for key, value in options.items()}
+    name = named.get("class_path")
+    if not isinstance(name, str) or "." in name or len(classes := _classes(name)) != 1:
+        return named
+    module = PACKAGE if getattr(sys.modules[PACKAGE], name, None) is classes[0] else classes[0].__module__
+    return {**named, "class_path": f"{module}.{name}"}
+
+
+def explain_class_path(message: str) -> str | None:
+    """Explain the first class path of this package that cannot be imported.
+
+    Class paths change when modules move; class names do not. A config of an earlier version needs the names alone.
+
+    Args:
+        message: error of an argument parser.
+
+    Returns:
+        One line, or None if every class path in the message can be imported.
+
+    >>> explain_class_path("Problem with given class_path 'lightning_mia.nowhere.InputError'")
+    'lightning_mia.nowhere.InputError has moved: write InputError'
+    >>> explain_class_path("Problem with given class_path 'lightning_mia.utilities.errors.InputError'")
+    """
+    for path in dict.fromkeys(CLASS_PATH.findall(message)):
+        name = path.rpartition(".")[2]
+        if not _can_be_imported(path):
+            if _classes(name):
+                return f"{path} has moved: write {name}"
+            return f"{path} does not exist, and {PACKAGE} has no class {name}; check the spelling"
+    return None
+
+
+def shorten_union(message: str) -> str:
+    """Reduce the refusal of a value that may have several types to the reasons that matter.
+
+    >>> shorten_union(f"Parser key dim: {UNION}\\n - Too wide\\n - Expected a <class 'NoneType'>\\nGiven value: 9")
+    'Parser key dim: Too wide. Given value: 9'
+    """
+    key, union, rest = message.partition(UNION)
+    reasons = [line.strip(" -") for line in rest.splitlines() if line.lstrip().startswith("- ")]
+    reasons = [reason for reason in reasons if "NoneType" not in reason]
+    if not union or not reasons:
+        return message
+    value = rest.rpartition("Given value:")[2].strip()
+    return f"{' '.join(key.split())} {'; or '.join(reasons)}. Given value: {value}"
+
+
+def _can_be_imported(path: str) -> bool:
+    module, _, name = path.rpartition(".")
+    try:
+        return hasattr(import_module(module), name)
+    except ImportError:
+        return False
+
+
+def _is_class(value: Any) -> bool:
+    """Whether a value is the name or the path of a class of the package."""
+    return isinstance(value, str) and bool(CLASS_PATH.fullmatch(value) or (value.isidentifier() and _classes(value)))
+
+
+def _classes(name: str) -> list[type]:
+    """Classes of this name in the loaded modules of the package."""
+    modules = [module for path, module in list(sys.modules.items()) if path.split(".")[0] == PACKAGE]
+    named = {getattr(module, name, None) for module in modules}
+    return [item for item in named if inspect.isclass(item) and item.__module__.split(".")[0] == PACKAGE]
