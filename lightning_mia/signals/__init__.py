@@ -1,1 +1,1 @@
-"""Membership signals: groups of measurements, and the probe that takes and caches them."""
+"""Membership signals: signal groups, and the probe that caches them."""

@@ -74,7 +74,7 @@ class SignalGroup:
 
     @property
     def prefix(self) -> str:
-        """Common prefix of the column names, unique among the groups of a run."""
+        """Common prefix of the column names, unique in a run."""
         return self.name
 
     @property
@@ -87,7 +87,7 @@ class SignalGroup:
         return True
 
     def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
-        """Fit what the group learns about a model, and return the function that measures batches.
+        """Fit the group to a model; return its measuring function.
 
         Args:
             model: in evaluation mode, on its device.

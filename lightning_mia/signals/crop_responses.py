@@ -1,4 +1,4 @@
-"""PartCrop in time: responses of a recording's frames to crops of it."""
+"""PartCrop in time: responses of frames to crops."""
 
 import math
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class CropResponses(SignalGroup):
         return 1 + self.n_crops
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Compare each crop's response with a uniform and a Gaussian reference."""
+        """Compare each crop's response with two reference distributions."""
         encoded = model.encode(batch.waveforms, batch.lengths)
         frames = encoded.hidden[-1].double()
         pooled = torch.cat(list(self._pooled_crops(model, batch)), dim=1)  # (batch, n_crops, dim)
@@ -87,7 +87,7 @@ class CropResponses(SignalGroup):
         )
 
     def _pooled_crops(self, model: SpeechModel, batch: Batch) -> Iterator[Tensor]:
-        """Yield pooled outputs (batch, crops, dim) float64, a few crops at a time."""
+        """Yield pooled outputs of a few crops, (batch, crops, dim)."""
         samples = batch.waveforms.cpu()
         for first in range(0, self.n_crops, CROPS_PER_BATCH):
             draws = range(first, min(first + CROPS_PER_BATCH, self.n_crops))
@@ -106,7 +106,10 @@ class CropResponses(SignalGroup):
         return torch.from_numpy(random_crop(waveform.numpy(), rng.uniform(self.shortest, self.longest), rng))
 
     def _noise(self, batch: Batch, lengths: Tensor) -> Tensor:
-        """Draw standard normal noise (batch, n_crops, frames) float64, 0 on padding."""
+        """Draw standard normal noise, 0 on padding.
+
+        Shape: (batch, n_crops, frames) float64.
+        """
         uniform = draw_noise(batch.ids, lengths.tolist(), self.n_crops, 0, self.seed).double().transpose(1, 2)
         middle = uniform + 2.0**-25  # avoids 0 and 1: a float32 in [0, 1) is a multiple of 2^-24, at most 1 - 2^-24
         normal = math.sqrt(2) * torch.erfinv(2 * middle - 1)

@@ -1,4 +1,4 @@
-"""Geometry of encoder outputs: frames of a recording, and its place among other recordings."""
+"""Geometry of frames and of pooled encoder outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ MIN_REFERENCES = 3  # auxiliary recordings: two neighbours remain where one is t
 
 @dataclass(frozen=True)
 class EncoderGeometry(SignalGroup):
-    """Statistics of every layer's frames and of their mean (black-box, one pass).
+    """Statistics of every layer's frames and mean (black-box).
+
+    One pass.
 
     Columns `geometry_<statistic>_layer0` …: those of `frame_statistics` and, with three or more auxiliary recordings,
     those of `reference_statistics`, whose names begin with `reference_`.

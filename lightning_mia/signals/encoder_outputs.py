@@ -1,4 +1,4 @@
-"""Signals of every audit: encoder outputs, and the pretext task under masks."""
+"""Signals of every audit: encoder outputs and pretext scores."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from lightning_mia.signals.table import PAIRWISE_COSINE
 
 @dataclass(frozen=True)
 class EncoderAnswers(SignalGroup):
-    """Mean pairwise cosine and mean-pooled frames of every layer, and pretext scores.
+    """Pairwise cosines and pooled frames by layer; pretext scores.
 
     Args:
         n_masks: masks over which an utterance's pretext score is averaged.

@@ -1,4 +1,4 @@
-"""Change of the pretext score under small perturbations of the recording."""
+"""Change of the pretext score under small perturbations."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,9 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class PerturbedTask(SignalGroup):
-    """Pretext score of a view minus that of the recording (grey-box, 4 × `n_masks` passes).
+    """Pretext score of a view minus the recording's (grey-box).
+
+    4 × `n_masks` passes.
 
     Columns `perturbed_pretext_score_noise`, `…_shift` and `…_band`: differences under the same masks, mean over
     `n_masks` of them. A model fine-tuned by CTC has `perturbed_ctc_score_noise` … too.
@@ -43,7 +45,7 @@ class PerturbedTask(SignalGroup):
 
     @property
     def views(self) -> tuple[View, ...]:
-        """Views that keep every frame in place, and so the transcript valid."""
+        """Views that keep every frame in place."""
         return WhiteNoise(self.snr), TimeShift(), BandStop()
 
     @property
@@ -56,7 +58,7 @@ class PerturbedTask(SignalGroup):
         return model.has_pretext or model.uses_transcripts
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Score the training task on the recording and on each view."""
+        """Score the training task on recording and views."""
         masks, noise = draw_masks_and_noise(model, batch, model.mask_span, self.n_masks, self.seed)
         original = _mean_scores(model, batch, masks, noise)
         scalars: dict[str, Tensor] = {}
@@ -67,7 +69,10 @@ class PerturbedTask(SignalGroup):
 
 
 def _mean_scores(model: SpeechModel, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
-    """Average the task's scores over masks, (batch,) float64 each; counts of errors are left out."""
+    """Average the task's scores over masks, (batch,) float64 each.
+
+    Counts of errors are left out.
+    """
     scores = model.task_scores(batch, masks, noise)
     return {
         name: values.mean(dim=0) if values.dim() == 2 else values

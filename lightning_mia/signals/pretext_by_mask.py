@@ -18,7 +18,9 @@ STRETCH = 2  # factor by which spans are shorter or longer than in training
 
 @dataclass(frozen=True)
 class PretextDetails(SignalGroup):
-    """Pretext scores under other masks than in training (grey-box, 5 × `n_masks` passes).
+    """Pretext scores under other masks than in training (grey-box).
+
+    5 × `n_masks` passes.
 
     Columns `pretext_details_early`, `…_middle` and `…_late`: masks in one third of the frames only;
     `pretext_details_short_spans` and `…_long_spans`: spans of half and of twice the training length. Each is the mean
@@ -49,7 +51,7 @@ class PretextDetails(SignalGroup):
         return (len(PARTS) + 2) * self.n_masks
 
     def supports(self, model: SpeechModel) -> bool:
-        """Whether the model has a pretext score and masks frames for it."""
+        """Whether the model has a masked pretext task."""
         return model.has_pretext and model.mask_span is not None
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
@@ -70,7 +72,10 @@ class PretextDetails(SignalGroup):
         return Measured({f"{self.name}_{name}": means[i] for i, name in enumerate(kinds)})
 
     def _masks_in_part(self, batch: Batch, frames: list[int], distribution: SpanMask, part: int) -> Tensor:
-        """Draw masks (n_masks, batch, frames) bool within one third of every utterance."""
+        """Draw masks within one third of every utterance.
+
+        Shape: (n_masks, batch, frames) bool.
+        """
         masks = torch.zeros(self.n_masks, len(batch.ids), max(frames), dtype=torch.bool)
         for draw, batch_mask in enumerate(masks):
             for row, utterance, n_frames in zip(batch_mask, batch.ids, frames, strict=True):
@@ -83,7 +88,7 @@ class PretextDetails(SignalGroup):
 
 
 def third(n_frames: int, part: int) -> tuple[int, int]:
-    """Return the start and end of one third of an utterance, never empty.
+    """Return start and end of a third, never empty.
 
     >>> [third(10, part) for part in range(3)], [third(2, part) for part in range(3)]
     ([(0, 3), (3, 7), (7, 10)], [(0, 1), (1, 2), (1, 2)])

@@ -17,7 +17,9 @@ PAIRWISE_COSINE = "pairwise_cosine"
 
 @dataclass(frozen=True)
 class Signals:
-    """Membership signals of one model: numbers per utterance, and a pooled vector per layer.
+    """Membership signals of one model.
+
+    A few dozen numbers per utterance, and a pooled vector per layer.
 
     Attributes:
         scalars: index = utterance id, float64 columns: `pairwise_cosine_layer0` … (mean cosine between the frames of
@@ -37,7 +39,7 @@ class Signals:
 
     @property
     def n_layers(self) -> int:
-        """Number of layers, including the input of the first transformer block."""
+        """Number of layers, including the transformer's input."""
         return self.pooled.shape[1]
 
     def layer(self, layer: int) -> int:
@@ -59,11 +61,11 @@ class Signals:
         return self.task_score(PRETEXT_SCORE)
 
     def task_score(self, name: str) -> pd.Series:
-        """Average a score of the training task over its draws, if several."""
+        """Average a score of the training task over draws."""
         return self.scalars[self._draws(name)].mean(axis=1)
 
     def n_draws(self, name: str) -> int:
-        """Count the draws of a score of the training task; 0 without the score."""
+        """Count the draws of a score, 0 without it."""
         return len(self._draws(name))
 
     def has(self, name: str) -> bool:
@@ -74,7 +76,7 @@ class Signals:
         return [column for column in map(str, self.scalars) if column == name or column.startswith(f"{name}_mask")]
 
     def pooled_layer(self, layer: int) -> pd.DataFrame:
-        """Return mean-pooled hidden states of a layer, one column per dimension."""
+        """Return a layer's pooled vectors, one column per dimension."""
         return pd.DataFrame(self.pooled[:, self.layer(layer)].astype(np.float64), index=self.scalars.index)
 
     def take(self, ids: Iterable[str]) -> "Signals":

@@ -1,4 +1,4 @@
-"""View consistency: similarity of encoder outputs between augmented views of a recording."""
+"""View consistency: similarity of encoder outputs between augmented views."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,9 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class ViewAgreement(SignalGroup):
-    """Cosines between a recording and its views (black-box, 7 + `n_views` passes).
+    """Cosines between a recording and its views (black-box).
+
+    7 + `n_views` passes.
 
     Columns, for the middle and the last layer: `views_noise_pooled_layer2`, cosine of the pooled vectors, for each kind
     of view (noise, gain, crop, shift, band, reversed); `views_noise_frames_layer2`, mean cosine of the frames, for
@@ -65,11 +67,11 @@ class ViewAgreement(SignalGroup):
 
     @property
     def queries(self) -> int:
-        """The recording, one view of each kind, and the mixed views."""
+        """The recording, the kinds of views, the mixed views."""
         return 1 + len(self.kinds) + self.n_views
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Compare views with the recording, and mixed views with each other."""
+        """Compare views with the recording and each other."""
         original = model.encode(batch.waveforms, batch.lengths)
         scalars: dict[str, Tensor] = {}
         for view in self.kinds:
@@ -89,7 +91,7 @@ def _encode(model: SpeechModel, batch: Batch, view: View, draw: int, seed: int) 
 
 
 def middle_and_last(n_layers: int) -> list[int]:
-    """Return the middle and the last layer, where columns for all would be too many.
+    """Return the middle and the last layer.
 
     >>> middle_and_last(3), middle_and_last(13)
     ([1, 2], [6, 12])

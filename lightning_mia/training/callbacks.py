@@ -1,4 +1,4 @@
-"""Callbacks of every training: keyed randomness, exposure counts, health, checkpoints, snapshots."""
+"""Callbacks of every training: randomness, exposure, health, checkpoints, snapshots."""
 
 import copy
 import logging
@@ -21,7 +21,9 @@ N_SAVES = 20  # checkpoints of a whole training: an interruption costs at most a
 
 
 class KeyedRandomness(Callback):
-    """Seeds every training step by its position, so that resumed runs are exact.
+    """Seeds every training step by its position.
+
+    Resumed trainings are then exact.
 
     Dropout and masks depend on (seed, epoch, batch, process), and not on earlier random numbers.
 
@@ -35,7 +37,7 @@ class KeyedRandomness(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Seed torch's global generators; for a model on a CPU only that of CPUs."""
+        """Seed torch's global generators, on CPU models the CPU's."""
         position = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
         seed = int(np.random.SeedSequence(position).generate_state(1, np.uint64)[0])
         if pl_module.device.type == "cpu":  # before CUDA starts, torch.manual_seed records the stack, which takes 1 ms
@@ -45,7 +47,7 @@ class KeyedRandomness(Callback):
 
 
 class Exposure(Callback):
-    """Counts how often each utterance was trained on: the true member set.
+    """Counts how often each utterance was trained on.
 
     Attributes:
         times: utterance id → count, of this process; `gather` sums over processes.
@@ -78,7 +80,7 @@ class Exposure(Callback):
 
 
 class Health(Callback):
-    """Records the first and last health metrics of a training, and any collapse.
+    """Records first and last health metrics and any collapse.
 
     Attributes:
         first: metric → value, at the first logged step.
@@ -94,7 +96,7 @@ class Health(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Read the metrics if the model computed them in this step."""
+        """Read the metrics computed in this step, if any."""
         assert isinstance(pl_module, SpeechModel)
         if pl_module.logged_health:
             self.last = {name: float(value) for name, value in pl_module.logged_health.items()}
@@ -116,7 +118,9 @@ class Health(Callback):
 
 
 class LastCheckpoint(Callback):
-    """Keeps one checkpoint to resume from, saved at the end of some epochs.
+    """Keeps one checkpoint to resume from.
+
+    It is saved at the end of some epochs.
 
     Only between epochs does a checkpoint determine the order of the remaining batches.
 
@@ -150,7 +154,7 @@ Snapshot = dict[str, Any]  # plain values and tensors, so that a checkpoint can 
 
 
 def take_snapshot(trainer: L.Trainer, model: L.LightningModule, epochs: int) -> Snapshot:
-    """Copy weights, epoch and step counts, and the records of our callbacks.
+    """Copy weights, progress and the records of our callbacks.
 
     Every process has to call this, before the first epoch or at the end of one.
 

@@ -57,7 +57,7 @@ class PerExampleGradients:
 
 
 class ClippedGradients(L.Callback):
-    """Wraps the training step: replaces the batch's gradient by the DP-SGD gradient.
+    """Wraps the training step with DP-SGD.
 
     Args:
         settings: settings with a `clip_norm`.
@@ -75,7 +75,7 @@ class ClippedGradients(L.Callback):
         self.settings = settings
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse trainings whose step is not one sum over one batch."""
+        """Refuse Trainers whose step is not one batch's sum."""
         if trainer.world_size > 1:
             raise InputError("Gradients are clipped per example on one process only: give --trainer.devices 1")
         if trainer.accumulate_grad_batches > 1:
@@ -116,7 +116,9 @@ class ClippedGradients(L.Callback):
 
 
 def clipped_loss(model: SpeechModel, batch: Batch, settings: PerExampleGradients, batch_size: float) -> Pretext:
-    """Compute the mean loss, with the clipped and noised mean as its gradient.
+    """Compute a loss with the DP-SGD gradient.
+
+    Its value is the mean loss; its gradient is the clipped and noised mean.
 
     Args:
         model: in training mode.
@@ -173,7 +175,10 @@ def examples(batch: Batch) -> Iterator[Batch]:
 
 
 def describe(privacy: dict[str, Any]) -> str:
-    """Describe the result of `ClippedGradients.account` in a sentence for the report."""
+    """Describe a privacy account for the report.
+
+    Takes the result of `ClippedGradients.account`.
+    """
     text = f"Gradients were clipped to {privacy['clip_norm']:g} for every recording"
     if privacy["epsilon"] is None:
         return f"{text}, without noise: this bounds the influence of a recording in a step, but guarantees no privacy."

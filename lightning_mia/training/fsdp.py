@@ -6,7 +6,7 @@ from lightning_mia.models.layers.transformer import Block
 
 
 def each_layer(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """Shard every transformer layer on its own, and the rest together.
+    """Shard every transformer layer separately, the rest together.
 
     Covers our layers and those of Hugging Face encoders. A process then holds at most one whole layer at a time.
 

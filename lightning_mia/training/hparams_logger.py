@@ -21,7 +21,7 @@ class HasMetrics(Protocol):
 
 
 class Hyperparameters(L.Callback):
-    """Logs the settings of a training and the metrics by which to compare runs.
+    """Logs settings of a training, and metrics to compare.
 
     It has to come after the callbacks that log these metrics.
 
@@ -37,7 +37,7 @@ class Hyperparameters(L.Callback):
         self.values = dict(flatten(settings))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the settings; TensorBoard needs the metric names together with them."""
+        """Write the settings and the metric names."""
         from torch.utils.tensorboard.summary import hparams
 
         if not trainer.is_global_zero:

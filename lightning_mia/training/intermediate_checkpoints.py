@@ -1,4 +1,4 @@
-"""Intermediate checkpoints: stop after or keep some epochs of a longer training."""
+"""Intermediate checkpoints of a longer training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,9 @@ OTHER_LIMITS = {"max_steps": -1, "max_time": None, "min_epochs": None, "min_step
 
 
 class StopAfter(L.Callback):
-    """Ends a training early, with the learning rates of the full length.
+    """Ends a training early.
+
+    Learning rates are those of the full length.
 
     It has to come before callbacks that read `max_epochs`, which it lowers as training starts.
 
@@ -31,7 +33,9 @@ class StopAfter(L.Callback):
 
 
 class KeepCheckpoints(L.Callback):
-    """Keeps checkpoints of some epochs, each resumable by a training that stops there.
+    """Keeps checkpoints of some epochs.
+
+    A training that stops there can resume from them.
 
     Args:
         folder: folder of the training.
@@ -81,7 +85,10 @@ def check_length(options: dict[str, Any]) -> None:
 
 
 def length_note(options: dict[str, Any]) -> str:
-    """Describe an early end for the report; empty: trained to the full length."""
+    """Describe an early end for the report.
+
+    Empty: trained to the full length.
+    """
     stop, length = options.get("stop_after_epochs"), options.get("max_epochs")
     if stop in (None, length):
         return ""

@@ -20,7 +20,9 @@ from lightning_mia.utilities.stage import Stage
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Training of one model, without open files or state of a run.
+    """Training of one model.
+
+    Holds no open files and no state of a run.
 
     Attributes:
         name: folder of the training in the run directory, such as "shadows/003".
@@ -44,11 +46,11 @@ class TrainingJob:
 
     @property
     def kind(self) -> str:
-        """Hash of the settings that the target and its shadow models share."""
+        """Hash of the settings shared by target and shadow models."""
         return kind_of_training(Stage(self.folder, self.settings).settings)
 
     def check(self) -> Stage:
-        """Compare with the stage on disk, if any, without starting anything.
+        """Compare with the stage on disk, if any.
 
         Raises:
             InputError: the folder has other settings, or its description is damaged.
@@ -62,7 +64,7 @@ class TrainingJob:
         return self.check().done and (self.folder / "model.ckpt").exists()
 
     def run(self, callbacks: Sequence[L.Callback] = ()) -> Trained:
-        """Train the model, resume its training, or load it if already trained.
+        """Train the model, resume its training, or load it.
 
         Args:
             callbacks: additional read-only callbacks.
@@ -88,7 +90,7 @@ class TrainingJob:
             raise InputError(f"{path} is damaged; delete it to train this model from its start") from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Drop the model's weights, which are not used and may not be picklable."""
+        """Drop the model's weights, unused and perhaps not picklable."""
         assert self.start is None, "initial weights are not sent to other processes"
         return {**vars(self), "model": (type(self.model), hyperparameters_of(self.model))}
 

@@ -1,4 +1,4 @@
-"""Progress bar of a whole stage, instead of one per epoch."""
+"""Progress bar of a whole stage."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 class StageProgressBar(ProgressBar):
-    """Bar over all optimizer steps of a training, or all batches of a probe.
+    """Bar over all steps of a training or probe.
 
     Args:
         stage: label of the bar.
@@ -22,7 +22,7 @@ class StageProgressBar(ProgressBar):
         self.bar: tqdm[Any] | None = None
 
     def disable(self) -> None:
-        """Hide the bar; Lightning calls this on all processes but the first."""
+        """Hide the bar, on all processes but the first."""
         self.enabled = False
 
     def enable(self) -> None:
@@ -48,13 +48,13 @@ class StageProgressBar(ProgressBar):
             self.bar = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open the bar, at the current step of a resumed training."""
+        """Open the bar at the current step."""
         self._open(trainer.estimated_stepping_batches, trainer.global_step, "step")
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Advance to the current optimizer step, with health metrics on every redraw."""
+        """Advance to the current optimizer step; show health metrics."""
         bar = self.bar
         if bar is not None and bar.update(trainer.global_step - bar.n):
             metrics = {key: value for key, value in self.get_metrics(trainer, pl_module).items() if key != "v_num"}
@@ -86,5 +86,5 @@ class StageProgressBar(ProgressBar):
         self._close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Close the bar, so that the error starts on its own line."""
+        """Close the bar before the error is printed."""
         self._close()

@@ -149,7 +149,7 @@ def _privacy(trainer: L.Trainer) -> dict[str, Any] | None:
 
 
 def kind_of_training(settings: dict[str, Any]) -> str:
-    """Hash the settings that a target and its shadow models must share.
+    """Hash the settings shared by target and shadow models.
 
     Args:
         settings: settings of the stage; the training set and seeds are left out.

@@ -1,4 +1,4 @@
-"""Measure leakage while a model trains, and stop the training by it."""
+"""Leakage measured during training, with early stopping."""
 
 from lightning_mia.audit.monitor.leakage import ChallengeSet
 from lightning_mia.audit.monitor.leakage_monitor import LeakageMonitor

@@ -48,13 +48,13 @@ class ChallengeSet:
 
     @property
     def level(self) -> Level:
-        """Level at which the split was drawn, or at which a predefined one is reported."""
+        """Level of the split."""
         return self.split.level
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """Result of one attack, at one layer if it reads one.
+    """Result of one attack, at one layer.
 
     Attributes:
         attack: name of the attack, without the layer.
@@ -72,7 +72,7 @@ class Leakage:
 
     @property
     def name(self) -> str:
-        """Name of the attack, with the layer unless it is the last."""
+        """Name of the attack, with any but the last layer."""
         return self.scores.name
 
     @property
@@ -91,7 +91,9 @@ class Leakage:
         return self.members_mean - self.nonmembers_mean
 
     def compared_auroc(self, stop_by: str) -> float:
-        """Return the AUROC to compare with a bound, at least 0.5 for two-sided attacks.
+        """Return the AUROC to compare with a bound.
+
+        At least 0.5 for two-sided attacks.
 
         Args:
             stop_by: "estimate", the AUROC itself, or "upper_bound", the upper end of its interval.

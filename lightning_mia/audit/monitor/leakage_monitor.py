@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class LeakageMonitor(Callback):
-    """Measures leakage before the first epoch, every few epochs, and after the last.
+    """Measures leakage before, during and after training.
 
     Each measurement probes the model on one challenge set under fixed masks and runs attacks that need neither shadow
     models nor frames. It logs each attack's AUROC with an interval over speakers, the gap between the mean scores of
@@ -111,7 +111,7 @@ class LeakageMonitor(Callback):
         return self
 
     def fingerprint(self) -> dict[str, Any] | None:
-        """Return what changes the monitored training, for the stage hash; None: nothing."""
+        """Return the settings that change the training, if any."""
         if not self.limits:
             return None
         settings: dict[str, Any] = {
@@ -143,7 +143,7 @@ class LeakageMonitor(Callback):
         return [self.stopped] if self.stopped else []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Start with an empty table; a resumed training restores its own.
+        """Start with an empty table, which resuming restores.
 
         Raises:
             InputError: no data is attached, patience has no auxiliary recordings, or the weights are sharded.
@@ -178,7 +178,7 @@ class LeakageMonitor(Callback):
             self._measure(trainer, pl_module, trainer.current_epoch, ends=True)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw the layer maps, and restore the snapshot after an early end."""
+        """Draw the layer maps; restore the snapshot if stopped."""
         if trainer.is_global_zero and self.rows:
             draw_maps(trainer, as_table(self.rows))
         if self.stopped:
@@ -196,7 +196,7 @@ class LeakageMonitor(Callback):
         self.stopped, self.measured_at = state_dict["stopped"], state_dict["measured_at"]
 
     def groups(self) -> list[SignalGroup]:
-        """Return the attacks' signal groups, the one with pooled vectors first."""
+        """Return the attacks' signal groups, pooled vectors first."""
         groups: dict[str, SignalGroup] = {self.probe.encoder_outputs.prefix: self.probe.encoder_outputs}
         for attack in self.attacks:
             groups |= {group.prefix: group for group in attack.groups}
@@ -224,7 +224,7 @@ class LeakageMonitor(Callback):
     def _apply_limits(
         self, trainer: L.Trainer, model: SpeechModel, leakages: Sequence[Leakage], epoch: int, ends: bool
     ) -> None:
-        """End the training if a limit is reached; otherwise update the snapshot."""
+        """Stop at a limit; otherwise update the snapshot."""
         worst = self.bound.exceeded_by(leakages) if self.bound else None
         if self.bound and worst:
             if self.snapshot is None:

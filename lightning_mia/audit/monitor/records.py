@@ -30,7 +30,7 @@ MAX_TICKS = 16
 
 
 def write_table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write `leakage.csv` atomically; the layer is empty if an attack reads none.
+    """Write `leakage.csv` atomically.
 
     Raises:
         InputError: the folder is not writable.
@@ -40,7 +40,7 @@ def write_table(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Convert rows to a data frame with the columns of `leakage.csv`."""
+    """Convert rows to the data frame of `leakage.csv`."""
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"layer": "Int64"})
 
 
@@ -77,7 +77,7 @@ def scalars(leakages: Sequence[Leakage], signals: Signals, challenge: ChallengeS
 
 
 def draw_measurement(writer: "SummaryWriter", leakages: Sequence[Leakage], step: int) -> None:
-    """Draw ROC curves (linear and logarithmic) and score histograms to TensorBoard."""
+    """Draw ROC curves and score histograms to TensorBoard."""
     curves = [Curve(leakage.name, leakage.scores) for leakage in leakages[:MAX_CURVES]]
     writer.add_figure("leakage/roc", roc_figure(curves, None), step)
     writer.add_figure("leakage/roc_log", log_roc_figure(curves, None), step)
@@ -110,7 +110,9 @@ def attacks_by_layer(table: pd.DataFrame) -> list[str]:
 
 
 def layer_map(table: pd.DataFrame, attack: str) -> "Figure":
-    """Draw an attack's AUROC by layer (rows, input at the bottom) and epoch (columns).
+    """Draw an attack's AUROC by layer and epoch.
+
+    Layers are rows, with the input at the bottom.
 
     The colours diverge from chance, 0.5: a two-sided attack leaks on both sides of it.
     """

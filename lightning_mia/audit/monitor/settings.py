@@ -13,7 +13,9 @@ StopBy = Literal["estimate", "upper_bound"]
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """Leakage measured while the target trains; see `LeakageMonitor`, an alternative in trainer.callbacks.
+    """Leakage measured while the target trains.
+
+    See `LeakageMonitor`, which can also be given in trainer.callbacks.
 
     Args:
         every_n_epochs: epochs between two measurements, in addition to those at the start and at the end; 0: no

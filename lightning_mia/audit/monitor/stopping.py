@@ -1,4 +1,4 @@
-"""Stop a training by a bound on leakage or by held-out pretext loss."""
+"""Stopping by a bound on leakage or held-out loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ class Bound:
         )
 
     def stop_message(self, worst: Leakage, epoch: int, kept: int) -> str:
-        """Explain that the bound ends the training, and which epoch is kept."""
+        """Explain why the training ends, and what is kept."""
         return (
             f"The training was stopped by its bound on leakage (AUROC {self.above}): after epoch {epoch} "
             f"{self._figure(worst)}. The model is that of epoch {kept}, the last one measured below the bound."
@@ -83,7 +83,9 @@ class Patience:
         return bool(loss < best[HELD_OUT_LOSS])
 
     def stop_message(self, loss: float, epoch: int, best: Snapshot, every_n_epochs: int, ends: bool) -> str:
-        """Explain a return to the best snapshot; empty: the training continues.
+        """Explain a return to the best snapshot, if any.
+
+        Empty: the training continues.
 
         Args:
             loss: loss of the current measurement, not below that of the snapshot.
@@ -102,7 +104,7 @@ class Patience:
 
 
 def held_out_loss(model: SpeechModel, challenge: ChallengeSet, settings: ProbeSettings, trainer: L.Trainer) -> float:
-    """Average the pretext loss of the auxiliary recordings, under fixed masks.
+    """Average the pretext loss of the auxiliary recordings.
 
     The loss is the negative log-odds (TERA: log L1).
 

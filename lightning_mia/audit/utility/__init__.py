@@ -1,1 +1,1 @@
-"""Utility of a model: downstream accuracy and pretext score on held-out recordings, to weigh against leakage."""
+"""Utility of a model: downstream accuracy, to weigh against leakage."""

@@ -64,7 +64,10 @@ def _folds(
 
 
 def _choose(pooled: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, seed: int) -> tuple[int, float]:
-    """Choose the layer, then the strength, by inner folds; ties go to the first."""
+    """Choose the layer, then the strength, by inner folds.
+
+    Ties go to the first.
+    """
     folds = list(_folds(labels, groups, INNER_FOLDS, seed))
 
     def accuracy(layer: int, strength: float) -> float:

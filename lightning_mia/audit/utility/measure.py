@@ -25,7 +25,9 @@ from lightning_mia.training.trainer_factory import TrainerFactory
 
 @dataclass(frozen=True)
 class CommonTask(EncoderAnswers):
-    """Encoder outputs with a common mask distribution, to compare differently trained models.
+    """Encoder outputs with a common mask distribution.
+
+    Makes models trained with different masks comparable.
 
     Args:
         n_masks: as in `EncoderAnswers`.
@@ -38,7 +40,10 @@ class CommonTask(EncoderAnswers):
     mask_probability: float | None = None
 
     def mask_distribution(self, model: SpeechModel) -> SpanMask | None:
-        """Distribution with the model's span length; None if its task masks no frames."""
+        """Distribution with the model's span length.
+
+        None if its task masks no frames.
+        """
         distribution = model.mask_span
         if distribution is None or self.mask_probability is None:
             return distribution

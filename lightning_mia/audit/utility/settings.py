@@ -10,7 +10,9 @@ Task = Literal["none", "speaker", "keyword"]
 
 @dataclass(frozen=True)
 class UtilitySettings:
-    """Linear-probe accuracy of the target on held-out recordings, against an untrained model.
+    """Utility of the target on held-out recordings.
+
+    Accuracy of a linear probe and pretext score, against an untrained model.
 
     Args:
         probe: label that a linear probe on mean-pooled hidden states predicts: the speaker, or the keyword (the corpus'

@@ -10,7 +10,7 @@ from lightning_mia.models.layers.features import padding_mask
 
 
 def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
-    """Compute the mean cosine similarity over all pairs of vectors of each set.
+    """Average the cosine similarity over pairs of vectors.
 
     Tseng et al. (2022), section 3.2: over the frames of an utterance, or over the pooled utterances of a
     speaker. Accumulated in float64.
@@ -38,6 +38,9 @@ def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
 
 
 def mean_pool(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Average the real frames, `(batch, frames, dim)` → `(batch, dim)` float64."""
+    """Average the real frames in float64.
+
+    `(batch, frames, dim)` → `(batch, dim)`.
+    """
     mask = ~padding_mask(lengths, hidden.shape[1]).unsqueeze(-1)
     return (hidden.double() * mask).sum(1) / lengths.double().unsqueeze(-1)

@@ -6,7 +6,7 @@ from lightning_mia.signals.table import Signals
 
 
 def error_rates(signals: Signals, challenge: pd.DataFrame) -> pd.DataFrame:
-    """Compute word and character error rates of a model fine-tuned by CTC.
+    """Compute word and character error rates of a CTC model.
 
     Rates are corpus-level: all errors over all words (characters) of the references.
 

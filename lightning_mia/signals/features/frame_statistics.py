@@ -1,4 +1,6 @@
-"""Statistics of an utterance's frames at one layer, accumulated in float64.
+"""Statistics of an utterance's frames at one layer.
+
+They are accumulated in float64.
 
 All take `hidden (batch, frames, dim)` and `lengths (batch,)`, and return (batch,) float64 by name. Padding, and so the
 length of the other recordings in the batch, has no influence.
@@ -76,7 +78,7 @@ def cloud_statistics(hidden: Tensor, lengths: Tensor) -> Statistics:
 
 
 def subsample(hidden: Tensor, lengths: Tensor, max_frames: int) -> tuple[Tensor, Tensor]:
-    """Keep every s-th frame, with the smallest s that leaves at most `max_frames`."""
+    """Keep every s-th frame, at most `max_frames`."""
     if int(lengths.max()) <= max_frames:
         return hidden, lengths
     step = (lengths + max_frames - 1) // max_frames  # (batch,)
@@ -86,14 +88,19 @@ def subsample(hidden: Tensor, lengths: Tensor, max_frames: int) -> tuple[Tensor,
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:
-    """Scale vectors (…, dim) to unit norm, in float64; zero vectors stay zero."""
+    """Scale vectors (…, dim) to unit norm, in float64.
+
+    Zero vectors stay zero.
+    """
     vectors = vectors.double()
     norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     return torch.where(norms > 0, vectors / norms, 0.0)
 
 
 def moments(values: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute mean, standard deviation and skewness of every row's real values; empty rows give 0.
+    """Compute mean, standard deviation and skewness of every row.
+
+    Over the real values; 0 for an empty row.
 
     Args:
         values: (batch, n) float64.
@@ -108,7 +115,9 @@ def moments(values: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def quantiles(values: Tensor, real: Tensor, levels: tuple[float, ...]) -> Tensor:
-    """Interpolate quantiles of every row's real values; empty rows give 0.
+    """Interpolate quantiles of every row.
+
+    Over the real values; 0 for an empty row.
 
     Args:
         values: (batch, n) float64.

@@ -1,4 +1,4 @@
-"""Position of an utterance's pooled vector among those of reference recordings."""
+"""Position of a pooled vector among reference recordings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class References:
     pooled: Tensor
 
     def excluding(self, ids: Sequence[str]) -> Tensor:
-        """Mark valid references, (len(ids), recordings) bool: none is a reference for itself."""
+        """Mark valid references, (len(ids), recordings) bool.
+
+        A recording is no reference for itself.
+        """
         columns = {name: column for column, name in enumerate(self.ids)}
         others = torch.ones(len(ids), len(self.ids), dtype=torch.bool)
         for row, name in enumerate(ids):
@@ -41,7 +44,10 @@ class References:
 
 @torch.no_grad()
 def pooled_references(model: SpeechModel, recordings: Recordings, batch_seconds: float) -> References:
-    """Pool the hidden states of recordings; the model is in evaluation mode."""
+    """Pool the hidden states of recordings.
+
+    The model is in evaluation mode.
+    """
     ids, pooled = [], []
     for batch in batches(recordings, batch_seconds, model.device):
         encoded = model.encode(batch.waveforms, batch.lengths)

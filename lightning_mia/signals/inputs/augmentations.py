@@ -1,4 +1,4 @@
-"""Augmented views of a recording, which keep the words and the voice.
+"""Augmented views of a recording that keep words and voice.
 
 Random numbers depend on the utterance's id, the view, the draw and the seed alone, so that every model gets the same
 samples. Views are computed on the CPU, so that the samples do not depend on the model's device.
@@ -106,7 +106,7 @@ class TimeShift(View):
 
 @dataclass(frozen=True)
 class BandStop(View):
-    """Band-stop filter at a random frequency between 150 Hz and 6 kHz.
+    """Band-stop filter at a random frequency (150 Hz–6 kHz).
 
     Args:
         octaves: width of the band (octaves), at most 5.
@@ -139,7 +139,9 @@ class Reversed(View):
 
 @dataclass(frozen=True)
 class Mixed(View):
-    """Crop, band-stop filter (every second time), noise and gain, as in contrastive learning.
+    """Crop, filter, noise and gain, as in contrastive learning.
+
+    The band-stop filter is applied every second time on average.
 
     Args:
         min_kept: minimum share of the recording that is kept.
@@ -161,7 +163,9 @@ class Mixed(View):
 
 
 def random_crop(waveform: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Crop about `share` of a recording, but at least 0.1 s, at a uniformly drawn position.
+    """Crop at a uniformly drawn position.
+
+    The crop has about `share` of the recording, and at least 0.1 s.
 
     The length is a whole number of centiseconds: a Fourier transform of other lengths can take ten times as long.
 
@@ -174,7 +178,7 @@ def random_crop(waveform: np.ndarray, share: float, rng: np.random.Generator) ->
 
 
 def apply_view(batch: Batch, view: View, draw: int, seed: int) -> Batch:
-    """Apply a view to a batch; the result is on the batch's device.
+    """Apply a view to a batch, on the batch's device.
 
     Args:
         batch: recordings.
@@ -193,6 +197,9 @@ def apply_view(batch: Batch, view: View, draw: int, seed: int) -> Batch:
 
 
 def reverse_frames(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse the real frames of every utterance, (batch, frames, dim) → the same."""
+    """Reverse the real frames of every utterance.
+
+    Shape: (batch, frames, dim).
+    """
     positions = lengths.unsqueeze(1) - 1 - torch.arange(hidden.shape[1], device=hidden.device)  # (batch, frames)
     return hidden.gather(1, positions.clamp(min=0).unsqueeze(2).expand_as(hidden))

@@ -1,4 +1,7 @@
-"""Random masks and noise that depend on the utterance alone, so every model gets the same."""
+"""Random masks and noise, the same for every model.
+
+A draw depends on the utterance's id, and not on the model or the batch.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -51,7 +54,9 @@ def draw_masks(
 
 
 def draw_noise(ids: Sequence[str], frames: Sequence[int], dim: int, draw: int, seed: int) -> Tensor:
-    """Draw uniform noise for every frame, from which models choose negatives.
+    """Draw uniform noise for every frame.
+
+    Models choose negatives by it.
 
     Args:
         ids: utterances.
@@ -72,7 +77,7 @@ def draw_noise(ids: Sequence[str], frames: Sequence[int], dim: int, draw: int, s
 
 
 def generator_of(utterance: str, draw: int, seed: int, purpose: str = "") -> np.random.Generator:
-    """Seed a random generator by utterance, draw, seed and purpose alone.
+    """Seed a generator by utterance, draw, seed and purpose.
 
     Args:
         utterance: id of the utterance.

@@ -1,1 +1,1 @@
-"""Run the probe: batch loop, Lightning module, cached signals, streams of hidden states."""
+"""The probe: batch loop, Lightning module, cache, frame streams."""

@@ -17,7 +17,10 @@ from lightning_mia.signals.table import Signals
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Disable TF32 in convolutions on GPUs: it would let signals depend on the batch."""
+    """Disable TF32 in convolutions on GPUs.
+
+    With TF32, signals would depend on the batch.
+    """
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -29,7 +32,9 @@ def full_float32() -> Iterator[None]:
 def length_loader(
     recordings: Recordings, batch_seconds: float, num_workers: int = 0, rank: int = 0, world_size: int = 1
 ) -> DataLoader[Batch]:
-    """Batch recordings of similar length, shortest first, each exactly once over all processes.
+    """Batch recordings of similar length, shortest first.
+
+    Every recording is loaded exactly once over all processes.
 
     Args:
         recordings: recordings to load.
@@ -57,7 +62,10 @@ def batches(
 
 
 def measure_batch(model: SpeechModel, measure: Measure, batch: Batch) -> Signals:
-    """Measure one batch, which is on the model's device, in full float32."""
+    """Measure one batch in full float32.
+
+    The batch is on the model's device.
+    """
     with full_float32():
         measured = measure(model, batch)
     columns = {name: values.double().cpu().numpy() for name, values in measured.scalars.items()}

@@ -60,7 +60,7 @@ class ProbeRecordings(L.LightningDataModule):
 
 
 class SignalWriter(BasePredictionWriter):
-    """Writes the signals of this process to shards, a new one every `seconds`.
+    """Writes signals to shards, a new one every `seconds`.
 
     An interruption then loses little.
 
@@ -85,7 +85,7 @@ class SignalWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Collect the signals of a batch, and write a shard when one is due."""
+        """Collect signals, and write a shard when due."""
         self.pending.append(prediction)
         if time.monotonic() - self.last_write > self.seconds:
             self._write()

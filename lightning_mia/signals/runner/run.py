@@ -70,7 +70,7 @@ def probe(
 
 
 def _finish(shards: Path, ids: Sequence[str], path: Path) -> str | None:
-    """Merge the shards into one file; return the error, if any."""
+    """Merge the shards into one file; return any error."""
     try:
         signals = merge(_read(shards), ids)
         check_finite(signals, path)
@@ -86,7 +86,10 @@ def _read(shards: Path) -> list[Signals]:
 
 
 def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:
-    """Join shards by utterance id; every utterance must occur exactly once."""
+    """Join shards by utterance id.
+
+    Every utterance must occur exactly once.
+    """
     signals = Signals.concatenate(parts)
     index = signals.scalars.index
     assert index.is_unique and set(index) == set(ids), "shards do not have exactly one row per utterance"

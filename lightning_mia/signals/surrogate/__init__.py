@@ -1,1 +1,1 @@
-"""Parts of the surrogate head: hidden spans, fillings, targets, linear heads."""
+"""Parts of surrogate heads: hidden spans, fillings, targets, heads."""

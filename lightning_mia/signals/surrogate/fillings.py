@@ -1,4 +1,6 @@
-"""Sounds that replace hidden spans of the waveform, for models without a mask input.
+"""Sounds that replace hidden spans of the waveform.
+
+They serve models without a mask input.
 
 A pretext head was trained where the encoder saw its training mask. The closer a filling comes to that mask, the more of
 the pretext task remains visible in the encoder's outputs. Log-mel models mask frames by their mean: a steady tone
@@ -38,7 +40,9 @@ class Filling(ABC):
 
     @abstractmethod
     def sound(self, ids: Sequence[str], waveforms: Tensor, spectrum: Tensor, draw: int, seed: int) -> Tensor:
-        """Synthesise sounds as long as the recordings; the spans are cut from them.
+        """Synthesise sounds as long as the recordings.
+
+        The spans are cut from them.
 
         Args:
             ids: utterances.
@@ -70,7 +74,7 @@ class Silence(Filling):
 
 @dataclass(frozen=True)
 class SteadyTone(Filling):
-    """Periodic sound whose log-mel frames all equal the recording's mean frame.
+    """Periodic sound with the recording's mean log-mel frame.
 
     A period that divides the hop of a front end gives *identical* frames: 10 ms suits hops of 10 and of 20 ms.
     Neighbouring harmonics are 90° apart in the middle of every frame, so that their powers add up and the fit has no
@@ -102,7 +106,10 @@ class SteadyTone(Filling):
 
 @cache
 def _harmonics(period: int) -> tuple[Tensor, Tensor]:
-    """Compute mel powers (harmonics, 80) and one period (harmonics, period) of each harmonic, float64."""
+    """Compute mel powers and one period of each harmonic.
+
+    Shapes: (harmonics, 80) and (harmonics, period), float64.
+    """
     count = (period - 1) // 2
     numbers = torch.arange(1, count + 1, dtype=torch.float64)
     middle = (FRAME - 1) / 2  # of every frame, where the phases are 90° apart
@@ -117,7 +124,9 @@ def _harmonics(period: int) -> tuple[Tensor, Tensor]:
 
 
 def fit_powers(spectrum: Tensor, basis: Tensor) -> Tensor:
-    """Fit powers of sources to a spectrum by Itakura-Saito multiplicative updates.
+    """Fit powers of sources to a spectrum.
+
+    By multiplicative updates of the Itakura-Saito distance.
 
     Févotte, Bertin and Durrieu (2009), eq. 3.4, with the exponent 1/2, which makes every step a descent.
 
@@ -140,7 +149,9 @@ def fit_powers(spectrum: Tensor, basis: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ShapedNoise(Filling):
-    """Noise with the mean spectrum of the visible recording, drawn anew each time.
+    """Noise with the mean spectrum of the visible recording.
+
+    Every draw has other noise.
 
     Args:
         gain: level above the mean (dB).
@@ -173,7 +184,10 @@ class ShapedNoise(Filling):
 
 @cache
 def _bands_to_hertz() -> tuple[Tensor, Tensor]:
-    """Interpolate band powers to 0 Hz, 1 Hz, …, (80, 8001); and log filter areas (80,); float64."""
+    """Compute the interpolation from bands to hertz, and filter areas.
+
+    The matrix (80, 8001) takes log powers of bands to 0 Hz, 1 Hz, …; the log areas are (80,). Both are float64.
+    """
     filters = melscale_fbanks(FRAME // 2 + 1, 20.0, SAMPLE_RATE / 2, N_BANDS, SAMPLE_RATE).double()  # (201, 80)
     area = filters.sum(dim=0)
     used = np.flatnonzero(area.numpy() > 0)  # the lowest filters may contain no frequency bin
@@ -216,7 +230,9 @@ def hide(batch: Batch, masks: Tensor, stride: int, field: int, filling: Filling,
 
 
 def hidden_samples(masks: Tensor, stride: int, field: int, samples: int) -> Tensor:
-    """Mark the samples in the receptive fields of hidden frames, (batch, samples) bool.
+    """Mark samples in the receptive fields of hidden frames.
+
+    Returns (batch, samples) bool.
 
     >>> hidden_samples(torch.tensor([[False, True, True, False]]), stride=2, field=3, samples=9)[0].int().tolist()
     [0, 0, 1, 1, 1, 1, 1, 0, 0]
@@ -229,7 +245,10 @@ def hidden_samples(masks: Tensor, stride: int, field: int, samples: int) -> Tens
 
 
 def mean_spectrum(waveforms: Tensor, lengths: Tensor, hidden: Tensor) -> Tensor:
-    """Average the visible log-mel frames (batch, 80), or all if none is visible."""
+    """Average the visible log-mel frames, (batch, 80).
+
+    All frames are averaged if none is visible.
+    """
     log_mel = LogMel(N_BANDS).to(waveforms.device)
     frames = log_mel(waveforms)  # (batch, frames of 10 ms, 80)
     real = ~padding_mask(log_mel.frame_lengths(lengths), frames.shape[1])

@@ -7,7 +7,9 @@ from torch import Tensor
 
 
 class FoldSums:
-    """Sufficient statistics of linear heads, fold by fold; frames themselves are not stored.
+    """Sufficient statistics of linear heads, fold by fold.
+
+    Frames are not stored.
 
     Args:
         folds: number of folds.
@@ -21,7 +23,10 @@ class FoldSums:
         self.products = torch.zeros(folds, inputs + 1, targets, dtype=torch.float64, device=device)
 
     def add(self, fold: Tensor, inputs: Tensor, targets: Tensor) -> None:
-        """Add frames: fold (n,) int64, inputs (n, inputs), targets (n, targets)."""
+        """Add frames to the sums of their folds.
+
+        Shapes: fold (n,) int64, inputs (n, inputs), targets (n, targets).
+        """
         x, y = with_constant(inputs.double()), targets.double()
         for number in fold.unique().tolist():
             rows = fold == number
@@ -29,17 +34,25 @@ class FoldSums:
             self.products[number] += x[rows].T @ y[rows]
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
-        """Sum all folds but one, (folds, inputs + 1, inputs + 1) and (folds, inputs + 1, targets)."""
+        """Sum all folds but one.
+
+        Shapes: (folds, inputs + 1, inputs + 1) and (folds, inputs + 1, targets).
+        """
         return self.squares.sum(dim=0) - self.squares, self.products.sum(dim=0) - self.products
 
 
 def with_constant(inputs: Tensor) -> Tensor:
-    """Append a constant 1, (…, inputs) → (…, inputs + 1)."""
+    """Append a constant input of 1.
+
+    (…, inputs) → (…, inputs + 1).
+    """
     return torch.cat([inputs, torch.ones_like(inputs[..., :1])], dim=-1)
 
 
 def ridge(squares: Tensor, products: Tensor, strength: float) -> Tensor:
-    """Fit ridge regression with a scale-free penalty, none on the constant.
+    """Fit ridge regression with a scale-free penalty.
+
+    The constant is not penalised.
 
     Args:
         squares: (…, inputs + 1, inputs + 1) float64, sums of x xᵀ; the last input is 1.

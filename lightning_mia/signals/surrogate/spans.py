@@ -1,4 +1,4 @@
-"""Hidden spans that cover every frame exactly once per round of draws."""
+"""Hidden spans that cover every frame once per round."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Prediction targets of surrogate heads, computed from the waveform without any model."""
+"""Prediction targets of surrogate heads, computed from the waveform."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class HiddenTarget(ABC):
 
     @abstractmethod
     def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
-        """Fit what the target needs, such as clusters, on the adversary's own recordings."""
+        """Fit the target, such as clusters, on auxiliary recordings."""
 
     @abstractmethod
     def fit(self, squares: Tensor, products: Tensor) -> Tensor:
@@ -59,12 +59,14 @@ class HiddenTarget(ABC):
 
     @abstractmethod
     def score(self, error: Tensor) -> Tensor:
-        """Convert an utterance's mean error to its signal, higher = better predicted."""
+        """Convert a mean error to a signal, higher = better."""
 
 
 @dataclass(frozen=True)
 class LogMelFrames(HiddenTarget):
-    """Log-mel frames, normalised per utterance; mean absolute error, −log as signal.
+    """Log-mel frames, normalised per utterance.
+
+    The signal is −log of the mean absolute error.
 
     Encoder frames that are 20 ms apart predict two frames of 10 ms.
 
@@ -88,7 +90,10 @@ class LogMelFrames(HiddenTarget):
         _check("ridge", self.ridge)
 
     def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
-        """Return the log-mel frames, (batch, frames, n_mels × frames of 10 ms per stride)."""
+        """Return the log-mel frames as targets.
+
+        Shape: (batch, frames, n_mels × frames of 10 ms per stride).
+        """
         return self._frames
 
     def _frames(self, waveforms: Tensor, lengths: Tensor, frames: int, stride: int) -> Tensor:
@@ -113,7 +118,9 @@ class LogMelFrames(HiddenTarget):
 
 @dataclass(frozen=True)
 class AdversarysClusters(HiddenTarget):
-    """k-means clusters of MFCC frames, fitted on auxiliary recordings; log-odds as signal.
+    """k-means clusters of MFCC frames, fitted on auxiliary recordings.
+
+    The signal is the log-odds of the true cluster.
 
     HuBERT's targets are such clusters, fitted on its members.
 
@@ -184,7 +191,9 @@ def _check(name: str, value: float) -> None:
 
 
 def _align(features: Tensor, lengths: Tensor, frames: int, stride: int, hop: int, offset: int = 0) -> Tensor:
-    """Select the feature frame that starts with each encoder frame, or `offset` frames later.
+    """Select the feature frame of each encoder frame.
+
+    It starts with the encoder frame, or `offset` frames later.
 
     Beyond an utterance's end its last frame, of `lengths` (batch,), is repeated.
 

@@ -1,1 +1,1 @@
-"""Run jobs in parallel: scheduler, local worker processes, Ray, devices, progress."""
+"""Parallel jobs: scheduler, local workers, Ray, devices, progress."""

@@ -1,4 +1,4 @@
-"""Assign one device to each worker, round-robin over the visible GPUs."""
+"""Assign one device to each worker, round-robin."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 def check_one_device(trainers: TrainerFactory, settings: ExecutorSettings) -> None:
-    """Refuse several workers, or Ray, if one model trains on several devices.
+    """Refuse parallel models that each take several devices.
 
     A model on several devices takes all of them, and a shadow model on fewer devices than the target would not be
     trained like it.
@@ -38,7 +38,9 @@ def check_one_device(trainers: TrainerFactory, settings: ExecutorSettings) -> No
 
 
 def worker_gpus(trainers: TrainerFactory) -> list[str]:
-    """List the GPUs for workers, named as in CUDA_VISIBLE_DEVICES; empty: no GPUs.
+    """List the GPUs for workers.
+
+    Names as in CUDA_VISIBLE_DEVICES; empty: no GPUs.
 
     All visible ones, unless trainer.devices selects some.
     """

@@ -20,7 +20,9 @@ SECONDS_TO_END = 2.0  # before a worker is killed
 
 
 class Worker:
-    """Parent-side handle of a worker process, which runs one job at a time.
+    """Parent-side handle of a worker process.
+
+    The process runs one job at a time.
 
     Args:
         gpu: the only GPU visible to it, named as in CUDA_VISIBLE_DEVICES; None: those of this process.
@@ -40,7 +42,9 @@ class Worker:
         self.job: Job | None = None
 
     def submit(self, job: Job) -> None:
-        """Start a job; `receive` reports a worker that was killed meanwhile.
+        """Start a job.
+
+        If the worker was killed meanwhile, `receive` reports it.
 
         Raises:
             InputError: the job cannot be pickled.
@@ -61,7 +65,10 @@ class Worker:
         return event
 
     def end(self) -> None:
-        """Wait for the process, whose lifeline is closed, and kill it if necessary."""
+        """Wait for the process to end, or kill it.
+
+        Its lifeline has to be closed.
+        """
         self.process.join(SECONDS_TO_END)
         self.process.kill()
         self.process.join()
@@ -74,7 +81,10 @@ class Worker:
 
 @contextmanager
 def sigint_blocked() -> Iterator[None]:
-    """Block SIGINT while a worker is spawned, so that it never receives Ctrl-C."""
+    """Block SIGINT while a worker is spawned.
+
+    The worker inherits the mask and never receives Ctrl-C.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -105,7 +115,9 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 class LocalExecutor:
-    """Runs jobs in worker processes, each of which imports PyTorch once.
+    """Runs jobs in worker processes on this machine.
+
+    Each process imports PyTorch once.
 
     A job that crashes its process affects no other job: the next one gets a new process.
 
@@ -135,7 +147,7 @@ class LocalExecutor:
             worker.end()
 
     def has_capacity(self) -> bool:
-        """Whether a process is idle, or one more may be started."""
+        """Whether a process is idle or may be started."""
         return bool(self.idle or self.free_slots)
 
     def submit(self, job: Job) -> None:

@@ -32,7 +32,7 @@ FORWARDED_VARIABLES = (
 
 @dataclass(frozen=True)
 class NodeRequirements:
-    """Requirements on the node of a job, to match this process.
+    """Requirements on the node of a job.
 
     Attributes:
         folder: working directory, to which paths are relative.
@@ -110,7 +110,9 @@ def run_on_node(
 
 
 class RayExecutor:
-    """Runs jobs on a Ray cluster; the scheduler handles retries, not Ray.
+    """Runs jobs on a Ray cluster.
+
+    The scheduler handles retries, not Ray.
 
     Args:
         settings: address of the cluster, and resources of a job.
@@ -147,7 +149,7 @@ class RayExecutor:
         self.marker.unlink(missing_ok=True)
 
     def has_capacity(self) -> bool:
-        """Whether one more job can be submitted: always, since Ray queues jobs."""
+        """Always true, since Ray queues jobs."""
         return True
 
     def submit(self, job: Job) -> None:
@@ -193,7 +195,7 @@ class RayExecutor:
         return end
 
     def _without_node(self) -> list[tuple[Job, Event]]:
-        """Give up all jobs if no node has had enough resources for too long."""
+        """Give up all jobs after too long without node."""
         if not self.running or self._has_node():
             self.without_node_since = None
             return []
@@ -209,7 +211,7 @@ class RayExecutor:
         return [(job, lost) for job in jobs]
 
     def _has_node(self) -> bool:
-        """Whether any live node could run a job if it were idle."""
+        """Whether any live node has enough resources."""
         gpus = self.settings.gpus_per_model
         resources = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         return any(node.get("CPU", 0) >= 1 and node.get("GPU", 0) >= gpus for node in resources)
@@ -220,7 +222,10 @@ class RayExecutor:
 
 
 def _environment(gpus: float) -> dict[str, str]:
-    """Select the environment of a Ray worker: as inherited by a local one, without unreserved GPUs."""
+    """Select the environment of a Ray worker.
+
+    The variables a local worker would inherit, and no unreserved GPUs.
+    """
     forwarded = {name: os.environ[name] for name in FORWARDED_VARIABLES if name in os.environ}
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))  # Ray would set it to 1
     no_gpu = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}

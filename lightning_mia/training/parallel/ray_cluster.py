@@ -1,4 +1,7 @@
-"""Connect to a Ray cluster before any other work, so that a missing one is reported first."""
+"""Connect to a Ray cluster.
+
+Done before any other work, so that a missing cluster is reported first.
+"""
 
 import importlib
 import logging
@@ -39,7 +42,9 @@ def import_ray() -> Any:
 
 
 def connect(settings: ExecutorSettings) -> None:
-    """Connect to the cluster, or start one on this machine, unless already connected.
+    """Connect to the cluster, or start one here.
+
+    Does nothing if already connected.
 
     The connection ends with this process.
 
@@ -76,7 +81,7 @@ def connect(settings: ExecutorSettings) -> None:
 
 
 def _check_gpus(ray: Any, settings: ExecutorSettings) -> None:
-    """Refuse shadow models that wait for GPUs inside a Ray task that holds one.
+    """Refuse to wait for GPUs while holding one.
 
     A waiting task lends its CPUs to others, but not its GPUs.
     """
@@ -89,7 +94,10 @@ def _check_gpus(ray: Any, settings: ExecutorSettings) -> None:
 
 
 def cluster_address(settings: ExecutorSettings) -> str:
-    """Return the address for `ray.init`; "local" starts a cluster on this machine."""
+    """Return the address for `ray.init`.
+
+    "local" starts a cluster on this machine.
+    """
     return settings.ray_address or os.environ.get("RAY_ADDRESS") or LOCAL
 
 

@@ -1,4 +1,4 @@
-"""Run many jobs, several at a time: retry lost ones, and collect failures."""
+"""Run jobs in parallel, retry lost ones, collect failures."""
 
 import logging
 from collections import Counter, deque
@@ -36,7 +36,9 @@ class Failed:
 
 @dataclass(frozen=True)
 class Lost:
-    """Event: the worker of a job is gone; a retry continues from what the job saved.
+    """Event: the worker of a job is gone.
+
+    A retry continues from what the job saved.
 
     Attributes:
         reason: such as "its worker process was killed (SIGKILL)".
@@ -55,7 +57,7 @@ ReportProgress = Callable[[float], None]
 
 
 class Job(Protocol):
-    """Picklable unit of work: a shadow model, or a cell of a grid."""
+    """Picklable unit of work, such as a shadow model."""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,10 @@ class Job(Protocol):
 
 
 class Executor(Protocol):
-    """Runs jobs outside this process; leaving its context ends running jobs."""
+    """Runs jobs outside this process.
+
+    Leaving its context ends running jobs.
+    """
 
     def __enter__(self) -> "Executor":
         """Start the executor."""
@@ -111,7 +116,9 @@ def run_all(
     on_end: Callable[[Failure | None], None],
     after: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Failure]:
-    """Run all jobs; resubmit lost ones, which continue from what they saved.
+    """Run all jobs, and resubmit lost ones.
+
+    They continue from what they saved.
 
     Args:
         jobs: jobs of unique names, in the order of submission.

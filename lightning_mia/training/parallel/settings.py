@@ -8,7 +8,9 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class ExecutorSettings:
-    """Parallel training in worker processes on this machine or on a Ray cluster; does not change the models.
+    """Parallel training in local processes or on a Ray cluster.
+
+    Does not change the models.
 
     Args:
         workers: models trained at a time, each in its own process on this machine. A Ray cluster trains as many at a
@@ -52,7 +54,9 @@ class ExecutorSettings:
 
 @dataclass(frozen=True)
 class FleetSettings(ExecutorSettings):
-    """Shadow models: trained exactly like the target, each on a random half of the challenge set.
+    """Shadow models, trained like the target on random halves.
+
+    Each trains on half of the challenge set, or of an auxiliary pool.
 
     Args:
         workers: shadow models trained at a time, each in its own process on this machine, with as many threads

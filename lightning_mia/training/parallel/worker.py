@@ -1,4 +1,4 @@
-"""Main loop of a worker process: runs jobs and sends back events."""
+"""Main loop of a worker process."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ def work(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", threads
 
 
 def _end_with(lifeline: "Connection[Any, Any]") -> None:
-    """Kill this process and its data loaders when the lifeline closes.
+    """Kill this process and its children when orphaned.
 
     Files are written atomically, and the next start continues from them.
     """
@@ -70,7 +70,7 @@ class EventSender:
             self.deliver(event)
 
     def __call__(self, share: float) -> None:
-        """Add progress, and send it if the last report is old enough."""
+        """Add progress, and send it now and then."""
         self.pending += share
         if time.monotonic() - self.last_report > REPORT_SECONDS:
             self.flush()

@@ -1,4 +1,4 @@
-"""Progress of parallel jobs: one bar over all, each job counting as one."""
+"""Progress of parallel jobs in one bar."""
 
 import sys
 from typing import Any
@@ -10,7 +10,9 @@ from lightning_mia.training.parallel.scheduler import ReportProgress
 
 
 class JobProgress:
-    """Progress of a job of equal parts: one training, then one probe per signal group.
+    """Progress of a job of equal parts.
+
+    The parts are one training, then one probe per signal group.
 
     Args:
         report: takes the share done since the last call.
@@ -52,7 +54,7 @@ class _TrainingProgress(L.Callback):
         self.n_steps = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Read the number of steps; a resumed training has already taken some."""
+        """Read the number of steps, and those already taken."""
         self.n_steps = trainer.estimated_stepping_batches
         self._report(trainer)
 
@@ -68,7 +70,7 @@ class _TrainingProgress(L.Callback):
 
 
 class _ProbingProgress(L.Callback):
-    """Reports the number of probes done, including a fraction of the current one."""
+    """Reports the number of probes done, including fractions."""
 
     def __init__(self, update: ReportProgress) -> None:
         self.update = update
@@ -120,5 +122,8 @@ class JobsBar:
         self.bar.close()
 
     def advance(self, share: float) -> None:
-        """Advance by a share of one job, not beyond the end: rounded shares may sum to more."""
+        """Advance by a share of one job.
+
+        Never beyond the end: rounded shares may sum to more.
+        """
         self.bar.update(min(share, self.bar.total - self.bar.n))

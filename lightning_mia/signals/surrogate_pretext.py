@@ -1,4 +1,4 @@
-"""Surrogate heads: a pretext loss for encoders published without their pretext head.
+"""Surrogate heads: a pretext loss for encoders without pretext head.
 
 The adversary hides spans of its own recordings and fits a head that predicts the hidden content from the encoder's
 outputs there. The error of that head on a challenge utterance is a pretext loss. Spans are hidden by the encoder's own
@@ -47,7 +47,7 @@ class FrameGrid:
 
     @classmethod
     def from_model(cls, model: SpeechModel) -> FrameGrid:
-        """Infer the grid from the number of frames as a function of length."""
+        """Infer the grid from frame counts by length."""
         start = SAMPLE_RATE
         counts = model.frame_lengths(torch.arange(start, start + 2 * SAMPLE_RATE)).tolist()
         steps = [start + i for i in range(1, len(counts)) if counts[i] > counts[i - 1]]  # lengths with a new frame
@@ -58,7 +58,9 @@ class FrameGrid:
 
 @dataclass(frozen=True)
 class SurrogateHead(SignalGroup):
-    """Error of a linear head, fitted on auxiliary recordings, on hidden spans.
+    """Error of a linear head on hidden spans.
+
+    The head is fitted on auxiliary recordings.
 
     Columns `surrogate_head_<settings>_layer0` …, one for each of `layers`; none with fewer than 2 auxiliary recordings.
     Heads are cross-fitted: each of `folds` heads leaves out one part of the auxiliary recordings. The head that did not
@@ -128,7 +130,10 @@ class SurrogateHead(SignalGroup):
         return self.every * self.rounds
 
     def supports(self, model: SpeechModel) -> bool:
-        """Whether spans can be hidden: by a sound always, by the mask if the model has one."""
+        """Whether spans can be hidden in the model's input.
+
+        By a sound always, by the mask if the model has one.
+        """
         return self.filling is not None or model.mask_span is not None
 
     def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
@@ -185,7 +190,7 @@ class HiddenSpanPasses:
         )
 
     def __call__(self, model: SpeechModel, batch: Batch) -> Iterator[tuple[list[Tensor], Tensor, Tensor]]:
-        """Yield for every draw the layers, the targets and the hidden frames.
+        """Yield layers, targets and hidden frames of every draw.
 
         Shapes: (batch, frames, dim) each, (batch, frames, numbers) and (batch, frames) bool.
         """
@@ -211,7 +216,7 @@ class HiddenSpanPasses:
 
 
 def _measure(model: SpeechModel, batch: Batch, passes: HiddenSpanPasses, weights: Sequence[Tensor]) -> Measured:
-    """Score the heads' predictions, averaged over the hidden frames of all draws.
+    """Score the heads' predictions on the hidden frames.
 
     Args:
         model: the model that the heads were fitted for.
@@ -232,5 +237,5 @@ def _measure(model: SpeechModel, batch: Batch, passes: HiddenSpanPasses, weights
 
 
 def _no_columns(model: SpeechModel, batch: Batch) -> Measured:
-    """Return no signals: there are too few recordings to fit a head on."""
+    """Return no signals, for lack of auxiliary recordings."""
     return Measured({})
