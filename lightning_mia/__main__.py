@@ -1,4 +1,4 @@
-"""`python -m lightning_mia` is `lightning-mia`."""
+"""`python -m lightning_mia`, the same as `lightning-mia`."""
 
 import sys
 

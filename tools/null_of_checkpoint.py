@@ -29,8 +29,8 @@ from lightning_mia.attacks import (
 )
 from lightning_mia.attacks.classifiers.fit import FitSettings
 from lightning_mia.audit.audit import Audit
+from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
-from lightning_mia.audit.run import AuditRun
 from lightning_mia.corpora import Manifest
 from lightning_mia.evaluation import Scores
 from lightning_mia.evaluation.statistics.auroc import auroc_of_labels

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# SLURM: one model on 4 nodes of 8 GPUs (DDP). DIR holds LibriSpeech; DIR and R are folders that all nodes share:
+# SLURM: one model on 4 nodes of 8 GPUs (DDP). DIR contains LibriSpeech/; all nodes share DIR and R:
 #   sbatch slurm_4_nodes.sh DIR R
-# A job that was preempted goes on from its last checkpoint; so does one that is submitted again.
+# A preempted or resubmitted job resumes from its last checkpoint.
 #SBATCH --job-name=lightning-mia
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=8

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# SLURM: many models, one a GPU, on a Ray cluster of 4 nodes of 8 GPUs that lives as long as the job:
+# SLURM: many models, one per GPU, on a Ray cluster of 4 nodes of 8 GPUs for the time of the job:
 #   sbatch slurm_ray.sh M.csv R
-# M.csv, R and the current folder are on a file system that all nodes share. A job that was preempted goes on where it was.
+# All nodes share M.csv, R and the current folder. A preempted job resumes.
 #SBATCH --job-name=lightning-mia-ray
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1

@@ -10,7 +10,7 @@ import pandas as pd
 from lightning_mia.attacks.base import ACCESSES, Access, Attack, CannotRun, Evidence
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings, score_by_trees
 from lightning_mia.attacks.classifiers.examples import shadow_examples
-from lightning_mia.attacks.classifiers.features import access_of, allows, default_groups, provides, read_features
+from lightning_mia.attacks.classifiers.feature_columns import access_of, allows, default_groups, provides, read_features
 from lightning_mia.attacks.classifiers.fit import FitSettings
 from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
 from lightning_mia.attacks.classifiers.mlp import NetSettings, score_by_nets

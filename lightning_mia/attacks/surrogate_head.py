@@ -7,7 +7,7 @@ import pandas as pd
 from lightning_mia.attacks.base import Access, Attack, CannotRun, Evidence, unit_means
 from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.signals.base import SignalGroup
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import Signals
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Access
-from lightning_mia.attacks.classifiers.features import read_features
+from lightning_mia.attacks.classifiers.feature_columns import read_features
 from lightning_mia.attacks.classifiers.folds import TrainingFold
 from lightning_mia.attacks.shadow_classifier import LearnedFromShadows
 from lightning_mia.signals.base import SignalGroup

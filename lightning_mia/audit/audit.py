@@ -11,6 +11,7 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
+from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
@@ -24,7 +25,6 @@ from lightning_mia.audit.provenance import (
     summarise_split,
     unit_facts,
 )
-from lightning_mia.audit.run import AuditRun
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility

@@ -11,11 +11,11 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_mia.audit.audit import Audit
+from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.configs import with_paths
 from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.positive_control import positive_control, positive_control_note
-from lightning_mia.audit.run import AuditRun
 from lightning_mia.audit.summary import print_summary
 from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, files_of_run
 from lightning_mia.models.base import SpeechModel

@@ -1,4 +1,4 @@
-"""The configs that come with the package: found from anywhere, listed, copied."""
+"""Shipped configs: find, list and copy them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,28 +11,36 @@ SUFFIXES = (".yaml", ".sh")
 
 
 def folder() -> Path:
-    """The folder of the configs: inside an installed package, or beside it in a checkout."""
+    """Return the folder of the shipped configs: in an installed package, or next to it in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 
 
 def find(name: str) -> Path | None:
-    """The shipped config of this name, with or without `configs/` in front; None where there is none."""
+    """Find a shipped config by its name, with or without `configs/`.
+
+    >>> find("configs/audit/demo.yaml") == find("audit/demo.yaml") == folder() / "audit" / "demo.yaml"
+    True
+    """
     path = folder() / name.removeprefix(PREFIX)
     return path if path.is_file() else None
 
 
 def with_paths(arguments: Sequence[str]) -> list[str]:
-    """The same arguments, in which `-c configs/…` names a shipped config where there is no such file here."""
-    found = list(arguments)
-    for place, argument in enumerate(arguments):
-        if argument in ("-c", "--config") and place + 1 < len(arguments):
-            found[place + 1] = _path(arguments[place + 1])
+    """Replace `-c configs/…` by the path of the shipped config, unless such a file exists here.
+
+    >>> with_paths(["-c", "mine.yaml"])
+    ['-c', 'mine.yaml']
+    """
+    replaced = list(arguments)
+    for position, argument in enumerate(arguments):
+        if argument in ("-c", "--config") and position + 1 < len(arguments):
+            replaced[position + 1] = _path(arguments[position + 1])
         elif argument.startswith(("--config=", "-c=")):
             option, name = argument.split("=", 1)
-            found[place] = f"{option}={_path(name)}"
-    return found
+            replaced[position] = f"{option}={_path(name)}"
+    return replaced
 
 
 def _path(name: str) -> str:
@@ -40,19 +48,18 @@ def _path(name: str) -> str:
     return str(shipped) if shipped else name
 
 
-def listing(beginning: str = "") -> str:
-    """One line a config: its name and its first comment.
+def listing(prefix: str = "") -> str:
+    """List configs, one per line: name and first comment.
 
     Raises:
-        InputError: no config begins so.
+        InputError: no config has this prefix.
     """
-    found = (path for path in folder().rglob("*") if path.suffix in SUFFIXES)
-    names = {path.relative_to(folder()).as_posix(): path for path in found}
-    chosen = sorted(name for name in names if name.startswith(beginning.removeprefix(PREFIX)))
-    if not chosen:
-        raise InputError(f"No config that ships begins with {beginning!r}; `lightning-mia configs` lists them all")
-    width = max(map(len, chosen))
-    return "\n".join(f"{name:<{width}}  {_first_comment(names[name])}".rstrip() for name in chosen)
+    paths = {path.relative_to(folder()).as_posix(): path for path in folder().rglob("*") if path.suffix in SUFFIXES}
+    names = sorted(name for name in paths if name.startswith(prefix.removeprefix(PREFIX)))
+    if not names:
+        raise InputError(f"no shipped config begins with {prefix!r}; `lightning-mia configs` lists all of them")
+    width = max(map(len, names))
+    return "\n".join(f"{name:<{width}}  {_first_comment(paths[name])}".rstrip() for name in names)
 
 
 def _first_comment(path: Path) -> str:
@@ -62,19 +69,19 @@ def _first_comment(path: Path) -> str:
 
 
 def copy(name: str, to: str | Path) -> Path:
-    """Copy a shipped config to a file, or into a folder; nothing is overwritten.
+    """Copy a shipped config to a file or into a folder.
 
     Returns:
         The copy.
 
     Raises:
-        InputError: there is no such config, or the file is there already.
+        InputError: there is no such config, or the file exists.
     """
     source = find(name)
     if source is None:
-        raise InputError(f"No config that ships is called {name!r}; `lightning-mia configs` lists them")
+        raise InputError(f"no shipped config is called {name!r}; `lightning-mia configs` lists all of them")
     target = Path(to) / source.name if Path(to).is_dir() else Path(to)
     if target.exists():
-        raise InputError(f"{target} is there already; give another name, or remove it")
+        raise InputError(f"{target} exists; give another name, or delete it")
     write_text(target, source.read_text(encoding="utf-8"))
     return target

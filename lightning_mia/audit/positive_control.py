@@ -10,8 +10,8 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.audit.audit import Audit
+from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
-from lightning_mia.audit.run import AuditRun
 from lightning_mia.audit.settings import PositiveControlSettings
 from lightning_mia.evaluation import AttackResult, evaluate
 from lightning_mia.evaluation.verdict import separates

@@ -1,4 +1,4 @@
-"""Everything that one run has to say: what the results file holds and the page shows."""
+"""The report of an audit as data: everything that its files and pages contain."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,17 +19,21 @@ Pool = Literal["challenge", "auxiliary"]
 
 @dataclass(frozen=True)
 class FleetSummary:
-    """Shadow models, each trained like the target. None where a figure is not known.
+    """Summary of the shadow models; None = unknown.
 
     Attributes:
-        n_shadows: how many there are.
-        pool: whose halves they were trained on: of the challenge set, or of a pool apart from it.
-        n_utterances: that each was trained on.
+        n_shadows: number of shadow models.
+        pool: "challenge" if trained on halves of the challenge set, "auxiliary" if on halves of a separate pool.
+        n_utterances: recordings that each was trained on.
         epochs: of each.
-        steps: of the optimizer, of each.
-        seconds: of all trainings together.
-        health: figure of the training, such as its loss, to its smallest and its largest last value over the fleet.
-        n_collapsed: models whose outputs became the same for every input.
+        steps: optimizer steps of each.
+        seconds: of all trainings.
+        health: training metric, such as the loss → lowest and highest last value over the shadow models.
+        n_collapsed: models with the same outputs for every input.
+
+    Example:
+        >>> FleetSummary(n_shadows=16, health={"loss": (2.9, 3.4)}).health["loss"]
+        (2.9, 3.4)
     """
 
     n_shadows: int
@@ -43,41 +47,47 @@ class FleetSummary:
 
 
 def summarise_fleet(records: Mapping[str, Mapping[str, Any]], pool: Pool) -> FleetSummary:
-    """Sum up what the trainings of a fleet recorded.
+    """Summarise the training records of the shadow models.
 
     Args:
-        records: shadow model to its record: `seconds`, `epochs`, `steps`, `utterances`, `health` (figure to first and
-            last value), `collapse` (empty where it did not). Sizes are the same for all, or the fleet is none.
-        pool: what they were trained on.
+        records: shadow model → record with `seconds`, `epochs`, `steps`, `utterances`, `health` (metric → first and
+            last value) and `collapse` (empty if it did not). Epochs, steps and utterances are the same for all.
+        pool: recordings that they were trained on.
 
     >>> record = {"seconds": 2.0, "epochs": 3, "steps": 9, "utterances": 5, "health": {"loss": [4.0, 2.5]}}
     >>> fleet = summarise_fleet({"000": record, "001": {**record, "health": {"loss": [4.1, 2.25]}}}, "challenge")
     >>> fleet.seconds, fleet.health
     (4.0, {'loss': (2.25, 2.5)})
     """
-    all_ = list(records.values())
-    last = [{figure: values[-1] for figure, values in record.get("health", {}).items()} for record in all_]
-    figures = [figure for figure in last[0] if all(figure in of_model for of_model in last)]
+    first, *_ = trainings = list(records.values())
+    health = [{metric: values[-1] for metric, values in record.get("health", {}).items()} for record in trainings]
+    by_metric = {
+        metric: [last[metric] for last in health] for metric in health[0] if all(metric in last for last in health)
+    }
     return FleetSummary(
-        n_shadows=len(all_),
+        n_shadows=len(trainings),
         pool=pool,
-        n_utterances=all_[0]["utterances"],
-        epochs=all_[0]["epochs"],
-        steps=all_[0]["steps"],
-        seconds=round(sum(float(record["seconds"]) for record in all_), 3),
-        health={figure: (min(one[figure] for one in last), max(one[figure] for one in last)) for figure in figures},
-        n_collapsed=sum(bool(record.get("collapse")) for record in all_),
+        n_utterances=first["utterances"],
+        epochs=first["epochs"],
+        steps=first["steps"],
+        seconds=round(sum(float(record["seconds"]) for record in trainings), 3),
+        health={metric: (min(values), max(values)) for metric, values in by_metric.items()},
+        n_collapsed=sum(bool(record.get("collapse")) for record in trainings),
     )
 
 
 @dataclass(frozen=True)
 class Target:
-    """The model that is judged.
+    """The target model.
 
     Attributes:
         family: such as "tera" or "hubert".
-        checkpoint_sha256: of the checkpoint's bytes.
-        parameters: how many it has.
+        checkpoint_sha256: SHA-256 of the checkpoint file.
+        parameters: number of parameters.
+
+    Example:
+        >>> Target("tera", checkpoint_sha256="0" * 64, parameters=109_184).family
+        'tera'
     """
 
     family: str
@@ -87,20 +97,24 @@ class Target:
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """The challenge set and how its labels came about.
+    """The challenge set and the origin of its labels.
 
     Attributes:
-        level: "utterance" or "speaker": the unit of the design.
+        level: unit of the design, "utterance" or "speaker".
         sha256: of the split.
         n_members: member units.
         n_nonmembers: non-member units.
-        n_speakers: speakers of either side.
-        drawn: True where this tool drew the split at random, False where the user brought it.
-        n_trained: recordings that the target was trained on; None where it is not known, as in files of earlier
-            versions.
-        n_held_back: recordings of member units that it was not trained on; None likewise.
-        n_auxiliary: recordings of the adversary's own; None likewise.
-        n_strata: sets of units that the labels were drawn within; None likewise.
+        n_speakers: speakers of members and non-members.
+        drawn: True if drawn at random by this tool, False if supplied by the user.
+        n_trained: recordings that the target was trained on; None in files of earlier versions.
+        n_held_back: recordings of member units that it was not trained on; None in files of earlier versions.
+        n_auxiliary: auxiliary recordings; None in files of earlier versions.
+        n_strata: strata within which the labels were drawn; None in files of earlier versions.
+
+    Example:
+        >>> split = SplitSummary("utterance", "0" * 64, n_members=10, n_nonmembers=10, n_speakers=4, drawn=True)
+        >>> split.n_members + split.n_nonmembers
+        20
     """
 
     level: str
@@ -117,18 +131,23 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What one model of the run was trained on. None where a figure does not apply or is not known.
+    """Training of one model of the run; None = unknown or not applicable.
 
     Attributes:
         name: such as "target", "wrong model" or "untrained".
         trained_on: in words, such as "members" or "auxiliary recordings".
-        n_utterances: utterances trained on.
+        n_utterances: recordings trained on.
         n_speakers: speakers trained on.
         hours: of audio.
-        epochs: passes over the utterances.
-        steps: of the optimizer.
-        seconds: of training, wall clock.
-        health: figure of the training, such as its loss, to its first and last logged values.
+        epochs: passes over the recordings.
+        steps: optimizer steps.
+        seconds: wall-clock time of the training.
+        health: training metric, such as the loss → first and last logged value.
+
+    Example:
+        >>> model = TrainedModel("target", "members", n_utterances=200, epochs=60.0, health={"loss": (4.6, 2.9)})
+        >>> model.health["loss"][-1]
+        2.9
     """
 
     name: str
@@ -144,13 +163,18 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class PublishedFigure:
-    """A figure that a paper reports for the same attack, to stand beside ours.
+    """Published advantage of an attack, for comparison.
 
     Attributes:
         attack: name of the attack or control in this run.
         level: "utterance" or "speaker".
         advantage: as published.
-        source: the paper, and where in it.
+        source: paper and table.
+
+    Example:
+        >>> figure = PublishedFigure("utterance_similarity", "utterance", 0.19, "a paper, table 1")
+        >>> figure.advantage
+        0.19
     """
 
     attack: str
@@ -161,12 +185,12 @@ class PublishedFigure:
 
 @dataclass(frozen=True)
 class Exposure:
-    """Positive control: the attacks on a model that has certainly been trained on half of the recordings asked about.
+    """Positive control: attacks on a model that was certainly trained on half of the recordings.
 
     Attributes:
-        times: how many times each of them was trained on; 0 = the model as it arrived.
+        times: number of times it was trained on each of them; 0 = the model as supplied.
         seconds: of that training.
-        results: one an attack.
+        results: one per attack.
     """
 
     times: int
@@ -176,7 +200,17 @@ class Exposure:
 
 @dataclass(frozen=True)
 class SkippedRecording:
-    """A recording left out by `on_bad_audio: skip`, and why."""
+    """A recording excluded by `on_bad_audio: skip`.
+
+    Attributes:
+        id: of the recording.
+        path: of its file.
+        reason: why it was excluded.
+
+    Example:
+        >>> SkippedRecording("a1", "a1.wav", "silent: every sample is 0").reason
+        'silent: every sample is 0'
+    """
 
     id: str
     path: str
@@ -185,17 +219,21 @@ class SkippedRecording:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the numbers come from, and how to have them again. All values are JSON-like.
+    """Origin of the results, and how to reproduce them; all values are JSON-like.
 
     Attributes:
-        command: the command line that repeats the run.
-        created: when the scores were computed, ISO 8601.
-        settings: of the evaluation, such as the number of redraws; the whole config stands in `config_yaml`.
-        seeds: by what they are the seeds of.
+        command: command line that repeats the run.
+        created: time of scoring, ISO 8601.
+        settings: of the evaluation, such as the number of redraws.
+        seeds: purpose → seed.
         hashes: SHA-256 of data, checkpoints and configs.
         versions: of Python and packages.
         hardware: processor, accelerator, memory.
-        models: what was trained on what.
+        models: trainings of target and controls.
+
+    Example:
+        >>> Provenance(seeds={"split": 0}, versions={"torch": "2.14.1"}).versions["torch"]
+        '2.14.1'
     """
 
     command: str = ""
@@ -210,15 +248,19 @@ class Provenance:
 
 @dataclass(frozen=True)
 class UnitFacts:
-    """A judged unit; of a speaker, the means over the recordings that are judged.
+    """Model-free properties of an evaluated unit; for a speaker, means over the evaluated recordings.
 
     Attributes:
         level: "utterance" or "speaker".
         unit_id: as in `scores.csv`.
-        duration_s: seconds.
-        level_dbfs: root mean square of the samples, dB relative to full scale.
-        gender: of the speaker; "" where it is not known.
-        accent: of the speaker; "" where it is not known.
+        duration_s: duration (seconds).
+        level_dbfs: root mean square of the samples (dB relative to full scale).
+        gender: of the speaker; "" = unknown.
+        accent: of the speaker; "" = unknown.
+
+    Example:
+        >>> UnitFacts("utterance", "a1", duration_s=2.5, level_dbfs=-26.0, gender="female").duration_s
+        2.5
     """
 
     level: str
@@ -231,35 +273,43 @@ class UnitFacts:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The outcome of an audit, or of the blind check of a split alone (no target, no attacks).
+    """Outcome of an audit, or of a blind check (no target, no attacks).
 
-    Results and scores are joined by (name, level): each result has its scores, and the pair occurs once.
+    Results and scores are joined by (name, level), which is unique.
 
     Attributes:
-        target: None where only a split was checked.
+        target: the target model; None in a blind check.
         split: the challenge set.
         verdict: over all levels and accesses.
-        attacks: their results.
-        controls: their results.
+        attacks: results of the attacks.
+        controls: results of the controls.
         scores: of attacks and controls.
-        blind_upper95: level to the one-sided 95 % upper bound of the blind control's AUROC.
-        timings: stage, such as "fit_s", to seconds.
-        provenance: where the numbers come from.
-        skipped: recordings left out.
-        config_yaml: every setting of the run.
-        notes: what the reader should know besides, a sentence each.
-        published: figures of a paper.
-        exposures: of the positive control, where there is one; their scores are not kept.
-        fleet: the shadow models, where there are some.
-        dataset_inference: one p-value for all members together, by the scores of each attack.
-        units: what is known of the judged units without a model; a table of its own, `units.csv`.
-        slices: parts of the challenge set, by the attack that carries the verdict; None: not computed.
-        speaker_risks: by the same attack, under pseudonyms; None: not computed.
-        utility: what the target is good for; None: not measured.
-        privacy: bounds on ε; None where neither utility was measured nor gradients were clipped for every recording.
+        blind_upper95: level → one-sided 95 % upper bound of the blind control's AUROC.
+        timings: stage, such as "fit_s" → seconds.
+        provenance: origin of the results.
+        skipped: excluded recordings.
+        config_yaml: all settings of the run.
+        notes: further remarks, a sentence each.
+        published: published figures for comparison.
+        exposures: of the positive control; their scores are not kept.
+        fleet: summary of the shadow models; None without shadow models.
+        dataset_inference: one p-value per attack for all members together.
+        units: model-free properties of the evaluated units, in `units.csv`.
+        slices: results of the decisive attack on parts of the challenge set; None = not computed.
+        speaker_risks: results of the decisive attack per speaker, under pseudonyms; None = not computed.
+        utility: of the target; None = not measured.
+        privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
 
     Raises:
-        ValueError: results and scores do not join.
+        ValueError: results and scores do not join, or one occurs twice.
+
+    Example:
+        >>> from lightning_mia.evaluation.results import Verdict
+        >>> split = SplitSummary("utterance", "0" * 64, n_members=10, n_nonmembers=10, n_speakers=4, drawn=True)
+        >>> verdict = Verdict("not_assessable", "too few speakers", ())
+        >>> report = AuditReport(target=None, split=split, verdict=verdict, attacks=(), controls=(), scores=())
+        >>> report.verdict.status
+        'not_assessable'
     """
 
     target: Target | None
@@ -288,22 +338,23 @@ class AuditReport:
         """Check that results and scores join."""
         results = Counter((result.name, result.level) for result in (*self.attacks, *self.controls))
         scores = Counter((scores.name, scores.level) for scores in self.scores)
-        for what, counts in (("results", results), ("scores", scores)):
-            twice = [" at ".join(key) for key, count in counts.items() if count > 1]
-            if twice:
-                raise ValueError(f"(name, level) occurs more than once among the {what}: {list_first(twice)}")
-        alone = [" at ".join(key) for key in results.keys() ^ scores.keys()]
-        if alone:
-            raise ValueError(f"results without scores, or scores without a result: {list_first(sorted(alone))}")
+        for kind, counts in (("results", results), ("scores", scores)):
+            repeated = [" at ".join(key) for key, count in counts.items() if count > 1]
+            if repeated:
+                raise ValueError(f"(name, level) occurs more than once among the {kind}: {list_first(repeated)}")
+        unmatched = [" at ".join(key) for key in results.keys() ^ scores.keys()]
+        if unmatched:
+            raise ValueError(f"results without scores, or scores without a result: {list_first(sorted(unmatched))}")
 
     def scores_of(self, result: AttackResult) -> Scores:
-        """The scores that `result` was computed from."""
-        return next(s for s in self.scores if (s.name, s.level) == (result.name, result.level))
+        """Return the scores that `result` was computed from."""
+        return next(scores for scores in self.scores if (scores.name, scores.level) == (result.name, result.level))
 
     def result(self, name: str, level: str) -> AttackResult | None:
-        """The attack or control of this name and level, if there is one."""
-        return next((one for one in (*self.attacks, *self.controls) if (one.name, one.level) == (name, level)), None)
+        """Return the attack or control of this name and level, or None."""
+        results = (*self.attacks, *self.controls)
+        return next((result for result in results if (result.name, result.level) == (name, level)), None)
 
     def blind(self, level: str) -> AttackResult | None:
-        """The blind control at `level`, if there is one."""
+        """Return the blind control at `level`, or None."""
         return self.result("blind", level)

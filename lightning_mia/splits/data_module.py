@@ -138,7 +138,7 @@ class SplitCorpus:
         audio: decoded recordings.
         split: members and non-members of every model.
         speakers: id → speaker, of every recording of the corpus.
-        speaker_facts: gender and accent of the speaker, index = id; see `corpora.formats.speaker_metadata`.
+        speaker_facts: gender and accent of the speaker, index = id; see `corpora.base`.
         notes: sentences for the report.
         options: options of the data module.
     """

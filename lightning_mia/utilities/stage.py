@@ -1,6 +1,7 @@
 """Stages of a run: finished once, resumed after interruption, refused if settings changed."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Stage:
             sha256, settings, record = stored["sha256"], stored["settings"], stored["record"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path} is damaged; delete the folder {self.folder} and start again") from error
-        if sha256 != self.sha256:
+        if sha256 != self.sha256 and _without_modules(settings) != _without_modules(self.settings):
             changes = list_first(_changes(settings, self.settings), limit=3)
             raise InputError(
                 f"{self.folder} was created with different settings (hash: {sha256[:12]} stored, {self.sha256[:12]} "
@@ -75,6 +76,15 @@ class Stage:
         """Mark the stage as finished."""
         self.record = record
         write_json(self.path, {"sha256": self.sha256, "settings": self.settings, "record": record})
+
+
+def _without_modules(settings: Any) -> str:
+    """JSON of settings with class names instead of class paths: a class that moved is the same class.
+
+    >>> _without_modules({"model": "lightning_mia.models.TERA"}), _without_modules({"model": "TERA"})
+    ('{"model": "TERA"}', '{"model": "TERA"}')
+    """
+    return re.sub(r"\blightning_mia(?:\.\w+)*\.([A-Z]\w*)", r"\1", json.dumps(settings, sort_keys=True))
 
 
 def _changes(old: Any, new: Any, where: str = "") -> list[str]:

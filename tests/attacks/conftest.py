@@ -1,4 +1,4 @@
-"""What the tests of attacks share: frames and signals that are planted instead of asked."""
+"""Planted frames and simulated signals for the tests of attacks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -17,14 +17,14 @@ JUNK = 1e3  # stands on padding, where it must not matter
 
 
 class PlantedFrames:
-    """Answers with given frames, (frames, dim) float32 an utterance, in batches of `batch_size` in the order asked."""
+    """Returns given frames, (frames, dim) float32 per utterance, in batches and in the order queried."""
 
     def __init__(self, frames: Mapping[str, Tensor], batch_size: int = 16) -> None:
         self.frames, self.batch_size = frames, batch_size
-        self.asked: list[list[str]] = []
+        self.queries: list[list[str]] = []
 
     def __call__(self, ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
-        self.asked.append(list(ids))
+        self.queries.append(list(ids))
         for start in range(0, len(ids), self.batch_size):
             batch = list(ids[start : start + self.batch_size])
             lengths = torch.tensor([len(self.frames[name]) for name in batch])
@@ -37,7 +37,7 @@ class PlantedFrames:
 def make_evidence(
     frames: Mapping[str, Tensor], auxiliary: Sequence[str], level: str, seed: int = 0, batch_size: int = 16
 ) -> Evidence:
-    """All recordings that are not auxiliary are judged; an id is `speaker/utterance`."""
+    """Make evidence in which all other recordings are the challenge set; ids are `speaker/utterance`."""
 
     def table(ids: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame({"id": ids, "speaker": [name.split("/")[0] for name in ids]})
@@ -61,14 +61,14 @@ def evidence_of() -> Callable[..., Evidence]:
 
 
 def auroc_of(scores: pd.Series, members: pd.Series) -> float:
-    """AUROC from the definition: pairs in which the member scores higher, ties counted half."""
+    """Compute the AUROC from its definition, counting ties half."""
     inside, outside = scores.loc[members[members].index].to_numpy(), scores.loc[members[~members].index].to_numpy()
     difference = inside[:, None] - outside[None]
     return float((difference > 0).mean() + (difference == 0).mean() / 2)
 
 
 class PlantedSignal(ScalarSignal):
-    """Columns as they are, judged jointly."""
+    """Columns as they are, jointly."""
 
     access = "black-box"
 

@@ -10,7 +10,7 @@ from lightning_mia.attacks.shadow_models.signal_matrix import signal_matrix
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
 @pytest.mark.parametrize("n_shadows", [2, 5, 8])
-def test_equals_the_formula_in_loops(simulate: Callable, n_shadows: int, level: str) -> None:
+def test_scores_equal_the_formula_in_loops(simulate: Callable, n_shadows: int, level: str) -> None:
     evidence = simulate(20, n_shadows, level=level, clips=3).evidence
     matrix = signal_matrix(evidence, PretextScore())
     scores = CalibratedLoss().score(evidence)
@@ -19,7 +19,7 @@ def test_equals_the_formula_in_loops(simulate: Callable, n_shadows: int, level: 
         assert scores[unit] == pytest.approx(matrix.target[place, 0] - sum(out) / len(out), abs=1e-9)
 
 
-def test_difficulty_is_what_it_takes_away(simulate: Callable, auroc: Callable) -> None:
+def test_difficulty_is_removed(simulate: Callable, auroc: Callable) -> None:
     fleet = simulate(300, 8, effect=2.0, spread=10.0)
     assert auroc(CalibratedLoss().score(fleet.evidence), fleet.members) > 0.85
     alone = fleet.evidence.target.pretext_score().loc[fleet.members.index]
@@ -27,9 +27,7 @@ def test_difficulty_is_what_it_takes_away(simulate: Callable, auroc: Callable) -
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_the_sign_of_a_signal_is_learned(
-    simulate: Callable, planted_signal: Callable, auroc: Callable, pool: bool
-) -> None:
+def test_sign_of_a_signal_is_learned(simulate: Callable, planted_signal: Callable, auroc: Callable, pool: bool) -> None:
     fleet = simulate(200, 8, effect=-2.0, pool=pool)
     attack = CalibratedLoss(planted_signal(["pretext_score_mask0"], two_sided=True))
     scores = attack.score(fleet.evidence)

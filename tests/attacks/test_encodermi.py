@@ -45,7 +45,7 @@ def test_names_and_levels() -> None:
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_t_is_the_mean_cosine(level: str, simulate: Callable[..., Any]) -> None:
+def test_threshold_variant_is_the_mean_cosine(level: str, simulate: Callable[..., Any]) -> None:
     evidence = simulate(6, 2, columns=["views_pair0", "views_pair1", "views_noise_pooled_layer1"], clips=3, level=level)
     evidence = evidence.evidence
     scores = EncoderMIT().score(replace(evidence, shadows=None))
@@ -57,34 +57,33 @@ def test_t_is_the_mean_cosine(level: str, simulate: Callable[..., Any]) -> None:
 
 @learned
 def test_planted_shift_is_found(attack: PublishedAttack, simulate: Callable[..., Any], auroc: Any) -> None:
-    """One number of the vector moves with membership, within units that differ more from each other."""
+    """Every fourth number depends on membership, by less than units differ."""
     columns = columns_of(attack)
     effect = [4.0 if attack.one_scale or i % 4 == 3 else 0.0 for i in range(len(columns))]
     fleet = simulate(120, 4, columns=columns, effect=effect, seed=1)
-    found = auroc(attack.score(fleet.evidence), fleet.members)
-    assert found > 0.9
+    assert auroc(attack.score(fleet.evidence), fleet.members) > 0.9
 
 
-def test_calibration_finds_what_hides_in_the_units_own_level(simulate: Callable[..., Any], auroc: Any) -> None:
+def test_calibration_removes_the_level_of_a_unit(simulate: Callable[..., Any], auroc: Any) -> None:
     fleet = simulate(200, 6, columns=PAIRS, effect=0.4, spread=3.0, seed=2)
     plain, calibrated = (auroc(attack.score(fleet.evidence), fleet.members) for attack in LEARNED[:2])
     assert calibrated > plain + 0.05
 
 
 def mean_auroc_on_noise(attack: PublishedAttack, n_shadows: int, simulate: Callable[..., Any], auroc: Any) -> float:
-    """Over 6 fleets of 60 units it has a standard error of .031."""
-    fleets = [simulate(60, n_shadows, columns=columns_of(attack), effect=0.0, seed=seed) for seed in range(6)]
-    return float(np.mean([auroc(attack.score(one.evidence), one.members) for one in fleets]))
+    """Average over 6 audits of 60 units; the standard error is .031."""
+    audits = [simulate(60, n_shadows, columns=columns_of(attack), effect=0.0, seed=seed) for seed in range(6)]
+    return float(np.mean([auroc(attack.score(audit.evidence), audit.members) for audit in audits]))
 
 
-def test_noise_stays_at_chance(simulate: Callable[..., Any], auroc: Any) -> None:
+def test_auroc_on_noise_is_chance(simulate: Callable[..., Any], auroc: Any) -> None:
     assert abs(mean_auroc_on_noise(EncoderMIV(), 4, simulate, auroc) - 0.5) < 0.1
 
 
 @learned
 @pytest.mark.slow
 @pytest.mark.parametrize("n_shadows", [2, 4, 8, 16])
-def test_noise_stays_at_chance_for_all(
+def test_auroc_on_noise_is_chance_for_all_variants(
     attack: PublishedAttack, n_shadows: int, simulate: Callable[..., Any], auroc: Any
 ) -> None:
     assert abs(mean_auroc_on_noise(attack, n_shadows, simulate, auroc) - 0.5) < 0.1
@@ -92,27 +91,27 @@ def test_noise_stays_at_chance_for_all(
 
 @pytest.mark.slow
 @learned
-def test_scores_depend_on_the_seed_of_the_evidence_alone(attack: PublishedAttack, simulate: Callable[..., Any]) -> None:
+def test_scores_depend_only_on_the_seed(attack: PublishedAttack, simulate: Callable[..., Any]) -> None:
     evidence = simulate(40, 4, columns=columns_of(attack)).evidence
     torch.manual_seed(3)
     state = torch.get_rng_state()
-    one = attack.score(evidence)
+    scores = attack.score(evidence)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(4)
-    pd.testing.assert_series_equal(attack.score(evidence), one)
-    assert not np.allclose(attack.score(replace(evidence, seed=9)), one)
-    assert one.dtype == np.float64 and list(one.index) == list(evidence.challenge["unit_id"].unique())
+    pd.testing.assert_series_equal(attack.score(evidence), scores)
+    assert not np.allclose(attack.score(replace(evidence, seed=9)), scores)
+    assert scores.dtype == np.float64 and list(scores.index) == list(evidence.challenge["unit_id"].unique())
 
 
 @learned
-def test_speakers_and_a_fleet_that_never_saw_them(
+def test_speakers_and_shadow_models_from_a_pool(
     attack: PublishedAttack, simulate: Callable[..., Any], auroc: Any
 ) -> None:
     fleet = simulate(60, 6, columns=columns_of(attack), effect=3.0, level="speaker", clips=3, pool=True, seed=5)
     assert auroc(attack.score(fleet.evidence), fleet.members) > 0.9
 
 
-def test_what_it_needs(simulate: Callable[..., Any]) -> None:
+def test_missing_requirements_raise(simulate: Callable[..., Any]) -> None:
     evidence = simulate(20, 4, columns=PAIRS).evidence
     with pytest.raises(CannotRun, match="needs shadow models"):
         EncoderMIV().score(replace(evidence, shadows=None))
@@ -120,7 +119,7 @@ def test_what_it_needs(simulate: Callable[..., Any]) -> None:
         PartCrop().score(evidence)
 
 
-def test_a_set_has_no_order_but_its_kinds_belong_together() -> None:
+def test_deep_sets_are_permutation_invariant() -> None:
     torch.manual_seed(0)
     net, features = DeepSets(n_elements=5, n_kinds=2), torch.randn(3, 10)
     order = torch.tensor([3, 0, 4, 1, 2])

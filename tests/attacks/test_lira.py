@@ -11,7 +11,7 @@ from lightning_mia.attacks.scalar_signals.base import PretextScore
 
 
 def matrices(n_shadows: int, n: int = 30, d: int = 1, paired: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Target (n, d), shadows (K, n, d) and members (K, n), where no unit lacks a side."""
+    """Draw target (n, d), shadows (K, n, d) and members (K, n), with IN and OUT models for every unit."""
     rng = np.random.default_rng(n_shadows + 100 * d)
     half = rng.random((-(-n_shadows // 2), n)) < 0.5
     members = np.stack([half, ~half], axis=1).reshape(-1, n)[:n_shadows]
@@ -24,7 +24,7 @@ def matrices(n_shadows: int, n: int = 30, d: int = 1, paired: bool = True) -> tu
 
 
 def centres(shadows: np.ndarray, chosen: np.ndarray) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
-    """Of every unit: mean over the chosen shadow models, and the residuals from it."""
+    """Compute the mean and the residuals of every unit over the chosen shadow models."""
     means, residuals = [], []
     for unit in range(shadows.shape[1]):
         own = [shadows[k, unit] for k in range(len(shadows)) if chosen[k, unit]]
@@ -34,7 +34,7 @@ def centres(shadows: np.ndarray, chosen: np.ndarray) -> tuple[list[np.ndarray], 
 
 
 def fixed_covariance(residuals: list[list[np.ndarray]]) -> np.ndarray:
-    """Over all units; off the diagonal as if d more residuals had shown no correlation."""
+    """Compute the covariance over all units, shrunk as by d more uncorrelated residuals."""
     freedom = sum(len(own) - 1 for own in residuals)
     covariance = sum(np.outer(one, one) for own in residuals for one in own) / freedom
     d = len(covariance)
@@ -59,14 +59,14 @@ def slow_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) ->
 
 @pytest.mark.parametrize("d", [1, 3])
 @pytest.mark.parametrize(("n_shadows", "paired"), [(4, True), (7, False), (16, True), (64, True), (70, False)])
-def test_online_equals_the_formula_in_loops(n_shadows: int, paired: bool, d: int) -> None:
+def test_online_scores_equal_the_formula_in_loops(n_shadows: int, paired: bool, d: int) -> None:
     target, shadows, members = matrices(n_shadows, d=d, paired=paired)
     expected = slow_online(target, shadows, members)
     assert np.allclose(lira_online(target, shadows, members), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("n_shadows", "paired"), [(4, True), (7, False), (16, True), (64, True)])
-def test_offline_equals_the_formula_in_loops(n_shadows: int, paired: bool) -> None:
+def test_offline_scores_equal_the_formula_in_loops(n_shadows: int, paired: bool) -> None:
     target, shadows, members = matrices(n_shadows, paired=paired)
     means, residuals = centres(shadows, ~members)
     scores = lira_offline(target[:, 0], shadows[..., 0], members)
@@ -78,26 +78,26 @@ def test_offline_equals_the_formula_in_loops(n_shadows: int, paired: bool) -> No
         assert norm.cdf(score) == pytest.approx(published, abs=1e-6)
 
 
-def test_offline_does_not_saturate_where_the_probability_is_1() -> None:
+def test_offline_score_does_not_saturate() -> None:
     _, shadows, members = matrices(8, n=3)
     scores = lira_offline(np.array([100.0, 200.0, 300.0]), np.zeros_like(shadows[..., 0]) + shadows[:, :1, 0], members)
     assert norm.cdf(scores).tolist() == [1, 1, 1]
     assert scores[0] < scores[1] < scores[2]
 
 
-def test_a_single_out_shadow_model_ranks_by_the_difference_from_it() -> None:
+def test_single_out_model_ranks_by_difference() -> None:
     target, shadows, members = matrices(2)
     out = np.where(members[0], shadows[1, :, 0], shadows[0, :, 0])
     assert np.array_equal(lira_offline(target[:, 0], shadows[..., 0], members), target[:, 0] - out)
 
 
-def test_a_signal_without_variance_gives_numbers() -> None:
+def test_constant_signal_gives_finite_scores() -> None:
     members = matrices(4)[2]
     assert np.isfinite(lira_online(np.zeros((30, 1)), np.zeros((4, 30, 1)), members)).all()
     assert np.isfinite(lira_online(np.zeros((30, 2)), np.zeros((4, 30, 2)), members)).all()
 
 
-def test_the_name_and_the_needs_come_from_the_signal(planted_signal: Callable) -> None:
+def test_name_and_requirements_come_from_the_signal(planted_signal: Callable) -> None:
     assert [LiRA().name, LiRA(online=False).name] == ["lira", "lira_offline"]
     assert (LiRA().access, LiRA().needs_signal, LiRA().two_sided) == ("grey-box", "pretext_score", False)
     other = LiRA(planted_signal(["a"], two_sided=True), online=False)
@@ -108,7 +108,7 @@ def test_the_name_and_the_needs_come_from_the_signal(planted_signal: Callable) -
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_a_planted_leak_is_found(simulate: Callable, auroc: Callable, online: bool) -> None:
+def test_planted_leak_is_found(simulate: Callable, auroc: Callable, online: bool) -> None:
     fleet = simulate(200, 16, effect=2.0)
     scores = LiRA(online=online).score(fleet.evidence)
     assert scores.dtype == np.float64 and set(scores.index) == set(fleet.members.index)
@@ -117,7 +117,7 @@ def test_a_planted_leak_is_found(simulate: Callable, auroc: Callable, online: bo
 
 @pytest.mark.parametrize("pool", [False, True])
 @pytest.mark.parametrize("effect", [2.0, -2.0])
-def test_offline_the_sign_is_learned_on_shadow_models(
+def test_offline_sign_is_learned_on_shadow_models(
     simulate: Callable, planted_signal: Callable, auroc: Callable, effect: float, pool: bool
 ) -> None:
     fleet = simulate(200, 8, effect=effect, pool=pool)
@@ -128,7 +128,7 @@ def test_offline_the_sign_is_learned_on_shadow_models(
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_several_signals_find_more_than_each(
+def test_joint_numbers_find_more_than_single_ones(
     simulate: Callable, planted_signal: Callable, auroc: Callable, online: bool
 ) -> None:
     columns = ["planted_a", "planted_b", "planted_c"]
@@ -138,7 +138,7 @@ def test_several_signals_find_more_than_each(
     assert jointly > max(alone) + 0.03
 
 
-def test_units_that_lack_a_side_are_named(simulate: Callable) -> None:
+def test_units_without_in_or_out_models_are_named(simulate: Callable) -> None:
     evidence = simulate(20, 4).evidence
     members = evidence.shadows.members.copy()
     members.loc["s003/0"], members.loc["s005/0"] = True, False
@@ -154,7 +154,7 @@ def test_units_that_lack_a_side_are_named(simulate: Callable) -> None:
     assert LiRA(online=False).score(evidence).notna().all()
 
 
-def test_online_cannot_run_with_a_fleet_that_never_saw_a_challenge_unit(simulate: Callable) -> None:
+def test_online_attack_requires_in_models(simulate: Callable) -> None:
     fleet = simulate(20, 4, pool=True)
     with pytest.raises(CannotRun, match="it needs shadow models that are IN for the challenge units"):
         LiRA().score(fleet.evidence)

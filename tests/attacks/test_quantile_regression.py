@@ -22,23 +22,23 @@ Auroc = Callable[[pd.Series, pd.Series], float]
 
 
 def recordings(n_auxiliary: int, seed: int, effect: float = 1.0, clips: int = 1) -> tuple[Evidence, pd.Series]:
-    """The pretext score follows a direction of the pooled vector, which the members' `effect` is small against."""
+    """Draw pretext scores that follow a direction of the pooled vector, plus a smaller `effect` of membership."""
     rng = np.random.default_rng(seed)
     names = [f"s{unit:03d}/{clip}" for unit in range(200) for clip in range(clips)]
     others = [f"a{number:03d}/0" for number in range(n_auxiliary)]
-    judged = pd.DataFrame({"id": names})
-    judged["speaker"] = judged["unit_id"] = judged["id"].str.split("/").str[0]
-    members = pd.Series(rng.permutation(np.arange(200) % 2 == 1), index=judged["unit_id"].unique())
+    challenge = pd.DataFrame({"id": names})
+    challenge["speaker"] = challenge["unit_id"] = challenge["id"].str.split("/").str[0]
+    members = pd.Series(rng.permutation(np.arange(200) % 2 == 1), index=challenge["unit_id"].unique())
     auxiliary = pd.DataFrame({"id": others, "speaker": [name.split("/")[0] for name in others]})
     pooled = rng.standard_normal((len(names) + n_auxiliary, 2, 12)).astype(np.float32)
     pooled[:, 1, 3] *= 4
-    inside = np.append(judged["unit_id"].map(members).to_numpy(dtype=float), np.zeros(n_auxiliary))
+    inside = np.append(challenge["unit_id"].map(members).to_numpy(dtype=float), np.zeros(n_auxiliary))
     values = pooled[:, 1, 3] + effect * inside + 0.5 * rng.standard_normal(len(pooled))
     scalars = pd.DataFrame({"pretext_score_mask0": values, "other": -values}, index=[*names, *others])
-    return Evidence(Signals(scalars, pooled), judged, auxiliary), members
+    return Evidence(Signals(scalars, pooled), challenge, auxiliary), members
 
 
-def test_it_sees_what_difficulty_hides(auroc: Auroc) -> None:
+def test_difficulty_is_removed(auroc: Auroc) -> None:
     evidence, members = recordings(150, seed=0)
     plain = evidence.target.pretext_score().loc[evidence.challenge["id"]].set_axis(evidence.challenge["unit_id"])
     assert auroc(plain, members) < 0.65
@@ -46,14 +46,14 @@ def test_it_sees_what_difficulty_hides(auroc: Auroc) -> None:
     assert auroc(QuantileRegression(layer=0).score(evidence), members) < 0.65  # tells nothing of difficulty
 
 
-def test_without_an_effect_it_stays_at_chance(auroc: Auroc) -> None:
+def test_auroc_without_effect_is_chance(auroc: Auroc) -> None:
     found = [
         auroc(QuantileRegression().score(one), members) for one, members in (recordings(80, s, 0.0) for s in range(8))
     ]
     assert abs(np.mean(found) - 0.5) < 0.045
 
 
-def test_a_speaker_has_the_mean_of_its_recordings(auroc: Auroc) -> None:
+def test_speaker_score_is_the_mean_over_recordings(auroc: Auroc) -> None:
     evidence, members = recordings(100, seed=1, effect=0.5, clips=3)
     scores = QuantileRegression().score(evidence)
     by_recording = QuantileRegression().score(
@@ -63,7 +63,7 @@ def test_a_speaker_has_the_mean_of_its_recordings(auroc: Auroc) -> None:
     assert auroc(scores, members) > 0.8
 
 
-def test_several_numbers_count_alike(planted_signal: Any) -> None:
+def test_several_numbers_have_equal_weight(planted_signal: Any) -> None:
     evidence, _ = recordings(100, seed=2)
     both = QuantileRegression(planted_signal(["pretext_score_mask0", "other"])).score(evidence)
     assert np.abs(both).max() < 1e-6  # the one is minus the other
@@ -72,7 +72,7 @@ def test_several_numbers_count_alike(planted_signal: Any) -> None:
     assert QuantileRegression().name == "quantile_regression"
 
 
-def test_too_few_auxiliary_recordings() -> None:
+def test_too_few_auxiliary_recordings_raise() -> None:
     evidence, _ = recordings(49, seed=0)
     with pytest.raises(CannotRun, match="needs 50 or more auxiliary recordings, and there are 49"):
         QuantileRegression().score(evidence)
@@ -81,7 +81,7 @@ def test_too_few_auxiliary_recordings() -> None:
         QuantileRegression().score(replace(evidence, auxiliary=judged_too))
 
 
-def test_a_fit_has_the_least_pinball_loss() -> None:
+def test_fit_minimises_the_pinball_loss() -> None:
     rng = np.random.default_rng(0)
     components = rng.standard_normal((120, 2))
     values = components @ [1.0, -0.5] + rng.exponential(size=120) * (1 + (components[:, 0] > 0))
@@ -96,7 +96,7 @@ def test_a_fit_has_the_least_pinball_loss() -> None:
         assert np.mean(values < with_constant(components) @ fitted) == pytest.approx(level, abs=0.03)
 
 
-def test_quantiles_of_no_component_are_those_of_the_sample() -> None:
+def test_quantiles_without_components_are_those_of_the_sample() -> None:
     values = np.random.default_rng(1).exponential(size=60)
     constant = ConditionalQuantiles.fit(np.zeros((60, 0)), values)
     low, median, high = np.percentile(values, [25, 50, 75])
@@ -104,7 +104,7 @@ def test_quantiles_of_no_component_are_those_of_the_sample() -> None:
     np.testing.assert_allclose(found, [0, (5 - median) / (high - low)])
 
 
-def test_components_that_tell_nothing_are_not_used_and_equal_values_do_no_harm() -> None:
+def test_uninformative_components_are_not_used() -> None:
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((200, 20))
     assert ConditionalQuantiles.fit(noise, rng.standard_normal(200)).coefficients.shape[1] <= 3
@@ -112,7 +112,7 @@ def test_components_that_tell_nothing_are_not_used_and_equal_values_do_no_harm()
     assert (ConditionalQuantiles.fit(noise, np.ones(200)).exceedance(noise, np.ones(200)) == 0).all()
 
 
-def test_principal_components_are_scaled_by_the_known_ones() -> None:
+def test_principal_components_are_scaled_by_the_fitted_vectors() -> None:
     rng = np.random.default_rng(3)
     known = rng.standard_normal((80, 6)) * [5, 3, 1, 1, 0.5, 0] + 7
     components, same = principal_components(known, known)

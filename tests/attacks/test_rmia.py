@@ -21,11 +21,11 @@ def mean(values: list[float]) -> float:
 
 
 def slow_ratio(target: float, inside: list[float], outside: list[float], a: float | None) -> float:
-    """r(x) of one recording, online (`a` is None) or offline."""
+    """Compute r(x) of a recording, online (`a` is None) or offline."""
     if a is not None:
         return p(target) / (0.5 * ((1 + a) * mean([p(x) for x in outside]) + (1 - a)))
-    sides = [mean([p(x) for x in one]) for one in (inside, outside) if one]
-    return p(target) / mean(sides)
+    means = [mean([p(x) for x in group]) for group in (inside, outside) if group]
+    return p(target) / mean(means)
 
 
 def slow_rmia(matrix: SignalMatrix, a: float | None, gamma: float) -> list[float]:
@@ -47,7 +47,7 @@ def slow_rmia(matrix: SignalMatrix, a: float | None, gamma: float) -> list[float
 
 @pytest.mark.parametrize("a", [None, 0.0, 0.3, 1.0])
 @pytest.mark.parametrize(("n_shadows", "gamma"), [(2, 2.0), (5, 1.0), (16, 2.0)])
-def test_equals_the_formula_in_loops(simulate: Callable, n_shadows: int, gamma: float, a: float | None) -> None:
+def test_scores_equal_the_formula_in_loops(simulate: Callable, n_shadows: int, gamma: float, a: float | None) -> None:
     evidence = simulate(30, n_shadows, effect=3.0, n_auxiliary=40).evidence
     scores = RMIA(online=a is None, gamma=gamma, a=a).score(evidence)
     expected = slow_rmia(signal_matrix(evidence, PretextScore()), a, gamma)
@@ -56,7 +56,7 @@ def test_equals_the_formula_in_loops(simulate: Callable, n_shadows: int, gamma: 
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_shares_are_ordered_within_ties_and_never_contradicted(simulate: Callable, online: bool) -> None:
+def test_tie_break_preserves_the_order_of_shares(simulate: Callable, online: bool) -> None:
     matrix = signal_matrix(simulate(300, 8, n_auxiliary=5).evidence, PretextScore())
     scores = RMIA(online=online, a=None if online else 0.5).compare(matrix)
     target, shadows = matrix.target[:, 0], matrix.shadows[..., 0]
@@ -72,11 +72,11 @@ def test_shares_are_ordered_within_ties_and_never_contradicted(simulate: Callabl
     assert (np.diff(shares[np.argsort(scores)]) >= 0).all()
 
 
-def test_a_ratio_of_exactly_gamma_counts() -> None:
+def test_ratio_equal_to_gamma_counts() -> None:
     assert share_exceeded(np.log([2.0, 1.999]), np.log([1.0, 4.0]), gamma=2.0).tolist() == [0.5, 0.0]
 
 
-def test_far_signals_give_numbers() -> None:
+def test_extreme_signals_give_finite_ratios() -> None:
     far = np.array([1e4, -1e4])
     members = np.array([[True, True], [False, False]])
     for shadows in (np.full((2, 2), 1e4), np.full((2, 2), -1e4)):
@@ -85,7 +85,7 @@ def test_far_signals_give_numbers() -> None:
 
 
 def slow_fit(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
-    """Every shadow model as the target in turn, against the OUT ones among the others without its pair."""
+    """Attack each shadow model with the OUT models of other pairs."""
     best, chosen = -1.0, -1.0
     for a in np.linspace(0, 1, 11):
         aurocs = []
@@ -107,22 +107,22 @@ def slow_fit(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> flo
 
 
 @pytest.mark.parametrize(("n_shadows", "spread"), [(4, 0.5), (6, 2.0), (8, 5.0)])
-def test_a_is_fitted_on_shadow_models_with_the_pair_left_out(simulate: Callable, n_shadows: int, spread: float) -> None:
+def test_fit_of_a_leaves_out_the_pair(simulate: Callable, n_shadows: int, spread: float) -> None:
     matrix = signal_matrix(simulate(40, n_shadows, spread=spread).evidence, PretextScore())
-    found = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
-    assert found == slow_fit(matrix.shadows[..., 0], matrix.members, matrix.pairs)
+    a = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
+    assert a == slow_fit(matrix.shadows[..., 0], matrix.members, matrix.pairs)
 
 
-def test_a_of_a_single_pair_is_the_slope_of_its_definition(simulate: Callable) -> None:
+def test_a_of_a_single_pair_is_the_defining_slope(simulate: Callable) -> None:
     matrix = signal_matrix(simulate(40, 2).evidence, PretextScore())
     missing = {
         member: mean([1 - p(x) for x in matrix.shadows[..., 0][matrix.members == member]]) for member in (True, False)
     }
-    found = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
-    assert found == pytest.approx(missing[True] / missing[False])
+    a = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
+    assert a == pytest.approx(missing[True] / missing[False])
 
 
-def test_neither_the_target_nor_the_auxiliary_recordings_decide_a(simulate: Callable) -> None:
+def test_a_does_not_depend_on_target_or_auxiliary_recordings(simulate: Callable) -> None:
     matrix = signal_matrix(simulate(60, 8).evidence, PretextScore())
     other = replace(matrix, target=matrix.target[::-1])
     for one in (matrix, other):
@@ -131,19 +131,19 @@ def test_neither_the_target_nor_the_auxiliary_recordings_decide_a(simulate: Call
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_offline_a_planted_leak_is_found(simulate: Callable, auroc: Callable, pool: bool) -> None:
+def test_offline_attack_finds_a_leak(simulate: Callable, auroc: Callable, pool: bool) -> None:
     fleet = simulate(200, 8, effect=2.0, pool=pool)
     assert auroc(RMIA(online=False).score(fleet.evidence), fleet.members) > 0.8
 
 
-def test_the_sign_of_a_signal_is_learned(simulate: Callable, planted_signal: Callable, auroc: Callable) -> None:
+def test_sign_of_a_signal_is_learned(simulate: Callable, planted_signal: Callable, auroc: Callable) -> None:
     fleet = simulate(200, 8, effect=-2.0)
     for online in (True, False):
         attack = RMIA(planted_signal(["pretext_score_mask0"], two_sided=True), online)
         assert auroc(attack.score(fleet.evidence), fleet.members) > 0.8
 
 
-def test_it_needs_auxiliary_recordings(simulate: Callable) -> None:
+def test_missing_auxiliary_recordings_raise(simulate: Callable) -> None:
     with pytest.raises(CannotRun, match="it needs auxiliary recordings, and there are none"):
         RMIA().score(simulate(20, 4, n_auxiliary=0).evidence)
 

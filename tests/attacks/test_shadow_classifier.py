@@ -8,11 +8,11 @@ import pytest
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings
-from lightning_mia.attacks.classifiers.features import default_groups, read_features
+from lightning_mia.attacks.classifiers.feature_columns import default_groups, read_features
 from lightning_mia.attacks.shadow_classifier import LearnedFromShadows, ShadowClassifier, ShadowClassifierTree
 from lightning_mia.signals.encoder_geometry import EncoderGeometry
 from lightning_mia.signals.pretext_by_mask import PretextDetails
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import Signals
 from lightning_mia.signals.view_consistency import ViewAgreement
 from lightning_mia.utilities.errors import InputError
@@ -33,44 +33,44 @@ def black_box(kind: type[LearnedFromShadows]) -> LearnedFromShadows:
 
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize(("n_shadows", "least"), [(2, 0.68), (4, 0.78), (8, 0.81)])
-def test_it_finds_one_signal_of_thirty(
+def test_attack_finds_one_informative_signal_of_thirty(
     kind: type[LearnedFromShadows], n_shadows: int, least: float, simulate: Fleet, auroc: Auroc
 ) -> None:
-    """No score exceeds .86; the signal as it is gives .63 where units differ as much as this."""
+    """The optimal AUROC is .86; the plain signal gives .63 at this spread of the units."""
     effect = [0.0] * 17 + [1.5] + [0.0] * 12
     planted = simulate(200, n_shadows, columns=VIEWS, effect=effect, spread=1.5 if n_shadows > 2 else 0.5, seed=1)
     assert auroc(black_box(kind).score(planted.evidence), planted.members) > least
 
 
 def on_noise(attack: LearnedFromShadows, n_shadows: int, seeds: range, simulate: Fleet, auroc: Auroc) -> float:
-    """Mean distance from 0.5 in standard errors, over the target and a shadow model in its place."""
-    found = []
+    """Return the mean distance from 0.5 in standard errors, for the target and for a shadow model as target."""
+    aurocs = []
     for seed in seeds:
         planted = simulate(60, n_shadows, columns=VIEWS[:6], effect=0.0, seed=seed)
-        found.append(auroc(attack.score(planted.evidence), planted.members))
+        aurocs.append(auroc(attack.score(planted.evidence), planted.members))
         place, shadows = seed % n_shadows, planted.evidence.shadows
-        turned = replace(
+        as_target = replace(
             planted.evidence, target=shadows.signals[place], shadows=shadows.without_pair_of(place), seed=seed
         )
-        found.append(auroc(attack.score(turned), shadows.members.iloc[:, place]))
-    return float((np.mean(found) - 0.5) / (np.std(found, ddof=1) / len(found) ** 0.5))
+        aurocs.append(auroc(attack.score(as_target), shadows.members.iloc[:, place]))
+    return float((np.mean(aurocs) - 0.5) / (np.std(aurocs, ddof=1) / len(aurocs) ** 0.5))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize(("n_shadows", "seeds"), [(4, 24), (8, 16), (16, 10)])
-def test_on_noise_it_stays_at_chance(
+def test_auroc_on_noise_is_chance(
     kind: type[LearnedFromShadows], n_shadows: int, seeds: int, simulate: Fleet, auroc: Auroc
 ) -> None:
     assert abs(on_noise(black_box(kind), n_shadows, range(seeds), simulate, auroc)) < 3
 
 
-def test_on_noise_it_stays_at_chance_quickly(simulate: Fleet, auroc: Auroc) -> None:
+def test_auroc_on_noise_is_chance_quick(simulate: Fleet, auroc: Auroc) -> None:
     assert abs(on_noise(black_box(ShadowClassifier), 4, range(6), simulate, auroc)) < 3
 
 
-def test_what_a_unit_gains_by_being_trained_on_is_weighed(simulate: Fleet, auroc: Auroc) -> None:
-    """Only every second unit leaks: models that are IN tell which; with those that are OUT alone nothing does."""
+def test_classifier_uses_in_models(simulate: Fleet, auroc: Auroc) -> None:
+    """Only every second unit leaks; IN models reveal which, OUT models alone do not."""
     planted = simulate(400, 8, columns=VIEWS[:4], effect=0.0, spread=1.0, noise=0.5, seed=2)
     leaky = np.arange(400) % 2 == 0
     evidence, challenge = planted.evidence, planted.evidence.challenge
@@ -82,7 +82,7 @@ def test_what_a_unit_gains_by_being_trained_on_is_weighed(simulate: Fleet, auroc
 
     shadows = evidence.shadows
     labels = shadows.members.loc[challenge["id"]].to_numpy()
-    of_shadows = [leaking(one, labels[:, place]) for place, one in enumerate(shadows.signals)]
+    of_shadows = [leaking(signals, labels[:, place]) for place, signals in enumerate(shadows.signals)]
     target = leaking(evidence.target, planted.members.loc[challenge["unit_id"]].to_numpy())
     evidence = replace(evidence, target=target, shadows=replace(shadows, signals=of_shadows))
     scores = black_box(ShadowClassifierTree).score(evidence)
@@ -91,7 +91,7 @@ def test_what_a_unit_gains_by_being_trained_on_is_weighed(simulate: Fleet, auroc
     assert auroc(scores, planted.members) > 0.74  # half of the units at nearly 1, the others at 0.5
 
 
-def test_signals_that_take_more_access_are_not_read(simulate: Fleet, auroc: Auroc) -> None:
+def test_signals_beyond_the_access_are_not_read(simulate: Fleet, auroc: Auroc) -> None:
     columns = [*VIEWS[:4], *(f"pretext_score_mask{draw}" for draw in range(4))]
     planted = simulate(100, 4, columns=columns, effect=[0.0] * 4 + [3.0] * 4, seed=0)
     assert auroc(ShadowClassifier().score(planted.evidence), planted.members) > 0.95
@@ -135,7 +135,7 @@ def test_names_and_access() -> None:
         ShadowClassifier("black-box", [PretextDetails()])
 
 
-def test_units_of_several_recordings_and_a_fleet_of_other_units(simulate: Fleet, auroc: Auroc) -> None:
+def test_speakers_and_shadow_models_from_a_pool(simulate: Fleet, auroc: Auroc) -> None:
     speakers = simulate(40, 6, columns=VIEWS[:3], effect=1.5, level="speaker", clips=4, seed=0)
     assert auroc(black_box(ShadowClassifier).score(speakers.evidence), speakers.members) > 0.85
     offline = simulate(200, 6, columns=VIEWS[:3], effect=2.0, pool=True, seed=0)
@@ -145,7 +145,7 @@ def test_units_of_several_recordings_and_a_fleet_of_other_units(simulate: Fleet,
         assert auroc(scores, offline.members) > 0.85
 
 
-def test_the_seed_decides_and_nothing_else_does(simulate: Fleet) -> None:
+def test_scores_depend_only_on_the_seed(simulate: Fleet) -> None:
     evidence = simulate(60, 4, columns=VIEWS[:3], effect=1.0, seed=0).evidence
     attack = black_box(ShadowClassifier)
     first = attack.score(evidence)
@@ -154,7 +154,7 @@ def test_the_seed_decides_and_nothing_else_does(simulate: Fleet) -> None:
     assert not np.allclose(attack.score(replace(evidence, seed=1)), first)
 
 
-def test_what_it_cannot_do_without(simulate: Fleet) -> None:
+def test_missing_requirements_raise(simulate: Fleet) -> None:
     evidence = simulate(60, 4, columns=VIEWS[:3], seed=0).evidence
     with pytest.raises(CannotRun, match="needs signals that require grey-box access, and this model has none"):
         ShadowClassifier().score(evidence)

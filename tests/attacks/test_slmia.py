@@ -14,39 +14,45 @@ Auroc = Callable[[pd.Series, pd.Series], float]
 CLIPS = 4
 
 
-def speakers(n_shadows: int, effect: float, seed: int, n_judged: int = 30) -> tuple[Evidence, pd.Series]:
-    """Where a speaker is IN, its recordings lie closer to its centre, by the factor 1 − `effect`; 6 are auxiliary."""
+def speakers(n_shadows: int, effect: float, seed: int, n_challenge: int = 30) -> tuple[Evidence, pd.Series]:
+    """Draw vectors around speakers, closer by the factor 1 − `effect` if IN; 6 speakers are auxiliary."""
     rng = np.random.default_rng(seed)
-    names = [f"s{number:02d}" for number in range(n_judged)] + [f"a{number:02d}" for number in range(6)]
+    names = [f"s{number:02d}" for number in range(n_challenge)] + [f"a{number:02d}" for number in range(6)]
     table = pd.DataFrame({"id": [f"{name}/{clip}" for name in names for clip in range(CLIPS)]})
     table["speaker"] = table["unit_id"] = table["id"].str.split("/").str[0]
-    judged, auxiliary = table[: n_judged * CLIPS], table[n_judged * CLIPS :][["id", "speaker"]].reset_index(drop=True)
+    challenge, auxiliary = (
+        table[: n_challenge * CLIPS],
+        table[n_challenge * CLIPS :][["id", "speaker"]].reset_index(drop=True),
+    )
     centres = np.repeat(rng.standard_normal((len(names), 1, 8)), CLIPS, axis=1)
 
     def half() -> pd.Series:
-        return pd.Series(rng.permutation(np.arange(n_judged) % 2 == 1), index=names[:n_judged])
+        return pd.Series(rng.permutation(np.arange(n_challenge) % 2 == 1), index=names[:n_challenge])
 
-    def answers(members: pd.Series) -> Signals:
+    def signals(members: pd.Series) -> Signals:
         inside = members.reindex(names, fill_value=False).to_numpy(dtype=float)[:, None, None]
         vectors = centres + (1 - effect * inside) * rng.standard_normal(centres.shape)
         pooled = np.stack([rng.standard_normal(vectors.shape), vectors], axis=2).reshape(-1, 2, 8)
         return Signals(pd.DataFrame({"pairwise_cosine_layer0": 0.0}, index=list(table["id"])), pooled)
 
     halves = [half() for _ in range(n_shadows // 2)]
-    sides = [side for one in halves for side in (one, ~one)]
+    of_shadows = [inside for members in halves for inside in (members, ~members)]
     members = pd.DataFrame(
-        {f"shadow_{k:03d}": judged["speaker"].map(one).to_numpy(dtype=bool) for k, one in enumerate(sides)},
-        index=list(judged["id"]),
+        {
+            f"shadow_{k:03d}": challenge["speaker"].map(inside).to_numpy(dtype=bool)
+            for k, inside in enumerate(of_shadows)
+        },
+        index=list(challenge["id"]),
     )
     target = half()
     evidence = Evidence(
-        answers(target), judged, auxiliary, shadows=ShadowModels([answers(one) for one in sides], members)
+        signals(target), challenge, auxiliary, shadows=ShadowModels([signals(inside) for inside in of_shadows], members)
     )
     return evidence, target
 
 
 @pytest.mark.parametrize("n_shadows", [4, 8])
-def test_it_learns_that_recordings_move_together(n_shadows: int, auroc: Auroc) -> None:
+def test_attack_learns_that_recordings_move_together(n_shadows: int, auroc: Auroc) -> None:
     evidence, members = speakers(n_shadows, effect=0.5, seed=0)
     scores = SLMIA().score(evidence)
     assert sorted(scores.index) == sorted(members.index)
@@ -56,21 +62,21 @@ def test_it_learns_that_recordings_move_together(n_shadows: int, auroc: Auroc) -
 
 
 @pytest.mark.slow
-def test_on_noise_it_stays_at_chance(auroc: Auroc) -> None:
+def test_auroc_on_noise_is_chance(auroc: Auroc) -> None:
     """Standard error .03."""
-    found = []
+    aurocs = []
     for seed in range(12):
         evidence, members = speakers(4, effect=0.0, seed=seed)
-        found.append(auroc(SLMIA().score(evidence), members))
-    assert abs(np.mean(found) - 0.5) < 0.09
+        aurocs.append(auroc(SLMIA().score(evidence), members))
+    assert abs(np.mean(aurocs) - 0.5) < 0.09
 
 
-def test_what_it_cannot_do_without() -> None:
+def test_missing_requirements_raise() -> None:
     evidence, _ = speakers(4, effect=0.0, seed=0)
     few = evidence.auxiliary[evidence.auxiliary["speaker"].isin(["a00", "a01"])]
     once = evidence.auxiliary.drop_duplicates("speaker")
-    judged = evidence.challenge[["id", "speaker"]]
-    for auxiliary, number in ((few, 2), (once, 0), (judged, 0)):
+    challenge = evidence.challenge[["id", "speaker"]]
+    for auxiliary, number in ((few, 2), (once, 0), (challenge, 0)):
         with pytest.raises(
             CannotRun, match=f"3 or more auxiliary speakers of at least two recordings, .* are {number}"
         ):
@@ -85,9 +91,9 @@ def test_names() -> None:
     assert [SLMIA().name, SLMIA(2, calibrated=True).name] == ["slmia", "slmia_layer2_calibrated"]
 
 
-def test_every_speaker_has_the_features_of_its_own_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    evidence, _ = speakers(4, effect=0.0, seed=0, n_judged=10)
-    monkeypatch.setattr("lightning_mia.attacks.slmia.AT_ONCE", 100)  # three speakers at one go
+def test_features_of_a_speaker_use_its_recordings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence, _ = speakers(4, effect=0.0, seed=0, n_challenge=10)
+    monkeypatch.setattr("lightning_mia.attacks.slmia.AT_ONCE", 100)  # three speakers at once
     mixed = evidence.challenge.sample(frac=1, random_state=0).drop_duplicates()[:-1]  # one speaker has one less
     features = SLMIA()._features(evidence.target, mixed, evidence.auxiliary)
     pooled = evidence.target.pooled_layer(-1)

@@ -23,8 +23,8 @@ def test_statistics_equal_those_of_the_standard_library() -> None:
     rng = np.random.default_rng(0)
     users = np.array(["b", "a", "b", "c", "a", "b", "c"])
     features = pd.DataFrame(rng.standard_normal((7, 2)), index=list("pqrstuv"), columns=["x", "y"])
-    found = user_statistics(features, users)
-    assert list(found.index) == list("pqrstuv") and found.shape == (7, 14)
+    results = user_statistics(features, users)
+    assert list(results.index) == list("pqrstuv") and results.shape == (7, 14)
     by_hand = {
         "sum": sum,
         "max": max,
@@ -38,27 +38,27 @@ def test_statistics_equal_those_of_the_standard_library() -> None:
         for column in ("x", "y"):
             own = features[column][users == user].tolist()
             for name, calculate in by_hand.items():
-                assert found[f"{name}_{column}"].iloc[row] == pytest.approx(calculate(own))
+                assert results[f"{name}_{column}"].iloc[row] == pytest.approx(calculate(own))
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
-def test_it_finds_one_signal_of_ten(calibrated: bool, simulate: Fleet, auroc: Auroc) -> None:
+def test_attack_finds_one_informative_signal_of_ten(calibrated: bool, simulate: Fleet, auroc: Auroc) -> None:
     effect = [0.0] * 6 + [2.0] + [0.0] * 3
     planted = simulate(60, 6, columns=VIEWS, effect=effect, spread=0.8, level="speaker", clips=5, seed=0)
     assert auroc(attack(calibrated=calibrated).score(planted.evidence), planted.members) > 0.9
 
 
 @pytest.mark.slow
-def test_on_noise_it_stays_at_chance(simulate: Fleet, auroc: Auroc) -> None:
+def test_auroc_on_noise_is_chance(simulate: Fleet, auroc: Auroc) -> None:
     """Standard error .03."""
-    found = []
+    results = []
     for seed in range(6):
         planted = simulate(50, 4, columns=VIEWS[:4], effect=0.0, level="speaker", clips=3, seed=seed)
-        found.append(auroc(attack().score(planted.evidence), planted.members))
-    assert abs(np.mean(found) - 0.5) < 0.09
+        results.append(auroc(attack().score(planted.evidence), planted.members))
+    assert abs(np.mean(results) - 0.5) < 0.09
 
 
-def test_names_and_needs(simulate: Fleet) -> None:
+def test_names_and_requirements(simulate: Fleet) -> None:
     assert UserStatistics().name == "user_statistics"
     assert attack(calibrated=True, suffix="views").name == "user_statistics_black_box_views_calibrated"
     assert attack().levels == ("speaker",)

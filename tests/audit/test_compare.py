@@ -139,7 +139,7 @@ def test_runs_that_cannot_be_compared_are_rejected_in_one_line(runs, tmp_path, c
         ([runs[0]], "give two or more"),
         ([runs[0], runs[0]], "is given more than once"),
         ([runs[0], tmp_path / "nothing"], "has no report/results.json"),
-        ([runs[0], newer], "schema 2 is not known"),
+        ([runs[0], newer], "schema 2 is unknown"),
     ):
         with pytest.raises(InputError, match=message):
             compare_runs(given)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_mia.audit import configs as shipped_configs
+from lightning_mia.audit import configs as shipped
 from lightning_mia.audit.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ def test_configs_are_listed_with_their_first_comment(capsys: pytest.CaptureFixtu
     assert len(lines) == len([path for path in (ROOT / "configs").rglob("*") if path.is_file()])
     assert main(["configs", "audit/demo"]) == 0
     line = capsys.readouterr().out.strip()
-    assert line.startswith("audit/demo.yaml  The main job")
+    assert line.startswith("audit/demo.yaml  Audit of a tiny HuBERT on the built-in synthetic voices")
     assert main(["configs", "cluster/slurm_4"]) == 0
     assert capsys.readouterr().out.startswith("cluster/slurm_4_nodes.sh  SLURM: one model on 4 nodes")
 
@@ -28,25 +28,25 @@ def test_a_config_is_copied_once(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["configs", "configs/audit/demo.yaml", "--to", str(copy)]) == 0
     assert copy.read_text() == (ROOT / "configs" / "audit" / "demo.yaml").read_text()
     assert main(["configs", "audit/demo.yaml", "--to", str(copy)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists; give another name" in capsys.readouterr().err
     assert main(["configs", "audit/demo.yaml", "--to", str(tmp_path)]) == 0
     assert (tmp_path / "demo.yaml").exists()
 
 
 @pytest.mark.parametrize("arguments", [["no/such"], ["no/such.yaml", "--to", "x.yaml"], ["--to", "x.yaml"]])
-def test_what_does_not_ship(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_configs_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["configs", *arguments]) == 2
     assert "lightning-mia: error:" in capsys.readouterr().err
 
 
 def test_shipped_configs_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shipped = str(shipped_configs.folder() / "audit" / "demo.yaml")
+    path = str(shipped.folder() / "audit" / "demo.yaml")
     arguments = ["audit", "-c", "configs/audit/demo.yaml", "--config=configs/audit/demo.yaml", "-c", "mine.yaml"]
-    assert shipped_configs.with_paths(arguments) == ["audit", "-c", shipped, f"--config={shipped}", "-c", "mine.yaml"]
+    assert shipped.with_paths(arguments) == ["audit", "-c", path, f"--config={path}", "-c", "mine.yaml"]
     (tmp_path / "configs" / "audit").mkdir(parents=True)
     (tmp_path / "configs" / "audit" / "demo.yaml").touch()
-    assert shipped_configs.with_paths(arguments) == arguments  # one's own come first
+    assert shipped.with_paths(arguments) == arguments  # files of the user take precedence
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_a_wheel_has_the_configs(tmp_path: Path) -> None:
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path), str(source)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options], check=True, capture_output=True, timeout=300)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    shipped = {name.removeprefix("lightning_mia/configs/") for name in names if "/configs/" in name}
+    packed = {name.removeprefix("lightning_mia/configs/") for name in names if "/configs/" in name}
     files = [path for path in (ROOT / "configs").rglob("*") if path.is_file()]
-    assert shipped == {path.relative_to(ROOT / "configs").as_posix() for path in files}
+    assert packed == {path.relative_to(ROOT / "configs").as_posix() for path in files}
     assert "lightning_mia/report/templates/ablation.html" in names

@@ -1,4 +1,4 @@
-"""The pages in a real browser: no errors, nothing cut off, links that resolve, tables that sort, both colours."""
+"""The pages in a real browser: errors, layout, links, sorting, dark mode."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def browse(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def look(page, folder, width: int, dark: bool = False) -> dict:
-    """What the browser makes of a page, in a frame as wide as a screen: a window is never narrower than 500."""
+    """Measure a page in a frame of this width, since a window is never narrower than 500."""
     (folder / "probed.html").write_text(page.read_text(encoding="utf-8").replace("</body>", PROBE), encoding="utf-8")
     frame = f'<iframe src="probed.html" style="width: {width}px; height: 800px; border: 0"></iframe>'
     (folder / "frame.html").write_text(f"<!DOCTYPE html><body>{frame}</body>", encoding="utf-8")
@@ -83,7 +83,7 @@ def pages(tmp_path_factory, small_fleet_report):
     return {"report": folder / "one" / "report" / "report.html", "compare": compare}
 
 
-def test_an_error_of_a_script_would_be_seen(pages, tmp_path):
+def test_script_errors_are_detected(pages, tmp_path):
     page = tmp_path / "page.html"
     whole = pages["compare"].read_text(encoding="utf-8")
     page.write_text(whole.replace("<main>", "<main><script>nonsense()</script>", 1), encoding="utf-8")
@@ -93,7 +93,7 @@ def test_an_error_of_a_script_would_be_seen(pages, tmp_path):
 
 @pytest.mark.parametrize("which", ["report", "compare"])
 @pytest.mark.parametrize("width", [1280, 375])
-def test_nothing_is_cut_off_and_all_links_resolve(pages, tmp_path, which, width):
+def test_nothing_is_cut_off_and_links_resolve(pages, tmp_path, which, width):
     found = look(pages[which], tmp_path, width)
     assert found["width"] == width
     assert found["page"] <= width, "the page itself does not scroll sideways"
@@ -102,7 +102,7 @@ def test_nothing_is_cut_off_and_all_links_resolve(pages, tmp_path, which, width)
     assert found["links"] > 5 or which == "compare"
 
 
-def test_tables_sort_and_say_how(pages, tmp_path):
+def test_tables_sort_and_announce_the_order(pages, tmp_path):
     page = tmp_path / "page.html"
     numbers = ["0.50", "−0.20 x", "1.2 × 10⁻⁷", "–", "12", "1\u2009000"]
     rows = "".join(f"<tr><th>a</th><td>{number}</td></tr>" for number in numbers)
@@ -115,7 +115,7 @@ def test_tables_sort_and_say_how(pages, tmp_path):
     assert found["sorted"] == "ascending"
 
 
-def test_light_and_dark_are_both_drawn(pages, tmp_path):
+def test_there_is_a_light_and_a_dark_mode(pages, tmp_path):
     def brightness(colour: str) -> int:
         return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
@@ -136,7 +136,7 @@ def test_light_and_dark_are_both_drawn(pages, tmp_path):
     assert min(map(len, pictures)) > 50_000
 
 
-def test_it_prints(pages, tmp_path):
+def test_the_page_prints(pages, tmp_path):
     pdf = tmp_path / "report.pdf"
     browse("--no-pdf-header-footer", f"--print-to-pdf={pdf}", pages["report"].as_uri())
     assert pdf.read_bytes().startswith(b"%PDF")

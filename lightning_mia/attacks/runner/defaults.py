@@ -11,7 +11,7 @@ from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA
 from lightning_mia.attacks.scalar_signals.base import JointSignal, PretextScore, ScalarSignal
-from lightning_mia.attacks.scalar_signals.encoder import (
+from lightning_mia.attacks.scalar_signals.hidden_states import (
     CropResponse,
     EveryBlackBoxSignal,
     FrameSimilarity,
@@ -25,7 +25,7 @@ from lightning_mia.attacks.slmia import SLMIA
 from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateHeadScore
 from lightning_mia.attacks.user_statistics import UserStatistics
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 
 
 def default_attacks(n_shadows: int = 0) -> list[Attack]:

@@ -72,7 +72,7 @@ class JointSignal(ScalarSignal):
         label: name of the combination.
 
     Example:
-        >>> from lightning_mia.attacks.scalar_signals.encoder import FrameSimilarity
+        >>> from lightning_mia.attacks.scalar_signals.hidden_states import FrameSimilarity
         >>> joint = JointSignal([PretextScore(), FrameSimilarity()], label="loss_and_similarity")
         >>> joint.name, joint.access, joint.two_sided
         ('loss_and_similarity', 'grey-box', True)

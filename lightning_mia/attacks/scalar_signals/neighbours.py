@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import layer_suffix
-from lightning_mia.attacks.scalar_signals.encoder import BlackBoxSignal
+from lightning_mia.attacks.scalar_signals.hidden_states import BlackBoxSignal
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 

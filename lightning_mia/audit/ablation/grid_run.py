@@ -15,13 +15,13 @@ from lightning_mia.audit.ablation.cell import CellTask
 from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_passed_on, find_base, plan_tasks
-from lightning_mia.audit.shadow_models.train import check_executor, create_executor
+from lightning_mia.audit.shadow_models.run_jobs import check_executor, create_executor
 from lightning_mia.audit.upload import ResultsUploader, files_of_grid
 from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
 from lightning_mia.training.parallel.devices import worker_gpus
-from lightning_mia.training.parallel.progress import JobsBar
+from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory

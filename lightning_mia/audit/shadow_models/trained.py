@@ -8,7 +8,7 @@ import pandas as pd
 
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
-from lightning_mia.audit.shadow_models.job import ShadowModelJob
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.splits import Split
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError

@@ -1,1 +1,1 @@
-"""Files of a report: `results.json`, its schema, and the CSV tables."""
+"""Files of a report: `results.json` and its schema, CSV tables of scores, units and speakers."""

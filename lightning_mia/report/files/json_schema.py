@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of dataclasses, by the rules of `plain`: what `from_plain` reads, and nothing else."""
+"""JSON Schema (draft 2020-12) of the report: exactly what `from_plain` accepts."""
 
 import dataclasses
 import inspect
@@ -16,11 +16,11 @@ Schema = dict[str, Any]
 
 
 def schema_of(kind: Any, definitions: dict[str, Schema]) -> Schema:
-    """The schema of a type hint.
+    """Return the schema of a type hint.
 
     Args:
-        kind: a dataclass, a tuple, list, dict or union of such, or a plain type.
-        definitions: of dataclasses, by name; filled on the way.
+        kind: dataclass, tuple, list, dict or union of these, or plain type.
+        definitions: name → schema of dataclasses; extended by those in `kind`.
 
     >>> schema_of(tuple[float, ...], {})
     {'type': 'array', 'items': {'type': ['number', 'null']}}
@@ -34,7 +34,7 @@ def schema_of(kind: Any, definitions: dict[str, Schema]) -> Schema:
         return {"enum": list(arguments)}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if kind.__name__ not in definitions:
-            definitions[kind.__name__] = {}  # a placeholder, for a dataclass that contains itself
+            definitions[kind.__name__] = {}  # placeholder, for recursive dataclasses
             definitions[kind.__name__] = object_schema(kind, definitions)
         return {"$ref": f"#/$defs/{kind.__name__}"}
     if is_fixed_tuple(kind):
@@ -48,13 +48,13 @@ def schema_of(kind: Any, definitions: dict[str, Schema]) -> Schema:
 
 
 def object_schema(kind: type, definitions: dict[str, Schema], without: tuple[str, ...] = ()) -> Schema:
-    """The schema of a dataclass's own keys, described by its docstring; further keys are allowed."""
-    hints, told = get_type_hints(kind), attributes_of(kind)
+    """Return the schema of a dataclass, with descriptions from its docstring; additional keys are allowed."""
+    hints, descriptions = get_type_hints(kind), attributes_of(kind)
     fields = [field for field in dataclasses.fields(kind) if field.name not in without]
     properties = {
         field.name: {
             **schema_of(hints[field.name], definitions),
-            **({"description": told[field.name]} if field.name in told else {}),
+            **({"description": descriptions[field.name]} if field.name in descriptions else {}),
         }
         for field in fields
     }
@@ -69,10 +69,10 @@ def object_schema(kind: type, definitions: dict[str, Schema], without: tuple[str
 
 
 def attributes_of(kind: type) -> dict[str, str]:
-    """Attribute → what the class's docstring says of it, in one line."""
+    """Return attribute → description from the class's docstring, in one line."""
     section = re.search(r"^Attributes:\n((?:[ \n].*\n?)*)", inspect.getdoc(kind) or "", re.MULTILINE)
-    found = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", section[1] if section else "", re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in found}
+    attributes = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", section[1] if section else "", re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in attributes}
 
 
 def _or_null(schema: Schema) -> Schema:
@@ -86,17 +86,17 @@ SCHEMA_PATH = Path(__file__).parent / "results.schema.json"
 
 
 def results_schema() -> dict[str, Any]:
-    """The JSON Schema of `results.json`, made from the dataclasses of the report."""
+    """Return the JSON Schema of `results.json`, generated from the dataclasses of the report."""
     definitions: dict[str, Schema] = {}
-    whole = object_schema(AuditReport, definitions, without=NOT_IN_RESULTS)
-    version = {"const": SCHEMA, "description": "Version of this contract: keys may be added, none renamed."}
+    report = object_schema(AuditReport, definitions, without=NOT_IN_RESULTS)
+    version = {"const": SCHEMA, "description": "Version of this schema: keys may be added, but none renamed."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:lightning-mia:results:{SCHEMA}",
         "title": "results.json of lightning_mia",
-        **whole,
-        "properties": {"schema": version, **whole["properties"]},
-        "required": ["schema", *whole["required"]],
+        **report,
+        "properties": {"schema": version, **report["properties"]},
+        "required": ["schema", *report["required"]],
         "$defs": dict(sorted(definitions.items())),
     }
 

@@ -1,4 +1,4 @@
-"""`results.json`: the report as data, by the contract that other programs read."""
+"""`results.json`: all results of a run, for other programs."""
 
 import json
 from dataclasses import fields
@@ -13,32 +13,29 @@ from lightning_mia.report.files.units_csv import read_units
 from lightning_mia.utilities.errors import InputError
 
 SCHEMA = 1
-"""Version of the contract: keys may be added, none renamed; `results.schema.json` has it in full."""
+"""Version of `results.schema.json`: keys may be added, but none renamed."""
 
 NOT_IN_RESULTS = ("scores", "units")
-"""Fields of the report that are tables of their own."""
+"""Fields of the report with tables of their own."""
 
 
 def to_results(report: AuditReport) -> dict[str, Any]:
-    """What `results.json` holds: every field of the report but scores and units, which are tables of their own.
-
-    Figures that are not finite become null, as JSON has no word for them.
-    """
-    kept = [field.name for field in fields(report) if field.name not in NOT_IN_RESULTS]
-    return {"schema": SCHEMA, **{name: to_plain(getattr(report, name)) for name in kept}}
+    """Convert a report to the content of `results.json`; numbers that are not finite become null."""
+    names = [field.name for field in fields(report) if field.name not in NOT_IN_RESULTS]
+    return {"schema": SCHEMA, **{name: to_plain(getattr(report, name)) for name in names}}
 
 
 def read_results(results_path: Path, scores_path: Path, units_path: Path | None = None) -> AuditReport:
-    """Rebuild the report from its files; that of the units need not exist.
+    """Read a report from its files; `units_path` need not exist.
 
     Raises:
-        InputError: a file is missing, is not what it should be, or they do not belong together.
+        InputError: a file is missing or damaged, or the files do not belong together.
     """
     data = _json_object(results_path)
     if data.get("schema") != SCHEMA:
         raise InputError(
-            f"{results_path}: schema {data.get('schema')!r} is not known, only {SCHEMA} is; "
-            "use the version of lightning_mia that wrote it"
+            f"{results_path}: schema {data.get('schema')!r} is unknown, only {SCHEMA} is known; use the version of "
+            "lightning_mia that wrote it"
         )
     data = {key: value for key, value in data.items() if key not in NOT_IN_RESULTS}
     results = [
@@ -51,16 +48,16 @@ def read_results(results_path: Path, scores_path: Path, units_path: Path | None 
     try:
         return from_plain(AuditReport, {**data, "scores": list(scores), "units": units}, f"{results_path}: report")
     except ValueError as error:
-        raise InputError(f"{results_path}: {error}; run the attack again to write it anew") from error
+        raise InputError(f"{results_path}: {error}; run the audit again to write it") from error
 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; run the attack again to write it anew") from error
+        raise InputError(f"{path} is missing; run the audit again to write it") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the attack again to write it anew") from error
+        raise InputError(f"{path} cannot be read ({error}); run the audit again to write it") from error
     if not isinstance(data, dict):
-        raise InputError(f"{path}: expected a JSON object; run the attack again to write it anew")
+        raise InputError(f"{path}: expected a JSON object; run the audit again to write it")
     return data

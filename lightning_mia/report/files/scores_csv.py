@@ -1,7 +1,7 @@
-"""`scores.csv`: every score of every attack and control, so that anyone can recompute every figure.
+"""`scores.csv`: all scores of all attacks and controls, from which all results can be recomputed.
 
 An audit of a large corpus has millions of rows, most of which name the same units: names are encoded once for all
-attacks on the same units, and read as numbers.
+attacks on the same units, and read as integers.
 """
 
 from __future__ import annotations
@@ -18,44 +18,48 @@ import pandas as pd
 
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.report.files.serialization import REMEDY
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
 COLUMNS = ("attack", "level", "unit_id", "speaker", "member", "score")
-ROWS_AT_ONCE = 1_000_000
-_REMEDY = "run the attack again to write it anew"
-_EXPECTED = f"expected {','.join(COLUMNS)}, member 1 or 0"
+CHUNK_ROWS = 1_000_000
+EXPECTED = f"expected {','.join(COLUMNS)}, member 1 or 0"
 
 
 def write_scores(path: Path, scores: Iterable[Scores]) -> None:
-    """Write one row a unit and attack; scores as the shortest decimals that read back as the same float64."""
-    units = _Units(())
+    """Write one row per attack and unit; scores as the shortest decimals that read back as the same float64."""
+    units = _UnitColumns(())
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         file.write(f"{','.join(COLUMNS)}\n")
         for table in scores:
-            units = units.of(table.unit_ids, table.speakers, table.members.astype(int))
+            units = units.updated(table.unit_ids, table.speakers, table.members.astype(int))
             (attack,) = _encoded([(table.name, table.level)])
             rows = zip(units.encoded, table.values.tolist(), strict=True)
             file.writelines(f"{attack},{unit},{value!r}\n" for unit, value in rows)
 
 
 @dataclass(frozen=True)
-class _Units:
-    """Columns that stand in every row of a unit, and the rows' text."""
+class _UnitColumns:
+    """Columns that all rows of a unit share, and their text."""
 
     columns: tuple[np.ndarray, ...]
     encoded: Sequence[str] = ()
 
-    def of(self, *columns: np.ndarray) -> _Units:
-        """These units; they are encoded anew where they are others."""
+    def updated(self, *columns: np.ndarray) -> _UnitColumns:
+        """Return these columns, encoded again only if they changed."""
         same = len(self.columns) == len(columns) and all(map(np.array_equal, self.columns, columns))
-        return self if same else _Units(columns, _encoded(zip(*(one.tolist() for one in columns), strict=True)))
+        return (
+            self
+            if same
+            else _UnitColumns(columns, _encoded(zip(*(column.tolist() for column in columns), strict=True)))
+        )
 
 
 def _encoded(rows: Iterable[tuple[object, ...]]) -> list[str]:
-    """Fields of each row as CSV, without the end of the line."""
+    """Encode rows as CSV, without line ends."""
     lines: list[str] = []
-    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)  # which it quotes in names
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)  # quotes \r and \n in names
     return [line.removesuffix("\r\n") for line in lines]
 
 
@@ -63,10 +67,10 @@ def read_scores(path: Path, results: Iterable[AttackResult]) -> tuple[Scores, ..
     """Read the scores of `results`, in their order; access and sidedness come from the results.
 
     Raises:
-        InputError: the file is missing, is not such a table, or does not belong to the results.
+        InputError: the file is missing or damaged, or does not belong to the results.
     """
     table = _read(path)
-    return tuple(_scores(table, one, path) for one in results)
+    return tuple(_scores(table, result, path) for result in results)
 
 
 def _scores(table: _Table, result: AttackResult, path: Path) -> Scores:
@@ -76,7 +80,7 @@ def _scores(table: _Table, result: AttackResult, path: Path) -> Scores:
         raise InputError(
             f"{path}: {n_members} members and {len(rows.members) - n_members} non-members of '{result.name}' "
             f"at {result.level} level, but the results are of {result.n_members} and {result.n_nonmembers}; "
-            f"{_REMEDY}"
+            f"{REMEDY}"
         )
     unit_ids, speakers = table.names_of(rows)
     try:
@@ -91,12 +95,12 @@ def _scores(table: _Table, result: AttackResult, path: Path) -> Scores:
             values=rows.values,
         )
     except ValueError as error:
-        raise InputError(f"{path}: {error}; {_REMEDY}") from error
+        raise InputError(f"{path}: {error}; {REMEDY}") from error
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Some of the rows of one attack at one level, names as numbers."""
+    """Rows of one attack at one level, with names as integers."""
 
     unit_ids: np.ndarray  # (n,) int
     speakers: np.ndarray  # (n,) int
@@ -105,7 +109,7 @@ class _Rows:
 
     @staticmethod
     def joined(parts: Sequence[_Rows]) -> _Rows:
-        arrays = zip(*((one.unit_ids, one.speakers, one.members, one.values) for one in parts), strict=True)
+        arrays = zip(*((part.unit_ids, part.speakers, part.members, part.values) for part in parts), strict=True)
         return _Rows(*map(np.concatenate, arrays))
 
 
@@ -114,9 +118,9 @@ _NONE = _Rows(np.empty(0, int), np.empty(0, int), np.empty(0, bool), np.empty(0)
 
 @dataclass
 class _Table:
-    """What has been read so far."""
+    """All rows read so far."""
 
-    numbers: dict[str, int] = field(default_factory=dict)  # of each name, in the order in which they come
+    numbers: dict[str, int] = field(default_factory=dict)  # by name, in order of appearance
     parts: dict[Hashable, list[_Rows]] = field(default_factory=dict)  # by attack and level
     shared: list[tuple[_Rows, np.ndarray, np.ndarray]] = field(default_factory=list)  # rows, and their names
 
@@ -124,7 +128,7 @@ class _Table:
         """Add rows.
 
         Raises:
-            ValueError: a member is not 1 or 0, or a score is no number.
+            ValueError: a member is not 1 or 0, or a score is not a number.
         """
         member = chunk["member"]
         if not member.isin(("0", "1")).all():
@@ -133,11 +137,11 @@ class _Table:
             self._numbers_of(chunk["unit_id"]),
             self._numbers_of(chunk["speaker"]),
             (member == "1").to_numpy(dtype=bool),
-            np.fromiter(map(float, chunk["score"].tolist()), np.float64, len(chunk)),  # Python reads numbers exactly
+            np.fromiter(map(float, chunk["score"].tolist()), np.float64, len(chunk)),  # Python parses floats exactly
         )
-        for key, places in chunk.groupby(["attack", "level"]).indices.items():
-            chosen = _Rows(*(column[places] for column in vars(rows).values()))
-            self.parts.setdefault(key, []).append(chosen)
+        for key, positions in chunk.groupby(["attack", "level"]).indices.items():
+            part = _Rows(*(column[positions] for column in vars(rows).values()))
+            self.parts.setdefault(key, []).append(part)
 
     def _numbers_of(self, column: pd.Series) -> np.ndarray:
         codes, names = pd.factorize(column)
@@ -145,12 +149,12 @@ class _Table:
         return np.array(numbers, dtype=int)[codes]
 
     def rows_of(self, attack: str, level: str) -> _Rows:
-        """All rows of an attack, in their order."""
+        """Return all rows of an attack, in file order."""
         parts = self.parts.get((attack, level))
         return _Rows.joined(parts) if parts else _NONE
 
     def names_of(self, rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Unit ids and speakers as arrays, those of an earlier attack where it judged the same units."""
+        """Return unit ids and speakers as arrays, shared with earlier attacks on the same units."""
         for earlier, unit_ids, speakers in self.shared:
             same = (np.array_equal(getattr(earlier, name), getattr(rows, name)) for name in ("unit_ids", "speakers"))
             if all(same):
@@ -163,20 +167,20 @@ class _Table:
 def _read(path: Path) -> _Table:
     table = _Table()
     try:
-        chunks = pd.read_csv(path, dtype=object, na_filter=False, skip_blank_lines=False, chunksize=ROWS_AT_ONCE)
+        chunks = pd.read_csv(path, dtype=object, na_filter=False, skip_blank_lines=False, chunksize=CHUNK_ROWS)
         for chunk in chunks:
             if tuple(chunk.columns) != COLUMNS or not isinstance(chunk.index, pd.RangeIndex):
                 raise ValueError("it has other columns")
             table.add(chunk)
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; {_REMEDY}") from error
+        raise InputError(f"{path} is missing; {REMEDY}") from error
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         _refuse(path, error)
     return table
 
 
 def _refuse(path: Path, reason: Exception) -> NoReturn:
-    """Say which row cannot be read.
+    """Report the first row that cannot be read.
 
     Raises:
         InputError: always.
@@ -185,13 +189,13 @@ def _refuse(path: Path, reason: Exception) -> NoReturn:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
             if tuple(next(reader, ())) != COLUMNS:
-                raise InputError(f"{path}, row 1: expected the columns {','.join(COLUMNS)}; {_REMEDY}") from reason
+                raise InputError(f"{path}, row 1: expected the columns {','.join(COLUMNS)}; {REMEDY}") from reason
             for row in reader:
                 if not _readable(row):
-                    raise InputError(f"{path}, row {reader.line_num}: {_EXPECTED}; {_REMEDY}") from reason
+                    raise InputError(f"{path}, row {reader.line_num}: {EXPECTED}; {REMEDY}") from reason
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
-    raise InputError(f"{path} cannot be read ({reason}); {_REMEDY}") from reason
+        raise InputError(f"{path} cannot be read ({error}); {REMEDY}") from error
+    raise InputError(f"{path} cannot be read ({reason}); {REMEDY}") from reason
 
 
 def _readable(row: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Dataclasses to plain JSON values and back, guided by the dataclasses' own type hints."""
+"""Convert dataclasses to JSON values and back, by their type hints."""
 
 import dataclasses
 import math
@@ -9,11 +9,12 @@ import numpy as np
 
 from lightning_mia.utilities.errors import InputError
 
-_REMEDY = "run the attack again to write it anew"
+REMEDY = "run the audit again to write it"
+"""Remedy in errors about damaged files."""
 
 
 def to_plain(value: Any) -> Any:
-    """Turn dataclasses, tuples and NumPy scalars into what JSON knows; NaN and infinities become None.
+    """Convert dataclasses, tuples and NumPy values to JSON values; NaN and infinities become None.
 
     >>> to_plain((1.5, float("nan"), np.int64(3)))
     [1.5, None, 3]
@@ -32,18 +33,21 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: Any, value: Any, where: str) -> Any:
-    """Rebuild a value of type `kind` from what `to_plain` made of it.
+    """Convert the output of `to_plain` back to a value of type `kind`.
 
-    Keys that `kind` does not know are passed over: others may add keys to the file. None stands where a float
-    was not finite, and where `kind` allows it. `plain_schema` says the same as a JSON Schema.
+    Unknown keys are ignored, since other programs may add some. None is accepted for every float (it was not finite)
+    and where `kind` allows it. `json_schema` expresses the same rules as a JSON Schema.
 
     Args:
-        kind: a dataclass, a tuple, list, dict or union of such, or a plain type.
-        value: JSON-like.
-        where: the place in the file, for the error.
+        kind: dataclass, tuple, list, dict or union of these, or plain type.
+        value: JSON value.
+        where: position in the file, for errors.
 
     Raises:
-        InputError: a key is missing, or a value is of another type.
+        InputError: a key is missing, or a value has another type.
+
+    >>> from_plain(tuple[float, ...], [1, None], "file")
+    (1.0, None)
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any or (value is None and kind is float):
@@ -58,50 +62,54 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
     if is_fixed_tuple(kind):
         return _fixed_tuple(arguments, value, where)
     if origin is tuple:
-        return tuple(from_plain(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(_a(list, value, where)))
+        return tuple(
+            from_plain(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(_checked(list, value, where))
+        )
     if origin is dict:
-        return {key: from_plain(arguments[1], item, f"{where}.{key}") for key, item in _a(dict, value, where).items()}
+        return {
+            key: from_plain(arguments[1], item, f"{where}.{key}") for key, item in _checked(dict, value, where).items()
+        }
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    return _a(kind, value, where)
+    return _checked(kind, value, where)
 
 
 def is_fixed_tuple(kind: Any) -> bool:
-    """Whether a type hint is of a tuple with so many items, such as `tuple[float, float]`."""
+    """Whether a type hint is a tuple of fixed length, such as `tuple[float, float]`."""
     return get_origin(kind) is tuple and Ellipsis not in get_args(kind)
 
 
 def _fixed_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    if len(_a(list, value, where)) != len(kinds):
-        raise InputError(f"{where}: expected {len(kinds)} items, but found {len(value)}; {_REMEDY}")
+    if len(_checked(list, value, where)) != len(kinds):
+        raise InputError(f"{where}: expected {len(kinds)} items, but got {len(value)}; {REMEDY}")
     return tuple(
         from_plain(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
     )
 
 
 def _dataclass(kind: Any, value: Any, where: str) -> Any:
-    if isinstance(value, kind):  # rebuilt already, from another file
+    if isinstance(value, kind):  # already read from another file
         return value
-    _a(dict, value, where)
+    _checked(dict, value, where)
     hints = get_type_hints(kind)
     arguments = {}
     for field in dataclasses.fields(kind):
         if field.name in value:
             arguments[field.name] = from_plain(hints[field.name], value[field.name], f"{where}.{field.name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise InputError(f"{where}: the key '{field.name}' is missing; {_REMEDY}")
+            raise InputError(f"{where}: the key '{field.name}' is missing; {REMEDY}")
     return kind(**arguments)
 
 
-def _a(kind: type, value: Any, where: str) -> Any:
+def _checked(kind: type, value: Any, where: str) -> Any:
     if kind is int and isinstance(value, float) and value.is_integer():
-        return int(value)  # JSON has one kind of number
+        return int(value)  # JSON has a single number type
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise InputError(f"{where}: expected {kind.__name__}, but found {type(value).__name__}; {_REMEDY}")
+        raise InputError(f"{where}: expected {kind.__name__}, but got {type(value).__name__}; {REMEDY}")
     return value
 
 
 def _one_of(choices: tuple[Any, ...], value: Any, where: str) -> Any:
     if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{where}: expected one of {', '.join(choices)}, but found {value!r}; {_REMEDY}")
+        raise InputError(f"{where}: expected one of {', '.join(choices)}, but got {value!r}; {REMEDY}")
     return value

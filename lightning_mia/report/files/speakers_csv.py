@@ -1,7 +1,7 @@
-"""Names that tell nothing, for reports that are handed on; who is who stands in `speakers.csv` beside them.
+"""Speaker pseudonyms for shareable reports; `speakers.csv` maps them to names.
 
-The order in which speakers are numbered follows from the scores: the same run gives the same pseudonyms, but whoever
-has only the report, and a list of the corpus's speakers, cannot work the order out.
+The numbers follow from the scores: the same run gives the same pseudonyms, but they cannot be derived from the report
+and a list of the corpus's speakers.
 """
 
 import csv
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def pseudonyms(scores: Scores) -> dict[str, str]:
-    """Name → pseudonym of every speaker in the scores.
+    """Return name → pseudonym of every speaker in the scores.
 
     >>> scores = Scores("a", "speaker", "none", False, ["x", "y"], ["x", "y"], [True, False], [0.3, 0.1])
     >>> sorted(pseudonyms(scores).values())
@@ -38,32 +38,32 @@ def pseudonyms(scores: Scores) -> dict[str, str]:
     """
     key = hashlib.sha256(np.ascontiguousarray(scores.values).tobytes()).digest()
 
-    def place(name: str) -> bytes:
+    def keyed_hash(name: str) -> bytes:
         return hashlib.blake2b(name.encode(), key=key).digest()
 
-    names = sorted(set(scores.speakers.tolist()), key=place)
+    names = sorted(set(scores.speakers.tolist()), key=keyed_hash)
     width = len(str(len(names)))
     return {name: f"speaker {number:0{width}d}" for number, name in enumerate(names, start=1)}
 
 
 def write_speakers(path: Path, names: Mapping[str, str], risks: SpeakerRisks | None) -> None:
-    """Write who is who, with the figures of those who have some.
+    """Write names, pseudonyms and risks of all speakers.
 
     Args:
         path: of the CSV file.
         names: name → pseudonym.
         risks: under pseudonyms.
     """
-    found = {one.speaker: one for one in risks.speakers} if risks else {}
+    by_pseudonym = {risk.speaker: risk for risk in risks.speakers} if risks else {}
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for name, pseudonym in names.items():
-            figures = _figures(found[pseudonym]) if pseudonym in found else [""] * (len(COLUMNS) - 2)
+            figures = _figures(by_pseudonym[pseudonym]) if pseudonym in by_pseudonym else [""] * (len(COLUMNS) - 2)
             writer.writerow([pseudonym, name, *figures])
 
 
-def _figures(one: SpeakerRisk) -> list[object]:
-    own = "" if one.auroc_own is None else one.auroc_own
-    counts = [one.n_members, one.n_nonmembers]
-    return [*counts, one.auroc, *one.auroc_ci95, own, one.p_value, one.p_value_corrected]
+def _figures(risk: SpeakerRisk) -> list[object]:
+    own = "" if risk.auroc_own is None else risk.auroc_own
+    counts = [risk.n_members, risk.n_nonmembers]
+    return [*counts, risk.auroc, *risk.auroc_ci95, own, risk.p_value, risk.p_value_corrected]

@@ -1,4 +1,4 @@
-"""`units.csv`: what is known of every judged unit without a model, for the slices of the report."""
+"""`units.csv`: model-free properties of every evaluated unit."""
 
 import csv
 from collections.abc import Iterable
@@ -6,17 +6,15 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from lightning_mia.report.audit_report import UnitFacts
+from lightning_mia.report.files.serialization import REMEDY
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
-
-_REMEDY = "run the attack again to write it anew"
-
 
 COLUMNS = tuple(field.name for field in fields(UnitFacts))
 
 
 def write_units(path: Path, units: Iterable[UnitFacts]) -> None:
-    """Write one row a unit."""
+    """Write one row per unit."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -24,10 +22,10 @@ def write_units(path: Path, units: Iterable[UnitFacts]) -> None:
 
 
 def read_units(path: Path) -> tuple[UnitFacts, ...]:
-    """Read the table; nothing where there is none, as in runs of earlier versions.
+    """Read the table; empty if it does not exist, as in runs of earlier versions.
 
     Raises:
-        InputError: it is not such a table.
+        InputError: it is damaged.
     """
     if not path.exists():
         return ()
@@ -35,10 +33,10 @@ def read_units(path: Path) -> tuple[UnitFacts, ...]:
         with open(path, newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             if tuple(next(rows, ())) != COLUMNS:
-                raise InputError(f"{path}, row 1: expected the columns {','.join(COLUMNS)}; {_REMEDY}")
+                raise InputError(f"{path}, row 1: expected the columns {','.join(COLUMNS)}; {REMEDY}")
             return tuple(_unit(row, f"{path}, row {rows.line_num}") for row in rows)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+        raise InputError(f"{path} cannot be read ({error}); {REMEDY}") from error
 
 
 def _unit(row: list[str], where: str) -> UnitFacts:
@@ -46,4 +44,4 @@ def _unit(row: list[str], where: str) -> UnitFacts:
         level, unit_id, seconds, decibels, gender, accent = row
         return UnitFacts(level, unit_id, float(seconds), float(decibels), gender, accent)
     except ValueError as error:
-        raise InputError(f"{where}: expected {','.join(COLUMNS)}; {_REMEDY}") from error
+        raise InputError(f"{where}: expected {','.join(COLUMNS)}; {REMEDY}") from error

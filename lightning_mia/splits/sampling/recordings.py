@@ -13,30 +13,6 @@ EXCLUDE_ONE_IN = 10
 """One in so many member or non-member speakers may be excluded to allow more queries for the others."""
 
 
-def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose equally many recordings of every speaker.
-
-    The number is the largest that nine in ten of the member and of the non-member speakers have, so that one speaker
-    with few recordings does not limit all; speakers with fewer (or fewer than 2) are excluded. Of a speaker's
-    recordings, those whose ids have the smallest SHA-256 are chosen, independently of membership. If all speakers have
-    equally many, as in a drawn split, all recordings are kept.
-
-    Args:
-        rows: candidate recordings with `id`, `speaker` and `target` (bool, one value per speaker).
-
-    Returns:
-        The chosen rows, in order; none without both member and non-member speakers.
-    """
-    sizes = rows.groupby("speaker").agg(n=("id", "size"), target=("target", "first"))
-    by_class = [counts.sort_values() for _, counts in sizes.groupby("target")["n"]]
-    if len(by_class) < 2:
-        return rows.iloc[:0]
-    common = max(MIN_QUERIES, min(counts.iloc[len(counts) // EXCLUDE_ONE_IN] for counts in by_class))
-    order = rows["id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest()).sort_values().index
-    rank = rows.loc[order].groupby("speaker").cumcount().reindex(rows.index)
-    return rows[(rows["speaker"].map(sizes["n"]) >= common) & (rank < common)]
-
-
 def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.DataFrame:
     """Sort recordings by id and identify copies.
 
@@ -62,3 +38,27 @@ def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.Data
         )
     hashes = recordings["id"].map(lambda name: contents[name])
     return recordings.assign(audio=recordings.groupby(hashes)["id"].transform("first"))
+
+
+def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose equally many recordings of every speaker.
+
+    The number is the largest that nine in ten of the member and of the non-member speakers have, so that one speaker
+    with few recordings does not limit all; speakers with fewer (or fewer than 2) are excluded. Of a speaker's
+    recordings, those whose ids have the smallest SHA-256 are chosen, independently of membership. If all speakers have
+    equally many, as in a drawn split, all recordings are kept.
+
+    Args:
+        rows: candidate recordings with `id`, `speaker` and `target` (bool, one value per speaker).
+
+    Returns:
+        The chosen rows, in order; none without both member and non-member speakers.
+    """
+    sizes = rows.groupby("speaker").agg(n=("id", "size"), target=("target", "first"))
+    by_class = [counts.sort_values() for _, counts in sizes.groupby("target")["n"]]
+    if len(by_class) < 2:
+        return rows.iloc[:0]
+    common = max(MIN_QUERIES, min(counts.iloc[len(counts) // EXCLUDE_ONE_IN] for counts in by_class))
+    order = rows["id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest()).sort_values().index
+    rank = rows.loc[order].groupby("speaker").cumcount().reindex(rows.index)
+    return rows[(rows["speaker"].map(sizes["n"]) >= common) & (rank < common)]

@@ -10,7 +10,7 @@ SETTINGS = TreeSettings(leaves=(3, 8), most_trees=10, tried=1.0)
 
 
 def fold(seed: int, effect: float = 1.5) -> tuple[TrainingFold, np.ndarray]:
-    """Members are where the product of the first two features is large; 8 others tell nothing."""
+    """Draw members with a large product of the first two features, and 8 uninformative ones."""
     rng = np.random.default_rng(seed)
 
     def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -23,12 +23,12 @@ def fold(seed: int, effect: float = 1.5) -> tuple[TrainingFold, np.ndarray]:
 
 
 def slow(folds: list[TrainingFold]) -> np.ndarray:
-    """Every candidate with every number of trees, each fitted anew."""
+    """Fit every candidate with every number of trees from scratch."""
     best, scores = np.inf, np.zeros(0)
     for leaves in SETTINGS.leaves:
         for n_trees in range(1, SETTINGS.most_trees + 1):
             losses, logits = [], []
-            for one in folds:
+            for fold in folds:
                 trees = HistGradientBoostingClassifier(
                     max_iter=n_trees,
                     max_leaf_nodes=leaves,
@@ -36,35 +36,35 @@ def slow(folds: list[TrainingFold]) -> np.ndarray:
                     min_samples_leaf=20,
                     early_stopping=False,
                     random_state=0,
-                ).fit(one.features, one.labels)
-                p = trees.predict_proba(one.left_out)[np.arange(len(one.left_out)), one.left_out_labels.astype(int)]
+                ).fit(fold.features, fold.labels)
+                p = trees.predict_proba(fold.left_out)[np.arange(len(fold.left_out)), fold.left_out_labels.astype(int)]
                 losses.append(-np.log(p).mean())
-                logits.append(trees.decision_function(one.target))
+                logits.append(trees.decision_function(fold.target))
             if np.mean(losses) < best:
                 best, scores = np.mean(losses), np.mean(logits, axis=0)
     return scores
 
 
-def test_what_is_left_out_chooses_leaves_and_trees() -> None:
+def test_left_out_examples_select_leaves_and_trees() -> None:
     folds = [fold(0)[0], fold(1)[0]]
     np.testing.assert_allclose(score_by_trees(folds, SETTINGS, 0, "Fitting"), slow(folds), rtol=1e-6)
 
 
-def test_it_learns_what_only_two_features_together_tell() -> None:
+def test_trees_learn_an_interaction() -> None:
     planted, members = fold(2)
     scores = score_by_trees([planted], TreeSettings(), 0, "Fitting")
     assert auroc_of_labels(scores, members[None])[0] > 0.75
     assert scores.dtype == np.float64
 
 
-def test_on_noise_few_trees_are_used() -> None:
+def test_few_trees_on_noise() -> None:
     planted, _ = fold(3, effect=0.0)
     few, many = (score_by_trees([planted], TreeSettings(leaves=(8,)), 0, "Fitting"), planted.target[:, 0])
     assert few.std() < 0.3 * many.std()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_seed_gives_the_same_scores(seed: int) -> None:
+def test_seed_determines_scores(seed: int) -> None:
     planted, _ = fold(4)
     once, again = (score_by_trees([planted], TreeSettings(leaves=(4,)), seed, "Fitting") for _ in range(2))
     np.testing.assert_array_equal(once, again)

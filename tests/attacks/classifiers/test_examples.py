@@ -15,7 +15,7 @@ read = read_columns("views_.*")
 
 
 def fleet(n_shadows: int, n_units: int, seed: int, shift: float = 0.0, each: int = 1) -> tuple[Evidence, np.ndarray]:
-    """Signals of `each` recordings a unit: a unit's own level, noise, `shift` where it is IN; and the target's labels.
+    """Draw signals: a level for each unit, noise, and `shift` for IN units; return them with the target's labels.
 
     Every model has its own scale and offset.
     """
@@ -54,7 +54,7 @@ def test_features_are_standardised_for_each_model() -> None:
     assert (examples.labels == evidence.shadows.members.to_numpy().T).all()
 
 
-def test_units_of_several_recordings_have_their_mean() -> None:
+def test_units_average_their_recordings() -> None:
     evidence, _ = fleet(4, 20, seed=0, each=3)
     examples = shadow_examples(evidence, read)
     assert examples.features.shape == (4, 20, 3) and examples.target.shape == (20, 3)
@@ -64,7 +64,7 @@ def test_units_of_several_recordings_have_their_mean() -> None:
 
 
 def pool_fleet(seed: int, shift: float) -> tuple[Evidence, np.ndarray]:
-    """The first half of the units is the pool that the fleet was trained on, the second half the challenge set."""
+    """Make the first half of the units the pool of the shadow models, and the second half the challenge set."""
     evidence, members = fleet(8, 400, seed, shift)
     recordings = evidence.challenge
     rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def pool_fleet(seed: int, shift: float) -> tuple[Evidence, np.ndarray]:
     return replace(evidence, challenge=recordings.iloc[200:], shadows=shadows), members[200:]
 
 
-def test_a_fleet_that_never_saw_the_challenge_set_teaches_by_its_pool() -> None:
+def test_training_units_come_from_the_pool() -> None:
     evidence, members = pool_fleet(seed=0, shift=2.0)
     examples = shadow_examples(evidence, read)
     assert examples.features.shape == (8, 200, 3) and list(examples.units) == list(evidence.challenge["unit_id"])
@@ -88,7 +88,7 @@ def test_a_fleet_that_never_saw_the_challenge_set_teaches_by_its_pool() -> None:
     assert auroc_of_labels(calibrated.mean(axis=1), members[None])[0] > 0.9
 
 
-def test_columns_that_cannot_be_used_are_left_out() -> None:
+def test_unusable_columns_are_dropped() -> None:
     evidence, _ = fleet(4, 20, seed=0)
     evidence.target.scalars.insert(0, "views_of_the_target_alone", np.arange(20.0))
     evidence.shadows.signals[1].scalars.loc["u0003", "views_pair00"] = np.nan
@@ -98,14 +98,14 @@ def test_columns_that_cannot_be_used_are_left_out() -> None:
         shadow_examples(evidence, read_columns("nothing_of_this_name"))
 
 
-def test_half_of_the_values_alike_do_not_blow_up() -> None:
+def test_many_equal_values_do_not_inflate_the_scale() -> None:
     evidence, _ = fleet(4, 40, seed=0)
     for one in (evidence.target, *evidence.shadows.signals):
         one.scalars["views_pair00"] = np.where(np.arange(40) < 2, 1.0, 0.0)
     assert np.abs(shadow_examples(evidence, read).features).max() < 10
 
 
-def test_too_few_shadow_models() -> None:
+def test_minimum_of_shadow_models() -> None:
     evidence, _ = fleet(2, 20, seed=0)
     assert shadow_examples(evidence, read).features.shape == (2, 20, 3)
     with pytest.raises(CannotRun, match="needs shadow models"):

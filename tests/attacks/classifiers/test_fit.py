@@ -11,7 +11,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 class Watched(UtteranceNet):
-    """Remembers its validation losses; its batches are whole epochs."""
+    """Records its validation losses; each epoch is one batch."""
 
     def on_fit_start(self) -> None:
         self.losses: list[float] = []
@@ -22,7 +22,7 @@ class Watched(UtteranceNet):
 
 
 def batch(seed: int, n: int = 12, dim: int = 8) -> LabelledBatch:
-    """Noise with labels at random: a net that learns it by heart gets worse on another draw."""
+    """Draw noise with random labels, on which a network overfits."""
     generator = torch.Generator().manual_seed(seed)
     hidden = torch.randn(n, 5, dim, generator=generator)
     labels = torch.randint(2, (n,), generator=generator).float()
@@ -30,7 +30,7 @@ def batch(seed: int, n: int = 12, dim: int = 8) -> LabelledBatch:
 
 
 class Epoch:
-    """One batch an epoch."""
+    """One batch per epoch."""
 
     def __init__(self, batch: LabelledBatch) -> None:
         self.batch = batch
@@ -52,7 +52,7 @@ def fit(settings: FitSettings, training: LabelledBatch, validation: LabelledBatc
     )
 
 
-def test_the_best_weights_come_back_and_the_fit_stops_where_it_gets_worse() -> None:
+def test_early_stopping_restores_the_best_weights() -> None:
     net = fit(FitSettings(learning_rate=0.05, epochs=200, patience=4), batch(0), batch(1))
     assert 4 < len(net.losses) < 200
     assert net.losses.index(min(net.losses)) == len(net.losses) - 1 - 4
@@ -61,19 +61,19 @@ def test_the_best_weights_come_back_and_the_fit_stops_where_it_gets_worse() -> N
         assert min(net.losses) < net.losses[-1]
 
 
-def test_it_learns_what_can_be_learned() -> None:
+def test_fit_learns_a_planted_difference() -> None:
     planted = batch(0, n=64)
     planted = planted._replace(hidden=planted.hidden + 2 * planted.labels.view(-1, 1, 1))
     net = fit(FitSettings(learning_rate=0.01, epochs=40), planted, planted)
     assert net.losses[-1] < 0.2 < 0.5 < net.losses[0]
 
 
-def test_a_loss_that_is_no_number_ends_the_fit() -> None:
+def test_nan_loss_ends_the_fit() -> None:
     broken = batch(0)._replace(hidden=torch.full((12, 5, 8), torch.nan))
     assert len(fit(FitSettings(patience=2), broken, broken).losses) == 2
 
 
-def test_it_leaves_no_files_and_says_nothing(
+def test_fit_writes_no_files_and_no_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -83,7 +83,7 @@ def test_it_leaves_no_files_and_says_nothing(
     assert not recwarn.list
 
 
-def test_in_one_process_of_many_it_fits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fit_ignores_distributed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     for name in ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "LOCAL_WORLD_SIZE"):
@@ -94,6 +94,6 @@ def test_in_one_process_of_many_it_fits_alone(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     "bad", [{"epochs": 0}, {"patience": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"dropout": 1.0}]
 )
-def test_settings_that_fit_nothing_are_refused(bad: dict[str, float]) -> None:
+def test_invalid_settings_raise(bad: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"fit.{next(iter(bad))} of an attack is"):
         FitSettings(**bad)

@@ -15,7 +15,7 @@ from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
 
 
 def planted(n_shadows: int, n_units: int, n_signals: int = 3, seed: int = 0, effect: float = 0.0) -> ShadowExamples:
-    """Each unit's own level, noise, and `effect` on the last signal where the unit is IN."""
+    """Draw a level for each unit, noise, and `effect` on the last signal of IN units."""
     rng = np.random.default_rng(seed)
     halves = [rng.permutation(np.arange(n_units) % 2 == 1) for _ in range(-(-n_shadows // 2))]
     labels = np.stack([members for half in halves for members in (half, ~half)][:n_shadows])
@@ -34,7 +34,7 @@ def folds_of(examples: ShadowExamples, **other: object) -> list[TrainingFold]:
 
 
 def slow_row(examples: ShadowExamples, model: int | None, unit: int, without: set[int]) -> np.ndarray:
-    """An example (of the target: model None), number by number: plain, minus OUT, minus IN."""
+    """Compute one example (model None: the target) by loops: plain, minus OUT, minus IN."""
     values = examples.target[unit] if model is None else examples.features[model, unit]
     row = [values]
     for label in (False, True):
@@ -52,7 +52,7 @@ def sorted_rows(*tables: np.ndarray) -> np.ndarray:
     return together[np.lexsort(together.T)]
 
 
-def test_a_pair_that_is_left_out_is_in_no_mean() -> None:
+def test_left_out_pair_is_in_no_mean() -> None:
     examples = planted(8, 20)
     folds = folds_of(examples)
     assert len(folds) == 4
@@ -72,23 +72,23 @@ def test_a_pair_that_is_left_out_is_in_no_mean() -> None:
         assert fold.features.dtype == fold.left_out.dtype == fold.target.dtype == np.float32
 
 
-def test_with_two_pairs_a_fifth_of_the_units_is_left_out_under_all_models() -> None:
+def test_two_pairs_leave_out_units() -> None:
     examples = planted(4, 23)
     folds = folds_of(examples)
     assert len(folds) == 5
     everything = np.array([slow_row(examples, k, unit, {k // 2}) for k in range(4) for unit in range(23)])
-    found = []
+    results = []
     for fold in folds:
         assert fold.left_out.shape == (4 * 4, 9)
         np.testing.assert_allclose(
             sorted_rows(np.concatenate([fold.features, fold.left_out])), sorted_rows(everything), atol=1e-5
         )
         np.testing.assert_allclose(fold.target, [slow_row(examples, None, u, set()) for u in range(23)], atol=1e-5)
-        found.append(fold.left_out[:, 0])
-    assert len(np.unique(np.concatenate(found))) == 5 * 16  # no unit is left out twice
+        results.append(fold.left_out[:, 0])
+    assert len(np.unique(np.concatenate(results))) == 5 * 16  # no unit is left out twice
 
 
-def test_with_one_pair_signals_are_plain_and_a_model_without_partner_is_left_out() -> None:
+def test_single_pair_is_not_calibrated_and_unpaired_models_are_dropped() -> None:
     alone, third = folds_of(planted(2, 20)), folds_of(planted(3, 20))
     assert alone[0].features.shape == third[0].features.shape == (2 * 16, 3)
     assert len(folds_of(planted(7, 20))) == 3
@@ -98,13 +98,13 @@ def test_with_one_pair_signals_are_plain_and_a_model_without_partner_is_left_out
         folds_of(planted(4, 9))
 
 
-def test_only_plain_signals_where_nothing_is_to_be_calibrated() -> None:
+def test_uncalibrated_folds_have_plain_signals_only() -> None:
     examples = planted(6, 20)
     for fold in folds_of(examples, calibrated=False):
         np.testing.assert_allclose(fold.target, examples.target, atol=1e-6)
 
 
-def test_a_fleet_that_never_saw_the_challenge_set_is_out_for_all_of_it() -> None:
+def test_shadow_models_from_a_pool_are_out_for_the_challenge_set() -> None:
     own, other = planted(6, 30, seed=0), planted(6, 12, seed=1)
     examples = replace(own, target=other.target, units=other.units, challenge=other.features)
     for left_out, fold in enumerate(folds_of(examples)):
@@ -113,7 +113,7 @@ def test_a_fleet_that_never_saw_the_challenge_set_is_out_for_all_of_it() -> None
         np.testing.assert_allclose(fold.target, np.concatenate([other.target, other.target - mean], axis=1), atol=1e-5)
 
 
-def test_the_signals_that_tell_most_are_kept_and_units_are_drawn() -> None:
+def test_strongest_signals_and_sampled_units_are_kept() -> None:
     examples = planted(6, 100, n_signals=20, effect=1.5)
     for fold in folds_of(examples, max_signals=2):
         assert fold.features.shape == (4 * 100, 6)
@@ -128,16 +128,16 @@ def test_the_signals_that_tell_most_are_kept_and_units_are_drawn() -> None:
 Learner = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def by_quadratics(features: np.ndarray, labels: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """Sees spreads too."""
+def by_quadratics(features: np.ndarray, labels: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    """Classify by quadratic features, which include spreads."""
     expand = PolynomialFeatures(2)
     fitted = LogisticRegression(C=1e3, max_iter=300).fit(expand.fit_transform(features), labels)
-    return fitted.decision_function(expand.transform(judged))
+    return fitted.decision_function(expand.transform(scored))
 
 
-def by_neighbours(features: np.ndarray, labels: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """Learns its examples by heart, whatever their sign: a − b is as far from 0 as b − a."""
-    return KNeighborsClassifier(1).fit(np.abs(features), labels).predict_proba(np.abs(judged))[:, 1]
+def by_neighbours(features: np.ndarray, labels: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    """Classify by the nearest example regardless of sign: a − b is as far from 0 as b − a."""
+    return KNeighborsClassifier(1).fit(np.abs(features), labels).predict_proba(np.abs(scored))[:, 1]
 
 
 def left_out_auroc(fold: TrainingFold, learn: Learner) -> float:
@@ -147,32 +147,32 @@ def left_out_auroc(fold: TrainingFold, learn: Learner) -> float:
 
 @pytest.mark.parametrize("learn", [by_quadratics, by_neighbours])
 @pytest.mark.parametrize("n_shadows", [2, 4, 6, 8])
-def test_on_noise_what_is_left_out_looks_like_noise(n_shadows: int, learn: Learner) -> None:
-    """A choice by what is left out is only as honest as this; the standard error is .01 or less."""
-    found = [
+def test_left_out_examples_of_noise_are_at_chance(n_shadows: int, learn: Learner) -> None:
+    """Selection on left-out examples is unbiased only if this holds; the standard error is .01 or less."""
+    results = [
         left_out_auroc(fold, learn)
         for seed in range(12)
         for fold in folds_of(planted(n_shadows, 50, seed=seed), max_signals=2)
     ]
-    assert abs(np.mean(found) - 0.5) < 0.03
+    assert abs(np.mean(results) - 0.5) < 0.03
 
 
-def test_a_calibration_by_what_is_left_out_would_tell() -> None:
-    """Why it is not to be had more simply: of two pairs one is left out, and each is calibrated by the other.
+def test_calibrating_with_the_left_out_pair_would_leak() -> None:
+    """With two pairs, leaving out one and calibrating each by the other leaks.
 
-    Two models that are OUT then stand for each other's mean, and the example of the one is minus that of the other.
+    Two OUT models are then each other's mean, and their examples differ only in sign.
     """
-    found = []
+    results = []
     for seed in range(6):
         examples = planted(4, 50, seed=seed)
         features = examples.features - other_means(examples.features, ~examples.labels, examples.pairs)
         learn, rest = features[:2].reshape(-1, 3), features[2:].reshape(-1, 3)
         scores = by_neighbours(learn, examples.labels[:2].ravel(), rest)
-        found.append(auroc_of_labels(scores, examples.labels[2:].ravel()[None])[0])
-    assert np.mean(found) > 0.7
+        results.append(auroc_of_labels(scores, examples.labels[2:].ravel()[None])[0])
+    assert np.mean(results) > 0.7
 
 
-def test_an_effect_is_a_difference_in_standard_deviations() -> None:
+def test_effect_is_a_difference_in_standard_deviations() -> None:
     rng = np.random.default_rng(0)
     inside, outside = rng.normal([1, 0, 2], [1, 1, 0], (5000, 3)), rng.normal([0, 0, 2], [1, 3, 0], (5000, 3))
     np.testing.assert_allclose(effects(inside, outside), [1, 0, 0], atol=0.05)

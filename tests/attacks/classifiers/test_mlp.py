@@ -13,7 +13,7 @@ FIT = FitSettings(learning_rate=0.03, epochs=40, batch_size=128, dropout=0.0)
 
 
 def fold(seed: int, n_features: int = 30, effect: float = 1.0, curved: bool = False) -> tuple[TrainingFold, np.ndarray]:
-    """The last feature moves with the label (curved: its size does); the target's labels too."""
+    """Draw a fold whose last feature (curved: its magnitude) depends on the label, and the target's labels."""
     rng = np.random.default_rng(seed)
 
     def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +48,7 @@ def test_logits_equal_those_of_single_nets() -> None:
             torch.testing.assert_close(logits[fold, :, candidate], single + made.offset[fold, candidate])
 
 
-def test_losses_are_cross_entropies_and_one_nets_loss_moves_no_other_net() -> None:
+def test_losses_are_cross_entropies_with_separate_gradients() -> None:
     made, labels = nets(), torch.randint(2, (2, 7)).float()
     batch = Examples(torch.randn(2, 7, 5), labels)
     losses = made.losses(batch)
@@ -64,7 +64,7 @@ def test_losses_are_cross_entropies_and_one_nets_loss_moves_no_other_net() -> No
         assert not moved.any()
 
 
-def test_a_candidate_does_not_see_the_features_it_leaves_out() -> None:
+def test_candidate_ignores_unused_features() -> None:
     made, features = nets(), torch.randn(2, 7, 5)
     changed = features.clone()
     changed[..., 1:] += 100 * (~made.used.bool().any(1))[:, None, 1:]
@@ -72,7 +72,7 @@ def test_a_candidate_does_not_see_the_features_it_leaves_out() -> None:
 
 
 @pytest.mark.parametrize("n_features", [1, 30])
-def test_it_learns_what_is_there(n_features: int) -> None:
+def test_nets_learn_a_shift(n_features: int) -> None:
     planted, members = fold(0, n_features)
     scores = score_by_nets([planted, fold(1, n_features)[0]], NetSettings(), FIT, 0, "Fitting")
     assert auroc_of_labels(planted.target[:, -1], members[None])[0] > 0.7
@@ -82,24 +82,24 @@ def test_it_learns_what_is_there(n_features: int) -> None:
     assert scores.shape == (400,) and scores.dtype == np.float64 and np.isfinite(scores).all()
 
 
-def test_it_learns_what_no_straight_line_tells() -> None:
+def test_nets_learn_a_nonlinear_effect() -> None:
     planted, members = fold(0, n_features=3, curved=True)
     scores = score_by_nets([planted], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
     assert abs(auroc_of_labels(planted.target[:, -1], members[None])[0] - 0.5) < 0.1
     assert auroc_of_labels(scores, members[None])[0] > 0.75
 
 
-def test_scores_are_the_mean_over_folds_that_learn_apart() -> None:
-    """Two folds that say the opposite of one target cancel."""
+def test_scores_average_independent_folds() -> None:
+    """Two folds with opposite predictions cancel."""
     planted, members = fold(0, n_features=1)
-    turned = replace(planted, features=6 - planted.features, left_out=6 - planted.left_out)  # about their mean, 3
-    both = score_by_nets([planted, turned], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
+    opposite = replace(planted, features=6 - planted.features, left_out=6 - planted.left_out)  # about their mean, 3
+    both = score_by_nets([planted, opposite], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
     alone = score_by_nets([planted], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
     assert both.std() < 0.3 * alone.std()
     assert auroc_of_labels(alone, members[None])[0] > 0.7
 
 
-def test_a_seed_gives_the_same_scores_and_the_global_generator_its_state_back() -> None:
+def test_seed_determines_scores_and_global_generator_is_restored() -> None:
     folds = [fold(0)[0], fold(1)[0]]
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
@@ -110,7 +110,7 @@ def test_a_seed_gives_the_same_scores_and_the_global_generator_its_state_back() 
     assert not np.array_equal(score_by_nets(folds, NetSettings(), FIT, 4, "Fitting"), first)
 
 
-def test_a_constant_feature_and_an_outlier_do_no_harm() -> None:
+def test_constant_features_and_outliers_are_harmless() -> None:
     planted, members = fold(0, n_features=4)
     planted.features[:, 0] = planted.left_out[:, 0] = planted.target[:, 0] = 7.0
     planted.target[0, 1] = 1e9

@@ -44,7 +44,7 @@ def slow_inter(vectors: np.ndarray, imposters: list[np.ndarray]) -> list[float]:
 
 
 @pytest.mark.parametrize("n", [2, 3, 7])
-def test_they_equal_double_loops(n: int) -> None:
+def test_features_equal_loops(n: int) -> None:
     rng = np.random.default_rng(n)
     vectors = rng.standard_normal((3, n, 5)).astype(np.float32)
     imposters = [3 * rng.standard_normal((m, 5)) for m in (2, 4, 3)]
@@ -55,7 +55,7 @@ def test_they_equal_double_loops(n: int) -> None:
         np.testing.assert_allclose(inter[speaker], slow_inter(own, imposters), atol=1e-9)
 
 
-def test_equal_recordings_are_alike_and_length_does_not_matter() -> None:
+def test_features_of_equal_recordings_and_invariance_to_length() -> None:
     vectors = np.outer([1.0, 2.0, 30.0], [1.0, 2.0, 2.0])
     mean_spread_max_min = [1, 0, 1, 1]
     np.testing.assert_allclose(intra_features(vectors[None])[0, :8], 2 * mean_spread_max_min, atol=1e-12)

@@ -18,7 +18,7 @@ def table() -> pd.DataFrame:
 
 
 def planted(split: Split) -> Signals:
-    """Signals of a model that solves its task better on what it was trained on, and knows nothing else."""
+    """Draw signals whose pretext score is higher on trained recordings."""
     rng = np.random.default_rng(0)
     ids = split.table["id"]
     scalars = pd.DataFrame(
@@ -35,38 +35,38 @@ def auroc(scores: np.ndarray, members: np.ndarray) -> float:
     return float((scores[members][:, None] > scores[~members][None]).mean())
 
 
-def test_utterance_level_finds_the_planted_leak_where_it_is() -> None:
+def test_utterance_level_finds_a_planted_leak() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = UtteranceDesign(n_units=120, n_auxiliary=40).draw(table(), contents)
-    found = {
+    by_name = {
         scores.name: scores
         for scores in score_attacks(default_attacks(), planted(split), split, "utterance", "trained").scores
     }
-    assert set(found) >= {"utterance_similarity", "pretext_loss"}
-    assert auroc(found["pretext_loss"].values, found["pretext_loss"].members) > 0.95
-    assert 0.35 < auroc(found["utterance_similarity"].values, found["utterance_similarity"].members) < 0.65
+    assert set(by_name) >= {"utterance_similarity", "pretext_loss"}
+    assert auroc(by_name["pretext_loss"].values, by_name["pretext_loss"].members) > 0.95
+    assert 0.35 < auroc(by_name["utterance_similarity"].values, by_name["utterance_similarity"].members) < 0.65
 
 
-def test_speaker_level_asks_held_back_and_trained_recordings_apart() -> None:
+def test_speaker_level_scores_held_back_and_trained_recordings_separately() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = SpeakerDesign(n_units=16, n_auxiliary=4).draw(table(), contents)
-    found = {
+    by_name = {
         scores.name: scores
         for part in ("held_back", "trained")
         for scores in score_attacks(default_attacks(), planted(split), split, "speaker", part).scores
     }
-    assert set(found) >= {
+    assert set(by_name) >= {
         "speaker_similarity",
         "speaker_similarity_trained",
         "pretext_loss",
         "pretext_loss_trained",
     }
-    assert len(found["pretext_loss"].unit_ids) == 16
-    assert auroc(found["pretext_loss_trained"].values, found["pretext_loss_trained"].members) == 1.0
-    assert auroc(found["pretext_loss"].values, found["pretext_loss"].members) == pytest.approx(0.5, abs=0.35)
+    assert len(by_name["pretext_loss"].unit_ids) == 16
+    assert auroc(by_name["pretext_loss_trained"].values, by_name["pretext_loss_trained"].members) == 1.0
+    assert auroc(by_name["pretext_loss"].values, by_name["pretext_loss"].members) == pytest.approx(0.5, abs=0.35)
 
 
-def test_a_control_is_named_for_its_model_and_has_no_access() -> None:
+def test_control_is_named_after_its_model_and_has_no_access() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = UtteranceDesign(n_units=120, n_auxiliary=40).draw(table(), contents)
     scores = score_attacks([PretextLoss()], planted(split), split, "utterance", "trained").scores[0]
@@ -75,7 +75,7 @@ def test_a_control_is_named_for_its_model_and_has_no_access() -> None:
 
 
 class Recorder(Attack):
-    """Keeps its evidence, and scores at random."""
+    """Records its evidence and scores at random."""
 
     access = "black-box"
     levels = ("utterance", "speaker")
@@ -111,14 +111,14 @@ def no_frames(ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
 
 
 def with_copies() -> tuple[pd.DataFrame, pd.Series]:
-    """Every recording of odd number has the same audio as the one before."""
+    """Give every second recording the audio of the one before."""
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     contents[contents.index[1::2]] = contents.index[::2]
     return table(), contents
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_auxiliary_recordings_are_given_once_and_never_judged(level: Level) -> None:
+def test_auxiliary_recordings_are_unique_and_never_scored(level: Level) -> None:
     design = UtteranceDesign(40, 40) if level == "utterance" else SpeakerDesign(12, 6)
     split = design.draw(*with_copies())
     for part in split.parts(level):
@@ -138,7 +138,7 @@ def test_auxiliary_recordings_are_given_once_and_never_judged(level: Level) -> N
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_the_protocol_of_the_paper_is_fitted_on_the_judged_nonmembers_and_is_a_control(level: Level) -> None:
+def test_paper_protocol_is_fitted_on_challenge_nonmembers_and_is_a_control(level: Level) -> None:
     design = UtteranceDesign(40, 40) if level == "utterance" else SpeakerDesign(12, 6)
     split = design.draw(*with_copies())
     published = Published()
@@ -149,26 +149,26 @@ def test_the_protocol_of_the_paper_is_fitted_on_the_judged_nonmembers_and_is_a_c
     assert scores.access == "none"
 
 
-def test_an_attack_that_cannot_run_is_left_out_with_a_line() -> None:
+def test_attack_that_cannot_run_is_skipped_with_a_reason() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = SpeakerDesign(n_units=16, n_auxiliary=4).draw(table(), contents)
     signals = planted(split)
     bare = Signals(signals.scalars[["pairwise_cosine_layer0"]], signals.pooled)
     attacks: list[Attack] = [UtteranceSimilarity(), PretextLoss(), Unable(), Recorder()]
     scored = score_attacks(attacks, bare, split, "speaker", "trained", no_frames)
-    assert [one.name for one in scored.scores] == ["recorder_trained"] and scored.ran == attacks[3:]
+    assert [scores.name for scores in scored.scores] == ["recorder_trained"] and scored.ran == attacks[3:]
     assert scored.skipped == [
         "The attack pretext_loss_trained was left out: it needs the pretext score of the model, which has none.",
         "The attack recorder_trained was left out: it needs a holiday.",
     ]
     without = score_attacks(attacks, signals, split, "speaker", "trained")
-    assert [one.name for one in without.scores] == ["pretext_loss_trained"]
+    assert [scores.name for scores in without.scores] == ["pretext_loss_trained"]
     assert [line.split(": ")[1] for line in without.skipped] == [
         "it needs the model's frames, and there are only its signals."
     ] * 2
 
 
-def test_the_caller_may_answer_for_an_attack() -> None:
+def test_caller_may_provide_the_scores() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = UtteranceDesign(n_units=40, n_auxiliary=40).draw(table(), contents)
 

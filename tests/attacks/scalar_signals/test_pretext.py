@@ -38,21 +38,21 @@ COLUMNS = {
         (TaskScore("pretext_score"), "pretext_score", [1.5]),
     ],
 )
-def test_each_reads_its_columns(signal: ScalarSignal, name: str, values: list[float]) -> None:
+def test_signals_read_their_columns(signal: ScalarSignal, name: str, values: list[float]) -> None:
     signals = Signals(pd.DataFrame([COLUMNS], index=["a"]), np.zeros((1, 1, 1), np.float32))
     assert signal.read(signals).loc["a"].tolist() == values
     assert signal.name == name and signal.access == "grey-box" and signals.has(signal.needs_signal)
 
 
-def test_unknown_views_are_refused() -> None:
+def test_unknown_views_raise() -> None:
     with pytest.raises(InputError, match=r"views of PerturbedLoss are \['gain'\]: give some of band, noise, shift"):
         PerturbedLoss(("gain",))
     with pytest.raises(InputError, match="PerturbedLoss"):
         PerturbedLoss(())
 
 
-def test_masks_judged_jointly_are_no_worse_than_their_mean(simulate: Callable[..., Any], auroc: Any) -> None:
-    """Half of the masks tell nothing: their mean gives them the same weight."""
+def test_joint_masks_are_no_worse_than_their_mean(simulate: Callable[..., Any], auroc: Any) -> None:
+    """Half of the masks are uninformative; their mean gives them equal weight."""
     columns = [f"pretext_score_mask{i}" for i in range(4)]
     fleet = simulate(400, 16, columns=columns, effect=[1.0, 1.0, 0.0, 0.0], seed=2)
     jointly = auroc(LiRA(MaskByMask()).score(fleet.evidence), fleet.members)

@@ -21,38 +21,38 @@ def fleet(n_shadows: int, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("n_shadows", [2, 4, 16])
-def test_it_is_the_discriminant_of_what_differs_within_units(n_shadows: int) -> None:
+def test_direction_is_the_discriminant_within_units(n_shadows: int) -> None:
     shadows, members = fleet(n_shadows, 8000)
-    found = membership_direction(shadows, members)
+    direction = membership_direction(shadows, members)
     ideal = np.linalg.solve(MIXING.T @ MIXING, SHIFT)
-    assert found @ ideal / np.linalg.norm(found) / np.linalg.norm(ideal) > 0.995
-    assert found @ MIXING.T @ MIXING @ found == pytest.approx(1, rel=0.05)
+    assert direction @ ideal / np.linalg.norm(direction) / np.linalg.norm(ideal) > 0.995
+    assert direction @ MIXING.T @ MIXING @ direction == pytest.approx(1, rel=0.05)
 
 
-def test_it_equals_the_discriminant_of_scikit_learn_where_units_do_not_differ() -> None:
+def test_direction_equals_scikit_learn_for_equal_units() -> None:
     shadows, members = fleet(16, 3000)
     centred = shadows - shadows.mean(0)  # units have no difficulty then, and as many IN as OUT
     theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(centred.reshape(-1, 3), members.ravel()).coef_[0]
-    found = membership_direction(shadows, members)
-    assert found @ theirs / np.linalg.norm(found) / np.linalg.norm(theirs) == pytest.approx(1, abs=1e-4)
+    direction = membership_direction(shadows, members)
+    assert direction @ theirs / np.linalg.norm(direction) / np.linalg.norm(theirs) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_single_signal_has_a_sign() -> None:
+def test_single_number_has_a_sign() -> None:
     shadows, members = fleet(4, 500)
     assert membership_direction(shadows[..., :1], members).tolist() == [1.0]
     assert membership_direction(-shadows[..., :1], members).tolist() == [-1.0]
 
 
-def test_a_known_sign_is_left_alone(simulate: Callable, planted_signal: Callable) -> None:
+def test_known_sign_is_kept(simulate: Callable, planted_signal: Callable) -> None:
     evidence = simulate(30, 4, effect=-3.0).evidence
     matrix = signal_matrix(evidence, planted_signal(["pretext_score_mask0"]))
     assert oriented(matrix, two_sided=False) is matrix
-    turned = oriented(matrix, two_sided=True)
+    reversed_sign = oriented(matrix, two_sided=True)
     for name in ("target", "shadows", "auxiliary_target", "auxiliary_shadows", "learning_shadows"):
-        assert np.array_equal(getattr(turned, name), -getattr(matrix, name)), name
+        assert np.array_equal(getattr(reversed_sign, name), -getattr(matrix, name)), name
 
 
-def test_without_units_on_both_sides_there_is_nothing_to_learn_from() -> None:
+def test_units_without_in_and_out_models_raise() -> None:
     shadows, members = fleet(4, 50)
     with pytest.raises(CannotRun, match="it needs units that are IN for one shadow model and OUT for another"):
         membership_direction(shadows, np.zeros_like(members))

@@ -13,14 +13,14 @@ COLUMNS = ("planted_a", "planted_b")
 
 
 def slowly(numbers: dict[str, float], challenge: list[str]) -> dict[str, float]:
-    """Centred by the median and scaled by the interquartile range over the challenge set."""
+    """Centre by the median and scale by the interquartile range over the challenge set."""
     judged = sorted(numbers[name] for name in challenge)
     low, middle, high = (float(np.quantile(judged, q)) for q in (0.25, 0.5, 0.75))
     return {name: (value - middle) / (high - low) for name, value in numbers.items()}
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_every_model_is_standardised_by_itself_and_then_averaged_by_unit(
+def test_models_are_standardised_separately_and_averaged_by_unit(
     simulate: Callable, planted_signal: Callable, level: str
 ) -> None:
     evidence = simulate(20, 4, columns=COLUMNS, level=level, clips=3, n_auxiliary=7).evidence
@@ -51,7 +51,7 @@ def test_members_are_those_of_the_units(simulate: Callable, level: str) -> None:
     assert matrix.learning_shadows is matrix.shadows and matrix.learning_members is matrix.members
 
 
-def test_a_fleet_from_a_pool_is_out_everywhere_and_learns_from_the_pool(simulate: Callable) -> None:
+def test_shadow_models_from_a_pool_are_out_and_learn_from_the_pool(simulate: Callable) -> None:
     evidence = simulate(20, 4, level="speaker", clips=3, pool=True, effect=100.0).evidence
     matrix = signal_matrix(evidence, PretextScore())
     assert not matrix.members.any()
@@ -61,9 +61,7 @@ def test_a_fleet_from_a_pool_is_out_everywhere_and_learns_from_the_pool(simulate
 
 
 @pytest.mark.parametrize("n_auxiliary", [19, 20])
-def test_a_fleet_from_a_pool_is_standardised_by_recordings_that_are_out_for_all(
-    simulate: Callable, n_auxiliary: int
-) -> None:
+def test_pool_is_standardised_by_auxiliary_recordings(simulate: Callable, n_auxiliary: int) -> None:
     fleet = simulate(40, 2, pool=True, effect=10.0, noise=0.0, n_auxiliary=n_auxiliary)
     matrix = signal_matrix(fleet.evidence, PretextScore())
     difference = (matrix.target - matrix.shadows[0])[:, 0]
@@ -71,13 +69,13 @@ def test_a_fleet_from_a_pool_is_standardised_by_recordings_that_are_out_for_all(
     assert agree.all() == (n_auxiliary == 20)
 
 
-def test_a_constant_signal_is_not_divided_by_nothing(simulate: Callable) -> None:
+def test_constant_signal_is_not_divided_by_zero(simulate: Callable) -> None:
     evidence = simulate(10, 2, spread=0, noise=0, effect=0).evidence
     matrix = signal_matrix(evidence, PretextScore())
     assert not matrix.target.any() and not matrix.shadows.any()
 
 
-def test_without_shadow_models_it_cannot_run(simulate: Callable) -> None:
+def test_missing_shadow_models_raise(simulate: Callable) -> None:
     evidence = simulate(10, 2).evidence
     nobody = evidence.shadows.without_pair_of(0)
     for shadows in (None, nobody):
@@ -85,7 +83,7 @@ def test_without_shadow_models_it_cannot_run(simulate: Callable) -> None:
             signal_matrix(replace(evidence, shadows=shadows), PretextScore())
 
 
-def test_a_number_that_is_not_finite_is_named(simulate: Callable) -> None:
+def test_number_that_is_not_finite_is_named(simulate: Callable) -> None:
     evidence = simulate(10, 4).evidence
     broken = evidence.shadows.signals[2]
     broken.scalars.iloc[3] = np.nan

@@ -105,7 +105,7 @@ def test_ctrl_c_ends_all_workers_in_one_line(config: Path, tmp_path: Path, momen
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("Decoding audio")]
-    assert lines == ["lightning-mia: interrupted; start the same command again to go on"]
+    assert lines == ["lightning-mia: interrupted; run the same command again to resume"]
     assert all_gone(workers)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of grids share: a table of a grid, as `results.csv` has it."""
+"""Tables of grids, as in `results.csv`."""
 
 from itertools import product
 

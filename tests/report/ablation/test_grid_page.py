@@ -60,9 +60,7 @@ def test_checkpoints_of_longer_runs_are_marked(
     assert "checkpoints of that run" in page
 
 
-def test_cells_that_are_not_done_are_listed(
-    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unfinished_cells_are_listed(table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw_grid", lambda *_: [])
     cells = [*record_of(table).cells, "size=50,epochs=8/seed=0", "size=50,epochs=8/seed=1"]
     page = page_of(table, tmp_path, cells=cells, failures={cells[-1]: "no <memory>"})
@@ -71,7 +69,7 @@ def test_cells_that_are_not_done_are_listed(
     assert page.count("size=50,epochs=8/seed=0</td>") == 1
 
 
-def test_a_grid_of_which_nothing_is_done_has_a_page(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_grid_without_finished_cells_has_a_page(table: pd.DataFrame, tmp_path: Path) -> None:
     page = page_of(table.iloc[:0], tmp_path, cells=["size=25,epochs=1/seed=0"])
     assert "0 of 1 cells are done" in page
 
@@ -80,12 +78,12 @@ def test_a_grid_of_which_nothing_is_done_has_a_page(table: pd.DataFrame, tmp_pat
     ("factors", "n_figures"),
     [
         ({"epochs": [1, 2, 4]}, 3),  # curves, all attacks, held-out pretext score
-        ({"epochs": ["a", "b", "c"]}, 4),  # and what it costs against what it leaks
+        ({"epochs": ["a", "b", "c"]}, 4),  # and utility against leakage
         ({"size": ["s", "l"], "epochs": [1, 2, 4]}, 5),
         ({"size": ["s", "l"], "epochs": [1, 2, 4], "rate": [True, False]}, 10),
     ],
 )
-def test_figures_by_number_of_factors(factors: dict[str, list[object]], n_figures: int) -> None:
+def test_figures_depend_on_the_number_of_factors(factors: dict[str, list[object]], n_figures: int) -> None:
     from tests.report.ablation.conftest import table_of
 
     table = table_of(tuple(factors.get("size", ["-"])), tuple(factors["epochs"]))
@@ -98,7 +96,7 @@ def test_figures_by_number_of_factors(factors: dict[str, list[object]], n_figure
     assert all(re.search("pretext_loss|similarity|score", drawing.label) for drawing in drawings)
 
 
-def test_report_rebuilds_the_page_and_refuses_what_is_damaged(
+def test_the_report_command_renders_the_page_and_rejects_damaged_files(
     table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lightning_mia.report.ablation.grid_page.draw_grid", lambda *_: [])

@@ -10,7 +10,7 @@ from lightning_mia.utilities.errors import InputError
 FACTORS = ["size", "epochs"]
 
 
-def test_a_table_is_read_as_it_was_written(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_table_survives_a_round_trip(table: pd.DataFrame, tmp_path: Path) -> None:
     write_table(table, tmp_path)
     pd.testing.assert_frame_equal(read_table(tmp_path, FACTORS), table)
 
@@ -34,7 +34,7 @@ SPOILT: dict[str, tuple[Callable[[str], str], str]] = {
 
 
 @pytest.mark.parametrize("kind", SPOILT)
-def test_a_corrupt_table_is_told_in_one_line(kind: str, table: pd.DataFrame, tmp_path: Path) -> None:
+def test_damaged_tables_are_rejected_in_one_line(kind: str, table: pd.DataFrame, tmp_path: Path) -> None:
     spoil, told = SPOILT[kind]
     write_table(table, tmp_path)
     path = tmp_path / "results.csv"

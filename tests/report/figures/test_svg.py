@@ -38,13 +38,13 @@ def test_it_is_self_contained(svg):
     assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg)) == ids
 
 
-def test_colours_are_the_page_s(svg):
+def test_colours_are_those_of_the_page(svg):
     assert "var(--series-1)" in svg
     assert not any(colour in svg for colour in CSS_VARIABLES)
     assert not re.findall(r"#[0-9a-f]{6}(?=[;\"])", svg), "a colour that dark mode cannot change"
 
 
-def test_a_number_in_a_name_is_left_alone():
+def test_numbers_in_names_are_not_rounded():
     figure = Figure(figsize=(1, 1))
     figure.text(0.123456, 0.5, "attack_0.00012")
     svg = inline_svg(figure, "label", "f1")
@@ -52,5 +52,5 @@ def test_a_number_in_a_name_is_left_alone():
     assert not re.findall(r'[ "]-?\d+\.\d{3,}', svg)
 
 
-def test_the_same_figure_gives_the_same_text(drawing, svg):
+def test_the_same_figure_gives_the_same_bytes(drawing, svg):
     assert inline_svg(drawing.figure, 'of <x> & "y"', "f7") == svg

@@ -43,7 +43,7 @@ def load(folder):
     return read_results(folder / "results.json", folder / "scores.csv")
 
 
-def test_the_keys_of_the_contract_are_there(saved):
+def test_the_keys_of_the_contract_exist(saved):
     data = json.loads((saved / "results.json").read_text(encoding="utf-8"))
     assert data["schema"] == 1
     assert {"target", "split", "verdict", "attacks", "controls", "timings"} <= set(data)
@@ -59,7 +59,7 @@ def test_the_keys_of_the_contract_are_there(saved):
     assert "scores" not in data
 
 
-def test_a_file_without_the_attack_of_a_verdict_still_loads(saved):
+def test_a_file_without_the_attack_of_a_verdict_is_read(saved):
     data = json.loads((saved / "results.json").read_text(encoding="utf-8"))
     for verdict in data["verdict"]["by_level_and_access"]:
         del verdict["attack"]
@@ -76,7 +76,7 @@ def test_attacks_and_controls_keep_their_order_and_figures(saved, planted_report
     assert {row["access"] for row in data["controls"]} == {"none"}
 
 
-def test_the_report_comes_back_whole(saved, planted_report):
+def test_a_report_survives_a_round_trip(saved, planted_report):
     back = load(saved)
     assert replace(back, scores=(), attacks=(), controls=()) == replace(
         planted_report, scores=(), attacks=(), controls=()
@@ -93,7 +93,7 @@ def test_the_report_comes_back_whole(saved, planted_report):
         assert ours.speakers.tolist() == theirs.speakers.tolist()
 
 
-def test_a_fleet_and_sets_of_recordings_come_back_whole(tmp_path, planted_fleet_report):
+def test_shadow_models_and_dataset_inference_survive_a_round_trip(tmp_path, planted_fleet_report):
     write_scores(tmp_path / "scores.csv", planted_fleet_report.scores)
     write_json(tmp_path / "results.json", to_results(planted_fleet_report))
     back = load(tmp_path)
@@ -106,7 +106,7 @@ def test_a_fleet_and_sets_of_recordings_come_back_whole(tmp_path, planted_fleet_
     assert attack["in_turn"]["n_targets"] == 16
 
 
-def test_a_file_from_before_there_were_fleets_is_read(saved, planted_report):
+def test_a_file_without_shadow_models_is_read(saved, planted_report):
     data = json.loads((saved / "results.json").read_text(encoding="utf-8"))
     for key in ("fleet", "dataset_inference"):
         del data[key]
@@ -141,20 +141,20 @@ def change(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 2}, "schema 2 is not known"),
+        ({"schema": 2}, "schema 2 is unknown"),
         ({"split": {}}, "split: the key 'level' is missing"),
         ({"attacks": 3}, "attacks: expected list"),
         ({"attacks": [{"name": "x"}]}, r"attacks\[0\]: the key 'level' is missing"),
     ],
 )
-def test_what_does_not_keep_the_contract_is_refused_in_one_line(saved, changes, message):
+def test_invalid_content_is_rejected_in_one_line(saved, changes, message):
     change(saved, **changes)
     with pytest.raises(InputError, match=message) as raised:
         load(saved)
     assert "\n" not in str(raised.value)
 
 
-def test_a_result_that_stands_twice_is_refused(saved):
+def test_repeated_results_in_a_file_are_rejected(saved):
     attacks = json.loads((saved / "results.json").read_text(encoding="utf-8"))["attacks"]
     change(saved, attacks=[*attacks, attacks[0]])
     with pytest.raises(InputError, match="more than once"):
@@ -162,7 +162,7 @@ def test_a_result_that_stands_twice_is_refused(saved):
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"schema": 1'])
-def test_a_file_that_is_no_such_object_is_refused(saved, content):
+def test_a_file_without_an_object_is_rejected(saved, content):
     path = saved / "results.json"
     path.unlink()
     if content is not None:

@@ -23,7 +23,7 @@ def hard_result(planted_report):
     return replace(planted_report.attacks[2], name="attack", n_members=3, n_nonmembers=3)
 
 
-def test_every_bit_of_a_score_and_every_sign_of_a_name_comes_back(tmp_path, hard_scores, hard_result):
+def test_scores_and_names_survive_a_round_trip_exactly(tmp_path, hard_scores, hard_result):
     write_scores(tmp_path / "scores.csv", [hard_scores])
     (back,) = read_scores(tmp_path / "scores.csv", [hard_result])
     assert back.values.tobytes() == HARD.tobytes()
@@ -33,17 +33,17 @@ def test_every_bit_of_a_score_and_every_sign_of_a_name_comes_back(tmp_path, hard
     assert (back.name, back.level, back.access, back.two_sided) == ("attack", "utterance", "grey-box", False)
 
 
-def test_rows_are_read_a_part_at_a_time(tmp_path, planted_report, monkeypatch):
+def test_rows_are_read_in_chunks(tmp_path, planted_report, monkeypatch):
     write_scores(tmp_path / "scores.csv", planted_report.scores)
     results = [*planted_report.attacks, *planted_report.controls]
     whole = read_scores(tmp_path / "scores.csv", results)
-    monkeypatch.setattr("lightning_mia.report.files.scores_csv.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("lightning_mia.report.files.scores_csv.CHUNK_ROWS", 7)
     for one, in_parts in zip(whole, read_scores(tmp_path / "scores.csv", results), strict=True):
         for name in ("unit_ids", "speakers", "members", "values"):
             np.testing.assert_array_equal(getattr(one, name), getattr(in_parts, name))
 
 
-def test_the_file_is_the_table_of_the_contract(tmp_path, planted_report):
+def test_the_file_has_the_columns_of_the_contract(tmp_path, planted_report):
     write_scores(tmp_path / "scores.csv", planted_report.scores)
     with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -64,7 +64,7 @@ def test_the_file_is_the_table_of_the_contract(tmp_path, planted_report):
         ("other,utterance,u,s,1,0.5", "0 members and 0 non-members of 'attack' at utterance level, but"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused_in_one_line(tmp_path, hard_result, row, message):
+def test_invalid_rows_are_rejected_in_one_line(tmp_path, hard_result, row, message):
     path = tmp_path / "scores.csv"
     path.write_text(f"{','.join(COLUMNS)}\n{row}\n", encoding="utf-8")
     with pytest.raises(InputError, match=message) as raised:
@@ -73,7 +73,7 @@ def test_a_table_that_does_not_fit_is_refused_in_one_line(tmp_path, hard_result,
     assert str(path) in str(raised.value)
 
 
-def test_scores_that_are_not_finite_are_refused(tmp_path, hard_scores, hard_result):
+def test_scores_that_are_not_finite_are_rejected(tmp_path, hard_scores, hard_result):
     write_scores(tmp_path / "scores.csv", [hard_scores])
     text = (tmp_path / "scores.csv").read_text(encoding="utf-8").replace("5e-324", "nan")
     (tmp_path / "scores.csv").write_text(text, encoding="utf-8")
@@ -82,9 +82,9 @@ def test_scores_that_are_not_finite_are_refused(tmp_path, hard_scores, hard_resu
 
 
 @pytest.mark.parametrize("content", [None, b"", b"id,path\n", b"\xff\xfe\x00"])
-def test_a_file_that_is_no_such_table_is_refused(tmp_path, hard_result, content):
+def test_other_files_are_rejected(tmp_path, hard_result, content):
     path = tmp_path / "scores.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match="run the attack again"):
+    with pytest.raises(InputError, match="run the audit again"):
         read_scores(path, [hard_result])

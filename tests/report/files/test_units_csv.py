@@ -7,12 +7,12 @@ from lightning_mia.utilities.errors import InputError
 UNITS = (UnitFacts("utterance", 'a,"b"', 0.1 + 0.2, -23.5, "female", ""), UnitFacts("speaker", "ö", 2.0, -30.0))
 
 
-def test_there_and_back(tmp_path):
+def test_units_survive_a_round_trip(tmp_path):
     write_units(tmp_path / "units.csv", UNITS)
     assert read_units(tmp_path / "units.csv") == UNITS
 
 
-def test_earlier_runs_have_none(tmp_path):
+def test_earlier_runs_have_no_units(tmp_path):
     assert read_units(tmp_path / "units.csv") == ()
 
 
@@ -24,7 +24,7 @@ def test_earlier_runs_have_none(tmp_path):
         ("level,unit_id,duration_s,level_dbfs,gender,accent\nutterance,a\n", "row 2: expected"),
     ],
 )
-def test_what_is_no_such_table_is_refused_in_one_line(tmp_path, text, message):
+def test_invalid_tables_are_rejected_in_one_line(tmp_path, text, message):
     (tmp_path / "units.csv").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message) as raised:
         read_units(tmp_path / "units.csv")

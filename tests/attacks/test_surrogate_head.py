@@ -12,14 +12,14 @@ from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateH
 from lightning_mia.evaluation.statistics.auroc import auroc
 from lightning_mia.signals.surrogate.fillings import ShapedNoise, Silence
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 
 HEAD = SurrogateHead()
 COLUMN = f"{HEAD.prefix}_layer0"
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_alone_it_is_the_mean_score_of_a_unit(level: str, simulate: Callable[..., Any]) -> None:
+def test_score_is_the_mean_over_recordings(level: str, simulate: Callable[..., Any]) -> None:
     clips = 3 if level == "speaker" else 1
     evidence = simulate(40, 2, columns=[COLUMN, "other"], level=level, clips=clips).evidence
     scores = SurrogateHeadAttack().score(evidence)
@@ -28,7 +28,7 @@ def test_alone_it_is_the_mean_score_of_a_unit(level: str, simulate: Callable[...
     assert list(scores.index) == list(evidence.challenge["unit_id"].unique())
 
 
-def test_with_shadow_models_it_sees_what_it_does_not_see_alone(simulate: Callable[..., Any]) -> None:
+def test_shadow_models_reveal_what_the_score_alone_hides(simulate: Callable[..., Any]) -> None:
     fleet = simulate(400, 8, columns=[COLUMN], spread=5.0, effect=2.0)
     members = fleet.members
 
@@ -40,7 +40,7 @@ def test_with_shadow_models_it_sees_what_it_does_not_see_alone(simulate: Callabl
     assert success(LiRA(SurrogateHeadScore())) > 0.85
 
 
-def test_several_layers_are_read_together(simulate: Callable[..., Any]) -> None:
+def test_layers_are_combined(simulate: Callable[..., Any]) -> None:
     head = replace(HEAD, layers=(1, 2))
     columns = [f"{head.prefix}_layer0", f"{head.prefix}_layer1"]
     evidence = simulate(40, 2, columns=[*columns, COLUMN]).evidence
@@ -65,7 +65,7 @@ def test_names_and_access(head: SurrogateHead | None, suffix: str | None, name: 
     assert attack.groups == joint.groups == (head or SurrogateHead(),)
 
 
-def test_without_its_signals_it_says_what_it_needs(simulate: Callable[..., Any]) -> None:
+def test_missing_signals_are_named(simulate: Callable[..., Any]) -> None:
     evidence = simulate(40, 2, columns=["other"]).evidence
     with pytest.raises(CannotRun, match=r"^it needs 2 or more auxiliary recordings to fit a head on$"):
         SurrogateHeadAttack().score(evidence)
@@ -73,7 +73,7 @@ def test_without_its_signals_it_says_what_it_needs(simulate: Callable[..., Any])
         LiRA(SurrogateHeadScore(SurrogateHead(None))).score(evidence)
 
 
-def test_a_config_chooses_filling_and_target() -> None:
+def test_config_selects_filling_and_target() -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--attacks", type=list[Attack])
     filling = {"class_path": "lightning_mia.signals.surrogate.fillings.ShapedNoise", "init_args": {"gain": 3.0}}

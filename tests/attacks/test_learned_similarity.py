@@ -1,9 +1,10 @@
-"""Both learned attacks: against a slow, obvious fit, and on planted cases whose answer is known."""
+"""Learned similarity attacks: compared with slow fits, and on planted cases."""
 
 import copy
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.attacks import Evidence
+from lightning_mia.attacks import Attack, Evidence
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.classifiers.fit import FitSettings
 from lightning_mia.attacks.frame_networks.attack import LearnedAttack
@@ -43,48 +44,48 @@ def noise(ids: list[str], seed: int = 0) -> dict[str, Tensor]:
 
 
 def with_steady_part(frames: dict[str, Tensor], strength: dict[str, float], seed: int = 1) -> dict[str, Tensor]:
-    """Add one vector to all frames of an utterance, so that they are more alike the stronger it is."""
+    """Add one vector to all frames of an utterance, which makes them more similar."""
     steady = torch.from_numpy(np.random.default_rng(seed).standard_normal(DIM).astype(np.float32))
     return {name: own + strength[name] * steady for name, own in frames.items()}
 
 
 def planted(level: str, shift: float, seed: int = 0) -> tuple[dict[str, Tensor], list[str], set[str]]:
-    """Frames, auxiliary ids, and member units whose frames (or utterances) are more alike by `shift`."""
+    """Draw frames, auxiliary ids, and members whose frames (or utterances) are more similar by `shift`."""
     ids = names(30, 6)
     rng = np.random.default_rng(seed)
     unit = (lambda name: name) if level == "utterance" else (lambda name: name.split("/")[0])
     units = sorted({unit(name) for name in ids})
     auxiliary_units = set(units[: len(units) // 3])
     members = set(rng.permutation(units[len(units) // 3 :])[: len(units) // 3].tolist())
-    alike = {one: rng.uniform(0, 1) + shift * (one in members) for one in units}
-    frames = with_steady_part(noise(ids, seed), {name: alike[unit(name)] for name in ids})
+    similarity = {name: rng.uniform(0, 1) + shift * (name in members) for name in units}
+    frames = with_steady_part(noise(ids, seed), {name: similarity[unit(name)] for name in ids})
     return frames, [name for name in ids if unit(name) in auxiliary_units], members
 
 
-def judge(scores: pd.Series, members: set[str]) -> float:
+def auroc_of(scores: pd.Series, members: set[str]) -> float:
     return auroc(scores.to_numpy(), scores.index.isin(list(members)))
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
-def test_what_is_planted_is_found_and_with_shuffled_labels_it_is_not(
+def test_planted_similarity_is_found_and_shuffled_labels_are_at_chance(
     level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf
 ) -> None:
     frames, auxiliary, members = planted(level, shift=1.0)
     scores = attack(fit=THOROUGH).score(evidence_of(frames, auxiliary, level))
-    found = judge(scores, members)
+    found = auroc_of(scores, members)
     # At utterance level a "member" is one whose frames differ, as published: here it points the other way.
     assert (1 - found if level == "utterance" else found) > 0.9
     rng = np.random.default_rng(0)
     shuffled = np.stack([rng.permutation(scores.index.isin(list(members))) for _ in range(200)])
     assert auroc_of_labels(scores.to_numpy(), shuffled).mean() == pytest.approx(0.5, abs=0.02)
     frames, auxiliary, members = planted(level, shift=0.0)
-    assert judge(attack(fit=THOROUGH).score(evidence_of(frames, auxiliary, level)), members) == pytest.approx(
+    assert auroc_of(attack(fit=THOROUGH).score(evidence_of(frames, auxiliary, level)), members) == pytest.approx(
         0.5, abs=0.15 if level == "utterance" else 0.35
     )
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
-def test_the_seed_alone_decides_and_the_order_of_rows_does_not(
+def test_scores_depend_on_the_seed_and_not_on_the_order_of_rows(
     level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf
 ) -> None:
     frames, auxiliary, _ = planted(level, shift=0.5)
@@ -107,7 +108,7 @@ def test_the_seed_alone_decides_and_the_order_of_rows_does_not(
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
-def test_neither_batches_nor_the_cache_nor_other_units_change_a_score(
+def test_scores_do_not_depend_on_batches_cache_or_other_units(
     level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf
 ) -> None:
     frames, auxiliary, _ = planted(level, shift=0.5)
@@ -123,7 +124,7 @@ def test_neither_batches_nor_the_cache_nor_other_units_change_a_score(
 
 
 def slow_fit(net: Any, training: list[tuple[Any, float]], validation: list[tuple[Any, float]], epochs: int) -> None:
-    """Full-batch Adam in a bare loop, an example at a time; the best weights stay."""
+    """Run full-batch Adam in a plain loop, and keep the best weights."""
 
     def loss(examples: list[tuple[Any, float]]) -> Tensor:
         losses = []
@@ -208,7 +209,7 @@ def test_speaker_level_equals_the_slow_fit(evidence_of: EvidenceOf) -> None:
             assert score == pytest.approx((one @ other).item(), rel=1e-4, abs=1e-5)
 
 
-def test_a_speaker_is_scored_over_all_pairs(evidence_of: EvidenceOf) -> None:
+def test_speaker_score_is_the_mean_over_all_pairs(evidence_of: EvidenceOf) -> None:
     frames, auxiliary, _ = planted("speaker", shift=0.5)
     used: list[SpeakerNet] = []
 
@@ -226,13 +227,11 @@ def test_a_speaker_is_scored_over_all_pairs(evidence_of: EvidenceOf) -> None:
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
-def test_only_auxiliary_recordings_are_fitted_on_and_none_is_judged(
-    level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf
-) -> None:
+def test_fit_uses_auxiliary_recordings_only(level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf) -> None:
     frames, auxiliary, _ = planted(level, shift=0.5)
     evidence = evidence_of(frames, auxiliary, level)
     scores = attack(fit=replace(QUICK, cache_bytes=0)).score(evidence)
-    *before, last = evidence.frames.asked  # type: ignore[union-attr]
+    *before, last = evidence.frames.queries  # type: ignore[union-attr]
     assert {name for ids in before for name in ids} <= set(auxiliary)
     assert set(last) == set(evidence.challenge["id"])
     assert set(scores.index) == set(evidence.challenge["unit_id"])
@@ -240,7 +239,7 @@ def test_only_auxiliary_recordings_are_fitted_on_and_none_is_judged(
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
-def test_auxiliary_units_that_are_judged_are_left_out_except_as_in_the_paper(
+def test_challenge_units_are_excluded_except_in_the_paper_protocol(
     level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf
 ) -> None:
     frames, auxiliary, _ = planted(level, shift=0.5)
@@ -248,16 +247,16 @@ def test_auxiliary_units_that_are_judged_are_left_out_except_as_in_the_paper(
     overlapping = replace(evidence, auxiliary=pd.concat([evidence.auxiliary, evidence.challenge[["id", "speaker"]]]))
     expected = attack(fit=QUICK).score(evidence)
     pd.testing.assert_series_equal(attack(fit=QUICK).score(overlapping), expected)
-    judged = replace(evidence, auxiliary=evidence.challenge[["id", "speaker"]])
+    with_challenge = replace(evidence, auxiliary=evidence.challenge[["id", "speaker"]])
     with pytest.raises(CannotRun, match=r"or more auxiliary (utterances|speakers) of .*, and there are 0$"):
-        attack(fit=QUICK).score(judged)
+        attack(fit=QUICK).score(with_challenge)
     as_published = attack(fit=QUICK, paper_protocol=True)
     assert as_published.paper_protocol and as_published.name.endswith("_paper_protocol")
-    assert len(as_published.score(judged)) == len(expected)
+    assert len(as_published.score(with_challenge)) == len(expected)
 
 
 @pytest.mark.parametrize(("level", "attack", "least"), [(*BOTH[0], 16), (*BOTH[1], 24)])
-def test_what_it_lacks_is_said_in_one_line(
+def test_missing_requirements_raise(
     level: str, attack: type[LearnedAttack], least: int, evidence_of: EvidenceOf
 ) -> None:
     ids = names(10, 6)
@@ -273,7 +272,7 @@ def test_what_it_lacks_is_said_in_one_line(
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
-def test_units_without_a_pair_get_no_label(level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf) -> None:
+def test_units_without_pairs_are_not_labelled(level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf) -> None:
     ids = [*names(10, 6), "t/u0"]  # a speaker of one utterance
     frames = noise(ids) | {"s00/u00": torch.ones(1, DIM), "t/u0": torch.ones(1, DIM)}  # of one frame
     scores = attack(fit=QUICK).score(evidence_of(frames, [*ids[:30], "t/u0"], level))
@@ -283,7 +282,7 @@ def test_units_without_a_pair_get_no_label(level: str, attack: type[LearnedAttac
             attack(fit=QUICK).score(evidence_of(frames, ids[:16], level))
 
 
-def test_a_layer_that_the_model_lacks_is_refused(evidence_of: EvidenceOf) -> None:
+def test_missing_layer_raises(evidence_of: EvidenceOf) -> None:
     ids = names(10, 6)
     with pytest.raises(InputError, match="Layer 7 does not exist"):
         LearnedUtteranceSimilarity(layer=7).score(evidence_of(noise(ids), ids[:30], "utterance"))
@@ -291,10 +290,8 @@ def test_a_layer_that_the_model_lacks_is_refused(evidence_of: EvidenceOf) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("level", "attack"), BOTH)
-def test_on_noise_it_finds_nothing_and_its_p_values_are_uniform(
-    level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf
-) -> None:
-    """100 fits to other noise, each with other members: the AUROC is 0.5 in the mean, its p-value uniform."""
+def test_p_values_on_noise_are_uniform(level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf) -> None:
+    """Over 100 fits to noise, the mean AUROC is 0.5 and the p-value is uniform."""
     ids = names(24, 6)
     aurocs, p_values = [], []
     for seed in range(100):
@@ -307,3 +304,59 @@ def test_on_noise_it_finds_nothing_and_its_p_values_are_uniform(
     assert abs(np.mean(aurocs) - 0.5) < 3 * np.std(aurocs) / 10  # three standard errors
     for alpha in (0.05, 0.25, 0.5):
         assert abs(np.mean(np.array(p_values) <= alpha) - alpha) < 3 * np.sqrt(alpha * (1 - alpha) / 100)
+
+
+def test_names_show_options_that_are_not_the_default() -> None:
+    assert LearnedUtteranceSimilarity().name == "learned_utterance_similarity"
+    assert LearnedSpeakerSimilarity(layer=2).name == "learned_speaker_similarity_layer2"
+    fit = FitSettings(learning_rate=1e-3, epochs=30)
+    name = LearnedUtteranceSimilarity(fit=fit, paper_protocol=True).name
+    assert name == "learned_utterance_similarity_lr0.001_epochs30_paper_protocol"
+
+
+def test_k_of_zero_raises() -> None:
+    with pytest.raises(InputError, match="k of LearnedSpeakerSimilarity is 0"):
+        LearnedSpeakerSimilarity(k=0)
+
+
+def test_config_creates_attacks() -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--attacks", type=list[Attack])
+    arguments = {"k": 20, "fit": {"learning_rate": 1e-3}, "paper_protocol": True}
+    config = parser.parse_object(
+        {
+            "attacks": [
+                {"class_path": f"{attack.__module__}.{attack.__name__}", "init_args": arguments} for _, attack in BOTH
+            ]
+        }
+    )
+    for attack, (_, expected) in zip(parser.instantiate(config).attacks, BOTH, strict=True):
+        assert isinstance(attack, expected)
+        assert (attack.k, attack.fit.learning_rate, attack.fit.epochs, attack.paper_protocol) == (20, 1e-3, 20, True)
+
+
+def test_scores_from_frames_of_a_model(tiny_manifest: Path, evidence_of: EvidenceOf) -> None:
+    from lightning_mia.corpora import Manifest
+    from lightning_mia.corpora.audio.cache import decode
+    from lightning_mia.corpora.loading.datasets import Recordings
+    from lightning_mia.models.tera import TERA
+    from lightning_mia.signals.runner.frames import FrameStream
+
+    audio = decode(Manifest(str(tiny_manifest)).table(), progress=False)
+    ids = list(audio.index.index)
+    torch.manual_seed(0)
+    model = TERA(dim=16, n_heads=2, feedforward_dim=32).eval()
+    frames = {name: torch.zeros(2, 2) for name in ids}
+    for level, attack in BOTH:
+        evidence = evidence_of(frames, [name for name in ids if name < "s04"], level)
+        found = []
+        for batch_seconds, cache_bytes in ((2.0, 2**30), (6.0, 0)):
+            stream = FrameStream(model, Recordings(audio, ids), batch_seconds)
+            state = torch.get_rng_state()
+            scores = attack(fit=replace(QUICK, cache_bytes=cache_bytes)).score(replace(evidence, frames=stream))
+            assert torch.equal(torch.get_rng_state(), state)
+            found.append(scores)
+        assert np.isfinite(found[0]).all() and found[0].nunique() > 1
+        pd.testing.assert_series_equal(*found, rtol=1e-3, check_exact=False)

@@ -10,7 +10,7 @@ def scores(n: int) -> pd.Series:
 
 
 @pytest.mark.parametrize(("n", "k", "expected"), [(100, 10, 10), (100, 500, 25), (7, 500, 1), (4, 1, 1), (41, 10, 10)])
-def test_the_extremes_are_labelled_and_the_next_validate(n: int, k: int, expected: int) -> None:
+def test_extremes_are_labelled_and_the_next_validate(n: int, k: int, expected: int) -> None:
     basic = scores(n)
     labels = pseudo_labels(basic, k)
     by_score = sorted(basic.index, key=lambda unit: basic[unit])
@@ -24,13 +24,13 @@ def test_the_extremes_are_labelled_and_the_next_validate(n: int, k: int, expecte
     assert len(set().union(*groups)) == 4 * expected  # no unit stands in two
 
 
-def test_the_order_of_rows_does_not_matter_even_where_scores_are_equal() -> None:
+def test_labels_do_not_depend_on_the_order_of_rows() -> None:
     basic = scores(40).round(0)
     labels, shuffled = pseudo_labels(basic, 10), pseudo_labels(basic.sample(frac=1, random_state=0), 10)
     pd.testing.assert_series_equal(labels.training, shuffled.training)
     pd.testing.assert_series_equal(labels.validation, shuffled.validation)
 
 
-def test_fewer_than_four_units_are_refused() -> None:
+def test_fewer_than_four_units_raise() -> None:
     with pytest.raises(ValueError, match="at least 4 units"):
         pseudo_labels(scores(3), 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.attacks import Attack, Evidence, PretextLoss, SpeakerSimilarity, UtteranceSimilarity
+from lightning_mia.attacks import Attack, Evidence, SpeakerSimilarity, UtteranceSimilarity
 from lightning_mia.signals.table import Signals
 
 IDS = [f"s{speaker}/u{clip}" for speaker in range(5) for clip in range(4)]
@@ -17,8 +17,6 @@ def signals() -> Signals:
         {
             "pairwise_cosine_layer0": rng.uniform(-1, 1, len(IDS)),
             "pairwise_cosine_layer1": rng.uniform(-1, 1, len(IDS)),
-            "pretext_score_mask0": rng.standard_normal(len(IDS)),
-            "pretext_score_mask1": rng.standard_normal(len(IDS)),
         },
         index=IDS,
     )
@@ -44,24 +42,13 @@ def test_speaker_similarity_equals_the_double_loop(signals: Signals) -> None:
         assert scores[f"s{speaker}"] == pytest.approx(np.mean(cosines), abs=1e-12)
 
 
-@pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_pretext_loss_is_the_mean_score_of_a_unit(signals: Signals, level: str) -> None:
-    scores = PretextLoss().score(Evidence(signals, challenge(level)))
-    mean = signals.scalars[["pretext_score_mask0", "pretext_score_mask1"]].mean(axis=1)
-    unit = "s3" if level == "speaker" else "s3/u1"
-    expected = mean[[name for name in IDS if name.startswith(unit)]].mean()
-    assert scores[unit] == pytest.approx(expected)
-    assert len(scores) == (5 if level == "speaker" else 20)
-
-
 @pytest.mark.parametrize(
     ("attack", "name"),
     [
         (UtteranceSimilarity(), "utterance_similarity"),
         (UtteranceSimilarity(layer=3), "utterance_similarity_layer3"),
         (SpeakerSimilarity(layer=0), "speaker_similarity_layer0"),
-        (PretextLoss(), "pretext_loss"),
     ],
 )
-def test_the_plain_name_is_the_last_layer(attack: Attack, name: str) -> None:
+def test_names_show_layers_other_than_the_last(attack: Attack, name: str) -> None:
     assert attack.name == name

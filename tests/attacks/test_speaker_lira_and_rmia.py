@@ -11,53 +11,53 @@ from lightning_mia.signals.table import Signals
 
 def standardised(signals: Signals, ids: pd.Series) -> pd.Series:
     values = signals.scalars["pretext_score_mask0"]
-    judged = values.loc[ids]
-    return (values - judged.median()) / (judged.quantile(0.75) - judged.quantile(0.25))
+    challenge_values = values.loc[ids]
+    return (values - challenge_values.median()) / (challenge_values.quantile(0.75) - challenge_values.quantile(0.25))
 
 
 def by_speaker(signals: Signals, challenge: pd.DataFrame) -> np.ndarray:
-    """Mean of every speaker's standardised signals, speakers in the order of the challenge set."""
+    """Average the standardised signals of every speaker, in the order of the challenge set."""
     values = standardised(signals, challenge["id"])
     return np.array([values.loc[rows["id"]].mean() for _, rows in challenge.groupby("unit_id", sort=False)])
 
 
-def test_the_mean_is_taken_before_the_ratio(simulate: Callable) -> None:
+def test_signals_are_averaged_before_the_ratio(simulate: Callable) -> None:
     evidence = simulate(20, 8, level="speaker", clips=4).evidence
     challenge, shadows = evidence.challenge, evidence.shadows
     target = by_speaker(evidence.target, challenge)
-    answers = np.stack([by_speaker(one, challenge) for one in shadows.signals])
+    shadow_signals = np.stack([by_speaker(signals, challenge) for signals in shadows.signals])
     members = shadows.members.loc[challenge["id"][::4]].to_numpy().T
     online = SpeakerLiRA().score(evidence)
     assert list(online.index) == list(challenge["unit_id"].unique())
-    assert np.allclose(online, lira_online(target[:, None], answers[..., None], members), atol=1e-9)
-    assert np.allclose(SpeakerLiRA(online=False).score(evidence), lira_offline(target, answers, members), atol=1e-9)
+    assert np.allclose(online, lira_online(target[:, None], shadow_signals[..., None], members), atol=1e-9)
+    assert np.allclose(
+        SpeakerLiRA(online=False).score(evidence), lira_offline(target, shadow_signals, members), atol=1e-9
+    )
     auxiliary = [
-        standardised(one, challenge["id"]).loc[evidence.auxiliary["id"]].to_numpy()
-        for one in (evidence.target, *shadows.signals)
+        standardised(signals, challenge["id"]).loc[evidence.auxiliary["id"]].to_numpy()
+        for signals in (evidence.target, *shadows.signals)
     ]
     of_z = log_ratio_online(auxiliary[0], np.stack(auxiliary[1:]), np.zeros((8, 50), dtype=bool))
-    shares = share_exceeded(log_ratio_online(target, answers, members), of_z, 2.0)
+    shares = share_exceeded(log_ratio_online(target, shadow_signals, members), of_z, 2.0)
     assert np.allclose(SpeakerRMIA().score(evidence), shares, atol=1e-5)  # but for the tie-break
 
 
 @pytest.mark.parametrize("attack", [SpeakerLiRA(), SpeakerLiRA(online=False), SpeakerRMIA(), SpeakerRMIA(online=False)])
-def test_a_planted_leak_is_found_the_better_the_more_recordings(
-    simulate: Callable, auroc: Callable, attack: LiRA | RMIA
-) -> None:
-    def found(clips: int) -> float:
+def test_more_recordings_find_a_leak_better(simulate: Callable, auroc: Callable, attack: LiRA | RMIA) -> None:
+    def mean_auroc(clips: int) -> float:
         fleets = [simulate(60, 8, effect=0.7, level="speaker", clips=clips, seed=seed) for seed in range(5)]
         return float(np.mean([auroc(attack.score(fleet.evidence), fleet.members) for fleet in fleets]))
 
-    assert 0.52 < found(1) < found(8) - 0.1
+    assert 0.52 < mean_auroc(1) < mean_auroc(8) - 0.1
 
 
 def test_names_and_levels(planted_signal: Callable) -> None:
     signal = planted_signal(["a"])
     attacks = [SpeakerLiRA(), SpeakerLiRA(online=False), SpeakerRMIA(), SpeakerRMIA(signal, online=False)]
-    assert [one.name for one in attacks] == [
+    assert [attack.name for attack in attacks] == [
         "speaker_lira",
         "speaker_lira_offline",
         "speaker_rmia",
         "speaker_rmia_offline_planted",
     ]
-    assert all(one.levels == ("speaker",) for one in attacks)
+    assert all(attack.levels == ("speaker",) for attack in attacks)

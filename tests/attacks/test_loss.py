@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.attacks import Evidence
-from lightning_mia.attacks.loss import CTCLoss
+from lightning_mia.attacks.loss import CTCLoss, PretextLoss
 from lightning_mia.attacks.runner.scoring import score_attacks
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import UtteranceDesign
@@ -23,15 +23,27 @@ def challenge(level: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_score_of_a_unit_is_the_mean_over_its_recordings(level: str) -> None:
+def test_pretext_loss_is_the_mean_score_of_a_unit(level: str) -> None:
+    masks = np.random.default_rng(0).standard_normal((len(IDS), 2))
+    table = pd.DataFrame(masks, index=IDS, columns=["pretext_score_mask0", "pretext_score_mask1"])
+    scores = PretextLoss().score(Evidence(Signals(table, np.zeros((len(IDS), 1, 2))), challenge(level)))
+    unit = "s03" if level == "speaker" else "s03/u1"
+    expected = table.mean(axis=1)[[name for name in IDS if name.startswith(unit)]].mean()
+    assert scores[unit] == pytest.approx(expected)
+    assert len(scores) == (20 if level == "speaker" else 120)
+    assert PretextLoss().name == "pretext_loss"
+
+
+@pytest.mark.parametrize("level", ["utterance", "speaker"])
+def test_ctc_loss_is_the_mean_score_of_a_unit(level: str) -> None:
     scores = np.random.default_rng(0).standard_normal(len(IDS))
-    found = CTCLoss().score(Evidence(signals(scores), challenge(level)))
+    result = CTCLoss().score(Evidence(signals(scores), challenge(level)))
     for unit in challenge(level)["unit_id"].unique():
-        assert found[unit] == pytest.approx(np.mean([s for name, s in zip(IDS, scores, strict=True) if unit in name]))
-    assert len(found) == challenge(level)["unit_id"].nunique()
+        assert result[unit] == pytest.approx(np.mean([s for name, s in zip(IDS, scores, strict=True) if unit in name]))
+    assert len(result) == challenge(level)["unit_id"].nunique()
 
 
-def test_a_planted_leak_is_found() -> None:
+def test_ctc_loss_finds_a_planted_leak() -> None:
     table = challenge("utterance")[["id", "speaker"]].assign(path="")
     split = UtteranceDesign(n_units=80, n_auxiliary=20).draw(table, pd.Series(IDS, index=IDS))
     trained = split.table.set_index("id")["trained"].reindex(IDS, fill_value=False).to_numpy(dtype=bool)
@@ -42,7 +54,7 @@ def test_a_planted_leak_is_found() -> None:
     assert (scores.values[members][:, None] > scores.values[~members][None]).mean() > 0.95
 
 
-def test_it_is_left_out_where_the_model_was_not_fine_tuned() -> None:
+def test_ctc_loss_is_skipped_without_fine_tuning() -> None:
     table = challenge("utterance")[["id", "speaker"]].assign(path="")
     split = UtteranceDesign(n_units=80, n_auxiliary=20).draw(table, pd.Series(IDS, index=IDS))
     bare = signals(np.zeros(len(IDS)))

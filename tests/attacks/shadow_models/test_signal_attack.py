@@ -1,4 +1,4 @@
-"""Likelihood attacks on signals of a known law: what is optimal, and what few shadow models and noise give."""
+"""Signal attacks on simulated signals: optimality, few shadow models, noise."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,12 +33,12 @@ def every_attack(signal: ScalarSignal = PretextScore()) -> list[SignalAttack]:
 
 
 def aurocs(matrix: SignalMatrix, attacks: Sequence[SignalAttack], members: pd.Series, auroc: Callable) -> pd.Series:
-    """Of every attack that can run."""
-    found = {}
+    """Compute the AUROC of every attack that can run."""
+    result = {}
     for attack in attacks:
         if matrix.members.shape[0] >= attack.least_shadows:
-            found[attack.name] = auroc(pd.Series(attack.compare(matrix), index=matrix.units), members)
-    return pd.Series(found)
+            result[attack.name] = auroc(pd.Series(attack.compare(matrix), index=matrix.units), members)
+    return pd.Series(result)
 
 
 def mean_and_error(rows: Sequence[pd.Series]) -> tuple[pd.Series, pd.Series]:
@@ -48,15 +48,15 @@ def mean_and_error(rows: Sequence[pd.Series]) -> tuple[pd.Series, pd.Series]:
 
 @pytest.mark.slow
 def test_lira_approaches_the_neyman_pearson_auroc(simulate: Callable, auroc: Callable) -> None:
-    """The best score knows every unit's difficulty: its AUROC is Φ(effect / (noise √2))."""
+    """The optimal score knows the difficulty of every unit; its AUROC is Φ(effect / (noise √2))."""
     gaps = {}
     for n_shadows in (2, 4, 8, 16, 64):
-        fleets = [simulate(1000, n_shadows, effect=1.5, seed=seed) for seed in range(5)]
-        best = [auroc(one.ideal, one.members) for one in fleets]
+        audits = [simulate(1000, n_shadows, effect=1.5, seed=seed) for seed in range(5)]
+        best = [auroc(audit.ideal, audit.members) for audit in audits]
         assert np.mean(best) == pytest.approx(ndtr(1.5 / np.sqrt(2)), abs=0.02)
-        matrices = [signal_matrix(one.evidence, PretextScore()) for one in fleets]
+        matrices = [signal_matrix(audit.evidence, PretextScore()) for audit in audits]
         rows = [
-            aurocs(matrix, every_attack(), one.members, auroc) for matrix, one in zip(matrices, fleets, strict=True)
+            aurocs(matrix, every_attack(), audit.members, auroc) for matrix, audit in zip(matrices, audits, strict=True)
         ]
         gaps[n_shadows] = np.mean(best) - pd.DataFrame(rows).mean()
     table = pd.DataFrame(gaps).loc[["lira", "lira_offline", "bavaria", "bavaria_offline"]]
@@ -67,12 +67,12 @@ def test_lira_approaches_the_neyman_pearson_auroc(simulate: Callable, auroc: Cal
 
 
 @pytest.mark.parametrize("n_shadows", [2, 4, 8])
-def test_with_few_shadow_models_bavaria_is_best(simulate: Callable, auroc: Callable, n_shadows: int) -> None:
-    """No other is better beyond the noise of 10 paired fleets, and those that few shadow models harm are worse."""
+def test_bavaria_is_best_with_few_shadow_models(simulate: Callable, auroc: Callable, n_shadows: int) -> None:
+    """No attack is significantly better over 10 paired audits; those that suffer from few shadow models are worse."""
     rows = []
     for seed in range(10):
-        fleet = simulate(900, n_shadows, effect=1.0, seed=seed)
-        rows.append(aurocs(signal_matrix(fleet.evidence, PretextScore()), every_attack(), fleet.members, auroc))
+        audit = simulate(900, n_shadows, effect=1.0, seed=seed)
+        rows.append(aurocs(signal_matrix(audit.evidence, PretextScore()), every_attack(), audit.members, auroc))
     ahead = pd.DataFrame([row["bavaria"] - row.drop("bavaria") for row in rows])
     error = ahead.std() / np.sqrt(len(ahead))
     assert (ahead.mean() > -2 * error).all()
@@ -82,29 +82,31 @@ def test_with_few_shadow_models_bavaria_is_best(simulate: Callable, auroc: Calla
 
 
 @pytest.mark.parametrize("n_shadows", [4, 8, 16])
-def test_noise_gives_one_half(simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int) -> None:
-    """Signs, directions and `a` that are learned from nothing tell nothing of the target."""
+def test_auroc_on_noise_is_chance(
+    simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
+) -> None:
+    """Signs, directions and `a` learned from noise reveal nothing about the target."""
     columns = ["planted_a", "planted_b", "planted_c"]
     signals = [PretextScore(), planted_signal(columns[:1], two_sided=True), planted_signal(columns)]
     rows: list[list[pd.Series]] = [[], [], []]
     for seed in range(10):
-        fleet = simulate(1200, n_shadows, columns=["pretext_score_mask0", *columns], effect=0.0, seed=seed)
+        audit = simulate(1200, n_shadows, columns=["pretext_score_mask0", *columns], effect=0.0, seed=seed)
         for place, signal in enumerate(signals):
-            matrix = signal_matrix(fleet.evidence, signal)
-            rows[place].append(aurocs(matrix, every_attack(signal), fleet.members, auroc))
+            matrix = signal_matrix(audit.evidence, signal)
+            rows[place].append(aurocs(matrix, every_attack(signal), audit.members, auroc))
     for of_signal in rows:
         mean, _ = mean_and_error(of_signal)
         assert len(mean) == 8
-        assert (mean - 0.5).abs().max() < 4 * error_of_noise(1200, n_fleets=10)  # .021
+        assert (mean - 0.5).abs().max() < 4 * error_of_noise(1200, n_audits=10)  # .021
 
 
-def error_of_noise(n_units: int, n_fleets: int) -> float:
-    """Standard error of the mean AUROC of scores that know nothing; half of the units are members."""
-    return float(np.sqrt((n_units + 1) / (3 * n_units**2) / n_fleets))
+def error_of_noise(n_units: int, n_audits: int) -> float:
+    """Return the standard error of the mean AUROC of random scores; half of the units are members."""
+    return float(np.sqrt((n_units + 1) / (3 * n_units**2) / n_audits))
 
 
-def in_turn(matrix: SignalMatrix, keep_partner: bool) -> Iterator[tuple[SignalMatrix, np.ndarray]]:
-    """Every shadow model as the target, without its pair, or, wrongly, without itself alone."""
+def each_as_target(matrix: SignalMatrix, keep_partner: bool) -> Iterator[tuple[SignalMatrix, np.ndarray]]:
+    """Yield each shadow model as target, without its pair or, wrongly, with its partner kept."""
     for k in range(len(matrix.pairs)):
         others = np.arange(len(matrix.pairs)) != k if keep_partner else matrix.pairs != matrix.pairs[k]
         shadows, members = matrix.shadows[others], matrix.members[others]
@@ -125,36 +127,36 @@ def in_turn(matrix: SignalMatrix, keep_partner: bool) -> Iterator[tuple[SignalMa
 
 
 @pytest.mark.parametrize("keep_partner", [False, True], ids=["pair left out", "partner kept"])
-def test_noise_gives_one_half_with_shadow_models_as_targets(
+def test_auroc_on_noise_is_chance_for_shadow_models_as_targets(
     simulate: Callable, auroc: Callable, keep_partner: bool
 ) -> None:
-    """A partner that is kept shows by how often a unit is IN among the others what the left-out one was trained on."""
+    """With the partner kept, the number of IN models of a unit reveals its membership in the target."""
     rows = []
     for seed in range(10):
         matrix = signal_matrix(simulate(600, 6, effect=0.0, seed=seed).evidence, PretextScore())
-        for one, labels in in_turn(matrix, keep_partner):
-            rows.append(aurocs(one, every_attack(), pd.Series(labels, index=one.units), auroc))
+        for part, labels in each_as_target(matrix, keep_partner):
+            rows.append(aurocs(part, every_attack(), pd.Series(labels, index=part.units), auroc))
     mean, _ = mean_and_error(rows)
-    n_fleets = 30  # ten of three pairs, whose two models have the same labels, one way and the other
-    assert ((mean - 0.5).abs().max() < 4 * error_of_noise(600, n_fleets)) != keep_partner
+    n_audits = 30  # ten audits of three pairs, whose two models have complementary labels
+    assert ((mean - 0.5).abs().max() < 4 * error_of_noise(600, n_audits)) != keep_partner
 
 
 @pytest.mark.parametrize("n_shadows", [2, 4])
-def test_noise_from_a_pool_gives_one_half(
+def test_auroc_on_noise_is_chance_with_a_pool(
     simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
 ) -> None:
     signal = planted_signal(["pretext_score_mask0"], two_sided=True)
     offline = [attack for attack in every_attack(signal) if attack.name not in ("lira", "rmia", "bavaria")]
     rows = []
     for seed in range(13):
-        fleet = simulate(600, n_shadows, effect=0.0, pool=True, seed=seed)
-        matrix = signal_matrix(fleet.evidence, signal)
-        rows.append(aurocs(matrix, [one for one in offline if _can_run(one, matrix)], fleet.members, auroc))
+        audit = simulate(600, n_shadows, effect=0.0, pool=True, seed=seed)
+        matrix = signal_matrix(audit.evidence, signal)
+        rows.append(aurocs(matrix, [attack for attack in offline if _can_run(attack, matrix)], audit.members, auroc))
     mean, _ = mean_and_error(rows)
     assert list(mean.index) == [
         f"{name}_planted" for name in ("lira_offline", "rmia_offline", "bavaria_offline", "attack_r", "calibrated_loss")
     ]
-    assert (mean - 0.5).abs().max() < 4 * error_of_noise(600, n_fleets=13)
+    assert (mean - 0.5).abs().max() < 4 * error_of_noise(600, n_audits=13)
 
 
 def _can_run(attack: SignalAttack, matrix: SignalMatrix) -> bool:
@@ -165,13 +167,13 @@ def _can_run(attack: SignalAttack, matrix: SignalMatrix) -> bool:
     return True
 
 
-def test_the_fleet_is_what_shadows_say(simulate: Callable) -> None:
-    """In turn means what `ShadowModels.without_pair_of` gives."""
+def test_each_as_target_equals_without_pair_of(simulate: Callable) -> None:
+    """Slicing the matrix equals `ShadowModels.without_pair_of`."""
     evidence = simulate(30, 6).evidence
     shadows: ShadowModels = evidence.shadows
     matrix = signal_matrix(evidence, PretextScore())
-    for k, (one, _) in enumerate(in_turn(matrix, keep_partner=False)):
-        asked = replace(evidence, target=shadows.signals[k], shadows=shadows.without_pair_of(k))
-        expected = signal_matrix(asked, PretextScore())
-        for name, value in vars(one).items():
+    for k, (part, _) in enumerate(each_as_target(matrix, keep_partner=False)):
+        as_target = replace(evidence, target=shadows.signals[k], shadows=shadows.without_pair_of(k))
+        expected = signal_matrix(as_target, PretextScore())
+        for name, value in vars(part).items():
             assert np.array_equal(value, getattr(expected, name)), name

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.training.job import TrainingJob
-from lightning_mia.training.parallel.progress import JobProgress
+from lightning_mia.training.parallel.job_progress import JobProgress
 from lightning_mia.training.parallel.scheduler import ReportProgress
 from lightning_mia.training.train import Trained
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lightning_mia.audit.shadow_models.job import ShadowModelJob
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.training.parallel.devices import worker_gpus
+from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.local import LocalExecutor
-from lightning_mia.training.parallel.progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failed, Failure, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError, list_first

@@ -19,12 +19,12 @@ def pooling(dim: int = 6) -> AttentionPooling:
 
 
 def published(hidden: Tensor, lengths: Tensor, weight: Tensor) -> Tensor:
-    """The mask as the paper's code has it: 1 is added to the logit of padding."""
+    """Pool with the mask of the paper's code, which adds 1 to the logit of padding."""
     logits = (hidden @ weight.T).squeeze(-1) + padding_mask(lengths, hidden.shape[1])
     return (logits.softmax(-1).unsqueeze(-1) * hidden).sum(1)
 
 
-def test_equals_a_loop_over_frames() -> None:
+def test_pooling_equals_a_loop_over_frames() -> None:
     net, own = pooling(), utterances()
     with torch.no_grad():
         pooled = net(pad_sequence(own, batch_first=True), torch.tensor(LENGTHS))
@@ -34,7 +34,7 @@ def test_equals_a_loop_over_frames() -> None:
             torch.testing.assert_close(vector, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_neighbours_and_padding_do_not_matter_and_under_the_published_mask_they_do() -> None:
+def test_padding_does_not_matter_unlike_with_the_published_mask() -> None:
     net, own = pooling(), utterances()
     padded = pad_sequence(own, batch_first=True)
     junk = torch.where(padding_mask(torch.tensor(LENGTHS), max(LENGTHS)).unsqueeze(-1), 1e4, padded)
@@ -50,6 +50,6 @@ def test_neighbours_and_padding_do_not_matter_and_under_the_published_mask_they_
     ).norm() > 0.5 * before.norm()  # 37 of its 40 frames are zeros, and each has e times the weight
 
 
-def test_a_single_frame_is_its_own_mean() -> None:
+def test_pooling_a_single_frame_returns_it() -> None:
     frame = torch.randn(1, 1, 6)
     assert torch.equal(pooling()(frame, torch.tensor([1])), frame[:, 0])

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from lightning_mia.audit.probing import ProbePlan
-from lightning_mia.audit.shadow_models.job import ShadowModelJob
-from lightning_mia.audit.shadow_models.train import run_jobs
+from lightning_mia.audit.shadow_models.run_jobs import run_jobs
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
@@ -95,7 +95,7 @@ def test_finished_steps_are_not_repeated(audio: AudioCache, tmp_path: Path, monk
     job.run(lambda _: None)
     assert job.done
     assert job.training.recordings.trainer is None  # keeps no reference to the model
-    monkeypatch.setattr("lightning_mia.audit.shadow_models.train.create_executor", pytest.fail)
+    monkeypatch.setattr("lightning_mia.audit.shadow_models.run_jobs.create_executor", pytest.fail)
     run_jobs([job, job], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
     next((tmp_path / "probes").glob("*.npz")).unlink()
     assert not job.done

@@ -7,7 +7,7 @@ import pytest
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.lira import LiRA
-from lightning_mia.attacks.scalar_signals.encoder import (
+from lightning_mia.attacks.scalar_signals.hidden_states import (
     BlackBoxSignal,
     CropResponse,
     EveryBlackBoxSignal,
@@ -57,7 +57,7 @@ def log_odds(s: float) -> float:
         (CropResponse("gaussian"), "crop_response_gaussian", 6.0),
     ],
 )
-def test_each_reads_one_number_a_recording(signal: BlackBoxSignal, name: str, value: float, signals: Signals) -> None:
+def test_signals_of_one_number(signal: BlackBoxSignal, name: str, value: float, signals: Signals) -> None:
     read = signal.read(signals)
     assert read.shape == (2, 1) and list(read.index) == ["a", "b"]
     assert read.iloc[0, 0] == pytest.approx(value)
@@ -65,7 +65,7 @@ def test_each_reads_one_number_a_recording(signal: BlackBoxSignal, name: str, va
     assert len(signal.groups) == (0 if name.startswith("similarity") else 1)
 
 
-def test_several_numbers_at_once(signals: Signals) -> None:
+def test_signals_of_several_numbers(signals: Signals) -> None:
     signals.scalars["geometry_step_mean_layer1"] = 0.7
     last, everywhere = FrameGeometry(), FrameGeometry(["cos_sd"], layer=None)
     assert (last.name, last.read(signals).loc["a"].tolist()) == ("geometry", [0.4, 0.7])
@@ -73,7 +73,7 @@ def test_several_numbers_at_once(signals: Signals) -> None:
     assert FrameGeometry(layer=None).read(signals).loc["a"].tolist() == [0.3, 0.4, 0.7]
 
 
-def test_every_signal_but_the_single_pairs(signals: Signals) -> None:
+def test_every_signal_excludes_single_pairs(signals: Signals) -> None:
     every = EveryBlackBoxSignal()
     read = every.read(signals)
     left_out = {"pairwise_cosine_layer0", "pairwise_cosine_layer1", "views_pair0", "views_pair1"}
@@ -81,7 +81,7 @@ def test_every_signal_but_the_single_pairs(signals: Signals) -> None:
     assert every.name == "black_box" and [group.name for group in every.groups] == ["geometry", "views", "crops"]
 
 
-def test_what_is_not_there_is_named(signals: Signals) -> None:
+def test_missing_columns_are_named(signals: Signals) -> None:
     with pytest.raises(CannotRun, match=r"geometry_cosine_layer1, and there are at the last layer: geometry_cos_sd_l"):
         FrameGeometry(["cosine"]).read(signals)
     with pytest.raises(CannotRun, match=r"views_gain_pooled_layer1, and"):
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_named(signals: Signals) -> None:
 
 
 @pytest.mark.parametrize("effect", [1.0, -1.0])
-def test_lira_finds_the_sign_by_itself(effect: float, simulate: Callable[..., Any], auroc: Any) -> None:
+def test_lira_learns_the_sign(effect: float, simulate: Callable[..., Any], auroc: Any) -> None:
     columns = ["crops_uniform_0", "pairwise_cosine_layer0", "pairwise_cosine_layer1"]
     fleet = simulate(200, 8, columns=columns, effect=effect, seed=1)
     for signal in (CropResponse(), FrameSimilarity()):

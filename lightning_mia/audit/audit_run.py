@@ -11,8 +11,8 @@ from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
-from lightning_mia.audit.shadow_models.job import ShadowModelJob
-from lightning_mia.audit.shadow_models.train import check_executor, run_jobs
+from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.upload import ResultsUploader, files_of_run
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import hyperparameters_of, initialise, load_model

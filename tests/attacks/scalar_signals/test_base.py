@@ -7,15 +7,15 @@ import pytest
 
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.scalar_signals.base import JointSignal, PretextScore
-from lightning_mia.attacks.scalar_signals.encoder import CropResponse, FrameSimilarity, ViewConsistency
+from lightning_mia.attacks.scalar_signals.hidden_states import CropResponse, FrameSimilarity, ViewConsistency
 from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss
 from lightning_mia.attacks.surrogate_head import SurrogateHeadScore
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
 
-def test_columns_stand_side_by_side_and_once() -> None:
+def test_columns_are_joined_without_duplicates() -> None:
     table = pd.DataFrame({"pairwise_cosine_layer0": [0.5], "pairwise_cosine_layer1": [0.7]}, index=["a"])
     signals = Signals(table, np.zeros((1, 2, 1), np.float32))
     joint = JointSignal([FrameSimilarity(0), FrameSimilarity(), FrameSimilarity(1)], "layers")
@@ -23,7 +23,7 @@ def test_columns_stand_side_by_side_and_once() -> None:
     pd.testing.assert_frame_equal(joint.read(signals), table)
 
 
-def test_it_needs_what_its_signals_need() -> None:
+def test_requirements_are_those_of_the_signals() -> None:
     both = JointSignal([CropResponse(), ViewConsistency(), ViewConsistency("noise"), FrameSimilarity()], "all")
     assert both.access == "black-box" and both.two_sided and not both.needs_signal
     assert [group.name for group in both.groups] == ["crops", "views"]
@@ -34,7 +34,7 @@ def test_it_needs_what_its_signals_need() -> None:
     assert not JointSignal([PretextScore(), PretextScore()], "twice").two_sided
 
 
-def test_too_few_signals_and_no_label_are_refused() -> None:
+def test_too_few_signals_or_an_empty_label_raise() -> None:
     with pytest.raises(InputError, match="The joint signal alone has 1 signals: give 2 or more"):
         JointSignal([PretextScore()], "alone")
     with pytest.raises(InputError, match="has no label"):
@@ -42,7 +42,7 @@ def test_too_few_signals_and_no_label_are_refused() -> None:
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_two_signals_tell_more_than_one(online: bool, simulate: Callable[..., Any], auroc: Any) -> None:
+def test_joint_signal_finds_more_than_single_ones(online: bool, simulate: Callable[..., Any], auroc: Any) -> None:
     columns = ["crops_uniform_0", "pairwise_cosine_layer0", "pairwise_cosine_layer1"]
     fleet = simulate(400, 16, columns=columns, effect=[1.0, 0.0, -1.0], seed=1)
     joint = auroc(
