@@ -108,7 +108,7 @@ class LeakageMonitor(Callback):
         self.measured_at = -1  # optimizer steps
 
     def attach(self, data: SplitCorpus) -> "LeakageMonitor":
-        """Take members and non-members from a loaded data module."""
+        """Take members and non-members from a loaded split."""
         self.challenge = ChallengeSet.from_data(data)
         return self
 
@@ -151,7 +151,7 @@ class LeakageMonitor(Callback):
             InputError: no data is attached, patience has no auxiliary recordings, or the weights are sharded.
         """
         if self.challenge is None:
-            raise InputError("LeakageMonitor does not know the members: give it a loaded data module by `attach`")
+            raise InputError("LeakageMonitor does not know the members: give it a loaded split by `attach`")
         if self.patience and not len(self.challenge.auxiliary):
             raise InputError(NO_AUXILIARY)
         if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
