@@ -21,7 +21,9 @@ from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_f
 
 
 class Recordings(Dataset[tuple[str, np.ndarray, str]]):
-    """Dataset of cached utterances: `(id, waveform, transcript)`, with waveforms `(samples,)` float32.
+    """Dataset of cached utterances.
+
+    Items are `(id, waveform, transcript)`, with waveforms `(samples,)` float32.
 
     Args:
         audio: decoded corpus.
@@ -57,7 +59,7 @@ def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> 
 
 
 class TrainingRecordings(L.LightningDataModule):
-    """Data module of one model's training recordings, each once per epoch.
+    """Training recordings of one model, each once per epoch.
 
     Args:
         audio: decoded corpus.
@@ -104,14 +106,14 @@ class TrainingRecordings(L.LightningDataModule):
         return loader(self.recordings, batches, self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Silence spans of the batch, and attach SpecAugment for the model to apply."""
+        """Silence spans, and attach SpecAugment to the batch."""
         if not self.trainer:
             return batch
         batch = self.masking(batch, self.trainer.current_epoch, self.seed)
         return batch._replace(augment=self.spec_augment) if self.spec_augment.enabled else batch
 
     def training_waveforms(self) -> Iterator[Batch]:
-        """Yield every training recording once, in a fixed order (for k-means targets)."""
+        """Yield every training recording once, in a fixed order."""
         durations = self.recordings.durations
         batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
         yield from loader(self.recordings, batches, num_workers=0)
