@@ -44,9 +44,7 @@ def test_options_are_described(facts: ModuleType) -> None:
     text = facts.facts(["RMIA"], "../")
     assert "| `gamma` | `2.0` |" in text
     assert "| `a` | null |" in text
-    assert all(
-        "| `" not in line or not line.endswith("|  |") for line in text.splitlines()
-    )  # no empty meaning
+    assert all("| `" not in line or not line.endswith("|  |") for line in text.splitlines())  # no empty meaning
 
 
 def test_every_signal_has_a_name_and_a_description(facts: ModuleType) -> None:
