@@ -1,4 +1,4 @@
-"""Base classes of attacks that compare one signal of the target with shadow models."""
+"""Base classes of attacks on one signal."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -14,7 +14,9 @@ from lightning_mia.signals.base import SignalGroup
 
 
 class SignalAttack(Attack):
-    """Attack on a scalar signal, with the signal's access level and requirements.
+    """Base class of attacks on a scalar signal.
+
+    Access level and requirements are those of the signal.
 
     The direction of the effect is learned from the shadow models, so that scores are always higher for members.
 
@@ -55,7 +57,9 @@ class SignalAttack(Attack):
 
 
 class OnlineOrOffline(SignalAttack):
-    """Signal attack with shadow models that are IN and OUT for a unit (online), or only OUT (offline).
+    """Base class of attacks with an offline variant.
+
+    Online attacks use shadow models that are IN and OUT for a unit, offline attacks only OUT ones.
 
     Args:
         signal: signal to compare.

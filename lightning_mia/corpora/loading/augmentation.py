@@ -188,3 +188,8 @@ class WaveformChanges:
     def fingerprint(self) -> dict[str, Any]:
         """Return the active changes for the hash of a stage."""
         return {name: value for name, value in asdict(self).items() if value}
+
+
+NO_CHANGES = WaveformChanges()
+NO_TIME_MASKING = TimeMasking()
+NO_SPEC_AUGMENT = SpecAugment()

@@ -8,7 +8,14 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, WaveformChanges
+from lightning_mia.corpora.loading.augmentation import (
+    NO_CHANGES,
+    NO_SPEC_AUGMENT,
+    NO_TIME_MASKING,
+    SpecAugment,
+    TimeMasking,
+    WaveformChanges,
+)
 from lightning_mia.corpora.loading.batch import Batch, collate
 from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
 
@@ -24,7 +31,7 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
         changes: applied to every waveform.
     """
 
-    def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = WaveformChanges()) -> None:
+    def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = NO_CHANGES) -> None:
         self.audio, self.ids, self.changes = audio, list(ids), changes
 
     def __len__(self) -> int:
@@ -75,9 +82,9 @@ class TrainingRecordings(L.LightningDataModule):
         batch_seconds: float,
         num_workers: int = 0,
         seed: int = 0,
-        changes: WaveformChanges = WaveformChanges(),
-        masking: TimeMasking = TimeMasking(),
-        spec_augment: SpecAugment = SpecAugment(),
+        changes: WaveformChanges = NO_CHANGES,
+        masking: TimeMasking = NO_TIME_MASKING,
+        spec_augment: SpecAugment = NO_SPEC_AUGMENT,
     ) -> None:
         super().__init__()
         self.masking, self.spec_augment = masking, spec_augment

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.models.huggingface.checkpoint import Checkpoint, weight_files
+from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, weight_files
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
 from lightning_mia.models.huggingface.heads import PretextHead
 from lightning_mia.models.huggingface.hub import find_folder

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.huggingface.checkpoint import MASK_EMBEDDING, Checkpoint, load_weights
+from lightning_mia.models.huggingface.checkpoint_folder import MASK_EMBEDDING, Checkpoint, load_weights
 from lightning_mia.models.huggingface.inputs import MaskAwareConvolutions, Waveform
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_mia.models.huggingface.checkpoint import Checkpoint, load_weights, open_checkpoint
+from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, load_weights, open_checkpoint
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Encoder
 from lightning_mia.models.huggingface.inputs import KaldiFilterBank, WhisperLogMel
 from lightning_mia.models.layers.features import padding_mask

@@ -9,7 +9,7 @@ from torch import Tensor
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import hyperparameters_of
 from lightning_mia.models.huggingface import load_encoder
-from lightning_mia.models.huggingface.checkpoint import open_checkpoint
+from lightning_mia.models.huggingface.checkpoint_folder import open_checkpoint
 from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads, has_contrastive_heads
 from lightning_mia.models.huggingface.heads import ClusterHead, PretextHead
 from lightning_mia.models.layers.masking import SpanMask

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor
 
-from lightning_mia.models.published.tera import PublishedTERA
+from lightning_mia.models.published.published_tera import PublishedTERA
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of_file
 

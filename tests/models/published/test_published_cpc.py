@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_mia.models.published.base import read_published
-from lightning_mia.models.published.cpc import PublishedCPC
+from lightning_mia.models.published.published_cpc import PublishedCPC
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of_file
 
@@ -93,7 +93,9 @@ def test_batching_test_detects_a_planted_error(
     """Without silencing between the convolutions, the last frames of a padded clip hear their padding."""
     model = PublishedCPC(checkpoint).eval()
     waveforms, lengths = make_batch(0.1, 1.0)
-    monkeypatch.setattr("lightning_mia.models.published.cpc.padding_mask", lambda lengths, n: torch.zeros(2, n).bool())
+    monkeypatch.setattr(
+        "lightning_mia.models.published.published_cpc.padding_mask", lambda lengths, n: torch.zeros(2, n).bool()
+    )
     with torch.no_grad():
         latents = model.encode(waveforms, lengths).hidden[0][0, :10]
     expected = by_hand(waveforms[0, :1600], weights())[0]
