@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Access
-from lightning_mia.attacks.classifiers.features import read_features
+from lightning_mia.attacks.classifiers.feature_columns import read_features
 from lightning_mia.attacks.classifiers.folds import TrainingFold
 from lightning_mia.attacks.shadow_classifier import LearnedFromShadows
 from lightning_mia.signals.base import SignalGroup
@@ -86,7 +86,9 @@ class UserStatistics(LearnedFromShadows):
 
 
 def user_statistics(features: pd.DataFrame, users: np.ndarray) -> pd.DataFrame:
-    """Compute statistics of every column over each user's rows, repeated for these rows.
+    """Compute statistics of every column by user.
+
+    Each of a user's rows gets the user's statistics.
 
     Args:
         features: (recordings, d).

@@ -8,11 +8,11 @@ import pytest
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings
-from lightning_mia.attacks.classifiers.features import default_groups, read_features
+from lightning_mia.attacks.classifiers.feature_columns import default_groups, read_features
 from lightning_mia.attacks.shadow_classifier import LearnedFromShadows, ShadowClassifier, ShadowClassifierTree
 from lightning_mia.signals.encoder_geometry import EncoderGeometry
 from lightning_mia.signals.pretext_by_mask import PretextDetails
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import Signals
 from lightning_mia.signals.view_consistency import ViewAgreement
 from lightning_mia.utilities.errors import InputError

@@ -12,7 +12,7 @@ from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateH
 from lightning_mia.evaluation.statistics.auroc import auroc
 from lightning_mia.signals.surrogate.fillings import ShapedNoise, Silence
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 
 HEAD = SurrogateHead()
 COLUMN = f"{HEAD.prefix}_layer0"

@@ -11,7 +11,7 @@ from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA
 from lightning_mia.attacks.scalar_signals.base import JointSignal, PretextScore, ScalarSignal
-from lightning_mia.attacks.scalar_signals.encoder import (
+from lightning_mia.attacks.scalar_signals.hidden_states import (
     CropResponse,
     EveryBlackBoxSignal,
     FrameSimilarity,
@@ -25,11 +25,13 @@ from lightning_mia.attacks.slmia import SLMIA
 from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateHeadScore
 from lightning_mia.attacks.user_statistics import UserStatistics
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 
 
 def default_attacks(n_shadows: int = 0) -> list[Attack]:
-    """List the attacks of a config that names none; those the model does not support are skipped.
+    """List the attacks of a config that names none.
+
+    Those that the model does not support are skipped.
 
     Args:
         n_shadows: number of shadow models; with 0, only attacks that need none and few queries.
@@ -93,7 +95,10 @@ def _black_box() -> list[Attack]:
 
 
 def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, prefix: str = "") -> list[Attack]:
-    """List attacks by heads that predict spectra, as in reconstruction, and clusters, as in HuBERT."""
+    """List attacks by heads that predict spectra or clusters.
+
+    Spectra serve reconstructing encoders, clusters those trained like HuBERT.
+    """
     suffix = f"{prefix}clusters"
     return [
         SurrogateHeadAttack(spectra),

@@ -1,7 +1,7 @@
 """Scalar signals that attacks compare with shadow models."""
 
 from lightning_mia.attacks.scalar_signals.base import JointSignal, PretextScore, ScalarSignal
-from lightning_mia.attacks.scalar_signals.encoder import (
+from lightning_mia.attacks.scalar_signals.hidden_states import (
     CropResponse,
     EveryBlackBoxSignal,
     FrameGeometry,

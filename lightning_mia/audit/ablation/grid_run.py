@@ -1,4 +1,4 @@
-"""Run a grid: plan and check all cells, run the missing ones, write table and page."""
+"""Run a grid: check all cells, run unfinished ones, report."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ from lightning_mia.report.ablation.points import featured_attacks, rows_by_point
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
 from lightning_mia.training.parallel.devices import worker_gpus
-from lightning_mia.training.parallel.progress import JobsBar
+from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
@@ -71,7 +71,7 @@ MAX_LINES = 20
 
 
 def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
-    """Return one line per point: AUROC of the strongest attack, with its interval over seeds.
+    """Return the strongest attack's AUROC, one line per point.
 
     Args:
         table: of the grid.
@@ -258,5 +258,5 @@ def _options(settings: Sequence[Any]) -> Iterator[str]:
 
 
 def _other_run(root: Path) -> str | None:
-    """Return a file that shows that the folder belongs to another run."""
+    """Return a file or folder of another kind of run."""
     return next((name for name in ("split.csv", "target", "report", "shadows") if (root / name).exists()), None)

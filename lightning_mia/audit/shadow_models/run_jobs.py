@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.training.parallel.devices import worker_gpus
+from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.local import LocalExecutor
-from lightning_mia.training.parallel.progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failed, Failure, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError, list_first
@@ -20,11 +20,11 @@ def run_jobs(
     progress: bool = True,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run the jobs that are not done; results go to the run directory.
+    """Run all unfinished jobs.
 
-    Every job runs the same code with the same number of threads, wherever it runs: on the same kind of device the
-    models are equal to the bit, for any number of workers and either executor. The first job that fails ends all
-    others; jobs whose workers are killed repeatedly are listed at the end.
+    Results go to the run directory. Every job runs the same code with the same number of threads, wherever it runs: on
+    the same kind of device the models are equal to the bit, for any number of workers and either executor. The first
+    job that fails ends all others; jobs whose workers are killed repeatedly are listed at the end.
 
     Args:
         jobs: one per shadow model.

@@ -7,10 +7,10 @@ import pytest
 
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.scalar_signals.base import JointSignal, PretextScore
-from lightning_mia.attacks.scalar_signals.encoder import CropResponse, FrameSimilarity, ViewConsistency
+from lightning_mia.attacks.scalar_signals.hidden_states import CropResponse, FrameSimilarity, ViewConsistency
 from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss
 from lightning_mia.attacks.surrogate_head import SurrogateHeadScore
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 

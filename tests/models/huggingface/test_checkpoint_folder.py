@@ -1,4 +1,4 @@
-"""What can be wrong with a checkpoint is told in one line, before anything is made of it."""
+"""Unusable checkpoints are refused in one line."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lightning_mia.models.huggingface import load_encoder
-from lightning_mia.models.huggingface.checkpoint import FAMILIES, open_checkpoint
+from lightning_mia.models.huggingface.checkpoint_folder import FAMILIES, open_checkpoint
 from lightning_mia.utilities.errors import InputError
 
 Get = Callable[[str], Path]

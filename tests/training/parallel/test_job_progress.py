@@ -1,6 +1,6 @@
 import pytest
 
-from lightning_mia.training.parallel.progress import JobProgress, JobsBar
+from lightning_mia.training.parallel.job_progress import JobProgress, JobsBar
 
 
 class FakeTrainer:

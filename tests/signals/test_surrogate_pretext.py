@@ -19,7 +19,7 @@ from lightning_mia.models.wav2vec2 import Wav2Vec2
 from lightning_mia.signals.surrogate.fillings import Filling, ShapedNoise, Silence, SteadyTone
 from lightning_mia.signals.surrogate.spans import hidden_spans
 from lightning_mia.signals.surrogate.targets import AdversarysClusters, HiddenTarget, LogMelFrames
-from lightning_mia.signals.surrogate_head import FrameGrid, SurrogateHead
+from lightning_mia.signals.surrogate_pretext import FrameGrid, SurrogateHead
 from lightning_mia.utilities.errors import InputError
 
 Speech = Callable[..., Batch]

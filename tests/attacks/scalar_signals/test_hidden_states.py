@@ -7,7 +7,7 @@ import pytest
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.lira import LiRA
-from lightning_mia.attacks.scalar_signals.encoder import (
+from lightning_mia.attacks.scalar_signals.hidden_states import (
     BlackBoxSignal,
     CropResponse,
     EveryBlackBoxSignal,

@@ -15,7 +15,7 @@ from lightning_mia.signals.encoder_geometry import EncoderGeometry
 from lightning_mia.signals.perturbed_pretext import PerturbedTask
 from lightning_mia.signals.pretext_by_mask import PretextDetails
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
-from lightning_mia.signals.surrogate_head import SurrogateHead
+from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import PAIRWISE_COSINE, Signals
 from lightning_mia.signals.view_consistency import ViewAgreement
 
