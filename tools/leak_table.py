@@ -35,11 +35,11 @@ def cell(result: dict) -> str:
 
 def learns(health: dict) -> str:
     """Format the first and last logged training figure."""
-    known = [name for name in LEARNS if name in health]
-    if not known:
+    available = [name for name in LEARNS if name in health]
+    if not available:
         return "–"
-    first, last = health[known[0]]
-    return f"{known[0].replace('_', ' ')} {first:.2f} → {last:.2f}"
+    first, last = health[available[0]]
+    return f"{available[0].replace('_', ' ')} {first:.2f} → {last:.2f}"
 
 
 def row(run_dir: Path) -> list[str]:

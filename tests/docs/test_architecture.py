@@ -41,8 +41,8 @@ def test_named_files_exist() -> None:
 
 
 def test_walkthroughs_have_ten_steps() -> None:
-    ways = re.findall(r"^## The way of .*\n\n((?:\d+\. .*\n)+)", PAGE, re.MULTILINE)
-    assert [len(way.splitlines()) for way in ways] == [10, 10, 10]
+    walkthroughs = re.findall(r"^## The way of .*\n\n((?:\d+\. .*\n)+)", PAGE, re.MULTILINE)
+    assert [len(steps.splitlines()) for steps in walkthroughs] == [10, 10, 10]
 
 
 def test_contribution_guide_links_to_existing_files() -> None:

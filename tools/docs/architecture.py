@@ -75,8 +75,8 @@ def boxes() -> dict[str, Box]:
     result = {}
     for number, floor in enumerate(reversed(FLOORS)):
         left = centre - (len(floor) - 1) * (WIDTH + GAP) / 2
-        for place, name in enumerate(floor):
-            result[name] = Box(left + place * (WIDTH + GAP), MARGIN + number * (HEIGHT + GAP))
+        for column, name in enumerate(floor):
+            result[name] = Box(left + column * (WIDTH + GAP), MARGIN + number * (HEIGHT + GAP))
     return result
 
 

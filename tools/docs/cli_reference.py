@@ -116,4 +116,4 @@ def _line(parser: ArgumentParser, action: argparse.Action) -> str:
 def _escape(text: str) -> str:
     """Escape Markdown outside backticks."""
     parts = text.replace("``", "`").split("`")
-    return "`".join(part if place % 2 else re.sub(r"([*_<>\[\]|])", r"\\\1", part) for place, part in enumerate(parts))
+    return "`".join(part if index % 2 else re.sub(r"([*_<>\[\]|])", r"\\\1", part) for index, part in enumerate(parts))

@@ -72,9 +72,9 @@ def compare(probe: Probe, audio: AudioCache, challenge: pd.DataFrame, device: st
 def compute_signals(probe: Probe, audio: AudioCache, ids: list[str], device: str, half: bool) -> Signals:
     """Compute the signals of some recordings."""
     batches = ProbeRecordings(Recordings(audio, ids), batch_seconds=60.0).predict_dataloader()
-    place = torch.device(device)
+    target = torch.device(device)
     with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-        return Signals.concatenate([probe.predict_step(move_data_to_device(batch, place), 0) for batch in batches])
+        return Signals.concatenate([probe.predict_step(move_data_to_device(batch, target), 0) for batch in batches])
 
 
 def compute_auroc(attack: Attack, signals: Signals, challenge: pd.DataFrame) -> float:

@@ -68,7 +68,7 @@ def score_rows(attacks: Sequence[Attack], evidence: Evidence, members: np.ndarra
 def columns() -> list[str]:
     """List the default signals of views and crops."""
     views = [f"views_pair{pair:02d}" for pair in range(45)]
-    return [*views, *(f"crops_{kind}_{place:02d}" for kind in ("uniform", "gaussian") for place in range(16))]
+    return [*views, *(f"crops_{kind}_{number:02d}" for kind in ("uniform", "gaussian") for number in range(16))]
 
 
 def simulate(n_units: int, n_shadows: int, clips: int, leak: float) -> tuple[Evidence, np.ndarray]:
@@ -76,16 +76,16 @@ def simulate(n_units: int, n_shadows: int, clips: int, leak: float) -> tuple[Evi
     rng = np.random.default_rng(0)
     names, n_values = columns(), 1 + DIM
     units = np.repeat([f"s{unit:06d}" for unit in range(n_units)], clips)
-    others = np.repeat([f"a{unit:03d}" for unit in range(AUXILIARY_SPEAKERS)], 5)
-    speakers = np.concatenate([units, others])
-    ids = [f"{speaker}/{place}" for place, speaker in enumerate(speakers.tolist())]
+    auxiliary_speakers = np.repeat([f"a{unit:03d}" for unit in range(AUXILIARY_SPEAKERS)], 5)
+    speakers = np.concatenate([units, auxiliary_speakers])
+    ids = [f"{speaker}/{number}" for number, speaker in enumerate(speakers.tolist())]
     half = rng.random((n_shadows // 2, n_units)) < 0.5
     members = np.stack([half, ~half], axis=1).reshape(n_shadows, n_units)
     target = rng.random(n_units) < 0.5
     difficulty = rng.standard_normal((len(ids), n_values), dtype=np.float32)
 
     def signals(members: np.ndarray) -> Signals:
-        is_in = np.append(np.repeat(members, clips), np.zeros(len(others), dtype=bool))[:, None]
+        is_in = np.append(np.repeat(members, clips), np.zeros(len(auxiliary_speakers), dtype=bool))[:, None]
         values = difficulty + rng.standard_normal(difficulty.shape, dtype=np.float32)
         values[:, ::3] += leak * is_in
         scalars = rng.standard_normal((len(ids), len(names)), dtype=np.float32) + values[:, :1]
@@ -93,7 +93,7 @@ def simulate(n_units: int, n_shadows: int, clips: int, leak: float) -> tuple[Evi
         return Signals(table, values[:, None, 1:])
 
     challenge = pd.DataFrame({"id": ids[: len(units)], "unit_id": units, "speaker": units})
-    auxiliary = pd.DataFrame({"id": ids[len(units) :], "speaker": others})
+    auxiliary = pd.DataFrame({"id": ids[len(units) :], "speaker": auxiliary_speakers})
     trained_on = pd.DataFrame(
         np.repeat(members.T, clips, axis=0),
         index=challenge["id"],
