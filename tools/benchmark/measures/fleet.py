@@ -29,7 +29,9 @@ def measure(quick: bool) -> Iterator[Row]:
             warm_up(folder, options)
             separate = run_separately(folder / "separate", options, n_separate, n_models)
             what = f"{n_models} models, separate runs"
-            note = f"extrapolated from {n_separate} runs; {separate.steps:.1f} s in optimizer steps"
+            note = (
+                f"extrapolated from {n_separate} run{'s'[: n_separate > 1]}; {separate.steps:.1f} s in optimizer steps"
+            )
             yield Row(what, separate.wall, "s", device_name(device), note=note)
             first: dict[str, torch.Tensor] = {}
             for workers in WORKERS[device][: 1 if quick else None]:
