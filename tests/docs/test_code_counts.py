@@ -27,10 +27,10 @@ def test_counts_are_those_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_x.py").write_text("a = 1\nb = 2\n")
     found = counts(tmp_path)
     assert found["entries on the package's top level"] == "3"
-    assert found["floors (longest chain of imports between them)"] == "1"
-    assert found["imports that run up"] == "1"
-    assert found["folders in circles of imports"] == "2"
-    assert found["modules in circles of imports"] == "0"
+    assert found["layers (longest chain of imports between them)"] == "1"
+    assert found["upward imports"] == "1"
+    assert found["folders in import cycles"] == "2"
+    assert found["modules in import cycles"] == "0"
     assert found["modules"] == "6"
     assert found["modules under 40 lines"] == "5"
     assert found["classes (dataclasses)"] == "3 (1)"

@@ -1,4 +1,4 @@
-"""API reference: a page of public names, and internal modules on one page per folder, from the docstrings."""
+"""API reference from the docstrings: a page of public names, and a page of internals per folder."""
 
 import inspect
 from pathlib import Path
@@ -20,22 +20,22 @@ FOLDERS = {  # in the order in which an audit uses them
 }
 INTRODUCTION = """# Public names
 
-All of these are imported from `lightning_mia`, and loaded on first use:
+All of these can be imported from `lightning_mia`; they are loaded on first use:
 
     from lightning_mia import AuditOptions, AuditTrainer, Manifest, SpeechDataModule, TERA, UtteranceDesign
 
-In YAML, a class is named by its name alone: `class_path: TERA`.
+In YAML, the class name suffices: `class_path: TERA`.
 """
 
 
 def folders() -> list[str]:
-    """All folders of the package, as an audit uses them."""
+    """All folders of the package, in the order in which an audit uses them."""
     present = {path.parent.name for path in (ROOT / "lightning_mia").glob("*/__init__.py")}
     return [folder for folder in FOLDERS if folder in present]
 
 
 def modules(folder: str) -> list[str]:
-    """Dotted names of all modules of a folder that hold code, `__init__` left out."""
+    """Dotted names of all modules of a folder, without `__init__`."""
     paths = [path for path in sorted((ROOT / "lightning_mia" / folder).rglob("*.py")) if path.name != "__init__.py"]
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
 

@@ -1,17 +1,17 @@
-"""Draw the folders of the package: floors, and arrows read from the imports.
+"""Draw the folders of the package: layers, and arrows read from the imports.
 
     python -m tools.docs.architecture
 
-writes `docs/figures/architecture.svg`. An arrow that follows from others is left out.
+writes `docs/figures/architecture.svg`. Arrows that follow from others are omitted.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tools.docs.imports import FLOORS, ROOT, imports, room_edges
+from tools.docs.imports import LAYERS, ROOT, folder_edges, imports
 
 PICTURE = ROOT / "docs" / "figures" / "architecture.svg"
-WIDTH, HEIGHT, GAP = 150, 44, 46  # pixels: box width, box height, space between floors
+WIDTH, HEIGHT, GAP = 150, 44, 46  # pixels: box width, box height, space between layers
 MARGIN = 30
 CONTENT = {
     "utilities": "errors, files, stages",
@@ -30,12 +30,12 @@ CONTENT = {
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1c1c1c; text-anchor: middle }
   .name { font-weight: 600 }
-  .content, .floor { font-size: 11px; fill: #5a5a5a }
+  .content, .layer { font-size: 11px; fill: #5a5a5a }
   rect { fill: #eef1fb; stroke: #6a7bc8 }
   path { fill: none; stroke: #8a8a8a; marker-end: url(#head) }
   marker path { fill: #8a8a8a; stroke: none; marker-end: none }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e8e8e8 } .content, .floor { fill: #a8a8a8 }
+    text { fill: #e8e8e8 } .content, .layer { fill: #a8a8a8 }
     rect { fill: #262c45; stroke: #8795da } path { stroke: #9a9a9a } marker path { fill: #9a9a9a }
   }
 """
@@ -43,7 +43,7 @@ STYLE = """
 
 @dataclass(frozen=True)
 class Box:
-    """A folder on its floor.
+    """A folder in its layer.
 
     Attributes:
         x: centre (pixels from the left).
@@ -69,13 +69,13 @@ def reduced(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 def boxes() -> dict[str, Box]:
-    """Position of every folder, floor by floor from the bottom."""
-    widest = max(map(len, FLOORS))
+    """Position of every folder, layer by layer from the bottom."""
+    widest = max(map(len, LAYERS))
     centre = MARGIN + 30 + widest * (WIDTH + GAP) / 2
     result = {}
-    for number, floor in enumerate(reversed(FLOORS)):
-        left = centre - (len(floor) - 1) * (WIDTH + GAP) / 2
-        for place, name in enumerate(floor):
+    for number, layer in enumerate(reversed(LAYERS)):
+        left = centre - (len(layer) - 1) * (WIDTH + GAP) / 2
+        for place, name in enumerate(layer):
             result[name] = Box(left + place * (WIDTH + GAP), MARGIN + number * (HEIGHT + GAP))
     return result
 
@@ -83,11 +83,11 @@ def boxes() -> dict[str, Box]:
 def svg() -> str:
     """The picture."""
     placed = boxes()
-    width = MARGIN + 30 + max(map(len, FLOORS)) * (WIDTH + GAP)
-    height = 2 * MARGIN + len(FLOORS) * (HEIGHT + GAP) - GAP
+    width = MARGIN + 30 + max(map(len, LAYERS)) * (WIDTH + GAP)
+    height = 2 * MARGIN + len(LAYERS) * (HEIGHT + GAP) - GAP
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'role="img" aria-label="Folders of lightning_mia by floor, with their imports">',
+        'role="img" aria-label="Folders of lightning_mia by layer, with their imports">',
         f"<style>{STYLE}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 L8 4 L0 8 z"/></marker></defs>',
@@ -99,13 +99,13 @@ def svg() -> str:
 
 
 def _arrows(placed: Mapping[str, Box]) -> Iterator[str]:
-    for importer, targets in sorted(reduced(room_edges(imports())).items()):
+    for importer, targets in sorted(reduced(folder_edges(imports())).items()):
         for imported in sorted(targets):
             yield f'<path d="{_curve(placed[importer], placed[imported])}"/>'
 
 
 def _curve(start: Box, end: Box) -> str:
-    """From box to box; past a floor, it leaves sideways and comes down between the boxes there."""
+    """From box to box; past a layer, it leaves sideways and comes down between the boxes there."""
     bottom = end.y - 2
     if end.y - start.y > HEIGHT + GAP and end.x != start.x:
         side = start.x + (WIDTH / 2 if end.x > start.x else -WIDTH / 2)
@@ -117,10 +117,10 @@ def _curve(start: Box, end: Box) -> str:
 
 
 def _labels(placed: Mapping[str, Box]) -> Iterator[str]:
-    for number, floor in enumerate(FLOORS, start=1):
-        middle = placed[floor[0]].y + HEIGHT / 2 + 4
-        yield f'<text class="floor" x="{MARGIN}" y="{middle:g}">{number}</text>'
-        for name in floor:
+    for number, layer in enumerate(LAYERS, start=1):
+        middle = placed[layer[0]].y + HEIGHT / 2 + 4
+        yield f'<text class="layer" x="{MARGIN}" y="{middle:g}">{number}</text>'
+        for name in layer:
             box = placed[name]
             yield f'<rect x="{box.x - WIDTH / 2:g}" y="{box.y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
             yield f'<text class="name" x="{box.x:g}" y="{box.y + 19:g}">{name}</text>'

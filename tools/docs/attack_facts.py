@@ -1,4 +1,4 @@
-"""What the code says of the attacks: names, access, levels, shadow models, queries, options."""
+"""Tables of the attacks from the code: names, access, levels, shadow models, queries, options."""
 
 import inspect
 import pkgutil
@@ -14,7 +14,7 @@ from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.settings import ProbeSettings
 
-FLEET = 16  # any size that is enough for all default attacks
+FLEET = 16  # shadow models; enough for all default attacks
 PAGES = {
     "PretextLoss": "loss", "CTCLoss": "loss",
     "UtteranceSimilarity": "similarity", "SpeakerSimilarity": "similarity",
@@ -35,7 +35,7 @@ PAGES = {
 
 
 def classes() -> dict[str, type[Attack]]:
-    """All public attacks by name: those of the package, and whatever runs by default."""
+    """All public attacks by name: those of the package, and the default ones."""
     exported = [getattr(package, name) for name in package.__all__]
     found = [
         one for one in exported if isinstance(one, type) and issubclass(one, Attack) and not inspect.isabstract(one)
@@ -44,7 +44,7 @@ def classes() -> dict[str, type[Attack]]:
 
 
 def instances(names: list[str]) -> list[Attack]:
-    """The default attacks of these classes, and one with its defaults of a class that has none among them."""
+    """The default attacks of these classes; for a class without one, an instance with default options."""
     default = [attack for attack in default_attacks(FLEET) if type(attack).__name__ in names]
     there = {type(attack).__name__ for attack in default}
     return [*default, *(classes()[name]() for name in names if name not in there)]
@@ -65,7 +65,7 @@ def table_of_all(root: str) -> str:
 
 
 def queries(attack: Attack) -> str:
-    """Waveforms that a model is given for each recording, as `results.json` counts them."""
+    """Waveforms sent to a model for each recording, as `results.json` counts them."""
     if attack.needs_frames:
         return "not counted"
     plain = ProbeSettings().n_masks if attack.needs_signal == PRETEXT_SCORE else 1
@@ -79,16 +79,16 @@ def _table(attacks: list[Attack], root: str, linked: bool) -> str:
         name = f"`{one.name}`"
         if linked:
             name = f"[{name}]({root}attacks/{PAGES[type(one).__name__]}.md)"
-        runs = "always" if one.name in without else "with a fleet" if one.name in default else "when named"
+        runs = "always" if one.name in without else "with shadow models" if one.name in default else "only if named"
         shadows = f"{one.least_shadows} or more" if one.least_shadows else "none"
-        sign = "not known" if one.two_sided else "known"
+        sign = "unknown" if one.two_sided else "known"
         cells = (name, one.access, ", ".join(one.levels), shadows, queries(one), sign, runs)
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
 def options(one: type) -> str:
-    """A table of the constructor's options, from its signature and its docstring; nothing where it has none."""
+    """Table of the constructor's options, from its signature and its docstring."""
     parameters = [item for name, item in inspect.signature(one).parameters.items() if name != "self"]
     if not parameters:
         return "It has no options."
@@ -107,14 +107,14 @@ def _described(one: type) -> list[Any]:
 
 def _default(value: object) -> str:
     if value is inspect.Parameter.empty:
-        return "needed"
+        return "required"
     if isinstance(value, ScalarSignal) or (is_dataclass(value) and repr(value).startswith("<")):
         return f"`{type(value).__name__}`"
     return "null" if value is None else f"`{str(value).lower() if isinstance(value, bool) else repr(value)}`"
 
 
 def signal_classes() -> list[type[ScalarSignal]]:
-    """Everything that a likelihood attack can read, by module and place in it."""
+    """All signals that a likelihood attack can read, in the order of the code."""
     found: dict[type[ScalarSignal], None] = {}
     for module in pkgutil.iter_modules(package.__path__):
         for one in vars(import_module(f"{package.__name__}.{module.name}")).values():
@@ -124,7 +124,7 @@ def signal_classes() -> list[type[ScalarSignal]]:
 
 
 def signals() -> str:
-    """One section a signal: what it reads, its class path and options."""
+    """One section per signal: what it reads, its class path and options."""
     parts = []
     for one in signal_classes():
         told = parse(inspect.getdoc(one) or "")

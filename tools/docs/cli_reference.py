@@ -1,4 +1,4 @@
-"""The reference of the command line, made from its parsers."""
+"""Reference of the command line, generated from its parsers."""
 
 import argparse
 import re
@@ -15,16 +15,17 @@ NOT_USED = "not used"  # how a docstring begins the help of what one command tak
 CLASSES = re.compile(r", known subclasses: [^()]*")  # the API reference has them
 INTRODUCTION = """# Command line
 
-This page is made from the parsers of the commands, so that it says what `--help` says. Options can stand on the
-command line or, with the same names, in a YAML file given by `-c` (several files: the later one wins key by key). The
-exit status is 0 for every verdict, 2 for bad input, 130 after Ctrl-C.
+This page is generated from the parsers of the commands and shows the same text as `--help`. Options can be given on
+the command line or, with the same names, in a YAML file after `-c` (of several files, later ones override earlier ones
+key by key). The exit status is 0 for every verdict, 2 for bad input, 130 after Ctrl-C.
 
-`lightning-mia COMMAND --print_config` prints all options with their values. An option that takes a class has a help of
-its own: `--model.help TERA`, `--data.corpus.help VCTK`, `--data.design.help SpeakerDesign`.
+`lightning-mia COMMAND --print_config` prints all options with their values. An option that takes a class has separate
+help: `--model.help TERA`, `--data.corpus.help VCTK`, `--data.design.help SpeakerDesign`.
 """
 SHARED = """## Options of these commands
 
-The same for all commands with a model. A config of one serves every other: what a command does not use it passes over.
+All commands with a model accept the same options, so that one config works with each; a command ignores those that it
+does not use.
 """
 
 

@@ -1,6 +1,7 @@
-"""Tables of the fields of a dataclass, from its docstring: what stands in a file that it is written to."""
+"""Tables of the fields of a dataclass, from its docstring: the keys of the JSON that it is written to."""
 
 import inspect
+import re
 from dataclasses import fields
 from importlib import import_module
 
@@ -8,19 +9,20 @@ from docstring_parser import parse
 
 
 def field_table(dotted: str, *without: str) -> str:
-    """One row a field.
+    """One row per field.
 
     Args:
         dotted: module and name of the class.
         without: fields that are not written.
 
     Raises:
-        ValueError: a field is not described, and the table would be silent about it.
+        ValueError: a field has no description.
     """
     module, name = dotted.rsplit(".", 1)
     one = getattr(import_module(module), name)
     told = {
-        item.arg_name: " ".join((item.description or "").split()) for item in parse(inspect.getdoc(one) or "").params
+        item.arg_name: re.sub(r"\bNone\b", "null", " ".join((item.description or "").split()))
+        for item in parse(inspect.getdoc(one) or "").params
     }
     names = [field.name for field in fields(one) if field.name not in without]
     if told and (silent := [name for name in names if name not in told]):

@@ -1,13 +1,13 @@
-"""MkDocs hooks: formulas as MathML, pages made from the code, and blocks of facts from the code and the results page.
+"""MkDocs hooks: formulas as MathML, pages generated from the code, and tables from the code and the results page.
 
-A page says where a block goes by a comment of its own line:
+A comment on a separate line marks where a table is inserted:
 
     <!-- attacks: LiRA, SpeakerLiRA -->    names, access, shadow models, queries and options of these classes
     <!-- attacks: all -->                  the same table for all of them, without the options
     <!-- signals -->                       the signals that likelihood attacks can read
     <!-- results: rmia, rmia_offline -->   the rows of these attacks from results.md
     <!-- utterance_results: rmia -->       the same at utterance level alone
-    <!-- fields: package.module.Class, x -->   the fields of a dataclass, but for x
+    <!-- fields: package.module.Class, x -->   the fields of a dataclass, except x
 """
 
 import re
@@ -26,7 +26,7 @@ MARKER = re.compile(r"^<!-- (attacks|signals|results|utterance_results|fields)(?
 
 
 def mathml(source: str, *_: object, **__: object) -> str:
-    """A fenced block of LaTeX as MathML, which browsers show without a script or a font from elsewhere."""
+    """A fenced block of LaTeX as MathML, which browsers show without scripts or external fonts."""
     from latex2mathml.converter import convert
 
     lines = [convert(line, display="block") for line in source.strip().splitlines()]
@@ -34,7 +34,7 @@ def mathml(source: str, *_: object, **__: object) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Let fences of the language `math` be formulas, as on GitHub, and list the pages of the code."""
+    """Render fences of the language `math` as formulas, as on GitHub; add the API pages to the navigation."""
     reference = next(section["Reference"] for section in config["nav"] if "Reference" in section)
     reference.append({"API": "reference/api/public.md"})
     reference.append({"Internals": [{folder: f"reference/api/{folder}.md"} for folder in api_reference.folders()]})
@@ -44,7 +44,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that are made from the code."""
+    """Add the pages generated from the code."""
     pages = {cli_reference.PAGE: cli_reference.page()}
     pages["reference/api/public.md"] = api_reference.public_page()
     pages |= {f"reference/api/{folder}.md": api_reference.page(folder) for folder in api_reference.folders()}
@@ -54,7 +54,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: object) -> str:
-    """Fill in the blocks."""
+    """Insert the tables."""
     return fill_in(markdown, Path(config["docs_dir"]), "../" * page.file.src_uri.count("/"))
 
 
@@ -64,7 +64,7 @@ def fill_in(markdown: str, docs: Path, root: str) -> str:
     Args:
         markdown: the page.
         docs: the folder of all pages.
-        root: the way from the page to that folder, such as "../".
+        root: relative path from the page to that folder, such as "../".
     """
     results, link = docs / "results.md", f"{root}results.md"
     blocks: dict[str, Callable[[list[str]], str]] = {

@@ -1,4 +1,4 @@
-"""Rows of the tables on the results page, to be shown again where an attack is described."""
+"""Rows of the tables on the results page, repeated on the pages of the attacks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ class Table:
 
     Attributes:
         heading: its cells.
-        rows: cells of every row; where the first is left empty, that of the row above stands for it.
+        rows: cells of every row; an empty first cell takes the value of the row above.
     """
 
     heading: list[str]
@@ -63,5 +63,5 @@ def rows(results: Path, names: list[str], link: str, first: tuple[str, ...] = FI
             lines = [table.heading, ["---"] * len(table.heading), *of_names]
             anchor = ANCHORS[table.heading[0]]
             parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-            parts.append(f"What the columns are, and the command: [results]({link}#{anchor}).")
+            parts.append(f"Columns and command: [results]({link}#{anchor}).")
     return "\n\n".join(parts)
