@@ -1,4 +1,4 @@
-"""Membership inference attacks: one score per unit from the evidence of an adversary."""
+"""Membership inference attacks."""
 
 from lightning_mia.attacks.attack_r import AttackR
 from lightning_mia.attacks.base import Attack, Evidence, ShadowModels

@@ -1,4 +1,4 @@
-"""Attack R: rank of the target's signal among OUT shadow models."""
+"""Attack R: rank among OUT shadow models."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 class AttackR(SignalAttack):
-    """Share of OUT shadow models whose signal does not exceed the target's.
+    """Rank of the target's signal among OUT shadow models.
 
     Score: mean_k 1[x_target ≥ x_k] over the OUT shadow models k.
 

@@ -56,7 +56,10 @@ class ShadowModels:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Complementary pair of each shadow model, (shadows,) int; every unit is IN for exactly one of a pair."""
+        """Complementary pair of each shadow model, (shadows,) int.
+
+        Every unit is IN for exactly one model of a pair.
+        """
         return np.array([int(name.rsplit("_", 1)[1]) // 2 for name in self.members.columns])
 
     def take(self, keep: np.ndarray) -> ShadowModels:
@@ -119,7 +122,7 @@ class Evidence:
 
 
 class Named:
-    """Object whose name is a base name and a suffix for each option that is not the default."""
+    """Base of classes whose names show their options."""
 
     base_name: ClassVar[str]
 
@@ -135,7 +138,9 @@ class Named:
 
 
 class Attack(Named, ABC):
-    """Membership attack: one score per unit, higher = more likely a member.
+    """Base class of membership attacks.
+
+    Returns one score per unit, higher = more likely a member.
 
     A new attack is a subclass; list its class path under `attacks` in a config. Set `base_name`, which names it in the
     results, and override `suffixes` if it has options.
@@ -177,7 +182,10 @@ class Attack(Named, ABC):
 
     @property
     def paper_protocol(self) -> bool:
-        """Whether the attack is fitted on the non-members it scores; reported among the controls."""
+        """Whether the attack is fitted on challenge non-members.
+
+        It is then reported among the controls.
+        """
         return False
 
     @abstractmethod

@@ -79,7 +79,9 @@ class Prior:
 
 
 def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
-    """Estimate the prior by moments, over units with IN and OUT shadow models.
+    """Estimate the prior by moments.
+
+    Uses the units with IN and OUT shadow models.
 
     A single pair of shadow models leaves no residuals: δ is then taken to be equal for all units, and σ² is estimated
     from the variation of IN − OUT between units.
@@ -154,5 +156,8 @@ def bavaria(
 
 
 def _log_student(deviation: np.ndarray, variance: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Compute the log density of Student's t with 2 · shape degrees of freedom, up to a constant in the shape."""
+    """Compute the log density of Student's t.
+
+    It has 2 · shape degrees of freedom; terms in the shape alone are omitted.
+    """
     return -0.5 * np.log(variance) - (shape + 0.5) * np.log1p(deviation**2 / variance / (2 * shape))

@@ -1,4 +1,4 @@
-"""Calibrated loss: the target's signal minus its mean over OUT shadow models."""
+"""Calibrated loss: signal minus its OUT mean."""
 
 import numpy as np
 

@@ -98,7 +98,9 @@ class EncoderMIS(PublishedAttack):
 
 
 class DeepSets(nn.Module):
-    """Permutation-invariant network: ρ(mean of φ over the elements), with one hidden layer each.
+    """Permutation-invariant network: ρ(mean of φ over the elements).
+
+    φ and ρ have one hidden layer each.
 
     Args:
         n_elements: size of the set.

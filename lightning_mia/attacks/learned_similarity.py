@@ -1,4 +1,4 @@
-"""Improved similarity attacks: networks fitted on the most and least similar auxiliary units."""
+"""Improved similarity attacks: networks fitted on auxiliary recordings."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -13,6 +13,8 @@ from lightning_mia.attacks.frame_networks.attack import LearnedAttack
 from lightning_mia.attacks.frame_networks.batches import Example, FrameSource
 from lightning_mia.attacks.frame_networks.network import SimilarityNet
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine, mean_pool
+
+PUBLISHED_FIT = FitSettings()  # the paper's settings
 
 
 class LearnedUtteranceSimilarity(LearnedAttack):
@@ -41,7 +43,7 @@ class LearnedUtteranceSimilarity(LearnedAttack):
     min_units = 16  # four of each label in training, and in validation
 
     def __init__(
-        self, layer: int = -1, k: int = 500, fit: FitSettings = FitSettings(), paper_protocol: bool = False
+        self, layer: int = -1, k: int = 500, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
     ) -> None:
         super().__init__(layer, k, fit, paper_protocol)
 
@@ -97,7 +99,7 @@ class LearnedSpeakerSimilarity(LearnedAttack):
     min_units = 4  # one of each label in training, and in validation
 
     def __init__(
-        self, layer: int = -1, k: int = 1, fit: FitSettings = FitSettings(), paper_protocol: bool = False
+        self, layer: int = -1, k: int = 1, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
     ) -> None:
         super().__init__(layer, k, fit, paper_protocol)
 
@@ -151,7 +153,7 @@ class UtteranceNet(SimilarityNet):
 
 
 class SpeakerNet(SimilarityNet):
-    """Attention pooling → linear → dropout, and the dot product of two utterances."""
+    """Attention pooling → linear → dropout → dot product."""
 
     def logits(self, projected: Tensor) -> Tensor:
         """Compute logits, (examples, 2, dim) → (examples,)."""
@@ -160,7 +162,9 @@ class SpeakerNet(SimilarityNet):
 
 
 def mean_pairwise_product(vectors: Tensor) -> float:
-    """Average the dot product over all pairs of distinct vectors (n, dim), in closed form.
+    """Average the dot product over all pairs of vectors.
+
+    Closed form over pairs of distinct rows, (n, dim).
 
     >>> mean_pairwise_product(torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]]))  # products 3, 0, 0
     1.0
@@ -170,6 +174,6 @@ def mean_pairwise_product(vectors: Tensor) -> float:
 
 
 def _by_unit(vectors: Mapping[str, Tensor], ids: pd.Series, units: pd.Series) -> dict[str, Tensor]:
-    """Stack the vectors of every unit's recordings, (n, dim) each, in the order of ids."""
+    """Stack the vectors of every unit, (n, dim) each."""
     names = pd.Series(ids.to_numpy(), index=units.to_numpy()).sort_values(kind="stable")
     return {str(unit): torch.stack([vectors[name] for name in ids]) for unit, ids in names.groupby(level=0)}

@@ -1,4 +1,4 @@
-"""LiRA: likelihood ratio of a signal under IN and OUT shadow models."""
+"""LiRA: likelihood ratio between IN and OUT shadow models."""
 
 import numpy as np
 
@@ -110,7 +110,10 @@ def lira_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -
 
 
 def _log_density(x: np.ndarray, group: Moments) -> np.ndarray:
-    """Compute log N(x; μ, Σ), (n, d) → (n,), without the term in log 2π, which cancels."""
+    """Compute log N(x; μ, Σ), (n, d) → (n,).
+
+    The term in log 2π is omitted, as it cancels.
+    """
     deviations = x - group.mean
     if x.shape[1] == 1:
         variances = _variances(group)
@@ -121,7 +124,10 @@ def _log_density(x: np.ndarray, group: Moments) -> np.ndarray:
 
 
 def _variances(group: Moments) -> np.ndarray:
-    """Estimate the variance of a single signal, (n, 1): the unit's own with enough shadow models, else pooled."""
+    """Estimate the variance of a single signal, (n, 1).
+
+    It is the unit's own with sufficient shadow models, else pooled.
+    """
     own = np.maximum(group.squares / np.maximum(group.count - 1, 1)[:, None], MIN_VARIANCE)
     sufficient = group.count >= SUFFICIENT_FOR_OWN_VARIANCE
     return np.where(sufficient[:, None], own, pooled_covariance(group)[0, 0])

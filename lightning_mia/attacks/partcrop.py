@@ -1,4 +1,4 @@
-"""PartCrop, with crops in time: an encoder recognises parts of its training data."""
+"""PartCrop: an encoder recognises parts of its training data."""
 
 from torch import nn
 

@@ -1,11 +1,11 @@
-"""Quantile regression: a signal compared with that expected of similar non-members."""
+"""Quantile regression: signal relative to similar non-members."""
 
 import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, CannotRun, Evidence, unit_means
 from lightning_mia.attacks.classifiers.quantiles import ConditionalQuantiles, principal_components
-from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 
@@ -40,7 +40,7 @@ class QuantileRegression(Attack):
     levels = ("utterance", "speaker")
     reference = "Bertran et al. (2023), section 3"
 
-    def __init__(self, signal: ScalarSignal = PretextScore(), layer: int = -1) -> None:
+    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL, layer: int = -1) -> None:
         self.signal, self.layer = signal, layer
         self.access, self.two_sided = signal.access, signal.two_sided
         self.needs_signal = signal.needs_signal
@@ -72,7 +72,7 @@ class QuantileRegression(Attack):
         return unit_means(pd.Series(np.mean(exceedances, axis=0), index=challenge), evidence.challenge)
 
     def _auxiliary(self, evidence: Evidence) -> pd.Index:
-        """List the auxiliary recordings with signals, sorted; draw a sample of too many."""
+        """List the auxiliary recordings with signals, or a sample."""
         probed = evidence.target.scalars.index
         ids = pd.Index(evidence.auxiliary["id"].sort_values()).intersection(probed, sort=None)
         ids = ids.difference(pd.Index(evidence.challenge["id"]))
@@ -83,6 +83,6 @@ class QuantileRegression(Attack):
         return ids[np.sort(np.random.default_rng(evidence.seed).permutation(len(ids))[:MAX_RECORDINGS])]
 
     def _components(self, signals: Signals, auxiliary: pd.Index, challenge: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-        """Compute principal components of the pooled vectors, fitted on the auxiliary recordings."""
+        """Compute principal components, fitted on the auxiliary recordings."""
         pooled = signals.pooled_layer(self.layer)
         return principal_components(pooled.loc[auxiliary].to_numpy(), pooled.loc[challenge].to_numpy())

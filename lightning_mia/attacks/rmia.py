@@ -1,9 +1,9 @@
-"""RMIA: likelihood of a unit relative to other models, compared with auxiliary recordings."""
+"""RMIA: relative likelihood, compared with auxiliary recordings."""
 
 import numpy as np
 
 from lightning_mia.attacks.base import CannotRun
-from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_in_and_out, in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
@@ -54,7 +54,7 @@ class RMIA(OnlineOrOffline):
 
     def __init__(
         self,
-        signal: ScalarSignal = PretextScore(),
+        signal: ScalarSignal = DEFAULT_SIGNAL,
         online: bool = True,
         gamma: float = PUBLISHED_GAMMA,
         a: float | None = None,
@@ -67,7 +67,7 @@ class RMIA(OnlineOrOffline):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """`offline`, γ and `a` where they are not the default, and the signal's name."""
+        """`offline`, γ and `a` unless default, and the signal."""
         offline, signal = super().suffixes
         gamma = f"gamma{self.gamma:g}" if self.gamma != PUBLISHED_GAMMA else ""
         a = f"a{self.a:g}" if self.a is not None and not self.online else ""
@@ -115,7 +115,7 @@ class SpeakerRMIA(RMIA):
 
 
 def share_exceeded(x_ratios: np.ndarray, z_ratios: np.ndarray, gamma: float) -> np.ndarray:
-    """Compute the share of recordings z with r(x) / r(z) ≥ γ.
+    """Compute the share of z with r(x) / r(z) ≥ γ.
 
     Args:
         x_ratios: (n,) log r(x).
@@ -132,7 +132,9 @@ def share_exceeded(x_ratios: np.ndarray, z_ratios: np.ndarray, gamma: float) -> 
 
 
 def log_ratio_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Compute log p(x | θ) − log p(x) with the mean over IN and OUT shadow models.
+    """Compute log r(x) from IN and OUT shadow models.
+
+    log p(x | θ) − log p(x), with p(x) the mean of the IN and the OUT mean.
 
     Args:
         target: (n,) signals under the target.
@@ -152,7 +154,9 @@ def log_ratio_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarra
 
 
 def log_ratio_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray, a: float) -> np.ndarray:
-    """Compute log p(x | θ) − log p(x) from OUT shadow models.
+    """Compute log r(x) from OUT shadow models.
+
+    log p(x | θ) − log p(x), with p(x) = ½ [(1 + a) p̄_out(x) + (1 − a)].
 
     Args:
         target: (n,) signals under the target.
@@ -169,7 +173,7 @@ def log_ratio_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarr
 
 
 def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
-    """Fit `a` of the offline formula by AUROC over the shadow models.
+    """Fit `a` by AUROC over the shadow models.
 
     Each shadow model is the target in turn, attacked with the others except its pair, which would reveal its members.
 
@@ -206,7 +210,10 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
 
 
 def _mean(p: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Average over the chosen shadow models, (K, n) → (n,); NaN without any."""
+    """Average over the chosen shadow models, (K, n) → (n,).
+
+    NaN for a unit without any.
+    """
     count = chosen.sum(0)
     total = np.einsum("kn,kn->n", p, chosen.astype(float))
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
@@ -218,7 +225,7 @@ def _log_offline(outside: np.ndarray, a: float) -> np.ndarray:
 
 
 def _auroc(scores: np.ndarray, members: np.ndarray) -> float:
-    """Compute the probability that a member scores higher than a non-member, counting ties half."""
+    """Compute the AUROC, counting ties half."""
     inside, outside = np.sort(scores[members]), np.sort(scores[~members])  # sorted needles speed up the search
     below = [np.searchsorted(outside, inside, side=edge) for edge in ("left", "right")]
     return float((below[0] + below[1]).mean() / 2 / len(outside))

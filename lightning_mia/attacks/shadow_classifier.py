@@ -18,11 +18,13 @@ from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
-MAX_EXAMPLES = 40_000  # more do not help; 16 shadow models provide as many with 2500 units
+DEFAULT_NET = NetSettings()
+DEFAULT_FIT = FitSettings(learning_rate=0.03, epochs=40, batch_size=256, dropout=0.0)
+DEFAULT_TREES = TreeSettings()
 
 
 class LearnedFromShadows(Attack):
-    """Base class of classifiers fitted on units that are IN or OUT for shadow models.
+    """Base class of classifiers fitted on shadow models.
 
     Each unit under each shadow model is an example. Its features are the plain signals, minus their mean over the
     shadow models that are OUT for the unit, and minus their mean over those that are IN, without the example's own pair
@@ -84,13 +86,12 @@ class LearnedFromShadows(Attack):
             examples,
             calibrated=self.calibrated,
             max_signals=self.max_signals,
-            max_examples=MAX_EXAMPLES,
             seed=evidence.seed,
         )
         return pd.Series(self.classify(folds, evidence.seed), index=examples.units, dtype=np.float64)
 
     def read(self, signals: Signals, recordings: pd.DataFrame) -> pd.DataFrame:
-        """Read the features of one model, (recordings, d); they are averaged by unit.
+        """Read the features of one model, (recordings, d).
 
         Args:
             signals: signals of the model.
@@ -136,8 +137,8 @@ class ShadowClassifier(LearnedFromShadows):
         groups: Sequence[SignalGroup] | None = None,
         suffix: str = "",
         calibrated: bool = True,
-        net: NetSettings = NetSettings(),
-        fit: FitSettings = FitSettings(learning_rate=0.03, epochs=40, batch_size=256, dropout=0.0),
+        net: NetSettings = DEFAULT_NET,
+        fit: FitSettings = DEFAULT_FIT,
     ) -> None:
         super().__init__(access, groups, suffix, calibrated)
         self.net, self.fit = net, fit
@@ -148,7 +149,7 @@ class ShadowClassifier(LearnedFromShadows):
 
 
 class ShadowClassifierTree(LearnedFromShadows):
-    """Learned attack by gradient-boosted trees, which are nonlinear and invariant to scale.
+    """Learned attack by gradient-boosted trees.
 
     Score: log-odds of trees of 8 leaves on plain and calibrated signals; see `LearnedFromShadows`.
 
@@ -178,7 +179,7 @@ class ShadowClassifierTree(LearnedFromShadows):
         groups: Sequence[SignalGroup] | None = None,
         suffix: str = "",
         calibrated: bool = True,
-        trees: TreeSettings = TreeSettings(),
+        trees: TreeSettings = DEFAULT_TREES,
     ) -> None:
         super().__init__(access, groups, suffix, calibrated)
         self.trees = trees

@@ -81,7 +81,10 @@ class SpeakerSimilarity(SimilarityAttack):
 
 
 def _mean_pairwise_cosine(vectors: pd.DataFrame) -> float:
-    """Average over all pairs of rows, (n, dim), in the closed form of `lightning_mia.signals.features.cosine`."""
+    """Average the cosine over all pairs of rows, (n, dim).
+
+    Closed form, as in `lightning_mia.signals.features.cosine`.
+    """
     unit = unit_vectors(vectors.to_numpy())
     n = len(unit)
     return float((np.square(unit.sum(0)).sum() - np.square(unit).sum()) / (n * (n - 1)))

@@ -13,9 +13,9 @@ from lightning_mia.signals.table import Signals
 
 MIN_IMPOSTERS = 3
 AT_ONCE = 2_000_000  # cosines computed together: 16 MB
-MAX_EXAMPLES = 40_000
 COLUMNS = [*(f"intra_{i}" for i in range(N_INTRA)), *(f"inter_{i}" for i in range(N_INTER))]
 NET = NetSettings(hidden=64, shares=(1.0,))
+DEFAULT_FIT = FitSettings(learning_rate=0.01, epochs=100, patience=10, batch_size=128, dropout=0.0)
 
 
 class SLMIA(Attack):
@@ -55,7 +55,7 @@ class SLMIA(Attack):
         self,
         layer: int = -1,
         calibrated: bool = False,
-        fit: FitSettings = FitSettings(learning_rate=0.01, epochs=100, patience=10, batch_size=128, dropout=0.0),
+        fit: FitSettings = DEFAULT_FIT,
     ) -> None:
         self.layer, self.calibrated, self.fit = layer, calibrated, fit
 
@@ -81,7 +81,6 @@ class SLMIA(Attack):
             shadow_examples(evidence, read),
             calibrated=self.calibrated,
             max_signals=N_INTRA + N_INTER,
-            max_examples=MAX_EXAMPLES,
             seed=evidence.seed,
         )
         scores = score_by_nets(folds, NET, self.fit, evidence.seed, f"Fitting {self.name}")
@@ -106,7 +105,10 @@ class SLMIA(Attack):
 
 
 def _imposters(evidence: Evidence) -> pd.DataFrame:
-    """List the recordings (`id`, `speaker`) of auxiliary speakers outside the challenge set with two or more."""
+    """List the imposters' recordings: `id`, `speaker`.
+
+    Imposters are auxiliary speakers with two or more recordings and outside the challenge set.
+    """
     auxiliary = evidence.auxiliary[~evidence.auxiliary["speaker"].isin(evidence.challenge["speaker"])]
     imposters = auxiliary[auxiliary.groupby("speaker")["id"].transform("size") >= 2]
     if (number := imposters["speaker"].nunique()) < MIN_IMPOSTERS:

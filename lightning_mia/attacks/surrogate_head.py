@@ -1,4 +1,4 @@
-"""Surrogate head attack: a pretext loss for encoders without their pretext head."""
+"""Surrogate heads: a pretext loss for encoders without head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from lightning_mia.signals.table import Signals
 
 
 class SurrogateHeadScore(ScalarSignal):
-    """Accuracy with which a head fitted by the adversary predicts hidden spans, one number per layer.
+    """Score of surrogate heads, one number per layer.
+
+    It measures how well a head fitted by the adversary predicts hidden spans.
 
     Args:
         head: how spans are hidden and what is predicted; its `filling` determines the access level.

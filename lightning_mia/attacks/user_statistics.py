@@ -86,7 +86,9 @@ class UserStatistics(LearnedFromShadows):
 
 
 def user_statistics(features: pd.DataFrame, users: np.ndarray) -> pd.DataFrame:
-    """Compute statistics of every column over each user's rows, repeated for these rows.
+    """Compute statistics of every column by user.
+
+    Each of a user's rows gets the user's statistics.
 
     Args:
         features: (recordings, d).

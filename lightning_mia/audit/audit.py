@@ -83,7 +83,7 @@ class Audit:
         )
 
     def _groups(self) -> list[SignalGroup]:
-        """List the signal groups that the attacks read, starting with that of every audit."""
+        """List the signal groups of the attacks, encoder outputs first."""
         split, outputs = self.run.split, self.options.probe.encoder_outputs
         groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
         for attack in self.attacks:
@@ -97,7 +97,7 @@ class Audit:
         return list(groups.values())
 
     def probe(self, models: dict[str, Trained]) -> dict[str, ProbedModel]:
-        """Probe models, with access to their frames for attacks that learn from them."""
+        """Probe models, keeping lazy access to their frames."""
         plan, device = self.probe_plan, self.run.trainers.device()
         probed = {}
         for name, trained in models.items():

@@ -1,4 +1,4 @@
-"""One run directory: a corpus, its split, and the models trained on it."""
+"""Models of one run directory, trained on one split."""
 
 import copy
 import logging
@@ -66,7 +66,7 @@ class AuditRun:
         monitor: LeakageMonitor | None = None,
         uploader: ResultsUploader | None = None,
     ) -> "AuditRun":
-        """Decode the corpus, draw the split, and check the settings against an earlier run.
+        """Decode the corpus, draw the split, and check settings.
 
         Args:
             model: class and configuration of the target.
@@ -111,7 +111,7 @@ class AuditRun:
         self.split.save_once(self.run_dir / "split.csv")
 
     def fit_target(self) -> Trained:
-        """Train the target on its members, under the monitor if there is one."""
+        """Train the target on its members, under the monitor if any."""
         self.save_split()
         job = self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
         if self.monitor is None:
@@ -121,7 +121,7 @@ class AuditRun:
         return job.run([copy.deepcopy(self.monitor).attach(self.data)])
 
     def fit_wrong_model(self) -> Trained | None:
-        """Train the same model on auxiliary recordings only; None if there are none."""
+        """Train the same model on auxiliary recordings only, if any."""
         ids = self.split.auxiliary_ids()
         return self.train("wrong_model", ids) if ids else None
 
@@ -135,7 +135,7 @@ class AuditRun:
         return self.train("untrained", ids, max_epochs=0)
 
     def train(self, name: str, ids: list[str], max_epochs: int | None = None, start: Trained | None = None) -> Trained:
-        """Train a model like the target, or load it if an earlier run completed it.
+        """Train a model like the target, or load the trained one.
 
         Args:
             name: folder of the training in the run directory.
@@ -236,10 +236,10 @@ class AuditRun:
             self.uploader.update(files_of_run(self.run_dir))
 
     def load_target(self, checkpoint: Path | None) -> Trained:
-        """Load the target: from a checkpoint, the run directory, or a pretrained model.
+        """Load the target.
 
         Args:
-            checkpoint: Lightning checkpoint; None: the one `fit` left, or else the pretrained model.
+            checkpoint: Lightning checkpoint; None: that of `fit` in the run directory, else the pretrained model.
 
         Raises:
             InputError: there is no target, or it does not fit the config.
@@ -259,12 +259,15 @@ class AuditRun:
         return self.as_constructed(self.model)
 
     def as_constructed(self, model: SpeechModel) -> Trained:
-        """Return a model with its initial weights: from its checkpoint, or drawn from the seed."""
+        """Return a model with its initial weights.
+
+        They come from its checkpoint, or are drawn from the seed.
+        """
         sha256 = model.weights_sha256() or hash_of([hyperparameters_of(model), training_seed()])
         return _external_model(initialise(model, training_seed()), self.run_dir, sha256)
 
     def _check_split_of(self, checkpoint: str, model: SpeechModel) -> None:
-        """Check that a model from elsewhere was trained on the members of this split."""
+        """Check that an external model was trained on these members."""
         theirs, ours = model.origin.get("split"), self.split.sha256
         if theirs is None and self.split.drawn:
             raise InputError(
@@ -278,7 +281,7 @@ class AuditRun:
             )
 
     def control_models(self, target: Trained) -> dict[str, Trained]:
-        """Train or load the control models, which were not trained on the members."""
+        """Train or load the control models."""
         external = self._is_external(target)
         models: dict[str, Trained] = {}
         if self.controls.untrained:

@@ -1,4 +1,4 @@
-"""Blind check of a predefined split, without any model, before and after matching."""
+"""Blind check of a predefined split, before and after matching."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,13 +33,13 @@ def check_split(
     settings: EvaluationSettings,
     command: str,
 ) -> Path:
-    """Run the blind control on a corpus with a `member` column, and report.
+    """Run the blind control on a predefined split, and report.
 
     With matching it runs twice: the control `blind` evaluates the matched split, `blind_unmatched` the original one.
     Discarded recordings are listed in `discarded.csv`.
 
     Args:
-        corpus: the corpus.
+        corpus: corpus with a `member` column.
         run_dir: folder of the run.
         level: level at which the split should be unconfounded.
         matching: how members and non-members are matched first.
@@ -138,7 +138,7 @@ def _report(
 
 
 def _with_unmatched(outcome: AuditOutcome, original: AuditOutcome) -> AuditOutcome:
-    """Add the controls of the original split to those of the matched one."""
+    """Add the controls of the original split."""
     controls = [replace(control, name=f"{control.name}_unmatched") for control in original.controls]
     scores = [replace(scores, name=f"{scores.name}_unmatched") for scores in original.scores]
     return replace(outcome, controls=(*outcome.controls, *controls), scores=(*outcome.scores, *scores))

@@ -1,4 +1,4 @@
-"""Break the decisive attack down by speaker and by parts of the challenge set."""
+"""Compute per-speaker risks and slices of the decisive attack."""
 
 from dataclasses import replace
 

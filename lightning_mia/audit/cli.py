@@ -17,6 +17,9 @@ from lightning_mia.utilities.environment import wait_passively
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.parser import Parser
 
+NO_MATCHING = Matching()
+DEFAULT_EVALUATION = EvaluationSettings()
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -105,7 +108,7 @@ def _blind_command(arguments: list[str]) -> None:
     parser.add_argument("manifest", type=str, nargs="?", help="CSV, JSON Lines or fairseq TSV with a `member` column")
     parser.add_argument("--out", "--run_dir", type=str, required=True, help="run directory")
     parser.add_function_arguments(blind, skip={"manifest", "out", "command"})
-    options = parser.instantiate_classes(parser.parse_args(shipped.with_paths(arguments[1:]))).as_dict()
+    options = parser.instantiate(parser.parse_args(shipped.with_paths(arguments[1:]))).as_dict()
     options.pop("config")
     blind(**options, command=["lightning-mia", *arguments])
 
@@ -115,10 +118,10 @@ def blind(
     out: str,
     corpus: Corpus | None = None,
     level: Literal["utterance", "speaker"] = "utterance",
-    matching: Matching = Matching(),
+    matching: Matching = NO_MATCHING,
     on_bad_audio: Literal["error", "skip"] = "error",
     cache_dir: str | None = None,
-    evaluation: EvaluationSettings = EvaluationSettings(),
+    evaluation: EvaluationSettings = DEFAULT_EVALUATION,
     command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
     """Test without a model whether members and non-members differ, before and after matching.

@@ -145,7 +145,7 @@ class AuditTrainer(Trainer):
         return self._report(audit, run.fit_target())
 
     def monitor_for(self, settings: MonitorSettings, probe: ProbeSettings) -> LeakageMonitor | None:
-        """Return the leakage monitor of the options or of the callbacks; None: no monitoring.
+        """Return the leakage monitor of the options or the callbacks.
 
         Args:
             settings: of the option `monitor`.
@@ -176,7 +176,10 @@ class AuditTrainer(Trainer):
 
 
 def _remove_leakage_monitor(options: dict[str, Any]) -> LeakageMonitor | None:
-    """Remove the leakage monitor from the callbacks: it monitors the target only, not every model."""
+    """Remove the leakage monitor from the callbacks.
+
+    Every model is trained with the callbacks, but only the target is monitored.
+    """
     callbacks = as_callbacks(options.get("callbacks"))
     monitors = [callback for callback in callbacks if isinstance(callback, LeakageMonitor)]
     if not monitors:
@@ -210,7 +213,7 @@ class AuditCLI(LightningCLI):
         self.config = parser.parse_args(with_paths(args))
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """Return the commands that get a parser, and the arguments of their methods that are no options."""
+        """Map commands to the method arguments that are not options."""
         return {command: {"model", "datamodule", "options"} for command in self.commands}
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -241,7 +244,7 @@ class AuditCLI(LightningCLI):
         self.uploader = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
 
     def instantiate_classes(self) -> None:
-        """Create model, data and trainer, and report what a constructor refuses in one line."""
+        """Create model, data and trainer, reporting refusals in one line."""
         try:
             super().instantiate_classes()
         except ValueError as error:  # jsonargparse lists, line by line, why it refused each type of a union

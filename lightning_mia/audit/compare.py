@@ -1,4 +1,4 @@
-"""Compare finished runs: the same attacks on each, and their differences to the first run."""
+"""Compare the attacks of finished runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
 
 
 def short_labels(paths: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of the paths that tell them apart.
+    """Return the shortest unique ends of the paths.
 
     >>> short_labels([Path("/a/x/run"), Path("/a/y/run")])
     ['x/run', 'y/run']
@@ -64,7 +64,7 @@ def _groups(runs: Sequence[ComparedRun]) -> list[ComparedGroup]:
 
 
 def _attack_names(runs: Sequence[ComparedRun], level: str, access: str) -> list[str]:
-    """Return the attacks of all runs, strongest first, or the blind control."""
+    """Return all attacks, strongest first, or the blind control."""
     strengths: dict[str, float] = {}
     for run in runs:
         for result in run.report.attacks if access != "none" else run.report.controls:

@@ -1,4 +1,4 @@
-"""Options of an audit: the same for every command, on the command line and in YAML."""
+"""Options of an audit, shared by all commands."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

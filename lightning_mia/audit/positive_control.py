@@ -1,4 +1,4 @@
-"""Positive control: can these attacks detect recordings that the model certainly was trained on?
+"""Positive control: can the attacks detect known training data?
 
 A checkpoint from elsewhere continues its pretext training on a random half of recordings that it is not known to have
 seen; the attacks then compare the two halves. "No evidence" means little unless they detect the half at some exposure.
@@ -67,7 +67,7 @@ def _attack(audit: Audit, name: str, trained: Trained) -> tuple[AttackResult, ..
 
 
 def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:
-    """Set up the same attacks on a split of recordings that the target is not known to have seen."""
+    """Set up the same attacks on recordings unseen by the target."""
     run, options = audit.run, audit.options
     unseen = run.split.table[run.split.table["role"].isin(["nonmember", "auxiliary"])]
     table = pd.DataFrame({"id": unseen["id"], "speaker": unseen["speaker"]})
@@ -106,7 +106,7 @@ def positive_control_note(exposures: tuple[Exposure, ...]) -> str:
 
 
 def _first_detection(exposures: tuple[Exposure, ...], name: str, level: str) -> int | None:
-    """Return the smallest exposure from which on an attack separates the two halves."""
+    """Return the exposure from which an attack separates the halves."""
     first = None
     for exposure in reversed(exposures):
         results = [result for result in exposure.results if (result.name, result.level) == (name, level)]

@@ -1,4 +1,4 @@
-"""Probe every model of a run with the same signal groups, and cache the results."""
+"""Probe all models of a run, and cache the signals."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from lightning_mia.utilities.files import hash_of
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """Signal groups and recordings with which every model of a run is probed; picklable.
+    """Signal groups and queries for all models of a run; picklable.
 
     Attributes:
         groups: signal groups; the first returns the pooled vectors.

@@ -70,7 +70,7 @@ def summarise_split(split: Split) -> SplitSummary:
 
 
 def unit_facts(split: Split, statistics: pd.DataFrame, speaker_facts: pd.DataFrame) -> tuple[UnitFacts, ...]:
-    """Collect duration, loudness, gender and accent of the evaluated units, for the slices of the report.
+    """Collect duration, loudness, gender and accent of evaluated units.
 
     Args:
         split: units to evaluate.

@@ -1,4 +1,4 @@
-"""Upload run results to any fsspec URL; a manifest marks a complete copy."""
+"""Upload results to an fsspec URL; a manifest marks completeness."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ GRID_FILES = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.pa
 
 
 def files_of_run(run_dir: Path) -> Iterator[Path]:
-    """List the files of a run to upload: report, results, scores, split, and settings of every model."""
+    """List report, split and stage files of a run."""
     for pattern in (*(f"report/{name}" for name in REPORT_FILES), *RUN_FILES):
         yield from run_dir.glob(pattern)
 
@@ -114,7 +114,7 @@ class ResultsUploader:
         self.uploaded = hashes
 
     def _sha256(self, path: Path) -> str:
-        """Hash a file, reading it only if it has changed: there are many, and one update per model."""
+        """Hash a file, reading it only if it has changed."""
         status = path.stat()
         state = (status.st_mtime_ns, status.st_size)
         if self.hashes.get(path, (None,))[0] != state:

@@ -1,4 +1,4 @@
-"""Self-supervised speech models, one family per file, with the interface of `base`."""
+"""Self-supervised speech models, one family per file."""
 
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.cpc import CPC

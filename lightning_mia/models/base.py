@@ -64,11 +64,14 @@ class SpeechModel(L.LightningModule, ABC):
 
     @abstractmethod
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Compute the training loss for frames hidden by `masks` (batch, frames) bool; see `encode`."""
+        """Compute the training loss of masked frames.
+
+        `masks` are (batch, frames) bool; see `encode` for the other arguments.
+        """
 
     @abstractmethod
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Score how well the pretext task is solved on each utterance.
+        """Score the pretext task on each utterance.
 
         Args:
             waveforms: as in `encode`.
@@ -84,7 +87,10 @@ class SpeechModel(L.LightningModule, ABC):
 
     @property
     def has_pretext(self) -> bool:
-        """Whether `pretext_score` is available; an encoder without its pretraining heads has none."""
+        """Whether `pretext_score` is available.
+
+        An encoder without its pretraining heads has none.
+        """
         return True
 
     def training_loss(self, batch: Batch) -> Pretext:
@@ -92,7 +98,9 @@ class SpeechModel(L.LightningModule, ABC):
         return self.pretext(batch.waveforms, batch.lengths, self.draw_masks(batch.waveforms, batch.lengths))
 
     def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """Score how well the training task is solved, by name of the signal; empty for a bare encoder.
+        """Score the training task, by name of the signal.
+
+        A bare encoder returns an empty dictionary.
 
         Args:
             batch: recordings.
@@ -107,7 +115,9 @@ class SpeechModel(L.LightningModule, ABC):
         return {PRETEXT_SCORE: self.pretext_score(batch.waveforms, batch.lengths, masks, noise)}
 
     def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "SpeechModel":
-        """Adapt the model to a corpus, if its shape or task depends on one.
+        """Adapt the model to a corpus.
+
+        Most families do not depend on the corpus and return themselves.
 
         Args:
             texts: transcripts by recording id, empty strings if missing.
@@ -119,7 +129,10 @@ class SpeechModel(L.LightningModule, ABC):
         return self
 
     def weights_sha256(self) -> str:
-        """Hash of the files that the initial weights come from; empty if all weights are random."""
+        """Hash the files of the initial weights.
+
+        Empty if all weights are random.
+        """
         return ""
 
     def untrained(self) -> "SpeechModel":
@@ -127,7 +140,9 @@ class SpeechModel(L.LightningModule, ABC):
         return type(self)(**self.hparams)
 
     def as_teacher(self, layer: int) -> "SpeechModel":
-        """Return a frozen copy of the encoder up to a hidden layer, without pretext heads.
+        """Return a frozen copy, cut above a hidden layer.
+
+        The copy has no pretext heads.
 
         Args:
             layer: hidden layer that is read, 1 = output of the first transformer block.
@@ -138,15 +153,20 @@ class SpeechModel(L.LightningModule, ABC):
         raise InputError(f"it is a {type(self).__name__}, and only HuBERT and MelHuBERT can be teachers")
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse of the training, or return an empty string.
+        """Describe a collapse of the training, if any.
 
         Args:
             health: figures of a training step, without their prefix.
+
+        Returns:
+            A clause for the report; an empty string without a collapse.
         """
         return ""
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fit the pretext task's targets, if they are learned from the training recordings.
+        """Fit the targets on the training recordings.
+
+        Most families have nothing to fit.
 
         Args:
             waveforms: batches `(waveforms, lengths)` as in `encode`, each training recording once.
@@ -158,7 +178,10 @@ class SpeechModel(L.LightningModule, ABC):
         return False
 
     def draw_masks(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """Draw masks (batch, frames) bool by `mask_span`, from torch's global generator; see `encode`."""
+        """Draw training masks, (batch, frames) bool.
+
+        They come from torch's global generator, by `mask_span`; see `encode` for the arguments.
+        """
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         if self.mask_span is None:
             return torch.zeros(len(lengths), n_frames, dtype=torch.bool, device=lengths.device)
@@ -166,7 +189,7 @@ class SpeechModel(L.LightningModule, ABC):
         return span_masks(self.frame_lengths(lengths), self.mask_span, noise)
 
     def on_fit_start(self) -> None:
-        """Fit the targets in the first process and broadcast them to the others."""
+        """Fit the targets and broadcast them to all processes."""
         if not self.needs_targets:
             return
         if self.trainer.is_global_zero:
@@ -185,7 +208,7 @@ class SpeechModel(L.LightningModule, ABC):
         self._clock += seconds
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss on one batch, and log it with its health figures."""
+        """Compute the loss and log it with its health."""
         output = self._step_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", output.loss, prog_bar=True)
@@ -197,13 +220,13 @@ class SpeechModel(L.LightningModule, ABC):
         return output.loss
 
     def _step_loss(self, batch: Batch) -> Pretext:
-        """Return the loss of a callback that wraps the step, or else the model's own."""
+        """Compute the loss, by a callback if one replaces it."""
         callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         wrapper = next((callback for callback in callbacks if isinstance(callback, WrapsTrainingStep)), None)
         return wrapper.wrap_loss(self, batch) if wrapper else self.training_loss(batch)
 
     def _logs_this_step(self) -> bool:
-        """Whether Lightning passes this step's figures to the loggers; other steps need not compute them."""
+        """Whether Lightning passes this step's figures to the loggers."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.global_step + 1) % every == 0
 
@@ -226,11 +249,14 @@ class SpeechModel(L.LightningModule, ABC):
         checkpoint["lightning_mia"] = {"model_class": type(self).__name__, **self.origin}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Group the trainable parameters for the optimizer, with a learning rate (`lr`) per group if they differ."""
+        """Group the trainable parameters for the optimizer.
+
+        A group has a learning rate (`lr`) if the rates differ.
+        """
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def configure_optimizers(self) -> Any:
-        """Create AdamW with linear warm-up and linear decay over the whole run."""
+        """Create AdamW with linear warm-up and decay."""
         optimizer = torch.optim.AdamW(
             self.parameter_groups(),
             lr=self.hparams["learning_rate"],

@@ -19,7 +19,9 @@ LIGHTNING_CLI_KEYS = {"_instantiator", "_class_path"}  # added to the hyperparam
 
 
 def model_from_checkpoint(path: Path | str) -> SpeechModel:
-    """Load a model of any class and configuration, in evaluation mode on the CPU.
+    """Load a model of any class and configuration.
+
+    It is in evaluation mode, on the CPU.
 
     Args:
         path: Lightning checkpoint of one of our models.
@@ -43,7 +45,9 @@ def model_from_checkpoint(path: Path | str) -> SpeechModel:
 
 
 def load_model(path: Path, template: Model) -> Model:
-    """Load a model of a given class and configuration, in evaluation mode on the CPU.
+    """Load a model of a known class and configuration.
+
+    It is in evaluation mode, on the CPU.
 
     Args:
         path: Lightning checkpoint.
@@ -66,14 +70,17 @@ def load_model(path: Path, template: Model) -> Model:
 
 
 def initialise(template: Model, seed: int) -> Model:
-    """Create a model of the same class and configuration, its weights drawn from `seed` alone."""
+    """Create a model of the same configuration.
+
+    Its weights depend on `seed` alone.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return type(template)(**hyperparameters_of(template))
 
 
 def build(constructor: Callable[[], Model]) -> Model:
-    """Construct a model inside the constructor of another, as if it stood alone.
+    """Construct a model inside the constructor of another.
 
     Random weights come from a fixed seed and use up none of the caller's draws. The model keeps its own
     hyperparameters: LightningCLI leaves those of the outer model in a context variable, which `save_hyperparameters`

@@ -1,4 +1,4 @@
-"""CPC: predict future frames among negatives (van den Oord et al. 2018), as modified by Rivière et al. (2020)."""
+"""CPC (van den Oord et al. 2018; Rivière et al. 2020)."""
 
 import math
 from collections.abc import Iterator
@@ -22,8 +22,9 @@ MIN_WINDOW = 1600  # samples, length of the shortest clip
 
 
 class CPC(SpeechModel):
-    """CPC on waveforms: convolutions every 10 ms, a recurrent context, InfoNCE over the next few frames.
+    """CPC on waveforms.
 
+    Convolutions yield a frame every 10 ms, a recurrent network the contexts; the loss is InfoNCE over the next frames.
     Unlike the published code, this one normalises waveforms over the utterance, pads no convolution, and lets the last
     frames of a window predict too, as many steps ahead as the window has frames.
 
@@ -93,9 +94,10 @@ class CPC(SpeechModel):
         return self.front_end.frame_lengths(lengths)
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; layer 0 is the convolutions' output, the last one the context.
+        """Encode a batch, see `SpeechModel.encode`.
 
-        Training hides nothing, so that there is no learned vector for a masked frame: it is zero in all channels.
+        Layer 0 is the convolutions' output, the last one the context. Training hides nothing, so that there is no
+        learned vector for a masked frame: it is zero in all channels.
         """
         latents = self.front_end(waveforms, lengths)  # (batch, frames, dim)
         if masks is not None:
@@ -106,7 +108,7 @@ class CPC(SpeechModel):
         return Encoded(tuple(hidden), self.frame_lengths(lengths))
 
     def _similarities(self, encoded: Encoded, candidates: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield, per step ahead, logits of the true frames and of all candidates, and which frames are real.
+        """Compare predictions with candidates, for each step ahead.
 
         Args:
             encoded: latents and contexts.
@@ -126,10 +128,11 @@ class CPC(SpeechModel):
             yield logits.diagonal(step, dim1=1, dim2=2), logits, real
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the true frames' geometric mean probability, over all frames and steps ahead.
+        """Log-odds of the true frames' geometric mean probability.
 
-        Negatives are other frames of the same utterance, whatever `negatives` is in training. The frame's row of noise
-        draws them, once for all steps. See `SpeechModel.pretext_score`.
+        The mean is over all frames and steps ahead. Negatives are other frames of the same utterance, whatever
+        `negatives` is in training. The frame's row of noise draws them, once for all steps. See
+        `SpeechModel.pretext_score`.
         """
         if noise is None:
             raise ValueError("Expected noise to draw negatives from, but got None")
@@ -145,7 +148,10 @@ class CPC(SpeechModel):
         return log_odds(log_p / n_predictions).view(noise.shape[:-2])
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """InfoNCE, mean over the batch's frames and the steps ahead; `masks` are ignored."""
+        """InfoNCE loss; `masks` are ignored.
+
+        It is the mean over the batch's frames and the steps ahead.
+        """
         encoded = self.encode(*draw_windows(waveforms, lengths, self.window))
         latents = encoded.hidden[0]
         if self.negatives == "batch":
@@ -169,12 +175,15 @@ class CPC(SpeechModel):
         return Pretext(loss / n_predictions, health)
 
     def _chance(self, frame_lengths: Tensor) -> Tensor:
-        """Accuracy of guessing: one over the mean number of distinct frames among a true one and its negatives."""
+        """Accuracy of guessing.
+
+        One over the mean number of distinct frames among a true one and its negatives.
+        """
         others = (frame_lengths if self.negatives == "utterance" else frame_lengths.sum()) - 1.0
         return (1 / (1 + others * (1 - (1 - 1 / others) ** self.noise_dim))).mean()
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe an encoder with constant frames, or a loss no better than chance; else an empty string."""
+        """Describe constant frames, or a loss at chance level."""
         if health["frame_variation"] < 1e-3:
             return f"CPC's frames are constant (variation {health['frame_variation']:.1e} of their energy)"
         if not health["loss_over_chance"] < 0.98:  # true for NaN as well
@@ -184,7 +193,7 @@ class CPC(SpeechModel):
 
 
 class CausalLayer(nn.Module):
-    """Causal transformer layer that predicts a future frame from the contexts so far.
+    """Causal transformer layer that predicts a future frame.
 
     It has no positions: the recurrent contexts carry the order. Rivière et al. learn an attention bias per distance, up
     to their window, which is also the reach of the attention here.
@@ -227,7 +236,7 @@ def draw_windows(waveforms: Tensor, lengths: Tensor, window: int) -> tuple[Tenso
 
 
 def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
-    """Draw other real frames of the same utterance, uniformly and with replacement.
+    """Draw other real frames, uniformly and with replacement.
 
     Args:
         noise: (…, batch, frames, n) float32 in [0, 1), the only randomness.
@@ -247,7 +256,7 @@ def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
 
 
 def draw_from_batch(latents: Tensor, lengths: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Draw n negatives per utterance among the real frames of a batch.
+    """Draw n negatives per utterance from all utterances.
 
     All frames of an utterance share them. If a frame is its own negative, the next frame of its utterance replaces it.
 
@@ -274,7 +283,9 @@ def draw_from_batch(latents: Tensor, lengths: Tensor, n: int) -> tuple[Tensor, T
 
 
 def frame_variation(latents: Tensor, lengths: Tensor) -> Tensor:
-    """Compute the share of energy outside an utterance's mean frame; 0 = constant frames.
+    """Compute the share of energy outside the mean frame.
+
+    0 means constant frames.
 
     Args:
         latents: (batch, frames, dim).

@@ -1,4 +1,4 @@
-"""CTC: fine-tune an encoder on transcripts (Graves et al. 2006; on wav2vec 2.0, Baevski et al. 2020)."""
+"""CTC fine-tuning (Graves et al. 2006; Baevski et al. 2020)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -34,10 +34,10 @@ MIN_LOSS = 1e-12  # per character; above the rounding of sums over alignments in
 
 
 class CTC(SpeechModel):
-    """Pretrained encoder with a linear layer to characters, fine-tuned on transcripts.
+    """Pretrained encoder, fine-tuned with CTC on transcripts.
 
-    The family is that of the encoder with the suffix `_ctc`. The encoder's pretext heads stay unchanged, so that its
-    pretext score, if it has one, remains available.
+    A linear layer maps the last hidden states to characters. The family is that of the encoder with the suffix `_ctc`.
+    The encoder's pretext heads stay unchanged, so that its pretext score, if it has one, remains available.
 
     The loss of an utterance is its CTC loss per character. A transcript that does not fit into the frames would have an
     infinite loss; `for_corpus` refuses such a corpus, since setting the loss to zero would silently exclude members
@@ -132,7 +132,10 @@ class CTC(SpeechModel):
         return self.encoder.encode(waveforms, lengths, masks)
 
     def _logits(self, batch: Batch, masks: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits (batch, frames, characters + 1) float32 and frame lengths (batch,)."""
+        """Compute logits and frame lengths.
+
+        (batch, frames, characters + 1) float32 and (batch,) int64.
+        """
         if self.head is None:
             raise RuntimeError("The model has no characters: call for_corpus first")
         encoded = self.encode(batch.waveforms, batch.lengths, masks)
@@ -183,7 +186,7 @@ class CTC(SpeechModel):
         return Pretext(loss, self._health(logits, frame_lengths, texts) if needs_health else {})
 
     def _draw_time_masks(self, batch: Batch) -> Tensor | None:
-        """Draw frames to hide in training (batch, frames) bool, as SpecAugment does."""
+        """Draw frames to hide in training, (batch, frames) bool."""
         if self.time_mask is None:
             return None
         n_frames = int(self.frame_lengths(torch.tensor(batch.waveforms.shape[1])))
@@ -207,7 +210,7 @@ class CTC(SpeechModel):
         return [self.vocabulary.text(path[:length]) for path, length in zip(paths, lengths, strict=True)]
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe an output of blanks only, or return an empty string."""
+        """Describe an output of blanks only, if any."""
         if health.get("blank_share", 0.0) < 1.0:
             return ""
         return "the model outputs only blanks; train longer, or raise model.learning_rate"
@@ -219,7 +222,7 @@ class CTC(SpeechModel):
         return layer_wise(self.encoder.named_parameters(), head, settings["learning_rate"], settings["layer_decay"])
 
     def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "CTC":
-        """Return the model with the characters of the corpus; see `SpeechModel.for_corpus`.
+        """Return the model with the characters of the corpus.
 
         Raises:
             InputError: a transcript is missing, holds a character not in `characters`, or needs more frames than the

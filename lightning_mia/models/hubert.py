@@ -1,4 +1,4 @@
-"""HuBERT: predict clusters of masked frames (Hsu et al. 2021), on waveforms or on log-mel frames."""
+"""HuBERT and MelHuBERT: predict clusters of masked frames."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 class ClusterPrediction(SpeechModel):
-    """Base of HuBERT and MelHuBERT, which differ in how a waveform becomes frames."""
+    """Base of HuBERT and MelHuBERT, which differ in front end."""
 
     family = "hubert"
 
@@ -60,10 +60,13 @@ class ClusterPrediction(SpeechModel):
 
     @abstractmethod
     def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the frames, see `_frames`, and their clusters (batch, frames) int64."""
+        """Compute `_frames` and their clusters, (batch, frames) int64."""
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; a masked frame is a learned vector."""
+        """Encode a batch, see `SpeechModel.encode`.
+
+        A masked frame is a learned vector.
+        """
         return self._transform(self._frames(waveforms, lengths), lengths, masks)
 
     def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
@@ -79,7 +82,7 @@ class ClusterPrediction(SpeechModel):
         return cluster_logits(self.code_projection(hidden), self.codes)
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the true cluster's geometric mean probability over the masked frames.
+        """Log-odds of the true cluster's geometric mean probability.
 
         See `SpeechModel.pretext_score`.
 
@@ -96,12 +99,12 @@ class ClusterPrediction(SpeechModel):
         return torch.stack(scores).view(masks.shape[:-1])
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Cross-entropy of the true clusters, mean over the batch's masked frames."""
+        """Cross-entropy of the true clusters, mean over masked frames."""
         frames, targets = self._frames_and_targets(waveforms, lengths)
         return cluster_pretext(self._logits(frames, lengths, masks), targets, masks)
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse to a single cluster, or return an empty string."""
+        """Describe a collapse to a single cluster, if any."""
         reason = cluster_collapse(health)
         return f"HuBERT: {reason}" if reason else ""
 
@@ -111,7 +114,10 @@ class ClusterPrediction(SpeechModel):
         return not bool(self.clusters.fitted)
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fit the clusters on the training recordings only: the targets are part of what can leak."""
+        """Fit the clusters on the training recordings only.
+
+        The targets are part of what can leak.
+        """
         batches = ((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
         seed = self.hparams["cluster_seed"]
         if isinstance(self.clusters, TeacherClusters):
@@ -121,7 +127,10 @@ class ClusterPrediction(SpeechModel):
             self.clusters.fit(log_mel, seed)
 
     def _targets(self, waveforms: Tensor, lengths: Tensor, n_frames: int, log_mel: Tensor | None = None) -> Tensor:
-        """Return the cluster of every frame (batch, n_frames) int64; `log_mel` if it is already computed."""
+        """Return the cluster of every frame, (batch, n_frames) int64.
+
+        `log_mel` saves computing it again.
+        """
         if isinstance(self.clusters, TeacherClusters):
             return self.clusters(waveforms, lengths, n_frames)
         log_mel = self.log_mel(waveforms) if log_mel is None else log_mel
@@ -132,7 +141,7 @@ class ClusterPrediction(SpeechModel):
         return self.clusters.sha256 if isinstance(self.clusters, TeacherClusters) else ""
 
     def as_teacher(self, layer: int) -> "ClusterPrediction":
-        """Return a frozen copy up to a hidden layer, see `SpeechModel.as_teacher`."""
+        """Return a frozen copy, see `SpeechModel.as_teacher`."""
         n_layers = self.hparams["n_layers"]
         if not 1 <= layer <= n_layers:
             raise InputError(f"it has layers 1 to {n_layers}, but layer {layer} is requested")
@@ -147,7 +156,9 @@ class ClusterPrediction(SpeechModel):
 
 
 class HuBERT(ClusterPrediction):
-    """HuBERT on waveforms: seven convolutions, a transformer at 50 Hz, clusters of MFCC frames as targets.
+    """HuBERT on waveforms (Hsu et al. 2021).
+
+    Seven convolutions, a transformer at 50 Hz; the targets are clusters of MFCC frames.
 
     Args:
         conv_channels: channels of the seven convolutions (published base: 512).
@@ -221,7 +232,9 @@ class HuBERT(ClusterPrediction):
 
 
 class MelHuBERT(ClusterPrediction):
-    """HuBERT on log-mel frames (MelHuBERT, Lin et al. 2022), on a CPU several times faster than on waveforms.
+    """HuBERT on log-mel frames (MelHuBERT, Lin et al. 2022).
+
+    On a CPU it is several times faster than HuBERT on waveforms.
 
     Args:
         n_mels: mel bands of a frame of 10 ms; two frames are stacked.
@@ -303,7 +316,7 @@ class MelHuBERT(ClusterPrediction):
         return frames[:, : frames.shape[1] // 2 * 2].unflatten(1, (-1, 2)).flatten(2)
 
     def training_loss(self, batch: Batch) -> Pretext:
-        """Compute the training loss under fresh masks, on frames augmented by the batch."""
+        """Compute the training loss of the augmented batch."""
         masks = self.draw_masks(batch.waveforms, batch.lengths)
         frames, targets = self._frames_and_targets(batch.waveforms, batch.lengths, batch.augment)
         return cluster_pretext(self._logits(frames, batch.lengths, masks), targets, masks)

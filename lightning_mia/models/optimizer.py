@@ -1,4 +1,4 @@
-"""Learning-rate schedule and layer-wise learning rates (Howard and Ruder 2018, §3.2)."""
+"""Learning-rate schedule and layer-wise learning rates."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -25,7 +25,9 @@ def linear_schedule(optimizer: Optimizer, total_steps: float, warmup_fraction: f
 
 
 def warmup_then_decay(total_steps: float, warmup_fraction: float) -> Callable[[int], float]:
-    """Return a factor that rises linearly to 1, then falls linearly to 0 at the last step.
+    """Return a factor that rises, then falls linearly.
+
+    It reaches 1 after the warm-up and 0 at the last step.
 
     Example:
         >>> factor = warmup_then_decay(total_steps=20, warmup_fraction=0.1)
@@ -45,7 +47,7 @@ def warmup_then_decay(total_steps: float, warmup_fraction: float) -> Callable[[i
 def layer_wise(
     encoder: Iterable[tuple[str, nn.Parameter]], head: Iterable[nn.Parameter], learning_rate: float, decay: float
 ) -> list[dict[str, Any]]:
-    """Group parameters by depth, with a learning rate that decays from head to input.
+    """Group parameters by depth (Howard and Ruder 2018, §3.2).
 
     The head learns at `learning_rate`, the last block of the transformer at `decay` times that, every block below
     at `decay` times the rate of the one above, and parameters outside the blocks (front end, projections, positions)
@@ -71,7 +73,7 @@ def layer_wise(
 
 
 def block_index(name: str) -> int | None:
-    """Return the transformer block of a parameter, counted from the input; None outside all blocks.
+    """Return the transformer block of a parameter, if any.
 
     Example:
         >>> block_index("transformer.layers.3.attention_norm.bias"), block_index("model.encoder.layer_norm.bias")
@@ -85,7 +87,9 @@ def block_index(name: str) -> int | None:
 
 
 def is_front_end(name: str) -> bool:
-    """Check by its dotted name if a parameter belongs to the convolutions before the transformer.
+    """Check by name if a parameter precedes the transformer.
+
+    The front end is the convolutions on waveform or log-mel frames.
 
     Example:
         >>> is_front_end("front_end.convolutions.0.weight"), is_front_end("projection.weight")

@@ -17,7 +17,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Pretext:
-    """Training loss of a batch, and figures to log with it."""
+    """Training loss of a batch, with health figures."""
 
     loss: Tensor  # () float32, to be minimised
     health: dict[str, Tensor]  # figures to log, () each

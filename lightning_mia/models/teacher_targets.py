@@ -1,4 +1,4 @@
-"""Targets of HuBERT's second iteration: k-means clusters of a hidden layer of the first model."""
+"""Targets of HuBERT's second iteration, from a first model."""
 
 import json
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from lightning_mia.utilities.files import hash_of_file
 
 
 class TeacherClusters(nn.Module):
-    """Nearest of k centroids to each frame of a frozen teacher's hidden layer, at 50 Hz.
+    """K-means clusters of a frozen teacher's hidden layer.
 
     The teacher, cut above the layer, is read from its checkpoint if that exists. It is saved in the checkpoint of its
     student, which then needs no other file. It runs in float32 and without dropout, so that a frame has the same
@@ -70,12 +70,12 @@ class TeacherClusters(nn.Module):
         self.centroids = Centroids(self.n_clusters, settings["dim"])
 
     def get_extra_state(self) -> Tensor:
-        """Description of the teacher as JSON, (bytes,) uint8, from which it is built again."""
+        """Serialise the teacher's description: JSON as (bytes,) uint8."""
         text = json.dumps(self.description) if self.description else ""
         return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Build the teacher of a checkpoint before its weights are loaded."""
+        """Build the teacher, before its weights are loaded."""
         if len(state):
             description = json.loads(bytes(state.tolist()))
             if description != self.description:
@@ -102,7 +102,7 @@ class TeacherClusters(nn.Module):
         return self.description["sha256"]
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]], seed: int, split: str | None) -> None:
-        """Fit the centroids on batches of waveforms (batch, samples) with their lengths (batch,).
+        """Fit the centroids on batches of waveforms.
 
         Args:
             batches: each training recording once.

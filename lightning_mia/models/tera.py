@@ -14,7 +14,9 @@ from lightning_mia.utilities.errors import InputError
 
 
 class TERA(SpeechModel):
-    """TERA on log-mel frames of 10 ms: the L1 error of altered frames and mel bands is the loss.
+    """TERA on log-mel frames of 10 ms.
+
+    The loss is the L1 error of altered frames and mel bands.
 
     Args:
         n_mels: mel bands (published: 80).
@@ -92,7 +94,10 @@ class TERA(SpeechModel):
         return Encoded(self.transformer(self.projection(frames), padding), frame_lengths)
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; a masked frame is the utterance's mean frame, zero."""
+        """Encode a batch, see `SpeechModel.encode`.
+
+        A masked frame is the utterance's mean frame, zero.
+        """
         frames = self._frames(waveforms, lengths)
         if masks is not None:
             frames = frames.masked_fill(masks.unsqueeze(2), 0.0)
@@ -102,7 +107,10 @@ class TERA(SpeechModel):
         return self.head(encoded.hidden[-1]).float()  # (batch, frames, n_mels)
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """−log of the mean L1 error over the masked frames, all set to zero; see `SpeechModel.pretext_score`."""
+        """−log of the mean L1 error over the masked frames.
+
+        All masked frames are set to zero. See `SpeechModel.pretext_score`.
+        """
         frames = self._frames(waveforms, lengths)
         scores = []
         for mask in masks.reshape(-1, *masks.shape[-2:]):
@@ -112,14 +120,17 @@ class TERA(SpeechModel):
         return torch.stack(scores).view(masks.shape[:-1])
 
     def training_loss(self, batch: Batch) -> Pretext:
-        """Compute the training loss under fresh masks, on frames augmented by the batch."""
+        """Compute the training loss of the augmented batch."""
         masks = self.draw_masks(batch.waveforms, batch.lengths)
         return self.pretext(batch.waveforms, batch.lengths, masks, batch.augment)
 
     def pretext(
         self, waveforms: Tensor, lengths: Tensor, masks: Tensor, augment: FrameAugmentation | None = None
     ) -> Pretext:
-        """L1 error, mean over the batch's altered cells; `augment` hides more of the input, outside the loss."""
+        """L1 error, mean over the batch's altered cells.
+
+        `augment` hides more of the input, which is not in the loss.
+        """
         frames = self._frames(waveforms, lengths)
         real = ~padding_mask(self.frame_lengths(lengths), frames.shape[1]).unsqueeze(2)
         bands = self._draw_bands(frames)
@@ -131,7 +142,10 @@ class TERA(SpeechModel):
         return Pretext(loss, {"masked_share": altered.sum() / (real.sum() * frames.shape[2])})
 
     def _alter_frames(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
-        """Zero the masked frames in 80 % of utterances, replace them by others in 10 %, keep them in 10 %."""
+        """Alter the masked frames.
+
+        They are zeroed in 80 % of utterances, replaced by others in 10 %, and kept in 10 %.
+        """
         choice = torch.rand(len(frames), 1, 1, device=frames.device)
         shift = torch.rand(len(frames), 1, device=frames.device) * self.frame_lengths(lengths).unsqueeze(1)
         time = torch.arange(frames.shape[1], device=frames.device)
@@ -141,17 +155,23 @@ class TERA(SpeechModel):
         return torch.where(masks.unsqueeze(2), altered, frames)
 
     def _draw_bands(self, frames: Tensor) -> Tensor:
-        """Draw 0 to max_masked_bands adjacent bands per utterance: (batch, 1, n_mels) bool."""
+        """Draw adjacent bands of each utterance, (batch, 1, n_mels) bool."""
         n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
         max_width = torch.full_like(n_mels, self.max_masked_bands)
         return draw_spans(n_mels, max_width, frames.shape[2]).unsqueeze(1)
 
     def _add_noise(self, frames: Tensor) -> Tensor:
-        """Add Gaussian noise of standard deviation 0.2, as in the paper, to some utterances."""
+        """Add Gaussian noise to some utterances.
+
+        Its standard deviation is 0.2, as in the paper.
+        """
         noisy = torch.rand(len(frames), 1, 1, device=frames.device) < self.noise_probability
         return frames + noisy * 0.2 * torch.randn_like(frames)
 
 
 def masked_l1(outputs: Tensor, targets: Tensor, altered: Tensor) -> Tensor:
-    """Compute the mean |output − target| over the altered cells, all (batch, frames, n_mels)."""
+    """Compute the mean absolute error over the altered cells.
+
+    All tensors are (batch, frames, n_mels).
+    """
     return ((outputs - targets).abs() * altered).sum() / altered.sum()

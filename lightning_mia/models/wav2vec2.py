@@ -1,4 +1,4 @@
-"""wav2vec 2.0: contrastive prediction of quantised latents (Baevski et al. 2020)."""
+"""wav2vec 2.0 (Baevski et al. 2020)."""
 
 from typing import Any
 
@@ -23,10 +23,10 @@ from lightning_mia.utilities.errors import InputError
 
 
 class Wav2Vec2(SpeechModel):
-    """wav2vec 2.0 on waveforms: seven convolutions, a transformer at 50 Hz, quantised latents as targets.
+    """wav2vec 2.0 on waveforms.
 
-    With the same weights its outputs equal those of transformers' `Wav2Vec2ForPreTraining`, except LayerDrop, which is
-    not implemented.
+    Seven convolutions, a transformer at 50 Hz; the targets are quantised latents. With the same weights its outputs
+    equal those of transformers' `Wav2Vec2ForPreTraining`, except LayerDrop, which is not implemented.
 
     Args:
         conv_channels: channels of the seven convolutions (published base: 512).
@@ -137,7 +137,10 @@ class Wav2Vec2(SpeechModel):
         return Encoded(self.transformer(x, padding_mask(frame_lengths, x.shape[1])), frame_lengths)
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; a masked frame is a learned vector."""
+        """Encode a batch, see `SpeechModel.encode`.
+
+        A masked frame is a learned vector.
+        """
         return self._transform(self.frame_norm(self.front_end(waveforms, lengths)), lengths, masks)
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -188,7 +191,10 @@ class Wav2Vec2(SpeechModel):
         return Pretext(loss, health)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Lower the Gumbel temperature, by the step alone, so that resuming gives the same training."""
+        """Lower the Gumbel temperature.
+
+        It depends on the step alone, so that a resumed training is the same.
+        """
         settings: Any = self.hparams
         total_steps = self.trainer.estimated_stepping_batches
         self.temperature = gumbel_temperature(
@@ -196,13 +202,13 @@ class Wav2Vec2(SpeechModel):
         )
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse of codebooks or predictions, or return an empty string."""
+        """Describe a collapse of codebooks or predictions, if any."""
         reason = contrastive_collapse(health, self.hparams["n_codebooks"], self.hparams["codebook_size"])
         return f"wav2vec 2.0: {reason}" if reason else ""
 
 
 def gumbel_temperature(progress: float, start: float, end: float) -> float:
-    """Decay geometrically from `start` at progress 0 to `end` at progress 1.
+    """Decay geometrically from `start` to `end`, at progress 1.
 
     The paper multiplies by .999995 at each of 400,000 steps, and reaches the end after 277,000. Relative progress gives
     short runs their share of low temperatures too.
@@ -220,6 +226,9 @@ def scale_gradient(x: Tensor, scale: float) -> Tensor:
 
 
 def mean_square(x: Tensor, lengths: Tensor) -> Tensor:
-    """Compute the mean square of (batch, frames, channels) over the real frames, float32."""
+    """Compute the mean square over the real frames.
+
+    (batch, frames, channels), (batch,) real frames → () float32.
+    """
     x = x.float().masked_fill(padding_mask(lengths, x.shape[1]).unsqueeze(2), 0.0)
     return x.square().sum() / (lengths.sum() * x.shape[2])

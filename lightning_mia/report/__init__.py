@@ -1,4 +1,4 @@
-"""Report of an audit: its data files, pages, figures and TensorBoard events."""
+"""Report of an audit: files, pages, figures, TensorBoard events."""
 
 from lightning_mia.report.audit_report import (
     AuditReport,

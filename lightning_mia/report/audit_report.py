@@ -1,4 +1,4 @@
-"""The report of an audit as data: everything that its files and pages contain."""
+"""Content of the report of an audit."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -131,7 +131,7 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """Training of one model of the run; None = unknown or not applicable.
+    """Training of one model; None = unknown or not applicable.
 
     Attributes:
         name: such as "target", "wrong model" or "untrained".
@@ -185,10 +185,10 @@ class PublishedFigure:
 
 @dataclass(frozen=True)
 class Exposure:
-    """Positive control: attacks on a model that was certainly trained on half of the recordings.
+    """Attacks at one exposure of the positive control.
 
     Attributes:
-        times: number of times it was trained on each of them; 0 = the model as supplied.
+        times: number of times the model was trained on half of the recordings; 0 = as supplied.
         seconds: of that training.
         results: one per attack.
     """
@@ -219,7 +219,7 @@ class SkippedRecording:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Origin of the results, and how to reproduce them; all values are JSON-like.
+    """Origin of the results and how to reproduce them.
 
     Attributes:
         command: command line that repeats the run.
@@ -248,7 +248,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class UnitFacts:
-    """Model-free properties of an evaluated unit; for a speaker, means over the evaluated recordings.
+    """Model-free properties of a unit; for speakers, means over recordings.
 
     Attributes:
         level: "utterance" or "speaker".
@@ -273,7 +273,7 @@ class UnitFacts:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Outcome of an audit, or of a blind check (no target, no attacks).
+    """Outcome of an audit or of a blind check.
 
     Results and scores are joined by (name, level), which is unique.
 
@@ -351,7 +351,7 @@ class AuditReport:
         return next(scores for scores in self.scores if (scores.name, scores.level) == (result.name, result.level))
 
     def result(self, name: str, level: str) -> AttackResult | None:
-        """Return the attack or control of this name and level, or None."""
+        """Return the attack or control, or None."""
         results = (*self.attacks, *self.controls)
         return next((result for result in results if (result.name, result.level) == (name, level)), None)
 

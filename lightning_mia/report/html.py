@@ -22,7 +22,7 @@ def render_page(
     controls: Sequence[DrawnGroup],
     names: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the HTML of the report; the same report gives the same bytes.
+    """Return the HTML of the report.
 
     Args:
         report: the report.
@@ -43,7 +43,7 @@ def render_page(
 
 
 def _inliner() -> "Callable[[Drawing], Markup]":
-    """Return a filter that inlines drawings and numbers them, so that ids are unique."""
+    """Return a filter that inlines drawings with unique ids."""
     from markupsafe import Markup
 
     number = count(1)

@@ -18,5 +18,5 @@ def render_markdown(report: AuditReport, names: Mapping[str, str] | None = None)
 
 
 def render_verdict(report: AuditReport) -> str:
-    """Return the first section of the Markdown: verdict, key numbers, meaning and limits."""
+    """Return the verdict, the first section of the Markdown."""
     return markdown_environment().get_template("verdict.md").render(**template_context(report))

@@ -1,4 +1,4 @@
-"""Write numbers, figures and verdict of a report as TensorBoard events."""
+"""Write a report as TensorBoard events."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:
 
 
 def scalars_by_shadows(report: AuditReport) -> Iterator[tuple[str, float, int]]:
-    """Yield (tag, value, number of shadow models) of attacks that use shadow models: one curve each."""
+    """Yield (tag, value, number of shadow models)."""
     for result in report.attacks:
         for point in result.with_fewer:
             yield f"shadow_models/{result.level}/{result.name}/auroc", point.auroc, point.n_shadows

@@ -60,7 +60,7 @@ def render_report(report_dir: Path, report: AuditReport, with_names: bool = Fals
 
 
 def load_report(report_dir: str | Path) -> AuditReport:
-    """Read a report from `results.json`, `scores.csv` and, if it exists, `units.csv`.
+    """Read a report from `results.json`, `scores.csv` and `units.csv`.
 
     Raises:
         InputError: a file is missing or damaged, or the files do not belong together.
@@ -79,7 +79,7 @@ def load_run(run_dir: str | Path) -> AuditReport:
 
 
 def rebuild(run_dir: str | Path, with_names: bool = False) -> Path:
-    """Render the report of a run again from its saved results and scores.
+    """Render the report of a run again.
 
     Args:
         run_dir: folder of the run.

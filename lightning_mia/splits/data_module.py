@@ -1,4 +1,4 @@
-"""Data module: from a corpus and a design to decoded audio and a split."""
+"""Data module: decode a corpus and draw its split."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -11,7 +11,13 @@ import pandas as pd
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.base import speaker_facts
-from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, WaveformChanges
+from lightning_mia.corpora.loading.augmentation import (
+    NO_SPEC_AUGMENT,
+    NO_TIME_MASKING,
+    SpecAugment,
+    TimeMasking,
+    WaveformChanges,
+)
 from lightning_mia.corpora.loading.batch_sampler import batches_for
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
@@ -22,12 +28,9 @@ from lightning_mia.utilities.errors import InputError, list_first
 
 log = logging.getLogger(__name__)
 
-NO_TIME_MASKING = TimeMasking()
-NO_SPEC_AUGMENT = SpecAugment()
-
 
 class SpeechDataModule(L.LightningDataModule):
-    """Options of the corpus, the split and the batches; `load` decodes and draws.
+    """Options of corpus, split and batches; `load` applies them.
 
     Args:
         corpus: source of the recordings. A manifest with a `member` column is a predefined split.
@@ -160,7 +163,7 @@ class SplitCorpus:
         return self.options.query_changes
 
     def training_recordings(self, ids: list[str], seed: int) -> TrainingRecordings:
-        """Batch training recordings, in as many batches per epoch as for the target.
+        """Batch training recordings, equally many batches for every model.
 
         The number of batches follows from the mean duration over the challenge set, not from the durations of one
         member set, so the target, its controls and all shadow models take equally many optimizer steps.

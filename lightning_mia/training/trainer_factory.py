@@ -103,7 +103,10 @@ class TrainerFactory:
         return self._make(folder, stage, callbacks, logger=logger)
 
     def for_probing(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
-        """Create a Trainer that predicts in float32: at lower precision, padding would change the signals."""
+        """Create a Trainer that predicts in float32.
+
+        At lower precision, padding would change the signals.
+        """
         return self._make(folder, stage, callbacks, logger=False, precision="32-true")
 
     def _make(self, folder: Path, stage: str, callbacks: list[Callback], **changes: Any) -> Trainer:
@@ -148,12 +151,15 @@ class TrainerFactory:
         return self.options.get("enable_progress_bar") is not False and int(os.environ.get("LOCAL_RANK", 0)) == 0
 
     def device(self) -> str:
-        """Choose the device for queries outside a Trainer: one GPU, unless the options exclude it."""
+        """Choose the device for queries outside a Trainer.
+
+        It is one GPU, unless the options exclude it.
+        """
         gpu = self.options.get("accelerator") in (None, "auto", "gpu", "cuda") and torch.cuda.is_available()
         return "cuda" if gpu else "cpu"
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the options and callbacks that change the weights, for the hash of a stage."""
+        """Return options and callbacks that change the weights."""
         options = {key: value for key, value in self.options.items() if key not in NOT_FINGERPRINTED and value}
         if self.per_example.enabled:
             options["per_example"] = asdict(self.per_example)
@@ -163,12 +169,12 @@ class TrainerFactory:
 
 
 def as_callbacks(option: Any) -> list[Callback]:
-    """Return the Trainer's option `callbacks`, which may be one callback or None, as a list."""
+    """Return the Trainer's option `callbacks` as a list."""
     return option if isinstance(option, list) else [option] if option else []
 
 
 def _describe(callback: Callback) -> dict[str, Any]:
-    """Return the class and settings of a callback that has not been used yet."""
+    """Describe an unused callback by class and settings."""
     settings = {key: value for key, value in vars(callback).items() if isinstance(value, bool | int | float | str)}
     return {"class": type(callback).__name__, **settings}
 

@@ -21,9 +21,9 @@ def wait_passively() -> None:
 
 
 def settle_threads(n_parameters: int) -> None:
-    """Set PyTorch's number of threads: one for small models, else one per physical core.
+    """Set PyTorch's number of threads.
 
-    OMP_NUM_THREADS takes precedence.
+    Small models use one, others one per physical core; OMP_NUM_THREADS takes precedence.
 
     Args:
         n_parameters: size of the model.
@@ -35,7 +35,10 @@ def settle_threads(n_parameters: int) -> None:
 
 
 def physical_cores() -> int:
-    """Count the physical cores this process may use; the logical ones if the system does not report them."""
+    """Count the physical cores this process may use.
+
+    Systems that do not report them count logical cores.
+    """
     import joblib
 
     with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # joblib prints why it falls back
@@ -57,7 +60,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
+    """Return versions of Python and of packages that affect results."""
     installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -23,7 +23,7 @@ def cache_root() -> Path:
 
 
 def check_folder(path: str | Path) -> None:
-    """Check that a path can become a folder, before any work is done for it.
+    """Check that a path is or can become a folder.
 
     Raises:
         InputError: the path or one of its parents is a file.
@@ -37,9 +37,9 @@ def check_folder(path: str | Path) -> None:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path; rename it to `path` on success, remove it on failure.
+    """Yield a temporary path that becomes `path` on success.
 
-    Readers see the old file or the complete new one. The parent folder is created.
+    On failure it is removed. Readers see the old file or the complete new one. The parent folder is created.
 
     Raises:
         InputError: the folder cannot be written to, or the disk is full.
@@ -67,7 +67,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def fresh_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder; replace `path` and its contents by it on success.
+    """Yield a temporary folder that replaces `path` on success.
 
     Raises:
         InputError: the folder cannot be written to, or the disk is full.
@@ -101,7 +101,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def hash_of(value: Any) -> str:
-    """Compute the SHA-256 (hex) of a JSON-like value, independent of the order of keys.
+    """Hash a JSON-like value (SHA-256, hex), ignoring the order of keys.
 
     >>> hash_of({"a": 1, "b": [2.5, None]}) == hash_of({"b": [2.5, None], "a": 1})
     True
@@ -111,7 +111,7 @@ def hash_of(value: Any) -> str:
 
 
 def hash_of_file(path: str | Path) -> str:
-    """Compute the SHA-256 (hex) of a file."""
+    """Hash a file (SHA-256, hex)."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
 

@@ -1,4 +1,4 @@
-"""Stages of a run: finished once, resumed after interruption, refused if settings changed."""
+"""Stages of a run, which refuse changed settings."""
 
 import json
 import re
@@ -12,7 +12,9 @@ from lightning_mia.utilities.files import hash_of, write_json
 
 @dataclass
 class Stage:
-    """One stage of a run: a folder of results, and `stage.json` with the settings that produced them.
+    """One stage of a run: results and the settings that produced them.
+
+    The settings are written to `stage.json` in the folder of the results.
 
     Attributes:
         folder: folder of the results.
@@ -50,7 +52,7 @@ class Stage:
         return self.record is not None
 
     def begin(self) -> "Stage":
-        """Start the stage, or load the record if an earlier run finished it.
+        """Start the stage, or load the record of a finished one.
 
         Raises:
             InputError: the folder was created with other settings, or its description is damaged.

@@ -274,7 +274,7 @@ def test_rows_of_checkpoints(name: str, data: Path, checkpoint: Path, tmp_path: 
         paper = [control for control in results["controls"] if "_paper_protocol" in control["name"]]
         assert paper
         assert all(control["access"] == "none" for control in paper)
-        assert "Beside the published figures" in (tmp_path / "report" / "report.html").read_text()
+        assert 'id="published"' in (tmp_path / "report" / "report.html").read_text()
 
 
 @pytest.mark.slow

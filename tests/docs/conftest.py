@@ -1,4 +1,4 @@
-"""What the tests of the documentation share: its pages, its tools, and the fenced blocks of a page."""
+"""Shared by the documentation tests: pages, tools, fenced blocks."""
 
 import importlib.util
 import re
@@ -19,13 +19,13 @@ def pages() -> list[Path]:
 
 
 def blocks(path: Path, *languages: str) -> list[tuple[str, str]]:
-    """(language, text) of the fenced blocks of a page."""
-    return [found for found in FENCE.findall(path.read_text(encoding="utf-8")) if found[0] in languages]
+    """Fenced blocks of a page: (language, text)."""
+    return [block for block in FENCE.findall(path.read_text(encoding="utf-8")) if block[0] in languages]
 
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], ModuleType]:
-    """`tool(name)`: a module of tools/docs."""
+    """Load a module of tools/docs by name."""
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")

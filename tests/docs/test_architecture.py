@@ -1,16 +1,16 @@
-"""The architecture page: its picture, and the files that it names."""
+"""Architecture page: picture and file names."""
 
 import re
 from pathlib import Path
 
 from tests.docs.conftest import DOCS, ROOT
 from tools.docs import architecture
-from tools.docs.imports import LAYERS, folder_edges
+from tools.docs.imports import LAYERS, Import, folder_edges
 
 PAGE = (DOCS / "extend" / "architecture.md").read_text(encoding="utf-8")
 
 
-def test_the_picture_shows_the_imports_as_they_are() -> None:
+def test_picture_is_up_to_date() -> None:
     assert architecture.PICTURE.read_text(encoding="utf-8") == architecture.svg(), "python -m tools.docs.architecture"
 
 
@@ -22,19 +22,17 @@ def test_every_folder_has_a_box_in_its_layer() -> None:
     assert sorted(heights, key=max, reverse=True) == heights
 
 
-def test_arrows_that_follow_from_others_are_omitted() -> None:
+def test_implied_arrows_are_omitted() -> None:
     edges = {"a": {"b", "c", "d"}, "b": {"c"}, "c": {"d"}, "e": {"d", "c"}}
     assert architecture.reduced(edges) == {"a": {"b"}, "b": {"c"}, "c": {"d"}, "e": {"c"}}
 
 
-def test_imports_within_a_folder_are_no_arrows() -> None:
-    from tools.docs.imports import Import
-
+def test_imports_within_a_folder_draw_no_arrow() -> None:
     statements = [Import("p.models.a", "p.models.b", 1), Import("p.models.a", "p.corpora.c", 2)]
     assert folder_edges(statements) == {"models": {"corpora"}}
 
 
-def test_the_page_names_files_that_exist() -> None:
+def test_named_files_exist() -> None:
     for path in re.findall(r"\(`([\w/]+(?:\.py|/))`\)", PAGE):
         assert (ROOT / "lightning_mia" / path).exists(), path
     for row in re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", PAGE, re.MULTILINE):
@@ -42,12 +40,12 @@ def test_the_page_names_files_that_exist() -> None:
             assert (ROOT / "lightning_mia" / row[0] / name).is_file(), name
 
 
-def test_each_path_has_ten_steps() -> None:
+def test_walkthroughs_have_ten_steps() -> None:
     paths = re.findall(r"^## From .* to .*\n\n((?:\d+\. .*\n)+)", PAGE, re.MULTILINE)
     assert [len(path.splitlines()) for path in paths] == [10, 10, 10]
 
 
-def test_links_of_the_contribution_guide_lead_to_files() -> None:
+def test_contribution_guide_links_to_existing_files() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#]+)", text)
     assert links

@@ -1,4 +1,4 @@
-"""Every attack has a page, and what stands there agrees with the code."""
+"""Attack pages are complete and agree with the code."""
 
 import re
 from collections.abc import Callable
@@ -18,21 +18,21 @@ def facts(tool: Tool) -> ModuleType:
     return tool("attack_facts")
 
 
-def described() -> dict[str, str]:
-    """Class → the page with its block of facts."""
-    found = {}
+def documented_classes() -> dict[str, str]:
+    """Class → page with its block of facts."""
+    result = {}
     for path in (DOCS / "attacks").glob("*.md"):
         for names in MARKER.findall(path.read_text(encoding="utf-8")):
-            found |= {name.strip(): path.stem for name in names.split(",") if name != "all"}
-    return found
+            result |= {name.strip(): path.stem for name in names.split(",") if name != "all"}
+    return result
 
 
 def test_every_attack_has_a_page(facts: ModuleType) -> None:
     names = {type(attack).__name__ for attack in default_attacks(16)} | set(facts.classes())
-    assert described() == {name: facts.PAGES.get(name, "no page") for name in names}
+    assert documented_classes() == {name: facts.PAGES.get(name, "no page") for name in names}
 
 
-def test_the_table_says_what_the_code_says(facts: ModuleType) -> None:
+def test_table_agrees_with_the_code(facts: ModuleType) -> None:
     table = facts.table_of_all("../")
     for attack in default_attacks(16):
         row = next(line for line in table.splitlines() if f"`{attack.name}`" in line)
@@ -40,26 +40,26 @@ def test_the_table_says_what_the_code_says(facts: ModuleType) -> None:
         assert f"| {attack.access} | {', '.join(attack.levels)} | {shadows} |" in row
 
 
-def test_options_stand_on_the_page(facts: ModuleType) -> None:
+def test_options_are_described(facts: ModuleType) -> None:
     text = facts.facts(["RMIA"], "../")
     assert "| `gamma` | `2.0` |" in text
     assert "| `a` | null |" in text
-    assert all("| `" not in line or not line.endswith("|  |") for line in text.splitlines())  # none without a meaning
+    assert all("| `" not in line or not line.endswith("|  |") for line in text.splitlines())  # no empty meaning
 
 
 def test_every_signal_has_a_name_and_a_description(facts: ModuleType) -> None:
     text = facts.signals()
-    for one in facts.signal_classes():
-        assert f"### {one.__name__}\n\n" in text
-    assert "**Class path** `SurrogateHeadScore`" in text
+    for cls in facts.signal_classes():
+        assert f"### {cls.__name__}\n\n" in text
+    assert "**Class** `SurrogateHeadScore`" in text
 
 
-def test_queries_are_those_of_the_results(facts: ModuleType) -> None:
+def test_queries_agree_with_results_json(facts: ModuleType) -> None:
     by_name = {attack.name: facts.queries(attack) for attack in default_attacks(16)}
     assert (by_name["pretext_loss"], by_name["utterance_similarity"], by_name["surrogate_head"]) == ("8", "1", "7")
 
 
-def test_markers_are_filled_in(tool: Tool) -> None:
+def test_markers_are_replaced(tool: Tool) -> None:
     pytest.importorskip("mkdocs")
     for name in ("api_reference", "attack_facts", "cli_reference", "field_tables", "result_rows"):
         tool(name)
@@ -68,8 +68,8 @@ def test_markers_are_filled_in(tool: Tool) -> None:
         text = path.read_text(encoding="utf-8")
         filled = hooks.fill_in(text, DOCS, "")
         assert not hooks.MARKER.search(filled)
-        others = text.count("<!-- benchmarks: ")  # between these `tools/benchmark --docs` writes
-        assert text.count("<!-- ") == len(hooks.MARKER.findall(text)) + others  # what is no marker is misspelt
+        others = text.count("<!-- benchmarks: ")  # markers of `tools/benchmark --docs`
+        assert text.count("<!-- ") == len(hooks.MARKER.findall(text)) + others  # any other comment is a misspelt marker
 
 
 def test_formulas_become_mathml(tool: Tool) -> None:
@@ -78,16 +78,16 @@ def test_formulas_become_mathml(tool: Tool) -> None:
     assert "<msubsup>" in tool("hooks").mathml(r"\sigma_{\text{in}}^2")
 
 
-def test_fields_of_a_dataclass_are_all_described(tool: Tool) -> None:
+def test_field_table_describes_every_field(tool: Tool) -> None:
     tables = tool("field_tables")
     text = tables.field_table("lightning_mia.report.audit_report.AuditReport", "scores")
     assert "| `verdict` | over all levels and accesses. |" in text
     assert "`scores`" not in text
 
 
-def test_doctests_in_docstrings_become_fences(tool: Tool) -> None:
+def test_doctests_are_fenced(tool: Tool) -> None:
     pytest.importorskip("griffe")
     text = "First line.\n\n>>> f(1)\n[[1]]\n>>> f(2)\n2\n\nArgs:\n    x: >>> is no doctest here.\n"
-    fenced = tool("griffe_doctests").fenced(text)
+    fenced = tool("griffe_doctests").fence_doctests(text)
     assert "```pycon\n>>> f(1)\n[[1]]\n>>> f(2)\n2\n```\n" in fenced
     assert fenced.endswith("Args:\n    x: >>> is no doctest here.\n")

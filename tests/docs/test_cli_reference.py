@@ -1,4 +1,4 @@
-"""The reference of the command line says what the parsers say."""
+"""Command-line reference agrees with the parsers."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -20,6 +20,6 @@ def test_every_command_has_a_section(reference: ModuleType) -> None:
     assert set(COMMANDS) < set(cli.COMMANDS)
     for command in reference.commands():
         assert f"\n## {command}\n" in page
-    assert page.count("\n- `--trainer.max_epochs`") == 1  # what commands share stands there once
+    assert page.count("\n- `--trainer.max_epochs`") == 1  # shared options are listed once
     for option in ("--fleet.size", "--trainer.max_epochs", "--data.corpus", "--matching.duration", "run_dir"):
         assert f"`{option}`" in page or f", `{option}" in page

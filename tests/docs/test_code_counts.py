@@ -1,4 +1,4 @@
-"""Counts of a package whose counts are known."""
+"""Counts of a small package with known answers."""
 
 from pathlib import Path
 
@@ -18,22 +18,22 @@ SOURCES = {
 }
 
 
-def test_counts_are_those_of_the_files(tmp_path: Path) -> None:
+def test_counts_of_a_small_package(tmp_path: Path) -> None:
     for name, source in SOURCES.items():
         path = tmp_path / "lightning_mia" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_x.py").write_text("a = 1\nb = 2\n")
-    found = counts(tmp_path)
-    assert found["entries on the package's top level"] == "3"
-    assert found["layers (longest chain of imports between them)"] == "1"
-    assert found["upward imports"] == "1"
-    assert found["folders in import cycles"] == "2"
-    assert found["modules in import cycles"] == "0"
-    assert found["modules"] == "6"
-    assert found["modules under 40 lines"] == "5"
-    assert found["classes (dataclasses)"] == "3 (1)"
-    assert found["docstring summary, words, median / p90"] == "4 / 6"
-    assert found["public classes with an example"] == "1 of 2"
-    assert found["lines: package / tests / tools"] == "62 / 2 / 0"
+    figures = counts(tmp_path)
+    assert figures["entries on the package's top level"] == "3"
+    assert figures["layers (longest chain of imports between them)"] == "1"
+    assert figures["upward imports"] == "1"
+    assert figures["folders in import cycles"] == "2"
+    assert figures["modules in import cycles"] == "0"
+    assert figures["modules"] == "6"
+    assert figures["modules under 40 lines"] == "5"
+    assert figures["classes (dataclasses)"] == "3 (1)"
+    assert figures["docstring summary, words, median / p90"] == "4 / 6"
+    assert figures["public classes with an example"] == "1 of 2"
+    assert figures["lines: package / tests / tools"] == "62 / 2 / 0"

@@ -1,4 +1,4 @@
-"""The examples in the documentation, run as they stand: Python, doctests, YAML and command lines."""
+"""Run the documentation's examples: Python, doctests, YAML, command lines."""
 
 import contextlib
 import doctest
@@ -32,32 +32,33 @@ def name(path: Path) -> str:
     "path",
     [pytest.param(path, id=name(path), marks=[pytest.mark.slow] if name(path) in SLOW else []) for path in WITH_PYTHON],
 )
-def test_python_and_doctests(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page are one story: each sees what those before it defined."""
+def test_python_examples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of a page share one namespace."""
     monkeypatch.chdir(tmp_path)
     module = ModuleType("page")
-    monkeypatch.setitem(sys.modules, "page", module)  # where dataclasses look up what their annotations name
+    monkeypatch.setitem(sys.modules, "page", module)  # dataclasses resolve annotations there
     namespace = vars(module)
     for language, text in blocks(path, "python", "pycon"):
         if language == "python":
             exec(compile(text, f"{path.name}", "exec"), namespace)
         else:
             test = doctest.DocTestParser().get_doctest(text, namespace, path.name, path.name, None)
-            said = io.StringIO()
-            with contextlib.redirect_stdout(said):
-                found = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.write, clear_globs=False)
-            assert found.attempted
-            assert not found.failed, said.getvalue()
+            output = io.StringIO()
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+            with contextlib.redirect_stdout(output):
+                result = runner.run(test, out=output.write, clear_globs=False)
+            assert result.attempted
+            assert not result.failed, output.getvalue()
 
 
 def commands() -> list[str]:
-    """Every command line in the documentation, once."""
-    found = [command for path in pages() for command in COMMAND.findall(path.read_text(encoding="utf-8"))]
-    return list(dict.fromkeys(command.replace("\\\n", " ") for command in found))
+    """Distinct command lines of the documentation."""
+    lines = [command for path in pages() for command in COMMAND.findall(path.read_text(encoding="utf-8"))]
+    return list(dict.fromkeys(command.replace("\\\n", " ") for command in lines))
 
 
 def parse(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command line read these arguments, and go no further; what it refuses raises."""
+    """Parse arguments without running the command; invalid ones raise."""
     monkeypatch.setattr("lightning_mia.audit.commands.AuditCLI.instantiate_classes", lambda self: sys.exit(0))
     with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as exit_:
         cli._run(arguments)
@@ -65,43 +66,43 @@ def parse(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [one for one in commands() if one.split()[0] in COMMANDS])
-def test_commands_are_understood(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Options exist, values have their types, configs are there."""
+@pytest.mark.parametrize("command", [command for command in commands() if command.split()[0] in COMMANDS])
+def test_commands_are_valid(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Options and configs exist, and values have the right type."""
     if "mine." in command:
-        pytest.skip("a class of the reader's own")
+        pytest.skip("names a class of the reader")
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("lightning_mia.audit.commands.check_folder", lambda path: None)
     parse(shlex.split(command), monkeypatch)
 
 
-def test_commands_without_a_model_are_understood(tool: Callable[[str], ModuleType]) -> None:
+def test_commands_without_a_model_are_valid(tool: Callable[[str], ModuleType]) -> None:
     reference = tool("cli_reference")
     others = [shlex.split(command) for command in commands() if command.split()[0] not in COMMANDS]
     assert others
     for name, *arguments in others:
-        own = split_arguments(arguments)[0] if name == "ablate" else arguments  # the rest is passed on to audits
+        own = split_arguments(arguments)[0] if name == "ablate" else arguments  # the rest goes to the audits
         reference.parser_of(name).parse_args(own)
 
 
-def test_a_misspelt_class_is_not_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_misspelt_class_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    over = tmp_path / "over.yaml"
-    over.write_text("attacks: [PretextLos]", encoding="utf-8")
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("attacks: [PretextLos]", encoding="utf-8")
     with pytest.raises(InputError, match="PretextLos"):
-        parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(over), "--print_config"], monkeypatch)
+        parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(overlay), "--print_config"], monkeypatch)
 
 
 @pytest.mark.parametrize("path", [path for path in pages() if blocks(path, "yaml")], ids=name)
-def test_yaml_is_understood(
+def test_yaml_is_valid(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: Callable[[str], ModuleType]
 ) -> None:
-    """Every block is a grid, or is laid over a config, and the parser takes it."""
+    """Each block is a grid, or an overlay of an audit config."""
     monkeypatch.chdir(ROOT)
     for _, text in blocks(path, "yaml"):
-        over = tmp_path / "over.yaml"
-        over.write_text(text, encoding="utf-8")
+        overlay = tmp_path / "overlay.yaml"
+        overlay.write_text(text, encoding="utf-8")
         if "factors" in yaml.safe_load(text):
-            tool("cli_reference").parser_of("ablate").parse_args(["-c", str(over)])
+            tool("cli_reference").parser_of("ablate").parse_args(["-c", str(overlay)])
             continue
-        parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(over), "--print_config"], monkeypatch)
+        parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(overlay), "--print_config"], monkeypatch)

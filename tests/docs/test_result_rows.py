@@ -1,3 +1,5 @@
+"""Rows of the results page."""
+
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +19,7 @@ PAGE = """
 
 | command | attack |
 |---|---|
-| no table of results | `lira` |
+| another table | `lira` |
 """
 
 
@@ -27,13 +29,13 @@ def page(tmp_path: Path) -> Path:
     return tmp_path / "results.md"
 
 
-def test_rows_of_an_attack_come_from_every_table(tool: Callable[[str], ModuleType], page: Path) -> None:
+def test_rows_are_collected_from_every_table(tool: Callable[[str], ModuleType], page: Path) -> None:
     text = tool("result_rows").rows(page, ["rmia"], "results.md")
     assert "| model, access | attack | none |\n| --- | --- | --- |\n| TERA, grey-box | `rmia` | 0.8 |\n\n" in text
     assert "| black-box | `rmia` | 0.7 |" in text
     assert "lira" not in text
 
 
-def test_an_attack_without_a_row_is_refused(tool: Callable[[str], ModuleType], page: Path) -> None:
+def test_attack_without_a_row_is_rejected(tool: Callable[[str], ModuleType], page: Path) -> None:
     with pytest.raises(ValueError, match="no row of attack_r"):
         tool("result_rows").rows(page, ["lira", "attack_r"], "results.md")

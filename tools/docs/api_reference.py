@@ -1,4 +1,4 @@
-"""API reference from the docstrings: a page of public names, and a page of internals per folder."""
+"""API reference: public names, and internals folder by folder."""
 
 import inspect
 from pathlib import Path
@@ -20,28 +20,28 @@ FOLDERS = {  # in the order in which an audit uses them
 }
 INTRODUCTION = """# Public names
 
-All of these can be imported from `lightning_mia`; they are loaded on first use:
+Import these names from `lightning_mia`; each is loaded on first use:
 
     from lightning_mia import AuditOptions, AuditTrainer, Manifest, SpeechDataModule, TERA, UtteranceDesign
 
-In YAML, the class name suffices: `class_path: TERA`.
+In YAML, the class name is enough: `class_path: TERA`.
 """
 
 
 def folders() -> list[str]:
-    """All folders of the package, in the order in which an audit uses them."""
+    """List the package's folders in audit order."""
     present = {path.parent.name for path in (ROOT / "lightning_mia").glob("*/__init__.py")}
     return [folder for folder in FOLDERS if folder in present]
 
 
 def modules(folder: str) -> list[str]:
-    """Dotted names of all modules of a folder, without `__init__`."""
+    """List the modules of a folder by dotted name, without `__init__`."""
     paths = [path for path in sorted((ROOT / "lightning_mia" / folder).rglob("*.py")) if path.name != "__init__.py"]
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
 
 
 def public_names() -> dict[str, list[str]]:
-    """Folder → dotted paths of its public names, sorted by name."""
+    """List the dotted paths of public names by folder, sorted."""
     paths: dict[str, list[str]] = {folder: [] for folder in FOLDERS}
     for name in sorted(lightning_mia.__all__, key=str.lower):
         if name != "__version__":
@@ -52,7 +52,7 @@ def public_names() -> dict[str, list[str]]:
 
 
 def public_page() -> str:
-    """One section per folder, with its public names."""
+    """Make the page of public names, one section per folder."""
     parts = [INTRODUCTION]
     for folder, names in public_names().items():
         parts += [f"## {FOLDERS[folder]}", *(f"::: {name}\n    options: {{show_root_heading: true}}" for name in names)]
@@ -60,7 +60,7 @@ def public_page() -> str:
 
 
 def page(folder: str) -> str:
-    """Internals of a folder: one section per module."""
+    """Make the page of a folder's internals, one section per module."""
     init = ROOT / "lightning_mia" / folder / "__init__.py"
     parts = [f"# {folder}", init.read_text(encoding="utf-8").split('"""')[1]]
     for module in modules(folder):

@@ -1,8 +1,8 @@
-"""Draw the folders of the package: layers, and arrows read from the imports.
+"""Draw the folders of the package and their imports.
 
     python -m tools.docs.architecture
 
-writes `docs/figures/architecture.svg`. Arrows that follow from others are omitted.
+Writes `docs/figures/architecture.svg`. Arrows implied by other arrows are omitted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ STYLE = """
 
 @dataclass(frozen=True)
 class Box:
-    """A folder in its layer.
+    """Position of a folder in the picture.
 
     Attributes:
         x: centre (pixels from the left).
@@ -55,21 +55,21 @@ class Box:
 
 
 def reduced(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Edges of an acyclic graph without those that follow from others (transitive reduction).
+    """Remove edges implied by others (transitive reduction; acyclic graph).
 
     >>> {node: sorted(targets) for node, targets in reduced({"a": {"b", "c"}, "b": {"c"}}).items()}
     {'a': ['b'], 'b': ['c']}
     """
 
-    def below(node: str) -> set[str]:
+    def reachable(node: str) -> set[str]:
         direct = edges.get(node, set())
-        return direct.union(*(below(target) for target in direct))
+        return direct.union(*(reachable(target) for target in direct))
 
-    return {node: targets - set().union(*(below(target) for target in targets)) for node, targets in edges.items()}
+    return {node: targets - set().union(*(reachable(target) for target in targets)) for node, targets in edges.items()}
 
 
 def boxes() -> dict[str, Box]:
-    """Position of every folder, layer by layer from the bottom."""
+    """Place every folder in its layer."""
     widest = max(map(len, LAYERS))
     centre = MARGIN + 30 + widest * (WIDTH + GAP) / 2
     result = {}
@@ -81,8 +81,8 @@ def boxes() -> dict[str, Box]:
 
 
 def svg() -> str:
-    """The picture."""
-    placed = boxes()
+    """Draw the picture."""
+    positions = boxes()
     width = MARGIN + 30 + max(map(len, LAYERS)) * (WIDTH + GAP)
     height = 2 * MARGIN + len(LAYERS) * (HEIGHT + GAP) - GAP
     lines = [
@@ -91,21 +91,21 @@ def svg() -> str:
         f"<style>{STYLE}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 L8 4 L0 8 z"/></marker></defs>',
-        *_arrows(placed),
-        *_labels(placed),
+        *_arrows(positions),
+        *_labels(positions),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _arrows(placed: Mapping[str, Box]) -> Iterator[str]:
+def _arrows(positions: Mapping[str, Box]) -> Iterator[str]:
     for importer, targets in sorted(reduced(folder_edges(imports())).items()):
         for imported in sorted(targets):
-            yield f'<path d="{_curve(placed[importer], placed[imported])}"/>'
+            yield f'<path d="{_curve(positions[importer], positions[imported])}"/>'
 
 
 def _curve(start: Box, end: Box) -> str:
-    """From box to box; past a layer, it leaves sideways and comes down between the boxes there."""
+    """Draw a curve; across layers, leave sideways and descend between boxes."""
     bottom = end.y - 2
     if end.y - start.y > HEIGHT + GAP and end.x != start.x:
         side = start.x + (WIDTH / 2 if end.x > start.x else -WIDTH / 2)
@@ -116,12 +116,12 @@ def _curve(start: Box, end: Box) -> str:
     return f"M{start.x:g} {top:g} C{start.x:g} {half:g} {end.x:g} {half:g} {end.x:g} {bottom:g}"
 
 
-def _labels(placed: Mapping[str, Box]) -> Iterator[str]:
+def _labels(positions: Mapping[str, Box]) -> Iterator[str]:
     for number, layer in enumerate(LAYERS, start=1):
-        middle = placed[layer[0]].y + HEIGHT / 2 + 4
+        middle = positions[layer[0]].y + HEIGHT / 2 + 4
         yield f'<text class="layer" x="{MARGIN}" y="{middle:g}">{number}</text>'
         for name in layer:
-            box = placed[name]
+            box = positions[name]
             yield f'<rect x="{box.x - WIDTH / 2:g}" y="{box.y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
             yield f'<text class="name" x="{box.x:g}" y="{box.y + 19:g}">{name}</text>'
             yield f'<text class="content" x="{box.x:g}" y="{box.y + 35:g}">{CONTENT[name]}</text>'

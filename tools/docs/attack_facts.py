@@ -1,4 +1,4 @@
-"""Tables of the attacks from the code: names, access, levels, shadow models, queries, options."""
+"""Facts about attacks: access, levels, shadow models, queries, options."""
 
 import inspect
 import pkgutil
@@ -14,7 +14,7 @@ from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.settings import ProbeSettings
 
-FLEET = 16  # shadow models; enough for all default attacks
+N_SHADOWS = 16  # enough for every default attack
 PAGES = {
     "PretextLoss": "loss", "CTCLoss": "loss",
     "UtteranceSimilarity": "similarity", "SpeakerSimilarity": "similarity",
@@ -35,37 +35,39 @@ PAGES = {
 
 
 def classes() -> dict[str, type[Attack]]:
-    """All public attacks by name: those of the package, and the default ones."""
+    """List all public and default attacks by class name."""
     exported = [getattr(package, name) for name in package.__all__]
-    found = [
-        one for one in exported if isinstance(one, type) and issubclass(one, Attack) and not inspect.isabstract(one)
+    public = [
+        cls for cls in exported if isinstance(cls, type) and issubclass(cls, Attack) and not inspect.isabstract(cls)
     ]
-    return {one.__name__: one for one in [*found, *(type(attack) for attack in default_attacks(FLEET))]}
+    return {cls.__name__: cls for cls in [*public, *(type(attack) for attack in default_attacks(N_SHADOWS))]}
 
 
 def instances(names: list[str]) -> list[Attack]:
-    """The default attacks of these classes; for a class without one, an instance with default options."""
-    default = [attack for attack in default_attacks(FLEET) if type(attack).__name__ in names]
-    there = {type(attack).__name__ for attack in default}
-    return [*default, *(classes()[name]() for name in names if name not in there)]
+    """Create the default attacks of some classes.
+
+    A class without a default attack contributes one instance with default options.
+    """
+    defaults = [attack for attack in default_attacks(N_SHADOWS) if type(attack).__name__ in names]
+    covered = {type(attack).__name__ for attack in defaults}
+    return [*defaults, *(classes()[name]() for name in names if name not in covered)]
 
 
 def facts(names: list[str], root: str) -> str:
-    """The table of some attacks, their source, and their options."""
-    of_classes = [classes()[name] for name in names]
+    """Describe some attacks: table, source and options."""
     parts = [_table(instances(names), root, linked=False)]
-    for one in of_classes:
-        parts += [f"**Class path** `{one.__name__}`. **Source:** {one.reference}.", options(one)]
+    for cls in (classes()[name] for name in names):
+        parts += [f"**Class** `{cls.__name__}`. **Source:** {cls.reference}.", options(cls)]
     return "\n\n".join(filter(None, parts))
 
 
 def table_of_all(root: str) -> str:
-    """The table of all attacks."""
+    """Make the table of all attacks."""
     return _table(instances(list(classes())), root, linked=True)
 
 
 def queries(attack: Attack) -> str:
-    """Waveforms sent to a model for each recording, as `results.json` counts them."""
+    """Count the waveforms queried per recording, as in `results.json`."""
     if attack.needs_frames:
         return "not counted"
     plain = ProbeSettings().n_masks if attack.needs_signal == PRETEXT_SCORE else 1
@@ -73,36 +75,39 @@ def queries(attack: Attack) -> str:
 
 
 def _table(attacks: list[Attack], root: str, linked: bool) -> str:
-    without, default = ({one.name for one in default_attacks(size)} for size in (0, FLEET))
+    always, with_shadows = ({attack.name for attack in default_attacks(size)} for size in (0, N_SHADOWS))
     rows = ["| name | access | level | shadow models | queries | sign | runs |", "|---|---|---|---|---|---|---|"]
-    for one in attacks:
-        name = f"`{one.name}`"
+    for attack in attacks:
+        name = f"`{attack.name}`"
         if linked:
-            name = f"[{name}]({root}attacks/{PAGES[type(one).__name__]}.md)"
-        runs = "always" if one.name in without else "with shadow models" if one.name in default else "only if named"
-        shadows = f"{one.least_shadows} or more" if one.least_shadows else "none"
-        sign = "unknown" if one.two_sided else "known"
-        cells = (name, one.access, ", ".join(one.levels), shadows, queries(one), sign, runs)
+            name = f"[{name}]({root}attacks/{PAGES[type(attack).__name__]}.md)"
+        if attack.name in always:
+            runs = "always"
+        else:
+            runs = "with shadow models" if attack.name in with_shadows else "if named"
+        shadows = f"{attack.least_shadows} or more" if attack.least_shadows else "none"
+        sign = "unknown" if attack.two_sided else "known"
+        cells = (name, attack.access, ", ".join(attack.levels), shadows, queries(attack), sign, runs)
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def options(one: type) -> str:
-    """Table of the constructor's options, from its signature and its docstring."""
-    parameters = [item for name, item in inspect.signature(one).parameters.items() if name != "self"]
+def options(cls: type) -> str:
+    """Make the table of a constructor's options."""
+    parameters = [parameter for name, parameter in inspect.signature(cls).parameters.items() if name != "self"]
     if not parameters:
         return "It has no options."
-    told = {param.arg_name: param.description or "" for param in _described(one)}
+    descriptions = {param.arg_name: param.description or "" for param in _documented_options(cls)}
     rows = ["| option | default | meaning |", "|---|---|---|"]
-    for item in parameters:
-        meaning = " ".join(told.get(item.name, "").split()).replace("|", "\\|")
-        rows.append(f"| `{item.name}` | {_default(item.default)} | {meaning} |")
+    for parameter in parameters:
+        meaning = " ".join(descriptions.get(parameter.name, "").split()).replace("|", "\\|")
+        rows.append(f"| `{parameter.name}` | {_default(parameter.default)} | {meaning} |")
     return "\n".join(rows)
 
 
-def _described(one: type) -> list[Any]:
-    found = parse(inspect.getdoc(one) or "").params
-    return found or parse(inspect.getdoc(vars(one).get("__init__")) or "").params
+def _documented_options(cls: type) -> list[Any]:
+    options = parse(inspect.getdoc(cls) or "").params
+    return options or parse(inspect.getdoc(vars(cls).get("__init__")) or "").params
 
 
 def _default(value: object) -> str:
@@ -114,22 +119,22 @@ def _default(value: object) -> str:
 
 
 def signal_classes() -> list[type[ScalarSignal]]:
-    """All signals that a likelihood attack can read, in the order of the code."""
-    found: dict[type[ScalarSignal], None] = {}
+    """List the signals of likelihood attacks, in order of definition."""
+    signals: dict[type[ScalarSignal], None] = {}
     for module in pkgutil.iter_modules(package.__path__):
-        for one in vars(import_module(f"{package.__name__}.{module.name}")).values():
-            if isinstance(one, type) and issubclass(one, ScalarSignal) and not inspect.isabstract(one):
-                found[one] = None
-    return list(found)
+        for value in vars(import_module(f"{package.__name__}.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, ScalarSignal) and not inspect.isabstract(value):
+                signals[value] = None
+    return list(signals)
 
 
 def signals() -> str:
-    """One section per signal: what it reads, its class path and options."""
+    """Describe every signal: meaning, class name, access and options."""
     parts = []
-    for one in signal_classes():
-        told = parse(inspect.getdoc(one) or "")
-        text = " ".join(filter(None, (told.short_description, told.long_description)))
-        access = getattr(one, "access", None)
-        line = f"**Class path** `{one.__name__}`" + (f", {access}." if access else ".")
-        parts += [f"### {one.__name__}", text, line, options(one)]
+    for cls in signal_classes():
+        docstring = parse(inspect.getdoc(cls) or "")
+        text = " ".join(filter(None, (docstring.short_description, docstring.long_description)))
+        access = getattr(cls, "access", None)
+        line = f"**Class** `{cls.__name__}`" + (f", {access}." if access else ".")
+        parts += [f"### {cls.__name__}", text, line, options(cls)]
     return "\n\n".join(filter(None, parts))

@@ -1,4 +1,4 @@
-"""Reference of the command line, generated from its parsers."""
+"""Command-line reference, generated from the parsers."""
 
 import argparse
 import re
@@ -10,46 +10,46 @@ from lightning_mia.audit import cli
 from lightning_mia.audit.commands import COMMANDS
 
 PAGE = "reference/cli.md"
-WHOLE = "audit"  # the command that uses every group of options
-NOT_USED = "not used"  # how a docstring begins the help of what one command takes for another's sake
-CLASSES = re.compile(r", known subclasses: [^()]*")  # the API reference has them
+COMPLETE = "audit"  # the command with every group of options
+SUBCLASSES = re.compile(r", known subclasses: [^()]*")  # listed in the API reference
 INTRODUCTION = """# Command line
 
-This page is generated from the parsers of the commands and shows the same text as `--help`. Options can be given on
-the command line or, with the same names, in a YAML file after `-c` (of several files, later ones override earlier ones
-key by key). The exit status is 0 for every verdict, 2 for bad input, 130 after Ctrl-C.
+This page is generated from the parsers, so it agrees with `--help`. Give options on the command line or, under the
+same names, in a YAML file (`-c FILE`; if you give several files, later ones override earlier ones key by key). The exit
+status is 0 for every verdict, 2 for invalid input, and 130 after Ctrl-C.
 
-`lightning-mia COMMAND --print_config` prints all options with their values. An option that takes a class has separate
+`lightning-mia COMMAND --print_config` prints all options with their values. Options that take a class have a separate
 help: `--model.help TERA`, `--data.corpus.help VCTK`, `--data.design.help SpeakerDesign`.
 """
-SHARED = """## Options of these commands
+SHARED = """## Shared options
 
-All commands with a model accept the same options, so that one config works with each; a command ignores those that it
-does not use.
+The commands that take a model share these options, so one config file serves all of them. Each command ignores the
+options it does not use.
 """
 
 
-class _Found(Exception):  # noqa: N818 - what was looked for
+class _ParserFound(Exception):  # noqa: N818 - carries the parser, reports no error
     def __init__(self, parser: ArgumentParser) -> None:
         self.parser = parser
 
 
 def commands() -> list[str]:
-    """All commands, those with a model first."""
+    """List all commands, those with a model first."""
     return list(cli.COMMANDS)
 
 
 def parser_of(command: str) -> ArgumentParser:
-    """The parser that reads the arguments of a command."""
+    """Get the parser of a command."""
 
-    def hand_over(self: ArgumentParser, *_: object, **__: object) -> None:
-        raise _Found(self)
+    def stop(self: ArgumentParser, *_: object, **__: object) -> None:
+        raise _ParserFound(self)
 
-    with patch.object(ArgumentParser, "parse_args", hand_over):
+    # The command line builds its parsers on the way to `parse_args`; stop it there.
+    with patch.object(ArgumentParser, "parse_args", stop):
         try:
             cli._run([command])
-        except _Found as found:
-            parser = found.parser
+        except _ParserFound as result:
+            parser = result.parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return action.choices[command]
@@ -57,40 +57,35 @@ def parser_of(command: str) -> ArgumentParser:
 
 
 def page() -> str:
-    """The whole page: each command with its own options, and once what those with a model share."""
-    of_command = {command: parser_of(command) for command in commands()}
-    shared = _shared_groups(of_command[WHOLE])
+    """Make the page: options per command, then the shared ones."""
+    parsers = {command: parser_of(command) for command in commands()}
     parts = [INTRODUCTION]
     for command in COMMANDS:
-        parts += [f"## {command}", _about(of_command[command]), _own_options(of_command[command])]
-        used = [name for name, groups in _shared_groups(of_command[command]).items() if not _is_unused(groups[0])]
-        parts.append("Shared: " + ", ".join(f"[`--{name}`](#{name})" for name in used) + ".")
+        parts += [f"## {command}", _description(parsers[command]), _own_options(parsers[command])]
+        links = (f"[`--{name}`](#{name})" for name in _shared_groups(parsers[command]))
+        parts.append("Shared: " + ", ".join(links) + ".")
     parts.append(SHARED)
-    for name, groups in shared.items():
+    for name, groups in _shared_groups(parsers[COMPLETE]).items():
         parts += [f"### {name} {{#{name}}}", f"{_escape(groups[0].title or '')}."]
-        parts += [_list(of_command[WHOLE], group) for group in groups]
+        parts += [_list(parsers[COMPLETE], group) for group in groups]
     for command in commands()[len(COMMANDS) :]:
-        parser = of_command[command]
-        parts += [f"## {command}", _about(parser), *(_list(parser, group) for group in parser._action_groups)]
+        parser = parsers[command]
+        parts += [f"## {command}", _description(parser), *(_list(parser, group) for group in parser._action_groups)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _about(parser: ArgumentParser) -> str:
+def _description(parser: ArgumentParser) -> str:
     return (parser.description or "").strip()
 
 
 def _shared_groups(parser: ArgumentParser) -> dict[str, list[argparse._ArgumentGroup]]:
-    """Groups whose options all begin with one name and a dot, by that name: those of `--trainer.…`."""
-    found: dict[str, list[argparse._ArgumentGroup]] = {}
+    """Collect groups with a common prefix, such as `--trainer.…`, by prefix."""
+    shared: dict[str, list[argparse._ArgumentGroup]] = {}
     for group in parser._action_groups:
-        names = {action.dest.split(".")[0] for action in group._group_actions}
-        if len(names) == 1 and any("." in action.dest for action in group._group_actions):
-            found.setdefault(names.pop(), []).append(group)
-    return found
-
-
-def _is_unused(group: argparse._ArgumentGroup) -> bool:
-    return (group.title or "").startswith(NOT_USED)
+        prefixes = {action.dest.split(".")[0] for action in group._group_actions}
+        if len(prefixes) == 1 and any("." in action.dest for action in group._group_actions):
+            shared.setdefault(prefixes.pop(), []).append(group)
+    return shared
 
 
 def _own_options(parser: ArgumentParser) -> str:
@@ -100,29 +95,25 @@ def _own_options(parser: ArgumentParser) -> str:
 
 
 def _list(parser: ArgumentParser, group: argparse._ArgumentGroup) -> str:
-    """One line an option."""
-    return "\n".join(_line(parser, action) for action in group._group_actions if _is_told(action))
+    """List the options of a group, one per line."""
+    return "\n".join(_line(parser, action) for action in group._group_actions if _is_shown(action))
 
 
-def _is_told(action: argparse.Action) -> bool:
-    """Not what is hidden or not used, nor the ways to ask for help on a class or to give a part by a file."""
-    told = action.help or ""
-    silent = (
-        action.dest == "help"
-        or told == argparse.SUPPRESS
-        or told.startswith((NOT_USED, "Path to a configuration file."))
-    )
-    return not silent and not any(name.endswith(".help") for name in action.option_strings)
+def _is_shown(action: argparse.Action) -> bool:
+    """Exclude hidden options, class help, and options that read a group from a file."""
+    text = action.help or ""
+    hidden = action.dest == "help" or text == argparse.SUPPRESS or text.startswith("Path to a configuration file.")
+    return not hidden and not any(name.endswith(".help") for name in action.option_strings)
 
 
 def _line(parser: ArgumentParser, action: argparse.Action) -> str:
     names = [name for name in action.option_strings if not name.endswith("+")]
-    named = ", ".join(f"`{name}`" for name in names) or f"`{action.metavar or action.dest}`"
-    told = CLASSES.sub("", " ".join(parser._get_formatter()._expand_help(action).split()))
-    return f"- {named}: {_escape(told)}" if told else f"- {named}"
+    label = ", ".join(f"`{name}`" for name in names) or f"`{action.metavar or action.dest}`"
+    text = SUBCLASSES.sub("", " ".join(parser._get_formatter()._expand_help(action).split()))
+    return f"- {label}: {_escape(text)}" if text else f"- {label}"
 
 
 def _escape(text: str) -> str:
-    """Markdown that shows the text as it is, but for what stands in backticks."""
+    """Escape Markdown outside backticks."""
     parts = text.replace("``", "`").split("`")
     return "`".join(part if place % 2 else re.sub(r"([*_<>\[\]|])", r"\\\1", part) for place, part in enumerate(parts))

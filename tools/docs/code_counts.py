@@ -1,8 +1,8 @@
-"""Count the package: folders, layers, files, docstrings, examples, lines.
+"""Count the package's folders, modules, docstrings, examples and lines.
 
     python -m tools.docs.code_counts [ROOT]
 
-ROOT is a checkout; by default, this one.
+ROOT is a checkout (default: this one).
 """
 
 import ast
@@ -19,10 +19,10 @@ Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def counts(root: Path = ROOT) -> dict[str, str]:
-    """All counts of a checkout, name → figure."""
+    """Count a checkout: name → figure."""
     trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules(root).items()}
-    found = imports(root)
-    between_folders = folder_edges(found)
+    statements = imports(root)
+    between_folders = folder_edges(statements)
     lengths = [_lines(path) for path in modules(root).values()]
     summaries = sorted(words for tree in trees.values() for words in _summary_lengths(tree))
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
@@ -31,9 +31,9 @@ def counts(root: Path = ROOT) -> dict[str, str]:
     return {
         "entries on the package's top level": str(_n_entries(root / PACKAGE)),
         "layers (longest chain of imports between them)": str(_longest_chain(between_folders)),
-        "upward imports": str(len(upward(found))) if _has_layers(trees) else "–",
+        "upward imports": str(len(upward(statements))) if _has_layers(trees) else "–",
         "folders in import cycles": str(sum(map(len, cycles(between_folders)))),
-        "modules in import cycles": str(sum(map(len, cycles(edges(found))))),
+        "modules in import cycles": str(sum(map(len, cycles(edges(statements))))),
         "modules": str(len(lengths)),
         f"modules under {SHORT} lines": str(sum(n < SHORT for n in lengths)),
         "classes (dataclasses)": f"{len(classes)} ({sum(map(_is_dataclass, classes))})",
@@ -58,7 +58,7 @@ def _has_layers(trees: Mapping[str, ast.Module]) -> bool:
 
 
 def _longest_chain(graph: Mapping[str, set[str]]) -> int:
-    """Nodes on the longest path; those of a cycle count as one."""
+    """Count the nodes of the longest path; a cycle counts as one."""
     representative = {node: group[0] for group in cycles(dict(graph)) for node in group}
 
     def name(node: str) -> str:
@@ -76,7 +76,7 @@ def _longest_chain(graph: Mapping[str, set[str]]) -> int:
 
 
 def _summary_lengths(tree: ast.Module) -> Iterator[int]:
-    """Words of the first line of every docstring."""
+    """Count the words of every docstring's first line."""
     for node in ast.walk(tree):
         if isinstance(node, Definition) and (docstring := ast.get_docstring(node)):
             yield len(docstring.splitlines()[0].split())
@@ -91,7 +91,7 @@ def _is_dataclass(node: ast.ClassDef) -> bool:
 
 
 def _public_classes(trees: Mapping[str, ast.Module]) -> list[ast.ClassDef]:
-    """Classes that some `__all__` of the package names."""
+    """List the classes named in any `__all__`."""
     names: set[str] = set()
     for tree in trees.values():
         for node in tree.body:

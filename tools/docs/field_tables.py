@@ -1,4 +1,4 @@
-"""Tables of the fields of a dataclass, from its docstring: the keys of the JSON that it is written to."""
+"""Tables of dataclass fields, read from docstrings."""
 
 import inspect
 import re
@@ -8,24 +8,24 @@ from importlib import import_module
 from docstring_parser import parse
 
 
-def field_table(dotted: str, *without: str) -> str:
-    """One row per field.
+def field_table(path: str, *excluded: str) -> str:
+    """Make a table with one row per field.
 
     Args:
-        dotted: module and name of the class.
-        without: fields that are not written.
+        path: dotted path of the class.
+        excluded: fields to leave out.
 
     Raises:
         ValueError: a field has no description.
     """
-    module, name = dotted.rsplit(".", 1)
-    one = getattr(import_module(module), name)
-    told = {
-        item.arg_name: re.sub(r"\bNone\b", "null", " ".join((item.description or "").split()))
-        for item in parse(inspect.getdoc(one) or "").params
+    module, name = path.rsplit(".", 1)
+    cls = getattr(import_module(module), name)
+    meanings = {
+        param.arg_name: re.sub(r"\bNone\b", "null", " ".join((param.description or "").split()))  # as in JSON
+        for param in parse(inspect.getdoc(cls) or "").params
     }
-    names = [field.name for field in fields(one) if field.name not in without]
-    if told and (silent := [name for name in names if name not in told]):
-        raise ValueError(f"{dotted} does not describe {', '.join(silent)}")
-    rows = [f"| `{name}` | {told.get(name, '').replace('|', chr(92) + '|')} |" for name in names]
+    names = [field.name for field in fields(cls) if field.name not in excluded]
+    if meanings and (missing := [name for name in names if name not in meanings]):
+        raise ValueError(f"{path} does not describe {', '.join(missing)}")
+    rows = [f"| `{name}` | {meanings.get(name, '').replace('|', chr(92) + '|')} |" for name in names]
     return "\n".join(["| key | meaning |", "|---|---|", *rows])

@@ -1,4 +1,4 @@
-"""Griffe extension: doctests in docstrings are shown as code, wherever they stand."""
+"""Griffe extension that renders doctests as code blocks."""
 
 import re
 from typing import Any
@@ -9,14 +9,14 @@ DOCTEST = re.compile(r"(?:^[ ]*>>> .*\n?(?:^[ ]*\S.*\n?)*)+", re.MULTILINE)
 
 
 class Doctests(Extension):
-    """Puts fences around doctests."""
+    """Fences the doctests of every docstring."""
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
-        """Change the docstring of whatever was read."""
+        """Rewrite the docstring of an object."""
         if obj.docstring is not None:
-            obj.docstring.value = fenced(obj.docstring.value)
+            obj.docstring.value = fence_doctests(obj.docstring.value)
 
 
-def fenced(text: str) -> str:
-    """The text with fences around its doctests."""
-    return DOCTEST.sub(lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", text)
+def fence_doctests(text: str) -> str:
+    """Put fences around the doctests of a text."""
+    return DOCTEST.sub(lambda match: f"```pycon\n{match[0].rstrip()}\n```\n", text)

@@ -1,13 +1,13 @@
-"""MkDocs hooks: formulas as MathML, pages generated from the code, and tables from the code and the results page.
+"""MkDocs hooks: MathML formulas, generated pages, generated blocks.
 
-A comment on a separate line marks where a table is inserted:
+A comment on a separate line marks where a generated block goes:
 
-    <!-- attacks: LiRA, SpeakerLiRA -->    names, access, shadow models, queries and options of these classes
-    <!-- attacks: all -->                  the same table for all of them, without the options
-    <!-- signals -->                       the signals that likelihood attacks can read
-    <!-- results: rmia, rmia_offline -->   the rows of these attacks from results.md
-    <!-- utterance_results: rmia -->       the same at utterance level alone
-    <!-- fields: package.module.Class, x -->   the fields of a dataclass, except x
+    <!-- attacks: LiRA, SpeakerLiRA -->    table, source and options of these classes
+    <!-- attacks: all -->                  table of all attacks
+    <!-- signals -->                       signals that likelihood attacks can use
+    <!-- results: rmia, rmia_offline -->   rows of these attacks in results.md
+    <!-- utterance_results: rmia -->       the same, utterance level only
+    <!-- fields: package.module.Class, x -->   fields of a dataclass, except x
 """
 
 import re
@@ -26,7 +26,7 @@ MARKER = re.compile(r"^<!-- (attacks|signals|results|utterance_results|fields)(?
 
 
 def mathml(source: str, *_: object, **__: object) -> str:
-    """A fenced block of LaTeX as MathML, which browsers show without scripts or external fonts."""
+    """Convert LaTeX to MathML, which needs no script or font."""
     from latex2mathml.converter import convert
 
     lines = [convert(line, display="block") for line in source.strip().splitlines()]
@@ -34,7 +34,7 @@ def mathml(source: str, *_: object, **__: object) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Render fences of the language `math` as formulas, as on GitHub; add the API pages to the navigation."""
+    """Register `math` fences, as on GitHub, and the generated pages."""
     reference = next(section["Reference"] for section in config["nav"] if "Reference" in section)
     reference.append({"API": "reference/api/public.md"})
     reference.append({"Internals": [{folder: f"reference/api/{folder}.md"} for folder in api_reference.folders()]})
@@ -44,7 +44,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages generated from the code."""
+    """Add the generated pages."""
     pages = {cli_reference.PAGE: cli_reference.page()}
     pages["reference/api/public.md"] = api_reference.public_page()
     pages |= {f"reference/api/{folder}.md": api_reference.page(folder) for folder in api_reference.folders()}
@@ -54,16 +54,16 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: object) -> str:
-    """Insert the tables."""
+    """Fill in the generated blocks of a page."""
     return fill_in(markdown, Path(config["docs_dir"]), "../" * page.file.src_uri.count("/"))
 
 
 def fill_in(markdown: str, docs: Path, root: str) -> str:
-    """Replace every marker of a page.
+    """Replace the markers of a page by generated blocks.
 
     Args:
-        markdown: the page.
-        docs: the folder of all pages.
+        markdown: text of the page.
+        docs: folder of all pages.
         root: relative path from the page to that folder, such as "../".
     """
     results, link = docs / "results.md", f"{root}results.md"
@@ -76,4 +76,4 @@ def fill_in(markdown: str, docs: Path, root: str) -> str:
         "results": lambda names: result_rows.rows(results, names, link),
         "utterance_results": lambda names: result_rows.rows(results, names, link, result_rows.FIRST[:1]),
     }
-    return MARKER.sub(lambda found: blocks[found[1]]([name.strip() for name in (found[2] or "").split(",")]), markdown)
+    return MARKER.sub(lambda match: blocks[match[1]]([name.strip() for name in (match[2] or "").split(",")]), markdown)

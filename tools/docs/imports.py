@@ -1,4 +1,4 @@
-"""Imports between the modules of the package: lazy ones and those for type checkers too."""
+"""Imports between modules, including lazy and type-checking ones."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "lightning_mia"
-LAYERS = (  # from the bottom; a folder imports from lower layers only
+LAYERS = (  # lowest first; a folder imports from lower layers only
     ("utilities",),
     ("corpora", "evaluation"),
     ("splits", "models", "report"),
@@ -20,7 +20,7 @@ LAYERS = (  # from the bottom; a folder imports from lower layers only
 
 @dataclass(frozen=True)
 class Import:
-    """One module imports another.
+    """Import of one module by another.
 
     Attributes:
         importer: dotted name of the importing module.
@@ -37,7 +37,7 @@ class Import:
 
 
 def modules(root: Path = ROOT) -> dict[str, Path]:
-    """All modules of the package by dotted name; a package's `__init__` has the name of the package."""
+    """Map dotted names to files; `__init__` has its folder's name."""
     names = {}
     for path in sorted((root / PACKAGE).rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -46,18 +46,18 @@ def modules(root: Path = ROOT) -> dict[str, Path]:
 
 
 def imports(root: Path = ROOT) -> list[Import]:
-    """All imports of modules of the package by others of it."""
+    """List the imports between modules of the package."""
     known = modules(root)
-    return [statement for name, path in known.items() for statement in _imports_of(name, path, known)]
+    return [statement for name, path in known.items() for statement in _parse_imports(name, path, known)]
 
 
-def _imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import]:
+def _parse_imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                raise ValueError(f"{path}:{node.lineno}: relative import; this package uses absolute ones")
+                raise ValueError(f"{path}:{node.lineno}: relative import; use an absolute one")
             module = str(node.module)
             targets = [full if (full := f"{module}.{alias.name}") in known else module for alias in node.names]
         else:
@@ -68,7 +68,7 @@ def _imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[Impor
 
 
 def folder_of(module: str) -> str:
-    """The top-level folder of a module.
+    """Get the top-level folder of a module.
 
     >>> folder_of("lightning_mia.models.layers.masking"), folder_of("lightning_mia")
     ('models', '__init__')
@@ -78,7 +78,7 @@ def folder_of(module: str) -> str:
 
 
 def layer(module: str) -> int:
-    """Number of the layer of a module's folder, 1 = lowest.
+    """Get the layer of a module, 1 = lowest.
 
     Raises:
         ValueError: the folder has no layer.
@@ -90,7 +90,7 @@ def layer(module: str) -> int:
 
 
 def upward(statements: list[Import]) -> list[Import]:
-    """Imports from another folder that do not lead to a lower layer."""
+    """Select imports across folders that do not lead down."""
     return [
         statement
         for statement in statements
@@ -100,7 +100,7 @@ def upward(statements: list[Import]) -> list[Import]:
 
 
 def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
-    """Strongly connected components of two nodes or more, each sorted by name (Tarjan, 1972).
+    """Find strongly connected components of at least two nodes (Tarjan, 1972).
 
     >>> cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
     [['a', 'b', 'c']]
@@ -108,7 +108,7 @@ def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
-    found: list[list[str]] = []
+    components: list[list[str]] = []
 
     def visit(node: str) -> None:
         index[node] = low[node] = len(index)
@@ -123,16 +123,16 @@ def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
             component = stack[stack.index(node) :]
             del stack[stack.index(node) :]
             if len(component) > 1:
-                found.append(sorted(component))
+                components.append(sorted(component))
 
     for node in sorted(edges):
         if node not in index:
             visit(node)
-    return found
+    return components
 
 
 def edges(statements: list[Import]) -> dict[str, set[str]]:
-    """Imported modules of each module."""
+    """Map every module to the modules it imports."""
     result: dict[str, set[str]] = {}
     for statement in statements:
         result.setdefault(statement.importer, set()).add(statement.imported)
@@ -140,7 +140,7 @@ def edges(statements: list[Import]) -> dict[str, set[str]]:
 
 
 def folder_edges(statements: list[Import]) -> dict[str, set[str]]:
-    """Imported folders of each folder, itself left out."""
+    """Map every folder to the other folders it imports."""
     result: dict[str, set[str]] = {}
     for statement in statements:
         importer, imported = folder_of(statement.importer), folder_of(statement.imported)

@@ -1,32 +1,32 @@
-"""Rows of the tables on the results page, repeated on the pages of the attacks."""
+"""Rows of the results page, repeated on the attack pages."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FIRST = ("model, access", "access")  # headings of the column before that of the attacks
+FIRST = ("model, access", "access")  # possible headings of the column left of the attack
 ANCHORS = {"model, access": "shadow-models", "access": "shadow-models-at-speaker-level"}
 
 
 @dataclass
 class Table:
-    """A table of audits with shadow models.
+    """Table of audits with shadow models.
 
     Attributes:
-        heading: its cells.
-        rows: cells of every row; an empty first cell takes the value of the row above.
+        heading: column headings.
+        rows: cells of every row; an empty first cell is filled from the row above.
     """
 
     heading: list[str]
     rows: list[list[str]] = field(default_factory=list)
 
-    def of(self, names: list[str]) -> list[list[str]]:
-        """The rows of these attacks."""
+    def rows_of(self, names: list[str]) -> list[list[str]]:
+        """Select the rows of some attacks."""
         return [row for row in self.rows if row[1].strip("`") in names]
 
 
 def tables(text: str) -> list[Table]:
-    """The tables of a page that have attacks in their second column."""
-    found: list[Table] = []
+    """Parse the tables with attacks in the second column."""
+    result: list[Table] = []
     inside = False
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -34,34 +34,34 @@ def tables(text: str) -> list[Table]:
             inside = False
         elif cells[0] in FIRST and cells[1] == "attack":
             inside = True
-            found.append(Table(cells))
+            result.append(Table(cells))
         elif inside and set(cells) != {"---"}:
-            above = found[-1].rows[-1][0] if found[-1].rows else ""
-            found[-1].rows.append([cells[0] or above, *cells[1:]])
-    return found
+            above = result[-1].rows[-1][0] if result[-1].rows else ""
+            result[-1].rows.append([cells[0] or above, *cells[1:]])
+    return result
 
 
 def rows(results: Path, names: list[str], link: str, first: tuple[str, ...] = FIRST) -> str:
-    """The rows of some attacks, one table after the other.
+    """Copy the rows of some attacks, table by table.
 
     Args:
-        results: the page with the tables.
-        names: of the attacks.
-        link: to that page.
-        first: of the tables that are wanted, the heading of the first column.
+        results: page with the tables.
+        names: attacks.
+        link: link to that page.
+        first: headings of the first column; tables with others are skipped.
 
     Raises:
-        ValueError: no table has one of them.
+        ValueError: an attack has no row.
     """
-    found = [table for table in tables(results.read_text(encoding="utf-8")) if table.heading[0] in first]
-    there = {row[1].strip("`") for table in found for row in table.rows}
-    if missing := [name for name in names if name not in there]:
+    selected = [table for table in tables(results.read_text(encoding="utf-8")) if table.heading[0] in first]
+    present = {row[1].strip("`") for table in selected for row in table.rows}
+    if missing := [name for name in names if name not in present]:
         raise ValueError(f"{results} has no row of {', '.join(missing)}")
     parts = []
-    for table in found:
-        if of_names := table.of(names):
-            lines = [table.heading, ["---"] * len(table.heading), *of_names]
+    for table in selected:
+        if cells := table.rows_of(names):
+            lines = [table.heading, ["---"] * len(table.heading), *cells]
             anchor = ANCHORS[table.heading[0]]
             parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-            parts.append(f"Columns and command: [results]({link}#{anchor}).")
+            parts.append(f"Columns and command: see [results]({link}#{anchor}).")
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on tables of features, with early stopping on left-out examples."""
+"""Gradient-boosted trees on tables of features."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lightning_mia.attacks.classifiers.folds import TrainingFold
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """Settings of the boosting, and candidates for selection on the left-out examples.
+    """Settings of gradient boosting, and candidates to select from.
 
     Args:
         leaves: maximum number of leaves per tree, one candidate each.
@@ -34,7 +34,9 @@ class TreeSettings:
 
 
 def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: int, title: str) -> np.ndarray:
-    """Boost trees on every fold and average the log-odds of the best setting over folds.
+    """Boost trees and average log-odds over folds.
+
+    Number of trees and leaves are selected by the loss of left-out examples over all folds.
 
     Args:
         folds: training folds.
@@ -88,5 +90,5 @@ class _Booster:
         return (stage.ravel() for stage in self.trees.staged_decision_function(features))
 
     def score(self, n_trees: int) -> np.ndarray:
-        """Compute log-odds of the target's units by the first trees, (n,) float64."""
+        """Compute the target's log-odds by the first trees, (n,)."""
         return next(stage for number, stage in enumerate(self._stages(self.target), 1) if number == n_trees)

@@ -1,4 +1,4 @@
-"""Training examples of learned attacks: units under shadow models, labelled IN or OUT.
+"""Training examples of learned attacks, labelled IN or OUT.
 
 A learned attack is fitted on signals of shadow models, whose members are known, and applied to signals of the target.
 Signals of different models are comparable only after standardising each model. Calibrating them against the same
@@ -22,7 +22,9 @@ Reader = Callable[[Signals, pd.DataFrame], pd.DataFrame]
 
 @dataclass(frozen=True)
 class ShadowExamples:
-    """Training examples and challenge units, standardised to median 0 and interquartile range 1 per model.
+    """Training examples and challenge units of a learned attack.
+
+    Each model is standardised to median 0 and interquartile range 1.
 
     Attributes:
         columns: (d,) names of the numbers.
@@ -52,7 +54,7 @@ class ShadowExamples:
 
 
 def read_columns(*patterns: str) -> Reader:
-    """Make a reader of the signals whose full name matches a regular expression.
+    """Make a reader of columns that match regular expressions.
 
     >>> table = pd.DataFrame({"views_pair00": [0.5], "views_pair01": [0.7], "pretext_score": [1.0]}, index=["a"])
     >>> signals = Signals(table, np.zeros((1, 1, 1)))
@@ -107,7 +109,7 @@ def shadow_examples(evidence: Evidence, read: Reader, one_scale: bool = False) -
 
 
 def _at_level_of(challenge: pd.DataFrame, pool: pd.DataFrame) -> pd.DataFrame:
-    """Make every recording of the pool a unit if every challenge recording is one."""
+    """Give the pool the units of the challenge level."""
     by_recording = bool((challenge["unit_id"] == challenge["id"]).all())
     return pool.assign(unit_id=pool["id"]) if by_recording else pool
 
@@ -118,7 +120,7 @@ def _unit_means(numbers: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame
 
 
 def _usable_columns(tables: Sequence[pd.DataFrame]) -> list[str]:
-    """List the columns that are finite and not constant in every table."""
+    """List columns that are finite and vary in every table."""
     usable = pd.Series(True, index=tables[0].columns)
     for table in tables:
         values = table.to_numpy()
@@ -131,7 +133,10 @@ def _usable_columns(tables: Sequence[pd.DataFrame]) -> list[str]:
 
 
 def _standardised(table: pd.DataFrame, axis: int | None) -> np.ndarray:
-    """Standardise a model's units; the standard deviation replaces an interquartile range of 0."""
+    """Standardise the units of one model.
+
+    The standard deviation replaces an interquartile range of 0.
+    """
     values = table.to_numpy(dtype=np.float64)
     deviation = values.std(axis=axis)
     return standardise(values, values, np.where(deviation > 0, deviation, 1.0), axis)

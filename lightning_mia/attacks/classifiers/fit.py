@@ -1,4 +1,4 @@
-"""Fit a small network in memory with Lightning, with early stopping on a validation loss."""
+"""Fit small networks with early stopping."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ MAX_ROWS_AT_ONCE = 4096  # units scored in one forward pass
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Settings of a fit; defaults from Tseng et al. (2022), section 3.3, and their code.
+    """Settings of a fit.
+
+    Defaults are those of Tseng et al. (2022), section 3.3, and their code.
 
     With a small model and a small corpus, 80 steps at 1e-5 leave the network almost at its initial weights; a learning
     rate of 1e-3 trains it.
@@ -96,14 +98,14 @@ class SmallNet(L.LightningModule, ABC):
 
 
 class Examples(NamedTuple):
-    """Labelled rows of features, for one network or for several fitted side by side."""
+    """Labelled rows of features, for one or several networks."""
 
     features: Tensor  # (examples, f) or (networks, examples, f) float32
     labels: Tensor  # (examples,) or (networks, examples) float32, 1 = IN
 
 
 class ShuffledBatches:
-    """Batches in a new random order in every epoch, independent for each network.
+    """Batches in a new random order in every epoch.
 
     Args:
         examples: all examples.
@@ -152,7 +154,9 @@ def fit_net(
     device: torch.device,
     title: str,
 ) -> Net:
-    """Fit a network on one device and return it in eval mode, with the weights of the best epoch.
+    """Fit a network and return it in eval mode.
+
+    It has the weights of the epoch with the lowest validation loss.
 
     Args:
         make_net: creates the network, with initial weights from torch's global generator.
@@ -208,7 +212,7 @@ class BestWeights(L.Callback):
             trainer.should_stop = self.waited >= self.patience
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore the best weights; there are none if the loss was always NaN."""
+        """Restore the best weights, if any loss was finite."""
         if self.weights:
             pl_module.load_state_dict(self.weights)
 

@@ -1,4 +1,4 @@
-"""Training folds of learned attacks, with left-out examples that nothing of the fit has seen.
+"""Training folds of learned attacks, with left-out examples.
 
 A unit under a shadow model occurs as an example, and again in the calibration of others. Examples that stop a fit or
 select a setting must occur in neither. With three or more complementary pairs of shadow models, each pair is left out
@@ -19,6 +19,7 @@ import numpy as np
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.classifiers.examples import ShadowExamples
 
+MAX_EXAMPLES = 40_000  # more do not help; 16 shadow models provide as many with 2500 units
 MIN_PAIRS_TO_LEAVE_OUT = 3
 UNIT_FOLDS = 5
 MIN_UNITS = 2 * UNIT_FOLDS
@@ -26,7 +27,9 @@ MIN_UNITS = 2 * UNIT_FOLDS
 
 @dataclass(frozen=True)
 class TrainingFold:
-    """Training and left-out examples, and the target's units, with the same f features, float32.
+    """Training examples, left-out examples and target of a fold.
+
+    All have the same f features, float32.
 
     Attributes:
         features: (examples, f).
@@ -44,17 +47,19 @@ class TrainingFold:
 
 
 def training_folds(
-    examples: ShadowExamples, *, calibrated: bool, max_signals: int, max_examples: int, seed: int
+    examples: ShadowExamples, *, calibrated: bool, max_signals: int, seed: int, max_examples: int = MAX_EXAMPLES
 ) -> list[TrainingFold]:
-    """Make one fold per pair of shadow models, or 5 over units, all of equal size.
+    """Make folds over pairs of shadow models or over units.
+
+    There is one fold per pair, or 5 over units; all have equal size.
 
     Args:
         examples: uncalibrated examples. Shadow models without their partner are dropped.
         calibrated: whether calibrated signals are offered as well. They never are with a single pair. With shadow
             models trained on a pool, no model is IN for a challenge unit, so there is no such mean.
         max_signals: number of signals to offer, those that differ most between IN and OUT in the fold's examples.
+        seed: seed of the sample of units.
         max_examples: approximate maximum; units are sampled to reach it.
-        seed: seed of the sample.
 
     Raises:
         CannotRun: no pair of shadow models, or too few units to leave some out.
@@ -76,7 +81,10 @@ def training_folds(
 
 @dataclass(frozen=True)
 class _Labelled:
-    """Signals of units under shadow models, (K, m, d); membership, (K, m) bool; pair of each model, (K,) int."""
+    """Labelled signals of units under shadow models.
+
+    Signals (K, m, d); membership (K, m) bool; pair of each model (K,) int.
+    """
 
     features: np.ndarray
     labels: np.ndarray
@@ -85,7 +93,10 @@ class _Labelled:
 
 @dataclass(frozen=True)
 class _LeftOut:
-    """Left-out examples, (K, m) bool; and the pair to exclude from all means, if left out by pairs."""
+    """Left-out examples (K, m) bool, and their pair, if any.
+
+    The pair is excluded from all means.
+    """
 
     examples: np.ndarray
     pair: int | None
@@ -106,7 +117,10 @@ def _by_pairs(training: _Labelled) -> Iterator[_LeftOut]:
 
 
 def _by_units(training: _Labelled) -> Iterator[_LeftOut]:
-    """Leave out equally many units per fold, in their random order; a remainder is never left out."""
+    """Leave out equally many units per fold.
+
+    A remainder is never left out.
+    """
     n_units = training.labels.shape[1]
     if n_units < MIN_UNITS:
         raise CannotRun(f"it needs {MIN_UNITS} units to leave some out, and there are {n_units}")
@@ -125,7 +139,7 @@ def _fold(
     means_over: tuple[bool, ...],
     max_signals: int,
 ) -> TrainingFold:
-    """Select signals on the training examples, and concatenate plain and calibrated ones.
+    """Select signals, and concatenate plain and calibrated ones.
 
     Args:
         training: units under shadow models.
@@ -177,7 +191,7 @@ def means(features: np.ndarray, counted: np.ndarray) -> np.ndarray:
 def other_means(
     features: np.ndarray, counted: np.ndarray, pairs: np.ndarray, excluded: int | None = None
 ) -> np.ndarray:
-    """Average every unit, for each model, over the counted models of other pairs.
+    """Average every unit over the models of other pairs.
 
     Args:
         features: (K, m, d).
@@ -196,7 +210,10 @@ def other_means(
 
 
 def effects(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Compute the difference of IN and OUT means in standard deviations, (a, d) and (b, d) → (d,)."""
+    """Compute standardised differences of IN and OUT means.
+
+    (a, d) and (b, d) → (d,), in standard deviations.
+    """
     spread = np.sqrt((inside.var(axis=0) + outside.var(axis=0)) / 2)
     difference = np.abs(inside.mean(axis=0) - outside.mean(axis=0))
     return np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 0)

@@ -1,4 +1,4 @@
-"""Small networks on tables of features, one per fold and candidate setting, fitted side by side.
+"""Small networks on tables of features, fitted side by side.
 
 A fold has a few thousand examples of about a hundred numbers: one training step of such a network does not fill a
 single core, and dozens of fits would each pay for a Trainer. All networks therefore form one module, whose weights have
@@ -29,7 +29,7 @@ MAX_DEVIATION = 5.0  # standard deviations at which features are clipped
 
 @dataclass(frozen=True)
 class NetSettings:
-    """Size of the networks, and candidates for selection on the left-out examples.
+    """Size of the networks, and candidates to select from.
 
     Args:
         hidden: units of the hidden layer.
@@ -47,7 +47,9 @@ class NetSettings:
 
 
 class FeatureNets(SmallNet):
-    """For each fold and candidate, the sum of a linear part and a hidden layer of ReLUs.
+    """Networks of all folds and candidates.
+
+    Each is the sum of a linear part and a hidden layer of ReLUs.
 
     The output weights of both start at zero, so that uninformative features have no initial influence.
 
@@ -91,7 +93,7 @@ class FeatureNets(SmallNet):
         return self.losses(batch).sum()
 
     def validation_loss(self, batch: Examples) -> Tensor:
-        """Compute the loss of the best candidate over all folds; its best epoch is kept."""
+        """Compute the loss of the best candidate over folds."""
         return self.losses(batch).mean(dim=0).min()
 
     def on_train_batch_end(self, outputs: object, batch: Examples, batch_idx: int) -> None:
@@ -104,7 +106,9 @@ class FeatureNets(SmallNet):
 def score_by_nets(
     folds: Sequence[TrainingFold], settings: NetSettings, fit: FitSettings, seed: int, title: str
 ) -> np.ndarray:
-    """Fit the networks and average the logits of the best candidate over folds.
+    """Fit networks and average their logits over folds.
+
+    Uses the candidate with the lowest loss on left-out examples over all folds.
 
     Args:
         folds: training folds.
@@ -139,7 +143,7 @@ def score_by_nets(
 
 
 def _standardised(fold: TrainingFold) -> TrainingFold:
-    """Standardise by mean and standard deviation of the training examples, and clip."""
+    """Standardise by the training examples, and clip."""
     centre, deviation = fold.features.mean(axis=0), fold.features.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1)
 
@@ -155,7 +159,10 @@ def _stack(features: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> Exam
 
 
 def _strongest(fold: TrainingFold, shares: Sequence[float]) -> Tensor:
-    """Select for each share the features that differ most between IN and OUT, at least one, (candidates, f) bool."""
+    """Select the strongest features for each share, (candidates, f) bool.
+
+    These differ most between IN and OUT; at least one is selected.
+    """
     effect = effects(fold.features[fold.labels], fold.features[~fold.labels])
     rank = np.empty(len(effect), dtype=int)
     rank[np.argsort(-effect, kind="stable")] = np.arange(len(effect))

@@ -1,4 +1,4 @@
-"""Networks of published attacks, fitted on shadow models and applied to the target."""
+"""Networks of published attacks, fitted on shadow models."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -27,7 +27,6 @@ from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
 from lightning_mia.signals.base import SignalGroup
 
 MAX_NETS = 2  # each leaves out other shadow models
-MAX_EXAMPLES = 40_000
 MAX_DEVIATION = 10.0  # interquartile ranges at which numbers are clipped
 WEIGHT_DECAY = 1e-2
 DEFAULT_FIT = FitSettings(learning_rate=1e-3, epochs=30, patience=3, batch_size=256, dropout=0.0)
@@ -67,7 +66,9 @@ class PublishedAttack(Attack):
 
     @abstractmethod
     def body(self, n_columns: int, n_features: int) -> nn.Module:
-        """Make a network (batch, n_features) → (batch, 1), with weights from torch's global generator.
+        """Make a network, (batch, n_features) → (batch, 1).
+
+        Weights are drawn from torch's global generator.
 
         Args:
             n_columns: number of columns of the group.
@@ -86,7 +87,6 @@ class PublishedAttack(Attack):
             examples,
             calibrated=self.calibrated,
             max_signals=n_columns,
-            max_examples=MAX_EXAMPLES,
             seed=evidence.seed,
         )
         scores = score_by_published_net(
@@ -135,7 +135,9 @@ def layers(*sizes: int) -> nn.Sequential:
 def score_by_published_net(
     folds: Sequence[TrainingFold], make_body: Callable[[int], nn.Module], fit: FitSettings, seed: int, title: str
 ) -> np.ndarray:
-    """Fit networks on the first and the last fold and average the target's logits.
+    """Fit networks on two folds and average their logits.
+
+    Uses the first and the last fold.
 
     More networks cost more than they gain.
 

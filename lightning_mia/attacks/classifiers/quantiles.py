@@ -27,7 +27,9 @@ class ConditionalQuantiles:
 
     @classmethod
     def fit(cls, components: np.ndarray, values: np.ndarray) -> ConditionalQuantiles:
-        """Fit the quartiles; the number of components is chosen by cross-validated loss of the median.
+        """Fit the quartiles.
+
+        The number of components minimises the cross-validated loss of the median.
 
         Args:
             components: (n, c), ordered by variance and scaled to variance 1.
@@ -46,7 +48,9 @@ class ConditionalQuantiles:
 
 
 def principal_components(fitted: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Project vectors on principal components, centred and scaled to variance 1 over the fitted ones.
+    """Project vectors on principal components of the fitted ones.
+
+    Components are centred and scaled to variance 1 over the fitted vectors.
 
     Args:
         fitted: (n, dim).
@@ -63,7 +67,7 @@ def principal_components(fitted: np.ndarray, others: np.ndarray) -> tuple[np.nda
 
 
 def fit_quantile(components: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
-    """Minimise the pinball loss of a linear function (Koenker and Bassett 1978).
+    """Fit a linear quantile regression (Koenker and Bassett 1978).
 
     Returns:
         (1 + c,), the constant first.
@@ -77,7 +81,9 @@ def fit_quantile(components: np.ndarray, values: np.ndarray, level: float) -> np
 
 
 def pinball_loss(errors: np.ndarray, level: float) -> float:
-    """Average max(level × e, (level − 1) × e) over errors e = value − prediction.
+    """Compute the mean pinball loss.
+
+    Mean of max(level × e, (level − 1) × e) over errors e = value − prediction.
 
     >>> pinball_loss(np.array([2.0, -2.0]), 0.75)
     1.0

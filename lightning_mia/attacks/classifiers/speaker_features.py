@@ -1,4 +1,4 @@
-"""Features of SLMIA-SR: similarities within a speaker's recordings and to other speakers.
+"""Features of SLMIA-SR: similarities within and between speakers.
 
 Chen, Zhang and Song (2024, NDSS), section IV, and their code. Training brings a speaker's recordings closer together
 (intra-speaker features) and away from those of imposters, speakers whom the adversary supplies (inter-speaker
@@ -61,7 +61,9 @@ def inter_features(vectors: np.ndarray, imposters: Sequence[np.ndarray]) -> np.n
 
 
 def statistics(values: np.ndarray) -> np.ndarray:
-    """Compute mean, standard deviation, maximum and minimum along the last axis, (…, n) → (4, …).
+    """Compute four statistics along the last axis.
+
+    Mean, standard deviation, maximum and minimum, (…, n) → (4, …).
 
     >>> statistics(np.array([1.0, 3.0]))
     array([2., 1., 3., 1.])

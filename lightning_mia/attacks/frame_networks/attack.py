@@ -1,4 +1,4 @@
-"""Base class of attacks by a network fitted on pseudo-labelled auxiliary recordings."""
+"""Base class of attacks fitted on pseudo-labelled auxiliary recordings."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ class LearnedAttack(Attack):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Layer, learning rate, epochs and protocol where they are not the default."""
+        """Layer, learning rate, epochs and protocol unless default."""
         default = FitSettings()
         return (
             layer_suffix(self.layer),
@@ -104,11 +104,11 @@ class LearnedAttack(Attack):
 
     @property
     def paper_protocol(self) -> bool:
-        """Whether the network is fitted on the non-members of the challenge set."""
+        """Whether the network is fitted on challenge non-members."""
         return self._paper_protocol
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Fit the network on the auxiliary recordings and score every challenge unit.
+        """Fit the network and score every challenge unit.
 
         The scores depend on the recordings and the seed, not on the order of rows nor on torch's global generators,
         whose state is preserved.
@@ -132,7 +132,10 @@ class LearnedAttack(Attack):
         return scores
 
     def _auxiliary(self, evidence: Evidence) -> pd.DataFrame:
-        """Return the auxiliary recordings by id, without challenge units unless the paper's protocol is followed."""
+        """List the auxiliary recordings, sorted by id.
+
+        Excludes challenge units, unless the attack follows the paper's protocol.
+        """
         auxiliary = evidence.auxiliary.sort_values("id", ignore_index=True)
         in_challenge = auxiliary[self.unit_column].isin(evidence.challenge[self.unit_column])
         return auxiliary if self.paper_protocol else auxiliary[~in_challenge]
@@ -171,11 +174,17 @@ class LearnedAttack(Attack):
 
     @abstractmethod
     def _net(self, dim: int) -> SimilarityNet:
-        """Create a network for frames of dimension `dim`, with weights from torch's global generator."""
+        """Create a network for frames of dimension `dim`.
+
+        Weights are drawn from torch's global generator.
+        """
 
     @abstractmethod
     def _basic_scores(self, source: FrameSource, auxiliary: pd.DataFrame) -> pd.Series:
-        """Compute the basic score of every auxiliary unit, index = unit; not finite without pairs."""
+        """Compute the basic score of every auxiliary unit.
+
+        Index = unit; not finite for units without pairs.
+        """
 
     @abstractmethod
     def _examples(self, labelled: pd.DataFrame, labels: pd.Series, generator: np.random.Generator) -> Sequence[Example]:
@@ -189,4 +198,4 @@ class LearnedAttack(Attack):
 
     @abstractmethod
     def _scores(self, net: SimilarityNet, source: FrameSource, challenge: pd.DataFrame) -> pd.Series:
-        """Score every challenge unit by the fitted float64 network, index = `unit_id`."""
+        """Score every challenge unit, index = `unit_id`."""

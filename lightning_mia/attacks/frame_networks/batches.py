@@ -14,7 +14,7 @@ from lightning_mia.signals.runner.frames import Frames
 
 
 class FrameSource:
-    """Frames of one layer, in an order that depends only on the set of ids.
+    """Frames of one layer, in the order of ids.
 
     Nothing is written to disk.
 
@@ -58,7 +58,10 @@ class FrameSource:
         self.kept = {}
 
     def batch(self, ids: Sequence[str]) -> Frames:
-        """Return the frames of utterances, one row each in this order, zero-padded on the right."""
+        """Return the frames of utterances as one batch.
+
+        Rows are in this order, zero-padded on the right.
+        """
         utterances = {name: self.kept[name] for name in ids if name in self.kept}
         if missing := [name for name in ids if name not in utterances]:
             for frames in self.stream(missing):

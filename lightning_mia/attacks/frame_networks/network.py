@@ -12,7 +12,9 @@ from lightning_mia.models.layers.features import padding_mask
 
 
 class AttentionPooling(nn.Module):
-    """Mean of an utterance's frames, weighted by the softmax of a linear score of each frame.
+    """Mean of an utterance's frames, weighted by learned scores.
+
+    Weights are the softmax of a linear score of each frame.
 
     Self-attention pooling of Safari, India and Hernando (2020, arXiv 2008.01077), used by Tseng et al. (2022). Their
     code *adds* the padding mask, as 0 and 1, to the logits: padding then outweighs speech, and an utterance's vector
@@ -62,7 +64,10 @@ class SimilarityNet(SmallNet):
 
     @abstractmethod
     def logits(self, projected: Tensor) -> Tensor:
-        """Compute logits, (examples, 1 or 2 utterances, dim) → (examples,), higher = "member"."""
+        """Compute logits of examples, higher = "member".
+
+        (examples, 1 or 2 utterances, dim) → (examples,).
+        """
 
     def loss(self, batch: LabelledBatch) -> Tensor:
         """Compute the mean binary cross-entropy, ()."""

@@ -29,7 +29,9 @@ from lightning_mia.signals.surrogate_pretext import SurrogateHead
 
 
 def default_attacks(n_shadows: int = 0) -> list[Attack]:
-    """List the attacks of a config that names none; those the model does not support are skipped.
+    """List the attacks of a config that names none.
+
+    Those that the model does not support are skipped.
 
     Args:
         n_shadows: number of shadow models; with 0, only attacks that need none and few queries.
@@ -93,7 +95,10 @@ def _black_box() -> list[Attack]:
 
 
 def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, prefix: str = "") -> list[Attack]:
-    """List attacks by heads that predict spectra, as in reconstruction, and clusters, as in HuBERT."""
+    """List attacks by heads that predict spectra or clusters.
+
+    Spectra serve reconstructing encoders, clusters those trained like HuBERT.
+    """
     suffix = f"{prefix}clusters"
     return [
         SurrogateHeadAttack(spectra),

@@ -1,4 +1,4 @@
-"""Score the challenge set by all attacks, with a cache for slow ones."""
+"""Score the challenge set by all attacks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def score_attacks(
     score: Callable[[Attack, Evidence], pd.Series] | None = None,
     shadows: ShadowModels | None = None,
 ) -> Scored:
-    """Score the challenge set by every attack of a level that can run.
+    """Score the challenge set by every attack of a level.
+
+    Attacks that cannot run are skipped.
 
     Args:
         attacks: attacks to run.
@@ -111,19 +113,19 @@ def cached_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) 
 
 
 def as_control(scores: Scores, kind: str) -> Scores:
-    """Rename the scores of a model that was not trained on the members, such as `untrained_pretext_loss`."""
+    """Rename scores as those of a control, such as `untrained_pretext_loss`."""
     return replace(scores, name=f"{kind}_{scores.name}", access="none")
 
 
 def _with_nonmembers(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:
-    """Replace the auxiliary recordings by the non-members of the challenge set, as in the paper protocol."""
+    """Replace the auxiliary recordings by the challenge non-members."""
     nonmembers = challenge[~challenge["member"]]
     return replace(evidence, auxiliary=nonmembers[["id", "speaker"]].reset_index(drop=True))
 
 
 @dataclass(frozen=True)
 class _ChallengeUnits:
-    """Challenge units in order of first appearance; all attacks share the arrays."""
+    """Challenge units in order of first appearance."""
 
     ids: np.ndarray
     speakers: np.ndarray
@@ -135,7 +137,7 @@ class _ChallengeUnits:
         return cls(units["unit_id"].to_numpy(str), units["speaker"].to_numpy(str), units["member"].to_numpy(bool))
 
     def scores(self, attack: Attack, values: pd.Series, level: Level, suffix: str) -> Scores:
-        """Combine the scores of an attack with the units and their membership."""
+        """Combine an attack's scores with units and membership."""
         return Scores(
             name=attack.name + suffix,
             level=level,

@@ -27,7 +27,7 @@ class SimulatedAudit:
     ideal: pd.Series
 
     def auroc(self, scores: pd.Series) -> float:
-        """Return the AUROC of scores, index = unit, rounded to two digits."""
+        """Compute the AUROC of scores, rounded to two digits."""
         values = scores.loc[self.members.index].to_numpy(dtype=float)
         return round(float(auroc_of_labels(values, self.members.to_numpy(bool)[None])[0]), 2)
 
@@ -47,7 +47,9 @@ def simulate_audit(
     dim: int = 4,
     seed: int = 0,
 ) -> SimulatedAudit:
-    """Draw signals of a target and of complementary pairs of shadow models.
+    """Simulate signals of a target and its shadow models.
+
+    Shadow models form complementary pairs.
 
     The signal of a recording is its difficulty, N(0, spread²), shared by all models, plus `effect` if its unit is IN
     for the model, plus N(0, noise²). Recording ids are `speaker/clip`.

@@ -13,7 +13,9 @@ from lightning_mia.utilities.errors import InputError
 
 
 class ScalarSignal(Named, ABC):
-    """Signal of a recording: one number, or several that are used jointly.
+    """Base class of signals: one or several numbers per recording.
+
+    Several numbers are used jointly.
 
     Two instances of a class with equal settings are equal. The name follows that of the attack:
     `lira_surrogate_head`.
@@ -45,7 +47,9 @@ class ScalarSignal(Named, ABC):
 
 
 class PretextScore(ScalarSignal):
-    """Mean pretext score over masks: log-odds (TERA: −log L1), higher = solved better.
+    """Mean pretext score over masks.
+
+    Log-odds (TERA: −log L1), higher = solved better.
 
     Example:
         >>> table = pd.DataFrame({"pretext_score_mask0": [1.0], "pretext_score_mask1": [2.0]}, index=["a"])
@@ -60,6 +64,9 @@ class PretextScore(ScalarSignal):
     def read(self, signals: Signals) -> pd.DataFrame:
         """Return one column, `pretext_score`."""
         return signals.pretext_score().to_frame(PRETEXT_SCORE)
+
+
+DEFAULT_SIGNAL = PretextScore()
 
 
 class JointSignal(ScalarSignal):

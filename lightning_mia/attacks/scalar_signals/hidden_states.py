@@ -30,7 +30,9 @@ class BlackBoxSignal(ScalarSignal):
 
 
 class FrameSimilarity(BlackBoxSignal):
-    """Mean cosine between the frames of an utterance (Tseng et al. 2022, section 3.2).
+    """Mean cosine between the frames of an utterance.
+
+    Tseng et al. (2022), section 3.2.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
@@ -75,7 +77,7 @@ class FrameGeometry(BlackBoxSignal):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """The statistics unless all are read, and the layer unless it is the last."""
+        """Statistics unless all, and the layer unless the last."""
         return *(self.statistics or ()), "all_layers" if self.layer is None else layer_suffix(self.layer)
 
     @property
@@ -99,7 +101,9 @@ class FrameGeometry(BlackBoxSignal):
 
 
 class ViewConsistency(BlackBoxSignal):
-    """Similarity of views of a recording: φ = log(1 + s) − log(1 − s) of their cosine s.
+    """Similarity of views of a recording.
+
+    φ = log(1 + s) − log(1 − s) of their cosine s.
 
     Follows the likelihood ratio attack on image encoders with two augmented views (misleading-privacy-evals, ETH
     Zürich), including its mean over draws.
@@ -154,7 +158,9 @@ class ViewConsistency(BlackBoxSignal):
 
 
 class CropResponse(BlackBoxSignal):
-    """Mean divergence of the frames' responses to crops from a reference distribution (PartCrop).
+    """Mean divergence of responses to crops (PartCrop).
+
+    The divergence is from a reference distribution.
 
     Args:
         reference: `uniform` or `gaussian`.
@@ -187,7 +193,9 @@ class CropResponse(BlackBoxSignal):
 
 
 class EveryBlackBoxSignal(BlackBoxSignal):
-    """All signals of the recording, its views and its crops at all probed layers, jointly.
+    """All signals from encoder outputs, jointly.
+
+    These are signals of the recording, its views and its crops, at all probed layers.
 
     On a tiny model single signals are weak; together they find what the mean cosine alone misses.
 
@@ -204,7 +212,10 @@ class EveryBlackBoxSignal(BlackBoxSignal):
         return EncoderGeometry(), ViewAgreement(), CropResponses()
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """Return one column per signal, and the mean of the pairs of views, which are almost one number."""
+        """Return one column per signal.
+
+        Pairs of views, which are almost one number, are averaged.
+        """
         columns = signals.scalars.filter(regex=r"^(geometry|views|crops)_(?!pair\d)")
         return pd.concat([columns, ViewConsistency().read(signals)], axis=1)
 

@@ -51,14 +51,17 @@ class NearestNeighbours(BlackBoxSignal):
 
 
 def centred_unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Subtract the mean vector and scale to length 1, (n, dim); a vector equal to the mean stays 0."""
+    """Subtract the mean vector and scale to length 1.
+
+    A vector (dim,) equal to the mean stays 0.
+    """
     centred = vectors - vectors.mean(axis=0)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
 
 
 def mean_of_nearest(cosines: np.ndarray, counted: np.ndarray, k: int) -> np.ndarray:
-    """Average the k highest counted cosines of every row, or all of them if fewer.
+    """Average the k highest counted cosines of every row.
 
     Args:
         cosines: (rows, n).

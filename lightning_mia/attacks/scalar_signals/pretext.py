@@ -17,7 +17,7 @@ SPANS = ("short_spans", "long_spans")
 
 
 class TaskScore(ScalarSignal):
-    """Another score of the training task, such as that of a model fine-tuned by CTC.
+    """Another score of the training task, such as CTC.
 
     Args:
         score: name of the score among the signals.
@@ -45,7 +45,9 @@ class TaskScore(ScalarSignal):
 
 
 class MaskByMask(ScalarSignal):
-    """Pretext score of each mask, jointly: with their covariance, more informative masks weigh more.
+    """Pretext score of each mask, jointly.
+
+    By their covariance, more informative masks weigh more.
 
     Example:
         >>> table = pd.DataFrame({"pretext_score_mask0": [1.0], "pretext_score_mask1": [2.0]}, index=["a"])
@@ -96,7 +98,7 @@ class PretextDetail(ScalarSignal):
 
 
 class PerturbedLoss(ScalarSignal):
-    """Change of the pretext score under small perturbations of the recording, jointly.
+    """Change of the pretext score under small perturbations.
 
     On a memorised recording the score is at a peak that perturbations leave, so that the local curvature of the loss
     separates members from non-members whatever the loss itself.

@@ -1,1 +1,1 @@
-"""Signals of shadow models: matrices, IN and OUT moments, direction of the effect."""
+"""Signals of shadow models: matrices, moments, direction."""

@@ -1,4 +1,4 @@
-"""Direction in which a signal moves with membership, learned on shadow models."""
+"""Direction of the membership effect, learned on shadow models."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 
 def oriented(matrix: SignalMatrix, two_sided: bool) -> SignalMatrix:
-    """Reduce a signal to one number that is higher for members; several numbers are projected.
+    """Reduce a signal to one number, higher for members.
 
     Args:
         matrix: d numbers per unit.

@@ -1,4 +1,4 @@
-"""Per-unit moments over IN and OUT shadow models, and variances pooled over units."""
+"""Per-unit moments over IN and OUT shadow models."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ MAX_SHAPE = 1e4  # of an inverse gamma: variances differ by about 1 % between un
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of every unit over some shadow models, such as those that are IN for it.
+    """Moments of every unit over its IN or OUT models.
 
     Attributes:
         count: (n,) int, number of shadow models.
@@ -55,13 +55,16 @@ def moments(shadows: np.ndarray, chosen: np.ndarray) -> Moments:
 
 
 def in_and_out(members: np.ndarray) -> np.ndarray:
-    """Find the units that are IN for one shadow model and OUT for another, (K, n) bool → (n,) bool."""
+    """Find units with IN and OUT shadow models.
+
+    (K, n) bool → (n,) bool.
+    """
     n_inside = members.sum(axis=0)
     return (n_inside > 0) & (n_inside < len(members))
 
 
 def check_in_and_out(units: pd.Index, members: np.ndarray, online: bool) -> None:
-    """Check that every unit has OUT shadow models, and IN ones if `online`.
+    """Check that every unit has OUT (and IN) shadow models.
 
     Args:
         units: (n,) names.
@@ -85,7 +88,7 @@ def check_in_and_out(units: pd.Index, members: np.ndarray, online: bool) -> None
 
 
 def pooled_covariance(*groups: Moments) -> np.ndarray:
-    """Estimate the (d, d) covariance of residuals over all units of IN, OUT, or both.
+    """Estimate the covariance of residuals over all units, (d, d).
 
     Residuals are taken from each unit's own mean: raw signals differ far more between units.
 
@@ -117,7 +120,7 @@ def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
 
 
 def variance_ratio(inside: Moments, outside: Moments) -> float:
-    """Estimate the ratio of IN to OUT residual variance of a single signal, over all units.
+    """Estimate the ratio of IN to OUT residual variance.
 
     The logarithm is shrunk towards 0 by its sampling variance (2 / degrees of freedom, for IN and for OUT), so that
     few residuals give a ratio near 1.
@@ -131,7 +134,9 @@ def variance_ratio(inside: Moments, outside: Moments) -> float:
 
 
 def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
-    """Fit shape α and scale β of the inverse gamma distribution of the units' variances.
+    """Fit an inverse gamma distribution to the units' variances.
+
+    Returns shape α and scale β.
 
     Matches the moments of the log sample variances (Smyth 2004, section 6.2), which are robust to outlying units:
     log s² has variance ψ′(f/2) from sampling and ψ′(α) from the spread of the variances.

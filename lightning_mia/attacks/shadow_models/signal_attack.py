@@ -1,4 +1,4 @@
-"""Base classes of attacks that compare one signal of the target with shadow models."""
+"""Base classes of attacks on one signal."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence
-from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 from lightning_mia.signals.base import SignalGroup
 
 
 class SignalAttack(Attack):
-    """Attack on a scalar signal, with the signal's access level and requirements.
+    """Base class of attacks on a scalar signal.
+
+    Access level and requirements are those of the signal.
 
     The direction of the effect is learned from the shadow models, so that scores are always higher for members.
 
@@ -22,7 +24,7 @@ class SignalAttack(Attack):
         signal: signal to compare.
     """
 
-    def __init__(self, signal: ScalarSignal = PretextScore()) -> None:
+    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL) -> None:
         self.signal = signal
         self.access = signal.access
         self.needs_signal = signal.needs_signal
@@ -55,7 +57,9 @@ class SignalAttack(Attack):
 
 
 class OnlineOrOffline(SignalAttack):
-    """Signal attack with shadow models that are IN and OUT for a unit (online), or only OUT (offline).
+    """Base class of attacks with an offline variant.
+
+    Online attacks use shadow models that are IN and OUT for a unit, offline attacks only OUT ones.
 
     Args:
         signal: signal to compare.
@@ -65,7 +69,7 @@ class OnlineOrOffline(SignalAttack):
     least_online: ClassVar[int]
     least_offline: ClassVar[int]
 
-    def __init__(self, signal: ScalarSignal = PretextScore(), online: bool = True) -> None:
+    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL, online: bool = True) -> None:
         super().__init__(signal)
         self.online = online
         self.least_shadows = self.least_online if online else self.least_offline

@@ -1,4 +1,4 @@
-"""Signals of the target and of all shadow models, aligned by unit."""
+"""Signals of target and shadow models, aligned by unit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUFFICIENT_AUXILIARY = 20
 
 @dataclass(frozen=True)
 class SignalMatrix:
-    """Signal (d numbers) of n units under the target and K shadow models.
+    """Signal of n units under the target and K shadow models.
 
     Each model is centred by its median over the challenge recordings and scaled by its interquartile range; no label
     is used. Signals of a unit are averaged over its recordings.
@@ -52,7 +52,10 @@ class SignalMatrix:
 
 
 class MatrixReader:
-    """Reads signal matrices and keeps the last, so that consecutive attacks on one signal share it."""
+    """Reader of signal matrices that keeps the last one.
+
+    Consecutive attacks on one signal share the matrix.
+    """
 
     def __init__(self) -> None:
         self._last: tuple[Evidence, ScalarSignal, SignalMatrix] | None = None
@@ -102,14 +105,14 @@ def signal_matrix(evidence: Evidence, signal: ScalarSignal) -> SignalMatrix:
 
 
 def _members(shadows: ShadowModels, recordings: pd.DataFrame) -> np.ndarray:
-    """Membership of every unit, (K, units) bool; all recordings of a unit share it."""
+    """Return the membership of every unit, (K, units) bool."""
     first = recordings.drop_duplicates("unit_id")
     return shadows.members.loc[first["id"]].to_numpy().T
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of the recordings in the models' tables, most of which share one index.
+    """Rows of recordings in tables that mostly share one index.
 
     Attributes:
         ids: recordings to read.

@@ -50,7 +50,7 @@ class Units:
 def standardise(
     values: np.ndarray, reference: np.ndarray, fallback: np.ndarray | float = 1.0, axis: int | None = 0
 ) -> np.ndarray:
-    """Centre by the median and scale by the interquartile range of reference values.
+    """Centre by median and scale by interquartile range.
 
     Args:
         values: (n, d).

@@ -1,4 +1,4 @@
-"""Options of an audit, parsed and checked by its own command line before a grid starts."""
+"""Parse and check the audit options of a grid."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ class ParsedOptions:
 
 
 class OptionsReader:
-    """Parses and checks options of an audit on top of a base config.
+    """Parser of audit options on top of a base config.
 
     Args:
         base: the config.
@@ -110,7 +110,7 @@ class OptionsReader:
         return ParsedOptions(_settings(config), evaluation, corpus)
 
     def recordings(self, corpus: str) -> str:
-        """Return the hash of the recordings of a corpus that was read."""
+        """Return the hash of a corpus's recordings."""
         return self._recordings[corpus]
 
     def trainer_options(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class OptionsReader:
         return options
 
     def _instantiate(self, parsed: Namespace) -> Namespace:
-        """Create all objects as `AuditCLI` does; what a constructor rejects is an `InputError`."""
+        """Create all objects, so that constructors check their arguments."""
         self._cli.config = parsed
         AuditCLI.instantiate_classes(self._cli)
         objects: Namespace = self._cli.config_init["audit"]
@@ -150,7 +150,7 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
 
 
 def with_stable_paths(value: Any) -> Any:
-    """Replace class paths of this package, short names included, by paths that do not change when modules move.
+    """Replace class paths by paths that survive moves of modules.
 
     >>> with_stable_paths({"model": {"class_path": "TERA", "init_args": {"dim": 16}}})
     {'model': {'class_path': 'lightning_mia.models.TERA', 'init_args': {'dim': 16}}}
@@ -191,7 +191,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hash_of_recordings(data: SpeechDataModule) -> str:
-    """Decode a corpus into the cache that all cells share, and hash its content."""
+    """Decode a corpus into the shared cache and hash it."""
     table = data.corpus.table()
     audio = decode(table, cache_dir=Path(data.cache_dir) if data.cache_dir else None, on_bad_audio=data.on_bad_audio)
     speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
@@ -200,5 +200,5 @@ def _hash_of_recordings(data: SpeechDataModule) -> str:
 
 
 def _shortened(message: str) -> str:
-    """Shorten an error of jsonargparse, which lists every type that it tried."""
+    """Drop the types that jsonargparse lists in an error."""
     return message.split(" Given value type:")[0]

@@ -1,4 +1,4 @@
-"""Task of one cell of a grid: a complete audit in a worker process that logs to a file."""
+"""Task of one cell: an audit in a worker process."""
 
 import faulthandler
 import gc
@@ -76,7 +76,7 @@ class CellTask:
 
     @property
     def trained_as(self) -> str:
-        """Checkpoint and cell that the target comes from; empty if it was trained."""
+        """Checkpoint that the target comes from; empty if trained."""
         return self.longer.label(self.folder) if self.longer else ""
 
     def run(self, tell: Callable[[float], None]) -> None:
@@ -103,7 +103,7 @@ class CellTask:
         tell(1.0)
 
     def _copy_from_sibling(self) -> None:
-        """Copy models of a finished cell with the same trainings; the audit verifies their settings."""
+        """Copy models of a finished cell with the same trainings."""
         if (self.folder / "split.csv").exists():
             return
         for sibling in self.siblings:
@@ -121,7 +121,7 @@ class CellTask:
 
 @dataclass(frozen=True)
 class SharedRun:
-    """Longer cell whose checkpoints are the models of a shorter one.
+    """Longer cell that provides the models as checkpoints.
 
     Every training of the shorter cell resumes from the checkpoint of the longer one, and ends there at once. A
     checkpoint that the longer cell did not keep is trained again with the same settings.
@@ -135,7 +135,7 @@ class SharedRun:
     source: Source
 
     def copy_checkpoints(self, folder: Path) -> None:
-        """Copy checkpoints for the trainings that the shorter cell has not started.
+        """Copy checkpoints for trainings that have not started.
 
         Args:
             folder: of the shorter cell.
@@ -159,7 +159,7 @@ class SharedRun:
                 write_json(folder / COPIED, {"cell": self.task.name, "trainings": copied})
 
     def label(self, folder: Path) -> str:
-        """Return a label such as "epoch 5 of 20 of size=100,epochs=20/seed=1" if the target was copied."""
+        """Return a label: "epoch 5 of 20 of size=100,epochs=20/seed=1"."""
         is_copy = "target" in _read_copied(folder)
         return f"{self.source.label} of {self.task.name}" if is_copy else f"{self.source.label}, trained for this cell"
 
@@ -176,7 +176,7 @@ def _read_copied(folder: Path) -> list[str]:
 
 @contextmanager
 def _output_to(path: Path) -> Iterator[None]:
-    """Redirect all output of this process, including crash traces, to a file."""
+    """Redirect output and crash traces to a file."""
     log = logging.getLogger("lightning_mia")
     handlers = log.handlers
     sys.stdout.flush()

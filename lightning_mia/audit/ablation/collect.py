@@ -60,8 +60,9 @@ def _row(result: dict[str, Any], role: str) -> dict[str, Any]:
 
 
 def _utility(scores: Path) -> float | None:
-    """Return the target's mean pretext score (log-odds; TERA: −log L1) on non-members of the challenge set."""
+    """Return the target's mean pretext score on non-members."""
     table = pd.read_csv(scores, usecols=["attack", "member", "score"])
+    # log-odds; TERA: −log L1
     nonmembers = table[(table["attack"] == PRETEXT_LOSS) & (table["member"] == 0)]
     return float(nonmembers["score"].mean()) if len(nonmembers) else None
 

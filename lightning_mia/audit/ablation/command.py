@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split the arguments into those of `ablate` and those passed on to the audits.
+    """Split arguments of `ablate` from those of the audits.
 
     >>> split_arguments(["-c", "g.yaml", "--trainer.max_epochs", "3", "--yes", "--workers=2", "--data.reverse=both"])
     (['-c', 'g.yaml', '--yes', '--workers=2'], ['--trainer.max_epochs', '3', '--data.reverse=both'])

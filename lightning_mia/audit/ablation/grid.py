@@ -47,7 +47,9 @@ class Factor:
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid of audits: all combinations of the factors' values, or the listed points, with every seed.
+    """A grid of audits over one or more factors.
+
+    Cells are all combinations of the factors' values, or the listed points, each with every seed.
 
     Args:
         base: base config of all cells: a path relative to the grid file or to the working directory, or a shipped
@@ -113,7 +115,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A validated grid; options of the audit are checked later, by `plan`.
+    """A validated grid; `plan` checks the audit options.
 
     Attributes:
         grid: the grid.
@@ -139,7 +141,7 @@ class Plan:
         object.__setattr__(self, "seeds", _seeds(self.grid.seeds))
 
     def cells(self) -> list[Cell]:
-        """Return all cells, seed by seed, so that all points are done early with few seeds.
+        """Return all cells, one seed after the other.
 
         Raises:
             InputError: a point has an unknown factor or value.
@@ -217,7 +219,7 @@ def _settings(name: str, factor: Factor) -> list[Setting]:
 
 
 def _label(name: str, label: Any) -> Label:
-    """Validate a label for folder names; numbers stay numbers, so that figures have numeric axes."""
+    """Validate a label; numbers stay numbers, for numeric axes."""
     if not isinstance(label, Label) or not re.fullmatch(r"[\w.+-]+", label_text(label)):
         raise InputError(
             f"Factor {name}: {label!r} cannot be part of a folder name; write `label: value` with a label of letters, "
@@ -227,7 +229,7 @@ def _label(name: str, label: Any) -> Label:
 
 
 def to_number(text: str) -> Label:
-    """Convert text to a number if it is the usual spelling of one.
+    """Convert text to a number if it is one.
 
     >>> to_number("100"), to_number("0.5"), to_number("small"), to_number("nan")
     (100, 0.5, 'small', 'nan')
@@ -249,7 +251,7 @@ def _options(name: str, option: str | None, label: Any, value: Any) -> dict[str,
 
 
 def _check_options(settings: Mapping[str, Sequence[Setting]]) -> None:
-    """Reject options that two factors set, or that no factor may set."""
+    """Reject options set by two factors, or reserved ones."""
     owner: dict[str, str] = {}
     for name, values in settings.items():
         for option in sorted({option for setting in values for option in setting.options}):

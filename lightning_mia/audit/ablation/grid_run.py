@@ -1,4 +1,4 @@
-"""Run a grid: plan and check all cells, run the missing ones, write table and page."""
+"""Run a grid: check all cells, run unfinished ones, report."""
 
 import shutil
 import sys
@@ -71,7 +71,7 @@ MAX_LINES = 20
 
 
 def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
-    """Return one line per point: AUROC of the strongest attack, with its interval over seeds.
+    """Return the strongest attack's AUROC, one line per point.
 
     Args:
         table: of the grid.
@@ -258,5 +258,5 @@ def _options(settings: Sequence[Any]) -> Iterator[str]:
 
 
 def _other_run(root: Path) -> str | None:
-    """Return a file that shows that the folder belongs to another run."""
+    """Return a file or folder of another kind of run."""
     return next((name for name in ("split.csv", "target", "report", "shadows") if (root / name).exists()), None)

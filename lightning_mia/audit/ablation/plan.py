@@ -1,4 +1,4 @@
-"""Plan the audits of a grid and check all of them before one starts."""
+"""Plan and check all audits of a grid."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ from lightning_mia.utilities.files import hash_of
 
 
 def find_base(base: str, grid_file: Path | None) -> Path:
-    """Find the base config: relative to the grid file, to the working directory, or shipped.
+    """Find the base config.
 
     Raises:
         InputError: it does not exist.
@@ -60,7 +60,7 @@ def check_passed_on(passed_on: Sequence[str], plan: Plan) -> None:
 def plan_tasks(
     plan: Plan, reader: OptionsReader, base: ParsedOptions, base_copy: Path, passed_on: Sequence[str], root: Path
 ) -> list[tuple[Cell, CellTask]]:
-    """Return all cells with their tasks, in the order in which they start.
+    """Return all cells with their tasks.
 
     Args:
         plan: the grid.
@@ -89,7 +89,7 @@ def plan_tasks(
 
 
 def _read_values(plan: Plan, reader: OptionsReader) -> dict[tuple[str, str], ParsedOptions]:
-    """Read the base config with every value of every factor, by (factor, label).
+    """Read every value of every factor, by (factor, label).
 
     Raises:
         InputError: an option does not exist, or a value has the wrong type.
@@ -104,7 +104,7 @@ def _read_values(plan: Plan, reader: OptionsReader) -> dict[tuple[str, str], Par
 
 
 def _check_shared(shared: SharedRuns, reader: OptionsReader) -> None:
-    """Check one cell that uses a checkpoint of a longer run, if any.
+    """Check the options of one shared cell, if any.
 
     Raises:
         InputError: the base config already ends its trainings in another way.

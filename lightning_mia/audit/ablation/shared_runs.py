@@ -1,4 +1,4 @@
-"""Cells with fewer epochs that use checkpoints of the longest otherwise identical run."""
+"""Cells that use checkpoints of a longer, otherwise identical cell."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class SharedRuns:
-    """Which cells use checkpoints of a longer one; none unless `share_longer_runs` is set.
+    """Cells that use checkpoints of longer ones.
 
     Attributes:
         sources: name of a shorter cell → source of its models.
@@ -43,14 +43,14 @@ class SharedRuns:
     kept: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def options(self, cell: Cell) -> dict[str, object]:
-        """Return the options of a cell; one that uses checkpoints is set up like the longest."""
+        """Return the options of a cell."""
         source = self.sources.get(cell.name)
         if source is None:
             return cell.options
         return {**cell.options, LENGTH: source.total_epochs, STOP: source.epochs}
 
     def extra_options(self, cell: Cell) -> dict[str, object]:
-        """Return additional options that do not change the models of a cell."""
+        """Return options that do not change a cell's models."""
         return {KEEP: list(self.kept[cell.name])} if cell.name in self.kept else {}
 
 
@@ -82,7 +82,7 @@ def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
 
 
 def _factor_of_epochs(factors: Mapping[str, Sequence[Setting]]) -> str:
-    """Return the factor whose values set the number of epochs and nothing else."""
+    """Return the factor that sets only the number of epochs."""
     names = [
         name for name, settings in factors.items() if all(set(setting.options) == {LENGTH} for setting in settings)
     ]

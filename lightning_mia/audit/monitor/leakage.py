@@ -36,7 +36,7 @@ class ChallengeSet:
 
     @classmethod
     def from_data(cls, data: SplitCorpus) -> "ChallengeSet":
-        """Create the challenge set of a loaded data module."""
+        """Create the challenge set of a loaded split."""
         split = data.split
         ids = list(split.challenge(split.level)["id"])
         return cls(split, data.queries(ids), data.queries(split.auxiliary_ids()))

@@ -25,6 +25,8 @@ from lightning_mia.utilities.errors import InputError
 
 log = logging.getLogger(__name__)
 
+DEFAULT_PROBE = ProbeSettings()
+
 
 class LeakageMonitor(Callback):
     """Measures leakage before, during and after training.
@@ -85,7 +87,7 @@ class LeakageMonitor(Callback):
         layers: Literal["last", "all"] = "last",
         stop_above: float | None = None,
         stop_by: Literal["estimate", "upper_bound"] = "estimate",
-        probe: ProbeSettings = ProbeSettings(),
+        probe: ProbeSettings = DEFAULT_PROBE,
         patience: int | None = None,
     ) -> None:
         if every_n_epochs < 1:
@@ -106,7 +108,7 @@ class LeakageMonitor(Callback):
         self.measured_at = -1  # optimizer steps
 
     def attach(self, data: SplitCorpus) -> "LeakageMonitor":
-        """Take members and non-members from a loaded data module."""
+        """Take members and non-members from a loaded split."""
         self.challenge = ChallengeSet.from_data(data)
         return self
 
@@ -149,7 +151,7 @@ class LeakageMonitor(Callback):
             InputError: no data is attached, patience has no auxiliary recordings, or the weights are sharded.
         """
         if self.challenge is None:
-            raise InputError("LeakageMonitor does not know the members: give it a loaded data module by `attach`")
+            raise InputError("LeakageMonitor does not know the members: give it a loaded split by `attach`")
         if self.patience and not len(self.challenge.auxiliary):
             raise InputError(NO_AUXILIARY)
         if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):

@@ -20,11 +20,11 @@ def run_jobs(
     progress: bool = True,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run the jobs that are not done; results go to the run directory.
+    """Run all unfinished jobs.
 
-    Every job runs the same code with the same number of threads, wherever it runs: on the same kind of device the
-    models are equal to the bit, for any number of workers and either executor. The first job that fails ends all
-    others; jobs whose workers are killed repeatedly are listed at the end.
+    Results go to the run directory. Every job runs the same code with the same number of threads, wherever it runs: on
+    the same kind of device the models are equal to the bit, for any number of workers and either executor. The first
+    job that fails ends all others; jobs whose workers are killed repeatedly are listed at the end.
 
     Args:
         jobs: one per shadow model.

@@ -40,7 +40,7 @@ class ShadowModelJob:
         return self.probe_plan is None or self.probe_plan.is_cached(self.name, trained.model, trained.sha256)
 
     def run(self, report: ReportProgress) -> Trained:
-        """Train and probe the model, skipping what is done; results go to the run directory.
+        """Train and probe the model, skipping finished steps.
 
         Args:
             report: callback for the fraction of the job (0 to 1) done since the last call.
@@ -53,7 +53,7 @@ class ShadowModelJob:
         return trained
 
     def without_progress_bars(self) -> "ShadowModelJob":
-        """Return the job without its own progress bars: all shadow models share one."""
+        """Return the job without its own progress bars."""
         return self._with_trainer_options(enable_progress_bar=False)
 
     def on_one_device(self) -> "ShadowModelJob":

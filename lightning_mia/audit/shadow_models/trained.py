@@ -77,7 +77,7 @@ def _check_like_target(trained: Trained, target: Trained) -> None:
 
 
 def _check_exposure(trained: Trained, ids: Sequence[str]) -> None:
-    """Compare the recordings that a model was trained on with those of the split."""
+    """Compare a model's training recordings with the split."""
     path = trained.checkpoint.with_name("trained_utterances.csv")
     remedy = f"delete {path.parent} and start again"
     try:

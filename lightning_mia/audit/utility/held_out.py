@@ -45,7 +45,7 @@ def recordings_for(data: SplitCorpus, settings: UtilitySettings) -> pd.DataFrame
     """Draw the recordings on which a target's utility is measured.
 
     Args:
-        data: loaded data module.
+        data: corpus and split.
         settings: label of the probe, and number of recordings.
 
     Returns:

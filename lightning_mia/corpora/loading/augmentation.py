@@ -1,4 +1,4 @@
-"""Augmentation of training recordings: SpecAugment, time masking, changes to the waveform."""
+"""SpecAugment, time masking and changes to waveforms."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,11 +17,12 @@ MAX_SHARE = 0.9  # of a recording that may be silenced, so that speech is left t
 
 @dataclass(frozen=True)
 class SpecAugment:
-    """SpecAugment: mask spans of frames and of mel bands in training (Park et al. 2019, §2).
+    """SpecAugment in training (Park et al. 2019, §2).
 
-    It applies to families on log-mel frames (TERA, MelHuBERT), which have zero mean in every band: masked values are
-    set to this mean, as in the paper. Its masks come on top of those of the pretext task, and are not predicted. Time
-    warping, which the paper found to matter least, is not implemented. Queries are never changed.
+    It masks spans of frames and of mel bands, drawn anew for every step. It applies to families on log-mel frames
+    (TERA, MelHuBERT), which have zero mean in every band: masked values are set to this mean, as in the paper. Its
+    masks come on top of those of the pretext task, and are not predicted. Time warping, which the paper found to matter
+    least, is not implemented. Queries are never changed.
 
     Args:
         n_time: masked spans of frames (the paper's policies LD, SM and SS: 2); 0: none.
@@ -55,7 +56,7 @@ class SpecAugment:
         return bool(self.n_time or self.n_frequency)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings for the hash of a stage; empty if nothing is masked."""
+        """Return the settings for a stage hash, if enabled."""
         return {"spec_augment": asdict(self)} if self.enabled else {}
 
     def __call__(self, frames: Tensor, lengths: Tensor) -> Tensor:
@@ -72,14 +73,16 @@ class SpecAugment:
 
     @staticmethod
     def _draw(lengths: Tensor, n_spans: int, share: float, size: int) -> Tensor:
-        """Draw the union of `n_spans` spans per row: (batch, size) bool."""
+        """Draw the union of `n_spans` spans, (batch, size) bool."""
         repeated = lengths.repeat_interleave(n_spans)
         spans = draw_spans(repeated, (share * repeated).floor(), size)
         return spans.view(len(lengths), n_spans, size).any(dim=1)
 
 
 def draw_spans(lengths: Tensor, max_width: Tensor, size: int) -> Tensor:
-    """Draw one span per row, with uniform width from 0 to `max_width` and uniform position.
+    """Draw one span per row.
+
+    The width is uniform from 0 to `max_width`, and so is the position.
 
     Args:
         lengths: (rows,) length of a row's valid part, which contains the span.
@@ -98,11 +101,11 @@ def draw_spans(lengths: Tensor, max_width: Tensor, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class TimeMasking:
-    """Time masking: silence spans of every training recording, drawn anew every epoch.
+    """Silenced spans of every training recording.
 
-    These are the time masks of SpecAugment (Park et al. 2019, §2) on the waveform, which serve every family (the "time
-    dropout" of Kharitonov et al. 2021). The masks of a pretext task come on top, and its targets are those of the
-    silenced recording. Queries are never changed.
+    They are drawn anew every epoch. These are the time masks of SpecAugment (Park et al. 2019, §2) on the waveform,
+    which serve every family (the "time dropout" of Kharitonov et al. 2021). The masks of a pretext task come on top,
+    and its targets are those of the silenced recording. Queries are never changed.
 
     Args:
         share: expected share of a recording that is silenced, if spans do not overlap; 0: none.
@@ -126,11 +129,13 @@ class TimeMasking:
             raise InputError(f"data.time_masking.span is {self.span}: give a positive number of seconds")
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings for the hash of a stage; empty if nothing is silenced."""
+        """Return the settings for a stage hash, if enabled."""
         return {"time_masking": asdict(self)} if self.share else {}
 
     def __call__(self, batch: Batch, epoch: int, seed: int) -> Batch:
-        """Silence spans of a batch, by each recording's id, the epoch and the seed alone.
+        """Silence spans of a batch.
+
+        They depend on each recording's id, the epoch and the seed alone.
 
         Args:
             batch: recordings.
@@ -147,7 +152,10 @@ class TimeMasking:
         return batch._replace(waveforms=batch.waveforms.masked_fill(silenced, 0.0))
 
     def _draw(self, mask: np.ndarray, rng: np.random.Generator) -> None:
-        """Set spans of a recording's mask, (samples,) bool; a span is at most half of a clip."""
+        """Set spans of a recording's mask, (samples,) bool.
+
+        A span is at most half of a clip.
+        """
         span = min(round(self.span * SAMPLE_RATE), len(mask) // 2)
         n_spans = int(self.share * len(mask) / span + rng.random())  # rounded at random up or down
         for start in rng.integers(0, len(mask) - span, n_spans, endpoint=True):
@@ -180,3 +188,8 @@ class WaveformChanges:
     def fingerprint(self) -> dict[str, Any]:
         """Return the active changes for the hash of a stage."""
         return {name: value for name, value in asdict(self).items() if value}
+
+
+NO_CHANGES = WaveformChanges()
+NO_TIME_MASKING = TimeMasking()
+NO_SPEC_AUGMENT = SpecAugment()

@@ -1,4 +1,4 @@
-"""Batch sampler by total duration, with utterances of similar length together."""
+"""Batch sampler by total duration and similar length."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ LENGTH_JITTER = 0.1  # relative random change of a length before sorting, so tha
 
 
 class LengthBatches(Sampler[list[int]]):
-    """Batch sampler with batches of about equal duration, of utterances of similar length.
+    """Batch sampler of about equal duration and similar lengths.
 
     Every utterance is in one batch of an epoch. The number of batches depends on `n_batches` alone, so that models
     trained on different member sets take equally many optimizer steps. With `shuffle`, the composition and order of
@@ -80,7 +80,10 @@ class LengthBatches(Sampler[list[int]]):
         return [batches[index] for index in rng.permutation(self.n_batches)]
 
     def _cut(self, order: np.ndarray) -> list[np.ndarray]:
-        """Cut an order into `n_batches` non-empty runs of about equal duration."""
+        """Cut an order into runs of about equal duration.
+
+        None of them is empty.
+        """
         ends = np.cumsum(self.durations[order])
         targets = ends[-1] * np.arange(1, self.n_batches) / self.n_batches
         cuts = np.searchsorted(ends - self.durations[order] / 2, targets)

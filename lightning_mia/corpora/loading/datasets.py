@@ -8,13 +8,22 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking, WaveformChanges
+from lightning_mia.corpora.loading.augmentation import (
+    NO_CHANGES,
+    NO_SPEC_AUGMENT,
+    NO_TIME_MASKING,
+    SpecAugment,
+    TimeMasking,
+    WaveformChanges,
+)
 from lightning_mia.corpora.loading.batch import Batch, collate
 from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
 
 
 class Recordings(Dataset[tuple[str, np.ndarray, str]]):
-    """Dataset of cached utterances: `(id, waveform, transcript)`, with waveforms `(samples,)` float32.
+    """Dataset of cached utterances.
+
+    Items are `(id, waveform, transcript)`, with waveforms `(samples,)` float32.
 
     Args:
         audio: decoded corpus.
@@ -22,7 +31,7 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
         changes: applied to every waveform.
     """
 
-    def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = WaveformChanges()) -> None:
+    def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = NO_CHANGES) -> None:
         self.audio, self.ids, self.changes = audio, list(ids), changes
 
     def __len__(self) -> int:
@@ -50,7 +59,7 @@ def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> 
 
 
 class TrainingRecordings(L.LightningDataModule):
-    """Data module of one model's training recordings, each once per epoch.
+    """Training recordings of one model, each once per epoch.
 
     Args:
         audio: decoded corpus.
@@ -73,9 +82,9 @@ class TrainingRecordings(L.LightningDataModule):
         batch_seconds: float,
         num_workers: int = 0,
         seed: int = 0,
-        changes: WaveformChanges = WaveformChanges(),
-        masking: TimeMasking = TimeMasking(),
-        spec_augment: SpecAugment = SpecAugment(),
+        changes: WaveformChanges = NO_CHANGES,
+        masking: TimeMasking = NO_TIME_MASKING,
+        spec_augment: SpecAugment = NO_SPEC_AUGMENT,
     ) -> None:
         super().__init__()
         self.masking, self.spec_augment = masking, spec_augment
@@ -97,14 +106,14 @@ class TrainingRecordings(L.LightningDataModule):
         return loader(self.recordings, batches, self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Silence spans of the batch, and attach SpecAugment for the model to apply."""
+        """Silence spans, and attach SpecAugment to the batch."""
         if not self.trainer:
             return batch
         batch = self.masking(batch, self.trainer.current_epoch, self.seed)
         return batch._replace(augment=self.spec_augment) if self.spec_augment.enabled else batch
 
     def training_waveforms(self) -> Iterator[Batch]:
-        """Yield every training recording once, in a fixed order (for k-means targets)."""
+        """Yield every training recording once, in a fixed order."""
         durations = self.recordings.durations
         batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
         yield from loader(self.recordings, batches, num_workers=0)

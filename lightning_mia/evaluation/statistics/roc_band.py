@@ -1,4 +1,4 @@
-"""ROC curves with pointwise confidence bands, for figures; tables take their rates from `roc`."""
+"""ROC curves with pointwise confidence bands, for figures."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ N_RESAMPLES = 200
 
 @dataclass(frozen=True)
 class RocBand:
-    """ROC curve of one attack at given false positive rates, with a pointwise 95 % band.
+    """ROC curve with a pointwise 95 % band.
 
     Nothing is interpolated: `tpr` is the highest true positive rate at a false positive rate of at most `fpr`.
     """
@@ -54,7 +54,7 @@ def roc_band(scores: Scores, grid: np.ndarray, n_resamples: int = N_RESAMPLES, s
 
 @dataclass(frozen=True)
 class _Curve:
-    """Members and non-members, each by descending score; tied non-members pass a threshold together.
+    """Members and non-members, each by descending score.
 
     Attributes:
         member_speaker: (m,) int.
@@ -82,7 +82,9 @@ class _Curve:
         )
 
     def tpr_at(self, grid: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the highest TPR at an FPR of at most `grid`; NaN if members or non-members have no weight.
+        """Return the highest TPR at an FPR of at most `grid`.
+
+        NaN if members or non-members have no weight.
 
         Args:
             grid: (grid,) false positive rates.

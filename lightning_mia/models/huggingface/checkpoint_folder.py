@@ -1,4 +1,4 @@
-"""Checkpoints of transformers: configuration, preprocessor and weights, read without unpickling code."""
+"""Checkpoints of transformers, read without unpickling code."""
 
 import json
 import pickle
@@ -144,7 +144,7 @@ def _preprocessor(name: str, folder: Path, config: Any) -> Any:
 
 
 def weight_files(name: str, folder: Path) -> list[Path]:
-    """List the files that transformers reads weights from, in its order of preference.
+    """List the files that transformers reads weights from.
 
     Raises:
         InputError: no weights, or an index that names missing files.
@@ -168,7 +168,7 @@ def weight_files(name: str, folder: Path) -> list[Path]:
 def load_weights(
     checkpoint: Checkpoint, model_class: Any, fresh: bool = False, renamed: dict[str, str] | None = None
 ) -> Any:
-    """Load a model of transformers, in float32 and in training mode.
+    """Load a model of transformers, float32, in training mode.
 
     Pickled weights are read with `weights_only`, which runs no code. All weights of `model_class` must be in the
     checkpoint; its other weights, such as those of heads, are ignored.
@@ -218,7 +218,10 @@ def _describe_failure(name: str, error: Exception) -> str:
 
 
 def _check_weights(name: str, report: dict[str, Any]) -> None:
-    """Refuse missing or unfitting weights; transformers would draw them at random with a warning."""
+    """Refuse missing or unfitting weights.
+
+    transformers would draw them at random, with a warning.
+    """
     mismatched = sorted(report["mismatched_keys"])
     problems = [
         f"{key} has the shape {tuple(stored)} instead of {tuple(expected)}" for key, stored, expected in mismatched

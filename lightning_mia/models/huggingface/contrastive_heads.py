@@ -1,4 +1,4 @@
-"""Contrastive pretraining heads of wav2vec 2.0 and related models, from transformers checkpoints."""
+"""Contrastive pretraining heads of transformers checkpoints."""
 
 from collections.abc import Container
 from pathlib import Path
@@ -28,12 +28,12 @@ ARCHITECTURES_WITH_HEADS = ("Wav2Vec2ForPreTraining", "Wav2Vec2ConformerForPreTr
 
 
 def has_contrastive_heads(config: Any) -> bool:
-    """Check by its config.json if a checkpoint holds contrastive pretraining heads."""
+    """Check in the configuration for contrastive pretraining heads."""
     return not set(config.architectures or ()).isdisjoint(ARCHITECTURES_WITH_HEADS)
 
 
 class ContrastiveHeads(PretextHead[Quantised]):
-    """Quantizer and projections, with the parameter names and outputs of transformers.
+    """Quantizer and projections of a contrastive pretraining.
 
     wav2vec 2.0 and its conformer project the hidden states to the width of the targets, UniSpeech the targets to that
     of the hidden states. UniSpeech's phonetic task, which needs transcripts, is left out.
@@ -68,12 +68,15 @@ class ContrastiveHeads(PretextHead[Quantised]):
     def targets(
         self, encoder: HuggingFaceEncoder, frames: Tensor, waveforms: Tensor, lengths: Tensor, n_frames: int
     ) -> Quantised:
-        """Quantise the frames: codes are drawn in training mode, otherwise the most probable ones."""
+        """Quantise the frames.
+
+        Codes are drawn in training mode, otherwise the most probable ones.
+        """
         normed = encoder.model.feature_projection.layer_norm(frames[:, :n_frames])
         return self.quantizer(self.dropout(normed), self.temperature if self.training else None)
 
     def _project(self, hidden: Tensor, quantised: Quantised) -> tuple[Tensor, Tensor]:
-        """Project predictions and targets to the same width, (batch, frames, dim) each."""
+        """Project predictions and targets, (batch, frames, dim) each."""
         targets = self.project_q(quantised.vectors)
         if self.projects_targets:
             return hidden, self.project_hid(targets)
@@ -97,7 +100,7 @@ class ContrastiveHeads(PretextHead[Quantised]):
         return contrastive_score(*self._project(hidden, targets), masks, negatives)
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse of codebooks or predictions, or return an empty string."""
+        """Describe a collapse of codebooks or predictions, if any."""
         return contrastive_collapse(health, self.quantizer.n_codebooks, self.quantizer.codebook_size)
 
     def read(self, checkpoint: Checkpoint) -> None:
@@ -126,7 +129,7 @@ class ContrastiveHeads(PretextHead[Quantised]):
 
 
 def _tensors(path: Path, names: Container[str]) -> dict[str, Tensor]:
-    """Read the named tensors of a file of weights, without unpickling code."""
+    """Read the named tensors of a file of weights."""
     if path.suffix != ".safetensors":
         weights = torch.load(path, map_location="cpu", weights_only=True)
         return {name: weights[name] for name in weights if name in names}

@@ -1,4 +1,4 @@
-"""Batched encoders of transformers, whose outputs equal those for each recording alone."""
+"""Batched encoders of transformers, independent of padding."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ SMALL_BATCH = 800  # frames, 16 s: activations fit into a CPU's cache
 
 
 def group_by_length(frame_counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
-    """Divide rows into batches of similar length, of one row or at most `limit` frames with padding.
+    """Divide rows into batches of similar length.
+
+    A batch holds at most `limit` frames, padding included, or a single row.
 
     Example:
         >>> group_by_length([250, 100, 110, 90], limit=300)
@@ -51,7 +53,7 @@ class HuggingFaceEncoder(nn.Module, ABC):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, fresh: bool) -> "HuggingFaceEncoder":
-        """Load the weights of a checkpoint, or draw random ones if `fresh`."""
+        """Load the weights, or draw random ones if `fresh`."""
         from transformers import MODEL_MAPPING
 
         model = load_weights(checkpoint, MODEL_MAPPING[type(checkpoint.config)], fresh)
@@ -72,7 +74,10 @@ class HuggingFaceEncoder(nn.Module, ABC):
 
     @abstractmethod
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode the output of `frames` under masks, see `forward`; hidden states may have more frames than there."""
+        """Encode the output of `frames` under masks, see `forward`.
+
+        Hidden states may have more frames than those of `forward`.
+        """
 
     def forward(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch.
@@ -94,7 +99,7 @@ class HuggingFaceEncoder(nn.Module, ABC):
 
 
 class Wav2Vec2Encoder(HuggingFaceEncoder):
-    """wav2vec 2.0 and encoders of its structure: frames, their projection, transformer blocks.
+    """wav2vec 2.0 and encoders of the same structure.
 
     A masked frame is the model's mask embedding after the projection, or zero if the checkpoint has none.
 
@@ -171,14 +176,14 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
         return self.model.encoder(x, attention_mask=real).last_hidden_state
 
     def _silence_padding(self, convolution: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Zero the frames beyond an utterance's end before a convolution, as beyond the end of a batch.
+        """Zero the frames beyond an utterance's end.
 
         Data2Vec's stacked positions, conformers and HuBERT's batch norm leave other values there.
         """
         return inputs if self._real is None else (inputs[0].masked_fill(~self._real, 0.0),)
 
     def _renew_positions(self) -> None:
-        """Drop positions cached in a lower precision or in inference mode."""
+        """Drop positions cached in lower precision or inference mode."""
         for module in self.rotations:
             module.cached_sequence_length = None
         for module in self.positions:

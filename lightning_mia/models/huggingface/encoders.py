@@ -1,4 +1,4 @@
-"""Encoders of transformers that differ from wav2vec 2.0, and the choice among them."""
+"""Encoders of transformers that differ from wav2vec 2.0."""
 
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ ENCODER_PREFIX = r"^(model\.)?encoder\."  # of weight names in Whisper checkpoin
 
 
 class SEW(Wav2Vec2Encoder):
-    """SEW (squeezed and efficient wav2vec), whose transformer works on groups of neighbouring frames.
+    """SEW, whose transformer works on groups of frames.
 
     The hidden states of the blocks are repeated for all frames of a group, so that every layer has equally many.
     transformers zeroes frames at the end that do not fill a group; here they are left out.
@@ -46,7 +46,10 @@ class SEW(Wav2Vec2Encoder):
         return Encoded((*repeated, encoded.hidden[-1]), encoded.lengths)
 
     def _encode(self, x: Tensor, real: Tensor) -> Tensor:
-        """Encode as transformers' SEWEncoder does, without attention to groups that are partly padding."""
+        """Encode as transformers' `SEWEncoder`.
+
+        Unlike there, groups that are partly padding are not attended to.
+        """
         from transformers.masking_utils import create_bidirectional_mask
 
         encoder = self.model.encoder
@@ -89,7 +92,9 @@ class Wav2Vec2Bert(Wav2Vec2Encoder):
 
 
 class WavLM(Wav2Vec2Encoder):
-    """WavLM, with torch's fused attention; that of transformers stores all attention weights.
+    """WavLM, with torch's fused attention.
+
+    The attention of transformers stores all attention weights.
 
     Args:
         model: bare encoder of transformers.
@@ -156,7 +161,7 @@ class Whisper(HuggingFaceEncoder):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, fresh: bool) -> "Whisper":
-        """Load the encoder's weights of a checkpoint, or draw random ones if `fresh`."""
+        """Load the encoder's weights, or random ones if `fresh`."""
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
         model = load_weights(checkpoint, WhisperEncoder, fresh, renamed={ENCODER_PREFIX: ""})

@@ -1,4 +1,4 @@
-"""Pretext heads for Hugging Face encoders: their interface, and HuBERT's task with a new head."""
+"""Pretext heads for Hugging Face encoders."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
 
     @property
     def needs_targets(self) -> bool:
-        """Whether `fit_targets` has yet to be called; there is no score before."""
+        """Whether `fit_targets` has yet to be called."""
         return False
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
@@ -67,18 +67,22 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
     def score(
         self, hidden: Tensor, targets: Targets, masks: Tensor, frame_lengths: Tensor, noise: Tensor | None
     ) -> Tensor:
-        """Score each utterance, (batch,) float64 log-odds; as `pretext`, with noise (batch, frames, noise_dim)."""
+        """Score each utterance, (batch,) float64 log-odds.
+
+        Arguments are as in `pretext`, with noise (batch, frames, noise_dim).
+        """
 
     @abstractmethod
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse by the health figures of a training step, or return an empty string."""
+        """Describe a collapse by the health figures, if any."""
 
 
 class ClusterHead(PretextHead[Tensor]):
-    """New head for HuBERT's task: predict the clusters of masked MFCC frames (Hsu et al. 2021).
+    """New head for HuBERT's task (Hsu et al. 2021).
 
-    A frame's target is the cluster of the MFCC frame that begins at the same time. An encoder may have a frame or two
-    more at the end than MFCC, as Whisper does; the last target is then repeated.
+    It predicts the clusters of masked MFCC frames. A frame's target is the cluster of the MFCC frame that begins at the
+    same time. An encoder may have a frame or two more at the end than MFCC, as Whisper does; the last target is then
+    repeated.
 
     Args:
         encoder: encoder below the head.
@@ -102,7 +106,10 @@ class ClusterHead(PretextHead[Tensor]):
         return not bool(self.clusters.fitted)
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fit the clusters on the training recordings only: the targets are part of what can leak."""
+        """Fit the clusters on the training recordings only.
+
+        The targets are part of what can leak.
+        """
         log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in waveforms)
         self.clusters.fit(log_mel, self.seed)
 
@@ -121,22 +128,22 @@ class ClusterHead(PretextHead[Tensor]):
         return cluster_logits(self.code_projection(hidden), self.codes)
 
     def pretext(self, hidden: Tensor, targets: Tensor, masks: Tensor, frame_lengths: Tensor) -> Pretext:
-        """Cross-entropy of the true clusters, mean over the batch's masked frames."""
+        """Cross-entropy of the true clusters, mean over masked frames."""
         return cluster_pretext(self.logits(hidden), targets, masks)
 
     def score(
         self, hidden: Tensor, targets: Tensor, masks: Tensor, frame_lengths: Tensor, noise: Tensor | None
     ) -> Tensor:
-        """Log-odds of the true cluster's geometric mean probability over the masked frames."""
+        """Log-odds of the true cluster's geometric mean probability."""
         return log_odds_of_mean(self.logits(hidden), targets, masks)
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse to a single cluster, or return an empty string."""
+        """Describe a collapse to a single cluster, if any."""
         return cluster_collapse(health)
 
 
 def samples_per_frame(encoder: HuggingFaceEncoder) -> float:
-    """Measure an encoder's hop in samples, by trying lengths from one second on."""
+    """Measure an encoder's hop (samples) from its frame counts."""
     lengths = torch.arange(SAMPLE_RATE, 3 * SAMPLE_RATE)
     frames = encoder.frame_lengths(lengths)
     jumps = frames.diff().nonzero().flatten()  # one sample before the number of frames grows

@@ -1,4 +1,4 @@
-"""Folder of a checkpoint: local, or downloaded from the Hugging Face hub."""
+"""Checkpoint folders, local or downloaded from the hub."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +63,7 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
 
 
 def _query(hub: Any, name: str, revision: str | None) -> Any:
-    """Return the hub's description of a repository, or the connection's error."""
+    """Query a repository; return the error without a connection."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -89,7 +89,10 @@ def _query(hub: Any, name: str, revision: str | None) -> Any:
 
 
 def _weights_among(files: Sequence[str]) -> tuple[str, ...]:
-    """Choose the weights to download: pickled ones only if a repository has no others."""
+    """Choose the weights to download.
+
+    Pickled ones are chosen only if a repository has no others.
+    """
     return SAFE_WEIGHTS if any(file in SAFE_WEIGHTS for file in files) else PICKLED_WEIGHTS
 
 

@@ -1,4 +1,4 @@
-"""Feature extractors of transformers and their convolutions, for batches on any device."""
+"""Feature extractors of transformers, for batches."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ FULL_SCALE = 2.0**15  # Kaldi works on 16-bit integers
 
 
 class MaskAwareConvolutions(nn.Module):
-    """Replacement of the `feature_extractor` of a transformers model, with the same weight names.
+    """Convolutions of a transformers model, independent of padding.
 
-    Group norm is computed over an utterance's real samples. With layer norm, channels are last in memory, which halves
-    the time.
+    They replace its `feature_extractor` and keep the names of the weights. Group norm is computed over an utterance's
+    real samples. With layer norm, channels are last in memory, which halves the time.
 
     Args:
         original: `feature_extractor` of a model.
@@ -72,14 +72,17 @@ class MaskAwareConvolutions(nn.Module):
 
 
 def _time_norm(norm: nn.GroupNorm) -> TimeNorm:
-    """Return a norm with the same weights, over the real samples only."""
+    """Return the same norm over real samples only."""
     time_norm = TimeNorm(norm.num_channels)
     time_norm.weight, time_norm.bias = norm.weight, norm.bias
     return time_norm
 
 
 def unit_variance(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """Normalise (batch, samples) to zero mean and unit variance over the real samples; zero beyond, float32."""
+    """Normalise to zero mean and unit variance, without padding.
+
+    (batch, samples), (batch,) real samples → (batch, samples) float32, zero beyond the end.
+    """
     padding = padding_mask(lengths, waveforms.shape[1])
     count = lengths.unsqueeze(1)
     mean = waveforms.masked_fill(padding, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64) / count
@@ -89,7 +92,7 @@ def unit_variance(waveforms: Tensor, lengths: Tensor) -> Tensor:
 
 
 class Waveform(nn.Module):
-    """`Wav2Vec2FeatureExtractor`: zero mean and unit variance, if the checkpoint has `do_normalize`.
+    """`Wav2Vec2FeatureExtractor`: optional zero mean and unit variance.
 
     Args:
         preprocessor: of the checkpoint.
@@ -156,12 +159,12 @@ class KaldiFilterBank(nn.Module):
 
 
 def _normalised(frames: np.ndarray) -> np.ndarray:
-    """Normalise every band of (frames, bands) float32 to zero mean and unit variance."""
+    """Normalise every band of (frames, bands) float32."""
     return (frames - frames.mean(0)) / np.sqrt(frames.var(0, ddof=1) + VARIANCE_FLOOR)
 
 
 class WhisperLogMel(nn.Module):
-    """`WhisperFeatureExtractor`: log-mel frames every 10 ms of 30 s, for any recording.
+    """`WhisperFeatureExtractor`: log-mel frames of 30 s.
 
     A longer recording is cut, a shorter one padded with silence, which the model treats as part of the recording.
 

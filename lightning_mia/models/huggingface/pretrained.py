@@ -123,18 +123,25 @@ class PretrainedEncoder(SpeechModel):
         return self.encoder(waveforms, lengths, masks)
 
     def _last_hidden(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
-        """Return the last hidden states (batch, frames, dim) of the encoder's `frames` under masks (batch, frames)."""
+        """Encode frames under masks; return the last hidden states.
+
+        `frames` are the output of `encoder.frames`, masks and result (batch, frames) and (batch, frames, dim).
+        """
         return self.encoder.transform(frames, lengths, masks).hidden[-1][:, : masks.shape[1]]
 
     @property
     def has_pretext(self) -> bool:
-        """Whether `pretext_score` is available: with heads from the checkpoint, or after training."""
+        """Whether `pretext_score` is available.
+
+        It is with heads from the checkpoint, and after training.
+        """
         return not self.needs_targets
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the true quantised latent's, or the true cluster's, mean probability.
+        """Log-odds of the true target's mean probability.
 
-        Codes are the most probable ones, and `noise` draws the negatives. See `SpeechModel.pretext_score`.
+        The targets are quantised latents or clusters. Codes are the most probable ones, and `noise` draws the
+        negatives. See `SpeechModel.pretext_score`.
 
         Raises:
             InputError: the checkpoint has no heads, and the model was not trained further.
@@ -162,17 +169,23 @@ class PretrainedEncoder(SpeechModel):
         return self.head.pretext(hidden, targets, masks, self.frame_lengths(lengths))
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse of codes or predictions, or return an empty string."""
+        """Describe a collapse of codes or predictions, if any."""
         reason = self.head.collapse(health)
         return f"{self.family}: {reason}" if reason else ""
 
     @property
     def needs_targets(self) -> bool:
-        """Whether the clusters have yet to be fitted; heads from a checkpoint need none."""
+        """Whether the clusters have yet to be fitted.
+
+        Heads from a checkpoint have none.
+        """
         return self.head.needs_targets
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fit the clusters on the training recordings only: the targets are part of what can leak."""
+        """Fit the clusters on the training recordings only.
+
+        The targets are part of what can leak.
+        """
         self.head.fit_targets((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
 
     def parameter_groups(self) -> list[dict[str, Any]]:

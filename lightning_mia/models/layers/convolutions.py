@@ -1,4 +1,4 @@
-"""Convolutional front end; by default that of wav2vec 2.0 (Baevski et al. 2020), 25 ms every 20 ms."""
+"""Convolutional front end from waveform to frames."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,9 +15,10 @@ STRIDES = (5, 2, 2, 2, 2, 2, 2)  # hop 320 samples
 
 
 class TimeNorm(nn.Module):
-    """Normalisation of every channel over an utterance's real samples (group norm, one channel per group).
+    """Group norm over an utterance's real samples.
 
-    `nn.GroupNorm` includes the padding, which changes a padded utterance's frames by tens of per cent.
+    There is one channel per group. `nn.GroupNorm` includes the padding, which changes a padded utterance's frames by
+    tens of per cent.
 
     Args:
         channels: number of channels.
@@ -40,9 +41,10 @@ class TimeNorm(nn.Module):
 
 
 class WaveformFrontEnd(nn.Module):
-    """Convolutions, each followed by its norm, if any, and an activation.
+    """Convolutions with norms and activations.
 
-    Nothing is padded: a frame exists only if all its samples do, so that padding has no effect.
+    The defaults are those of wav2vec 2.0 (Baevski et al. 2020): 25 ms every 20 ms. Nothing is padded: a frame exists
+    only if all its samples do, so that padding has no effect.
 
     Args:
         channels: channels of every convolution.
@@ -109,7 +111,7 @@ def apply_front_end(
     lengths: Tensor,
     frame_lengths: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Compute the frames of a batch; for inference on a CPU, recording by recording.
+    """Compute frames; for CPU inference, recording by recording.
 
     The activations of a whole batch do not fit into a CPU's cache, which costs more than the additional calls: twice
     the time with clips of 10 s.
@@ -135,7 +137,7 @@ def apply_front_end(
 
 
 def pad_to_grid(x: Tensor) -> Tensor:
-    """Zero-pad (batch, samples, channels) to one of a few lengths, on a CPU.
+    """Zero-pad to one of a few lengths, on a CPU.
 
     oneDNN compiles each convolution for every new shape, and caches a thousand of them. If nearly every batch has
     another length, a training step of a tiny model takes twice as long, and probing one seven times. The caller cuts
@@ -145,7 +147,9 @@ def pad_to_grid(x: Tensor) -> Tensor:
 
 
 def round_up_to_grid(samples: int) -> int:
-    """Round up to one of 16 lengths per octave, among them all whole seconds up to 16.
+    """Round up to one of 16 lengths per octave.
+
+    They include all whole seconds up to 16.
 
     Example:
         >>> [round_up_to_grid(samples) for samples in (8_001, 16_000, 16_001, 33_000)]
@@ -156,10 +160,10 @@ def round_up_to_grid(samples: int) -> int:
 
 
 def convolve(convolution: Any, x: Tensor) -> Tensor:
-    """Convolve (batch, samples, channels) as an image of height 1 with channels last.
+    """Convolve (batch, samples, channels), with channels last in memory.
 
-    `nn.Conv1d` needs the samples last, layer norm the channels: transposing between the two, a training step on a CPU
-    takes twice as long.
+    The input is an image of height 1. `nn.Conv1d` needs the samples last, layer norm the channels: transposing between
+    the two, a training step on a CPU takes twice as long.
     """
     image = x.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, samples)
     kernel, stride = convolution.weight.unsqueeze(2), (1, *convolution.stride)

@@ -58,7 +58,7 @@ class LogMel(nn.Module):
 
 
 def normalise(x: Tensor, lengths: Tensor) -> Tensor:
-    """Normalise every band to zero mean and unit variance over the real frames (CMVN).
+    """Normalise every band over the real frames (CMVN).
 
     Sums are in float64, so that the amount of padding does not change their rounding.
 
@@ -78,10 +78,11 @@ def normalise(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class MFCC(nn.Module):
-    """MFCC: 13 cepstra with first and second differences every 20 ms, from log-mel frames every 10 ms.
+    """MFCC every 20 ms, from log-mel frames every 10 ms.
 
-    All of it is linear, hence one matrix on 9 frames at a time: a cosine transform over the bands, and over time the
-    regression slope of 5 frames, once and twice. The first and the last real frame are repeated past the ends.
+    A frame is 13 cepstra with first and second differences. All of it is linear, hence one matrix on 9 frames at a
+    time: a cosine transform over the bands, and over time the regression slope of 5 frames, once and twice. The first
+    and the last real frame are repeated past the ends.
 
     Args:
         n_mels: mel bands of the log-mel frames.

@@ -35,11 +35,11 @@ class SpanMask:
 
 
 def span_masks(frame_lengths: Tensor, distribution: SpanMask, noise: Tensor) -> Tensor:
-    """Draw one mask per utterance, with at least one masked and one unmasked frame.
+    """Draw one mask per utterance.
 
-    The number of spans is probability × frames / length, rounded at random up or down, and at least 1. They start at
-    different frames, uniformly drawn. In a clip shorter than two spans, a span shrinks to half of the clip. If the
-    spans would cover everything, only one of them is kept.
+    It has at least one masked and one unmasked frame. The number of spans is probability × frames / length, rounded at
+    random up or down, and at least 1. They start at different frames, uniformly drawn. In a clip shorter than two
+    spans, a span shrinks to half of the clip. If the spans would cover everything, only one of them is kept.
 
     Args:
         frame_lengths: (batch,) integers, frames of each utterance, at least 2.

@@ -1,4 +1,4 @@
-"""Product quantisation by the Gumbel softmax (wav2vec 2.0, Baevski et al. 2020, §2)."""
+"""Product quantisation by Gumbel softmax (Baevski et al. 2020, §2)."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Quantised:
 
 
 def quantise(logits: Tensor, codebooks: Tensor, temperature: float | None) -> Quantised:
-    """Choose a code from every codebook, in float32 even under autocast.
+    """Choose a code from every codebook, in float32.
 
     Args:
         logits: (batch, frames, codebooks, codes).
@@ -40,10 +40,11 @@ def quantise(logits: Tensor, codebooks: Tensor, temperature: float | None) -> Qu
 
 
 class GumbelQuantizer(nn.Module):
-    """Codebooks and the layer that chooses from them, with the parameter names of transformers.
+    """Codebooks and the layer that chooses from them.
 
-    transformers' `Wav2Vec2GumbelVectorQuantizer` multiplies every code's vector by zero or one, for every frame; the
-    matrix product here needs 1 / (code dim / codebooks) of the memory, and returns the chosen codes.
+    The parameters have the names that they have in transformers. transformers' `Wav2Vec2GumbelVectorQuantizer`
+    multiplies every code's vector by zero or one, for every frame; the matrix product here needs 1 / (code dim /
+    codebooks) of the memory, and returns the chosen codes.
 
     Args:
         dim: width of the frames.

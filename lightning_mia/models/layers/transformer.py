@@ -11,7 +11,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 class SinusoidalPositions(nn.Module):
-    """Sines and cosines of the frame number (Vaswani et al. 2017, §3.5)."""
+    """Sinusoidal positions (Vaswani et al. 2017, §3.5)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, dim) → (frames, dim), to be added."""
@@ -22,7 +22,9 @@ class SinusoidalPositions(nn.Module):
 
 
 class ConvolutionalPositions(nn.Module):
-    """Positions by a wide grouped convolution over the frames (wav2vec 2.0, Baevski et al. 2020, §2).
+    """Convolutional positions (Baevski et al. 2020, §2).
+
+    They are a wide grouped convolution over the frames.
 
     Args:
         dim: channels.
@@ -50,10 +52,11 @@ def make_positions(dim: int, kernel: int, groups: int) -> nn.Module:
 
 
 class Block(nn.Module):
-    """Self-attention and a feed-forward layer, each with a residual connection and a layer norm.
+    """Transformer block: self-attention and a feed-forward layer.
 
-    The same computation as `torch.nn.TransformerEncoderLayer`, whose training step is a fifth slower at our sizes, and
-    whose fast path in evaluation, which stores all attention weights, is two to six times slower (CPU).
+    Each has a residual connection and a layer norm. The same computation as `torch.nn.TransformerEncoderLayer`, whose
+    training step is a fifth slower at our sizes, and whose fast path in evaluation, which stores all attention weights,
+    is two to six times slower (CPU).
 
     Args:
         dim: width of the hidden states.
@@ -136,7 +139,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Block(dim, n_heads, feedforward_dim, dropout, pre_norm) for _ in range(n_layers))
 
     def forward(self, x: Tensor, padding: Tensor) -> tuple[Tensor, ...]:
-        """Return the input to the blocks and the output of each.
+        """Return the blocks' input and the output of each.
 
         Args:
             x: (batch, frames, dim).

@@ -1,4 +1,4 @@
-"""Masked prediction of cluster targets (HuBERT, Hsu et al. 2021, §II)."""
+"""Masked prediction of clusters (Hsu et al. 2021, §II)."""
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ def cluster_logits(outputs: Tensor, codes: Tensor) -> Tensor:
 
 
 def cluster_pretext(logits: Tensor, targets: Tensor, masks: Tensor) -> Pretext:
-    """Compute the loss over the masked frames, with its health figures.
+    """Compute the loss over masked frames, with health figures.
 
     Args:
         logits: (batch, frames, clusters).
@@ -57,7 +57,7 @@ def masked_cross_entropy(logits: Tensor, targets: Tensor, masks: Tensor) -> Tens
 
 
 def cluster_collapse(health: dict[str, float]) -> str:
-    """Describe a collapse to a single cluster, or return an empty string.
+    """Describe a collapse to a single cluster, if any.
 
     Args:
         health: figures of `cluster_pretext`.

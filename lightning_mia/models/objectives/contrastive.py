@@ -1,4 +1,4 @@
-"""Contrastive loss on quantised latents of masked frames (wav2vec 2.0, Baevski et al. 2020, §3.2)."""
+"""Contrastive loss of wav2vec 2.0 (Baevski et al. 2020, §3.2)."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ TEMPERATURE = 0.1  # of the cosine similarities, κ in equation 3
 
 
 def draw_negatives(masks: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
-    """Draw negatives of every masked frame from its utterance's other masked frames.
+    """Draw negatives from the utterance's other masked frames.
 
     The draws are uniform and with replacement. If an utterance has one masked frame only, all its other frames are
     candidates.
@@ -45,7 +45,7 @@ def draw_negatives(masks: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
 
 
 def contrastive_logits(predictions: Tensor, targets: Tensor, negatives: Tensor, codes: Tensor | None = None) -> Tensor:
-    """Compare predictions with true targets and negatives by cosine, over the temperature.
+    """Compute cosine logits of true targets and negatives.
 
     One matrix product compares all pairs of an utterance's frames, and the drawn ones are gathered from it, which
     takes far less memory than a copy of the target for every negative.
@@ -80,10 +80,11 @@ def code_ids(codes: Tensor) -> Tensor:
 
 
 def contrastive_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Compute the cross-entropy of the true targets (equation 3), mean over masked frames.
+    """Compute the contrastive loss (equation 3).
 
-    With several processes the sum is divided by their mean number of masked frames, so that the mean of their
-    gradients, which DDP takes, is the gradient of the mean over all masked frames.
+    It is the mean over the masked frames of all processes. With several processes the sum is divided by their mean
+    number of masked frames, so that the mean of their gradients, which DDP takes, is the gradient of the mean over all
+    masked frames.
 
     Args:
         logits: see `contrastive_logits`.
@@ -101,7 +102,7 @@ def _mean_over_processes(count: Tensor) -> Tensor:
 
 
 def perplexity(usage: Tensor, masks: Tensor) -> Tensor:
-    """Count the codes in use, by the entropy of their mean probability.
+    """Count the codes in use by their entropy.
 
     exp(entropy) of the mean over the masked frames, summed over the codebooks.
 
@@ -117,7 +118,7 @@ def perplexity(usage: Tensor, masks: Tensor) -> Tensor:
 
 
 def contrastive_accuracy(logits: Tensor, masks: Tensor) -> Tensor:
-    """Compute the share of masked frames whose true target beats all negatives.
+    """Compute the accuracy over masked frames.
 
     A frame whose negatives all equal its true target counts as missed.
 
@@ -131,10 +132,10 @@ def contrastive_accuracy(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def contrastive_chance(codes: Tensor, masks: Tensor, n_negatives: int) -> Tensor:
-    """Compute the accuracy of guessing: one over the number of distinct targets.
+    """Compute the accuracy of guessing.
 
-    These are the combinations of codes on an utterance's masked frames, at most n_negatives + 1: in a short clip, or
-    with few codes in use, guessing is easier than 1 / (n_negatives + 1).
+    It is one over the number of distinct targets. These are the combinations of codes on an utterance's masked frames,
+    at most n_negatives + 1: in a short clip, or with few codes in use, guessing is easier than 1 / (n_negatives + 1).
 
     Args:
         codes: (batch, frames, codebooks) int64.
@@ -156,7 +157,7 @@ def contrastive_pretext(
     negatives: Tensor,
     diversity_weight: float,
 ) -> Pretext:
-    """Compute contrastive plus weighted diversity loss (equations 2 to 4), with health figures.
+    """Compute contrastive and diversity loss (equations 2 to 4).
 
     The diversity loss is 1 − perplexity / codes, as in the paper's code, of the probabilities without Gumbel noise.
 
@@ -185,10 +186,11 @@ def contrastive_pretext(
 
 
 def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negatives: Tensor) -> Tensor:
-    """Compute the log-odds of the true target's geometric mean probability over masked frames.
+    """Compute the log-odds of the true target's mean probability.
 
-    Unlike in training, a negative with the same codes stays in: it takes its share of the probability, so that a frame
-    that equals all its negatives counts as guessed, and the log-odds stay finite.
+    The mean is geometric, over the masked frames. Unlike in training, a negative with the same codes stays in: it takes
+    its share of the probability, so that a frame that equals all its negatives counts as guessed, and the log-odds stay
+    finite.
 
     Args:
         predictions: (batch, frames, dim).
@@ -204,7 +206,7 @@ def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negat
 
 
 def contrastive_collapse(health: dict[str, float], n_codebooks: int, codebook_size: int) -> str:
-    """Describe a collapse of codebooks or predictions, or return an empty string.
+    """Describe a collapse of codebooks or predictions, if any.
 
     Without a loss that keeps codes in use, the shortest way to a low contrastive loss is one code for everything. With
     a handful of codes accuracy is high but uninformative.

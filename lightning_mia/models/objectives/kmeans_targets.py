@@ -1,4 +1,4 @@
-"""K-means clusters of frames, the targets of HuBERT; in its first iteration, of MFCC frames."""
+"""K-means clusters of frames, the targets of HuBERT."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,9 @@ MAX_NUMBERS = 300_000_000  # in these frames: 1.2 GB, and as much again while th
 
 
 def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
-    """Stack parts (n, dim), dropping every second row until at most `limit` remain.
+    """Stack parts (n, dim), thinned to at most `limit` rows.
+
+    Every second row is dropped, as often as necessary.
 
     Example:
         >>> thin_out([torch.arange(6)[:, None], torch.arange(6, 10)[:, None]], limit=5).flatten().tolist()
@@ -59,7 +61,9 @@ class Centroids(nn.Module):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit_frames(self, parts: Iterable[Tensor], seed: int) -> None:
-        """Fit the centroids by k-means on parts (n, dim) float32 on the CPU.
+        """Fit the centroids by k-means.
+
+        The parts are (n, dim) float32 on the CPU.
 
         Raises:
             InputError: fewer frames than clusters.
@@ -92,7 +96,9 @@ class Centroids(nn.Module):
 
 
 class MFCCClusters(Centroids):
-    """Nearest of k centroids to each MFCC frame (39 numbers), at 50 Hz.
+    """Nearest of k centroids to each MFCC frame.
+
+    There are 50 frames per second, of 39 numbers each.
 
     Args:
         n_mels: mel bands of the log-mel frames.
@@ -104,7 +110,9 @@ class MFCCClusters(Centroids):
         self.mfcc = MFCC(n_mels)
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]], seed: int) -> None:
-        """Fit the centroids on log-mel frames (batch, frames, n_mels) with their lengths (batch,).
+        """Fit the centroids on batches of log-mel frames.
+
+        A batch is (batch, frames, n_mels) with lengths (batch,).
 
         Raises:
             InputError: fewer frames than clusters.

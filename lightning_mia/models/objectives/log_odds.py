@@ -21,7 +21,7 @@ def log_probability(true: Tensor, others: Tensor) -> Tensor:
 
 
 def log_odds(log_p: Tensor) -> Tensor:
-    """Compute log p − log(1 − p) from log p < 0, float64.
+    """Compute log p − log(1 − p) from negative log p.
 
     Example:
         >>> [round(float(x), 6) for x in log_odds(torch.tensor([0.25, 0.5]).double().log())]
@@ -31,7 +31,7 @@ def log_odds(log_p: Tensor) -> Tensor:
 
 
 def log_odds_of_mean(logits: Tensor, targets: Tensor, masks: Tensor) -> Tensor:
-    """Compute the log-odds of the target's geometric mean probability over masked frames.
+    """Compute the log-odds of the target's geometric mean probability.
 
     The geometric mean is p̄ = exp(−loss). The arithmetic mean separates members from non-members much worse (AUROC .81
     against .87 in one experiment): it hardly reacts to a frame whose target gets almost no probability, which is

@@ -29,7 +29,9 @@ def normalise_text(text: str, fold_case: bool) -> str:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Characters and their labels: 0 is blank, then the characters in their order.
+    """Characters and their labels.
+
+    Label 0 is blank, then come the characters in their order.
 
     Attributes:
         characters: every character once; a space separates words.
@@ -71,12 +73,14 @@ class Vocabulary:
         return [self._label_of[character] for character in text]
 
     def text(self, path: Sequence[int]) -> str:
-        """Decode one label per frame: merge repeated labels, then drop blanks."""
+        """Merge repeated labels, drop blanks, and return the text."""
         return "".join(self.characters[label - 1] for label, _ in groupby(path) if label != BLANK)
 
 
 def frames_needed(text: str) -> int:
-    """Count the frames that CTC needs: one per character, and a blank between repeats.
+    """Count the frames that CTC needs.
+
+    One per character, and a blank between repeats.
 
     Example:
         >>> frames_needed("hello")
@@ -109,7 +113,9 @@ def loss_per_character(logits: Tensor, frame_lengths: Tensor, labels: Sequence[S
 
 
 def error_counts(guesses: Sequence[str], texts: Sequence[str]) -> dict[str, Tensor]:
-    """Count edit errors and reference lengths, in words and in characters.
+    """Count edit errors and reference lengths.
+
+    Both are counted in words and in characters.
 
     Args:
         guesses: decoded transcripts.

@@ -1,1 +1,1 @@
-"""Encoders of published TERA and CPC checkpoints, in their original formats."""
+"""Encoders of published TERA and CPC checkpoints."""

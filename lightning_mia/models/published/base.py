@@ -111,7 +111,9 @@ def as_mapping(value: object, source: str) -> Mapping[str, Any]:
 
 
 def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
-    """Load all weights of a module; others, such as those of a pretraining head, are ignored.
+    """Load all weights of a module.
+
+    Others, such as those of a pretraining head, are ignored.
 
     Args:
         module: with the parameter names of the checkpoint.

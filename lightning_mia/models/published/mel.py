@@ -114,7 +114,7 @@ class PublishedMel(nn.Module):
 
 
 def _level(waveforms: Tensor, lengths: Tensor, decibels: float) -> Tensor:
-    """Scale every waveform to this root mean square; zero padding adds nothing."""
+    """Scale every waveform to this root mean square."""
     mean_square = waveforms.square().sum(dim=1, keepdim=True, dtype=torch.float64) / lengths.unsqueeze(1)
     return waveforms * (10 ** (decibels / 20) / (mean_square.sqrt() + 1e-10)).float()
 
@@ -133,7 +133,10 @@ def mirrored(waveforms: Tensor, lengths: Tensor) -> Tensor:
 
 
 def slopes(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Compute the regression slope over 5 frames (batch, frames, dim), repeating the first and last real frame."""
+    """Compute the regression slope over 5 frames.
+
+    (batch, frames, dim) → same shape; the first and the last real frame are repeated past the ends.
+    """
     time = torch.arange(-2, frames.shape[1] + 2, device=frames.device)
     time = time.clamp(min=0).minimum(lengths.unsqueeze(1) - 1)  # (batch, frames + 4)
     extended = frames.gather(1, time.unsqueeze(2).expand(-1, -1, frames.shape[2]))
@@ -141,7 +144,7 @@ def slopes(frames: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _cmvn(frames: Tensor, lengths: Tensor, eps: float) -> Tensor:
-    """Normalise to zero mean and unit unbiased variance over the real frames; zero beyond."""
+    """Normalise over the real frames, with the unbiased variance."""
     padding = padding_mask(lengths, frames.shape[1]).unsqueeze(2)
     count = lengths.view(-1, 1, 1)
     mean = frames.masked_fill(padding, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64) / count

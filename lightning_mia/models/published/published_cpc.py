@@ -1,4 +1,7 @@
-"""Published modified CPC (Rivière et al. 2020), the CPC of Tseng et al. (2022)."""
+"""Published CPC (Rivière et al. 2020).
+
+It is the CPC of Tseng et al. (2022).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,9 +78,10 @@ class PublishedCPC(PublishedEncoder):
         return lengths
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; layer 0 is the convolutions' output, the last one the context.
+        """Encode a batch, see `SpeechModel.encode`.
 
-        Training hid nothing, so that there is no learned vector for a masked frame: it is zero in all channels.
+        Layer 0 is the convolutions' output, the last one the context. Training hid nothing, so that there is no learned
+        vector for a masked frame: it is zero in all channels.
         """
         latents = self.network.gEncoder(waveforms, lengths)  # (batch, frames, dim)
         if masks is not None:
@@ -111,7 +115,7 @@ def _read_shape(config: Mapping[str, Any], path: str) -> NetworkShape:
 
 
 class CPCNetwork(nn.Module):
-    """Convolutions and recurrent context, with the parameter names of the file.
+    """Convolutions and recurrent context, named as in the file.
 
     Args:
         shape: sizes of both.
@@ -153,7 +157,7 @@ class PaddedFrontEnd(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """Normalisation of every frame over its channels, with the unbiased variance, unlike layer norm.
+    """Layer norm with the unbiased variance.
 
     Args:
         channels: number of channels.

@@ -1,4 +1,7 @@
-"""Published TERA and Mockingjay of S3PRL (Liu, Li and Lee 2021), the TERA of Tseng et al. (2022)."""
+"""Published TERA and Mockingjay of S3PRL.
+
+(Liu, Li and Lee 2021); the TERA of Tseng et al. (2022).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -81,7 +84,10 @@ class PublishedTERA(PublishedEncoder):
         return self.mel.frame_lengths(lengths)
 
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
-        """Encode a batch, see `SpeechModel.encode`; a masked frame is the utterance's mean frame, zero."""
+        """Encode a batch, see `SpeechModel.encode`.
+
+        A masked frame is the utterance's mean frame, zero.
+        """
         frames, frame_lengths = self.mel(waveforms, lengths), self.frame_lengths(lengths)
         if masks is not None:
             frames = frames.masked_fill(masks.unsqueeze(2), 0.0)
@@ -93,7 +99,10 @@ class PublishedTERA(PublishedEncoder):
         return Encoded(tuple(_join(layer, sizes, counts, frames.shape[1]) for layer in hidden), frame_lengths)
 
     def _cut(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Cut an utterance (frames, dim) into the smallest number of equal pieces that are not too long."""
+        """Cut an utterance (frames, dim) into equal pieces.
+
+        Their number is the smallest with pieces that are not too long.
+        """
         n_pieces = -(-len(frames) // self.longest) if self.longest > 0 else 1
         return frames.chunk(n_pieces)
 
@@ -182,7 +191,7 @@ class TERANetwork(nn.Module):
 
 
 class TERALayer(nn.Module):
-    """Attention and feed-forward layers, each with a residual connection and a layer norm.
+    """Transformer layer with the names of the file.
 
     Args:
         config: entry `transformer` of the file.
@@ -221,7 +230,10 @@ def _output(inputs: int, dim: int, eps: float) -> nn.ModuleDict:
 
 
 def sinusoids(n_frames: int, dim: int) -> Tensor:
-    """Compute positions (n_frames, dim) float32: sines in even columns, cosines in odd ones."""
+    """Compute sinusoidal positions (n_frames, dim) float32.
+
+    Sines are in even columns, cosines in odd ones.
+    """
     column = torch.arange(dim, dtype=torch.float64)
     angle = torch.arange(n_frames).unsqueeze(1) / 10_000 ** (2 * (column // 2) / dim)
     return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()

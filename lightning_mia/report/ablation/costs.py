@@ -1,4 +1,4 @@
-"""Utility, privacy and leakage of each value of a factor, compared with the first value: a grid of defences."""
+"""Utility, privacy and leakage by value of one factor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class CostTable:
 
 
 def cost_table(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> CostTable | None:
-    """Build the table; None for several factors, or if no cell measured utility.
+    """Build the table; None for several factors or without utility.
 
     Args:
         table: `results.csv`.
@@ -116,7 +116,7 @@ def _row(label: str, rows: pd.DataFrame, first: pd.DataFrame, attacks: Sequence[
 
 
 def _measure(rows: pd.DataFrame, first: pd.DataFrame, column: str) -> Measure | None:
-    """Average a column over seeds, and its change from the first value over the common seeds."""
+    """Average a column and its paired change over seeds."""
     by_seed, first_by_seed = (part.set_index("seed")[column].astype(float) for part in (rows, first))
     value = seed_mean(list(by_seed), value_range(column))
     if value is None:

@@ -1,4 +1,4 @@
-"""Which figures a grid has, on its page and as files."""
+"""Figures of a grid, for its page and as files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -59,14 +59,14 @@ def draw_grid(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> li
 
 
 def _ordered(axes: Sequence[Axis]) -> list[Axis]:
-    """Put the horizontal axis first: the last numeric one, if any."""
+    """Put the horizontal axis first: the last numeric one."""
     numeric = [axis for axis in axes if axis.is_numeric]
     first = numeric[-1] if numeric else axes[-1]
     return [first, *(axis for axis in axes if axis is not first)]
 
 
 def _combinations(table: pd.DataFrame, rest: Sequence[Axis]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the first parts of the table in which all factors but two are fixed."""
+    """Yield parts of the table with all further factors fixed."""
     for labels in list(product(*(axis.labels for axis in rest)))[:MAX_COMBINATIONS]:
         part = table
         for axis, label in zip(rest, labels, strict=True):
@@ -87,7 +87,7 @@ def _one_factor(table: pd.DataFrame, axis: Axis, featured: Sequence[AttackKey]) 
 
 
 def _attacks_map(table: pd.DataFrame, axis: Axis, level: str) -> Iterator[Drawing]:
-    """Draw all attacks of a level against the factor, such as the layers of a model against epochs."""
+    """Draw all attacks of a level against the factor."""
     at_level = table[(table["level"] == level) & (table["role"] == "attack")]
     names = list(dict.fromkeys(at_level["attack"]))
     strongest = {name for name, _ in featured_attacks(at_level, [axis.name], MAX_ROWS)}
@@ -103,7 +103,7 @@ def _line(table: pd.DataFrame, axis: Axis, attack: AttackKey, is_reference: bool
 
 
 def _references(table: pd.DataFrame, axis: Axis, attack: AttackKey) -> Iterator[Line]:
-    """Yield the attack on the wrong model, and the blind control."""
+    """Yield the attack on the wrong model, and blind."""
     name, level = attack
     for control in (f"wrong_model_{name}", "blind"):
         yield _line(table, axis, (control, level), is_reference=True)
@@ -165,7 +165,7 @@ def _heat_map(
 
 
 def _trade_offs(table: pd.DataFrame, axis: Axis, featured: Sequence[AttackKey]) -> Iterator[Drawing]:
-    """Draw utility against leakage if the values are named, such as defences."""
+    """Draw utility against leakage if the values are names."""
     cells = table.drop_duplicates("cell")
     column = next((name for name in UTILITY_NAMES if has_values(cells, name)), None)
     if axis.is_numeric or column is None:

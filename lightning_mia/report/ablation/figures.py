@@ -47,7 +47,7 @@ class Axis:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether the values are positive and span at least a factor of 4."""
+        """Whether values are positive and span a factor of 4."""
         return self.is_numeric and min(self.labels) > 0 and max(self.labels) >= 4 * min(self.labels)  # type: ignore[operator]
 
 
@@ -69,7 +69,7 @@ class Line:
 def heat_map(
     columns: Axis, rows: Axis, values: Mapping[tuple[Label, Label], SeedMean], chance: float | None
 ) -> "Figure":
-    """Draw means over seeds with their intervals, one cell for each pair of values.
+    """Draw means over seeds for pairs of values.
 
     Args:
         columns: the factor from left to right.
@@ -139,7 +139,7 @@ def curves(axis: Axis, lines: Sequence[Line], y_label: str, chance: float | None
 
 
 def trade_off(points: Mapping[str, tuple[SeedMean, SeedMean]], x_label: str, y_label: str) -> "Figure":
-    """Draw utility against leakage, one mark per choice, with intervals over seeds.
+    """Draw utility against leakage, one mark per choice.
 
     Args:
         points: name → (x, y).
@@ -183,7 +183,7 @@ def _draw_cell(
 
 
 def _set_scale(axes: "Axes", axis: Axis, rotated: bool) -> dict[Label, float]:
-    """Set limits and ticks, and return the position of each label; names are evenly spaced."""
+    """Set limits and ticks; return the position of each label."""
     numbers = [float(label) for label in axis.labels] if axis.is_numeric else []
     positions = dict(zip(axis.labels, numbers or map(float, range(len(axis.labels))), strict=True))
     lowest, highest = min(positions.values()), max(positions.values())
@@ -199,7 +199,7 @@ def _set_scale(axes: "Axes", axis: Axis, rotated: bool) -> dict[Label, float]:
 
 
 def _dodge(axis: Axis, step: float) -> Callable[[float], float]:
-    """Return a function that shifts positions slightly, so that intervals at the same value do not overlap."""
+    """Return a slight shift that keeps intervals from overlapping."""
     if axis.is_logarithmic:
         return lambda position: position * 2 ** (0.06 * step)
     ends = [float(label) for label in axis.labels] if axis.is_numeric else [0.0, len(axis.labels) - 1.0]

@@ -1,4 +1,4 @@
-"""`report.html` of a grid, a self-contained page that links to the report of every cell."""
+"""Render `report.html` of a grid, a self-contained page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class ControlRow:
 
 
 def write_page(root: Path) -> Path:
-    """Write page, figures and TensorBoard events of a grid from `grid.json` and `results.csv`.
+    """Write page, figures and TensorBoard events of a grid.
 
     Returns:
         The path of the page.
@@ -111,7 +111,7 @@ def write_page(root: Path) -> Path:
 
 
 def _with_labels(table: pd.DataFrame, record: GridRecord) -> pd.DataFrame:
-    """Restore the labels of the grid file, whose types CSV does not preserve."""
+    """Restore the labels' types, which CSV does not preserve."""
     labels = {name: {label_text(label): label for label in labels} for name, labels in record.factors.items()}
 
     def restored(name: str, value: Any) -> Any:
@@ -130,7 +130,7 @@ def _save(drawing: Drawing, folder: Path) -> None:
 
 
 def render(record: GridRecord, table: pd.DataFrame, drawings: Sequence[Drawing]) -> str:
-    """Return the HTML of the page; the same grid gives the same bytes."""
+    """Return the HTML of the page."""
     from markupsafe import Markup
 
     done = set(table["cell"].str.removeprefix("cells/")) if len(table) else set()
@@ -184,7 +184,7 @@ def _row(labels: tuple[str, ...], rows: pd.DataFrame, attacks: Sequence[AttackKe
 
 
 def _controls(table: pd.DataFrame, attacks: Sequence[AttackKey]) -> list[ControlRow]:
-    """Summarise the blind control, and the wrong-model and untrained controls of the featured attacks."""
+    """Summarise the blind control and those of featured attacks."""
     levels = dict.fromkeys(level for _, level in attacks)
     controls = [("blind", level) for level in levels]
     controls += [(f"{kind}_{name}", level) for name, level in attacks for kind in ("wrong_model", "untrained")]

@@ -1,4 +1,4 @@
-"""Write the cells of a grid for TensorBoard's HParams tab: factors and results."""
+"""Write the cells of a grid for TensorBoard's HParams tab."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ UTILITY_TAG = "utility/heldout_pretext"
 
 
 def write_hparams(folder: Path, table: pd.DataFrame, factors: Sequence[str]) -> None:
-    """Write one event file per cell, replacing the previous content of `folder`.
+    """Write one event file per cell, replacing earlier ones.
 
     Args:
         folder: for `tensorboard --logdir`.
@@ -30,7 +30,7 @@ def write_hparams(folder: Path, table: pd.DataFrame, factors: Sequence[str]) -> 
 
 
 def metrics_of(rows: pd.DataFrame) -> dict[str, float]:
-    """Return the AUROC of every attack and the held-out pretext score of one cell."""
+    """Return AUROCs and held-out pretext score of one cell."""
     attacks = rows[rows["role"] == "attack"]
     metrics = {
         f"auroc/{level}/{name}": float(auroc)
@@ -41,7 +41,7 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _setting(label: Label) -> float | str:
-    """Keep numbers as numbers, for which the tab has a scale."""
+    """Keep numbers, for which the tab has a scale."""
     return label_text(label) if isinstance(label, bool | str) else label
 
 

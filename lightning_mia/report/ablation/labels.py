@@ -15,7 +15,7 @@ PRETEXT_LOSS = "pretext_loss"
 
 
 def to_label(value: Any) -> Label:
-    """Convert a value of a table, which may have a NumPy type.
+    """Convert a table's value, which may be a NumPy scalar.
 
     >>> import numpy as np
     >>> to_label(np.int64(3)), to_label("small")

@@ -1,4 +1,4 @@
-"""Points of a grid (one value of every factor) and their means over seeds."""
+"""Points of a grid and their means over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class SeedMean:
 
 
 def seed_mean(values: Sequence[float], within: Interval = (-math.inf, math.inf)) -> SeedMean | None:
-    """Compute the mean and its Student's t interval, mean ± t · s / √n; None without values.
+    """Compute the mean and its interval, mean ± t · s / √n.
 
     The interval covers what a seed sets (draw of the members, training) on one corpus.
 
@@ -66,7 +66,7 @@ def rows_by_point(rows: pd.DataFrame, factors: Sequence[str]) -> dict[Point, pd.
 
 
 def means_by_point(rows: pd.DataFrame, factors: Sequence[str], column: str) -> dict[Point, SeedMean]:
-    """Compute the mean over seeds of a column at every point where it is known."""
+    """Average a column over seeds at every point."""
     means = {
         point: seed_mean([float(value) for value in group[column]], value_range(column))
         for point, group in rows_by_point(rows, factors).items()
@@ -75,7 +75,7 @@ def means_by_point(rows: pd.DataFrame, factors: Sequence[str], column: str) -> d
 
 
 def featured_attacks(table: pd.DataFrame, factors: Sequence[str], n_per_level: int = 1) -> list[AttackKey]:
-    """Return the attacks whose mean AUROC is furthest from chance at any point, strongest first.
+    """Return the attacks furthest from chance at any point.
 
     Args:
         table: of the grid.
@@ -98,10 +98,10 @@ def result_rows(table: pd.DataFrame, name: str, level: str) -> pd.DataFrame:
 
 
 def has_values(rows: pd.DataFrame, column: str) -> bool:
-    """Whether a column exists and is not empty: tables of earlier versions lack some."""
+    """Whether a column exists and is not empty."""
     return column in rows and bool(rows[column].notna().any())
 
 
 def value_range(column: str) -> Interval:
-    """Return the range of a column: [0, 1] for rates and AUROCs, unbounded for pretext scores."""
+    """Return the range of a column's values."""
     return (-math.inf, math.inf) if column in PRETEXT_SCORES else (0.0, 1.0)

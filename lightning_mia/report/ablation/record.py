@@ -1,4 +1,4 @@
-"""Record of a grid: what was varied, which cells failed, how to reproduce it."""
+"""Record of a grid: factors, failures, reproduction."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`results.csv` of a grid: one row per cell, seed and attack."""
+"""`results.csv`: one row per cell, seed and attack."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ NUMBERS = ("seed", "auroc", "auroc_lo", "auroc_hi", "p_value", "advantage", "n_m
 
 
 def tpr_column(fpr: float) -> str:
-    """Return the name of the column of the TPR at an FPR.
+    """Return the column name of the TPR at an FPR.
 
     >>> tpr_column(0.01), tpr_column(0.001)
     ('tpr_at_1_fpr', 'tpr_at_0.1_fpr')

@@ -1,4 +1,4 @@
-"""Comparison of finished runs, as its page and its text show it."""
+"""Comparison of finished runs as data."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ class ComparedAttack:
 
 @dataclass(frozen=True)
 class ComparedGroup:
-    """Attacks of one level and access, strongest first (in the first run that has them).
+    """Attacks of one level and access, strongest first.
 
     Attributes:
         level: "utterance" or "speaker".
@@ -69,7 +69,7 @@ class ComparedGroup:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two or more runs and the attacks of all of them."""
+    """Two or more runs and all their attacks."""
 
     runs: tuple[ComparedRun, ...]
     groups: tuple[ComparedGroup, ...]

@@ -13,7 +13,7 @@ MAX_ATTACKS = 12
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Return a table of attacks by runs: AUROC, TPR at FPR 1 %, and differences to the first run."""
+    """Return a table of attacks by runs."""
     runs = comparison.runs
     lines = [f"{run.label}: {HEADINGS[run.report.verdict.status]}" for run in runs]
     if comparison.unpaired:
@@ -25,7 +25,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def headline_tpr(result: AttackResult | None) -> str:
-    """Format the TPR at the FPR nearest to 1 %, with that FPR if it is another."""
+    """Format the TPR at the FPR nearest to 1 %."""
     rate = headline_rate(result.tpr_at_fpr) if result else None
     if rate is None:
         return ABSENT

@@ -1,1 +1,1 @@
-"""Content of the report shared by page, Markdown and TensorBoard: texts, tables, key numbers."""
+"""Content shared by page, Markdown and TensorBoard."""

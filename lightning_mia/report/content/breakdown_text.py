@@ -18,7 +18,7 @@ def decisive_scores(report: AuditReport) -> Scores:
 
 
 def speaker_pseudonyms(report: AuditReport) -> dict[str, str]:
-    """Return name → pseudonym of the speakers in the report; empty without per-speaker risks."""
+    """Return name → pseudonym; empty without per-speaker risks."""
     risks = report.speaker_risks
     if risks is None:
         return {}
@@ -26,7 +26,7 @@ def speaker_pseudonyms(report: AuditReport) -> dict[str, str]:
 
 
 def uncut_properties(report: AuditReport) -> list[str]:
-    """Return the properties that the challenge set is not sliced by."""
+    """Return the properties without slices."""
     cut = {part.by for part in report.slices or ()}
     return [name for name in PROPERTIES if name not in cut]
 

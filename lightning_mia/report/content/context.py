@@ -84,13 +84,13 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
 
 
 def _best_rows(report: AuditReport, attacks: Sequence[Group]) -> list[tuple[LevelVerdict, Group | None]]:
-    """Pair the verdict of each level and access with its attacks."""
+    """Pair each verdict with its attacks."""
     groups = {(group.level, group.access): group for group in attacks}
     return [(verdict, groups.get((verdict.level, verdict.access))) for verdict in report.verdict.by_level_and_access]
 
 
 def _fleet_health(report: AuditReport) -> list[tuple[str, float, float, float | None]]:
-    """Return figure, its lowest and highest last value over the shadow models, and the target's."""
+    """Return (metric, lowest, highest, target's) of the last values."""
     if report.fleet is None:
         return []
     of_target = next((model.health for model in report.provenance.models if model.name == "target"), {})

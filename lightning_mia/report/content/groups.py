@@ -1,4 +1,4 @@
-"""Results grouped by level and access, and the ones shown first."""
+"""Results grouped by level and access."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ CONTROL_KINDS = ("untrained", "wrong_model")
 
 @dataclass(frozen=True)
 class Group:
-    """Results of one level and access, which share a verdict, a table and figures.
+    """Results of one level and access.
 
     Attributes:
         level: "utterance" or "speaker".
@@ -49,17 +49,17 @@ class Group:
 
     @property
     def sizes(self) -> list[str]:
-        """Numbers of evaluated units in words; several entries if results differ."""
+        """Numbers of units in words; several if results differ."""
         return list(dict.fromkeys(f"{r.n_members} members, {r.n_nonmembers} non-members" for r in self.results))
 
     @property
     def detectable(self) -> float | None:
-        """AUROC that every attack of the group detects with 80 % power."""
+        """AUROC that all attacks detect with 80 % power."""
         known = [result.smallest_detectable_auroc for result in self.results]
         return max((auroc for auroc in known if auroc is not None), default=None)
 
     def series(self, result: AttackResult) -> int | None:
-        """Index of the colour and dashes of a featured result; None for other results."""
+        """Colour index of a featured result; None for others."""
         return self.featured.index(result) if result in self.featured else None
 
 
@@ -124,12 +124,12 @@ HEADLINE_FPR = 0.01
 
 
 def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:
-    """Choose the FPR of the headline TPR: the one nearest to 1 % on a log scale; None without rates."""
+    """Choose the rate whose FPR is nearest to 1 %."""
     return min(rates, key=lambda rate: abs(math.log(rate.fpr / HEADLINE_FPR)), default=None)
 
 
 def headline_tpr_in_turn(result: AttackResult) -> float | None:
-    """Return the mean TPR at that FPR over the shadow models as targets; None if it is not known."""
+    """Return the mean headline TPR over shadow models as targets."""
     as_targets: EachAsTarget | None = result.in_turn
     rate = headline_rate(result.tpr_at_fpr)
     if as_targets is None or rate is None:

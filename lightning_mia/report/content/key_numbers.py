@@ -50,10 +50,11 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
 
 
 def decisive_attack(report: AuditReport) -> AttackResult:
-    """Return the attack on which the verdict rests: that of the first level and access with its status.
+    """Return the attack on which the verdict rests.
 
-    If it rests on none: the attack with the smallest corrected p-value, then with the AUROC furthest from chance; of a
-    leak, among the attacks whose level and access leak.
+    It is that of the first level and access with the overall status. If that has none: the attack with the smallest
+    corrected p-value, then with the AUROC furthest from chance; of a leak, among the attacks whose level and access
+    leak.
     """
     verdicts = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == report.verdict.status]
     if verdicts and verdicts[0].attack:
@@ -91,7 +92,7 @@ def _blind_auroc(blind: AttackResult) -> KeyNumber:
 
 
 def _blind_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
-    """Return AUROC and upper bound of the blind baseline at each level."""
+    """Return AUROC and upper bound of the blind baseline."""
     numbers = []
     for control in report.controls:
         if control.name != "blind":

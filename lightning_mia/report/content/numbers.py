@@ -1,4 +1,4 @@
-"""Number formats of the report; None (unknown or not finite) becomes a dash."""
+"""Number formats of the report; None becomes a dash."""
 
 from lightning_mia.evaluation.results import Interval
 
@@ -39,7 +39,7 @@ def interval(bounds: Interval | None, places: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Format a rate as a percentage with at most one decimal.
+    """Format a rate as a percentage, one decimal at most.
 
     >>> percent(0.31), percent(0.001), percent(0.125)
     ('31 %', '0.1 %', '12.5 %')
@@ -57,7 +57,7 @@ def percent_interval(bounds: Interval | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """Format a p-value with two significant digits, below 5e-4 as a power of ten.
+    """Format a p-value with two significant digits.
 
     >>> p_value(0.0123), p_value(0.2), p_value(1.24e-7)
     ('0.012', '0.20', '1.2 × 10⁻⁷')

@@ -1,4 +1,4 @@
-"""Protocol of a run in words: members, training, queries, controls, evaluation, hardware."""
+"""Protocol of a run in words."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ Paragraph = tuple[str, str]  # heading and text
 
 
 def protocol(report: AuditReport) -> tuple[Paragraph, ...]:
-    """Return headings and paragraphs in the order of the run; unknown facts are omitted."""
+    """Return headings and paragraphs, omitting unknown facts."""
     parts = (
         ("Members", _members(report)),
         ("Training", _training(report)),
@@ -26,7 +26,7 @@ def protocol(report: AuditReport) -> tuple[Paragraph, ...]:
 
 
 def limits(report: AuditReport) -> tuple[str, ...]:
-    """Return the limits of this run's verdict, a sentence each; `wording.MEANINGS` has the general ones."""
+    """Return the limits of this run's verdict, a sentence each."""
     if not report.target:
         return ()
     accesses: dict[str, list[str]] = {}

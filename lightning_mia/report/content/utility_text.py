@@ -8,7 +8,7 @@ from lightning_mia.report.content.numbers import count, decimal, interval
 
 @dataclass(frozen=True)
 class UtilityRow:
-    """One measure of the target and of the untrained model, as text."""
+    """One measure of target and untrained model, as text."""
 
     measure: str
     target: str

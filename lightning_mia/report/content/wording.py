@@ -1,4 +1,4 @@
-"""Wording of the report: section headings, verdicts and their meaning, glossary."""
+"""Wording of the report: headings, meanings of verdicts, glossary."""
 
 from lightning_mia.evaluation.results import Status
 from lightning_mia.report.audit_report import Pool

@@ -1,1 +1,1 @@
-"""Figures of attacks: ROC curves, score histograms, curves over the number of shadow models."""
+"""ROC curves, score histograms, curves over numbers of shadow models."""

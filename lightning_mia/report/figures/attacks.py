@@ -1,4 +1,4 @@
-"""ROC curves and score histograms, drawn by Matplotlib without its global state."""
+"""ROC curves and score histograms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_CURVES = len(SERIES)
 
 @dataclass(frozen=True)
 class Curve:
-    """Scores of one ROC curve and its name in the legend."""
+    """Scores and legend name of one ROC curve."""
 
     name: str
     scores: Scores
@@ -41,7 +41,7 @@ def roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
 
 
 def log_roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
-    """Draw the same on logarithmic axes, which start at one non-member and one member."""
+    """Draw ROC curves on logarithmic axes, from one unit upwards."""
     figure, axes = _square()
     n_members = max(curve.scores.n_members for curve in curves)
     n_nonmembers = _max_nonmembers(curves)
@@ -57,7 +57,7 @@ def log_roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
 
 
 def linear_grid(n_nonmembers: int) -> np.ndarray:
-    """Return at most 101 of the false positive rates k / `n_nonmembers`, evenly spaced from 0 to 1.
+    """Return at most 101 FPRs k / `n_nonmembers`, evenly spaced.
 
     >>> linear_grid(4)
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
@@ -66,12 +66,12 @@ def linear_grid(n_nonmembers: int) -> np.ndarray:
 
 
 def logarithmic_grid(n_nonmembers: int) -> np.ndarray:
-    """Return at most 61 of the false positive rates k / `n_nonmembers` above 0, evenly spaced on a log axis."""
+    """Return at most 61 FPRs k / `n_nonmembers`, log-spaced."""
     return np.unique(np.round(np.geomspace(1, n_nonmembers, 61))) / n_nonmembers
 
 
 def histogram_figure(scores: Scores) -> "Figure":
-    """Draw scores of members (filled) and non-members (outlined) over the same bins.
+    """Draw scores of members (filled) and non-members (outlined).
 
     The bins span the middle 98 % of the scores; scores beyond are counted in the first and the last bin.
     """

@@ -1,4 +1,4 @@
-"""Figures with captions, and which figures the results of a group have."""
+"""Captioned figures of the results of a group."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def draw_results(report: AuditReport, group: Group, results: Sequence[AttackResu
 
 
 def _rocs(report: AuditReport, group: Group, results: Sequence[AttackResult]) -> Iterator[Drawing]:
-    """Yield one pair of figures for each batch of `MAX_CURVES` results."""
+    """Yield two figures for every `MAX_CURVES` results."""
     blind = report.blind(group.level) if group.access != "none" else None
     blind_scores = report.scores_of(blind) if blind else None
     for start in range(0, len(results), MAX_CURVES):

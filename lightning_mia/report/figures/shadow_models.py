@@ -41,14 +41,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Reference:
-    """Value of an attack without shadow models, and its name for the legend."""
+    """Value and legend name of an attack without shadow models."""
 
     name: str
     value: float
 
 
 def draw_by_shadows(group: Group) -> tuple[Drawing, ...]:
-    """Draw the featured attacks that use shadow models, topped up with others to `MAX_FEATURED`."""
+    """Draw attacks by number of shadow models, featured ones first."""
     featured = [result for result in group.featured if len(result.with_fewer) > 1][:MAX_CURVES]
     others = [result for result in group.others if len(result.with_fewer) > 1]
     results = [*featured, *others[: max(0, MAX_FEATURED - len(featured))]]
@@ -62,7 +62,7 @@ def draw_by_shadows(group: Group) -> tuple[Drawing, ...]:
 
 
 def sizes_of(group: Group) -> list[int]:
-    """Return the numbers of shadow models for which the group has results, ascending."""
+    """Return the numbers of shadow models tested, ascending."""
     return sorted({point.n_shadows for result in group.results for point in result.with_fewer})
 
 
@@ -104,7 +104,7 @@ def _draw_line(axes: "Axes", line: Line, octaves: float) -> None:
 
 
 def _set_scale(axes: "Axes", sizes: Sequence[int]) -> None:
-    """Set a base-2 logarithmic axis with a tick at every size."""
+    """Set a base-2 log axis with ticks at all sizes."""
     axes.set_xscale("log", base=2)
     axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
     axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -140,7 +140,7 @@ def _draw(
 
 
 def _series(group: Group, results: Sequence[AttackResult]) -> list[int]:
-    """Assign series: featured attacks keep theirs from the ROC figures, the others take the free ones."""
+    """Assign colours; featured attacks keep those of the ROC figures."""
     taken = [group.series(result) for result in results]
     free = iter([series for series in range(MAX_CURVES) if series not in taken])
     return [next(free) if series is None else series for series in taken]
@@ -168,7 +168,7 @@ def _reference(group: Group, metric: Metric) -> Reference | None:
 
 
 def _undetectable(group: Group, results: Sequence[AttackResult]) -> Interval | None:
-    """Return the AUROCs below 80 % power; also those below .5 if an attack of the figure is two-sided."""
+    """Return the range of AUROCs detected below 80 % power."""
     if group.detectable is None:
         return None
     drawn = [*results, *([best] if (best := _best_without_shadows(group)) else [])]

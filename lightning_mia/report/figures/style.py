@@ -36,7 +36,7 @@ LEGEND_LINE = 0.13  # inches
 
 
 def panel(width: float, height: float, left: float, bottom: float, top: float = MARGIN_TOP) -> "tuple[Figure, Axes]":
-    """Create a figure with one set of axes; sizes and margins in inches."""
+    """Create a figure with one set of axes (inches)."""
     from matplotlib.figure import Figure
 
     # Margins are given because a layout engine draws everything twice to find them.
@@ -53,7 +53,7 @@ def panel(width: float, height: float, left: float, bottom: float, top: float = 
 
 
 def legend_above(axes: "Axes") -> None:
-    """Put the legend into the top margin, one name per line."""
+    """Put the legend into the top margin."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
@@ -67,6 +67,6 @@ def legend_above(axes: "Axes") -> None:
 
 
 def plain_numbers(axes: "Axes") -> None:
-    """Label the y axis with at most six numbers, without exponents or offsets."""
+    """Label the y axis with at most six plain numbers."""
     axes.locator_params(axis="y", nbins=6)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "−"))

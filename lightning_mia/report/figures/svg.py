@@ -1,4 +1,4 @@
-"""Convert Matplotlib figures to inline SVG in the colours and typeface of the page."""
+"""Convert Matplotlib figures to inline SVG in the page's style."""
 
 import io
 import re
@@ -15,7 +15,7 @@ _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 def inline_svg(figure: "Figure", label: str, prefix: str) -> str:
-    """Return the figure as an `<svg>` element for an HTML page.
+    """Return the figure as an `<svg>` element.
 
     Args:
         figure: drawn in the colours of `style`, which become CSS variables.
@@ -32,7 +32,7 @@ def inline_svg(figure: "Figure", label: str, prefix: str) -> str:
 
 
 def _body(svg: str) -> str:
-    """Return the content of the `<svg>` element, without style sheet and metadata (which contain web addresses)."""
+    """Return the `<svg>` content without style sheet and metadata."""
     body = svg[svg.index(">", svg.index("<svg ")) + 1 : svg.rindex("</svg>")]
     return re.sub(r"<style.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
 
@@ -45,7 +45,7 @@ def _prefix_ids(svg: str, prefix: str) -> str:
 
 
 def _compact(svg: str) -> str:
-    """Round coordinates to a hundredth of a point and drop white space between elements."""
+    """Round coordinates to 0.01 pt and drop white space."""
     svg = re.sub(r' (?:d|x|y|transform|style)="[^"]*"', _shorter, svg)  # attributes only, never a name in the text
     return re.sub(r">\s+<", "><", svg).strip()
 
@@ -63,7 +63,7 @@ def _recolour(svg: str) -> str:
 
 
 def _font_size(match: "re.Match[str]") -> str:
-    """Keep the size of a `font` shorthand only: the page sets the typeface."""
+    """Keep only the size of a `font` shorthand."""
     size = re.search(r"[\d.]+px", match[0])
     return f"font-size: {size[0]}" if size else ""
 

@@ -1,1 +1,1 @@
-"""Files of a report: `results.json` and its schema, CSV tables of scores, units and speakers."""
+"""Data files of a report: JSON, its schema, CSV."""

@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of the report: exactly what `from_plain` accepts."""
+"""JSON Schema (draft 2020-12) of what `from_plain` accepts."""
 
 import dataclasses
 import inspect
@@ -48,7 +48,7 @@ def schema_of(kind: Any, definitions: dict[str, Schema]) -> Schema:
 
 
 def object_schema(kind: type, definitions: dict[str, Schema], without: tuple[str, ...] = ()) -> Schema:
-    """Return the schema of a dataclass, with descriptions from its docstring; additional keys are allowed."""
+    """Return the schema of a dataclass, described by its docstring."""
     hints, descriptions = get_type_hints(kind), attributes_of(kind)
     fields = [field for field in dataclasses.fields(kind) if field.name not in without]
     properties = {
@@ -69,7 +69,7 @@ def object_schema(kind: type, definitions: dict[str, Schema], without: tuple[str
 
 
 def attributes_of(kind: type) -> dict[str, str]:
-    """Return attribute → description from the class's docstring, in one line."""
+    """Return attribute → description from the class's docstring."""
     section = re.search(r"^Attributes:\n((?:[ \n].*\n?)*)", inspect.getdoc(kind) or "", re.MULTILINE)
     attributes = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", section[1] if section else "", re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in attributes}
@@ -86,7 +86,7 @@ SCHEMA_PATH = Path(__file__).parent / "results.schema.json"
 
 
 def results_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `results.json`, generated from the dataclasses of the report."""
+    """Return the JSON Schema of `results.json`."""
     definitions: dict[str, Schema] = {}
     report = object_schema(AuditReport, definitions, without=NOT_IN_RESULTS)
     version = {"const": SCHEMA, "description": "Version of this schema: keys may be added, but none renamed."}

@@ -20,7 +20,7 @@ NOT_IN_RESULTS = ("scores", "units")
 
 
 def to_results(report: AuditReport) -> dict[str, Any]:
-    """Convert a report to the content of `results.json`; numbers that are not finite become null."""
+    """Convert a report to the content of `results.json`."""
     names = [field.name for field in fields(report) if field.name not in NOT_IN_RESULTS]
     return {"schema": SCHEMA, **{name: to_plain(getattr(report, name)) for name in names}}
 

@@ -1,4 +1,4 @@
-"""`scores.csv`: all scores of all attacks and controls, from which all results can be recomputed.
+"""`scores.csv`: all scores of attacks and controls.
 
 An audit of a large corpus has millions of rows, most of which name the same units: names are encoded once for all
 attacks on the same units, and read as integers.
@@ -28,7 +28,7 @@ EXPECTED = f"expected {','.join(COLUMNS)}, member 1 or 0"
 
 
 def write_scores(path: Path, scores: Iterable[Scores]) -> None:
-    """Write one row per attack and unit; scores as the shortest decimals that read back as the same float64."""
+    """Write one row per attack and unit, in full precision."""
     units = _UnitColumns(())
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         file.write(f"{','.join(COLUMNS)}\n")
@@ -41,7 +41,7 @@ def write_scores(path: Path, scores: Iterable[Scores]) -> None:
 
 @dataclass(frozen=True)
 class _UnitColumns:
-    """Columns that all rows of a unit share, and their text."""
+    """Columns shared by all rows of a unit, encoded."""
 
     columns: tuple[np.ndarray, ...]
     encoded: Sequence[str] = ()
@@ -64,7 +64,7 @@ def _encoded(rows: Iterable[tuple[object, ...]]) -> list[str]:
 
 
 def read_scores(path: Path, results: Iterable[AttackResult]) -> tuple[Scores, ...]:
-    """Read the scores of `results`, in their order; access and sidedness come from the results.
+    """Read the scores of `results`, in their order.
 
     Raises:
         InputError: the file is missing or damaged, or does not belong to the results.
@@ -100,7 +100,7 @@ def _scores(table: _Table, result: AttackResult, path: Path) -> Scores:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of one attack at one level, with names as integers."""
+    """Rows of one attack, with names as integers."""
 
     unit_ids: np.ndarray  # (n,) int
     speakers: np.ndarray  # (n,) int
@@ -154,7 +154,7 @@ class _Table:
         return _Rows.joined(parts) if parts else _NONE
 
     def names_of(self, rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Return unit ids and speakers as arrays, shared with earlier attacks on the same units."""
+        """Return unit ids and speakers, shared between attacks if equal."""
         for earlier, unit_ids, speakers in self.shared:
             same = (np.array_equal(getattr(earlier, name), getattr(rows, name)) for name in ("unit_ids", "speakers"))
             if all(same):

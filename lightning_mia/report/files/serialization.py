@@ -1,4 +1,4 @@
-"""Convert dataclasses to JSON values and back, by their type hints."""
+"""Convert dataclasses to JSON values and back."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ REMEDY = "run the audit again to write it"
 
 
 def to_plain(value: Any) -> Any:
-    """Convert dataclasses, tuples and NumPy values to JSON values; NaN and infinities become None.
+    """Convert to JSON values; NaN and infinities become None.
 
     >>> to_plain((1.5, float("nan"), np.int64(3)))
     [1.5, None, 3]
@@ -33,7 +33,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: Any, value: Any, where: str) -> Any:
-    """Convert the output of `to_plain` back to a value of type `kind`.
+    """Convert the output of `to_plain` back to `kind`.
 
     Unknown keys are ignored, since other programs may add some. None is accepted for every float (it was not finite)
     and where `kind` allows it. `json_schema` expresses the same rules as a JSON Schema.
@@ -75,7 +75,7 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
 
 
 def is_fixed_tuple(kind: Any) -> bool:
-    """Whether a type hint is a tuple of fixed length, such as `tuple[float, float]`."""
+    """Whether a type hint is a tuple of fixed length."""
     return get_origin(kind) is tuple and Ellipsis not in get_args(kind)
 
 

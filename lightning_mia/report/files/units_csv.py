@@ -22,7 +22,7 @@ def write_units(path: Path, units: Iterable[UnitFacts]) -> None:
 
 
 def read_units(path: Path) -> tuple[UnitFacts, ...]:
-    """Read the table; empty if it does not exist, as in runs of earlier versions.
+    """Read the table; empty if the file does not exist.
 
     Raises:
         InputError: it is damaged.

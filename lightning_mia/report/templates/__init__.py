@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parent
 
 
 def html_environment() -> "Environment":
-    """Return templates with the report's filters; text is escaped."""
+    """Return HTML templates; text is escaped."""
     from markupsafe import Markup
 
     environment = _environment(autoescape=True)
@@ -30,14 +30,14 @@ def html_environment() -> "Environment":
 
 
 def markdown_environment() -> "Environment":
-    """Return templates with the report's filters; text is escaped by the filter `md`."""
+    """Return Markdown templates; the filter `md` escapes text."""
     environment = _environment(autoescape=False)
     environment.filters["md"] = escape_markdown
     return environment
 
 
 def escape_markdown(text: str) -> str:
-    """Escape text so that none of it is Markdown or HTML.
+    """Escape Markdown and HTML in text.
 
     >>> escape_markdown("my_model <b>")
     'my\\\\_model &lt;b>'
@@ -67,7 +67,7 @@ def _environment(autoescape: bool) -> "Environment":
 
 @cache
 def _bytecode_cache() -> "BytecodeCache":
-    """Keep compiled templates in memory: compiling one takes as long as rendering it."""
+    """Keep compiled templates in memory; compiling is slow."""
     import jinja2
 
     class InMemory(jinja2.BytecodeCache):

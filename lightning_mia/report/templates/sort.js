@@ -1,13 +1,13 @@
-// Sorts a table by a column when its heading is pressed; without this script the tables stay as they were printed.
+// Sort a table by the column whose heading is clicked.
 (() => {
   "use strict";
   const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   const key = (cell) => {
     const text = (cell.dataset.sort ?? cell.textContent).trim().replace(/[\u2009\u202f]/g, "").replace(/−/g, "-");
-    const found = /^([+-]?(?:\d+\.?\d*|\.\d+))(?: × 10⁻([⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/.exec(text);
-    if (!found) return /^[–-]?$/.test(text) ? NaN : text.toLowerCase();
-    const power = [...(found[2] ?? "")].reduce((sum, digit) => 10 * sum + superscripts.indexOf(digit), 0);
-    return Number(found[1]) * 10 ** -power;
+    const number = /^([+-]?(?:\d+\.?\d*|\.\d+))(?: × 10⁻([⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/.exec(text);
+    if (!number) return /^[–-]?$/.test(text) ? NaN : text.toLowerCase();
+    const power = [...(number[2] ?? "")].reduce((sum, digit) => 10 * sum + superscripts.indexOf(digit), 0);
+    return Number(number[1]) * 10 ** -power;
   };
   const compare = (a, b) => {
     if (typeof a === "string" || typeof b === "string") return String(a).localeCompare(String(b), "en", { numeric: true });
@@ -16,12 +16,12 @@
   const sort = (table, column, descending) => {
     for (const body of table.tBodies) {
       const rows = [...body.rows].filter((row) => !row.classList.contains("group"));
-      const keyed = rows.map((row, place) => ({ row, place, key: key(row.cells[column]) }));
+      const keyed = rows.map((row, position) => ({ row, position, key: key(row.cells[column]) }));
       keyed.sort((a, b) => {
         const absent = Number(Number.isNaN(a.key)) - Number(Number.isNaN(b.key));
-        return absent || (descending ? -1 : 1) * compare(a.key, b.key) || a.place - b.place;
+        return absent || (descending ? -1 : 1) * compare(a.key, b.key) || a.position - b.position;
       });
-      body.append(...keyed.map((one) => one.row));
+      body.append(...keyed.map((entry) => entry.row));
     }
   };
   for (const table of document.querySelectorAll("table.sortable")) {
