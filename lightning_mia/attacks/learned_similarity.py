@@ -14,6 +14,8 @@ from lightning_mia.attacks.frame_networks.batches import Example, FrameSource
 from lightning_mia.attacks.frame_networks.network import SimilarityNet
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine, mean_pool
 
+PUBLISHED_FIT = FitSettings()  # the paper's settings
+
 
 class LearnedUtteranceSimilarity(LearnedAttack):
     """Improved attack of Tseng, Kao and Lee on utterances.
@@ -41,7 +43,7 @@ class LearnedUtteranceSimilarity(LearnedAttack):
     min_units = 16  # four of each label in training, and in validation
 
     def __init__(
-        self, layer: int = -1, k: int = 500, fit: FitSettings = FitSettings(), paper_protocol: bool = False
+        self, layer: int = -1, k: int = 500, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
     ) -> None:
         super().__init__(layer, k, fit, paper_protocol)
 
@@ -97,7 +99,7 @@ class LearnedSpeakerSimilarity(LearnedAttack):
     min_units = 4  # one of each label in training, and in validation
 
     def __init__(
-        self, layer: int = -1, k: int = 1, fit: FitSettings = FitSettings(), paper_protocol: bool = False
+        self, layer: int = -1, k: int = 1, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
     ) -> None:
         super().__init__(layer, k, fit, paper_protocol)
 

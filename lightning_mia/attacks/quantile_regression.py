@@ -5,7 +5,7 @@ import pandas as pd
 
 from lightning_mia.attacks.base import Attack, CannotRun, Evidence, unit_means
 from lightning_mia.attacks.classifiers.quantiles import ConditionalQuantiles, principal_components
-from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 
@@ -40,7 +40,7 @@ class QuantileRegression(Attack):
     levels = ("utterance", "speaker")
     reference = "Bertran et al. (2023), section 3"
 
-    def __init__(self, signal: ScalarSignal = PretextScore(), layer: int = -1) -> None:
+    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL, layer: int = -1) -> None:
         self.signal, self.layer = signal, layer
         self.access, self.two_sided = signal.access, signal.two_sided
         self.needs_signal = signal.needs_signal

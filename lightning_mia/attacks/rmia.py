@@ -3,7 +3,7 @@
 import numpy as np
 
 from lightning_mia.attacks.base import CannotRun
-from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_in_and_out, in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
@@ -54,7 +54,7 @@ class RMIA(OnlineOrOffline):
 
     def __init__(
         self,
-        signal: ScalarSignal = PretextScore(),
+        signal: ScalarSignal = DEFAULT_SIGNAL,
         online: bool = True,
         gamma: float = PUBLISHED_GAMMA,
         a: float | None = None,

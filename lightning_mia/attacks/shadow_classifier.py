@@ -18,6 +18,10 @@ from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
+DEFAULT_NET = NetSettings()
+DEFAULT_FIT = FitSettings(learning_rate=0.03, epochs=40, batch_size=256, dropout=0.0)
+DEFAULT_TREES = TreeSettings()
+
 
 class LearnedFromShadows(Attack):
     """Base class of classifiers fitted on shadow models.
@@ -133,8 +137,8 @@ class ShadowClassifier(LearnedFromShadows):
         groups: Sequence[SignalGroup] | None = None,
         suffix: str = "",
         calibrated: bool = True,
-        net: NetSettings = NetSettings(),
-        fit: FitSettings = FitSettings(learning_rate=0.03, epochs=40, batch_size=256, dropout=0.0),
+        net: NetSettings = DEFAULT_NET,
+        fit: FitSettings = DEFAULT_FIT,
     ) -> None:
         super().__init__(access, groups, suffix, calibrated)
         self.net, self.fit = net, fit
@@ -175,7 +179,7 @@ class ShadowClassifierTree(LearnedFromShadows):
         groups: Sequence[SignalGroup] | None = None,
         suffix: str = "",
         calibrated: bool = True,
-        trees: TreeSettings = TreeSettings(),
+        trees: TreeSettings = DEFAULT_TREES,
     ) -> None:
         super().__init__(access, groups, suffix, calibrated)
         self.trees = trees

@@ -15,6 +15,7 @@ MIN_IMPOSTERS = 3
 AT_ONCE = 2_000_000  # cosines computed together: 16 MB
 COLUMNS = [*(f"intra_{i}" for i in range(N_INTRA)), *(f"inter_{i}" for i in range(N_INTER))]
 NET = NetSettings(hidden=64, shares=(1.0,))
+DEFAULT_FIT = FitSettings(learning_rate=0.01, epochs=100, patience=10, batch_size=128, dropout=0.0)
 
 
 class SLMIA(Attack):
@@ -54,7 +55,7 @@ class SLMIA(Attack):
         self,
         layer: int = -1,
         calibrated: bool = False,
-        fit: FitSettings = FitSettings(learning_rate=0.01, epochs=100, patience=10, batch_size=128, dropout=0.0),
+        fit: FitSettings = DEFAULT_FIT,
     ) -> None:
         self.layer, self.calibrated, self.fit = layer, calibrated, fit
 

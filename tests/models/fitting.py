@@ -9,17 +9,17 @@ from lightning_mia.corpora.loading.batch import Batch
 
 
 class Recordings(L.LightningDataModule):
-    """Fixed batches, and a count of how often the training recordings were asked for."""
+    """Fixed batches, and a count of the passes over the training recordings for targets."""
 
     def __init__(self, batches: list[Batch]) -> None:
         super().__init__()
-        self.batches, self.asked = batches, 0
+        self.batches, self.target_passes = batches, 0
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return DataLoader(self.batches, batch_size=None)
 
     def training_waveforms(self) -> Iterable[Batch]:
-        self.asked += 1
+        self.target_passes += 1
         return self.batches
 
 

@@ -33,16 +33,16 @@ def no_masks(model: CPC, lengths: Tensor) -> Tensor:
     return torch.zeros(len(lengths), int(model.frame_lengths(lengths).max()), dtype=torch.bool)
 
 
-def guesses(model: CPC, waveforms: Tensor, lengths: Tensor) -> list[tuple[int, int, int, Tensor, Tensor]]:
-    """Utterance, frame, step, what is guessed for the frame that many steps later, and all latents: one by one."""
-    found = []
+def list_predictions(model: CPC, waveforms: Tensor, lengths: Tensor) -> list[tuple[int, int, int, Tensor, Tensor]]:
+    """List utterance, frame, step, prediction for the frame that many steps later, and all latents."""
+    predictions = []
     for utterance, n in enumerate(lengths.tolist()):
         encoded = model.encode(waveforms[utterance : utterance + 1, :n], lengths[utterance : utterance + 1])
         latents, contexts = encoded.hidden[0][0], encoded.hidden[-1]
         for step in range(1, min(model.n_steps, len(latents) - 1) + 1):
-            guess = model.predictors[step - 1](contexts)[0]
-            found += [(utterance, t, step, guess[t], latents) for t in range(len(latents) - step)]
-    return found
+            prediction = model.predictors[step - 1](contexts)[0]
+            predictions += [(utterance, t, step, prediction[t], latents) for t in range(len(latents) - step)]
+    return predictions
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -52,19 +52,19 @@ def test_score_equals_a_loop(variant: str, make_batch: MakeBatch) -> None:
     noise = noise_for(model, lengths, draws=2)
     with torch.no_grad():
         scores = model.pretext_score(waveforms, lengths, no_masks(model, lengths).expand(2, -1, -1), noise)
-        found = guesses(model, waveforms, lengths)
+        predictions = list_predictions(model, waveforms, lengths)
     assert scores.dtype == torch.float64
     frames = model.frame_lengths(lengths).tolist()
     assert frames == [8, 23]
     for draw in range(2):
         log_p: list[list[float]] = [[], []]
-        for utterance, t, step, guess, latents in found:
+        for utterance, t, step, prediction, latents in predictions:
             others = [
                 (t + step + 1 + math.floor(u * (frames[utterance] - 1))) % frames[utterance]
                 for u in noise[draw, utterance, t + step].tolist()
             ]
             assert t + step not in others
-            logits = latents[[t + step, *others]].double() @ guess.double() / math.sqrt(8)
+            logits = latents[[t + step, *others]].double() @ prediction.double() / math.sqrt(8)
             log_p[utterance].append(logits.log_softmax(dim=0)[0].item())
         for utterance in range(2):
             p = math.exp(np.mean(log_p[utterance]))
@@ -88,9 +88,9 @@ def test_loss_and_accuracy_equal_a_loop(negatives: str) -> None:
         else:
             indices = other_frames(torch.rand(23, 2, 5).transpose(0, 1), encoded.lengths)
         losses, hits = [], []
-        for utterance, t, step, guess, latents in guesses(model, waveforms, lengths):
+        for utterance, t, step, prediction, latents in list_predictions(model, waveforms, lengths):
             others = candidates[utterance, indices[utterance, t + step]]
-            logits = torch.cat([latents[t + step : t + step + 1], others]).double() @ guess.double() / math.sqrt(8)
+            logits = torch.cat([latents[t + step : t + step + 1], others]).double() @ prediction.double() / math.sqrt(8)
             losses.append(-logits.log_softmax(dim=0)[0].item())
             hits.append(bool((logits[0] > logits[1:]).all()))
     assert answer.loss.item() == pytest.approx(np.mean(losses), rel=1e-4)
@@ -169,14 +169,14 @@ def test_contexts_are_causal(variant: str, make_batch: MakeBatch) -> None:
     waveforms, lengths = make_batch(0.4)
     masks = no_masks(model, lengths)
     with torch.no_grad():
-        whole = model.encode(waveforms, lengths, masks).hidden
+        full = model.encode(waveforms, lengths, masks).hidden
         masks[0, 20:] = True
         cut = model.encode(waveforms, lengths, masks).hidden
         assert (cut[0][0, 20:] == 0).all()
-        torch.testing.assert_close(cut[-1][0, :20], whole[-1][0, :20])
-        assert not torch.allclose(cut[-1][0, 20:], whole[-1][0, 20:], atol=1e-3)
-        heard, unheard = (model.predictors[0](hidden[-1])[0] for hidden in (whole, cut))
-        torch.testing.assert_close(heard[:20], unheard[:20])
+        torch.testing.assert_close(cut[-1][0, :20], full[-1][0, :20])
+        assert not torch.allclose(cut[-1][0, 20:], full[-1][0, 20:], atol=1e-3)
+        from_full, from_cut = (model.predictors[0](hidden[-1])[0] for hidden in (full, cut))
+        torch.testing.assert_close(from_full[:20], from_cut[:20])
 
 
 def test_causal_layer_reaches_back_one_window() -> None:
@@ -247,7 +247,7 @@ def test_collapse_is_reported_for_untrained_models_only(make_batch: MakeBatch) -
         for predictor in model.predictors:
             predictor.weight.zero_()
     health = health_of(model, batch)
-    assert health["contrastive_accuracy"] == 0  # all answers are alike, and the true one comes first
+    assert health["contrastive_accuracy"] == 0  # all logits are equal: a tie is a miss
     assert health["loss_over_chance"] == pytest.approx(1.0)
     assert "learned nothing: its loss is 1.00 of chance" in model.collapse(health)
     assert model.collapse({**health, "loss_over_chance": float("nan")})

@@ -67,7 +67,7 @@ def batch(make_batch: MakeBatch) -> Batch:
 
 
 def fine_tuned(encoder: str, **settings: Any) -> CTC:
-    """A model that has heard of the corpus, as if it had been trained for a while: no two characters are alike."""
+    """A model with the characters of the corpus and random weights, as if trained for a while."""
     torch.manual_seed(1)
     return CTC(encoder, **settings).for_corpus(TEXTS, DURATIONS)
 
@@ -79,14 +79,14 @@ def one_by_one(batch: Batch) -> list[Batch]:
     ]
 
 
-def questions(model: CTC, batch: Batch) -> tuple[Tensor, Tensor]:
+def draw_inputs(model: CTC, batch: Batch) -> tuple[Tensor, Tensor]:
     masks = model.draw_masks(batch.waveforms, batch.lengths).unsqueeze(0)
     return masks, torch.rand(*masks.shape, model.noise_dim, generator=torch.Generator().manual_seed(0))
 
 
 def test_outputs_do_not_depend_on_the_batch(encoder: str, batch: Batch) -> None:
     model = fine_tuned(encoder).eval()
-    masks, noise = questions(model, batch)
+    masks, noise = draw_inputs(model, batch)
     with torch.inference_mode():
         together = model.task_scores(batch, masks, noise)
         for i, single in enumerate(one_by_one(batch)):
@@ -100,7 +100,7 @@ def test_outputs_do_not_depend_on_the_batch(encoder: str, batch: Batch) -> None:
 def test_score_is_the_log_odds_of_the_geometric_mean(encoder: str, batch: Batch) -> None:
     model = fine_tuned(encoder).eval()
     with torch.no_grad():
-        scores = model.task_scores(batch, *questions(model, batch))
+        scores = model.task_scores(batch, *draw_inputs(model, batch))
         logits, lengths = model._logits(batch)
     labels = [model.vocabulary.labels(text) for text in ("no", "zero one", "go on")]
     p = np.exp(-loss_per_character(logits.double(), lengths, labels).numpy())
@@ -110,7 +110,7 @@ def test_score_is_the_log_odds_of_the_geometric_mean(encoder: str, batch: Batch)
 
 @pytest.mark.parametrize("knows", [True, False])
 def test_score_is_finite_for_certain_and_impossible_texts(mel_hubert: str, batch: Batch, knows: bool) -> None:
-    """Sure of the text beyond what float64 can tell from certainty, or just as sure that nothing was said."""
+    """Logits so large that probabilities round to 1 in float64, for the text or for silence."""
     model = fine_tuned(mel_hubert).eval()
 
     def sure(of: Batch, masks: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -118,19 +118,19 @@ def test_score_is_finite_for_certain_and_impossible_texts(mel_hubert: str, batch
         logits = torch.zeros(len(of.ids), int(lengths.max()), len(model.vocabulary))
         for row, text in zip(logits, of.texts, strict=True):
             labels = model.vocabulary.labels(" ".join(text.lower().split())) if knows else []
-            path = [label for one in labels for label in (one, 0)]
+            path = [label for character in labels for label in (character, 0)]
             row[torch.arange(len(row)), path + [0] * (len(row) - len(path))] = 1e3
         return logits, lengths
 
     model._logits = sure
-    scores = model.task_scores(batch, *questions(model, batch))["ctc_score"]
+    scores = model.task_scores(batch, *draw_inputs(model, batch))["ctc_score"]
     assert scores.isfinite().all()
     assert ((scores > 20) if knows else (scores < -990)).all()
 
 
 def test_all_signals_are_returned(encoder: str, batch: Batch) -> None:
     model = fine_tuned(encoder).eval()
-    masks, noise = questions(model, batch)
+    masks, noise = draw_inputs(model, batch)
     with torch.no_grad():
         scores = model.task_scores(batch, masks.expand(2, -1, -1), noise.expand(2, -1, -1, -1))
     counts = {"ctc_word_errors", "ctc_words", "ctc_character_errors", "ctc_characters"}
@@ -142,8 +142,8 @@ def test_all_signals_are_returned(encoder: str, batch: Batch) -> None:
 
 def test_hidden_states_and_pretext_are_those_of_the_encoder(encoder: str, batch: Batch) -> None:
     model = fine_tuned(encoder).eval()
-    heard, (masks, noise) = (batch.waveforms, batch.lengths), questions(model, batch)
-    ours, theirs = ((m.encode(*heard, masks[0]), m.pretext_score(*heard, masks, noise)) for m in (model, model.encoder))
+    audio, (masks, noise) = (batch.waveforms, batch.lengths), draw_inputs(model, batch)
+    ours, theirs = ((m.encode(*audio, masks[0]), m.pretext_score(*audio, masks, noise)) for m in (model, model.encoder))
     assert all(torch.equal(a, b) for a, b in zip(ours[0].hidden, theirs[0].hidden, strict=True))
     assert torch.equal(ours[1], theirs[1])
     assert model.mask_span == model.encoder.mask_span
@@ -152,17 +152,17 @@ def test_hidden_states_and_pretext_are_those_of_the_encoder(encoder: str, batch:
 
 def test_encoder_weights_come_from_the_checkpoint_and_head_weights_from_the_seed(mel_hubert: str) -> None:
     like = fine_tuned(mel_hubert)
-    one, other = initialise(like, seed=1), initialise(like, seed=2)
+    first, second = initialise(like, seed=1), initialise(like, seed=2)
     weights = torch.load(mel_hubert, weights_only=True)["state_dict"]
-    for model in (one, other):
+    for model in (first, second):
         assert all(torch.equal(weights[name], tensor) for name, tensor in model.encoder.state_dict().items())
         assert model.training and model.encoder.training
-    assert not torch.equal(one.head.weight, other.head.weight)
-    assert torch.equal(one.head.weight, initialise(like, seed=1).head.weight)
+    assert not torch.equal(first.head.weight, second.head.weight)
+    assert torch.equal(first.head.weight, initialise(like, seed=1).head.weight)
 
 
 def test_command_line_settings_apply_to_the_outer_model_only(mel_hubert: str) -> None:
-    """LightningCLI hands its settings to every model that is made meanwhile, and the encoder is one."""
+    """LightningCLI passes its settings to every model constructed meanwhile, including the encoder."""
     settings = {"encoder": mel_hubert, "layer_decay": 0.5, "_class_path": "lightning_mia.models.CTC"}
     with _given_hyperparameters_context(settings, "some.instantiator"):
         model = CTC(mel_hubert, layer_decay=0.5)
@@ -178,8 +178,8 @@ def test_trained_model_loads_from_its_checkpoint(mel_hubert: str, tmp_path: Path
     path = Path(save(model, tmp_path / "model.ckpt"))
     again = load_model(path, fine_tuned(mel_hubert, fold_case=False))
     with torch.no_grad():
-        asked = [m.eval()._logits(batch)[0] for m in (again, model)]
-    assert torch.equal(*asked)
+        logits = [m.eval()._logits(batch)[0] for m in (again, model)]
+    assert torch.equal(*logits)
 
 
 def test_weights_hash_is_that_of_the_encoder_file(mel_hubert: str, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_time_masks_apply_in_training_only(mel_hubert: str, batch: Batch) -> Non
     torch.manual_seed(0)
     first, second = model.training_loss(batch).loss, model.training_loss(batch).loss
     assert first != second
-    scores = [model.eval().task_scores(batch, *questions(model, batch))["ctc_score"] for _ in range(2)]
+    scores = [model.eval().task_scores(batch, *draw_inputs(model, batch))["ctc_score"] for _ in range(2)]
     assert torch.equal(*scores)
     plain = fine_tuned(mel_hubert, head_dropout=0.0)
     assert plain.training_loss(batch).loss == plain.training_loss(batch).loss
@@ -274,7 +274,7 @@ def test_hugging_face_encoder_is_fine_tuned(family: str, tmp_path: Path, batch: 
     model.training_loss(batch).loss.backward()
     assert {name: p.grad is not None for name, p in model.named_parameters()} == learns(model)
     with torch.no_grad():
-        scores = model.eval().task_scores(batch, *questions(model, batch))
+        scores = model.eval().task_scores(batch, *draw_inputs(model, batch))
     assert {name for name in scores if not name.startswith("ctc_")} <= {"pretext_score"}
     again = load_model(Path(save(model, tmp_path / "fine_tuned.ckpt")), model)
     assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
@@ -300,13 +300,13 @@ class Figures(L.Callback):
 def test_short_training_memorises_the_texts(mel_hubert: str, batch: Batch) -> None:
     model, figures = fine_tuned(mel_hubert, learning_rate=2e-2, head_dropout=0.0), Figures()
     heads = {name: tensor.clone() for name, tensor in model.state_dict().items() if ".code" in name}
-    before = model.eval().task_scores(batch, *questions(model, batch))
+    before = model.eval().task_scores(batch, *draw_inputs(model, batch))
     trainer = L.Trainer(
         max_epochs=80, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         enable_checkpointing=False, log_every_n_steps=1, callbacks=[figures], gradient_clip_val=1.0,
     )  # fmt: skip
     trainer.fit(model.train(), Spoken(batch))
-    after = model.eval().task_scores(batch, *questions(model, batch))
+    after = model.eval().task_scores(batch, *draw_inputs(model, batch))
     assert (after["ctc_score"] > before["ctc_score"] + 1).all()
     assert after["ctc_word_errors"].sum() == 0
     assert figures.rows[-1]["train/word_error_rate"] == figures.rows[-1]["train/character_error_rate"] == 0

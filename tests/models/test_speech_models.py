@@ -198,8 +198,8 @@ def test_targets_are_fitted_once(make_batch: MakeBatch, tmp_path: Path) -> None:
     data = Recordings([Batch(["a", "b"], *make_batch(0.4, 0.9, seed=s)) for s in (0, 2)])
     model = FAMILIES["mel_hubert"]()
     _, checkpoint = fit(model, data, 1, tmp_path)
-    assert data.asked == 1
+    assert data.target_passes == 1
     again = FAMILIES["mel_hubert"](cluster_seed=9)
     fit(again, data, 2, tmp_path, ckpt_path=checkpoint, weights_only=True)
-    assert data.asked == 1
+    assert data.target_passes == 1
     assert torch.equal(again.clusters.centroids, model.clusters.centroids)

@@ -47,24 +47,24 @@ def teacher_of(family: str, path: Path, **settings: Any) -> tuple[str, HuBERT | 
 @pytest.mark.parametrize("layer", [1, 2, 3])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_teacher_equals_the_complete_model(family: str, layer: int, make_batch: MakeBatch, tmp_path: Path) -> None:
-    path, whole = teacher_of(family, tmp_path / "first.ckpt")
+    path, complete = teacher_of(family, tmp_path / "first.ckpt")
     batch = make_batch(0.1, 0.7)
     hidden, lengths = TeacherClusters(path, layer, n_clusters=4)._hidden(*batch)
     with torch.no_grad():
-        expected = whole.encode(*batch)
+        expected = complete.encode(*batch)
     torch.testing.assert_close(hidden, expected.hidden[layer])
     assert torch.equal(lengths, expected.lengths)
 
 
 def test_targets_are_the_nearest_centroids(make_batch: MakeBatch, tmp_path: Path) -> None:
-    path, whole = teacher_of("mel_hubert", tmp_path / "first.ckpt")
+    path, complete = teacher_of("mel_hubert", tmp_path / "first.ckpt")
     waveforms, lengths = make_batch(0.5, 1.3)
     clusters = TeacherClusters(path, 2, n_clusters=6)
     assert not clusters.fitted
     clusters.fit([(waveforms, lengths)], seed=0, split=None)
     assert clusters.fitted
     with torch.no_grad():
-        encoded = whole.encode(waveforms, lengths)
+        encoded = complete.encode(waveforms, lengths)
     real = [row[:n] for row, n in zip(encoded.hidden[2], encoded.lengths.tolist(), strict=True)]
     frames = torch.cat(real)
     standardised = (frames - frames.mean(dim=0)) / frames.std(dim=0, correction=0)
@@ -103,15 +103,15 @@ def test_student_checkpoint_contains_the_teacher(make_batch: MakeBatch, tmp_path
     model.fit_targets([make_batch(0.9, 0.8)])
     second = save(model, tmp_path / "second.ckpt")
     Path(path).unlink()
-    found = model_from_checkpoint(second)
-    assert isinstance(found, MelHuBERT)
-    assert not found.needs_targets
-    assert found.weights_sha256() == model.weights_sha256()
+    loaded = model_from_checkpoint(second)
+    assert isinstance(loaded, MelHuBERT)
+    assert not loaded.needs_targets
+    assert loaded.weights_sha256() == model.weights_sha256()
     waveforms, lengths = make_batch(0.4)
-    masks = found.draw_masks(waveforms, lengths)
+    masks = loaded.draw_masks(waveforms, lengths)
     with torch.no_grad():
         assert torch.equal(
-            found.pretext_score(waveforms, lengths, masks), model.pretext_score(waveforms, lengths, masks)
+            loaded.pretext_score(waveforms, lengths, masks), model.pretext_score(waveforms, lengths, masks)
         )
 
 

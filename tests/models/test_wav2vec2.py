@@ -113,7 +113,7 @@ def make_twins(group_norm: bool) -> tuple[Wav2Vec2ForPreTraining, Wav2Vec2]:
     return theirs, twin_of(theirs, group_norm)
 
 
-def question(ours: Wav2Vec2, make_batch: MakeBatch) -> tuple[Tensor, Tensor, Tensor]:
+def draw_inputs(ours: Wav2Vec2, make_batch: MakeBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Waveforms, lengths and masks of two recordings of the same length: theirs cannot be padded with group norm."""
     waveforms, lengths = make_batch(1.3, 1.3)
     torch.manual_seed(7)
@@ -124,7 +124,7 @@ def question(ours: Wav2Vec2, make_batch: MakeBatch) -> tuple[Tensor, Tensor, Ten
 def test_loss_and_gradients_equal_transformers(group_norm: bool, make_batch: MakeBatch) -> None:
     """The same masks and negatives, the most probable codes; theirs is a sum over the masked frames."""
     theirs, ours = make_twins(group_norm)
-    waveforms, lengths, masks = question(ours, make_batch)
+    waveforms, lengths, masks = draw_inputs(ours, make_batch)
     torch.manual_seed(3)
     noise = torch.rand(masks.shape[1], 2, ours.noise_dim).transpose(0, 1)
     negatives = draw_negatives(masks, ours.frame_lengths(lengths), noise)
@@ -256,12 +256,12 @@ def test_temperature_decays_by_the_step_and_survives_resuming(make_batch: MakeBa
 
     batches = [Batch(["a", "b"], *make_batch(0.4, 0.3, seed=seed)) for seed in (0, 2)]
     undisturbed, resumed = fresh(), fresh()
-    whole = train(undisturbed, batches, epochs=4)
-    assert whole.temperatures == pytest.approx([2 ** (1 - step / 2) for step in range(5)] + [0.5] * 3)
-    assert [row["temperature"] for row in whole.rows] == pytest.approx(whole.temperatures)
+    complete = train(undisturbed, batches, epochs=4)
+    assert complete.temperatures == pytest.approx([2 ** (1 - step / 2) for step in range(5)] + [0.5] * 3)
+    assert [row["temperature"] for row in complete.rows] == pytest.approx(complete.temperatures)
     begun = train(fresh(), batches, epochs=4, checkpoint=tmp_path / "last.ckpt")
     rest = train(resumed, batches, epochs=4, resume=tmp_path / "last.ckpt")
-    assert begun.temperatures + rest.temperatures == whole.temperatures
+    assert begun.temperatures + rest.temperatures == complete.temperatures
     for parameter, other in zip(undisturbed.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(parameter, other)
 
@@ -271,16 +271,16 @@ def test_training_learns_and_collapses_without_diversity_loss(make_batch: MakeBa
     """Nothing but the diversity loss keeps the codes in use; here the latents are pressed together besides."""
     batches = [Batch(list("abcd"), *make_batch(0.8, 0.8, 0.8, 0.8, seed=seed)) for seed in (0, 4)]
     sizes = {**TINY, "conv_channels": 16, "dim": 32, "codebook_size": 16, "code_dim": 32, "projection_dim": 32}
-    ends, said = [], []
+    ends, collapses = [], []
     for settings in ({}, {"diversity_weight": 0.0, "feature_penalty": 10.0}):
         torch.manual_seed(4)  # with which nothing is left of the codes after 60 epochs; others take longer
         model = Wav2Vec2(**sizes, learning_rate=5e-3, **settings)
         ends.append(train(model, batches, epochs=60).rows[-1])
-        said.append(model.collapse(ends[-1]))
+        collapses.append(model.collapse(ends[-1]))
     assert ends[0]["contrastive_accuracy"] > 1.5 * ends[0]["contrastive_chance"]
     assert ends[0]["code_perplexity"] > 8
-    assert said[0] == ""
-    assert "codebooks have collapsed" in said[1]
+    assert collapses[0] == ""
+    assert "codebooks have collapsed" in collapses[1]
 
 
 def test_scale_gradient_keeps_the_values() -> None:

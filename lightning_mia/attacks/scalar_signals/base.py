@@ -66,6 +66,9 @@ class PretextScore(ScalarSignal):
         return signals.pretext_score().to_frame(PRETEXT_SCORE)
 
 
+DEFAULT_SIGNAL = PretextScore()
+
+
 class JointSignal(ScalarSignal):
     """Several signals combined; likelihood attacks weigh them by their covariance.
 

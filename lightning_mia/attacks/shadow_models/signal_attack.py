@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence
-from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 from lightning_mia.signals.base import SignalGroup
 
@@ -24,7 +24,7 @@ class SignalAttack(Attack):
         signal: signal to compare.
     """
 
-    def __init__(self, signal: ScalarSignal = PretextScore()) -> None:
+    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL) -> None:
         self.signal = signal
         self.access = signal.access
         self.needs_signal = signal.needs_signal
@@ -69,7 +69,7 @@ class OnlineOrOffline(SignalAttack):
     least_online: ClassVar[int]
     least_offline: ClassVar[int]
 
-    def __init__(self, signal: ScalarSignal = PretextScore(), online: bool = True) -> None:
+    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL, online: bool = True) -> None:
         super().__init__(signal)
         self.online = online
         self.least_shadows = self.least_online if online else self.least_offline

@@ -14,12 +14,12 @@ from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.rmia import RMIA
-from lightning_mia.attacks.scalar_signals.base import PretextScore, ScalarSignal
+from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, PretextScore, ScalarSignal
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 
 
-def every_attack(signal: ScalarSignal = PretextScore()) -> list[SignalAttack]:
+def every_attack(signal: ScalarSignal = DEFAULT_SIGNAL) -> list[SignalAttack]:
     return [
         LiRA(signal),
         LiRA(signal, online=False),

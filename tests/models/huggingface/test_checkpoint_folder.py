@@ -1,4 +1,4 @@
-"""What can be wrong with a checkpoint is told in one line, before anything is made of it."""
+"""Unusable checkpoints are refused in one line."""
 
 import json
 import os

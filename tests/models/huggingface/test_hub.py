@@ -31,7 +31,7 @@ REFUSED = {"org/gated": "GatedRepo", "org/nowhere": "RepoNotFound"}
 class Answers(BaseHTTPRequestHandler):
     """What the hub answers to the requests of a download."""
 
-    asked: list[str]
+    requested: list[str]
 
     def do_HEAD(self) -> None:
         self.answer(with_body=False)
@@ -48,7 +48,7 @@ class Answers(BaseHTTPRequestHandler):
             return self.refuse(404, "RevisionNotFound")
         files = REPOSITORIES[name]
         if rest[:1] == ["resolve"]:
-            self.asked.append(rest[-1])
+            self.requested.append(rest[-1])
             content = files[rest[-1]]
         elif rest[:1] == ["tree"]:
             content = json.dumps([self.entry(file, of) for file, of in files.items()]).encode()
@@ -80,7 +80,7 @@ class Answers(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
     """A hub with an empty cache before it."""
-    Answers.asked = []
+    Answers.requested = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
@@ -119,9 +119,9 @@ def test_pickled_weights_are_the_second_choice(hub: ThreadingHTTPServer, name: s
 
 def test_second_start_uses_the_cache_offline(hub: ThreadingHTTPServer) -> None:
     folder = find_folder("org/both")
-    Answers.asked.clear()
+    Answers.requested.clear()
     assert find_folder("org/both") == folder
-    assert not Answers.asked
+    assert not Answers.requested
     hub.shutdown()
     hub.server_close()
     start = time.monotonic()

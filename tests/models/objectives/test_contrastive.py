@@ -28,8 +28,8 @@ MASKS = torch.tensor([[0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1], [0, 0, 1, 1, 1, 0, 0
 N_NEGATIVES = 6
 
 
-class Question:
-    """A batch of 12 and 7 frames, 3 × 3 codes, so that some targets are the same, and what is to be told of it."""
+class ContrastiveExample:
+    """A batch of 12 and 7 frames with 3 × 3 codes, so that some targets are equal, and its expected values."""
 
     def __init__(self, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -92,67 +92,70 @@ def test_single_masked_frame_has_all_other_real_frames_as_negatives() -> None:
 
 
 def test_negatives_depend_neither_on_padding_nor_on_the_batch() -> None:
-    question = Question()
-    alone = draw_negatives(MASKS[1:, :7], LENGTHS[1:], question.noise[1:, :7])
-    assert torch.equal(alone[MASKS[1:, :7]], question.negatives[1:, :7][MASKS[1:, :7]])
+    example = ContrastiveExample()
+    alone = draw_negatives(MASKS[1:, :7], LENGTHS[1:], example.noise[1:, :7])
+    assert torch.equal(alone[MASKS[1:, :7]], example.negatives[1:, :7][MASKS[1:, :7]])
     padding = (0, 0, 0, 9)
-    longer = draw_negatives(F.pad(MASKS, (0, 9)), LENGTHS, F.pad(question.noise, padding, value=0.5))
-    assert torch.equal(longer[:, :12][MASKS], question.negatives[MASKS])
+    longer = draw_negatives(F.pad(MASKS, (0, 9)), LENGTHS, F.pad(example.noise, padding, value=0.5))
+    assert torch.equal(longer[:, :12][MASKS], example.negatives[MASKS])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_logits_equal_a_loop(seed: int) -> None:
-    question = Question(seed)
-    assert any(len(question.rivals(*place)) < N_NEGATIVES for place in question.masked())  # some targets are the same
-    for utterance, frame in question.masked():
-        expected = [question.cosine(utterance, frame, frame) / 0.1]
-        for other in question.negatives[utterance, frame].tolist():
-            rival = other in question.rivals(utterance, frame)
-            expected.append(question.cosine(utterance, frame, other) / 0.1 if rival else -math.inf)
-        assert question.logits[utterance, frame].tolist() == pytest.approx(expected, abs=1e-4)
+    example = ContrastiveExample(seed)
+    assert any(len(example.rivals(*frame)) < N_NEGATIVES for frame in example.masked())  # some targets are the same
+    for utterance, frame in example.masked():
+        expected = [example.cosine(utterance, frame, frame) / 0.1]
+        for other in example.negatives[utterance, frame].tolist():
+            rival = other in example.rivals(utterance, frame)
+            expected.append(example.cosine(utterance, frame, other) / 0.1 if rival else -math.inf)
+        assert example.logits[utterance, frame].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_loss_and_score_equal_loops(seed: int) -> None:
-    question = Question(seed)
-    losses = [-question.log_probability(*place) for place in question.masked()]
-    assert contrastive_loss(question.logits, MASKS).item() == pytest.approx(np.mean(losses), rel=1e-5)
-    scores = contrastive_score(question.predictions, question.targets, MASKS, question.negatives)
+    example = ContrastiveExample(seed)
+    losses = [-example.log_probability(*frame) for frame in example.masked()]
+    assert contrastive_loss(example.logits, MASKS).item() == pytest.approx(np.mean(losses), rel=1e-5)
+    scores = contrastive_score(example.predictions, example.targets, MASKS, example.negatives)
     assert scores.dtype == torch.float64
     for utterance in (0, 1):
-        places = [place for place in question.masked() if place[0] == utterance]
-        mean = math.exp(np.mean([question.log_probability(*place, with_equals=True) for place in places]))
+        frames = [frame for frame in example.masked() if frame[0] == utterance]
+        mean = math.exp(np.mean([example.log_probability(*frame, with_equals=True) for frame in frames]))
         assert scores[utterance].item() == pytest.approx(math.log(mean / (1 - mean)), rel=1e-5)
 
 
 def test_score_equals_the_log_odds_of_the_loss_without_equal_codes() -> None:
-    question = Question()
+    example = ContrastiveExample()
     codes = torch.arange(12).expand(1, 12).unsqueeze(2)
-    place = slice(0, 1)
-    logits = contrastive_logits(question.predictions[place], question.targets[place], question.negatives[place], codes)
-    p = math.exp(-contrastive_loss(logits, MASKS[place]).item())
+    first = slice(0, 1)
+    logits = contrastive_logits(example.predictions[first], example.targets[first], example.negatives[first], codes)
+    p = math.exp(-contrastive_loss(logits, MASKS[first]).item())
     score = contrastive_score(
-        question.predictions[place], question.targets[place], MASKS[place], question.negatives[place]
+        example.predictions[first],
+        example.targets[first],
+        MASKS[first],
+        example.negatives[first],
     )
     assert score.item() == pytest.approx(math.log(p / (1 - p)), rel=1e-5)
 
 
 def test_identical_targets_give_finite_loss_and_score() -> None:
-    question = Question()
-    predictions = question.predictions.requires_grad_()
-    targets = question.targets[:, :1].expand_as(question.targets)
+    example = ContrastiveExample()
+    predictions = example.predictions.requires_grad_()
+    targets = example.targets[:, :1].expand_as(example.targets)
     codes = torch.zeros(2, 12, 2, dtype=torch.long)
-    loss = contrastive_loss(contrastive_logits(predictions, targets, question.negatives, codes), MASKS)
+    loss = contrastive_loss(contrastive_logits(predictions, targets, example.negatives, codes), MASKS)
     loss.backward()
     assert loss.item() == 0.0
     assert predictions.grad is not None and predictions.grad.abs().max() == 0.0
-    score = contrastive_score(predictions, targets, MASKS, question.negatives)
+    score = contrastive_score(predictions, targets, MASKS, example.negatives)
     assert score.tolist() == pytest.approx([-math.log(N_NEGATIVES)] * 2)  # chance
 
 
 def test_loss_is_the_mean_over_masked_frames_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes, with 8 and with 3 masked frames, take the mean of their losses and of their gradients."""
-    logits, counts = Question().logits, MASKS.sum(dim=1)
+    logits, counts = ContrastiveExample().logits, MASKS.sum(dim=1)
     together = contrastive_loss(logits, MASKS)
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
@@ -165,16 +168,16 @@ def test_loss_is_the_mean_over_masked_frames_of_all_processes(monkeypatch: pytes
 
 def test_accuracy_and_chance_equal_loops() -> None:
     for seed in range(5):
-        question = Question(seed)
+        example = ContrastiveExample(seed)
         hits, chances = [], []
-        for utterance, frame in question.masked():
-            rivals = question.rivals(utterance, frame)
-            true = question.cosine(utterance, frame, frame)
-            hits.append(bool(rivals) and all(true > question.cosine(utterance, frame, other) for other in rivals))
-            codes = question.quantised.codes[utterance][MASKS[utterance]]
+        for utterance, frame in example.masked():
+            rivals = example.rivals(utterance, frame)
+            true = example.cosine(utterance, frame, frame)
+            hits.append(bool(rivals) and all(true > example.cosine(utterance, frame, other) for other in rivals))
+            codes = example.quantised.codes[utterance][MASKS[utterance]]
             chances.append(1 / min(len({tuple(code) for code in codes.tolist()}), N_NEGATIVES + 1))
-        assert contrastive_accuracy(question.logits, MASKS).item() == pytest.approx(np.mean(hits))
-        chance = contrastive_chance(question.quantised.codes, MASKS, N_NEGATIVES)
+        assert contrastive_accuracy(example.logits, MASKS).item() == pytest.approx(np.mean(hits))
+        chance = contrastive_chance(example.quantised.codes, MASKS, N_NEGATIVES)
         assert chance.item() == pytest.approx(np.mean(chances))
 
 
@@ -209,11 +212,11 @@ def test_every_combination_of_codes_has_a_unique_id() -> None:
 
 
 def test_perplexity_equals_a_loop() -> None:
-    question = Question()
-    probabilities = question.logits_of_codes.softmax(dim=3)
+    example = ContrastiveExample()
+    probabilities = example.logits_of_codes.softmax(dim=3)
     expected = 0.0
     for codebook in (0, 1):
-        mean = np.mean([probabilities[place][codebook].double().numpy() for place in question.masked()], axis=0)
+        mean = np.mean([probabilities[frame][codebook].double().numpy() for frame in example.masked()], axis=0)
         expected += math.exp(-(mean * np.log(mean)).sum())
     assert perplexity(probabilities, MASKS).item() == pytest.approx(expected, rel=1e-5)
     one_code = torch.zeros_like(probabilities)
@@ -222,14 +225,14 @@ def test_perplexity_equals_a_loop() -> None:
 
 
 def test_pretext_adds_the_diversity_loss() -> None:
-    question = Question()
+    example = ContrastiveExample()
     answer = contrastive_pretext(
-        question.predictions, question.targets, question.quantised, MASKS, question.negatives, diversity_weight=0.3
+        example.predictions, example.targets, example.quantised, MASKS, example.negatives, diversity_weight=0.3
     )
-    used = perplexity(question.quantised.probabilities, MASKS).item()
-    contrastive = contrastive_loss(question.logits, MASKS).item()
+    used = perplexity(example.quantised.probabilities, MASKS).item()
+    contrastive = contrastive_loss(example.logits, MASKS).item()
     assert answer.loss.item() == pytest.approx(contrastive + 0.3 * (1 - used / 6), rel=1e-5)
-    chosen = F.one_hot(question.quantised.codes, 3).float()
+    chosen = F.one_hot(example.quantised.codes, 3).float()
     assert answer.health["code_perplexity"].item() == pytest.approx(perplexity(chosen, MASKS).item())
     assert answer.health["contrastive_loss"].item() == pytest.approx(contrastive)
     assert set(answer.health) == {
@@ -299,11 +302,11 @@ def test_quantizer_equals_transformers(temperature: float | None) -> None:
 
 
 def test_codes_index_the_vectors() -> None:
-    question = Question()
+    example = ContrastiveExample()
     for temperature in (None, 0.5):
-        quantised = quantise(question.logits_of_codes, question.codebooks, temperature)
+        quantised = quantise(example.logits_of_codes, example.codebooks, temperature)
         assert isinstance(quantised, Quantised)
-        parts = [question.codebooks[g][quantised.codes[:, :, g]] for g in (0, 1)]
+        parts = [example.codebooks[g][quantised.codes[:, :, g]] for g in (0, 1)]
         torch.testing.assert_close(quantised.vectors, torch.cat(parts, dim=2))
 
 

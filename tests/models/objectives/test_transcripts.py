@@ -64,8 +64,8 @@ def by_all_paths(logits: Tensor, labels: list[int]) -> float:
     probabilities = logits.double().softmax(dim=1)
     total = 0.0
     for path in itertools.product(range(logits.shape[1]), repeat=len(logits)):
-        said = [label for label, _ in itertools.groupby(path) if label]
-        if said == labels:
+        decoded = [label for label, _ in itertools.groupby(path) if label]
+        if decoded == labels:
             total += math.prod(probabilities[frame, label].item() for frame, label in enumerate(path))
     return -math.log(total) / len(labels) if total else math.inf
 

@@ -29,15 +29,15 @@ KERNELS, STRIDES, PADDINGS = (10, 8, 4, 4, 4), (5, 4, 2, 2, 2), (3, 2, 1, 1, 1)
 def weights(mode: str = "LSTM") -> dict[str, Tensor]:
     """What the published file holds: names and shapes as there, small."""
     torch.manual_seed(1)
-    found = {}
+    state = {}
     for i, kernel in enumerate(KERNELS):
-        found[f"gEncoder.conv{i}.weight"] = torch.randn(12, 12 if i else 1, kernel) / 3
-        found[f"gEncoder.conv{i}.bias"] = torch.randn(12)
-        found[f"gEncoder.batchNorm{i}.weight"] = 1 + torch.randn(1, 12, 1) / 4
-        found[f"gEncoder.batchNorm{i}.bias"] = torch.randn(1, 12, 1) / 4
+        state[f"gEncoder.conv{i}.weight"] = torch.randn(12, 12 if i else 1, kernel) / 3
+        state[f"gEncoder.conv{i}.bias"] = torch.randn(12)
+        state[f"gEncoder.batchNorm{i}.weight"] = 1 + torch.randn(1, 12, 1) / 4
+        state[f"gEncoder.batchNorm{i}.bias"] = torch.randn(1, 12, 1) / 4
     net = getattr(nn, mode)(12, 8, num_layers=2)
-    found |= {f"gAR.baseNet.{name}": value.detach() for name, value in net.state_dict().items()}
-    return found | {"wPrediction.predictors.0.weight": torch.randn(12, 8)}  # of the head: left out
+    state |= {f"gAR.baseNet.{name}": value.detach() for name, value in net.state_dict().items()}
+    return state | {"wPrediction.predictors.0.weight": torch.randn(12, 8)}  # of the head: left out
 
 
 def write(path: Path, config: Any = CONFIG, **entries: Any) -> str:
@@ -77,8 +77,8 @@ def test_batch_equals_single_clips(tmp_path: Path, make_batch: MakeBatch, mode: 
         alone = by_hand(waveforms[i, :n], given, mode)
         assert encoded.lengths[i] == len(alone[0])
         for layer, expected in zip(encoded.hidden, alone, strict=True):
-            found = layer[i, : len(expected)]
-            assert (found - expected).norm() <= 1e-5 * expected.norm()
+            actual = layer[i, : len(expected)]
+            assert (actual - expected).norm() <= 1e-5 * expected.norm()
 
 
 @pytest.mark.parametrize("n", [1600, 1601, 1759, 1760, 4003, 16000])
@@ -120,9 +120,9 @@ def test_pretrained_encoder_has_no_pretext(checkpoint: str, make_batch: MakeBatc
     waveforms, lengths = make_batch(0.1)
     assert model.is_pretrained and not model.has_pretext
     assert model.weights_sha256() == hash_of_file(checkpoint)
-    for question in (model.pretext, model.pretext_score):
+    for method in (model.pretext, model.pretext_score):
         with pytest.raises(InputError, match="encoder alone"):
-            question(waveforms, lengths, torch.zeros(1, 10, dtype=torch.bool))
+            method(waveforms, lengths, torch.zeros(1, 10, dtype=torch.bool))
     fresh = model.untrained()
     assert not fresh.is_pretrained and fresh.weights_sha256() == ""
     assert fresh.state_dict().keys() == model.state_dict().keys()

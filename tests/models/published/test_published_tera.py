@@ -48,14 +48,14 @@ def changed(**changes: Any) -> dict[str, Any]:
 def weights(config: dict[str, Any]) -> OrderedDict[str, Tensor]:
     """What the published file holds: names and shapes as there, small."""
     torch.manual_seed(2)
-    shape, found = config["transformer"], OrderedDict()
+    shape, state = config["transformer"], OrderedDict()
     dim, inner = shape["hidden_size"], shape["intermediate_size"]
 
     def linear(name: str, inputs: int, outputs: int) -> None:
-        found[f"{name}.weight"], found[f"{name}.bias"] = torch.randn(outputs, inputs) / 4, torch.randn(outputs) / 4
+        state[f"{name}.weight"], state[f"{name}.bias"] = torch.randn(outputs, inputs) / 4, torch.randn(outputs) / 4
 
     def norm(name: str) -> None:
-        found[f"{name}.weight"], found[f"{name}.bias"] = 1 + torch.randn(dim) / 4, torch.randn(dim) / 4
+        state[f"{name}.weight"], state[f"{name}.bias"] = 1 + torch.randn(dim) / 4, torch.randn(dim) / 4
 
     linear("input_representations.spec_transform", 20 * (1 + config["audio"]["input"]["delta"]), dim)
     norm("input_representations.LayerNorm")
@@ -71,14 +71,14 @@ def weights(config: dict[str, Any]) -> OrderedDict[str, Tensor]:
         if shape["pre_layer_norm"]:  # the same norms once more, by another name
             for name in (f"{layer}.attention", layer):
                 for kind in ("weight", "bias"):
-                    found[f"{name}.LayerNorm.{kind}"] = found[f"{name}.output.LayerNorm.{kind}"]
+                    state[f"{name}.LayerNorm.{kind}"] = state[f"{name}.output.LayerNorm.{kind}"]
     if shape["pre_layer_norm"]:
         for i in range(shape["num_hidden_layers"] + 1):
             norm(f"encoder.LayerNorm.{i}")
     if shape["share_layer"]:  # every layer stands there, all alike
-        first = {name: value for name, value in found.items() if "layer.0." in name}
-        found |= {name.replace("layer.0.", "layer.1."): value for name, value in first.items()}
-    return found
+        first = {name: value for name, value in state.items() if "layer.0." in name}
+        state |= {name.replace("layer.0.", "layer.1."): value for name, value in first.items()}
+    return state
 
 
 def write(path: Path, config: Any = CONFIG, **entries: Any) -> str:
@@ -205,9 +205,9 @@ def test_pretrained_encoder_has_no_pretext(tmp_path: Path, make_batch: MakeBatch
     waveforms, lengths = make_batch(0.1)
     assert model.is_pretrained and not model.has_pretext
     assert model.weights_sha256() == hash_of_file(path)
-    for question in (model.pretext, model.pretext_score):
+    for method in (model.pretext, model.pretext_score):
         with pytest.raises(InputError, match="encoder alone"):
-            question(waveforms, lengths, torch.zeros(1, 11, dtype=torch.bool))
+            method(waveforms, lengths, torch.zeros(1, 11, dtype=torch.bool))
     fresh = model.untrained()
     assert not fresh.is_pretrained and fresh.weights_sha256() == ""
     assert fresh.state_dict().keys() == model.state_dict().keys()

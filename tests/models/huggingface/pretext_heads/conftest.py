@@ -82,7 +82,7 @@ def ready(folder: Path, make_batch: MakeBatch, **settings: Any) -> PretrainedEnc
     return model.eval()
 
 
-def question(model: PretrainedEncoder, waveforms: Tensor, lengths: Tensor, draws: int = 1) -> tuple[Tensor, Tensor]:
+def draw_inputs(model: PretrainedEncoder, waveforms: Tensor, lengths: Tensor, draws: int = 1) -> tuple[Tensor, Tensor]:
     """Masks and noise of several draws."""
     masks = torch.stack([model.draw_masks(waveforms, lengths) for _ in range(draws)])
     return masks, torch.rand(*masks.shape, model.noise_dim)

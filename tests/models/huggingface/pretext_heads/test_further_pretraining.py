@@ -12,7 +12,7 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.checkpoint import load_model
 from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from tests.models.fitting import Figures, Recordings, bare_trainer
-from tests.models.huggingface.pretext_heads.conftest import CONTRASTIVE, MakeBatch, pretrained, question
+from tests.models.huggingface.pretext_heads.conftest import CONTRASTIVE, MakeBatch, draw_inputs, pretrained
 
 
 def train_on(model: PretrainedEncoder, batches: list[Batch], epochs: int) -> tuple[L.Trainer, list[dict[str, float]]]:
@@ -36,7 +36,7 @@ def test_further_pretraining_learns_and_its_checkpoint_loads(
     trainer.save_checkpoint(tmp_path / "model.ckpt")
     loaded = load_model(tmp_path / "model.ckpt", pretrained(write(name), learning_rate=1e-2, diversity_weight=1.0))
     waveforms, lengths = make_batch(0.3)
-    inputs = question(model, waveforms, lengths)
+    inputs = draw_inputs(model, waveforms, lengths)
     with torch.no_grad():
         assert loaded.has_pretext
         assert torch.equal(

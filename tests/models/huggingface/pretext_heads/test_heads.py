@@ -20,8 +20,8 @@ from tests.models.huggingface.pretext_heads.conftest import (
     OTHERS,
     MakeBatch,
     T,
+    draw_inputs,
     pretrained,
-    question,
     ready,
 )
 
@@ -49,7 +49,7 @@ def test_encoder_without_heads_has_a_score_only_after_fitting(
     assert model.needs_targets
     assert not model.has_pretext
     waveforms, lengths = make_batch(0.3)
-    masks, noise = question(model, waveforms, lengths)
+    masks, noise = draw_inputs(model, waveforms, lengths)
     assert model.task_scores(Batch(["a"], waveforms, lengths), masks, noise) == {}
     with pytest.raises(InputError, match="no pretraining heads"):
         model.pretext_score(waveforms, lengths, masks, noise)
@@ -124,8 +124,8 @@ def test_heads_load_from_shards_and_pickles(write: Callable[[str], Path], tmp_pa
     torch.save(load_file(pickled / "model.safetensors"), pickled / "pytorch_model.bin")
     (pickled / "model.safetensors").unlink()
     for folder in (tmp_path / "shards", pickled):
-        found = pretrained(folder).head.state_dict()
-        assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+        loaded = pretrained(folder).head.state_dict()
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in expected.items())
 
 
 def copied(folder: Path, into: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lightning_mia.models.objectives.contrastive import draw_negatives
-from tests.models.huggingface.pretext_heads.conftest import CONTRASTIVE, MakeBatch, T, pretrained, question, ready
+from tests.models.huggingface.pretext_heads.conftest import CONTRASTIVE, MakeBatch, T, draw_inputs, pretrained, ready
 
 
 @pytest.mark.parametrize("name", CONTRASTIVE)
@@ -21,15 +21,17 @@ def test_contrastive_score_equals_that_of_transformers_states(
     assert model.has_pretext
     assert not model.needs_targets
     waveforms, lengths = make_batch(0.7, 0.2)
-    (masks,), (noise,) = question(model, waveforms, lengths)
+    (masks,), (noise,) = draw_inputs(model, waveforms, lengths)
     negatives = draw_negatives(masks, model.frame_lengths(lengths), noise)
     with torch.no_grad():
         scores = model.pretext_score(waveforms, lengths, masks, noise)
         for i, n in enumerate(lengths.tolist()):
-            heard = preprocessor(waveforms[i, :n].numpy(), sampling_rate=16_000, return_tensors="pt").input_values
+            input_values = preprocessor(
+                waveforms[i, :n].numpy(), sampling_rate=16_000, return_tensors="pt"
+            ).input_values
             frames = model.frame_lengths(lengths[i]).item()
             mask = masks[i, :frames]
-            states = theirs(heard, mask_time_indices=mask[None])
+            states = theirs(input_values, mask_time_indices=mask[None])
             predictions, targets = states.projected_states[0], states.projected_quantized_states[0]
             log_p = []
             for t in mask.nonzero().flatten().tolist():
@@ -52,10 +54,12 @@ def test_contrastive_loss_equals_transformers(name: str, write: Callable[[str], 
     ours = model.pretext(waveforms, lengths, masks)
     torch.manual_seed(3)
     noise = torch.rand(masks.shape[1], 1, 7).transpose(0, 1)
-    heard = preprocessor(waveforms[0].numpy(), sampling_rate=16_000, return_tensors="pt").input_values
+    input_values = preprocessor(waveforms[0].numpy(), sampling_rate=16_000, return_tensors="pt").input_values
     with torch.no_grad():
         answer = theirs(
-            heard, mask_time_indices=masks, sampled_negative_indices=draw_negatives(masks, lengths // 320 - 1, noise)
+            input_values,
+            mask_time_indices=masks,
+            sampled_negative_indices=draw_negatives(masks, lengths // 320 - 1, noise),
         )
     expected = answer.contrastive_loss / masks.sum()
     torch.testing.assert_close(ours.health["contrastive_loss"], expected, rtol=1e-4, atol=0)
@@ -65,7 +69,7 @@ def test_contrastive_loss_equals_transformers(name: str, write: Callable[[str], 
 def test_score_does_not_depend_on_the_batch(family: str, write: Callable[[str], Path], make_batch: MakeBatch) -> None:
     model = ready(write(family), make_batch)
     waveforms, lengths = make_batch(0.1, 1.9, 0.7)
-    masks, noise = question(model, waveforms, lengths, draws=2)
+    masks, noise = draw_inputs(model, waveforms, lengths, draws=2)
     with torch.inference_mode():
         scores = model.pretext_score(waveforms, lengths, masks, noise)
         assert scores.shape == (2, 3)
