@@ -28,10 +28,8 @@ def measure(quick: bool) -> Iterator[Row]:
             folder, options = Path(name), options_for(device, epochs)
             warm_up(folder, options)
             separate = run_separately(folder / "separate", options, n_separate, n_models)
-            what = f"{n_models} models, separate runs"
-            note = (
-                f"extrapolated from {n_separate} run{'s'[: n_separate > 1]}; {separate.steps:.1f} s in optimizer steps"
-            )
+            what = f"{n_models} models in separate runs"
+            note = f"{n_separate} run{'s'[: n_separate > 1]}, extrapolated to {n_models}; {separate.steps:.1f} s in optimizer steps"
             yield Row(what, separate.wall, "s", device_name(device), note=note)
             first: dict[str, torch.Tensor] = {}
             for workers in WORKERS[device][: 1 if quick else None]:
@@ -40,15 +38,15 @@ def measure(quick: bool) -> Iterator[Row]:
                 timing = run("shadow", run_dir, [*options, *fleet])
                 weights = load_weights(run_dir)
                 first = first or weights
-                what = f"{n_models} models, one command, {workers} worker{'s'[: workers > 1]}"
+                what = f"{n_models} shadow models with {workers} worker{'s'[: workers > 1]}"
                 yield from rows(what, timing, separate, device_name(device), equal(weights, first))
 
 
 def rows(what: str, timing: Timing, separate: Timing, device: str, same: bool) -> Iterator[Row]:
     """Compare both clocks with separate runs."""
-    note = f"weights {'equal' if same else 'differ from'} those of 1 worker; {timing.steps:.1f} s in optimizer steps"
+    note = f"weights {'equal' if same else 'differ from'} those with 1 worker; {timing.steps:.1f} s in optimizer steps"
     yield relative(what, timing.wall, "separate runs", separate.wall, device=device, note=note)
-    yield relative(f"{what}, processor time", timing.processor, "separate runs", separate.processor, device=device)
+    yield relative(f"{what}, by processor time", timing.processor, "separate runs", separate.processor, device=device)
 
 
 def run_separately(folder: Path, options: list[str], n_runs: int, n_models: int) -> Timing:
