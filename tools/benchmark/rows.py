@@ -101,7 +101,7 @@ def faster(
 def relative(
     what: str, seconds: float, peer: str, peer_seconds: float, *, device: str, unit: str = "s", note: str = ""
 ) -> Row:
-    """Make a row of seconds and the fraction of the peer's."""
+    """Make a row of seconds, relative to the peer's."""
     return Row(what, seconds, unit, device, peer, peer_seconds, seconds / peer_seconds, "relative", note)
 
 

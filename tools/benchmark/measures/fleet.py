@@ -29,7 +29,8 @@ def measure(quick: bool) -> Iterator[Row]:
             warm_up(folder, options)
             separate = run_separately(folder / "separate", options, n_separate, n_models)
             what = f"{n_models} models in separate runs"
-            note = f"{n_separate} run{'s'[: n_separate > 1]}, extrapolated to {n_models}; {separate.steps:.1f} s in optimizer steps"
+            runs = f"{n_separate} run{'s'[: n_separate > 1]}, extrapolated to {n_models}"
+            note = f"{runs}; {separate.steps:.1f} s in optimizer steps"
             yield Row(what, separate.wall, "s", device_name(device), note=note)
             first: dict[str, torch.Tensor] = {}
             for workers in WORKERS[device][: 1 if quick else None]:
