@@ -1,7 +1,7 @@
 """DP-SGD: per-example gradient clipping and noise.
 
 Abadi et al. (2016), "Deep Learning with Differential Privacy", algorithm 1. Examples pass through the model one by one.
-This works for every family and every kind of layer, and makes an example's loss independent of the batch: no
+This works for every family and every layer, and makes an example's loss independent of the rest of the batch: no
 normalisation over a batch lets one example influence another's gradient. A step takes three to five times as long as a
 plain one.
 """

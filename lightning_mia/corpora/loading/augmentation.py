@@ -12,17 +12,17 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
-MAX_SHARE = 0.9  # of a recording that may be silenced, so that speech is left to learn from
+MAX_SHARE = 0.9  # of a recording that may be silenced; the rest is left to learn from
 
 
 @dataclass(frozen=True)
 class SpecAugment:
     """SpecAugment in training (Park et al. 2019, §2).
 
-    It masks spans of frames and of mel bands, drawn anew for every step. It applies to families on log-mel frames
-    (TERA, MelHuBERT), which have zero mean in every band: masked values are set to this mean, as in the paper. Its
-    masks come on top of those of the pretext task, and are not predicted. Time warping, which the paper found to matter
-    least, is not implemented. Queries are never changed.
+    It masks spans of frames and of mel bands, drawn anew for every step. It applies to models of log-mel frames (TERA,
+    MelHuBERT), which have zero mean in every band: masked values are set to this mean, as in the paper. Its masks come
+    on top of those of the pretext task, and are not predicted. Time warping, which the paper found to matter least, is
+    not implemented. Queries are never changed.
 
     Args:
         n_time: masked spans of frames (the paper's policies LD, SM and SS: 2); 0: none.
@@ -104,8 +104,8 @@ class TimeMasking:
     """Silenced spans of every training recording.
 
     They are drawn anew every epoch. These are the time masks of SpecAugment (Park et al. 2019, §2) on the waveform,
-    which serve every family (the "time dropout" of Kharitonov et al. 2021). The masks of a pretext task come on top,
-    and its targets are those of the silenced recording. Queries are never changed.
+    which suit every model family (the "time dropout" of Kharitonov et al. 2021). The masks of a pretext task come on
+    top, and its targets are those of the silenced recording. Queries are never changed.
 
     Args:
         share: expected share of a recording that is silenced, if spans do not overlap; 0: none.
@@ -154,7 +154,7 @@ class TimeMasking:
     def _draw(self, mask: np.ndarray, rng: np.random.Generator) -> None:
         """Set spans of a recording's mask, (samples,) bool.
 
-        A span is at most half of a clip.
+        A span is at most half of the recording.
         """
         span = min(round(self.span * SAMPLE_RATE), len(mask) // 2)
         n_spans = int(self.share * len(mask) / span + rng.random())  # rounded at random up or down

@@ -23,10 +23,10 @@ class LengthBatches(Sampler[list[int]]):
 
     Args:
         durations: seconds of every utterance, (n,).
-        n_batches: batches per epoch, see `batches_for`.
+        n_batches: batches per epoch, see `count_batches`.
         shuffle: draw a new order every epoch; otherwise sort by length.
-        seed: of the order; the split has its own seed.
-        rank: of this process.
+        seed: seed of the order, separate from that of the split.
+        rank: rank of this process.
         world_size: number of processes.
 
     Example:
@@ -94,11 +94,11 @@ class LengthBatches(Sampler[list[int]]):
         return np.split(order, cuts)
 
 
-def batches_for(durations: ArrayLike, batch_seconds: float) -> int:
+def count_batches(durations: ArrayLike, batch_seconds: float) -> int:
     """Compute the number of batches of about `batch_seconds` per epoch.
 
     Example:
-        >>> batches_for([1.0] * 200, batch_seconds=32)
+        >>> count_batches([1.0] * 200, batch_seconds=32)
         7
     """
     return max(1, math.ceil(float(np.sum(durations)) / batch_seconds))

@@ -17,7 +17,7 @@ from lightning_mia.corpora.loading.augmentation import (
     WaveformChanges,
 )
 from lightning_mia.corpora.loading.batch import Batch, collate
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 
 
 class Recordings(Dataset[tuple[str, np.ndarray, str]]):
@@ -48,7 +48,7 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
 
 
 def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
-    """Create a loader of recordings, in the order of `batches`."""
+    """Create a data loader of the given batches."""
     return DataLoader(
         cast("Dataset[Batch]", recordings),  # `collate` turns its items into batches
         batch_sampler=batches,
@@ -67,10 +67,10 @@ class TrainingRecordings(L.LightningDataModule):
         n_batches: batches per epoch (over all processes), equal for models that are compared.
         batch_seconds: audio per batch, for `training_waveforms`.
         num_workers: processes that read audio.
-        seed: of the order of batches, and of `masking`.
+        seed: seed of the order of batches and of `masking`.
         changes: applied to every waveform.
-        masking: spans to silence, drawn anew every epoch.
-        spec_augment: attached to every batch, for the model to apply to its log-mel frames.
+        masking: spans to silence, redrawn every epoch.
+        spec_augment: attached to every batch; the model applies it to its log-mel frames.
     """
 
     def __init__(
@@ -115,5 +115,5 @@ class TrainingRecordings(L.LightningDataModule):
     def training_waveforms(self) -> Iterator[Batch]:
         """Yield every training recording once, in a fixed order."""
         durations = self.recordings.durations
-        batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
+        batches = LengthBatches(durations, count_batches(durations, self.batch_seconds))
         yield from loader(self.recordings, batches, num_workers=0)

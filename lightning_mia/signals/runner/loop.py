@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, loader
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Measure
@@ -44,7 +44,7 @@ def length_loader(
         world_size: number of processes; each gets at least one batch, if there are that many recordings.
     """
     durations = recordings.durations
-    n_batches = max(batches_for(durations, batch_seconds), world_size)
+    n_batches = max(count_batches(durations, batch_seconds), world_size)
     return loader(recordings, LengthBatches(durations, n_batches, rank=rank, world_size=world_size), num_workers)
 
 

@@ -17,7 +17,7 @@ import transformers
 from torch import Tensor
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 from lightning_mia.models.huggingface import HuggingFaceEncoder, load_encoder
 from tools.benchmark.corpora import speech
 from tools.benchmark.devices import name_of
@@ -72,9 +72,8 @@ def measure(quick: bool) -> Iterator[Row]:
             transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
             for shortest, longest in LENGTHS:
                 clips = cut(recording, AUDIO_SECONDS[size] / (8 if quick else 1), shortest, longest)
-                yield from compare(
-                    folder, clips, 1 if quick else 3, f"{family}, {size}, {shortest:g}–{longest:g} s clips"
-                )
+                length = f"{shortest:g}–{longest:g}" if shortest < longest else f"{shortest:g}"
+                yield from compare(folder, clips, 1 if quick else 3, f"{family}, {size}, {length} s clips")
 
 
 def cut(recording: np.ndarray, audio_seconds: float, shortest: float, longest: float) -> list[np.ndarray]:
@@ -104,7 +103,7 @@ def in_batches(encoder: HuggingFaceEncoder, clips: list[np.ndarray]) -> list[Ten
     """Last hidden states by us."""
     durations = [len(clip) / SAMPLE_RATE for clip in clips]
     answers: list[Tensor] = [torch.empty(0)] * len(clips)
-    for batch in LengthBatches(durations, batches_for(durations, BATCH_SECONDS)):
+    for batch in LengthBatches(durations, count_batches(durations, BATCH_SECONDS)):
         lengths = torch.tensor([len(clips[i]) for i in batch])
         waveforms = torch.zeros(len(batch), int(lengths.max()))
         for row, i in zip(waveforms, batch, strict=True):
