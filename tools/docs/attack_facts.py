@@ -85,7 +85,7 @@ def _table(attacks: list[Attack], root: str, linked: bool) -> str:
             runs = "always"
         else:
             runs = "with shadow models" if attack.name in with_shadows else "if named"
-        shadows = f"{attack.least_shadows} or more" if attack.least_shadows else "none"
+        shadows = f"{attack.min_shadows} or more" if attack.min_shadows else "none"
         sign = "unknown" if attack.two_sided else "known"
         cells = (name, attack.access, ", ".join(attack.levels), shadows, queries(attack), sign, runs)
         rows.append("| " + " | ".join(cells) + " |")
