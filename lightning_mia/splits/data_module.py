@@ -18,7 +18,7 @@ from lightning_mia.corpora.loading.augmentation import (
     TimeMasking,
     WaveformChanges,
 )
-from lightning_mia.corpora.loading.batch_sampler import batches_for
+from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
 from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
@@ -175,7 +175,7 @@ class SplitCorpus:
         trainable = self.split.table.query("part == 'trained'")["id"]
         durations: pd.Series = self.audio.index.loc[trainable, "duration"]
         n_trained = len(self.split.training_ids())
-        n_batches = batches_for([float(durations.mean()) * n_trained], self.options.batch_seconds)
+        n_batches = count_batches([float(durations.mean()) * n_trained], self.options.batch_seconds)
         return TrainingRecordings(
             self.audio,
             ids,

@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.batch_sampler import batches_for
+from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models import SpeechModel
 from lightning_mia.models.optimizer import linear_schedule
@@ -73,7 +73,7 @@ def fit_targets(model: SpeechModel, audio: AudioCache) -> None:
 
 def training_recordings(audio: AudioCache, batch_seconds: float, workers: int) -> TrainingRecordings:
     """All recordings, for training."""
-    n_batches = batches_for(audio.index["duration"].to_numpy(), batch_seconds)
+    n_batches = count_batches(audio.index["duration"].to_numpy(), batch_seconds)
     ids = list(audio.index.index)
     return TrainingRecordings(audio, ids, n_batches=n_batches, batch_seconds=batch_seconds, num_workers=workers)
 

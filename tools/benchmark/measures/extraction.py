@@ -17,7 +17,7 @@ import transformers
 from torch import Tensor
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 from lightning_mia.models.huggingface import HuggingFaceEncoder, load_encoder
 from tools.benchmark.corpora import speech
 from tools.benchmark.devices import name_of
@@ -104,7 +104,7 @@ def in_batches(encoder: HuggingFaceEncoder, clips: list[np.ndarray]) -> list[Ten
     """Last hidden states by us."""
     durations = [len(clip) / SAMPLE_RATE for clip in clips]
     answers: list[Tensor] = [torch.empty(0)] * len(clips)
-    for batch in LengthBatches(durations, batches_for(durations, BATCH_SECONDS)):
+    for batch in LengthBatches(durations, count_batches(durations, BATCH_SECONDS)):
         lengths = torch.tensor([len(clips[i]) for i in batch])
         waveforms = torch.zeros(len(batch), int(lengths.max()))
         for row, i in zip(waveforms, batch, strict=True):
