@@ -72,7 +72,7 @@ def fit_targets(model: SpeechModel, audio: AudioCache) -> None:
 
 
 def training_recordings(audio: AudioCache, batch_seconds: float, workers: int) -> TrainingRecordings:
-    """Load all recordings for training."""
+    """All recordings, for training."""
     n_batches = count_batches(audio.index["duration"].to_numpy(), batch_seconds)
     ids = list(audio.index.index)
     return TrainingRecordings(audio, ids, n_batches=n_batches, batch_seconds=batch_seconds, num_workers=workers)
