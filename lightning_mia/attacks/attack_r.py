@@ -13,7 +13,7 @@ class AttackR(SignalAttack):
 
     Score: mean_k 1[x_target ≥ x_k] over the OUT shadow models k.
 
-    As published: with m OUT shadow models the score has m + 1 values, so most units are tied; the AUROC counts ties
+    As in the paper, the score has m + 1 values with m OUT shadow models, so most units are tied; the AUROC counts ties
     half. The sign of a two-sided signal and the direction of a multivariate signal are learned from shadow models.
 
     Args:
@@ -32,14 +32,14 @@ class AttackR(SignalAttack):
     min_shadows = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """Compute the share of OUT shadow models for every unit."""
+        """Compute every unit's rank among its OUT shadow models."""
         check_in_and_out(matrix.units, matrix.members, online=False)
         matrix = oriented(matrix, self.signal.two_sided)
         return attack_r(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members)
 
 
 def attack_r(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Compute mean_k 1[x_target ≥ x_k] over the OUT shadow models k.
+    """Compute mean_k 1[x_target ≥ x_k] over OUT shadow models k.
 
     Args:
         target: (n,) signals under the target.

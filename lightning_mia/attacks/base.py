@@ -74,9 +74,10 @@ class ShadowModels:
         return ShadowModels([self.signals[k] for k in positions], self.members.iloc[:, positions], self.pool, keys)
 
     def without_pair_of(self, shadow: int) -> ShadowModels:
-        """Remove a shadow model that becomes the target, and its partner.
+        """Remove a shadow model and its partner.
 
-        The partner is trained on exactly the other units, so it would reveal which units are in the removed model.
+        The removed model becomes the target. Its partner is trained on exactly the other units, so it would reveal the
+        members.
         """
         return self.take(self.pairs != self.pairs[shadow])
 
@@ -85,7 +86,7 @@ class FrameAccess(Protocol):
     """Access to a model's hidden states, such as `FrameStream`."""
 
     def __call__(self, ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
-        """Yield batches of hidden states of these utterances at a layer."""
+        """Yield batches of these utterances' hidden states at a layer."""
         ...
 
 
@@ -122,7 +123,7 @@ class Evidence:
 
 
 class Named:
-    """Base of classes whose names show their options."""
+    """Base class of objects named after their options."""
 
     base_name: ClassVar[str]
 
@@ -138,9 +139,9 @@ class Named:
 
 
 class Attack(Named, ABC):
-    """Base class of membership attacks.
+    """Base class of membership inference attacks.
 
-    Returns one score per unit, higher = more likely a member.
+    `score` returns one number per unit, higher = more likely a member.
 
     A new attack is a subclass; list its class path under `attacks` in a config. Set `base_name`, which names it in the
     results, and override `suffixes` if it has options.
@@ -177,7 +178,7 @@ class Attack(Named, ABC):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Signal groups to probe, in addition to those of every audit."""
+        """Signal groups to probe beyond those of every audit."""
         return ()
 
     @property
@@ -194,7 +195,7 @@ class Attack(Named, ABC):
 
 
 def layer_suffix(layer: int) -> str:
-    """Name a layer; the last layer, the default, has no suffix.
+    """Return the suffix of a layer; empty for the last.
 
     >>> layer_suffix(-1), layer_suffix(3)
     ('', 'layer3')

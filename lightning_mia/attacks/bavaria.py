@@ -79,7 +79,7 @@ class Prior:
 
 
 def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
-    """Estimate the prior by moments.
+    """Estimate the prior by the method of moments.
 
     Uses the units that have IN and OUT shadow models. A single pair of shadow models leaves no residuals: δ is then
     assumed equal for all units, and σ² is estimated from the variation of IN − OUT between units.
@@ -156,6 +156,6 @@ def bavaria(
 def _log_student(deviation: np.ndarray, variance: np.ndarray, shape: np.ndarray) -> np.ndarray:
     """Compute the log density of Student's t.
 
-    It has 2 · shape degrees of freedom; terms in the shape alone are omitted.
+    It has 2 · shape degrees of freedom; terms that depend on the shape alone are omitted, as they cancel.
     """
     return -0.5 * np.log(variance) - (shape + 0.5) * np.log1p(deviation**2 / variance / (2 * shape))

@@ -1,4 +1,4 @@
-"""EncoderMI: an encoder maps views of its training data closer together."""
+"""EncoderMI: encoders map views of training data closer together."""
 
 import pandas as pd
 import torch

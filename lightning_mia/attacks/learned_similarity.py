@@ -39,7 +39,7 @@ class LearnedUtteranceSimilarity(LearnedAttack):
 
     base_name = "learned_utterance_similarity"
     levels = ("utterance",)
-    unit_column, unit_description = "id", "auxiliary utterances of at least two frames"
+    unit_column, unit_description = "id", "auxiliary utterances with at least two frames"
     min_units = 16  # four of each label in training, and in validation
 
     def __init__(
@@ -96,7 +96,7 @@ class LearnedSpeakerSimilarity(LearnedAttack):
 
     base_name = "learned_speaker_similarity"
     levels = ("speaker",)
-    unit_column, unit_description = "speaker", "auxiliary speakers of at least two recordings"
+    unit_column, unit_description = "speaker", "auxiliary speakers with at least two recordings"
     min_units = 4  # one of each label in training, and in validation
 
     def __init__(

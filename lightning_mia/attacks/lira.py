@@ -93,7 +93,7 @@ def lira_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) ->
 
 
 def lira_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Compute the z-score of every unit under its OUT shadow models.
+    """Compute every unit's z-score under its OUT shadow models.
 
     Args:
         target: (n,) signals under the target.

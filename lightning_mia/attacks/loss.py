@@ -28,7 +28,7 @@ class PretextLoss(Attack):
     reference = "Yeom et al. (2018), section 3.2"
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Return the pretext score of every unit, higher = solved better."""
+        """Return every unit's pretext score, higher = solved better."""
         return unit_means(evidence.target.pretext_score(), evidence.challenge)
 
 
@@ -39,7 +39,7 @@ class CTCLoss(Attack):
     level.
 
     Requires the transcript and the model's character probabilities (grey-box). The loss is taken per character because
-    the total loss grows with the length of the transcript for members and non-members.
+    the total loss grows with the length of the transcript, regardless of membership.
 
     Example:
         >>> from lightning_mia.attacks.runner.simulation import simulate_audit
@@ -55,5 +55,5 @@ class CTCLoss(Attack):
     reference = "Yeom et al. (2018), section 3.2, with the loss of Graves et al. (2006)"
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Return the CTC score of every unit, higher = lower loss."""
+        """Return every unit's CTC score, higher = lower loss."""
         return unit_means(evidence.target.task_score(CTC_SCORE), evidence.challenge)

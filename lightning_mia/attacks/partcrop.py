@@ -1,4 +1,4 @@
-"""PartCrop: an encoder recognises parts of its training data."""
+"""PartCrop: encoders recognise parts of training data."""
 
 from torch import nn
 

@@ -24,7 +24,7 @@ class QuantileRegression(Attack):
     how much easier a recording is than expected.
 
     Deviations from the paper, which predicts the quantile at a given false positive rate with a separate image model: a
-    few hundred auxiliary recordings suffice for quartiles only, and the one speech model at hand is the target itself.
+    few hundred auxiliary recordings suffice for quartiles only, and the only available speech model is the target.
 
     Args:
         signal: signal of the target.

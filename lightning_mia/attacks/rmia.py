@@ -27,8 +27,8 @@ class RMIA(OnlineOrOffline):
     Deviations from the paper: p(x | θ) is the logistic function of the standardised signal under model θ, so that the
     median recording has p = 1/2 under every model. (Any increasing function gives r(x) = 1 if the models agree; this
     one is bounded by 1, as the offline formula requires.) `a` is fitted on the shadow models, each of which takes the
-    place of the target, with its pair removed. And the second term of the score is added: the share over z has many
-    ties and increases with r(x), so this term only ranks units within a tie.
+    place of the target, with its pair removed. The second term of the score is an addition: the share over z has many ties
+    and increases with r(x), so this term only ranks units within a tie.
 
     The ranking therefore depends neither on γ nor on z, and is that of BASE (Lassila et al. 2025; log r alone). At
     speaker level, z are still single recordings.
@@ -74,7 +74,7 @@ class RMIA(OnlineOrOffline):
         return offline, gamma, a, signal
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """Compute the share of auxiliary recordings, with the ratio as tie-break."""
+        """Compute the share of z, with r(x) as tie-break."""
         check_in_and_out(matrix.units, matrix.members, self.online)
         if not len(matrix.auxiliary_target):
             raise CannotRun("it needs auxiliary recordings, and there are none")
@@ -115,7 +115,9 @@ class SpeakerRMIA(RMIA):
 
 
 def share_exceeded(x_ratios: np.ndarray, z_ratios: np.ndarray, gamma: float) -> np.ndarray:
-    """Compute the share of z with r(x) / r(z) ≥ γ.
+    """Compute the share of recordings z exceeded by x.
+
+    These are the z with r(x) / r(z) ≥ γ.
 
     Args:
         x_ratios: (n,) log r(x).

@@ -1,4 +1,4 @@
-"""Shadow classifiers: learned attacks on all signals that the access allows."""
+"""Shadow classifiers: learned attacks on all available signals."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ class LearnedFromShadows(Attack):
     seen as IN.
 
     Args:
-        access: signals to use: "black-box", all from encoder outputs; "open-weights", also the surrogate head behind
-            the encoder's mask; "grey-box", also scores of the training task.
+        access: signals to use: "black-box", all from encoder outputs; "open-weights", also surrogate heads with the
+            encoder's mask; "grey-box", also scores of the training task.
         groups: signal groups to use, if the model provides them; null: all that the access allows.
         suffix: appended to the name, to distinguish attacks with the same access.
         calibrated: whether signals are also compared with those under other shadow models.
@@ -114,17 +114,17 @@ class LearnedFromShadows(Attack):
 
 
 class ShadowClassifier(LearnedFromShadows):
-    """Learned attack by small networks.
+    """Shadow classifier with small networks.
 
     Score: logit of a linear part plus a hidden layer of 16 ReLUs on plain and calibrated signals; see
     `LearnedFromShadows`.
 
-    Left-out examples select all features, a quarter or a sixteenth of them (those that differ most between IN and OUT),
-    and the epoch. Shokri et al. use 64 ReLUs, on class probabilities.
+    Left-out examples select the epoch and the fraction of the features: all, a quarter or a sixteenth, those that
+    differ most between IN and OUT. Shokri et al. use 64 ReLUs, on class probabilities.
 
     Args:
-        access: signals to use: "black-box", all from encoder outputs; "open-weights", also the surrogate head behind
-            the encoder's mask; "grey-box", also scores of the training task.
+        access: signals to use: "black-box", all from encoder outputs; "open-weights", also surrogate heads with the
+            encoder's mask; "grey-box", also scores of the training task.
         groups: signal groups to use, if the model provides them; null: all that the access allows.
         suffix: appended to the name, to distinguish attacks with the same access.
         calibrated: whether signals are also compared with those under other shadow models.
@@ -158,15 +158,15 @@ class ShadowClassifier(LearnedFromShadows):
 
 
 class ShadowClassifierTree(LearnedFromShadows):
-    """Learned attack by gradient-boosted trees.
+    """Shadow classifier with gradient-boosted trees.
 
     Score: log-odds of trees of 8 leaves on plain and calibrated signals; see `LearnedFromShadows`.
 
     Left-out examples select the number of trees.
 
     Args:
-        access: signals to use: "black-box", all from encoder outputs; "open-weights", also the surrogate head behind
-            the encoder's mask; "grey-box", also scores of the training task.
+        access: signals to use: "black-box", all from encoder outputs; "open-weights", also surrogate heads with the
+            encoder's mask; "grey-box", also scores of the training task.
         groups: signal groups to use, if the model provides them; null: all that the access allows.
         suffix: appended to the name, to distinguish attacks with the same access.
         calibrated: whether signals are also compared with those under other shadow models.

@@ -8,7 +8,7 @@ from lightning_mia.attacks.classifiers.speaker_features import unit_vectors
 
 
 class SimilarityAttack(Attack):
-    """Base class of the basic attacks of Tseng, Kao and Lee.
+    """Base class of Tseng, Kao and Lee's basic attacks.
 
     Two-sided: on models trained under controlled conditions, the effect often has the opposite of the published sign.
 

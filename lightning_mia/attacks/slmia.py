@@ -30,7 +30,7 @@ class SLMIA(Attack):
     Deviations from the paper: embeddings are mean-pooled hidden states, not those of a speaker recognition model. The
     paper has one shadow model, trained on other speakers than the challenge set, like shadow models trained on a pool;
     shadow models of the challenge set let the network see the challenge speakers under other models. The epoch is
-    chosen on left-out pairs of shadow models (on left-out speakers with fewer than three pairs), and the score is the
+    chosen on left-out pairs of shadow models (with fewer than three pairs, on left-out speakers), and the score is the
     mean over these folds. One logit replaces two classes, and the network has a linear part. The paper fits on trained
     and held-back recordings of member speakers together; here the fit uses only the kind that the challenge set has.
 

@@ -18,7 +18,7 @@ class SurrogateHeadScore(ScalarSignal):
 
     Args:
         head: how spans are hidden and what is predicted; its `filling` determines the access level.
-        suffix: distinguishes attacks with different heads; null: the filling, unless it is the default one.
+        suffix: distinguishes attacks with different heads; null: the filling unless default; `open` for the mask.
 
     Example:
         >>> SurrogateHeadScore().name, SurrogateHeadScore(SurrogateHead(filling=None)).name
@@ -34,7 +34,7 @@ class SurrogateHeadScore(ScalarSignal):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """The suffix, or the filling unless it is the default one."""
+        """The suffix, or the filling unless default."""
         if self.suffix is not None:
             return (self.suffix,)
         default, filling = SurrogateHead().filling, self.head.filling
@@ -67,7 +67,7 @@ class SurrogateHeadAttack(Attack):
 
     Args:
         head: how spans are hidden and what is predicted.
-        suffix: distinguishes attacks with different heads; null: the filling, unless it is the default one.
+        suffix: distinguishes attacks with different heads; null: the filling unless default; `open` for the mask.
 
     Example:
         >>> from lightning_mia.attacks.runner.simulation import simulate_audit
@@ -95,5 +95,5 @@ class SurrogateHeadAttack(Attack):
         return self.signal.groups
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Return the mean score of every unit, higher = predicted better."""
+        """Return every unit's mean score, higher = predicted better."""
         return unit_means(self.signal.read(evidence.target).mean(axis=1), evidence.challenge)

@@ -1,4 +1,4 @@
-"""Audio Auditor: a random forest on statistics over a user's recordings."""
+"""Audio Auditor: random forests on statistics over a user's recordings."""
 
 from collections.abc import Sequence
 

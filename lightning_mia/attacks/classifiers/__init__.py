@@ -1,1 +1,1 @@
-"""Classifiers and quantile regressions on signals, and how they are fitted."""
+"""Classifiers and quantile regressions on signals."""

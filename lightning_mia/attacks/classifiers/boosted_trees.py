@@ -36,7 +36,7 @@ class TreeSettings:
 def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: int, title: str) -> np.ndarray:
     """Boost trees and average log-odds over folds.
 
-    Number of trees and leaves are selected by the loss of left-out examples over all folds.
+    The numbers of trees and leaves are selected by the loss on left-out examples over all folds.
 
     Args:
         folds: training folds.
@@ -78,7 +78,7 @@ class _Booster:
             learning_rate=settings.learning_rate,
             min_samples_leaf=settings.least_examples,
             max_features=settings.tried,
-            early_stopping=False,  # it would hold out random examples, whose units the training examples contain
+            early_stopping=False,  # it would hold out examples of units that also occur in training
             random_state=seed,
         ).fit(fold.features, fold.labels)
         self.target = fold.target
@@ -86,7 +86,7 @@ class _Booster:
         self.losses = np.array([np.logaddexp(0, signs * logits).mean() for logits in self._stages(fold.left_out)])
 
     def _stages(self, features: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield log-odds by the first 1, 2, … trees, (examples,) each."""
+        """Yield log-odds by the first 1, 2, … trees, (examples,)."""
         return (stage.ravel() for stage in self.trees.staged_decision_function(features))
 
     def score(self, n_trees: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from lightning_mia.attacks.shadow_models.units import Units, standardise
 from lightning_mia.signals.table import Signals
 
 Reader = Callable[[Signals, pd.DataFrame], pd.DataFrame]
-"""Maps a model's signals and recordings (columns `id`, `unit_id`, `speaker`) to (recordings, d) numbers, by id."""
+"""Maps a model's signals and recordings (columns `id`, `unit_id`, `speaker`) to (recordings, d) features, by id."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ShadowExamples:
     Each model is standardised to median 0 and interquartile range 1.
 
     Attributes:
-        columns: (d,) names of the numbers.
+        columns: (d,) names of the features.
         features: (K, m, d) float64, training units under shadow models.
         labels: (K, m) bool, whether the unit is IN.
         pairs: (K,) int, complementary pair of each shadow model; leave out whole pairs only.
@@ -73,13 +73,13 @@ def read_columns(*patterns: str) -> Reader:
 def shadow_examples(evidence: Evidence, read: Reader, shared_scale: bool = False) -> ShadowExamples:
     """Collect the training examples.
 
-    Signals of a unit are averaged over its recordings. Columns that some model lacks, or that are not finite or
+    Features of a unit are averaged over its recordings. Columns that some model lacks, or that are not finite or
     constant under some model, are dropped. No membership label of the target is used.
 
     Args:
         evidence: with shadow models.
         read: reader of the features of a model.
-        shared_scale: standardise all columns of a model together, for numbers that form one set.
+        shared_scale: whether all columns of a model are standardised together, for features that form one set.
 
     Raises:
         CannotRun: no shadow models, or no usable column.
@@ -113,7 +113,7 @@ def shadow_examples(evidence: Evidence, read: Reader, shared_scale: bool = False
 
 
 def _pool_at_level(pool: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:
-    """Give the pool units of the challenge set's level."""
+    """Set the pool's units to the challenge set's level."""
     by_recording = bool((challenge["unit_id"] == challenge["id"]).all())
     return pool.assign(unit_id=pool["id"]) if by_recording else pool
 
@@ -137,7 +137,7 @@ def _usable_columns(tables: Sequence[pd.DataFrame]) -> list[str]:
 
 
 def _standardised(table: pd.DataFrame, axis: int | None) -> np.ndarray:
-    """Standardise the units of one model.
+    """Standardise the features of one model.
 
     The standard deviation replaces an interquartile range of 0.
     """

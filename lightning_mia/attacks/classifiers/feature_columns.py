@@ -34,7 +34,7 @@ def required_access(group: SignalGroup) -> Access:
 
 
 def default_groups(access: Access) -> tuple[SignalGroup, ...]:
-    """List the signal groups that an access allows, with default settings."""
+    """List the default signal groups that an access allows."""
     groups: tuple[SignalGroup, ...] = (
         EncoderGeometry(),
         ViewAgreement(),
@@ -80,7 +80,7 @@ def read_features(signals: Signals, groups: Sequence[SignalGroup], access: Acces
 
 
 def provides(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> bool:
-    """Return whether a model provides signals that require exactly this access."""
+    """Return whether a model has signals requiring exactly this access."""
     if access == "black-box":
         return True
     names = list(map(str, signals.scalars))

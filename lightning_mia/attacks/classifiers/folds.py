@@ -59,7 +59,7 @@ def training_folds(
             a pool, no model is IN for a challenge unit, so only the OUT mean is subtracted.
         max_signals: maximum number of signals, those that differ most between IN and OUT in the fold's examples.
         seed: seed of the sample of units.
-        max_examples: approximate maximum; units are sampled to reach it.
+        max_examples: approximate maximum; units are sampled to stay within it.
 
     Raises:
         CannotRun: no pair of shadow models, or too few units to leave some out.
@@ -211,7 +211,7 @@ def other_means(
 def effects(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """Compute standardised differences of IN and OUT means.
 
-    (a, d) and (b, d) → (d,), in standard deviations.
+    (a, d) and (b, d) → (d,), absolute, in standard deviations.
     """
     spread = np.sqrt((inside.var(axis=0) + outside.var(axis=0)) / 2)
     difference = np.abs(inside.mean(axis=0) - outside.mean(axis=0))

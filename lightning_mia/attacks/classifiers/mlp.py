@@ -1,8 +1,8 @@
 """Small networks on tables of features, fitted together.
 
-A fold has a few thousand examples of about a hundred numbers: one training step of such a network does not fill a
-single core, and dozens of fits would each pay for a Trainer. All networks therefore form one module, whose weights have
-folds and candidates as leading dimensions. They do not share information.
+A fold has a few thousand examples of about a hundred numbers: one training step of such a network does not occupy a
+single core, and dozens of fits would each need a Trainer. All networks therefore form one module, whose weights have
+folds and candidates as leading dimensions. They share no weights, only the selected epoch.
 """
 
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ class FeatureNets(SmallNet):
         return (softplus(logits) - logits * batch.labels.unsqueeze(-1)).mean(dim=1)
 
     def loss(self, batch: Examples) -> Tensor:
-        """Sum the losses, which keeps the gradients of the networks separate."""
+        """Sum the losses; the networks' gradients stay separate."""
         return self.losses(batch).sum()
 
     def validation_loss(self, batch: Examples) -> Tensor:

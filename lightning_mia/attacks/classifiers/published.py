@@ -26,14 +26,14 @@ from lightning_mia.attacks.classifiers.fit import (
 from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
 from lightning_mia.signals.base import SignalGroup
 
-MAX_NETS = 2  # on folds that leave out different shadow models
-MAX_DEVIATION = 10.0  # interquartile ranges at which numbers are clipped
+MAX_NETS = 2  # on folds with different left-out examples
+MAX_DEVIATION = 10.0  # interquartile ranges at which features are clipped
 WEIGHT_DECAY = 1e-2
 DEFAULT_FIT = FitSettings(learning_rate=1e-3, epochs=30, patience=3, batch_size=256, dropout=0.0)
 
 
 class PublishedAttack(Attack):
-    """Base class of attacks by a network on one signal group.
+    """Base class of neural attacks on one signal group.
 
     Score: mean logit of two networks, which are fitted on units that are IN or OUT for shadow models. Signals are
     standardised for each model. The published attacks do not compare a unit with itself under other models;

@@ -49,7 +49,7 @@ class ConditionalQuantiles:
 
 
 def principal_components(fitted: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Project vectors on principal components of the fitted ones.
+    """Project vectors onto the principal components of the fitted ones.
 
     Components are centred and scaled to variance 1 over the fitted vectors.
 
@@ -93,12 +93,12 @@ def pinball_loss(errors: np.ndarray, level: float) -> float:
 
 
 def with_constant(components: np.ndarray) -> np.ndarray:
-    """Prepend a column of ones, (n, c) → (n, 1 + c)."""
+    """Prepend a column of ones to (n, c)."""
     return np.column_stack([np.ones(len(components)), components])
 
 
 def _cross_validated_loss(components: np.ndarray, values: np.ndarray) -> float:
-    """Compute the pinball loss of the median, cross-validated over five folds."""
+    """Compute the median's pinball loss, cross-validated over five folds."""
     fold_of = np.arange(len(values)) % FOLDS
     errors = np.empty(len(values))
     for fold in range(FOLDS):

@@ -78,10 +78,16 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
 
 
 def centroid(unit: np.ndarray) -> np.ndarray:
-    """Average unit vectors (…, n, dim) and scale to length 1, (…, dim)."""
+    """Average unit vectors and scale to length 1.
+
+    (…, n, dim) → (…, dim).
+    """
     return unit_vectors(unit.mean(axis=-2))
 
 
 def _set_statistics(sets: Sequence[np.ndarray]) -> np.ndarray:
-    """Compute four statistics of each set (speakers, values), (speakers, 4 × sets)."""
+    """Compute four statistics of each set.
+
+    (speakers, values) for each set → (speakers, 4 × sets).
+    """
     return np.concatenate([statistics(values).T for values in sets], axis=1)

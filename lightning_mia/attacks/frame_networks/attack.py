@@ -59,7 +59,7 @@ def _label(members: pd.Index, nonmembers: pd.Index) -> pd.Series:
 
 
 class LearnedAttack(Attack):
-    """Base class of the improved attacks of Tseng, Kao and Lee.
+    """Base class of Tseng, Kao and Lee's improved attacks.
 
     From the paper: labels, network, dropout, loss, optimizer and epochs. From the authors' code, where the paper is
     silent: a linear layer as wide as the frames, batches of 32, patience, and selection of the best weights by
@@ -67,8 +67,8 @@ class LearnedAttack(Attack):
     of the challenge set.
 
     With `paper_protocol`, the network is fitted on the non-members of the challenge set, as in the paper. The p-value
-    is then invalid: it redraws the labels, as if the scores did not depend on them. The attack is reported among the
-    controls and never decides a verdict.
+    is then invalid: the test redraws the labels as if the scores did not depend on them. The attack is reported among
+    the controls and never decides a verdict.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.

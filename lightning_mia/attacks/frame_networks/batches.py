@@ -1,4 +1,4 @@
-"""Batches of labelled frames, from memory or recomputed by the model."""
+"""Batches of labelled frames, kept in memory or recomputed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -14,14 +14,14 @@ from lightning_mia.signals.runner.frames import Frames
 
 
 class FrameSource:
-    """Frames of one layer, in the order of ids.
+    """Frames of one layer, kept in memory or recomputed.
 
     Nothing is written to disk.
 
     Args:
         frames: hidden states of the target.
         layer: hidden layer, from 0.
-        cache_bytes: maximum size of the frames in memory (bytes, on the frames' device).
+        cache_bytes: maximum size of the frames kept (bytes), in the memory of their device.
     """
 
     def __init__(self, frames: FrameAccess, layer: int, cache_bytes: int) -> None:
@@ -44,7 +44,7 @@ class FrameSource:
                 bar.update(len(frames.ids))
 
     def keep(self, ids: Sequence[str]) -> None:
-        """Keep the frames of utterances in memory, as many as fit."""
+        """Keep as many utterances' frames in memory as fit."""
         size = 0
         for frames in self.stream(ids):
             utterances = _split(frames)
@@ -60,7 +60,7 @@ class FrameSource:
     def batch(self, ids: Sequence[str]) -> Frames:
         """Return the frames of utterances as one batch.
 
-        Rows are in this order, zero-padded on the right.
+        Rows are in the order of `ids`, zero-padded on the right.
         """
         utterances = {name: self.kept[name] for name in ids if name in self.kept}
         if missing := [name for name in ids if name not in utterances]:
@@ -72,7 +72,7 @@ class FrameSource:
 
 
 def _split(frames: Frames) -> dict[str, Tensor]:
-    """Copy the frames of every utterance without padding, (frames, dim) each."""
+    """Copy each utterance's frames without padding, (frames, dim)."""
     rows = zip(frames.ids, frames.hidden, frames.lengths.tolist(), strict=True)
     return {name: hidden[:length].detach().clone() for name, hidden, length in rows}
 

@@ -59,7 +59,7 @@ class SimilarityNet(SmallNet):
         self.dropout = nn.Dropout(dropout)
 
     def project(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Pool and project, (utterances, frames, dim) and (utterances,) → (utterances, dim)."""
+        """Pool and project, (utterances, frames, dim) → (utterances, dim)."""
         return self.linear(self.pooling(hidden, lengths))
 
     @abstractmethod

@@ -95,7 +95,7 @@ def _black_box() -> list[Attack]:
 
 
 def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, prefix: str = "") -> list[Attack]:
-    """List attacks by heads that predict spectra or clusters.
+    """List attacks with heads that predict spectra or clusters.
 
     Spectra suit encoders that reconstruct frames, clusters those trained like HuBERT.
     """

@@ -1,4 +1,4 @@
-"""Score the challenge set by all attacks."""
+"""Score the challenge set with all attacks."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lightning_mia.utilities.files import atomic_path, hash_of
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of one challenge set by all attacks.
+    """Scores of one challenge set from all attacks.
 
     Attributes:
-        scores: scores of each attack that ran. The paper protocol (`Attack.paper_protocol`) gets the access "none" of
-            a control: its scores depend on the labels, so that its p-values are invalid and no verdict may use them.
+        scores: scores of each attack that ran. An attack with `paper_protocol` has the access "none" of a
+            control: its scores depend on the labels, so that its p-values are invalid and no verdict may use them.
         ran: attacks that ran, in the same order.
         skipped: one line for each other attack of this level: its name, and what it needs.
     """
@@ -46,7 +46,7 @@ def score_attacks(
     score: Callable[[Attack, Evidence], pd.Series] | None = None,
     shadows: ShadowModels | None = None,
 ) -> Scored:
-    """Score the challenge set by every attack of a level.
+    """Score the challenge set with every attack of a level.
 
     Attacks that cannot run are skipped.
 
@@ -85,13 +85,13 @@ def score_attacks(
 
 
 def cached_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) -> pd.Series:
-    """Score by an attack, or read its scores from a cache.
+    """Score with an attack, or read its cached scores.
 
     Args:
         attack: a slow attack.
         evidence: evidence of the attack.
         folder: folder of the cache, one file per attack, model and challenge set.
-        model: text on which the model's signals depend: hash of the model and the recordings.
+        model: text that identifies the signals of all models used, such as a hash of models and recordings.
 
     Raises:
         InputError: a damaged file.
@@ -151,7 +151,7 @@ class _ChallengeUnits:
 
 
 def _check_requirements(attack: Attack, evidence: Evidence) -> None:
-    """Check that model and run meet the requirements of an attack.
+    """Check that model and run meet an attack's requirements.
 
     Raises:
         CannotRun: missing signals or frames, or too few shadow models.

@@ -1,4 +1,4 @@
-"""Simulated evidence with a known membership effect, for examples and tests."""
+"""Simulated evidence with a known effect, for examples and tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class SimulatedAudit:
     ideal: pd.Series
 
     def auroc(self, scores: pd.Series) -> float:
-        """Compute the AUROC of scores, rounded to two digits."""
+        """Compute the AUROC of scores, rounded to two decimals."""
         values = scores.loc[self.members.index].to_numpy(dtype=float)
         return round(float(labelled_aurocs(values, self.members.to_numpy(bool)[None])[0]), 2)
 
@@ -64,7 +64,7 @@ def simulate_audit(
         level: "utterance" (each recording is a unit) or "speaker".
         clips: recordings per speaker.
         n_auxiliary: number of auxiliary speakers, each with one recording.
-        pool: whether the shadow models are trained on as many other units, and are OUT for every challenge unit.
+        pool: whether the shadow models are trained on a pool of as many other units, and OUT for every challenge unit.
         dim: dimension of the pooled vectors of 2 layers, drawn like the signals but without effect.
         seed: random seed.
 

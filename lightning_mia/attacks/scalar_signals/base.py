@@ -30,7 +30,7 @@ class ScalarSignal(Named, ABC):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Signal groups to probe, in addition to those of every audit."""
+        """Signal groups to probe beyond those of every audit."""
         return ()
 
     def __eq__(self, other: object) -> bool:

@@ -111,8 +111,8 @@ class ViewConsistency(BlackBoxSignal):
     Args:
         view: `pairs`, all pairs of ten mixed views at the last layer; or a view to compare with the recording itself:
             `noise`, `gain`, `crop`, `shift`, `band` or `reversed`.
-        of: `pooled` vectors, or `frames` (not for crops), unless view is `pairs`.
-        layer: −1 = the last, or the middle one, unless view is `pairs`.
+        of: `pooled` vectors, or `frames` (not if view is `pairs` or `crop`).
+        layer: hidden layer, −1 = the last, or the number of the middle one; not used if view is `pairs`.
 
     Example:
         >>> table = pd.DataFrame({"views_pair00": [0.0], "views_pair01": [0.5]}, index=["a"])
@@ -127,12 +127,12 @@ class ViewConsistency(BlackBoxSignal):
         if view != "pairs" and view not in kinds:
             raise InputError(f"view of ViewConsistency is {view}: give pairs, {', '.join(kinds)}")
         if of == "frames" and (view == "pairs" or not kinds[view].keeps_time):
-            raise InputError(f"ViewConsistency compares pooled vectors where view is {view}, but of is frames")
+            raise InputError(f"ViewConsistency compares only pooled vectors if view is {view}, but of is frames")
         self.view, self.of, self.layer = view, of, layer
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """View, `frames` and layer where they are not the default."""
+        """View, `frames` and layer unless default."""
         if self.view == "pairs":
             return ()
         return self.view, "frames" if self.of == "frames" else "", layer_suffix(self.layer)
@@ -193,9 +193,9 @@ class CropResponse(BlackBoxSignal):
 
 
 class EveryBlackBoxSignal(BlackBoxSignal):
-    """All signals from encoder outputs, jointly.
+    """Signals of geometry, views and crops, jointly.
 
-    These are signals of the recording, its views and its crops, at all probed layers.
+    They are read at all probed layers. Surrogate heads are not included.
 
     On a tiny model, single signals are weak; combined, they reveal membership that the mean cosine alone misses.
 
@@ -214,7 +214,7 @@ class EveryBlackBoxSignal(BlackBoxSignal):
     def read(self, signals: Signals) -> pd.DataFrame:
         """Return one column per signal.
 
-        Pairs of views, which are almost one number, are averaged.
+        The cosines of all pairs of views, which are nearly redundant, are averaged.
         """
         columns = signals.scalars.filter(regex=r"^(geometry|views|crops)_(?!pair\d)")
         return pd.concat([columns, ViewConsistency().read(signals)], axis=1)

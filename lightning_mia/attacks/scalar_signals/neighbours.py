@@ -15,7 +15,7 @@ ROWS_AT_ONCE = 1024  # bounds the memory for cosines
 class NearestNeighbours(BlackBoxSignal):
     """Mean cosine with the k nearest recordings.
 
-    The neighbours are searched among all probed recordings, after subtracting the mean of their vectors.
+    Neighbours are sought among all probed recordings, after subtracting the mean of their vectors.
 
     Args:
         k: neighbours.
@@ -37,7 +37,7 @@ class NearestNeighbours(BlackBoxSignal):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """k and the layer where they are not the default."""
+        """k and the layer unless default."""
         return "" if self.k == DEFAULT_K else f"k{self.k}", layer_suffix(self.layer)
 
     def read(self, signals: Signals) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Signals from the training task beyond the mean pretext score (grey-box)."""
+"""Signals from the training task beyond the pretext score (grey-box)."""
 
 from typing import Literal
 
@@ -65,7 +65,7 @@ class MaskByMask(ScalarSignal):
 
 
 class PretextDetail(ScalarSignal):
-    """Pretext scores by position or length of the masked spans, jointly.
+    """Pretext scores by position or length of spans, jointly.
 
     Args:
         by: `parts`, the early, middle and late third of the frames; or `spans`, shorter and longer than in training.
@@ -100,7 +100,7 @@ class PretextDetail(ScalarSignal):
 class PerturbedLoss(ScalarSignal):
     """Change of the pretext score under small perturbations.
 
-    At a memorised recording the score has a peak, so perturbations lower it: the local curvature of the loss separates
+    The score peaks at a memorised recording, so perturbations lower it: the local curvature of the loss separates
     members from non-members regardless of the loss itself.
 
     Args:

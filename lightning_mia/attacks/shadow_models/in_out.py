@@ -20,7 +20,7 @@ class Moments:
         count: (n,) int, number of shadow models.
         mean: (n, d); NaN if the count is 0.
         squares: (n, d), sum of squared residuals from the unit's mean.
-        scatter: (d, d), sum of residual products over all units.
+        scatter: (d, d), sum of the residuals' outer products over all units.
     """
 
     count: np.ndarray
@@ -30,12 +30,12 @@ class Moments:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom of all residuals; each unit's mean takes one."""
+        """Total degrees of freedom; each unit's mean takes one."""
         return int(np.maximum(self.count - 1, 0).sum())
 
 
 def moments(shadows: np.ndarray, chosen: np.ndarray) -> Moments:
-    """Compute the moments of every unit over the chosen shadow models.
+    """Compute every unit's moments over the chosen shadow models.
 
     Args:
         shadows: (K, n, d) float64.
@@ -102,7 +102,7 @@ def pooled_covariance(*groups: Moments) -> np.ndarray:
 
 
 def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
-    """Shrink correlations towards 0, so that a covariance can be inverted.
+    """Shrink correlations towards 0 to make a covariance invertible.
 
     Equals the estimate with d additional residuals of the same variances and no correlation.
 
@@ -122,8 +122,8 @@ def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
 def variance_ratio(inside: Moments, outside: Moments) -> float:
     """Estimate the ratio of IN to OUT residual variance.
 
-    The logarithm is shrunk towards 0 according to its sampling variance (2 / degrees of freedom, for IN plus OUT), so
-    that few residuals give a ratio near 1.
+    The logarithm is shrunk towards 0 according to its sampling variance (2 / degrees of freedom, summed over IN and
+    OUT), so that few residuals give a ratio near 1.
     """
     if not (inside.freedom and outside.freedom):
         return 1.0
@@ -160,7 +160,7 @@ def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, flo
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Solve ψ′(x) = value by bisection over log x."""
+    """Solve ψ′(x) = value by Brent's method over log x."""
     from scipy.optimize import brentq
     from scipy.special import polygamma
 

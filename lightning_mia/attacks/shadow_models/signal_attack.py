@@ -53,7 +53,7 @@ class SignalAttack(Attack):
 
     @abstractmethod
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
-        """Score every unit, (n,) float64, higher = more likely a member."""
+        """Score every unit, (n,) float64, higher for members."""
 
 
 class OnlineOrOffline(SignalAttack):

@@ -18,7 +18,7 @@ SUFFICIENT_AUXILIARY = 20
 
 @dataclass(frozen=True)
 class SignalMatrix:
-    """Signal of n units under the target and K shadow models.
+    """Signal of n units under target and K shadow models.
 
     The signals of each model are centred by their median over the challenge recordings and scaled by their
     interquartile range; no label is used. Then they are averaged over the recordings of each unit.

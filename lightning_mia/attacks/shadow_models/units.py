@@ -10,7 +10,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Units:
-    """Units of a table of recordings, in order of first appearance.
+    """Units of recordings, in order of first appearance.
 
     Attributes:
         names: (units,).
@@ -24,17 +24,17 @@ class Units:
 
     @classmethod
     def locate(cls, recordings: pd.DataFrame, ids: pd.Index) -> Units:
-        """Find the units of recordings in arrays whose rows are `ids`.
+        """Find each recording's unit, and its row in arrays.
 
         Args:
             recordings: columns `id`, `unit_id`.
-            ids: recording of each row.
+            ids: recording of each row of the arrays.
         """
         codes, names = pd.factorize(recordings["unit_id"])
         return cls(pd.Index(names), ids.get_indexer(pd.Index(recordings["id"])), codes)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """Average over the recordings of each unit, (rows, d) → (units, d).
+        """Average by unit, (rows, d) → (units, d).
 
         >>> recordings = pd.DataFrame({"id": ["a", "b", "c"], "unit_id": ["s", "s", "t"]})
         >>> Units.locate(recordings, pd.Index(["a", "b", "c"])).mean(np.array([[1.0], [3.0], [5.0]])).ravel()
@@ -54,7 +54,7 @@ def standardise(
 
     Args:
         values: (n, d).
-        reference: (m, d).
+        reference: (m, d), rows that define median and interquartile range.
         fallback: scale if the interquartile range is 0.
         axis: 0 standardises each column, None all columns together.
 

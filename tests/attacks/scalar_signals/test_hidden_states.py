@@ -88,7 +88,7 @@ def test_missing_columns_are_named(signals: Signals) -> None:
         ViewConsistency("gain").read(signals)
     with pytest.raises(InputError, match="view of ViewConsistency is louder: give pairs, noise, gain"):
         ViewConsistency("louder")
-    with pytest.raises(InputError, match="where view is crop, but of is frames"):
+    with pytest.raises(InputError, match="if view is crop, but of is frames"):
         ViewConsistency("crop", "frames")
 
 
