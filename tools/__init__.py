@@ -1,1 +1,1 @@
-"""Commands for those who work on the suite; nothing here is installed."""
+"""Development commands, not installed with the package."""

@@ -1,10 +1,10 @@
-"""Count the split seeds under which the blind gate passes, so that nobody needs to pick one.
+"""Count the split seeds that pass the blind gate.
 
 OMP_NUM_THREADS=1 python tools/blind_gate.py                        corpus and design of the demo
 OMP_NUM_THREADS=1 python tools/blind_gate.py --manifest corpus.csv  the same design on real speech
 
-The statistics of a recording do not depend on the split: they are computed once, and each seed draws, redraws
-and refits. Exits with 1 where fewer than 95 of 100 seeds pass.
+Recordings' statistics do not depend on the split, so they are computed once; each seed draws a split, redraws its
+labels and refits the classifier. Exit status 1 if fewer than 95 % of the seeds pass.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from lightning_mia.splits import Design, Split
 from lightning_mia.splits.blind_baseline.classifier import BlindControl, blind_control
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 
-GATE = 0.001  # of a split that the tool drew
+GATE = 0.001  # p-value below which a drawn split fails
 DEMO = Path(__file__).parents[1] / "configs" / "audit" / "demo.yaml"
 
 
 def main() -> int:
     arguments = _parse()
-    corpus, design = _configured(arguments.config)
+    corpus, design = _load_config(arguments.config)
     if arguments.manifest:
         corpus = Manifest(arguments.manifest)
     table = corpus.table()
@@ -44,21 +44,21 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, default=DEMO, help="audit config: its corpus and its design")
-    parser.add_argument("--manifest", help="draw from this corpus instead")
-    parser.add_argument("--n_redraws", type=int, default=1000)
-    parser.add_argument("--seeds", type=int, default=100, help="seeds 0, 1, … of the split")
-    parser.add_argument("--out", type=Path, help="CSV file for p-value and AUROC of every seed")
+    parser.add_argument("--config", type=Path, default=DEMO, help="audit config with the corpus and the design")
+    parser.add_argument("--manifest", help="manifest of another corpus")
+    parser.add_argument("--n_redraws", type=int, default=1000, help="label redraws per split")
+    parser.add_argument("--seeds", type=int, default=100, help="number of split seeds: 0, 1, …")
+    parser.add_argument("--out", type=Path, help="CSV file for the p-value and AUROC of every seed")
     return parser.parse_args()
 
 
-def _configured(path: Path) -> tuple[Corpus, Design]:
+def _load_config(path: Path) -> tuple[Corpus, Design]:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
     parser = ArgumentParser()
     parser.add_argument("--corpus", type=Corpus)
     parser.add_argument("--design", type=Design)
-    made = parser.instantiate_classes(parser.parse_object({key: data[key] for key in ("corpus", "design")}))
-    return made.corpus, made.design
+    config = parser.instantiate_classes(parser.parse_object({key: data[key] for key in ("corpus", "design")}))
+    return config.corpus, config.design
 
 
 def _control(split: Split, statistics: pd.DataFrame, n_redraws: int, seed: int) -> BlindControl:
@@ -76,10 +76,10 @@ def _report(controls: list[BlindControl], out: Path | None) -> int:
         table = pd.DataFrame({"seed": range(len(controls)), "p_value": p_values, "auroc": aurocs})
         table.to_csv(out, index=False)
     passed = int((p_values >= GATE).sum())
-    print(f"{len(controls[0].scores)} units a split, {len(controls[0].redrawn_aurocs)} redraws")
+    print(f"{len(controls[0].scores)} units per split, {len(controls[0].redrawn_aurocs)} redraws")
     print(f"gate passed (blind p ≥ {GATE}): {passed} of {len(controls)} seeds")
-    print(f"warned (blind p < .05): {(p_values < 0.05).sum()}; chance: {0.05 * len(controls):.0f}")
-    print(f"p-values: smallest {p_values.min():.3f}, uniform with p = {kstest(p_values, 'uniform').pvalue:.2f}")
+    print(f"warnings (blind p < .05): {(p_values < 0.05).sum()}; expected by chance: {0.05 * len(controls):.0f}")
+    print(f"p-values: minimum {p_values.min():.3f}; test of uniformity p = {kstest(p_values, 'uniform').pvalue:.2f}")
     print(f"blind AUROC: mean {aurocs.mean():.3f}, standard deviation {aurocs.std():.3f}")
     return 0 if passed >= 0.95 * len(controls) else 1
 

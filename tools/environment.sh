@@ -1,5 +1,5 @@
-# Sourced by the tools: a virtual environment (the active one, or .venv), with lightning_mia installed.
-# A marker beside the environment remembers for which pyproject.toml it was filled.
+# Sourced by the tools: activate a virtual environment (the current one, or .venv) with lightning_mia installed.
+# A marker file in the environment records the pyproject.toml of the installation.
 
 if [ -n "${VIRTUAL_ENV:-}" ]; then
     environment=$VIRTUAL_ENV
@@ -10,7 +10,7 @@ fi
 PATH=$environment/bin:$PATH
 export PATH
 
-# install EXTRAS: install the project, in editable form, unless that was done for this pyproject.toml.
+# install EXTRAS: install the project in editable mode, unless this pyproject.toml is already installed.
 install() {
     marker=$environment/lightning-mia$1.installed
     if ! { cat pyproject.toml && pwd; } | cmp -s - "$marker"; then

@@ -1,9 +1,9 @@
-"""Print audits as the rows of a Markdown table: AUROC with its 95 % interval for every attack and control.
+"""Print audits as a Markdown table: AUROC with 95 % interval of attacks and controls.
 
 python tools/leak_table.py RUN_DIR…
 
-A RUN_DIR is named CONFIG-EPOCHS, as `tools/leak_by_epochs` names it. "Learns" is the first and the last logged figure
-that says so: masked accuracy, contrastive accuracy, or the loss where there is no accuracy.
+A RUN_DIR is named CONFIG-EPOCHS, as by `tools/leak_by_epochs`. The column "learns" shows the first and last logged
+value of masked accuracy, contrastive accuracy, or otherwise the loss.
 """
 
 import json
@@ -34,7 +34,7 @@ def cell(result: dict) -> str:
 
 
 def learns(health: dict) -> str:
-    """The figure that says so, at the first and at the last logged step."""
+    """Format the first and last logged training figure."""
     known = [name for name in LEARNS if name in health]
     if not known:
         return "–"
@@ -45,14 +45,14 @@ def learns(health: dict) -> str:
 def row(run_dir: Path) -> list[str]:
     results = json.loads((run_dir / "report" / "results.json").read_text(encoding="utf-8"))
     target = next(model for model in results["provenance"]["models"] if model["name"] == "target")
-    found = {result["name"]: cell(result) for result in results["attacks"] + results["controls"]}
+    cells = {result["name"]: cell(result) for result in results["attacks"] + results["controls"]}
     config, _, epochs = run_dir.name.rpartition("-")
     return [
         NAMES.get(config, config),
         epochs,
         f"{target['seconds']:.0f}",
         learns(target["health"]),
-        *(found.get(name, "–") for name in COLUMNS),
+        *(cells.get(name, "–") for name in COLUMNS),
         f"`{results['verdict']['status']}`",
     ]
 

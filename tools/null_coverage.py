@@ -1,17 +1,17 @@
-"""Count how often p-values and intervals are wrong where there is nothing to find.
+"""Check p-values and intervals on simulated scores without membership signal.
 
 OMP_NUM_THREADS=1 python tools/null_coverage.py
 
-Splits are drawn by the real designs, and their labels redrawn by `Split.redraw`: a thousand times for each
-design, every time with new scores that know nothing of the labels, a speaker effect and noise. A wrong model's
-scores correlate with the target's by one half. Exits with 1 where
+Each design draws a split, and `Split.redraw` redraws its labels a thousand times. Every draw has new scores that are
+independent of the labels: a speaker effect plus noise. The scores of the wrong model correlate with the target's at
+one half. Exit status 1 if
 
-- p-values are not uniform (Kolmogorov-Smirnov, p < .001, ties broken at random: with 12 speakers the AUROC
-  takes 37 values), or are below .05 or .01 too often;
-- 95 % intervals hold 0.5 in fewer than 93 % or more than 97 % of the draws;
+- p-values are not uniform (Kolmogorov-Smirnov, p < .001; ties are broken at random, since the AUROC of 12 speakers
+  takes only 37 values), or are below .05 or .01 too often;
+- 95 % intervals cover 0.5 in fewer than 93 % or more than 97 % of the draws;
 - the lower bound of the difference to the wrong model is above 0 too often.
 
-"Too often": more often than a true 5 % (or 1 %) would be in 999 of 1000 such counts.
+"Too often" means above the 99.9th percentile of a binomial with 5 % (or 1 %).
 """
 
 import argparse
@@ -26,26 +26,26 @@ from tqdm import tqdm
 
 from lightning_mia.evaluation import Scores
 from lightning_mia.evaluation.paired import versus_wrong_model
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import auroc_interval
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
 from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign
 from lightning_mia.splits.split import Level
 
-CLIPS = 20  # of each speaker
+CLIPS = 20  # per speaker
 DESIGNS: list[tuple[Level, int]] = [
     *(("utterance", n_speakers) for n_speakers in (6, 10, 20)),
     *(("speaker", n_speakers) for n_speakers in (12, 20, 40)),
 ]
-SPEAKER_SHARES = {"utterance": (0.0, 0.2, 0.5), "speaker": (0.5,)}  # of the scores' variance
+SPEAKER_SHARES = {"utterance": (0.0, 0.2, 0.5), "speaker": (0.5,)}  # share of the variance due to speakers
 MIN_COVERAGE, MAX_COVERAGE = 0.93, 0.97
-SURE = 0.001
+ALPHA = 0.001  # of these checks
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What was found under one draw of labels and scores."""
+    """Outcome of one draw of labels and scores."""
 
     p_value: float
     untied_p_value: float
@@ -57,25 +57,25 @@ class Draw:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n_draws", type=int, default=1000)
-    parser.add_argument("--n_redraws", type=int, default=1000)
-    parser.add_argument("--n_bootstraps", type=int, default=1000)
+    parser.add_argument("--n_draws", type=int, default=1000, help="label draws per design")
+    parser.add_argument("--n_redraws", type=int, default=1000, help="redraws per p-value")
+    parser.add_argument("--n_bootstraps", type=int, default=1000, help="bootstrap replicates per interval")
     arguments = parser.parse_args()
-    print(f"{arguments.n_draws} draws each; counts of draws, or shares where there is a point")
+    print(f"{arguments.n_draws} draws per design; integers are counts of draws, decimals are shares")
     heading = f"{'level':9} {'speakers':>8} {'share':>5} | {'p<.05':>5} {'p<.01':>5} {'KS p':>5} {'2-sided p<.05':>13}"
     print(f"{heading} | {'coverage':>8} | {'beats wrong':>11} {'2-sided':>7} |")
-    good = True
+    passed = True
     for level, n_speakers in DESIGNS:
         split = draw_split(level, n_speakers)
         for share in SPEAKER_SHARES[level]:
             draws = pd.DataFrame(list(simulate(split, level, share, **vars(arguments))))
-            faults = find_faults(draws)
+            failures = failed_checks(draws)
             print(
-                f"{level:9} {n_speakers:8} {share:5.1f} | {describe(draws)} | {', '.join(faults) or 'good'}",
+                f"{level:9} {n_speakers:8} {share:5.1f} | {describe(draws)} | {', '.join(failures) or 'passed'}",
                 flush=True,
             )
-            good &= not faults
-    return 0 if good else 1
+            passed &= not failures
+    return 0 if passed else 1
 
 
 def draw_split(level: Level, n_speakers: int) -> Split:
@@ -96,23 +96,25 @@ def simulate(
     generator = np.random.default_rng(len(units))
     observed = split.redraw(units, level, n_draws, seed=2**31)  # (draws, units)
     for seed, members in enumerate(tqdm(observed, leave=False, disable=not sys.stderr.isatty())):
-        common, own, of_wrong = (null_scores(speakers, speaker_share, generator) for _ in range(3))
-        target = Scores("simulated", level, "grey-box", False, np.array(units), speakers, members, common + own)
-        wrong = replace(target, values=common + of_wrong)
+        common, target_noise, wrong_noise = (null_scores(speakers, speaker_share, generator) for _ in range(3))
+        target = Scores(
+            "simulated", level, "grey-box", False, np.array(units), speakers, members, common + target_noise
+        )
+        wrong = replace(target, values=common + wrong_noise)
         redrawn = split.redraw(units, level, n_redraws, seed)
-        yield judge(target, wrong, redrawn, draw_speakers(speakers, members, n_bootstraps, seed), generator)
+        yield evaluate(target, wrong, redrawn, draw_speakers(speakers, members, n_bootstraps, seed), generator)
 
 
 def null_scores(speakers: np.ndarray, speaker_share: float, generator: np.random.Generator) -> np.ndarray:
     names, speaker = np.unique(speakers, return_inverse=True)
-    of_speakers, of_units = generator.normal(size=len(names)), generator.normal(size=len(speakers))
-    return np.sqrt(speaker_share) * of_speakers[speaker] + np.sqrt(1 - speaker_share) * of_units
+    speaker_effects, noise = generator.normal(size=len(names)), generator.normal(size=len(speakers))
+    return np.sqrt(speaker_share) * speaker_effects[speaker] + np.sqrt(1 - speaker_share) * noise
 
 
-def judge(
+def evaluate(
     target: Scores, wrong: Scores, redrawn: np.ndarray, draws: SpeakerDraws, generator: np.random.Generator
 ) -> Draw:
-    aurocs = auroc_of_labels(target.values, np.concatenate([target.members[None], redrawn]))
+    aurocs = labelled_aurocs(target.values, np.concatenate([target.members[None], redrawn]))
     untied = aurocs + 1e-9 * generator.random(len(aurocs))
     replicates = bootstrap_auroc(target.values, target.members, draws)
     lower, upper = auroc_interval(aurocs[0], replicates, target.values, target.members, draws)
@@ -128,19 +130,19 @@ def judge(
     )
 
 
-def find_faults(draws: pd.DataFrame) -> list[str]:
+def failed_checks(draws: pd.DataFrame) -> list[str]:
     n = len(draws)
-    most = {rate: binom.ppf(1 - SURE, n, rate) for rate in (0.01, 0.05)}
-    faults = {
-        "p-values not uniform": kstest(draws["untied_p_value"], "uniform").pvalue < SURE,
-        "p < .05 too often": (draws["p_value"] < 0.05).sum() > most[0.05],
-        "p < .01 too often": (draws["p_value"] < 0.01).sum() > most[0.01],
-        "two-sided p < .05 too often": (draws["two_sided_p_value"] < 0.05).sum() > most[0.05],
+    max_count = {rate: binom.ppf(1 - ALPHA, n, rate) for rate in (0.01, 0.05)}
+    checks = {
+        "p-values not uniform": kstest(draws["untied_p_value"], "uniform").pvalue < ALPHA,
+        "p < .05 too often": (draws["p_value"] < 0.05).sum() > max_count[0.05],
+        "p < .01 too often": (draws["p_value"] < 0.01).sum() > max_count[0.01],
+        "two-sided p < .05 too often": (draws["two_sided_p_value"] < 0.05).sum() > max_count[0.05],
         "coverage": not MIN_COVERAGE <= draws["covers_chance"].mean() <= MAX_COVERAGE,
-        "beats the wrong model too often": draws["beats_wrong_model"].sum() > most[0.05],
-        "beats it too often, two-sided": draws["beats_wrong_model_two_sided"].sum() > most[0.05],
+        "beats the wrong model too often": draws["beats_wrong_model"].sum() > max_count[0.05],
+        "beats the wrong model too often, two-sided": draws["beats_wrong_model_two_sided"].sum() > max_count[0.05],
     }
-    return [fault for fault, present in faults.items() if present]
+    return [name for name, failed in checks.items() if failed]
 
 
 def describe(draws: pd.DataFrame) -> str:

@@ -1,12 +1,12 @@
-"""Attack an encoder that was never trained, on redrawn splits of real recordings: p-values have to be uniform.
+"""Check that attacks on an untrained encoder give uniform p-values.
 
 OMP_NUM_THREADS=1 python tools/null_of_checkpoint.py MANIFEST.csv
 
-A small wav2vec 2.0 with random weights is written by transformers and audited as any checkpoint is, at utterance and
-at speaker level. Its signals, and the scores of the attacks that learn, are computed once; then the split's labels are
-redrawn 200 times, and each time an attack's p-value is computed against 1,000 further redraws. Exits with 1 where
-p-values are not uniform (Kolmogorov-Smirnov, p < .001, ties broken at random) or too often below .05 (more often than a
-true 5 % would be in 999 of 1,000 such counts).
+A small wav2vec 2.0 with random weights, saved by transformers, is audited like any checkpoint at utterance and at
+speaker level. Signals and scores are computed once; then the labels of the split are redrawn 200 times, and each
+attack's p-value is computed against 1,000 further redraws. Exit status 1 if p-values are not uniform
+(Kolmogorov-Smirnov, p < .001, ties broken at random), or are below .05 more often than the 99.9th percentile of a
+binomial with 5 %.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.corpora import Manifest
 from lightning_mia.evaluation import Scores
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
 from lightning_mia.models import PretrainedEncoder
 from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
@@ -48,31 +48,31 @@ ATTACKS: list[Attack] = [
     SpeakerSimilarity(),
     LearnedSpeakerSimilarity(fit=FitSettings(learning_rate=1e-3)),
 ]
-SURE = 0.001
+ALPHA = 0.001  # of these checks
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("manifest")
-    parser.add_argument("--n_draws", type=int, default=200)
-    parser.add_argument("--n_redraws", type=int, default=1000)
+    parser.add_argument("manifest", help="manifest of real recordings")
+    parser.add_argument("--n_draws", type=int, default=200, help="label draws per attack")
+    parser.add_argument("--n_redraws", type=int, default=1000, help="redraws per p-value")
     arguments = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore")
-    good = True
+    passed = True
     print(f"{'attack':36} {'level':9} {'draws':>5} {'p<.05':>5} {'p<.01':>5} {'KS p':>5}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_random_checkpoint(folder / "checkpoint")
         for number, design in enumerate(DESIGNS):
-            split, scores = scores_of(folder, arguments.manifest, design, number)
-            for one in scores:
-                good &= report(split, one, arguments.n_draws, arguments.n_redraws)
-    return 0 if good else 1
+            split, scores = compute_scores(folder / str(number), folder / "checkpoint", arguments.manifest, design)
+            for attack in scores:
+                passed &= report(split, attack, arguments.n_draws, arguments.n_redraws)
+    return 0 if passed else 1
 
 
 def write_random_checkpoint(folder: Path) -> None:
-    """A small wav2vec 2.0 with its pretraining heads, as transformers saves it."""
+    """Save a small random wav2vec 2.0 with its pretraining heads."""
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForPreTraining
 
@@ -93,11 +93,11 @@ def write_random_checkpoint(folder: Path) -> None:
     Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(folder)
 
 
-def scores_of(folder: Path, manifest: str, design: Design, number: int) -> tuple[Split, list[Scores]]:
-    """Every attack's scores of the judged units; they know nothing of the labels."""
-    model = PretrainedEncoder(checkpoint=str(folder / "checkpoint"))
+def compute_scores(run_dir: Path, checkpoint: Path, manifest: str, design: Design) -> tuple[Split, list[Scores]]:
+    """Compute the scores of every attack, which are independent of the labels."""
+    model = PretrainedEncoder(checkpoint=str(checkpoint))
     trainers = TrainerFactory({"accelerator": "cpu", "devices": 1, "enable_progress_bar": False})
-    options = AuditOptions(run_dir=str(folder / str(number)), attacks=ATTACKS)
+    options = AuditOptions(run_dir=str(run_dir), attacks=ATTACKS)
     run = AuditRun.open(model, SpeechDataModule(Manifest(manifest), design), trainers, options)
     probed = Audit(run, options).probe({"target": run.as_constructed(run.model)})["target"]
     split = run.split
@@ -109,21 +109,21 @@ def scores_of(folder: Path, manifest: str, design: Design, number: int) -> tuple
 
 
 def report(split: Split, scores: Scores, n_draws: int, n_redraws: int) -> bool:
-    """Print the counts of one attack; whether they are as they should be."""
+    """Print the counts of one attack and return whether they pass."""
     units = scores.unit_ids.tolist()
     generator = np.random.default_rng(len(units))
-    plain, untied = [], []
+    p_values, untied = [], []
     for seed, labels in enumerate(split.redraw(units, scores.level, n_draws, seed=2**31)):
         redrawn = split.redraw(units, scores.level, n_redraws, seed)
-        aurocs = auroc_of_labels(scores.values, np.concatenate([labels[None], redrawn]))
-        plain.append(p_value(NullDistribution(aurocs, scores.two_sided)))
+        aurocs = labelled_aurocs(scores.values, np.concatenate([labels[None], redrawn]))
+        p_values.append(p_value(NullDistribution(aurocs, scores.two_sided)))
         distance = np.abs(aurocs - 0.5) if scores.two_sided else aurocs
         distance = distance + 1e-9 * generator.random(len(aurocs))
         untied.append(float(np.mean(distance >= distance[0])))
-    below = [int(np.sum(np.array(plain) < level)) for level in (0.05, 0.01)]
+    below = [int(np.sum(np.array(p_values) < level)) for level in (0.05, 0.01)]
     uniform = kstest(untied, "uniform").pvalue
     print(f"{scores.name:36} {scores.level:9} {n_draws:5} {below[0]:5} {below[1]:5} {uniform:5.2f}", flush=True)
-    return bool(uniform >= SURE and below[0] <= binom.ppf(1 - SURE, n_draws, 0.05))
+    return bool(uniform >= ALPHA and below[0] <= binom.ppf(1 - ALPHA, n_draws, 0.05))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""Print audits with shadow models as Markdown tables: one a level and access, one row an attack.
+"""Print audits with shadow models as Markdown tables, by level and access.
 
 python tools/shadows_table.py RUN_DIR…
 
-AUROC with its 95 % interval against the number of shadow models (0: the attack uses none), the true positive rate at
-1 % false positives with the whole fleet, and, over every shadow model in the target's place, the mean AUROC ± standard
-deviation, by its own members and (wrong model) by the target's.
+One row per attack: AUROC with 95 % interval by number of shadow models (0: the attack uses none), TPR at 1 % FPR with
+all shadow models, and the mean AUROC ± standard deviation with each shadow model as target, by its own members and
+(wrong model) by those of the target.
 """
 
 import json
 import sys
 from pathlib import Path
 
-LEVELS = ("utterance", "speaker")
-ACCESSES = ("black-box", "open-weights", "grey-box")
+from lightning_mia.evaluation.scores import ACCESSES, LEVELS
+
 FPR = 0.01
 NONE = "–"
 
@@ -23,35 +23,35 @@ def estimate(value: float, interval: list) -> str:
 
 
 def rate(result: dict) -> str:
-    """The true positive rate at 1 %; † where fewer than 10 non-members decide it."""
-    for one in result["tpr_at_fpr"]:
-        if one["fpr"] == FPR:
-            return estimate(one["tpr"], one["tpr_ci95"]) + ("" if one["resolvable"] else " †")
+    """Format the TPR at 1 % FPR; † if fewer than 10 non-members decide it."""
+    for point in result["tpr_at_fpr"]:
+        if point["fpr"] == FPR:
+            return estimate(point["tpr"], point["tpr_ci95"]) + ("" if point["resolvable"] else " †")
     return NONE
 
 
-def in_turn(result: dict, of: str) -> str:
-    turns = result.get("in_turn")
-    return f"{turns[f'{of}_mean']:.2f} ± {turns[f'{of}_sd']:.2f}" if turns else NONE
+def each_as_target(result: dict, measure: str) -> str:
+    summary = result.get("in_turn")
+    return f"{summary[f'{measure}_mean']:.2f} ± {summary[f'{measure}_sd']:.2f}" if summary else NONE
 
 
 def by_size(result: dict) -> dict[int, str]:
-    """The AUROC at each number of shadow models that the attack was tried with."""
+    """Format the AUROC by number of shadow models."""
     if not result.get("n_shadows"):
         return {0: estimate(result["auroc"], result["auroc_ci95"])}
-    found = {one["n_shadows"]: estimate(one["auroc"], one["auroc_ci95"]) for one in result["with_fewer"]}
-    return {**found, result["n_shadows"]: estimate(result["auroc"], result["auroc_ci95"])}
+    aurocs = {fewer["n_shadows"]: estimate(fewer["auroc"], fewer["auroc_ci95"]) for fewer in result["with_fewer"]}
+    return {**aurocs, result["n_shadows"]: estimate(result["auroc"], result["auroc_ci95"])}
 
 
 def from_chance(result: dict) -> float:
-    away = result["auroc"] - 0.5
-    return abs(away) if result["two_sided"] else away
+    difference = result["auroc"] - 0.5
+    return abs(difference) if result["two_sided"] else difference
 
 
 def table(results: list[dict]) -> list[str]:
-    """The lines of the table of one level and access, the strongest attack first."""
+    """Make the table of one level and access, strongest attack first."""
     aurocs = {result["name"]: by_size(result) for result in results}
-    sizes = sorted({size for of_attack in aurocs.values() for size in of_attack})
+    sizes = sorted({size for cells in aurocs.values() for size in cells})
     heading = [
         "attack",
         *(f"AUROC, {size}" for size in sizes),
@@ -65,8 +65,8 @@ def table(results: list[dict]) -> list[str]:
             f"`{result['name']}`",
             *(aurocs[result["name"]].get(size, NONE) for size in sizes),
             rate(result),
-            in_turn(result, "auroc"),
-            in_turn(result, "wrong_model_auroc"),
+            each_as_target(result, "auroc"),
+            each_as_target(result, "wrong_model_auroc"),
             str(result.get("queries") or NONE),
         ]
         for result in sorted(results, key=from_chance, reverse=True)
@@ -75,7 +75,7 @@ def table(results: list[dict]) -> list[str]:
 
 
 def describe(results: dict) -> str:
-    """One line on the run: the target, the challenge set, the fleet, the verdict."""
+    """Describe a run in one line: target, challenge set, shadow models, verdict."""
     split = results["split"]
     facts = [f"{results['target']['family']}, {split['n_members']} + {split['n_nonmembers']} units"]
     facts += [f"{model['epochs']} epochs" for model in results["provenance"]["models"] if model["name"] == "target"]
@@ -90,11 +90,11 @@ def print_run(run_dir: Path) -> None:
     print(f"### {run_dir.name}\n\n{describe(results)}")
     for level in LEVELS:
         for access in ACCESSES:
-            of_group = [one for one in results["attacks"] if (one["level"], one["access"]) == (level, access)]
-            if of_group:
-                power = max((one["smallest_detectable_auroc"] or 1.0) for one in of_group)
-                print(f"\n**{level} level, {access}** (found with 80 % power: an AUROC of {power:.2f})\n")
-                print("\n".join(table(of_group)))
+            group = [result for result in results["attacks"] if (result["level"], result["access"]) == (level, access)]
+            if group:
+                power = max((result["smallest_detectable_auroc"] or 1.0) for result in group)
+                print(f"\n**{level} level, {access}** (detectable with 80 % power: AUROC {power:.2f})\n")
+                print("\n".join(table(group)))
     print()
 
 

@@ -32,7 +32,7 @@ def no_wrong_model(attack: AttackResult) -> str:
     )
 
 
-def wrong_model_too(attack: AttackResult, family: Sequence[AttackResult]) -> str:
+def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -> str:
     """Explain an attack that also works on the wrong model."""
     difference = attack.versus_wrong_model
     assert difference is not None  # `family_verdict` calls `leak` or `no_wrong_model` otherwise
@@ -49,7 +49,7 @@ def no_separation(family: Sequence[AttackResult]) -> str:
 
 
 def few_speakers(n_speakers: int, required: int) -> str:
-    """Explain that there are too few speakers for the speaker level."""
+    """Explain that the speaker level has too few speakers."""
     return f"a verdict at speaker level requires at least {required} speakers, but there are only {n_speakers}"
 
 
@@ -75,7 +75,7 @@ def too_small(blind: BlindResult, largest: float) -> str:
 
 
 def possibly_confounded(blind: BlindResult, attack: AttackResult) -> str:
-    """Warn that the blind attack works better than chance usually does."""
+    """Warn that the blind attack may beat chance."""
     adjusted = attack.auroc_blind_adjusted
     adjustment = "" if adjusted is None else f"; adjusted for the blind score, {attack.name} has AUROC {adjusted:.2f}"
     return f"; warning: even without any model, {_blind_figures(blind)}{adjustment}"
@@ -86,16 +86,16 @@ def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
 
     The decisive reason is that of the first verdict with this status; the others are only named.
     """
-    of_status = [verdict for verdict in verdicts if verdict.status == status]
-    if not of_status:
+    decisive = [verdict for verdict in verdicts if verdict.status == status]
+    if not decisive:
         return "No attack was run, so there is nothing to assess."
-    first, *others = of_status
+    first, *others = decisive
     clauses = [f"{_level_and_access(first)}: {first.reason}"]
     if others:
         clauses.append(f"also {HEADINGS[status]}: {_enumerate(others)}")
     for other in HEADINGS:
-        verdicts_of_other = [verdict for verdict in verdicts if verdict.status == other != status]
-        clauses += [f"{HEADINGS[other]}: {_enumerate(verdicts_of_other)}"] if verdicts_of_other else []
+        other_verdicts = [verdict for verdict in verdicts if verdict.status == other != status]
+        clauses += [f"{HEADINGS[other]}: {_enumerate(other_verdicts)}"] if other_verdicts else []
     sentence = "; ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}."
 

@@ -136,7 +136,7 @@ class AttackResult:
         tpr_at_fpr: one entry per requested false positive rate.
         smallest_detectable_auroc: AUROC (or 1 minus it, if two-sided) that this design detects with 80 % power; None
             for controls.
-        versus_wrong_model: None without a wrong-model control.
+        versus_wrong_model: difference from the wrong model; None without a wrong-model control.
         auroc_blind_adjusted: AUROC after removing what the blind score explains; None without a blind score.
         n_shadows: shadow models used by the attack.
         queries: waveforms per recording sent to the target; None if not counted.
@@ -225,7 +225,7 @@ class Verdict:
     Attributes:
         status: "leak", "no_evidence" or "not_assessable".
         reason: one sentence.
-        by_level_and_access: one verdict per level and access, those with the strongest attacks first.
+        by_level_and_access: one verdict per level and access; those with stronger attacks come first.
 
     Example:
         >>> family = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")

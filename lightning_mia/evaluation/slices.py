@@ -65,7 +65,7 @@ class Cut:
         order: distinct values in the order of display.
 
     Example:
-        >>> cut_by_word("gender", ["male", "", "female", "male"])
+        >>> cut_by_category("gender", ["male", "", "female", "male"])
         Cut(by='gender', values=('male', '', 'female', 'male'), order=('female', 'male', ''))
     """
 
@@ -87,19 +87,19 @@ def slices(scores: Scores, cuts: Iterable[Cut], n_bootstraps: int, seed: int) ->
         >>> values, members = np.arange(80) % 40 + 0.0, np.arange(80) % 40 >= 20
         >>> units = [str(i) for i in range(80)]
         >>> scores = Scores("loss", "utterance", "grey-box", False, units, units, members, values)
-        >>> cut = cut_by_word("gender", ["female"] * 40 + ["male"] * 40)
+        >>> cut = cut_by_category("gender", ["female"] * 40 + ["male"] * 40)
         >>> [(part.value, part.n_members, part.auroc) for part in slices(scores, [cut], 100, seed=0)]
         [('female', 20, 1.0), ('male', 20, 1.0)]
     """
     return tuple(_slice(scores, cut.by, value, mask, n_bootstraps, seed) for cut in cuts for value, mask in _parts(cut))
 
 
-def cut_by_word(by: str, words: Sequence[str]) -> Cut:
-    """Cut by words, in alphabetical order.
+def cut_by_category(by: str, categories: Sequence[str]) -> Cut:
+    """Cut by category, in alphabetical order.
 
-    Units without a word come last.
+    Units of unknown category come last.
     """
-    return Cut(by, tuple(words), (*sorted(set(words) - {UNKNOWN}), UNKNOWN))
+    return Cut(by, tuple(categories), (*sorted(set(categories) - {UNKNOWN}), UNKNOWN))
 
 
 def cut_in_thirds(by: str, numbers: np.ndarray, places: int, unit: str) -> Cut:

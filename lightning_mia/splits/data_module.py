@@ -36,7 +36,7 @@ class SpeechDataModule(L.LightningDataModule):
         corpus: source of the recordings. A manifest with a `member` column is a predefined split.
         design: how members are drawn, unless the corpus predefines them; the unit is an utterance or a speaker.
         split_seed: seed of that draw, separate from the training seed.
-        level: level at which a predefined split is reported; a drawn one has the level of its design.
+        level: level that a predefined split must support; a drawn one has the level of its design.
         batch_seconds: audio in one optimizer step (seconds), over all processes.
         num_workers: processes that read audio; 0 reads in the training process, fastest for small models.
         on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` omits such recordings and lists them
@@ -46,7 +46,7 @@ class SpeechDataModule(L.LightningDataModule):
         peak_normalise: scale every recording to a peak of 1, as `sox norm` does, for training and queries.
         reverse: recordings to play backwards: those trained on, or those queried.
         time_masking: silence random parts of training recordings, redrawn in every epoch.
-        spec_augment: mask parts of their log-mel frames, redrawn in every step (TERA and MelHuBERT).
+        spec_augment: mask parts of the log-mel frames in training, redrawn in every step (TERA and MelHuBERT).
 
     Raises:
         InputError: `batch_seconds` is not positive.
@@ -88,9 +88,9 @@ class SpeechDataModule(L.LightningDataModule):
         """Decode the corpus and draw its split.
 
         Args:
-            split_path: `split.csv` of the run; a split saved there has to be the same.
+            split_path: `split.csv` of the run; a split saved there must be the same.
             n_shadows: number of shadow models, in complementary pairs.
-            pool: recordings they are drawn from.
+            pool: recordings that the shadow models' members are drawn from.
 
         Raises:
             InputError: the corpus cannot be used, the run has another split, or shadow models are requested although

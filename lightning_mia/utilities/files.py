@@ -1,4 +1,4 @@
-"""Atomic writes and content hashes."""
+"""Cache folder, atomic writes and content hashes."""
 
 import hashlib
 import json
@@ -95,7 +95,7 @@ def write_json(path: str | Path, value: Any) -> None:
     """Write indented JSON atomically.
 
     Raises:
-        ValueError: the value holds NaN or an infinity.
+        ValueError: the value contains NaN or infinity.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 

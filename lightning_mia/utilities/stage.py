@@ -34,7 +34,7 @@ class Stage:
     record: dict[str, Any] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.settings = json.loads(json.dumps(self.settings, default=str))  # as JSON returns them
+        self.settings = json.loads(json.dumps(self.settings, default=str))  # as `begin` reads them
 
     @property
     def path(self) -> Path:
@@ -81,7 +81,9 @@ class Stage:
 
 
 def _without_modules(settings: Any) -> str:
-    """JSON of settings with class names instead of class paths: a class that moved is the same class.
+    """Serialise settings with class names instead of class paths.
+
+    A class that moved is then the same class.
 
     >>> _without_modules({"model": "lightning_mia.models.TERA"}), _without_modules({"model": "TERA"})
     ('{"model": "TERA"}', '{"model": "TERA"}')

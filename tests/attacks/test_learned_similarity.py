@@ -23,7 +23,7 @@ from lightning_mia.attacks.learned_similarity import (
     SpeakerNet,
     UtteranceNet,
 )
-from lightning_mia.evaluation.statistics.auroc import auroc, auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import auroc, labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
 from lightning_mia.utilities.errors import InputError
 
@@ -77,7 +77,7 @@ def test_planted_similarity_is_found_and_shuffled_labels_are_at_chance(
     assert (1 - found if level == "utterance" else found) > 0.9
     rng = np.random.default_rng(0)
     shuffled = np.stack([rng.permutation(scores.index.isin(list(members))) for _ in range(200)])
-    assert auroc_of_labels(scores.to_numpy(), shuffled).mean() == pytest.approx(0.5, abs=0.02)
+    assert labelled_aurocs(scores.to_numpy(), shuffled).mean() == pytest.approx(0.5, abs=0.02)
     frames, auxiliary, members = planted(level, shift=0.0)
     assert auroc_of(attack(fit=THOROUGH).score(evidence_of(frames, auxiliary, level)), members) == pytest.approx(
         0.5, abs=0.15 if level == "utterance" else 0.35
@@ -298,7 +298,7 @@ def test_p_values_on_noise_are_uniform(level: str, attack: type[LearnedAttack], 
         rng = np.random.default_rng(seed)
         scores = attack(fit=QUICK).score(evidence_of(noise(ids, seed), ids[:48], level, seed=seed)).to_numpy()
         labels = np.stack([rng.permutation(np.arange(len(scores)) % 2 == 0) for _ in range(200)])
-        null = auroc_of_labels(scores, labels)
+        null = labelled_aurocs(scores, labels)
         aurocs.append(null[0])
         p_values.append(p_value(NullDistribution(null, attack.two_sided)))
     assert abs(np.mean(aurocs) - 0.5) < 3 * np.std(aurocs) / 10  # three standard errors

@@ -230,7 +230,7 @@ def test_network_that_fails_in_the_middle(hub, tmp_path, monkeypatch):
     iterate = datasets.IterableDataset.iter
     monkeypatch.setattr(datasets.IterableDataset, "iter", broken)
     message = error_of(corpus("owner/name", tmp_path))
-    assert "reading split train failed (connection reset by peer); start again to continue" in message
+    assert "reading split train failed (connection reset by peer); start again to resume" in message
     monkeypatch.setattr(datasets.IterableDataset, "iter", iterate)
     assert len(corpus("owner/name", tmp_path).table()) == N
 
@@ -267,7 +267,7 @@ def test_errors_name_the_problem(parquet, tmp_path, options, message):
 def test_unknown_split_of_a_saved_data_set(rows, parquet, tmp_path):
     folder = saved_with_splits(rows, parquet, tmp_path)
     message = error_of(corpus(folder, tmp_path, split="dev"))
-    assert message == f"unknown split of {folder} dev; name some of train, test"
+    assert message == f"unknown split of {folder} dev; choose from train, test"
 
 
 def test_a_folder_that_is_no_data_set(tmp_path):

@@ -13,7 +13,7 @@ from lightning_mia.evaluation import (
     evaluate,
     evaluate_blind,
 )
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.roc import advantages, aurocs_and_advantages
 
 MakeScores = Callable[..., Scores]
@@ -50,8 +50,8 @@ def test_figures_agree_with_the_redraws(make_scores: MakeScores, redraw: Redraw)
     scores = make_scores(leak=0.1, seed=4)
     result = evaluate([scores], redraw, SETTINGS)[0]
     labels = redraw(sorted(scores.unit_ids), "utterance", 1000, 0)  # make_scores sorts its units
-    observed = auroc_of_labels(scores.values, scores.members[None])[0]
-    as_extreme = np.sum(auroc_of_labels(scores.values, labels) >= observed)
+    observed = labelled_aurocs(scores.values, scores.members[None])[0]
+    as_extreme = np.sum(labelled_aurocs(scores.values, labels) >= observed)
     assert result.p_value == result.p_value_corrected == pytest.approx((1 + as_extreme) / 1001)
     assert result.advantage == advantages(scores.values, scores.members[None])[0]
     assert result.advantage_null_mean == pytest.approx(advantages(scores.values, labels[:250]).mean())
@@ -141,7 +141,7 @@ def test_a_blind_control_is_compared_with_its_refits(make_scores: MakeScores, re
 def test_the_blind_bound_is_one_sided(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores("blind", level="speaker", access="none", n_speakers=200)
     labels = redraw(scores.unit_ids, "speaker", 1000, 0)
-    redrawn = auroc_of_labels(scores.values, labels), advantages(scores.values, labels)
+    redrawn = labelled_aurocs(scores.values, labels), advantages(scores.values, labels)
     blind = evaluate_blind(scores, *redrawn, SETTINGS)
     assert blind.result.auroc < blind.upper95 < blind.result.auroc_ci95[1]
     assert blind.upper95 - blind.result.auroc == pytest.approx(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Evidence, ShadowModels
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.signals.table import Signals
 
 
@@ -29,7 +29,7 @@ class SimulatedAudit:
     def auroc(self, scores: pd.Series) -> float:
         """Compute the AUROC of scores, rounded to two digits."""
         values = scores.loc[self.members.index].to_numpy(dtype=float)
-        return round(float(auroc_of_labels(values, self.members.to_numpy(bool)[None])[0]), 2)
+        return round(float(labelled_aurocs(values, self.members.to_numpy(bool)[None])[0]), 2)
 
 
 def simulate_audit(

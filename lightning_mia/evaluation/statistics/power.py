@@ -31,24 +31,22 @@ def smallest_detectable_auroc(
         degrees_of_freedom: of that bound.
 
     Returns:
-        That AUROC; 1 if none is large enough.
+        The AUROC; 1 if no smaller one is detected.
     """
-    power_of_each = POWER if difference is None else (1 + POWER) / 2
+    single_power = POWER if difference is None else (1 + POWER) / 2
     needed = null.mean + critical_value * null.standard_deviation
     shrink = _shrinkage(n_members, n_nonmembers)
-    by_p_value = _solve(lambda auroc: needed, lambda auroc: null.standard_deviation * shrink(auroc), power_of_each)
+    by_p_value = _solve(lambda auroc: needed, lambda auroc: null.standard_deviation * shrink(auroc), single_power)
     if difference is None:
         return by_p_value
     quantile = t_quantile(0.975 if null.two_sided else 0.95, degrees_of_freedom)
     at_chance = difference.standard_error
 
-    def error_of_difference(auroc: float) -> float:
+    def difference_error(auroc: float) -> float:
         # Half of the variance is the wrong model's, which stays at chance and does not shrink.
         return at_chance * float((1 + shrink(auroc) ** 2) / 2) ** 0.5
 
-    by_difference = _solve(
-        lambda auroc: 0.5 + quantile * error_of_difference(auroc), error_of_difference, power_of_each
-    )
+    by_difference = _solve(lambda auroc: 0.5 + quantile * difference_error(auroc), difference_error, single_power)
     return max(by_p_value, by_difference)
 
 

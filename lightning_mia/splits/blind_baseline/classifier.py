@@ -1,9 +1,9 @@
 """Blind control: a classifier of membership on model-free statistics.
 
 If it beats chance, members and non-members differ in more than membership, and no attack on this split proves anything
-about a model (DESIGN §9). Its p-value comes from redrawing the split and refitting; folds, features and ridge strength
-do not depend on the labels, so that observed and redrawn labels are exchangeable. (A plain interval would not do: the
-standard deviation of the refitted AUROC is a third larger than its standard error.)
+about a model. Its p-value comes from redrawing the split and refitting; folds, features and ridge strength do not
+depend on the labels, so that observed and redrawn labels are exchangeable. (A plain interval would not do: the standard
+deviation of the refitted AUROC is a third larger than its standard error.)
 """
 
 from dataclasses import dataclass
@@ -110,9 +110,8 @@ def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.Dat
 def standardised_ranks(statistics: np.ndarray) -> np.ndarray:
     """Replace columns by standardised ranks, (units, d).
 
-    Constant columns are dropped.
-
-    Ranks limit the influence of outliers and are independent of units. They do not depend on the labels.
+    Constant columns are dropped. Ranks limit the influence of outliers, and are independent of the scale of a statistic
+    and of the labels.
     """
     from scipy.stats import rankdata
 
@@ -124,8 +123,8 @@ def standardised_ranks(statistics: np.ndarray) -> np.ndarray:
 def speaker_folds(speakers: np.ndarray) -> np.ndarray:
     """Assign speakers to at most `N_FOLDS` folds, (units,) int.
 
-    Speakers, in the order of their number of units and then of their names, go to the smallest fold: folds have similar
-    sizes, and if names reveal the source, each fold has speakers of every source.
+    Speakers, by descending number of units and then by name, go to the smallest fold: folds have similar sizes, and if
+    names reveal the source, each fold has speakers of every source.
 
     Raises:
         InputError: fewer than two speakers.

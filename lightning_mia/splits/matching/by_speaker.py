@@ -109,7 +109,7 @@ def _pair_speakers(members: list[str], nonmembers: list[str], candidates: pd.Dat
 def _common_number(classes: Iterable[Sequence[Unit]], minimum: int) -> int:
     """Return the number of recordings that 90 % of units have.
 
-    At least nine in ten units of every class have as many of each kind.
+    They have as many of each kind. The number holds for every class.
     """
     sizes = [sorted(min(map(len, unit)) for unit in units) for units in classes]
     return max(minimum, min((counts[len(counts) // EXCLUDE_ONE_IN] for counts in sizes if counts), default=minimum))

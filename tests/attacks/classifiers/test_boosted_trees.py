@@ -4,7 +4,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings, score_by_trees
 from lightning_mia.attacks.classifiers.folds import TrainingFold
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 
 SETTINGS = TreeSettings(leaves=(3, 8), most_trees=10, tried=1.0)
 
@@ -53,7 +53,7 @@ def test_left_out_examples_select_leaves_and_trees() -> None:
 def test_trees_learn_an_interaction() -> None:
     planted, members = fold(2)
     scores = score_by_trees([planted], TreeSettings(), 0, "Fitting")
-    assert auroc_of_labels(scores, members[None])[0] > 0.75
+    assert labelled_aurocs(scores, members[None])[0] > 0.75
     assert scores.dtype == np.float64
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from lightning_mia.attacks.base import CannotRun, Evidence, ShadowModels
 from lightning_mia.attacks.classifiers.examples import read_columns, shadow_examples
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits.sampling.membership import draw_models
 
@@ -85,7 +85,7 @@ def test_training_units_come_from_the_pool() -> None:
     assert set(examples.example_units).isdisjoint(examples.units)
     np.testing.assert_allclose(np.median(examples.target, axis=0), 0, atol=1e-12)
     calibrated = examples.target - examples.challenge.mean(axis=0)
-    assert auroc_of_labels(calibrated.mean(axis=1), members[None])[0] > 0.9
+    assert labelled_aurocs(calibrated.mean(axis=1), members[None])[0] > 0.9
 
 
 def test_unusable_columns_are_dropped() -> None:

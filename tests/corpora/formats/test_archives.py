@@ -182,9 +182,9 @@ def publish(corpus: Published, archive: Archive, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setitem(import_module(module).ARCHIVES, corpus.key, archive)
     else:
         monkeypatch.setattr(f"{module}.ARCHIVE", archive)
-    monkeypatch.setattr("lightning_mia.corpora.librispeech.UTTERANCES", {"train-clean-100": 2})
+    monkeypatch.setattr("lightning_mia.corpora.librispeech.N_PUBLISHED", {"train-clean-100": 2})
     monkeypatch.setattr(
-        "lightning_mia.corpora.speech_commands.UTTERANCES", {"training": 2, "validation": 1, "testing": 1}
+        "lightning_mia.corpora.speech_commands.N_PUBLISHED", {"training": 2, "validation": 1, "testing": 1}
     )
 
 

@@ -151,7 +151,7 @@ def test_default_cache_is_under_the_cache_root(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_speakers": N_SPEAKERS + 1}, f"there are {N_SPEAKERS}"),
+        ({"n_speakers": N_SPEAKERS + 1}, f"give {N_SPEAKERS} or less"),
         ({"n_speakers": 0}, "give 1 or more"),
         ({"utterances_per_speaker": 0}, "give 1 or more"),
         ({"seed": -1}, "give 0 or more"),

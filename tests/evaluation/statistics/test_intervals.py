@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 from scipy.stats import t as student
 
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import (
     NORMAL_QUANTILE,
@@ -19,7 +19,7 @@ from lightning_mia.evaluation.statistics.intervals import (
 def interval(values: np.ndarray, members: np.ndarray, speakers: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     draws = draw_speakers(speakers, members, 300, seed=0)
     replicates = bootstrap_auroc(values, members, draws)
-    return auroc_interval(auroc_of_labels(values, members[None])[0], replicates, values, members, draws, level)
+    return auroc_interval(labelled_aurocs(values, members[None])[0], replicates, values, members, draws, level)
 
 
 def test_the_interval_is_students_t_on_the_logit_scale() -> None:
@@ -28,7 +28,7 @@ def test_the_interval_is_students_t_on_the_logit_scale() -> None:
     values = generator.normal(size=80) + members
     draws = draw_speakers(speakers, members, 300, seed=0)
     replicates = bootstrap_auroc(values, members, draws)
-    auroc = auroc_of_labels(values, members[None])[0]
+    auroc = labelled_aurocs(values, members[None])[0]
     half_width = student.ppf(0.975, 7) * replicates.std(ddof=1) / (auroc * (1 - auroc))
     odds = np.exp(np.log(auroc / (1 - auroc)) + np.array([-half_width, half_width]))
     assert auroc_interval(auroc, replicates, values, members, draws) == pytest.approx(tuple(odds / (1 + odds)))
@@ -65,7 +65,7 @@ def test_intervals_cover_with_twelve_speakers(true_auroc: float) -> None:
 
 def test_one_unit_per_speaker_has_newcombes_interval() -> None:
     members, values = np.arange(20) < 8, np.random.default_rng(3).normal(size=20)
-    auroc = auroc_of_labels(values, members[None])[0]
+    auroc = labelled_aurocs(values, members[None])[0]
     assert interval(values, members, np.arange(20).astype(str)) == pytest.approx(newcombe(auroc, 8, 12), abs=1e-6)
     at90 = interval(values, members, np.arange(20).astype(str), level=0.90)
     assert at90 == pytest.approx(newcombe(auroc, 8, 12, norm.ppf(0.95)))

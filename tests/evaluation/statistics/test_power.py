@@ -3,14 +3,14 @@ import pytest
 from scipy.stats import norm
 
 from lightning_mia.evaluation.results import Difference
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, critical_value, p_value
 from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
 
 
 def null_of(values: np.ndarray, members: np.ndarray, generator: np.random.Generator, n: int) -> NullDistribution:
     labels = generator.permuted(np.tile(members, (n, 1)), axis=1)
-    return NullDistribution(auroc_of_labels(values, np.concatenate([members[None], labels])), two_sided=False)
+    return NullDistribution(labelled_aurocs(values, np.concatenate([members[None], labels])), two_sided=False)
 
 
 @pytest.mark.parametrize("n_a_side", [10, 40])

@@ -15,7 +15,7 @@ from lightning_mia.attacks import SLMIA, Attack, ShadowClassifier, ShadowClassif
 from lightning_mia.attacks.base import Evidence, ShadowModels
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIV
 from lightning_mia.attacks.partcrop import PartCrop
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.signals.table import Signals
 from tools.benchmark.devices import name_of
 from tools.benchmark.rows import Row
@@ -60,7 +60,7 @@ def scored(attacks: Sequence[Attack], evidence: Evidence, members: np.ndarray) -
         start = time.process_time()
         scores = attack.score(evidence)
         seconds = time.process_time() - start
-        auroc = auroc_of_labels(scores.loc[evidence.challenge["unit_id"].unique()].to_numpy(), members[None])[0]
+        auroc = labelled_aurocs(scores.loc[evidence.challenge["unit_id"].unique()].to_numpy(), members[None])[0]
         note = f"{len(scores):,} units; AUROC {auroc:.3f}"
         yield Row(attack.name, seconds, UNIT, name_of("cpu"), note=note)
 
