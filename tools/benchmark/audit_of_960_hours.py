@@ -4,9 +4,9 @@
 
 Makes a table of 281,241 utterances of 2,338 speakers (LibriSpeech-960), draws a split with 16 shadow models, plants
 signals (the pretext score of the target, of the controls and of every shadow model, drawn with a small leak), and then
-does what `lightning-mia attack` does once models have answered: blind control, likelihood attacks, p-values, intervals,
-report. Prints processor seconds (to judge by, where the machine is shared), wall seconds and the peak memory of the
-process after every stage. `--share 0.1` takes a tenth of it all; seconds an utterance should then stay as they are.
+does what `lightning-mia attack` does once models have answered: blind baseline, likelihood attacks, p-values,
+intervals, report. After every stage, prints processor seconds (comparable if the machine is shared), wall seconds and
+the peak memory of the process. `--share 0.1` takes a tenth of the utterances; seconds per utterance should not change.
 """
 
 import argparse
