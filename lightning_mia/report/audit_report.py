@@ -284,7 +284,7 @@ class AuditReport:
         attacks: results of the attacks.
         controls: results of the controls.
         scores: of attacks and controls.
-        blind_upper95: level → one-sided 95 % upper bound of the blind control's AUROC.
+        blind_upper95: level → one-sided 95 % upper bound of the blind baseline's AUROC.
         timings: stage, such as "fit_s" → seconds.
         provenance: origin of the results.
         skipped: excluded recordings.
@@ -356,5 +356,5 @@ class AuditReport:
         return next((result for result in results if (result.name, result.level) == (name, level)), None)
 
     def blind(self, level: str) -> AttackResult | None:
-        """Return the blind control at `level`, or None."""
+        """Return the blind baseline at `level`, or None."""
         return self.result("blind", level)

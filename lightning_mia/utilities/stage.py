@@ -12,7 +12,7 @@ from lightning_mia.utilities.files import hash_of, write_json
 
 @dataclass
 class Stage:
-    """One stage of a run: results and the settings that produced them.
+    """Stage of a run, with its results and settings.
 
     The settings are written to `stage.json` in the folder of the results.
 
@@ -52,7 +52,7 @@ class Stage:
         return self.record is not None
 
     def begin(self) -> "Stage":
-        """Start the stage, or load the record of a finished one.
+        """Start the stage, or load its record if finished.
 
         Raises:
             InputError: the folder was created with other settings, or its description is damaged.
@@ -83,7 +83,7 @@ class Stage:
 def _without_modules(settings: Any) -> str:
     """Serialise settings with class names instead of class paths.
 
-    A class that moved is then the same class.
+    Classes are then equal even if their modules have moved.
 
     >>> _without_modules({"model": "lightning_mia.models.TERA"}), _without_modules({"model": "TERA"})
     ('{"model": "TERA"}', '{"model": "TERA"}')

@@ -184,7 +184,7 @@ def _row(labels: tuple[str, ...], rows: pd.DataFrame, attacks: Sequence[AttackKe
 
 
 def _controls(table: pd.DataFrame, attacks: Sequence[AttackKey]) -> list[ControlRow]:
-    """Summarise the blind control and those of featured attacks."""
+    """Summarise the blind baseline and those of featured attacks."""
     levels = dict.fromkeys(level for _, level in attacks)
     controls = [("blind", level) for level in levels]
     controls += [(f"{kind}_{name}", level) for name, level in attacks for kind in ("wrong_model", "untrained")]

@@ -56,7 +56,7 @@ class ComparedGroup:
 
     Attributes:
         level: "utterance" or "speaker".
-        access: "none" for the blind control.
+        access: "none" for the blind baseline.
         verdicts: one per run; None if the run has none for this level and access.
         attacks: the attacks.
     """

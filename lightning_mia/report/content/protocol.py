@@ -118,8 +118,8 @@ def _controls(report: AuditReport) -> Iterator[str]:
     names = [control.name for control in report.controls]
     if any(name.startswith("blind") for name in names):
         yield (
-            "The blind control is a classifier on durations, levels, spectra and file formats, fitted and evaluated on "
-            "different speakers; it uses no model."
+            "The blind baseline is a classifier on durations, levels, spectra and file formats, fitted and evaluated "
+            "on different speakers; it uses no model."
         )
     if any(name.startswith("untrained_") for name in names):
         yield "Untrained: every attack was repeated on the same architecture with fresh weights."
@@ -142,7 +142,7 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
     if report.attacks:
         yield (
             "A leak requires a corrected p below .05 and a margin over the wrong model whose lower bound is above 0; "
-            "if the blind control fails, no conclusion is drawn."
+            "if the blind baseline separates members from non-members, no conclusion is drawn."
         )
 
 

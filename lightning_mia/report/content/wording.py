@@ -167,9 +167,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "Margin over wrong model",
-        "How much further from chance the AUROC is than that of the same attack on a model trained on neither members "
-        "nor non-members, with a one-sided lower bound. A difference between the recordings would appear with both "
-        "models.",
+        "By how much the AUROC exceeds that of the same attack on a model trained on neither members nor non-members "
+        "(for two-sided attacks: in the direction of the target), with a one-sided lower bound. A difference between "
+        "the recordings would appear with both models.",
     ),
     (
         "Advantage",
