@@ -95,10 +95,10 @@ def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
     first, *others = decisive
     clauses = [f"{_level_and_access(first)}: {first.reason}"]
     if others:
-        clauses.append(f"also {HEADINGS[status]}: {_enumerate(others)}")
+        clauses.append(f"the same verdict at {_enumerate(others)}")
     for other in HEADINGS:
         other_verdicts = [verdict for verdict in verdicts if verdict.status == other != status]
-        clauses += [f"{HEADINGS[other]}: {_enumerate(other_verdicts)}"] if other_verdicts else []
+        clauses += [f"{HEADINGS[other]} at {_enumerate(other_verdicts)}"] if other_verdicts else []
     sentence = "; ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}."
 

@@ -159,8 +159,8 @@ def test_a_leak_anywhere_is_a_leak() -> None:
     verdict = overall((NOTHING, "black-box"), (WITHOUT_CONTROL, "open-weights"), (ATTACK, "grey-box"))
     assert verdict.status == "leak"
     assert verdict.reason.startswith("Utterance level, grey-box: attack_grey-box has AUROC 0.80")
-    assert "no evidence: utterance level with black-box access" in verdict.reason
-    assert "not assessable: utterance level with open-weights access" in verdict.reason
+    assert "no evidence at utterance level with black-box access" in verdict.reason
+    assert "not assessable at utterance level with open-weights access" in verdict.reason
     statuses = {part.access: part.status for part in verdict.by_level_and_access}
     assert statuses == {"black-box": "no_evidence", "open-weights": "not_assessable", "grey-box": "leak"}
 
@@ -169,7 +169,7 @@ def test_no_evidence_needs_one_assessable_family() -> None:
     too_few = replace(NOTHING, level="speaker", n_speakers=8)
     verdict = give_verdict([NOTHING, too_few], [CLEAN, blind(0.5, level="speaker")], drawn=True)
     assert verdict.status == "no_evidence"
-    assert "not assessable: speaker level with grey-box access" in verdict.reason
+    assert "not assessable at speaker level with grey-box access" in verdict.reason
 
 
 def test_a_separation_of_unknown_cause_is_not_no_evidence() -> None:
@@ -201,9 +201,9 @@ def test_a_reason_is_one_sentence() -> None:
         ([blind(0.049)], False, "not_assessable", "can be separated without any model"),
         ([blind(0.049)], True, "no_evidence", "cannot be separated"),
         ([blind(0.4, upper95=0.7)], False, "not_assessable", "too small"),
-        ([blind(0.4, 0.9, level="speaker"), CLEAN], False, "no_evidence", "not assessable: speaker level."),
+        ([blind(0.4, 0.9, level="speaker"), CLEAN], False, "no_evidence", "not assessable at speaker level."),
         ([CLEAN, blind(0.01)], False, "not_assessable", "can be separated without any model"),
-        ([blind(0.01), blind(0.4, level="speaker")], False, "not_assessable", "no evidence: speaker level."),
+        ([blind(0.01), blind(0.4, level="speaker")], False, "not_assessable", "no evidence at speaker level."),
     ],
 )
 def test_the_verdict_on_a_split_alone(controls: list[BlindResult], drawn: bool, status: str, phrase: str) -> None:
