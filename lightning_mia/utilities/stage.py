@@ -1,7 +1,6 @@
 """Stages of a run, which refuse changed settings."""
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ class Stage:
             sha256, settings, record = stored["sha256"], stored["settings"], stored["record"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path} is damaged; delete the folder {self.folder} and start again") from error
-        if sha256 != self.sha256 and _without_modules(settings) != _without_modules(self.settings):
+        if sha256 != self.sha256:
             changes = list_first(_changes(settings, self.settings), limit=3)
             raise InputError(
                 f"{self.folder} was created with different settings (hash: {sha256[:12]} stored, {self.sha256[:12]} "
@@ -78,17 +77,6 @@ class Stage:
         """Mark the stage as finished."""
         self.record = record
         write_json(self.path, {"sha256": self.sha256, "settings": self.settings, "record": record})
-
-
-def _without_modules(settings: Any) -> str:
-    """Serialise settings with class names instead of class paths.
-
-    Classes are then equal even if their modules have moved.
-
-    >>> _without_modules({"model": "lightning_mia.models.TERA"}), _without_modules({"model": "TERA"})
-    ('{"model": "TERA"}', '{"model": "TERA"}')
-    """
-    return re.sub(r"\blightning_mia(?:\.\w+)*\.([A-Z]\w*)", r"\1", json.dumps(settings, sort_keys=True))
 
 
 def _changes(old: Any, new: Any, where: str = "") -> list[str]:

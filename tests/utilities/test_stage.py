@@ -35,13 +35,3 @@ def test_a_damaged_description_is_rejected(tmp_path: Path) -> None:
     stage.path.write_text("{")
     with pytest.raises(InputError, match="damaged"):
         Stage(tmp_path, {}).begin()
-
-
-def test_a_class_that_moved_is_the_same_setting(tmp_path: Path) -> None:
-    """Earlier versions named classes by modules that have moved since."""
-    old = {"base": {"model": {"class_path": "lightning_mia.model.tera.TERA"}}, "varied": {"model": "lightning_mia.CPC"}}
-    new = {"base": {"model": {"class_path": "lightning_mia.TERA"}}, "varied": {"model": "CPC"}}
-    Stage(tmp_path, old).begin().finish({"seconds": 1.5})
-    assert Stage(tmp_path, new).begin().record == {"seconds": 1.5}
-    with pytest.raises(InputError, match="CPC stored, HuBERT requested"):
-        Stage(tmp_path, {**new, "varied": {"model": "HuBERT"}}).begin()
