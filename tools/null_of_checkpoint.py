@@ -94,7 +94,7 @@ def write_random_checkpoint(folder: Path) -> None:
 
 
 def compute_scores(run_dir: Path, checkpoint: Path, manifest: str, design: Design) -> tuple[Split, list[Scores]]:
-    """Compute the scores of every attack, which are independent of the labels."""
+    """Compute every attack's scores, which are independent of the labels."""
     model = PretrainedEncoder(checkpoint=str(checkpoint))
     trainers = TrainerFactory({"accelerator": "cpu", "devices": 1, "enable_progress_bar": False})
     options = AuditOptions(run_dir=str(run_dir), attacks=ATTACKS)
@@ -109,7 +109,7 @@ def compute_scores(run_dir: Path, checkpoint: Path, manifest: str, design: Desig
 
 
 def report(split: Split, scores: Scores, n_draws: int, n_redraws: int) -> bool:
-    """Print the counts of one attack and return whether they pass."""
+    """Print an attack's counts and return whether they pass."""
     units = scores.unit_ids.tolist()
     generator = np.random.default_rng(len(units))
     p_values, untied = [], []

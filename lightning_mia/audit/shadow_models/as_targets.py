@@ -96,7 +96,7 @@ def by_number_of_shadow_models(
         seed: of attacks that draw at random.
     """
     shadows = shadow_models.shadows
-    shadow_attacks = [attack for attack in attacks if attack.least_shadows]
+    shadow_attacks = [attack for attack in attacks if attack.min_shadows]
     results: dict[Key, tuple[SubsetResult, ...]] = {}
     for size in tqdm(list(_sizes(len(shadows))), desc="Fewer shadow models", unit="size"):
         subset = shadows.take(np.arange(size))

@@ -15,20 +15,6 @@ from lightning_mia.signals.base import Measure
 from lightning_mia.signals.table import Signals
 
 
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Disable TF32 in convolutions on GPUs.
-
-    With TF32, signals would depend on the batch.
-    """
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
-
-
 def length_loader(
     recordings: Recordings, batch_seconds: float, num_workers: int = 0, rank: int = 0, world_size: int = 1
 ) -> DataLoader[Batch]:
@@ -72,3 +58,17 @@ def measure_batch(model: SpeechModel, measure: Measure, batch: Batch) -> Signals
     scalars = pd.DataFrame(columns, index=pd.Index(batch.ids, dtype=object))  # a group may have no columns
     pooled = measured.pooled if measured.pooled is not None else torch.empty(len(batch.ids), 0, 0)
     return Signals(scalars, pooled.float().cpu().numpy())
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Disable TF32 in convolutions on GPUs.
+
+    With TF32, signals would depend on the batch.
+    """
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

@@ -48,8 +48,9 @@ def slow_row(examples: ShadowExamples, model: int | None, unit: int, without: se
 
 
 def sorted_rows(*tables: np.ndarray) -> np.ndarray:
-    together = np.concatenate([np.asarray(one, dtype=np.float64).reshape(len(tables[0]), -1) for one in tables], axis=1)
-    return together[np.lexsort(together.T)]
+    columns = [np.asarray(table, dtype=np.float64).reshape(len(tables[0]), -1) for table in tables]
+    rows = np.concatenate(columns, axis=1)
+    return rows[np.lexsort(rows.T)]
 
 
 def test_left_out_pair_is_in_no_mean() -> None:

@@ -42,9 +42,9 @@ def test_logits_equal_those_of_single_nets() -> None:
     logits = made(features)
     for fold in range(2):
         for candidate in range(3):
-            seen = features[fold] * made.used[fold, candidate]
-            hidden = torch.relu(seen @ made.inner[fold, candidate] + made.threshold[fold, candidate])
-            single = seen @ made.linear[fold, candidate] + hidden @ made.outer[fold, candidate] / 2
+            inputs = features[fold] * made.input_scale[fold, candidate]
+            hidden = torch.relu(inputs @ made.inner[fold, candidate] + made.threshold[fold, candidate])
+            single = inputs @ made.linear[fold, candidate] + hidden @ made.outer[fold, candidate] / 2
             torch.testing.assert_close(logits[fold, :, candidate], single + made.offset[fold, candidate])
 
 
@@ -55,8 +55,7 @@ def test_losses_are_cross_entropies_with_separate_gradients() -> None:
     logits = made(batch.features)[1, :, 2]
     single = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[1])
     torch.testing.assert_close(losses[1, 2], single)
-    single_sum = losses[1, 2]
-    single_sum.backward()
+    losses[1, 2].backward()
     for weight in made.parameters():
         moved = weight.grad.flatten(2).any(-1) if weight.dim() > 2 else weight.grad != 0
         assert moved[1, 2]
@@ -67,7 +66,7 @@ def test_losses_are_cross_entropies_with_separate_gradients() -> None:
 def test_candidate_ignores_unused_features() -> None:
     made, features = nets(), torch.randn(2, 7, 5)
     changed = features.clone()
-    changed[..., 1:] += 100 * (~made.used.bool().any(1))[:, None, 1:]
+    changed[..., 1:] += 100 * (~made.input_scale.bool().any(1))[:, None, 1:]
     torch.testing.assert_close(made(features), made(changed))
 
 

@@ -112,7 +112,7 @@ def test_a_damaged_resume_checkpoint_is_reported_in_one_line(
     (folder / "model.ckpt").unlink()
     (folder / "last.ckpt").write_bytes(b"")  # as a power failure leaves it
     line = refused(capsys, "shadow", config, copied, "--fleet.size", "4")
-    assert f"{folder / 'last.ckpt'} is damaged; delete it to train this model from its start" in line
+    assert f"{folder / 'last.ckpt'} is damaged; delete it to train this model from the start" in line
     (folder / "last.ckpt").unlink()
     assert run("shadow", config, copied, "--fleet.size", "4") == 0
     assert shadow_files(copied) == shadow_files(fleet)
