@@ -58,7 +58,7 @@ def _listed(group: Group) -> list[AttackResult]:
 
 def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> list[str]:
     status = f": {HEADINGS[group.verdict.status]}" if group.verdict else ""
-    power = f"; detectable AUROC {group.detectable:.2f}" if group.detectable is not None else ""
+    power = f"; smallest detectable AUROC {group.detectable:.2f}" if group.detectable is not None else ""
     return [
         f"{group.level} level, {group.access}{status} ({'; '.join(group.sizes)}{power})",
         *(_line(attack, width) for attack in _listed(group)),
