@@ -27,8 +27,8 @@ class RMIA(OnlineOrOffline):
     Deviations from the paper: p(x | θ) is the logistic function of the standardised signal under model θ, so that the
     median recording has p = 1/2 under every model. (Any increasing function gives r(x) = 1 if the models agree; this
     one is bounded by 1, as the offline formula requires.) `a` is fitted on the shadow models, each of which takes the
-    place of the target, with its pair removed. The second term of the score is an addition: the share over z has many ties
-    and increases with r(x), so this term only ranks units within a tie.
+    place of the target, with its pair removed. The second term of the score is an addition: the share over z has many
+    ties and increases with r(x), so this term only ranks units within a tie.
 
     The ranking therefore depends neither on γ nor on z, and is that of BASE (Lassila et al. 2025; log r alone). At
     speaker level, z are still single recordings.
