@@ -1,4 +1,4 @@
-"""Membership inference against self-supervised speech models, with its confounds under control.
+"""Membership inference against self-supervised speech models, with controls for confounds.
 
 The public names below are imported on first use, so that `import lightning_mia` takes no time.
 """

@@ -18,8 +18,8 @@ from lightning_mia.report.files.speakers_csv import pseudonyms
 def add_breakdown(report: AuditReport) -> AuditReport:
     """Add slices and per-speaker risks, unless the report has them.
 
-    A report without attacks is returned as it is. So is one that is not assessable: a figure of one speaker or one
-    slice would be read as a leak, although the confound of the whole may explain it.
+    A report without attacks is returned as it is. So is one that is not assessable: the result of one speaker or
+    slice would be read as a leak, although a difference between the recordings may explain it.
     """
     if not report.attacks or report.verdict.status == "not_assessable":
         return report

@@ -60,8 +60,8 @@ def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
         raise InputError(f"{where}: no utterances; give a source with at least one")
     missing = [name for name in REQUIRED_COLUMNS if name not in table]
     if missing:
-        found, needed = ", ".join(map(str, table)), ", ".join(REQUIRED_COLUMNS)
-        raise InputError(f"{where}: no column {', '.join(missing)}; found {found}; {needed} are needed")
+        present, required = ", ".join(map(str, table)), ", ".join(REQUIRED_COLUMNS)
+        raise InputError(f"{where}: no column {', '.join(missing)}; found {present}; {required} are needed")
     table = table[[name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in table]].copy()
     for name in table:
         table[name] = [_as_text(value) for value in table[name]]
@@ -103,7 +103,7 @@ def _as_text(value: object) -> str:
 
 
 def _violations(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]]:
-    """Yield each rule: column, invalid rows, problem, remedy."""
+    """Yield column, invalid rows, problem and remedy of each rule."""
     for name in REQUIRED_COLUMNS:
         yield name, table[name] == "", f"empty {name}", "fill it in"
     yield "id", table["id"].duplicated(keep=False), "duplicate id", "make ids unique"

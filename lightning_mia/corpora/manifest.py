@@ -125,7 +125,7 @@ def _json_rows(text: str, where: str) -> list[Row]:
 
 
 def _json_row(values: dict[str, object], where: str) -> dict[str, str]:
-    """Convert an object's values to text, and NeMo's keys to ours."""
+    """Convert values to text, and NeMo's keys to ours."""
     row = {key: _as_written(value) for key, value in values.items()}
     if values.get("offset"):
         problem = f"a segment of a longer file (offset {row['offset']}) cannot be used"

@@ -14,7 +14,7 @@ class TwoSources(Corpus):
     """A predefined split: members from one corpus, non-members from another.
 
     Recordings that were not drawn from one pool differ in more than membership. Match them (`data.matching`) and
-    consult the blind control. Ids that occur in several sources are prefixed: `members/0001`.
+    consult the blind baseline. Ids that occur in several sources are prefixed: `members/0001`.
 
     Example:
         >>> from lightning_mia.corpora import VCTK, LibriSpeech

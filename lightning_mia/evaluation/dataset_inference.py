@@ -5,7 +5,7 @@ section 5) tests whether a *suspect set*, which its owner believes was trained o
 *validation set* of the same kind that was not. Weak evidence per recording adds up over many.
 
 Two things differ here. The scores become normal scores first (their ranks as quantiles of the normal distribution),
-so that a few huge likelihood ratios weigh no more than their rank; the 2024 paper replaces outliers instead. And the
+so that a few huge likelihood ratios do not dominate the mean; the 2024 paper replaces outliers instead. And the
 p-value comes from redrawing the split by its own mechanism, which keeps the dependence between recordings of a speaker;
 the papers' t-test, over speakers, is reported as well.
 """
@@ -182,8 +182,9 @@ def p_value_over_speakers(scores: Scores) -> float:
     """Test the difference of means by a t-test over speakers.
 
     The contributions of each speaker's recordings to the difference are summed; the spread of these sums gives the
-    standard error. If every speaker has only members or only non-members, and all equally many, this is Welch's test of
-    the speakers' means. If every speaker has as many members as non-members, it is the paired test.
+    standard error. With equally many recordings per speaker, this is Welch's test of the speakers' means if every
+    speaker has only members or only non-members, and the paired test if every speaker has as many members as
+    non-members.
     """
     from scipy.stats import t
 
@@ -229,7 +230,7 @@ class SubsetSampler:
         self._starts = np.cumsum(self._n_others) - self._n_others
 
     def draw(self, size: int, generator: np.random.Generator) -> np.ndarray:
-        """Draw a suspect set and a validation set with matching speakers.
+        """Draw both sets, with matching speakers.
 
         If the speakers have too few non-members, the validation set is completed from others.
 
@@ -261,7 +262,7 @@ def _differences(
 ) -> np.ndarray:
     """Compute differences of mean normal scores between the sets.
 
-    The first difference is by the observed labels, the others by redrawn ones.
+    The first difference is under the observed labels, the others are under redrawn ones.
 
     Args:
         units: scores of any attack, for its units and labels.

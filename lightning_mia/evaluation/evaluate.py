@@ -28,7 +28,7 @@ MAX_ADVANTAGE_REDRAWS = 250  # sufficient to estimate the mean advantage to with
 
 
 class Redraw(Protocol):
-    """Function that redraws the labels of a split, such as `Split.redraw`."""
+    """Function that redraws a split's labels, such as `Split.redraw`."""
 
     def __call__(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Return labels of redrawn splits, (n, units) bool."""
@@ -37,11 +37,11 @@ class Redraw(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """Context of an attack or control, in addition to its scores.
+    """Context of an attack or control, besides its scores.
 
     Attributes:
         wrong_model: scores of the same attack on a model trained on neither members nor non-members.
-        blind: scores of the blind control on the same units, for the adjusted AUROC.
+        blind: scores of the blind baseline on the same units, for the adjusted AUROC.
         n_shadows: as in `AttackResult`.
         queries: as in `AttackResult`.
         in_turn: as in `AttackResult`.
@@ -77,14 +77,14 @@ def evaluate(
         scores: of the target; `(name, level)` is unique.
         redraw: redraws the labels of the split.
         settings: of the evaluation.
-        contexts: by `(name, level)`; scores without an entry are evaluated on their own.
+        contexts: by `(name, level)`; scores without an entry are evaluated without a context.
         progress: show progress bars.
 
     Returns:
         One result per `Scores`, in the same order.
 
     Raises:
-        ValueError: two scores share name and level, or the scores of a wrong model or blind control lack a unit.
+        ValueError: two scores share name and level, or the scores of a wrong model or blind baseline lack a unit.
 
     Example:
         >>> import numpy as np
@@ -123,7 +123,7 @@ def evaluate(
 def evaluate_blind(
     scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
 ) -> BlindResult:
-    """Evaluate the blind control, refitted to every redrawn labelling.
+    """Evaluate the blind baseline, refitted to every redrawn labelling.
 
     Args:
         scores: cross-fitted to the observed labels; one-sided.
@@ -135,7 +135,7 @@ def evaluate_blind(
     result = _result(scores, resamples, settings, Context())
     draws = resamples.draws
     interval90 = auroc_interval(result.auroc, resamples.replicates, scores.values, scores.members, draws, level=0.90)
-    # Refitting to other labels moves the AUROC further than drawing other speakers does: the larger bound counts.
+    # Refitting to other labels can move the AUROC further than drawing other speakers does: the larger bound counts.
     refitted = result.auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
     return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
 
@@ -154,7 +154,7 @@ def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Inter
 class _Resamples:
     """Null distribution and bootstrap of one `Scores`."""
 
-    null: NullDistribution  # of the AUROC; row 0 is the observed one
+    null: NullDistribution  # of the AUROC; value 0 is the observed one
     advantage_null_mean: float
     draws: SpeakerDraws
     replicates: np.ndarray  # (B,) AUROC of each draw of speakers

@@ -35,8 +35,8 @@ def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, repli
 
     The lower bound of the difference is one-sided, over speakers. A two-sided attack takes the direction of the
     target's AUROC. Without a leak, that choice favours the target: a positive difference occurs by chance about twice
-    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that it exceeds a true difference of 0 in
-    at most 5 %.
+    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that without a leak it exceeds 0
+    in at most 5 % of cases.
 
     Args:
         scores: of the target, n units.
@@ -63,7 +63,7 @@ def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, repli
 
 
 def same_challenge(first: Scores, second: Scores) -> bool:
-    """Test whether both have the same units with the same members."""
+    """Test whether both have the same units and labels."""
     labels = [dict(zip(scores.unit_ids.tolist(), scores.members.tolist(), strict=True)) for scores in (first, second)]
     return labels[0] == labels[1]
 

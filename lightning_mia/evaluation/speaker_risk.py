@@ -40,10 +40,10 @@ from lightning_mia.evaluation.statistics.rates import clopper_pearson
 from lightning_mia.evaluation.statistics.roc import threshold_at
 
 MIN_MEMBERS = 5
-"""Member recordings below which a speaker has no AUROC."""
+"""Minimum number of a speaker's member recordings for an AUROC."""
 
 MIN_OTHERS = 6
-"""Non-member speakers below which no speaker has an AUROC: the intervals' coverage was not measured with fewer."""
+"""Minimum number of non-member speakers for any AUROC: the intervals' coverage was not measured with fewer."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SpeakerRisk:
         auroc_ci95: its 95 % interval.
         auroc_own: AUROC against the speaker's own non-members only; None without any.
         compared_with: non-members with which the p-value compares the speaker's members.
-        p_value: of the hypothesis that the members score this high by chance.
+        p_value: probability that the speaker's members would score at least this high by chance.
         p_value_corrected: corrected over all speakers with an AUROC (Holm).
         smallest_p_corrected: corrected p-value of a perfect separation of this speaker alone.
 

@@ -26,7 +26,7 @@ from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class SpeechDataModule(L.LightningDataModule):
@@ -110,7 +110,7 @@ class SpeechDataModule(L.LightningDataModule):
         )
         if len(audio.skipped):
             named = list_first([f"{row.path}: {row.reason}" for row in audio.skipped.itertuples()])
-            log.warning("%d recordings are omitted: %s", len(audio.skipped), named)
+            logger.warning("%d recordings are omitted: %s", len(audio.skipped), named)
         table = table[table["id"].isin(audio.index.index)]
         if self.matching is None or not self.matching.enabled:
             return table, audio, ()
@@ -120,7 +120,7 @@ class SpeechDataModule(L.LightningDataModule):
     def _split(self, table: pd.DataFrame, audio: AudioCache, n_shadows: int, pool: Pool) -> Split:
         if "member" in table:
             if self.design is not None:
-                log.info("The corpus has a predefined split: data.design is not used")
+                logger.info("The corpus has a predefined split: data.design is not used")
             if n_shadows:
                 raise InputError(
                     "Shadow models need randomly drawn members, but the corpus has a predefined split (column member); "

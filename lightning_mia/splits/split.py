@@ -186,11 +186,11 @@ class Split:
             ValueError: a unit is not evaluated at this level.
         """
         candidates = self._speaker_units if level == "speaker" else self._utterance_units
-        place = candidates.names.get_indexer(pd.Index(units))
-        if level not in (*self.levels, "utterance") or (place < 0).any():
-            raise ValueError(f"Some of the {len(place)} units are not evaluated at {level} level in this split")
-        _, first, block = np.unique(candidates.blocks[place], return_index=True, return_inverse=True)
-        labels, strata = candidates.labels[place[first]], candidates.strata[place[first]]
+        position = candidates.names.get_indexer(pd.Index(units))
+        if level not in (*self.levels, "utterance") or (position < 0).any():
+            raise ValueError(f"Some of the {len(position)} units are not evaluated at {level} level in this split")
+        _, first, block = np.unique(candidates.blocks[position], return_index=True, return_inverse=True)
+        labels, strata = candidates.labels[position[first]], candidates.strata[position[first]]
         packed = _permuted(labels.tobytes(), strata.astype(np.int64).tobytes(), n, seed)
         redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (n, blocks)
         in_order = len(block) == len(labels) and (block == np.arange(len(labels))).all()

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 SMALL_MODEL = 1_000_000
-"""Parameters below which the threads of one model wait for each other longer than they compute."""
+"""Number of parameters below which several threads are slower than one."""
 
 PACKAGES = (
     "lightning-mia",
@@ -25,9 +25,9 @@ PACKAGES = (
 
 
 def wait_passively() -> None:
-    """Let idle OpenMP threads sleep instead of spinning, unless OMP_WAIT_POLICY is set.
+    """Let idle OpenMP threads sleep instead of spinning.
 
-    Call it before PyTorch is imported.
+    Call it before PyTorch is imported. OMP_WAIT_POLICY takes precedence.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

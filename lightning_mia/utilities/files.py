@@ -101,7 +101,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def hash_of(value: Any) -> str:
-    """Hash a JSON-like value (SHA-256, hex), ignoring the order of keys.
+    """Hash a JSON-like value (SHA-256, hex); key order is ignored.
 
     >>> hash_of({"a": 1, "b": [2.5, None]}) == hash_of({"b": [2.5, None], "a": 1})
     True

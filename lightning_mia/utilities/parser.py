@@ -132,7 +132,7 @@ def _is_class(value: Any) -> bool:
 
 
 def _classes(name: str) -> list[type]:
-    """Find classes by name in the loaded modules of this package."""
+    """Find the loaded classes of this package by name."""
     modules = [module for path, module in list(sys.modules.items()) if path.split(".")[0] == PACKAGE]
     named = {getattr(module, name, None) for module in modules}
     return [item for item in named if inspect.isclass(item) and item.__module__.split(".")[0] == PACKAGE]

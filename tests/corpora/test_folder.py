@@ -10,7 +10,7 @@ from lightning_mia.utilities.errors import InputError
 
 @pytest.fixture
 def tree(tmp_path):
-    """Make empty files: a folder is listed, not decoded."""
+    """Create empty files: a folder is listed, not decoded."""
 
     def make(*names: str) -> str:
         for name in names:

@@ -1,4 +1,4 @@
-"""Tests of published corpora on small trees in the publishers' layouts: what reaches the table."""
+"""Tests of the tables of published corpora, on miniatures."""
 
 import shutil
 import subprocess
@@ -77,8 +77,8 @@ def test_librilight_lists_what_torchaudio_lists(tree, tmp_path):
 
     root = tree("librilight", tmp_path)
     for split in ("10min", "1h", "10h"):
-        theirs = [name for _, name in datasets.LibriLightLimited(root, split)._fileids_paths]
-        assert sorted(LibriLightLimited(str(root), split).table()["id"]) == sorted(theirs)
+        expected = [name for _, name in datasets.LibriLightLimited(root, split)._fileids_paths]
+        assert sorted(LibriLightLimited(str(root), split).table()["id"]) == sorted(expected)
 
 
 def test_librilight_without_transcript(tree, tmp_path):
@@ -267,8 +267,8 @@ def test_cmu_arctic_knows_the_speakers_that_torchaudio_knows():
 
     from lightning_mia.corpora import cmu_arctic
 
-    theirs = [url.rsplit("cmu_us_")[1][:3] for url in cmuarctic._CHECKSUMS]
-    assert sorted(cmu_arctic.SPEAKERS) == sorted(theirs)
+    expected = [url.rsplit("cmu_us_")[1][:3] for url in cmuarctic._CHECKSUMS]
+    assert sorted(cmu_arctic.SPEAKERS) == sorted(expected)
     assert set(cmu_arctic.GENDERS) == set(cmu_arctic.ACCENTS) <= set(cmu_arctic.SPEAKERS)
 
 
@@ -332,8 +332,8 @@ def test_the_tree_contains_mp3(tree, tmp_path):
 def test_importing_the_corpora_is_cheap():
     code = "import sys, lightning_mia.corpora; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "torchaudio", "datasets", "soundfile", "scipy", "fsspec"]
-    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_every_corpus_is_exported_and_described():

@@ -1,4 +1,4 @@
-"""Tests of LibriSpeech on a small tree in the publisher's layout."""
+"""Tests of LibriSpeech, on a miniature."""
 
 import numpy as np
 import pytest

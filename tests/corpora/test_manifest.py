@@ -1,4 +1,4 @@
-"""Tests of manifests: every format, every way in which people write them, every mistake."""
+"""Tests of manifests: formats, variants and mistakes."""
 
 import json
 

@@ -9,7 +9,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 class Listed(Corpus):
-    """Recordings "speaker/number", the same ones at each call."""
+    """Corpus of recordings named "speaker/number"."""
 
     def __init__(self, names: str, **columns: str) -> None:
         self.names, self.columns = names.split(), columns

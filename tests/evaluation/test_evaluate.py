@@ -78,7 +78,7 @@ def test_attacks_of_a_level_share_redraws_even_if_their_units_differ(make_scores
         return redraw(units, level, n, seed)
 
     whole = make_scores("whole", leak=1.5)
-    speakers = make_scores("of_speakers", level="speaker", n_speakers=14)
+    speakers = make_scores("speaker_attack", level="speaker", n_speakers=14)
     results = evaluate([whole, speakers, take(whole, np.arange(120), "part")], counting, SETTINGS)
     assert calls == [(200, "utterance"), (14, "speaker")]
     assert [result.n_speakers for result in results] == [10, 14, 6]
@@ -119,13 +119,13 @@ def test_a_result_contains_its_context(make_scores: MakeScores, redraw: Redraw) 
     assert alone == replace(result, n_shadows=0, queries=None, in_turn=None, with_fewer=())
 
 
-def test_duplicate_names_at_one_level_are_refused(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_duplicate_names_at_one_level_are_rejected(make_scores: MakeScores, redraw: Redraw) -> None:
     with pytest.raises(ValueError, match="each \\(name, level\\) once"):
         evaluate([make_scores(), make_scores(seed=1)], redraw, SETTINGS)
     assert evaluate([], redraw, SETTINGS) == []
 
 
-def test_a_blind_control_is_compared_with_its_refits(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_a_blind_baseline_is_compared_with_its_refits(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores("blind", access="none", leak=1.0)
     labels = redraw(scores.unit_ids, "utterance", 1000, 0)
     noise = np.random.default_rng(0).normal(size=labels.shape)
@@ -133,9 +133,9 @@ def test_a_blind_control_is_compared_with_its_refits(make_scores: MakeScores, re
     assert blind.result.p_value == 1 / 1001
     assert blind.result.p_value_corrected is None
     assert blind.result.auroc < blind.upper95 < 1
-    fitted_as_well = evaluate_blind(scores, *aurocs_and_advantages(noise + 3.0 * labels, labels), SETTINGS)
-    assert fitted_as_well.result.p_value > 0.9  # refitting finds as much in any labels
-    assert fitted_as_well.result.advantage_null_mean > blind.result.advantage_null_mean
+    refitted = evaluate_blind(scores, *aurocs_and_advantages(noise + 3.0 * labels, labels), SETTINGS)
+    assert refitted.result.p_value > 0.9  # refitting separates any labels as well
+    assert refitted.result.advantage_null_mean > blind.result.advantage_null_mean
 
 
 def test_the_blind_bound_is_one_sided(make_scores: MakeScores, redraw: Redraw) -> None:

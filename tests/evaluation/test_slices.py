@@ -9,7 +9,7 @@ from lightning_mia.evaluation.slices import cut_by_category, cut_in_thirds, slic
 
 @pytest.fixture(scope="module")
 def scores() -> Scores:
-    """Members of the even speakers leak, those of the odd ones do not."""
+    """Plant a leak in the members of even speakers."""
     rng = np.random.default_rng(0)
     speaker, members = np.repeat(np.arange(20), 10), np.tile(np.arange(10) < 5, 20)
     values = rng.normal(size=200) + 2 * (members & (speaker % 2 == 0))
@@ -17,8 +17,8 @@ def scores() -> Scores:
 
 
 def test_each_slice_has_its_own_auroc(scores: Scores) -> None:
-    words = ["even" if int(speaker) % 2 == 0 else "odd" for speaker in scores.speakers]
-    even, odd = slices(scores, [cut_by_category("parity", words)], 500, 0)
+    categories = ["even" if int(speaker) % 2 == 0 else "odd" for speaker in scores.speakers]
+    even, odd = slices(scores, [cut_by_category("parity", categories)], 500, 0)
     assert (even.by, even.value, odd.value) == ("parity", "even", "odd")
     assert (even.n_members, even.n_nonmembers, even.n_speakers) == (50, 50, 10)
     assert even.auroc_ci95[0] > 0.8
@@ -43,8 +43,8 @@ def test_a_slice_is_evaluated_like_a_challenge_set(scores: Scores) -> None:
 
 @pytest.mark.parametrize("n_speakers", [1, 5])
 def test_a_slice_of_few_speakers_has_no_auroc(scores: Scores, n_speakers: int) -> None:
-    words = ["few" if int(speaker) < n_speakers else "many" for speaker in scores.speakers]
-    few, many = slices(scores, [cut_by_category("size", words)], 100, 0)
+    categories = ["few" if int(speaker) < n_speakers else "many" for speaker in scores.speakers]
+    few, many = slices(scores, [cut_by_category("size", categories)], 100, 0)
     assert (few.auroc, few.auroc_ci95) == (None, None)
     assert few.n_speakers == n_speakers
     assert many.auroc is not None

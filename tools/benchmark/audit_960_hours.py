@@ -4,9 +4,9 @@
 
 Makes a table of 281,241 utterances of 2,338 speakers (LibriSpeech-960), draws a split with 16 shadow models, and
 simulates signals with a small leak (pretext scores of the target, the controls and every shadow model). Then it runs
-the part of `lightning-mia attack` that follows probing: blind control, likelihood attacks, p-values, intervals, report.
-After every stage it prints processor seconds (reliable on a shared machine), wall seconds and the peak memory of the
-process. `--share 0.1` uses a tenth of the utterances and speakers; the seconds per utterance should not change.
+the part of `lightning-mia attack` that follows probing: blind baseline, likelihood attacks, p-values, intervals,
+report. After every stage it prints processor seconds (reliable on a shared machine), wall seconds and peak memory of
+the process. `--share 0.1` uses a tenth of the utterances and speakers; the seconds per utterance should not change.
 """
 
 import argparse

@@ -35,8 +35,8 @@ class CellTask:
         arguments: of the audit.
         settings: options that change what is trained.
         evaluation: hash of the options that change only the evaluation.
-        siblings: folders of cells with the same trainings and another evaluation.
-        longer: longer cell that provides the models as checkpoints; None: they are trained.
+        siblings: folders of cells with the same trainings but a different evaluation.
+        longer: longer cell whose checkpoints the models are; None: they are trained.
     """
 
     name: str
@@ -121,10 +121,10 @@ class CellTask:
 
 @dataclass(frozen=True)
 class SharedRun:
-    """Longer cell that provides the models as checkpoints.
+    """Longer cell whose checkpoints a shorter cell uses.
 
-    Every training of the shorter cell resumes from the checkpoint of the longer one, and ends there at once. A
-    checkpoint that the longer cell did not keep is trained again with the same settings.
+    Every training of the shorter cell resumes from the longer cell's checkpoint and ends immediately. A model without a
+    checkpoint is trained again with the same settings.
 
     Attributes:
         task: the longer cell.
@@ -144,7 +144,7 @@ class SharedRun:
             InputError: the longer cell is not done.
         """
         if not self.task.done():
-            raise InputError(f"its longer run {self.task.name} is not done; fix that one first")
+            raise InputError(f"it uses checkpoints of cell {self.task.name}, which is not done; fix that cell first")
         untrained = folder / "untrained"  # independent of the number of epochs
         if not untrained.exists() and (self.task.folder / "untrained").exists():
             with fresh_folder(untrained) as fresh:

@@ -58,8 +58,8 @@ class TrainingRecordings(L.LightningDataModule):
         num_workers: processes that read audio.
         seed: seed of the batch order and of `masking`.
         changes: transformations of every waveform.
-        masking: spans to silence, drawn anew every epoch.
-        spec_augment: attached to every batch, for the model to apply to its log-mel frames.
+        masking: spans to silence, redrawn every epoch.
+        spec_augment: attached to every batch; the model applies it to its log-mel frames.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class TrainingRecordings(L.LightningDataModule):
 
 
 def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
-    """Create a loader of recordings, in the order of `batches`."""
+    """Create a data loader of the given batches."""
     return DataLoader(
         cast("Dataset[Batch]", recordings),  # `collate` turns its items into batches
         batch_sampler=batches,

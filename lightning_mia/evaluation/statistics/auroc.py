@@ -1,7 +1,7 @@
 """AUROC of one labelling, and of many.
 
-The reported value comes from torchmetrics, thousands of labellings at once from mid-ranks. Both are exact for ties and
-agree to 1e-12. The AUROC is the probability that a member scores higher than a non-member, ties counted half.
+Reported values come from torchmetrics, those of thousands of redrawn labellings from mid-ranks. Both are exact for ties
+and agree to 1e-12. The AUROC is the probability that a member scores higher than a non-member, ties counted half.
 """
 
 from collections.abc import Iterator

@@ -68,7 +68,7 @@ def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, 
 
 
 def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws) -> np.ndarray:
-    """Compute the AUROC of every draw of speakers, ties counted half.
+    """Compute the AUROC of every draw, ties counted half.
 
     Args:
         values: (n,) scores.

@@ -1,11 +1,11 @@
 """Confidence intervals of an AUROC.
 
-The p-values do not come from them but from redrawing the split. If speakers have several units: standard error of the
-cluster bootstrap, Student's t with the speakers' degrees of freedom, on the logit scale (an AUROC near 1 varies less
-upwards than downwards; symmetric intervals cover a true .95 in 86–91 % only). If each speaker has one unit: Newcombe's
-interval, whose standard error is that of the candidate AUROC and not an estimate; with 12 speakers and a true .92 it
-covers in 95 %, the symmetric bootstrap interval in 71 %. A perfect AUROC does not vary in the bootstrap: then
-Newcombe's interval takes effective sample sizes.
+P-values come from redrawing the split instead. If speakers have several units, the interval is Student's t times the
+standard error of the cluster bootstrap, with the speakers' degrees of freedom, on the logit scale (an AUROC near 1
+varies less upwards than downwards; symmetric intervals cover a true .95 in 86–91 % only). If each speaker has one unit,
+it is Newcombe's interval, whose standard error is that of each candidate AUROC and not an estimate; with 12 speakers
+and a true .92 it covers in 95 %, the symmetric bootstrap interval in 71 %. A perfect AUROC does not vary in the
+bootstrap; then it is Newcombe's interval for effective sample sizes.
 """
 
 import numpy as np

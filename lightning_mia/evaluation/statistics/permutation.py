@@ -18,7 +18,7 @@ TIE = 1e-9  # statistics closer than this are equal: floats are summed in differ
 
 @dataclass(frozen=True)
 class NullDistribution:
-    """Statistic of one attack under the observed and the redrawn labels.
+    """Statistic of one attack under observed and redrawn labels.
 
     Attributes:
         values: (1 + R,) float64; row 0 is the observed one.
@@ -49,9 +49,9 @@ class NullDistribution:
         return float(self.values.std())
 
     def standardised(self) -> np.ndarray:
-        """Return distances from the mean in standard deviations, (1 + R,).
+        """Return distances from the mean, (1 + R,).
 
-        They are absolute if two-sided.
+        They are in standard deviations, and absolute if two-sided.
         """
         spread = self.standard_deviation
         distances = (self.values - self.mean) / spread if spread > TIE else np.zeros_like(self.values)
@@ -82,7 +82,7 @@ def corrected_p_values(family: list[NullDistribution]) -> list[float]:
 def critical_value(family: list[NullDistribution], alpha: float = ALPHA) -> float:
     """Compute the critical value of a family.
 
-    Statistics beyond it, in standard deviations from chance, have a corrected p-value below alpha.
+    A statistic beyond it, in standard deviations from the mean, has a corrected p-value below alpha.
     """
     largest = np.max([null.standardised() for null in family], axis=0)[1:]  # (R,)
     n_allowed = int(np.ceil(alpha * (1 + len(largest)))) - 2  # may exceed it: (1 + n_allowed) / (1 + R) < alpha

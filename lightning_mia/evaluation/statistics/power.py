@@ -17,7 +17,7 @@ def smallest_detectable_auroc(
     difference: Difference | None = None,
     degrees_of_freedom: int = 0,
 ) -> float:
-    """Compute the smallest AUROC that is detected with 80 % power.
+    """Compute the smallest AUROC detected with 80 % power.
 
     Detected means that the verdict is "leak". With a wrong model there are two conditions, the p-value and the bound of
     the difference. Each holds with probability 90 %, so that both hold with at least 80 %, for any dependence.
@@ -27,7 +27,7 @@ def smallest_detectable_auroc(
         null: AUROCs over the redrawn splits, whose spread accounts for the clusters.
         n_members: member units.
         n_nonmembers: non-member units.
-        difference: to the wrong model, whose bound a leak must clear as well; None without a wrong model.
+        difference: from the wrong model; its lower bound must exceed 0 as well; None without a wrong model.
         degrees_of_freedom: of that bound.
 
     Returns:

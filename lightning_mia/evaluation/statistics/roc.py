@@ -87,7 +87,7 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
 def threshold_at(scores: Scores, fpr: float) -> float:
     """Find the lowest threshold whose FPR is at most `fpr`.
 
-    It is infinite if non-members have the highest scores.
+    It is infinite if too many non-members share the highest score.
     """
     curve = roc_curve(scores.values, scores.members)
     return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])

@@ -83,7 +83,7 @@ class _Curve:
         )
 
     def tpr_at(self, grid: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the highest TPR at an FPR of at most `grid`.
+        """Return the highest TPR within each FPR of `grid`.
 
         NaN if members or non-members have no weight.
 

@@ -212,7 +212,7 @@ def _cepstra(frames: Frames) -> dict[str, float]:
 def _pitch(frames: Frames) -> dict[str, float]:
     """Measure the pitch of the more periodic half of frames.
 
-    It is defined also without voiced frames.
+    It is defined even if no frame is voiced.
     """
     periodic = frames.periodicity >= np.median(frames.periodicity)
     low, middle, high = np.percentile(np.log2(frames.pitch[periodic]), (25, 50, 75))

@@ -34,7 +34,7 @@ def shrink(requested: tuple[int, int], available: int, units: str) -> tuple[int,
         units: name of the units in messages.
 
     Returns:
-        Challenge units (even, at least 8 in any proportion) and auxiliary units.
+        Challenge units (even, and at least 8 even if the proportion gives fewer) and auxiliary units.
 
     Raises:
         InputError: fewer than 8 units are available.

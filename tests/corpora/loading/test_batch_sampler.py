@@ -60,6 +60,6 @@ def test_long_clip_leaves_no_batch_empty() -> None:
     assert sorted(map(len, batches)) == [1, 1, 2]
 
 
-def test_batches_for_covers_the_budget() -> None:
+def test_count_batches_covers_the_budget() -> None:
     assert count_batches([10.0, 10.0], 100) == 1
     assert count_batches([10.0] * 11, 20) == 6

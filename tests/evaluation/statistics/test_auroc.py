@@ -54,13 +54,13 @@ def test_a_labelling_without_members_is_at_chance() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_values_are_refused(bad: float) -> None:
+def test_non_finite_values_are_rejected(bad: float) -> None:
     with pytest.raises(ValueError, match="1 of 3 are not"):
         auroc(np.array([0.0, bad, 1.0]), np.array([True, False, False]))
 
 
 @pytest.mark.parametrize("members", [[True, True], [False, False]])
-def test_missing_members_or_non_members_are_refused(members: list[bool]) -> None:
+def test_missing_members_or_non_members_are_rejected(members: list[bool]) -> None:
     with pytest.raises(ValueError, match="members and non-members"):
         auroc(np.array([0.0, 1.0]), np.array(members))
 
