@@ -46,7 +46,7 @@ class SpeechModel(L.LightningModule, ABC):
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; saved in the checkpoint
         self._clock = 0.0  # when the speed was last logged
-        self.logged_health: dict[str, Tensor] = {}  # loss and health of the current step, if it is logged
+        self.logged_health: dict[str, Tensor] = {}  # loss and health metrics of the current step, if logged
 
     @abstractmethod
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class SpeechModel(L.LightningModule, ABC):
     def has_pretext(self) -> bool:
         """Whether `pretext_score` is available.
 
-        False for an encoder without its pretraining heads.
+        False for an encoder without pretext heads.
         """
         return True
 
@@ -157,7 +157,7 @@ class SpeechModel(L.LightningModule, ABC):
         """Describe a collapse of the training, if any.
 
         Args:
-            health: logged figures of a training step, without the prefix `train/`.
+            health: logged metrics of a training step, without the prefix `train/`.
 
         Returns:
             A clause for the report; an empty string without a collapse.
@@ -209,7 +209,7 @@ class SpeechModel(L.LightningModule, ABC):
         self._clock += seconds
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Compute the loss and log it with health figures."""
+        """Compute the loss and log it with health metrics."""
         output = self._step_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", output.loss, prog_bar=True)
@@ -227,7 +227,7 @@ class SpeechModel(L.LightningModule, ABC):
         return wrapper.wrap_loss(self, batch) if wrapper else self.training_loss(batch)
 
     def _logs_this_step(self) -> bool:
-        """Whether Lightning passes this step's figures to the loggers."""
+        """Whether Lightning passes this step's metrics to the loggers."""
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.global_step + 1) % every == 0
 

@@ -1,4 +1,7 @@
-"""CPC (van den Oord et al. 2018; Rivière et al. 2020)."""
+"""Contrastive predictive coding (CPC).
+
+Van den Oord et al. (2018) and Rivière et al. (2020).
+"""
 
 import math
 from collections.abc import Iterator
@@ -18,15 +21,15 @@ from lightning_mia.utilities.errors import InputError
 
 KERNELS = (10, 8, 4, 4, 4)  # receptive field 465 samples
 STRIDES = (5, 4, 2, 2, 2)  # hop 160 samples
-MIN_WINDOW = 1600  # samples, length of the shortest clip
+MIN_WINDOW = 1600  # samples, the shortest recording that models accept
 
 
 class CPC(SpeechModel):
     """CPC on waveforms.
 
-    Convolutions yield a frame every 10 ms, a recurrent network the contexts; the loss is InfoNCE over the next frames.
-    Unlike in the published code, waveforms are normalised over the utterance, convolutions are not padded, and the last
-    frames of a window predict too, up to the end of the window.
+    Convolutions yield a frame every 10 ms, and a recurrent network turns these into contexts; the loss is InfoNCE over
+    the next frames. Unlike in the published code, waveforms are normalised per utterance, convolutions are not padded,
+    and the last frames of a window predict too, up to the end of the window.
 
     Args:
         dim: channels of the five convolutions, and width of the context (published: 256).
@@ -115,8 +118,8 @@ class CPC(SpeechModel):
             candidates: (batch, n, dim), the latents first.
 
         Yields:
-            Logits (batch, frames − step) and (batch, frames − step, n) float32, and (batch, frames − step) bool; row i
-            belongs to the predicted frame `step` + i.
+            Logits of the true frames (batch, frames − step) and of all candidates (batch, frames − step, n), float32,
+            and a mask of real frames (batch, frames − step) bool; row i is the prediction of frame `step` + i.
         """
         contexts, candidates = encoded.hidden[-1], candidates.float().transpose(1, 2)
         n_frames = contexts.shape[1]

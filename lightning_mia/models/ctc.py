@@ -47,11 +47,11 @@ class CTC(SpeechModel):
         encoder: encoder to fine-tune: a checkpoint (.ckpt) of one of our models, or a Hugging Face folder or hub name.
         characters: characters of the transcripts, each once; by default those of the corpus, members and non-members.
         fold_case: ignore case.
-        freeze_front_end: freeze the convolutions before the transformer; log-mel front ends have none.
+        freeze_front_end: freeze the convolutions before the transformer, if any.
         layer_decay: ratio of a layer's learning rate to that of the layer above; 1: the same rate everywhere.
         head_dropout: probability of dropping an output of the encoder.
-        time_mask_probability: spans × length / frames, of the spans hidden from the encoder in training; 0: none.
-        time_mask_length: frames of the encoder per hidden span.
+        time_mask_probability: spans × length / frames, for the spans masked in training; 0: none.
+        time_mask_length: frames of the encoder per masked span.
         learning_rate: peak learning rate of AdamW, that of the linear layer.
         weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.

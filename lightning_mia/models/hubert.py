@@ -56,7 +56,7 @@ class ClusterPrediction(SpeechModel):
 
     @abstractmethod
     def _frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, samples) → (batch, frames, frame dim), input to the projection."""
+        """(batch, samples) → (batch, frames, frame dim), before layer norm and projection."""
 
     @abstractmethod
     def _frames_and_targets(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -308,7 +308,10 @@ class MelHuBERT(ClusterPrediction):
         return frames, self._targets(waveforms, lengths, frames.shape[1], log_mel)
 
     def _stack(self, log_mel: Tensor, lengths: Tensor, augment: FrameAugmentation | None = None) -> Tensor:
-        """(batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels); an odd last frame is dropped."""
+        """Stack pairs of normalised log-mel frames.
+
+        (batch, frames of 10 ms, n_mels) → (batch, frames of 20 ms, 2 n_mels); an odd last frame is dropped.
+        """
         frame_lengths = self.log_mel.frame_lengths(lengths)
         frames = normalise(log_mel, frame_lengths)
         if augment is not None:

@@ -17,7 +17,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Pretext:
-    """Training loss of a batch, with health figures."""
+    """Training loss of a batch, with health metrics."""
 
     loss: Tensor  # () float32, to be minimised
-    health: dict[str, Tensor]  # figures to log, () each
+    health: dict[str, Tensor]  # metrics to log, () each

@@ -28,7 +28,7 @@ class TERA(SpeechModel):
         pre_norm: layer norm before each sub-layer; false: after it, as in the published base.
         mask_probability: spans × length / frames; spans may overlap (published: 0.15).
         mask_length: frames of 10 ms per masked span (published: 7).
-        max_masked_bands: largest number of adjacent mel bands hidden in an utterance (published: 16); 0: none.
+        max_masked_bands: maximum number of adjacent mel bands masked in an utterance (published: 16); 0: none.
         noise_probability: share of utterances with Gaussian noise on the input (published: 0.15).
         learning_rate: peak learning rate of AdamW.
         weight_decay: weight decay of AdamW.
@@ -129,7 +129,7 @@ class TERA(SpeechModel):
     ) -> Pretext:
         """Compute the L1 error, mean over the batch's altered values.
 
-        `augment` masks more of the input, which does not enter the loss.
+        `augment` masks further parts of the input, which do not enter the loss.
         """
         frames = self._frames(waveforms, lengths)
         real = ~padding_mask(self.frame_lengths(lengths), frames.shape[1]).unsqueeze(2)
@@ -155,7 +155,7 @@ class TERA(SpeechModel):
         return torch.where(masks.unsqueeze(2), altered, frames)
 
     def _draw_bands(self, frames: Tensor) -> Tensor:
-        """Draw adjacent bands to hide, (batch, 1, n_mels) bool."""
+        """Draw adjacent bands to mask, (batch, 1, n_mels) bool."""
         n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
         max_width = torch.full_like(n_mels, self.max_masked_bands)
         return draw_spans(n_mels, max_width, frames.shape[2]).unsqueeze(1)

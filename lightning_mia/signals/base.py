@@ -37,7 +37,7 @@ Measure = Callable[[SpeechModel, Batch], Measured]
 
 
 class SignalGroup:
-    """A family of signals that are measured and cached together.
+    """Base class of signals that are measured and cached together.
 
     A subclass is a frozen dataclass whose fields are its settings, and overrides `measure`. If it first has to fit
     something on the adversary's own recordings, such as a head, it overrides `prepare` instead.

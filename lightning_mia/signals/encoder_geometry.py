@@ -25,7 +25,9 @@ MIN_REFERENCES = 3  # auxiliary recordings; two remain if one of them is the pro
 
 @dataclass(frozen=True)
 class EncoderGeometry(SignalGroup):
-    """Statistics of every layer's frames and mean (black-box, one pass).
+    """Statistics of every layer's frames and their mean (black-box).
+
+    It takes one pass.
 
     Columns `geometry_<statistic>_layer0` …: those of `frame_statistics` and, with three or more auxiliary recordings,
     those of `reference_statistics`, whose names begin with `reference_`.

@@ -19,7 +19,7 @@ class PerturbedTask(SignalGroup):
     It takes 4 × `n_masks` passes.
 
     Columns `perturbed_pretext_score_noise`, `…_shift` and `…_band`: differences under the same masks, mean over
-    `n_masks` of them. A model fine-tuned by CTC has `perturbed_ctc_score_noise` … too.
+    `n_masks` of them. A model fine-tuned with CTC has `perturbed_ctc_score_noise` … too.
 
     Args:
         n_masks: masks.

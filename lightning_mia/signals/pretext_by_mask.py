@@ -55,7 +55,7 @@ class PretextDetails(SignalGroup):
         return model.has_pretext and model.mask_span is not None
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Score the pretext task under each kind of masks."""
+        """Score the pretext task under each kind of mask."""
         distribution = model.mask_span
         assert distribution is not None, "the model is not supported"
         frames = model.frame_lengths(batch.lengths).tolist()

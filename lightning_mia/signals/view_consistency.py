@@ -35,7 +35,7 @@ class ViewAgreement(SignalGroup):
 
     Columns, for the middle and the last layer: `views_noise_pooled_layer2`, cosine of the pooled vectors, for each kind
     of view (noise, gain, crop, shift, band, reversed); `views_noise_frames_layer2`, mean cosine of the frames, for
-    views that keep frames in place. And `views_pair00` …, the cosines of all pairs of `n_views` mixed views at the
+    views that keep frames in place. Also `views_pair00` …, the cosines of all pairs of `n_views` mixed views at the
     last layer, pooled, in ascending order (EncoderMI, Liu et al. 2021, section 4.2: 45 pairs of 10 views).
 
     Args:

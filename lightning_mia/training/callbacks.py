@@ -17,7 +17,7 @@ from lightning_mia.models.base import SpeechModel
 
 log = logging.getLogger(__name__)
 
-N_SAVES = 20  # checkpoints of a whole training: an interruption costs at most a twentieth of it
+N_SAVES = 20  # checkpoints of a whole training: an interruption costs a twentieth of it, or one epoch
 
 Snapshot = dict[str, Any]  # plain values and tensors, so that a checkpoint can hold it
 
@@ -150,7 +150,7 @@ def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) 
 
 
 def take_snapshot(trainer: L.Trainer, model: L.LightningModule, epochs: int) -> Snapshot:
-    """Copy weights, progress, exposure and health.
+    """Copy weights, progress, exposure and health metrics.
 
     Every process has to call this, before the first epoch or at the end of one.
 

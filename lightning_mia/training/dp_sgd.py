@@ -78,7 +78,7 @@ class ClippedGradients(L.Callback):
         if trainer.world_size > 1:
             raise InputError("Gradients are clipped per example on one process only: give --trainer.devices 1")
         if trainer.accumulate_grad_batches > 1:
-            raise InputError("trainer.per_example takes one batch a step: leave trainer.accumulate_grad_batches at 1")
+            raise InputError("trainer.per_example takes one batch per step: leave trainer.accumulate_grad_batches at 1")
         if trainer.precision != "32-true":
             raise InputError(f"trainer.per_example needs full precision, but trainer.precision is {trainer.precision}")
 

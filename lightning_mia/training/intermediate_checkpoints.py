@@ -16,8 +16,8 @@ OTHER_LIMITS = {"max_steps": -1, "max_time": None, "min_epochs": None, "min_step
 class StopAfter(L.Callback):
     """Ends a training early.
 
-    Learning rates are those of the full length. The callback lowers `max_epochs` when training starts, and has to come
-    before callbacks that read it.
+    Learning rates follow the schedule of the full length. The callback lowers `max_epochs` when training starts, and
+    has to come before callbacks that read it.
 
     Args:
         epochs: epochs after which training ends.

@@ -56,7 +56,7 @@ NOT_FINGERPRINTED = {  # Trainer options that do not change the trained weights
 }
 LENGTH_OPTIONS = ("stop_after_epochs", "keep_epochs")
 OWN_OPTIONS = ("per_example", *LENGTH_OPTIONS)  # unknown to Lightning
-REFUSED = ("fast_dev_run", "limit_predict_batches")  # would omit recordings silently
+REFUSED = ("fast_dev_run", "limit_predict_batches")  # would silently omit recordings
 PASSIVE_CALLBACKS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
 NO_CLIPPING = PerExampleGradients()
 
@@ -72,7 +72,7 @@ class TrainerFactory:
             (see `AuditTrainer`).
 
     Raises:
-        InputError: an option would omit recordings, or the length of the training is impossible.
+        InputError: an option would omit recordings, or the training length is invalid.
 
     Example:
         >>> factory = TrainerFactory({"max_epochs": 20, "accelerator": "cpu"})
@@ -85,7 +85,7 @@ class TrainerFactory:
     def __init__(self, options: dict[str, Any]) -> None:
         for name in REFUSED:
             if options.get(name):
-                raise InputError(f"trainer.{name} omits recordings, which would falsify an audit; remove it")
+                raise InputError(f"trainer.{name} omits recordings, which would invalidate an audit; remove it")
         check_length(options)
         self.options = options
 
@@ -153,7 +153,7 @@ class TrainerFactory:
     def device(self) -> str:
         """Choose the device for queries outside a Trainer.
 
-        It is one GPU, unless the options exclude it.
+        It is one GPU, unless there is none or the options exclude it.
         """
         gpu = self.options.get("accelerator") in (None, "auto", "gpu", "cuda") and torch.cuda.is_available()
         return "cuda" if gpu else "cpu"

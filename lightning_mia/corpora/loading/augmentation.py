@@ -173,7 +173,7 @@ class WaveformChanges:
 def draw_spans(lengths: Tensor, max_width: Tensor, size: int) -> Tensor:
     """Draw one span per row.
 
-    The width is uniform from 0 to `max_width`, and so is the position.
+    The width is uniform from 0 to `max_width`; the position is uniform over the valid part.
 
     Args:
         lengths: (rows,) length of a row's valid part, which contains the span.

@@ -78,7 +78,8 @@ def load_weights(
     """Load a model of transformers, float32, in training mode.
 
     Pickled weights are read with `weights_only`, which runs no code. All weights of `model_class` must be in the
-    checkpoint; its other weights, such as those of heads, are ignored.
+    checkpoint, except the mask embedding, which is zero if missing. Further layers of the encoder are refused; other
+    weights, such as those of heads, are ignored.
 
     Args:
         checkpoint: configuration and location of the weights.
@@ -170,11 +171,11 @@ def _configuration(name: str, settings: dict[str, Any]) -> Any:
 
     family = settings.get("model_type")
     if family not in FAMILIES:
-        what = f"of the architecture {family}" if family else "of an architecture that config.json does not name"
+        description = f"of the architecture {family}" if family else "of an architecture that config.json does not name"
         classes = settings.get("architectures") or []
-        what += f" ({', '.join(map(str, classes))})" if classes else ""
+        description += f" ({', '.join(map(str, classes))})" if classes else ""
         raise InputError(
-            f"{name} is {what}, which is not a supported speech encoder; supported are {', '.join(FAMILIES)}"
+            f"{name} is {description}, which is not a supported speech encoder; supported are {', '.join(FAMILIES)}"
         )
     try:
         config = CONFIG_MAPPING[family].from_dict(settings)
@@ -184,7 +185,7 @@ def _configuration(name: str, settings: dict[str, Any]) -> Any:
 
 
 def _bare_encoder_config(config: Any) -> Any:
-    """Disable parts outside the encoder, and randomness."""
+    """Disable LayerDrop and adapters; keep the mask embedding."""
     # A layer that is dropped in training has no hidden state, and no gradient, which other processes would wait for.
     config.layerdrop = config.encoder_layerdrop = 0.0
     # Adapters shorten the sequence for a decoder or classifier.

@@ -1,4 +1,4 @@
-"""Contrastive pretraining heads of transformers checkpoints."""
+"""Contrastive pretext heads of transformers checkpoints."""
 
 from collections.abc import Container
 from pathlib import Path
@@ -23,7 +23,7 @@ from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 
 # Architectures whose checkpoints hold these heads. UniSpeechSatForPreTraining is not among them: transformers does not
-# implement the task of its quantiser, and its checkpoints lack the centroids of its clusters.
+# implement the task of its quantizer, and its checkpoints lack the centroids of its clusters.
 ARCHITECTURES_WITH_HEADS = ("Wav2Vec2ForPreTraining", "Wav2Vec2ConformerForPreTraining", "UniSpeechForPreTraining")
 
 
@@ -35,8 +35,8 @@ def has_contrastive_heads(config: Any) -> bool:
 class ContrastiveHeads(PretextHead[Quantised]):
     """Quantizer and projections of contrastive pretraining.
 
-    wav2vec 2.0 and its conformer project the hidden states to the width of the targets, UniSpeech the targets to that
-    of the hidden states. UniSpeech's phonetic task, which needs transcripts, is left out.
+    wav2vec 2.0 and wav2vec2-conformer project the hidden states to the width of the targets, UniSpeech the targets to
+    that of the hidden states. UniSpeech's phonetic task, which needs transcripts, is left out.
 
     Args:
         config: configuration of transformers.
@@ -121,7 +121,7 @@ class ContrastiveHeads(PretextHead[Quantised]):
         ]
         if problems:
             raise InputError(
-                f"config.json of {checkpoint.name} names {checkpoint.config.architectures[0]}, but its pretraining "
+                f"config.json of {checkpoint.name} names {checkpoint.config.architectures[0]}, but its pretext "
                 f"heads are incomplete: {list_first(problems, 3)}; download it again, or name a bare encoder in "
                 "`architectures`"
             )

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_mia.models.huggingface.checkpoint_folder import MASK_EMBEDDING, Checkpoint, load_weights
-from lightning_mia.models.huggingface.inputs import MaskAwareConvolutions, Waveform
+from lightning_mia.models.huggingface.inputs import PaddingAwareConvolutions, Waveform
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
 
@@ -59,7 +59,7 @@ class HuggingFaceEncoder(nn.Module, ABC):
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode the output of `frames` under masks, see `forward`.
 
-        Hidden states may have more frames than those of `forward`.
+        The hidden states may have more frames than those that `forward` returns.
         """
 
     def forward(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
@@ -84,7 +84,7 @@ class HuggingFaceEncoder(nn.Module, ABC):
 class Wav2Vec2Encoder(HuggingFaceEncoder):
     """wav2vec 2.0 and encoders of the same structure.
 
-    A masked frame is the model's mask embedding after the projection, or zero if the checkpoint has none.
+    A masked frame is replaced by the mask embedding after the projection, or by zero if the checkpoint has none.
 
     Args:
         model: bare encoder of transformers.
@@ -103,7 +103,7 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
 
     def _set_up_input(self, preprocessor: Any) -> None:
         self.input: Any = Waveform(preprocessor)
-        self.model.feature_extractor = MaskAwareConvolutions(self.model.feature_extractor)
+        self.model.feature_extractor = PaddingAwareConvolutions(self.model.feature_extractor)
 
     @property
     def layers(self) -> nn.ModuleList:

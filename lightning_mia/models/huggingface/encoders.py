@@ -114,8 +114,8 @@ class Whisper(HuggingFaceEncoder):
     Every recording is cut or padded with silence to 30 s, as in Whisper's training; frames attend to the silence. Only
     the frames of the recording are returned.
 
-    Whisper has no mask embedding. A masked frame of 20 ms is two log-mel frames of zeros, as in the SpecAugment of its
-    fine-tuning.
+    Whisper has no mask embedding. A masked frame of 20 ms is replaced by two log-mel frames of zeros, as in the
+    SpecAugment of its fine-tuning.
 
     Args:
         model: transformers' WhisperEncoder.

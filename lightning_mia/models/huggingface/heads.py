@@ -54,7 +54,7 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
 
     @abstractmethod
     def pretext(self, hidden: Tensor, targets: Targets, masks: Tensor, frame_lengths: Tensor) -> Pretext:
-        """Compute loss and health of a training step.
+        """Compute loss and health metrics of a training step.
 
         Args:
             hidden: (batch, frames, dim), the encoder's last hidden states under the masks.
@@ -74,15 +74,15 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
 
     @abstractmethod
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse by the health figures, if any."""
+        """Describe a collapse by the health metrics, if any."""
 
 
 class ClusterHead(PretextHead[Tensor]):
     """Newly initialised head for HuBERT's task (Hsu et al. 2021).
 
     It predicts the clusters of masked MFCC frames. A frame's target is the cluster of the MFCC frame that begins at the
-    same time. An encoder may have a frame or two more at the end than MFCC, as Whisper does; the last target is then
-    repeated.
+    same time. An encoder such as Whisper may have one or two frames more than there are MFCC frames; the last target is
+    then repeated.
 
     Args:
         encoder: encoder below the head.

@@ -16,7 +16,7 @@ PREEMPHASIS = 0.97
 FULL_SCALE = 2.0**15  # Kaldi works on 16-bit integers
 
 
-class MaskAwareConvolutions(nn.Module):
+class PaddingAwareConvolutions(nn.Module):
     """Convolutions of a transformers model, independent of padding.
 
     They replace its `feature_extractor` and keep the names of the weights. Group norm is computed over an utterance's

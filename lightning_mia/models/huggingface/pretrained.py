@@ -43,8 +43,8 @@ class PretrainedEncoder(SpeechModel):
         n_clusters: with a new head, number of k-means clusters, the targets (HuBERT: 100, then 500).
         code_dim: with a new head, dimension in which outputs and clusters are compared (HuBERT: 256).
         cluster_seed: with a new head, seed of the k-means.
-        gumbel_temperature: with heads from the checkpoint, constant temperature of the codes drawn in training (wav2vec
-            2.0: 2 at the start, at the end 0.5 in base and 0.1 in large).
+        gumbel_temperature: with heads from the checkpoint, constant temperature of the Gumbel softmax in training
+            (wav2vec 2.0: falling from 2 to 0.5 in base, and to 0.1 in large).
         diversity_weight: with heads from the checkpoint, weight of the diversity loss (wav2vec 2.0: 0.1).
         freeze_front_end: freeze the convolutions before the transformer; wav2vec2-BERT has none.
         layer_decay: ratio of a layer's learning rate to that of the layer above; 1: the same rate everywhere.
@@ -116,16 +116,16 @@ class PretrainedEncoder(SpeechModel):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        The hidden states are the input of every block, then transformers' `last_hidden_state`. A masked frame is the
-        model's mask embedding after the projection, or zero if the checkpoint has none; in Whisper, the log-mel frames
-        are zero.
+        The hidden states are the input of every block, then transformers' `last_hidden_state`. A masked frame is
+        replaced by the mask embedding after the projection, or by zero if the checkpoint has none; in Whisper, its
+        log-mel frames are set to zero.
         """
         return self.encoder(waveforms, lengths, masks)
 
     def _last_hidden(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
         """Encode frames under masks; return the last hidden states.
 
-        `frames` are the output of `encoder.frames`, masks and result (batch, frames) and (batch, frames, dim).
+        `frames` is the output of `encoder.frames`, `masks` is (batch, frames) bool; the result is (batch, frames, dim).
         """
         return self.encoder.transform(frames, lengths, masks).hidden[-1][:, : masks.shape[1]]
 
@@ -148,7 +148,7 @@ class PretrainedEncoder(SpeechModel):
         """
         if not self.has_pretext:
             raise InputError(
-                f"{self.hparams['checkpoint']} has no pretraining heads, and so no pretext loss; pretrain it "
+                f"{self.hparams['checkpoint']} has no pretext heads, and so no pretext loss; pretrain it "
                 "further, or audit it with attacks on the encoder alone"
             )
         frames, frame_lengths = self.encoder.frames(waveforms, lengths), self.frame_lengths(lengths)
@@ -169,7 +169,7 @@ class PretrainedEncoder(SpeechModel):
         return self.head.pretext(hidden, targets, masks, self.frame_lengths(lengths))
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe a collapse of codes or predictions, if any."""
+        """Describe a collapse of codebooks, clusters or predictions, if any."""
         reason = self.head.collapse(health)
         return f"{self.family}: {reason}" if reason else ""
 

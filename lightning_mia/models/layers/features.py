@@ -80,9 +80,10 @@ def normalise(x: Tensor, lengths: Tensor) -> Tensor:
 class MFCC(nn.Module):
     """MFCC every 20 ms, from log-mel frames every 10 ms.
 
-    A frame is 13 cepstra with first and second differences. All steps are linear, so that one matrix computes a frame
-    from 9 log-mel frames: a cosine transform over the bands and, over time, the regression slope of 5 frames, once for
-    first and twice for second differences. The first and the last real frame are repeated past the ends.
+    A frame is 13 cepstral coefficients with first and second differences. All steps are linear, so that one matrix
+    computes a frame from 9 log-mel frames: a cosine transform over the bands and, over time, the regression slope of 5
+    frames, once for first and twice for second differences. The first and the last real frame are repeated past the
+    ends.
 
     Args:
         n_mels: mel bands of the log-mel frames.

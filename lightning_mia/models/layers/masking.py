@@ -80,7 +80,10 @@ def draw_span_mask(n_frames: int, distribution: SpanMask, rng: np.random.Generat
 
 
 def _cover(starts: Tensor, spans: Tensor) -> Tensor:
-    """Span starts (batch, frames) bool, span lengths (batch, 1) → frames inside spans (batch, frames) bool."""
+    """Mark the frames inside spans.
+
+    Span starts (batch, frames) bool, span lengths (batch, 1) → (batch, frames) bool.
+    """
     started = starts.long().cumsum(dim=1)  # spans that have started by this frame
     before = torch.arange(starts.shape[1], device=starts.device) - spans  # (batch, frames)
     ended = started.gather(1, before.clamp(min=0)).masked_fill(before < 0, 0)

@@ -22,8 +22,8 @@ class GumbelQuantizer(nn.Module):
     """Codebooks and the layer that chooses from them.
 
     Parameters are named as in transformers. transformers' `Wav2Vec2GumbelVectorQuantizer` multiplies every code's
-    vector by zero or one, for every frame; the matrix product here needs 1 / (code dim / codebooks) of the memory, and
-    the chosen codes are returned too.
+    vector by zero or one, for every frame; the matrix product here needs less memory by a factor of code dim /
+    codebooks, and the chosen codes are returned too.
 
     Args:
         dim: width of the frames.

@@ -41,7 +41,7 @@ class ConvolutionalPositions(nn.Module):
         self.convolution = weight_norm(convolution, dim=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, frames, dim), zero beyond each utterance's end → the same shape, to be added."""
+        """(batch, frames, dim), zero on padding → same shape, to be added."""
         # An even kernel yields one frame too many.
         return F.gelu(self.convolution(x.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)
 
@@ -80,7 +80,10 @@ class Block(nn.Module):
         nn.init.zeros_(self.queries_keys_values.bias)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """(batch, frames, dim) → same shape; `real` (batch, 1, 1, frames) bool, frames that may be attended to."""
+        """(batch, frames, dim) → same shape.
+
+        `real` is bool, broadcast to (batch, heads, queries, keys): keys that a query may attend to.
+        """
         if self.pre_norm:
             x = x + self.dropout(self._attend(self.attention_norm(x), real))
             return x + self.dropout(self.feedforward(self.feedforward_norm(x)))

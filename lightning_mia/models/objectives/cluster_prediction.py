@@ -11,7 +11,7 @@ MIN_PERPLEXITY = 1.5  # effective number of predicted clusters below which the m
 
 
 def cluster_logits(outputs: Tensor, codes: Tensor) -> Tensor:
-    """Compute cosine similarities to the cluster codes, divided by temperature.
+    """Compute cosine similarities to the cluster codes, over the temperature.
 
     Args:
         outputs: (batch, frames, code dim), projected hidden states.
@@ -26,7 +26,7 @@ def cluster_logits(outputs: Tensor, codes: Tensor) -> Tensor:
 
 
 def cluster_pretext(logits: Tensor, targets: Tensor, masks: Tensor) -> Pretext:
-    """Compute the loss over masked frames, with health figures.
+    """Compute the loss over masked frames, with health metrics.
 
     Args:
         logits: (batch, frames, clusters).
@@ -60,7 +60,7 @@ def cluster_collapse(health: dict[str, float]) -> str:
     """Describe a collapse to a single cluster, if any.
 
     Args:
-        health: health figures of `cluster_pretext`.
+        health: health metrics of `cluster_pretext`.
     """
     perplexity = health["code_perplexity"]
     if perplexity >= MIN_PERPLEXITY:

@@ -52,8 +52,8 @@ def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negat
     """Compute the log-odds of the true target's mean probability.
 
     The mean is geometric, over the masked frames. Unlike in training, a negative with the same codes is kept: it takes
-    its share of the probability, so that a frame that equals all its negatives counts as a guess, and the log-odds stay
-    finite.
+    its share of the probability, so that a frame whose negatives all equal its target counts as a guess, and the
+    log-odds stay finite.
 
     Args:
         predictions: (batch, frames, dim).
@@ -71,11 +71,11 @@ def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negat
 def contrastive_collapse(health: dict[str, float], n_codebooks: int, codebook_size: int) -> str:
     """Describe a collapse of codebooks or predictions, if any.
 
-    Without a loss that keeps codes in use, the shortest way to a low contrastive loss is one code for everything. With
-    a handful of codes accuracy is high but uninformative.
+    Without a loss that keeps codes in use, the easiest way to a low contrastive loss is one code for everything. With a
+    handful of codes, accuracy is high but uninformative.
 
     Args:
-        health: health figures of `contrastive_pretext`.
+        health: health metrics of `contrastive_pretext`.
         n_codebooks: codebooks.
         codebook_size: codes per codebook.
     """
@@ -94,7 +94,7 @@ def contrastive_collapse(health: dict[str, float], n_codebooks: int, codebook_si
 def draw_negatives(masks: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
     """Draw negatives from the utterance's other masked frames.
 
-    The draws are uniform and with replacement. If an utterance has one masked frame only, all its other frames are
+    The draws are uniform and with replacement. If an utterance has only one masked frame, all its other frames are
     candidates.
 
     Args:
@@ -104,7 +104,7 @@ def draw_negatives(masks: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
             its row of noise and its utterance's mask alone, not on padding or the rest of the batch.
 
     Returns:
-        (batch, frames, n_negatives) int64, frame numbers; undefined for frames that are not masked.
+        (batch, frames, n_negatives) int64, frame indices; undefined for frames that are not masked.
 
     Example:
         >>> masks = torch.tensor([[False, True, False, True, True]])
@@ -151,7 +151,10 @@ def contrastive_logits(predictions: Tensor, targets: Tensor, negatives: Tensor, 
 
 
 def code_ids(codes: Tensor) -> Tensor:
-    """(batch, frames, codebooks) int64 → (batch, frames) int64, a unique number per combination of codes."""
+    """Number the combinations of codes.
+
+    (batch, frames, codebooks) int64 → (batch, frames) int64.
+    """
     base, ids = codes.max() + 1, codes[:, :, 0]
     for codebook in range(1, codes.shape[2]):
         ids = ids * base + codes[:, :, codebook]

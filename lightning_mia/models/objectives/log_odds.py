@@ -21,7 +21,9 @@ def log_probability(true: Tensor, others: Tensor) -> Tensor:
 
 
 def log_odds(log_p: Tensor) -> Tensor:
-    """Compute the log-odds, log p − log(1 − p), from log p.
+    """Compute the log-odds from log p.
+
+    They are log p − log(1 − p).
 
     Example:
         >>> [round(float(x), 6) for x in log_odds(torch.tensor([0.25, 0.5]).double().log())]

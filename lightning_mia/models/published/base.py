@@ -113,7 +113,7 @@ def as_mapping(value: object, source: str) -> Mapping[str, Any]:
 def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
     """Load all weights of a module.
 
-    Other weights of the checkpoint, such as those of a pretraining head, are ignored.
+    Other weights of the checkpoint, such as those of a pretext head, are ignored.
 
     Args:
         module: module with the parameter names of the checkpoint.

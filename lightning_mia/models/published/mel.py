@@ -114,7 +114,9 @@ def mel_settings(audio: Mapping[str, Any], path: str) -> MelSettings:
 
 
 def mirrored(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """Mirror every utterance at its own ends: (batch, samples) → (batch, samples + N_FFT).
+    """Mirror every utterance at its own ends.
+
+    (batch, samples) → (batch, samples + N_FFT).
 
     Example:
         >>> padded = mirrored(torch.arange(500.0).view(1, -1), torch.tensor([300]))

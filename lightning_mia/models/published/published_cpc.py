@@ -1,6 +1,6 @@
-"""Published CPC (Rivière et al. 2020).
+"""Published CPC checkpoints.
 
-It is the CPC of Tseng et al. (2022).
+This is the CPC of Rivière et al. (2020), which Tseng et al. (2022) attack.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""Published TERA (Liu, Li and Lee 2021) and Mockingjay of S3PRL.
+"""Published TERA and Mockingjay of S3PRL.
 
-This is also the TERA of Tseng et al. (2022).
+This is the TERA of Liu, Li and Lee (2021), which Tseng et al. (2022) attack.
 """
 
 from collections.abc import Callable, Mapping
@@ -223,7 +223,10 @@ def _modern_name(name: str) -> str:
 
 
 def _join(pieces: Tensor, sizes: Tensor, counts: list[int], n_frames: int) -> Tensor:
-    """Join the pieces of utterances: (pieces, frames, dim) → (batch, n_frames, dim), zero beyond their ends."""
+    """Join the pieces of utterances.
+
+    (pieces, frames, dim) → (batch, n_frames, dim), zero beyond their ends.
+    """
     real = [piece[:size] for piece, size in zip(pieces, sizes.tolist(), strict=True)]
     ends = torch.tensor(counts).cumsum(dim=0).tolist()
     joined = pad_sequence(

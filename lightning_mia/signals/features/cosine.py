@@ -16,7 +16,7 @@ def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
     speaker. Accumulated in float64.
 
     Args:
-        vectors: `(batch, n, dim)`, rows beyond a set's length are ignored.
+        vectors: `(batch, n, dim)`; rows beyond a set's length are ignored.
         lengths: `(batch,)` int64, size of each set.
 
     Returns:

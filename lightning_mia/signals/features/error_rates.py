@@ -15,7 +15,8 @@ def error_rates(signals: Signals, challenge: pd.DataFrame) -> pd.DataFrame:
         challenge: columns `id` and `member` (bool or 0 and 1), one row per recording.
 
     Returns:
-        Rows "members" and "others", unless empty; columns `recordings`, `word_error_rate` and `character_error_rate`.
+        Rows "members" and "others" (non-members), unless empty; columns `recordings`, `word_error_rate` and
+        `character_error_rate`.
     """
     side = challenge["member"].astype(bool).map({True: "members", False: "others"}).to_numpy()
     counts = signals.scalars.loc[

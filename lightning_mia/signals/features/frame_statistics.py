@@ -1,7 +1,8 @@
 """Statistics of an utterance's frames at one layer.
 
-All functions take `hidden (batch, frames, dim)` and `lengths (batch,)`, and return (batch,) float64 by name. Padding,
-and so the length of the other recordings in the batch, has no influence. Sums are in float64.
+The functions that return `Statistics` take `hidden (batch, frames, dim)` and `lengths (batch,)`; each statistic is
+(batch,) float64. Padding, and so the length of the other recordings in the batch, has no influence. Sums are in
+float64.
 """
 
 import torch

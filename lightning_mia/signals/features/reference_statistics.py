@@ -32,7 +32,7 @@ class References:
     def excluding(self, ids: Sequence[str]) -> Tensor:
         """Mark valid references, (len(ids), recordings) bool.
 
-        A recording is no reference for itself.
+        A recording is not a reference for itself.
         """
         columns = {name: column for column, name in enumerate(self.ids)}
         others = torch.ones(len(ids), len(self.ids), dtype=torch.bool)
@@ -59,8 +59,8 @@ def pooled_references(model: SpeechModel, recordings: Recordings, batch_seconds:
 def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> Statistics:
     """Compare pooled vectors with reference vectors at one layer.
 
-    All vectors of a model point in much the same direction. Similarities are therefore cosines after subtracting the
-    mean reference.
+    All vectors of a model point in much the same direction. Except for `mean_cos`, cosines are therefore computed after
+    subtracting the mean reference.
 
     Args:
         pooled: (batch, dim) float64.
@@ -68,9 +68,9 @@ def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> 
         others: (batch, n) bool, False where the reference is the utterance itself.
 
     Returns:
-        (batch,) float64 each: `mean_cos` with the mean reference; `distance` from it; `nearest_cos` and
-        `nearest5_cos`, with the nearest reference and the mean of the five nearest; `crowd`, the standard deviation of
-        the cosines with all references.
+        (batch,) float64 each: `mean_cos`, cosine with the mean reference; `distance` from it; `nearest_cos` and
+        `nearest5_cos`, with the nearest reference and the mean over the (up to) five nearest; `crowd`, the standard
+        deviation of the cosines with all references.
     """
     weights = others.double() / others.sum(dim=1, keepdim=True)
     mean = weights @ references  # (batch, dim)

@@ -1,4 +1,4 @@
-"""Augmented views of a recording that keep words and voice.
+"""Augmented views of a recording.
 
 Random numbers depend on the utterance's id, the view, the draw and the seed alone, so that every model gets the same
 samples. Views are computed on the CPU, so that the samples do not depend on the model's device.
@@ -24,7 +24,7 @@ class View(ABC):
     """Base class of views; subclasses are frozen dataclasses."""
 
     name: ClassVar[str]
-    keeps_time: ClassVar[bool] = True  # whether every frame stays in place
+    keeps_time: ClassVar[bool] = True  # whether every frame stays in place (after undoing a reversal)
     reverses: ClassVar[bool] = False  # whether the order of the frames is reversed
 
     @abstractmethod
@@ -141,7 +141,7 @@ class Reversed(View):
 class Mixed(View):
     """Crop, filter, noise and gain, as in contrastive learning.
 
-    The band-stop filter is applied every second time on average.
+    The band-stop filter is applied with probability 1/2.
 
     Args:
         min_kept: minimum share of the recording that is kept.

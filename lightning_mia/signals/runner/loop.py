@@ -1,4 +1,4 @@
-"""The batch loop of every probe."""
+"""Batch loop of the probe."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

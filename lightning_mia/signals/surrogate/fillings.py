@@ -1,11 +1,11 @@
 """Sounds that replace hidden spans of the waveform.
 
-They serve models without a mask input.
+They serve encoders whose mask the caller may not set.
 
 A pretext head is trained on frames that the training mask hides. The closer a filling comes to that mask, the more of
 the pretext task remains visible in the encoder's outputs. Log-mel models mask frames by their mean: a steady tone
 whose spectrum is the mean of the rest comes close. Other models mask frames by a learned vector, which perhaps no
-sound reproduces; for them, the steadiest sound is a guess.
+sound reproduces; for them, a steady tone is a guess.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Filling(ABC):
     def sound(self, ids: Sequence[str], waveforms: Tensor, spectrum: Tensor, draw: int, seed: int) -> Tensor:
         """Synthesise sounds as long as the recordings.
 
-        The spans are cut from them.
+        Their samples in the hidden spans replace the waveform.
 
         Args:
             ids: utterances.

@@ -13,8 +13,8 @@ def hidden_spans(ids: Sequence[str], frames: Sequence[int], length: int, every: 
     """Cut each utterance into spans and hide every k-th span.
 
     Errors vary far more between frames than between models. Alternating spans weight all frames equally; the same
-    number of random spans would omit some frames and count others twice. The start of the first span is drawn from the
-    utterance's id, once per round.
+    number of random spans would omit some frames and count others twice. The start of the first span is drawn once per
+    round and utterance.
 
     Args:
         ids: utterances.
@@ -25,7 +25,7 @@ def hidden_spans(ids: Sequence[str], frames: Sequence[int], length: int, every: 
         seed: seed of the probe.
 
     Returns:
-        (batch, max(frames)) bool, False on padding. A row depends on its utterance's id and number of frames alone.
+        (batch, max(frames)) bool, False on padding. A row does not depend on the other utterances.
 
     >>> torch.stack([hidden_spans(["a"], [8], length=2, every=2, draw=draw, seed=0)[0] for draw in (0, 1)]).int()
     tensor([[1, 1, 0, 0, 1, 1, 0, 0],

@@ -148,7 +148,7 @@ class AdversarysClusters(HiddenTarget):
     def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
         """Fit the k-means and return one-hot clusters, (batch, frames, clusters).
 
-        The fit runs on the CPU, one recording after the other in the order of ids: batches change nothing.
+        The fit runs on the CPU, one recording after the other in the order of ids, so that batching has no effect.
         """
         waveforms = {
             name: waveform[:length].cpu()

@@ -29,10 +29,10 @@ def check_one_device(trainers: TrainerFactory, settings: ExecutorSettings) -> No
         return
     trainer = trainers.for_probing(Path(), "", [])
     if trainer.num_devices * trainer.num_nodes > 1 or isinstance(trainer.strategy, ParallelStrategy):
-        several = "fleet.engine is ray" if settings.engine == "ray" else f"fleet.workers is {settings.workers}"
+        setting = "fleet.engine is ray" if settings.engine == "ray" else f"fleet.workers is {settings.workers}"
         remedy = "--fleet.engine local --fleet.workers 1" if settings.engine == "ray" else "--fleet.workers 1"
         raise InputError(
-            f"{several}, each with one model on one device, but trainer.devices, trainer.num_nodes or "
+            f"{setting}, which trains each model on one device, but trainer.devices, trainer.num_nodes or "
             f"trainer.strategy distribute a model over processes; give {remedy}, or --trainer.devices 1 and no strategy"
         )
 

@@ -26,7 +26,7 @@ class LocalExecutor:
     next one gets a new process.
 
     Args:
-        n_workers: jobs at a time.
+        n_workers: maximum number of jobs at a time.
         gpus: GPUs for the processes, round-robin, named as in CUDA_VISIBLE_DEVICES; empty: not assigned.
 
     Example:
@@ -132,7 +132,7 @@ class Worker:
     def end(self) -> None:
         """Wait for the process to end, or kill it.
 
-        Its lifeline has to be closed.
+        Its lifeline has to be closed first.
         """
         self.process.join(SECONDS_TO_END)
         self.process.kill()

@@ -115,7 +115,7 @@ class RayExecutor:
         return end
 
     def _give_up_without_node(self) -> list[tuple[Job, Event]]:
-        """Give up all jobs if no suitable node appears in time."""
+        """Give up all jobs if no suitable node appears."""
         if not self.running or self._has_node():
             self.without_node_since = None
             return []
@@ -223,7 +223,7 @@ def run_on_node(
 def _environment(gpus: float) -> dict[str, str]:
     """Select the environment of a Ray worker.
 
-    The variables a local worker would inherit, and no unreserved GPUs.
+    It holds the variables that a local worker would inherit, and hides GPUs unless they are reserved.
     """
     forwarded = {name: os.environ[name] for name in FORWARDED_VARIABLES if name in os.environ}
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))  # Ray would set it to 1

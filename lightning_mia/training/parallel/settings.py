@@ -74,7 +74,7 @@ class FleetSettings(ExecutorSettings):
             later; models already trained are kept.
         pool: training data of the shadow models. `challenge`: halves of the challenge set, so that every unit is IN for
             half of them: an upper bound for an auditor. `auxiliary`: halves of a pool of auxiliary recordings, so that
-            no shadow model is trained on a challenge unit: an outside adversary.
+            no shadow model is trained on a challenge unit: the setting of an outside adversary.
         take_turns: also evaluate each shadow model as the target, against the others except its partner; mean and
             standard deviation over them are reported.
 

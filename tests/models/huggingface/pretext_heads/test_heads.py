@@ -51,7 +51,7 @@ def test_encoder_without_heads_has_a_score_only_after_fitting(
     waveforms, lengths = make_batch(0.3)
     masks, noise = draw_inputs(model, waveforms, lengths)
     assert model.task_scores(Batch(["a"], waveforms, lengths), masks, noise) == {}
-    with pytest.raises(InputError, match="no pretraining heads"):
+    with pytest.raises(InputError, match="no pretext heads"):
         model.pretext_score(waveforms, lengths, masks, noise)
     model.fit_targets([(waveforms, lengths)])
     assert model.has_pretext
