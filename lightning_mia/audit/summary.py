@@ -11,7 +11,7 @@ from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_gro
 from lightning_mia.report.content.numbers import percent
 
 MAX_ATTACKS = 8
-"""Attacks listed per level and access; the report has the others."""
+"""Attacks listed per level and access; all of them are in the report."""
 
 
 def print_summary(page: Path) -> None:
@@ -27,13 +27,13 @@ def print_summary(page: Path) -> None:
 def summary(report: AuditReport) -> str:
     """Format attacks, controls and verdict as text.
 
-    Attacks are grouped by level and access, the strongest first, followed by the controls of each group's best attack;
-    at the end, the controls that belong to no attack, such as the blind one.
+    Attacks are grouped by level and access, strongest first, each group followed by the controls of its best attack.
+    Controls that belong to no attack, such as the blind one, come last.
     """
     groups = attack_groups(report)
-    best_controls = [_controls_of(report, group.best) for group in groups]
+    best_controls = [_attack_controls(report, group.best) for group in groups]
     rows = [row for group, controls in zip(groups, best_controls, strict=True) for row in (*_listed(group), *controls)]
-    attack_controls = [control for attack in report.attacks for control in _controls_of(report, attack)]
+    attack_controls = [control for attack in report.attacks for control in _attack_controls(report, attack)]
     other_controls = [control for control in report.controls if control not in attack_controls]
     width = max(len(row.name) for row in (*rows, *other_controls))
     lines = []
@@ -46,7 +46,7 @@ def summary(report: AuditReport) -> str:
     return "\n".join([*lines, "", *textwrap.wrap(verdict, 110), ""])
 
 
-def _controls_of(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
+def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
     """Return the results of the same attack on the control models."""
     results = [report.result(f"{kind}_{attack.name}", attack.level) for kind in CONTROL_KINDS]
     return [control for control in results if control is not None]
@@ -58,7 +58,7 @@ def _listed(group: Group) -> list[AttackResult]:
 
 def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> list[str]:
     status = f": {HEADINGS[group.verdict.status]}" if group.verdict else ""
-    power = f"; AUROC {group.detectable:.2f} would show" if group.detectable is not None else ""
+    power = f"; AUROC {group.detectable:.2f} detectable" if group.detectable is not None else ""
     return [
         f"{group.level} level, {group.access}{status} ({'; '.join(group.sizes)}{power})",
         *(_line(attack, width) for attack in _listed(group)),

@@ -199,7 +199,7 @@ def test_ctrl_c_ends_in_one_line_and_the_next_run_resumes(config: Path, run_dir:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert "start the same command again" in errors
+    assert "run the same command again" in errors
     assert main(["fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]) == 0
     exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
     assert (exposure["times"] == 100).all()

@@ -69,7 +69,7 @@ def test_an_incomplete_copy_has_no_marker(
     uploader.update(files_of_run(run_dir))
     assert MARKER not in copied(memory)
     assert "the network is gone); will be retried" in caplog.messages[0]
-    with pytest.raises(InputError, match=rf"they are in {run_dir}: start the same command again"):
+    with pytest.raises(InputError, match=rf"they are in {run_dir}: run the same command again"):
         uploader.update(files_of_run(run_dir), final=True)
     monkeypatch.undo()
     uploader.update(files_of_run(run_dir), final=True)

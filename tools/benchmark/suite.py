@@ -74,7 +74,7 @@ class Suite:
         failed = [name for name in measures if self.results[name].status == "failed"]
         print(f"Results: {self.folder / 'benchmarks.md'}")
         if failed:
-            print(f"Failed: {', '.join(failed)}; start again to repeat them")
+            print(f"Failed: {', '.join(failed)}; run the same command again to repeat them")
         return int(bool(failed))
 
     def _run(self, module: str) -> Result:

@@ -86,7 +86,7 @@ def flip_a_label(path: Path) -> None:
         ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
         ("shadows/001/trained_utterances.csv", swap, "does not hold the utterances that split.csv has"),
         ("shadows/001/trained_utterances.csv", drop_a_row, "does not hold the utterances that split.csv has"),
-        ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
+        ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and run the same command again"),
         ("split.csv", flip_a_label, "has other members for shadow_001 than requested"),
     ],
 )
