@@ -1,13 +1,13 @@
-"""The layout of the package: floors, circles of imports, names of files."""
+"""The layout of the package: layers, import cycles, names of files."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tools.docs.imports import FLOORS, PACKAGE, ROOT, circles, edges, imports, modules, upward
+from tools.docs.imports import LAYERS, PACKAGE, ROOT, cycles, edges, imports, modules, upward
 
-FOLDERS = {name for floor in FLOORS for name in floor if not name.startswith("__")}
+FOLDERS = {name for layer in LAYERS for name in layer if not name.startswith("__")}
 REPEATED = {"__init__", "base", "settings"}
 
 
@@ -26,12 +26,12 @@ def test_the_top_level_has_ten_folders_and_three_files() -> None:
     assert len(FOLDERS) == 10
 
 
-def test_every_import_leads_to_a_lower_floor() -> None:
+def test_every_import_leads_to_a_lower_layer() -> None:
     assert [str(statement) for statement in upward(imports())] == []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert circles(edges(imports())) == []
+def test_no_modules_import_each_other_in_a_cycle() -> None:
+    assert cycles(edges(imports())) == []
 
 
 def test_no_file_name_occurs_twice() -> None:
@@ -49,29 +49,29 @@ def test_no_file_name_occurs_twice() -> None:
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from lightning_mia.audit.run import x",
     ],
 )
-def test_an_import_that_runs_up_is_found(source: str, tmp_path: Path) -> None:
+def test_an_upward_import_is_found(source: str, tmp_path: Path) -> None:
     root = package(tmp_path, models__tera=source, audit____init__="", audit__run="")
     (statement,) = upward(imports(root))
     assert statement.importer == "lightning_mia.models.tera"
     assert statement.imported == "lightning_mia.audit.run"
 
 
-def test_an_import_on_the_same_floor_is_found(tmp_path: Path) -> None:
+def test_an_import_in_the_same_layer_is_found(tmp_path: Path) -> None:
     root = package(tmp_path, models__tera="import lightning_mia.report.html", report__html="")
     assert len(upward(imports(root))) == 1
 
 
-def test_a_circle_is_found(tmp_path: Path) -> None:
+def test_a_cycle_is_found(tmp_path: Path) -> None:
     root = package(
         tmp_path,
         models__a="from lightning_mia.models.b import x",
         models__b="def f():\n    from lightning_mia.models import c",
         models__c="import lightning_mia.models.a",
     )
-    assert circles(edges(imports(root))) == [[f"lightning_mia.models.{name}" for name in "abc"]]
+    assert cycles(edges(imports(root))) == [[f"lightning_mia.models.{name}" for name in "abc"]]
 
 
-def test_a_folder_without_a_floor_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_layer_is_refused(tmp_path: Path) -> None:
     root = package(tmp_path, helpers__a="import lightning_mia.models.b", models__b="")
-    with pytest.raises(ValueError, match="add helpers to FLOORS"):
+    with pytest.raises(ValueError, match="add helpers to LAYERS"):
         upward(imports(root))

@@ -1,4 +1,4 @@
-"""The table of the paper's rows: complete, valid, and run on small corpora in the publishers' layout."""
+"""The table of the paper's experiments: complete, valid, and run on small corpora in the publishers' layout."""
 
 import contextlib
 import io

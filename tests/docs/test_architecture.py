@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.docs.conftest import DOCS, ROOT
 from tools.docs import architecture
-from tools.docs.imports import FLOORS, Import, room_edges
+from tools.docs.imports import LAYERS, Import, folder_edges
 
 PAGE = (DOCS / "extend" / "architecture.md").read_text(encoding="utf-8")
 
@@ -14,10 +14,10 @@ def test_picture_is_up_to_date() -> None:
     assert architecture.PICTURE.read_text(encoding="utf-8") == architecture.svg(), "python -m tools.docs.architecture"
 
 
-def test_every_folder_has_a_box_on_its_floor() -> None:
+def test_every_folder_has_a_box_in_its_layer() -> None:
     boxes = architecture.boxes()
-    assert set(boxes) == {name for floor in FLOORS for name in floor} == set(architecture.CONTENT)
-    heights = [{boxes[name].y for name in floor} for floor in FLOORS]
+    assert set(boxes) == {name for layer in LAYERS for name in layer} == set(architecture.CONTENT)
+    heights = [{boxes[name].y for name in layer} for layer in LAYERS]
     assert all(len(height) == 1 for height in heights)
     assert sorted(heights, key=max, reverse=True) == heights
 
@@ -29,7 +29,7 @@ def test_implied_arrows_are_omitted() -> None:
 
 def test_imports_within_a_folder_draw_no_arrow() -> None:
     statements = [Import("p.models.a", "p.models.b", 1), Import("p.models.a", "p.corpora.c", 2)]
-    assert room_edges(statements) == {"models": {"corpora"}}
+    assert folder_edges(statements) == {"models": {"corpora"}}
 
 
 def test_named_files_exist() -> None:
@@ -41,8 +41,8 @@ def test_named_files_exist() -> None:
 
 
 def test_walkthroughs_have_ten_steps() -> None:
-    ways = re.findall(r"^## The way of .*\n\n((?:\d+\. .*\n)+)", PAGE, re.MULTILINE)
-    assert [len(way.splitlines()) for way in ways] == [10, 10, 10]
+    paths = re.findall(r"^## From .* to .*\n\n((?:\d+\. .*\n)+)", PAGE, re.MULTILINE)
+    assert [len(path.splitlines()) for path in paths] == [10, 10, 10]
 
 
 def test_contribution_guide_links_to_existing_files() -> None:

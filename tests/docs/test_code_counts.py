@@ -27,10 +27,10 @@ def test_counts_of_a_small_package(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_x.py").write_text("a = 1\nb = 2\n")
     figures = counts(tmp_path)
     assert figures["entries on the package's top level"] == "3"
-    assert figures["floors (longest chain of imports between them)"] == "1"
-    assert figures["imports that lead upward"] == "1"
-    assert figures["folders in circles of imports"] == "2"
-    assert figures["modules in circles of imports"] == "0"
+    assert figures["layers (longest chain of imports between them)"] == "1"
+    assert figures["upward imports"] == "1"
+    assert figures["folders in import cycles"] == "2"
+    assert figures["modules in import cycles"] == "0"
     assert figures["modules"] == "6"
     assert figures["modules under 40 lines"] == "5"
     assert figures["classes (dataclasses)"] == "3 (1)"

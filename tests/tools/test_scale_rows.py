@@ -4,7 +4,7 @@ from tools.benchmark.measures.scale import parse
 
 PRINTED = """28,124 utterances of 234 speakers, 16 shadow models
 table made, packages imported     1.2 s processor     1.9 s wall   peak 0.31 GB
-attacks and judgement            40.5 s processor    61.2 s wall   peak 1.25 GB
+attacks and evaluation           40.5 s processor    61.2 s wall   peak 1.25 GB
 leak; rmia AUROC 0.561; page of 0.4 MB
 report                            2.0 s processor     2.1 s wall   peak 1.30 GB
 """
@@ -14,7 +14,7 @@ def test_stages_become_rows_and_points() -> None:
     *stages, peak = parse(PRINTED)
     assert [(row.what, row.value) for row in stages] == [
         ("table made, packages imported, 28,124 utterances", 1.2),
-        ("attacks and judgement, 28,124 utterances", 40.5),
+        ("attacks and evaluation, 28,124 utterances", 40.5),
         ("report, 28,124 utterances", 2.0),
     ]
     assert "AUROC 0.561" in stages[-1].note

@@ -1,4 +1,4 @@
-"""An audit of LibriSpeech's size without its audio: split, likelihood attacks, judgement and report, stage by stage.
+"""An audit of LibriSpeech's size without its audio: split, likelihood attacks, evaluation and report, stage by stage.
 
     OMP_NUM_THREADS=1 python -m tools.benchmark.audit_of_960_hours [--share 0.1]
 
@@ -67,8 +67,8 @@ def main() -> None:
             split = draw(table, folder / "split.csv")
         with stage("signals planted"):
             target, controls, fleet = plant(split, rng, folder)
-        with stage("attacks and judgement"):
-            judgement = evaluate_attacks(
+        with stage("attacks and evaluation"):
+            outcome = evaluate_attacks(
                 attacks(),
                 {"target": target, **controls},
                 statistics,
@@ -78,7 +78,7 @@ def main() -> None:
                 take_turns=False,
             )
         with stage("report"):
-            write(judgement, split, folder / "report")
+            write(outcome, split, folder / "report")
 
 
 @contextmanager
@@ -145,21 +145,21 @@ def plant(
     return target, controls, TrainedShadowModels(ShadowModels([one.signals for one in asked], members), asked)
 
 
-def write(judgement: AuditOutcome, split: Split, folder: Path) -> None:
+def write(outcome: AuditOutcome, split: Split, folder: Path) -> None:
     """Write the report, and read what it says."""
     report = AuditReport(
         target=Target("planted", "0" * 64, 0),
         split=summarise_split(split),
-        verdict=judgement.verdict,
-        attacks=judgement.attacks,
-        controls=judgement.controls,
-        scores=judgement.scores,
-        blind_upper95=dict(judgement.blind_upper95),
-        dataset_inference=judgement.dataset_inference,
+        verdict=outcome.verdict,
+        attacks=outcome.attacks,
+        controls=outcome.controls,
+        scores=outcome.scores,
+        blind_upper95=dict(outcome.blind_upper95),
+        dataset_inference=outcome.dataset_inference,
     )
     page = write_report(folder, add_breakdown(report))
-    best = max(judgement.attacks, key=lambda one: one.auroc)
-    print(f"{judgement.verdict.status}; {best.name} AUROC {best.auroc:.3f}; page of {page.stat().st_size / 1e6:.1f} MB")
+    best = max(outcome.attacks, key=lambda one: one.auroc)
+    print(f"{outcome.verdict.status}; {best.name} AUROC {best.auroc:.3f}; page of {page.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ Writes `docs/figures/architecture.svg`. Arrows implied by other arrows are omitt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tools.docs.imports import FLOORS, ROOT, imports, room_edges
+from tools.docs.imports import LAYERS, ROOT, folder_edges, imports
 
 PICTURE = ROOT / "docs" / "figures" / "architecture.svg"
-WIDTH, HEIGHT, GAP = 150, 44, 46  # pixels: box width, box height, space between floors
+WIDTH, HEIGHT, GAP = 150, 44, 46  # pixels: box width, box height, space between layers
 MARGIN = 30
 CONTENT = {
     "utilities": "errors, files, stages",
@@ -30,12 +30,12 @@ CONTENT = {
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1c1c1c; text-anchor: middle }
   .name { font-weight: 600 }
-  .content, .floor { font-size: 11px; fill: #5a5a5a }
+  .content, .layer { font-size: 11px; fill: #5a5a5a }
   rect { fill: #eef1fb; stroke: #6a7bc8 }
   path { fill: none; stroke: #8a8a8a; marker-end: url(#head) }
   marker path { fill: #8a8a8a; stroke: none; marker-end: none }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e8e8e8 } .content, .floor { fill: #a8a8a8 }
+    text { fill: #e8e8e8 } .content, .layer { fill: #a8a8a8 }
     rect { fill: #262c45; stroke: #8795da } path { stroke: #9a9a9a } marker path { fill: #9a9a9a }
   }
 """
@@ -69,13 +69,13 @@ def reduced(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 def boxes() -> dict[str, Box]:
-    """Place every folder on its floor."""
-    widest = max(map(len, FLOORS))
+    """Place every folder in its layer."""
+    widest = max(map(len, LAYERS))
     centre = MARGIN + 30 + widest * (WIDTH + GAP) / 2
     result = {}
-    for number, floor in enumerate(reversed(FLOORS)):
-        left = centre - (len(floor) - 1) * (WIDTH + GAP) / 2
-        for place, name in enumerate(floor):
+    for number, layer in enumerate(reversed(LAYERS)):
+        left = centre - (len(layer) - 1) * (WIDTH + GAP) / 2
+        for place, name in enumerate(layer):
             result[name] = Box(left + place * (WIDTH + GAP), MARGIN + number * (HEIGHT + GAP))
     return result
 
@@ -83,11 +83,11 @@ def boxes() -> dict[str, Box]:
 def svg() -> str:
     """Draw the picture."""
     positions = boxes()
-    width = MARGIN + 30 + max(map(len, FLOORS)) * (WIDTH + GAP)
-    height = 2 * MARGIN + len(FLOORS) * (HEIGHT + GAP) - GAP
+    width = MARGIN + 30 + max(map(len, LAYERS)) * (WIDTH + GAP)
+    height = 2 * MARGIN + len(LAYERS) * (HEIGHT + GAP) - GAP
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'role="img" aria-label="Folders of lightning_mia by floor, with their imports">',
+        'role="img" aria-label="Folders of lightning_mia by layer, with their imports">',
         f"<style>{STYLE}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 L8 4 L0 8 z"/></marker></defs>',
@@ -99,13 +99,13 @@ def svg() -> str:
 
 
 def _arrows(positions: Mapping[str, Box]) -> Iterator[str]:
-    for importer, targets in sorted(reduced(room_edges(imports())).items()):
+    for importer, targets in sorted(reduced(folder_edges(imports())).items()):
         for imported in sorted(targets):
             yield f'<path d="{_curve(positions[importer], positions[imported])}"/>'
 
 
 def _curve(start: Box, end: Box) -> str:
-    """Draw a curve; across floors, leave sideways and descend between boxes."""
+    """Draw a curve; across layers, leave sideways and descend between boxes."""
     bottom = end.y - 2
     if end.y - start.y > HEIGHT + GAP and end.x != start.x:
         side = start.x + (WIDTH / 2 if end.x > start.x else -WIDTH / 2)
@@ -117,10 +117,10 @@ def _curve(start: Box, end: Box) -> str:
 
 
 def _labels(positions: Mapping[str, Box]) -> Iterator[str]:
-    for number, floor in enumerate(FLOORS, start=1):
-        middle = positions[floor[0]].y + HEIGHT / 2 + 4
-        yield f'<text class="floor" x="{MARGIN}" y="{middle:g}">{number}</text>'
-        for name in floor:
+    for number, layer in enumerate(LAYERS, start=1):
+        middle = positions[layer[0]].y + HEIGHT / 2 + 4
+        yield f'<text class="layer" x="{MARGIN}" y="{middle:g}">{number}</text>'
+        for name in layer:
             box = positions[name]
             yield f'<rect x="{box.x - WIDTH / 2:g}" y="{box.y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
             yield f'<text class="name" x="{box.x:g}" y="{box.y + 19:g}">{name}</text>'

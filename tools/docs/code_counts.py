@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from tools.docs.imports import PACKAGE, ROOT, circles, edges, imports, modules, room, room_edges, upward
+from tools.docs.imports import PACKAGE, ROOT, cycles, edges, folder_edges, folder_of, imports, modules, upward
 
 SHORT = 40  # lines
 Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -22,7 +22,7 @@ def counts(root: Path = ROOT) -> dict[str, str]:
     """Count a checkout: name → figure."""
     trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules(root).items()}
     statements = imports(root)
-    between_rooms = room_edges(statements)
+    between_folders = folder_edges(statements)
     lengths = [_lines(path) for path in modules(root).values()]
     summaries = sorted(words for tree in trees.values() for words in _summary_lengths(tree))
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
@@ -30,10 +30,10 @@ def counts(root: Path = ROOT) -> dict[str, str]:
     with_example = sum(">>>" in (ast.get_docstring(node) or "") for node in public)
     return {
         "entries on the package's top level": str(_n_entries(root / PACKAGE)),
-        "floors (longest chain of imports between them)": str(_longest_chain(between_rooms)),
-        "imports that lead upward": str(len(upward(statements))) if _has_floors(trees) else "–",
-        "folders in circles of imports": str(sum(map(len, circles(between_rooms)))),
-        "modules in circles of imports": str(sum(map(len, circles(edges(statements))))),
+        "layers (longest chain of imports between them)": str(_longest_chain(between_folders)),
+        "upward imports": str(len(upward(statements))) if _has_layers(trees) else "–",
+        "folders in import cycles": str(sum(map(len, cycles(between_folders)))),
+        "modules in import cycles": str(sum(map(len, cycles(edges(statements))))),
         "modules": str(len(lengths)),
         f"modules under {SHORT} lines": str(sum(n < SHORT for n in lengths)),
         "classes (dataclasses)": f"{len(classes)} ({sum(map(_is_dataclass, classes))})",
@@ -53,13 +53,13 @@ def _n_entries(package: Path) -> int:
     return sum(not path.name.startswith((".", "__pycache__")) and path.name != "configs" for path in package.iterdir())
 
 
-def _has_floors(trees: Mapping[str, ast.Module]) -> bool:
-    return {"utilities", "audit"} <= {room(name) for name in trees if name.count(".") > 1}
+def _has_layers(trees: Mapping[str, ast.Module]) -> bool:
+    return {"utilities", "audit"} <= {folder_of(name) for name in trees if name.count(".") > 1}
 
 
 def _longest_chain(graph: Mapping[str, set[str]]) -> int:
-    """Count the nodes of the longest path; a circle counts as one."""
-    representative = {node: group[0] for group in circles(dict(graph)) for node in group}
+    """Count the nodes of the longest path; a cycle counts as one."""
+    representative = {node: group[0] for group in cycles(dict(graph)) for node in group}
 
     def name(node: str) -> str:
         return representative.get(node, node)

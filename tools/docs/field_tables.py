@@ -1,6 +1,7 @@
 """Tables of dataclass fields, read from docstrings."""
 
 import inspect
+import re
 from dataclasses import fields
 from importlib import import_module
 
@@ -20,7 +21,8 @@ def field_table(path: str, *excluded: str) -> str:
     module, name = path.rsplit(".", 1)
     cls = getattr(import_module(module), name)
     meanings = {
-        param.arg_name: " ".join((param.description or "").split()) for param in parse(inspect.getdoc(cls) or "").params
+        param.arg_name: re.sub(r"\bNone\b", "null", " ".join((param.description or "").split()))  # as in JSON
+        for param in parse(inspect.getdoc(cls) or "").params
     }
     names = [field.name for field in fields(cls) if field.name not in excluded]
     if meanings and (missing := [name for name in names if name not in meanings]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "lightning_mia"
-FLOORS = (  # lowest first; a folder imports from lower floors only
+LAYERS = (  # lowest first; a folder imports from lower layers only
     ("utilities",),
     ("corpora", "evaluation"),
     ("splits", "models", "report"),
@@ -67,26 +67,26 @@ def _parse_imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[Im
                 yield Import(name, target, node.lineno)
 
 
-def room(module: str) -> str:
+def folder_of(module: str) -> str:
     """Get the top-level folder of a module.
 
-    >>> room("lightning_mia.models.layers.masking"), room("lightning_mia"), room("lightning_mia.__main__")
-    ('models', '__init__', '__main__')
+    >>> folder_of("lightning_mia.models.layers.masking"), folder_of("lightning_mia")
+    ('models', '__init__')
     """
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def floor(module: str) -> int:
-    """Get the floor of a module, 1 = lowest.
+def layer(module: str) -> int:
+    """Get the layer of a module, 1 = lowest.
 
     Raises:
-        ValueError: the folder has no floor.
+        ValueError: the folder has no layer.
     """
-    for number, rooms in enumerate(FLOORS, start=1):
-        if room(module) in rooms:
+    for number, folders in enumerate(LAYERS, start=1):
+        if folder_of(module) in folders:
             return number
-    raise ValueError(f"{module} is in a folder without a floor; add {room(module)} to FLOORS")
+    raise ValueError(f"{module} is in a folder without a layer; add {folder_of(module)} to LAYERS")
 
 
 def upward(statements: list[Import]) -> list[Import]:
@@ -94,15 +94,15 @@ def upward(statements: list[Import]) -> list[Import]:
     return [
         statement
         for statement in statements
-        if room(statement.importer) != room(statement.imported)
-        and floor(statement.imported) >= floor(statement.importer)
+        if folder_of(statement.importer) != folder_of(statement.imported)
+        and layer(statement.imported) >= layer(statement.importer)
     ]
 
 
-def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
     """Find strongly connected components of at least two nodes (Tarjan, 1972).
 
-    >>> circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
+    >>> cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
     [['a', 'b', 'c']]
     """
     index: dict[str, int] = {}
@@ -139,11 +139,11 @@ def edges(statements: list[Import]) -> dict[str, set[str]]:
     return result
 
 
-def room_edges(statements: list[Import]) -> dict[str, set[str]]:
+def folder_edges(statements: list[Import]) -> dict[str, set[str]]:
     """Map every folder to the other folders it imports."""
     result: dict[str, set[str]] = {}
     for statement in statements:
-        importer, imported = room(statement.importer), room(statement.imported)
+        importer, imported = folder_of(statement.importer), folder_of(statement.imported)
         if importer != imported:
             result.setdefault(importer, set()).add(imported)
     return result

@@ -140,7 +140,7 @@ def test_a_folder_belongs_to_one_grid(
     made_with = {**stage["settings"], "versions": {**stage["settings"]["versions"], "lightning-mia": "0.0.1"}}
     (root / "stage.json").unlink()
     Stage(root, made_with).begin()
-    assert "versions.lightning-mia: 0.0.1 there" in rejected(capsys, *start)
+    assert "versions.lightning-mia: 0.0.1 stored" in rejected(capsys, *start)
     (root / "stage.json").unlink()
     (root / "split.csv").touch()
     assert "contains split.csv" in rejected(capsys, *start)

@@ -72,9 +72,8 @@ def measure(quick: bool) -> Iterator[Row]:
             transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
             for shortest, longest in LENGTHS:
                 clips = cut(recording, AUDIO_SECONDS[size] / (8 if quick else 1), shortest, longest)
-                yield from compare(
-                    folder, clips, 1 if quick else 3, f"{family}, {size}, {shortest:g}–{longest:g} s clips"
-                )
+                length = f"{shortest:g}–{longest:g}" if shortest < longest else f"{shortest:g}"
+                yield from compare(folder, clips, 1 if quick else 3, f"{family}, {size}, {length} s clips")
 
 
 def cut(recording: np.ndarray, audio_seconds: float, shortest: float, longest: float) -> list[np.ndarray]:

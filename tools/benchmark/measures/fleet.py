@@ -1,8 +1,8 @@
 """A fleet of shadow models against as many separate `lightning-mia fit` runs, on the same machine.
 
 All models have the size, the corpus and the length of the demo. A separate run starts Python, reads the corpus from
-the cache and trains one model; a fleet does the first two once. Some separate runs stand for all. With one physical
-core several workers have nothing to gain.
+the cache and trains one model; a fleet does the first two once. The time of some separate runs is extrapolated to all.
+With one physical core several workers have nothing to gain.
 """
 
 import tempfile
@@ -28,8 +28,8 @@ def measure(quick: bool) -> Iterator[Row]:
             folder, options = Path(name), options_for(device, epochs)
             warm_up(folder, options)
             separate = separately(folder / "separate", options, n_separate, n_models)
-            what = f"{n_models} models by separate runs"
-            note = f"{n_separate} runs stand for {n_models}; {separate.steps:.1f} s in optimizer steps"
+            what = f"{n_models} models in separate runs"
+            note = f"{n_separate} runs, extrapolated to {n_models}; {separate.steps:.1f} s in optimizer steps"
             yield Row(what, separate.wall, "s", name_of(device), note=note)
             first: dict[str, torch.Tensor] = {}
             for workers in WORKERS[device][: 1 if quick else None]:
@@ -38,19 +38,19 @@ def measure(quick: bool) -> Iterator[Row]:
                 timed = run("shadow", run_dir, [*options, *fleet])
                 weights = weights_of(run_dir)
                 first = first or weights
-                what = f"{n_models} models by a fleet of {workers} worker{'s'[: workers > 1]}"
+                what = f"{n_models} shadow models with {workers} worker{'s'[: workers > 1]}"
                 yield from rows(what, timed, separate, name_of(device), equal(weights, first))
 
 
 def rows(what: str, timed: Timed, separate: Timed, device: str, same: bool) -> Iterator[Row]:
     """Both clocks, against separate runs."""
-    told = f"weights {'equal' if same else 'differ from'} those of the first fleet; {timed.steps:.1f} s in steps"
+    told = f"weights {'equal' if same else 'differ from'} those with 1 worker; {timed.steps:.1f} s in steps"
     yield relative(what, timed.wall, "separate runs", separate.wall, device=device, note=told)
     yield relative(f"{what}, by processor time", timed.processor, "separate runs", separate.processor, device=device)
 
 
 def separately(folder: Path, options: list[str], n_runs: int, n_models: int) -> Timed:
-    """Separate runs, each with another half of the challenge set; some of them stand for all."""
+    """Separate runs, each with another half of the challenge set; their time is extrapolated to all."""
     total = Timed()
     for number in range(n_runs):
         seeds = ["--data.split_seed", str(number), "--seed_everything", str(number)]

@@ -46,9 +46,9 @@ def measure(quick: bool) -> Iterator[Row]:
         difference = f"largest difference {np.abs(scores[:slow_units] - own).max():.1e}"
         yield faster(attack.name, seconds, "loops", loops, device=device, note=difference)
     size = f"{n_units:,} utterances × {N_SHADOWS} shadow models, {N_AUXILIARY} auxiliary recordings"
-    yield Row("fit of the a of offline RMIA", fit, "s", device)
-    yield Row("all likelihood attacks, with that fit", vectorised + fit, "s", device, note=size)
-    yield faster("all likelihood attacks, without it", vectorised, "loops", looped, device=device, note=size)
+    yield Row("fit of a for offline RMIA", fit, "s", device)
+    yield Row("all likelihood attacks, including that fit", vectorised + fit, "s", device, note=size)
+    yield faster("all likelihood attacks, without that fit", vectorised, "loops", looped, device=device, note=size)
 
 
 def pairs(matrix: SignalMatrix) -> list[tuple[SignalAttack, Slow]]:

@@ -1,4 +1,4 @@
-"""An audit of LibriSpeech-960's size without its audio: split, likelihood attacks, judgement and report.
+"""An audit of LibriSpeech-960's size without its audio: split, likelihood attacks, evaluation and report.
 
 Runs `tools.benchmark.audit_of_960_hours` on all of the 281,241 utterances of 2,338 speakers, and on a tenth of them.
 """

@@ -27,4 +27,4 @@ def measure(quick: bool) -> Iterator[Row]:
     size = f"{len(table)} utterances, {speech / len(table):.2f} s each"
     yield Row("speech synthesised", speech / wall, "audio s/s", device, note=size)
     yield Row("speech synthesised, by processor time", speech / processor, "audio s/s", device)
-    yield Row("table of voices that are cached", 1000 * cached, "ms", device, note=f"{len(table)} utterances")
+    yield Row("table of cached voices", 1000 * cached, "ms", device, note=f"{len(table)} utterances")
