@@ -13,7 +13,7 @@ from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
-from lightning_mia.audit.upload import ResultsUploader, files_of_run
+from lightning_mia.audit.upload import ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import hyperparameters_of, initialise, load_model
 from lightning_mia.splits import Split
@@ -240,7 +240,7 @@ class AuditRun:
 
     def _upload(self) -> None:
         if self.uploader:
-            self.uploader.update(files_of_run(self.run_dir))
+            self.uploader.update(run_files(self.run_dir))
 
     def load_target(self, checkpoint: Path | None) -> Trained:
         """Load the target.

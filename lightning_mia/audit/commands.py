@@ -12,7 +12,7 @@ from lightning_mia.audit.audit_trainer import AuditTrainer
 from lightning_mia.audit.configs import with_shipped_configs
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.summary import print_summary
-from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, files_of_run
+from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.environment import settle_threads
@@ -112,7 +112,7 @@ class AuditCLI(LightningCLI):
 
     def _upload(self) -> None:
         if self.uploader:
-            self.uploader.update(files_of_run(self._run_dir), final=True)
+            self.uploader.update(run_files(self._run_dir), final=True)
             print(f"results: {self.uploader.url}")
 
     @property

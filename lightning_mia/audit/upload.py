@@ -26,13 +26,13 @@ RUN_FILES = ("split.csv", "split.json", "*/stage.json", "shadows/*/stage.json")
 GRID_FILES = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.parquet", "report.html", "figures/*")
 
 
-def files_of_run(run_dir: Path) -> Iterator[Path]:
+def run_files(run_dir: Path) -> Iterator[Path]:
     """List report, split and stage files of a run."""
     for pattern in (*(f"report/{name}" for name in REPORT_FILES), *RUN_FILES):
         yield from run_dir.glob(pattern)
 
 
-def files_of_grid(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
+def grid_files(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
     """List the files of a grid to upload.
 
     Args:
@@ -42,7 +42,7 @@ def files_of_grid(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
     for pattern in GRID_FILES:
         yield from root.glob(pattern)
     for cell in cells:
-        yield from files_of_run(cell)
+        yield from run_files(cell)
 
 
 class ResultsUploader:

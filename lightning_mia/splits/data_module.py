@@ -140,7 +140,7 @@ class SplitCorpus:
     Attributes:
         audio: decoded recordings.
         split: members and non-members of every model.
-        speakers: id → speaker, of every recording of the corpus.
+        speakers: id → speaker, of every usable recording, after matching.
         speaker_facts: gender and accent of the speaker, index = id; see `corpora.base`.
         notes: sentences for the report.
         options: the data module that loaded it.

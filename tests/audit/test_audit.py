@@ -269,7 +269,7 @@ def test_each_part_of_a_predefined_split_has_a_blind_control(
     ("options", "message"),
     [
         (["--trainer.fast_dev_run", "true"], "fast_dev_run omits recordings"),
-        (["--attacks", "[PretextLoss, PretextLoss]"], "Attacks of the same name: pretext_loss"),
+        (["--attacks", "[PretextLoss, PretextLoss]"], "Several attacks have the same name: pretext_loss"),
     ],
 )
 def test_options_that_would_falsify_an_audit_are_refused(

@@ -21,7 +21,7 @@ SHARED = [
 
 
 def test_attacks_of_the_same_name_are_refused() -> None:
-    with pytest.raises(InputError, match="Attacks of the same name: pretext_loss"):
+    with pytest.raises(InputError, match="Several attacks have the same name: pretext_loss"):
         AuditOptions(attacks=[PretextLoss(), PretextLoss()])
 
 

@@ -35,7 +35,7 @@ def find_base(base: str, grid_file: Path | None) -> Path:
         if path and path.is_file():
             return path
     raise InputError(
-        f"There is no base config {base}: not next to the grid file, not in the working directory, not among "
+        f"Base config {base} not found: not next to the grid file, not in the working directory, not among "
         "`lightning-mia configs`"
     )
 
@@ -44,17 +44,17 @@ def check_passed_on(passed_on: Sequence[str], plan: Plan) -> None:
     """Reject options of the command line that the grid varies.
 
     Raises:
-        InputError: one is varied, or is no option.
+        InputError: the grid varies an option, or an argument is not an option.
     """
     given = [argument[2:].split("=")[0] for argument in passed_on if argument.startswith("--")]
     if passed_on and not passed_on[0].startswith("--"):
-        raise InputError(f"{passed_on[0]!r} is no option of ablate")
+        raise InputError(f"{passed_on[0]!r} is not an option of ablate")
     if seed := next((option for option in given if option in SEED_OPTIONS), None):
         raise InputError(f"--{seed} is set by the seeds of the grid; give --seeds")
     for name, settings in plan.settings.items():
         varied = {option for setting in settings for option in setting.options}
         if option := next((option for option in given if option in varied), None):
-            raise InputError(f"--{option} is what factor {name} varies; change the grid file")
+            raise InputError(f"--{option} is varied by factor {name}; change the grid file")
 
 
 def plan_tasks(
@@ -64,10 +64,10 @@ def plan_tasks(
 
     Args:
         plan: the grid.
-        reader: of the options.
+        reader: parser of the options.
         base: options of the base config alone.
-        base_copy: the copy of the base config that the cells read.
-        passed_on: arguments that follow it.
+        base_copy: copy of the base config, which the cells read.
+        passed_on: arguments that follow the base config.
         root: folder of the grid.
 
     Raises:
@@ -107,7 +107,7 @@ def _check_shared(shared: SharedRuns, reader: OptionsReader) -> None:
     """Check the options of one shared cell, if any.
 
     Raises:
-        InputError: the base config already ends its trainings in another way.
+        InputError: the base config already sets the length of training.
     """
     where = "share_longer_runs"
     if conflicts := [name for name in LENGTH_OPTIONS if shared.sources and reader.trainer_options().get(name)]:

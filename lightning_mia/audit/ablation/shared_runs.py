@@ -12,7 +12,7 @@ LENGTH, STOP, KEEP = "trainer.max_epochs", "trainer.stop_after_epochs", "trainer
 
 @dataclass(frozen=True)
 class Source:
-    """Checkpoint that the models of a cell come from.
+    """Checkpoint of a longer cell that provides a cell's models.
 
     Attributes:
         longest: cell that was trained.
@@ -36,7 +36,7 @@ class SharedRuns:
 
     Attributes:
         sources: name of a shorter cell → source of its models.
-        kept: name of a longest cell → epochs of which it keeps a checkpoint.
+        kept: name of a longest cell → epochs after which it keeps a checkpoint.
     """
 
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -59,14 +59,14 @@ def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
 
     Args:
         plan: the grid.
-        cells: all of its cells.
+        cells: all cells of the grid.
 
     Raises:
-        InputError: no factor is over epochs, or one has an invalid number of epochs.
+        InputError: no factor varies only the epochs, or a number of epochs is invalid.
     """
     if not plan.grid.share_longer_runs:
         return SharedRuns()
-    factor = _factor_of_epochs(plan.settings)
+    factor = _epochs_factor(plan.settings)
     groups: dict[str, dict[int, Cell]] = {}
     for cell in cells:
         others = {name: label_text(setting.label) for name, setting in cell.settings.items() if name != factor}
@@ -81,7 +81,7 @@ def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
     return SharedRuns(sources, kept)
 
 
-def _factor_of_epochs(factors: Mapping[str, Sequence[Setting]]) -> str:
+def _epochs_factor(factors: Mapping[str, Sequence[Setting]]) -> str:
     """Return the factor that sets only the number of epochs."""
     names = [
         name for name, settings in factors.items() if all(set(setting.options) == {LENGTH} for setting in settings)

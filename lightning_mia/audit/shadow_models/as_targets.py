@@ -84,7 +84,7 @@ def by_number_of_shadow_models(
 ) -> Mapping[Key, tuple[SubsetResult, ...]]:
     """Attack the target with fewer shadow models.
 
-    The first 2, 4, 8, … of them, up to fewer than all.
+    The first 2, 4, 8, … of them, but never all.
 
     Args:
         attacks: attacks that ran on the target; those without shadow models are left out.

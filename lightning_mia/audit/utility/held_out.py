@@ -23,7 +23,7 @@ def held_out_recordings(split: Split, contents: Mapping[str, str], speakers: Map
     Args:
         split: members and non-members.
         contents: SHA-256 of the decoded audio of every recording.
-        speakers: id → speaker, of the usable recordings, including those discarded by matching.
+        speakers: id → speaker, of the usable recordings, without those discarded by matching, which may be a member's.
 
     Returns:
         `id`, `speaker`, in the order of the ids.
