@@ -1,4 +1,4 @@
-"""Everything is in pyproject.toml but one thing: a wheel takes `configs/` along, as `lightning_mia/configs`."""
+"""Build wheels with `configs/`; everything else is in pyproject.toml."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 
-class WithConfigs(build_py):
-    """An editable install finds them in the checkout."""
+class BuildWithConfigs(build_py):
+    """Adds `lightning_mia/configs`; editable installs use the checkout."""
 
     def run(self) -> None:
-        """Copy the package, then the configs."""
+        """Copy the package and the configs."""
         super().run()
         if not self.editable_mode:
             self.copy_tree("configs", str(Path(self.build_lib) / "lightning_mia" / "configs"))
 
 
-setup(cmdclass={"build_py": WithConfigs})
+setup(cmdclass={"build_py": BuildWithConfigs})

@@ -1,4 +1,4 @@
-"""Membership inference against self-supervised speech models, controlled for confounds.
+"""Membership inference against self-supervised speech models, with controls for confounds.
 
 The public names below are imported on first use, so that `import lightning_mia` is fast.
 """

@@ -1,6 +1,7 @@
-"""The command line in a process that is forked from one which has imported everything, which takes longer than to run.
+"""Run the command line in a forked, preloaded process.
 
-Imported in that process, too. How a command starts and what it says then is tested where Python starts anew.
+Importing takes longer than most commands. The forked process imports this module, too. Tests of how a command starts
+use a fresh Python.
 """
 
 import os
@@ -9,13 +10,13 @@ from pathlib import Path
 
 
 def start_command(context: ForkServerContext, arguments: list[str], log: Path) -> ForkServerProcess:
-    """Start a command, in a process group that can be killed as a whole; `log` gets what it says in error."""
-    process = context.Process(target=_in_a_session_of_its_own, args=(arguments, log))
+    """Start a command in a new session, stderr to `log`."""
+    process = context.Process(target=_run_in_new_session, args=(arguments, log))
     process.start()
     return process
 
 
-def _in_a_session_of_its_own(arguments: list[str], log: Path) -> None:
+def _run_in_new_session(arguments: list[str], log: Path) -> None:
     os.setsid()
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     from lightning_mia.audit.cli import main

@@ -1,4 +1,4 @@
-"""What many tests share: a small corpus of synthetic sounds, a cache of their own, and the real speech."""
+"""Shared fixtures: synthetic corpora, a temporary cache, real speech."""
 
 import multiprocessing
 import os
@@ -13,30 +13,30 @@ import pytest
 import soundfile
 import yaml
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of models this small wait longer than they compute
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for tiny models, several threads wait more than they compute
 SAMPLE_RATE = 16_000
-IMPORTED = [
+PRELOADED = [
     *("lightning_mia.audit.commands", "lightning_mia.attacks"),
     *("matplotlib.pyplot", "sklearn.cluster", "torch.utils.tensorboard"),
 ]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _temporary_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["LIGHTNING_MIA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
 def forkserver() -> ForkServerContext:
-    """Starts processes from one that has imported everything already, which takes longer than most of what they do."""
+    """Fork processes from one with all (slow) imports."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
+    context.set_forkserver_preload(PRELOADED)
     return context
 
 
 @pytest.fixture
 def forked_workers(forkserver: ForkServerContext) -> Iterator[None]:
-    """Workers that come from there too; for tests of what is done in them, and not of how they start."""
+    """Fork workers from `forkserver`, where their start is not tested."""
     with pytest.MonkeyPatch.context() as patch:
         methods = SimpleNamespace(get_context=lambda _: forkserver)
         patch.setattr("lightning_mia.training.parallel.local.multiprocessing", methods)
@@ -44,7 +44,7 @@ def forked_workers(forkserver: ForkServerContext) -> Iterator[None]:
 
 
 def sound(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
-    """A harmonic tone with a wandering amplitude in noise, (samples,) float64."""
+    """Make a harmonic tone in noise, (samples,) float64."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
     envelope = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(2, 5) * time + rng.uniform(0, 6))
@@ -52,7 +52,7 @@ def sound(rng: np.random.Generator, seconds: float, pitch: float) -> np.ndarray:
 
 
 def write_corpus(folder: Path, n_speakers: int, n_clips: int, seconds: tuple[float, float], seed: int = 0) -> Path:
-    """Write FLAC files and a CSV manifest; the durations are drawn from `seconds`."""
+    """Write FLAC files of random durations and a manifest."""
     rng = np.random.default_rng(seed)
     rows = []
     for speaker in range(n_speakers):
@@ -68,27 +68,27 @@ def write_corpus(folder: Path, n_speakers: int, n_clips: int, seconds: tuple[flo
 
 @pytest.fixture(scope="session")
 def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest of 6 speakers × 12 clips of 0.3 to 0.8 s."""
+    """Manifest of 6 speakers × 12 clips of 0.3–0.8 s."""
     return write_corpus(tmp_path_factory.mktemp("corpus"), 6, 12, (0.3, 0.8))
 
 
 @pytest.fixture(scope="session")
 def speakers_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest of 20 speakers × 6 clips of 0.3 to 0.5 s."""
+    """Manifest of 20 speakers × 6 clips of 0.3–0.5 s."""
     return write_corpus(tmp_path_factory.mktemp("speakers"), 20, 6, (0.3, 0.5))
 
 
 @pytest.fixture(scope="session")
 def real_manifest() -> Path:
-    """The manifest of the real speech that LIGHTNING_MIA_CORPORA names; skips where it is not set."""
+    """Manifest of real speech in LIGHTNING_MIA_CORPORA; skip if not set."""
     folder = os.environ.get("LIGHTNING_MIA_CORPORA")
     if not folder:
-        pytest.skip("LIGHTNING_MIA_CORPORA is not set: no real speech to test on")
+        pytest.skip("LIGHTNING_MIA_CORPORA is not set: no real speech available")
     return Path(folder) / "arabic-speech-commands" / "manifest.csv"
 
 
 TINY_MODEL = {
-    "class_path": "lightning_mia.models.MelHuBERT",
+    "class_path": "MelHuBERT",
     "init_args": {
         "n_layers": 1,
         "dim": 16,
@@ -104,13 +104,13 @@ TINY_MODEL = {
 
 @pytest.fixture(scope="session")
 def config(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The config of an audit of a tiny MelHuBERT on `tiny_manifest`."""
+    """Audit config of a tiny MelHuBERT on `tiny_manifest`."""
     settings = {
         "seed_everything": 0,
         "data": {
-            "corpus": {"class_path": "lightning_mia.corpora.Manifest", "init_args": {"path": str(tiny_manifest)}},
+            "corpus": {"class_path": "Manifest", "init_args": {"path": str(tiny_manifest)}},
             "design": {
-                "class_path": "lightning_mia.splits.UtteranceDesign",
+                "class_path": "UtteranceDesign",
                 "init_args": {"n_units": 48, "n_auxiliary": 24},
             },
             "batch_seconds": 8,

@@ -1,4 +1,4 @@
-"""Print audits as a Markdown table: AUROC with 95 % interval of attacks and controls.
+"""Print AUROCs of attacks and controls as a Markdown table.
 
 python tools/leak_table.py RUN_DIR…
 
@@ -35,11 +35,11 @@ def cell(result: dict) -> str:
 
 def learns(health: dict) -> str:
     """Format the first and last logged training figure."""
-    known = [name for name in LEARNS if name in health]
-    if not known:
+    available = [name for name in LEARNS if name in health]
+    if not available:
         return "–"
-    first, last = health[known[0]]
-    return f"{known[0].replace('_', ' ')} {first:.2f} → {last:.2f}"
+    first, last = health[available[0]]
+    return f"{available[0].replace('_', ' ')} {first:.2f} → {last:.2f}"
 
 
 def row(run_dir: Path) -> list[str]:

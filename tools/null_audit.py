@@ -22,7 +22,7 @@ from scipy.stats import binom, kstest
 from tqdm import tqdm
 
 from lightning_mia.evaluation import Context, EvaluationSettings, Scores, evaluate, give_verdict
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import TIE, NullDistribution, corrected_p_values, p_value
 from lightning_mia.report import load_report
 from lightning_mia.splits import Split
@@ -83,7 +83,7 @@ class NullAudit:
         redraws = self.split.redraw(self.units, self.level, settings.n_redraws, settings.seed)
         labels = np.concatenate([self.labels[draw, None], redraws])  # (1 + R, units)
         nulls = [
-            NullDistribution(auroc_of_labels(attack.values, labels[:, columns]), attack.two_sided)
+            NullDistribution(labelled_aurocs(attack.values, labels[:, columns]), attack.two_sided)
             for attack, columns in zip(self.scores, self.columns, strict=True)
         ]
         self.p_values[draw] = [p_value(null) for null in nulls]

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from lightning_mia.evaluation import Scores
 from lightning_mia.evaluation.paired import versus_wrong_model
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import auroc_interval
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
@@ -114,7 +114,7 @@ def null_scores(speakers: np.ndarray, speaker_share: float, generator: np.random
 def evaluate(
     target: Scores, wrong: Scores, redrawn: np.ndarray, draws: SpeakerDraws, generator: np.random.Generator
 ) -> Draw:
-    aurocs = auroc_of_labels(target.values, np.concatenate([target.members[None], redrawn]))
+    aurocs = labelled_aurocs(target.values, np.concatenate([target.members[None], redrawn]))
     untied = aurocs + 1e-9 * generator.random(len(aurocs))
     replicates = bootstrap_auroc(target.values, target.members, draws)
     lower, upper = auroc_interval(aurocs[0], replicates, target.values, target.members, draws)

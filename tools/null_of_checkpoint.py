@@ -33,7 +33,7 @@ from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.corpora import Manifest
 from lightning_mia.evaluation import Scores
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
 from lightning_mia.models import PretrainedEncoder
 from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
@@ -94,7 +94,7 @@ def write_random_checkpoint(folder: Path) -> None:
 
 
 def compute_scores(run_dir: Path, checkpoint: Path, manifest: str, design: Design) -> tuple[Split, list[Scores]]:
-    """Compute the scores of every attack, which are independent of the labels."""
+    """Compute every attack's scores, which are independent of the labels."""
     model = PretrainedEncoder(checkpoint=str(checkpoint))
     trainers = TrainerFactory({"accelerator": "cpu", "devices": 1, "enable_progress_bar": False})
     options = AuditOptions(run_dir=str(run_dir), attacks=ATTACKS)
@@ -109,13 +109,13 @@ def compute_scores(run_dir: Path, checkpoint: Path, manifest: str, design: Desig
 
 
 def report(split: Split, scores: Scores, n_draws: int, n_redraws: int) -> bool:
-    """Print the counts of one attack and return whether they pass."""
+    """Print an attack's counts and return whether they pass."""
     units = scores.unit_ids.tolist()
     generator = np.random.default_rng(len(units))
     p_values, untied = [], []
     for seed, labels in enumerate(split.redraw(units, scores.level, n_draws, seed=2**31)):
         redrawn = split.redraw(units, scores.level, n_redraws, seed)
-        aurocs = auroc_of_labels(scores.values, np.concatenate([labels[None], redrawn]))
+        aurocs = labelled_aurocs(scores.values, np.concatenate([labels[None], redrawn]))
         p_values.append(p_value(NullDistribution(aurocs, scores.two_sided)))
         distance = np.abs(aurocs - 0.5) if scores.two_sided else aurocs
         distance = distance + 1e-9 * generator.random(len(aurocs))

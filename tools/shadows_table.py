@@ -1,4 +1,4 @@
-"""Print audits with shadow models as Markdown tables, by level and access.
+"""Print audits with shadow models as Markdown tables.
 
 python tools/shadows_table.py RUN_DIR…
 
@@ -23,7 +23,10 @@ def estimate(value: float, interval: list) -> str:
 
 
 def rate(result: dict) -> str:
-    """Format the TPR at 1 % FPR; † if fewer than 10 non-members decide it."""
+    """Format the TPR at 1 % FPR.
+
+    † marks rates that fewer than 10 non-members decide.
+    """
     for point in result["tpr_at_fpr"]:
         if point["fpr"] == FPR:
             return estimate(point["tpr"], point["tpr_ci95"]) + ("" if point["resolvable"] else " †")
@@ -49,7 +52,7 @@ def from_chance(result: dict) -> float:
 
 
 def table(results: list[dict]) -> list[str]:
-    """Make the table of one level and access, strongest attack first."""
+    """Make the table of one group, strongest attack first."""
     aurocs = {result["name"]: by_size(result) for result in results}
     sizes = sorted({size for cells in aurocs.values() for size in cells})
     heading = [
@@ -75,7 +78,7 @@ def table(results: list[dict]) -> list[str]:
 
 
 def describe(results: dict) -> str:
-    """Describe a run in one line: target, challenge set, shadow models, verdict."""
+    """Describe target, challenge set, shadow models and verdict."""
     split = results["split"]
     facts = [f"{results['target']['family']}, {split['n_members']} + {split['n_nonmembers']} units"]
     facts += [f"{model['epochs']} epochs" for model in results["provenance"]["models"] if model["name"] == "target"]

@@ -13,9 +13,8 @@ class AttackR(SignalAttack):
 
     Score: mean_k 1[x_target ≥ x_k] over the OUT shadow models k.
 
-    The published formula is kept: with m OUT shadow models the score has m + 1 values, so that most units are tied;
-    the AUROC counts ties half. The sign of a two-sided signal and the direction of several numbers are learned from
-    shadow models.
+    As published: with m OUT shadow models the score has m + 1 values, so most units are tied; the AUROC counts ties
+    half. The sign of a two-sided signal and the direction of a multivariate signal are learned from shadow models.
 
     Args:
         signal: signal to compare.
@@ -30,13 +29,13 @@ class AttackR(SignalAttack):
     base_name = "attack_r"
     levels = ("utterance", "speaker")
     reference = "Ye et al. (2022), Attack R"
-    least_shadows = 2
+    min_shadows = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Compute the share of OUT shadow models for every unit."""
         check_in_and_out(matrix.units, matrix.members, online=False)
-        single = oriented(matrix, self.signal.two_sided)
-        return attack_r(single.target[:, 0], single.shadows[..., 0], single.members)
+        matrix = oriented(matrix, self.signal.two_sided)
+        return attack_r(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members)
 
 
 def attack_r(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:

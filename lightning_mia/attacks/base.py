@@ -34,9 +34,10 @@ class ShadowModels:
         signals: signals of each shadow model, for the same recordings.
         members: index = recording, one bool column per shadow model, `shadow_000`, …: whether the recording's unit is
             IN. Recordings of the challenge set, or of the pool.
-        pool: recordings the training sets were drawn from (columns `id`, `unit_id`, `speaker`), if not the challenge
-            set; the shadow models are then OUT for every challenge unit.
-        keys: text on which the signals of each shadow model depend; empty disables caching of scores.
+        pool: recordings that the training sets were drawn from (columns `id`, `unit_id`, `speaker`), if not the
+            challenge set; the shadow models are then OUT for every challenge unit.
+        keys: hash of everything that determines the signals of each shadow model, for the cache of scores; empty: the
+            cache ignores the shadow models.
 
     Example:
         >>> members = pd.DataFrame({"shadow_000": [True, False], "shadow_001": [False, True]}, index=["a", "b"])
@@ -68,15 +69,14 @@ class ShadowModels:
         Args:
             keep: (shadows,) bool, or (selected,) int positions.
         """
-        places: list[int] = (np.flatnonzero(keep) if keep.dtype == bool else keep).tolist()
-        keys = [self.keys[place] for place in places] if self.keys else ()
-        return ShadowModels([self.signals[place] for place in places], self.members.iloc[:, places], self.pool, keys)
+        positions: list[int] = (np.flatnonzero(keep) if keep.dtype == bool else keep).tolist()
+        keys = [self.keys[k] for k in positions] if self.keys else ()
+        return ShadowModels([self.signals[k] for k in positions], self.members.iloc[:, positions], self.pool, keys)
 
     def without_pair_of(self, shadow: int) -> ShadowModels:
         """Remove a shadow model that becomes the target, and its partner.
 
-        The columns of an exactly balanced matrix would reveal the membership in the removed model if the partner
-        stayed.
+        The partner is trained on exactly the other units, so it would reveal which units are in the removed model.
         """
         return self.take(self.pairs != self.pairs[shadow])
 
@@ -152,9 +152,9 @@ class Attack(Named, ABC):
         reference: publication, with section or equation.
         needs_signal: score of the training task that the model must provide; empty: none.
         needs_frames: whether the attack reads `Evidence.frames`.
-        needs_all_groups: whether the attack fails if the model lacks one of `groups`.
-        least_shadows: minimum number of shadow models; 0: none.
-        learns: whether the scores are cached because the attack is slow.
+        needs_all_groups: whether the attack is skipped if the model lacks one of `groups`.
+        min_shadows: minimum number of shadow models; 0: none.
+        cache_scores: whether the scores are cached, for slow attacks; scores from frames always are.
 
     Example:
         >>> class FirstMask(Attack):
@@ -172,8 +172,8 @@ class Attack(Named, ABC):
     needs_signal: str = ""
     needs_frames: ClassVar[bool] = False
     needs_all_groups: ClassVar[bool] = True
-    least_shadows: int = 0
-    learns: ClassVar[bool] = False
+    min_shadows: int = 0
+    cache_scores: ClassVar[bool] = False
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:

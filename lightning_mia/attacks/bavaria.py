@@ -22,17 +22,17 @@ from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 class BaVarIA(OnlineOrOffline):
     """Bayesian likelihood ratio attack with a normal-inverse-gamma prior.
 
-    Score: log t_in(x) − log t_out(x), the Student-t predictive densities under IN and OUT shadow models.
+    Score: log t_in(x) − log t_out(x), with the Student-t predictive densities of an IN and an OUT model.
 
     A unit's signal is N(c, σ²) under an OUT model and N(c + δ, ρσ²) under an IN model. c has a flat prior,
     δ | σ² ~ N(m, vσ²) and σ² ~ inverse gamma(α, β). The five parameters m, v, α, β, ρ are estimated over all units
     from shadow models (empirical Bayes).
 
-    Deviation from the paper, which treats the IN and OUT mean of a unit as independent: here they share c. IN and OUT
+    Deviation from the paper, which treats the IN and OUT means of a unit as independent: here they share c. IN and OUT
     models both inform the unit's difficulty, and the prior on δ is strong, which matters with few shadow models; two
-    are enough. Offline, c is estimated from OUT shadow models and δ has its prior.
+    are enough. Offline, c is estimated from OUT shadow models only, and δ keeps its prior.
 
-    Several numbers are first projected on the direction that separates IN from OUT shadow models.
+    A multivariate signal is first projected onto the direction that separates IN from OUT shadow models.
 
     Args:
         signal: signal to compare.
@@ -48,15 +48,15 @@ class BaVarIA(OnlineOrOffline):
     base_name = "bavaria"
     levels = ("utterance", "speaker")
     reference = "Brännvall (2026), BaVarIA-t, with a prior on the difference of the means"
-    least_online = 2
-    least_offline = 2
+    min_shadows_online = 2
+    min_shadows_offline = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Compute the log-likelihood ratio of every unit."""
         check_in_and_out(matrix.units, matrix.members, self.online)
-        single = oriented(matrix, two_sided=False)
-        prior = fit_prior(single.learning_shadows[..., 0], single.learning_members)
-        return bavaria(single.target[:, 0], single.shadows[..., 0], single.members, prior, self.online)
+        matrix = oriented(matrix, two_sided=False)
+        prior = fit_prior(matrix.learning_shadows[..., 0], matrix.learning_members)
+        return bavaria(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members, prior, self.online)
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Prior:
     """Parameters of the prior, shared by all units.
 
     Attributes:
-        shift: m, mean of δ = IN − OUT.
-        shift_spread: v, variance of δ over σ².
-        shape: α of the inverse gamma of σ².
-        scale: its β.
-        ratio: ρ, variance of an IN signal over that of an OUT signal of the same unit.
+        shift: m, mean of δ, the IN mean minus the OUT mean.
+        shift_spread: v, variance of δ in units of σ².
+        shape: α of the inverse gamma distribution of σ².
+        scale: β of this distribution.
+        ratio: ρ, variance of IN signals divided by that of OUT signals of the same unit.
     """
 
     shift: float
@@ -81,10 +81,8 @@ class Prior:
 def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
     """Estimate the prior by moments.
 
-    Uses the units with IN and OUT shadow models.
-
-    A single pair of shadow models leaves no residuals: δ is then taken to be equal for all units, and σ² is estimated
-    from the variation of IN − OUT between units.
+    Uses the units that have IN and OUT shadow models. A single pair of shadow models leaves no residuals: δ is then
+    assumed equal for all units, and σ² is estimated from the variation of IN − OUT between units.
 
     Args:
         shadows: (K, n) signals under the shadow models.
@@ -136,17 +134,17 @@ def bavaria(
 
     # Posterior of δ: its prior, updated by the difference of the IN and OUT means
     product, total = in_weight * out_weight, in_weight + out_weight
-    known = product / (total + prior.shift_spread * product)  # 1 / (variance of the difference in units of σ²)
-    surprise = in_mean - out_mean - prior.shift
-    shift = prior.shift + prior.shift_spread * known * surprise
-    shift_spread = prior.shift_spread * (1 - prior.shift_spread * known)
+    precision = product / (total + prior.shift_spread * product)  # 1 / (variance of the difference in units of σ²)
+    deviation = in_mean - out_mean - prior.shift
+    shift = prior.shift + prior.shift_spread * precision * deviation
+    shift_spread = prior.shift_spread * (1 - prior.shift_spread * precision)
 
-    # Posterior of σ²: its prior, updated by the residuals and the surprise
+    # Posterior of σ²: its prior, updated by the residuals and this deviation
     shape = prior.shape + (inside.count + outside.count - 1) / 2
     squares = (inside.squares / prior.ratio + outside.squares)[:, 0]
-    variance = (prior.scale + (squares + known * surprise**2) / 2) / shape
+    variance = (prior.scale + (squares + precision * deviation**2) / 2) / shape
 
-    # Predictive means and variances, each from IN and OUT models together
+    # Predictive means and variances, both from IN and OUT models together
     in_share, out_share = in_weight / total, out_weight / total
     in_centre = out_share * (out_mean + shift) + in_share * in_mean
     out_centre = out_share * out_mean + in_share * (in_mean - shift)

@@ -11,10 +11,10 @@ from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 class CalibratedLoss(SignalAttack):
     """Difficulty-calibrated signal.
 
-    Score: x − μ_out, the mean over the shadow models that are OUT for the unit.
+    Score: x − μ_out, with the mean μ_out over the shadow models that are OUT for the unit.
 
     IN shadow models are not used, as in the paper, whose reference models are trained on other data. The sign of a
-    two-sided signal and the direction of several numbers are learned from shadow models.
+    two-sided signal and the direction of a multivariate signal are learned from shadow models.
 
     Args:
         signal: signal to compare.
@@ -30,10 +30,10 @@ class CalibratedLoss(SignalAttack):
     base_name = "calibrated_loss"
     levels = ("utterance", "speaker")
     reference = "Watson et al. (2022), calibrated membership score"
-    least_shadows = 2
+    min_shadows = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Compute the difference from the OUT mean for every unit."""
         check_in_and_out(matrix.units, matrix.members, online=False)
-        single = oriented(matrix, self.signal.two_sided)
-        return (single.target - moments(single.shadows, ~single.members).mean)[:, 0]
+        matrix = oriented(matrix, self.signal.two_sided)
+        return (matrix.target - moments(matrix.shadows, ~matrix.members).mean)[:, 0]

@@ -10,16 +10,17 @@ from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.view_consistency import ViewAgreement
 
 REFERENCE = "Liu et al. (2021, EncoderMI), section 4"
-PAIRS = r"views_pair\d+"
+PAIR_COLUMNS = r"views_pair\d+"
 
 
 class EncoderMIT(Attack):
     """EncoderMI-T, the threshold variant.
 
-    Score: mean cosine over all pairs of ten views. No shadow models: they would only provide the threshold, which an
-    AUROC does not need.
+    Score: mean of cos(v_i, v_j) over all pairs i < j of ten views. No shadow models: in the paper they only determine
+    the threshold, which an AUROC does not need.
 
-    Two-sided, since encoders trained without view invariance need not map views of members closer together.
+    Deviations from the paper: views of a waveform, not of an image; and two-sided, since encoders trained without view
+    invariance need not map views of members closer together.
 
     Example:
         >>> from lightning_mia.attacks.runner.simulation import simulate_audit
@@ -36,18 +37,19 @@ class EncoderMIT(Attack):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Views."""
+        """The similarities of views."""
         return (ViewAgreement(),)
 
     def score(self, evidence: Evidence) -> pd.Series:
         """Return the mean cosine of every unit."""
-        return unit_means(evidence.target.scalars.filter(regex=f"^{PAIRS}$").mean(axis=1), evidence.challenge)
+        return unit_means(evidence.target.scalars.filter(regex=f"^{PAIR_COLUMNS}$").mean(axis=1), evidence.challenge)
 
 
 class EncoderMIV(PublishedAttack):
     """EncoderMI-V, the vector variant.
 
-    Score: logit of a network with two hidden layers of 256 ReLUs on the sorted cosines of all pairs of views.
+    Score: logit of a network with two hidden layers of 256 ReLUs on the sorted cosines of all pairs of views. See
+    `PublishedAttack` for the fit.
 
     Args:
         calibrated: whether the cosines are also compared with those under other shadow models, unlike in the paper.
@@ -58,62 +60,63 @@ class EncoderMIV(PublishedAttack):
         ('encodermi_v_calibrated', Linear(in_features=45, out_features=256, bias=True))
     """
 
-    base_name, columns, reference = "encodermi_v", PAIRS, REFERENCE
+    base_name, columns, reference = "encodermi_v", PAIR_COLUMNS, REFERENCE
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Views."""
+        """The similarities of views."""
         return (ViewAgreement(),)
 
     def body(self, n_columns: int, n_features: int) -> nn.Module:
-        """Make two hidden layers."""
+        """Make a network with two hidden layers."""
         return layers(n_features, 256, 256, 1)
 
 
 class EncoderMIS(PublishedAttack):
     """EncoderMI-S, the set variant.
 
-    Score: logit of a DeepSets network (Zaheer et al. 2017) on the set of cosines of all pairs of views.
+    Score: logit of a DeepSets network (Zaheer et al. 2017), ρ(mean of φ(c)) over the set of cosines c of all pairs of
+    views. See `PublishedAttack` for the fit.
 
     Args:
         calibrated: whether the cosines are also compared with those under other shadow models, unlike in the paper.
         fit: settings of the fit.
 
     Example:
-        >>> EncoderMIS().name, EncoderMIS().body(45, 90).of_element[0]
+        >>> EncoderMIS().name, EncoderMIS().body(45, 90).element_network[0]
         ('encodermi_s', Linear(in_features=2, out_features=32, bias=True))
     """
 
-    base_name, columns, reference = "encodermi_s", PAIRS, REFERENCE
-    one_scale = True
+    base_name, columns, reference = "encodermi_s", PAIR_COLUMNS, REFERENCE
+    shared_scale = True
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Views."""
+        """The similarities of views."""
         return (ViewAgreement(),)
 
     def body(self, n_columns: int, n_features: int) -> nn.Module:
-        """Make a network on sets."""
+        """Make a permutation-invariant network."""
         return DeepSets(n_columns, n_features // n_columns)
 
 
 class DeepSets(nn.Module):
     """Permutation-invariant network: ρ(mean of φ over the elements).
 
-    φ and ρ have one hidden layer each.
+    φ and ρ have one hidden layer each (`element_network`, `set_network`).
 
     Args:
         n_elements: size of the set.
-        n_kinds: numbers per element, stored `n_elements` apart.
+        n_kinds: numbers per element, stored `n_elements` apart: the cosine, and its calibrated versions.
         width: width of the layers.
     """
 
     def __init__(self, n_elements: int, n_kinds: int, width: int = 32) -> None:
         super().__init__()
         self.n_elements, self.n_kinds = n_elements, n_kinds
-        self.of_element, self.of_set = layers(n_kinds, width, width), layers(width, width, 1)
+        self.element_network, self.set_network = layers(n_kinds, width, width), layers(width, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """Compute logits, (batch, n_kinds × n_elements) → (batch, 1)."""
         elements = features.view(-1, self.n_kinds, self.n_elements).transpose(1, 2)  # (batch, elements, kinds)
-        return self.of_set(torch.relu(self.of_element(elements)).mean(dim=1))
+        return self.set_network(torch.relu(self.element_network(elements)).mean(dim=1))

@@ -20,17 +20,17 @@ PUBLISHED_FIT = FitSettings()  # the paper's settings
 class LearnedUtteranceSimilarity(LearnedAttack):
     """Improved attack of Tseng, Kao and Lee on utterances.
 
-    Score: logit of a network on attention-pooled frames.
+    Score: w · ReLU(W pool(h) + b) + c, the logit of a network on attention-pooled frames h.
 
-    The basic score (mean dissimilarity of an utterance's frames, 1 − cos) ranks the auxiliary recordings: the k highest
-    are labelled members, the k lowest non-members, and the next k of each validate. The network learns to separate
-    them; no auxiliary recording is scored. See `LearnedAttack` for deviations from the paper.
+    The basic score (mean of 1 − cos over pairs of an utterance's frames) ranks the auxiliary recordings: the k highest
+    are labelled members, the k lowest non-members, and the next k at either end are for validation. The network learns
+    to separate them; no auxiliary recording is scored. See `LearnedAttack` for deviations from the paper.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
-        k: utterances per pseudo-label, and as many that validate; at most a quarter of the auxiliary ones.
+        k: utterances per pseudo-label, and as many for validation; at most a quarter of the auxiliary ones.
         fit: settings of the fit.
-        paper_protocol: whether the network is fitted on the non-members of the challenge set; then a control.
+        paper_protocol: whether to fit on the non-members of the challenge set, which makes the attack a control.
 
     Example:
         >>> LearnedUtteranceSimilarity(k=100, fit=FitSettings(learning_rate=1e-3)).name
@@ -39,7 +39,7 @@ class LearnedUtteranceSimilarity(LearnedAttack):
 
     base_name = "learned_utterance_similarity"
     levels = ("utterance",)
-    unit_column, units = "id", "auxiliary utterances of at least two frames"
+    unit_column, unit_description = "id", "auxiliary utterances of at least two frames"
     min_units = 16  # four of each label in training, and in validation
 
     def __init__(
@@ -72,21 +72,22 @@ class LearnedUtteranceSimilarity(LearnedAttack):
 class LearnedSpeakerSimilarity(LearnedAttack):
     """Improved attack of Tseng, Kao and Lee on speakers.
 
-    Score: mean over all pairs of a speaker's utterances of the dot product of their projections.
+    Score: mean of u_i · u_j over all pairs i < j of a speaker's utterances, with the projection u = W pool(h) + b of
+    attention-pooled frames h.
 
-    The basic score (mean cosine of a speaker's mean-pooled utterances) ranks the auxiliary speakers: the k highest are
-    labelled members, the k lowest non-members, and the next k of each validate. The network learns from pairs of
-    utterances which label their speaker has; no auxiliary speaker is scored.
+    The basic score (mean cosine over pairs of a speaker's mean-pooled utterances) ranks the auxiliary speakers: the k
+    highest are labelled members, the k lowest non-members, and the next k at either end are for validation. The network
+    learns to predict the label of a speaker from pairs of utterances; no auxiliary speaker is scored.
 
-    Deviations from the paper, besides those of `LearnedAttack`: n utterances give n − 1 pairs per epoch, as there, but
-    of neighbours in a new random order rather than in the order of a chapter's files; and a speaker is scored over all
+    Deviations from the paper, besides those of `LearnedAttack`: the n − 1 pairs of n utterances are neighbours in a
+    random order, new in every epoch, rather than in the order of a chapter's files; and a speaker is scored over all
     pairs rather than over neighbours.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
-        k: speakers per pseudo-label, and as many that validate; at most a quarter of the auxiliary ones.
+        k: speakers per pseudo-label, and as many for validation; at most a quarter of the auxiliary ones.
         fit: settings of the fit.
-        paper_protocol: whether the network is fitted on the non-members of the challenge set; then a control.
+        paper_protocol: whether to fit on the non-members of the challenge set, which makes the attack a control.
 
     Example:
         >>> LearnedSpeakerSimilarity(layer=3, paper_protocol=True).name
@@ -95,7 +96,7 @@ class LearnedSpeakerSimilarity(LearnedAttack):
 
     base_name = "learned_speaker_similarity"
     levels = ("speaker",)
-    unit_column, units = "speaker", "auxiliary speakers of at least two recordings"
+    unit_column, unit_description = "speaker", "auxiliary speakers of at least two recordings"
     min_units = 4  # one of each label in training, and in validation
 
     def __init__(
@@ -162,9 +163,9 @@ class SpeakerNet(SimilarityNet):
 
 
 def mean_pairwise_product(vectors: Tensor) -> float:
-    """Average the dot product over all pairs of vectors.
+    """Average the dot product over all pairs of distinct rows.
 
-    Closed form over pairs of distinct rows, (n, dim).
+    Closed form: (|Σ u|² − Σ |u|²) / (n (n − 1)) over the rows u of (n, dim).
 
     >>> mean_pairwise_product(torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]]))  # products 3, 0, 0
     1.0
@@ -175,5 +176,5 @@ def mean_pairwise_product(vectors: Tensor) -> float:
 
 def _by_unit(vectors: Mapping[str, Tensor], ids: pd.Series, units: pd.Series) -> dict[str, Tensor]:
     """Stack the vectors of every unit, (n, dim) each."""
-    names = pd.Series(ids.to_numpy(), index=units.to_numpy()).sort_values(kind="stable")
-    return {str(unit): torch.stack([vectors[name] for name in ids]) for unit, ids in names.groupby(level=0)}
+    sorted_ids = pd.Series(ids.to_numpy(), index=units.to_numpy()).sort_values(kind="stable")
+    return {str(unit): torch.stack([vectors[name] for name in names]) for unit, names in sorted_ids.groupby(level=0)}

@@ -13,22 +13,22 @@ from lightning_mia.attacks.shadow_models.in_out import (
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
-MIN_NUMBERS_TO_PROJECT = 10  # the covariance of as many is too uncertain to invert for IN and OUT separately
+MIN_DIMENSIONS_TO_PROJECT = 10  # from here on, the covariance is too uncertain to invert for IN and OUT separately
 SUFFICIENT_FOR_OWN_VARIANCE = 32  # IN, or OUT, shadow models; the paper: 64 in all
 
 
 class LiRA(OnlineOrOffline):
     """Likelihood ratio attack with a recording as the unit.
 
-    Online: log N(x; μ_in, σ_in²) − log N(x; μ_out, σ_out²).
-    Offline: z = (x − μ_out) / σ_out, which ranks like the paper's Φ(z) and never saturates at 1. It is one-sided, as
-    in the paper; the published code is two-sided.
+    Score, online: log N(x; μ_in, σ_in²) − log N(x; μ_out, σ_out²).
+    Score, offline: z = (x − μ_out) / σ_out, which ranks like the paper's Φ(z) and never saturates at 1. It is
+    one-sided, as in the paper; the published code is two-sided.
 
     The means μ are those of the unit. The variances are those of the residuals from these means, pooled over units,
-    for IN and OUT separately ("fixed variance"). Raw signals would overestimate them. A unit has its own variance from
-    32 IN, or OUT, shadow models. Several numbers are used jointly with the covariance of their residuals; ten or
-    more are first projected on the direction that separates IN from OUT shadow models. Offline, this direction, and
-    the sign of a two-sided signal, are learned from shadow models.
+    for IN and OUT separately ("fixed variance"). Raw signals would overestimate them. With 32 or more IN, or OUT,
+    shadow models a unit has its own variance. A multivariate signal has the covariance of its residuals; with ten or
+    more dimensions it is first projected onto the direction that separates IN from OUT shadow models. Offline, every
+    multivariate signal is projected, and the sign of a two-sided signal is learned from shadow models.
 
     Args:
         signal: signal to compare.
@@ -44,16 +44,16 @@ class LiRA(OnlineOrOffline):
     base_name = "lira"
     levels = ("utterance",)
     reference = "Carlini et al. (2022), algorithm 1 and its offline variant"
-    least_online = 4  # residuals require two IN and two OUT shadow models
-    least_offline = 2
+    min_shadows_online = 4  # residuals require two IN and two OUT shadow models
+    min_shadows_offline = 2
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Compute the log-likelihood ratio, or the z-score, of every unit."""
         check_in_and_out(matrix.units, matrix.members, self.online)
         if not self.online:
-            single = oriented(matrix, self.signal.two_sided)
-            return lira_offline(single.target[:, 0], single.shadows[..., 0], single.members)
-        if matrix.target.shape[1] >= MIN_NUMBERS_TO_PROJECT:
+            matrix = oriented(matrix, self.signal.two_sided)
+            return lira_offline(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members)
+        if matrix.target.shape[1] >= MIN_DIMENSIONS_TO_PROJECT:
             matrix = oriented(matrix, two_sided=False)
         return lira_online(matrix.target, matrix.shadows, matrix.members)
 
@@ -61,9 +61,9 @@ class LiRA(OnlineOrOffline):
 class SpeakerLiRA(LiRA):
     """Likelihood ratio attack with a speaker as the unit.
 
-    The signal is averaged over the speaker's recordings, the same number for every speaker, before the ratio is
-    taken. A sum of per-recording ratios would grow with the number of recordings, and treat the correlated signals
-    of one voice under one model as independent.
+    Score: that of `LiRA`, with x the mean signal over the speaker's recordings, equally many for every speaker. A sum
+    of per-recording ratios would grow with the number of recordings, and treat the correlated signals of one voice
+    under one model as independent.
 
     Args:
         signal: signal to compare.

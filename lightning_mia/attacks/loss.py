@@ -8,11 +8,11 @@ from lightning_mia.models.outputs import PRETEXT_SCORE
 
 
 class PretextLoss(Attack):
-    """Pretext loss attack.
+    """Loss attack on the pretext task.
 
     Score: mean pretext score over masks (log-odds; TERA: −log L1), and over a speaker's recordings at speaker level.
 
-    Requires the pretext head (grey-box). No shadow models: the loss threshold of Yeom et al.
+    Requires the pretext head (grey-box), but no shadow models: Yeom et al. compare the loss with a threshold.
 
     Example:
         >>> from lightning_mia.attacks.runner.simulation import simulate_audit
@@ -35,7 +35,8 @@ class PretextLoss(Attack):
 class CTCLoss(Attack):
     """Loss attack on fine-tuned speech recognition models.
 
-    Score: log-odds of the CTC loss per character, averaged over a speaker's recordings at speaker level.
+    Score: log(p / (1 − p)) with p = exp(−CTC loss per character), averaged over a speaker's recordings at speaker
+    level.
 
     Requires the transcript and the model's character probabilities (grey-box). The loss is taken per character because
     the total loss grows with the length of the transcript for members and non-members.
@@ -50,8 +51,8 @@ class CTCLoss(Attack):
     base_name = "ctc_loss"
     access = "grey-box"
     levels = ("utterance", "speaker")
-    reference = "Yeom et al. (2018), section 3.2, with the loss of Graves et al. (2006)"
     needs_signal = CTC_SCORE
+    reference = "Yeom et al. (2018), section 3.2, with the loss of Graves et al. (2006)"
 
     def score(self, evidence: Evidence) -> pd.Series:
         """Return the CTC score of every unit, higher = lower loss."""

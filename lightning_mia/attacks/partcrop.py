@@ -10,10 +10,11 @@ from lightning_mia.signals.crop_responses import CropResponses
 class PartCrop(PublishedAttack):
     """PartCrop attack.
 
-    Score: logit of a network with hidden layers of 512, 256 and 128 ReLUs on the sorted divergences of the responses
-    to crops from reference distributions.
+    Score: logit of a network with hidden layers of 512, 256 and 128 ReLUs on the sorted divergences KL(uniform ‖ q_k)
+    and KL(Gaussian ‖ q_k), with q_k the response of a recording's frames to its crop k (see `CropResponses`).
 
-    Published for images with 128 crops in space; here 32 crops in time, summarised by 16 quantiles.
+    Deviations from the paper: 32 crops in time rather than 128 in the plane of an image, and 16 quantiles rather than
+    all sorted divergences. See `PublishedAttack` for the fit.
 
     Args:
         calibrated: whether the divergences are also compared with those under other shadow models, unlike in the paper.
@@ -29,9 +30,9 @@ class PartCrop(PublishedAttack):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Crops."""
+        """The responses to crops."""
         return (CropResponses(),)
 
     def body(self, n_columns: int, n_features: int) -> nn.Module:
-        """Make three hidden layers."""
+        """Make a network with three hidden layers."""
         return layers(n_features, 512, 256, 128, 1)

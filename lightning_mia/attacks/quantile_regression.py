@@ -16,14 +16,15 @@ MAX_RECORDINGS = 2000  # a larger linear program is slow and does not improve 33
 class QuantileRegression(Attack):
     """Quantile regression attack, without shadow models.
 
-    Score: (x − q̂_50) / (q̂_75 − q̂_25), with quantiles of the signal of non-members, given the recording.
+    Score: (x − q̂_50) / (q̂_75 − q̂_25), with the predicted percentiles q̂ of the signal of a non-member like this
+    recording; averaged over the dimensions of the signal, and over a speaker's recordings at speaker level.
 
-    Linear quantile regressions predict the quartiles from the target's pooled vector of the recording. They are fitted
-    on auxiliary recordings, which the target was not trained on, so that the score measures how much easier a recording
-    is than expected. Averaged over the numbers of the signal, and over a speaker's recordings at speaker level.
+    Linear quantile regressions predict the quartiles from the principal components of the target's pooled vector of the
+    recording. They are fitted on auxiliary recordings, which the target was not trained on, so that the score measures
+    how much easier a recording is than expected.
 
-    Bertran et al. predict the quantile of a target false positive rate with a separate image model. A few hundred
-    auxiliary recordings suffice for quartiles only, and the target itself is the one speech model at hand.
+    Deviations from the paper, which predicts the quantile at a given false positive rate with a separate image model: a
+    few hundred auxiliary recordings suffice for quartiles only, and the one speech model at hand is the target itself.
 
     Args:
         signal: signal of the target.
@@ -62,17 +63,19 @@ class QuantileRegression(Attack):
             CannotRun: too few auxiliary recordings.
         """
         auxiliary, challenge = self._auxiliary(evidence), pd.Index(evidence.challenge["id"])
-        auxiliary_vectors, vectors = self._components(evidence.target, auxiliary, challenge)
-        numbers = self.signal.read(evidence.target)
-        columns = [numbers.loc[ids].to_numpy(dtype=np.float64).T for ids in (auxiliary, challenge)]
+        auxiliary_components, components = self._components(evidence.target, auxiliary, challenge)
+        signal = self.signal.read(evidence.target)
+        auxiliary_signal, challenge_signal = (
+            signal.loc[ids].to_numpy(dtype=np.float64).T for ids in (auxiliary, challenge)
+        )
         exceedances = [
-            ConditionalQuantiles.fit(auxiliary_vectors, auxiliary_values).exceedance(vectors, values)
-            for auxiliary_values, values in zip(*columns, strict=True)
+            ConditionalQuantiles.fit(auxiliary_components, auxiliary_values).exceedance(components, values)
+            for auxiliary_values, values in zip(auxiliary_signal, challenge_signal, strict=True)
         ]
         return unit_means(pd.Series(np.mean(exceedances, axis=0), index=challenge), evidence.challenge)
 
     def _auxiliary(self, evidence: Evidence) -> pd.Index:
-        """List the auxiliary recordings with signals, or a sample."""
+        """List the auxiliary recordings with signals; sample if too many."""
         probed = evidence.target.scalars.index
         ids = pd.Index(evidence.auxiliary["id"].sort_values()).intersection(probed, sort=None)
         ids = ids.difference(pd.Index(evidence.challenge["id"]))

@@ -10,7 +10,7 @@ from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from lightning_mia.utilities.errors import InputError
 
-GRID = np.linspace(0, 1, 11)  # of a
+CANDIDATES = np.linspace(0, 1, 11)  # for a
 PUBLISHED_GAMMA = 2.0
 TIE_BREAK = 1e-6
 TINY = np.finfo(float).tiny
@@ -22,22 +22,22 @@ class RMIA(OnlineOrOffline):
     Score: Pr_z[r(x) / r(z) ≥ γ] + 10⁻⁶ log r(x), with r(x) = p(x | θ) / p(x) and auxiliary recordings z, which are in
     no training set.
     Online: p(x) = ½ (p̄_in(x) + p̄_out(x)), the means over IN and OUT shadow models.
-    Offline: p(x) = ½ [(1 + a) p̄_out(x) + (1 − a)], which assumes p̄_in = a p̄_out + 1 − a. `a` is fitted on the shadow
-    models, each as target in turn without its pair.
+    Offline: p(x) = ½ [(1 + a) p̄_out(x) + (1 − a)], which assumes p̄_in = a p̄_out + 1 − a.
 
-    p(x | θ) is the logistic function of the standardised signal under model θ, so that the median recording has
-    p = 1/2 under every model. r(x) is 1 where models agree for any increasing function; the logistic function is
-    bounded by 1, as the offline formula requires.
+    Deviations from the paper: p(x | θ) is the logistic function of the standardised signal under model θ, so that the
+    median recording has p = 1/2 under every model. (Any increasing function gives r(x) = 1 if the models agree; this
+    one is bounded by 1, as the offline formula requires.) `a` is fitted on the shadow models, each of which takes the
+    place of the target, with its pair removed. And the second term of the score is added: the share over z has many
+    ties and increases with r(x), so this term only ranks units within a tie.
 
-    The share over z has many ties. It increases with r(x), so that the second term of the score only ranks units
-    within a tie. Any γ, any z and BASE (Lassila et al. 2025; log r alone) therefore rank alike. At speaker level, z are
-    still single recordings.
+    The ranking therefore depends neither on γ nor on z, and is that of BASE (Lassila et al. 2025; log r alone). At
+    speaker level, z are still single recordings.
 
     Args:
         signal: signal to compare.
         online: whether the shadow models that are IN for a unit are used.
         gamma: γ, required ratio of r(x) to r(z).
-        a: of the offline formula, 0 to 1 (published: 0.3); null: fitted on the shadow models.
+        a: `a` of the offline formula, 0 to 1 (published: 0.3); null: fitted on the shadow models.
 
     Example:
         >>> from lightning_mia.attacks.runner.simulation import simulate_audit
@@ -49,8 +49,8 @@ class RMIA(OnlineOrOffline):
     base_name = "rmia"
     levels = ("utterance",)
     reference = "Zarifzadeh, Liu and Shokri (2024), section 2"
-    least_online = 2
-    least_offline = 2
+    min_shadows_online = 2
+    min_shadows_offline = 2
 
     def __init__(
         self,
@@ -78,18 +78,18 @@ class RMIA(OnlineOrOffline):
         check_in_and_out(matrix.units, matrix.members, self.online)
         if not len(matrix.auxiliary_target):
             raise CannotRun("it needs auxiliary recordings, and there are none")
-        single = oriented(matrix, self.signal.two_sided)
-        x, z = single.target[:, 0], single.auxiliary_target[:, 0]
-        x_shadows, z_shadows = single.shadows[..., 0], single.auxiliary_shadows[..., 0]
+        matrix = oriented(matrix, self.signal.two_sided)
+        x, z = matrix.target[:, 0], matrix.auxiliary_target[:, 0]
+        x_shadows, z_shadows = matrix.shadows[..., 0], matrix.auxiliary_shadows[..., 0]
         z_members = np.zeros(z_shadows.shape, dtype=bool)
         if self.online:
-            x_ratio = log_ratio_online(x, x_shadows, single.members)
+            x_ratio = log_ratio_online(x, x_shadows, matrix.members)
             z_ratio = log_ratio_online(z, z_shadows, z_members)
         else:
             a = self.a
             if a is None:
-                a = fit_a(single.learning_shadows[..., 0], single.learning_members, single.pairs)
-            x_ratio = log_ratio_offline(x, x_shadows, single.members, a)
+                a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
+            x_ratio = log_ratio_offline(x, x_shadows, matrix.members, a)
             z_ratio = log_ratio_offline(z, z_shadows, z_members, a)
         return share_exceeded(x_ratio, z_ratio, self.gamma) + TIE_BREAK * x_ratio
 
@@ -97,13 +97,13 @@ class RMIA(OnlineOrOffline):
 class SpeakerRMIA(RMIA):
     """Robust membership inference attack with a speaker as the unit.
 
-    The signal is averaged over the speaker's recordings before the ratio is taken.
+    Score: that of `RMIA`, with x the mean signal over the speaker's recordings.
 
     Args:
         signal: signal to compare.
         online: whether the shadow models that are IN for a speaker are used.
         gamma: γ, required ratio of r(x) to r(z), with single auxiliary recordings z.
-        a: of the offline formula, 0 to 1 (published: 0.3); null: fitted on the shadow models.
+        a: `a` of the offline formula, 0 to 1 (published: 0.3); null: fitted on the shadow models.
 
     Example:
         >>> SpeakerRMIA(gamma=1.5).name, SpeakerRMIA().levels
@@ -119,7 +119,7 @@ def share_exceeded(x_ratios: np.ndarray, z_ratios: np.ndarray, gamma: float) -> 
 
     Args:
         x_ratios: (n,) log r(x).
-        z_ratios: (a,) log r(z).
+        z_ratios: (m,) log r(z).
         gamma: γ.
 
     Returns:
@@ -175,7 +175,8 @@ def log_ratio_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarr
 def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
     """Fit `a` by AUROC over the shadow models.
 
-    Each shadow model is the target in turn, attacked with the others except its pair, which would reveal its members.
+    Each shadow model takes the place of the target and is attacked with the OUT models of the other pairs; its partner
+    would reveal its members.
 
     Args:
         shadows: (K, n) signals under the shadow models.
@@ -183,8 +184,9 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
         pairs: (K,) int, the pair of each shadow model.
 
     Returns:
-        One of 0, 0.1, …, 1, the smallest of equally good ones. A single pair leaves no other shadow model; the result
-        is then the mean of 1 − p over IN shadow models divided by that over OUT ones, which follows from the formula.
+        The best of 0, 0.1, …, 1; of equally good values, the smallest. A single pair leaves no other shadow model; the
+        result is then the mean of 1 − p over IN shadow models divided by that over OUT ones, as p̄_in = a p̄_out + 1 − a
+        implies.
 
     Raises:
         CannotRun: no unit is IN for one shadow model and OUT for another.
@@ -192,16 +194,15 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
     from scipy.special import expit, log_expit
 
     p, log_p = expit(shadows), log_expit(shadows)
-    total = np.zeros(len(GRID))
+    auroc_sums = np.zeros(len(CANDIDATES))
     for shadow in range(len(shadows)):
-        others = (pairs != pairs[shadow])[:, None] & ~members
-        outside = _mean(p, others)
-        seen = ~np.isnan(outside)
-        labels = members[shadow, seen]
+        outside = _mean(p, ~members & (pairs != pairs[shadow])[:, None])
+        has_out = ~np.isnan(outside)
+        labels, log_target = members[shadow, has_out], log_p[shadow, has_out]
         if labels.any() and not labels.all():
-            total += [_auroc(log_p[shadow, seen] - _log_offline(outside[seen], a), labels) for a in GRID]
-    if total.any():
-        return float(GRID[np.argmax(total)])
+            auroc_sums += [_auroc(log_target - _log_offline(outside[has_out], a), labels) for a in CANDIDATES]
+    if auroc_sums.any():
+        return float(CANDIDATES[np.argmax(auroc_sums)])
     usable = in_and_out(members)
     if not usable.any():
         raise CannotRun("it needs units that are IN for one shadow model and OUT for another, to learn `a` from")
@@ -212,7 +213,7 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
 def _mean(p: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Average over the chosen shadow models, (K, n) → (n,).
 
-    NaN for a unit without any.
+    NaN for a unit without chosen models.
     """
     count = chosen.sum(0)
     total = np.einsum("kn,kn->n", p, chosen.astype(float))

@@ -10,7 +10,13 @@ import pandas as pd
 from lightning_mia.attacks.base import ACCESSES, Access, Attack, CannotRun, Evidence
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings, score_by_trees
 from lightning_mia.attacks.classifiers.examples import shadow_examples
-from lightning_mia.attacks.classifiers.feature_columns import access_of, allows, default_groups, provides, read_features
+from lightning_mia.attacks.classifiers.feature_columns import (
+    allows,
+    default_groups,
+    provides,
+    read_features,
+    required_access,
+)
 from lightning_mia.attacks.classifiers.fit import FitSettings
 from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
 from lightning_mia.attacks.classifiers.mlp import NetSettings, score_by_nets
@@ -26,15 +32,18 @@ DEFAULT_TREES = TreeSettings()
 class LearnedFromShadows(Attack):
     """Base class of classifiers fitted on shadow models.
 
-    Each unit under each shadow model is an example. Its features are the plain signals, minus their mean over the
-    shadow models that are OUT for the unit, and minus their mean over those that are IN, without the example's own pair
-    (`classifiers.folds`). There is one classifier per left-out pair (with fewer than three pairs, per left-out fifth
-    of the units); the target's score is the mean over classifiers. Left-out examples select the candidate setting and
-    stop the fit. Each classifier uses the 48 signals that differ most between IN and OUT in its training examples, and
-    at most 40,000 examples. A single pair of shadow models permits no calibration.
+    Score: mean of g(f(x)) over classifiers g, with the features f(x) = (v, v − v̄_out, v − v̄_in) of the signals v and
+    their means v̄ over the shadow models that are OUT and IN for the unit.
 
-    Shokri et al. do not calibrate, and fit one classifier per class. Their shadow models are trained on other data than
-    the challenge set, like shadow models trained on a pool; challenge units are then never seen as IN.
+    Each unit under each shadow model is a training example; the example's own pair of shadow models is excluded from
+    both means (`classifiers.folds`). There is one classifier per left-out pair (with fewer than three pairs, per
+    left-out fifth of the units). Left-out examples select the candidate setting and stop the fit. Each classifier uses
+    the 48 signals that differ most between IN and OUT in its training examples, and at most 40,000 examples. A single
+    pair of shadow models permits no calibration.
+
+    Deviations from the paper: Shokri et al. do not calibrate, and fit one classifier per class. Their shadow models are
+    trained on other data than the challenge set, like shadow models trained on a pool; challenge units are then never
+    seen as IN.
 
     Args:
         access: signals to use: "black-box", all from encoder outputs; "open-weights", also the surrogate head behind
@@ -46,17 +55,17 @@ class LearnedFromShadows(Attack):
 
     levels: ClassVar[tuple[str, ...]] = ("utterance", "speaker")
     reference = "Shokri et al. (2017), section V"
-    least_shadows = 2
-    learns = True
+    min_shadows = 2
+    cache_scores = True
     needs_all_groups = False
     max_signals: ClassVar[int] = 48  # less informative ones cost time
 
     def __init__(self, access: Access, groups: Sequence[SignalGroup] | None, suffix: str, calibrated: bool) -> None:
         for group in groups or ():
-            if not allows(access, access_of(group)):
+            if not allows(access, required_access(group)):
                 raise InputError(
                     f"{type(self).__name__} is {access}, but its group {type(group).__name__} requires "
-                    f"{access_of(group)}: give that access, or leave the group out"
+                    f"{required_access(group)}: give that access, or leave the group out"
                 )
         self.access = access
         self.asked = default_groups(access) if groups is None else tuple(groups)  # the name is part of cache keys
@@ -70,11 +79,11 @@ class LearnedFromShadows(Attack):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """The groups to use."""
+        """Signal groups to use."""
         return self.asked
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Compute the log-odds of every unit, averaged over the classifiers.
+        """Score every unit, averaged over the classifiers.
 
         Raises:
             CannotRun: too few shadow models or units, or no signal that requires the attack's access.

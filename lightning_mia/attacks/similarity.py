@@ -10,8 +10,7 @@ from lightning_mia.attacks.classifiers.speaker_features import unit_vectors
 class SimilarityAttack(Attack):
     """Base class of the basic attacks of Tseng, Kao and Lee.
 
-    The effect often has the opposite sign of the published one on models trained under controlled conditions, hence
-    two-sided.
+    Two-sided: on models trained under controlled conditions, the effect often has the opposite of the published sign.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
@@ -33,7 +32,7 @@ class SimilarityAttack(Attack):
 class UtteranceSimilarity(SimilarityAttack):
     """Mean cosine dissimilarity between the frames of an utterance.
 
-    Score: mean over pairs of frames of 1 − cos(h_i, h_j).
+    Score: mean of 1 − cos(h_i, h_j) over all pairs i < j of frames.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
@@ -57,7 +56,7 @@ class UtteranceSimilarity(SimilarityAttack):
 class SpeakerSimilarity(SimilarityAttack):
     """Mean cosine similarity between the mean-pooled utterances of a speaker.
 
-    Score: mean over pairs of utterances of cos(v_i, v_j).
+    Score: mean of cos(v_i, v_j) over all pairs i < j of utterances.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.

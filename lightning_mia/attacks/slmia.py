@@ -12,17 +12,17 @@ from lightning_mia.attacks.classifiers.speaker_features import N_INTER, N_INTRA,
 from lightning_mia.signals.table import Signals
 
 MIN_IMPOSTERS = 3
-AT_ONCE = 2_000_000  # cosines computed together: 16 MB
+MAX_COSINES_AT_ONCE = 2_000_000  # 16 MB
 COLUMNS = [*(f"intra_{i}" for i in range(N_INTRA)), *(f"inter_{i}" for i in range(N_INTER))]
-NET = NetSettings(hidden=64, shares=(1.0,))
+NET_SETTINGS = NetSettings(hidden=64, shares=(1.0,))
 DEFAULT_FIT = FitSettings(learning_rate=0.01, epochs=100, patience=10, batch_size=128, dropout=0.0)
 
 
 class SLMIA(Attack):
     """Speaker-level attack of Chen, Zhang and Song.
 
-    Score: logit of a network with 64 ReLUs on 24 features of a speaker's recordings among themselves and 96 of the
-    recordings against imposters.
+    Score: logit of a network with 64 ReLUs on 24 statistics of the cosines between a speaker's recordings and 96 of the
+    distances 1 − cos between these recordings and those of imposters (`classifiers.speaker_features`).
 
     Imposters are the auxiliary speakers with two or more recordings. The network is fitted on speakers that are IN or
     OUT for shadow models.
@@ -32,7 +32,7 @@ class SLMIA(Attack):
     shadow models of the challenge set let the network see the challenge speakers under other models. The epoch is
     chosen on left-out pairs of shadow models (on left-out speakers with fewer than three pairs), and the score is the
     mean over these folds. One logit replaces two classes, and the network has a linear part. The paper fits on trained
-    and held-back recordings of member speakers together; here, fit and challenge set use the same kind.
+    and held-back recordings of member speakers together; here the fit uses only the kind that the challenge set has.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
@@ -48,8 +48,8 @@ class SLMIA(Attack):
     access = "black-box"
     levels = ("speaker",)
     reference = "Chen, Zhang and Song (2024), section IV"
-    least_shadows = 2
-    learns = True
+    min_shadows = 2
+    cache_scores = True
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class SLMIA(Attack):
             CannotRun: too few shadow models, speakers, imposters, or recordings of a speaker.
         """
         imposters = _imposters(evidence)
-        if (fewest := evidence.challenge["unit_id"].value_counts().min()) < 2:
-            raise CannotRun(f"it needs two recordings of every speaker, and there is one with {fewest}")
+        if (evidence.challenge["unit_id"].value_counts() < 2).any():
+            raise CannotRun("it needs two recordings of every speaker, and some speaker has only one")
 
         def read(signals: Signals, recordings: pd.DataFrame) -> pd.DataFrame:
             return self._features(signals, recordings, imposters)
@@ -83,7 +83,7 @@ class SLMIA(Attack):
             max_signals=N_INTRA + N_INTER,
             seed=evidence.seed,
         )
-        scores = score_by_nets(folds, NET, self.fit, evidence.seed, f"Fitting {self.name}")
+        scores = score_by_nets(folds, NET_SETTINGS, self.fit, evidence.seed, f"Fitting {self.name}")
         return pd.Series(scores, index=pd.Index(evidence.challenge["unit_id"].unique()), dtype=np.float64)
 
     def _features(self, signals: Signals, recordings: pd.DataFrame, imposters: pd.DataFrame) -> pd.DataFrame:
@@ -91,28 +91,30 @@ class SLMIA(Attack):
         pooled = signals.pooled_layer(self.layer)
         by_imposter = pooled.loc[imposters["id"]].groupby(imposters["speaker"].to_numpy())
         imposter_vectors = [vectors.to_numpy() for _, vectors in by_imposter]
-        codes, units = pd.factorize(recordings["unit_id"])
-        features = np.empty((len(units), N_INTRA + N_INTER))
-        vectors, counts = pooled.loc[recordings["id"]].to_numpy(), np.bincount(codes)
-        rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])  # rows of every unit
+        vectors = pooled.loc[recordings["id"]].to_numpy()
+        codes, _ = pd.factorize(recordings["unit_id"])  # speaker of each row
+        counts = np.bincount(codes)
+        rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])  # rows of each speaker
+        features = np.empty((len(counts), N_INTRA + N_INTER))
         for count in np.unique(counts).tolist():  # speakers with equally many recordings form one array
-            same_count = np.flatnonzero(counts == count)
-            at_once = max(1, AT_ONCE // (count * (count + len(imposters))))
-            for part in np.split(same_count, range(at_once, len(same_count), at_once)):
-                own = vectors[np.stack([rows_of[unit] for unit in part])]  # (speakers, recordings, dim)
-                features[part] = np.concatenate([intra_features(own), inter_features(own, imposter_vectors)], axis=1)
+            speakers = np.flatnonzero(counts == count)
+            batch_size = max(1, MAX_COSINES_AT_ONCE // (count * (count + len(imposters))))
+            for batch in np.split(speakers, range(batch_size, len(speakers), batch_size)):
+                own = vectors[np.stack([rows[speaker] for speaker in batch])]  # (speakers, recordings, dim)
+                features[batch] = np.concatenate([intra_features(own), inter_features(own, imposter_vectors)], axis=1)
         return pd.DataFrame(features[codes], index=recordings["id"], columns=COLUMNS)
 
 
 def _imposters(evidence: Evidence) -> pd.DataFrame:
     """List the imposters' recordings: `id`, `speaker`.
 
-    Imposters are auxiliary speakers with two or more recordings and outside the challenge set.
+    Imposters are auxiliary speakers outside the challenge set with two or more recordings.
     """
     auxiliary = evidence.auxiliary[~evidence.auxiliary["speaker"].isin(evidence.challenge["speaker"])]
     imposters = auxiliary[auxiliary.groupby("speaker")["id"].transform("size") >= 2]
-    if (number := imposters["speaker"].nunique()) < MIN_IMPOSTERS:
+    if (n_imposters := imposters["speaker"].nunique()) < MIN_IMPOSTERS:
         raise CannotRun(
-            f"it needs {MIN_IMPOSTERS} or more auxiliary speakers of at least two recordings, and there are {number}"
+            f"it needs {MIN_IMPOSTERS} or more auxiliary speakers with at least two recordings each, and there are "
+            f"{n_imposters}"
         )
     return imposters

@@ -1,4 +1,4 @@
-"""Surrogate heads: a pretext loss for encoders without head."""
+"""Surrogate heads: a pretext loss for encoders without a head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SurrogateHeadScore(ScalarSignal):
 
     Args:
         head: how spans are hidden and what is predicted; its `filling` determines the access level.
-        suffix: distinguishes attacks on different heads; null: the filling, unless it is the default one.
+        suffix: distinguishes attacks with different heads; null: the filling, unless it is the default one.
 
     Example:
         >>> SurrogateHeadScore().name, SurrogateHeadScore(SurrogateHead(filling=None)).name
@@ -67,7 +67,7 @@ class SurrogateHeadAttack(Attack):
 
     Args:
         head: how spans are hidden and what is predicted.
-        suffix: distinguishes attacks on different heads; null: the filling, unless it is the default one.
+        suffix: distinguishes attacks with different heads; null: the filling, unless it is the default one.
 
     Example:
         >>> from lightning_mia.attacks.runner.simulation import simulate_audit

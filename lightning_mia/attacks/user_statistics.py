@@ -19,15 +19,15 @@ STATISTICS = ("sum", "max", "min", "mean", "median", "std", "var")
 class UserStatistics(LearnedFromShadows):
     """User-level audit of Miao et al.
 
-    Score: share of trees that vote IN, of random forests on sum, maximum, minimum, mean, median, standard deviation and
-    variance of every signal over a speaker's recordings.
+    Score: share of trees that vote IN, in random forests on the sum, maximum, minimum, mean, median, standard deviation
+    and variance of every signal over a speaker's recordings.
 
     The forests are fitted on speakers that are IN or OUT for shadow models, one for each left-out pair of shadow
     models (with fewer than three pairs, each left-out fifth of the speakers); their votes are averaged.
 
-    The paper's signals are those of a speech recogniser (distance to the true text, confidence, length and rate of the
-    recording), and its shadow models are trained on other speakers. Here the signals are those that the access allows;
-    none depends on the recording alone.
+    Deviations from the paper, whose signals are those of a speech recogniser (distance to the true text, confidence,
+    length and rate of the recording) and whose shadow models are trained on other speakers: here the signals are those
+    that the access allows, and none depends on the recording alone.
 
     Args:
         access: signals to use: "black-box", "open-weights" or "grey-box".

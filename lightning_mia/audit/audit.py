@@ -186,7 +186,7 @@ class Audit:
         split, outputs = self.run.split, self.options.probe.encoder_outputs
         groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
         for attack in self.attacks:
-            if attack.least_shadows > len(split.shadows) or not set(attack.levels) & set(split.levels):
+            if attack.min_shadows > len(split.shadows) or not set(attack.levels) & set(split.levels):
                 continue  # this attack will not run
             for group in attack.groups:
                 if groups.setdefault(group.prefix, group).fingerprint() != group.fingerprint():

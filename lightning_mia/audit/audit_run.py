@@ -15,7 +15,7 @@ from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.upload import ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import hyperparameters_of, initialise, load_model
+from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
 from lightning_mia.training.intermediate_checkpoints import length_note
@@ -171,7 +171,7 @@ class AuditRun:
             "recordings": self.data.audio.data_hash(ids),
             "n_recordings": len(ids),
             "model": type(self.model).__name__,
-            "hyperparameters": hyperparameters_of(self.model),
+            "hyperparameters": constructor_arguments(self.model),
             "start": start.sha256 if start else self.model.weights_sha256(),
             "waveforms": {
                 **options.training_changes.fingerprint(),
@@ -270,7 +270,7 @@ class AuditRun:
 
         The weights come from its checkpoint, or are drawn with the training seed.
         """
-        sha256 = model.weights_sha256() or hash_of([hyperparameters_of(model), training_seed()])
+        sha256 = model.weights_sha256() or hash_of([constructor_arguments(model), training_seed()])
         return _external_model(initialise(model, training_seed()), self.run_dir, sha256)
 
     def _check_split(self, checkpoint: str, model: SpeechModel) -> None:
@@ -323,7 +323,7 @@ class AuditRun:
         checkpoint = self.controls.wrong_model_checkpoint
         if checkpoint is None:
             return None
-        return self.as_constructed(type(self.model)(**{**hyperparameters_of(self.model), "checkpoint": checkpoint}))
+        return self.as_constructed(type(self.model)(**{**constructor_arguments(self.model), "checkpoint": checkpoint}))
 
 
 def _external_model(model: SpeechModel, checkpoint: Path, sha256: str) -> Trained:

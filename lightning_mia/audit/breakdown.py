@@ -6,7 +6,7 @@ import numpy as np
 
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
-from lightning_mia.evaluation.slices import Cut, Slice, cut_by_word, cut_in_thirds, slices
+from lightning_mia.evaluation.slices import Cut, Slice, cut_by_category, cut_in_thirds, slices
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks, speaker_risks
 from lightning_mia.report.audit_report import AuditReport, UnitFacts
 from lightning_mia.report.content.breakdown_text import PROPERTIES, decisive_scores
@@ -59,6 +59,6 @@ def _cuts(units: list[UnitFacts]) -> list[Cut]:
     return [
         cut_in_thirds(duration, np.array([unit.duration_s for unit in units]), 2, "s"),
         cut_in_thirds(level, np.array([unit.level_dbfs for unit in units]), 0, "dBFS"),
-        cut_by_word(gender, [unit.gender for unit in units]),
-        cut_by_word(accent, [unit.accent for unit in units]),
+        cut_by_category(gender, [unit.gender for unit in units]),
+        cut_by_category(accent, [unit.accent for unit in units]),
     ]

@@ -232,7 +232,7 @@ COMMANDS = {
 _LIST = "\n".join(f"  {name:<8} {command.summary}" for name, command in COMMANDS.items())
 USAGE = f"""usage: lightning-mia COMMAND [options]
 
-Membership inference against self-supervised speech models, controlled for confounds.
+Membership inference against self-supervised speech models, with controls for confounds.
 
 commands:
 {_LIST}

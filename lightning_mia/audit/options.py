@@ -23,7 +23,7 @@ class AuditOptions:
     Args:
         run_dir: folder of the run; by default runs/ and the name of the config file.
         target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
-        attacks: attacks to run; by default every attack that the model and the shadow models allow.
+        attacks: attacks to run; null: the default attacks that the model and the shadow models allow.
         probe: settings of the probe, which computes the signals.
         controls: controls to run besides the blind one.
         evaluation: bootstraps, redraws and false positive rates.

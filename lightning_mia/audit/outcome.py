@@ -192,7 +192,7 @@ def _contexts(
         if score.access == "none":
             contexts[key] = Context(wrong_model, blind)
         else:
-            n_shadows = len(shadows) if shadows and attack.least_shadows else 0
+            n_shadows = len(shadows) if shadows and attack.min_shadows else 0
             queries = _queries(attack, target.signals)
             contexts[key] = Context(wrong_model, blind, n_shadows, queries, each.get(key), fewer.get(key, ()))
     return contexts

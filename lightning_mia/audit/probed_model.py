@@ -50,8 +50,8 @@ class ProbedModel:
         return score_attacks(attacks, self.signals, split, level, part, self.frames, seed, self._score, shadows)
 
     def _score(self, attack: Attack, evidence: Evidence) -> pd.Series:
-        """Score one attack; learned scores are cached."""
-        if not (attack.needs_frames or attack.learns):
+        """Score one attack, or read its scores from the cache."""
+        if not (attack.needs_frames or attack.cache_scores):
             return attack.score(evidence)
         keys = list(evidence.shadows.keys) if evidence.shadows else []
         return cached_scores(attack, evidence, self.folder, hash_of([self.key, keys]) if keys else self.key)

@@ -11,7 +11,7 @@ from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_gro
 from lightning_mia.report.content.numbers import percent
 
 MAX_ATTACKS = 8
-"""Attacks listed per level and access; all of them are in the report."""
+"""Maximum number of attacks listed per level and access; the report has all."""
 
 
 def print_summary(page: Path) -> None:
@@ -27,8 +27,8 @@ def print_summary(page: Path) -> None:
 def summary(report: AuditReport) -> str:
     """Format attacks, controls and verdict as text.
 
-    Attacks are grouped by level and access, strongest first, each group followed by the controls of its best attack.
-    Controls that belong to no attack, such as the blind one, come last.
+    Attacks are grouped by level and access, the strongest first; the controls of each group's best attack follow. The
+    controls that belong to no attack, such as the blind baseline, come last.
     """
     groups = attack_groups(report)
     best_controls = [_attack_controls(report, group.best) for group in groups]
@@ -58,7 +58,7 @@ def _listed(group: Group) -> list[AttackResult]:
 
 def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> list[str]:
     status = f": {HEADINGS[group.verdict.status]}" if group.verdict else ""
-    power = f"; AUROC {group.detectable:.2f} detectable" if group.detectable is not None else ""
+    power = f"; smallest detectable AUROC {group.detectable:.2f}" if group.detectable is not None else ""
     return [
         f"{group.level} level, {group.access}{status} ({'; '.join(group.sizes)}{power})",
         *(_line(attack, width) for attack in _listed(group)),

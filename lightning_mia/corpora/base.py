@@ -10,8 +10,8 @@ import pandas as pd
 
 from lightning_mia.utilities.errors import InputError, list_first
 
-REQUIRED = ("id", "path", "speaker")
-OPTIONAL = ("text", "duration", "session", "gender", "accent", "member")
+REQUIRED_COLUMNS = ("id", "path", "speaker")
+OPTIONAL_COLUMNS = ("text", "duration", "session", "gender", "accent", "member")
 MEMBER_VALUES = ("1", "0", "held_back", "")
 
 
@@ -47,7 +47,7 @@ def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
     Args:
         table: as returned by `Corpus.table`. If its index is named "line", errors name rows by line number.
-        where: source as the user knows it, at the beginning of every error.
+        where: name of the source, with which every error begins.
 
     Returns:
         The known columns, rows numbered from 0.
@@ -58,11 +58,11 @@ def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     if table.empty:
         raise InputError(f"{where}: no utterances; give a source with at least one")
-    missing = [name for name in REQUIRED if name not in table]
+    missing = [name for name in REQUIRED_COLUMNS if name not in table]
     if missing:
-        present = f"found {', '.join(map(str, table))}"
-        raise InputError(f"{where}: no column {', '.join(missing)}; {present}; {', '.join(REQUIRED)} are needed")
-    table = table[[name for name in (*REQUIRED, *OPTIONAL) if name in table]].copy()
+        present, required = ", ".join(map(str, table)), ", ".join(REQUIRED_COLUMNS)
+        raise InputError(f"{where}: no column {', '.join(missing)}; found {present}; {required} are needed")
+    table = table[[name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in table]].copy()
     for name in table:
         table[name] = [_as_text(value) for value in table[name]]
     for column, invalid, problem, remedy in _violations(table):
@@ -88,7 +88,7 @@ def ids_from_paths(relative: Sequence[PurePath]) -> list[str]:
 
 
 def speaker_facts(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the speaker's gender and accent for every id.
+    """Return gender and accent of every recording's speaker, by id.
 
     Unknown values are "".
     """
@@ -103,8 +103,8 @@ def _as_text(value: object) -> str:
 
 
 def _violations(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]]:
-    """Yield each rule: column, invalid rows, problem, remedy."""
-    for name in REQUIRED:
+    """Yield column, invalid rows, problem and remedy of each rule."""
+    for name in REQUIRED_COLUMNS:
         yield name, table[name] == "", f"empty {name}", "fill it in"
     yield "id", table["id"].duplicated(keep=False), "duplicate id", "make ids unique"
     if "member" in table:

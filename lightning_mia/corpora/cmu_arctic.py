@@ -20,7 +20,7 @@ ACCENTS = {
     "jmk": "Canadian",
     "ksp": "Indian",
 }
-"""Speakers as described at festvox.org/cmu_arctic, where that could be confirmed."""
+"""As described at festvox.org/cmu_arctic; descriptions that could not be confirmed are omitted."""
 
 SHA256 = {
     "aew": "645cb33c0f0b2ce41384fdd8d3db2c3f5fc15c1e688baeb74d2e08cab18ab406",
@@ -60,10 +60,8 @@ PROMPT = re.compile(r'\(\s*(\S+)\s+"(.*)"\s*\)')
 class CMUArctic(Corpus):
     """CMU Arctic: 18 speakers read phonetically balanced English sentences.
 
-    The licence is permissive.
-
-    Most sentences are read by every speaker. Gender and accent are known for eleven speakers. Available at
-    festvox.org/cmu_arctic, or by `download`.
+    Most sentences are read by every speaker. The licence is permissive. Gender and accent are known for eleven
+    speakers. Available at festvox.org/cmu_arctic, or by `download`.
 
     Example:
         >>> corpus = CMUArctic("corpora", speakers=["bdl", "slt"])
@@ -72,7 +70,7 @@ class CMUArctic(Corpus):
     """
 
     def __init__(self, root: str, speakers: Sequence[str] = SPEAKERS, download: bool = False) -> None:
-        """Name the folder and the speakers.
+        """Specify the folder and the speakers.
 
         Args:
             root: folder that contains `ARCTIC/cmu_us_aew_arctic/…`.

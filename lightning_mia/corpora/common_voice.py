@@ -31,7 +31,7 @@ class CommonVoice(Corpus):
     """
 
     def __init__(self, root: str, splits: Sequence[str] = ("train",)) -> None:
-        """Name the folder and the splits.
+        """Specify the folder and the splits.
 
         Args:
             root: folder of one language, which contains `train.tsv` and `clips`.
@@ -57,7 +57,7 @@ class CommonVoice(Corpus):
 def _rows(root: Path, name: str, milliseconds: dict[str, str]) -> Iterator[Row]:
     path = root / name
     if not path.is_file():
-        remedy = f"get a language from {PUBLISHER}, and set root to its folder, which holds {name} and clips"
+        remedy = f"download a language from {PUBLISHER}, and set root to its folder, which holds {name} and clips"
         raise InputError(f"{path}: no such file; {remedy}")
     for row in read_rows(path, delimiter="\t", quoted=False):
         clip = row.get("path", "")
@@ -69,14 +69,12 @@ def _rows(root: Path, name: str, milliseconds: dict[str, str]) -> Iterator[Row]:
             "text": _unquoted(row.get("sentence", "")),
             "duration": _seconds(milliseconds.get(file, "")),
             "gender": normalise_gender(row.get("gender", "")),
-            "accent": _unquoted(row.get("accents", row.get("accent", ""))),  # named so until release 6
+            "accent": _unquoted(row.get("accents", row.get("accent", ""))),  # "accent" until release 6
         }
 
 
 def _unquoted(field: str) -> str:
-    """Remove the quotes around sentences that contain quotes.
-
-    Some releases add them.
+    """Remove the quotes that some releases add around a field.
 
     >>> _unquoted('"He said ""no"" twice."'), _unquoted('Say "no"')
     ('He said "no" twice.', 'Say "no"')

@@ -14,9 +14,7 @@ PUBLISHER = "https://fluent.ai/fluent-speech-commands-a-dataset-for-spoken-langu
 
 
 class FluentSpeechCommands(Corpus):
-    """Fluent Speech Commands: commands to a smart home.
-
-    The licence permits academic use only.
+    """Fluent Speech Commands: smart-home commands, for academic use only.
 
     Gender comes from `data/speaker_demographics.csv`. No speaker is in two splits. Available at fluent.ai after
     accepting the licence; there is no automatic download.
@@ -27,7 +25,7 @@ class FluentSpeechCommands(Corpus):
     """
 
     def __init__(self, root: str, splits: Sequence[str] = SPLITS) -> None:
-        """Name the folder and the splits.
+        """Specify the folder and the splits.
 
         Args:
             root: folder that contains `fluent_speech_commands_dataset`.

@@ -30,7 +30,7 @@ class Folder(Corpus):
     """
 
     def __init__(self, path: str, speaker_pattern: str | None = None) -> None:
-        """Name the folder and the rule for speakers.
+        """Specify the folder and the rule for speakers.
 
         Args:
             path: folder of the recordings.
@@ -58,7 +58,7 @@ class Folder(Corpus):
     def _speakers(self, files: list[PurePosixPath]) -> list[str]:
         if self.speaker_pattern is None:
             speakers = [file.parent.name for file in files]
-            problem, remedy = "are in no speaker's folder", "move them into one or give a speaker_pattern"
+            problem, remedy = "are not in a speaker's folder", "move them into one or give a speaker_pattern"
         else:
             matches = [_compile(self.speaker_pattern).search(file.as_posix()) for file in files]
             speakers = [(match[1] or "") if match else "" for match in matches]

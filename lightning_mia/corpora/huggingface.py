@@ -1,4 +1,4 @@
-"""Hugging Face data sets, by the optional package `datasets`."""
+"""Hugging Face data sets (optional package `datasets`)."""
 
 import json
 import os
@@ -26,7 +26,7 @@ INDEX, COMPLETE, AUDIO = "index.jsonl", "complete", "audio"
 """Cache folder of a split: one line per recording, a mark that the split is complete, and the audio files."""
 
 VERSION = 1
-"""To be raised whenever the index changes, so that older ones are not reused."""
+"""Increase this whenever the index changes, so that older ones are not reused."""
 
 BATCH = 16
 """Recordings read into memory at a time."""
@@ -38,7 +38,7 @@ class HuggingFaceDataset(Corpus):
     """A split of a Hugging Face data set (requires `datasets`).
 
     Speakers, sessions and transcripts are columns that you name; see the data set's page for its licence. Hub data sets
-    are streamed, so that at most `limit` recordings are downloaded; an interrupted download continues, and cached
+    are streamed, so that at most `limit` recordings are downloaded; an interrupted download is resumed, and cached
     recordings need no network. Recordings stored as bytes are written to the cache undecoded; files in a folder stay
     there.
 
@@ -64,7 +64,7 @@ class HuggingFaceDataset(Corpus):
         id_column: str | None = None,
         cache_dir: str | None = None,
     ) -> None:
-        """Name the data set and its columns.
+        """Specify the data set and its columns.
 
         Args:
             path: name on the hub (owner/name), or a folder written by `save_to_disk` or readable by `load_dataset`
@@ -150,14 +150,14 @@ class HuggingFaceDataset(Corpus):
         columns = [self.audio_column, *self.columns.values()]
         labels = {c: f.names for c, f in (data.features or {}).items() if isinstance(f, ClassLabel)}
         try:
-            # Any other format would decode the audio by torchcodec.
+            # Any other format would decode the audio with torchcodec.
             for batch in data.skip(n_done).with_format("arrow").iter(batch_size=BATCH):
                 _check_columns(self.path, columns, batch.column_names)
                 for row in batch.select(list(dict.fromkeys(columns))).to_pylist():
                     yield {c: labels[c][v] if c in labels and v is not None else v for c, v in row.items()}
         except (OSError, ValueError, RuntimeError, ImportError, DatasetsError) as error:
             problem = f"reading split {self.split} failed ({first_line(error)})"
-            raise InputError(f"{self.path}: {problem}; run the same command again to continue") from error
+            raise InputError(f"{self.path}: {problem}; run the same command again to resume") from error
 
     def _row(self, number: int, values: dict[str, Any], folder: Path, source: Path | None) -> Row:
         """Return a recording's index entry; write its audio if necessary."""
@@ -224,7 +224,7 @@ def _check_columns(path: str, required: list[str], present: list[str]) -> None:
     missing = [column for column in required if column not in present]
     if missing:
         problem = f"no column {', '.join(missing)}; found {', '.join(present)}"
-        raise InputError(f"{path}: {problem}; set audio_column, speaker_column and the like")
+        raise InputError(f"{path}: {problem}; set audio_column, speaker_column etc. to existing columns")
 
 
 def _read_index(folder: Path, limit: int | None) -> list[Row]:

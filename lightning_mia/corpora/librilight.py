@@ -16,13 +16,13 @@ ARCHIVE = Archive(
     "5d1efdc777b548194d7e09ba89126e2188026df9fd57aa57eb14408d2b2342af",
 )
 FOLDERS = {"10min": ["1h/0"], "1h": ["1h/*"], "10h": ["1h/*", "9h"]}
-"""Folders of each set; below them follow clean or other, speaker and chapter."""
+"""Folders of each set; inside are `clean` or `other`, then folders of speakers and chapters."""
 
 
 class LibriLightLimited(Corpus):
     """Libri-light's labelled subsets of LibriSpeech, CC BY 4.0.
 
-    Speakers are the readers, sessions the chapters. The smaller sets are parts of the larger ones. Gender is read
+    Speakers are the readers, sessions the chapters. The smaller sets are subsets of the larger ones. Gender is read
     from `LibriSpeech/SPEAKERS.TXT` if LibriSpeech is in the same folder.
 
     Example:
@@ -31,7 +31,7 @@ class LibriLightLimited(Corpus):
     """
 
     def __init__(self, root: str, split: Literal["10min", "1h", "10h"] = "10min", download: bool = False) -> None:
-        """Name the folder and the set.
+        """Specify the folder and the set.
 
         Args:
             root: folder that contains `librispeech_finetuning`.

@@ -16,7 +16,7 @@ from lightning_mia.corpora.formats.archives import (
 )
 from lightning_mia.corpora.formats.tables import add_speaker_column, normalise_gender
 
-UTTERANCES = {
+N_PUBLISHED = {
     "dev-clean": 2_703,
     "dev-other": 2_864,
     "test-clean": 2_620,
@@ -54,7 +54,7 @@ class LibriSpeech(Corpus):
     """
 
     def __init__(self, root: str, splits: Sequence[str] = ("train-clean-100",), download: bool = False) -> None:
-        """Name the folder and the splits.
+        """Specify the folder and the splits.
 
         Args:
             root: folder that contains `LibriSpeech/train-clean-100/…`.
@@ -68,7 +68,7 @@ class LibriSpeech(Corpus):
 
     def table(self) -> pd.DataFrame:
         """List the recordings with transcripts and speakers, without decoding them."""
-        check_names("LibriSpeech split", self.splits, UTTERANCES)
+        check_names("LibriSpeech split", self.splits, N_PUBLISHED)
         rows = [row for split in dict.fromkeys(self.splits) for row in self._rows(split)]
         table = pd.DataFrame(rows, columns=["id", "path", "speaker", "text", "session"])
         add_speaker_column(table, "gender", librispeech_genders(absolute(self.root)))
@@ -86,21 +86,21 @@ class LibriSpeech(Corpus):
                 path, _, text, speaker, chapter, _ = data.get_metadata(n)
                 rows.append((Path(path).stem, str(folder.parent / path), str(speaker), text, str(chapter)))
         if self.download:
-            check_complete(len(rows), UTTERANCES[split], folder)
+            check_complete(len(rows), N_PUBLISHED[split], folder)
         return rows
 
 
 def librispeech_genders(root: Path) -> dict[str, str]:
     """Read the gender of every speaker from `SPEAKERS.TXT`.
 
-    The result is empty if the file is missing.
-
-    Its lines are `19   | F | train-clean-100  | 25.19 | Kara Shallenberg`; comments begin with a semicolon.
+    The file has lines such as `19   | F | train-clean-100  | 25.19 | Kara Shallenberg`, and comments that begin with a
+    semicolon. If it is missing, the result is empty.
     """
     path = root / "LibriSpeech" / "SPEAKERS.TXT"
     if not path.is_file():
         return {}
     with layout_errors(path):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()  # the names are not used
+        # Only names, which are not used, may contain invalid bytes.
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         fields = [line.split("|") for line in lines if line.strip() and not line.startswith(";")]
         return {speaker.strip(): normalise_gender(gender) for speaker, gender, *_ in fields}

@@ -25,7 +25,7 @@ class LJSpeech(Corpus):
     """
 
     def __init__(self, root: str, download: bool = False) -> None:
-        """Name the folder.
+        """Specify the folder.
 
         Args:
             root: folder that contains `LJSpeech-1.1`.

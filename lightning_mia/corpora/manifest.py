@@ -43,7 +43,7 @@ class Manifest(Corpus):
     """
 
     def __init__(self, path: str) -> None:
-        """Name the manifest.
+        """Specify the manifest.
 
         Args:
             path: the file. `.jsonl`, `.json` and `.ndjson` are read as JSON Lines, `.tsv` as fairseq's TSV; other
@@ -53,7 +53,7 @@ class Manifest(Corpus):
 
     def table(self) -> pd.DataFrame:
         """Read the manifest, without opening the recordings."""
-        text = _text_of(self.path)
+        text = _read_text(self.path)
         suffix = Path(self.path).suffix.lower()
         if suffix in JSON_SUFFIXES or text.lstrip().startswith("{"):
             rows = _json_rows(text, self.path)
@@ -71,7 +71,7 @@ class Manifest(Corpus):
         return check_table(table, self.path)
 
 
-def _text_of(path: str) -> str:
+def _read_text(path: str) -> str:
     """Read a UTF-8 text file without byte-order mark."""
     try:
         return Path(path).expanduser().read_text(encoding="utf-8-sig")
@@ -125,7 +125,7 @@ def _json_rows(text: str, where: str) -> list[Row]:
 
 
 def _json_row(values: dict[str, object], where: str) -> dict[str, str]:
-    """Return an object's values as text, NeMo's names translated."""
+    """Convert values to text, and NeMo's keys to ours."""
     row = {key: _as_written(value) for key, value in values.items()}
     if values.get("offset"):
         problem = f"a segment of a longer file (offset {row['offset']}) cannot be used"
@@ -149,7 +149,7 @@ def _fairseq_rows(text: str, where: str) -> list[Row]:
         return []
     root = lines[0][1].strip()
     if "\t" in root:
-        what = "line 1 is not a root folder, as fairseq's TSV begins with"
+        what = "line 1 is not a root folder, with which fairseq's TSV begins"
         raise InputError(f"{where}: {what}; write a table with columns as CSV")
     malformed = [f"line {number}" for number, line in lines[1:] if not FAIRSEQ_LINE.fullmatch(line.strip())]
     if malformed:
@@ -169,7 +169,7 @@ def _speaker(path: PurePosixPath, where: str) -> str:
         return librispeech[1]
     if len(path.parts) > 1:
         return path.parts[0]
-    raise InputError(f"{where}: no folder names the speaker of {path}; write a CSV with a speaker column")
+    raise InputError(f"{where}: {path} is in no folder that could name its speaker; write a CSV with a speaker column")
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -17,7 +17,7 @@ from lightning_mia.corpora.formats.archives import (
 )
 
 SPLITS = ("training", "validation", "testing")
-UTTERANCES = {"training": 84_843, "validation": 9_981, "testing": 11_005}
+N_PUBLISHED = {"training": 84_843, "validation": 9_981, "testing": 11_005}
 """Number of published recordings of each split of v0.02, 105,829 in total."""
 
 SHA256 = {
@@ -37,10 +37,9 @@ ARCHIVES = {
 class SpeechCommands(Corpus):
     """Speech Commands: single English words, CC BY 4.0.
 
-    Thousands of speakers recorded clips of one second.
-
-    Speakers are the publisher's hashes; the text is the word. Recordings of background noise are left out. No speaker
-    is in two splits. Available at download.tensorflow.org/data/speech_commands_v0.02.tar.gz, or by `download`.
+    Thousands of speakers recorded clips of one second. Speakers are the publisher's hashes; the text is the word.
+    Recordings of background noise are left out. No speaker is in two splits. Available at
+    download.tensorflow.org/data/speech_commands_v0.02.tar.gz, or by `download`.
 
     Example:
         >>> corpus = SpeechCommands("corpora", splits=["testing"], version="v0.01")
@@ -55,7 +54,7 @@ class SpeechCommands(Corpus):
         version: Literal["v0.01", "v0.02"] = "v0.02",
         download: bool = False,
     ) -> None:
-        """Name the folder, the splits and the version.
+        """Specify the folder, the splits and the version.
 
         Args:
             root: folder that contains `SpeechCommands/speech_commands_v0.02/…`.
@@ -88,5 +87,5 @@ class SpeechCommands(Corpus):
                 path, _, word, speaker, _ = data.get_metadata(n)
                 rows.append((f"{word}/{Path(path).stem}", str(folder.parent / path), speaker, word))
         if self.download and self.version == "v0.02":
-            check_complete(len(rows), UTTERANCES[split], folder)
+            check_complete(len(rows), N_PUBLISHED[split], folder)
         return rows

@@ -37,19 +37,19 @@ FOLDERS = {
 }
 RELEASE3_TRAIN = "TEDLIUM_release-3/data"
 
-NOT_SPOKEN = "ignore_time_segment_in_scoring"
+NON_SPEECH = "ignore_time_segment_in_scoring"
 """Text of segments without speech: applause, music, pauses between segments."""
 FEMALE, MALE = re.compile(r"female|f0_f", re.IGNORECASE), re.compile(r"male|f0_m", re.IGNORECASE)
 YEAR = re.compile(r"_(19|20)\d\d[A-Z]*$")
 NO_WORD = re.compile(r"<sil>|\(\d+\)|\([^ ]*\)$")
-"""Marks of release 1: silence, pronunciation variant, name of the segment at its end."""
+"""Marks in the text of release 1: silence, number of a pronunciation variant, name of the segment at the end."""
 
 
 class TEDLIUM(Corpus):
     """TED-LIUM: English TED talks with transcripts, CC BY-NC-ND 3.0.
 
-    Sessions are the talks. A speaker is a person, also across talks. Gender is given where the release states it.
-    The publisher provides whole talks and lists of segments: every spoken segment is cut once into a FLAC file in the
+    Sessions are the talks. A speaker has the same name in all talks. Gender is given if the release states it. The
+    publisher provides whole talks and lists of segments: every spoken segment is cut once into a FLAC file in the
     cache, which takes about as much space as the talks. Available at openslr.org/7, /19 and /51, or by `download`.
 
     Example:
@@ -66,11 +66,11 @@ class TEDLIUM(Corpus):
         download: bool = False,
         cache_dir: str | None = None,
     ) -> None:
-        """Name the folder, the splits and the release.
+        """Specify the folder, the splits and the release.
 
         Args:
             root: folder that contains `TEDLIUM_release1`, `TEDLIUM_release2` or `TEDLIUM_release-3`.
-            splits: any of train, dev and test; of release 3, the legacy partition.
+            splits: any of train, dev and test (release 3: those of the legacy partition).
             release: release1 (118 hours), release2 (207) or release3 (452).
             download: download the archive of all splits (21, 35 or 54 GB) into `root` if it is missing.
             cache_dir: folder of the cut segments; default: `clips/tedlium` in the cache of lightning_mia.
@@ -173,7 +173,7 @@ def read_stm(path: Path) -> Iterator[Segment]:
         except ValueError as error:
             problem = f"line {number} is not a segment ({error})"
             raise InputError(f"{path}: {problem}; restore it as it was published") from error
-        if segment.text != NOT_SPOKEN:
+        if segment.text != NON_SPEECH:
             yield segment
 
 

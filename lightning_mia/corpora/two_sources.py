@@ -14,7 +14,7 @@ class TwoSources(Corpus):
     """A predefined split: members from one corpus, non-members from another.
 
     Recordings that were not drawn from one pool differ in more than membership. Match them (`data.matching`) and
-    consult the blind control. Ids that occur in several sources are prefixed: `members/0001`.
+    consult the blind baseline. Ids that occur in several sources are prefixed: `members/0001`.
 
     Example:
         >>> from lightning_mia.corpora import VCTK, LibriSpeech
@@ -31,7 +31,7 @@ class TwoSources(Corpus):
         auxiliary: Corpus | None = None,
         same_speakers: SameSpeakers = "error",
     ) -> None:
-        """Name the sources.
+        """Specify the sources.
 
         Args:
             members: recordings that the model was trained on.
@@ -40,7 +40,7 @@ class TwoSources(Corpus):
             auxiliary: the adversary's own recordings, in no training set and not evaluated.
             same_speakers: what to do with speaker names that occur among members and non-members: raise an `error`;
                 `keep` them as the same speaker, which precludes the speaker level; or `rename` them by their source,
-                because the corpora number their speakers independently.
+                if the corpora number their speakers independently.
         """
         self.members = members
         self.nonmembers = nonmembers
@@ -90,5 +90,5 @@ def _check_speakers(table: pd.DataFrame) -> None:
     if shared:
         raise InputError(
             f"Members and non-members share {len(shared)} speaker(s): {list_first(shared)}; choose sources that share "
-            "none, or set same_speakers to keep (the same people) or rename (other people)"
+            "none, or set same_speakers to keep (the same people) or rename (different people)"
         )

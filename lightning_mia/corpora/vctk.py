@@ -21,11 +21,10 @@ MICROPHONES = ("mic1", "mic2")
 class VCTK(Corpus):
     """VCTK 0.92: 110 English speakers with various accents.
 
-    Read sentences, CC BY 4.0.
-
-    Gender and accent come from `speaker-info.txt`. Two microphones recorded every sentence; a corpus contains one of
-    them. As in torchaudio, speaker p315 (no transcripts), the second microphone of p280 and some sentences of p362
-    (no recordings) are left out. Available at datashare.ed.ac.uk/handle/10283/3443, or by `download`.
+    Read sentences, CC BY 4.0. Gender and accent come from `speaker-info.txt`. Two microphones recorded every sentence;
+    a corpus contains one of them. As in torchaudio, speaker p315 (no transcripts), the second microphone of p280 and
+    some sentences of p362 (no recordings) are left out. Available at datashare.ed.ac.uk/handle/10283/3443, or by
+    `download`.
 
     Example:
         >>> VCTK("corpora", microphone="mic1").microphone
@@ -33,7 +32,7 @@ class VCTK(Corpus):
     """
 
     def __init__(self, root: str, microphone: Literal["mic1", "mic2"] = "mic2", download: bool = False) -> None:
-        """Name the folder and the microphone.
+        """Specify the folder and the microphone.
 
         Args:
             root: folder that contains `VCTK-Corpus-0.92`.

@@ -27,7 +27,7 @@ class VoxCeleb1(Corpus):
     """
 
     def __init__(self, root: str, splits: Sequence[str] = SPLITS) -> None:
-        """Name the folder and the splits.
+        """Specify the folder and the splits.
 
         Args:
             root: folder that contains `wav/id10001/…` (of both archives, dev and test) and `iden_split.txt`.

@@ -1,4 +1,4 @@
-"""Evaluation of attack scores: results, confidence intervals, p-values, and the verdict."""
+"""Evaluation of scores: results, confidence intervals, p-values, the verdict."""
 
 from lightning_mia.evaluation.evaluate import Context, Redraw, estimate, evaluate, evaluate_blind
 from lightning_mia.evaluation.results import (

@@ -5,7 +5,7 @@ section 5) tests whether a *suspect set*, which its owner believes was trained o
 *validation set* of the same kind that was not. Weak evidence per recording adds up over many.
 
 Two things differ here. The scores become normal scores first (their ranks as quantiles of the normal distribution),
-so that a few huge likelihood ratios weigh no more than their rank; the 2024 paper replaces outliers instead. And the
+so that a few huge likelihood ratios do not dominate the mean; the 2024 paper replaces outliers instead. And the
 p-value comes from redrawing the split by its own mechanism, which keeps the dependence between recordings of a speaker;
 the papers' t-test, over speakers, is reported as well.
 """
@@ -26,15 +26,15 @@ from lightning_mia.evaluation.statistics.power import POWER
 
 N_SUBSAMPLES = 50  # per size
 N_SUBSAMPLE_REDRAWS = 199  # per subsample: its p-value is at least .005
-GRID = 2.0**-30  # of normal scores: sums of a million are exact in any order, for one attack or several at once
+GRID = 2.0**-30  # step of rounded normal scores: sums of a million are exact, and so independent of their order
 MIN_SIZE, MAX_SIZE = 2, 1000  # of each set; beyond, only the full sets are tested
 
 
 @dataclass(frozen=True)
 class PAtSize:
-    """p-values of smaller suspect sets.
+    """p-values of suspect sets of one size.
 
-    Each is compared with a validation set of the same size.
+    Each set is compared with a validation set of the same size.
 
     Attributes:
         size: units of the suspect set.
@@ -110,7 +110,7 @@ def dataset_inference(
 
     Args:
         scores: of attacks on the same units, in the same order; they share subsamples and redraws.
-        redraw: draws the labels of the split again.
+        redraw: redraws the labels of the split.
         settings: of the evaluation; only `n_redraws` and `seed` are used.
         progress: show a progress bar.
 
@@ -138,7 +138,7 @@ def dataset_inference(
     two_sided = [attack.two_sided for attack in scores]
     by_size = [
         _at_size(first, values, two_sided, sampler, size, redraw, settings.seed)
-        for size in tqdm(sizes, desc="All members together", unit="size", disable=not progress)
+        for size in tqdm(sizes, desc="Dataset inference", unit="size", disable=not progress)
     ]  # one list per size, with one entry per attack
     return [
         DatasetInference(
@@ -155,30 +155,6 @@ def dataset_inference(
         )
         for i, attack in enumerate(scores)
     ]
-
-
-def _differences(
-    units: Scores, selected: np.ndarray | slice, values: np.ndarray, redraw: Redraw, n_redraws: int, seed: int
-) -> np.ndarray:
-    """Compute differences of mean normal scores between the sets.
-
-    One difference by the observed labels, the others by redrawn ones.
-
-    Args:
-        units: scores of any attack, for its units and labels.
-        selected: indices of the units in the sets.
-        values: (attacks, n) scores of all units.
-        redraw: draws the labels of the split again.
-        n_redraws: R.
-        seed: of the redraws.
-
-    Returns:
-        (attacks, 1 + R) float64.
-    """
-    redrawn = np.asarray(redraw(units.unit_ids[selected].tolist(), units.level, n_redraws, seed), dtype=bool)
-    labels = np.concatenate([units.members[selected][None], redrawn])
-    exact = np.round(normal_scores(values[:, selected]) / GRID) * GRID
-    return mean_differences(exact, labels)
 
 
 def mean_differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -203,11 +179,12 @@ def mean_differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def p_value_over_speakers(scores: Scores) -> float:
-    """Test the same difference by a t-test over speakers.
+    """Test the difference of means by a t-test over speakers.
 
     The contributions of each speaker's recordings to the difference are summed; the spread of these sums gives the
-    standard error. If every speaker has only members or only non-members, and all equally many, this is Welch's test of
-    the speakers' means. If every speaker has as many members as non-members, it is the paired test.
+    standard error. With equally many recordings per speaker, this is Welch's test of the speakers' means if every
+    speaker has only members or only non-members, and the paired test if every speaker has as many members as
+    non-members.
     """
     from scipy.stats import t
 
@@ -232,16 +209,6 @@ def p_value_over_speakers(scores: Scores) -> float:
     return float(2 * t.sf(abs(statistic), freedom)) if scores.two_sided else float(t.sf(statistic, freedom))
 
 
-def _sizes(scores: Scores) -> list[int]:
-    """List the sizes of subsets, two per octave.
-
-    They are 2, 3, 4, 6, 8, 11, 16, …, and the size of the smaller set, at most 1000.
-    """
-    largest = min(scores.n_members, scores.n_nonmembers, MAX_SIZE)
-    steps = MIN_SIZE * np.sqrt(2) ** np.arange(64)
-    return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
-
-
 class SubsetSampler:
     """Sampler of suspect and validation sets with matching speakers.
 
@@ -263,9 +230,9 @@ class SubsetSampler:
         self._starts = np.cumsum(self._n_others) - self._n_others
 
     def draw(self, size: int, generator: np.random.Generator) -> np.ndarray:
-        """Draw a suspect set and a validation set with matching speakers.
+        """Draw both sets, with matching speakers.
 
-        If these have too few non-members, the validation set is completed from other speakers.
+        If the speakers have too few non-members, the validation set is completed from others.
 
         Args:
             size: units of each set.
@@ -290,6 +257,40 @@ class SubsetSampler:
         return np.sort(np.append(suspects, self._others[matched]))
 
 
+def _differences(
+    units: Scores, selected: np.ndarray | slice, values: np.ndarray, redraw: Redraw, n_redraws: int, seed: int
+) -> np.ndarray:
+    """Compute differences of mean normal scores between the sets.
+
+    The first difference is under the observed labels, the others are under redrawn ones.
+
+    Args:
+        units: scores of any attack, for its units and labels.
+        selected: indices of the units in the sets.
+        values: (attacks, n) scores of all units.
+        redraw: redraws the labels of the split.
+        n_redraws: R.
+        seed: of the redraws.
+
+    Returns:
+        (attacks, 1 + R) float64.
+    """
+    redrawn = np.asarray(redraw(units.unit_ids[selected].tolist(), units.level, n_redraws, seed), dtype=bool)
+    labels = np.concatenate([units.members[selected][None], redrawn])
+    exact = np.round(normal_scores(values[:, selected]) / GRID) * GRID
+    return mean_differences(exact, labels)
+
+
+def _sizes(scores: Scores) -> list[int]:
+    """List the sizes of subsets, two per octave.
+
+    They are 2, 3, 4, 6, 8, 11, 16, …, and the size of the smaller set, at most 1000.
+    """
+    largest = min(scores.n_members, scores.n_nonmembers, MAX_SIZE)
+    steps = MIN_SIZE * np.sqrt(2) ** np.arange(64)
+    return [*dict.fromkeys(size for size in np.round(steps).astype(int).tolist() if size < largest), largest]
+
+
 def _at_size(
     units: Scores,
     values: np.ndarray,  # (attacks, n)
@@ -301,7 +302,7 @@ def _at_size(
 ) -> list[PAtSize]:
     """Test random suspect sets of one size.
 
-    Labels of their units only are redrawn. Returns one entry per attack.
+    Only the labels of their units are redrawn. Returns one entry per attack.
     """
     generator = np.random.default_rng([seed, size])
     p_values = np.empty((N_SUBSAMPLES, len(values)))

@@ -12,7 +12,7 @@ from lightning_mia.evaluation.results import AttackResult, BlindResult, EachAsTa
 from lightning_mia.evaluation.scores import Key, Scores, group_by_units
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.statistics.adjustment import blind_adjusted_auroc
-from lightning_mia.evaluation.statistics.auroc import auroc, auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import auroc, labelled_aurocs
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import auroc_interval, auroc_with_interval, t_quantile
 from lightning_mia.evaluation.statistics.permutation import (
@@ -24,11 +24,11 @@ from lightning_mia.evaluation.statistics.permutation import (
 from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
 from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
 
-MAX_ADVANTAGE_REDRAWS = 250  # enough for the mean advantage to within 2 % of itself
+MAX_ADVANTAGE_REDRAWS = 250  # sufficient to estimate the mean advantage to within 2 %
 
 
 class Redraw(Protocol):
-    """Draw the membership labels of a split again; `Split.redraw` is one."""
+    """Function that redraws a split's labels, such as `Split.redraw`."""
 
     def __call__(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Return labels of redrawn splits, (n, units) bool."""
@@ -37,11 +37,11 @@ class Redraw(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """Known facts about an attack or control besides its scores.
+    """Context of an attack or control, besides its scores.
 
     Attributes:
         wrong_model: scores of the same attack on a model trained on neither members nor non-members.
-        blind: scores of the blind control on the same units, for the adjusted AUROC.
+        blind: scores of the blind baseline on the same units, for the adjusted AUROC.
         n_shadows: as in `AttackResult`.
         queries: as in `AttackResult`.
         in_turn: as in `AttackResult`.
@@ -75,16 +75,16 @@ def evaluate(
 
     Args:
         scores: of the target; `(name, level)` is unique.
-        redraw: draws the labels of the split again.
+        redraw: redraws the labels of the split.
         settings: of the evaluation.
-        contexts: by `(name, level)`; scores without an entry are evaluated on their own.
+        contexts: by `(name, level)`; scores without an entry are evaluated without a context.
         progress: show progress bars.
 
     Returns:
         One result per `Scores`, in the same order.
 
     Raises:
-        ValueError: two scores share name and level, or the scores of a wrong model or blind control lack a unit.
+        ValueError: two scores share name and level, or the scores of a wrong model or blind baseline lack a unit.
 
     Example:
         >>> import numpy as np
@@ -107,8 +107,8 @@ def evaluate(
     redraws = _redraw_levels(groups, redraw, settings)
     with tqdm(total=len(scores), desc="Redrawing", unit="attack", disable=not (progress and scores)) as bar:
         for group in groups:
-            labels = redraws[group[0].level].of(group[0])
-            redrawn_aurocs = auroc_of_labels(np.stack([score.values for score in group]), labels)
+            labels = redraws[group[0].level].labels_for(group[0])
+            redrawn_aurocs = labelled_aurocs(np.stack([score.values for score in group]), labels)
             for score, aurocs in zip(group, redrawn_aurocs, strict=True):
                 redrawn_advantages = advantages(score.values, labels[:MAX_ADVANTAGE_REDRAWS])
                 resamples[score.key] = _resample(score, aurocs, redrawn_advantages, settings)
@@ -123,7 +123,7 @@ def evaluate(
 def evaluate_blind(
     scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
 ) -> BlindResult:
-    """Evaluate the blind control, refitted to every redrawn labelling.
+    """Evaluate the blind baseline, refitted to every redrawn labelling.
 
     Args:
         scores: cross-fitted to the observed labels; one-sided.
@@ -135,7 +135,7 @@ def evaluate_blind(
     result = _result(scores, resamples, settings, Context())
     draws = resamples.draws
     interval90 = auroc_interval(result.auroc, resamples.replicates, scores.values, scores.members, draws, level=0.90)
-    # Refitting to other labels moves the AUROC further than drawing other speakers does: the larger bound counts.
+    # Refitting to other labels can move the AUROC further than drawing other speakers does: the larger bound counts.
     refitted = result.auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
     return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
 
@@ -143,7 +143,7 @@ def evaluate_blind(
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:
     """Estimate AUROC, 95 % interval and true positive rates.
 
-    They equal those of `evaluate`.
+    They equal those that `evaluate` returns.
     """
     seed = _bootstrap_seed(scores, settings)
     figures = auroc_with_interval(scores.values, scores.members, scores.speakers, settings.n_bootstraps, seed)
@@ -154,7 +154,7 @@ def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Inter
 class _Resamples:
     """Null distribution and bootstrap of one `Scores`."""
 
-    null: NullDistribution  # of the AUROC; row 0 is the observed one
+    null: NullDistribution  # of the AUROC; value 0 is the observed one
     advantage_null_mean: float
     draws: SpeakerDraws
     replicates: np.ndarray  # (B,) AUROC of each draw of speakers
@@ -162,7 +162,7 @@ class _Resamples:
 
 @dataclass(frozen=True)
 class _Correction:
-    """Correction of one attack for all of its family."""
+    """Correction of one attack for all attacks of its family."""
 
     p_value: float
     critical_value: float
@@ -175,8 +175,8 @@ class _LevelRedraws:
     labels: np.ndarray  # (R, units) bool
     column: dict[str, int]  # of each unit
 
-    def of(self, scores: Scores) -> np.ndarray:
-        """Labels of these units, (R, n) bool."""
+    def labels_for(self, scores: Scores) -> np.ndarray:
+        """Return the labels of an attack's units, (R, n) bool."""
         columns = np.array([self.column[unit] for unit in scores.unit_ids.tolist()])
         same = len(columns) == self.labels.shape[1] and (columns == np.arange(len(columns))).all()
         return self.labels if same else self.labels[:, columns]

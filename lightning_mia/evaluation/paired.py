@@ -12,13 +12,31 @@ from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstra
 from lightning_mia.evaluation.statistics.intervals import auroc_interval, standard_error, t_quantile
 
 
+@dataclass(frozen=True)
+class PairedDifference:
+    """Difference of two AUROCs.
+
+    Attributes:
+        value: second AUROC minus first AUROC.
+        ci95: its 95 % interval over speakers, with the same draws of speakers for both.
+
+    Example:
+        >>> difference = PairedDifference(0.08, (0.02, 0.14))
+        >>> difference.ci95[0] > 0  # the second attack is stronger
+        True
+    """
+
+    value: float
+    ci95: Interval
+
+
 def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, replicates: np.ndarray) -> Difference:
     """Compare the AUROCs of target and wrong model.
 
     The lower bound of the difference is one-sided, over speakers. A two-sided attack takes the direction of the
-    target's AUROC. Without a leak, that choice favours the target: a positive difference comes up by chance about twice
-    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that it exceeds a true difference of 0 in
-    at most 5 %.
+    target's AUROC. Without a leak, that choice favours the target: a positive difference occurs by chance about twice
+    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that without a leak it exceeds 0
+    in at most 5 % of cases.
 
     Args:
         scores: of the target, n units.
@@ -44,26 +62,8 @@ def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, repli
     )
 
 
-@dataclass(frozen=True)
-class PairedDifference:
-    """Difference of two AUROCs.
-
-    Attributes:
-        value: second AUROC minus first AUROC.
-        ci95: its 95 % interval over speakers, with the same draws of speakers for both.
-
-    Example:
-        >>> difference = PairedDifference(0.08, (0.02, 0.14))
-        >>> difference.ci95[0] > 0  # the second attack is stronger
-        True
-    """
-
-    value: float
-    ci95: Interval
-
-
 def same_challenge(first: Scores, second: Scores) -> bool:
-    """Test whether both have the same units with the same members."""
+    """Test whether both have the same units and labels."""
     labels = [dict(zip(scores.unit_ids.tolist(), scores.members.tolist(), strict=True)) for scores in (first, second)]
     return labels[0] == labels[1]
 

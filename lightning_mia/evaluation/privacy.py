@@ -68,7 +68,7 @@ def gaussian_epsilon(noise_multiplier: float, steps: int, delta: float) -> float
 
     if excess(0.0) <= 0:
         return 0.0
-    highest = mu**2 / 2 + mu * math.sqrt(2 * math.log(1 / delta))  # δ falls below exp(−(ε/μ − μ/2)²/2) there
+    highest = mu**2 / 2 + mu * math.sqrt(2 * math.log(1 / delta))  # δ(ε) < exp(−(ε/μ − μ/2)²/2), which is δ here
     return float(brentq(excess, 0.0, highest, xtol=1e-9))
 
 
@@ -92,19 +92,19 @@ def epsilon_lower_bound(scores: Scores, delta: float, level: float = 0.95) -> fl
     choosing, evaluation = (_members_and_others(scores, half) for half in (first, ~first))
     if not all(len(values) for values in (*choosing, *evaluation)):
         return 0.0
-    level_of_each = 1 - (1 - level) / 2  # one-sided; both rates hold together at `level`
+    single_level = 1 - (1 - level) / 2  # of each one-sided bound; both hold together at `level`
     thresholds = np.unique(scores.values[first])
-    best = max(thresholds, key=lambda threshold: _bound(*choosing, threshold, delta, level_of_each))
-    return max(0.0, _bound(*evaluation, best, delta, level_of_each))
+    best = max(thresholds, key=lambda threshold: _bound(*choosing, threshold, delta, single_level))
+    return max(0.0, _bound(*evaluation, best, delta, single_level))
 
 
 def strongest_lower_bound(scores: Sequence[Scores], delta: float, level: float = 0.95) -> tuple[float, str]:
     """Find the attack with the largest lower bound on ε.
 
-    The bound holds at the level for all attacks together. Returns the bound and the attack's name.
+    The level holds for all attacks together. Returns the bound and the attack's name.
     """
-    level_of_each = 1 - (1 - level) / len(scores)
-    return max((epsilon_lower_bound(attack, delta, level_of_each), attack.name) for attack in scores)
+    single_level = 1 - (1 - level) / len(scores)
+    return max((epsilon_lower_bound(attack, delta, single_level), attack.name) for attack in scores)
 
 
 def _members_and_others(scores: Scores, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

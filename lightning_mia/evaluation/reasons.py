@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status
 
-NO_BLIND_CONTROL = "the blind control was not run, and this split was not drawn at random by this tool"
-BLIND_CONTROL_SKIPPED = "; the blind control was not run"
+NO_BLIND_CONTROL = "the blind baseline was not run, and this split was not drawn at random by this tool"
+BLIND_CONTROL_SKIPPED = "; the blind baseline was not run"
 HEADINGS: dict[Status, str] = {
     "leak": "leak",
     "no_evidence": "no evidence",
@@ -14,25 +14,28 @@ HEADINGS: dict[Status, str] = {
 
 
 def leak(attack: AttackResult) -> str:
-    """Explain a leak: the attack works, and only training explains it."""
+    """Explain a leak: an attack that only training explains."""
     difference = attack.versus_wrong_model
     if difference is None:
         return f"{_figures(attack)}; no wrong-model control was run, but the split was drawn at random"
     return (
-        f"{_figures(attack)}, {difference.value:.2f} further from chance than on a model trained on neither members "
+        f"{_figures(attack)}, which differs by {difference.value:.2f} from that on a model trained on neither members "
         f"nor non-members (lower bound {difference.lower95:.2f})"
     )
 
 
 def no_wrong_model(attack: AttackResult) -> str:
-    """Explain a successful attack on a user-supplied split without wrong model."""
+    """Explain a successful attack without a wrong model.
+
+    The split is user-supplied.
+    """
     return (
         f"{_figures(attack)}, but without a wrong-model control, differences between the recordings themselves may "
         "explain it"
     )
 
 
-def wrong_model_too(attack: AttackResult, family: Sequence[AttackResult]) -> str:
+def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -> str:
     """Explain an attack that also works on the wrong model."""
     difference = attack.versus_wrong_model
     assert difference is not None  # `family_verdict` calls `leak` or `no_wrong_model` otherwise
@@ -49,7 +52,7 @@ def no_separation(family: Sequence[AttackResult]) -> str:
 
 
 def few_speakers(n_speakers: int, required: int) -> str:
-    """Explain that there are too few speakers for the speaker level."""
+    """Explain that the speaker level has too few speakers."""
     return f"a verdict at speaker level requires at least {required} speakers, but there are only {n_speakers}"
 
 
@@ -59,7 +62,7 @@ def confounded(blind: BlindResult) -> str:
 
 
 def not_confounded(blind: BlindResult) -> str:
-    """Explain that the blind control found no difference."""
+    """Explain that the blind baseline found no difference."""
     return (
         f"members and non-members cannot be separated without a model: {_blind_figures(blind)}, with a one-sided 95 % "
         f"upper bound of {blind.upper95:.2f}"
@@ -75,7 +78,7 @@ def too_small(blind: BlindResult, largest: float) -> str:
 
 
 def possibly_confounded(blind: BlindResult, attack: AttackResult) -> str:
-    """Warn that the blind attack works better than chance usually does."""
+    """Warn that the blind baseline may beat chance."""
     adjusted = attack.auroc_blind_adjusted
     adjustment = "" if adjusted is None else f"; adjusted for the blind score, {attack.name} has AUROC {adjusted:.2f}"
     return f"; warning: even without any model, {_blind_figures(blind)}{adjustment}"
@@ -86,22 +89,22 @@ def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
 
     The decisive reason is that of the first verdict with this status; the others are only named.
     """
-    of_status = [verdict for verdict in verdicts if verdict.status == status]
-    if not of_status:
+    decisive = [verdict for verdict in verdicts if verdict.status == status]
+    if not decisive:
         return "No attack was run, so there is nothing to assess."
-    first, *others = of_status
+    first, *others = decisive
     clauses = [f"{_level_and_access(first)}: {first.reason}"]
     if others:
-        clauses.append(f"also {HEADINGS[status]}: {_enumerate(others)}")
+        clauses.append(f"the same verdict at {_enumerate(others)}")
     for other in HEADINGS:
-        verdicts_of_other = [verdict for verdict in verdicts if verdict.status == other != status]
-        clauses += [f"{HEADINGS[other]}: {_enumerate(verdicts_of_other)}"] if verdicts_of_other else []
+        other_verdicts = [verdict for verdict in verdicts if verdict.status == other != status]
+        clauses += [f"{HEADINGS[other]} at {_enumerate(other_verdicts)}"] if other_verdicts else []
     sentence = "; ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def decisive_p_value(attack: AttackResult) -> float:
-    """Return the corrected p-value, or the uncorrected one of a control."""
+    """Return the corrected p-value; for controls, the uncorrected one."""
     return attack.p_value if attack.p_value_corrected is None else attack.p_value_corrected
 
 
@@ -112,7 +115,7 @@ def _figures(attack: AttackResult) -> str:
 
 
 def _blind_figures(blind: BlindResult) -> str:
-    return f"the blind attack has AUROC {blind.result.auroc:.2f} ({_p(blind.result.p_value)})"
+    return f"the blind baseline has AUROC {blind.result.auroc:.2f} ({_p(blind.result.p_value)})"
 
 
 def _power(family: Sequence[AttackResult]) -> str:

@@ -95,10 +95,10 @@ class EachAsTarget:
 
 @dataclass(frozen=True)
 class SubsetResult:
-    """Result of an attack with a subset of the shadow models.
+    """Result of an attack with fewer shadow models.
 
     Attributes:
-        n_shadows: number of shadow models, the first of all.
+        n_shadows: number of shadow models; the first ones of the run.
         auroc: as in `AttackResult`.
         auroc_ci95: as in `AttackResult`.
         tpr_at_fpr: as in `AttackResult`.
@@ -129,19 +129,19 @@ class AttackResult:
         auroc: probability that a member scores higher than a non-member, ties counted half.
         auroc_ci95: 95 % interval over speakers, for information; the p-value does not come from it.
         p_value: by redrawing the split; two-sided if `two_sided`.
-        p_value_corrected: for all attacks of this level and access together (max-T); None for controls.
+        p_value_corrected: p-value corrected over the attacks of this level and access (max-T); None for controls.
         two_sided: as in `Scores`.
         advantage: max(TPR − FPR) over thresholds, with high scores taken as members.
-        advantage_null_mean: mean advantage over redrawn splits (the first 250), which is what chance alone gives.
+        advantage_null_mean: mean advantage over redrawn splits (the first 250): what chance alone gives.
         tpr_at_fpr: one entry per requested false positive rate.
         smallest_detectable_auroc: AUROC (or 1 minus it, if two-sided) that this design detects with 80 % power; None
             for controls.
-        versus_wrong_model: None without a wrong-model control.
+        versus_wrong_model: difference from the wrong model; None without a wrong-model control.
         auroc_blind_adjusted: AUROC after removing what the blind score explains; None without a blind score.
         n_shadows: shadow models used by the attack.
         queries: waveforms per recording sent to the target; None if not counted.
         in_turn: with each shadow model as target; None without shadow models.
-        with_fewer: with a subset of the shadow models, by ascending number.
+        with_fewer: with fewer shadow models, by ascending number; the last entry has all of them.
 
     Example:
         >>> result = AttackResult(
@@ -176,7 +176,7 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class BlindResult:
-    """Result of the blind control, a classifier on model-free statistics.
+    """Result of the blind baseline, a classifier on model-free statistics.
 
     Attributes:
         result: as of any control; its p-value comes from redrawing the split *and refitting*.
@@ -203,7 +203,7 @@ class LevelVerdict:
         access: as in `AttackResult`; "none" for a verdict on the split alone.
         status: "leak", "no_evidence" or "not_assessable".
         reason: one sentence.
-        attack: name of the attack on which the verdict rests; None if it rests on the split or the blind control.
+        attack: name of the attack on which the verdict rests; None if it rests on the split or the blind baseline.
 
     Example:
         >>> verdict = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")
@@ -225,7 +225,7 @@ class Verdict:
     Attributes:
         status: "leak", "no_evidence" or "not_assessable".
         reason: one sentence.
-        by_level_and_access: one verdict per level and access, those with the strongest attacks first.
+        by_level_and_access: one verdict per level and access; those with stronger attacks come first.
 
     Example:
         >>> family = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")

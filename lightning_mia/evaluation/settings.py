@@ -7,7 +7,7 @@ from lightning_mia.utilities.errors import InputError
 ALPHA = 0.05
 """Significance level of corrected p-values."""
 
-MIN_N_REDRAWS = 1000  # the smallest p-value is 1 / (1 + n_redraws): the blind gate at .001 needs as many
+MIN_N_REDRAWS = 1000  # the smallest p-value is 1 / (1 + n_redraws), and the blind baseline's limit is .001
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ Slices are by duration, sound level, gender or accent. A slice has the AUROC of 
 non-members, with an interval by the cluster bootstrap over the speakers of the slice and Student's t. No unit outside
 the slice is used. Slices with too few units or speakers for a valid interval have no AUROC.
 
-The attack is the strongest overall, so that its AUROCs are biased upwards. The slices of one property are disjoint;
-those of different properties contain the same units. The intervals are descriptive: whether two slices differ is not
-tested, and some of many slices differ by chance.
+The attack is usually the strongest of a run, so that its AUROCs are biased upwards. The slices of one property are
+disjoint; those of different properties contain the same units. The intervals are descriptive: whether two slices differ
+is not tested, and some of many slices differ by chance.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,17 +19,17 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.intervals import auroc_with_interval
 
 MIN_UNITS = 10
-"""Members, and non-members, below which a slice has no AUROC."""
+"""Minimum number of members, and of non-members, for an AUROC."""
 
 MIN_SPEAKERS = 6
-"""Speakers below which a slice has no AUROC: the coverage of the bootstrap interval was not measured with fewer."""
+"""Minimum number of speakers for an AUROC: the coverage of the bootstrap interval was not measured with fewer."""
 
 UNKNOWN = ""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Part of the challenge set with one value of a property.
+    """Units of the challenge set that share a property's value.
 
     Attributes:
         by: name of the property.
@@ -57,7 +57,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Cut:
-    """Values of a property that cut the challenge set into slices.
+    """Values of a property, by which units are sliced.
 
     Attributes:
         by: name of the property.
@@ -65,7 +65,7 @@ class Cut:
         order: distinct values in the order of display.
 
     Example:
-        >>> cut_by_word("gender", ["male", "", "female", "male"])
+        >>> cut_by_category("gender", ["male", "", "female", "male"])
         Cut(by='gender', values=('male', '', 'female', 'male'), order=('female', 'male', ''))
     """
 
@@ -87,26 +87,26 @@ def slices(scores: Scores, cuts: Iterable[Cut], n_bootstraps: int, seed: int) ->
         >>> values, members = np.arange(80) % 40 + 0.0, np.arange(80) % 40 >= 20
         >>> units = [str(i) for i in range(80)]
         >>> scores = Scores("loss", "utterance", "grey-box", False, units, units, members, values)
-        >>> cut = cut_by_word("gender", ["female"] * 40 + ["male"] * 40)
+        >>> cut = cut_by_category("gender", ["female"] * 40 + ["male"] * 40)
         >>> [(part.value, part.n_members, part.auroc) for part in slices(scores, [cut], 100, seed=0)]
         [('female', 20, 1.0), ('male', 20, 1.0)]
     """
     return tuple(_slice(scores, cut.by, value, mask, n_bootstraps, seed) for cut in cuts for value, mask in _parts(cut))
 
 
-def cut_by_word(by: str, words: Sequence[str]) -> Cut:
-    """Cut by words, in alphabetical order.
+def cut_by_category(by: str, categories: Sequence[str]) -> Cut:
+    """Cut by category, in alphabetical order.
 
-    Units without a word come last.
+    Units of unknown category come last.
     """
-    return Cut(by, tuple(words), (*sorted(set(words) - {UNKNOWN}), UNKNOWN))
+    return Cut(by, tuple(categories), (*sorted(set(categories) - {UNKNOWN}), UNKNOWN))
 
 
 def cut_in_thirds(by: str, numbers: np.ndarray, places: int, unit: str) -> Cut:
     """Cut by numbers into three parts of about equal size.
 
-    The lowest part comes first; their names are their ranges. Equal numbers stay together. If that leaves one part, or
-    ranges with equal names, all units get one name.
+    Parts are named by their ranges, the lowest first. Equal numbers stay together. If that leaves one part, or ranges
+    with equal names, all units form one part.
 
     Args:
         by: name of the property.

@@ -5,7 +5,7 @@ unit of this speaker scores above a non-member of any speaker, which is what an 
 speakers achieves. It is not evidence by itself, for two reasons:
 
 - A speaker whose recordings all score high, members or not, has a high AUROC without any leak. The p-value therefore
-  compares within speakers if it can. If the speaker has non-members, it is that of the Mann-Whitney test of the
+  compares within speakers if it can. If the speaker has non-members, it is that of a Mann-Whitney test of the
   speaker's members against the speaker's *own* non-members: given the number of the speaker's members, a draw of
   recordings makes every choice of them equally likely, so that the test is exact. If all of the speaker's units are
   members, it compares with the non-member speakers: the share of them that score at least as high, the speaker included
@@ -40,10 +40,10 @@ from lightning_mia.evaluation.statistics.rates import clopper_pearson
 from lightning_mia.evaluation.statistics.roc import threshold_at
 
 MIN_MEMBERS = 5
-"""Member recordings below which a speaker has no AUROC."""
+"""Minimum number of a speaker's member recordings for an AUROC."""
 
 MIN_OTHERS = 6
-"""Non-member speakers below which no speaker has an AUROC: coverage was not measured with fewer."""
+"""Minimum number of non-member speakers for any AUROC: the intervals' coverage was not measured with fewer."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SpeakerRisk:
         auroc_ci95: its 95 % interval.
         auroc_own: AUROC against the speaker's own non-members only; None without any.
         compared_with: non-members with which the p-value compares the speaker's members.
-        p_value: of the hypothesis that the members score this high by chance.
+        p_value: probability that the speaker's members would score at least this high by chance.
         p_value_corrected: corrected over all speakers with an AUROC (Holm).
         smallest_p_corrected: corrected p-value of a perfect separation of this speaker alone.
 
@@ -115,7 +115,7 @@ def speaker_risks(scores: Scores, fpr: float = 0.01) -> SpeakerRisks:
 
     Args:
         scores: of one attack.
-        fpr: false positive rate of the threshold at which members are found.
+        fpr: false positive rate of the threshold for `n_found`.
 
     Example:
         >>> speakers = np.repeat([f"speaker {i}" for i in range(8)], 10)
@@ -149,6 +149,17 @@ def speaker_risks(scores: Scores, fpr: float = 0.01) -> SpeakerRisks:
     )
 
 
+def share_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
+    """Compute the share of opponents below each value.
+
+    Ties count half: values (n,), opponents (k,) → (n,).
+
+    >>> share_below(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+    array([0.75, 1.  ])
+    """
+    return n_below(values, opponents) / len(opponents)
+
+
 @dataclass(frozen=True)
 class _NonMembers:
     """Non-members of all speakers, the lowest score first."""
@@ -174,7 +185,7 @@ def _risk(
 ) -> SpeakerRisk:
     own_nonmembers = others.values[others.speaker == number]
     shares_below = share_below(members, others.values)  # (m,)
-    auroc_of_speaker = float(shares_below.mean())
+    speaker_auroc = float(shares_below.mean())
     if len(own_nonmembers):
         p = rank_sum_p(members, own_nonmembers, two_sided)
         smallest = smallest_rank_sum_p(len(members), len(own_nonmembers), two_sided)
@@ -186,24 +197,13 @@ def _risk(
         n_nonmembers=len(own_nonmembers),
         n_found=int((members >= threshold).sum()),
         fpr=fpr,
-        auroc=auroc_of_speaker,
-        auroc_ci95=_interval(auroc_of_speaker, shares_below, members, others),
+        auroc=speaker_auroc,
+        auroc_ci95=_interval(speaker_auroc, shares_below, members, others),
         auroc_own=float(share_below(members, own_nonmembers).mean()) if len(own_nonmembers) else None,
         compared_with="own_nonmembers" if len(own_nonmembers) else "other_speakers",
         p_value=p,
         smallest_p_corrected=smallest,
     )
-
-
-def share_below(values: np.ndarray, opponents: np.ndarray) -> np.ndarray:
-    """Compute the share of opponents below each value.
-
-    Ties count half: values (n,), opponents (k,) → (n,).
-
-    >>> share_below(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
-    array([0.75, 1.  ])
-    """
-    return n_below(values, opponents) / len(opponents)
 
 
 def _interval(auroc: float, shares_below: np.ndarray, members: np.ndarray, others: _NonMembers) -> Interval:

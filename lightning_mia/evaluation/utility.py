@@ -33,7 +33,7 @@ class Utility:
 
     Attributes:
         probe: label predicted by the linear probe: "speaker", "keyword", or "none".
-        n_recordings: number of recordings, none of a member.
+        n_recordings: number of these recordings.
         n_speakers: number of their speakers.
         n_classes: number of speakers or keywords to choose from; 0 without a probe.
         chance: accuracy of always predicting the most frequent class; None without a probe.

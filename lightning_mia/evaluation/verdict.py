@@ -1,12 +1,12 @@
 """The verdict: per level and access, then overall.
 
-The blind control decides first whether there can be a verdict. If this tool drew the split, random assignment already
-protects the p-values, and only a blind attack that chance hardly explains (p < .001) makes the split not assessable. If
-the user supplied the split, the burden of proof is reversed: the blind attack must be shown to be near chance.
+The blind baseline decides first whether there can be a verdict. If this tool drew the split, random assignment already
+protects the p-values, and only a blind baseline that chance hardly explains (p < .001) makes the split not assessable.
+If the user supplied the split, the burden of proof is reversed: the blind baseline must be shown to be near chance.
 
 Without a wrong-model control, an attack that separates members from non-members of a *drawn* split is a leak, because
 random assignment leaves no other cause. On a *user-supplied* split it is not assessable, because the recordings may
-differ in a way that the blind control does not see.
+differ in a way that the blind baseline does not see.
 
 Overall: a leak anywhere is a leak. Otherwise "no evidence" requires at least one assessable level and access, and no
 attack whose separation remains unexplained.
@@ -21,7 +21,8 @@ from lightning_mia.evaluation.settings import ALPHA
 BLIND_ALPHA_DRAWN = 0.001
 BLIND_ALPHA_USER_SUPPLIED = 0.05
 MAX_BLIND_AUROC = 0.60
-MIN_SPEAKERS = 12  # with 10, not even the smallest p-value of a speaker-level split is below .001
+MIN_SPEAKERS = 12
+"""With 6 + 6 speakers the smallest p-value is about `BLIND_ALPHA_DRAWN` (1/924), with 5 + 5 it is .004."""
 
 
 def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> Verdict:
@@ -29,7 +30,7 @@ def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], 
 
     Args:
         results: of attacks and controls; controls (access "none") are ignored.
-        blind: blind controls, one or more per level; the worst of a level counts.
+        blind: blind baselines, one or more per level; the worst of a level counts.
         drawn: this tool drew the split; False: the user supplied it.
 
     Returns:
@@ -51,7 +52,7 @@ def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool, level: str)
     It is "no_evidence" if the split can be assessed.
 
     Args:
-        blind: blind controls, one or more per level; the worst of a level counts.
+        blind: blind baselines, one or more per level; the worst of a level counts.
         drawn: as in `give_verdict`.
         level: level of the split; its verdict is the overall one.
     """
@@ -66,11 +67,11 @@ def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool, level: str)
 
 
 def family_verdict(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> LevelVerdict:
-    """Give the verdict of the attacks of one level and access.
+    """Give the verdict of one level and access.
 
     Args:
         attacks: of this level and access, the strongest first.
-        blind: blind controls of the level.
+        blind: blind baselines of the level.
         drawn: as in `give_verdict`.
     """
     level, access = attacks[0].level, attacks[0].access
@@ -87,7 +88,7 @@ def family_verdict(attacks: Sequence[AttackResult], blind: Sequence[BlindResult]
     elif unexplained:
         status, reason = "not_assessable", reasons.no_wrong_model(attack)
     elif separating:
-        status, reason = "no_evidence", reasons.wrong_model_too(attack, attacks)
+        status, reason = "no_evidence", reasons.works_on_wrong_model(attack, attacks)
     else:
         status, reason = "no_evidence", reasons.no_separation(attacks)
     return LevelVerdict(level, access, status, reason + blind_warning(blind, attack, drawn=drawn), attack.name)
@@ -117,7 +118,7 @@ def strength(attack: AttackResult) -> float:
 
 
 def separates(attack: AttackResult) -> bool:
-    """Test whether an attack separates members from non-members, for any cause."""
+    """Test whether an attack significantly separates members from non-members."""
     return reasons.decisive_p_value(attack) < ALPHA
 
 
@@ -141,7 +142,7 @@ def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
 
 
 def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
-    """Explain why the blind control prevents a verdict.
+    """Explain why the blind baseline prevents a verdict.
 
     Empty if it does not.
     """
@@ -157,7 +158,7 @@ def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
 
 
 def blind_warning(blind: Sequence[BlindResult], attack: AttackResult, *, drawn: bool) -> str:
-    """Warn of a blind control near its limit, or not run.
+    """Warn if the blind baseline is suspicious or missing.
 
     Empty for user-supplied splits, whose limit is stricter.
     """

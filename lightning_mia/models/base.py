@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.layers.masking import SpanMask, span_masks
+from lightning_mia.models.layers.masking import SpanMask, draw_span_masks
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
@@ -21,9 +21,9 @@ class SpeechModel(L.LightningModule, ABC):
     """Speech encoder with the pretext task that trains it.
 
     A family implements `frame_lengths`, `encode`, `pretext` (the training loss) and `pretext_score`. In evaluation
-    mode, the outputs for an utterance depend neither on the rest of the batch nor on padding. The constructor takes
-    plain numbers and names only, stores them by `save_hyperparameters`, and has `learning_rate`, `weight_decay` and
-    `warmup_fraction` among them.
+    mode, the outputs for an utterance depend neither on the rest of the batch nor on padding. Constructor arguments are
+    plain numbers and strings, stored by `save_hyperparameters`; among them are `learning_rate`, `weight_decay` and
+    `warmup_fraction`.
 
     Example:
         >>> from lightning_mia.models import TERA
@@ -34,10 +34,10 @@ class SpeechModel(L.LightningModule, ABC):
         torch.Size([2])
     """
 
-    family: str  # such as "tera"; of the class, or of the loaded checkpoint
+    family: str  # such as "tera"; set by the class, or by the loaded checkpoint
     uses_transcripts: ClassVar[bool] = False  # whether transcripts of the training recordings change the result
     is_pretrained: bool = False  # whether the constructor loads trained weights, which an audit evaluates as they are
-    # Distribution of the masks, in training and in the probe; None: the pretext task hides no frames.
+    # Distribution of the masks, in training and in the probe; None: the pretext task masks no frames.
     mask_span: SpanMask | None = None
     takes_spec_augment: ClassVar[bool] = False  # whether `training_loss` applies `Batch.augment` to log-mel frames
     noise_dim: int = 0  # uniform numbers per frame that `pretext_score` takes, such as one per negative
@@ -45,7 +45,7 @@ class SpeechModel(L.LightningModule, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; saved in the checkpoint
-        self._clock = 0.0  # time of the last log of the speed
+        self._clock = 0.0  # when the speed was last logged
         self.logged_health: dict[str, Tensor] = {}  # loss and health of the current step, if it is logged
 
     @abstractmethod
@@ -64,7 +64,7 @@ class SpeechModel(L.LightningModule, ABC):
 
     @abstractmethod
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Compute the training loss of masked frames.
+        """Compute the training loss under masks.
 
         `masks` are (batch, frames) bool; see `encode` for the other arguments.
         """
@@ -77,9 +77,10 @@ class SpeechModel(L.LightningModule, ABC):
             waveforms: as in `encode`.
             lengths: as in `encode`.
             masks: (batch, frames) bool, or several draws (draws, batch, frames), with at least one masked frame per
-                utterance; nowhere True if `mask_span` is None.
-            noise: (batch, frames, noise_dim) float32 in [0, 1), or as many draws as of masks; may be None if
-                `noise_dim` is 0. Masks and noise are the only randomness, so that two models can be given the same.
+                utterance; all False if `mask_span` is None.
+            noise: (batch, frames, noise_dim) float32 in [0, 1), with a leading dimension of draws if the masks have
+                one; may be None if `noise_dim` is 0. Masks and noise are the only randomness, so that two models can be
+                scored on the same draws.
 
         Returns:
             (batch,) or (draws, batch) float64, higher = solved better.
@@ -89,7 +90,7 @@ class SpeechModel(L.LightningModule, ABC):
     def has_pretext(self) -> bool:
         """Whether `pretext_score` is available.
 
-        An encoder without its pretraining heads has none.
+        False for an encoder without its pretraining heads.
         """
         return True
 
@@ -98,7 +99,7 @@ class SpeechModel(L.LightningModule, ABC):
         return self.pretext(batch.waveforms, batch.lengths, self.draw_masks(batch.waveforms, batch.lengths))
 
     def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """Score the training task, by name of the signal.
+        """Score the training task; keys are signal names.
 
         A bare encoder returns an empty dictionary.
 
@@ -131,7 +132,7 @@ class SpeechModel(L.LightningModule, ABC):
     def weights_sha256(self) -> str:
         """Hash the files of the initial weights.
 
-        Empty if all weights are random.
+        Returns an empty string if all weights are random.
         """
         return ""
 
@@ -156,7 +157,7 @@ class SpeechModel(L.LightningModule, ABC):
         """Describe a collapse of the training, if any.
 
         Args:
-            health: figures of a training step, without their prefix.
+            health: logged figures of a training step, without the prefix `train/`.
 
         Returns:
             A clause for the report; an empty string without a collapse.
@@ -180,13 +181,13 @@ class SpeechModel(L.LightningModule, ABC):
     def draw_masks(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Draw training masks, (batch, frames) bool.
 
-        They come from torch's global generator, by `mask_span`; see `encode` for the arguments.
+        Masks follow `mask_span`, and are drawn from torch's global generator; see `encode` for the arguments.
         """
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         if self.mask_span is None:
             return torch.zeros(len(lengths), n_frames, dtype=torch.bool, device=lengths.device)
         noise = torch.rand(len(lengths), n_frames + 1, device=lengths.device)
-        return span_masks(self.frame_lengths(lengths), self.mask_span, noise)
+        return draw_span_masks(self.frame_lengths(lengths), self.mask_span, noise)
 
     def on_fit_start(self) -> None:
         """Fit the targets and broadcast them to all processes."""
@@ -199,7 +200,7 @@ class SpeechModel(L.LightningModule, ABC):
             buffer.copy_(self.trainer.strategy.broadcast(buffer.cpu()))
 
     def on_train_start(self) -> None:
-        """Start the clock of audio-seconds per second."""
+        """Start measuring audio-seconds per second."""
         self._clock = time.perf_counter()
         self._audio_seconds = torch.zeros((), device=self.device)
 
@@ -208,7 +209,7 @@ class SpeechModel(L.LightningModule, ABC):
         self._clock += seconds
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Compute the loss and log it with its health."""
+        """Compute the loss and log it with health figures."""
         output = self._step_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
         self.log("train/loss", output.loss, prog_bar=True)
@@ -220,7 +221,7 @@ class SpeechModel(L.LightningModule, ABC):
         return output.loss
 
     def _step_loss(self, batch: Batch) -> Pretext:
-        """Compute the loss, by a callback if one replaces it."""
+        """Compute the loss, through a wrapping callback if any."""
         callbacks: list[L.Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         wrapper = next((callback for callback in callbacks if isinstance(callback, WrapsTrainingStep)), None)
         return wrapper.wrap_loss(self, batch) if wrapper else self.training_loss(batch)
@@ -251,7 +252,7 @@ class SpeechModel(L.LightningModule, ABC):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the trainable parameters for the optimizer.
 
-        A group has a learning rate (`lr`) if the rates differ.
+        If learning rates differ, each group has its own (`lr`).
         """
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 

@@ -21,25 +21,27 @@ LIGHTNING_CLI_KEYS = {"_instantiator", "_class_path"}  # added to the hyperparam
 def model_from_checkpoint(path: Path | str) -> SpeechModel:
     """Load a model of any class and configuration.
 
-    It is in evaluation mode, on the CPU.
+    The model is in evaluation mode, on the CPU.
 
     Args:
         path: Lightning checkpoint of one of our models.
 
     Raises:
-        InputError: missing, not a checkpoint, unsafe to unpickle, of an unknown class, or of a class that has changed.
+        InputError: the file is missing, not a checkpoint, unsafe to unpickle, or of an unknown or changed class.
     """
     path = Path(path)
     checkpoint = read_checkpoint(path)
     origin = checkpoint.get("lightning_mia", {})
-    model_class = _find_class(path, origin.get("model_class"))
-    settings = _constructor_arguments(path, checkpoint["hyper_parameters"], model_class)
+    model_class = _stored_class(path, origin.get("model_class"))
+    settings = _check_arguments(path, checkpoint["hyper_parameters"], model_class)
     model = build(partial(model_class, **settings))
     try:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         last = str(error).splitlines()[-1].strip()
-        raise InputError(f"The weights of {path} do not fit its hyperparameters, it is damaged: {last}") from error
+        raise InputError(
+            f"The weights of {path} do not fit its hyperparameters; the file is damaged: {last}"
+        ) from error
     model.origin = origin
     return model.eval()
 
@@ -47,18 +49,18 @@ def model_from_checkpoint(path: Path | str) -> SpeechModel:
 def load_model(path: Path, template: Model) -> Model:
     """Load a model of a known class and configuration.
 
-    It is in evaluation mode, on the CPU.
+    The model is in evaluation mode, on the CPU.
 
     Args:
         path: Lightning checkpoint.
         template: model of the class and configuration that the checkpoint must have.
 
     Raises:
-        InputError: missing, not a checkpoint, unsafe to unpickle, or of another class or configuration.
+        InputError: the file is missing, not a checkpoint, unsafe to unpickle, or of another class or configuration.
     """
     checkpoint = read_checkpoint(path)
     _check_class(path, checkpoint, template)
-    _check_hyperparameters(path, checkpoint["hyper_parameters"], hyperparameters_of(template))
+    _check_hyperparameters(path, checkpoint["hyper_parameters"], constructor_arguments(template))
     model = initialise(template, seed=0)
     try:
         model.load_state_dict(checkpoint["state_dict"])
@@ -76,28 +78,28 @@ def initialise(template: Model, seed: int) -> Model:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return type(template)(**hyperparameters_of(template))
+        return type(template)(**constructor_arguments(template))
 
 
 def build(constructor: Callable[[], Model]) -> Model:
     """Construct a model inside the constructor of another.
 
-    Random weights come from a fixed seed and use up none of the caller's draws. The model keeps its own
+    Random weights come from a fixed seed and leave the caller's random state unchanged. The model keeps its own
     hyperparameters: LightningCLI leaves those of the outer model in a context variable, which `save_hyperparameters`
-    would otherwise record for the inner one.
+    would otherwise record for the inner model.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return Context().run(constructor)
 
 
-def hyperparameters_of(model: SpeechModel) -> dict[str, Any]:
+def constructor_arguments(model: SpeechModel) -> dict[str, Any]:
     """Return the constructor arguments of a model."""
     names = inspect.signature(type(model).__init__).parameters
     return {name: value for name, value in model.hparams.items() if name in names}
 
 
-def model_class_named(name: str) -> type[SpeechModel]:
+def find_model_class(name: str) -> type[SpeechModel]:
     """Find a family by the name of its class.
 
     Raises:
@@ -105,7 +107,7 @@ def model_class_named(name: str) -> type[SpeechModel]:
     """
     known = {family.__name__: family for family in _subclasses(SpeechModel) if not inspect.isabstract(family)}
     if name not in known:
-        raise InputError(f"the model class {name} is not known; known are {', '.join(sorted(known))}")
+        raise InputError(f"unknown model class {name}; known: {', '.join(sorted(known))}")
     return known[name]
 
 
@@ -113,7 +115,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a Lightning checkpoint, unpickled safely (`weights_only`).
 
     Raises:
-        InputError: missing, not a checkpoint, or unsafe to unpickle.
+        InputError: the file is missing, not a checkpoint, or unsafe to unpickle.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the .ckpt that `fit` wrote")
@@ -135,11 +137,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _find_class(path: Path, name: object) -> type[SpeechModel]:
+def _stored_class(path: Path, name: object) -> type[SpeechModel]:
     if not isinstance(name, str):
         raise InputError(f"{path} does not name the class of its model; give a .ckpt that `fit` of lightning-mia wrote")
     try:
-        return model_class_named(name)
+        return find_model_class(name)
     except InputError as error:
         raise InputError(f"{path} cannot be loaded: {error}") from error
 
@@ -149,7 +151,7 @@ def _subclasses(parent: type) -> list[type]:
     return [*children, *(descendant for child in children for descendant in _subclasses(child))]
 
 
-def _constructor_arguments(path: Path, stored: dict[str, Any], model_class: type[SpeechModel]) -> dict[str, Any]:
+def _check_arguments(path: Path, stored: dict[str, Any], model_class: type[SpeechModel]) -> dict[str, Any]:
     arguments = inspect.signature(model_class).parameters
     settings = {name: value for name, value in stored.items() if name not in LIGHTNING_CLI_KEYS}
     unknown = sorted(settings.keys() - arguments.keys())
@@ -158,7 +160,7 @@ def _constructor_arguments(path: Path, stored: dict[str, Any], model_class: type
     if unknown or missing:
         problems = [*(f"{name} is unknown" for name in unknown), *(f"{name} is missing" for name in missing)]
         raise InputError(
-            f"{path} was made by another version of {model_class.__name__}: {list_first(problems)}; train it anew"
+            f"{path} was written by another version of {model_class.__name__}: {list_first(problems)}; train it again"
         )
     return settings
 
@@ -167,12 +169,12 @@ def _check_class(path: Path, checkpoint: dict[str, Any], template: SpeechModel) 
     stored = checkpoint.get("lightning_mia", {}).get("model_class")
     expected = type(template).__name__
     if stored is not None and stored != expected:
-        raise InputError(f"{path} is a {stored} checkpoint, but the config asks for {expected}; change --model")
+        raise InputError(f"{path} is a {stored} checkpoint, but the config has {expected}; change --model")
 
 
 def _check_hyperparameters(path: Path, stored: dict[str, Any], expected: dict[str, Any]) -> None:
     different = [
-        f"{key} is {stored.get(key)} there, {expected.get(key)} in the config"
+        f"{key} is {stored.get(key)} in the checkpoint, {expected.get(key)} in the config"
         for key in sorted(expected.keys() | (stored.keys() - LIGHTNING_CLI_KEYS))
         if stored.get(key) != expected.get(key)
     ]

@@ -25,8 +25,8 @@ class CPC(SpeechModel):
     """CPC on waveforms.
 
     Convolutions yield a frame every 10 ms, a recurrent network the contexts; the loss is InfoNCE over the next frames.
-    Unlike the published code, this one normalises waveforms over the utterance, pads no convolution, and lets the last
-    frames of a window predict too, as many steps ahead as the window has frames.
+    Unlike in the published code, waveforms are normalised over the utterance, convolutions are not padded, and the last
+    frames of a window predict too, up to the end of the window.
 
     Args:
         dim: channels of the five convolutions, and width of the context (published: 256).
@@ -96,8 +96,8 @@ class CPC(SpeechModel):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        Layer 0 is the convolutions' output, the last one the context. Training hides nothing, so that there is no
-        learned vector for a masked frame: it is zero in all channels.
+        Layer 0 is the output of the convolutions, the last layer the context. Training masks nothing, so there is no
+        learned vector for masked frames: they are set to zero.
         """
         latents = self.front_end(waveforms, lengths)  # (batch, frames, dim)
         if masks is not None:
@@ -128,16 +128,16 @@ class CPC(SpeechModel):
             yield logits.diagonal(step, dim1=1, dim2=2), logits, real
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the true frames' geometric mean probability.
+        """Compute the log-odds of the true frames' geometric mean probability.
 
-        The mean is over all frames and steps ahead. Negatives are other frames of the same utterance, whatever
-        `negatives` is in training. The frame's row of noise draws them, once for all steps. See
+        The mean is over all frames and steps ahead. Negatives are other frames of the same utterance, regardless of
+        `negatives`. A frame's row of noise determines its negatives, the same for all steps. See
         `SpeechModel.pretext_score`.
         """
         if noise is None:
             raise ValueError("Expected noise to draw negatives from, but got None")
         encoded = self.encode(waveforms, lengths)
-        draws = other_frames(noise.reshape(-1, *noise.shape[-3:]), encoded.lengths)
+        draws = draw_other_frames(noise.reshape(-1, *noise.shape[-3:]), encoded.lengths)
         log_p = torch.zeros(draws.shape[:2], dtype=torch.float64, device=draws.device)  # (draws, batch)
         n_predictions = torch.zeros_like(log_p[0])
         for step, (true, logits, real) in enumerate(self._similarities(encoded, encoded.hidden[0]), start=1):
@@ -148,18 +148,18 @@ class CPC(SpeechModel):
         return log_odds(log_p / n_predictions).view(noise.shape[:-2])
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """InfoNCE loss; `masks` are ignored.
+        """Compute the InfoNCE loss; `masks` are ignored.
 
-        It is the mean over the batch's frames and the steps ahead.
+        It is averaged over the batch's frames and the steps ahead.
         """
         encoded = self.encode(*draw_windows(waveforms, lengths, self.window))
         latents = encoded.hidden[0]
         if self.negatives == "batch":
-            candidates, negatives = draw_from_batch(latents, encoded.lengths, self.noise_dim)
+            candidates, negatives = draw_batch_negatives(latents, encoded.lengths, self.noise_dim)
         else:
-            # Frames come first, so that padding at the end does not change the draws before it.
+            # Drawn frame by frame, so that padding at the end does not change the draws before it.
             noise = torch.rand(latents.shape[1], len(latents), self.noise_dim, device=latents.device).transpose(0, 1)
-            candidates, negatives = latents, other_frames(noise, encoded.lengths)
+            candidates, negatives = latents, draw_other_frames(noise, encoded.lengths)
         loss, hits, n_predictions = 3 * [torch.zeros((), device=latents.device)]
         for step, (true, logits, real) in enumerate(self._similarities(encoded, candidates), start=1):
             others = logits.gather(2, negatives[:, step:])  # (batch, frames − step, n_negatives)
@@ -175,15 +175,15 @@ class CPC(SpeechModel):
         return Pretext(loss / n_predictions, health)
 
     def _chance(self, frame_lengths: Tensor) -> Tensor:
-        """Accuracy of guessing.
+        """Compute the accuracy of guessing.
 
-        One over the mean number of distinct frames among a true one and its negatives.
+        It is one over the expected number of distinct frames among the true frame and its negatives.
         """
         others = (frame_lengths if self.negatives == "utterance" else frame_lengths.sum()) - 1.0
         return (1 / (1 + others * (1 - (1 - 1 / others) ** self.noise_dim))).mean()
 
     def collapse(self, health: dict[str, float]) -> str:
-        """Describe constant frames, or a loss at chance level."""
+        """Describe constant frames or a loss at chance, if any."""
         if health["frame_variation"] < 1e-3:
             return f"CPC's frames are constant (variation {health['frame_variation']:.1e} of their energy)"
         if not health["loss_over_chance"] < 0.98:  # true for NaN as well
@@ -195,8 +195,8 @@ class CPC(SpeechModel):
 class CausalLayer(nn.Module):
     """Causal transformer layer that predicts a future frame.
 
-    It has no positions: the recurrent contexts carry the order. Rivière et al. learn an attention bias per distance, up
-    to their window, which is also the reach of the attention here.
+    It has no position encoding: the recurrent contexts carry the order. Rivière et al. learn an attention bias for each
+    distance within their window; attention has the same reach here, without the bias.
 
     Args:
         dim: width of the contexts.
@@ -235,7 +235,7 @@ def draw_windows(waveforms: Tensor, lengths: Tensor, window: int) -> tuple[Tenso
     return waveforms.gather(1, samples), lengths.clamp(max=size)
 
 
-def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
+def draw_other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
     """Draw other real frames, uniformly and with replacement.
 
     Args:
@@ -246,7 +246,7 @@ def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
         (…, batch, frames, n) int64; undefined for frames beyond an utterance's end.
 
     Example:
-        >>> other_frames(torch.tensor([0.0, 0.4, 0.99]).expand(1, 4, 3), torch.tensor([4]))[0].tolist()
+        >>> draw_other_frames(torch.tensor([0.0, 0.4, 0.99]).expand(1, 4, 3), torch.tensor([4]))[0].tolist()
         [[1, 2, 3], [2, 3, 0], [3, 0, 1], [0, 1, 2]]
     """
     lengths = lengths.view(-1, 1, 1)
@@ -255,7 +255,7 @@ def other_frames(noise: Tensor, lengths: Tensor) -> Tensor:
     return (time + 1 + ahead) % lengths
 
 
-def draw_from_batch(latents: Tensor, lengths: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def draw_batch_negatives(latents: Tensor, lengths: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Draw n negatives per utterance from all utterances.
 
     All frames of an utterance share them. If a frame is its own negative, the next frame of its utterance replaces it.

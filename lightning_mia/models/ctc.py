@@ -12,9 +12,9 @@ from torchmetrics.functional.text import char_error_rate, word_error_rate
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, hyperparameters_of, model_from_checkpoint
+from lightning_mia.models.checkpoint import build, constructor_arguments, model_from_checkpoint
 from lightning_mia.models.layers.features import padding_mask
-from lightning_mia.models.layers.masking import SpanMask, span_masks
+from lightning_mia.models.layers.masking import SpanMask, draw_span_masks
 from lightning_mia.models.objectives.log_odds import log_odds
 from lightning_mia.models.objectives.transcripts import (
     BLANK,
@@ -48,9 +48,9 @@ class CTC(SpeechModel):
         characters: characters of the transcripts, each once; by default those of the corpus, members and non-members.
         fold_case: ignore case.
         freeze_front_end: freeze the convolutions before the transformer; log-mel front ends have none.
-        layer_decay: learning rate of a layer over that of the layer above; 1: the same rate everywhere.
+        layer_decay: ratio of a layer's learning rate to that of the layer above; 1: the same rate everywhere.
         head_dropout: probability of dropping an output of the encoder.
-        time_mask_probability: spans × length / frames hidden from the encoder in training; 0: none.
+        time_mask_probability: spans × length / frames, of the spans hidden from the encoder in training; 0: none.
         time_mask_length: frames of the encoder per hidden span.
         learning_rate: peak learning rate of AdamW, that of the linear layer.
         weight_decay: weight decay of AdamW.
@@ -170,15 +170,15 @@ class CTC(SpeechModel):
         return self.encoder.has_pretext and not self.encoder.needs_targets
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The encoder's pretext score, with heads that fine-tuning left unchanged."""
+        """Compute the encoder's pretext score; fine-tuning left its heads unchanged."""
         return self.encoder.pretext_score(waveforms, lengths, masks, noise)
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """The encoder's pretext loss, which fine-tuning does not use."""
+        """Compute the encoder's pretext loss, which fine-tuning does not use."""
         return self.encoder.pretext(waveforms, lengths, masks)
 
     def training_loss(self, batch: Batch) -> Pretext:
-        """CTC loss per character, mean over the batch; see `SpeechModel.training_loss`."""
+        """Compute the mean CTC loss per character; see `SpeechModel.training_loss`."""
         logits, frame_lengths = self._logits(batch, self._draw_time_masks(batch))
         texts, labels = self._texts(batch)
         loss = loss_per_character(logits, frame_lengths, labels).mean()
@@ -191,7 +191,7 @@ class CTC(SpeechModel):
             return None
         n_frames = int(self.frame_lengths(torch.tensor(batch.waveforms.shape[1])))
         noise = torch.rand(len(batch.ids), n_frames + 1, device=batch.lengths.device)
-        return span_masks(self.frame_lengths(batch.lengths), self.time_mask, noise)
+        return draw_span_masks(self.frame_lengths(batch.lengths), self.time_mask, noise)
 
     @torch.no_grad()
     def _health(self, logits: Tensor, frame_lengths: Tensor, texts: list[str]) -> dict[str, Tensor]:
@@ -234,14 +234,14 @@ class CTC(SpeechModel):
                 f"CTC needs transcripts, and {len(missing)} of {len(durations)} recordings have none: "
                 f"{list_first(missing)}; add them to the manifest's column text, or leave these recordings out"
             )
-        vocabulary = self.vocabulary or Vocabulary.of(normalised.values())
+        vocabulary = self.vocabulary or Vocabulary.from_texts(normalised.values())
         if unknown := sorted(set().union(*map(vocabulary.unknown, normalised.values()))):
             raise InputError(
                 f"Transcripts hold characters that model.characters lacks: {list_first([repr(c) for c in unknown])}; "
                 "add them, or leave model.characters out"
             )
         self._check_lengths(normalised, durations)
-        return type(self)(**{**hyperparameters_of(self), "characters": vocabulary.characters})
+        return type(self)(**{**constructor_arguments(self), "characters": vocabulary.characters})
 
     def _check_lengths(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:
         ids = list(durations)
@@ -259,7 +259,7 @@ class CTC(SpeechModel):
             )
 
     def weights_sha256(self) -> str:
-        """Hash of the encoder's checkpoint."""
+        """Hash the encoder's checkpoint."""
         name: str = self.hparams["encoder"]
         return hash_of_file(Path(name)) if _is_lightning_checkpoint(name) else self.encoder.weights_sha256()
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, hyperparameters_of
+from lightning_mia.models.checkpoint import build, constructor_arguments
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
@@ -24,12 +24,12 @@ from lightning_mia.utilities.errors import InputError
 
 
 class ClusterPrediction(SpeechModel):
-    """Base of HuBERT and MelHuBERT, which differ in front end."""
+    """Base class of HuBERT and MelHuBERT, without front end."""
 
     family = "hubert"
 
     def _build(self, frame_dim: int, n_mels: int) -> None:
-        """Create all parts but the front end, by the hyperparameters."""
+        """Create all parts but the front end from the hyperparameters."""
         settings: Any = self.hparams
         self.mask_span: SpanMask = SpanMask(settings.mask_probability, settings.mask_length)
         self.log_mel = LogMel(n_mels)
@@ -65,7 +65,7 @@ class ClusterPrediction(SpeechModel):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        A masked frame is a learned vector.
+        A masked frame is replaced by a learned vector.
         """
         return self._transform(self._frames(waveforms, lengths), lengths, masks)
 
@@ -82,7 +82,7 @@ class ClusterPrediction(SpeechModel):
         return cluster_logits(self.code_projection(hidden), self.codes)
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the true cluster's geometric mean probability.
+        """Compute the log-odds of the true cluster's geometric mean probability.
 
         See `SpeechModel.pretext_score`.
 
@@ -99,7 +99,7 @@ class ClusterPrediction(SpeechModel):
         return torch.stack(scores).view(masks.shape[:-1])
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Cross-entropy of the true clusters, mean over masked frames."""
+        """Compute the cross-entropy of the true clusters over masked frames."""
         frames, targets = self._frames_and_targets(waveforms, lengths)
         return cluster_pretext(self._logits(frames, lengths, masks), targets, masks)
 
@@ -116,7 +116,7 @@ class ClusterPrediction(SpeechModel):
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.
 
-        The targets are part of what can leak.
+        Clusters are learned from data, and can leak membership too.
         """
         batches = ((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
         seed = self.hparams["cluster_seed"]
@@ -129,7 +129,7 @@ class ClusterPrediction(SpeechModel):
     def _targets(self, waveforms: Tensor, lengths: Tensor, n_frames: int, log_mel: Tensor | None = None) -> Tensor:
         """Return the cluster of every frame, (batch, n_frames) int64.
 
-        `log_mel` saves computing it again.
+        `log_mel` are the log-mel frames, if they are already computed.
         """
         if isinstance(self.clusters, TeacherClusters):
             return self.clusters(waveforms, lengths, n_frames)
@@ -137,7 +137,7 @@ class ClusterPrediction(SpeechModel):
         return self.clusters(log_mel, self.log_mel.frame_lengths(lengths))[:, :n_frames]
 
     def weights_sha256(self) -> str:
-        """Hash of the teacher's checkpoint; empty in the first iteration."""
+        """Hash the teacher's checkpoint; empty in the first iteration."""
         return self.clusters.sha256 if isinstance(self.clusters, TeacherClusters) else ""
 
     def as_teacher(self, layer: int) -> "ClusterPrediction":
@@ -145,9 +145,9 @@ class ClusterPrediction(SpeechModel):
         n_layers = self.hparams["n_layers"]
         if not 1 <= layer <= n_layers:
             raise InputError(f"it has layers 1 to {n_layers}, but layer {layer} is requested")
-        # One block above the layer is kept: the last block's output is normalised, which would change the layer's.
+        # Keep one block above the layer: the last block's output is normalised, which would change that of the layer.
         changes = {"n_layers": min(layer + 1, n_layers), "dropout": 0.0, "targets_from": None}
-        teacher = build(partial(type(self), **{**hyperparameters_of(self), **changes}))
+        teacher = build(partial(type(self), **{**constructor_arguments(self), **changes}))
         for head in ("clusters", "code_projection", "codes"):
             delattr(teacher, head)
         kept = teacher.state_dict().keys()
@@ -173,8 +173,8 @@ class HuBERT(ClusterPrediction):
         position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sinusoidal
             positions, which have no parameters.
         position_groups: groups of the positional convolution (published base: 16).
-        n_clusters: k-means clusters that are the targets (published base: 100, then 500).
-        code_dim: width in which outputs and clusters are compared (published base: 256).
+        n_clusters: number of k-means clusters, the targets (published base: 100, then 500).
+        code_dim: dimension in which outputs and clusters are compared (published base: 256).
         mask_probability: spans × length / frames; spans overlap (published base: 0.8).
         mask_length: frames of 20 ms per masked span (published base: 10).
         learning_rate: peak learning rate of AdamW (published base: 5e-4).
@@ -247,8 +247,8 @@ class MelHuBERT(ClusterPrediction):
         position_kernel: width of the positional convolution, frames of 20 ms (published base: 128); 0: sinusoidal
             positions, which have no parameters.
         position_groups: groups of the positional convolution (published base: 16).
-        n_clusters: k-means clusters that are the targets (published base: 512).
-        code_dim: width in which outputs and clusters are compared.
+        n_clusters: number of k-means clusters, the targets (published base: 512).
+        code_dim: dimension in which outputs and clusters are compared.
         mask_probability: spans × length / frames; spans overlap (published base: 0.8).
         mask_length: frames of 20 ms per masked span (published base: 10).
         learning_rate: peak learning rate of AdamW.

@@ -17,7 +17,7 @@ def linear_schedule(optimizer: Optimizer, total_steps: float, warmup_fraction: f
     """Schedule an optimizer's learning rate by `warmup_then_decay`.
 
     Raises:
-        InputError: the training has no end.
+        InputError: the number of steps is infinite.
     """
     if total_steps == float("inf"):
         raise InputError("The schedule needs the length of the run; set --trainer.max_epochs or --trainer.max_steps")
@@ -56,7 +56,7 @@ def layer_wise(
     Args:
         encoder: parameters with their dotted names.
         head: parameters on top of the encoder.
-        learning_rate: of the head.
+        learning_rate: learning rate of the head.
         decay: factor from one block to the one below, in (0, 1]; 1: the same rate everywhere.
 
     Returns:
@@ -87,9 +87,9 @@ def block_index(name: str) -> int | None:
 
 
 def is_front_end(name: str) -> bool:
-    """Check by name if a parameter precedes the transformer.
+    """Whether a parameter's name places it in the front end.
 
-    The front end is the convolutions on waveform or log-mel frames.
+    The front end is the convolutions on waveform or log-mel frames, before the transformer.
 
     Example:
         >>> is_front_end("front_end.convolutions.0.weight"), is_front_end("projection.weight")

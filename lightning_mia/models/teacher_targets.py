@@ -1,4 +1,4 @@
-"""Targets of HuBERT's second iteration, from a first model."""
+"""Targets of HuBERT's second iteration, from a teacher model."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, model_class_named, model_from_checkpoint
+from lightning_mia.models.checkpoint import build, find_model_class, model_from_checkpoint
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.objectives.kmeans_targets import Centroids
 from lightning_mia.utilities.errors import InputError
@@ -20,14 +20,14 @@ from lightning_mia.utilities.files import hash_of_file
 class TeacherClusters(nn.Module):
     """K-means clusters of a frozen teacher's hidden layer.
 
-    The teacher, cut above the layer, is read from its checkpoint if that exists. It is saved in the checkpoint of its
-    student, which then needs no other file. It runs in float32 and without dropout, so that a frame has the same
+    The teacher, cut above the layer, is read from its checkpoint if the file exists. It is saved in the student's
+    checkpoint, which then needs no other file. It runs in float32 and without dropout, so that a frame has the same
     target in training and in the probe.
 
     The clusters depend on the teacher's training set, which must be the student's. A teacher of another split is
-    refused; another model of the same split (the wrong model, a shadow model) cannot be detected. The controls of an
-    audit use the same teacher, so that their targets, unlike those of a first iteration, depend on the target's
-    members.
+    refused; another model of the same split (the wrong-model control, a shadow model) cannot be detected. The controls
+    of an audit use the same teacher, so that their targets, unlike those of a first iteration, depend on the target
+    model's members.
 
     Args:
         checkpoint: Lightning checkpoint of a HuBERT or MelHuBERT.
@@ -79,7 +79,7 @@ class TeacherClusters(nn.Module):
         if len(state):
             description = json.loads(bytes(state.tolist()))
             if description != self.description:
-                model = build(partial(model_class_named(description["model_class"]), **description["settings"]))
+                model = build(partial(find_model_class(description["model_class"]), **description["settings"]))
                 self._attach(model.as_teacher(self.layer), description["split"], description["sha256"])
 
     @property
@@ -89,7 +89,7 @@ class TeacherClusters(nn.Module):
 
     @property
     def sha256(self) -> str:
-        """Hash of the teacher's checkpoint.
+        """Hash of the teacher's checkpoint file.
 
         Raises:
             InputError: the checkpoint does not exist.
@@ -106,7 +106,7 @@ class TeacherClusters(nn.Module):
 
         Args:
             batches: each training recording once.
-            seed: of the k-means.
+            seed: seed of the k-means.
             split: hash of the split of the recordings, if known.
 
         Raises:
@@ -117,7 +117,7 @@ class TeacherClusters(nn.Module):
         if split and teacher_split and split != teacher_split:
             raise InputError(
                 f"{self.checkpoint} was trained on another split (hash {teacher_split[:12]} there, {split[:12]} here), "
-                "so that its clusters come from other recordings than the members; train the first iteration with the "
+                "so its clusters would not come from the members; train the first iteration with the "
                 "same corpus, design and data.split_seed"
             )
         self.centroids.fit_frames((self._real_frames(*batch) for batch in batches), seed)
@@ -136,7 +136,8 @@ class TeacherClusters(nn.Module):
     def forward(self, waveforms: Tensor, lengths: Tensor, n_frames: int) -> Tensor:
         """(batch, samples), (batch,) real samples → (batch, n_frames) int64, nearest centroids.
 
-        A teacher on log-mel frames can have one frame less than a student on waveforms: its last one then counts twice.
+        A teacher on log-mel frames can have one frame fewer than a student on waveforms; its last frame then counts
+        twice.
         """
         hidden, frame_lengths = self._hidden(waveforms, lengths)
         with torch.autocast(waveforms.device.type, enabled=False):

@@ -96,7 +96,7 @@ class TERA(SpeechModel):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        A masked frame is the utterance's mean frame, zero.
+        A masked frame is set to zero, the utterance's mean frame.
         """
         frames = self._frames(waveforms, lengths)
         if masks is not None:
@@ -107,7 +107,7 @@ class TERA(SpeechModel):
         return self.head(encoded.hidden[-1]).float()  # (batch, frames, n_mels)
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """−log of the mean L1 error over the masked frames.
+        """Compute −log of the mean L1 error over masked frames.
 
         All masked frames are set to zero. See `SpeechModel.pretext_score`.
         """
@@ -127,9 +127,9 @@ class TERA(SpeechModel):
     def pretext(
         self, waveforms: Tensor, lengths: Tensor, masks: Tensor, augment: FrameAugmentation | None = None
     ) -> Pretext:
-        """L1 error, mean over the batch's altered cells.
+        """Compute the L1 error, mean over the batch's altered values.
 
-        `augment` hides more of the input, which is not in the loss.
+        `augment` masks more of the input, which does not enter the loss.
         """
         frames = self._frames(waveforms, lengths)
         real = ~padding_mask(self.frame_lengths(lengths), frames.shape[1]).unsqueeze(2)
@@ -144,7 +144,7 @@ class TERA(SpeechModel):
     def _alter_frames(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
         """Alter the masked frames.
 
-        They are zeroed in 80 % of utterances, replaced by others in 10 %, and kept in 10 %.
+        They are zeroed in 80 % of utterances, replaced by other frames in 10 %, and kept in 10 %.
         """
         choice = torch.rand(len(frames), 1, 1, device=frames.device)
         shift = torch.rand(len(frames), 1, device=frames.device) * self.frame_lengths(lengths).unsqueeze(1)
@@ -155,7 +155,7 @@ class TERA(SpeechModel):
         return torch.where(masks.unsqueeze(2), altered, frames)
 
     def _draw_bands(self, frames: Tensor) -> Tensor:
-        """Draw adjacent bands of each utterance, (batch, 1, n_mels) bool."""
+        """Draw adjacent bands to hide, (batch, 1, n_mels) bool."""
         n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
         max_width = torch.full_like(n_mels, self.max_masked_bands)
         return draw_spans(n_mels, max_width, frames.shape[2]).unsqueeze(1)
@@ -170,7 +170,7 @@ class TERA(SpeechModel):
 
 
 def masked_l1(outputs: Tensor, targets: Tensor, altered: Tensor) -> Tensor:
-    """Compute the mean absolute error over the altered cells.
+    """Compute the mean absolute error over the altered values.
 
     All tensors are (batch, frames, n_mels).
     """

@@ -25,8 +25,8 @@ from lightning_mia.utilities.errors import InputError
 class Wav2Vec2(SpeechModel):
     """wav2vec 2.0 on waveforms.
 
-    Seven convolutions, a transformer at 50 Hz; the targets are quantised latents. With the same weights its outputs
-    equal those of transformers' `Wav2Vec2ForPreTraining`, except LayerDrop, which is not implemented.
+    Seven convolutions, a transformer at 50 Hz; the targets are quantised latents. With the same weights, its outputs
+    equal those of transformers' `Wav2Vec2ForPreTraining`. LayerDrop is not implemented.
 
     Args:
         conv_channels: channels of the seven convolutions (published base: 512).
@@ -44,7 +44,7 @@ class Wav2Vec2(SpeechModel):
         n_codebooks: codebooks; a latent is one code from each (published: 2).
         codebook_size: codes per codebook (published: 320).
         code_dim: width of a quantised latent (published base: 256).
-        projection_dim: width in which outputs and targets are compared (published base: 256).
+        projection_dim: dimension in which outputs and targets are compared (published base: 256).
         n_negatives: negatives per masked frame (published: 100).
         mask_probability: spans × length / frames; spans overlap (published: 0.65).
         mask_length: frames of 20 ms per masked span (published: 10).
@@ -53,7 +53,7 @@ class Wav2Vec2(SpeechModel):
         feature_gradient_scale: factor on the gradient that reaches the convolutions (published: 0.1).
         gumbel_start: initial temperature of the Gumbel softmax (published: 2).
         gumbel_end: lowest temperature, reached geometrically (published base: 0.5).
-        gumbel_fraction: share of the steps until then (published base: 0.7, of 400,000 steps).
+        gumbel_fraction: share of the steps after which it is reached (published base: 0.7, of 400,000 steps).
         learning_rate: peak learning rate of AdamW (published base: 5e-4).
         weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
@@ -139,34 +139,34 @@ class Wav2Vec2(SpeechModel):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        A masked frame is a learned vector.
+        A masked frame is replaced by a learned vector.
         """
         return self._transform(self.frame_norm(self.front_end(waveforms, lengths)), lengths, masks)
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the true quantised latent's mean probability, see `contrastive_score`.
+        """Compute the log-odds of the true quantised latents, see `contrastive_score`.
 
-        Codes are the most probable ones, and `noise` draws the negatives. See `SpeechModel.pretext_score`.
+        The most probable codes are the targets, and `noise` determines the negatives. See `SpeechModel.pretext_score`.
         """
-        assert noise is not None, "noise (…, batch, frames, noise_dim) draws the negatives"
+        assert noise is not None, "noise (…, batch, frames, noise_dim) is needed to draw the negatives"
         frame_lengths = self.frame_lengths(lengths)
         frames = self.frame_norm(self.front_end(waveforms, lengths))
         targets = self.target_projection(self.quantizer(frames, None).vectors)
         scores = []
         draws = zip(masks.reshape(-1, *masks.shape[-2:]), noise.reshape(-1, *noise.shape[-3:]), strict=True)
-        for mask, draw_noise in draws:
+        for mask, mask_noise in draws:
             predictions = self.prediction_projection(self._transform(frames, lengths, mask).hidden[-1])
-            negatives = draw_negatives(mask, frame_lengths, draw_noise)
+            negatives = draw_negatives(mask, frame_lengths, mask_noise)
             scores.append(contrastive_score(predictions, targets, mask, negatives))
         return torch.stack(scores).view(masks.shape[:-1])
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Contrastive, diversity and feature loss, see `contrastive_pretext`.
+        """Compute contrastive, diversity and feature loss, see `contrastive_pretext`.
 
-        In training mode the Gumbel softmax draws the codes, in evaluation mode they are the most probable ones.
+        In training mode, the Gumbel softmax draws the codes; in evaluation mode, the most probable ones are chosen.
         """
         frame_lengths, settings = self.frame_lengths(lengths), self.hparams
-        # Frames come first, so that padding at the end does not change the draws before it.
+        # Drawn frame by frame, so that padding at the end does not change the draws before it.
         noise = torch.rand(masks.shape[1], len(masks), self.noise_dim, device=masks.device).transpose(0, 1)
         latents = self.front_end(waveforms, lengths)
         latents = scale_gradient(latents, settings["feature_gradient_scale"])
@@ -193,7 +193,7 @@ class Wav2Vec2(SpeechModel):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Lower the Gumbel temperature.
 
-        It depends on the step alone, so that a resumed training is the same.
+        It depends on the step alone, so that a resumed training is identical.
         """
         settings: Any = self.hparams
         total_steps = self.trainer.estimated_stepping_batches
@@ -208,10 +208,10 @@ class Wav2Vec2(SpeechModel):
 
 
 def gumbel_temperature(progress: float, start: float, end: float) -> float:
-    """Decay geometrically from `start` to `end`, at progress 1.
+    """Decay geometrically from `start` to `end` (at progress 1).
 
-    The paper multiplies by .999995 at each of 400,000 steps, and reaches the end after 277,000. Relative progress gives
-    short runs their share of low temperatures too.
+    The paper multiplies by .999995 at each of 400,000 steps, and reaches the end after 277,000. With relative progress,
+    short runs reach low temperatures too.
 
     Example:
         >>> [gumbel_temperature(progress, 2.0, 0.5) for progress in (0.0, 0.5, 1.0, 1.3)]

@@ -51,7 +51,8 @@ def summarise_fleet(records: Mapping[str, Mapping[str, Any]], pool: Pool) -> Fle
 
     Args:
         records: shadow model → record with `seconds`, `epochs`, `steps`, `utterances`, `health` (metric → first and
-            last value) and `collapse` (empty if it did not). Epochs, steps and utterances are the same for all.
+            last value) and `collapse` (empty if it did not collapse). Epochs, steps and utterances are the same for
+            all.
         pool: recordings that they were trained on.
 
     >>> record = {"seconds": 2.0, "epochs": 3, "steps": 9, "utterances": 5, "health": {"loss": [4.0, 2.5]}}
@@ -188,7 +189,7 @@ class Exposure:
     """Attacks at one exposure of the positive control.
 
     Attributes:
-        times: number of times the model was trained on half of the recordings; 0 = as supplied.
+        times: number of times that training was continued on half of the recordings; 0 = the model as supplied.
         seconds: of that training.
         results: one per attack.
     """
@@ -275,7 +276,7 @@ class UnitFacts:
 class AuditReport:
     """Outcome of an audit or of a blind check.
 
-    Results and scores are joined by (name, level), which is unique.
+    Results and scores are matched by (name, level), which is unique.
 
     Attributes:
         target: the target model; None in a blind check.
@@ -284,7 +285,7 @@ class AuditReport:
         attacks: results of the attacks.
         controls: results of the controls.
         scores: of attacks and controls.
-        blind_upper95: level → one-sided 95 % upper bound of the blind control's AUROC.
+        blind_upper95: level → one-sided 95 % upper bound of the blind baseline's AUROC.
         timings: stage, such as "fit_s" → seconds.
         provenance: origin of the results.
         skipped: excluded recordings.
@@ -294,14 +295,14 @@ class AuditReport:
         exposures: of the positive control; their scores are not kept.
         fleet: summary of the shadow models; None without shadow models.
         dataset_inference: one p-value per attack for all members together.
-        units: model-free properties of the evaluated units, in `units.csv`.
+        units: model-free properties of the evaluated units (`units.csv`).
         slices: results of the decisive attack on parts of the challenge set; None = not computed.
         speaker_risks: results of the decisive attack per speaker, under pseudonyms; None = not computed.
         utility: of the target; None = not measured.
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
 
     Raises:
-        ValueError: results and scores do not join, or one occurs twice.
+        ValueError: a result has no scores, scores have no result, or one occurs twice.
 
     Example:
         >>> from lightning_mia.evaluation.results import Verdict
@@ -335,7 +336,7 @@ class AuditReport:
     privacy: Privacy | None = None
 
     def __post_init__(self) -> None:
-        """Check that results and scores join."""
+        """Check that results and scores match."""
         results = Counter((result.name, result.level) for result in (*self.attacks, *self.controls))
         scores = Counter((scores.name, scores.level) for scores in self.scores)
         for kind, counts in (("results", results), ("scores", scores)):
@@ -356,5 +357,5 @@ class AuditReport:
         return next((result for result in results if (result.name, result.level) == (name, level)), None)
 
     def blind(self, level: str) -> AttackResult | None:
-        """Return the blind control at `level`, or None."""
+        """Return the blind baseline at `level`, or None."""
         return self.result("blind", level)

@@ -1,4 +1,4 @@
-"""Render `report.md`: the content of the page without its figures."""
+"""Render `report.md`, a shorter version of the page without figures."""
 
 from collections.abc import Mapping
 

@@ -21,10 +21,10 @@ def write_tensorboard(folder: Path, report: AuditReport, groups: Iterable[DrawnG
 
 
 def scalars(report: AuditReport) -> Iterator[tuple[str, float]]:
-    """Yield (tag, value) of all figures of attacks and controls."""
+    """Yield (tag, value) of all results of attacks and controls."""
     for kind, results in (("audit", report.attacks), ("controls", report.controls)):
         for result in results:
-            for name, value in _figures(result):
+            for name, value in _values(result):
                 if value is not None:
                     yield f"{kind}/{result.level}/{result.name}/{name}", value
     for level, bound in report.blind_upper95.items():
@@ -42,7 +42,7 @@ def scalars_by_shadows(report: AuditReport) -> Iterator[tuple[str, float, int]]:
                 yield f"shadow_models/{result.level}/{result.name}/tpr_at_fpr_{rate.fpr:g}", rate.tpr, point.n_shadows
 
 
-def _figures(result: AttackResult) -> Iterator[tuple[str, float | None]]:
+def _values(result: AttackResult) -> Iterator[tuple[str, float | None]]:
     yield "auroc", result.auroc
     yield "auroc_ci95_low", result.auroc_ci95[0]
     yield "auroc_ci95_high", result.auroc_ci95[1]

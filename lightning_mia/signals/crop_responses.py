@@ -13,7 +13,7 @@ from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.inputs.augmentations import random_crop
-from lightning_mia.signals.inputs.random_masks import draw_noise, generator_of
+from lightning_mia.signals.inputs.random_masks import draw_noise, utterance_generator
 from lightning_mia.utilities.errors import InputError
 
 CROPS_PER_BATCH = 4  # crops of one recording, together about as long as the recording
@@ -102,7 +102,7 @@ class CropResponses(SignalGroup):
             yield mean_pool(encoded.hidden[-1], encoded.lengths).view(len(batch.ids), len(draws), -1)
 
     def _crop(self, waveform: Tensor, utterance: str, draw: int) -> Tensor:
-        rng = generator_of(utterance, draw, self.seed, "crop/")
+        rng = utterance_generator(utterance, draw, self.seed, "crop/")
         return torch.from_numpy(random_crop(waveform.numpy(), rng.uniform(self.shortest, self.longest), rng))
 
     def _noise(self, batch: Batch, lengths: Tensor) -> Tensor:

@@ -20,20 +20,18 @@ from lightning_mia.signals.features.frame_statistics import (
 )
 from lightning_mia.signals.features.reference_statistics import References, pooled_references, reference_statistics
 
-MIN_REFERENCES = 3  # auxiliary recordings: two neighbours remain where one is the recording itself
+MIN_REFERENCES = 3  # auxiliary recordings; two remain if one of them is the probed recording itself
 
 
 @dataclass(frozen=True)
 class EncoderGeometry(SignalGroup):
-    """Statistics of every layer's frames and mean (black-box).
-
-    One pass.
+    """Statistics of every layer's frames and mean (black-box, one pass).
 
     Columns `geometry_<statistic>_layer0` …: those of `frame_statistics` and, with three or more auxiliary recordings,
     those of `reference_statistics`, whose names begin with `reference_`.
 
     Args:
-        most_frames: maximum number of frames of an utterance whose pairs are compared.
+        most_frames: maximum number of frames per utterance in pairwise comparisons.
 
     Example:
         >>> EncoderGeometry(most_frames=256).fingerprint()
@@ -63,7 +61,7 @@ class EncoderGeometry(SignalGroup):
             }
             if references is not None:
                 pooled, others = mean_pool(hidden, encoded.lengths), references.excluding(batch.ids)
-                placed = reference_statistics(pooled, references.pooled[:, layer], others)
-                statistics |= {f"reference_{name}": values for name, values in placed.items()}
+                relative = reference_statistics(pooled, references.pooled[:, layer], others)
+                statistics |= {f"reference_{name}": values for name, values in relative.items()}
             scalars |= {f"{self.name}_{name}_layer{layer}": values for name, values in statistics.items()}
         return Measured(scalars)

@@ -16,7 +16,7 @@ from lightning_mia.utilities.errors import InputError
 class PerturbedTask(SignalGroup):
     """Pretext score of a view minus the recording's (grey-box).
 
-    4 × `n_masks` passes.
+    It takes 4 × `n_masks` passes.
 
     Columns `perturbed_pretext_score_noise`, `…_shift` and `…_band`: differences under the same masks, mean over
     `n_masks` of them. A model fine-tuned by CTC has `perturbed_ctc_score_noise` … too.

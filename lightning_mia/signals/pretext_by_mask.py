@@ -7,9 +7,9 @@ from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.layers.masking import SpanMask, span_mask
+from lightning_mia.models.layers.masking import SpanMask, draw_span_mask
 from lightning_mia.signals.base import Measured, SignalGroup
-from lightning_mia.signals.inputs.random_masks import draw_masks, draw_noise, generator_of
+from lightning_mia.signals.inputs.random_masks import draw_masks, draw_noise, utterance_generator
 from lightning_mia.utilities.errors import InputError
 
 PARTS = ("early", "middle", "late")
@@ -18,9 +18,9 @@ STRETCH = 2  # factor by which spans are shorter or longer than in training
 
 @dataclass(frozen=True)
 class PretextDetails(SignalGroup):
-    """Pretext scores under other masks than in training (grey-box).
+    """Pretext scores under masks unlike those of training (grey-box).
 
-    5 × `n_masks` passes.
+    It takes 5 × `n_masks` passes.
 
     Columns `pretext_details_early`, `…_middle` and `…_late`: masks in one third of the frames only;
     `pretext_details_short_spans` and `…_long_spans`: spans of half and of twice the training length. Each is the mean
@@ -80,9 +80,9 @@ class PretextDetails(SignalGroup):
         for draw, batch_mask in enumerate(masks):
             for row, utterance, n_frames in zip(batch_mask, batch.ids, frames, strict=True):
                 start, end = third(n_frames, part)
-                rng = generator_of(utterance, draw, self.seed, f"{PARTS[part]}/")
+                rng = utterance_generator(utterance, draw, self.seed, f"{PARTS[part]}/")
                 row[start:end] = (
-                    torch.from_numpy(span_mask(end - start, distribution, rng)) if end - start > 1 else True
+                    torch.from_numpy(draw_span_mask(end - start, distribution, rng)) if end - start > 1 else True
                 )
         return masks
 

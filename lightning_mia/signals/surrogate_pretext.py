@@ -20,7 +20,7 @@ from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.signals.base import Measure, Measured, SignalGroup
-from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.inputs.random_masks import utterance_generator
 from lightning_mia.signals.runner.loop import batches
 from lightning_mia.signals.surrogate.fillings import Filling, SteadyTone, hide
 from lightning_mia.signals.surrogate.linear_heads import FoldSums, with_constant
@@ -34,48 +34,25 @@ MIN_RECORDINGS = 2  # to fit a head on one and evaluate it on the other
 
 
 @dataclass(frozen=True)
-class FrameGrid:
-    """Position of an encoder's frames in the waveform.
-
-    Attributes:
-        stride: hop between frames (samples).
-        field: receptive field of a frame (samples).
-    """
-
-    stride: int
-    field: int
-
-    @classmethod
-    def from_model(cls, model: SpeechModel) -> FrameGrid:
-        """Infer the grid from frame counts by length."""
-        start = SAMPLE_RATE
-        counts = model.frame_lengths(torch.arange(start, start + 2 * SAMPLE_RATE)).tolist()
-        steps = [start + i for i in range(1, len(counts)) if counts[i] > counts[i - 1]]  # lengths with a new frame
-        stride = round((steps[-1] - steps[0]) / (counts[-1] - counts[0] - 1)) if len(steps) > 1 else SAMPLE_RATE
-        frames_then = counts[steps[0] - start] if steps else counts[0]
-        return cls(stride, max(steps[0] - (frames_then - 1) * stride if steps else stride, stride))
-
-
-@dataclass(frozen=True)
 class SurrogateHead(SignalGroup):
     """Error of a linear head on hidden spans.
 
     The head is fitted on auxiliary recordings.
 
     Columns `surrogate_head_<settings>_layer0` …, one for each of `layers`; none with fewer than 2 auxiliary recordings.
-    Heads are cross-fitted: each of `folds` heads leaves out one part of the auxiliary recordings. The head that did not
-    see an auxiliary recording evaluates it; one of the heads, chosen at random, evaluates any other recording. Both
-    kinds of recordings are thus treated the same.
+    Heads are cross-fitted: each of `folds` heads leaves out one part of the auxiliary recordings. The head that was not
+    fitted on an auxiliary recording evaluates it; one of the heads, chosen at random, evaluates any other recording.
+    Both kinds of recordings are thus treated the same.
 
     Use `LogMelFrames` for encoders that reconstruct frames, and `AdversarysClusters` for encoders that predict
-    clusters. Hiding fewer frames at a time disturbs the mean and the variance less by which some models normalise an
-    utterance.
+    clusters. Some models normalise an utterance by its mean and variance, which change less if fewer frames are hidden
+    at a time.
 
     Args:
         filling: sound that replaces hidden spans; null: the encoder's own mask is set instead.
         target: prediction target of the head.
-        span: length of a hidden span (seconds); null: as in the model's training mask, which takes more than black-box
-            access to know.
+        span: length of a hidden span (seconds); null: that of the model's training mask, which black-box access does
+            not reveal.
         every: one span in `every` is hidden at a time; `every` passes hide every frame once.
         rounds: number of times that every frame is hidden.
         layers: layers on whose outputs a head is fitted, one head each; negative from the end.
@@ -132,7 +109,7 @@ class SurrogateHead(SignalGroup):
     def supports(self, model: SpeechModel) -> bool:
         """Whether spans can be hidden in the model's input.
 
-        By a sound always, by the mask if the model has one.
+        With a filling always; with the encoder's own mask, if it has one.
         """
         return self.filling is not None or model.mask_span is not None
 
@@ -155,8 +132,31 @@ class SurrogateHead(SignalGroup):
                         if len(sums) <= i:
                             sums.append(FoldSums(n_folds, hidden.shape[2], truth.shape[2], device=model.device))
                         sums[i].add(fold[rows], hidden[scored], truth[scored])
-        weights = [self.target.fit(*of_layer.leave_one_out()) for of_layer in sums]
+        weights = [self.target.fit(*layer_sums.leave_one_out()) for layer_sums in sums]
         return partial(_measure, passes=passes, weights=weights)
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Position of an encoder's frames in the waveform.
+
+    Attributes:
+        stride: hop between frames (samples).
+        field: receptive field of a frame (samples).
+    """
+
+    stride: int
+    field: int
+
+    @classmethod
+    def from_model(cls, model: SpeechModel) -> FrameGrid:
+        """Infer the grid from the frame counts of many lengths."""
+        start = SAMPLE_RATE
+        counts = model.frame_lengths(torch.arange(start, start + 2 * SAMPLE_RATE)).tolist()
+        steps = [start + i for i in range(1, len(counts)) if counts[i] > counts[i - 1]]  # lengths with a new frame
+        stride = round((steps[-1] - steps[0]) / (counts[-1] - counts[0] - 1)) if len(steps) > 1 else SAMPLE_RATE
+        count = counts[steps[0] - start] if steps else counts[0]
+        return cls(stride, max(steps[0] - (count - 1) * stride if steps else stride, stride))
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class HiddenSpanPasses:
             [
                 self.folds[name]
                 if name in self.folds
-                else int(generator_of(name, 0, seed, "fold/").integers(self.n_folds))
+                else int(utterance_generator(name, 0, seed, "fold/").integers(self.n_folds))
                 for name in ids
             ]
         )
@@ -225,7 +225,7 @@ def _measure(model: SpeechModel, batch: Batch, passes: HiddenSpanPasses, weights
         weights: (folds, dim + 1, numbers) float64, one for each layer.
     """
     settings, fold = passes.settings, passes.fold(batch.ids)
-    heads = [of_layer.to(batch.waveforms.device)[fold] for of_layer in weights]  # (batch, dim + 1, numbers)
+    heads = [layer_weights.to(batch.waveforms.device)[fold] for layer_weights in weights]  # (batch, dim + 1, numbers)
     total = torch.zeros(len(heads), len(batch.ids), dtype=torch.float64, device=batch.waveforms.device)
     count = torch.zeros_like(total[0])
     for layers, truth, scored in passes(model, batch):

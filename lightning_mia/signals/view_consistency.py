@@ -31,7 +31,7 @@ from lightning_mia.utilities.errors import InputError
 class ViewAgreement(SignalGroup):
     """Cosines between a recording and its views (black-box).
 
-    7 + `n_views` passes.
+    It takes 7 + `n_views` passes.
 
     Columns, for the middle and the last layer: `views_noise_pooled_layer2`, cosine of the pooled vectors, for each kind
     of view (noise, gain, crop, shift, band, reversed); `views_noise_frames_layer2`, mean cosine of the frames, for
@@ -85,20 +85,6 @@ class ViewAgreement(SignalGroup):
         return Measured(scalars)
 
 
-def _encode(model: SpeechModel, batch: Batch, view: View, draw: int, seed: int) -> Encoded:
-    changed = apply_view(batch, view, draw, seed)
-    return model.encode(changed.waveforms, changed.lengths)
-
-
-def middle_and_last(n_layers: int) -> list[int]:
-    """Return the middle and the last layer.
-
-    >>> middle_and_last(3), middle_and_last(13)
-    ([1, 2], [6, 12])
-    """
-    return sorted({n_layers // 2, n_layers - 1})
-
-
 def agreement(original: Encoded, other: Encoded, view: View) -> dict[str, Tensor]:
     """Compute cosines between a recording and a view.
 
@@ -112,9 +98,18 @@ def agreement(original: Encoded, other: Encoded, view: View) -> dict[str, Tensor
         cosines[f"pooled_layer{layer}"] = products.sum(dim=1)
         if view.keeps_time:
             second = reverse_frames(second, other.lengths) if view.reverses else second
-            of_frames = (unit_vectors(first) * unit_vectors(second)).sum(dim=2)  # (batch, frames)
-            cosines[f"frames_layer{layer}"] = moments(of_frames, ~padding_mask(original.lengths, first.shape[1]))[0]
+            frame_cosines = (unit_vectors(first) * unit_vectors(second)).sum(dim=2)  # (batch, frames)
+            cosines[f"frames_layer{layer}"] = moments(frame_cosines, ~padding_mask(original.lengths, first.shape[1]))[0]
     return cosines
+
+
+def middle_and_last(n_layers: int) -> list[int]:
+    """Return the middle and the last layer.
+
+    >>> middle_and_last(3), middle_and_last(13)
+    ([1, 2], [6, 12])
+    """
+    return sorted({n_layers // 2, n_layers - 1})
 
 
 def sorted_pair_cosines(pooled: Tensor) -> Tensor:
@@ -132,3 +127,8 @@ def sorted_pair_cosines(pooled: Tensor) -> Tensor:
     unit = unit_vectors(pooled)
     rows, columns = torch.triu_indices(pooled.shape[1], pooled.shape[1], offset=1, device=pooled.device)
     return torch.bmm(unit, unit.transpose(1, 2))[:, rows, columns].sort(dim=1).values
+
+
+def _encode(model: SpeechModel, batch: Batch, view: View, draw: int, seed: int) -> Encoded:
+    changed = apply_view(batch, view, draw, seed)
+    return model.encode(changed.waveforms, changed.lengths)

@@ -12,14 +12,14 @@ from lightning_mia.utilities.errors import InputError
 
 Pool = Literal["challenge", "auxiliary"]
 MIN_AUXILIARY = 10
-"""Auxiliary units that must remain outside the pool, for uses that require untrained recordings."""
+"""Auxiliary units that must remain outside the pool, for uses that require recordings in no training set."""
 
 
 def draw_from_pool(split: Split, n_shadows: int, seed: int) -> Split:
-    """Draw shadow models from a pool of auxiliary units.
+    """Draw shadow models' members from a pool of auxiliary units.
 
     The pool has twice as many units as the target is trained on, and each shadow model is trained on half of it. Its
-    recordings keep the role `auxiliary`; those of a shadow model have a 1 in its column. At utterance level,
+    recordings keep the role `auxiliary`; the column of a shadow model marks those of its units. At utterance level,
     recordings with copies are not in the pool, so that every shadow model is trained on as many recordings as the
     target.
 
@@ -49,6 +49,6 @@ def draw_from_pool(split: Split, n_shadows: int, seed: int) -> Split:
     membership = pd.DataFrame(models, index=pool).drop(columns="target")
     columns = membership.reindex(table["unit"], fill_value=False)
     columns.loc[(table["role"] != "auxiliary").to_numpy()] = False
-    place = list(table.columns).index("target") + 1
-    joined = pd.concat([table.iloc[:, :place], columns.set_axis(table.index), table.iloc[:, place:]], axis=1)
+    position = list(table.columns).index("target") + 1
+    joined = pd.concat([table.iloc[:, :position], columns.set_axis(table.index), table.iloc[:, position:]], axis=1)
     return replace(split, table=joined)

@@ -26,7 +26,7 @@ class Design(ABC):
         Args:
             table: utterance table with `id` and `speaker`, in any order.
             contents: SHA-256 of the decoded audio, by id.
-            n_shadows: number of shadow models; more of them do not change the membership of the first ones.
+            n_shadows: number of shadow models; adding more does not change the members of the first ones.
             seed: seed of the split, independent of the training seed.
 
         Raises:

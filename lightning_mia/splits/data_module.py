@@ -18,7 +18,7 @@ from lightning_mia.corpora.loading.augmentation import (
     TimeMasking,
     WaveformChanges,
 )
-from lightning_mia.corpora.loading.batch_sampler import batches_for
+from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
 from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
@@ -26,7 +26,7 @@ from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class SpeechDataModule(L.LightningDataModule):
@@ -36,7 +36,7 @@ class SpeechDataModule(L.LightningDataModule):
         corpus: source of the recordings. A manifest with a `member` column is a predefined split.
         design: how members are drawn, unless the corpus predefines them; the unit is an utterance or a speaker.
         split_seed: seed of that draw, separate from the training seed.
-        level: level at which a predefined split is reported; a drawn one has the level of its design.
+        level: level that a predefined split must support; a drawn one has the level of its design.
         batch_seconds: audio in one optimizer step (seconds), over all processes.
         num_workers: processes that read audio; 0 reads in the training process, fastest for small models.
         on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` omits such recordings and lists them
@@ -88,9 +88,9 @@ class SpeechDataModule(L.LightningDataModule):
         """Decode the corpus and draw its split.
 
         Args:
-            split_path: `split.csv` of the run; a split saved there has to be the same.
+            split_path: `split.csv` of the run; a split saved there must be the same.
             n_shadows: number of shadow models, in complementary pairs.
-            pool: recordings from which their training sets are drawn.
+            pool: recordings that the shadow models' members are drawn from.
 
         Raises:
             InputError: the corpus cannot be used, the run has another split, or shadow models are requested although
@@ -110,7 +110,7 @@ class SpeechDataModule(L.LightningDataModule):
         )
         if len(audio.skipped):
             named = list_first([f"{row.path}: {row.reason}" for row in audio.skipped.itertuples()])
-            log.warning("%d recordings are omitted: %s", len(audio.skipped), named)
+            logger.warning("%d recordings are omitted: %s", len(audio.skipped), named)
         table = table[table["id"].isin(audio.index.index)]
         if self.matching is None or not self.matching.enabled:
             return table, audio, ()
@@ -120,7 +120,7 @@ class SpeechDataModule(L.LightningDataModule):
     def _split(self, table: pd.DataFrame, audio: AudioCache, n_shadows: int, pool: Pool) -> Split:
         if "member" in table:
             if self.design is not None:
-                log.info("The corpus has a predefined split: data.design is not used")
+                logger.info("The corpus has a predefined split: data.design is not used")
             if n_shadows:
                 raise InputError(
                     "Shadow models need randomly drawn members, but the corpus has a predefined split (column member); "
@@ -182,7 +182,7 @@ class SplitCorpus:
         trainable = self.split.table.query("part == 'trained'")["id"]
         durations: pd.Series = self.audio.index.loc[trainable, "duration"]
         n_trained = len(self.split.training_ids())
-        n_batches = batches_for([float(durations.mean()) * n_trained], self.options.batch_seconds)
+        n_batches = count_batches([float(durations.mean()) * n_trained], self.options.batch_seconds)
         return TrainingRecordings(
             self.audio,
             ids,

@@ -11,7 +11,7 @@ from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
 from lightning_mia.splits.split import LEADING_COLUMNS, TRAILING_COLUMNS, Level, Split
 from lightning_mia.utilities.errors import InputError, list_first
 
-ROLE_OF_VALUE = {"1": "member", "0": "nonmember", "held_back": "held_back", "": "auxiliary"}
+ROLES_BY_VALUE = {"1": "member", "0": "nonmember", "held_back": "held_back", "": "auxiliary"}
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +23,11 @@ def predefined(table: pd.DataFrame, contents: Mapping[str, str], level: Level = 
 
     These labels were not randomised, so p-values rest on an assumption: *a speaker with one label was assigned as a
     whole; the recordings of a speaker with both labels were divided at random.* Redraws therefore permute the labels of
-    one-sided speakers among these speakers, and the labels of a two-sided speaker's recordings within that speaker.
-    Recordings of one speaker resemble each other: permuting labels over all recordings would mistake differences
-    between voices for membership. As a consequence, with one member and one non-member speaker no p-value is below one
-    half. One-sided speakers are also exchangeable if recordings were drawn independently with even odds, and a speaker
-    with few recordings got one label by chance.
+    speakers with one label among these speakers, and those of a speaker with both labels among this speaker's
+    recordings. Recordings of one speaker resemble each other: permuting labels over all recordings would mistake
+    differences between voices for membership. As a consequence, with one member and one non-member speaker no p-value
+    is below one half. Speakers with one label are also exchangeable if recordings were drawn independently with even
+    odds, and a speaker with few recordings got only one label by chance.
 
     The speaker level is omitted, with a warning, if a speaker has both labels, or if fewer than 4 member or non-member
     speakers have 2 recordings to query.
@@ -45,22 +45,22 @@ def predefined(table: pd.DataFrame, contents: Mapping[str, str], level: Level = 
     if "member" not in table:
         raise InputError("The corpus has no column member; add one (1, 0, held_back or empty) or draw a split")
     rows = list_recordings(table, contents)
-    rows["role"] = rows["member"].map(ROLE_OF_VALUE)
+    rows["role"] = rows["member"].map(ROLES_BY_VALUE)
     _check_roles(rows)
     rows["trained"] = rows["role"] == "member"
     rows["target"] = rows["role"].isin(["member", "held_back"])
     rows["part"] = rows["role"].map({"held_back": "held_back", "auxiliary": ""}).fillna("trained")
-    two_sided = rows["speaker"].isin(_two_sided_speakers(rows))
-    rows["unit"] = rows["audio"].where(two_sided, rows["speaker"])
-    rows["stratum"] = ("speaker " + rows["speaker"]).where(two_sided, "one-sided speakers")
+    both_labels = rows["speaker"].isin(_speakers_with_both_labels(rows))
+    rows["unit"] = rows["audio"].where(both_labels, rows["speaker"])
+    rows["stratum"] = ("speaker " + rows["speaker"]).where(both_labels, "one-sided speakers")
     rows["stratum"] = rows["stratum"].where(rows["role"] != "auxiliary", "")
     split = Split(rows[[*LEADING_COLUMNS, *TRAILING_COLUMNS]], level=level, drawn=False)
     _check_levels(split)
     return split
 
 
-def _two_sided_speakers(rows: pd.DataFrame) -> list[str]:
-    """Return the speakers with members and non-members."""
+def _speakers_with_both_labels(rows: pd.DataFrame) -> list[str]:
+    """Return speakers of both member and non-member recordings."""
     n_labels = rows[rows["role"] != "auxiliary"].groupby("speaker")["target"].nunique()
     return list(n_labels.index[n_labels > 1])
 
@@ -94,8 +94,8 @@ def _check_levels(split: Split) -> None:
         )
     if "speaker" in split.levels:
         return
-    if two_sided := _two_sided_speakers(split.table):
-        reason = f"speakers are both members and non-members: {list_first(two_sided)}"
+    if speakers := _speakers_with_both_labels(split.table):
+        reason = f"speakers are both members and non-members: {list_first(speakers)}"
     else:
         reason = f"fewer than {MIN_UNITS_PER_CLASS} member or non-member speakers have 2 recordings to query"
     if split.level == "speaker":

@@ -23,7 +23,7 @@ class SpeakerDesign(Design):
 
     Every speaker contributes equally many recordings. The trained and held-back parts of a challenge speaker are drawn
     before membership, so that IN and OUT speakers are queried with the same parts. Auxiliary speakers are disjoint. Of
-    recordings with identical audio only the first id is used, so that no audio is in two parts or of two labels.
+    recordings with identical audio only the first id is used, so that no audio is in two parts or has two labels.
 
     Args:
         n_units: challenge speakers, half of them members; an upper bound, reduced to the size of the corpus.
@@ -85,7 +85,7 @@ class SpeakerDesign(Design):
         trained = round(size * self.trained_per_speaker / requested)
         trained = min(max(trained, MIN_QUERIES), size - MIN_QUERIES)
         logger.warning(
-            "Fewer than %d speakers have the %d requested recordings: %d + %d recordings of each are used",
+            "Fewer than %d speakers have the %d requested recordings: %d + %d recordings of each speaker are used",
             *(n_speakers, requested, trained, size - trained),
         )
         return trained, size - trained

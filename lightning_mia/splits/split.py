@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.splits.sampling.membership import Purpose, permute_within_strata, stream
-from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equal_queries
+from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equalise_queries
 from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
 from lightning_mia.splits.split_file import REMEDY, read_split, write_split
 from lightning_mia.utilities.errors import InputError, list_first
@@ -145,7 +145,7 @@ class Split:
         rows = self._speaker_queries[part]
         if not _has_enough_speakers(rows):
             raise InputError(
-                f"The split cannot be evaluated at speaker level on {part} recordings: that takes "
+                f"The split cannot be evaluated at speaker level on {part} recordings: this takes "
                 f"{MIN_UNITS_PER_CLASS} member and {MIN_UNITS_PER_CLASS} non-member speakers, none of them both, with "
                 f"{MIN_QUERIES} such recordings each; choose the utterance level or another split"
             )
@@ -161,9 +161,9 @@ class Split:
         by_speaker = self.level == "speaker" if self.drawn else (rows["unit"] == rows["speaker"]).all()
         if not by_speaker:
             return {"held_back": rows.iloc[:0], "trained": rows.iloc[:0]}
-        # Non-member speakers of a predefined split have no held-back recordings: any serve for either part.
+        # Non-member speakers of a predefined split have no held-back recordings: all of theirs serve as either part.
         either = ~rows["target"] & (not self.drawn)
-        return {part: equal_queries(rows[(rows["part"] == part) | either]) for part in ("held_back", "trained")}
+        return {part: equalise_queries(rows[(rows["part"] == part) | either]) for part in ("held_back", "trained")}
 
     def redraw(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Redraw membership labels by the mechanism that assigned them.
@@ -186,11 +186,11 @@ class Split:
             ValueError: a unit is not evaluated at this level.
         """
         candidates = self._speaker_units if level == "speaker" else self._utterance_units
-        place = candidates.names.get_indexer(pd.Index(units))
-        if level not in (*self.levels, "utterance") or (place < 0).any():
-            raise ValueError(f"Some of the {len(place)} units are not evaluated at {level} level in this split")
-        _, first, block = np.unique(candidates.blocks[place], return_index=True, return_inverse=True)
-        labels, strata = candidates.labels[place[first]], candidates.strata[place[first]]
+        position = candidates.names.get_indexer(pd.Index(units))
+        if level not in (*self.levels, "utterance") or (position < 0).any():
+            raise ValueError(f"Some of the {len(position)} units are not evaluated at {level} level in this split")
+        _, first, block = np.unique(candidates.blocks[position], return_index=True, return_inverse=True)
+        labels, strata = candidates.labels[position[first]], candidates.strata[position[first]]
         packed = _permuted(labels.tobytes(), strata.astype(np.int64).tobytes(), n, seed)
         redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (n, blocks)
         in_order = len(block) == len(labels) and (block == np.arange(len(labels))).all()
@@ -207,7 +207,7 @@ class Split:
     def save(self, path: str | Path) -> None:
         """Write the split.
 
-        The table goes to `path` (CSV); level, origin and hash to its sibling .json.
+        The table goes to `path` (CSV), level, origin and hash to a .json file beside it.
 
         Raises:
             InputError: the folder cannot be written.
@@ -250,7 +250,7 @@ class Split:
         if split.sha256 != description["sha256"]:
             raise InputError(
                 f"{path} was changed since it was written (its hash is {split.sha256}, but "
-                f"{Path(path).with_suffix('.json').name} says {description['sha256']}); {REMEDY}"
+                f"{Path(path).with_suffix('.json').name} records {description['sha256']}); {REMEDY}"
             )
         return split
 

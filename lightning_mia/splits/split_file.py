@@ -20,7 +20,7 @@ def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) ->
     Raises:
         InputError: the folder cannot be written.
     """
-    # The description first: an existing table then has one.
+    # The description is written first, so that an existing table always has one.
     write_json(path.with_suffix(".json"), description)
     flags = table.select_dtypes("bool").columns
     with atomic_path(path) as temporary:

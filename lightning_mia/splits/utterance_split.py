@@ -13,7 +13,7 @@ from lightning_mia.splits.sampling.sizes import check_sizes, divide_proportional
 from lightning_mia.splits.split import Split
 
 MIN_STRATUM_SIZE = 10
-"""In smaller balanced strata, the other units of an OUT unit's speaker are noticeably more often IN."""
+"""In smaller balanced strata, the speaker's other units are noticeably more often IN if one unit is OUT."""
 
 
 @dataclass
@@ -71,14 +71,14 @@ def _choose_units(recordings: pd.DataFrame, requested: tuple[int, int], generato
         odd = chosen[(size % 2 == 1) & (chosen["stratum"] != "")].drop_duplicates("stratum")
         if odd.empty:
             return chosen
-        # Without odd units of several copies, an even number of single ones is left.
+        # The number of challenge units is even: once all strata of copied units are even, so is that of single ones.
         units = units.drop(odd.index[odd["copies"] > 1])
 
 
 def _spread(units: pd.DataFrame, sizes: tuple[int, int], generator: np.random.Generator) -> pd.DataFrame:
     """Spread challenge and auxiliary units over speakers, adding `part`."""
     available = units["speaker"].value_counts().sort_index()
-    available = available.iloc[generator.permutation(len(available))]  # lest rounding favour names
+    available = available.iloc[generator.permutation(len(available))]  # so that rounding favours no name
     shares = water_fill(available.to_numpy(), sum(sizes), generator)
     quotas = pd.DataFrame(
         {"share": shares, "auxiliary": divide_proportionally(sizes[1], shares)}, index=available.index

@@ -19,13 +19,14 @@ log = logging.getLogger(__name__)
 
 N_SAVES = 20  # checkpoints of a whole training: an interruption costs at most a twentieth of it
 
+Snapshot = dict[str, Any]  # plain values and tensors, so that a checkpoint can hold it
+
 
 class KeyedRandomness(Callback):
     """Seeds every training step by its position.
 
-    Resumed trainings are then exact.
-
-    Dropout and masks depend on (seed, epoch, batch, process), and not on earlier random numbers.
+    Resumed trainings are then exact: dropout and masks depend on (seed, epoch, batch, process), and not on earlier
+    random numbers.
 
     Args:
         seed: seed of the training.
@@ -37,7 +38,7 @@ class KeyedRandomness(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Seed torch's global generators, on CPU models the CPU's."""
+        """Seed torch's global generators; for CPU models, only the CPU's."""
         position = [self.seed, trainer.current_epoch, batch_idx, trainer.global_rank]
         seed = int(np.random.SeedSequence(position).generate_state(1, np.uint64)[0])
         if pl_module.device.type == "cpu":  # before CUDA starts, torch.manual_seed records the stack, which takes 1 ms
@@ -120,9 +121,7 @@ class Health(Callback):
 class LastCheckpoint(Callback):
     """Keeps one checkpoint to resume from.
 
-    It is saved at the end of some epochs.
-
-    Only between epochs does a checkpoint determine the order of the remaining batches.
+    It is saved at the end of some epochs: only there does a checkpoint determine the order of the remaining batches.
 
     Args:
         path: file of the checkpoint, replaced atomically.
@@ -150,11 +149,8 @@ def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) 
             part.unlink(missing_ok=True)
 
 
-Snapshot = dict[str, Any]  # plain values and tensors, so that a checkpoint can hold it
-
-
 def take_snapshot(trainer: L.Trainer, model: L.LightningModule, epochs: int) -> Snapshot:
-    """Copy weights, progress and the records of our callbacks.
+    """Copy weights, progress, exposure and health.
 
     Every process has to call this, before the first epoch or at the end of one.
 

@@ -1,9 +1,8 @@
 """DP-SGD: per-example gradient clipping and noise.
 
 Abadi et al. (2016), "Deep Learning with Differential Privacy", algorithm 1. Examples pass through the model one by one.
-This works for every family and every layer, and makes an example's loss independent of the rest of the batch: no
-normalisation over a batch lets one example influence another's gradient. A step takes three to five times as long as a
-plain one.
+This works for every family and every kind of layer. An example's loss and gradient do not depend on the rest of the
+batch, even in a model that normalises over batches. A step takes three to five times as long as a plain one.
 """
 
 import math
@@ -75,7 +74,7 @@ class ClippedGradients(L.Callback):
         self.settings = settings
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse Trainers whose step is not one batch's sum."""
+        """Refuse several processes, several batches per step, and reduced precision."""
         if trainer.world_size > 1:
             raise InputError("Gradients are clipped per example on one process only: give --trainer.devices 1")
         if trainer.accumulate_grad_batches > 1:
@@ -129,7 +128,7 @@ def clipped_loss(model: SpeechModel, batch: Batch, settings: PerExampleGradients
     """
     assert settings.clip_norm is not None
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    total, outputs = sum_of_clipped(model, batch, parameters, settings.clip_norm)
+    total, outputs = clipped_gradient_sum(model, batch, parameters, settings.clip_norm)
     deviation = settings.noise_multiplier * settings.clip_norm
     if deviation:
         total = [gradient + deviation * torch.randn_like(gradient) for gradient in total]
@@ -140,7 +139,7 @@ def clipped_loss(model: SpeechModel, batch: Batch, settings: PerExampleGradients
     return Pretext(loss + products - products.detach(), health)
 
 
-def sum_of_clipped(
+def clipped_gradient_sum(
     model: SpeechModel, batch: Batch, parameters: Sequence[Tensor], clip_norm: float
 ) -> tuple[list[Tensor], list[Pretext]]:
     """Sum the examples' gradients, each clipped to `clip_norm`.

@@ -14,7 +14,7 @@ RENAMED = {"hyperparameters": "model", "model": "family"}  # name in the stage's
 class HasMetrics(Protocol):
     """A callback whose logged metrics are shown in the tab.
 
-    It has to log them once as training starts.
+    It has to log them once when training starts.
     """
 
     metrics: list[str]

@@ -16,9 +16,8 @@ OTHER_LIMITS = {"max_steps": -1, "max_time": None, "min_epochs": None, "min_step
 class StopAfter(L.Callback):
     """Ends a training early.
 
-    Learning rates are those of the full length.
-
-    It has to come before callbacks that read `max_epochs`, which it lowers as training starts.
+    Learning rates are those of the full length. The callback lowers `max_epochs` when training starts, and has to come
+    before callbacks that read it.
 
     Args:
         epochs: epochs after which training ends.
@@ -33,9 +32,9 @@ class StopAfter(L.Callback):
 
 
 class KeepCheckpoints(L.Callback):
-    """Keeps checkpoints of some epochs.
+    """Keeps checkpoints of selected epochs.
 
-    A training that stops there can resume from them.
+    A training that stops after one of these epochs can start from its checkpoint.
 
     Args:
         folder: folder of the training.
@@ -87,7 +86,7 @@ def check_length(options: dict[str, Any]) -> None:
 def length_note(options: dict[str, Any]) -> str:
     """Describe an early end for the report.
 
-    Empty: trained to the full length.
+    Returns an empty string for a training of full length.
     """
     stop, length = options.get("stop_after_epochs"), options.get("max_epochs")
     if stop in (None, length):

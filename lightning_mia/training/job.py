@@ -11,8 +11,8 @@ import lightning as L
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, hyperparameters_of, read_checkpoint
-from lightning_mia.training.train import Trained, kind_of_training, train
+from lightning_mia.models.checkpoint import build, constructor_arguments, read_checkpoint
+from lightning_mia.training.train import Trained, shared_settings_hash, train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.stage import Stage
@@ -22,7 +22,7 @@ from lightning_mia.utilities.stage import Stage
 class TrainingJob:
     """Training of one model.
 
-    Holds no open files and no state of a run.
+    It holds no open files and no state of a run.
 
     Attributes:
         name: folder of the training in the run directory, such as "shadows/003".
@@ -47,7 +47,7 @@ class TrainingJob:
     @property
     def kind(self) -> str:
         """Hash of the settings shared by target and shadow models."""
-        return kind_of_training(Stage(self.folder, self.settings).settings)
+        return shared_settings_hash(Stage(self.folder, self.settings).settings)
 
     def check(self) -> Stage:
         """Compare with the stage on disk, if any.
@@ -87,12 +87,12 @@ class TrainingJob:
         try:
             read_checkpoint(path)
         except InputError as error:
-            raise InputError(f"{path} is damaged; delete it to train this model from its start") from error
+            raise InputError(f"{path} is damaged; delete it to train this model from the start") from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the model's weights, unused and perhaps not picklable."""
         assert self.start is None, "initial weights are not sent to other processes"
-        return {**vars(self), "model": (type(self.model), hyperparameters_of(self.model))}
+        return {**vars(self), "model": (type(self.model), constructor_arguments(self.model))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the model."""

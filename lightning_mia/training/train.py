@@ -95,6 +95,15 @@ def train(
     return Trained(model, checkpoint, hash_of_file(checkpoint), stage.record)
 
 
+def shared_settings_hash(settings: dict[str, Any]) -> str:
+    """Hash the settings shared by target and shadow models.
+
+    Args:
+        settings: settings of the stage; the training set and seeds are left out.
+    """
+    return hash_of({name: value for name, value in settings.items() if name not in PER_MODEL_SETTINGS})
+
+
 def _fit(
     model: SpeechModel,
     recordings: TrainingRecordings,
@@ -108,7 +117,7 @@ def _fit(
     model.origin = {
         "stage": stage.sha256,
         "split": stage.settings.get("split"),
-        "training": kind_of_training(stage.settings),
+        "training": shared_settings_hash(stage.settings),
     }
     interrupted = stage.folder / "last.ckpt"
     own_callbacks = [KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
@@ -148,15 +157,6 @@ def _fit(
 def _privacy(trainer: L.Trainer) -> dict[str, Any] | None:
     callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return next((callback.account(trainer) for callback in callbacks if isinstance(callback, ClippedGradients)), None)
-
-
-def kind_of_training(settings: dict[str, Any]) -> str:
-    """Hash the settings shared by target and shadow models.
-
-    Args:
-        settings: settings of the stage; the training set and seeds are left out.
-    """
-    return hash_of({name: value for name, value in settings.items() if name not in PER_MODEL_SETTINGS})
 
 
 def _write_exposure(path: Path, ids: Sequence[str], times: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Create a fresh Lightning Trainer for each training or probing run."""
+"""Create a fresh Lightning Trainer for each training or probe."""
 
 import copy
 import os
@@ -62,7 +62,7 @@ NO_CLIPPING = PerExampleGradients()
 
 
 class TrainerFactory:
-    """Creates one fresh Trainer for each model that is trained or probed.
+    """Creates a fresh Trainer for each training or probe.
 
     A Trainer keeps the state of its last run, so target, controls, shadow models and probes each get their own, with
     the same options.
@@ -90,7 +90,7 @@ class TrainerFactory:
         self.options = options
 
     def for_training(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
-        """Create a Trainer that fits one model and logs to `folder/tensorboard`."""
+        """Create a Trainer for one training; logs go to `folder/tensorboard`."""
         if self.per_example.enabled:
             callbacks = [*callbacks, ClippedGradients(self.per_example)]
         if stop := self.options.get("stop_after_epochs"):
@@ -173,12 +173,12 @@ def as_callbacks(option: Any) -> list[Callback]:
     return option if isinstance(option, list) else [option] if option else []
 
 
-def _describe(callback: Callback) -> dict[str, Any]:
-    """Describe an unused callback by class and settings."""
-    settings = {key: value for key, value in vars(callback).items() if isinstance(value, bool | int | float | str)}
-    return {"class": type(callback).__name__, **settings}
-
-
 def training_seed() -> int:
     """Return the seed that `seed_everything` set, or 0."""
     return int(os.environ.get("PL_GLOBAL_SEED", 0))
+
+
+def _describe(callback: Callback) -> dict[str, Any]:
+    """Describe a callback by class and plain attributes."""
+    settings = {key: value for key, value in vars(callback).items() if isinstance(value, bool | int | float | str)}
+    return {"class": type(callback).__name__, **settings}

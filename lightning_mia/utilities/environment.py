@@ -9,13 +9,25 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 SMALL_MODEL = 1_000_000
-"""Parameters below which the threads of one model wait for each other longer than they compute."""
+"""Number of parameters below which several threads are slower than one."""
+
+PACKAGES = (
+    "lightning-mia",
+    "lightning",
+    "torch",
+    "torchaudio",
+    "torchmetrics",
+    "transformers",
+    "numpy",
+    "scikit-learn",
+)
+"""Packages that affect results."""
 
 
 def wait_passively() -> None:
-    """Let idle OpenMP threads sleep instead of spinning, unless OMP_WAIT_POLICY is set.
+    """Let idle OpenMP threads sleep instead of spinning.
 
-    Call it before PyTorch is imported.
+    Call it before PyTorch is imported. OMP_WAIT_POLICY takes precedence.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -47,20 +59,8 @@ def physical_cores() -> int:
     return n_cores
 
 
-PACKAGES = (
-    "lightning-mia",
-    "lightning",
-    "torch",
-    "torchaudio",
-    "torchmetrics",
-    "transformers",
-    "numpy",
-    "scikit-learn",
-)
-
-
 def versions() -> dict[str, str]:
-    """Return versions of Python and of packages that affect results."""
+    """Return the versions of Python and of `PACKAGES`."""
     installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

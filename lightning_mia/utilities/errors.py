@@ -1,8 +1,11 @@
-"""Invalid input; any other exception is a bug and keeps its traceback."""
+"""Invalid input, reported without a traceback.
+
+Any other exception is a bug and keeps its traceback.
+"""
 
 
 class InputError(Exception):
-    """Invalid input: an option, a config, a file or a recording.
+    """Invalid option, config, file or recording.
 
     The message is one line: what is wrong, where (file and row), and how to fix it. The command line prints it without
     a traceback and exits with status 2.

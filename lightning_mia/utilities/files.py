@@ -1,4 +1,4 @@
-"""Atomic writes and content hashes."""
+"""Cache folder, atomic writes and content hashes."""
 
 import hashlib
 import json
@@ -99,13 +99,13 @@ def write_json(path: str | Path, value: Any) -> None:
     """Write indented JSON atomically.
 
     Raises:
-        ValueError: the value holds NaN or an infinity.
+        ValueError: the value contains NaN or infinity.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def hash_of(value: Any) -> str:
-    """Hash a JSON-like value (SHA-256, hex), ignoring the order of keys.
+    """Hash a JSON-like value (SHA-256, hex); key order is ignored.
 
     >>> hash_of({"a": 1, "b": [2.5, None]}) == hash_of({"b": [2.5, None], "a": 1})
     True

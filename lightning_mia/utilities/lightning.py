@@ -20,7 +20,7 @@ def interruptible(trainer: L.Trainer) -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Silence Lightning messages and warnings that do not apply to audits."""
+    """Silence Lightning messages that do not apply to audits."""
     for name in ("lightning.pytorch", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

@@ -16,7 +16,7 @@ UNION = "Does not validate against any of the Union subtypes"
 
 
 class OneLineErrors:
-    """Mixin for argument parsers: raise `InputError` instead of printing the usage and exiting."""
+    """Mixin for argument parsers: raise `InputError` instead of exiting."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the message as one line.
@@ -41,23 +41,25 @@ class Parser(OneLineErrors, ArgumentParser):
     """
 
     def parse_object(self, cfg_obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Parse nested options, in which classes of this package may be given by name.
+        """Parse nested options, with classes of this package by name.
 
-        jsonargparse resolves names too, but compares them with the class of the default before, and passes a bare name
-        on as text.
+        jsonargparse also resolves names, but first compares them with the class of the default, and treats a bare name
+        as text.
         """
         options = vars(cfg_obj) if isinstance(cfg_obj, Namespace) else cfg_obj
         defaults = {action.dest: action.default for action in self._actions if isinstance(action.default, dict)}
-        of_classes = {key for key, default in defaults.items() if "class_path" in default}
+        class_options = {key for key, default in defaults.items() if "class_path" in default}
         named = {
-            key: {"class_path": value} if key in of_classes and _is_class(value) else value
+            key: {"class_path": value} if key in class_options and _is_class(value) else value
             for key, value in options.items()
         }
         return super().parse_object(with_class_paths(named), *args, **kwargs)
 
 
 def with_class_paths(options: Any) -> Any:
-    """Replace names of this package's classes by class paths in every `class_path` of JSON-like options.
+    """Expand class names to class paths in JSON-like options.
+
+    Only the values of `class_path` that name a class of this package change.
 
     >>> with_class_paths({"error": {"class_path": "InputError"}, "other": {"class_path": "NoSuchClass"}})
     {'error': {'class_path': 'lightning_mia.InputError'}, 'other': {'class_path': 'NoSuchClass'}}
@@ -77,9 +79,10 @@ def with_class_paths(options: Any) -> Any:
 
 
 def explain_class_path(message: str) -> str | None:
-    """Explain the first class path of this package that cannot be imported.
+    """Explain the first class path that cannot be imported.
 
-    Class paths change when modules move; class names do not. A config of an earlier version needs the names alone.
+    Only paths of this package count. Class paths change when modules move; class names do not. In a config of an
+    earlier version, write the names alone.
 
     Args:
         message: error of an argument parser.
@@ -101,7 +104,7 @@ def explain_class_path(message: str) -> str | None:
 
 
 def shorten_union(message: str) -> str:
-    """Reduce the refusal of a value that may have several types to the reasons that matter.
+    """Shorten the error of an option that accepts several types.
 
     >>> shorten_union(f"Parser key dim: {UNION}\\n - Too wide\\n - Expected a <class 'NoneType'>\\nGiven value: 9")
     'Parser key dim: Too wide. Given value: 9'
@@ -124,12 +127,12 @@ def _can_be_imported(path: str) -> bool:
 
 
 def _is_class(value: Any) -> bool:
-    """Whether a value is the name or the path of a class of the package."""
+    """Test whether a value names a class of this package."""
     return isinstance(value, str) and bool(CLASS_PATH.fullmatch(value) or (value.isidentifier() and _classes(value)))
 
 
 def _classes(name: str) -> list[type]:
-    """Classes of this name in the loaded modules of the package."""
+    """Find the loaded classes of this package by name."""
     modules = [module for path, module in list(sys.modules.items()) if path.split(".")[0] == PACKAGE]
     named = {getattr(module, name, None) for module in modules}
     return [item for item in named if inspect.isclass(item) and item.__module__.split(".")[0] == PACKAGE]

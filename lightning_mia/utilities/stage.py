@@ -1,7 +1,6 @@
 """Stages of a run, which refuse changed settings."""
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from lightning_mia.utilities.files import hash_of, write_json
 
 @dataclass
 class Stage:
-    """One stage of a run: results and the settings that produced them.
+    """Stage of a run, with its results and settings.
 
     The settings are written to `stage.json` in the folder of the results.
 
@@ -34,7 +33,7 @@ class Stage:
     record: dict[str, Any] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.settings = json.loads(json.dumps(self.settings, default=str))  # as JSON returns them
+        self.settings = json.loads(json.dumps(self.settings, default=str))  # as `begin` reads them
 
     @property
     def path(self) -> Path:
@@ -52,7 +51,7 @@ class Stage:
         return self.record is not None
 
     def begin(self) -> "Stage":
-        """Start the stage, or load the record of a finished one.
+        """Start the stage, or load its record if finished.
 
         Raises:
             InputError: the folder was created with other settings, or its description is damaged.
@@ -67,7 +66,7 @@ class Stage:
             raise InputError(
                 f"{self.path} is damaged; delete the folder {self.folder} and run the same command again"
             ) from error
-        if sha256 != self.sha256 and _without_modules(settings) != _without_modules(self.settings):
+        if sha256 != self.sha256:
             changes = list_first(_changes(settings, self.settings), limit=3)
             raise InputError(
                 f"{self.folder} was created with different settings (hash: {sha256[:12]} stored, {self.sha256[:12]} "
@@ -80,15 +79,6 @@ class Stage:
         """Mark the stage as finished."""
         self.record = record
         write_json(self.path, {"sha256": self.sha256, "settings": self.settings, "record": record})
-
-
-def _without_modules(settings: Any) -> str:
-    """JSON of settings with class names instead of class paths: a class that moved is the same class.
-
-    >>> _without_modules({"model": "lightning_mia.models.TERA"}), _without_modules({"model": "TERA"})
-    ('{"model": "TERA"}', '{"model": "TERA"}')
-    """
-    return re.sub(r"\blightning_mia(?:\.\w+)*\.([A-Z]\w*)", r"\1", json.dumps(settings, sort_keys=True))
 
 
 def _changes(old: Any, new: Any, where: str = "") -> list[str]:

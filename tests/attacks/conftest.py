@@ -13,7 +13,7 @@ from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.signals.runner.frames import Frames
 from lightning_mia.signals.table import Signals
 
-JUNK = 1e3  # stands on padding, where it must not matter
+JUNK = 1e3  # value of the padding, which must not matter
 
 
 class PlantedFrames:
@@ -68,7 +68,7 @@ def auroc_of(scores: pd.Series, members: pd.Series) -> float:
 
 
 class PlantedSignal(ScalarSignal):
-    """Columns as they are, jointly."""
+    """Unchanged columns, jointly."""
 
     access = "black-box"
 

@@ -155,6 +155,6 @@ def test_constant_signal_gives_finite_scores(simulate: Callable) -> None:
 
 def test_names_and_requirements(simulate: Callable) -> None:
     assert [BaVarIA().name, BaVarIA(online=False).name] == ["bavaria", "bavaria_offline"]
-    assert BaVarIA().least_shadows == 2
+    assert BaVarIA().min_shadows == 2
     with pytest.raises(CannotRun, match="IN for the challenge units"):
         BaVarIA().score(simulate(20, 4, pool=True).evidence)

@@ -59,7 +59,7 @@ def test_threshold_variant_is_the_mean_cosine(level: str, simulate: Callable[...
 def test_planted_shift_is_found(attack: PublishedAttack, simulate: Callable[..., Any], auroc: Any) -> None:
     """Every fourth number depends on membership, by less than units differ."""
     columns = columns_of(attack)
-    effect = [4.0 if attack.one_scale or i % 4 == 3 else 0.0 for i in range(len(columns))]
+    effect = [4.0 if attack.shared_scale or i % 4 == 3 else 0.0 for i in range(len(columns))]
     fleet = simulate(120, 4, columns=columns, effect=effect, seed=1)
     assert auroc(attack.score(fleet.evidence), fleet.members) > 0.9
 
@@ -115,7 +115,7 @@ def test_missing_requirements_raise(simulate: Callable[..., Any]) -> None:
     evidence = simulate(20, 4, columns=PAIRS).evidence
     with pytest.raises(CannotRun, match="needs shadow models"):
         EncoderMIV().score(replace(evidence, shadows=None))
-    with pytest.raises(CannotRun, match="signals that every model gives"):
+    with pytest.raises(CannotRun, match="signals that every model provides"):
         PartCrop().score(evidence)
 
 

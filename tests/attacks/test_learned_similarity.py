@@ -23,7 +23,7 @@ from lightning_mia.attacks.learned_similarity import (
     SpeakerNet,
     UtteranceNet,
 )
-from lightning_mia.evaluation.statistics.auroc import auroc, auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import auroc, labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
 from lightning_mia.utilities.errors import InputError
 
@@ -72,12 +72,12 @@ def test_planted_similarity_is_found_and_shuffled_labels_are_at_chance(
 ) -> None:
     frames, auxiliary, members = planted(level, shift=1.0)
     scores = attack(fit=THOROUGH).score(evidence_of(frames, auxiliary, level))
-    found = auroc_of(scores, members)
-    # At utterance level a "member" is one whose frames differ, as published: here it points the other way.
-    assert (1 - found if level == "utterance" else found) > 0.9
+    result = auroc_of(scores, members)
+    # At utterance level, a "member" has dissimilar frames, as published; the planted effect has the opposite sign.
+    assert (1 - result if level == "utterance" else result) > 0.9
     rng = np.random.default_rng(0)
     shuffled = np.stack([rng.permutation(scores.index.isin(list(members))) for _ in range(200)])
-    assert auroc_of_labels(scores.to_numpy(), shuffled).mean() == pytest.approx(0.5, abs=0.02)
+    assert labelled_aurocs(scores.to_numpy(), shuffled).mean() == pytest.approx(0.5, abs=0.02)
     frames, auxiliary, members = planted(level, shift=0.0)
     assert auroc_of(attack(fit=THOROUGH).score(evidence_of(frames, auxiliary, level)), members) == pytest.approx(
         0.5, abs=0.15 if level == "utterance" else 0.35
@@ -135,43 +135,41 @@ def slow_fit(net: Any, training: list[tuple[Any, float]], validation: list[tuple
         return torch.stack(losses).mean()
 
     optimizer = torch.optim.Adam(net.parameters(), lr=net.learning_rate)
-    best, weights = float("inf"), {}
+    lowest, weights = float("inf"), {}
     for _ in range(epochs):
         optimizer.zero_grad()
         loss(training).backward()
         optimizer.step()
         with torch.no_grad():
-            reached = loss(validation).item()
-        if reached < best:
-            best, weights = reached, copy.deepcopy(net.state_dict())
+            validation_loss = loss(validation).item()
+        if validation_loss < lowest:
+            lowest, weights = validation_loss, copy.deepcopy(net.state_dict())
     net.load_state_dict(weights)
 
 
-NO_CHANCE = FitSettings(learning_rate=0.01, epochs=8, patience=8, batch_size=1000, dropout=0.0)
+DETERMINISTIC = FitSettings(learning_rate=0.01, epochs=8, patience=8, batch_size=1000, dropout=0.0)
 
 
 def test_utterance_level_equals_the_slow_fit(evidence_of: EvidenceOf) -> None:
     frames, auxiliary, _ = planted("utterance", shift=0.5)
     torch.manual_seed(0)
-    net = UtteranceNet(DIM, 0.0, NO_CHANCE.learning_rate)
+    net = UtteranceNet(DIM, 0.0, DETERMINISTIC.learning_rate)
     fresh = copy.deepcopy(net)
 
     class WithThisNet(LearnedUtteranceSimilarity):
         def _net(self, dim: int) -> UtteranceNet:
             return fresh
 
-    scores = WithThisNet(k=5, fit=NO_CHANCE).score(evidence_of(frames, auxiliary, "utterance"))
+    scores = WithThisNet(k=5, fit=DETERMINISTIC).score(evidence_of(frames, auxiliary, "utterance"))
 
     def dissimilarity(name: str) -> float:
         pairs = combinations(frames[name].double(), 2)
         return float(np.mean([1 - torch.cosine_similarity(a, b, dim=0) for a, b in pairs]))
 
     ranked = sorted(auxiliary, key=dissimilarity)
-    groups = (ranked[:5], ranked[-5:]), (ranked[5:10], ranked[-10:-5])
-    examples = [
-        [([frames[name]], float(label)) for label, side in enumerate(sides) for name in side] for sides in groups
-    ]
-    slow_fit(net, *examples, NO_CHANCE.epochs)
+    parts = (ranked[:5], ranked[-5:]), (ranked[5:10], ranked[-10:-5])  # training, validation
+    examples = [[([frames[name]], float(label)) for label, ids in enumerate(part) for name in ids] for part in parts]
+    slow_fit(net, *examples, DETERMINISTIC.epochs)
     with torch.no_grad():
         for name, score in scores.items():
             vector = net.project(frames[name][None], torch.tensor([len(frames[name])]))
@@ -179,50 +177,52 @@ def test_utterance_level_equals_the_slow_fit(evidence_of: EvidenceOf) -> None:
 
 
 def test_speaker_level_equals_the_slow_fit(evidence_of: EvidenceOf) -> None:
-    ids = names(14, 2)  # two utterances a speaker: one pair, whatever its order
+    ids = names(14, 2)  # two utterances per speaker: a single pair
     frames, speakers = noise(ids), [f"s{number:02d}" for number in range(14)]
     torch.manual_seed(0)
-    net = SpeakerNet(DIM, 0.0, NO_CHANCE.learning_rate)
+    net = SpeakerNet(DIM, 0.0, DETERMINISTIC.learning_rate)
     fresh = copy.deepcopy(net)
 
     class WithThisNet(LearnedSpeakerSimilarity):
         def _net(self, dim: int) -> SpeakerNet:
             return fresh
 
-    scores = WithThisNet(k=2, fit=NO_CHANCE).score(evidence_of(frames, ids[:20], "speaker"))
+    scores = WithThisNet(k=2, fit=DETERMINISTIC).score(evidence_of(frames, ids[:20], "speaker"))
     assert list(scores.index) == speakers[10:]
 
-    def of(speaker: str) -> list[Tensor]:
+    def utterances(speaker: str) -> list[Tensor]:
         return [frames[f"{speaker}/u00"], frames[f"{speaker}/u01"]]
 
     def cosine(speaker: str) -> float:
-        one, other = (own.double().mean(0) for own in of(speaker))
-        return torch.cosine_similarity(one, other, dim=0).item()
+        first, second = (own.double().mean(0) for own in utterances(speaker))
+        return torch.cosine_similarity(first, second, dim=0).item()
 
     ranked = sorted(speakers[:10], key=cosine)
-    groups = (ranked[:2], ranked[-2:]), (ranked[2:4], ranked[-4:-2])
-    examples = [[(of(own), float(label)) for label, side in enumerate(sides) for own in side] for sides in groups]
-    slow_fit(net, *examples, NO_CHANCE.epochs)
+    parts = (ranked[:2], ranked[-2:]), (ranked[2:4], ranked[-4:-2])  # training, validation
+    examples = [
+        [(utterances(speaker), float(label)) for label, group in enumerate(part) for speaker in group] for part in parts
+    ]
+    slow_fit(net, *examples, DETERMINISTIC.epochs)
     with torch.no_grad():
         for speaker, score in scores.items():
-            one, other = (net.project(own[None], torch.tensor([len(own)]))[0] for own in of(str(speaker)))
-            assert score == pytest.approx((one @ other).item(), rel=1e-4, abs=1e-5)
+            first, second = (net.project(own[None], torch.tensor([len(own)]))[0] for own in utterances(str(speaker)))
+            assert score == pytest.approx((first @ second).item(), rel=1e-4, abs=1e-5)
 
 
 def test_speaker_score_is_the_mean_over_all_pairs(evidence_of: EvidenceOf) -> None:
     frames, auxiliary, _ = planted("speaker", shift=0.5)
-    used: list[SpeakerNet] = []
+    nets: list[SpeakerNet] = []
 
     class Watched(LearnedSpeakerSimilarity):
         def _net(self, dim: int) -> SpeakerNet:
-            used.append(super()._net(dim))
-            return used[-1]
+            nets.append(super()._net(dim))
+            return nets[-1]
 
     scores = Watched(fit=QUICK).score(evidence_of(frames, auxiliary, "speaker"))
     with torch.no_grad():
         for speaker, score in scores.items():
             own = [frames[name].double() for name in frames if name.startswith(f"{speaker}/")]
-            vectors = [used[0].project(one[None], torch.tensor([len(one)]))[0] for one in own]
+            vectors = [nets[0].project(hidden[None], torch.tensor([len(hidden)]))[0] for hidden in own]
             assert score == pytest.approx(np.mean([(a @ b).item() for a, b in combinations(vectors, 2)]))
 
 
@@ -255,26 +255,26 @@ def test_challenge_units_are_excluded_except_in_the_paper_protocol(
     assert len(as_published.score(with_challenge)) == len(expected)
 
 
-@pytest.mark.parametrize(("level", "attack", "least"), [(*BOTH[0], 16), (*BOTH[1], 24)])
+@pytest.mark.parametrize(("level", "attack", "minimum"), [(*BOTH[0], 16), (*BOTH[1], 24)])
 def test_missing_requirements_raise(
-    level: str, attack: type[LearnedAttack], least: int, evidence_of: EvidenceOf
+    level: str, attack: type[LearnedAttack], minimum: int, evidence_of: EvidenceOf
 ) -> None:
     ids = names(10, 6)
     frames = noise(ids)
     with pytest.raises(CannotRun, match="it needs the model's frames"):
         attack().score(replace(evidence_of(frames, ids[:30], level), frames=None))
-    for n_auxiliary in (0, least - 6):
+    for n_auxiliary in (0, minimum - 6):
         with pytest.raises(CannotRun, match=r"it needs \d+ or more auxiliary .*, and there are \d+$"):
             attack(fit=QUICK).score(evidence_of(frames, ids[:n_auxiliary], level))
-    assert np.isfinite(attack(fit=QUICK).score(evidence_of(frames, ids[:least], level))).all()
+    assert np.isfinite(attack(fit=QUICK).score(evidence_of(frames, ids[:minimum], level))).all()
     with pytest.raises(CannotRun, match="diverged at learning rate 1e\\+30"):
         attack(fit=replace(QUICK, learning_rate=1e30)).score(evidence_of(frames, ids[:30], level))
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
 def test_units_without_pairs_are_not_labelled(level: str, attack: type[LearnedAttack], evidence_of: EvidenceOf) -> None:
-    ids = [*names(10, 6), "t/u0"]  # a speaker of one utterance
-    frames = noise(ids) | {"s00/u00": torch.ones(1, DIM), "t/u0": torch.ones(1, DIM)}  # of one frame
+    ids = [*names(10, 6), "t/u0"]  # a speaker with one utterance
+    frames = noise(ids) | {"s00/u00": torch.ones(1, DIM), "t/u0": torch.ones(1, DIM)}  # a single frame
     scores = attack(fit=QUICK).score(evidence_of(frames, [*ids[:30], "t/u0"], level))
     assert np.isfinite(scores).all()
     if level == "utterance":
@@ -298,7 +298,7 @@ def test_p_values_on_noise_are_uniform(level: str, attack: type[LearnedAttack], 
         rng = np.random.default_rng(seed)
         scores = attack(fit=QUICK).score(evidence_of(noise(ids, seed), ids[:48], level, seed=seed)).to_numpy()
         labels = np.stack([rng.permutation(np.arange(len(scores)) % 2 == 0) for _ in range(200)])
-        null = auroc_of_labels(scores, labels)
+        null = labelled_aurocs(scores, labels)
         aurocs.append(null[0])
         p_values.append(p_value(NullDistribution(null, attack.two_sided)))
     assert abs(np.mean(aurocs) - 0.5) < 3 * np.std(aurocs) / 10  # three standard errors
@@ -351,12 +351,12 @@ def test_scores_from_frames_of_a_model(tiny_manifest: Path, evidence_of: Evidenc
     frames = {name: torch.zeros(2, 2) for name in ids}
     for level, attack in BOTH:
         evidence = evidence_of(frames, [name for name in ids if name < "s04"], level)
-        found = []
+        results = []
         for batch_seconds, cache_bytes in ((2.0, 2**30), (6.0, 0)):
             stream = FrameStream(model, Recordings(audio, ids), batch_seconds)
             state = torch.get_rng_state()
             scores = attack(fit=replace(QUICK, cache_bytes=cache_bytes)).score(replace(evidence, frames=stream))
             assert torch.equal(torch.get_rng_state(), state)
-            found.append(scores)
-        assert np.isfinite(found[0]).all() and found[0].nunique() > 1
-        pd.testing.assert_series_equal(*found, rtol=1e-3, check_exact=False)
+            results.append(scores)
+        assert np.isfinite(results[0]).all() and results[0].nunique() > 1
+        pd.testing.assert_series_equal(*results, rtol=1e-3, check_exact=False)

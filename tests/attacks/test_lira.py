@@ -36,12 +36,16 @@ def centres(shadows: np.ndarray, chosen: np.ndarray) -> tuple[list[np.ndarray], 
 def fixed_covariance(residuals: list[list[np.ndarray]]) -> np.ndarray:
     """Compute the covariance over all units, shrunk as by d more uncorrelated residuals."""
     freedom = sum(len(own) - 1 for own in residuals)
-    covariance = sum(np.outer(one, one) for own in residuals for one in own) / freedom
+    covariance = sum(np.outer(residual, residual) for own in residuals for residual in own) / freedom
     d = len(covariance)
     for i in range(d):
         for j in range(d):
             covariance[i, j] *= 1 if i == j else freedom / (freedom + d)
     return covariance
+
+
+def unit_variance(residuals: list[np.ndarray]) -> float:
+    return sum(float(residual[0]) ** 2 for residual in residuals) / (len(residuals) - 1)
 
 
 def slow_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> list[float]:
@@ -52,7 +56,7 @@ def slow_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) ->
         for unit in range(len(target)):
             own = covariance
             if target.shape[1] == 1 and len(residuals[unit]) >= 32:
-                own = np.array([[sum(float(one[0]) ** 2 for one in residuals[unit]) / (len(residuals[unit]) - 1)]])
+                own = np.array([[unit_variance(residuals[unit])]])
             ratios[unit] += sign * multivariate_normal(means[unit], own).logpdf(target[unit])
     return list(ratios)
 
@@ -73,7 +77,7 @@ def test_offline_scores_equal_the_formula_in_loops(n_shadows: int, paired: bool)
     for unit, score in enumerate(scores):
         deviation = np.sqrt(fixed_covariance(residuals)[0, 0])
         if len(residuals[unit]) >= 32:
-            deviation = np.sqrt(sum(float(one[0]) ** 2 for one in residuals[unit]) / (len(residuals[unit]) - 1))
+            deviation = np.sqrt(unit_variance(residuals[unit]))
         published = norm.cdf((target[unit, 0] - means[unit][0]) / deviation)
         assert norm.cdf(score) == pytest.approx(published, abs=1e-6)
 
@@ -103,7 +107,7 @@ def test_name_and_requirements_come_from_the_signal(planted_signal: Callable) ->
     other = LiRA(planted_signal(["a"], two_sided=True), online=False)
     assert (other.name, other.access, other.needs_signal) == ("lira_offline_planted", "black-box", "")
     assert not other.two_sided  # the sign is learned on shadow models
-    assert (LiRA().least_shadows, other.least_shadows) == (4, 2)
+    assert (LiRA().min_shadows, other.min_shadows) == (4, 2)
     assert LiRA.levels == ("utterance",)
 
 
@@ -123,19 +127,19 @@ def test_offline_sign_is_learned_on_shadow_models(
     fleet = simulate(200, 8, effect=effect, pool=pool)
     signal = planted_signal(["pretext_score_mask0"], two_sided=True)
     assert auroc(LiRA(signal, online=False).score(fleet.evidence), fleet.members) > 0.85
-    known = LiRA(PretextScore(), online=False).score(fleet.evidence)
-    assert (auroc(known, fleet.members) > 0.5) == (effect > 0)
+    fixed_sign = LiRA(PretextScore(), online=False).score(fleet.evidence)
+    assert (auroc(fixed_sign, fleet.members) > 0.5) == (effect > 0)
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_joint_numbers_find_more_than_single_ones(
+def test_multivariate_signal_separates_better_than_its_dimensions(
     simulate: Callable, planted_signal: Callable, auroc: Callable, online: bool
 ) -> None:
     columns = ["planted_a", "planted_b", "planted_c"]
     fleet = simulate(400, 16, columns=columns, effect=[1.2, -1.2, 0.0])
     jointly = auroc(LiRA(planted_signal(columns), online).score(fleet.evidence), fleet.members)
-    alone = [auroc(LiRA(planted_signal([one], True), online).score(fleet.evidence), fleet.members) for one in columns]
-    assert jointly > max(alone) + 0.03
+    single = [LiRA(planted_signal([column], True), online).score(fleet.evidence) for column in columns]
+    assert jointly > max(auroc(scores, fleet.members) for scores in single) + 0.03
 
 
 def test_units_without_in_or_out_models_are_named(simulate: Callable) -> None:

@@ -43,14 +43,13 @@ def test_difficulty_is_removed(auroc: Auroc) -> None:
     plain = evidence.target.pretext_score().loc[evidence.challenge["id"]].set_axis(evidence.challenge["unit_id"])
     assert auroc(plain, members) < 0.65
     assert auroc(QuantileRegression().score(evidence), members) > 0.85  # the ideal is .92
-    assert auroc(QuantileRegression(layer=0).score(evidence), members) < 0.65  # tells nothing of difficulty
+    assert auroc(QuantileRegression(layer=0).score(evidence), members) < 0.65  # carries no difficulty
 
 
 def test_auroc_without_effect_is_chance(auroc: Auroc) -> None:
-    found = [
-        auroc(QuantileRegression().score(one), members) for one, members in (recordings(80, s, 0.0) for s in range(8))
-    ]
-    assert abs(np.mean(found) - 0.5) < 0.045
+    audits = [recordings(80, seed, effect=0.0) for seed in range(8)]
+    aurocs = [auroc(QuantileRegression().score(evidence), members) for evidence, members in audits]
+    assert abs(np.mean(aurocs) - 0.5) < 0.045
 
 
 def test_speaker_score_is_the_mean_over_recordings(auroc: Auroc) -> None:
@@ -66,7 +65,7 @@ def test_speaker_score_is_the_mean_over_recordings(auroc: Auroc) -> None:
 def test_several_numbers_have_equal_weight(planted_signal: Any) -> None:
     evidence, _ = recordings(100, seed=2)
     both = QuantileRegression(planted_signal(["pretext_score_mask0", "other"])).score(evidence)
-    assert np.abs(both).max() < 1e-6  # the one is minus the other
+    assert np.abs(both).max() < 1e-6  # each is the negative of the other
     named = QuantileRegression(planted_signal(["other"], two_sided=True))
     assert (named.name, named.access, named.two_sided) == ("quantile_regression_planted", "black-box", True)
     assert QuantileRegression().name == "quantile_regression"
@@ -76,9 +75,9 @@ def test_too_few_auxiliary_recordings_raise() -> None:
     evidence, _ = recordings(49, seed=0)
     with pytest.raises(CannotRun, match="needs 50 or more auxiliary recordings, and there are 49"):
         QuantileRegression().score(evidence)
-    judged_too = pd.concat([evidence.auxiliary, evidence.challenge[["id", "speaker"]]])
+    with_challenge = pd.concat([evidence.auxiliary, evidence.challenge[["id", "speaker"]]])
     with pytest.raises(CannotRun, match="there are 49"):
-        QuantileRegression().score(replace(evidence, auxiliary=judged_too))
+        QuantileRegression().score(replace(evidence, auxiliary=with_challenge))
 
 
 def test_fit_minimises_the_pinball_loss() -> None:
@@ -100,8 +99,8 @@ def test_quantiles_without_components_are_those_of_the_sample() -> None:
     values = np.random.default_rng(1).exponential(size=60)
     constant = ConditionalQuantiles.fit(np.zeros((60, 0)), values)
     low, median, high = np.percentile(values, [25, 50, 75])
-    found = constant.exceedance(np.zeros((2, 0)), np.array([median, 5.0]))
-    np.testing.assert_allclose(found, [0, (5 - median) / (high - low)])
+    exceedances = constant.exceedance(np.zeros((2, 0)), np.array([median, 5.0]))
+    np.testing.assert_allclose(exceedances, [0, (5 - median) / (high - low)])
 
 
 def test_uninformative_components_are_not_used() -> None:
@@ -114,9 +113,9 @@ def test_uninformative_components_are_not_used() -> None:
 
 def test_principal_components_are_scaled_by_the_fitted_vectors() -> None:
     rng = np.random.default_rng(3)
-    known = rng.standard_normal((80, 6)) * [5, 3, 1, 1, 0.5, 0] + 7
-    components, same = principal_components(known, known)
+    fitted = rng.standard_normal((80, 6)) * [5, 3, 1, 1, 0.5, 0] + 7
+    components, same = principal_components(fitted, fitted)
     assert components.shape == (80, 5)
     np.testing.assert_allclose(components.T @ components / 80, np.eye(5), atol=1e-9)
     np.testing.assert_allclose(same, components)
-    assert abs(np.corrcoef(components[:, 0], known[:, 0])[0, 1]) > 0.95
+    assert abs(np.corrcoef(components[:, 0], fitted[:, 0])[0, 1]) > 0.95

@@ -40,7 +40,7 @@ def slow_rmia(matrix: SignalMatrix, a: float | None, gamma: float) -> list[float
             x for x, member in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True) if not member
         ]
         ratio = slow_ratio(matrix.target[unit, 0], inside, outside, a)
-        exceeded = sum(ratio / of_z >= gamma for of_z in z_ratios)
+        exceeded = sum(ratio / z_ratio >= gamma for z_ratio in z_ratios)
         shares.append(exceeded / len(z_ratios) + 1e-6 * math.log(ratio))
     return shares
 
@@ -86,7 +86,7 @@ def test_extreme_signals_give_finite_ratios() -> None:
 
 def slow_fit(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
     """Attack each shadow model with the OUT models of other pairs."""
-    best, chosen = -1.0, -1.0
+    best, best_a = -1.0, -1.0
     for a in np.linspace(0, 1, 11):
         aurocs = []
         for k in range(len(shadows)):
@@ -102,8 +102,8 @@ def slow_fit(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> flo
             ]
             aurocs.append(mean(wins))
         if mean(aurocs) > best + 1e-12:
-            best, chosen = mean(aurocs), float(a)
-    return chosen
+            best, best_a = mean(aurocs), float(a)
+    return best_a
 
 
 @pytest.mark.parametrize(("n_shadows", "spread"), [(4, 0.5), (6, 2.0), (8, 5.0)])
@@ -125,13 +125,13 @@ def test_a_of_a_single_pair_is_the_defining_slope(simulate: Callable) -> None:
 def test_a_does_not_depend_on_target_or_auxiliary_recordings(simulate: Callable) -> None:
     matrix = signal_matrix(simulate(60, 8).evidence, PretextScore())
     other = replace(matrix, target=matrix.target[::-1])
-    for one in (matrix, other):
-        a = fit_a(one.learning_shadows[..., 0], one.learning_members, one.pairs)
-        assert np.array_equal(RMIA(online=False).compare(one), RMIA(online=False, a=a).compare(one))
+    a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
+    for changed in (matrix, other):
+        assert np.array_equal(RMIA(online=False).compare(changed), RMIA(online=False, a=a).compare(changed))
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_offline_attack_finds_a_leak(simulate: Callable, auroc: Callable, pool: bool) -> None:
+def test_offline_attack_reveals_a_leak(simulate: Callable, auroc: Callable, pool: bool) -> None:
     fleet = simulate(200, 8, effect=2.0, pool=pool)
     assert auroc(RMIA(online=False).score(fleet.evidence), fleet.members) > 0.8
 

@@ -32,14 +32,14 @@ def black_box(kind: type[LearnedFromShadows]) -> LearnedFromShadows:
 
 
 @pytest.mark.parametrize("kind", BOTH)
-@pytest.mark.parametrize(("n_shadows", "least"), [(2, 0.68), (4, 0.78), (8, 0.81)])
+@pytest.mark.parametrize(("n_shadows", "minimum"), [(2, 0.68), (4, 0.78), (8, 0.81)])
 def test_attack_finds_one_informative_signal_of_thirty(
-    kind: type[LearnedFromShadows], n_shadows: int, least: float, simulate: Fleet, auroc: Auroc
+    kind: type[LearnedFromShadows], n_shadows: int, minimum: float, simulate: Fleet, auroc: Auroc
 ) -> None:
     """The optimal AUROC is .86; the plain signal gives .63 at this spread of the units."""
     effect = [0.0] * 17 + [1.5] + [0.0] * 12
     planted = simulate(200, n_shadows, columns=VIEWS, effect=effect, spread=1.5 if n_shadows > 2 else 0.5, seed=1)
-    assert auroc(black_box(kind).score(planted.evidence), planted.members) > least
+    assert auroc(black_box(kind).score(planted.evidence), planted.members) > minimum
 
 
 def on_noise(attack: LearnedFromShadows, n_shadows: int, seeds: range, simulate: Fleet, auroc: Auroc) -> float:
@@ -82,9 +82,9 @@ def test_classifier_uses_in_models(simulate: Fleet, auroc: Auroc) -> None:
 
     shadows = evidence.shadows
     labels = shadows.members.loc[challenge["id"]].to_numpy()
-    of_shadows = [leaking(signals, labels[:, place]) for place, signals in enumerate(shadows.signals)]
+    leaky_signals = [leaking(signals, labels[:, k]) for k, signals in enumerate(shadows.signals)]
     target = leaking(evidence.target, planted.members.loc[challenge["unit_id"]].to_numpy())
-    evidence = replace(evidence, target=target, shadows=replace(shadows, signals=of_shadows))
+    evidence = replace(evidence, target=target, shadows=replace(shadows, signals=leaky_signals))
     scores = black_box(ShadowClassifierTree).score(evidence)
     silent = challenge["unit_id"][~leaky]
     assert scores[silent].std() < 0.4 * scores.std()
@@ -109,7 +109,7 @@ def test_columns_by_access(simulate: Fleet) -> None:
         "pretext_score_mask0",
         "pretext_score_mask1",
         "pretext_details_early",
-        "unheard_of",
+        "unknown",
     ]
     signals = Signals(pd.DataFrame(np.ones((2, 9)), index=["a", "b"], columns=columns), np.zeros((2, 1, 1)))
 

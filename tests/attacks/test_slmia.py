@@ -36,17 +36,20 @@ def speakers(n_shadows: int, effect: float, seed: int, n_challenge: int = 30) ->
         return Signals(pd.DataFrame({"pairwise_cosine_layer0": 0.0}, index=list(table["id"])), pooled)
 
     halves = [half() for _ in range(n_shadows // 2)]
-    of_shadows = [inside for members in halves for inside in (members, ~members)]
+    shadow_members = [inside for members in halves for inside in (members, ~members)]
     members = pd.DataFrame(
         {
             f"shadow_{k:03d}": challenge["speaker"].map(inside).to_numpy(dtype=bool)
-            for k, inside in enumerate(of_shadows)
+            for k, inside in enumerate(shadow_members)
         },
         index=list(challenge["id"]),
     )
     target = half()
     evidence = Evidence(
-        signals(target), challenge, auxiliary, shadows=ShadowModels([signals(inside) for inside in of_shadows], members)
+        signals(target),
+        challenge,
+        auxiliary,
+        shadows=ShadowModels([signals(inside) for inside in shadow_members], members),
     )
     return evidence, target
 
@@ -57,7 +60,7 @@ def test_attack_learns_that_recordings_move_together(n_shadows: int, auroc: Auro
     scores = SLMIA().score(evidence)
     assert sorted(scores.index) == sorted(members.index)
     assert auroc(scores, members) > 0.85
-    assert abs(auroc(SLMIA(layer=0).score(evidence), members) - 0.5) < 0.3  # nothing moves there
+    assert abs(auroc(SLMIA(layer=0).score(evidence), members) - 0.5) < 0.3  # layer 0 has no effect
     assert auroc(SLMIA(calibrated=True).score(evidence), members) > 0.85
 
 
@@ -78,10 +81,10 @@ def test_missing_requirements_raise() -> None:
     challenge = evidence.challenge[["id", "speaker"]]
     for auxiliary, number in ((few, 2), (once, 0), (challenge, 0)):
         with pytest.raises(
-            CannotRun, match=f"3 or more auxiliary speakers of at least two recordings, .* are {number}"
+            CannotRun, match=f"3 or more auxiliary speakers with at least two recordings each, .* are {number}$"
         ):
             SLMIA().score(replace(evidence, auxiliary=auxiliary))
-    with pytest.raises(CannotRun, match="needs two recordings of every speaker, and there is one with 1"):
+    with pytest.raises(CannotRun, match="needs two recordings of every speaker, and some speaker has only one"):
         SLMIA().score(replace(evidence, challenge=evidence.challenge[1 + CLIPS - 2 :]))
     with pytest.raises(CannotRun, match="needs shadow models"):
         SLMIA().score(replace(evidence, shadows=None))
@@ -93,7 +96,7 @@ def test_names() -> None:
 
 def test_features_of_a_speaker_use_its_recordings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     evidence, _ = speakers(4, effect=0.0, seed=0, n_challenge=10)
-    monkeypatch.setattr("lightning_mia.attacks.slmia.AT_ONCE", 100)  # three speakers at once
+    monkeypatch.setattr("lightning_mia.attacks.slmia.MAX_COSINES_AT_ONCE", 100)  # three speakers at once
     mixed = evidence.challenge.sample(frac=1, random_state=0).drop_duplicates()[:-1]  # one speaker has one less
     features = SLMIA()._features(evidence.target, mixed, evidence.auxiliary)
     pooled = evidence.target.pooled_layer(-1)

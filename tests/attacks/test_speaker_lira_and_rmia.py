@@ -37,9 +37,9 @@ def test_signals_are_averaged_before_the_ratio(simulate: Callable) -> None:
         standardised(signals, challenge["id"]).loc[evidence.auxiliary["id"]].to_numpy()
         for signals in (evidence.target, *shadows.signals)
     ]
-    of_z = log_ratio_online(auxiliary[0], np.stack(auxiliary[1:]), np.zeros((8, 50), dtype=bool))
-    shares = share_exceeded(log_ratio_online(target, shadow_signals, members), of_z, 2.0)
-    assert np.allclose(SpeakerRMIA().score(evidence), shares, atol=1e-5)  # but for the tie-break
+    z_ratios = log_ratio_online(auxiliary[0], np.stack(auxiliary[1:]), np.zeros((8, 50), dtype=bool))
+    shares = share_exceeded(log_ratio_online(target, shadow_signals, members), z_ratios, 2.0)
+    assert np.allclose(SpeakerRMIA().score(evidence), shares, atol=1e-5)  # up to the tie-break
 
 
 @pytest.mark.parametrize("attack", [SpeakerLiRA(), SpeakerLiRA(online=False), SpeakerRMIA(), SpeakerRMIA(online=False)])

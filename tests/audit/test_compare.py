@@ -99,7 +99,7 @@ def test_the_text_has_numbers_verdicts_and_unpaired_runs(comparison, planted_rep
     low, high = attack.auroc_ci95
     assert f"{attack.auroc:.3f} [{low:.3f}, {high:.3f}]" in text
     assert "+0.000 not paired" in text
-    assert "another split than a/run" in text
+    assert "a different split from a/run" in text
     assert text.count("TPR at FPR 1 %") == sum(len(group.attacks) for group in comparison.groups)
     assert "verdict" in text
 

@@ -24,7 +24,7 @@ def test_names_are_unique_at_every_level() -> None:
 
 
 def test_without_shadow_models_no_default_attack_needs_them() -> None:
-    assert {attack.least_shadows for attack in default_attacks(0)} == {0}
+    assert {attack.min_shadows for attack in default_attacks(0)} == {0}
 
 
 def test_every_attack_names_its_source_and_access() -> None:
@@ -36,7 +36,7 @@ def test_every_attack_names_its_source_and_access() -> None:
 @pytest.mark.slow
 def test_the_default_attacks_run(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Except those that need more auxiliary recordings or another model, and most of the slow ones."""
-    attacks = [attack for attack in default_attacks(4) if not attack.learns or attack.name in TESTED_SLOW_ATTACKS]
+    attacks = [attack for attack in default_attacks(4) if not attack.cache_scores or attack.name in TESTED_SLOW_ATTACKS]
     monkeypatch.setattr("lightning_mia.audit.audit.default_attacks", lambda n_shadows: attacks)
     monkeypatch.setattr("lightning_mia.audit.shadow_models.as_targets._sizes", lambda n_shadows: [])
     options = ["--fleet.size", "4", "--fleet.take_turns", "false", "--trainer.max_epochs", "1"]

@@ -66,8 +66,8 @@ def test_attacks_are_grouped_by_access_with_the_strongest_first(report):
     text = summary(report)
     headings = [line for line in text.splitlines() if " level, " in line]
     assert headings == [
-        "utterance level, black-box (100 members, 100 non-members; AUROC 0.58 detectable)",
-        "utterance level, grey-box: leak (100 members, 100 non-members; AUROC 0.58 detectable)",
+        "utterance level, black-box (100 members, 100 non-members; smallest detectable AUROC 0.58)",
+        "utterance level, grey-box: leak (100 members, 100 non-members; smallest detectable AUROC 0.58)",
     ]
     assert names(text) == [
         "similarity",

@@ -1,4 +1,4 @@
-"""Published corpora in miniature: every publisher's layout, with tones for speech."""
+"""Miniatures of published corpora, with tones for speech."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,10 @@ Tree = Callable[[str, Path], Path]
 
 
 def record(path: Path, seconds: float = 0.2, rate: int = 16_000) -> None:
-    """Write a tone in noise, which depends on the name; the suffix determines the format."""
+    """Write a tone in noise, determined by the name.
+
+    The suffix determines the format.
+    """
     rng = np.random.default_rng(list(path.name.encode()))
     path.parent.mkdir(parents=True, exist_ok=True)
     time = np.arange(int(seconds * rate)) / rate
@@ -63,10 +66,10 @@ def vctk(root: Path) -> None:
         speaker = name.split("_")[0]
         write(texts / speaker / f"{name}.txt", f"Please call {name}.\n")
         for microphone in ("mic1", "mic2"):
-            lost = (speaker == "p280" and microphone == "mic2") or name == "p362_003"
-            if not lost:
+            is_missing = (speaker == "p280" and microphone == "mic2") or name == "p362_003"
+            if not is_missing:
                 record(audio / speaker / f"{name}_{microphone}.flac", rate=48_000)
-    record(audio / "p315/p315_001_mic1.flac", rate=48_000)  # whose text is lost
+    record(audio / "p315/p315_001_mic1.flac", rate=48_000)  # its text is missing
     write(audio / "log.txt", "trimmed\n")
     write(
         folder / "speaker-info.txt",
@@ -204,7 +207,7 @@ TREES = {layout.__name__: layout for layout in LAYOUTS}
 
 @pytest.fixture
 def tree() -> Tree:
-    """Write the corpus of a name into a folder; returns the folder."""
+    """Write a corpus into a folder, and return the folder."""
 
     def make(name: str, root: Path) -> Path:
         TREES[name](root)

@@ -1,4 +1,4 @@
-"""Tests of what is checked before a table of utterances is used."""
+"""Tests of the validation of utterance tables."""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ def table(**columns: list) -> pd.DataFrame:
 
 
 def test_keeps_known_columns_as_text_and_renumbers_rows():
-    given = table(id=[1, 2], session=["x", np.nan], member=[1, None], duration=["1.5", ""], age=[30, 40])
-    given["accent"], given["gender"] = ["Fife", None], ["female", np.nan]
-    given["member"] = given["member"].astype(object)
-    given.loc[0, "member"] = 1
-    checked = check_table(given.set_axis([7, 9]), "here")
+    rows = table(id=[1, 2], session=["x", np.nan], member=[1, None], duration=["1.5", ""], age=[30, 40])
+    rows["accent"], rows["gender"] = ["Fife", None], ["female", np.nan]
+    rows["member"] = rows["member"].astype(object)
+    rows.loc[0, "member"] = 1
+    checked = check_table(rows.set_axis([7, 9]), "here")
     assert list(checked.columns) == ["id", "path", "speaker", "duration", "session", "gender", "accent", "member"]
     assert checked["id"].tolist() == ["1", "2"]
     assert checked["session"].tolist() == ["x", ""]
@@ -29,7 +29,7 @@ def test_keeps_known_columns_as_text_and_renumbers_rows():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("rows", "message"),
     [
         (table().iloc[:0], "here: no utterances"),
         (table().drop(columns=["speaker", "path"]), "here: no column path, speaker; found id;"),
@@ -49,20 +49,20 @@ def test_keeps_known_columns_as_text_and_renumbers_rows():
         (table(duration=[1, -1]), "row 2 ('-1')"),
     ],
 )
-def test_errors_name_the_problem_and_the_row(given, message):
+def test_errors_name_the_problem_and_the_row(rows, message):
     with pytest.raises(InputError) as error:
-        check_table(given, "here")
+        check_table(rows, "here")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_rows_are_named_by_line_where_the_source_has_lines():
-    given = table(speaker=["s", ""]).set_axis(pd.Index([4, 8], name="line"))
+def test_rows_are_named_by_line_if_the_source_has_lines():
+    rows = table(speaker=["s", ""]).set_axis(pd.Index([4, 8], name="line"))
     with pytest.raises(InputError, match="line 8;"):
-        check_table(given, "here")
+        check_table(rows, "here")
 
 
 def test_many_invalid_rows_are_counted():
-    given = pd.concat([table(speaker=["", ""])] * 5, ignore_index=True)
+    rows = pd.concat([table(speaker=["", ""])] * 5, ignore_index=True)
     with pytest.raises(InputError, match="in 10 of 10 rows: row 1; row 2; row 3; row 4; row 5; and 5 more;"):
-        check_table(given, "here")
+        check_table(rows, "here")

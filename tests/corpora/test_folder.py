@@ -10,7 +10,7 @@ from lightning_mia.utilities.errors import InputError
 
 @pytest.fixture
 def tree(tmp_path):
-    """Make empty files: a folder is listed, not decoded."""
+    """Create empty files: a folder is listed, not decoded."""
 
     def make(*names: str) -> str:
         for name in names:
@@ -55,7 +55,7 @@ def test_follows_links_but_no_cycles(tree, tmp_path):
     ("files", "pattern", "message"),
     [
         (["notes.txt"], None, "no audio files"),
-        (["1.wav", "a/1.wav"], None, "1 of 2 files are in no speaker's folder: 1.wav; move them"),
+        (["1.wav", "a/1.wav"], None, "1 of 2 files are not in a speaker's folder: 1.wav; move them"),
         (["a/1.wav"], r"p\d+", "has no group"),
         (["a/1.wav"], r"(p\d+", "not a regular expression"),
         (

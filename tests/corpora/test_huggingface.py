@@ -1,4 +1,4 @@
-"""Tests of Hugging Face data sets: saved, in files, and (without a network) streamed."""
+"""Tests of Hugging Face data sets: saved, in files, streamed."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ COLUMNS = {"text_column": "text", "gender_column": "gender", "accent_column": "a
 
 @pytest.fixture
 def recordings(tree, tmp_path) -> list[Path]:
-    """Five short files, one of them an MP3."""
+    """Write five short files, one of them an MP3."""
     flac = tree("librilight", tmp_path / "source").rglob("*.flac")
     wav = tree("fluent_speech_commands", tmp_path / "source").rglob("*-train.wav")
     mp3 = tree("common_voice", tmp_path / "source").rglob("*_1.mp3")
@@ -28,7 +28,7 @@ def recordings(tree, tmp_path) -> list[Path]:
 
 @pytest.fixture
 def rows(recordings):
-    """A data set as `datasets` has it in memory: bytes of the recordings, and a name of each without a folder."""
+    """Create a data set, with bytes and file names."""
     audio = [{"bytes": path.read_bytes(), "path": path.name} for path in recordings]
     columns = {
         "audio": audio,
@@ -41,7 +41,7 @@ def rows(recordings):
     }
     data = datasets.Dataset.from_dict(columns)
     data = data.cast_column("speaker_id", datasets.ClassLabel(names=["ann", "bob"]))
-    return data.cast_column("audio", datasets.Audio())  # decoding it would want torchcodec
+    return data.cast_column("audio", datasets.Audio())  # decoding it would require torchcodec
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_cached_recordings_need_no_network(hub, tmp_path):
     assert corpus("owner/name", tmp_path, limit=3).table().equals(first)
     assert corpus("owner/name", tmp_path, limit=1).table().equals(first[:1])
     assert len(hub) == 1
-    complete = corpus("owner/name", tmp_path).table()  # continues with the third
+    complete = corpus("owner/name", tmp_path).table()  # continues after the third
     assert len(hub) == 2
     assert len(complete) == N
     assert complete[:3].equals(first)
@@ -230,7 +230,7 @@ def test_network_that_fails_in_the_middle(hub, tmp_path, monkeypatch):
     iterate = datasets.IterableDataset.iter
     monkeypatch.setattr(datasets.IterableDataset, "iter", broken)
     message = error_of(corpus("owner/name", tmp_path))
-    assert "reading split train failed (connection reset by peer); run the same command again to continue" in message
+    assert "reading split train failed (connection reset by peer); run the same command again to resume" in message
     monkeypatch.setattr(datasets.IterableDataset, "iter", iterate)
     assert len(corpus("owner/name", tmp_path).table()) == N
 
@@ -267,7 +267,7 @@ def test_errors_name_the_problem(parquet, tmp_path, options, message):
 def test_unknown_split_of_a_saved_data_set(rows, parquet, tmp_path):
     folder = saved_with_splits(rows, parquet, tmp_path)
     message = error_of(corpus(folder, tmp_path, split="dev"))
-    assert message == f"unknown split of {folder} dev; name some of train, test"
+    assert message == f"unknown split of {folder} dev; choose from train, test"
 
 
 def test_a_folder_that_is_no_data_set(tmp_path):
@@ -275,7 +275,7 @@ def test_a_folder_that_is_no_data_set(tmp_path):
     assert "empty: not a data set that can be opened (" in error_of(corpus(tmp_path / "empty", tmp_path))
 
 
-def test_limit_has_to_be_positive():
+def test_a_limit_that_is_not_positive_is_rejected():
     with pytest.raises(InputError, match="limit is 0; give 1 or more"):
         HuggingFaceDataset("owner/name", limit=0)
 

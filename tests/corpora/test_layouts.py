@@ -1,4 +1,4 @@
-"""Tests of published corpora on small trees in the publishers' layouts: what reaches the table."""
+"""Tests of the tables of published corpora, on miniatures."""
 
 import shutil
 import subprocess
@@ -77,8 +77,8 @@ def test_librilight_lists_what_torchaudio_lists(tree, tmp_path):
 
     root = tree("librilight", tmp_path)
     for split in ("10min", "1h", "10h"):
-        theirs = [name for _, name in datasets.LibriLightLimited(root, split)._fileids_paths]
-        assert sorted(LibriLightLimited(str(root), split).table()["id"]) == sorted(theirs)
+        expected = [name for _, name in datasets.LibriLightLimited(root, split)._fileids_paths]
+        assert sorted(LibriLightLimited(str(root), split).table()["id"]) == sorted(expected)
 
 
 def test_librilight_without_transcript(tree, tmp_path):
@@ -218,7 +218,7 @@ def test_common_voice_of_the_first_releases(tree, tmp_path):
 
 def test_common_voice_missing_or_damaged_list(tree, tmp_path):
     root = tree("common_voice", tmp_path)
-    with pytest.raises(InputError, match=r"dev\.tsv: no such file; get a language from https://commonvoice"):
+    with pytest.raises(InputError, match=r"dev\.tsv: no such file; download a language from https://commonvoice"):
         CommonVoice(str(root), ["dev"]).table()
     (root / "dev.tsv").write_bytes(b"client_id\tpath\n\xff\xfe\n")
     with pytest.raises(InputError, match=r"dev\.tsv: cannot be read .*; restore it"):
@@ -267,8 +267,8 @@ def test_cmu_arctic_knows_the_speakers_that_torchaudio_knows():
 
     from lightning_mia.corpora import cmu_arctic
 
-    theirs = [url.rsplit("cmu_us_")[1][:3] for url in cmuarctic._CHECKSUMS]
-    assert sorted(cmu_arctic.SPEAKERS) == sorted(theirs)
+    expected = [url.rsplit("cmu_us_")[1][:3] for url in cmuarctic._CHECKSUMS]
+    assert sorted(cmu_arctic.SPEAKERS) == sorted(expected)
     assert set(cmu_arctic.GENDERS) == set(cmu_arctic.ACCENTS) <= set(cmu_arctic.SPEAKERS)
 
 
@@ -300,17 +300,17 @@ def test_ljspeech(tree, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda root: LibriLightLimited(root, "100h"), "unknown Libri-light split 100h; name some of 10min, 1h, 10h"),
-        (lambda root: VCTK(root, "mic3"), "unknown VCTK microphone mic3; name some of mic1, mic2"),
-        (lambda root: VoxCeleb1(root, ["eval"]), "unknown VoxCeleb1 split eval; name some of train, dev, test"),
-        (lambda root: VoxCeleb1(root, []), "no VoxCeleb1 split; name some of train"),
-        (lambda root: SpeechCommands(root, ["train"]), "unknown Speech Commands split train; name some of training"),
-        (lambda root: SpeechCommands(root, version="v3"), "unknown Speech Commands version v3; name some of v0.01"),
-        (lambda root: CommonVoice(root, ["train.tsv"]), "unknown Common Voice split train.tsv; name some of train,"),
-        (lambda root: FluentSpeechCommands(root, ["dev"]), "unknown Fluent Speech Commands split dev; name some of"),
-        (lambda root: CMUArctic(root, ["aew", "xyz"]), "unknown CMU Arctic speaker xyz; name some of aew, ahw"),
-        (lambda root: corpora.TEDLIUM(root, ["eval"]), "unknown TED-LIUM split eval; name some of train, dev, test"),
-        (lambda root: corpora.TEDLIUM(root, release="4"), "unknown TED-LIUM release 4; name some of release1"),
+        (lambda root: LibriLightLimited(root, "100h"), "unknown Libri-light split 100h; choose from 10min, 1h, 10h"),
+        (lambda root: VCTK(root, "mic3"), "unknown VCTK microphone mic3; choose from mic1, mic2"),
+        (lambda root: VoxCeleb1(root, ["eval"]), "unknown VoxCeleb1 split eval; choose from train, dev, test"),
+        (lambda root: VoxCeleb1(root, []), "no VoxCeleb1 split; choose from train"),
+        (lambda root: SpeechCommands(root, ["train"]), "unknown Speech Commands split train; choose from training"),
+        (lambda root: SpeechCommands(root, version="v3"), "unknown Speech Commands version v3; choose from v0.01"),
+        (lambda root: CommonVoice(root, ["train.tsv"]), "unknown Common Voice split train.tsv; choose from train,"),
+        (lambda root: FluentSpeechCommands(root, ["dev"]), "unknown Fluent Speech Commands split dev; choose from"),
+        (lambda root: CMUArctic(root, ["aew", "xyz"]), "unknown CMU Arctic speaker xyz; choose from aew, ahw"),
+        (lambda root: corpora.TEDLIUM(root, ["eval"]), "unknown TED-LIUM split eval; choose from train, dev, test"),
+        (lambda root: corpora.TEDLIUM(root, release="4"), "unknown TED-LIUM release 4; choose from release1"),
     ],
 )
 def test_unknown_names_list_the_known_ones(tmp_path, make, message):
@@ -332,8 +332,8 @@ def test_the_tree_contains_mp3(tree, tmp_path):
 def test_importing_the_corpora_is_cheap():
     code = "import sys, lightning_mia.corpora; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "torchaudio", "datasets", "soundfile", "scipy", "fsspec"]
-    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_every_corpus_is_exported_and_described():

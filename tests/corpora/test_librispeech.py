@@ -1,11 +1,11 @@
-"""Tests of LibriSpeech on a small tree in the publisher's layout."""
+"""Tests of LibriSpeech, on a miniature."""
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 from lightning_mia.corpora.audio.cache import decode
-from lightning_mia.corpora.librispeech import UTTERANCES, LibriSpeech
+from lightning_mia.corpora.librispeech import N_PUBLISHED, LibriSpeech
 from lightning_mia.utilities.errors import InputError
 
 TRANSCRIPTS = {
@@ -40,9 +40,9 @@ def test_reads_the_published_layout(tmp_path):
 
 
 def test_unknown_split_lists_the_known_ones(tmp_path):
-    with pytest.raises(InputError, match="unknown LibriSpeech split train-100; name some of dev-clean, dev-other"):
+    with pytest.raises(InputError, match="unknown LibriSpeech split train-100; choose from dev-clean, dev-other"):
         LibriSpeech(str(tmp_path), splits=["dev-clean", "train-100"]).table()
-    with pytest.raises(InputError, match="no LibriSpeech split; name some of"):
+    with pytest.raises(InputError, match="no LibriSpeech split; choose from"):
         LibriSpeech(str(tmp_path), splits=[]).table()
 
 
@@ -76,4 +76,4 @@ def test_failed_download(tmp_path, monkeypatch):
 def test_knows_the_splits_that_torchaudio_knows():
     from torchaudio.datasets import librispeech
 
-    assert sorted(UTTERANCES) == sorted(librispeech._DATA_SUBSETS)
+    assert sorted(N_PUBLISHED) == sorted(librispeech._DATA_SUBSETS)

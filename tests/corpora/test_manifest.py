@@ -1,4 +1,4 @@
-"""Tests of manifests: every format, every way in which people write them, every mistake."""
+"""Tests of manifests: formats, variants and mistakes."""
 
 import json
 
@@ -134,7 +134,7 @@ def test_fairseq_tsv_of_librispeech_takes_the_speaker_from_the_file_name(manifes
         ),
         ("id\tpath\tspeaker\na\tb\tc\n", "m.tsv", "line 1 is not a root folder"),
         ("/data\ns/a.wav\t10\ns/b.wav\n", "m.tsv", "not a path, a tab and a number of samples: line 3;"),
-        ("/data\na.wav\t10\n", "m.tsv", "line 2: no folder names the speaker of a.wav"),
+        ("/data\na.wav\t10\n", "m.tsv", "line 2: a.wav is in no folder that could name its speaker"),
     ],
 )
 def test_errors_name_the_problem_and_the_row(manifest, text, name, message):

@@ -9,7 +9,7 @@ import soundfile as sf
 
 from lightning_mia.corpora import TEDLIUM, tedlium
 from lightning_mia.corpora.audio.cache import decode
-from lightning_mia.corpora.formats import segments as clips
+from lightning_mia.corpora.formats import segments
 from lightning_mia.corpora.tedlium import Segment, parse_segment, read_stm
 from lightning_mia.utilities.errors import InputError
 
@@ -36,11 +36,11 @@ def test_table(tree, tmp_path):
     ]
 
 
-def test_a_person_in_two_splits_is_one_speaker(tree, tmp_path):
+def test_a_speaker_in_two_splits_has_one_name(tree, tmp_path):
     table = corpus(tree("tedlium3", tmp_path), "train", "test").table()
     assert table["speaker"].tolist() == ["AlGore", "AlGore", "JaneGoodall", "AlGore"]
     assert table["gender"].tolist() == ["", "", "", "male"]
-    assert table["text"].tolist()[-1] == "last year"  # the gap before it is left out
+    assert table["text"].tolist()[-1] == "last year"  # the gap before it is omitted
     assert table["id"].is_unique
 
 
@@ -66,14 +66,14 @@ def test_only_missing_segments_are_cut(tree, tmp_path, monkeypatch, capsys):
     root = tree("tedlium3", tmp_path)
     first = corpus(root).table()
     assert "Cutting talks" in capsys.readouterr().err
-    victim = Path(first["path"][1])
+    missing = Path(first["path"][1])
     before = {path: Path(path).read_bytes() for path in first["path"]}
-    victim.unlink()
-    cut = []
-    write_flac = clips.write_flac
-    monkeypatch.setattr(clips, "write_flac", lambda path, *rest: cut.append(path) or write_flac(path, *rest))
+    missing.unlink()
+    cut_paths = []
+    write_flac = segments.write_flac
+    monkeypatch.setattr(segments, "write_flac", lambda path, *rest: cut_paths.append(path) or write_flac(path, *rest))
     assert corpus(root).table().equals(first)
-    assert cut == [victim]
+    assert cut_paths == [missing]
     capsys.readouterr()
     assert corpus(root).table().equals(first)
     assert capsys.readouterr().err == ""
@@ -82,7 +82,7 @@ def test_only_missing_segments_are_cut(tree, tmp_path, monkeypatch, capsys):
 
 def test_interrupted_cutting_continues(tree, tmp_path, monkeypatch):
     root = tree("tedlium3", tmp_path)
-    write_flac, n_cut = clips.write_flac, []
+    write_flac, n_cut = segments.write_flac, []
 
     def write_one(path: Path, *rest: object) -> None:
         if n_cut:
@@ -90,11 +90,11 @@ def test_interrupted_cutting_continues(tree, tmp_path, monkeypatch):
         n_cut.append(path)
         write_flac(path, *rest)
 
-    monkeypatch.setattr(clips, "write_flac", write_one)
+    monkeypatch.setattr(segments, "write_flac", write_one)
     with pytest.raises(KeyboardInterrupt):
         corpus(root).table()
     written = []
-    monkeypatch.setattr(clips, "write_flac", lambda path, *rest: written.append(path) or write_flac(path, *rest))
+    monkeypatch.setattr(segments, "write_flac", lambda path, *rest: written.append(path) or write_flac(path, *rest))
     table = corpus(root).table()
     assert [str(path) for path in written] == table["path"].tolist()[1:]
     assert not list(tmp_path.rglob(".*"))

@@ -9,7 +9,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 class Listed(Corpus):
-    """Recordings "speaker/number", the same ones at each call."""
+    """Corpus of recordings named "speaker/number"."""
 
     def __init__(self, names: str, **columns: str) -> None:
         self.names, self.columns = names.split(), columns
@@ -53,7 +53,7 @@ def test_shared_speakers_are_rejected_by_name() -> None:
         TwoSources(Listed("a/1 b/1 c/1"), Listed("b/2 c/2 d/1")).table()
     assert str(error.value) == (
         "Members and non-members share 2 speaker(s): b; c; choose sources that share none, or set "
-        "same_speakers to keep (the same people) or rename (other people)"
+        "same_speakers to keep (the same people) or rename (different people)"
     )
     with pytest.raises(InputError, match=r"share 1 speaker\(s\): h;"):
         TwoSources(Listed("a/1"), Listed("h/1"), held_back=Listed("h/2")).table()

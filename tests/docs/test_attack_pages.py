@@ -33,10 +33,10 @@ def test_every_attack_has_a_page(facts: ModuleType) -> None:
 
 
 def test_table_agrees_with_the_code(facts: ModuleType) -> None:
-    table = facts.table_of_all("../")
+    table = facts.overview("../")
     for attack in default_attacks(16):
         row = next(line for line in table.splitlines() if f"`{attack.name}`" in line)
-        shadows = f"{attack.least_shadows} or more" if attack.least_shadows else "none"
+        shadows = f"{attack.min_shadows} or more" if attack.min_shadows else "none"
         assert f"| {attack.access} | {', '.join(attack.levels)} | {shadows} |" in row
 
 

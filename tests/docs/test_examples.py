@@ -82,7 +82,7 @@ def test_commands_without_a_model_are_valid(tool: Callable[[str], ModuleType]) -
     assert others
     for name, *arguments in others:
         own = split_arguments(arguments)[0] if name == "ablate" else arguments  # the rest goes to the audits
-        reference.parser_of(name).parse_args(own)
+        reference.command_parser(name).parse_args(own)
 
 
 def test_misspelt_class_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,12 +97,12 @@ def test_misspelt_class_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_yaml_is_valid(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: Callable[[str], ModuleType]
 ) -> None:
-    """Each block is a grid, or an overlay of an audit config."""
+    """Each block is a grid or overlays an audit config."""
     monkeypatch.chdir(ROOT)
     for _, text in blocks(path, "yaml"):
         overlay = tmp_path / "overlay.yaml"
         overlay.write_text(text, encoding="utf-8")
         if "factors" in yaml.safe_load(text):
-            tool("cli_reference").parser_of("ablate").parse_args(["-c", str(overlay)])
+            tool("cli_reference").command_parser("ablate").parse_args(["-c", str(overlay)])
             continue
         parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(overlay), "--print_config"], monkeypatch)

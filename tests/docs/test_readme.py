@@ -1,4 +1,4 @@
-"""README agrees with the results page and links to existing files."""
+"""README: figures agree with the results page, links exist."""
 
 import re
 from collections.abc import Callable
@@ -11,11 +11,11 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_figures_agree_with_the_results_page(tool: Callable[[str], ModuleType]) -> None:
     rows = tool("result_rows")
-    (shown,) = rows.tables(TEXT)
-    known = rows.tables((DOCS / "results.md").read_text(encoding="utf-8"))[0]
-    assert shown.heading == known.heading
-    assert shown.rows
-    assert all(row in known.rows for row in shown.rows)
+    (table,) = rows.tables(TEXT)
+    complete = rows.tables((DOCS / "results.md").read_text(encoding="utf-8"))[0]
+    assert table.heading == complete.heading
+    assert table.rows
+    assert all(row in complete.rows for row in table.rows)
 
 
 def test_links_lead_to_files() -> None:

@@ -1,4 +1,4 @@
-"""Scores with a planted leak and a planted confound, and the utterance design that goes with them."""
+"""Scores with a planted leak, and redraws of their labels."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,10 @@ MakeScores = Callable[..., Scores]
 
 
 def redraw_within_speakers(units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
-    """Permute labels within speakers (half IN), or over speakers; units are named speaker-number."""
+    """Permute labels within speakers (half IN), or over speakers.
+
+    Units are named speaker-number.
+    """
     generator = np.random.default_rng([seed, len(units)])
     speakers = [unit.split("-")[0] if level == "utterance" else "all" for unit in units]
     labels = np.empty((n, len(units)), dtype=bool)
@@ -39,13 +42,13 @@ def make_scores() -> MakeScores:
         clips: int = 20,
         seed: int = 0,
     ) -> Scores:
-        """Members score `leak` higher than non-members, in standard deviations of a speaker's clips."""
+        """Make members score higher by `leak`, in standard deviations."""
         clips = 1 if level == "speaker" else clips
         units = [f"s{s:03d}-{c:03d}" if clips > 1 else f"s{s:03d}" for s in range(n_speakers) for c in range(clips)]
         members = redraw_within_speakers(units, level, 1, 12345)[0]
         generator = np.random.default_rng(seed)
-        of_speakers = np.repeat(generator.normal(size=n_speakers), clips)
-        values = of_speakers * (clips > 1) + generator.normal(size=len(units)) + leak * members
+        speaker_means = np.repeat(generator.normal(size=n_speakers), clips)
+        values = speaker_means * (clips > 1) + generator.normal(size=len(units)) + leak * members
         speakers = np.array([unit.split("-")[0] for unit in units])
         return Scores(name, level, access, two_sided, np.array(units), speakers, members, values)
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import norm, rankdata, ttest_ind, ttest_rel
 
 from lightning_mia.evaluation import EvaluationSettings, Scores
-from lightning_mia.evaluation import dataset_inference as room
+from lightning_mia.evaluation import dataset_inference as inference_module
 from lightning_mia.evaluation.dataset_inference import (
     DatasetInference,
     PAtSize,
@@ -27,7 +27,7 @@ def normal(values: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def few_subsamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "N_SUBSAMPLES", 8)
+    monkeypatch.setattr(inference_module, "N_SUBSAMPLES", 8)
 
 
 @pytest.mark.usefixtures("few_subsamples")
@@ -51,7 +51,7 @@ def test_larger_leaks_need_fewer_recordings(make_scores: MakeScores, redraw: Red
     large, small, none = needed
     assert none is None
     assert large is not None and small is not None
-    assert 3 <= large <= 8 < small <= 45  # 80 % power of a t-test one-sided: 4.3 and 13.1 units each at 2 and 1 sd
+    assert 3 <= large <= 8 < small <= 45  # 80 % power of a one-sided t-test: 4.3 and 13.1 units each at 2 and 1 sd
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_without_a_leak_every_size_keeps_its_false_positive_rate(make_scores: Ma
         for p_at_size in dataset_inference([make_scores(n_speakers=6, clips=12, seed=seed)], redraw, SETTINGS)[
             0
         ].by_size
-        if p_at_size.size < 12  # larger subsamples of one set overlap
+        if p_at_size.size < 12  # larger subsamples overlap
     ]
     assert np.mean(shares) <= 0.06
 
@@ -86,11 +86,11 @@ def test_subsamples_have_at_most_a_thousand_units(make_scores: MakeScores, redra
 @pytest.mark.usefixtures("few_subsamples")
 def test_an_unknown_sign_gives_a_two_sided_test(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores(leak=-1.5)
-    both_sides = dataset_inference([replace(scores, two_sided=True)], redraw, SETTINGS)[0]
-    one_side = dataset_inference([scores], redraw, SETTINGS)[0]
-    assert both_sides.p_value == pytest.approx(1 / 1001)
-    assert both_sides.p_value_t < 0.01 and both_sides.units_needed is not None
-    assert one_side.p_value > 0.9 and one_side.p_value_t > 0.9 and one_side.units_needed is None
+    two_sided_test = dataset_inference([replace(scores, two_sided=True)], redraw, SETTINGS)[0]
+    one_sided_test = dataset_inference([scores], redraw, SETTINGS)[0]
+    assert two_sided_test.p_value == pytest.approx(1 / 1001)
+    assert two_sided_test.p_value_t < 0.01 and two_sided_test.units_needed is not None
+    assert one_sided_test.p_value > 0.9 and one_sided_test.p_value_t > 0.9 and one_sided_test.units_needed is None
 
 
 def test_speakers_with_members_or_non_members_only_give_welchs_test(make_scores: MakeScores) -> None:
@@ -104,8 +104,8 @@ def test_speakers_with_both_give_the_paired_test(make_scores: MakeScores) -> Non
     scores = make_scores(leak=0.4)
     values, speakers = normal(scores.values), np.unique(scores.speakers)
     means = {
-        side: [values[(scores.speakers == name) & (scores.members == side)].mean() for name in speakers]
-        for side in (True, False)
+        label: [values[(scores.speakers == name) & (scores.members == label)].mean() for name in speakers]
+        for label in (True, False)
     }
     expected = ttest_rel(means[True], means[False], alternative="greater")
     assert p_value_over_speakers(scores) == pytest.approx(expected.pvalue)
@@ -130,8 +130,8 @@ def test_equal_scores_are_not_significant(make_scores: MakeScores, redraw: Redra
 
 def test_the_validation_set_has_the_speakers_of_the_suspect_set(make_scores: MakeScores) -> None:
     scores = make_scores()
-    places = SubsetSampler(scores).draw(20, np.random.default_rng(0))
-    suspects, validation = (places[scores.members[places] == side] for side in (True, False))
+    positions = SubsetSampler(scores).draw(20, np.random.default_rng(0))
+    suspects, validation = (positions[scores.members[positions] == label] for label in (True, False))
     assert len(suspects) == len(validation) == 20
     assert sorted(scores.speakers[suspects]) == sorted(scores.speakers[validation])
 
@@ -153,7 +153,7 @@ def test_all_sizes_from_the_needed_one_on_are_sufficient() -> None:
 def test_attacks_on_the_same_units_have_the_same_results_together_as_alone(
     make_scores: MakeScores, redraw: Redraw
 ) -> None:
-    first, second = make_scores("one", leak=1.0), make_scores("other", seed=1)
+    first, second = make_scores("first", leak=1.0), make_scores("second", seed=1)
     second = replace(second, unit_ids=first.unit_ids, speakers=first.speakers, members=first.members, two_sided=True)
     together = dataset_inference([first, second], redraw, SETTINGS)
     assert together == [dataset_inference([scores], redraw, SETTINGS)[0] for scores in (first, second)]

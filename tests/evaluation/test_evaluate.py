@@ -13,7 +13,7 @@ from lightning_mia.evaluation import (
     evaluate,
     evaluate_blind,
 )
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.roc import advantages, aurocs_and_advantages
 
 MakeScores = Callable[..., Scores]
@@ -50,8 +50,8 @@ def test_figures_agree_with_the_redraws(make_scores: MakeScores, redraw: Redraw)
     scores = make_scores(leak=0.1, seed=4)
     result = evaluate([scores], redraw, SETTINGS)[0]
     labels = redraw(sorted(scores.unit_ids), "utterance", 1000, 0)  # make_scores sorts its units
-    observed = auroc_of_labels(scores.values, scores.members[None])[0]
-    as_extreme = np.sum(auroc_of_labels(scores.values, labels) >= observed)
+    observed = labelled_aurocs(scores.values, scores.members[None])[0]
+    as_extreme = np.sum(labelled_aurocs(scores.values, labels) >= observed)
     assert result.p_value == result.p_value_corrected == pytest.approx((1 + as_extreme) / 1001)
     assert result.advantage == advantages(scores.values, scores.members[None])[0]
     assert result.advantage_null_mean == pytest.approx(advantages(scores.values, labels[:250]).mean())
@@ -78,7 +78,7 @@ def test_attacks_of_a_level_share_redraws_even_if_their_units_differ(make_scores
         return redraw(units, level, n, seed)
 
     whole = make_scores("whole", leak=1.5)
-    speakers = make_scores("of_speakers", level="speaker", n_speakers=14)
+    speakers = make_scores("speaker_attack", level="speaker", n_speakers=14)
     results = evaluate([whole, speakers, take(whole, np.arange(120), "part")], counting, SETTINGS)
     assert calls == [(200, "utterance"), (14, "speaker")]
     assert [result.n_speakers for result in results] == [10, 14, 6]
@@ -119,13 +119,13 @@ def test_a_result_contains_its_context(make_scores: MakeScores, redraw: Redraw) 
     assert alone == replace(result, n_shadows=0, queries=None, in_turn=None, with_fewer=())
 
 
-def test_duplicate_names_at_one_level_are_refused(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_duplicate_names_at_one_level_are_rejected(make_scores: MakeScores, redraw: Redraw) -> None:
     with pytest.raises(ValueError, match="each \\(name, level\\) once"):
         evaluate([make_scores(), make_scores(seed=1)], redraw, SETTINGS)
     assert evaluate([], redraw, SETTINGS) == []
 
 
-def test_a_blind_control_is_compared_with_its_refits(make_scores: MakeScores, redraw: Redraw) -> None:
+def test_a_blind_baseline_is_compared_with_its_refits(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores("blind", access="none", leak=1.0)
     labels = redraw(scores.unit_ids, "utterance", 1000, 0)
     noise = np.random.default_rng(0).normal(size=labels.shape)
@@ -133,15 +133,15 @@ def test_a_blind_control_is_compared_with_its_refits(make_scores: MakeScores, re
     assert blind.result.p_value == 1 / 1001
     assert blind.result.p_value_corrected is None
     assert blind.result.auroc < blind.upper95 < 1
-    fitted_as_well = evaluate_blind(scores, *aurocs_and_advantages(noise + 3.0 * labels, labels), SETTINGS)
-    assert fitted_as_well.result.p_value > 0.9  # refitting finds as much in any labels
-    assert fitted_as_well.result.advantage_null_mean > blind.result.advantage_null_mean
+    refitted = evaluate_blind(scores, *aurocs_and_advantages(noise + 3.0 * labels, labels), SETTINGS)
+    assert refitted.result.p_value > 0.9  # refitting separates any labels as well
+    assert refitted.result.advantage_null_mean > blind.result.advantage_null_mean
 
 
 def test_the_blind_bound_is_one_sided(make_scores: MakeScores, redraw: Redraw) -> None:
     scores = make_scores("blind", level="speaker", access="none", n_speakers=200)
     labels = redraw(scores.unit_ids, "speaker", 1000, 0)
-    redrawn = auroc_of_labels(scores.values, labels), advantages(scores.values, labels)
+    redrawn = labelled_aurocs(scores.values, labels), advantages(scores.values, labels)
     blind = evaluate_blind(scores, *redrawn, SETTINGS)
     assert blind.result.auroc < blind.upper95 < blind.result.auroc_ci95[1]
     assert blind.upper95 - blind.result.auroc == pytest.approx(

@@ -1,4 +1,4 @@
-"""Paired differences of AUROCs: target against wrong model, and attack against attack."""
+"""Paired differences of AUROCs: target and wrong model, two attacks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +50,7 @@ def test_two_sided_attacks_take_the_direction_of_the_target_at_a_stricter_level(
 def test_models_without_members_differ_in_five_percent(
     make_scores: MakeScores, two_sided: bool, confound: float
 ) -> None:
-    """Also where both tell members from non-members by something else: at 1.5 their AUROC is .77."""
+    """Include a confound, which at 1.5 gives AUROC .77."""
     alarms = []
     for seed in range(250):
         target = make_scores(two_sided=two_sided, leak=confound, seed=2 * seed)
@@ -64,21 +64,21 @@ def test_too_few_speakers_have_a_trivial_bound(make_scores: MakeScores) -> None:
     assert compare(scores, make_scores(n_speakers=1)).lower95 == -1.0
 
 
-def test_units_missing_from_the_wrong_model_are_refused(make_scores: MakeScores) -> None:
+def test_units_missing_from_the_wrong_model_are_rejected(make_scores: MakeScores) -> None:
     with pytest.raises(ValueError, match="lacks 20 of the units"):
         compare(make_scores(n_speakers=10), make_scores(n_speakers=9))
 
 
 def planted(seed: int, shifts: tuple[float, float], voice: float = 1.0) -> tuple[Scores, Scores]:
-    """Two attacks that share the speakers' voices and half of the noise."""
+    """Plant two attacks with common speaker means and noise."""
     rng = np.random.default_rng(seed)
     speaker, members = np.repeat(np.arange(15), 10), np.tile(np.arange(10) < 5, 15)
     common = voice * rng.normal(size=15)[speaker] + rng.normal(size=150)
-    made = [
+    scores = [
         Scores("a", "utterance", "grey-box", False, np.arange(150).astype(str), speaker.astype(str), members, values)
         for values in (common + rng.normal(size=150) + shift * members for shift in shifts)
     ]
-    return made[0], made[1]
+    return scores[0], scores[1]
 
 
 def test_the_interval_covers_zero_and_detects_a_large_difference() -> None:
@@ -93,20 +93,20 @@ def test_the_interval_covers_zero_and_detects_a_large_difference() -> None:
 def test_pairing_narrows_the_interval() -> None:
     first, second = planted(1, (1.0, 1.0), voice=3.0)
     low, high = paired_difference(first, second).ci95
-    other = replace(second, values=planted(2, (1.0, 1.0), voice=3.0)[1].values)
-    apart = paired_difference(first, other).ci95
-    assert high - low < 0.7 * (apart[1] - apart[0])
+    independent = replace(second, values=planted(2, (1.0, 1.0), voice=3.0)[1].values)
+    unpaired = paired_difference(first, independent).ci95
+    assert high - low < 0.7 * (unpaired[1] - unpaired[0])
 
 
 def test_the_order_of_units_does_not_matter() -> None:
     first, second = planted(3, (0.5, 1.5))
-    turn = np.random.default_rng(0).permutation(len(second))
+    order = np.random.default_rng(0).permutation(len(second))
     shuffled = replace(
         second,
-        unit_ids=second.unit_ids[turn],
-        speakers=second.speakers[turn],
-        members=second.members[turn],
-        values=second.values[turn],
+        unit_ids=second.unit_ids[order],
+        speakers=second.speakers[order],
+        members=second.members[order],
+        values=second.values[order],
     )
     assert paired_difference(first, shuffled) == paired_difference(first, second)
 
@@ -119,7 +119,7 @@ def test_equal_scores_do_not_differ_but_two_perfect_attacks_may() -> None:
     assert low < 0 < high
 
 
-def test_different_units_or_labels_are_refused() -> None:
+def test_different_units_or_labels_are_rejected() -> None:
     first, second = planted(5, (1.0, 1.0))
     with pytest.raises(ValueError, match="do not have the same units"):
         paired_difference(first, replace(second, members=~second.members))

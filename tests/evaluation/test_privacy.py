@@ -11,7 +11,7 @@ from lightning_mia.evaluation.scores import Scores
 @pytest.mark.parametrize(("noise", "steps"), [(0.5, 1), (1.0, 10), (4.0, 100), (20.0, 3)])
 @pytest.mark.parametrize("delta", [1e-3, 1e-5])
 def test_epsilon_solves_the_best_test_between_two_gaussians(noise: float, steps: int, delta: float) -> None:
-    """δ(ε) = max over thresholds of TPR − e^ε FPR, on a fine grid, for N(0, 1) against N(μ, 1)."""
+    """Compare δ with the maximum of TPR − e^ε FPR."""
     epsilon = gaussian_epsilon(noise, steps, delta)
     mu = math.sqrt(steps) / noise
     threshold = np.linspace(-10, 10 + 12 * mu, 400_001)
@@ -26,7 +26,7 @@ def test_more_noise_and_fewer_steps_give_a_smaller_epsilon() -> None:
     assert gaussian_epsilon(1.0, 0, 1e-5) == 0.0
 
 
-def scores_of(members: np.ndarray, others: np.ndarray, name: str = "attack", draw: int = 0) -> Scores:
+def make_scores(members: np.ndarray, others: np.ndarray, name: str = "attack", draw: int = 0) -> Scores:
     values = np.concatenate([members, others])
     ids = np.array([f"{draw}/{number}" for number in range(len(values))])
     labels = np.arange(len(values)) < len(members)
@@ -34,21 +34,20 @@ def scores_of(members: np.ndarray, others: np.ndarray, name: str = "attack", dra
 
 
 def test_a_perfect_attack_is_limited_by_its_size() -> None:
-    scores = scores_of(np.ones(500), np.zeros(500))
+    scores = make_scores(np.ones(500), np.zeros(500))
     bound = epsilon_lower_bound(scores, 1e-5)
-    assert (
-        3.5 < bound < math.log(250 / 3.5)
-    )  # about 250 members and non-members, none misclassified: FPR is at most 3.7 / n at 97.5 %
+    # About 250 members and non-members, none misclassified: at 97.5 %, FPR is at most 3.7 / n.
+    assert 3.5 < bound < math.log(250 / 3.5)
     assert epsilon_lower_bound(scores, 0.999) == 0.0  # δ explains every hit
 
 
 def test_the_bound_covers_randomised_response() -> None:
-    """Answers that are true with probability e^ε / (1 + e^ε) are ε-private: the bound holds in 95 % of draws."""
+    """Answer truly with probability e^ε / (1 + e^ε)."""
     epsilon, rng = 1.5, np.random.default_rng(0)
     truth = math.exp(epsilon) / (1 + math.exp(epsilon))
     bounds = [
         epsilon_lower_bound(
-            scores_of((rng.random(400) < truth) * 1.0, (rng.random(400) >= truth) * 1.0, draw=draw), 0.0
+            make_scores((rng.random(400) < truth) * 1.0, (rng.random(400) >= truth) * 1.0, draw=draw), 0.0
         )
         for draw in range(200)
     ]
@@ -58,10 +57,10 @@ def test_the_bound_covers_randomised_response() -> None:
 
 def test_noise_gives_no_bound_and_several_attacks_lower_it() -> None:
     rng = np.random.default_rng(1)
-    noise = scores_of(rng.normal(size=300), rng.normal(size=300), "noise")
+    noise = make_scores(rng.normal(size=300), rng.normal(size=300), "noise")
     assert epsilon_lower_bound(noise, 1e-5) < 0.2
-    perfect = scores_of(np.ones(300), np.zeros(300), "perfect")
+    perfect = make_scores(np.ones(300), np.zeros(300), "perfect")
     bound, name = strongest_lower_bound([noise, perfect], 1e-5)
     assert name == "perfect"
     assert 0 < bound < epsilon_lower_bound(perfect, 1e-5)
-    assert epsilon_lower_bound(scores_of(np.ones(1), np.zeros(1)), 1e-5) == 0.0
+    assert epsilon_lower_bound(make_scores(np.ones(1), np.zeros(1)), 1e-5) == 0.0

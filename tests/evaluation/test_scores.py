@@ -28,7 +28,7 @@ def test_lists_become_arrays_of_the_right_type() -> None:
         ({"access": "white-box"}, "white-box"),
     ],
 )
-def test_invalid_scores_are_refused(change: dict[str, object], message: str) -> None:
+def test_invalid_scores_are_rejected(change: dict[str, object], message: str) -> None:
     units, members = np.array(["u", "v", "w"]), np.array([True, False, False])
     good = Scores("a", "utterance", "grey-box", False, units, units, members, np.arange(3.0))
     with pytest.raises(ValueError, match=message):
@@ -62,6 +62,6 @@ def test_scores_of_the_same_units_and_level_form_a_group() -> None:
         lambda: EvaluationSettings(seed=-1),
     ],
 )
-def test_invalid_settings_are_refused_in_one_line(make: Callable[[], EvaluationSettings]) -> None:
+def test_invalid_settings_are_rejected_in_one_line(make: Callable[[], EvaluationSettings]) -> None:
     with pytest.raises(InputError, match=r"^evaluation\.\w+ is [^\n]*$"):
         make()

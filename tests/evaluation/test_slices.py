@@ -4,12 +4,12 @@ import pytest
 from lightning_mia.evaluation.evaluate import evaluate
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
-from lightning_mia.evaluation.slices import cut_by_word, cut_in_thirds, slices
+from lightning_mia.evaluation.slices import cut_by_category, cut_in_thirds, slices
 
 
 @pytest.fixture(scope="module")
 def scores() -> Scores:
-    """Members of the even speakers leak, those of the odd ones do not."""
+    """Plant a leak in the members of even speakers."""
     rng = np.random.default_rng(0)
     speaker, members = np.repeat(np.arange(20), 10), np.tile(np.arange(10) < 5, 20)
     values = rng.normal(size=200) + 2 * (members & (speaker % 2 == 0))
@@ -17,8 +17,8 @@ def scores() -> Scores:
 
 
 def test_each_slice_has_its_own_auroc(scores: Scores) -> None:
-    words = ["even" if int(speaker) % 2 == 0 else "odd" for speaker in scores.speakers]
-    even, odd = slices(scores, [cut_by_word("parity", words)], 500, 0)
+    categories = ["even" if int(speaker) % 2 == 0 else "odd" for speaker in scores.speakers]
+    even, odd = slices(scores, [cut_by_category("parity", categories)], 500, 0)
     assert (even.by, even.value, odd.value) == ("parity", "even", "odd")
     assert (even.n_members, even.n_nonmembers, even.n_speakers) == (50, 50, 10)
     assert even.auroc_ci95[0] > 0.8
@@ -36,15 +36,15 @@ def test_a_slice_is_evaluated_like_a_challenge_set(scores: Scores) -> None:
         return np.random.default_rng(seed).permuted(np.tile(part.members, (n, 1)), axis=1)
 
     (whole,) = evaluate([part], redraw, EvaluationSettings(n_bootstraps=4000))
-    even = slices(scores, [cut_by_word("parity", mask.astype(str).tolist())], 4000, 0)[1]
+    even = slices(scores, [cut_by_category("parity", mask.astype(str).tolist())], 4000, 0)[1]
     assert even.auroc == whole.auroc
     assert even.auroc_ci95 == pytest.approx(whole.auroc_ci95, abs=0.01)
 
 
 @pytest.mark.parametrize("n_speakers", [1, 5])
 def test_a_slice_of_few_speakers_has_no_auroc(scores: Scores, n_speakers: int) -> None:
-    words = ["few" if int(speaker) < n_speakers else "many" for speaker in scores.speakers]
-    few, many = slices(scores, [cut_by_word("size", words)], 100, 0)
+    categories = ["few" if int(speaker) < n_speakers else "many" for speaker in scores.speakers]
+    few, many = slices(scores, [cut_by_category("size", categories)], 100, 0)
     assert (few.auroc, few.auroc_ci95) == (None, None)
     assert few.n_speakers == n_speakers
     assert many.auroc is not None
@@ -52,12 +52,12 @@ def test_a_slice_of_few_speakers_has_no_auroc(scores: Scores, n_speakers: int) -
 
 def test_constant_properties_are_skipped(scores: Scores) -> None:
     same = cut_in_thirds("duration", np.ones(200), 2, "s")
-    unknown = cut_by_word("gender", ["female"] * 100 + [""] * 100)
+    unknown = cut_by_category("gender", ["female"] * 100 + [""] * 100)
     assert slices(scores, [same, unknown], 100, 0) == ()
 
 
 def test_units_with_unknown_values_come_last(scores: Scores) -> None:
-    parts = slices(scores, [cut_by_word("gender", ["", "b", "a", ""] * 50)], 100, 0)
+    parts = slices(scores, [cut_by_category("gender", ["", "b", "a", ""] * 50)], 100, 0)
     assert [part.value for part in parts] == ["a", "b", ""]
     assert sum(part.n_members + part.n_nonmembers for part in parts) == 200
 

@@ -5,19 +5,19 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.speaker_risk import speaker_risks
 
 
-def scores_of(values: np.ndarray, members: np.ndarray, speakers: np.ndarray, **changes) -> Scores:
+def make_scores(values: np.ndarray, members: np.ndarray, speakers: np.ndarray, **changes) -> Scores:
     units = np.arange(len(values)).astype(str)
-    given = {"level": "utterance", "two_sided": False, **changes}
-    return Scores("a", given["level"], "grey-box", given["two_sided"], units, speakers, members, values)
+    options = {"level": "utterance", "two_sided": False, **changes}
+    return Scores("a", options["level"], "grey-box", options["two_sided"], units, speakers, members, values)
 
 
 def planted(shift: float, offset: float, n_speakers: int = 12, n_clips: int = 10, seed: int = 0, **changes) -> Scores:
-    """Speakers with half of their clips members; `s00` alone leaks, `s01` alone has a voice that scores high."""
+    """Let `s00` leak, and `s01` score high on all clips."""
     rng = np.random.default_rng(seed)
     speaker = np.repeat(np.arange(n_speakers), 2 * n_clips)
     members = np.tile(np.arange(2 * n_clips) < n_clips, n_speakers)
     values = rng.normal(size=len(speaker)) + shift * (members & (speaker == 0)) + offset * (speaker == 1)
-    return scores_of(values, members, np.array([f"s{number:02d}" for number in speaker]), **changes)
+    return make_scores(values, members, np.array([f"s{number:02d}" for number in speaker]), **changes)
 
 
 def test_only_the_leaking_speaker_is_significant_not_the_high_scoring_one() -> None:
@@ -44,11 +44,11 @@ def test_figures_equal_direct_counts() -> None:
 
 
 def test_few_runs_without_a_leak_have_a_significant_speaker() -> None:
-    n_marked = sum(
+    n_significant = sum(
         any(risk.p_value_corrected < 0.05 for risk in speaker_risks(planted(0.0, 0.0, seed=seed)).speakers)
         for seed in range(60)
     )
-    assert n_marked <= 8, "5 % of 60 are 3; more than 8 has a chance below 1 in 200"
+    assert n_significant <= 8, "5 % of 60 are 3; more than 8 has a chance below 1 in 200"
 
 
 def test_intervals_cover_the_true_auroc() -> None:
@@ -59,7 +59,7 @@ def test_intervals_cover_the_true_auroc() -> None:
         rng = np.random.default_rng(seed)
         voice = rng.normal(size=12)
         speaker, members = np.repeat(np.arange(12), 20), np.tile(np.arange(20) < 10, 12)
-        scores = scores_of(voice[speaker] + rng.normal(size=240) + members, members, speaker.astype(str))
+        scores = make_scores(voice[speaker] + rng.normal(size=240) + members, members, speaker.astype(str))
         for risk in speaker_risks(scores).speakers:
             low, high = risk.auroc_ci95
             covered.append(low <= norm.cdf((voice[int(risk.speaker)] + 1) / np.sqrt(3)) <= high)
@@ -84,7 +84,7 @@ def test_a_speaker_level_attack_compares_with_non_member_speakers() -> None:
     values = np.random.default_rng(0).normal(size=40)
     values[0] = 9.0
     names = np.array([f"s{number:02d}" for number in range(40)])
-    risks = speaker_risks(scores_of(values, members, names, level="speaker"))
+    risks = speaker_risks(make_scores(values, members, names, level="speaker"))
     best = risks.speakers[0]
     assert (best.speaker, best.auroc, best.auroc_own, best.compared_with) == ("s00", 1.0, None, "other_speakers")
     assert best.p_value == pytest.approx(1 / 21)

@@ -1,4 +1,4 @@
-"""Every branch of the verdict, on hand-written results."""
+"""Tests of every branch of the verdict, on hand-written results."""
 
 import re
 from dataclasses import replace
@@ -47,7 +47,7 @@ CLEAN = blind(0.4)
             CLEAN,
             True,
             "leak",
-            "0.29 further from chance than on a model trained on neither members nor non-members",
+            "which differs by 0.29 from that on a model trained on neither members nor non-members",
         ),
         (ATTACK, CLEAN, False, "leak", "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002)"),
         (NOTHING, CLEAN, True, "no_evidence", "an AUROC of 0.57 would have been detected with 80 % power"),
@@ -70,9 +70,9 @@ CLEAN = blind(0.4)
             blind(0.000999),
             True,
             "not_assessable",
-            "can be separated without any model: the blind attack has AUROC",
+            "can be separated without any model: the blind baseline has AUROC",
         ),
-        (ATTACK, blind(0.001), True, "leak", "warning: even without any model, the blind attack has AUROC 0.52"),
+        (ATTACK, blind(0.001), True, "leak", "warning: even without any model, the blind baseline has AUROC 0.52"),
         (ATTACK, blind(0.049), True, "leak", "adjusted for the blind score, pretext_loss has AUROC 0.78"),
         (NOTHING, blind(0.049), True, "no_evidence", "warning"),
         (ATTACK, blind(0.4, upper95=0.9), True, "leak", ""),
@@ -93,10 +93,10 @@ def test_the_verdict_on_one_attack(
 
 
 @pytest.mark.parametrize(("drawn", "status"), [(True, "leak"), (False, "not_assessable")])
-def test_without_a_blind_control_only_random_assignment_protects(drawn: bool, status: str) -> None:
+def test_without_a_blind_baseline_only_random_assignment_protects(drawn: bool, status: str) -> None:
     verdict = give_verdict([ATTACK], [], drawn=drawn)
     assert verdict.status == status
-    assert "the blind control was not run" in verdict.reason
+    assert "the blind baseline was not run" in verdict.reason
 
 
 @pytest.mark.parametrize(("n_speakers", "status"), [(11, "not_assessable"), (12, "leak")])
@@ -141,13 +141,13 @@ def test_a_verdict_records_the_attack_on_which_it_rests(
 def test_a_one_sided_attack_below_chance_is_not_the_strongest() -> None:
     below = replace(NOTHING, name="below", auroc=0.2)
     assert "pretext_loss has" in give_verdict([below, NOTHING], [CLEAN], drawn=True).reason
-    turned = replace(below, two_sided=True)
-    assert "below has" in give_verdict([turned, NOTHING], [CLEAN], drawn=True).reason
+    flipped = replace(below, two_sided=True)
+    assert "below has" in give_verdict([flipped, NOTHING], [CLEAN], drawn=True).reason
 
 
 def test_the_attack_with_the_least_power_decides_what_was_detectable() -> None:
-    blunt = replace(NOTHING, name="blunt", smallest_detectable_auroc=1.0)
-    assert "detects no AUROC below 1" in give_verdict([NOTHING, blunt], [CLEAN], drawn=True).reason
+    weak = replace(NOTHING, name="weak", smallest_detectable_auroc=1.0)
+    assert "detects no AUROC below 1" in give_verdict([NOTHING, weak], [CLEAN], drawn=True).reason
 
 
 def overall(*families: tuple[AttackResult, str], controls: list[BlindResult] | None = None) -> Verdict:
@@ -159,8 +159,8 @@ def test_a_leak_anywhere_is_a_leak() -> None:
     verdict = overall((NOTHING, "black-box"), (WITHOUT_CONTROL, "open-weights"), (ATTACK, "grey-box"))
     assert verdict.status == "leak"
     assert verdict.reason.startswith("Utterance level, grey-box: attack_grey-box has AUROC 0.80")
-    assert "no evidence: utterance level with black-box access" in verdict.reason
-    assert "not assessable: utterance level with open-weights access" in verdict.reason
+    assert "no evidence at utterance level with black-box access" in verdict.reason
+    assert "not assessable at utterance level with open-weights access" in verdict.reason
     statuses = {part.access: part.status for part in verdict.by_level_and_access}
     assert statuses == {"black-box": "no_evidence", "open-weights": "not_assessable", "grey-box": "leak"}
 
@@ -169,14 +169,14 @@ def test_no_evidence_needs_one_assessable_family() -> None:
     too_few = replace(NOTHING, level="speaker", n_speakers=8)
     verdict = give_verdict([NOTHING, too_few], [CLEAN, blind(0.5, level="speaker")], drawn=True)
     assert verdict.status == "no_evidence"
-    assert "not assessable: speaker level with grey-box access" in verdict.reason
+    assert "not assessable at speaker level with grey-box access" in verdict.reason
 
 
 def test_a_separation_of_unknown_cause_is_not_no_evidence() -> None:
     assert overall((NOTHING, "black-box"), (WITHOUT_CONTROL, "grey-box")).status == "not_assessable"
 
 
-def test_the_worst_blind_control_of_a_level_counts_and_no_other_levels() -> None:
+def test_the_worst_blind_baseline_of_a_level_counts_and_no_other_levels() -> None:
     assert give_verdict([ATTACK], [CLEAN, blind(0.0005)], drawn=True).status == "not_assessable"
     assert give_verdict([ATTACK], [CLEAN, blind(0.0005, level="speaker")], drawn=True).status == "leak"
 
@@ -197,13 +197,13 @@ def test_a_reason_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("controls", "drawn", "status", "phrase"),
     [
-        ([CLEAN], False, "no_evidence", "cannot be separated without a model: the blind attack has AUROC 0.52"),
+        ([CLEAN], False, "no_evidence", "cannot be separated without a model: the blind baseline has AUROC 0.52"),
         ([blind(0.049)], False, "not_assessable", "can be separated without any model"),
         ([blind(0.049)], True, "no_evidence", "cannot be separated"),
         ([blind(0.4, upper95=0.7)], False, "not_assessable", "too small"),
-        ([blind(0.4, 0.9, level="speaker"), CLEAN], False, "no_evidence", "not assessable: speaker level."),
+        ([blind(0.4, 0.9, level="speaker"), CLEAN], False, "no_evidence", "not assessable at speaker level."),
         ([CLEAN, blind(0.01)], False, "not_assessable", "can be separated without any model"),
-        ([blind(0.01), blind(0.4, level="speaker")], False, "not_assessable", "no evidence: speaker level."),
+        ([blind(0.01), blind(0.4, level="speaker")], False, "not_assessable", "no evidence at speaker level."),
     ],
 )
 def test_the_verdict_on_a_split_alone(controls: list[BlindResult], drawn: bool, status: str, phrase: str) -> None:

@@ -74,7 +74,7 @@ class Dangerous:
     [
         (
             {"lightning_mia": {"model_class": "NextYearsModel"}},
-            "class NextYearsModel is not known; .*MelHuBERT",
+            "unknown model class NextYearsModel; known: .*MelHuBERT",
         ),
         ({"lightning_mia": {}}, "does not name the class of its model"),
         ({"hyper_parameters": {**TINY, "colour": 3}}, "another version of TERA: colour is unknown"),

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.cpc import CPC, CausalLayer, draw_from_batch, draw_windows, frame_variation, other_frames
+from lightning_mia.models.cpc import (
+    CPC,
+    CausalLayer,
+    draw_batch_negatives,
+    draw_other_frames,
+    draw_windows,
+    frame_variation,
+)
 from lightning_mia.utilities.errors import InputError
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
@@ -84,9 +91,9 @@ def test_loss_and_accuracy_equal_a_loop(negatives: str) -> None:
         encoded = model.encode(waveforms, lengths)
         candidates = encoded.hidden[0]
         if negatives == "batch":
-            candidates, indices = draw_from_batch(candidates, encoded.lengths, 5)
+            candidates, indices = draw_batch_negatives(candidates, encoded.lengths, 5)
         else:
-            indices = other_frames(torch.rand(23, 2, 5).transpose(0, 1), encoded.lengths)
+            indices = draw_other_frames(torch.rand(23, 2, 5).transpose(0, 1), encoded.lengths)
         losses, hits = [], []
         for utterance, t, step, prediction, latents in list_predictions(model, waveforms, lengths):
             others = candidates[utterance, indices[utterance, t + step]]
@@ -112,7 +119,7 @@ def test_other_frames_are_uniform_and_exclude_the_frame_itself() -> None:
     lengths = torch.tensor([6, 9])
     noise = torch.rand(2, 11, 4000, generator=torch.Generator().manual_seed(0))
     noise[:, :, 0] = 1 - 2**-24  # the highest that there is
-    drawn = other_frames(noise, lengths)
+    drawn = draw_other_frames(noise, lengths)
     for utterance, n in enumerate(lengths.tolist()):
         for frame in range(n):
             counts = torch.bincount(drawn[utterance, frame], minlength=n)
@@ -121,7 +128,7 @@ def test_other_frames_are_uniform_and_exclude_the_frame_itself() -> None:
             assert counts.sum() == 4000
             others = torch.cat([counts[:frame], counts[frame + 1 :]]) / 4000
             assert (others - 1 / (n - 1)).abs().max() < 0.04
-    assert torch.equal(other_frames(noise[:, :9], lengths), drawn[:, :9])  # padding changes nothing
+    assert torch.equal(draw_other_frames(noise[:, :9], lengths), drawn[:, :9])  # padding changes nothing
 
 
 def test_batch_negatives_are_real_frames_and_exclude_the_frame_itself() -> None:
@@ -132,7 +139,7 @@ def test_batch_negatives_are_real_frames_and_exclude_the_frame_itself() -> None:
         latents[utterance, :n] = torch.tensor([[utterance, frame] for frame in range(n)]).float()
     seen: dict[tuple[float, ...], int] = {}
     for _ in range(300):
-        candidates, indices = draw_from_batch(latents, lengths, 4)
+        candidates, indices = draw_batch_negatives(latents, lengths, 4)
         assert torch.equal(candidates[:, :6], latents)
         for utterance, n in enumerate(lengths.tolist()):
             for frame in range(n):

@@ -120,14 +120,14 @@ def test_without_evidence_the_detectable_auroc_is_given(html):
 
 def test_shadow_models_as_targets_have_a_table_for_each_access(tables, planted_fleet_report):
     for group in attack_groups(planted_fleet_report):
-        rows = tables.rows["Each shadow model as target", f"Utterance level, {group.access}"]
+        rows = tables.rows["Shadow models as targets", f"Utterance level, {group.access}"]
         assert list(rows) == [one.name for one in group.results]
         for one in group.results:
             row = rows[one.name]
             assert row["this target"] == decimal(one.auroc)
-            assert row["shadow models"] == f"{decimal(one.in_turn.auroc_mean)} ± 0.012"
-            assert row["wrong model"] == "0.501 ± 0.021"
-            assert (row["TPR, shadow models"], row["models"]) == ("1.4 %", "16")
+            assert row["as targets"] == f"{decimal(one.in_turn.auroc_mean)} ± 0.012"
+            assert row["as wrong models"] == "0.501 ± 0.021"
+            assert (row["TPR, as targets"], row["models"]) == ("1.4 %", "16")
 
 
 def test_results_by_number_of_shadow_models_are_a_table(tables, planted_fleet_report):

@@ -10,7 +10,7 @@ from scipy.stats import entropy, kstest
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.crop_responses import CropResponses, response_divergence
-from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.inputs.random_masks import utterance_generator
 from lightning_mia.utilities.errors import InputError
 
 Speech = Callable[..., Batch]
@@ -24,11 +24,11 @@ def slow(group: CropResponses, model: SpeechModel, name: str, waveform: torch.Te
             return model.encode(samples.unsqueeze(0), torch.tensor([len(samples)])).hidden[-1][0].double().numpy()
 
     whole = frames(waveform)
-    noise = generator_of(name, 0, group.seed, "noise/").random((len(whole), group.n_crops), dtype=np.float32)
+    noise = utterance_generator(name, 0, group.seed, "noise/").random((len(whole), group.n_crops), dtype=np.float32)
     normal = math.sqrt(2) * torch.erfinv(2 * (torch.from_numpy(noise).double() + 2.0**-25) - 1).numpy()
     uniform, gaussian = [], []
     for draw in range(group.n_crops):
-        rng = generator_of(name, draw, group.seed, "crop/")
+        rng = utterance_generator(name, draw, group.seed, "crop/")
         share = rng.uniform(group.shortest, group.longest)
         length = max(round(share * len(waveform) / 160) * 160, 1_600)
         start = int(rng.integers(len(waveform) - length + 1))

@@ -7,7 +7,7 @@ import torch
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.inputs.augmentations import Mixed
-from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.inputs.random_masks import utterance_generator
 from lightning_mia.signals.view_consistency import ViewAgreement
 from lightning_mia.utilities.errors import InputError
 
@@ -35,7 +35,7 @@ def test_signals_equal_a_slow_version(speech: Speech, tera: SpeechModel) -> None
         for layer in (1, 2):
             plain = frames_of(tera, waveform, layer)
             for view in group.kinds:
-                seen = view(waveform, generator_of(name, 0, 3, f"view/{view.name}/"))
+                seen = view(waveform, utterance_generator(name, 0, 3, f"view/{view.name}/"))
                 frames = frames_of(tera, seen, layer)
                 pooled = cosine(plain.mean(axis=0), frames.mean(axis=0))
                 assert signals[f"views_{view.name}_pooled_layer{layer}"][row].item() == pytest.approx(pooled, abs=1e-6)
@@ -45,7 +45,7 @@ def test_signals_equal_a_slow_version(speech: Speech, tera: SpeechModel) -> None
                     frames = frames[::-1] if view.name == "reversed" else frames
                     mean = np.mean([cosine(first, second) for first, second in zip(plain, frames, strict=True)])
                     assert signals[column][row].item() == pytest.approx(mean, abs=1e-6)
-        mixed = [Mixed()(waveform, generator_of(name, draw, 3, "view/mixed/")) for draw in range(4)]
+        mixed = [Mixed()(waveform, utterance_generator(name, draw, 3, "view/mixed/")) for draw in range(4)]
         pooled_views = [frames_of(tera, view, 2).mean(axis=0) for view in mixed]
         pairs = sorted(cosine(pooled_views[i], pooled_views[j]) for i in range(4) for j in range(i))
         assert [signals[f"views_pair{i}"][row].item() for i in range(6)] == pytest.approx(pairs, abs=1e-6)

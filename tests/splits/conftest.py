@@ -1,4 +1,4 @@
-"""Corpora of the sizes that the designs must cope with; contents are made up."""
+"""Corpora of many sizes, with made-up contents."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,10 @@ MakeCorpus = Callable[..., tuple[pd.DataFrame, dict[str, str]]]
 @pytest.fixture
 def make_corpus() -> MakeCorpus:
     def make(*sizes: int, same_audio: list[set[str]] = []) -> tuple[pd.DataFrame, dict[str, str]]:  # noqa: B006
-        """Speakers a, b, … of these sizes; utterances a-000, a-001, …; each set of ids has one content."""
+        """Make speakers a, b, … of these sizes.
+
+        Utterances are a-000, a-001, …; each set of `same_audio` has one content.
+        """
         names = [chr(ord("a") + index) if len(sizes) <= 26 else f"s{index:04d}" for index in range(len(sizes))]
         rows = [(f"{s}-{i:03d}", s) for s, size in zip(names, sizes, strict=True) for i in range(size)]
         table = pd.DataFrame(rows, columns=["id", "speaker"])

@@ -65,7 +65,7 @@ def test_a_pool_does_not_change_the_challenge_set(make_corpus):
 
 
 def test_copies_do_not_change_the_number_of_training_recordings(make_corpus):
-    """A member unit of two recordings counts twice; auxiliary copies stay with the adversary."""
+    """Count both copies of members; exclude auxiliary copies."""
     copies = [{f"{s}-{i:03d}", f"{s}-{i + 1:03d}"} for s in "abcdef" for i in range(0, 8, 2)]
     sizes = set()
     for seed in range(5):
@@ -75,10 +75,10 @@ def test_copies_do_not_change_the_number_of_training_recordings(make_corpus):
         assert split.pool()["unit_id"].is_unique
         assert set(split.auxiliary()["id"]).isdisjoint(split.pool()["id"])
         sizes.add(len(split.training_ids()) - 8)
-    assert max(sizes) > 0  # there were member units of two recordings
+    assert max(sizes) > 0  # some member units had two recordings
 
 
-def test_too_small_a_pool_is_an_error_with_numbers(make_corpus):
+def test_too_small_a_pool_is_rejected_with_numbers(make_corpus):
     split = UtteranceDesign(24, 24 + MIN_AUXILIARY - 1).draw(*make_corpus(*(20,) * 6))
     message = "need 24 auxiliary units, and 10 must remain, but there are 33: raise data.design.n_auxiliary to 34"
     with pytest.raises(InputError, match=message):

@@ -29,7 +29,7 @@ def test_all_models_take_equally_many_batches(tiny_manifest: Path, tmp_path: Pat
     assert len({corpus.training_recordings(members, seed=0).n_batches for members in ids}) == 1
 
 
-def test_a_saved_split_has_to_be_the_same(tiny_manifest: Path, tmp_path: Path) -> None:
+def test_a_different_saved_split_is_rejected(tiny_manifest: Path, tmp_path: Path) -> None:
     path = tmp_path / "split.csv"
     module(tiny_manifest).load(path).split.save(path)
     with pytest.raises(InputError, match="is another split"):

@@ -6,7 +6,10 @@ from lightning_mia.utilities.errors import InputError
 
 
 def manifest(rows: str, same_audio: list[set[str]] = []):  # noqa: B006
-    """Rows "speaker:values", a character an utterance: 1, 0, h = held back, - = auxiliary."""
+    """Parse rows "speaker:values", with one character per utterance.
+
+    1, 0, h = held back, - = auxiliary.
+    """
     value = {"1": "1", "0": "0", "h": "held_back", "-": ""}
     columns = ["id", "speaker", "member"]
     speakers = [row.split(":") for row in rows.split()]

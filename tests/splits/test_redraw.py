@@ -1,4 +1,4 @@
-"""Redraws must follow the distribution of the labels, or no p-value is exact."""
+"""Redraws must follow the labels' distribution: p-values rest on it."""
 
 from collections import Counter
 from itertools import combinations, product
@@ -11,12 +11,12 @@ from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, predefin
 
 
 def member_column(table, **labels: str):
-    """Assign these values to the utterances of each speaker cyclically, one character each."""
-    place = table.groupby("speaker").cumcount()
-    return table.assign(member=[labels[s][i % len(labels[s])] for s, i in zip(table["speaker"], place, strict=True)])
+    """Assign values to each speaker's utterances, cyclically."""
+    position = table.groupby("speaker").cumcount()
+    return table.assign(member=[labels[s][i % len(labels[s])] for s, i in zip(table["speaker"], position, strict=True)])
 
 
-def labels_of(split: Split, level="utterance"):
+def units_and_labels(split: Split, level="utterance"):
     challenge = split.challenge(level).drop_duplicates("unit_id")
     return challenge["unit_id"].tolist(), challenge["member"].to_numpy()
 
@@ -29,7 +29,7 @@ def assert_uniform(rows: np.ndarray, possible: set[tuple[bool, ...]]) -> None:
 
 def test_utterance_design_is_uniform_over_halves_of_each_stratum(make_corpus):
     split = UtteranceDesign(8, 0).draw(*make_corpus(4, 4))
-    units, _ = labels_of(split)
+    units, _ = units_and_labels(split)
     halves = {tuple(i in chosen for i in range(8)) for chosen in combinations(range(8), 4)}
     assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), halves)
 
@@ -37,7 +37,7 @@ def test_utterance_design_is_uniform_over_halves_of_each_stratum(make_corpus):
 def test_strata_and_copies_keep_their_counts(make_corpus):
     corpus = make_corpus(12, 12, 5, same_audio=[{"a-001", "b-001"}, {"a-002", "c-002"}])
     split = UtteranceDesign(1000, 0).draw(*corpus, seed=1)
-    units, labels = labels_of(split)
+    units, labels = units_and_labels(split)
     strata = split.table.set_index("id")["stratum"].loc[units].to_numpy()
     redrawn = split.redraw(units, "utterance", 200, seed=0)
     for stratum in np.unique(strata):
@@ -46,14 +46,14 @@ def test_strata_and_copies_keep_their_counts(make_corpus):
 
 def test_speaker_design_permutes_speakers_and_moves_their_utterances_together(make_corpus):
     split = SpeakerDesign(8, 0, 2, 2).draw(*make_corpus(*(4,) * 8))
-    speakers, _ = labels_of(split, "speaker")
+    speakers, _ = units_and_labels(split, "speaker")
     halves = {tuple(i in chosen for i in range(8)) for chosen in combinations(range(8), 4)}
     redrawn = split.redraw(speakers, "speaker", 20_000, seed=0)
     assert_uniform(redrawn, halves)
     challenge = split.challenge("utterance")
     by_utterance = split.redraw(challenge["unit_id"], "utterance", 20_000, seed=0)
-    place = [speakers.index(speaker) for speaker in challenge["speaker"]]
-    np.testing.assert_array_equal(by_utterance, redrawn[:, place])
+    position = [speakers.index(speaker) for speaker in challenge["speaker"]]
+    np.testing.assert_array_equal(by_utterance, redrawn[:, position])
 
 
 def test_predefined_one_sided_speakers_move_as_blocks(make_corpus):
@@ -69,14 +69,14 @@ def test_predefined_two_sided_speakers_are_permuted_within(make_corpus):
     table, contents = make_corpus(4, 4)
     split = predefined(member_column(table, a="1100", b="1001"), contents)
     halves = [tuple(i in chosen for i in range(4)) for chosen in combinations(range(4), 2)]
-    units, _ = labels_of(split)
+    units, _ = units_and_labels(split)
     assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(halves, halves)})
 
 
 def test_predefined_mixture_does_both(make_corpus):
     table, contents = make_corpus(3, 2, 3, 2)
     split = predefined(member_column(table, a="100", b="1", c="0", d="1"), contents)
-    units, _ = labels_of(split)
+    units, _ = units_and_labels(split)
     within = [tuple(i == member for i in range(3)) for member in range(3)]
     blocks = [(o != "b",) * 2 + (o != "c",) * 3 + (o != "d",) * 2 for o in "bcd"]
     assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(within, blocks)})
@@ -86,7 +86,7 @@ def test_names_shared_by_a_speaker_and_an_utterance_are_distinguished(make_corpu
     table, contents = make_corpus(4, 4, 4)
     table = member_column(table, a="1100", b="1", c="0").replace({"id": {"a-000": "b"}})
     split = predefined(table, contents | {"b": "content of a-000"})
-    units, _ = labels_of(split)
+    units, _ = units_and_labels(split)
     redrawn = dict(zip(units, split.redraw(units, "utterance", 200, seed=0).T, strict=True))
     assert (redrawn["b-000"] == redrawn["b-003"]).all()
     assert (redrawn["b"] != redrawn["b-000"]).any()
@@ -127,14 +127,14 @@ def test_p_values_of_meaningless_scores_are_uniform(make_corpus):
 def test_redraws_with_the_seed_of_the_split_do_not_repeat_its_labels(make_corpus):
     for seed in range(20):
         split = UtteranceDesign(40, 0).draw(*make_corpus(20, 20), n_shadows=2, seed=seed)
-        units, labels = labels_of(split)
+        units, labels = units_and_labels(split)
         redrawn = split.redraw(units, "utterance", 3, seed)
         assert not (redrawn == labels).all(axis=1).any()
 
 
 def test_a_unit_keeps_its_labels_in_any_order(make_corpus):
     split = UtteranceDesign(40, 0).draw(*make_corpus(20, 15, 5))
-    units, _ = labels_of(split)
+    units, _ = units_and_labels(split)
     shuffled = np.random.default_rng(0).permutation(len(units))
     redrawn = split.redraw(units, "utterance", 20, seed=1)
     again = split.redraw(np.array(units)[shuffled], "utterance", 20, seed=1)
@@ -144,7 +144,7 @@ def test_a_unit_keeps_its_labels_in_any_order(make_corpus):
 
 def test_subsets_of_units_keep_their_counts(make_corpus):
     split = UtteranceDesign(40, 0).draw(*make_corpus(20, 20))
-    units, labels = labels_of(split)
+    units, labels = units_and_labels(split)
     redrawn = split.redraw(units[:15], "utterance", 50, seed=1)
     assert (redrawn.sum(axis=1) == labels[:15].sum()).all()
 

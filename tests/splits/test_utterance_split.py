@@ -33,7 +33,7 @@ CORPORA = {
     "even": ((30,) * 6, []),
     "uneven": ((3, 5, 11, 25, 25, 60, 90, 7), []),
     "tiny": ((4, 4), []),
-    "one clip a speaker": ((1,) * 25, []),
+    "one clip per speaker": ((1,) * 25, []),
     "odd strata": ((11, 13, 15, 17), []),
     "copies": ((20, 20, 20), [{"a-001", "a-002"}, {"b-001", "c-001", "a-003"}, {"c-005", "c-006"}]),
     "copies among few": ((5, 5, 6), [{"a-001", "b-001"}, {"a-002", "c-002"}]),
@@ -72,9 +72,9 @@ def test_speakers_of_few_clips_are_pooled_and_others_balanced(make_corpus):
 
 
 def test_no_more_is_dropped_than_parity_demands(make_corpus):
-    table, contents = make_corpus(11, 13, 15, 17)  # four odd ones make a pool
+    table, contents = make_corpus(11, 13, 15, 17)  # their four odd units form the pool
     assert len(UtteranceDesign(1000, 0).draw(table, contents).table) == 56
-    table, contents = make_corpus(12, 12, same_audio=[{"a-000", "a-001"}])  # one pair: 22 other units and it
+    table, contents = make_corpus(12, 12, same_audio=[{"a-000", "a-001"}])  # one pair of copies and 22 other units
     rows = UtteranceDesign(1000, 0).draw(table, contents).table
     assert len(rows) == 22
     assert not rows["id"].isin(["a-000", "a-001"]).any()
@@ -83,7 +83,7 @@ def test_no_more_is_dropped_than_parity_demands(make_corpus):
 def test_odd_unit_of_copies_gives_way_to_another(make_corpus):
     table, contents = make_corpus(12, 12, same_audio=[{"a-000", "a-001"}, {"a-002", "b-001"}, {"b-002", "b-003"}])
     with_copies = 0
-    for seed in range(15):  # however the 3 pairs fall, 12 units are there to be had
+    for seed in range(15):  # 12 units are available however the 3 pairs are assigned
         split = UtteranceDesign(12, 4).draw(table, contents, seed=seed)
         assert split.challenge("utterance").shape[0] == 12
         with_copies += (split.table["stratum"] == "2 copies, pooled").any()
@@ -123,10 +123,10 @@ def test_every_unit_is_chosen_and_is_in_equally_often(make_corpus):
     counts = roles.groupby(level=0).value_counts().unstack()
     assert len(counts) == 30
     for speakers in ("ab", "c"):  # within speakers of one size all utterances have one chance
-        some = counts[counts.index.str[0].isin(list(speakers))]
+        rows = counts[counts.index.str[0].isin(list(speakers))]
         for role in ("auxiliary", "member", "nonmember"):
             # Draws without replacement are less dispersed than a multinomial one: the test is conservative.
-            assert chisquare(some[role]).pvalue > 1e-3
+            assert chisquare(rows[role]).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Planted measures in processes of their own: what is done stays done, and one that fails stops no other."""
+"""Suite: finished measures are skipped, failures are isolated."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ FAILING = '"""A measure that fails."""\ndef measure(quick):\n    raise MemoryErr
 
 @pytest.fixture
 def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str, str]]:
-    """`plant(name, text)`: a module that the measuring process can import."""
+    """Write a module that the measuring process can import."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def write(name: str, text: str) -> dict[str, str]:
@@ -43,16 +43,19 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
 
 def first_rows(folder: Path) -> dict[str, tuple[float | None, str]]:
-    return {name: (one.rows[0].value, one.rows[0].note) for name, one in results.read(folder / results.FILE).items()}
+    return {
+        name: (result.rows[0].value, result.rows[0].note)
+        for name, result in results.read(folder / results.FILE).items()
+    }
 
 
 @pytest.mark.slow  # starts Python three times
-def test_what_is_done_stays_done(plant: Callable[[str, str], dict[str, str]], tmp_path: Path) -> None:
+def test_finished_measures_are_skipped(plant: Callable[[str, str], dict[str, str]], tmp_path: Path) -> None:
     measures, out = plant("planted", WORKING), tmp_path / "out"
     assert Suite(out, quick=True).run(measures) == 0
     assert Suite(out, quick=True).run(measures) == 0
     assert first_rows(out) == {"planted": (1, "quick")}
-    assert Suite(out, quick=False).run(measures) == 0  # a quick one does not stand for a full one
+    assert Suite(out, quick=False).run(measures) == 0  # a quick result does not replace a full one
     assert first_rows(out) == {"planted": (2, "full")}
     assert Suite(out, quick=False).run(measures, again=True) == 0
     assert first_rows(out) == {"planted": (3, "full")}
@@ -66,7 +69,7 @@ def test_what_is_done_stays_done(plant: Callable[[str, str], dict[str, str]], tm
     ]
 
 
-def test_a_measure_that_fails_is_listed_and_tried_again(
+def test_failed_measure_is_listed_and_repeated(
     plant: Callable[[str, str], dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -76,8 +79,8 @@ def test_a_measure_that_fails_is_listed_and_tried_again(
     assert "failing: FAILED" in printed
     assert "MemoryError: no room" in printed
     assert "Failed: failing;" in printed
-    kept = results.read(out / results.FILE)
-    assert [(name, one.status) for name, one in kept.items()] == [("failing", "failed"), ("planted", "done")]
+    stored = results.read(out / results.FILE)
+    assert [(name, result.status) for name, result in stored.items()] == [("failing", "failed"), ("planted", "done")]
     assert "`failing` failed: MemoryError: no room" in (out / "benchmarks.md").read_text(encoding="utf-8")
 
     plant("failing", WORKING)
@@ -85,9 +88,7 @@ def test_a_measure_that_fails_is_listed_and_tried_again(
     assert first_rows(out) == {"failing": (1, "quick"), "planted": (1, "quick")}
 
 
-def test_results_of_another_machine_are_not_taken_for_this_ones(
-    plant: Callable[[str, str], dict[str, str]], tmp_path: Path
-) -> None:
+def test_results_of_another_machine_are_repeated(plant: Callable[[str, str], dict[str, str]], tmp_path: Path) -> None:
     measures, out = plant("planted", WORKING), tmp_path / "out"
     Suite(out, quick=True).run(measures)
     stored = json.loads((out / results.FILE).read_text(encoding="utf-8"))

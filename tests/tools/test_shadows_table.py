@@ -23,7 +23,7 @@ def report() -> AuditReport:
 
 @pytest.fixture
 def print_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Print:
-    """Run the tool on a report and return the printed lines."""
+    """Run the tool on a report, return printed lines."""
 
     def run(report: AuditReport) -> list[str]:
         write_json(tmp_path / "report" / "results.json", to_results(report))
@@ -38,10 +38,10 @@ def test_one_table_per_access_with_one_column_per_size(report: AuditReport, prin
     report = make_planted_fleet_report(report)
     lines = print_lines(report)
     assert lines[2] == "hubert, 200 + 200 units, 60.0 epochs, 16 shadow models from the challenge pool: `leak`"
-    headings = [place for place, line in enumerate(lines) if line.startswith("| attack |")]
+    headings = [index for index, line in enumerate(lines) if line.startswith("| attack |")]
     sizes = "AUROC, 0 | AUROC, 2 | AUROC, 4 | AUROC, 8 | AUROC, 16"
     assert lines[headings[2]] == f"| attack | {sizes} | TPR at 1 % FPR | over targets | wrong model | queries |"
-    assert [lines[place - 2].split("**")[1] for place in headings] == [
+    assert [lines[index - 2].split("**")[1] for index in headings] == [
         "utterance level, black-box",
         "utterance level, open-weights",
         "utterance level, grey-box",

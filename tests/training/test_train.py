@@ -175,9 +175,9 @@ def test_checkpoints_are_safe_to_read_and_labelled(undisturbed: Trained) -> None
 
 
 def test_a_checkpoint_of_another_family_or_config_is_refused(undisturbed: Trained) -> None:
-    with pytest.raises(InputError, match="is a MelHuBERT checkpoint, but the config asks for TERA"):
+    with pytest.raises(InputError, match="is a MelHuBERT checkpoint, but the config has TERA"):
         load_model(undisturbed.checkpoint, TERA(**TINY))
-    with pytest.raises(InputError, match="n_clusters is 8 there, 9 in the config"):
+    with pytest.raises(InputError, match="n_clusters is 8 in the checkpoint, 9 in the config"):
         load_model(
             undisturbed.checkpoint,
             MelHuBERT(**TINY, n_clusters=9, code_dim=8, position_kernel=8, position_groups=4),

@@ -32,7 +32,7 @@ def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_json_refuses_nan(tmp_path: Path) -> None:
+def test_json_rejects_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"auroc": float("nan")})
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ def test_an_interrupted_stage_is_not_finished(tmp_path: Path) -> None:
     assert not Stage(tmp_path, {"epochs": 3}).begin().done
 
 
-def test_other_settings_are_refused_with_both_hashes_and_the_change(tmp_path: Path) -> None:
+def test_other_settings_are_rejected_with_both_hashes_and_the_change(tmp_path: Path) -> None:
     first = Stage(tmp_path, {"model": {"dim": 8}, "seed": 0}).begin()
     second = Stage(tmp_path, {"model": {"dim": 16}, "seed": 0})
     with pytest.raises(InputError) as error:
@@ -30,18 +30,8 @@ def test_other_settings_are_refused_with_both_hashes_and_the_change(tmp_path: Pa
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_description_is_rejected(tmp_path: Path) -> None:
     stage = Stage(tmp_path, {}).begin()
     stage.path.write_text("{")
     with pytest.raises(InputError, match="damaged"):
         Stage(tmp_path, {}).begin()
-
-
-def test_a_class_that_moved_is_the_same_setting(tmp_path: Path) -> None:
-    """A grid that an earlier version began names classes by the modules of that version."""
-    old = {"base": {"model": {"class_path": "lightning_mia.model.tera.TERA"}}, "varied": {"model": "lightning_mia.CPC"}}
-    new = {"base": {"model": {"class_path": "lightning_mia.TERA"}}, "varied": {"model": "CPC"}}
-    Stage(tmp_path, old).begin().finish({"seconds": 1.5})
-    assert Stage(tmp_path, new).begin().record == {"seconds": 1.5}
-    with pytest.raises(InputError, match="CPC stored, HuBERT requested"):
-        Stage(tmp_path, {**new, "varied": {"model": "HuBERT"}}).begin()

@@ -1,1 +1,1 @@
-"""How fast the suite is: against peers and naive ways, and how it scales; `python tools/benchmark --list`."""
+"""Speed and scaling benchmarks; `python tools/benchmark --list` lists the measures."""

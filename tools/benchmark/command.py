@@ -1,13 +1,13 @@
-"""How fast is the suite: ratios against peers and naive ways, and how it scales.
+"""Benchmark the suite against peers and naive code.
 
-    python tools/benchmark                          everything, into runs/benchmark
+    python tools/benchmark                          all measures, into runs/benchmark
     python tools/benchmark similarity training      some measures
-    python tools/benchmark --list                   which there are
-    python tools/benchmark --quick                  small ones: does all of it work?
-    python tools/benchmark --docs A.json B.json     figures of finished runs into docs/benchmarks.md
+    python tools/benchmark --list                   list the measures
+    python tools/benchmark --quick                  small versions, to check that everything works
+    python tools/benchmark --docs A.json B.json     put the results of finished runs into docs/benchmarks.md
 
-Each measure runs in a process of its own, on one core and on a GPU where there is one. Results are written after every
-measure; started again, a run does what is missing. One that fails is listed, and the others go on.
+Each measure runs in a separate process, on one core and, if there is one, on a GPU. Results are written after every
+measure, and running the command again completes what is missing. If a measure fails, the others continue.
 """
 
 import argparse
@@ -25,14 +25,14 @@ PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
 
 class _Parser(OneLineErrors, argparse.ArgumentParser):
-    """Tells bad options in one line."""
+    """Parser that reports invalid options in one line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0; 1 where a measure failed; 2 for bad input; 130 where the user interrupted it.
+        Exit status: 0; 1 if a measure failed; 2 for invalid input; 130 after Ctrl-C.
     """
     try:
         return _run(_parser().parse_args(arguments))
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted; started again, the command does what is missing", file=sys.stderr)
+        print("\nInterrupted; run the same command again to resume", file=sys.stderr)
         return 130
 
 
@@ -48,28 +48,28 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python tools/benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", help="measures; by default all of them")
-    parser.add_argument("--list", action="store_true", help="say which measures there are")
-    parser.add_argument("--quick", action="store_true", help="small measures, to see that they work")
-    parser.add_argument("--again", action="store_true", help="repeat what is already done")
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmark"), help="folder of the results")
+    parser.add_argument("names", nargs="*", help="measures (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the measures")
+    parser.add_argument("--quick", action="store_true", help="run small versions, to check that everything works")
+    parser.add_argument("--again", action="store_true", help="repeat finished measures")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark"), help="output folder")
     parser.add_argument(
-        "--docs", type=Path, nargs="+", metavar="JSON", help="results that docs/benchmarks.md is to show"
+        "--docs", type=Path, nargs="+", metavar="JSON", help="put these results into docs/benchmarks.md"
     )
     return parser
 
 
-def _run(chosen: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     measures = known_measures()
-    if chosen.list:
+    if options.list:
         width = max(map(len, measures))
         print(*(f"{name:{width}}  {describe(module)}" for name, module in measures.items()), sep="\n")
         return 0
-    if chosen.docs:
-        docs_table.rewrite(PAGE, chosen.docs)
-        print(f"{PAGE} shows {len(chosen.docs)} run(s)")
+    if options.docs:
+        docs_table.rewrite(PAGE, options.docs)
+        print(f"{PAGE} shows the results of {len(options.docs)} file(s)")
         return 0
-    if unknown := [name for name in chosen.names if name not in measures]:
-        raise InputError(f"No measure is named {', '.join(unknown)}: choose from {', '.join(measures)}")
-    wanted = {name: module for name, module in measures.items() if name in chosen.names or not chosen.names}
-    return Suite(chosen.out, chosen.quick).run(wanted, again=chosen.again)
+    if unknown := [name for name in options.names if name not in measures]:
+        raise InputError(f"Unknown measure {', '.join(unknown)}: choose from {', '.join(measures)}")
+    selected = {name: module for name, module in measures.items() if name in options.names or not options.names}
+    return Suite(options.out, options.quick).run(selected, again=options.again)

@@ -1,4 +1,4 @@
-"""Speech for measures: synthetic voices, laid end to end and cut into clips."""
+"""Clips of synthetic speech for benchmarks."""
 
 from pathlib import Path
 
@@ -11,22 +11,24 @@ from lightning_mia.corpora.audio import SAMPLE_RATE
 
 
 def speech() -> np.ndarray:
-    """Synthetic voices laid end to end, (samples,) float32 at 16 kHz."""
+    """Concatenate synthetic utterances, (samples,) float32 at 16 kHz."""
     return np.concatenate(
         [soundfile.read(path, dtype="float32")[0] for path in SyntheticVoices(20, 10).table()["path"]]
     )
 
 
 def write_clips(folder: Path, n_clips: int, seconds: float) -> Path:
-    """Write clips of equal length, cut from synthetic speech; they repeat where there are more than it has.
+    """Write clips of equal length.
+
+    Clips repeat once the speech is used up.
 
     Args:
-        folder: of the FLAC files.
-        n_clips: how many.
-        seconds: of each.
+        folder: folder for the FLAC files.
+        n_clips: number of clips.
+        seconds: length of a clip.
 
     Returns:
-        The manifest of the clips.
+        Manifest of the clips.
     """
     recording, samples = speech(), int(seconds * SAMPLE_RATE)
     rows = []

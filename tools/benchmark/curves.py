@@ -1,4 +1,4 @@
-"""Curves of a measure as PNG files, in the style of an ablation's figures."""
+"""PNG curves of a measure, styled like ablation figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ def draw(folder: Path, name: str, figures: Sequence[Curve], rows: Sequence[Row])
     """Write `NAME_CURVE.png` for every curve that has points.
 
     Args:
-        folder: of the files.
-        name: of the measure.
-        figures: of the measure.
-        rows: of the measure.
+        folder: output folder.
+        name: name of the measure.
+        figures: curves of the measure.
+        rows: rows of the measure.
     """
     for curve in figures:
         lines: dict[str, dict[Label, SeedMean]] = {}
@@ -26,10 +26,10 @@ def draw(folder: Path, name: str, figures: Sequence[Curve], rows: Sequence[Row])
                 lines.setdefault(row.point.line, {})[row.point.x] = SeedMean(row.value, None, 1)
         if not lines:
             continue
-        places = sorted({row.point.x for row in rows if row.point and row.point.curve == curve.name})
-        axis = Axis(curve.across, [int(x) if x == int(x) else x for x in places])
+        xs = sorted({row.point.x for row in rows if row.point and row.point.curve == curve.name})
+        axis = Axis(curve.across, [int(x) if x == int(x) else x for x in xs])
         figure = curves(axis, [Line(line, values) for line, values in lines.items()], curve.up, None)
-        highest = max(one.mean for values in lines.values() for one in values.values())
+        highest = max(mean.mean for values in lines.values() for mean in values.values())
         figure.axes[0].set_ylim(0, 1.05 * highest)
         with atomic_path(folder / f"{name}_{curve.name}.png") as temporary:
             figure.savefig(temporary, format="png")

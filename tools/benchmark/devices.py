@@ -1,4 +1,4 @@
-"""What measures run on, by name."""
+"""Names of the devices that measures run on."""
 
 import platform
 from pathlib import Path
@@ -9,7 +9,7 @@ NO_GPU = "no GPU"
 
 
 def cpu_name() -> str:
-    """The processor, as the operating system names it, of which measures use one core."""
+    """Get the processor's name; measures use one core of it."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -17,17 +17,17 @@ def cpu_name() -> str:
 
 
 def gpu_name() -> str:
-    """The first GPU, or `NO_GPU`."""
+    """Get the name of the first GPU, or `NO_GPU`."""
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else NO_GPU
 
 
 def machine() -> str:
-    """The processor and the GPU: measures of another machine are not taken for this one's."""
+    """Describe this machine; results of other machines do not count."""
     return f"{cpu_name()}, {gpu_name()}"
 
 
-def name_of(device: str) -> str:
-    """Name of a device.
+def device_name(device: str) -> str:
+    """Get the name of a device.
 
     Args:
         device: `cpu` or `cuda`.
@@ -36,12 +36,12 @@ def name_of(device: str) -> str:
 
 
 def devices() -> list[str]:
-    """`cpu`, and `cuda` where there is a GPU."""
+    """List `cpu` and, if there is a GPU, `cuda`."""
     return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def wait(device: str) -> None:
-    """Wait until a GPU has done what it was given.
+    """Wait until the device has finished its work.
 
     Args:
         device: `cpu` or `cuda`.

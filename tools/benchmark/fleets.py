@@ -1,4 +1,4 @@
-"""Fleets of the demo's models, for measures."""
+"""Shadow models of the demo, for benchmarks."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ CONFIG = "configs/audit/demo.yaml"
 
 
 def options_for(device: str, epochs: int | None) -> list[str]:
-    """Options of the command line.
+    """Make the command-line options.
 
     Args:
         device: `cpu` or `cuda`.
-        epochs: of each model; None: as the demo has it.
+        epochs: epochs per model; None: those of the demo.
     """
     accelerator = {"cpu": "cpu", "cuda": "gpu"}[device]
     options = ["-c", CONFIG, "--trainer.accelerator", accelerator, "--trainer.devices", "1"]
@@ -20,5 +20,5 @@ def options_for(device: str, epochs: int | None) -> list[str]:
 
 
 def warm_up(folder: Path, options: list[str]) -> None:
-    """Synthesise and decode the corpus, which is not to be timed."""
+    """Synthesise and decode the corpus, outside the timing."""
     run("fit", folder / "warm", [*options, "--trainer.max_epochs", "0"])

@@ -1,4 +1,4 @@
-"""Bare loops of training and of probing, without a Trainer, on any device."""
+"""Bare training and probing loops, without a Trainer."""
 
 import itertools
 import time
@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.batch_sampler import batches_for
+from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models import SpeechModel
 from lightning_mia.models.optimizer import linear_schedule
@@ -22,27 +22,27 @@ from lightning_mia.signals.settings import ProbeSettings
 from tools.benchmark.devices import wait
 
 Step = Callable[[Batch], object]
-TARGET_BATCHES = 2  # on which clusters are fitted: enough for a timing
+TARGET_BATCHES = 2  # for fitting the clusters; enough for a timing
 
 
 def training_step(
     model: SpeechModel, n_steps: int, pretext: Callable[[Tensor, Tensor, Tensor], Pretext] | None = None
 ) -> Step:
-    """A function that takes one optimizer step, as an audit's Trainer does.
+    """Make a function that takes an audit's optimizer step.
 
     Args:
-        model: on its device, with its targets fitted.
-        n_steps: of the learning rate's schedule.
-        pretext: instead of the model's own, such as a compiled one.
+        model: model on its device, with fitted targets.
+        n_steps: length of the learning rate schedule.
+        pretext: replacement of the model's pretext task, such as a compiled one.
     """
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01)
     schedule = linear_schedule(optimizer, n_steps, 0.1)
-    ask = pretext or model.pretext
+    forward = pretext or model.pretext
     model.train()
 
     def step(batch: Batch) -> None:
         masks = model.draw_masks(batch.waveforms, batch.lengths)
-        loss = ask(batch.waveforms, batch.lengths, masks).loss
+        loss = forward(batch.waveforms, batch.lengths, masks).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -53,7 +53,7 @@ def training_step(
 
 
 def probing_step(model: SpeechModel) -> Step:
-    """A function that takes the signals of one batch that every audit takes."""
+    """Make a function that computes a batch's default signals."""
     group = ProbeSettings().encoder_outputs
     model.eval()
 
@@ -65,28 +65,28 @@ def probing_step(model: SpeechModel) -> Step:
 
 
 def fit_targets(model: SpeechModel, audio: AudioCache) -> None:
-    """Fit a model's targets on a little audio, where it needs any."""
+    """Fit the model's targets, if it has any."""
     if model.needs_targets:
         batches = training_recordings(audio, batch_seconds=32.0, workers=0).training_waveforms()
-        model.fit_targets((one.waveforms, one.lengths) for one in itertools.islice(batches, TARGET_BATCHES))
+        model.fit_targets((batch.waveforms, batch.lengths) for batch in itertools.islice(batches, TARGET_BATCHES))
 
 
 def training_recordings(audio: AudioCache, batch_seconds: float, workers: int) -> TrainingRecordings:
     """All recordings, for training."""
-    n_batches = batches_for(audio.index["duration"].to_numpy(), batch_seconds)
+    n_batches = count_batches(audio.index["duration"].to_numpy(), batch_seconds)
     ids = list(audio.index.index)
     return TrainingRecordings(audio, ids, n_batches=n_batches, batch_seconds=batch_seconds, num_workers=workers)
 
 
 def training_batches(audio: AudioCache, batch_seconds: float, workers: int) -> Iterator[Batch]:
-    """Batches for training, one epoch after the other, without end."""
+    """Yield training batches without end, epoch by epoch."""
     loader = training_recordings(audio, batch_seconds, workers).train_dataloader()
     while True:
         yield from loader
 
 
 def probing_batches(audio: AudioCache, batch_seconds: float, workers: int) -> Iterator[Batch]:
-    """Batches for probing, from the beginning again and again, without end."""
+    """Yield probing batches without end, pass by pass."""
     recordings = Recordings(audio, list(audio.index.index))
     loader = ProbeRecordings(recordings, batch_seconds=batch_seconds, num_workers=workers).predict_dataloader()
     while True:
@@ -94,21 +94,23 @@ def probing_batches(audio: AudioCache, batch_seconds: float, workers: int) -> It
 
 
 def audio_per_second(step: Step, batches: Iterator[Batch], device: str, seconds: float) -> float:
-    """Seconds of audio that a loop takes in per second, padding not counted, after one untimed step.
+    """Measure throughput in seconds of audio per second, without padding.
+
+    The first step is not timed.
 
     Args:
-        step: what is done with a batch.
-        batches: without end.
+        step: function of a batch.
+        batches: endless batches.
         device: `cpu` or `cuda`.
-        seconds: how long, at least; one step is always taken.
+        seconds: minimum duration; at least one step is timed.
     """
     step(move_data_to_device(next(batches), torch.device(device)))
     wait(device)
-    start, heard = time.perf_counter(), 0.0
+    start, audio_seconds = time.perf_counter(), 0.0
     for batch in batches:
-        heard += int(batch.lengths.sum()) / SAMPLE_RATE
+        audio_seconds += int(batch.lengths.sum()) / SAMPLE_RATE
         step(move_data_to_device(batch, torch.device(device)))
         if time.perf_counter() - start > seconds:
             break
     wait(device)
-    return heard / (time.perf_counter() - start)
+    return audio_seconds / (time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""Results of measures: `benchmarks.json`, in which they are kept."""
+"""Results of measures, stored in `benchmarks.json`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ FILE = "benchmarks.json"
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one measure.
+    """Result of one measure.
 
     Attributes:
-        status: whether it ended well.
-        quick: whether it was a small one, which says that it works and little more.
-        machine: that it ran on.
-        seconds: that it took.
-        error: its last line of complaint, where it failed.
-        rows: its figures.
-        curves: how points among them are drawn.
+        status: `done` or `failed`.
+        quick: small version, whose figures mean little.
+        machine: machine that it ran on.
+        seconds: duration.
+        error: last line of the error output, if it failed.
+        rows: figures.
+        curves: figures to draw from the rows with a point.
     """
 
     status: Literal["done", "failed"]
@@ -36,46 +36,46 @@ class Result:
     curves: list[Curve] = field(default_factory=list)
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> "Result":
-        """A result as `to_json` wrote it."""
-        rows = [Row.of(row) for row in stored["rows"]]
-        return cls(**{**stored, "rows": rows, "curves": [Curve(**one) for one in stored["curves"]]})
+    def from_json(cls, stored: Mapping[str, Any]) -> "Result":
+        """Restore a result from `to_json`."""
+        rows = [Row.from_json(row) for row in stored["rows"]]
+        return cls(**{**stored, "rows": rows, "curves": [Curve(**curve) for curve in stored["curves"]]})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Convert to plain values."""
         return asdict(self)
 
-    def stands_for(self, quick: bool, machine: str) -> bool:
-        """Whether there is nothing left to do."""
+    def is_done(self, quick: bool, machine: str) -> bool:
+        """Check that this result is complete for these conditions."""
         return self.status == "done" and self.quick == quick and self.machine == machine
 
 
-def write_answer(path: Path, rows: Sequence[Row], curves: Sequence[Curve]) -> None:
-    """Write what a measure says, for the process that asked."""
-    write_json(path, {"rows": [row.to_json() for row in rows], "curves": [asdict(one) for one in curves]})
+def write_rows(path: Path, rows: Sequence[Row], curves: Sequence[Curve]) -> None:
+    """Write a measure's rows and curves for the parent process."""
+    write_json(path, {"rows": [row.to_json() for row in rows], "curves": [asdict(curve) for curve in curves]})
 
 
-def read_answer(path: Path) -> tuple[list[Row], list[Curve]]:
-    """Read what `write_answer` wrote."""
+def read_rows(path: Path) -> tuple[list[Row], list[Curve]]:
+    """Read the file written by `write_rows`."""
     stored = json.loads(path.read_text(encoding="utf-8"))
-    return [Row.of(row) for row in stored["rows"]], [Curve(**one) for one in stored["curves"]]
+    return [Row.from_json(row) for row in stored["rows"]], [Curve(**curve) for curve in stored["curves"]]
 
 
 def read(path: Path) -> dict[str, Result]:
-    """Results by measure.
+    """Read the results by measure.
 
     Raises:
-        InputError: there is no such file, or it is not one of these.
+        InputError: the file is missing or has another format.
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Result.of(one) for name, one in stored["measures"].items()}
+        return {name: Result.from_json(result) for name, result in stored["measures"].items()}
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}; give the {FILE} that a run has left") from error
+        raise InputError(f"Cannot read {path}: {error.strerror}; give the {FILE} of a run") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} holds no results of benchmarks; delete it, or give another file") from error
+        raise InputError(f"{path} holds no benchmark results; delete it or give another file") from error
 
 
 def write(folder: Path, results: Mapping[str, Result]) -> None:
     """Write `benchmarks.json`."""
-    write_json(folder / FILE, {"schema": 1, "measures": {name: one.to_json() for name, one in results.items()}})
+    write_json(folder / FILE, {"schema": 1, "measures": {name: result.to_json() for name, result in results.items()}})

@@ -1,21 +1,21 @@
-"""What a measure says: figures, each with the peer that it is compared with, and points of curves."""
+"""Rows of a measure: figures, peers, points of curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Ratio = Literal["speed-up", "relative"]
-"""How a ratio reads: how many times as fast as the peer (2.0×), or the share of what the peer takes (0.50)."""
+"""`speed-up`: how many times as fast as the peer (2.0×). `relative`: fraction of the peer's time (0.50)."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure of curves that a measure draws.
+    """Figure with the curves of a measure.
 
     Attributes:
-        name: unique in the measure; part of the file's name.
-        across: what is varied, with its unit.
-        up: what is measured, with its unit.
+        name: unique name within the measure, part of the file name.
+        across: label of the x-axis, with unit.
+        up: label of the y-axis, with unit.
     """
 
     name: str
@@ -25,12 +25,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a row stands in a figure of curves.
+    """Position of a row in a figure.
 
     Attributes:
         curve: name of the figure.
-        line: name of the line in it.
-        x: value of what is varied.
+        line: name of the line.
+        x: position on the x-axis.
     """
 
     curve: str
@@ -40,19 +40,19 @@ class Point:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure.
+    """One measured figure.
 
     Attributes:
-        what: was measured, unique in the measure for each device.
-        value: the figure; None: it could not be measured, and the note says why.
-        unit: of the value, and of the peer's.
-        device: what it ran on.
-        peer: what it is compared with; empty: with nothing.
-        peer_value: the peer's figure.
-        ratio: against the peer.
-        ratio_is: how the ratio reads.
-        note: what else is worth knowing, such as how far two answers are apart.
-        point: of a curve, if it is one.
+        what: quantity, unique within the measure for each device.
+        value: figure; None: not measurable, for the reason in the note.
+        unit: unit of both values.
+        device: device that it ran on.
+        peer: implementation compared with; empty: none.
+        peer_value: figure of the peer.
+        ratio: comparison with the peer.
+        ratio_is: kind of ratio.
+        note: further information, such as the largest difference between two results.
+        point: position in a figure, if any.
     """
 
     what: str
@@ -67,18 +67,18 @@ class Row:
     point: Point | None = None
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> "Row":
-        """A row as `to_json` wrote it."""
+    def from_json(cls, stored: Mapping[str, Any]) -> "Row":
+        """Restore a row from `to_json`."""
         point = stored["point"]
         return cls(**{**stored, "point": Point(**point) if point else None})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Convert to plain values."""
         return asdict(self)
 
     @property
     def ratio_text(self) -> str:
-        """The ratio as tables have it; empty where there is none.
+        """Ratio as shown in tables; empty if there is none.
 
         >>> Row("a", 1.0, "ms", "CPU", "b", 19.3, 19.3).ratio_text
         '19×'
@@ -94,26 +94,26 @@ class Row:
 def faster(
     what: str, seconds: float, peer: str, peer_seconds: float, *, device: str, unit: str = "s", note: str = ""
 ) -> Row:
-    """A time, and how many times as long the peer takes."""
+    """Make a row of seconds and the speed-up."""
     return Row(what, seconds, unit, device, peer, peer_seconds, peer_seconds / seconds, note=note)
 
 
 def relative(
     what: str, seconds: float, peer: str, peer_seconds: float, *, device: str, unit: str = "s", note: str = ""
 ) -> Row:
-    """A time, and which share it is of the peer's."""
+    """Make a row of seconds, relative to the peer's."""
     return Row(what, seconds, unit, device, peer, peer_seconds, seconds / peer_seconds, "relative", note)
 
 
 def throughput(
     what: str, rate: float, peer: str, peer_rate: float, *, device: str, unit: str = "audio s/s", note: str = ""
 ) -> Row:
-    """Audio seconds a second, and how many times the peer's."""
+    """Make a row of throughput and the speed-up."""
     return Row(what, rate, unit, device, peer, peer_rate, rate / peer_rate, note=note)
 
 
 def as_lines(rows: Sequence[Row]) -> list[str]:
-    """Rows for a terminal, in columns."""
+    """Format rows in columns for a terminal."""
     cells = [
         [
             row.what,
@@ -131,7 +131,7 @@ def as_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """A figure with three digits that count.
+    """Format a figure with three significant digits.
 
     >>> number(0.01234), number(12.345), number(123456.0), number(None)
     ('0.0123', '12.3', '123,456', '–')

@@ -1,4 +1,4 @@
-"""Runs measures, each in a process of its own, and keeps what they say."""
+"""Run measures in separate processes and store the results."""
 
 import ast
 import importlib.util
@@ -22,24 +22,24 @@ MEASURES = Path(__file__).parent / "measures"
 
 
 def known_measures() -> dict[str, str]:
-    """Name of every measure → its module."""
+    """Map the name of every measure to its module."""
     paths = sorted(path for path in MEASURES.glob("*.py") if path.stem != "__init__")
     return {path.stem: f"tools.benchmark.measures.{path.stem}" for path in paths}
 
 
 def describe(module: str) -> str:
-    """First line of a measure's docstring, without importing the measure."""
+    """Read the first line of a docstring without importing."""
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None
     return (ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or "").splitlines()[0]
 
 
 class Suite:
-    """Runs measures one after the other; what is done stays done.
+    """Runs measures one by one and skips finished ones.
 
     Args:
-        folder: of the results.
-        quick: run small measures.
+        folder: output folder.
+        quick: run small versions.
     """
 
     def __init__(self, folder: Path, quick: bool) -> None:
@@ -50,51 +50,51 @@ class Suite:
         self.machine = machine()
 
     def run(self, measures: Mapping[str, str], again: bool = False) -> int:
-        """Run what is missing among some measures, and say how each of them ended.
+        """Run missing measures and print the outcome of each.
 
         Args:
             measures: name → module.
-            again: run what is already done too.
+            again: repeat finished measures.
 
         Returns:
-            1 if one of them failed, else 0.
+            1 if a measure failed, else 0.
         """
         if gpu_name() == NO_GPU:
-            print("There is no GPU on this machine: only the processor is measured.", flush=True)
+            print("No GPU on this machine: only the CPU is measured.", flush=True)
         for number, (name, module) in enumerate(measures.items(), start=1):
             print(f"[{number}/{len(measures)}] {name}: ", end="", flush=True)
-            before = self.results.get(name)
-            if before and before.stands_for(self.quick, self.machine) and not again:
+            earlier = self.results.get(name)
+            if earlier and earlier.is_done(self.quick, self.machine) and not again:
                 print("already done")
                 continue
             self.results[name] = self._run(module)
             results.write(self.folder, self.results)
             tables.write(self.folder, self.results)
-            self._tell(name)
+            self._print(name)
         failed = [name for name in measures if self.results[name].status == "failed"]
         print(f"Results: {self.folder / 'benchmarks.md'}")
         if failed:
-            print(f"Failed: {', '.join(failed)}; run the same command again to repeat them")
+            print(f"Failed: {', '.join(failed)}; run the command again to repeat them")
         return int(bool(failed))
 
     def _run(self, module: str) -> Result:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / "answer.json"
+            path = Path(scratch) / "rows.json"
             options = ["--quick"] if self.quick else []
-            ran = subprocess.run(
-                [sys.executable, "-m", "tools.benchmark.one_measure", module, str(path), *options],
+            process = subprocess.run(
+                [sys.executable, "-m", "tools.benchmark.run_measure", module, str(path), *options],
                 env=_environment(),
                 capture_output=True,
                 text=True,
             )
             seconds = round(time.monotonic() - start, 1)
-            if ran.returncode or not path.exists():
-                return Result("failed", self.quick, self.machine, seconds, error=_complaint(ran))
-            rows, curves = results.read_answer(path)
+            if process.returncode or not path.exists():
+                return Result("failed", self.quick, self.machine, seconds, error=_last_line(process))
+            rows, curves = results.read_rows(path)
         return Result("done", self.quick, self.machine, seconds, rows=rows, curves=curves)
 
-    def _tell(self, name: str) -> None:
+    def _print(self, name: str) -> None:
         result = self.results[name]
         if result.status == "failed":
             print(f"FAILED after {result.seconds:.0f} s: {result.error}", flush=True)
@@ -105,12 +105,12 @@ class Suite:
 
 
 def _environment() -> dict[str, str]:
-    """One thread, whatever the user's environment says: the figures are those of one core."""
+    """Set one thread, since measures use one core."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _complaint(ran: "subprocess.CompletedProcess[str]") -> str:
-    """The last line that a measure printed before it died."""
-    lines = [line.strip() for line in (ran.stderr or ran.stdout).splitlines() if line.strip()]
-    return lines[-1] if lines else f"ended with status {ran.returncode}, without a word"
+def _last_line(process: "subprocess.CompletedProcess[str]") -> str:
+    """Get the last line that a failed measure printed."""
+    lines = [line.strip() for line in (process.stderr or process.stdout).splitlines() if line.strip()]
+    return lines[-1] if lines else f"exit status {process.returncode}, without output"

@@ -1,4 +1,4 @@
-"""Results of measures as tables: for a page, and for a spreadsheet."""
+"""Results of measures as Markdown and CSV tables."""
 
 import csv
 import io
@@ -17,18 +17,19 @@ COMMAND = "`python tools/benchmark {name}`"
 def write(folder: Path, results: Mapping[str, Result]) -> None:
     """Write `benchmarks.csv` and `benchmarks.md`."""
     write_text(folder / "benchmarks.csv", as_csv(results))
-    failed = [f"- `{name}` failed: {one.error}" for name, one in results.items() if one.status == "failed"]
-    small = ["Small ones (`--quick`), to see that all works.", ""] if any(one.quick for one in results.values()) else []
-    lines = ["# Benchmarks", "", *small, *markdown(results), *([""] if failed else []), *failed]
+    failed = [f"- `{name}` failed: {result.error}" for name, result in results.items() if result.status == "failed"]
+    quick = any(result.quick for result in results.values())
+    warning = ["Small versions (`--quick`): a check that everything works, not a benchmark.", ""] if quick else []
+    lines = ["# Benchmarks", "", *warning, *markdown(results), *([""] if failed else []), *failed]
     write_text(folder / "benchmarks.md", "\n".join(lines) + "\n")
 
 
 def markdown(results: Mapping[str, Result]) -> list[str]:
-    """Lines of a table with a row for each figure, and one for each line of a figure of curves."""
+    """Make a table with one row per figure and curve."""
     lines = [_line(HEADING), "|" + "---|" * len(HEADING)]
     for name, result in results.items():
         command = COMMAND.format(name=name)
-        for cells in [*map(_of_figure, _plain(result.rows)), *_of_curves(result)]:
+        for cells in [*(_figure_cells(row) for row in result.rows if not row.point), *_curve_cells(result)]:
             lines.append(_line([command, *cells]))
             command = ""
     return lines
@@ -38,18 +39,14 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
-def _plain(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if not row.point]
-
-
-def _of_figure(row: Row) -> list[str]:
+def _figure_cells(row: Row) -> list[str]:
     peer = f"{row.peer}: {number(row.peer_value)}" if row.peer_value is not None else row.peer
     value = f"{number(row.value)} {row.unit}".strip() if row.value is not None else number(None)
     return [row.what, row.device, value, peer, row.ratio_text, row.note]
 
 
-def _of_curves(result: Result) -> Iterator[list[str]]:
-    """A line of a figure in one row: `x: value` for each of its points."""
+def _curve_cells(result: Result) -> Iterator[list[str]]:
+    """Make one row per line, `x: value` for each point."""
     for curve in result.curves:
         lines: dict[tuple[str, str], list[Row]] = {}
         for row in result.rows:
@@ -61,7 +58,7 @@ def _of_curves(result: Result) -> Iterator[list[str]]:
 
 
 def as_csv(results: Mapping[str, Result]) -> str:
-    """One line a figure; a point's parts stand in columns of their own."""
+    """Make a CSV table with points in separate columns."""
     lines = []
     for name, result in results.items():
         for row in result.rows:

@@ -35,7 +35,7 @@ def folders() -> list[str]:
 
 
 def modules(folder: str) -> list[str]:
-    """List the modules of a folder by dotted name, without `__init__`."""
+    """List the dotted names of modules, without `__init__`."""
     paths = [path for path in sorted((ROOT / "lightning_mia" / folder).rglob("*.py")) if path.name != "__init__.py"]
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
 
@@ -60,7 +60,7 @@ def public_page() -> str:
 
 
 def page(folder: str) -> str:
-    """Make the page of a folder's internals, one section per module."""
+    """Make the page of internals, one section per module."""
     init = ROOT / "lightning_mia" / folder / "__init__.py"
     parts = [f"# {folder}", init.read_text(encoding="utf-8").split('"""')[1]]
     for module in modules(folder):

@@ -75,8 +75,8 @@ def boxes() -> dict[str, Box]:
     result = {}
     for number, layer in enumerate(reversed(LAYERS)):
         left = centre - (len(layer) - 1) * (WIDTH + GAP) / 2
-        for place, name in enumerate(layer):
-            result[name] = Box(left + place * (WIDTH + GAP), MARGIN + number * (HEIGHT + GAP))
+        for column, name in enumerate(layer):
+            result[name] = Box(left + column * (WIDTH + GAP), MARGIN + number * (HEIGHT + GAP))
     return result
 
 
@@ -105,7 +105,7 @@ def _arrows(positions: Mapping[str, Box]) -> Iterator[str]:
 
 
 def _curve(start: Box, end: Box) -> str:
-    """Draw a curve; across layers, leave sideways and descend between boxes."""
+    """Draw a curve; across layers, it descends between boxes."""
     bottom = end.y - 2
     if end.y - start.y > HEIGHT + GAP and end.x != start.x:
         side = start.x + (WIDTH / 2 if end.x > start.x else -WIDTH / 2)

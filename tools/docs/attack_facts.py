@@ -61,8 +61,8 @@ def facts(names: list[str], root: str) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def table_of_all(root: str) -> str:
-    """Make the table of all attacks."""
+def overview(root: str) -> str:
+    """Make the overview table of all attacks."""
     return _table(instances(list(classes())), root, linked=True)
 
 
@@ -85,7 +85,7 @@ def _table(attacks: list[Attack], root: str, linked: bool) -> str:
             runs = "always"
         else:
             runs = "with shadow models" if attack.name in with_shadows else "if named"
-        shadows = f"{attack.least_shadows} or more" if attack.least_shadows else "none"
+        shadows = f"{attack.min_shadows} or more" if attack.min_shadows else "none"
         sign = "unknown" if attack.two_sided else "known"
         cells = (name, attack.access, ", ".join(attack.levels), shadows, queries(attack), sign, runs)
         rows.append("| " + " | ".join(cells) + " |")

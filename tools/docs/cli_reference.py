@@ -38,7 +38,7 @@ def commands() -> list[str]:
     return list(cli.COMMANDS)
 
 
-def parser_of(command: str) -> ArgumentParser:
+def command_parser(command: str) -> ArgumentParser:
     """Get the parser of a command."""
 
     def stop(self: ArgumentParser, *_: object, **__: object) -> None:
@@ -58,7 +58,7 @@ def parser_of(command: str) -> ArgumentParser:
 
 def page() -> str:
     """Make the page: options per command, then the shared ones."""
-    parsers = {command: parser_of(command) for command in commands()}
+    parsers = {command: command_parser(command) for command in commands()}
     parts = [INTRODUCTION]
     for command in COMMANDS:
         parts += [f"## {command}", _description(parsers[command]), _own_options(parsers[command])]
@@ -79,7 +79,7 @@ def _description(parser: ArgumentParser) -> str:
 
 
 def _shared_groups(parser: ArgumentParser) -> dict[str, list[argparse._ArgumentGroup]]:
-    """Collect groups with a common prefix, such as `--trainer.…`, by prefix."""
+    """Collect groups by common prefix, such as `--trainer.…`."""
     shared: dict[str, list[argparse._ArgumentGroup]] = {}
     for group in parser._action_groups:
         prefixes = {action.dest.split(".")[0] for action in group._group_actions}
@@ -100,7 +100,7 @@ def _list(parser: ArgumentParser, group: argparse._ArgumentGroup) -> str:
 
 
 def _is_shown(action: argparse.Action) -> bool:
-    """Exclude hidden options, class help, and options that read a group from a file."""
+    """Exclude hidden options, class help, and config file options."""
     text = action.help or ""
     hidden = action.dest == "help" or text == argparse.SUPPRESS or text.startswith("Path to a configuration file.")
     return not hidden and not any(name.endswith(".help") for name in action.option_strings)
@@ -116,4 +116,4 @@ def _line(parser: ArgumentParser, action: argparse.Action) -> str:
 def _escape(text: str) -> str:
     """Escape Markdown outside backticks."""
     parts = text.replace("``", "`").split("`")
-    return "`".join(part if place % 2 else re.sub(r"([*_<>\[\]|])", r"\\\1", part) for place, part in enumerate(parts))
+    return "`".join(part if index % 2 else re.sub(r"([*_<>\[\]|])", r"\\\1", part) for index, part in enumerate(parts))

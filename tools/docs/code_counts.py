@@ -58,7 +58,7 @@ def _has_layers(trees: Mapping[str, ast.Module]) -> bool:
 
 
 def _longest_chain(graph: Mapping[str, set[str]]) -> int:
-    """Count the nodes of the longest path; a cycle counts as one."""
+    """Count nodes on the longest path, cycles as one."""
     representative = {node: group[0] for group in cycles(dict(graph)) for node in group}
 
     def name(node: str) -> str:

@@ -68,9 +68,7 @@ def fill_in(markdown: str, docs: Path, root: str) -> str:
     """
     results, link = docs / "results.md", f"{root}results.md"
     blocks: dict[str, Callable[[list[str]], str]] = {
-        "attacks": lambda names: (
-            attack_facts.table_of_all(root) if names == ["all"] else attack_facts.facts(names, root)
-        ),
+        "attacks": lambda names: attack_facts.overview(root) if names == ["all"] else attack_facts.facts(names, root),
         "signals": lambda names: attack_facts.signals(),
         "fields": lambda names: field_tables.field_table(*names),
         "results": lambda names: result_rows.rows(results, names, link),

@@ -100,7 +100,7 @@ def upward(statements: list[Import]) -> list[Import]:
 
 
 def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
-    """Find strongly connected components of at least two nodes (Tarjan, 1972).
+    """Find strongly connected components with several nodes (Tarjan, 1972).
 
     >>> cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
     [['a', 'b', 'c']]

@@ -19,7 +19,7 @@ class Table:
     heading: list[str]
     rows: list[list[str]] = field(default_factory=list)
 
-    def rows_of(self, names: list[str]) -> list[list[str]]:
+    def select(self, names: list[str]) -> list[list[str]]:
         """Select the rows of some attacks."""
         return [row for row in self.rows if row[1].strip("`") in names]
 
@@ -59,7 +59,7 @@ def rows(results: Path, names: list[str], link: str, first: tuple[str, ...] = FI
         raise ValueError(f"{results} has no row of {', '.join(missing)}")
     parts = []
     for table in selected:
-        if cells := table.rows_of(names):
+        if cells := table.select(names):
             lines = [table.heading, ["---"] * len(table.heading), *cells]
             anchor = ANCHORS[table.heading[0]]
             parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))

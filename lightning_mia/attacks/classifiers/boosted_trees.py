@@ -47,7 +47,7 @@ def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: 
     Returns:
         (n,) float64.
     """
-    best, scores = np.inf, np.zeros(len(folds[0].target))
+    lowest, scores = np.inf, np.zeros(len(folds[0].target))
     total = len(settings.leaves) * len(folds)
     with tqdm(total=total, desc=title, unit="fit", delay=SECONDS_BEFORE_BAR, leave=False) as bar:
         for leaves in settings.leaves:
@@ -56,8 +56,8 @@ def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: 
                 boosters.append(_Booster(fold, settings, leaves, seed))
                 bar.update()
             losses = np.mean([booster.losses for booster in boosters], axis=0)  # (trees,)
-            if losses.min() < best:
-                best, n_trees = losses.min(), int(losses.argmin()) + 1
+            if losses.min() < lowest:
+                lowest, n_trees = losses.min(), int(losses.argmin()) + 1
                 scores = np.mean([booster.score(n_trees) for booster in boosters], axis=0)
     return scores
 

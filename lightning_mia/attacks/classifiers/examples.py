@@ -70,16 +70,16 @@ def read_columns(*patterns: str) -> Reader:
     return read
 
 
-def shadow_examples(evidence: Evidence, read: Reader, one_scale: bool = False) -> ShadowExamples:
+def shadow_examples(evidence: Evidence, read: Reader, shared_scale: bool = False) -> ShadowExamples:
     """Collect the training examples.
 
     Signals of a unit are averaged over its recordings. Columns that some model lacks, or that are not finite or
-    constant under some model, are dropped. No membership label is used.
+    constant under some model, are dropped. No membership label of the target is used.
 
     Args:
         evidence: with shadow models.
         read: reader of the features of a model.
-        one_scale: standardise all columns of a model together, for numbers that form one set.
+        shared_scale: standardise all columns of a model together, for numbers that form one set.
 
     Raises:
         CannotRun: no shadow models, or no usable column.
@@ -87,29 +87,33 @@ def shadow_examples(evidence: Evidence, read: Reader, one_scale: bool = False) -
     shadows, challenge = evidence.shadows, evidence.challenge
     if shadows is None:
         raise CannotRun("it needs shadow models")
-    training = challenge if shadows.pool is None else _at_level_of(challenge, shadows.pool)
-    tables = [_unit_means(read(signals, training), training) for signals in shadows.signals]
+    from_pool = shadows.pool is not None
+    training = challenge if shadows.pool is None else _pool_at_level(shadows.pool, challenge)
+    training_tables = [_unit_means(read(signals, training), training) for signals in shadows.signals]
     target = _unit_means(read(evidence.target, challenge), challenge)
-    pool_only = shadows.pool is not None
-    of_challenge = [_unit_means(read(signals, challenge), challenge) for signals in shadows.signals if pool_only]
-    columns = _usable_columns([target, *tables, *of_challenge])
-    axis = None if one_scale else 0
-    features = np.stack([_standardised(table[columns], axis) for table in tables])
+    challenge_tables = [_unit_means(read(signals, challenge), challenge) for signals in shadows.signals if from_pool]
+    columns = _usable_columns([target, *training_tables, *challenge_tables])
+    axis = None if shared_scale else 0
+
+    def stack(tables: Sequence[pd.DataFrame]) -> np.ndarray:
+        return np.stack([_standardised(table[columns], axis) for table in tables])
+
+    features = stack(training_tables)
     first = ~training["unit_id"].duplicated().to_numpy()
     return ShadowExamples(
         columns=columns,
         features=features,
         labels=shadows.members.loc[training["id"]].to_numpy()[first].T,
         pairs=shadows.pairs,
-        example_units=tables[0].index,
+        example_units=training_tables[0].index,
         target=_standardised(target[columns], axis),
         units=target.index,
-        challenge=np.stack([_standardised(table[columns], axis) for table in of_challenge]) if pool_only else features,
+        challenge=stack(challenge_tables) if from_pool else features,
     )
 
 
-def _at_level_of(challenge: pd.DataFrame, pool: pd.DataFrame) -> pd.DataFrame:
-    """Give the pool the units of the challenge level."""
+def _pool_at_level(pool: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:
+    """Give the pool units of the challenge set's level."""
     by_recording = bool((challenge["unit_id"] == challenge["id"]).all())
     return pool.assign(unit_id=pool["id"]) if by_recording else pool
 
@@ -128,7 +132,7 @@ def _usable_columns(tables: Sequence[pd.DataFrame]) -> list[str]:
         varies = np.ptp(np.where(finite, values, 0.0), axis=0) > 0
         usable &= pd.Series(finite & varies, index=table.columns).reindex(usable.index, fill_value=False)
     if not usable.any():
-        raise CannotRun("it needs signals that every model gives and that differ from unit to unit, and there are none")
+        raise CannotRun("it needs signals that every model provides and that vary between units, and there are none")
     return [str(name) for name in usable.index[usable]]
 
 

@@ -22,11 +22,11 @@ from lightning_mia.signals.view_consistency import ViewAgreement
 TASK_SCORES = (PRETEXT_SCORE, CTC_SCORE)
 
 
-def access_of(group: SignalGroup) -> Access:
-    """Return the lowest access that a signal group requires.
+def required_access(group: SignalGroup) -> Access:
+    """Return the access that a signal group requires.
 
-    >>> access_of(ViewAgreement()), access_of(SurrogateHead(filling=None)), access_of(PretextDetails())
-    ('black-box', 'open-weights', 'grey-box')
+    >>> [required_access(group) for group in (ViewAgreement(), SurrogateHead(filling=None), PretextDetails())]
+    ['black-box', 'open-weights', 'grey-box']
     """
     if isinstance(group, PretextDetails | PerturbedTask):
         return "grey-box"
@@ -46,7 +46,7 @@ def default_groups(access: Access) -> tuple[SignalGroup, ...]:
         PretextDetails(),
         PerturbedTask(),
     )
-    return tuple(group for group in groups if allows(access, access_of(group)))
+    return tuple(group for group in groups if allows(access, required_access(group)))
 
 
 def allows(access: Access, needed: Access) -> bool:
@@ -61,8 +61,8 @@ def allows(access: Access, needed: Access) -> bool:
 def read_features(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> pd.DataFrame:
     """Read the features of one model.
 
-    These are the frame cosines, which every audit probes, the signals of the groups, and at grey-box access the scores
-    of the training task for each mask and averaged over masks.
+    These are the frame cosines, which every audit probes; the signals of the groups; and with grey-box access the
+    scores of the training task, for each mask and averaged over masks.
 
     Args:
         signals: signals of one model.
@@ -84,6 +84,6 @@ def provides(signals: Signals, groups: Sequence[SignalGroup], access: Access) ->
     if access == "black-box":
         return True
     names = list(map(str, signals.scalars))
-    prefixes = [f"{group.prefix}_" for group in groups if access_of(group) == access]
+    prefixes = [f"{group.prefix}_" for group in groups if required_access(group) == access]
     has_task_score = access == "grey-box" and any(signals.has(name) for name in TASK_SCORES)
     return has_task_score or any(name.startswith(tuple(prefixes)) for name in names)

@@ -31,8 +31,8 @@ class FitSettings:
 
     Defaults are those of Tseng et al. (2022), section 3.3, and their code.
 
-    With a small model and a small corpus, 80 steps at 1e-5 leave the network almost at its initial weights; a learning
-    rate of 1e-3 trains it.
+    With a small model and a small corpus, 80 steps at a learning rate of 1e-5 hardly change the network; 1e-3 trains
+    it.
 
     Args:
         learning_rate: learning rate of Adam, constant.
@@ -119,11 +119,11 @@ class ShuffledBatches:
 
     def __iter__(self) -> Iterator[Examples]:
         labels, features = self.examples.labels.flatten(), self.examples.features.flatten(0, -2)
-        n = self.examples.labels.shape[-1]
-        order = [torch.randperm(n, generator=self.generator) + start for start in range(0, len(labels), n)]
-        rows = torch.stack(order).view(self.examples.labels.shape)
-        for part in rows.split(self.batch_size, dim=-1):
-            yield Examples(features[part], labels[part])
+        n = self.examples.labels.shape[-1]  # each network has n of the flattened rows, in its own order
+        orders = [torch.randperm(n, generator=self.generator) + start for start in range(0, len(labels), n)]
+        rows = torch.stack(orders).view(self.examples.labels.shape)
+        for batch in rows.split(self.batch_size, dim=-1):
+            yield Examples(features[batch], labels[batch])
 
 
 class SingleBatch:
@@ -160,7 +160,8 @@ def fit_net(
 
     Args:
         make_net: creates the network, with initial weights from torch's global generator.
-        training: an iteration yields the batches of an epoch; not a list, which Lightning takes for several loaders.
+        training: an iteration yields the batches of an epoch; not a list, which Lightning interprets as several
+            loaders.
         validation: batches of the validation loss.
         settings: settings of the fit.
         weight_seed: seed of the initial weights.

@@ -1,14 +1,14 @@
 """Training folds of learned attacks, with left-out examples.
 
 A unit under a shadow model occurs as an example, and again in the calibration of others. Examples that stop a fit or
-select a setting must occur in neither. With three or more complementary pairs of shadow models, each pair is left out
-in turn, also of the calibration: the left-out models then have the role of the target. With one or two pairs nothing
-would remain to calibrate with; instead, units are left out in turn, under all models at once.
+select a setting must occur in neither. With three or more complementary pairs of shadow models, each fold leaves out
+one pair, also from the calibration: the left-out models then have the role of the target. With one or two pairs nothing
+would remain to calibrate with; instead, each fold leaves out a fifth of the units, under all models at once.
 
-Each signal is offered up to three times: plain, minus its mean over the shadow models that are OUT for the unit, and
-minus its mean over those that are IN. Together they let even a linear classifier weigh how much *this* unit changes
-when it is trained on, as a likelihood ratio does. The means exclude the example's own pair, whose membership would
-reveal the label.
+Each signal gives up to three features: the signal itself, the signal minus its mean over the shadow models that are OUT
+for the unit, and minus its mean over those that are IN. Together they let even a linear classifier weigh how much
+*this* unit changes when it is trained on, as a likelihood ratio does. The means exclude the example's own pair, whose
+membership would reveal the label.
 """
 
 from collections.abc import Iterator
@@ -55,9 +55,9 @@ def training_folds(
 
     Args:
         examples: uncalibrated examples. Shadow models without their partner are dropped.
-        calibrated: whether calibrated signals are offered as well. They never are with a single pair. With shadow
-            models trained on a pool, no model is IN for a challenge unit, so there is no such mean.
-        max_signals: number of signals to offer, those that differ most between IN and OUT in the fold's examples.
+        calibrated: whether calibrated signals are added; not possible with a single pair. With shadow models trained on
+            a pool, no model is IN for a challenge unit, so only the OUT mean is subtracted.
+        max_signals: maximum number of signals, those that differ most between IN and OUT in the fold's examples.
         seed: seed of the sample of units.
         max_examples: approximate maximum; units are sampled to reach it.
 
@@ -72,11 +72,11 @@ def training_folds(
     challenge = _Labelled(examples.challenge[whole], labels[whole], training.pairs)
     n_pairs = len(training.pairs) // 2
     if n_pairs < 2 or not calibrated:
-        means_over: tuple[bool, ...] = ()
+        subtracted: tuple[bool, ...] = ()
     else:
-        means_over = (False,) if examples.from_pool else (False, True)
+        subtracted = (False,) if examples.from_pool else (False, True)
     folds = _by_pairs(training) if n_pairs >= MIN_PAIRS_TO_LEAVE_OUT else _by_units(training)
-    return [_fold(training, challenge, examples.target, left_out, means_over, max_signals) for left_out in folds]
+    return [_fold(training, challenge, examples.target, left_out, subtracted, max_signals) for left_out in folds]
 
 
 @dataclass(frozen=True)
@@ -136,41 +136,40 @@ def _fold(
     challenge: _Labelled,
     target: np.ndarray,
     left_out: _LeftOut,
-    means_over: tuple[bool, ...],
+    subtracted: tuple[bool, ...],
     max_signals: int,
 ) -> TrainingFold:
-    """Select signals, and concatenate plain and calibrated ones.
+    """Make one fold: select signals, and add calibrated ones.
 
     Args:
         training: units under shadow models.
         challenge: challenge units under shadow models.
         target: (n, d), challenge units under the target.
         left_out: examples to leave out.
-        means_over: OUT (False) and IN (True), whose means are subtracted.
-        max_signals: number of signals.
+        subtracted: labels, OUT (False) and IN (True), whose means are subtracted; one calibrated version for each.
+        max_signals: maximum number of signals.
     """
     learning = ~left_out.examples
     ranked = training.features
-    if means_over:
+    if subtracted:
         ranked = ranked - other_means(ranked, ~training.labels, training.pairs, left_out.pair)
     effect = effects(ranked[learning & training.labels], ranked[learning & ~training.labels])
     kept = np.sort(np.argsort(-effect, kind="stable")[:max_signals])
-    plain = training.features[..., kept]
-    offered = [plain]
-    for label in means_over:
-        offered.append(plain - other_means(plain, training.labels == label, training.pairs, left_out.pair))
-    features = np.concatenate(offered, axis=-1, dtype=np.float32, casting="same_kind")
-    others = np.ones(len(training.pairs), dtype=bool) if left_out.pair is None else training.pairs != left_out.pair
-    of_target = [target[:, kept]]
-    for label in means_over:
-        mean = means(challenge.features[others][..., kept], challenge.labels[others] == label)
-        of_target.append(of_target[0] - mean)
+    versions = [plain := training.features[..., kept]]
+    for label in subtracted:
+        versions.append(plain - other_means(plain, training.labels == label, training.pairs, left_out.pair))
+    features = np.concatenate(versions, axis=-1, dtype=np.float32, casting="same_kind")
+    models = np.ones(len(training.pairs), dtype=bool) if left_out.pair is None else training.pairs != left_out.pair
+    target_versions = [target_plain := target[:, kept]]
+    for label in subtracted:
+        mean = means(challenge.features[models][..., kept], challenge.labels[models] == label)
+        target_versions.append(target_plain - mean)
     return TrainingFold(
         features=features[learning],
         labels=training.labels[learning],
         left_out=features[left_out.examples],
         left_out_labels=training.labels[left_out.examples],
-        target=np.concatenate(of_target, axis=-1, dtype=np.float32, casting="same_kind"),
+        target=np.concatenate(target_versions, axis=-1, dtype=np.float32, casting="same_kind"),
     )
 
 

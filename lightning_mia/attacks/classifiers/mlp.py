@@ -1,4 +1,4 @@
-"""Small networks on tables of features, fitted side by side.
+"""Small networks on tables of features, fitted together.
 
 A fold has a few thousand examples of about a hundred numbers: one training step of such a network does not fill a
 single core, and dozens of fits would each pay for a Trainer. All networks therefore form one module, whose weights have
@@ -51,7 +51,7 @@ class FeatureNets(SmallNet):
 
     Each is the sum of a linear part and a hidden layer of ReLUs.
 
-    The output weights of both start at zero, so that uninformative features have no initial influence.
+    The weights of the linear part and of the output start at zero, so uninformative features have no initial influence.
 
     Args:
         used: (folds, candidates, f) bool, features of each network.
@@ -59,14 +59,14 @@ class FeatureNets(SmallNet):
         fit: settings of optimizer and dropout.
     """
 
-    used: Tensor
+    input_scale: Tensor
 
     def __init__(self, used: Tensor, settings: NetSettings, fit: FitSettings) -> None:
         super().__init__(fit.learning_rate)
         self.decay, self.dropout = settings.decay, fit.dropout
         folds, candidates, n_features = used.shape
-        # Scaling the total variance of a network's inputs to 1 lets one learning rate serve all candidates.
-        self.register_buffer("used", used / used.sum(dim=-1, keepdim=True).sqrt())
+        # 0 for unused features. Scaling the total variance of the inputs to 1 lets one learning rate fit all.
+        self.register_buffer("input_scale", used / used.sum(dim=-1, keepdim=True).sqrt())
         self.linear = nn.Parameter(torch.zeros(folds, candidates, n_features))
         self.inner = nn.Parameter(torch.randn(folds, candidates, n_features, settings.hidden))
         self.threshold = nn.Parameter(torch.zeros(folds, candidates, settings.hidden))
@@ -76,12 +76,12 @@ class FeatureNets(SmallNet):
     def forward(self, features: Tensor) -> Tensor:
         """Compute logits, (folds, batch, f) → (folds, batch, candidates)."""
         folds, candidates, n_features = self.linear.shape
-        inner = (self.inner * self.used.unsqueeze(-1)).transpose(1, 2).reshape(folds, n_features, -1)
+        inner = (self.inner * self.input_scale.unsqueeze(-1)).transpose(1, 2).reshape(folds, n_features, -1)
         hidden = torch.bmm(features, inner).view(folds, -1, candidates, self.inner.shape[-1])
         hidden = dropout(torch.relu(hidden + self.threshold.unsqueeze(1)), self.dropout, self.training)
-        curved = (hidden * self.outer.unsqueeze(1)).sum(-1) / self.inner.shape[-1] ** 0.5
-        straight = torch.bmm(features, (self.linear * self.used).transpose(1, 2))
-        return straight + curved + self.offset.unsqueeze(1)
+        nonlinear = (hidden * self.outer.unsqueeze(1)).sum(-1) / self.inner.shape[-1] ** 0.5
+        linear = torch.bmm(features, (self.linear * self.input_scale).transpose(1, 2))
+        return linear + nonlinear + self.offset.unsqueeze(1)
 
     def losses(self, batch: Examples) -> Tensor:
         """Compute the mean binary cross-entropy of every network, (folds, candidates)."""
@@ -89,7 +89,7 @@ class FeatureNets(SmallNet):
         return (softplus(logits) - logits * batch.labels.unsqueeze(-1)).mean(dim=1)
 
     def loss(self, batch: Examples) -> Tensor:
-        """Sum the losses, which leaves every network its own gradient."""
+        """Sum the losses, which keeps the gradients of the networks separate."""
         return self.losses(batch).sum()
 
     def validation_loss(self, batch: Examples) -> Tensor:

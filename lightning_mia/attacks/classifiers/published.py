@@ -26,7 +26,7 @@ from lightning_mia.attacks.classifiers.fit import (
 from lightning_mia.attacks.classifiers.folds import TrainingFold, training_folds
 from lightning_mia.signals.base import SignalGroup
 
-MAX_NETS = 2  # each leaves out other shadow models
+MAX_NETS = 2  # on folds that leave out different shadow models
 MAX_DEVIATION = 10.0  # interquartile ranges at which numbers are clipped
 WEIGHT_DECAY = 1e-2
 DEFAULT_FIT = FitSettings(learning_rate=1e-3, epochs=30, patience=3, batch_size=256, dropout=0.0)
@@ -35,21 +35,21 @@ DEFAULT_FIT = FitSettings(learning_rate=1e-3, epochs=30, patience=3, batch_size=
 class PublishedAttack(Attack):
     """Base class of attacks by a network on one signal group.
 
-    The network is fitted on units that are IN or OUT for shadow models, with signals standardised for each model. The
-    published attacks do not compare a unit with itself under other models; `calibrated` adds this comparison
-    (`classifiers.folds`).
+    Score: mean logit of two networks, which are fitted on units that are IN or OUT for shadow models. Signals are
+    standardised for each model. The published attacks do not compare a unit with itself under other models;
+    `calibrated` adds this comparison (`classifiers.folds`).
 
     Args:
-        calibrated: whether signals are also offered minus their mean over other shadow models.
+        calibrated: whether the signals minus their means over other shadow models are added.
         fit: settings of the fit.
     """
 
     access = "black-box"
     levels = ("utterance", "speaker")
-    least_shadows = 2
-    learns = True
+    min_shadows = 2
+    cache_scores = True
     columns: ClassVar[str]  # regular expression of the columns to read
-    one_scale: ClassVar[bool] = False  # whether the columns of a model are standardised together
+    shared_scale: ClassVar[bool] = False  # whether the columns of a model are standardised together
 
     def __init__(self, calibrated: bool = False, fit: FitSettings = DEFAULT_FIT) -> None:
         self.calibrated, self.fit = calibrated, fit
@@ -72,7 +72,7 @@ class PublishedAttack(Attack):
 
         Args:
             n_columns: number of columns of the group.
-            n_features: as many, or a multiple if calibrated, one kind after the other.
+            n_features: the same number, or a multiple if calibrated: all plain columns, then all calibrated ones.
         """
 
     def score(self, evidence: Evidence) -> pd.Series:
@@ -81,7 +81,7 @@ class PublishedAttack(Attack):
         Raises:
             CannotRun: no pair of shadow models, or too few units.
         """
-        examples = shadow_examples(evidence, read_columns(self.columns), one_scale=self.one_scale)
+        examples = shadow_examples(evidence, read_columns(self.columns), shared_scale=self.shared_scale)
         n_columns = len(examples.columns)
         folds = training_folds(
             examples,
@@ -127,8 +127,8 @@ def layers(*sizes: int) -> nn.Sequential:
     [(256, 45), (256,), (1, 256), (1,)]
     """
     parts: list[nn.Module] = []
-    for size, following in pairwise(sizes):
-        parts += [nn.Linear(size, following), nn.ReLU()]
+    for n_inputs, n_outputs in pairwise(sizes):
+        parts += [nn.Linear(n_inputs, n_outputs), nn.ReLU()]
     return nn.Sequential(*parts[:-1])
 
 
@@ -137,9 +137,7 @@ def score_by_published_net(
 ) -> np.ndarray:
     """Fit networks on two folds and average their logits.
 
-    Uses the first and the last fold.
-
-    More networks cost more than they gain.
+    Uses the first and the last fold; more networks would cost more than they gain.
 
     Args:
         folds: training folds.
@@ -151,10 +149,10 @@ def score_by_published_net(
     Returns:
         (n,) float64.
     """
-    chosen = np.unique(np.linspace(0, len(folds) - 1, min(MAX_NETS, len(folds))).round().astype(int))
+    indices = np.unique(np.linspace(0, len(folds) - 1, min(MAX_NETS, len(folds))).round().astype(int))
     scores = []
-    for place in chosen.tolist():
-        fold, seeds = folds[place], np.random.SeedSequence([seed, place]).generate_state(3).tolist()
+    for index in indices.tolist():
+        fold, seeds = folds[index], np.random.SeedSequence([seed, index]).generate_state(3).tolist()
         net = fit_net(
             partial(_make_net, make_body, fold.features.shape[1], fit.learning_rate),
             ShuffledBatches(_examples(fold.features, fold.labels), fit.batch_size, seeds[1]),

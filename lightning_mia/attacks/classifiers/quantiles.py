@@ -8,9 +8,9 @@ import numpy as np
 
 QUARTILES = (0.25, 0.5, 0.75)
 CANDIDATES = (0, 1, 2, 4, 8, 16, 32)  # numbers of components; 0: constant quantiles
-MIN_EXAMPLES_PER_COEFFICIENT = 8  # larger candidates are not tried
+MIN_EXAMPLES_PER_COEFFICIENT = 8  # limits the number of components
 FOLDS = 5
-MIN_SPREAD = 0.25  # of the spread over all examples; fitted quartiles may cross far from the data
+MIN_SPREAD = 0.25  # share of the examples' interquartile range; fitted quartiles may cross far from the data
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class ConditionalQuantiles:
             components: (n, c), ordered by variance and scaled to variance 1.
             values: (n,).
         """
-        most = min(components.shape[1], len(values) // MIN_EXAMPLES_PER_COEFFICIENT)
-        used = min((c for c in CANDIDATES if c <= most), key=lambda c: _cross_validated_loss(components[:, :c], values))
-        coefficients = np.stack([fit_quantile(components[:, :used], values, level) for level in QUARTILES])
+        limit = min(components.shape[1], len(values) // MIN_EXAMPLES_PER_COEFFICIENT)
+        candidates = [c for c in CANDIDATES if c <= limit]
+        best = min(candidates, key=lambda c: _cross_validated_loss(components[:, :c], values))
+        coefficients = np.stack([fit_quantile(components[:, :best], values, level) for level in QUARTILES])
         low, high = np.percentile(values, [25, 75])
         return cls(coefficients, MIN_SPREAD * float(high - low) or 1.0)
 
@@ -57,7 +58,7 @@ def principal_components(fitted: np.ndarray, others: np.ndarray) -> tuple[np.nda
         others: (m, dim).
 
     Returns:
-        (n, c) and (m, c), ordered by variance, c at most the largest candidate.
+        (n, c) and (m, c), ordered by variance, with c at most the largest candidate.
     """
     centre = fitted.mean(axis=0)
     _, spread, directions = np.linalg.svd(fitted - centre, full_matrices=False)

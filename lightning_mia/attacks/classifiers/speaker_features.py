@@ -1,8 +1,8 @@
 """Features of SLMIA-SR: similarities within and between speakers.
 
-Chen, Zhang and Song (2024, NDSS), section IV, and their code. Training brings a speaker's recordings closer together
-(intra-speaker features) and away from those of imposters, speakers whom the adversary supplies (inter-speaker
-features). Embeddings and centroids, the mean embeddings of speakers, are normalised to length 1.
+Chen, Zhang and Song (2024, NDSS), section IV, and their code. Training moves a speaker's recordings closer together
+(intra-speaker features) and away from those of imposters, speakers supplied by the adversary (inter-speaker features).
+Embeddings and centroids, the mean embeddings of speakers, are normalised to length 1.
 """
 
 from collections.abc import Sequence
@@ -36,10 +36,10 @@ def intra_features(vectors: np.ndarray) -> np.ndarray:
 def inter_features(vectors: np.ndarray, imposters: Sequence[np.ndarray]) -> np.ndarray:
     """Compute dissimilarities, 1 − cosine, between speakers and imposters.
 
-    24 sets, each summarised by four statistics: between the centroids (1 set); between the centroid and the imposters'
-    recordings (all, and four statistics per imposter: 5 sets); between the recordings and the imposters' centroids
-    (all, and four statistics per recording and per imposter: 9 sets); and between the recordings of both (9 sets, with
-    statistics per recording of either).
+    24 sets, each summarised by four statistics: between the centroids of both (1 set); between the centroid and the
+    imposters' recordings (all, and four statistics per imposter: 5 sets); between the recordings and the imposters'
+    centroids (all, and four statistics per recording and per imposter: 9 sets); and between the recordings of both (9
+    sets, with statistics per recording of either).
 
     Args:
         vectors: (speakers, n, dim), one per recording.
@@ -49,11 +49,11 @@ def inter_features(vectors: np.ndarray, imposters: Sequence[np.ndarray]) -> np.n
         (speakers, 96) float64.
     """
     unit, imposter_units = unit_vectors(vectors), [unit_vectors(imposter) for imposter in imposters]
-    own, centroids = centroid(unit), np.stack([centroid(imposter) for imposter in imposter_units])
-    to_imposters = [1 - own @ imposter.T for imposter in imposter_units]  # (speakers, m)
+    centroids, imposter_centroids = centroid(unit), np.stack([centroid(imposter) for imposter in imposter_units])
+    to_imposters = [1 - centroids @ imposter.T for imposter in imposter_units]  # (speakers, m)
     by_imposter = np.stack([statistics(distances) for distances in to_imposters], axis=-1)  # (4, speakers, imposters)
-    sets = [1 - own @ centroids.T, np.concatenate(to_imposters, axis=1), *by_imposter]
-    for others in (centroids, np.concatenate(imposter_units)):
+    sets = [1 - centroids @ imposter_centroids.T, np.concatenate(to_imposters, axis=1), *by_imposter]
+    for others in (imposter_centroids, np.concatenate(imposter_units)):
         between = 1 - unit @ others.T  # (speakers, n, others)
         by_other = statistics(between.swapaxes(1, 2))
         sets += [between.reshape(len(between), -1), *statistics(between), *by_other]

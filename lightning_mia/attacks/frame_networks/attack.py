@@ -32,9 +32,9 @@ class PseudoLabels:
 def pseudo_labels(basic: pd.Series, k: int) -> PseudoLabels:
     """Label the units with the highest and lowest basic scores.
 
-    Tseng et al. (2022), section 3.3: the k highest are "members", the k lowest "non-members"; the next k of each
-    validate. With fewer than 4 k units, k is reduced to a quarter of them, rounded down, to keep the four groups
-    disjoint.
+    Tseng et al. (2022), section 3.3: the k highest are "members", the k lowest "non-members"; the next k at either end
+    are for validation. With fewer than 4 k units, k is reduced to a quarter of them, rounded down, to keep the four
+    groups disjoint.
 
     Args:
         basic: basic scores of at least 4 auxiliary units, index = unit, in any order. Ties are ranked by name.
@@ -61,14 +61,14 @@ def _label(members: pd.Index, nonmembers: pd.Index) -> pd.Series:
 class LearnedAttack(Attack):
     """Base class of the improved attacks of Tseng, Kao and Lee.
 
-    From the paper: labels, network, dropout, loss, optimizer and epochs. From the authors' code, where the paper does
-    not specify it: a linear layer as wide as the frames, batches of 32, patience, and selection of the best weights by
+    From the paper: labels, network, dropout, loss, optimizer and epochs. From the authors' code, where the paper is
+    silent: a linear layer as wide as the frames, batches of 32, patience, and selection of the best weights by
     validation loss. Deviations: padding is masked (see `AttentionPooling`), and the auxiliary recordings are not part
     of the challenge set.
 
-    With `paper_protocol` they are: the network is fitted on the non-members of the challenge set, as in the paper. Its
-    scores then depend on the labels, but the redraws of labels behind the p-value assume that they do not: the p-value
-    is invalid. The attack is reported among the controls and never decides a verdict.
+    With `paper_protocol`, the network is fitted on the non-members of the challenge set, as in the paper. The p-value
+    is then invalid: it redraws the labels, as if the scores did not depend on them. The attack is reported among the
+    controls and never decides a verdict.
 
     Args:
         layer: hidden layer, 0 = input of the first transformer block, −1 = the last.
@@ -82,7 +82,7 @@ class LearnedAttack(Attack):
     reference = "Tseng, Kao and Lee (2022), section 3.3, improved attack"
     needs_frames = True
     unit_column: ClassVar[str]  # column of the recordings that identifies a unit
-    units: ClassVar[str]  # for messages
+    unit_description: ClassVar[str]  # for messages
     min_units: ClassVar[int]
 
     def __init__(self, layer: int, k: int, fit: FitSettings, paper_protocol: bool) -> None:
@@ -110,25 +110,27 @@ class LearnedAttack(Attack):
     def score(self, evidence: Evidence) -> pd.Series:
         """Fit the network and score every challenge unit.
 
-        The scores depend on the recordings and the seed, not on the order of rows nor on torch's global generators,
+        The scores depend on the recordings and the seed, not on the order of rows or on torch's global generators,
         whose state is preserved.
 
         Raises:
             CannotRun: no frames, too few auxiliary units, or a diverged network.
         """
         if evidence.frames is None:
-            raise CannotRun("it needs the model's frames, and there are only its signals")
+            raise CannotRun("it needs the model's frames, and only its signals are available")
         source = FrameSource(evidence.frames, evidence.target.layer(self.layer), self.fit.cache_bytes)
         auxiliary = self._auxiliary(evidence)
         self._check_size(auxiliary[self.unit_column].nunique())
         with preserved_randomness():
             basic = self._basic_scores(source, auxiliary)
-            basic = basic[np.isfinite(basic)]  # a single frame, or utterance, has no pairs
+            basic = basic[np.isfinite(basic)]  # a unit with a single frame, or utterance, has no pairs
             self._check_size(len(basic))
             net = self._fit(source, auxiliary, pseudo_labels(basic, self.k), evidence.seed)
             scores = self._scores(net, source, evidence.challenge)
         if not np.isfinite(scores).all():
-            raise CannotRun(f"its net diverged at learning rate {self.fit.learning_rate:g}, and needs a smaller one")
+            raise CannotRun(
+                f"its network diverged at learning rate {self.fit.learning_rate:g}; a smaller one is needed"
+            )
         return scores
 
     def _auxiliary(self, evidence: Evidence) -> pd.DataFrame:
@@ -142,7 +144,7 @@ class LearnedAttack(Attack):
 
     def _check_size(self, n_units: int) -> None:
         if n_units < self.min_units:
-            raise CannotRun(f"it needs {self.min_units} or more {self.units}, and there are {n_units}")
+            raise CannotRun(f"it needs {self.min_units} or more {self.unit_description}, and there are {n_units}")
 
     def _fit(self, source: FrameSource, auxiliary: pd.DataFrame, labels: PseudoLabels, seed: int) -> SimilarityNet:
         """Fit a network on the labelled recordings."""
@@ -155,7 +157,7 @@ class LearnedAttack(Attack):
 
         def draw() -> list[Example]:
             examples = self._examples(labelled, labels.training, generator)
-            return [examples[place] for place in generator.permutation(len(examples))]
+            return [examples[i] for i in generator.permutation(len(examples))]
 
         source.keep(list(labelled["id"]))
         hidden = source.batch(validation[0].utterances).hidden

@@ -14,7 +14,7 @@ from lightning_mia.models.layers.features import padding_mask
 class AttentionPooling(nn.Module):
     """Mean of an utterance's frames, weighted by learned scores.
 
-    Weights are the softmax of a linear score of each frame.
+    pool(h) = Σ_t α_t h_t, with α the softmax over the frames t of w · h_t.
 
     Self-attention pooling of Safari, India and Hernando (2020, arXiv 2008.01077), used by Tseng et al. (2022). Their
     code *adds* the padding mask, as 0 and 1, to the logits: padding then outweighs speech, and an utterance's vector

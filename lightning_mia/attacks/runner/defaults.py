@@ -97,7 +97,7 @@ def _black_box() -> list[Attack]:
 def _surrogate_heads(spectra: SurrogateHead, clusters: SurrogateHead, prefix: str = "") -> list[Attack]:
     """List attacks by heads that predict spectra or clusters.
 
-    Spectra serve reconstructing encoders, clusters those trained like HuBERT.
+    Spectra suit encoders that reconstruct frames, clusters those trained like HuBERT.
     """
     suffix = f"{prefix}clusters"
     return [

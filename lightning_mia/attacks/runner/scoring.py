@@ -55,27 +55,27 @@ def score_attacks(
         signals: signals of the target for challenge and auxiliary recordings.
         split: split with the challenge set.
         level: "utterance" or "speaker".
-        part: at speaker level, the recordings to query; names on trained ones end in `_trained`.
+        part: at speaker level, the recordings to query; names of attacks on trained ones end in `_trained`.
         frames: hidden states of the target; None: attacks that need frames are skipped.
         seed: seed of the attacks.
-        score: scores an attack, such as from a cache; None: `Attack.score`. Not used for signal attacks, which share
+        score: replaces `Attack.score`, to use a cache; None: `Attack.score`. Not used for signal attacks, which share
             their matrices.
         shadows: shadow models; None: attacks that need them are skipped.
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
     evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
-    units, read_matrix, scored = _ChallengeUnits.list(challenge), MatrixReader(), Scored()
+    units, read_matrix, scored = _ChallengeUnits.from_table(challenge), MatrixReader(), Scored()
     for attack in attacks:
         if level not in attack.levels:
             continue
-        own_evidence = _with_nonmembers(evidence, challenge) if attack.paper_protocol else evidence
+        attack_evidence = _with_nonmembers(evidence, challenge) if attack.paper_protocol else evidence
         try:
-            _check_requirements(attack, own_evidence)
+            _check_requirements(attack, attack_evidence)
             if isinstance(attack, SignalAttack):
-                values = attack.score(own_evidence, read_matrix)
+                values = attack.score(attack_evidence, read_matrix)
             else:
-                values = score(attack, own_evidence) if score else attack.score(own_evidence)
+                values = score(attack, attack_evidence) if score else attack.score(attack_evidence)
         except CannotRun as error:
             scored.skipped.append(f"The attack {attack.name + suffix} was left out: {error}.")
         else:
@@ -132,7 +132,7 @@ class _ChallengeUnits:
     members: np.ndarray
 
     @classmethod
-    def list(cls, challenge: pd.DataFrame) -> _ChallengeUnits:
+    def from_table(cls, challenge: pd.DataFrame) -> _ChallengeUnits:
         units = challenge.drop_duplicates("unit_id")
         return cls(units["unit_id"].to_numpy(str), units["speaker"].to_numpy(str), units["member"].to_numpy(bool))
 
@@ -159,11 +159,11 @@ def _check_requirements(attack: Attack, evidence: Evidence) -> None:
     if attack.needs_signal and not evidence.target.has(attack.needs_signal):
         raise CannotRun(f"it needs the {attack.needs_signal.replace('_', ' ')} of the model, which has none")
     if attack.needs_frames and evidence.frames is None:
-        raise CannotRun("it needs the model's frames, and there are only its signals")
+        raise CannotRun("it needs the model's frames, and only its signals are available")
     n_shadows = len(evidence.shadows) if evidence.shadows else 0
-    if n_shadows < attack.least_shadows:
+    if n_shadows < attack.min_shadows:
         available = f"there are {n_shadows}" if n_shadows else "there are none"
-        raise CannotRun(f"it needs {attack.least_shadows} shadow models, and {available} (--fleet.size)")
+        raise CannotRun(f"it needs {attack.min_shadows} shadow models, and {available} (--fleet.size)")
     for group in attack.groups if attack.needs_all_groups else ():
         if not any(str(column).startswith(f"{group.prefix}_") for column in evidence.target.scalars):
             raise CannotRun(f"it needs the signals of {group.name.replace('_', ' ')}, which this model cannot provide")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Evidence, ShadowModels
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.signals.table import Signals
 
 
@@ -29,7 +29,7 @@ class SimulatedAudit:
     def auroc(self, scores: pd.Series) -> float:
         """Compute the AUROC of scores, rounded to two digits."""
         values = scores.loc[self.members.index].to_numpy(dtype=float)
-        return round(float(auroc_of_labels(values, self.members.to_numpy(bool)[None])[0]), 2)
+        return round(float(labelled_aurocs(values, self.members.to_numpy(bool)[None])[0]), 2)
 
 
 def simulate_audit(
@@ -78,10 +78,10 @@ def simulate_audit(
     others = _recordings("p", speakers, clips, level)[: len(challenge)] if pool else challenge[:0]
     auxiliary = _recordings("a", n_auxiliary, 1, "utterance")
     recordings = pd.concat([challenge, others, auxiliary], ignore_index=True)
-    known = others if pool else challenge
+    training = others if pool else challenge
     members = _random_half(challenge["unit_id"].unique(), rng)
-    halves = [_random_half(known["unit_id"].unique(), rng) for _ in range(-(-n_shadows // 2))]
-    of_shadows = [inside for half in halves for inside in (half, ~half)][:n_shadows]
+    halves = [_random_half(training["unit_id"].unique(), rng) for _ in range(-(-n_shadows // 2))]
+    shadow_members = [inside for half in halves for inside in (half, ~half)][:n_shadows]
     shifts = np.concatenate([np.broadcast_to(effect, len(columns)), np.zeros(2 * dim)])
     difficulty = spread * rng.standard_normal((len(recordings), len(shifts)))
 
@@ -92,13 +92,16 @@ def simulate_audit(
         return Signals(scalars, values[:, len(columns) :].reshape(-1, 2, dim).astype(np.float32))
 
     table = pd.DataFrame(
-        {f"shadow_{k:03d}": known["unit_id"].map(inside).to_numpy(dtype=bool) for k, inside in enumerate(of_shadows)},
-        index=list(known["id"]),
+        {
+            f"shadow_{k:03d}": training["unit_id"].map(inside).to_numpy(dtype=bool)
+            for k, inside in enumerate(shadow_members)
+        },
+        index=list(training["id"]),
     )
-    shadows = ShadowModels([signals(inside) for inside in of_shadows], table, others if pool else None)
+    shadows = ShadowModels([signals(inside) for inside in shadow_members], table, others if pool else None)
     target = signals(members)
-    easier = pd.Series(target.scalars.iloc[:, 0] - difficulty[:, 0]).loc[challenge["id"]]
-    ideal = easier.groupby(challenge["unit_id"].to_numpy(), sort=False).mean()
+    effects = pd.Series(target.scalars.iloc[:, 0] - difficulty[:, 0]).loc[challenge["id"]]
+    ideal = effects.groupby(challenge["unit_id"].to_numpy(), sort=False).mean()
     evidence = Evidence(target, challenge, auxiliary[["id", "speaker"]], seed=seed, shadows=shadows)
     return SimulatedAudit(evidence, members, ideal)
 

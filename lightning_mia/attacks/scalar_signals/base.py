@@ -15,10 +15,8 @@ from lightning_mia.utilities.errors import InputError
 class ScalarSignal(Named, ABC):
     """Base class of signals: one or several numbers per recording.
 
-    Several numbers are used jointly.
-
-    Two instances of a class with equal settings are equal. The name follows that of the attack:
-    `lira_surrogate_head`.
+    Several numbers form a multivariate signal and are used jointly. Instances of a class with equal settings are equal.
+    In the name of an attack, the signal comes last: `lira_surrogate_head`.
 
     Attributes:
         access: access to the model that the signal requires.
@@ -93,7 +91,7 @@ class JointSignal(ScalarSignal):
         self.signals, self.label = list(signals), label
         self.access: Access = max((signal.access for signal in signals), key=ACCESSES.index)
         self.two_sided = any(signal.two_sided for signal in signals)
-        # A model provides all scores of its training task or none, so one of them stands for all.
+        # A model provides all scores of its training task or none, so requiring one of them suffices.
         self.needs_signal = next(filter(None, (signal.needs_signal for signal in signals)), "")
 
     @property

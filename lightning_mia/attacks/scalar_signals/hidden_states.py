@@ -1,7 +1,7 @@
 """Signals from encoder outputs (black-box).
 
-They are two-sided: on models trained under controlled conditions, the frames of members are often more similar, where
-the published attack assumes that they are less so.
+They are two-sided: on models trained under controlled conditions, the frames of members are often more similar, whereas
+the published attack assumes that they are less similar.
 """
 
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ class FrameGeometry(BlackBoxSignal):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Geometry."""
+        """The statistics of frames."""
         return (EncoderGeometry(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
@@ -103,7 +103,7 @@ class FrameGeometry(BlackBoxSignal):
 class ViewConsistency(BlackBoxSignal):
     """Similarity of views of a recording.
 
-    φ = log(1 + s) − log(1 − s) of their cosine s.
+    φ = log(1 + s) − log(1 − s), with the cosine s of two views; averaged over pairs of views.
 
     Follows the likelihood ratio attack on image encoders with two augmented views (misleading-privacy-evals, ETH
     Zürich), including its mean over draws.
@@ -139,7 +139,7 @@ class ViewConsistency(BlackBoxSignal):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Views."""
+        """The similarities of views."""
         return (ViewAgreement(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
@@ -160,10 +160,10 @@ class ViewConsistency(BlackBoxSignal):
 class CropResponse(BlackBoxSignal):
     """Mean divergence of responses to crops (PartCrop).
 
-    The divergence is from a reference distribution.
+    The mean of KL(reference ‖ response) over the quantiles kept by `CropResponses`.
 
     Args:
-        reference: `uniform` or `gaussian`.
+        reference: reference distribution, `uniform` or `gaussian`.
 
     Example:
         >>> table = pd.DataFrame({"crops_uniform_00": [1.0], "crops_uniform_01": [2.0]}, index=["a"])
@@ -183,7 +183,7 @@ class CropResponse(BlackBoxSignal):
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
-        """Crops."""
+        """The responses to crops."""
         return (CropResponses(),)
 
     def read(self, signals: Signals) -> pd.DataFrame:
@@ -197,7 +197,7 @@ class EveryBlackBoxSignal(BlackBoxSignal):
 
     These are signals of the recording, its views and its crops, at all probed layers.
 
-    On a tiny model single signals are weak; together they find what the mean cosine alone misses.
+    On a tiny model, single signals are weak; combined, they reveal membership that the mean cosine alone misses.
 
     Example:
         >>> EveryBlackBoxSignal().name, len(EveryBlackBoxSignal().groups)
@@ -224,11 +224,11 @@ def _column(signals: Signals, name: str) -> str:
     """Check that a column exists.
 
     Raises:
-        CannotRun: it does not; the message lists those of the same group at the last layer.
+        CannotRun: no such column; the message lists those of the same group at the last layer.
     """
     if name not in signals.scalars:
         prefix, ending = f"{name.split('_')[0]}_", f"_layer{signals.n_layers - 1}"
         available = [column for column in map(str, signals.scalars) if column.startswith(prefix)]
         at_last = ", ".join(column for column in available if column.endswith(ending))
-        raise CannotRun(f"it needs the signal {name}, and there are at the last layer: {at_last or 'none'}")
+        raise CannotRun(f"it needs the signal {name}, and the last layer has {at_last or 'none of its kind'}")
     return name

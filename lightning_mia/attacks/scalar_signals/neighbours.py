@@ -15,7 +15,7 @@ ROWS_AT_ONCE = 1024  # bounds the memory for cosines
 class NearestNeighbours(BlackBoxSignal):
     """Mean cosine with the k nearest recordings.
 
-    The neighbours are sought among all probed recordings; their mean vector is subtracted first.
+    The neighbours are searched among all probed recordings, after subtracting the mean of their vectors.
 
     Args:
         k: neighbours.
@@ -44,9 +44,9 @@ class NearestNeighbours(BlackBoxSignal):
         """Return one column."""
         pooled = signals.pooled_layer(self.layer)
         vectors = centred_unit_vectors(pooled.to_numpy())
-        place = np.arange(len(vectors))
-        parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(vectors), ROWS_AT_ONCE)]
-        nearest = [mean_of_nearest(vectors[rows] @ vectors.T, place[rows, None] != place, self.k) for rows in parts]
+        row = np.arange(len(vectors))
+        blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(vectors), ROWS_AT_ONCE)]
+        nearest = [mean_of_nearest(vectors[block] @ vectors.T, row[block, None] != row, self.k) for block in blocks]
         return pd.DataFrame({self.name: np.concatenate(nearest)}, index=pooled.index)
 
 

@@ -47,7 +47,7 @@ class TaskScore(ScalarSignal):
 class MaskByMask(ScalarSignal):
     """Pretext score of each mask, jointly.
 
-    By their covariance, more informative masks weigh more.
+    Likelihood attacks weigh informative masks more, by the covariance of the scores.
 
     Example:
         >>> table = pd.DataFrame({"pretext_score_mask0": [1.0], "pretext_score_mask1": [2.0]}, index=["a"])
@@ -100,8 +100,8 @@ class PretextDetail(ScalarSignal):
 class PerturbedLoss(ScalarSignal):
     """Change of the pretext score under small perturbations.
 
-    On a memorised recording the score is at a peak that perturbations leave, so that the local curvature of the loss
-    separates members from non-members whatever the loss itself.
+    At a memorised recording the score has a peak, so perturbations lower it: the local curvature of the loss separates
+    members from non-members regardless of the loss itself.
 
     Args:
         views: perturbations: `noise`, `shift`, `band`, or several.
@@ -117,9 +117,9 @@ class PerturbedLoss(ScalarSignal):
     needs_signal = PRETEXT_SCORE
 
     def __init__(self, views: tuple[str, ...] = ("noise",)) -> None:
-        known = {view.name for view in PerturbedTask().views}
-        if not views or set(views) - known:
-            raise InputError(f"views of PerturbedLoss are {list(views)}: give some of {', '.join(sorted(known))}")
+        available = {view.name for view in PerturbedTask().views}
+        if not views or set(views) - available:
+            raise InputError(f"views of PerturbedLoss are {list(views)}: give some of {', '.join(sorted(available))}")
         self.views = tuple(views)
 
     @property

@@ -14,7 +14,7 @@ def oriented(matrix: SignalMatrix, two_sided: bool) -> SignalMatrix:
 
     Args:
         matrix: d numbers per unit.
-        two_sided: whether the sign is unknown a priori and has to be learned.
+        two_sided: whether the sign is unknown a priori and must be learned.
 
     Raises:
         CannotRun: no unit is IN for one shadow model and OUT for another.
@@ -37,7 +37,7 @@ def membership_direction(shadows: np.ndarray, members: np.ndarray) -> np.ndarray
 
     Mean over units of (IN mean − OUT mean), multiplied by the inverse covariance of the residuals from these means.
     For a single number it is a sign. Labels are those of the shadow models; the target's signals are not used. No
-    pair has to be left out, since nothing is selected by its performance on a shadow model.
+    pair needs to be left out, since nothing is selected by its performance on a shadow model.
 
     Args:
         shadows: (K, n, d) float64.

@@ -41,8 +41,8 @@ def moments(shadows: np.ndarray, chosen: np.ndarray) -> Moments:
         shadows: (K, n, d) float64.
         chosen: (K, n) bool: the shadow model counts for the unit.
 
-    >>> two = moments(np.array([[[1.0]], [[3.0]], [[9.0]]]), np.array([[True], [True], [False]]))
-    >>> two.count.item(), two.mean.item(), two.squares.item(), two.freedom
+    >>> result = moments(np.array([[[1.0]], [[3.0]], [[9.0]]]), np.array([[True], [True], [False]]))
+    >>> result.count.item(), result.mean.item(), result.squares.item(), result.freedom
     (2, 2.0, 2.0, 1)
     """
     count = chosen.sum(0)
@@ -79,11 +79,11 @@ def check_in_and_out(units: pd.Index, members: np.ndarray, online: bool) -> None
     n_inside = members.sum(axis=0)
     counts = {"OUT": len(members) - n_inside, "IN": n_inside}
     for name in ("OUT", "IN") if online else ("OUT",):
-        lacking = counts[name] == 0
-        if lacking.any():
+        has_none = counts[name] == 0
+        if has_none.any():
             raise CannotRun(
-                f"it needs for every unit a shadow model that is {name}, and {int(lacking.sum())} of "
-                f"{len(units)} units have none: {list_first([str(unit) for unit in units[lacking]])}"
+                f"it needs for every unit a shadow model that is {name}, and {int(has_none.sum())} of "
+                f"{len(units)} units have none: {list_first([str(unit) for unit in units[has_none]])}"
             )
 
 
@@ -122,8 +122,8 @@ def shrunk(covariance: np.ndarray, freedom: int) -> np.ndarray:
 def variance_ratio(inside: Moments, outside: Moments) -> float:
     """Estimate the ratio of IN to OUT residual variance.
 
-    The logarithm is shrunk towards 0 by its sampling variance (2 / degrees of freedom, for IN and for OUT), so that
-    few residuals give a ratio near 1.
+    The logarithm is shrunk towards 0 according to its sampling variance (2 / degrees of freedom, for IN plus OUT), so
+    that few residuals give a ratio near 1.
     """
     if not (inside.freedom and outside.freedom):
         return 1.0
@@ -136,20 +136,21 @@ def variance_ratio(inside: Moments, outside: Moments) -> float:
 def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:
     """Fit an inverse gamma distribution to the units' variances.
 
-    Returns shape α and scale β.
-
     Matches the moments of the log sample variances (Smyth 2004, section 6.2), which are robust to outlying units:
     log s² has variance ψ′(f/2) from sampling and ψ′(α) from the spread of the variances.
 
     Args:
         squares: (n,) sum of squared residuals of each unit.
         freedom: (n,) int, degrees of freedom f of each unit; units with 0 are ignored.
+
+    Returns:
+        Shape α and scale β.
     """
     from scipy.special import digamma, polygamma
 
-    seen = freedom > 0
-    half = freedom[seen] / 2
-    variances = np.maximum(squares[seen] / freedom[seen], MIN_VARIANCE)
+    usable = freedom > 0
+    half = freedom[usable] / 2
+    variances = np.maximum(squares[usable] / freedom[usable], MIN_VARIANCE)
     logs = np.log(variances) - digamma(half) + np.log(half)
     excess = logs.var(ddof=1) - polygamma(1, half).mean() if len(logs) > 1 else 0.0
     if excess <= polygamma(1, MAX_SHAPE):

@@ -14,11 +14,11 @@ from lightning_mia.signals.base import SignalGroup
 
 
 class SignalAttack(Attack):
-    """Base class of attacks on a scalar signal.
+    """Base class of attacks on a signal.
 
     Access level and requirements are those of the signal.
 
-    The direction of the effect is learned from the shadow models, so that scores are always higher for members.
+    An unknown direction of the effect is learned from the shadow models, so scores are higher for members.
 
     Args:
         signal: signal to compare.
@@ -66,13 +66,13 @@ class OnlineOrOffline(SignalAttack):
         online: whether the shadow models that are IN for a unit are used.
     """
 
-    least_online: ClassVar[int]
-    least_offline: ClassVar[int]
+    min_shadows_online: ClassVar[int]
+    min_shadows_offline: ClassVar[int]
 
     def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL, online: bool = True) -> None:
         super().__init__(signal)
         self.online = online
-        self.least_shadows = self.least_online if online else self.least_offline
+        self.min_shadows = self.min_shadows_online if online else self.min_shadows_offline
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -20,12 +20,12 @@ SUFFICIENT_AUXILIARY = 20
 class SignalMatrix:
     """Signal of n units under the target and K shadow models.
 
-    Each model is centred by its median over the challenge recordings and scaled by its interquartile range; no label
-    is used. Signals of a unit are averaged over its recordings.
+    The signals of each model are centred by their median over the challenge recordings and scaled by their
+    interquartile range; no label is used. Then they are averaged over the recordings of each unit.
 
-    Half of the challenge units are IN for the target and for each shadow model. Shadow models trained on a pool are
-    OUT for all of them; standardising by the challenge set would then rescale the target alone by the effect of
-    membership. With 20 or more auxiliary recordings, which are OUT for all models, these are the reference instead.
+    Shadow models trained on a pool are OUT for all challenge units, whereas half of these are IN for the target:
+    standardising by the challenge set would distort the target alone. With a pool and 20 or more auxiliary recordings,
+    which are OUT for all models, median and interquartile range are therefore those of the auxiliary recordings.
 
     Attributes:
         units: (n,) names.
@@ -78,28 +78,32 @@ def signal_matrix(evidence: Evidence, signal: ScalarSignal) -> SignalMatrix:
         raise CannotRun("it needs shadow models")
     challenge, pool = evidence.challenge, shadows.pool
     auxiliary = evidence.auxiliary["id"]
-    auxiliary = auxiliary[evidence.target.scalars.index.get_indexer(pd.Index(auxiliary)) >= 0]  # those probed
+    auxiliary = auxiliary[evidence.target.scalars.index.get_indexer(pd.Index(auxiliary)) >= 0]  # probed ones only
     tables = [challenge, pd.DataFrame({"id": auxiliary, "unit_id": auxiliary}), *([] if pool is None else [pool])]
     ids = pd.Index(pd.concat([recordings["id"] for recordings in tables]).unique())
     units = [Units.locate(recordings, ids) for recordings in tables]
-    reference = units[1] if pool is not None and len(auxiliary) >= SUFFICIENT_AUXILIARY else units[0]
+    challenge_units, auxiliary_units, *_ = units
+    use_auxiliary = pool is not None and len(auxiliary) >= SUFFICIENT_AUXILIARY
+    reference = auxiliary_units if use_auxiliary else challenge_units
     rows = _Rows.locate(evidence.target.scalars.index, ids)
-    target = _unit_signals("the target", signal.read(evidence.target), rows, reference, units[:2])
-    models = [
+    target, auxiliary_target = _unit_signals(
+        "the target", signal.read(evidence.target), rows, reference, [challenge_units, auxiliary_units]
+    )
+    by_model = [
         _unit_signals(str(name), signal.read(signals), rows, reference, units)
         for name, signals in zip(shadows.members, shadows.signals, strict=True)
     ]
-    of_challenge, of_auxiliary, *of_pool = (np.stack(arrays) for arrays in zip(*models, strict=True))
-    members = np.zeros(of_challenge.shape[:2], dtype=bool) if pool is not None else _members(shadows, challenge)
+    challenge_shadows, auxiliary_shadows, *pool_shadows = (np.stack(arrays) for arrays in zip(*by_model, strict=True))
+    members = _members(shadows, challenge) if pool is None else np.zeros(challenge_shadows.shape[:2], dtype=bool)
     return SignalMatrix(
-        units=units[0].names,
-        target=target[0],
-        shadows=of_challenge,
+        units=challenge_units.names,
+        target=target,
+        shadows=challenge_shadows,
         members=members,
-        auxiliary_target=target[1],
-        auxiliary_shadows=of_auxiliary,
+        auxiliary_target=auxiliary_target,
+        auxiliary_shadows=auxiliary_shadows,
         pairs=shadows.pairs,
-        learning_shadows=of_challenge if pool is None else of_pool[0],
+        learning_shadows=challenge_shadows if pool is None else pool_shadows[0],
         learning_members=members if pool is None else _members(shadows, pool),
     )
 
@@ -156,9 +160,9 @@ def _unit_signals(
     """
     values = rows.read(numbers)
     used = np.concatenate([table.rows for table in units])
-    bad = used[~np.isfinite(values[used]).all(axis=1)]
-    if len(bad):
-        named = list_first([str(name) for name in rows.ids[bad]])
-        raise CannotRun(f"it needs finite signals, and {numbers.columns[0]} of {model} is not for {named}")
+    invalid = used[~np.isfinite(values[used]).all(axis=1)]
+    if len(invalid):
+        ids = list_first([str(name) for name in rows.ids[invalid]])
+        raise CannotRun(f"it needs finite signals, and {numbers.columns[0]} of {model} is not finite for {ids}")
     scaled = standardise(values, values[reference.rows])
     return [table.mean(scaled) for table in units]

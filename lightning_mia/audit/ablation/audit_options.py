@@ -24,17 +24,17 @@ from lightning_mia.utilities.lightning import quieten
 EVALUATION_OPTIONS = (
     *("attacks", "probe", "controls", "evaluation", "fleet", "published", "positive_control", "exposure", "utility"),
 )
-"""Options that change the evaluation of an audit, but not what is trained."""
+"""Options that change the evaluation of an audit but not its trainings."""
 
 MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
-"""Options that change no results."""
+"""Options that do not change the results."""
 
 HASHED_PACKAGES: dict[type, str] = {SpeechModel: "models", Design: "split", Corpus: "corpus", Attack: "attacks"}
-"""Base class → package in hashed class paths. They are fixed, so that folders of grids survive moves of modules."""
+"""Base class → package in hashed class paths; fixed, so that grids can be resumed after modules have moved."""
 
 
 class _Reader(AuditCLI):
-    """Parses options and runs nothing."""
+    """Command line that parses options and runs nothing."""
 
     commands = ("audit",)
 
@@ -56,7 +56,7 @@ class ParsedOptions:
     """Parsed options of an audit.
 
     Attributes:
-        settings: options that change what is trained, JSON-like.
+        settings: options that change what is trained, as JSON values.
         evaluation: hash of `EVALUATION_OPTIONS`.
         corpus: hash of the option data.corpus.
     """
@@ -71,7 +71,7 @@ class OptionsReader:
 
     Args:
         base: the base config.
-        passed_on: arguments that follow it in every audit.
+        passed_on: arguments of every audit, after the config.
 
     Raises:
         InputError: the config or the arguments are invalid.
@@ -150,7 +150,7 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
 
 
 def with_stable_paths(value: Any) -> Any:
-    """Replace class paths by paths that survive moves of modules.
+    """Replace class paths by paths that do not depend on modules.
 
     >>> with_stable_paths({"model": {"class_path": "TERA", "init_args": {"dim": 16}}})
     {'model': {'class_path': 'lightning_mia.models.TERA', 'init_args': {'dim': 16}}}
@@ -200,5 +200,5 @@ def _hash_recordings(data: SpeechDataModule) -> str:
 
 
 def _shortened(message: str) -> str:
-    """Drop the types that jsonargparse lists in an error."""
+    """Drop the list of types from an error of jsonargparse."""
     return message.split(" Given value type:")[0]

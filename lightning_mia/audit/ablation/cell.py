@@ -144,7 +144,7 @@ class SharedRun:
             InputError: the longer cell is not done.
         """
         if not self.task.done():
-            raise InputError(f"its longer run {self.task.name} is not done; fix that run first")
+            raise InputError(f"it uses checkpoints of cell {self.task.name}, which is not done; fix that cell first")
         untrained = folder / "untrained"  # independent of the number of epochs
         if not untrained.exists() and (self.task.folder / "untrained").exists():
             with fresh_folder(untrained) as fresh:

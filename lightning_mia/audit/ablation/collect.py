@@ -13,7 +13,7 @@ from lightning_mia.report.ablation.results_csv import tpr_column
 from lightning_mia.utilities.errors import InputError
 
 FIGURES = ("auroc", "p_value", "p_value_corrected", "advantage", "n_members", "n_nonmembers", "n_speakers", "n_shadows")
-"""Columns with the same name in `results.json`."""
+"""Columns with the names of keys in `results.json`."""
 
 
 def collect_rows(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> Iterator[dict[str, Any]]:
@@ -32,7 +32,7 @@ def collect_rows(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> 
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         shared = {
-            "heldout_pretext": _utility(path.with_name("scores.csv")),
+            "heldout_pretext": _heldout_pretext(path.with_name("scores.csv")),
             **_costs(results),
             "train_loss": _train_loss(results),
             "seconds": round(sum(results["timings"].values()) - results["timings"].get("fleet_s", 0.0), 1),
@@ -61,16 +61,18 @@ def _row(result: dict[str, Any], role: str) -> dict[str, Any]:
     return {**head, "auroc": figures.pop("auroc"), "auroc_lo": lower, "auroc_hi": upper, **figures, **tprs}
 
 
-def _utility(scores: Path) -> float | None:
-    """Return the target's mean pretext score on non-members."""
+def _heldout_pretext(scores: Path) -> float | None:
+    """Return the mean pretext score on non-members.
+
+    It is in log-odds (TERA: −log L1).
+    """
     table = pd.read_csv(scores, usecols=["attack", "member", "score"])
-    # log-odds; TERA: −log L1
     nonmembers = table[(table["attack"] == PRETEXT_LOSS) & (table["member"] == 0)]
     return float(nonmembers["score"].mean()) if len(nonmembers) else None
 
 
 def _costs(results: dict[str, Any]) -> dict[str, Any]:
-    """Return `COST_COLUMNS`; None if not measured."""
+    """Return the values of `COST_COLUMNS`; None if not measured."""
     utility, privacy = results.get("utility") or {}, results.get("privacy") or {}
     target, untrained = (utility.get(name) or {} for name in ("target", "untrained"))
     lower, upper = target.get("accuracy_ci95", (None, None))

@@ -20,7 +20,7 @@ DESCRIPTION = """Run a grid of audits over one or more factors. Options of an au
 GRID_OPTIONS = ("base", "factors", "points", "options", "seeds", "share_longer_runs")
 EXECUTOR_OPTIONS = tuple(field.name for field in fields(ExecutorSettings))
 FLAGS = ("--yes", "--help", "-h")
-OWN = (
+ABLATE_OPTIONS = (
     *(f"--{name}" for name in (*GRID_OPTIONS, *EXECUTOR_OPTIONS, "run_dir", "results_url", "config", "print_config")),
     "-c",
     *FLAGS,
@@ -57,7 +57,7 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     for argument in arguments:
         if argument.startswith("-") and not _is_number(argument):
             name = argument.split("=")[0]
-            target, is_flag = (own if name.split(".")[0] in OWN else passed_on), name in FLAGS
+            target, is_flag = (own if name.split(".")[0] in ABLATE_OPTIONS else passed_on), name in FLAGS
         elif is_flag:
             target, is_flag = passed_on, False
         target.append(argument)

@@ -11,7 +11,7 @@ from lightning_mia.report.ablation.labels import COST_COLUMNS, Label, label_text
 from lightning_mia.utilities.errors import InputError
 
 MAX_CELLS = 500
-"""Maximum number of cells of a grid that runs without `--yes`."""
+"""Maximum number of cells that run without `--yes`."""
 
 TABLE_COLUMNS = (
     *("seed", "attack", "role", "level", "access", "auroc", "auroc_lo", "auroc_hi", "p_value", "p_value_corrected"),
@@ -114,7 +114,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A validated grid; `plan` checks the audit options.
+    """A validated grid; `plan_tasks` checks its audit options.
 
     Attributes:
         grid: the grid.
@@ -206,7 +206,7 @@ def _settings(name: str, factor: Factor) -> list[Setting]:
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name) or name in TABLE_COLUMNS or name.startswith("tpr_at_"):
         raise InputError(
-            f"{name!r} is not a valid factor name; use letters, digits and _, but no column of results.csv"
+            f"{name!r} is not a valid factor name; use letters, digits and _, but not a column name of results.csv"
         )
     if not factor.values:
         raise InputError(f"Factor {name} has no values; add some")
@@ -252,7 +252,7 @@ def _options(name: str, option: str | None, label: Any, value: Any) -> dict[str,
 
 
 def _check_options(settings: Mapping[str, Sequence[Setting]]) -> None:
-    """Reject options set by two factors, or reserved ones."""
+    """Reject reserved options and options set by two factors."""
     owner: dict[str, str] = {}
     for name, values in settings.items():
         for option in sorted({option for setting in values for option in setting.options}):

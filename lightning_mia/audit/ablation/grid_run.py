@@ -30,6 +30,12 @@ from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.stage import Stage
 
+MAX_LINES = 20
+"""Maximum number of points in the summary; the page has all."""
+
+SAME_VERSIONS = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
+"""Packages that must have the same version for all cells."""
+
 
 def run_cells(
     tasks: Sequence[CellTask], executor: Executor, retries: int, n_done: int, on_end: Callable[[], None]
@@ -66,10 +72,6 @@ def _with_log(failure: Failure) -> Failure:
     return replace(failure, reason=f"{failure.reason}; see {cast(CellTask, failure.job).log}")
 
 
-MAX_LINES = 20
-"""Points in the summary; all of them are on the page."""
-
-
 def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
     """Return the strongest attack's AUROC, one line per point.
 
@@ -92,17 +94,13 @@ def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
     if len(names) > MAX_LINES:
         lines.append(f"  … {len(names) - MAX_LINES} more on the page")
     if (rows["trained_as"] != "").any():
-        lines.append("shorter cells are checkpoints of longer runs, with their learning-rate schedules: see trained_as")
+        lines.append("shorter cells use checkpoints of longer runs, with their learning-rate schedules: see trained_as")
     return "\n".join(lines)
-
-
-SAME_VERSIONS = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
-"""Packages that must have the same version for all cells."""
 
 
 @dataclass
 class GridRun:
-    """A grid in its folder; finished cells are not repeated.
+    """One run of a grid; finished cells are not repeated.
 
     Args:
         grid: the grid.
@@ -147,7 +145,7 @@ class GridRun:
             self._write_table()
             n_done = len(self.tasks) - len(unfinished)
             failures = run_cells(unfinished, executor, settings.retries, n_done, self._collect)
-        finally:  # an interrupted grid has a page too
+        finally:  # interrupted grids get a page as well
             page = self._write_page(failures)
         self._copy_results(final=True)
         self._print_outcome(page, failures)

@@ -17,7 +17,7 @@ from lightning_mia.audit.ablation.audit_options import (
 )
 from lightning_mia.audit.ablation.cell import CellTask, SharedRun, cell_folder
 from lightning_mia.audit.ablation.grid import SEED_OPTIONS, Cell, Plan
-from lightning_mia.audit.ablation.shared_runs import LENGTH, STOP, SharedRuns, find_shared_runs
+from lightning_mia.audit.ablation.shared_runs import MAX_EPOCHS, STOP_AFTER_EPOCHS, SharedRuns, find_shared_runs
 from lightning_mia.report.ablation.labels import label_text
 from lightning_mia.training.trainer_factory import LENGTH_OPTIONS
 from lightning_mia.utilities.errors import InputError
@@ -44,7 +44,7 @@ def check_passed_on(passed_on: Sequence[str], plan: Plan) -> None:
     """Reject options of the command line that the grid varies.
 
     Raises:
-        InputError: the grid varies an option, or an argument is not an option.
+        InputError: an argument is varied by the grid, or is not an option.
     """
     given = [argument[2:].split("=")[0] for argument in passed_on if argument.startswith("--")]
     if passed_on and not passed_on[0].startswith("--"):
@@ -54,7 +54,7 @@ def check_passed_on(passed_on: Sequence[str], plan: Plan) -> None:
     for name, settings in plan.settings.items():
         varied = {option for setting in settings for option in setting.options}
         if option := next((option for option in given if option in varied), None):
-            raise InputError(f"--{option} is varied by factor {name}; change the grid file")
+            raise InputError(f"--{option} is varied by factor {name}; change the grid file instead")
 
 
 def plan_tasks(
@@ -67,7 +67,7 @@ def plan_tasks(
         reader: parser of the options.
         base: options of the base config alone.
         base_copy: copy of the base config, which the cells read.
-        passed_on: arguments that follow the base config.
+        passed_on: arguments of every audit, after the config.
         root: folder of the grid.
 
     Raises:
@@ -89,7 +89,7 @@ def plan_tasks(
 
 
 def _read_values(plan: Plan, reader: OptionsReader) -> dict[tuple[str, str], ParsedOptions]:
-    """Read every value of every factor, by (factor, label).
+    """Parse every value of every factor, by (factor, label).
 
     Raises:
         InputError: an option does not exist, or a value has the wrong type.
@@ -113,7 +113,7 @@ def _check_shared(shared: SharedRuns, reader: OptionsReader) -> None:
     if conflicts := [name for name in LENGTH_OPTIONS if shared.sources and reader.trainer_options().get(name)]:
         raise InputError(f"{where} sets trainer.{conflicts[0]} for every cell; remove it from the base config")
     for source in list(shared.sources.values())[:1]:
-        reader.read({LENGTH: source.total_epochs, STOP: source.epochs}, where)
+        reader.read({MAX_EPOCHS: source.total_epochs, STOP_AFTER_EPOCHS: source.epochs}, where)
 
 
 def _task(

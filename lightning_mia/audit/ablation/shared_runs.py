@@ -7,7 +7,9 @@ from lightning_mia.audit.ablation.grid import Cell, Plan, Setting
 from lightning_mia.report.ablation.labels import label_text
 from lightning_mia.utilities.errors import InputError
 
-LENGTH, STOP, KEEP = "trainer.max_epochs", "trainer.stop_after_epochs", "trainer.keep_epochs"
+MAX_EPOCHS = "trainer.max_epochs"
+STOP_AFTER_EPOCHS = "trainer.stop_after_epochs"
+KEEP_EPOCHS = "trainer.keep_epochs"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class SharedRuns:
 
     Attributes:
         sources: name of a shorter cell → source of its models.
-        kept: name of a longest cell → epochs after which it keeps a checkpoint.
+        kept: name of a longest cell → epochs whose checkpoints it keeps.
     """
 
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -47,11 +49,11 @@ class SharedRuns:
         source = self.sources.get(cell.name)
         if source is None:
             return cell.options
-        return {**cell.options, LENGTH: source.total_epochs, STOP: source.epochs}
+        return {**cell.options, MAX_EPOCHS: source.total_epochs, STOP_AFTER_EPOCHS: source.epochs}
 
     def extra_options(self, cell: Cell) -> dict[str, object]:
         """Return options that do not change a cell's models."""
-        return {KEEP: list(self.kept[cell.name])} if cell.name in self.kept else {}
+        return {KEEP_EPOCHS: list(self.kept[cell.name])} if cell.name in self.kept else {}
 
 
 def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
@@ -70,7 +72,7 @@ def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
     groups: dict[str, dict[int, Cell]] = {}
     for cell in cells:
         others = {name: label_text(setting.label) for name, setting in cell.settings.items() if name != factor}
-        groups.setdefault(str((cell.seed, others)), {})[cell.settings[factor].options[LENGTH]] = cell
+        groups.setdefault(str((cell.seed, others)), {})[cell.settings[factor].options[MAX_EPOCHS]] = cell
     sources: dict[str, Source] = {}
     kept: dict[str, Sequence[int]] = {}
     for group in groups.values():
@@ -84,15 +86,15 @@ def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
 def _epochs_factor(factors: Mapping[str, Sequence[Setting]]) -> str:
     """Return the factor that sets only the number of epochs."""
     names = [
-        name for name, settings in factors.items() if all(set(setting.options) == {LENGTH} for setting in settings)
+        name for name, settings in factors.items() if all(set(setting.options) == {MAX_EPOCHS} for setting in settings)
     ]
     if not names:
         raise InputError(
-            f"share_longer_runs requires a factor whose values set {LENGTH} and nothing else, but the factors are "
+            f"share_longer_runs requires a factor whose values set {MAX_EPOCHS} and nothing else, but the factors are "
             f"{', '.join(factors)}; add one, or remove share_longer_runs"
         )
     for setting in factors[names[0]]:
-        epochs = setting.options[LENGTH]
+        epochs = setting.options[MAX_EPOCHS]
         if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
             raise InputError(
                 f"share_longer_runs requires numbers of epochs from 1, but factor {names[0]} has {epochs!r}; change "

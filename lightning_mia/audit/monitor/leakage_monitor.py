@@ -246,8 +246,8 @@ class LeakageMonitor(Callback):
 
 def _check_attacks(attacks: Sequence[Attack]) -> None:
     for attack in attacks:
-        if attack.least_shadows or attack.needs_frames:
-            what = "shadow models" if attack.least_shadows else "frames"
+        if attack.min_shadows or attack.needs_frames:
+            what = "shadow models" if attack.min_shadows else "frames"
             raise InputError(f"LeakageMonitor cannot run {attack.name}, which needs {what}; choose another attack")
     names = [attack_name(attack) for attack in attacks]
     if len(set(names)) < len(names):

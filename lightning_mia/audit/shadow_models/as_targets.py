@@ -11,7 +11,7 @@ from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EachAsTarget, EvaluationSettings, Scores, SubsetResult, estimate
 from lightning_mia.evaluation.scores import Key
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.splits import Level, Part, Split
 
@@ -56,8 +56,8 @@ def each_as_target(
 
 
 def _summarise(scores: Sequence[tuple[Scores, np.ndarray]], fprs: Sequence[float]) -> EachAsTarget:
-    aurocs = [auroc_of_labels(score.values, members[None])[0] for score, members in scores]
-    wrong_model_aurocs = [auroc_of_labels(score.values, score.members[None])[0] for score, _ in scores]
+    aurocs = [labelled_aurocs(score.values, members[None])[0] for score, members in scores]
+    wrong_model_aurocs = [labelled_aurocs(score.values, score.members[None])[0] for score, _ in scores]
     tprs = [[tpr_at_fpr(replace(score, members=members), fpr).tpr for fpr in fprs] for score, members in scores]
     return EachAsTarget(
         n_targets=len(scores),
@@ -96,7 +96,7 @@ def by_number_of_shadow_models(
         seed: seed of randomised attacks.
     """
     shadows = shadow_models.shadows
-    shadow_attacks = [attack for attack in attacks if attack.least_shadows]
+    shadow_attacks = [attack for attack in attacks if attack.min_shadows]
     results: dict[Key, tuple[SubsetResult, ...]] = {}
     for size in tqdm(list(_sizes(len(shadows))), desc="Fewer shadow models", unit="size"):
         subset = shadows.take(np.arange(size))

@@ -62,8 +62,8 @@ def run_jobs(
     if failures:
         named = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures])
         raise InputError(
-            f"{len(failures)} of {len(jobs)} models are not done ({named}); run the same command again to resume, or "
-            "use fewer workers"
+            f"{len(failures)} of {len(jobs)} models are not finished ({named}); run the same command again to "
+            "continue, or use fewer workers"
         )
 
 

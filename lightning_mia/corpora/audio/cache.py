@@ -30,7 +30,7 @@ INDEX_COLUMNS = [
 class AudioCache:
     """Decoded audio of a corpus.
 
-    Pickled (for the workers of a data loader) without the samples, by the name of their file.
+    Pickles (for data-loader workers) contain the name of the sample file instead of the samples.
 
     Example:
         >>> import soundfile, tempfile
@@ -86,7 +86,7 @@ class AudioCache:
             samples = _map(*state["samples"])
         except OSError as error:
             raise InputError(
-                f"{state['samples'][0]} does not exist: on several machines LIGHTNING_MIA_CACHE has to name a folder "
+                f"{state['samples'][0]} does not exist: with several machines, LIGHTNING_MIA_CACHE must be a folder "
                 "that they share"
             ) from error
         self.__dict__.update(state, samples=samples)
@@ -109,7 +109,7 @@ def decode(
         progress: show a progress bar.
 
     Raises:
-        InputError: unusable files (with "skip": only unusable files), or the cache cannot be written.
+        InputError: unusable files (with "skip": no usable file), or the cache cannot be written.
     """
     pack = open_pack(list(table["path"]), cache_dir or cache_root() / "audio", progress)
     files = pd.DataFrame([asdict(file) for file in pack.files]).set_index("path")

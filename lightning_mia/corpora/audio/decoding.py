@@ -22,7 +22,7 @@ ANNOUNCED = re.compile(r"\b(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(sh
 """Line of libsndfile's log on a WAV, AIFF, AU, W64 or RF64 file with a wrong byte count."""
 
 NEVER_CLOSED = 0x7FFF0000
-"""Byte counts from here on are placeholders, written by programs that stream to a pipe."""
+"""Byte counts from this value on are placeholders, written by programs that stream to a pipe."""
 
 LAST_PAGE = 0x04
 """Bit of an Ogg page header that marks the end of the stream (RFC 3533, section 6)."""
@@ -49,10 +49,8 @@ class Decoded:
 def decode_file(path: str) -> Decoded:
     """Decode one file to 16 kHz mono int16.
 
-    Channels are averaged.
-
-    A 16-bit mono file at 16 kHz is decoded bit-exactly. Levels are kept; samples of float files (or of lossy codecs)
-    outside [−1, 1] are clipped.
+    Channels are averaged. A 16-bit mono file at 16 kHz is decoded bit-exactly. Levels are preserved; samples of float
+    files (or of lossy codecs) outside [−1, 1] are clipped.
 
     Raises:
         BadAudioError: the file is missing, unreadable, not audio, truncated, empty, shorter than 0.1 s or silent, or

@@ -20,10 +20,10 @@ from lightning_mia.utilities.files import hash_of
 
 SAMPLES, INDEX = "samples.int16", "index.jsonl"
 VERSION = 1
-"""To be raised whenever decoding changes, so that older packs are not reused."""
+"""Increase this whenever decoding changes, so that older packs are not reused."""
 
 BATCH = 64
-"""Files decoded between two writes, which an interrupted run decodes again."""
+"""Files decoded between two writes; after an interruption, they are decoded again."""
 
 REMEDY = "free space or set LIGHTNING_MIA_CACHE to another folder"
 
@@ -54,8 +54,8 @@ class Pack:
 def open_pack(paths: Sequence[str], cache_dir: Path, progress: bool = True) -> Pack:
     """Open the pack of these files; decode them if necessary.
 
-    A pack is named by the hash of every file's path, size and modification time. It is written under a temporary name,
-    which an interrupted run leaves for the next one to continue; other processes wait for the first one.
+    A pack is named by the hash of every file's path, size and modification time. It is written under a temporary name;
+    the next run continues where an interrupted one stopped. Other processes wait for the first one.
 
     Raises:
         InputError: the cache cannot be written, or the disk is too small.

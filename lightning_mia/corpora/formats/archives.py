@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive as its publisher offers it.
+    """A published archive.
 
     Attributes:
         url: address.
@@ -58,7 +58,7 @@ def check_names(what: str, given: Sequence[str], known: Collection[str]) -> None
     unknown = [name for name in given if name not in known]
     if unknown or not given:
         problem = f"unknown {what} {', '.join(map(str, unknown))}" if unknown else f"no {what}"
-        raise InputError(f"{problem}; name some of {', '.join(known)}")
+        raise InputError(f"{problem}; choose from {', '.join(known)}")
 
 
 def published_folder(root: Path, folder: str, archive: Archive, *, download: bool) -> Path:

@@ -1,4 +1,4 @@
-"""Cut utterances out of long recordings into FLAC files."""
+"""Cut utterances from long recordings into FLAC files."""
 
 import io
 import os
@@ -18,7 +18,7 @@ Span = tuple[float, float]
 """Start and end of an utterance within a recording (seconds)."""
 
 VERSION = 1
-"""To be raised whenever cutting changes, so that older segments are not reused."""
+"""Increase this whenever cutting changes, so that older segments are not reused."""
 
 TOLERANCE = 0.5
 """Seconds by which a segment may exceed the recording: published times are rounded."""

@@ -12,21 +12,21 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
-MAX_SHARE = 0.9  # of a recording that may be silenced, so that speech is left to learn from
+MAX_SHARE = 0.9  # largest share of a recording that may be silenced
 
 
 @dataclass(frozen=True)
 class SpecAugment:
     """SpecAugment in training (Park et al. 2019, §2).
 
-    It masks spans of frames and of mel bands, drawn anew for every step. It applies to families on log-mel frames
-    (TERA, MelHuBERT), which have zero mean in every band: masked values are set to this mean, as in the paper. Its
-    masks come on top of those of the pretext task, and are not predicted. Time warping, which the paper found to matter
-    least, is not implemented. Queries are never changed.
+    It masks spans of frames and of mel bands, drawn anew for every step, and needs a family on log-mel frames (TERA,
+    MelHuBERT). These frames have zero mean in every band, and masked values are set to this mean, as in the paper. The
+    masks are added to those of the pretext task, and their content is not predicted. Time warping, which the paper
+    found to matter least, is not implemented. Probed recordings are never augmented.
 
     Args:
         n_time: masked spans of frames (the paper's policies LD, SM and SS: 2); 0: none.
-        n_frequency: masked spans of mel bands (likewise); 0: none.
+        n_frequency: masked spans of mel bands (the same policies: 2); 0: none.
         time_share: largest share of a recording in one span of frames (the paper's p: 0.2 in SM and SS).
         frequency_share: largest share of the bands in one span of bands (the paper's F: 27 of 80 in LD and SS).
 
@@ -79,33 +79,13 @@ class SpecAugment:
         return spans.view(len(lengths), n_spans, size).any(dim=1)
 
 
-def draw_spans(lengths: Tensor, max_width: Tensor, size: int) -> Tensor:
-    """Draw one span per row.
-
-    The width is uniform from 0 to `max_width`, and so is the position.
-
-    Args:
-        lengths: (rows,) length of a row's valid part, which contains the span.
-        max_width: (rows,) largest width.
-        size: length of a row.
-
-    Returns:
-        (rows, size) bool, True within the span.
-    """
-    draw = torch.rand(2, len(lengths), 1, device=lengths.device)
-    width = (draw[0] * (max_width.unsqueeze(1) + 1)).floor()
-    first = (draw[1] * (lengths.unsqueeze(1) - width + 1)).floor()
-    position = torch.arange(size, device=lengths.device)
-    return (position >= first) & (position < first + width)
-
-
 @dataclass(frozen=True)
 class TimeMasking:
-    """Silenced spans of every training recording.
+    """Random silenced spans in every training recording.
 
-    They are drawn anew every epoch. These are the time masks of SpecAugment (Park et al. 2019, §2) on the waveform,
-    which serve every family (the "time dropout" of Kharitonov et al. 2021). The masks of a pretext task come on top,
-    and its targets are those of the silenced recording. Queries are never changed.
+    Spans are drawn anew every epoch. They are the time masks of SpecAugment (Park et al. 2019, §2), applied to the
+    waveform and therefore available to every family (the "time dropout" of Kharitonov et al. 2021). The pretext task
+    adds its own masks, and its targets are computed from the silenced recording. Probed recordings are never silenced.
 
     Args:
         share: expected share of a recording that is silenced, if spans do not overlap; 0: none.
@@ -135,7 +115,7 @@ class TimeMasking:
     def __call__(self, batch: Batch, epoch: int, seed: int) -> Batch:
         """Silence spans of a batch.
 
-        They depend on each recording's id, the epoch and the seed alone.
+        The spans of a recording depend only on its id, the epoch and the seed.
 
         Args:
             batch: recordings.
@@ -154,7 +134,7 @@ class TimeMasking:
     def _draw(self, mask: np.ndarray, rng: np.random.Generator) -> None:
         """Set spans of a recording's mask, (samples,) bool.
 
-        A span is at most half of a clip.
+        In a short clip, a span shrinks to half of the clip.
         """
         span = min(round(self.span * SAMPLE_RATE), len(mask) // 2)
         n_spans = int(self.share * len(mask) / span + rng.random())  # rounded at random up or down
@@ -164,7 +144,7 @@ class TimeMasking:
 
 @dataclass(frozen=True)
 class WaveformChanges:
-    """Changes to every waveform before the model; none by default.
+    """Transformations of every input waveform; none by default.
 
     Args:
         peak_normalise: scale to a peak of 1, as `sox norm` does and Tseng et al. (2022) did.
@@ -179,17 +159,41 @@ class WaveformChanges:
     reverse: bool = False
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
-        """Change one recording, (samples,) float32 → same shape."""
+        """Transform one recording, (samples,) float32 → same shape."""
         peak = float(np.abs(waveform).max()) if self.peak_normalise else 0.0
         if peak > 0:  # digital silence is not scaled
             waveform = waveform / np.float32(peak)
         return waveform[::-1].copy() if self.reverse else waveform
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the active changes for the hash of a stage."""
+        """Return the active transformations for a stage hash."""
         return {name: value for name, value in asdict(self).items() if value}
 
 
+def draw_spans(lengths: Tensor, max_width: Tensor, size: int) -> Tensor:
+    """Draw one span per row.
+
+    The width is uniform from 0 to `max_width`, and so is the position.
+
+    Args:
+        lengths: (rows,) length of a row's valid part, which contains the span.
+        max_width: (rows,) largest width.
+        size: length of a row.
+
+    Returns:
+        (rows, size) bool, True within the span.
+    """
+    draw = torch.rand(2, len(lengths), 1, device=lengths.device)
+    width = (draw[0] * (max_width.unsqueeze(1) + 1)).floor()
+    first = (draw[1] * (lengths.unsqueeze(1) - width + 1)).floor()
+    position = torch.arange(size, device=lengths.device)
+    return (position >= first) & (position < first + width)
+
+
 NO_CHANGES = WaveformChanges()
+
+
 NO_TIME_MASKING = TimeMasking()
+
+
 NO_SPEC_AUGMENT = SpecAugment()

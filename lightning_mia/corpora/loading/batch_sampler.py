@@ -11,11 +11,11 @@ LENGTH_JITTER = 0.1  # relative random change of a length before sorting, so tha
 
 
 class LengthBatches(Sampler[list[int]]):
-    """Batch sampler of about equal duration and similar lengths.
+    """Batch sampler: similar lengths, about equal total durations.
 
-    Every utterance is in one batch of an epoch. The number of batches depends on `n_batches` alone, so that models
-    trained on different member sets take equally many optimizer steps. With `shuffle`, the composition and order of
-    batches depend on `seed` and the epoch alone: an interrupted run resumes with the same batches.
+    Every utterance is in one batch of an epoch. The number of batches is `n_batches` (fewer only if there are fewer
+    utterances), so that models trained on different member sets take equally many optimizer steps. With `shuffle`, the
+    batches and their order depend only on `seed` and the epoch: an interrupted run resumes with the same batches.
 
     In training (`shuffle`) the processes split every batch, so that their number changes neither the optimizer steps
     nor the recordings of a step; a batch with fewer utterances than processes repeats some. Otherwise every process
@@ -23,10 +23,10 @@ class LengthBatches(Sampler[list[int]]):
 
     Args:
         durations: seconds of every utterance, (n,).
-        n_batches: batches per epoch, see `batches_for`.
+        n_batches: batches per epoch, see `count_batches`.
         shuffle: draw a new order every epoch; otherwise sort by length.
-        seed: of the order; the split has its own seed.
-        rank: of this process.
+        seed: seed of the order, independent of the split's.
+        rank: rank of this process.
         world_size: number of processes.
 
     Example:
@@ -55,7 +55,7 @@ class LengthBatches(Sampler[list[int]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch of the next iteration's order."""
+        """Set the epoch that determines the order."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -80,10 +80,7 @@ class LengthBatches(Sampler[list[int]]):
         return [batches[index] for index in rng.permutation(self.n_batches)]
 
     def _cut(self, order: np.ndarray) -> list[np.ndarray]:
-        """Cut an order into runs of about equal duration.
-
-        None of them is empty.
-        """
+        """Cut an order into non-empty runs of about equal duration."""
         ends = np.cumsum(self.durations[order])
         targets = ends[-1] * np.arange(1, self.n_batches) / self.n_batches
         cuts = np.searchsorted(ends - self.durations[order] / 2, targets)
@@ -94,11 +91,11 @@ class LengthBatches(Sampler[list[int]]):
         return np.split(order, cuts)
 
 
-def batches_for(durations: ArrayLike, batch_seconds: float) -> int:
+def count_batches(durations: ArrayLike, batch_seconds: float) -> int:
     """Compute the number of batches of about `batch_seconds` per epoch.
 
     Example:
-        >>> batches_for([1.0] * 200, batch_seconds=32)
+        >>> count_batches([1.0] * 200, batch_seconds=32)
         7
     """
     return max(1, math.ceil(float(np.sum(durations)) / batch_seconds))

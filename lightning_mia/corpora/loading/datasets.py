@@ -1,4 +1,4 @@
-"""Datasets and data modules of cached recordings."""
+"""Dataset, loader and training data module of cached recordings."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -17,7 +17,7 @@ from lightning_mia.corpora.loading.augmentation import (
     WaveformChanges,
 )
 from lightning_mia.corpora.loading.batch import Batch, collate
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 
 
 class Recordings(Dataset[tuple[str, np.ndarray, str]]):
@@ -28,7 +28,7 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
     Args:
         audio: decoded corpus.
         ids: utterances.
-        changes: applied to every waveform.
+        changes: transformations of every waveform.
     """
 
     def __init__(self, audio: AudioCache, ids: Sequence[str], changes: WaveformChanges = NO_CHANGES) -> None:
@@ -47,30 +47,19 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
         return self.audio.index.loc[self.ids, "duration"].to_numpy()
 
 
-def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
-    """Create a loader of recordings, in the order of `batches`."""
-    return DataLoader(
-        cast("Dataset[Batch]", recordings),  # `collate` turns its items into batches
-        batch_sampler=batches,
-        collate_fn=collate,
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
-    )
-
-
 class TrainingRecordings(L.LightningDataModule):
     """Training recordings of one model, each once per epoch.
 
     Args:
         audio: decoded corpus.
         ids: utterances to train on.
-        n_batches: batches per epoch (over all processes), equal for models that are compared.
+        n_batches: batches per epoch (over all processes), the same for all models that are compared.
         batch_seconds: audio per batch, for `training_waveforms`.
         num_workers: processes that read audio.
-        seed: of the order of batches, and of `masking`.
-        changes: applied to every waveform.
-        masking: spans to silence, drawn anew every epoch.
-        spec_augment: attached to every batch, for the model to apply to its log-mel frames.
+        seed: seed of the batch order and of `masking`.
+        changes: transformations of every waveform.
+        masking: spans to silence, redrawn every epoch.
+        spec_augment: attached to every batch; the model applies it to its log-mel frames.
     """
 
     def __init__(
@@ -115,5 +104,16 @@ class TrainingRecordings(L.LightningDataModule):
     def training_waveforms(self) -> Iterator[Batch]:
         """Yield every training recording once, in a fixed order."""
         durations = self.recordings.durations
-        batches = LengthBatches(durations, batches_for(durations, self.batch_seconds))
+        batches = LengthBatches(durations, count_batches(durations, self.batch_seconds))
         yield from loader(self.recordings, batches, num_workers=0)
+
+
+def loader(recordings: Recordings, batches: LengthBatches, num_workers: int) -> DataLoader[Batch]:
+    """Create a data loader of the given batches."""
+    return DataLoader(
+        cast("Dataset[Batch]", recordings),  # `collate` turns its items into batches
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+    )

@@ -83,15 +83,6 @@ def resample(samples: np.ndarray, source_rate: int) -> np.ndarray:
     return resample_poly(samples, up, down, window=_low_pass(up, down))
 
 
-@functools.cache
-def _low_pass(up: int, down: int) -> np.ndarray:
-    """Design the default filter of `resample_poly`, once."""
-    from scipy.signal import firwin
-
-    widest = max(up, down)
-    return firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))
-
-
 def add_room(dry: np.ndarray, acoustics: Acoustics, rng: np.random.Generator) -> np.ndarray:
     """Add exponentially decaying Gaussian reflections (Polack's model), (n,) to (n,).
 
@@ -116,6 +107,15 @@ def coloured_noise(n_samples: int, slope: float, rng: np.random.Generator) -> np
     n = next_fast_len(n_samples, real=True)
     spectrum = rng.standard_normal(n + 2 - n % 2).view(np.complex128)  # (n // 2 + 1,)
     hertz = np.arange(len(spectrum)) * (SAMPLE_RATE / n)
-    spectrum *= np.maximum(hertz, 50.0) ** (-slope / 2)  # flat below 50 Hz, lest brown noise be all rumble
+    spectrum *= np.maximum(hertz, 50.0) ** (-slope / 2)  # flat below 50 Hz, so that brown noise is not all rumble
     noise = irfft(spectrum, n)[:n_samples]
     return noise / np.sqrt(np.mean(noise**2))
+
+
+@functools.cache
+def _low_pass(up: int, down: int) -> np.ndarray:
+    """Design the default filter of `resample_poly`, once."""
+    from scipy.signal import firwin
+
+    widest = max(up, down)
+    return firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))

@@ -75,7 +75,7 @@ def synthesise(text: str, voice: Voice) -> np.ndarray:
             chunks.append(ctypes.string_at(samples, 2 * n_samples))
         return 0
 
-    with _fresh_library() as library, _exceptions_of_callbacks():
+    with _fresh_library() as library, _raise_callback_errors():
         library.espeak_SetSynthCallback(receive)
         library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # initialisation seeds it by the clock
         if library.espeak_SetVoiceByName(voice.name.encode()) != 0:
@@ -118,7 +118,7 @@ def _fresh_library() -> Iterator[ctypes.CDLL]:
             _AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, os.fsencode(data_path), _INITIALIZE_DONT_EXIT
         )
         if rate != ESPEAK_RATE:
-            raise _unavailable(f"it does not start with the data in {data_path}")
+            raise _unavailable(f"it cannot start with the data in {data_path}")
         yield library
     finally:
         library.espeak_Terminate()
@@ -160,8 +160,8 @@ def _short_link(folder: str) -> str:
 
 
 @contextmanager
-def _exceptions_of_callbacks() -> Iterator[None]:
-    """Re-raise exceptions of callbacks, which ctypes would only print."""
+def _raise_callback_errors() -> Iterator[None]:
+    """Re-raise exceptions of callbacks; ctypes would only print them."""
     caught: list[BaseException] = []
 
     def catch(report: "UnraisableHookArgs") -> None:

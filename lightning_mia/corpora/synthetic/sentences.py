@@ -22,11 +22,11 @@ _PLACES = _words("""
     bridge castle church field forest garden harbour kitchen market mountain oven river school station table
     tower wall
 """)
-_ADJECTIVES_OF_PEOPLE = _words("""
+_PERSON_ADJECTIVES = _words("""
     angry brave clever friendly gentle happy hungry kind lonely old proud quiet shy strong tall tired wise
     young
 """)
-_ADJECTIVES_OF_THINGS = _words("""
+_THING_ADJECTIVES = _words("""
     ancient blue broken brown clean dark empty famous green huge little lovely narrow new old pale plain red
     round shiny small strange ugly white wooden yellow
 """)
@@ -48,14 +48,14 @@ def draw_sentence(rng: np.random.Generator) -> str:
     >>> draw_sentence(np.random.default_rng(3))
     'A friendly doctor saved this green kettle this morning.'
     """
-    words = _noun_phrase(rng, _ADJECTIVES_OF_PEOPLE, _PEOPLE)
+    words = _noun_phrase(rng, _PERSON_ADJECTIVES, _PEOPLE)
     if rng.random() < 0.7:
-        words += [_choose(rng, _TRANSITIVE_VERBS), *_noun_phrase(rng, _ADJECTIVES_OF_THINGS, _THINGS)]
+        words += [_choose(rng, _TRANSITIVE_VERBS), *_noun_phrase(rng, _THING_ADJECTIVES, _THINGS)]
     else:
         words += [
             _choose(rng, _INTRANSITIVE_VERBS),
             _choose(rng, _PREPOSITIONS),
-            *_noun_phrase(rng, _ADJECTIVES_OF_THINGS, _PLACES),
+            *_noun_phrase(rng, _THING_ADJECTIVES, _PLACES),
         ]
     if rng.random() < 0.3:
         words.append(_choose(rng, _TIMES))

@@ -24,8 +24,9 @@ VARIANTS = (
 )  # fmt: skip
 
 _PITCHES = (50, 66, 36, 80)  # a variant is reused with another accent, 17 to 25 % higher or lower
+
 N_SPEAKERS = len(VARIANTS) * len(_PITCHES)
-"""Number of different speakers."""
+"""Number of distinct speakers."""
 
 
 def speaker_voice(speaker: int) -> Voice:

@@ -20,7 +20,7 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import cache_root, hash_of, write_json
 
 RECIPE = 1
-"""To be raised whenever the audio or the text of an utterance changes, so that cached ones are not reused."""
+"""Increase this whenever the audio or the text of an utterance changes, so that cached ones are not reused."""
 
 _INDEX = "index.json"
 
@@ -29,7 +29,7 @@ class SyntheticVoices(Corpus):
     """Synthetic voices, the built-in corpus; reproducible byte by byte.
 
     Room, noise and level are drawn for every recording independently of the speaker, so that nothing but chance
-    distinguishes members from non-members. Recordings are cached; a larger corpus adds to them.
+    distinguishes members from non-members. Recordings are cached, and a larger corpus reuses them.
 
     Example:
         >>> table = SyntheticVoices(n_speakers=2, utterances_per_speaker=1).table()
@@ -65,7 +65,7 @@ class SyntheticVoices(Corpus):
             if value < minimum:
                 raise InputError(f"Synthetic voices: {name} is {value}; give {minimum} or more")
         if n_speakers > N_SPEAKERS:
-            raise InputError(f"Synthetic voices: n_speakers is {n_speakers}; there are {N_SPEAKERS}, give that or less")
+            raise InputError(f"Synthetic voices: n_speakers is {n_speakers}; give {N_SPEAKERS} or less")
         self.n_speakers = n_speakers
         self.utterances_per_speaker = utterances_per_speaker
         self.seed = seed

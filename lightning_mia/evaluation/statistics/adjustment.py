@@ -1,9 +1,9 @@
 """AUROC adjusted for the blind score.
 
-An analysis of covariance: both scores become normal scores (their ranks as quantiles of the normal distribution), the
-attack's are regressed on the blind ones *within* members and within non-members, and the common slope times the blind
-score is subtracted. That slope does not depend on the difference between members and non-members: a leak remains, and a
-difference that the blind score predicts along the slope is removed.
+This is an analysis of covariance: both scores become normal scores (their ranks as quantiles of the normal
+distribution), the attack's are regressed on the blind ones *within* members and within non-members, and the common
+slope times the blind score is subtracted. That slope does not depend on the difference between members and
+non-members: a leak remains, and a difference that the blind score predicts along the slope is removed.
 """
 
 import numpy as np
@@ -17,10 +17,10 @@ def blind_adjusted_auroc(scores: Scores, blind: Scores) -> float:
 
     Args:
         scores: of an attack.
-        blind: of the blind control, on at least the same units, in any order.
+        blind: of the blind baseline, on at least the same units, in any order.
 
     Raises:
-        ValueError: the blind control lacks one of the units.
+        ValueError: the blind baseline lacks one of the units.
     """
     attack, explained_by = normal_scores(scores.values), normal_scores(align(blind, scores))
     slope = _slope_within(attack, explained_by, scores.members)
@@ -42,7 +42,7 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 
 
 def align(other: Scores, scores: Scores) -> np.ndarray:
-    """Sort one attack's values by another's units, (n,) float64.
+    """Order the values of `other` by another's units, (n,) float64.
 
     Raises:
         ValueError: `other` lacks one of the units.

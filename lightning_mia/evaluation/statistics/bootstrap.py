@@ -23,7 +23,7 @@ import pandas as pd
 from lightning_mia.evaluation.statistics.auroc import n_below
 from lightning_mia.evaluation.statistics.clusters import number_speakers
 
-BLOCK = 64  # units compared at once: their weights in a thousand draws, 256 kB, stay in a core's cache
+BLOCK = 64  # units compared at once; their weights in a thousand draws (256 kB) fit into a core's cache
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SpeakerDraws:
     degrees_of_freedom: int
 
     @property
-    def one_unit_each(self) -> bool:
+    def one_unit_per_speaker(self) -> bool:
         """Whether every speaker has one unit, and units are independent."""
         return len(self.speaker) == self.weights.shape[1]
 
@@ -63,29 +63,12 @@ def draw_speakers(speakers: np.ndarray, members: np.ndarray, n_bootstraps: int, 
         seed: of the draws.
     """
     names = np.asarray(speakers, dtype=str)
-    return _drawn(names.tobytes(), names.dtype.str, np.asarray(members, dtype=bool).tobytes(), n_bootstraps, seed)
-
-
-@lru_cache(maxsize=2)
-def _drawn(speaker_names: bytes, type_of_names: str, member_flags: bytes, n_bootstraps: int, seed: int) -> SpeakerDraws:
-    speakers = np.frombuffer(speaker_names, dtype=type_of_names)
-    members = np.frombuffer(member_flags, dtype=bool)
-    generator = np.random.default_rng(seed)
-    speaker, n_speakers = number_speakers(speakers)
-    member_share = np.bincount(speaker, weights=members) / np.bincount(speaker)  # (S,)
-    strata = [np.arange(n_speakers)]
-    if np.isin(member_share, (0.0, 1.0)).all():
-        strata = [np.flatnonzero(member_share == share) for share in (0.0, 1.0)]
-    weights = np.zeros((n_bootstraps, n_speakers), dtype=np.int32)
-    for stratum in strata:
-        size = len(stratum)
-        weights[:, stratum] = generator.multinomial(max(1, size - 1), np.full(size, 1 / size), n_bootstraps)
-    weights.flags.writeable = speaker.flags.writeable = False
-    return SpeakerDraws(speaker, weights, n_speakers - len(strata))
+    flags = np.asarray(members, dtype=bool)
+    return _cached_draws(names.tobytes(), names.dtype.str, flags.tobytes(), n_bootstraps, seed)
 
 
 def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws) -> np.ndarray:
-    """Compute the AUROC of every draw of speakers, ties counted half.
+    """Compute the AUROC of every draw, ties counted half.
 
     Args:
         values: (n,) scores.
@@ -107,6 +90,24 @@ def bootstrap_auroc(values: np.ndarray, members: np.ndarray, draws: SpeakerDraws
     n_members, n_nonmembers = (np.bincount(draws.speaker, weights=group) for group in (members, ~members))  # each (S,)
     total = (weights @ n_members) * (weights @ n_nonmembers)
     return np.divide(wins, total, out=np.full(len(weights), np.nan), where=total > 0)
+
+
+@lru_cache(maxsize=2)
+def _cached_draws(names: bytes, name_type: str, member_flags: bytes, n_bootstraps: int, seed: int) -> SpeakerDraws:
+    speakers = np.frombuffer(names, dtype=name_type)
+    members = np.frombuffer(member_flags, dtype=bool)
+    generator = np.random.default_rng(seed)
+    speaker, n_speakers = number_speakers(speakers)
+    member_share = np.bincount(speaker, weights=members) / np.bincount(speaker)  # (S,)
+    strata = [np.arange(n_speakers)]
+    if np.isin(member_share, (0.0, 1.0)).all():
+        strata = [np.flatnonzero(member_share == share) for share in (0.0, 1.0)]
+    weights = np.zeros((n_bootstraps, n_speakers), dtype=np.int32)
+    for stratum in strata:
+        size = len(stratum)
+        weights[:, stratum] = generator.multinomial(max(1, size - 1), np.full(size, 1 / size), n_bootstraps)
+    weights.flags.writeable = speaker.flags.writeable = False
+    return SpeakerDraws(speaker, weights, n_speakers - len(strata))
 
 
 def _exact_type(weights: np.ndarray) -> type[np.floating]:
@@ -131,10 +132,10 @@ def _weighted_wins(by_speaker: np.ndarray, speaker: np.ndarray, members: np.ndar
     wins, below = np.zeros((2, by_speaker.shape[1]))  # (B,) each; below: weight of the non-members so far
     starts = np.arange(BLOCK, len(speaker), BLOCK)
     for units, others in zip(*(_in_blocks(group, starts) for group in (members, ~members)), strict=True):
-        of_members, of_nonmembers = (np.take(by_speaker, speaker[group], axis=0) for group in (units, others))
-        beaten = (others < units[:, None]).astype(by_speaker.dtype) @ of_nonmembers  # (m, B)
-        wins += below * of_members.sum(axis=0) + np.einsum("mb,mb->b", of_members, beaten)
-        below += of_nonmembers.sum(axis=0)
+        member_weights, nonmember_weights = (np.take(by_speaker, speaker[group], axis=0) for group in (units, others))
+        beaten = (others < units[:, None]).astype(by_speaker.dtype) @ nonmember_weights  # (m, B)
+        wins += below * member_weights.sum(axis=0) + np.einsum("mb,mb->b", member_weights, beaten)
+        below += nonmember_weights.sum(axis=0)
     return wins
 
 

@@ -1,4 +1,4 @@
-"""Speaker indices."""
+"""Clusters of units: indices of their speakers."""
 
 import numpy as np
 import pandas as pd

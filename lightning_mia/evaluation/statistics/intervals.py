@@ -1,20 +1,72 @@
 """Confidence intervals of an AUROC.
 
-The p-values do not come from them but from redrawing the split. If speakers have several units: standard error of the
-cluster bootstrap, Student's t with the speakers' degrees of freedom, on the logit scale (an AUROC near 1 varies less
-upwards than downwards; symmetric intervals cover a true .95 in 86–91 % only). If each speaker has one unit: Newcombe's
-interval, whose standard error is that of the candidate AUROC and not an estimate; with 12 speakers and a true .92 it
-covers in 95 %, the symmetric bootstrap interval in 71 %. A perfect AUROC does not vary in the bootstrap: then
-Newcombe's interval takes effective sample sizes.
+P-values come from redrawing the split instead. If speakers have several units, the interval is Student's t times the
+standard error of the cluster bootstrap, with the speakers' degrees of freedom, on the logit scale (an AUROC near 1
+varies less upwards than downwards; symmetric intervals cover a true .95 in 86–91 % only). If each speaker has one unit,
+it is Newcombe's interval, whose standard error is that of each candidate AUROC and not an estimate; with 12 speakers
+and a true .92 it covers in 95 %, the symmetric bootstrap interval in 71 %. A perfect AUROC does not vary in the
+bootstrap; then it is Newcombe's interval for effective sample sizes.
 """
 
 import numpy as np
 
 from lightning_mia.evaluation.results import Interval
-from lightning_mia.evaluation.statistics.auroc import auroc as auroc_of
+from lightning_mia.evaluation.statistics.auroc import auroc as compute_auroc
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 
 NORMAL_QUANTILE = 1.959964  # of 95 %, two-sided
+
+
+def auroc_with_interval(
+    values: np.ndarray, members: np.ndarray, speakers: np.ndarray, n_bootstraps: int, seed: int
+) -> tuple[float, Interval]:
+    """Compute an AUROC and its 95 % interval over speakers.
+
+    Args:
+        values: (n,) scores.
+        members: (n,) bool.
+        speakers: (n,) str, speaker of each unit.
+        n_bootstraps: number of draws of speakers.
+        seed: of the draws.
+    """
+    draws = draw_speakers(speakers, members, n_bootstraps, seed)
+    observed = compute_auroc(values, members)
+    return observed, auroc_interval(observed, bootstrap_auroc(values, members, draws), values, members, draws)
+
+
+def auroc_interval(
+    auroc: float,
+    replicates: np.ndarray,
+    values: np.ndarray,
+    members: np.ndarray,
+    draws: SpeakerDraws,
+    level: float = 0.95,
+) -> Interval:
+    """Compute the two-sided interval of an AUROC.
+
+    Args:
+        auroc: of the n units.
+        replicates: (B,) AUROC of each draw of speakers.
+        values: (n,) scores; used only if the AUROC is 0 or 1.
+        members: (n,) bool.
+        draws: of the replicates.
+        level: confidence level.
+
+    Returns:
+        (lower, upper) within [0, 1]; (0, 1) with too few speakers for any interval.
+    """
+    from scipy.stats import norm
+
+    quantile = t_quantile(0.5 + level / 2, draws.degrees_of_freedom)
+    spread = standard_error(replicates)
+    if draws.one_unit_per_speaker:
+        return newcombe(auroc, members.sum(), (~members).sum(), float(norm.ppf(0.5 + level / 2)))
+    if not np.isfinite(quantile * spread):
+        return (0.0, 1.0)
+    if auroc in (0.0, 1.0):
+        sizes = [effective_size(values[group], draws.speaker[group]) for group in (members, ~members)]
+        return newcombe(auroc, sizes[0], sizes[1], quantile)
+    return logit_interval(auroc, quantile * spread)
 
 
 def newcombe(auroc: float, n_members: float, n_nonmembers: float, quantile: float = NORMAL_QUANTILE) -> Interval:
@@ -55,56 +107,15 @@ def hanley_mcneil(auroc: float, n_members: float, n_nonmembers: float) -> float:
     return float(np.sqrt(variance))
 
 
-def auroc_with_interval(
-    values: np.ndarray, members: np.ndarray, speakers: np.ndarray, n_bootstraps: int, seed: int
-) -> tuple[float, Interval]:
-    """Compute an AUROC and its 95 % interval over speakers.
+def logit_interval(auroc: float, half_width: float) -> Interval:
+    """Compute an interval on the logit scale.
 
-    Args:
-        values: (n,) scores.
-        members: (n,) bool.
-        speakers: (n,) str, speaker of each unit.
-        n_bootstraps: number of draws of speakers.
-        seed: of the draws.
+    The AUROC is strictly between 0 and 1; the half-width is on the AUROC's own scale.
     """
-    draws = draw_speakers(speakers, members, n_bootstraps, seed)
-    observed = auroc_of(values, members)
-    return observed, auroc_interval(observed, bootstrap_auroc(values, members, draws), values, members, draws)
+    from scipy.special import expit, logit
 
-
-def auroc_interval(
-    auroc: float,
-    replicates: np.ndarray,
-    values: np.ndarray,
-    members: np.ndarray,
-    draws: SpeakerDraws,
-    level: float = 0.95,
-) -> Interval:
-    """Compute the two-sided interval of an AUROC.
-
-    Args:
-        auroc: of the n units.
-        replicates: (B,) AUROC of each draw of speakers.
-        values: (n,) scores; used only if the AUROC is 0 or 1.
-        members: (n,) bool.
-        draws: of the replicates.
-        level: confidence level.
-
-    Returns:
-        (lower, upper) within [0, 1]; (0, 1) with too few speakers for any interval.
-    """
-    from scipy.stats import norm
-
-    quantile = t_quantile(0.5 + level / 2, draws.degrees_of_freedom)
-    spread = standard_error(replicates)
-    if draws.one_unit_each:
-        return newcombe(auroc, members.sum(), (~members).sum(), float(norm.ppf(0.5 + level / 2)))
-    if not np.isfinite(quantile * spread):
-        return (0.0, 1.0)
-    if auroc in (0.0, 1.0):
-        sizes = [effective_size(values[group], draws.speaker[group]) for group in (members, ~members)]
-        return newcombe(auroc, sizes[0], sizes[1], quantile)
-    return logit_interval(auroc, quantile * spread)
+    centre, half_width = logit(auroc), half_width / (auroc * (1 - auroc))
+    return (float(expit(centre - half_width)), float(expit(centre + half_width)))
 
 
 def standard_error(replicates: np.ndarray) -> float:
@@ -150,14 +161,3 @@ def effective_size(values: np.ndarray, cluster: np.ndarray) -> float:
     total = between + (typical_size - 1) * within
     correlation = max(0.0, float((between - within) / total)) if total > 0 else 1.0
     return n / (1 + (squares / n - 1) * correlation)
-
-
-def logit_interval(auroc: float, half_width: float) -> Interval:
-    """Compute an interval on the logit scale.
-
-    The AUROC is strictly between 0 and 1; the half-width is on the AUROC's own scale.
-    """
-    from scipy.special import expit, logit
-
-    centre, half_width = logit(auroc), half_width / (auroc * (1 - auroc))
-    return (float(expit(centre - half_width)), float(expit(centre + half_width)))

@@ -16,26 +16,9 @@ from lightning_mia.evaluation.settings import ALPHA
 TIE = 1e-9  # statistics closer than this are equal: floats are summed in different orders
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for multiple tests by Holm's method.
-
-    Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979). The
-    probability of any false finding is at most the level that the corrected p-values are compared with.
-
-    >>> [round(p, 3) for p in holm([0.01, 0.5, 0.02])]
-    [0.03, 0.5, 0.04]
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * np.arange(len(p), 0, -1)
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return [float(value) for value in corrected]
-
-
 @dataclass(frozen=True)
 class NullDistribution:
-    """Statistic of one attack under the observed and the redrawn labels.
+    """Statistic of one attack under observed and redrawn labels.
 
     Attributes:
         values: (1 + R,) float64; row 0 is the observed one.
@@ -66,9 +49,9 @@ class NullDistribution:
         return float(self.values.std())
 
     def standardised(self) -> np.ndarray:
-        """Return distances from the mean in standard deviations, (1 + R,).
+        """Return distances from the mean, (1 + R,).
 
-        They are absolute if two-sided.
+        They are in standard deviations, and absolute if two-sided.
         """
         spread = self.standard_deviation
         distances = (self.values - self.mean) / spread if spread > TIE else np.zeros_like(self.values)
@@ -81,7 +64,7 @@ def p_value(null: NullDistribution) -> float:
     >>> p_value(NullDistribution(np.array([0.9, 0.5, 0.6, 0.4]), two_sided=False))
     0.25
     """
-    return _rank_of_first(null.standardised())
+    return _share_at_least_first(null.standardised())
 
 
 def corrected_p_values(family: list[NullDistribution]) -> list[float]:
@@ -93,18 +76,35 @@ def corrected_p_values(family: list[NullDistribution]) -> list[float]:
         return []
     statistics = np.stack([null.standardised() for null in family])  # (attacks, 1 + R)
     largest = statistics.max(axis=0)  # (1 + R,)
-    return [_rank_of_first(np.append(own[0], largest[1:])) for own in statistics]
+    return [_share_at_least_first(np.append(own[0], largest[1:])) for own in statistics]
 
 
 def critical_value(family: list[NullDistribution], alpha: float = ALPHA) -> float:
     """Compute the critical value of a family.
 
-    Statistics beyond it, in standard deviations from chance, have a corrected p-value below alpha.
+    A statistic beyond it, in standard deviations from the mean, has a corrected p-value below alpha.
     """
     largest = np.max([null.standardised() for null in family], axis=0)[1:]  # (R,)
     n_allowed = int(np.ceil(alpha * (1 + len(largest)))) - 2  # may exceed it: (1 + n_allowed) / (1 + R) < alpha
     return float(np.sort(largest)[::-1][max(0, n_allowed)])
 
 
-def _rank_of_first(statistics: np.ndarray) -> float:
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for multiple tests by Holm's method.
+
+    Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979). The
+    probability of any false finding is at most the level that the corrected p-values are compared with.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.5, 0.02])]
+    [0.03, 0.5, 0.04]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return [float(value) for value in corrected]
+
+
+def _share_at_least_first(statistics: np.ndarray) -> float:
     return float(np.mean(statistics >= statistics[0] - TIE))

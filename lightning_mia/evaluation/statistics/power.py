@@ -17,7 +17,7 @@ def smallest_detectable_auroc(
     difference: Difference | None = None,
     degrees_of_freedom: int = 0,
 ) -> float:
-    """Compute the smallest AUROC that is detected with 80 % power.
+    """Compute the smallest AUROC detected with 80 % power.
 
     Detected means that the verdict is "leak". With a wrong model there are two conditions, the p-value and the bound of
     the difference. Each holds with probability 90 %, so that both hold with at least 80 %, for any dependence.
@@ -27,28 +27,26 @@ def smallest_detectable_auroc(
         null: AUROCs over the redrawn splits, whose spread accounts for the clusters.
         n_members: member units.
         n_nonmembers: non-member units.
-        difference: to the wrong model, whose bound a leak must clear as well; None without a wrong model.
+        difference: from the wrong model; its lower bound must exceed 0 as well; None without a wrong model.
         degrees_of_freedom: of that bound.
 
     Returns:
-        That AUROC; 1 if none is large enough.
+        The AUROC; 1 if no smaller one is detected.
     """
-    power_of_each = POWER if difference is None else (1 + POWER) / 2
+    single_power = POWER if difference is None else (1 + POWER) / 2
     needed = null.mean + critical_value * null.standard_deviation
     shrink = _shrinkage(n_members, n_nonmembers)
-    by_p_value = _solve(lambda auroc: needed, lambda auroc: null.standard_deviation * shrink(auroc), power_of_each)
+    by_p_value = _solve(lambda auroc: needed, lambda auroc: null.standard_deviation * shrink(auroc), single_power)
     if difference is None:
         return by_p_value
     quantile = t_quantile(0.975 if null.two_sided else 0.95, degrees_of_freedom)
     at_chance = difference.standard_error
 
-    def error_of_difference(auroc: float) -> float:
+    def difference_error(auroc: float) -> float:
         # Half of the variance is the wrong model's, which stays at chance and does not shrink.
         return at_chance * float((1 + shrink(auroc) ** 2) / 2) ** 0.5
 
-    by_difference = _solve(
-        lambda auroc: 0.5 + quantile * error_of_difference(auroc), error_of_difference, power_of_each
-    )
+    by_difference = _solve(lambda auroc: 0.5 + quantile * difference_error(auroc), difference_error, single_power)
     return max(by_p_value, by_difference)
 
 

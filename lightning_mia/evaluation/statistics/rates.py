@@ -1,8 +1,9 @@
 """Confidence intervals of a rate over clustered units.
 
-A speaker's recordings pass or fail together. Clopper and Pearson's exact interval at the effective sample size of Korn
-and Graubard (Survey Methodology 24, 1998): the number of units, divided by the design effect and reduced for the few
-degrees of freedom of a handful of speakers. With one unit per speaker it is the plain Clopper-Pearson interval.
+A speaker's recordings tend to be hits or misses together. The interval is Clopper and Pearson's exact one at the
+effective sample size of Korn and Graubard (Survey Methodology 24, 1998): the number of units, divided by the design
+effect and reduced for the few degrees of freedom of a handful of speakers. With one unit per speaker it is the plain
+Clopper-Pearson interval.
 """
 
 import numpy as np

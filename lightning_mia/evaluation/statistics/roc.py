@@ -10,10 +10,10 @@ import numpy as np
 
 from lightning_mia.evaluation.results import TprAtFpr
 from lightning_mia.evaluation.scores import Scores
-from lightning_mia.evaluation.statistics.auroc import check, float64_by_default
+from lightning_mia.evaluation.statistics.auroc import check_scores, float64_by_default
 from lightning_mia.evaluation.statistics.rates import rate_interval
 
-CHUNK = 200_000  # matrix elements held at once: they fit into a core's cache
+CHUNK = 200_000  # matrix elements processed at once; they fit into a core's cache
 MIN_FALSE_POSITIVES = 10  # expected at the requested FPR; with fewer, the TPR there is noise
 
 
@@ -57,7 +57,7 @@ def roc_curve(values: np.ndarray, members: np.ndarray) -> Roc:
     import torch
     from torchmetrics.classification import BinaryROC
 
-    check(values, members)
+    check_scores(values, members)
     metric = BinaryROC(thresholds=None, normalization=None, sync_on_compute=False)
     with float64_by_default():
         metric.update(torch.tensor(values, dtype=torch.float64), torch.tensor(members, dtype=torch.int64))
@@ -87,7 +87,7 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
 def threshold_at(scores: Scores, fpr: float) -> float:
     """Find the lowest threshold whose FPR is at most `fpr`.
 
-    It is infinite if non-members have the highest scores.
+    It is infinite if too many non-members share the highest score.
     """
     curve = roc_curve(scores.values, scores.members)
     return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])
@@ -108,26 +108,12 @@ def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     array([1. , 0.5])
     """
     order = np.argsort(-values, kind="stable")
-    last_of_tie = np.append(np.diff(values[order]) != 0, True)  # (n,) a threshold never separates equal scores
-    thresholds = slice(None) if last_of_tie.all() else np.flatnonzero(last_of_tie)
+    tie_ends = np.append(np.diff(values[order]) != 0, True)  # (n,) a threshold never separates equal scores
+    thresholds = slice(None) if tie_ends.all() else np.flatnonzero(tie_ends)
     n_positives = np.arange(1.0, 1.0 + len(values))[thresholds]  # (T,) units at or above each threshold
     rows = max(1, CHUNK // len(values))
     chunks = (np.take(labels[start : start + rows], order, axis=1) for start in range(0, len(labels), rows))
-    return np.concatenate([_advantages_of_sorted(chunk, thresholds, n_positives) for chunk in chunks])
-
-
-def _advantages_of_sorted(labels: np.ndarray, thresholds: slice | np.ndarray, n_positives: np.ndarray) -> np.ndarray:
-    """Maximise TPR − FPR over thresholds.
-
-    With h of the p positives among the m members: h/m − (p − h)/k = h (1/m + 1/k) − p/k.
-    """
-    n_members = np.count_nonzero(labels, axis=1, keepdims=True)  # (R, 1)
-    n_nonmembers = labels.shape[1] - n_members
-    per_member, per_nonmember = 1 / np.maximum(n_members, 1), 1 / np.maximum(n_nonmembers, 1)
-    hits = np.cumsum(labels, axis=1, dtype=np.int32)[:, thresholds]  # (R, T)
-    gain = hits * (per_member + per_nonmember)
-    gain -= n_positives * per_nonmember
-    return np.where((n_members > 0) & (n_nonmembers > 0), gain.max(axis=1, keepdims=True), 0.0).clip(min=0.0)[:, 0]
+    return np.concatenate([_sorted_advantages(chunk, thresholds, n_positives) for chunk in chunks])
 
 
 def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +136,20 @@ def aurocs_and_advantages(values: np.ndarray, labels: np.ndarray) -> tuple[np.nd
     return aurocs, gains
 
 
+def _sorted_advantages(labels: np.ndarray, thresholds: slice | np.ndarray, n_positives: np.ndarray) -> np.ndarray:
+    """Maximise TPR − FPR over thresholds.
+
+    With h of the p positives among the m members: h/m − (p − h)/k = h (1/m + 1/k) − p/k.
+    """
+    n_members = np.count_nonzero(labels, axis=1, keepdims=True)  # (R, 1)
+    n_nonmembers = labels.shape[1] - n_members
+    per_member, per_nonmember = 1 / np.maximum(n_members, 1), 1 / np.maximum(n_nonmembers, 1)
+    hits = np.cumsum(labels, axis=1, dtype=np.int32)[:, thresholds]  # (R, T)
+    gain = hits * (per_member + per_nonmember)
+    gain -= n_positives * per_nonmember
+    return np.where((n_members > 0) & (n_nonmembers > 0), gain.max(axis=1, keepdims=True), 0.0).clip(min=0.0)[:, 0]
+
+
 def _auroc_and_advantage(values: np.ndarray, members: np.ndarray) -> tuple[float, float]:
     """Compute AUROC and advantage by one sort.
 
@@ -157,9 +157,9 @@ def _auroc_and_advantage(values: np.ndarray, members: np.ndarray) -> tuple[float
     """
     order = np.argsort(values)
     values, members = values[order], members[order]
-    last_of_tie = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # (T,)
-    below = np.cumsum(members)[last_of_tie]  # (T,) members at or below each threshold
-    others_below = last_of_tie + 1 - below
+    tie_ends = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # (T,)
+    below = np.cumsum(members)[tie_ends]  # (T,) members at or below each threshold
+    others_below = tie_ends + 1 - below
     n_members, n_others = int(below[-1]), int(others_below[-1])
     if not n_members or not n_others:
         return 0.5, 0.0

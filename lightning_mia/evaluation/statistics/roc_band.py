@@ -9,7 +9,7 @@ from lightning_mia.evaluation.statistics.bootstrap import draw_speakers
 from lightning_mia.evaluation.statistics.intervals import t_quantile
 
 N_RESAMPLES = 200
-"""Enough for a standard error that is drawn, not tested: its own relative error is about 5 %."""
+"""Bootstrap draws; sufficient for a figure: the relative error of the standard error is about 5 %."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def roc_band(scores: Scores, grid: np.ndarray, n_resamples: int = N_RESAMPLES, s
     array([0.5, 1. , 1. ])
     """
     draws = draw_speakers(scores.speakers, scores.members, n_resamples, seed)
-    curve = _Curve.of(scores, draws.speaker)
+    curve = _Curve.from_scores(scores, draws.speaker)
     tpr = curve.tpr_at(grid, np.ones(draws.weights.shape[1], dtype=np.float32))
     if draws.degrees_of_freedom < 1:
         return RocBand(grid, tpr, np.zeros_like(tpr), np.ones_like(tpr))
@@ -59,17 +59,18 @@ class _Curve:
     Attributes:
         member_speaker: (m,) int.
         nonmember_speaker: (k,) int.
-        last_of_tie: (k,) int, index of the last non-member with the same score.
+        tie_ends: (k,) int, index of the last non-member with the same score.
         n_above: (k,) int, number of members with a higher score than this non-member.
     """
 
     member_speaker: np.ndarray
     nonmember_speaker: np.ndarray
-    last_of_tie: np.ndarray
+    tie_ends: np.ndarray
     n_above: np.ndarray
 
     @staticmethod
-    def of(scores: Scores, speaker: np.ndarray) -> "_Curve":
+    def from_scores(scores: Scores, speaker: np.ndarray) -> "_Curve":
+        """Sort members and non-members by descending score."""
         descending = -scores.values
         members, nonmembers = np.flatnonzero(scores.members), np.flatnonzero(~scores.members)
         members = members[np.argsort(descending[members], kind="stable")]
@@ -77,12 +78,12 @@ class _Curve:
         return _Curve(
             member_speaker=speaker[members],
             nonmember_speaker=speaker[nonmembers],
-            last_of_tie=np.searchsorted(descending[nonmembers], descending[nonmembers], side="right") - 1,
+            tie_ends=np.searchsorted(descending[nonmembers], descending[nonmembers], side="right") - 1,
             n_above=np.searchsorted(descending[members], descending[nonmembers], side="left"),
         )
 
     def tpr_at(self, grid: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the highest TPR at an FPR of at most `grid`.
+        """Return the highest TPR within each FPR of `grid`.
 
         NaN if members or non-members have no weight.
 
@@ -94,7 +95,7 @@ class _Curve:
         negative = np.cumsum(weights[self.nonmember_speaker], dtype=np.float64)
         if not positive[-1] or not negative[-1]:
             return np.full(len(grid), np.nan)
-        fpr = negative[self.last_of_tie] / negative[-1]  # (k,) at the threshold that admits this non-member
+        fpr = negative[self.tie_ends] / negative[-1]  # (k,) at the threshold that admits this non-member
         first_excluded = np.searchsorted(fpr, grid, side="right")
         n_admitted = np.append(self.n_above, len(positive))[first_excluded]  # members
         return np.append(0.0, positive / positive[-1])[n_admitted]

@@ -1,4 +1,4 @@
-"""Checkpoints of transformers, read without unpickling code."""
+"""Checkpoints of transformers models, read without unpickling code."""
 
 import json
 import pickle
@@ -33,7 +33,7 @@ FAMILIES = {
 PREPROCESSORS = ("processor_config.json", "preprocessor_config.json")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 MASK_EMBEDDING = "masked_spec_embed"  # missing in checkpoints that were fine-tuned without masks
-# Names of weights of the encoder's layers, not of decoders, adapters or heads.
+# Weight names of the encoder's layers, and of the parts outside the encoder.
 LAYER_WEIGHT = re.compile(r"(^|\.)(conv_layers|layers)\.\d+\.")
 OUTSIDE_ENCODER = re.compile(r"(^|\.)(decoder|adapter)\.")
 
@@ -49,7 +49,7 @@ class Checkpoint:
     preprocessor: Any  # feature extractor of transformers, for 16 kHz
 
     def sha256(self) -> str:
-        """Hash of configuration, preprocessor and weights."""
+        """Hash configuration, preprocessor and weights."""
         folder = find_folder(self.name, self.revision)
         descriptions = [folder / name for name in ("config.json", *PREPROCESSORS) if (folder / name).is_file()]
         return hash_of([hash_of_file(path) for path in (*descriptions, *weight_files(self.name, folder))])
@@ -70,6 +70,87 @@ def open_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
     missing = f"{name} has no config.json; give the folder that `save_pretrained` of transformers wrote"
     config = _configuration(name, _read_json(folder / "config.json", missing))
     return Checkpoint(name, revision, folder, config, _preprocessor(name, folder, config))
+
+
+def load_weights(
+    checkpoint: Checkpoint, model_class: Any, fresh: bool = False, renamed: dict[str, str] | None = None
+) -> Any:
+    """Load a model of transformers, float32, in training mode.
+
+    Pickled weights are read with `weights_only`, which runs no code. All weights of `model_class` must be in the
+    checkpoint; its other weights, such as those of heads, are ignored.
+
+    Args:
+        checkpoint: configuration and location of the weights.
+        model_class: class of transformers.
+        fresh: draw random weights instead, from torch's global generator.
+        renamed: replacements for prefixes of weight names, by regular expression.
+
+    Raises:
+        InputError: the weights cannot be read, or do not fit the configuration.
+    """
+    try:
+        with quiet():
+            if fresh:
+                return model_class(checkpoint.config).float().train()
+            folder = find_folder(checkpoint.name, checkpoint.revision)
+            weight_files(checkpoint.name, folder)
+            model, report = model_class.from_pretrained(
+                folder,
+                config=checkpoint.config,
+                key_mapping=renamed,
+                dtype=torch.float32,
+                local_files_only=True,
+                weights_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    except InputError:
+        raise
+    except Exception as error:  # damaged files and impossible settings fail in many ways
+        raise InputError(_describe_failure(checkpoint.name, error)) from error
+    _check_weights(checkpoint.name, report)
+    if MASK_EMBEDDING in report["missing_keys"]:
+        torch.nn.init.zeros_(getattr(model, MASK_EMBEDDING))
+    return model.train()
+
+
+def weight_files(name: str, folder: Path) -> list[Path]:
+    """List the files that transformers reads weights from.
+
+    Raises:
+        InputError: no weights, or an index that names missing files.
+    """
+    main = next((folder / file for file in WEIGHTS if (folder / file).is_file()), None)
+    if main is None:
+        raise InputError(f"{name} holds no weights; give a folder with model.safetensors or pytorch_model.bin")
+    if not main.name.endswith(".index.json"):
+        return [main]
+    shards = _read_json(main, "").get("weight_map")
+    if not isinstance(shards, dict):
+        raise InputError(f"{main} names no weights; download the checkpoint again")
+    files = sorted({folder / str(shard) for shard in shards.values()})
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise InputError(f"{name} lacks some of its weights: {list_first(missing)}; download the checkpoint again")
+    return files
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers while it loads: our errors replace its warnings."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _read_json(path: Path, missing: str) -> dict[str, Any]:
@@ -132,8 +213,8 @@ def _preprocessor(name: str, folder: Path, config: Any) -> Any:
     expected, actual = FAMILIES[config.model_type], type(preprocessor).__name__
     if actual != expected:
         raise InputError(
-            f"{name} is {config.model_type}, whose preprocessor is a {expected}, but its own is a {actual}; take both "
-            "files from the same model"
+            f"{name} is {config.model_type}, whose preprocessor is a {expected}, but the folder has a {actual}; take "
+            "both files from the same model"
         )
     if preprocessor.sampling_rate != SAMPLE_RATE:
         raise InputError(
@@ -141,71 +222,6 @@ def _preprocessor(name: str, folder: Path, config: Any) -> Any:
             f"to {SAMPLE_RATE} Hz; give a checkpoint that was trained at that rate"
         )
     return preprocessor
-
-
-def weight_files(name: str, folder: Path) -> list[Path]:
-    """List the files that transformers reads weights from.
-
-    Raises:
-        InputError: no weights, or an index that names missing files.
-    """
-    for first in (folder / file for file in WEIGHTS):
-        if first.is_file():
-            break
-    else:
-        raise InputError(f"{name} holds no weights; give a folder with model.safetensors or pytorch_model.bin")
-    if not first.name.endswith(".index.json"):
-        return [first]
-    shards = _read_json(first, "").get("weight_map")
-    if not isinstance(shards, dict):
-        raise InputError(f"{first} names no weights; download the checkpoint again")
-    files = sorted({folder / str(shard) for shard in shards.values()})
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise InputError(f"{name} lacks some of its weights: {list_first(missing)}; download the checkpoint again")
-    return files
-
-
-def load_weights(
-    checkpoint: Checkpoint, model_class: Any, fresh: bool = False, renamed: dict[str, str] | None = None
-) -> Any:
-    """Load a model of transformers, float32, in training mode.
-
-    Pickled weights are read with `weights_only`, which runs no code. All weights of `model_class` must be in the
-    checkpoint; its other weights, such as those of heads, are ignored.
-
-    Args:
-        checkpoint: configuration and location of the weights.
-        model_class: class of transformers.
-        fresh: draw random weights instead, from torch's global generator.
-        renamed: replacements for prefixes of weight names, by regular expression.
-
-    Raises:
-        InputError: the weights cannot be read, or do not fit the configuration.
-    """
-    try:
-        with quiet():
-            if fresh:
-                return model_class(checkpoint.config).float().train()
-            folder = find_folder(checkpoint.name, checkpoint.revision)
-            weight_files(checkpoint.name, folder)
-            model, report = model_class.from_pretrained(
-                folder,
-                config=checkpoint.config,
-                key_mapping=renamed,
-                dtype=torch.float32,
-                local_files_only=True,
-                weights_only=True,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-    except InputError:
-        raise
-    except Exception as error:  # damaged files and impossible settings fail in many ways
-        raise InputError(_describe_failure(checkpoint.name, error)) from error
-    _check_weights(checkpoint.name, report)
-    if MASK_EMBEDDING in report["missing_keys"]:
-        torch.nn.init.zeros_(getattr(model, MASK_EMBEDDING))
-    return model.train()
 
 
 def _describe_failure(name: str, error: Exception) -> str:
@@ -218,9 +234,9 @@ def _describe_failure(name: str, error: Exception) -> str:
 
 
 def _check_weights(name: str, report: dict[str, Any]) -> None:
-    """Refuse missing or unfitting weights.
+    """Refuse missing, mismatched or unexpected weights.
 
-    transformers would draw them at random, with a warning.
+    transformers would draw missing weights at random, with a warning.
     """
     mismatched = sorted(report["mismatched_keys"])
     problems = [
@@ -234,21 +250,3 @@ def _check_weights(name: str, report: dict[str, Any]) -> None:
     ]
     if problems:
         raise InputError(f"The weights of {name} do not fit its config.json: {list_first(problems, 3)}")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers while it loads: our errors replace its warnings."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -28,19 +28,19 @@ ARCHITECTURES_WITH_HEADS = ("Wav2Vec2ForPreTraining", "Wav2Vec2ConformerForPreTr
 
 
 def has_contrastive_heads(config: Any) -> bool:
-    """Check in the configuration for contrastive pretraining heads."""
+    """Whether a checkpoint has contrastive heads, by its configuration."""
     return not set(config.architectures or ()).isdisjoint(ARCHITECTURES_WITH_HEADS)
 
 
 class ContrastiveHeads(PretextHead[Quantised]):
-    """Quantizer and projections of a contrastive pretraining.
+    """Quantizer and projections of contrastive pretraining.
 
     wav2vec 2.0 and its conformer project the hidden states to the width of the targets, UniSpeech the targets to that
     of the hidden states. UniSpeech's phonetic task, which needs transcripts, is left out.
 
     Args:
         config: configuration of transformers.
-        temperature: of the Gumbel softmax that draws codes in training.
+        temperature: temperature of the Gumbel softmax that draws codes in training.
         diversity_weight: weight of the diversity loss.
 
     Raises:
@@ -70,7 +70,7 @@ class ContrastiveHeads(PretextHead[Quantised]):
     ) -> Quantised:
         """Quantise the frames.
 
-        Codes are drawn in training mode, otherwise the most probable ones.
+        Codes are drawn in training mode; otherwise, the most probable ones are chosen.
         """
         normed = encoder.model.feature_projection.layer_norm(frames[:, :n_frames])
         return self.quantizer(self.dropout(normed), self.temperature if self.training else None)
@@ -83,8 +83,8 @@ class ContrastiveHeads(PretextHead[Quantised]):
         return self.project_hid(hidden), targets
 
     def pretext(self, hidden: Tensor, targets: Quantised, masks: Tensor, frame_lengths: Tensor) -> Pretext:
-        """Contrastive and diversity loss, see `contrastive_pretext`."""
-        # Frames come first, so that padding at the end does not change the draws before it.
+        """Compute contrastive and diversity loss, see `contrastive_pretext`."""
+        # Drawn frame by frame, so that padding at the end does not change the draws before it.
         noise = torch.rand(masks.shape[1], len(masks), self.noise_dim, device=masks.device).transpose(0, 1)
         negatives = draw_negatives(masks, frame_lengths, noise)
         projected = self._project(hidden, targets)
@@ -94,8 +94,8 @@ class ContrastiveHeads(PretextHead[Quantised]):
     def score(
         self, hidden: Tensor, targets: Quantised, masks: Tensor, frame_lengths: Tensor, noise: Tensor | None
     ) -> Tensor:
-        """Log-odds of the true quantised latent's mean probability, see `contrastive_score`."""
-        assert noise is not None, "noise (…, batch, frames, noise_dim) draws the negatives"
+        """Compute the log-odds of the true quantised latents, see `contrastive_score`."""
+        assert noise is not None, "noise (…, batch, frames, noise_dim) is needed to draw the negatives"
         negatives = draw_negatives(masks, frame_lengths, noise)
         return contrastive_score(*self._project(hidden, targets), masks, negatives)
 
@@ -129,7 +129,7 @@ class ContrastiveHeads(PretextHead[Quantised]):
 
 
 def _tensors(path: Path, names: Container[str]) -> dict[str, Tensor]:
-    """Read the named tensors of a file of weights."""
+    """Read the named tensors of a weight file."""
     if path.suffix != ".safetensors":
         weights = torch.load(path, map_location="cpu", weights_only=True)
         return {name: weights[name] for name in weights if name in names}

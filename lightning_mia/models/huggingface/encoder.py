@@ -1,4 +1,4 @@
-"""Batched encoders of transformers, independent of padding."""
+"""Base class of transformers encoders, and wav2vec 2.0."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,28 +16,11 @@ from lightning_mia.models.outputs import Encoded
 SMALL_BATCH = 800  # frames, 16 s: activations fit into a CPU's cache
 
 
-def group_by_length(frame_counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
-    """Divide rows into batches of similar length.
-
-    A batch holds at most `limit` frames, padding included, or a single row.
-
-    Example:
-        >>> group_by_length([250, 100, 110, 90], limit=300)
-        [[3, 1], [2], [0]]
-    """
-    batches: list[list[int]] = []
-    for row in sorted(range(len(frame_counts)), key=frame_counts.__getitem__):
-        if not batches or (len(batches[-1]) + 1) * frame_counts[row] > limit:
-            batches.append([])
-        batches[-1].append(row)
-    return batches
-
-
 class HuggingFaceEncoder(nn.Module, ABC):
     """Encoder of transformers that includes its preprocessor.
 
-    Attention is torch's scaled dot product. The encoder's own SpecAugment and LayerDrop are off, in training too: masks
-    come from the caller.
+    Outputs do not depend on padding. Attention is torch's scaled dot product. The encoder's own SpecAugment and
+    LayerDrop are off, in training too: masks come from the caller.
 
     Args:
         model: bare encoder of transformers.
@@ -113,7 +96,7 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
         self._real: Tensor | None = None  # (batch, 1, frames) bool
         for module in model.encoder.modules():
             if isinstance(module, nn.Conv1d) and module.padding[0]:
-                module.register_forward_pre_hook(self._silence_padding)
+                module.register_forward_pre_hook(self._zero_padding)
         self.positions = [module for module in model.encoder.modules() if hasattr(module, "extend_pe")]
         self.rotations = [module for module in model.encoder.modules() if hasattr(module, "cached_sequence_length")]
         self._set_up_input(preprocessor)
@@ -161,7 +144,7 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
             hidden = F.pad(masks, (0, x.shape[1] - masks.shape[1])).unsqueeze(2)
             x = torch.where(hidden, getattr(self.model, MASK_EMBEDDING).to(x.dtype), x)
         real = ~padding_mask(self._all_frames(lengths), x.shape[1])
-        self._renew_positions()
+        self._reset_positions()
         self._layer_inputs, self._real = [], real.unsqueeze(1)
         last = self._encode(x, real)
         hidden_states, self._layer_inputs, self._real = (*self._layer_inputs, last), [], None
@@ -175,17 +158,34 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
         """(batch, frames, dim), (batch, frames) bool, real frames → last hidden state."""
         return self.model.encoder(x, attention_mask=real).last_hidden_state
 
-    def _silence_padding(self, convolution: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _zero_padding(self, convolution: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Zero the frames beyond an utterance's end.
 
         Data2Vec's stacked positions, conformers and HuBERT's batch norm leave other values there.
         """
         return inputs if self._real is None else (inputs[0].masked_fill(~self._real, 0.0),)
 
-    def _renew_positions(self) -> None:
+    def _reset_positions(self) -> None:
         """Drop positions cached in lower precision or inference mode."""
         for module in self.rotations:
             module.cached_sequence_length = None
         for module in self.positions:
             if module.pe.dtype != torch.float32 or module.pe.is_inference():
                 module.pe = module.extend_pe(torch.empty(1, module.pe.shape[1] // 2 + 1, device=module.pe.device))
+
+
+def group_by_length(frame_counts: Sequence[int], limit: int = SMALL_BATCH) -> list[list[int]]:
+    """Divide rows into batches of similar length.
+
+    A batch holds at most `limit` frames, padding included, or a single row.
+
+    Example:
+        >>> group_by_length([250, 100, 110, 90], limit=300)
+        [[3, 1], [2], [0]]
+    """
+    batches: list[list[int]] = []
+    for row in sorted(range(len(frame_counts)), key=frame_counts.__getitem__):
+        if not batches or (len(batches[-1]) + 1) * frame_counts[row] > limit:
+            batches.append([])
+        batches[-1].append(row)
+    return batches

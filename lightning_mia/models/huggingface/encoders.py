@@ -20,8 +20,8 @@ ENCODER_PREFIX = r"^(model\.)?encoder\."  # of weight names in Whisper checkpoin
 class SEW(Wav2Vec2Encoder):
     """SEW, whose transformer works on groups of frames.
 
-    The hidden states of the blocks are repeated for all frames of a group, so that every layer has equally many.
-    transformers zeroes frames at the end that do not fill a group; here they are left out.
+    The hidden states of the blocks are repeated for all frames of a group, so that all layers have the same number of
+    frames. transformers zeroes final frames that do not fill a group; here they are dropped.
     """
 
     @property
@@ -65,10 +65,10 @@ class SEW(Wav2Vec2Encoder):
 
 
 class Wav2Vec2Bert(Wav2Vec2Encoder):
-    """wav2vec2-BERT, on pairs of log-mel frames, 20 ms.
+    """wav2vec2-BERT, on pairs of log-mel frames (20 ms).
 
     With an odd number of log-mel frames, transformers keeps a last half frame that no other frame attends to; here it
-    is left out.
+    is dropped.
     """
 
     input: KaldiFilterBank
@@ -78,7 +78,7 @@ class Wav2Vec2Bert(Wav2Vec2Encoder):
         input_dim = self.model.config.feature_projection_input_dim
         if self.input.dim != input_dim:
             raise InputError(
-                f"The checkpoint's preprocessor makes frames of {self.input.dim} numbers, but its encoder takes "
+                f"The checkpoint's preprocessor yields frames of {self.input.dim} numbers, but its encoder takes "
                 f"{input_dim}; take both files from the same model"
             )
 
@@ -108,31 +108,6 @@ class WavLM(Wav2Vec2Encoder):
             attention.torch_multi_head_self_attention = partial(_attend, attention)
 
 
-def _attend(attention: Any, x: Tensor, real: Tensor | None, position_bias: Tensor) -> tuple[Tensor, None]:
-    """Replace `WavLMAttention.torch_multi_head_self_attention`.
-
-    Args:
-        attention: module whose projections are used.
-        x: (batch, frames, dim).
-        real: (batch, frames) bool, frames that may be attended to.
-        position_bias: (batch × heads, frames, frames), to be added to the logits.
-
-    Returns:
-        (batch, frames, dim), and no attention weights.
-    """
-    batch, n_frames, dim = x.shape
-    queries, keys, values = (
-        projection(x).view(batch, n_frames, attention.num_heads, -1).transpose(1, 2)
-        for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
-    )  # each (batch, heads, frames, dim / heads)
-    bias = position_bias.view(batch, attention.num_heads, n_frames, n_frames).to(queries.dtype)
-    if real is not None:
-        bias = bias.masked_fill(~real[:, None, None], -torch.inf)
-    dropout = attention.dropout if attention.training else 0.0
-    attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, dropout_p=dropout)
-    return attention.out_proj(attended.transpose(1, 2).reshape(batch, n_frames, dim)), None
-
-
 class Whisper(HuggingFaceEncoder):
     """Encoder of Whisper (Radford et al. 2022), without the decoder.
 
@@ -155,7 +130,7 @@ class Whisper(HuggingFaceEncoder):
         expected = (model.config.num_mel_bins, 2 * self.n_frames)
         if output != expected:
             raise InputError(
-                f"The checkpoint's preprocessor makes {output[0]} mel bands of {output[1]} frames, but its encoder "
+                f"The checkpoint's preprocessor yields {output[0]} mel bands of {output[1]} frames, but its encoder "
                 f"takes {expected[0]} of {expected[1]}; take both files from the same model"
             )
 
@@ -214,3 +189,28 @@ def load_encoder(name: str, revision: str | None = None, fresh: bool = False) ->
     checkpoint = open_checkpoint(name, revision)
     encoder = ENCODERS.get(checkpoint.config.model_type, Wav2Vec2Encoder)
     return encoder.load(checkpoint, fresh)
+
+
+def _attend(attention: Any, x: Tensor, real: Tensor | None, position_bias: Tensor) -> tuple[Tensor, None]:
+    """Replace `WavLMAttention.torch_multi_head_self_attention`.
+
+    Args:
+        attention: module whose projections are used.
+        x: (batch, frames, dim).
+        real: (batch, frames) bool, frames that may be attended to.
+        position_bias: (batch × heads, frames, frames), to be added to the logits.
+
+    Returns:
+        (batch, frames, dim), and no attention weights.
+    """
+    batch, n_frames, dim = x.shape
+    queries, keys, values = (
+        projection(x).view(batch, n_frames, attention.num_heads, -1).transpose(1, 2)
+        for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )  # each (batch, heads, frames, dim / heads)
+    bias = position_bias.view(batch, attention.num_heads, n_frames, n_frames).to(queries.dtype)
+    if real is not None:
+        bias = bias.masked_fill(~real[:, None, None], -torch.inf)
+    dropout = attention.dropout if attention.training else 0.0
+    attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, dropout_p=dropout)
+    return attention.out_proj(attended.transpose(1, 2).reshape(batch, n_frames, dim)), None

@@ -78,7 +78,7 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
 
 
 class ClusterHead(PretextHead[Tensor]):
-    """New head for HuBERT's task (Hsu et al. 2021).
+    """Newly initialised head for HuBERT's task (Hsu et al. 2021).
 
     It predicts the clusters of masked MFCC frames. A frame's target is the cluster of the MFCC frame that begins at the
     same time. An encoder may have a frame or two more at the end than MFCC, as Whisper does; the last target is then
@@ -86,9 +86,9 @@ class ClusterHead(PretextHead[Tensor]):
 
     Args:
         encoder: encoder below the head.
-        n_clusters: k-means clusters that are the targets.
-        code_dim: width in which outputs and clusters are compared.
-        seed: of the k-means.
+        n_clusters: number of k-means clusters, the targets.
+        code_dim: dimension in which outputs and clusters are compared.
+        seed: seed of the k-means.
     """
 
     def __init__(self, encoder: HuggingFaceEncoder, n_clusters: int, code_dim: int, seed: int) -> None:
@@ -102,13 +102,13 @@ class ClusterHead(PretextHead[Tensor]):
 
     @property
     def needs_targets(self) -> bool:
-        """Whether the clusters are still to be fitted."""
+        """Whether the clusters have yet to be fitted."""
         return not bool(self.clusters.fitted)
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.
 
-        The targets are part of what can leak.
+        Clusters are learned from data, and can leak membership too.
         """
         log_mel = ((self.log_mel(batch), self.log_mel.frame_lengths(lengths)) for batch, lengths in waveforms)
         self.clusters.fit(log_mel, self.seed)
@@ -128,13 +128,13 @@ class ClusterHead(PretextHead[Tensor]):
         return cluster_logits(self.code_projection(hidden), self.codes)
 
     def pretext(self, hidden: Tensor, targets: Tensor, masks: Tensor, frame_lengths: Tensor) -> Pretext:
-        """Cross-entropy of the true clusters, mean over masked frames."""
+        """Compute the cross-entropy of the true clusters over masked frames."""
         return cluster_pretext(self.logits(hidden), targets, masks)
 
     def score(
         self, hidden: Tensor, targets: Tensor, masks: Tensor, frame_lengths: Tensor, noise: Tensor | None
     ) -> Tensor:
-        """Log-odds of the true cluster's geometric mean probability."""
+        """Compute the log-odds of the true cluster's geometric mean probability."""
         return log_odds_of_mean(self.logits(hidden), targets, masks)
 
     def collapse(self, health: dict[str, float]) -> str:

@@ -16,7 +16,7 @@ FOLDER_HINT = "give a folder with config.json, as `save_pretrained` or `hf downl
 def find_folder(name: str, revision: str | None = None, weights: bool = True) -> Path:
     """Find the folder of a checkpoint, downloading it if necessary.
 
-    Without a connection to the hub, the cache of an earlier download is used.
+    If the hub cannot be reached, the cache of an earlier download is used.
 
     Args:
         name: local folder, or repository on the hub such as `facebook/hubert-base-ls960`.
@@ -38,6 +38,17 @@ def find_folder(name: str, revision: str | None = None, weights: bool = True) ->
     return _download(name, revision, weights)
 
 
+def one_line(error: BaseException) -> str:
+    """Shorten an error's message to one line of 200 characters.
+
+    Example:
+        >>> one_line(ValueError("a\\n  b"))
+        'a b'
+    """
+    message = " ".join(str(error).split()) or type(error).__name__
+    return message if len(message) <= 200 else f"{message[:200]}…"
+
+
 def _download(name: str, revision: str | None, weights: bool) -> Path:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -52,10 +63,10 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
             return Path(cached)
         except LocalEntryNotFoundError:
             raise InputError(
-                f"{name} is no local folder, and the Hugging Face hub cannot be reached ({one_line(info)}); "
+                f"{name} is not a local folder, and the Hugging Face hub cannot be reached ({one_line(info)}); "
                 f"connect to it, or {FOLDER_HINT}"
             ) from info
-    patterns = [*DESCRIPTIONS, *(_weights_among([file.rfilename for file in info.siblings]) if weights else ())]
+    patterns = [*DESCRIPTIONS, *(_weight_patterns([file.rfilename for file in info.siblings]) if weights else ())]
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # networks fail in many ways
@@ -65,7 +76,7 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
 
 
 def _query(hub: Any, name: str, revision: str | None) -> Any:
-    """Query a repository; return the error without a connection."""
+    """Query a repository; return the exception if offline."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -78,11 +89,11 @@ def _query(hub: Any, name: str, revision: str | None) -> Any:
     except HFValidationError as error:
         raise InputError(f"{name!r} is neither a local folder nor a possible hub name; {FOLDER_HINT}") from error
     except GatedRepoError as error:
-        raise InputError(f"{name} is gated: accept its terms on the hub and log in by `hf auth login`") from error
+        raise InputError(f"{name} is gated: accept its terms on the hub and log in with `hf auth login`") from error
     except RepositoryNotFoundError as error:
         raise InputError(
-            f"{name} is no local folder, and the hub has no such repository that you may read; check the name, log in "
-            f"by `hf auth login` if it is private, or {FOLDER_HINT}"
+            f"{name} is not a local folder, and the hub has no such repository that you may read; check the name, log "
+            f"in with `hf auth login` if it is private, or {FOLDER_HINT}"
         ) from error
     except RevisionNotFoundError as error:
         raise InputError(f"{name} has no revision {revision}; give a branch, a tag or a commit that it has") from error
@@ -90,20 +101,9 @@ def _query(hub: Any, name: str, revision: str | None) -> Any:
         return error
 
 
-def _weights_among(files: Sequence[str]) -> tuple[str, ...]:
+def _weight_patterns(files: Sequence[str]) -> tuple[str, ...]:
     """Choose the weights to download.
 
     Pickled ones are chosen only if a repository has no others.
     """
     return SAFE_WEIGHTS if any(file in SAFE_WEIGHTS for file in files) else PICKLED_WEIGHTS
-
-
-def one_line(error: BaseException) -> str:
-    """Shorten an error's message to one line of 200 characters.
-
-    Example:
-        >>> one_line(ValueError("a\\n  b"))
-        'a b'
-    """
-    message = " ".join(str(error).split()) or type(error).__name__
-    return message if len(message) <= 200 else f"{message[:200]}…"

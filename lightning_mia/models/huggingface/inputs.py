@@ -1,4 +1,4 @@
-"""Feature extractors of transformers, for batches."""
+"""Batched versions of transformers' feature extractors."""
 
 from typing import Any
 
@@ -71,31 +71,11 @@ class MaskAwareConvolutions(nn.Module):
         return (lengths - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
 
 
-def _time_norm(norm: nn.GroupNorm) -> TimeNorm:
-    """Return the same norm over real samples only."""
-    time_norm = TimeNorm(norm.num_channels)
-    time_norm.weight, time_norm.bias = norm.weight, norm.bias
-    return time_norm
-
-
-def unit_variance(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """Normalise to zero mean and unit variance, without padding.
-
-    (batch, samples), (batch,) real samples → (batch, samples) float32, zero beyond the end.
-    """
-    padding = padding_mask(lengths, waveforms.shape[1])
-    count = lengths.unsqueeze(1)
-    mean = waveforms.masked_fill(padding, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64) / count
-    centred = (waveforms - mean.float()).masked_fill(padding, 0.0)
-    variance = centred.square().sum(dim=1, keepdim=True, dtype=torch.float64) / count
-    return centred * (variance + VARIANCE_FLOOR).rsqrt().float()
-
-
 class Waveform(nn.Module):
     """`Wav2Vec2FeatureExtractor`: optional zero mean and unit variance.
 
     Args:
-        preprocessor: of the checkpoint.
+        preprocessor: preprocessor of the checkpoint.
     """
 
     def __init__(self, preprocessor: Any) -> None:
@@ -111,12 +91,12 @@ class Waveform(nn.Module):
 class KaldiFilterBank(nn.Module):
     """`SeamlessM4TFeatureExtractor`: Kaldi's log-mel frames every 10 ms, normalised and stacked.
 
-    It agrees to the last bit, with the same precision at every step, and NumPy's float32 mean and variance: in a pause
-    all bands are nearly equal, and the encoder's first layer norm amplifies their differences, including rounding, a
+    It is bit-exact: every step has the same precision, and mean and variance are NumPy's in float32. In a pause, all
+    bands are nearly equal, and the encoder's first layer norm amplifies their differences, including rounding, a
     thousandfold.
 
     Args:
-        preprocessor: of the checkpoint.
+        preprocessor: preprocessor of the checkpoint.
     """
 
     window: Tensor  # (400,) float64
@@ -158,18 +138,13 @@ class KaldiFilterBank(nn.Module):
             return (power @ self.filters).clamp(min=MIN_POWER).log().float()
 
 
-def _normalised(frames: np.ndarray) -> np.ndarray:
-    """Normalise every band of (frames, bands) float32."""
-    return (frames - frames.mean(0)) / np.sqrt(frames.var(0, ddof=1) + VARIANCE_FLOOR)
-
-
 class WhisperLogMel(nn.Module):
     """`WhisperFeatureExtractor`: log-mel frames of 30 s.
 
     A longer recording is cut, a shorter one padded with silence, which the model treats as part of the recording.
 
     Args:
-        preprocessor: of the checkpoint. Its dither (random noise against digital silence) is left out.
+        preprocessor: preprocessor of the checkpoint. Its dither (random noise against digital silence) is left out.
     """
 
     window: Tensor  # (n_fft,) float32
@@ -190,3 +165,28 @@ class WhisperLogMel(nn.Module):
             log_mel = (self.filters @ spectrum[..., :-1].abs().square().contiguous()).clamp(min=1e-10).log10()
             # Clip at eight powers of ten below the maximum.
             return (log_mel.maximum(log_mel.amax(dim=(1, 2), keepdim=True) - 8.0) + 4.0) / 4.0
+
+
+def unit_variance(waveforms: Tensor, lengths: Tensor) -> Tensor:
+    """Normalise to zero mean and unit variance, without padding.
+
+    (batch, samples), (batch,) real samples → (batch, samples) float32, zero beyond the end.
+    """
+    padding = padding_mask(lengths, waveforms.shape[1])
+    count = lengths.unsqueeze(1)
+    mean = waveforms.masked_fill(padding, 0.0).sum(dim=1, keepdim=True, dtype=torch.float64) / count
+    centred = (waveforms - mean.float()).masked_fill(padding, 0.0)
+    variance = centred.square().sum(dim=1, keepdim=True, dtype=torch.float64) / count
+    return centred * (variance + VARIANCE_FLOOR).rsqrt().float()
+
+
+def _time_norm(norm: nn.GroupNorm) -> TimeNorm:
+    """Return the same norm over real samples only."""
+    time_norm = TimeNorm(norm.num_channels)
+    time_norm.weight, time_norm.bias = norm.weight, norm.bias
+    return time_norm
+
+
+def _normalised(frames: np.ndarray) -> np.ndarray:
+    """Normalise every band of (frames, bands) float32."""
+    return (frames - frames.mean(0)) / np.sqrt(frames.var(0, ddof=1) + VARIANCE_FLOOR)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import hyperparameters_of
+from lightning_mia.models.checkpoint import constructor_arguments
 from lightning_mia.models.huggingface import load_encoder
 from lightning_mia.models.huggingface.checkpoint_folder import open_checkpoint
 from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads, has_contrastive_heads
@@ -25,14 +25,14 @@ class PretrainedEncoder(SpeechModel):
     """Pretrained speech encoder of Hugging Face's transformers, in float32.
 
     Supports wav2vec 2.0, HuBERT, WavLM, Data2Vec-Audio, UniSpeech, UniSpeech-SAT, wav2vec2-conformer, wav2vec2-BERT,
-    SEW and the encoder of Whisper, also from checkpoints with heads. However recordings are batched, the outputs equal,
-    to rounding, those of transformers for each recording alone with the checkpoint's own preprocessor. An adapter
+    SEW and the encoder of Whisper, also from checkpoints with heads. Regardless of batching, the outputs equal, up to
+    rounding, those of transformers for each recording alone with the checkpoint's preprocessor. An adapter
     (`add_adapter`), which shortens the sequence for a decoder, is left out.
 
     Pretraining can continue. A checkpoint of `Wav2Vec2ForPreTraining`, `Wav2Vec2ConformerForPreTraining` or
     `UniSpeechForPreTraining` holds the heads of its contrastive task, which is the pretext task here too; its pretext
-    score is available at once. All others get HuBERT's task with a new head: to predict the clusters of masked MFCC
-    frames, fitted on the training recordings. Their pretext score is available after training.
+    score is available at once. All others get a new head for HuBERT's task, which predicts the clusters of masked
+    MFCC frames; the clusters are fitted on the training recordings. Their pretext score is available after training.
 
     Args:
         checkpoint: folder with config.json, preprocessor_config.json and weights, or a name on the Hugging Face hub.
@@ -40,14 +40,14 @@ class PretrainedEncoder(SpeechModel):
         fresh: same configuration with random weights, for the untrained control.
         mask_probability: spans × length / frames; spans overlap (wav2vec 2.0: 0.65, HuBERT: 0.8).
         mask_length: frames per masked span (wav2vec 2.0 and HuBERT: 10).
-        n_clusters: with a new head, k-means clusters that are the targets (HuBERT: 100, then 500).
-        code_dim: with a new head, width in which outputs and clusters are compared (HuBERT: 256).
+        n_clusters: with a new head, number of k-means clusters, the targets (HuBERT: 100, then 500).
+        code_dim: with a new head, dimension in which outputs and clusters are compared (HuBERT: 256).
         cluster_seed: with a new head, seed of the k-means.
         gumbel_temperature: with heads from the checkpoint, constant temperature of the codes drawn in training (wav2vec
             2.0: 2 at the start, at the end 0.5 in base and 0.1 in large).
         diversity_weight: with heads from the checkpoint, weight of the diversity loss (wav2vec 2.0: 0.1).
         freeze_front_end: freeze the convolutions before the transformer; wav2vec2-BERT has none.
-        layer_decay: learning rate of a layer over that of the layer above; 1: the same rate everywhere.
+        layer_decay: ratio of a layer's learning rate to that of the layer above; 1: the same rate everywhere.
         learning_rate: peak learning rate of AdamW, that of the head (HuBERT and wav2vec 2.0 base: 5e-4).
         weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
@@ -133,36 +133,36 @@ class PretrainedEncoder(SpeechModel):
     def has_pretext(self) -> bool:
         """Whether `pretext_score` is available.
 
-        It is with heads from the checkpoint, and after training.
+        True with heads from the checkpoint, and after training.
         """
         return not self.needs_targets
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Log-odds of the true target's mean probability.
+        """Compute the log-odds of the true target's mean probability.
 
-        The targets are quantised latents or clusters. Codes are the most probable ones, and `noise` draws the
-        negatives. See `SpeechModel.pretext_score`.
+        Targets are quantised latents (of the most probable codes) or clusters; `noise` determines the negatives. See
+        `SpeechModel.pretext_score`.
 
         Raises:
             InputError: the checkpoint has no heads, and the model was not trained further.
         """
         if not self.has_pretext:
             raise InputError(
-                f"{self.hparams['checkpoint']} has no pretraining heads, so that it has no pretext loss; pretrain it "
+                f"{self.hparams['checkpoint']} has no pretraining heads, and so no pretext loss; pretrain it "
                 "further, or audit it with attacks on the encoder alone"
             )
         frames, frame_lengths = self.encoder.frames(waveforms, lengths), self.frame_lengths(lengths)
         targets = self.head.targets(self.encoder, frames, waveforms, lengths, masks.shape[-1])
         draws = masks.reshape(-1, *masks.shape[-2:])
-        draws_noise = [None] * len(draws) if noise is None else noise.reshape(len(draws), *noise.shape[-3:])
+        noise_draws = [None] * len(draws) if noise is None else noise.reshape(len(draws), *noise.shape[-3:])
         scores = [
-            self.head.score(self._last_hidden(frames, lengths, mask), targets, mask, frame_lengths, draw_noise)
-            for mask, draw_noise in zip(draws, draws_noise, strict=True)
+            self.head.score(self._last_hidden(frames, lengths, mask), targets, mask, frame_lengths, mask_noise)
+            for mask, mask_noise in zip(draws, noise_draws, strict=True)
         ]
         return torch.stack(scores).view(masks.shape[:-1])
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Contrastive loss, or cross-entropy of the clusters; see `SpeechModel.pretext`."""
+        """Compute contrastive loss, or cross-entropy of the clusters; see `SpeechModel.pretext`."""
         frames = self.encoder.frames(waveforms, lengths)
         targets = self.head.targets(self.encoder, frames, waveforms, lengths, masks.shape[1])
         hidden = self._last_hidden(frames, lengths, masks)
@@ -177,14 +177,14 @@ class PretrainedEncoder(SpeechModel):
     def needs_targets(self) -> bool:
         """Whether the clusters have yet to be fitted.
 
-        Heads from a checkpoint have none.
+        False with heads from a checkpoint.
         """
         return self.head.needs_targets
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.
 
-        The targets are part of what can leak.
+        Clusters are learned from data, and can leak membership too.
         """
         self.head.fit_targets((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
 
@@ -195,10 +195,10 @@ class PretrainedEncoder(SpeechModel):
         return layer_wise(encoder, head, settings.learning_rate, settings.layer_decay)
 
     def weights_sha256(self) -> str:
-        """Hash of the checkpoint's files; empty with random weights."""
+        """Hash the checkpoint's files; empty with random weights."""
         settings: Any = self.hparams
         return "" if settings.fresh else open_checkpoint(settings.checkpoint, settings.revision).sha256()
 
     def untrained(self) -> "PretrainedEncoder":
         """Return the same configuration with random weights."""
-        return type(self)(**{**hyperparameters_of(self), "fresh": True})
+        return type(self)(**{**constructor_arguments(self), "fresh": True})

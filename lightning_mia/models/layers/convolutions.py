@@ -14,37 +14,11 @@ KERNELS = (10, 3, 3, 3, 3, 2, 2)  # receptive field 400 samples
 STRIDES = (5, 2, 2, 2, 2, 2, 2)  # hop 320 samples
 
 
-class TimeNorm(nn.Module):
-    """Group norm over an utterance's real samples.
-
-    There is one channel per group. `nn.GroupNorm` includes the padding, which changes a padded utterance's frames by
-    tens of per cent.
-
-    Args:
-        channels: number of channels.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, samples, channels) and (batch,) real samples → (batch, samples, channels) float32."""
-        x = x.float()  # under autocast too
-        padding = padding_mask(lengths, x.shape[1]).unsqueeze(2)
-        count = lengths.view(-1, 1, 1)
-        mean = x.masked_fill(padding, 0.0).sum(dim=1, keepdim=True) / count
-        centred = (x - mean).masked_fill(padding, 0.0)
-        variance = centred.square().sum(dim=1, keepdim=True) / count
-        return centred * ((variance + 1e-5).rsqrt() * self.weight) + self.bias
-
-
 class WaveformFrontEnd(nn.Module):
     """Convolutions with norms and activations.
 
-    The defaults are those of wav2vec 2.0 (Baevski et al. 2020): 25 ms every 20 ms. Nothing is padded: a frame exists
-    only if all its samples do, so that padding has no effect.
+    The defaults are those of wav2vec 2.0 (Baevski et al. 2020): frames of 25 ms every 20 ms. Convolutions are not
+    padded: a frame exists only if all its samples do, so that the padding of a batch has no effect.
 
     Args:
         channels: channels of every convolution.
@@ -52,7 +26,7 @@ class WaveformFrontEnd(nn.Module):
             wav2vec 2.0 and HuBERT; False: layer norm after each.
         kernels: samples of each convolution.
         strides: hop of each convolution, in samples of its input.
-        activation: after each convolution and its norm.
+        activation: applied after each convolution and its norm.
 
     Example:
         >>> front_end = WaveformFrontEnd(channels=8, group_norm=False)
@@ -104,6 +78,32 @@ class WaveformFrontEnd(nn.Module):
         return lengths
 
 
+class TimeNorm(nn.Module):
+    """Group norm over an utterance's real samples.
+
+    There is one channel per group. `nn.GroupNorm` includes the padding, which changes a padded utterance's frames by
+    tens of percent.
+
+    Args:
+        channels: number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples, channels) and (batch,) real samples → (batch, samples, channels) float32."""
+        x = x.float()  # under autocast too
+        padding = padding_mask(lengths, x.shape[1]).unsqueeze(2)
+        count = lengths.view(-1, 1, 1)
+        mean = x.masked_fill(padding, 0.0).sum(dim=1, keepdim=True) / count
+        centred = (x - mean).masked_fill(padding, 0.0)
+        variance = centred.square().sum(dim=1, keepdim=True) / count
+        return centred * ((variance + 1e-5).rsqrt() * self.weight) + self.bias
+
+
 def apply_front_end(
     on_batch: Callable[[Tensor, Tensor], Tensor],
     on_single: Callable[[Tensor, Tensor], Tensor],
@@ -113,8 +113,8 @@ def apply_front_end(
 ) -> Tensor:
     """Compute frames; for CPU inference, recording by recording.
 
-    The activations of a whole batch do not fit into a CPU's cache, which costs more than the additional calls: twice
-    the time with clips of 10 s.
+    The activations of a whole batch do not fit into a CPU's cache, which costs more than the additional calls: with
+    clips of 10 s, a whole batch takes twice as long.
 
     Args:
         on_batch: (batch, samples), (batch,) real samples → (batch, frames, channels).
@@ -140,8 +140,8 @@ def pad_to_grid(x: Tensor) -> Tensor:
     """Zero-pad to one of a few lengths, on a CPU.
 
     oneDNN compiles each convolution for every new shape, and caches a thousand of them. If nearly every batch has
-    another length, a training step of a tiny model takes twice as long, and probing one seven times. The caller cuts
-    off the frames of the padding.
+    a new length, a training step of a tiny model takes twice as long, and probing it seven times as long. The caller
+    cuts off the frames of the padding.
     """
     return F.pad(x, (0, 0, 0, round_up_to_grid(x.shape[1]) - x.shape[1])) if x.device.type == "cpu" else x
 
@@ -149,7 +149,7 @@ def pad_to_grid(x: Tensor) -> Tensor:
 def round_up_to_grid(samples: int) -> int:
     """Round up to one of 16 lengths per octave.
 
-    They include all whole seconds up to 16.
+    The lengths include all whole seconds up to 16.
 
     Example:
         >>> [round_up_to_grid(samples) for samples in (8_001, 16_000, 16_001, 33_000)]
@@ -162,8 +162,8 @@ def round_up_to_grid(samples: int) -> int:
 def convolve(convolution: Any, x: Tensor) -> Tensor:
     """Convolve (batch, samples, channels), with channels last in memory.
 
-    The input is an image of height 1. `nn.Conv1d` needs the samples last, layer norm the channels: transposing between
-    the two, a training step on a CPU takes twice as long.
+    The input is an image of height 1. `nn.Conv1d` needs the samples last, layer norm the channels: with
+    transposes between the two, a training step on a CPU takes twice as long.
     """
     image = x.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, samples)
     kernel, stride = convolution.weight.unsqueeze(2), (1, *convolution.stride)

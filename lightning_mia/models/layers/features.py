@@ -36,7 +36,7 @@ class LogMel(nn.Module):
 
     def __init__(self, n_mels: int) -> None:
         super().__init__()
-        with torch.device("cpu"):  # it reads its values, which a meta device does not hold
+        with torch.device("cpu"):  # `melscale_fbanks` reads tensor values, which a meta device does not have
             filters = melscale_fbanks(FRAME // 2 + 1, 20.0, SAMPLE_RATE / 2, n_mels, SAMPLE_RATE)
         self.register_buffer("window", torch.hann_window(FRAME), persistent=False)
         self.register_buffer("filters", filters.repeat_interleave(2, dim=0), persistent=False)
@@ -80,9 +80,9 @@ def normalise(x: Tensor, lengths: Tensor) -> Tensor:
 class MFCC(nn.Module):
     """MFCC every 20 ms, from log-mel frames every 10 ms.
 
-    A frame is 13 cepstra with first and second differences. All of it is linear, hence one matrix on 9 frames at a
-    time: a cosine transform over the bands, and over time the regression slope of 5 frames, once and twice. The first
-    and the last real frame are repeated past the ends.
+    A frame is 13 cepstra with first and second differences. All steps are linear, so that one matrix computes a frame
+    from 9 log-mel frames: a cosine transform over the bands and, over time, the regression slope of 5 frames, once for
+    first and twice for second differences. The first and the last real frame are repeated past the ends.
 
     Args:
         n_mels: mel bands of the log-mel frames.

@@ -18,7 +18,7 @@ class SpanMask:
         length: frames per span.
 
     Example:
-        >>> masks = span_masks(torch.tensor([100]), SpanMask(0.15, 7), torch.rand(1, 101))
+        >>> masks = draw_span_masks(torch.tensor([100]), SpanMask(0.15, 7), torch.rand(1, 101))
         >>> masks.shape, bool(masks.any())
         (torch.Size([1, 100]), True)
     """
@@ -34,12 +34,12 @@ class SpanMask:
             raise InputError(f"Expected mask_length of at least 1 frame, but got {self.length}")
 
 
-def span_masks(frame_lengths: Tensor, distribution: SpanMask, noise: Tensor) -> Tensor:
+def draw_span_masks(frame_lengths: Tensor, distribution: SpanMask, noise: Tensor) -> Tensor:
     """Draw one mask per utterance.
 
     It has at least one masked and one unmasked frame. The number of spans is probability × frames / length, rounded at
     random up or down, and at least 1. They start at different frames, uniformly drawn. In a clip shorter than two
-    spans, a span shrinks to half of the clip. If the spans would cover everything, only one of them is kept.
+    spans, a span shrinks to half of the clip. If the spans would cover the whole clip, only one of them is kept.
 
     Args:
         frame_lengths: (batch,) integers, frames of each utterance, at least 2.
@@ -55,12 +55,28 @@ def span_masks(frame_lengths: Tensor, distribution: SpanMask, noise: Tensor) -> 
     n_spans = (distribution.probability * frames / spans + noise[:, :1]).floor().clamp(min=1)
     time = torch.arange(noise.shape[1] - 1, device=noise.device)
     too_late = time > frames - spans  # (batch, frames)
-    rank = noise[:, 1:].masked_fill(too_late, 2.0).argsort(dim=1).argsort(dim=1)  # the lowest noise starts a span
+    rank = (
+        noise[:, 1:].masked_fill(too_late, 2.0).argsort(dim=1).argsort(dim=1)
+    )  # spans start at the frames with the lowest noise
 
     all_spans = _cover((rank < n_spans) & ~too_late, spans)
     one_span = _cover(rank == 0, spans)
     covers_everything = all_spans.sum(dim=1, keepdim=True) == frames
     return torch.where(covers_everything, one_span, all_spans)
+
+
+def draw_span_mask(n_frames: int, distribution: SpanMask, rng: np.random.Generator) -> np.ndarray:
+    """Draw the mask of one utterance, see `draw_span_masks`.
+
+    Example:
+        >>> mask = draw_span_mask(100, SpanMask(probability=0.15, length=7), np.random.default_rng(0))
+        >>> mask.shape, mask.dtype, int(mask.sum())
+        ((100,), dtype('bool'), 14)
+    """
+    if n_frames < 2:
+        raise ValueError(f"Expected at least 2 frames, but got {n_frames}")
+    noise = torch.from_numpy(rng.random((1, n_frames + 1)))
+    return draw_span_masks(torch.tensor([n_frames]), distribution, noise)[0].numpy()
 
 
 def _cover(starts: Tensor, spans: Tensor) -> Tensor:
@@ -69,17 +85,3 @@ def _cover(starts: Tensor, spans: Tensor) -> Tensor:
     before = torch.arange(starts.shape[1], device=starts.device) - spans  # (batch, frames)
     ended = started.gather(1, before.clamp(min=0)).masked_fill(before < 0, 0)
     return started > ended
-
-
-def span_mask(n_frames: int, distribution: SpanMask, rng: np.random.Generator) -> np.ndarray:
-    """Draw the mask of one utterance, see `span_masks`.
-
-    Example:
-        >>> mask = span_mask(100, SpanMask(probability=0.15, length=7), np.random.default_rng(0))
-        >>> mask.shape, mask.dtype, int(mask.sum())
-        ((100,), dtype('bool'), 14)
-    """
-    if n_frames < 2:
-        raise ValueError(f"Expected at least 2 frames, but got {n_frames}")
-    noise = torch.from_numpy(rng.random((1, n_frames + 1)))
-    return span_masks(torch.tensor([n_frames]), distribution, noise)[0].numpy()

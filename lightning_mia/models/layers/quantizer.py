@@ -18,33 +18,12 @@ class Quantised:
     probabilities: Tensor  # (batch, frames, codebooks, codes) float32, without noise and temperature
 
 
-def quantise(logits: Tensor, codebooks: Tensor, temperature: float | None) -> Quantised:
-    """Choose a code from every codebook, in float32.
-
-    Args:
-        logits: (batch, frames, codebooks, codes).
-        codebooks: (codebooks, codes, code dim / codebooks), vectors of the codes.
-        temperature: of the Gumbel softmax: codes are drawn with noise from torch's global generator, and gradients
-            flow as if the softmax had been used (straight through); None: the most probable codes, no noise.
-    """
-    with torch.autocast(logits.device.type, enabled=False):
-        logits = logits.float()
-        if temperature is None:
-            codes = logits.argmax(dim=3)
-            chosen = F.one_hot(codes, logits.shape[3]).float()
-        else:
-            chosen = F.gumbel_softmax(logits, tau=temperature, hard=True)
-            codes = chosen.argmax(dim=3)
-        vectors = torch.einsum("btgv,gvd->btgd", chosen, codebooks.float()).flatten(2)
-        return Quantised(vectors, codes, logits.softmax(dim=3))
-
-
 class GumbelQuantizer(nn.Module):
     """Codebooks and the layer that chooses from them.
 
-    The parameters have the names that they have in transformers. transformers' `Wav2Vec2GumbelVectorQuantizer`
-    multiplies every code's vector by zero or one, for every frame; the matrix product here needs 1 / (code dim /
-    codebooks) of the memory, and returns the chosen codes.
+    Parameters are named as in transformers. transformers' `Wav2Vec2GumbelVectorQuantizer` multiplies every code's
+    vector by zero or one, for every frame; the matrix product here needs 1 / (code dim / codebooks) of the memory, and
+    the chosen codes are returned too.
 
     Args:
         dim: width of the frames.
@@ -81,3 +60,25 @@ class GumbelQuantizer(nn.Module):
         """(batch, frames, dim) → codes and their vectors, see `quantise`."""
         logits = self.weight_proj(frames).unflatten(2, (self.n_codebooks, self.codebook_size))
         return quantise(logits, self.codevectors.view(self.n_codebooks, self.codebook_size, -1), temperature)
+
+
+def quantise(logits: Tensor, codebooks: Tensor, temperature: float | None) -> Quantised:
+    """Choose a code from every codebook, in float32.
+
+    Args:
+        logits: (batch, frames, codebooks, codes).
+        codebooks: (codebooks, codes, code dim / codebooks), vectors of the codes.
+        temperature: temperature of the Gumbel softmax: codes are drawn with noise from torch's global generator, and
+            gradients flow as if the softmax had been used (straight-through); None: the most probable codes, without
+            noise.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        logits = logits.float()
+        if temperature is None:
+            codes = logits.argmax(dim=3)
+            chosen = F.one_hot(codes, logits.shape[3]).float()
+        else:
+            chosen = F.gumbel_softmax(logits, tau=temperature, hard=True)
+            codes = chosen.argmax(dim=3)
+        vectors = torch.einsum("btgv,gvd->btgd", chosen, codebooks.float()).flatten(2)
+        return Quantised(vectors, codes, logits.softmax(dim=3))

@@ -24,7 +24,7 @@ class SinusoidalPositions(nn.Module):
 class ConvolutionalPositions(nn.Module):
     """Convolutional positions (Baevski et al. 2020, §2).
 
-    They are a wide grouped convolution over the frames.
+    Positions are computed from the frames by a wide grouped convolution.
 
     Args:
         dim: channels.
@@ -54,15 +54,15 @@ def make_positions(dim: int, kernel: int, groups: int) -> nn.Module:
 class Block(nn.Module):
     """Transformer block: self-attention and a feed-forward layer.
 
-    Each has a residual connection and a layer norm. The same computation as `torch.nn.TransformerEncoderLayer`, whose
-    training step is a fifth slower at our sizes, and whose fast path in evaluation, which stores all attention weights,
-    is two to six times slower (CPU).
+    Both have a residual connection and a layer norm. The computation is that of `torch.nn.TransformerEncoderLayer`,
+    whose training step is a fifth slower at our sizes, and whose fast path in evaluation, which stores all attention
+    weights, is two to six times slower (CPU).
 
     Args:
         dim: width of the hidden states.
         n_heads: attention heads, a divisor of dim.
         feedforward_dim: inner width of the feed-forward layer.
-        dropout: probability, of attention weights, of inner activations and of both outputs.
+        dropout: dropout probability of attention weights, inner activations and both outputs.
         pre_norm: layer norm before each sub-layer; False: after it.
     """
 
@@ -104,7 +104,7 @@ class Transformer(nn.Module):
         n_layers: blocks.
         n_heads: attention heads, a divisor of dim.
         feedforward_dim: inner width of the feed-forward layers.
-        dropout: probability, in every block and on the input.
+        dropout: dropout probability, in every block and on the input.
         pre_norm: layer norm before each sub-layer; False: after it, as in the published base models.
 
     Raises:

@@ -7,11 +7,11 @@ from torch import Tensor
 from lightning_mia.models.outputs import Pretext
 
 TEMPERATURE = 0.1  # of the cosine similarities, §II-C of the paper
-MIN_PERPLEXITY = 1.5  # predicted clusters, below which the model has collapsed
+MIN_PERPLEXITY = 1.5  # effective number of predicted clusters below which the model has collapsed
 
 
 def cluster_logits(outputs: Tensor, codes: Tensor) -> Tensor:
-    """Compute cosine similarities to the cluster codes, over the temperature.
+    """Compute cosine similarities to the cluster codes, divided by temperature.
 
     Args:
         outputs: (batch, frames, code dim), projected hidden states.
@@ -60,7 +60,7 @@ def cluster_collapse(health: dict[str, float]) -> str:
     """Describe a collapse to a single cluster, if any.
 
     Args:
-        health: figures of `cluster_pretext`.
+        health: health figures of `cluster_pretext`.
     """
     perplexity = health["code_perplexity"]
     if perplexity >= MIN_PERPLEXITY:

@@ -12,6 +12,85 @@ from lightning_mia.models.outputs import Pretext
 TEMPERATURE = 0.1  # of the cosine similarities, κ in equation 3
 
 
+def contrastive_pretext(
+    predictions: Tensor,
+    targets: Tensor,
+    quantised: Quantised,
+    masks: Tensor,
+    negatives: Tensor,
+    diversity_weight: float,
+) -> Pretext:
+    """Compute contrastive and diversity loss (equations 2 to 4).
+
+    The diversity loss is 1 − perplexity / codes, as in the paper's code, of the probabilities without Gumbel noise.
+
+    Args:
+        predictions: (batch, frames, dim), projected hidden states of the masked input.
+        targets: (batch, frames, dim), projected quantised latents.
+        quantised: quantised latents.
+        masks: (batch, frames) bool.
+        negatives: (batch, frames, n_negatives) int64, see `draw_negatives`.
+        diversity_weight: weight of the diversity loss (published: 0.1).
+    """
+    logits = contrastive_logits(predictions, targets, negatives, quantised.codes)
+    loss = contrastive_loss(logits, masks)
+    probabilities = quantised.probabilities
+    n_codes = probabilities.shape[2] * probabilities.shape[3]
+    diversity_loss = 1 - perplexity(probabilities, masks) / n_codes
+    with torch.no_grad():
+        chosen = F.one_hot(probabilities.argmax(dim=3), probabilities.shape[3]).float()
+        health = {
+            "contrastive_loss": loss.detach(),
+            "contrastive_accuracy": contrastive_accuracy(logits, masks),
+            "contrastive_chance": contrastive_chance(quantised.codes, masks, negatives.shape[2]),
+            "code_perplexity": perplexity(chosen, masks),
+        }
+    return Pretext(loss + diversity_weight * diversity_loss, health)
+
+
+def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negatives: Tensor) -> Tensor:
+    """Compute the log-odds of the true target's mean probability.
+
+    The mean is geometric, over the masked frames. Unlike in training, a negative with the same codes is kept: it takes
+    its share of the probability, so that a frame that equals all its negatives counts as a guess, and the log-odds stay
+    finite.
+
+    Args:
+        predictions: (batch, frames, dim).
+        targets: (batch, frames, dim), of the most probable codes.
+        masks: (batch, frames) bool, at least one frame per utterance.
+        negatives: (batch, frames, n_negatives) int64, see `draw_negatives`.
+
+    Returns:
+        (batch,) float64.
+    """
+    logits = contrastive_logits(predictions, targets, negatives)
+    return log_odds_of_mean(logits, torch.zeros_like(masks, dtype=torch.long), masks)
+
+
+def contrastive_collapse(health: dict[str, float], n_codebooks: int, codebook_size: int) -> str:
+    """Describe a collapse of codebooks or predictions, if any.
+
+    Without a loss that keeps codes in use, the shortest way to a low contrastive loss is one code for everything. With
+    a handful of codes accuracy is high but uninformative.
+
+    Args:
+        health: health figures of `contrastive_pretext`.
+        n_codebooks: codebooks.
+        codebook_size: codes per codebook.
+    """
+    accuracy, chance = health["contrastive_accuracy"], health["contrastive_chance"]
+    used = health["code_perplexity"] / n_codebooks
+    if used < max(1.5, 0.05 * codebook_size):
+        return (
+            f"its codebooks have collapsed: about {used:.1f} of {codebook_size} codes are in use; "
+            "raise --model.diversity_weight or lower --model.learning_rate"
+        )
+    if accuracy < 1.2 * chance:
+        return f"it does not discriminate masked frames: accuracy {accuracy:.3f}, chance {chance:.3f}"
+    return ""
+
+
 def draw_negatives(masks: Tensor, lengths: Tensor, noise: Tensor) -> Tensor:
     """Draw negatives from the utterance's other masked frames.
 
@@ -94,17 +173,10 @@ def contrastive_loss(logits: Tensor, masks: Tensor) -> Tensor:
     return (losses * masks).sum() / _mean_over_processes(masks.sum())
 
 
-def _mean_over_processes(count: Tensor) -> Tensor:
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return count
-    torch.distributed.all_reduce(count)
-    return count / torch.distributed.get_world_size()
-
-
 def perplexity(usage: Tensor, masks: Tensor) -> Tensor:
-    """Count the codes in use by their entropy.
+    """Compute the effective number of codes in use.
 
-    exp(entropy) of the mean over the masked frames, summed over the codebooks.
+    It is exp(entropy) of the mean usage over the masked frames, summed over the codebooks.
 
     Args:
         usage: (batch, frames, codebooks, codes) float32, probabilities, or ones and zeros.
@@ -149,80 +221,8 @@ def contrastive_chance(codes: Tensor, masks: Tensor, n_negatives: int) -> Tensor
     return (chance * masks.sum(dim=1)).sum() / masks.sum()
 
 
-def contrastive_pretext(
-    predictions: Tensor,
-    targets: Tensor,
-    quantised: Quantised,
-    masks: Tensor,
-    negatives: Tensor,
-    diversity_weight: float,
-) -> Pretext:
-    """Compute contrastive and diversity loss (equations 2 to 4).
-
-    The diversity loss is 1 − perplexity / codes, as in the paper's code, of the probabilities without Gumbel noise.
-
-    Args:
-        predictions: (batch, frames, dim), projected hidden states of the masked input.
-        targets: (batch, frames, dim), projected quantised latents.
-        quantised: quantised latents.
-        masks: (batch, frames) bool.
-        negatives: (batch, frames, n_negatives) int64, see `draw_negatives`.
-        diversity_weight: of the diversity loss (published: 0.1).
-    """
-    logits = contrastive_logits(predictions, targets, negatives, quantised.codes)
-    loss = contrastive_loss(logits, masks)
-    probabilities = quantised.probabilities
-    n_codes = probabilities.shape[2] * probabilities.shape[3]
-    diversity_loss = 1 - perplexity(probabilities, masks) / n_codes
-    with torch.no_grad():
-        chosen = F.one_hot(probabilities.argmax(dim=3), probabilities.shape[3]).float()
-        health = {
-            "contrastive_loss": loss.detach(),
-            "contrastive_accuracy": contrastive_accuracy(logits, masks),
-            "contrastive_chance": contrastive_chance(quantised.codes, masks, negatives.shape[2]),
-            "code_perplexity": perplexity(chosen, masks),
-        }
-    return Pretext(loss + diversity_weight * diversity_loss, health)
-
-
-def contrastive_score(predictions: Tensor, targets: Tensor, masks: Tensor, negatives: Tensor) -> Tensor:
-    """Compute the log-odds of the true target's mean probability.
-
-    The mean is geometric, over the masked frames. Unlike in training, a negative with the same codes stays in: it takes
-    its share of the probability, so that a frame that equals all its negatives counts as guessed, and the log-odds stay
-    finite.
-
-    Args:
-        predictions: (batch, frames, dim).
-        targets: (batch, frames, dim), of the most probable codes.
-        masks: (batch, frames) bool, at least one frame per utterance.
-        negatives: (batch, frames, n_negatives) int64, see `draw_negatives`.
-
-    Returns:
-        (batch,) float64.
-    """
-    logits = contrastive_logits(predictions, targets, negatives)
-    return log_odds_of_mean(logits, torch.zeros_like(masks, dtype=torch.long), masks)
-
-
-def contrastive_collapse(health: dict[str, float], n_codebooks: int, codebook_size: int) -> str:
-    """Describe a collapse of codebooks or predictions, if any.
-
-    Without a loss that keeps codes in use, the shortest way to a low contrastive loss is one code for everything. With
-    a handful of codes accuracy is high but uninformative.
-
-    Args:
-        health: figures of `contrastive_pretext`.
-        n_codebooks: codebooks.
-        codebook_size: codes per codebook.
-    """
-    accuracy, chance = health["contrastive_accuracy"], health["contrastive_chance"]
-    used = health["code_perplexity"] / n_codebooks
-    if used < max(1.5, 0.05 * codebook_size):
-        return (
-            f"its codebooks have collapsed: about {used:.1f} of {codebook_size} codes are in use; "
-            "raise --model.diversity_weight or lower --model.learning_rate"
-        )
-    if accuracy < 1.2 * chance:
-        return f"it does not discriminate masked frames: accuracy {accuracy:.3f}, chance {chance:.3f}"
-    return ""
+def _mean_over_processes(count: Tensor) -> Tensor:
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return count
+    torch.distributed.all_reduce(count)
+    return count / torch.distributed.get_world_size()

@@ -9,30 +9,11 @@ from lightning_mia.models.layers.features import MFCC, padding_mask
 from lightning_mia.utilities.errors import InputError
 
 MAX_FRAMES = 2_000_000  # for the fit, 11 hours of speech
-MAX_NUMBERS = 300_000_000  # in these frames: 1.2 GB, and as much again while they are standardised
-
-
-def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
-    """Stack parts (n, dim), thinned to at most `limit` rows.
-
-    Every second row is dropped, as often as necessary.
-
-    Example:
-        >>> thin_out([torch.arange(6)[:, None], torch.arange(6, 10)[:, None]], limit=5).flatten().tolist()
-        [0, 2, 4, 6, 8]
-    """
-    kept, step, n_kept = [], 1, 0
-    for part in parts:
-        kept.append(part[::step])
-        n_kept += len(kept[-1])
-        while n_kept > limit:
-            kept, step = [torch.cat(kept)[::2]], 2 * step
-            n_kept = len(kept[0])
-    return torch.cat(kept)
+MAX_VALUES = 300_000_000  # in these frames: 1.2 GB, and as much again while they are standardised
 
 
 class Centroids(nn.Module):
-    """Nearest of k centroids to each standardised frame.
+    """K-means on standardised frames, and nearest centroids.
 
     Args:
         n_clusters: k, at least 2.
@@ -71,11 +52,11 @@ class Centroids(nn.Module):
         from sklearn.cluster import MiniBatchKMeans
 
         n_clusters, dim = self.centroids.shape
-        frames = thin_out(parts, min(MAX_FRAMES, MAX_NUMBERS // dim))  # (frames, dim)
+        frames = thin_out(parts, min(MAX_FRAMES, MAX_VALUES // dim))  # (frames, dim)
         if len(frames) < n_clusters:
             raise InputError(
                 f"{n_clusters} clusters cannot be fitted on {len(frames)} frames of 20 ms; "
-                "train on more speech or set fewer --model.n_clusters"
+                "train on more speech or lower --model.n_clusters"
             )
         scale, mean = torch.std_mean(frames, dim=0, correction=0)
         scale = scale.clamp(min=1e-6)  # a constant dimension stays finite
@@ -96,9 +77,9 @@ class Centroids(nn.Module):
 
 
 class MFCCClusters(Centroids):
-    """Nearest of k centroids to each MFCC frame.
+    """K-means on MFCC frames, and nearest centroids.
 
-    There are 50 frames per second, of 39 numbers each.
+    There are 50 frames per second, of 39 coefficients each.
 
     Args:
         n_mels: mel bands of the log-mel frames.
@@ -128,3 +109,22 @@ class MFCCClusters(Centroids):
         """(batch, frames, n_mels), (batch,) real frames → (batch, ⌈frames / 2⌉) int64, nearest centroids."""
         with torch.autocast(log_mel.device.type, enabled=False):
             return self.nearest(self.mfcc(log_mel, lengths))
+
+
+def thin_out(parts: Iterable[Tensor], limit: int) -> Tensor:
+    """Stack parts (n, dim), thinned to at most `limit` rows.
+
+    Every second row is dropped, as often as necessary.
+
+    Example:
+        >>> thin_out([torch.arange(6)[:, None], torch.arange(6, 10)[:, None]], limit=5).flatten().tolist()
+        [0, 2, 4, 6, 8]
+    """
+    kept, step, n_kept = [], 1, 0
+    for part in parts:
+        kept.append(part[::step])
+        n_kept += len(kept[-1])
+        while n_kept > limit:
+            kept, step = [torch.cat(kept)[::2]], 2 * step
+            n_kept = len(kept[0])
+    return torch.cat(kept)

@@ -1,4 +1,4 @@
-"""Log-odds of the true target, which neither overflow nor saturate."""
+"""Log-odds of the true target, without overflow or saturation."""
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ def log_probability(true: Tensor, others: Tensor) -> Tensor:
 
 
 def log_odds(log_p: Tensor) -> Tensor:
-    """Compute log p − log(1 − p) from negative log p.
+    """Compute the log-odds, log p − log(1 − p), from log p.
 
     Example:
         >>> [round(float(x), 6) for x in log_odds(torch.tensor([0.25, 0.5]).double().log())]

@@ -31,13 +31,13 @@ def normalise_text(text: str, fold_case: bool) -> str:
 class Vocabulary:
     """Characters and their labels.
 
-    Label 0 is blank, then come the characters in their order.
+    Label 0 is the blank; the characters follow in order.
 
     Attributes:
         characters: every character once; a space separates words.
 
     Example:
-        >>> vocabulary = Vocabulary.of(["two", "one"])
+        >>> vocabulary = Vocabulary.from_texts(["two", "one"])
         >>> vocabulary.characters, vocabulary.labels("now")
         ('enotw', [2, 3, 5])
         >>> vocabulary.text([0, 4, 4, 0, 0, 5, 3, 0, 3])
@@ -53,12 +53,12 @@ class Vocabulary:
             raise InputError(f"model.characters repeats {list_first([repr(c) for c in repeated])}; give each once")
 
     @staticmethod
-    def of(texts: Iterable[str]) -> "Vocabulary":
+    def from_texts(texts: Iterable[str]) -> "Vocabulary":
         """Collect the characters of transcripts, sorted."""
         return Vocabulary("".join(sorted({character for text in texts for character in text})))
 
     @cached_property
-    def _label_of(self) -> dict[str, int]:
+    def _label_by_character(self) -> dict[str, int]:
         return {character: label for label, character in enumerate(self.characters, start=BLANK + 1)}
 
     def __len__(self) -> int:
@@ -66,11 +66,11 @@ class Vocabulary:
 
     def unknown(self, text: str) -> set[str]:
         """Return the characters of a transcript that have no label."""
-        return set(text) - self._label_of.keys()
+        return set(text) - self._label_by_character.keys()
 
     def labels(self, text: str) -> list[int]:
         """Return one label per character; all characters must be known."""
-        return [self._label_of[character] for character in text]
+        return [self._label_by_character[character] for character in text]
 
     def text(self, path: Sequence[int]) -> str:
         """Merge repeated labels, drop blanks, and return the text."""
@@ -92,7 +92,7 @@ def frames_needed(text: str) -> int:
 def loss_per_character(logits: Tensor, frame_lengths: Tensor, labels: Sequence[Sequence[int]]) -> Tensor:
     """Compute the CTC loss of every utterance per character.
 
-    It is infinite for a transcript that needs more frames than there are.
+    It is infinite for a transcript that needs more frames than the utterance has.
 
     Args:
         logits: (batch, frames, characters + 1) float32 or float64.

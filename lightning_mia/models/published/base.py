@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import hyperparameters_of
+from lightning_mia.models.checkpoint import constructor_arguments
 from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
@@ -29,13 +29,13 @@ class PublishedEncoder(SpeechModel):
         return False
 
     def weights_sha256(self) -> str:
-        """Hash of the checkpoint; empty with random weights."""
+        """Hash the checkpoint; empty with random weights."""
         settings: Any = self.hparams
         return "" if settings.fresh else hash_of_file(settings.checkpoint)
 
     def untrained(self) -> "PublishedEncoder":
         """Return the same configuration with random weights."""
-        return type(self)(**{**hyperparameters_of(self), "fresh": True})
+        return type(self)(**{**constructor_arguments(self), "fresh": True})
 
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
         """Raise an error: a bare encoder has no pretext task.
@@ -43,7 +43,7 @@ class PublishedEncoder(SpeechModel):
         Raises:
             InputError: always.
         """
-        raise InputError(self._no_pretext())
+        raise InputError(self._no_pretext_message())
 
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
         """Raise an error: a bare encoder has no pretext task.
@@ -51,9 +51,9 @@ class PublishedEncoder(SpeechModel):
         Raises:
             InputError: always.
         """
-        raise InputError(self._no_pretext())
+        raise InputError(self._no_pretext_message())
 
-    def _no_pretext(self) -> str:
+    def _no_pretext_message(self) -> str:
         return (
             f"{self.hparams['checkpoint']} is loaded as a bare encoder, which has no pretext loss and cannot be "
             "pretrained further; audit it with attacks on the encoder alone"
@@ -71,7 +71,7 @@ def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, 
         entries: required keys.
 
     Raises:
-        InputError: missing, not a checkpoint, another kind of checkpoint, or unsafe to unpickle.
+        InputError: the file is missing, not a checkpoint, another kind of checkpoint, or unsafe to unpickle.
     """
     if not Path(path).is_file():
         raise InputError(f"{kind} checkpoint {path} is not a file; download the published one and give its path")
@@ -84,12 +84,12 @@ def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, 
                 f"{path} would need unsafe unpickling of {unsafe[1]}, which could run code: refused; if you trust "
                 f"it, save a copy with tensors and plain values only, of its entries {', '.join(entries)}"
             ) from error
-        raise InputError(f"{path} is not a checkpoint of PyTorch; give the published {kind} checkpoint") from error
+        raise InputError(f"{path} is not a PyTorch checkpoint; give the published {kind} checkpoint") from error
     except Exception as error:  # garbage makes the unpickler fail in many ways
-        raise InputError(f"{path} is not a checkpoint of PyTorch, or is damaged; download it again") from error
+        raise InputError(f"{path} is not a PyTorch checkpoint, or is damaged; download it again") from error
     missing = [name for name in entries if not isinstance(content, dict) or name not in content]
     if missing:
-        raise InputError(f"{path} is not a {kind} checkpoint, it lacks {', '.join(missing)}; give the published one")
+        raise InputError(f"{path} is not a {kind} checkpoint: it lacks {', '.join(missing)}; give the published one")
     return content
 
 
@@ -101,7 +101,7 @@ def as_mapping(value: object, source: str) -> Mapping[str, Any]:
         source: file and entry, for the message.
 
     Raises:
-        InputError: neither of the two.
+        InputError: the value is neither.
     """
     if isinstance(value, argparse.Namespace):
         value = vars(value)
@@ -113,12 +113,12 @@ def as_mapping(value: object, source: str) -> Mapping[str, Any]:
 def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
     """Load all weights of a module.
 
-    Others, such as those of a pretraining head, are ignored.
+    Other weights of the checkpoint, such as those of a pretraining head, are ignored.
 
     Args:
-        module: with the parameter names of the checkpoint.
-        weights: by name.
-        path: of the checkpoint, for messages.
+        module: module with the parameter names of the checkpoint.
+        weights: weights by name.
+        path: path of the checkpoint, for messages.
 
     Raises:
         InputError: weights are missing or have another shape.
@@ -129,5 +129,5 @@ def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) 
     try:
         module.load_state_dict({name: weights[name] for name in names})
     except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise InputError(f"The weights of {path} do not fit its configuration, it is damaged: {first}") from error
+        last = str(error).splitlines()[-1].strip()
+        raise InputError(f"The weights of {path} do not fit its configuration; the file is damaged: {last}") from error

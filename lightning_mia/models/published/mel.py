@@ -29,12 +29,57 @@ class MelSettings:
     eps: float  # added to the power before the logarithm, and to the standard deviation
 
 
+class PublishedMel(nn.Module):
+    """Mel frames centred on every `hop`-th sample, with mirrored ends.
+
+    Args:
+        settings: settings of the checkpoint's frames.
+    """
+
+    window: Tensor  # (settings.window,)
+    filters: Tensor  # (201, n_mels)
+
+    def __init__(self, settings: MelSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.dim = settings.n_mels * (1 + settings.deltas)
+        with torch.device("cpu"):  # `melscale_fbanks` reads tensor values, which a meta device does not have
+            filters = melscale_fbanks(N_FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, settings.n_mels, SAMPLE_RATE)
+        self.register_buffer("window", torch.hann_window(settings.window), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def frame_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → frames."""
+        return lengths // self.settings.hop + 1
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, dim) float32."""
+        settings, n_frames = self.settings, self.frame_lengths(lengths)
+        with torch.autocast(waveforms.device.type, enabled=False):
+            spectrum = torch.stft(
+                mirrored(_level(waveforms.float(), lengths, settings.target_level), lengths),
+                N_FFT,
+                settings.hop,
+                settings.window,
+                self.window,
+                center=False,
+                return_complex=True,
+            )  # (batch, 201, frames)
+            frames = torch.view_as_real(spectrum.transpose(1, 2)).square().sum(dim=3) @ self.filters
+            frames = (frames + settings.eps).log() if settings.log else frames
+            orders = [frames]
+            for _ in range(settings.deltas):
+                orders.append(slopes(orders[-1], n_frames))
+            frames = torch.cat(orders, dim=2)
+            return _cmvn(frames, n_frames, settings.eps) if settings.cmvn else frames
+
+
 def mel_settings(audio: Mapping[str, Any], path: str) -> MelSettings:
     """Parse the entry `audio` of a checkpoint's configuration.
 
     Args:
         audio: the entry.
-        path: of the checkpoint, for messages.
+        path: path of the checkpoint, for messages.
 
     Raises:
         InputError: the frames are not supported.
@@ -68,57 +113,6 @@ def mel_settings(audio: Mapping[str, Any], path: str) -> MelSettings:
     )
 
 
-class PublishedMel(nn.Module):
-    """Mel frames centred on every `hop`-th sample, with mirrored ends.
-
-    Args:
-        settings: of the checkpoint.
-    """
-
-    window: Tensor  # (settings.window,)
-    filters: Tensor  # (201, n_mels)
-
-    def __init__(self, settings: MelSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        self.dim = settings.n_mels * (1 + settings.deltas)
-        with torch.device("cpu"):  # it reads its values, which a meta device does not hold
-            filters = melscale_fbanks(N_FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, settings.n_mels, SAMPLE_RATE)
-        self.register_buffer("window", torch.hann_window(settings.window), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
-
-    def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Samples → frames."""
-        return lengths // self.settings.hop + 1
-
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, samples) zero-padded, (batch,) real samples → (batch, frames, dim) float32."""
-        settings, n_frames = self.settings, self.frame_lengths(lengths)
-        with torch.autocast(waveforms.device.type, enabled=False):
-            spectrum = torch.stft(
-                mirrored(_level(waveforms.float(), lengths, settings.target_level), lengths),
-                N_FFT,
-                settings.hop,
-                settings.window,
-                self.window,
-                center=False,
-                return_complex=True,
-            )  # (batch, 201, frames)
-            frames = torch.view_as_real(spectrum.transpose(1, 2)).square().sum(dim=3) @ self.filters
-            frames = (frames + settings.eps).log() if settings.log else frames
-            orders = [frames]
-            for _ in range(settings.deltas):
-                orders.append(slopes(orders[-1], n_frames))
-            frames = torch.cat(orders, dim=2)
-            return _cmvn(frames, n_frames, settings.eps) if settings.cmvn else frames
-
-
-def _level(waveforms: Tensor, lengths: Tensor, decibels: float) -> Tensor:
-    """Scale every waveform to this root mean square."""
-    mean_square = waveforms.square().sum(dim=1, keepdim=True, dtype=torch.float64) / lengths.unsqueeze(1)
-    return waveforms * (10 ** (decibels / 20) / (mean_square.sqrt() + 1e-10)).float()
-
-
 def mirrored(waveforms: Tensor, lengths: Tensor) -> Tensor:
     """Mirror every utterance at its own ends: (batch, samples) → (batch, samples + N_FFT).
 
@@ -141,6 +135,12 @@ def slopes(frames: Tensor, lengths: Tensor) -> Tensor:
     time = time.clamp(min=0).minimum(lengths.unsqueeze(1) - 1)  # (batch, frames + 4)
     extended = frames.gather(1, time.unsqueeze(2).expand(-1, -1, frames.shape[2]))
     return extended.unfold(1, 5, 1) @ torch.tensor([-0.2, -0.1, 0.0, 0.1, 0.2], device=frames.device)
+
+
+def _level(waveforms: Tensor, lengths: Tensor, decibels: float) -> Tensor:
+    """Scale every waveform to a root mean square level (decibels)."""
+    mean_square = waveforms.square().sum(dim=1, keepdim=True, dtype=torch.float64) / lengths.unsqueeze(1)
+    return waveforms * (10 ** (decibels / 20) / (mean_square.sqrt() + 1e-10)).float()
 
 
 def _cmvn(frames: Tensor, lengths: Tensor, eps: float) -> Tensor:

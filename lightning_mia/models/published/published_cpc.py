@@ -31,15 +31,15 @@ SUPPORTED = {
 class PublishedCPC(PublishedEncoder):
     """Encoder of a CPC_audio checkpoint such as 60k_epoch4-d0f474de.pt, S3PRL's `modified_cpc`.
 
-    The outputs equal, to rounding, those of the authors' code for each recording alone: waveforms are not normalised,
-    and the convolutions pad zeros at the recording's own ends.
+    The outputs equal, up to rounding, those of the authors' code for each recording alone: waveforms are not
+    normalised, and the convolutions pad zeros at the recording's own ends.
 
     Args:
         checkpoint: file of the checkpoint.
         fresh: same configuration with random weights, for the untrained control.
-        learning_rate: not used, as are the next two: a bare encoder is not trained.
-        weight_decay: weight decay of AdamW.
-        warmup_fraction: share of the steps in which the learning rate rises.
+        learning_rate: not used, since a bare encoder is not trained.
+        weight_decay: not used.
+        warmup_fraction: not used.
 
     Example:
         >>> import tempfile
@@ -80,8 +80,8 @@ class PublishedCPC(PublishedEncoder):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        Layer 0 is the convolutions' output, the last one the context. Training hid nothing, so that there is no learned
-        vector for a masked frame: it is zero in all channels.
+        Layer 0 is the output of the convolutions, the last layer the context. Training masked nothing, so there is no
+        learned vector for masked frames: they are set to zero.
         """
         latents = self.network.gEncoder(waveforms, lengths)  # (batch, frames, dim)
         if masks is not None:
@@ -101,24 +101,11 @@ class NetworkShape:
     n_layers: int  # recurrent layers; the last one is the context
 
 
-def _read_shape(config: Mapping[str, Any], path: str) -> NetworkShape:
-    for name, known in SUPPORTED.items():
-        if config.get(name, known[0]) not in known:
-            supported = ", ".join(str(value) for value in known)
-            raise InputError(f"{path} has {name} {config[name]}, which is not supported; supported: {supported}")
-    sizes = {"hiddenEncoder": 256, "hiddenGar": 256, "nLevelsGRU": 1}
-    sizes = {name: config.get(name, default) for name, default in sizes.items()}
-    for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{path} has {name} = {value!r}, expected a whole number of at least 1; it is damaged")
-    return NetworkShape(sizes["hiddenEncoder"], sizes["hiddenGar"], config.get("arMode", "LSTM"), sizes["nLevelsGRU"])
-
-
 class CPCNetwork(nn.Module):
-    """Convolutions and recurrent context, named as in the file.
+    """Convolutions and recurrent context, named as in the checkpoint.
 
     Args:
-        shape: sizes of both.
+        shape: sizes of the network.
     """
 
     def __init__(self, shape: NetworkShape) -> None:
@@ -182,3 +169,18 @@ def output_lengths(layer: int, lengths: Tensor) -> Tensor:
         [320]
     """
     return (lengths + 2 * PADDINGS[layer] - KERNELS[layer]) // STRIDES[layer] + 1
+
+
+def _read_shape(config: Mapping[str, Any], path: str) -> NetworkShape:
+    for name, known in SUPPORTED.items():
+        if config.get(name, known[0]) not in known:
+            supported = ", ".join(str(value) for value in known)
+            raise InputError(f"{path} has {name} {config[name]}, which is not supported; supported: {supported}")
+    sizes = {"hiddenEncoder": 256, "hiddenGar": 256, "nLevelsGRU": 1}
+    sizes = {name: config.get(name, default) for name, default in sizes.items()}
+    for name, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise InputError(
+                f"{path} has {name} = {value!r}, expected a whole number of at least 1; the file is damaged"
+            )
+    return NetworkShape(sizes["hiddenEncoder"], sizes["hiddenGar"], config.get("arMode", "LSTM"), sizes["nLevelsGRU"])

@@ -1,6 +1,6 @@
-"""Published TERA and Mockingjay of S3PRL.
+"""Published TERA (Liu, Li and Lee 2021) and Mockingjay of S3PRL.
 
-(Liu, Li and Lee 2021); the TERA of Tseng et al. (2022).
+This is also the TERA of Tseng et al. (2022).
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediat
 class PublishedTERA(PublishedEncoder):
     """Encoder of an S3PRL checkpoint (`states-….ckpt`) on log-mel frames.
 
-    The outputs equal, to rounding, those of S3PRL's upstream for each recording alone. As there, a recording longer
+    The outputs equal, up to rounding, those of S3PRL's upstream for each recording alone. As there, a recording longer
     than the model's longest input (published: 1500 frames) is cut into equal pieces, which are encoded separately. The
     first hidden state is the input of the first layer, the last one S3PRL's `last_hidden_state`.
 
@@ -34,9 +34,9 @@ class PublishedTERA(PublishedEncoder):
         fresh: same configuration with random weights, for the untrained control.
         mask_probability: spans × length / frames, for attacks that mask; spans may overlap (published: 0.15).
         mask_length: frames of 10 ms per masked span (published: 7).
-        learning_rate: not used, as are the next two: a bare encoder is not trained.
-        weight_decay: weight decay of AdamW.
-        warmup_fraction: share of the steps in which the learning rate rises.
+        learning_rate: not used, since a bare encoder is not trained.
+        weight_decay: not used.
+        warmup_fraction: not used.
 
     Example:
         >>> import tempfile
@@ -86,7 +86,7 @@ class PublishedTERA(PublishedEncoder):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        A masked frame is the utterance's mean frame, zero.
+        A masked frame is set to zero, the utterance's mean frame.
         """
         frames, frame_lengths = self.mel(waveforms, lengths), self.frame_lengths(lengths)
         if masks is not None:
@@ -99,64 +99,17 @@ class PublishedTERA(PublishedEncoder):
         return Encoded(tuple(_join(layer, sizes, counts, frames.shape[1]) for layer in hidden), frame_lengths)
 
     def _cut(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Cut an utterance (frames, dim) into equal pieces.
-
-        Their number is the smallest with pieces that are not too long.
-        """
+        """Cut an utterance (frames, dim) into the fewest equal pieces."""
         n_pieces = -(-len(frames) // self.longest) if self.longest > 0 else 1
         return frames.chunk(n_pieces)
 
 
-def _modern_name(name: str) -> str:
-    return name.replace("gamma", "weight").replace("beta", "bias")  # of layer norms in old files
-
-
-def _join(pieces: Tensor, sizes: Tensor, counts: list[int], n_frames: int) -> Tensor:
-    """Join the pieces of utterances: (pieces, frames, dim) → (batch, n_frames, dim), zero beyond their ends."""
-    real = [piece[:size] for piece, size in zip(pieces, sizes.tolist(), strict=True)]
-    ends = torch.tensor(counts).cumsum(dim=0).tolist()
-    joined = pad_sequence(
-        [torch.cat(real[end - n : end]) for end, n in zip(ends, counts, strict=True)], batch_first=True
-    )
-    return F.pad(joined, (0, 0, 0, n_frames - joined.shape[1]))
-
-
-def _read_config(content: dict[str, Any], path: str) -> tuple[dict[str, Any], MelSettings, int]:
-    """Parse transformer, log-mel frames, and longest input (frames, 0: any)."""
-    config = as_mapping(content["Config"], f"Config of {path}")
-    if "transformer" not in config:  # in newer files it is the trainer's configuration
-        config = as_mapping(content.get("Upstream_Config"), f"Upstream_Config of {path}")
-    entries = {
-        name: as_mapping(config.get(name), f"{name} in Config of {path}") for name in ("transformer", "task", "audio")
-    }
-    shape: dict[str, Any] = {}
-    try:
-        for name in SIZES:
-            shape[name] = int(entries["transformer"][name])
-        for name in ("layer_norm_eps", "initializer_range"):
-            shape[name] = float(entries["transformer"][name])
-        for name in ("share_layer", "pre_layer_norm"):
-            shape[name] = bool(entries["transformer"][name])
-        shape["hidden_act"] = str(entries["transformer"]["hidden_act"])
-        longest = int(entries["task"]["sequence_length"])
-        mel = mel_settings(entries["audio"], path)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"The configuration in {path} lacks a value or has an invalid one: {error}") from error
-    if shape["hidden_act"] not in ACTIVATIONS:
-        raise InputError(f"{path} has the activation {shape['hidden_act']}; supported: {', '.join(ACTIVATIONS)}")
-    if min(shape[name] for name in SIZES) < 1 or shape["hidden_size"] % shape["num_attention_heads"]:
-        raise InputError(
-            f"{path} has a transformer of impossible sizes, it is damaged: {[shape[name] for name in SIZES]}"
-        )
-    return shape, mel, longest
-
-
 class TERANetwork(nn.Module):
-    """Transformer with the parameter names of the file.
+    """Transformer with the parameter names of the checkpoint.
 
     Args:
         input_dim: width of a frame.
-        config: entry `transformer` of the file.
+        config: entry `transformer` of the checkpoint's configuration.
     """
 
     def __init__(self, input_dim: int, config: Mapping[str, Any]) -> None:
@@ -191,10 +144,10 @@ class TERANetwork(nn.Module):
 
 
 class TERALayer(nn.Module):
-    """Transformer layer with the names of the file.
+    """Transformer layer with the parameter names of the checkpoint.
 
     Args:
-        config: entry `transformer` of the file.
+        config: entry `transformer` of the checkpoint's configuration.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -212,10 +165,10 @@ class TERALayer(nn.Module):
         x = self._residual(x, self.attention["output"], lambda y: self._attend(y, real))
         return self._residual(x, self.output, lambda y: self.activation(self.intermediate["dense"](y)))
 
-    def _residual(self, x: Tensor, after: Any, inner: Callable[[Tensor], Tensor]) -> Tensor:
+    def _residual(self, x: Tensor, output: Any, inner: Callable[[Tensor], Tensor]) -> Tensor:
         if self.pre_norm:
-            return x + after["dense"](inner(after["LayerNorm"](x)))
-        return after["LayerNorm"](x + after["dense"](inner(x)))
+            return x + output["dense"](inner(output["LayerNorm"](x)))
+        return output["LayerNorm"](x + output["dense"](inner(x)))
 
     def _attend(self, x: Tensor, real: Tensor) -> Tensor:
         parts: Any = self.attention["self"]
@@ -223,10 +176,6 @@ class TERALayer(nn.Module):
             parts[name](x).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for name in ("query", "key", "value")
         )
         return F.scaled_dot_product_attention(q, k, v, attn_mask=real).transpose(1, 2).flatten(2)
-
-
-def _output(inputs: int, dim: int, eps: float) -> nn.ModuleDict:
-    return nn.ModuleDict({"dense": nn.Linear(inputs, dim), "LayerNorm": nn.LayerNorm(dim, eps=eps)})
 
 
 def sinusoids(n_frames: int, dim: int) -> Tensor:
@@ -237,3 +186,51 @@ def sinusoids(n_frames: int, dim: int) -> Tensor:
     column = torch.arange(dim, dtype=torch.float64)
     angle = torch.arange(n_frames).unsqueeze(1) / 10_000 ** (2 * (column // 2) / dim)
     return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+def _read_config(content: dict[str, Any], path: str) -> tuple[dict[str, Any], MelSettings, int]:
+    """Parse transformer, log-mel frames, and longest input (frames, 0: any)."""
+    config = as_mapping(content["Config"], f"Config of {path}")
+    if "transformer" not in config:  # in newer files it is the trainer's configuration
+        config = as_mapping(content.get("Upstream_Config"), f"Upstream_Config of {path}")
+    entries = {
+        name: as_mapping(config.get(name), f"{name} in Config of {path}") for name in ("transformer", "task", "audio")
+    }
+    shape: dict[str, Any] = {}
+    try:
+        for name in SIZES:
+            shape[name] = int(entries["transformer"][name])
+        for name in ("layer_norm_eps", "initializer_range"):
+            shape[name] = float(entries["transformer"][name])
+        for name in ("share_layer", "pre_layer_norm"):
+            shape[name] = bool(entries["transformer"][name])
+        shape["hidden_act"] = str(entries["transformer"]["hidden_act"])
+        longest = int(entries["task"]["sequence_length"])
+        mel = mel_settings(entries["audio"], path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"The configuration in {path} lacks a value or has an invalid one: {error}") from error
+    if shape["hidden_act"] not in ACTIVATIONS:
+        raise InputError(f"{path} has the activation {shape['hidden_act']}; supported: {', '.join(ACTIVATIONS)}")
+    if min(shape[name] for name in SIZES) < 1 or shape["hidden_size"] % shape["num_attention_heads"]:
+        raise InputError(
+            f"{path} has a transformer of impossible sizes; the file is damaged: {[shape[name] for name in SIZES]}"
+        )
+    return shape, mel, longest
+
+
+def _modern_name(name: str) -> str:
+    return name.replace("gamma", "weight").replace("beta", "bias")  # of layer norms in old files
+
+
+def _join(pieces: Tensor, sizes: Tensor, counts: list[int], n_frames: int) -> Tensor:
+    """Join the pieces of utterances: (pieces, frames, dim) → (batch, n_frames, dim), zero beyond their ends."""
+    real = [piece[:size] for piece, size in zip(pieces, sizes.tolist(), strict=True)]
+    ends = torch.tensor(counts).cumsum(dim=0).tolist()
+    joined = pad_sequence(
+        [torch.cat(real[end - n : end]) for end, n in zip(ends, counts, strict=True)], batch_first=True
+    )
+    return F.pad(joined, (0, 0, 0, n_frames - joined.shape[1]))
+
+
+def _output(inputs: int, dim: int, eps: float) -> nn.ModuleDict:
+    return nn.ModuleDict({"dense": nn.Linear(inputs, dim), "LayerNorm": nn.LayerNorm(dim, eps=eps)})

@@ -23,7 +23,7 @@ class Measure:
 
     Attributes:
         value: mean over seeds.
-        change: paired difference to the first value, by seed; None for the first value, or without common seeds.
+        change: difference from the first value, paired by seed; None for the first value, or without common seeds.
     """
 
     value: SeedMean

@@ -20,13 +20,13 @@ from lightning_mia.report.content.numbers import decimal
 from lightning_mia.report.figures.drawing import Drawing
 
 MAX_ATTACKS = 3
-"""Attacks of each level in figures of two factors; the table has all."""
+"""Maximum number of attacks of each level in figures of two factors; `results.csv` has all."""
 
 MAX_LINES, MAX_ROWS = 6, 16
-"""Attacks of each level in curves, and in a heat map, of one factor."""
+"""Maximum number of attacks of each level in curves, and in a heat map, of one factor."""
 
 MAX_COMBINATIONS = 6
-"""Combinations of further factors with figures of their own."""
+"""Maximum number of combinations of further factors that are drawn."""
 
 UTILITY = "held-out pretext score"
 
@@ -35,7 +35,7 @@ UTILITY_NAMES = {
     "utility_pretext": "held-out pretext score under common masks",
     "heldout_pretext": UTILITY,
 }
-"""Columns of utility, of which the first known one is drawn against leakage."""
+"""Column of utility → its name in figures; the first column with values is drawn against leakage."""
 
 
 def draw_grid(table: pd.DataFrame, factors: Mapping[str, Sequence[Label]]) -> list[Drawing]:
@@ -103,7 +103,7 @@ def _line(table: pd.DataFrame, axis: Axis, attack: AttackKey, is_reference: bool
 
 
 def _references(table: pd.DataFrame, axis: Axis, attack: AttackKey) -> Iterator[Line]:
-    """Yield the attack on the wrong model, and blind."""
+    """Yield the lines of the wrong model and of the blind baseline."""
     name, level = attack
     for control in (f"wrong_model_{name}", "blind"):
         yield _line(table, axis, (control, level), is_reference=True)
@@ -129,7 +129,7 @@ def _curves(tag: str, caption: str, axis: Axis, lines: Sequence[Line], y_label: 
         + ", ".join(f"{decimal(line.values[x].mean)} at {label_text(x)}" for x in axis.labels if x in line.values)
         for line in lines
     )
-    caption = f"{caption} by {axis.name.replace('_', ' ')}"
+    caption = f"{caption}, by {axis.name.replace('_', ' ')}"
     return Drawing(tag, caption, f"{caption}: {values}", curves(axis, lines, y_label, chance))
 
 
@@ -165,7 +165,7 @@ def _heat_map(
 
 
 def _trade_offs(table: pd.DataFrame, axis: Axis, featured: Sequence[AttackKey]) -> Iterator[Drawing]:
-    """Draw utility against leakage if the values are names."""
+    """Draw utility against leakage, unless the factor is numeric."""
     cells = table.drop_duplicates("cell")
     column = next((name for name in UTILITY_NAMES if has_values(cells, name)), None)
     if axis.is_numeric or column is None:

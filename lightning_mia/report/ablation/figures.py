@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ABOVE, BELOW, UTILITY_COLOUR = SERIES[1], SERIES[0], SERIES[2]  # above chance, below chance
-MAX_OPACITY = 0.75  # at which ink is still legible on the colour
-CHARACTER = 0.065  # inches
+ABOVE_CHANCE, BELOW_CHANCE, UTILITY_COLOUR = SERIES[1], SERIES[0], SERIES[2]
+MAX_OPACITY = 0.75  # keeps numbers legible
+CHARACTER_WIDTH = 0.065  # inches
 CELL_WIDTH = 0.72  # of a heat map (inches)
 
 
@@ -77,8 +77,8 @@ def heat_map(
         values: (column's label, row's label) → mean; missing pairs stay empty.
         chance: value without colour, such as 0.5 for an AUROC; None: the smallest value has no colour.
     """
-    left = 0.34 + CHARACTER * max(len(label_text(label)) for label in rows.labels)
-    longest = CHARACTER * max(len(label_text(label)) for label in columns.labels)
+    left = 0.34 + CHARACTER_WIDTH * max(len(label_text(label)) for label in rows.labels)
+    longest = CHARACTER_WIDTH * max(len(label_text(label)) for label in columns.labels)
     rotated = longest > CELL_WIDTH
     bottom = 0.42 + (longest if rotated else 0)
     figure, axes = panel(left + CELL_WIDTH * len(columns.labels), 0.08 + bottom + 0.44 * len(rows.labels), left, bottom)
@@ -107,11 +107,11 @@ def curves(axis: Axis, lines: Sequence[Line], y_label: str, chance: float | None
 
     Args:
         axis: the factor.
-        lines: at most as many as there are colours, and references.
+        lines: at most one per colour, and references.
         y_label: name of the values.
         chance: value of random guessing: a thin line; None: no line.
     """
-    longest = CHARACTER * max(len(label_text(label)) for label in axis.labels)
+    longest = CHARACTER_WIDTH * max(len(label_text(label)) for label in axis.labels)
     rotated = not axis.is_numeric and longest * len(axis.labels) > 3.2
     top, bottom = 0.1 + LEGEND_LINE * len(lines), 0.42 + (longest if rotated else 0)
     figure, axes = panel(3.9, 1.98 + bottom + top, 0.54, bottom, top)
@@ -139,12 +139,12 @@ def curves(axis: Axis, lines: Sequence[Line], y_label: str, chance: float | None
 
 
 def trade_off(points: Mapping[str, tuple[SeedMean, SeedMean]], x_label: str, y_label: str) -> "Figure":
-    """Draw utility against leakage, one mark per choice.
+    """Draw utility against leakage, one marker per value.
 
     Args:
-        points: name → (x, y).
-        x_label: name of x.
-        y_label: name of y.
+        points: label of a value → (utility, leakage).
+        x_label: name of the utility.
+        y_label: name of the leakage.
     """
     top = 0.1 + LEGEND_LINE * len(points)
     figure, axes = panel(3.9, 2.6 + top, 0.54, 0.42, top)
@@ -164,7 +164,7 @@ def trade_off(points: Mapping[str, tuple[SeedMean, SeedMean]], x_label: str, y_l
 def _tint(mean: float, chance: float | None, lowest: float, highest: float) -> tuple[str, float]:
     if chance is not None:
         distance = abs(mean - chance) / max(chance, 1 - chance)
-        return (ABOVE if mean > chance else BELOW), MAX_OPACITY * min(1.0, distance)
+        return (ABOVE_CHANCE if mean > chance else BELOW_CHANCE), MAX_OPACITY * min(1.0, distance)
     return UTILITY_COLOUR, MAX_OPACITY * (mean - lowest) / ((highest - lowest) or 1.0)
 
 

@@ -30,7 +30,7 @@ from lightning_mia.report.templates import html_environment
 from lightning_mia.utilities.files import atomic_path, write_text
 
 MAX_COLUMNS = 3
-"""Attacks with a column in the table of points; `results.csv` has all."""
+"""Maximum number of attacks in the table of points; `results.csv` has all."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class ControlRow:
     Attributes:
         name: of the control.
         level: "utterance" or "speaker".
-        lowest: AUROC over cells.
-        mean: AUROC over cells.
-        highest: AUROC over cells.
+        lowest: lowest AUROC.
+        mean: mean AUROC.
+        highest: highest AUROC.
         n: number of cells.
         n_significant: cells with p < .05.
     """
@@ -95,7 +95,7 @@ def write_page(root: Path) -> Path:
         The path of the page.
 
     Raises:
-        InputError: one of the two files is damaged, or the folder cannot be written to.
+        InputError: `grid.json` or `results.csv` is damaged, or the folder cannot be written to.
     """
     record = GridRecord.read(root)
     table = pd.DataFrame()
@@ -184,7 +184,7 @@ def _row(labels: tuple[str, ...], rows: pd.DataFrame, attacks: Sequence[AttackKe
 
 
 def _controls(table: pd.DataFrame, attacks: Sequence[AttackKey]) -> list[ControlRow]:
-    """Summarise the blind control and those of featured attacks."""
+    """Summarise the blind baseline and the controls of featured attacks."""
     levels = dict.fromkeys(level for _, level in attacks)
     controls = [("blind", level) for level in levels]
     controls += [(f"{kind}_{name}", level) for name, level in attacks for kind in ("wrong_model", "untrained")]

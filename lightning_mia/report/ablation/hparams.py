@@ -41,7 +41,7 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _setting(label: Label) -> float | str:
-    """Keep numbers, for which the tab has a scale."""
+    """Keep numbers, which the tab shows on a numeric scale."""
     return label_text(label) if isinstance(label, bool | str) else label
 
 

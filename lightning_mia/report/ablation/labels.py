@@ -1,4 +1,4 @@
-"""Labels of a grid's cells, and columns of its table."""
+"""Labels of factor values, and columns of a grid's table."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ COST_COLUMNS = (
 """Columns of utility and privacy; tables of earlier versions lack them."""
 
 PRETEXT_LOSS = "pretext_loss"
-"""The attack whose scores on non-members measure the target's pretext task on unseen speech."""
+"""Attack whose scores on non-members are the held-out pretext scores."""
 
 
 def to_label(value: Any) -> Label:

@@ -9,13 +9,13 @@ import pandas as pd
 from lightning_mia.evaluation.results import Interval
 
 MIN_SEEDS = 3
-"""Seeds below which there is no interval: with two, t is 12.7, and chance agreement looks like certainty."""
+"""Minimum number of seeds for an interval: with two, t is 12.7, and chance agreement looks like certainty."""
 
 Point = tuple[object, ...]
 AttackKey = tuple[str, str]  # name and level
 
 PRETEXT_SCORES = ("heldout_pretext", "utility_pretext")
-"""Columns that are not in [0, 1]."""
+"""Columns whose values are not limited to [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class SeedMean:
 def seed_mean(values: Sequence[float], within: Interval = (-math.inf, math.inf)) -> SeedMean | None:
     """Compute the mean and its interval, mean ± t · s / √n.
 
-    The interval covers what a seed sets (draw of the members, training) on one corpus.
+    The interval accounts for what a seed sets (draw of the members, training), on one corpus.
 
     Args:
         values: one per seed; NaN = unknown.
-        within: range of the values, to which the interval is cut.
+        within: range of the values; the interval is clipped to it.
 
     >>> accuracy = seed_mean([0.5, 0.6, 0.7], within=(0, 1))
     >>> round(accuracy.mean, 3), [round(end, 3) for end in accuracy.ci95]

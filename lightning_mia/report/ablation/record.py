@@ -23,7 +23,7 @@ class GridRecord:
         seeds: all seeds.
         cells: names of all cells.
         failures: cell → reason of its last failure.
-        command: command line that repeats and finishes the grid.
+        command: command line that repeats or completes the grid.
         versions: of Python and packages.
         hardware: processor, accelerator, memory.
     """

@@ -11,7 +11,7 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
 NUMBERS = ("seed", "auroc", "auroc_lo", "auroc_hi", "p_value", "advantage", "n_members", "seconds", "heldout_pretext")
-"""Columns that hold numbers or nothing."""
+"""Columns of numbers; cells may be empty."""
 
 
 def tpr_column(fpr: float) -> str:

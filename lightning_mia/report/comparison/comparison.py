@@ -14,7 +14,7 @@ class ComparedRun:
     Attributes:
         label: shortest end of its path that is unique.
         report: of the run.
-        paired: it has the split of the first run, so that differences have intervals; true for the first run.
+        paired: whether it has the split of the first run, so that differences have intervals.
     """
 
     label: str
@@ -28,7 +28,7 @@ class AurocDifference:
 
     Attributes:
         value: AUROC minus that of the first run.
-        paired: the same with its interval; None if the runs have different splits.
+        paired: the difference with its interval; None if the runs have different splits.
     """
 
     value: float
@@ -42,7 +42,7 @@ class ComparedAttack:
     Attributes:
         name: of the attack.
         results: one per run; None if it did not run.
-        differences: to the first run, one per further run; None if either result is missing.
+        differences: from the first run, one per further run; None if either result is missing.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ComparedGroup:
 
     Attributes:
         level: "utterance" or "speaker".
-        access: "none" for the blind control.
+        access: "none" for the blind baseline.
         verdicts: one per run; None if the run has none for this level and access.
         attacks: the attacks.
     """
@@ -76,5 +76,5 @@ class Comparison:
 
     @property
     def unpaired(self) -> tuple[ComparedRun, ...]:
-        """Runs with another split than the first."""
+        """Runs whose split differs from that of the first."""
         return tuple(run for run in self.runs if not run.paired)

@@ -9,7 +9,7 @@ from lightning_mia.report.content.groups import headline_rate
 from lightning_mia.report.content.numbers import ABSENT, percent, signed
 
 MAX_ATTACKS = 12
-"""Attacks of one level and access in the table; the page has all."""
+"""Maximum number of attacks per level and access in the table; the page has all."""
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -18,7 +18,7 @@ def comparison_text(comparison: Comparison) -> str:
     lines = [f"{run.label}: {HEADINGS[run.report.verdict.status]}" for run in runs]
     if comparison.unpaired:
         labels = ", ".join(run.label for run in comparison.unpaired)
-        lines += [f"another split than {runs[0].label}, so differences have no interval: {labels}"]
+        lines += [f"a different split from {runs[0].label}, so differences have no interval: {labels}"]
     for group in comparison.groups:
         lines += ["", *_group_lines(comparison, group)]
     return "\n".join(lines)
@@ -33,7 +33,7 @@ def headline_tpr(result: AttackResult | None) -> str:
 
 
 def _group_lines(comparison: Comparison, group: ComparedGroup) -> list[str]:
-    title = f"{group.level} level, {'control' if group.access == 'none' else group.access}"
+    title = f"{group.level} level, {'blind baseline' if group.access == 'none' else group.access}"
     rows = [[title, *(run.label for run in comparison.runs)]]
     if any(group.verdicts):
         statuses = (HEADINGS[verdict.status] if verdict else ABSENT for verdict in group.verdicts)

@@ -22,17 +22,17 @@ def speaker_pseudonyms(report: AuditReport) -> dict[str, str]:
     risks = report.speaker_risks
     if risks is None:
         return {}
-    return pseudonyms(next(one for one in report.scores if (one.name, one.level) == (risks.attack, risks.level)))
+    return pseudonyms(next(scores for scores in report.scores if scores.key == (risks.attack, risks.level)))
 
 
 def uncut_properties(report: AuditReport) -> list[str]:
-    """Return the properties without slices."""
+    """Return the properties that the challenge set was not sliced by."""
     cut = {part.by for part in report.slices or ()}
     return [name for name in PROPERTIES if name not in cut]
 
 
 def speaker_notes(risks: SpeakerRisks | None) -> tuple[str, ...]:
-    """Explain the figures, the comparisons behind them, and their number."""
+    """Explain the AUROCs, p-values and marks of the table."""
     if risks is None:
         return ()
     notes = _omitted(risks)
@@ -40,14 +40,14 @@ def speaker_notes(risks: SpeakerRisks | None) -> tuple[str, ...]:
         return tuple(notes)
     notes.append(
         "AUROC: probability that a member of this speaker scores above a non-member of any speaker. It is no evidence "
-        "by itself, since a voice may score high without having been trained on."
+        "by itself, since a voice may score high without being in the training data."
     )
     notes += _comparisons(risks)
     if risks.two_sided:
         notes.append("The sign of the score is not known in advance: scores are flipped if needed; p is two-sided.")
     n, n_marked = len(risks.speakers), sum(risk.p_value_corrected < ALPHA for risk in risks.speakers)
     notes.append(
-        f"{_speakers(n)} compared, and some stand out by chance. Only those with p < .05 after correction over all "
+        f"{_speakers(n)} compared, and some may stand out by chance. Only those with p < .05 after correction over all "
         f"{count(n)} (Holm) are marked: {count(n_marked)} here. Intervals are not corrected."
     )
     smallest = min(risk.smallest_p_corrected for risk in risks.speakers)
@@ -72,8 +72,8 @@ def _comparisons(risks: SpeakerRisks) -> list[str]:
     if n_within < len(risks.speakers):
         subject = "Those of the others" if n_within else "The p-values"
         notes.append(
-            f"{subject} count the non-member speakers with at least the same mean score; a voice that scores high for "
-            "reasons other than training cannot be told apart there."
+            f"{subject} rank the speaker among the non-member speakers by mean score; this cannot rule out that the "
+            "voice scores high for reasons other than training."
         )
     return notes
 

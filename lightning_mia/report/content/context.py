@@ -18,7 +18,7 @@ from lightning_mia.report.content.protocol import limits, protocol
 from lightning_mia.report.content.utility_text import utility_note, utility_rows
 
 MAX_SPEAKERS = 100
-"""Speakers in the table of risks; `speakers.csv` has all."""
+"""Maximum number of speakers in the table of risks; `speakers.csv` has all."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def _fleet_health(report: AuditReport) -> list[tuple[str, float, float, float | 
         return []
     of_target = next((model.health for model in report.provenance.models if model.name == "target"), {})
     return [
-        (figure, lowest, highest, of_target[figure][-1] if figure in of_target else None)
-        for figure, (lowest, highest) in report.fleet.health.items()
+        (metric, lowest, highest, of_target[metric][-1] if metric in of_target else None)
+        for metric, (lowest, highest) in report.fleet.health.items()
     ]
 
 
@@ -109,7 +109,7 @@ def _by_level_and_access(
         for access in ACCESSES:
             group = [inference for inference in inferences if (inference.level, inference.access) == (level, access)]
             if group:
-                groups.append((level, access, sorted(group, key=lambda one: (one.p_value, -abs(one.difference)))))
+                groups.append((level, access, sorted(group, key=lambda test: (test.p_value, -abs(test.difference)))))
     return groups
 
 

@@ -9,11 +9,14 @@ from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
 
+HEADLINE_FPR = 0.01
+"""False positive rate of the TPR in tables of attacks."""
+
 MAX_FEATURED = 4
-"""Featured attacks of one level and access; more curves in one figure would hide each other."""
+"""Maximum number of featured attacks per level and access: more curves in one figure would hide each other."""
 
 MAX_CONTROLS = 12
-"""Controls of one level that are all featured; of more, only those of the best attacks."""
+"""Maximum number of controls per level that are all featured; of more, only those of the best attacks are."""
 
 CONTROL_KINDS = ("untrained", "wrong_model")
 
@@ -43,13 +46,13 @@ class Group:
 
     @property
     def best(self) -> AttackResult:
-        """Attack that the verdict rests on, or the strongest one."""
+        """Attack on which the verdict rests, or else the strongest."""
         decisive = [result for result in self.results if self.verdict and result.name == self.verdict.attack]
         return (*decisive, *self.results)[0]
 
     @property
     def sizes(self) -> list[str]:
-        """Numbers of units in words; several if results differ."""
+        """Numbers of members and non-members as text, without duplicates."""
         return list(dict.fromkeys(f"{r.n_members} members, {r.n_nonmembers} non-members" for r in self.results))
 
     @property
@@ -117,10 +120,6 @@ def _by_level_and_access(results: Sequence[AttackResult]) -> Iterator[tuple[str,
             group = tuple(result for result in results if (result.level, result.access) == (level, access))
             if group:
                 yield level, access, group
-
-
-HEADLINE_FPR = 0.01
-"""False positive rate of the TPR in tables of attacks."""
 
 
 def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:

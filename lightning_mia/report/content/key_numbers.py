@@ -42,7 +42,7 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
             KeyNumber(
                 decimal(attack.smallest_detectable_auroc),
                 "smallest detectable AUROC",
-                "80 % power with this design; a weaker leak goes unnoticed",
+                "80 % power with this design; a weaker leak may go unnoticed",
             )
         )
     blind = report.blind(attack.level)
@@ -59,7 +59,7 @@ def decisive_attack(report: AuditReport) -> AttackResult:
     verdicts = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == report.verdict.status]
     if verdicts and verdicts[0].attack:
         first = verdicts[0]
-        decisive = [one for one in report.attacks if (one.name, one.level) == (first.attack, first.level)]
+        decisive = [attack for attack in report.attacks if (attack.name, attack.level) == (first.attack, first.level)]
         if decisive:
             return decisive[0]
     leaking = {(verdict.level, verdict.access) for verdict in verdicts if verdict.status == "leak"}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import AuditReport, TrainedModel
 from lightning_mia.report.content.numbers import count, duration
-from lightning_mia.report.content.wording import POOL_DESCRIPTIONS
+from lightning_mia.report.content.wording import FACT_NAMES, POOL_DESCRIPTIONS
 
 Paragraph = tuple[str, str]  # heading and text
 
@@ -108,18 +108,18 @@ def _queries(report: AuditReport) -> Iterator[str]:
         number = count(low) if low == high else f"{count(low)} to {count(high)}"
         yield (
             f"Each attack submitted {number} waveform{'' if high == 1 else 's'} per recording to the target: the "
-            "recording itself, copies under other masks, and variants made by the attack."
+            "recording itself, repeated if several masks were drawn, and variants of it made by the attack."
         )
     if len(counted) < len(report.attacks):
-        yield f"For {count(len(report.attacks) - len(counted))} of the attacks, queries were not counted."
+        yield f"The queries of {count(len(report.attacks) - len(counted))} attacks were not counted."
 
 
 def _controls(report: AuditReport) -> Iterator[str]:
     names = [control.name for control in report.controls]
     if any(name.startswith("blind") for name in names):
         yield (
-            "The blind control is a classifier on durations, levels, spectra and file formats, fitted and evaluated on "
-            "different speakers; it uses no model."
+            "The blind baseline is a classifier on durations, levels, spectra and file formats, fitted and evaluated "
+            "on different speakers; it uses no model."
         )
     if any(name.startswith("untrained_") for name in names):
         yield "Untrained: every attack was repeated on the same architecture with fresh weights."
@@ -133,16 +133,25 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
     defaults, settings = EvaluationSettings(), report.provenance.settings
     n_redraws = settings.get("n_redraws", defaults.n_redraws)
     n_bootstraps = settings.get("n_bootstraps", defaults.n_bootstraps)
+    mechanism = (
+        "by the mechanism that drew it"
+        if report.split.drawn
+        else "that assume a random assignment of speakers with one label and, for others, of each speaker's recordings"
+    )
     yield (
-        f"p-values come from {count(n_redraws)} redraws of the split by its own mechanism"
+        f"p-values come from {count(n_redraws)} redraws of the split {mechanism}"
         f"{_seeded(report.provenance.seeds.get('evaluation'))}"
         + (", corrected over the attacks of one level and access (max-T)." if report.attacks else ".")
     )
-    yield f"Intervals come from {count(n_bootstraps)} bootstrap draws of speakers, with Student's t."
+    yield (
+        f"Intervals of AUROCs come from {count(n_bootstraps)} bootstrap draws of speakers, with Student's t; if every "
+        "speaker has one unit, or the AUROC is 0 or 1, they are Newcombe's."
+    )
     if report.attacks:
         yield (
-            "A leak requires a corrected p below .05 and a margin over the wrong model whose lower bound is above 0; "
-            "if the blind control fails, no conclusion is drawn."
+            "A leak requires a corrected p below .05 and a margin over the wrong model whose lower bound is above 0 "
+            "(without a wrong model: a split drawn at random by this tool). If the blind baseline separates members "
+            "from non-members, no conclusion is drawn."
         )
 
 
@@ -151,10 +160,10 @@ def _hardware(report: AuditReport) -> Iterator[str]:
     if source.created:
         yield f"Scored {source.created}."
     if source.hardware:
-        facts = (f"{key.replace('_', ' ')} {_text(value)}" for key, value in source.hardware.items())
+        facts = (f"{FACT_NAMES.get(key, key)} {_text(value)}" for key, value in source.hardware.items())
         yield f"Hardware: {'; '.join(facts)}."
     if report.timings:
-        stages = (f"{stage.removesuffix('_s')} {duration(seconds)}" for stage, seconds in report.timings.items())
+        stages = (f"{FACT_NAMES.get(stage, stage)} {duration(seconds)}" for stage, seconds in report.timings.items())
         yield f"Runtime: {', '.join(stages)}."
     if source.versions:
         yield "Versions: " + ", ".join(f"{name} {version}" for name, version in source.versions.items()) + "."

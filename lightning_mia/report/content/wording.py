@@ -6,7 +6,7 @@ from lightning_mia.report.audit_report import Pool
 SECTIONS = {
     "attacks": "Attack results",
     "shadow_models": "Shadow models",
-    "each_as_target": "Each shadow model as target",
+    "each_as_target": "Shadow models as targets",
     "n_shadow_models": "Number of shadow models",
     "dataset_inference": "Dataset inference",
     "controls": "Controls",
@@ -36,21 +36,22 @@ BLIND_HEADLINES: dict[Status, str] = {
 
 MEANINGS: dict[Status, tuple[str, str]] = {
     "leak": (
-        "At least one attack separated members from non-members better than random redraws of the split (corrected "
-        "p < .05), and the controls leave training on the members as the only explanation.",
+        "At least one attack separated members from non-members better than chance (corrected p < .05, from redraws of "
+        "the split). A difference between the recordings does not explain this: the attack is weaker on a model "
+        "trained on neither members nor non-members or, without such a model, the split was drawn at random.",
         "This does not prove that any single recording is a member, that its content can be extracted, or that attacks "
         "not run would do no better.",
     ),
     "no_evidence": (
-        "The controls hold, and no attack of this run separated members from non-members better than chance and better "
-        "than on the wrong model.",
-        "This does not show that the model is private. A leak below the smallest detectable AUROC of this design goes "
-        "unnoticed, and so does one that requires a stronger attack or more access.",
+        "The controls passed, and no attack of this run separated members from non-members both better than chance and "
+        "better than on the wrong model.",
+        "This does not show that the model is private. A leak below the smallest detectable AUROC of this design may "
+        "go unnoticed, and so may one that requires a stronger attack or more access.",
     ),
     "not_assessable": (
-        "The controls do not allow a conclusion: members and non-members can be separated without any model, or are "
-        "too few to rule that out, or a control is missing. Any attack score may reflect a difference between the "
-        "recordings instead of membership.",
+        "The controls do not allow a conclusion: members and non-members can be separated without any model, there "
+        "are too few of them to rule that out, or a control is missing. Any attack score may reflect a difference "
+        "between the recordings instead of membership.",
         "This shows neither that the model leaks nor that it does not. Draw the split at random from one pool, or "
         "match members and non-members, and run again.",
     ),
@@ -64,8 +65,8 @@ BLIND_MEANINGS: dict[Status, tuple[str, str]] = {
         "This shows neither that a model trained on this split leaks nor that it does not: no model was queried.",
     ),
     "not_assessable": (
-        "Members and non-members can be separated without any model, or are too few to rule that out. An attack that "
-        "succeeds on this split may have found that difference instead of membership.",
+        "Members and non-members can be separated without any model, or there are too few of them to rule that out. "
+        "Any attack score on this split may reflect a difference between the recordings instead of membership.",
         "This shows neither that a model trained on this split leaks nor that it does not. Draw the split at random "
         "from one pool, or match members and non-members, and check again.",
     ),
@@ -85,7 +86,7 @@ POOL_DESCRIPTIONS: dict[Pool, str] = {
     ),
     "auxiliary": (
         "They were trained on halves of a pool of auxiliary recordings, and on no unit of the challenge set. Attacks "
-        "that use them show what an outsider can do who holds recordings of the same kind."
+        "that use them show what an outsider with recordings of the same kind can do."
     ),
 }
 """Pool → what it implies for the attacks."""
@@ -104,15 +105,30 @@ POOL_NOTES: dict[Pool, str] = {
 
 TWO_SIDED = "two-sided: the sign of the score is not known in advance"
 UNRESOLVABLE = "decided by fewer than 10 non-members"
-CONTROLS = "Controls must not separate members from non-members."
+CONTROLS = (
+    "Controls should not separate members from non-members. Their p-values are not corrected: by chance, one in twenty "
+    "is below .05."
+)
 SLICES = (
-    "The same attack on parts of the challenge set: members against non-members of the same part, with intervals over "
-    "its speakers. Differences between parts were not tested; with many parts, some differ by chance."
+    "The attack that decides the verdict, on parts of the challenge set: members against non-members of the same part, "
+    "with intervals over its speakers. Differences between parts were not tested; with many parts, some differ by "
+    "chance."
 )
 NO_BREAKDOWN = (
-    "Omitted: the controls do not allow a conclusion. Figures of single speakers or slices would be read as leaks, "
-    "although the confound may explain them."
+    "Omitted: the controls do not allow a conclusion. Results of single speakers or slices would be read as leaks, "
+    "although a difference between the recordings may explain them."
 )
+
+FACT_NAMES = {
+    "memory_gib": "memory (GiB)",
+    "fit_s": "training of the target",
+    "controls_s": "training of the control models",
+    "probe_s": "probing",
+    "fleet_s": "shadow models in this run",
+    "shadow_s": "training of all shadow models",
+    "attack_s": "attacks and evaluation",
+}
+"""Key of `results.json` → its name in the report."""
 
 GLOSSARY: tuple[tuple[str, str], ...] = (
     (
@@ -144,32 +160,35 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "Queries",
-        "Waveforms submitted to the target per recording; not counted for attacks that learn from frames.",
+        "Waveforms submitted to the target per recording; not counted for attacks that read frame-level hidden states.",
     ),
     (
         "Shadow models as targets",
-        "The attack with each shadow model as the target, evaluated on that model's members: mean and standard "
-        "deviation over models.",
+        "The attack with each shadow model in turn as the target, evaluated on that model's members: mean and standard "
+        "deviation (sd) over models.",
     ),
     (
         "AUROC",
-        "Probability that a random member scores higher than a random non-member; chance is .5. Its interval (cluster "
-        "bootstrap over speakers, Student's t) is descriptive.",
+        "Probability that a random member scores higher than a random non-member; chance is .5. Its interval is "
+        "descriptive: cluster bootstrap over speakers with Student's t, or Newcombe's method if every speaker has one "
+        "unit or the AUROC is 0 or 1.",
     ),
     (
         "p, corrected p",
-        "Share of redraws of the split, by its own mechanism, that separate the units at least as well; corrected for "
-        "the number of attacks of the same level and access (max-T). The verdict rests on it, not on the interval.",
+        "Share of redraws of the split that the attack separates at least as well. The redraws follow the mechanism "
+        "that drew the split (assumed if the user supplied it). The corrected p accounts for all attacks of the same "
+        "level and access (max-T); the verdict rests on it, not on the interval.",
     ),
     (
         "Detectable AUROC",
-        "The smallest AUROC that this design reports as a leak with 80 % power. Weaker leaks go unnoticed.",
+        "The smallest AUROC that this design reports as a leak with 80 % power; for a level and access, the largest "
+        "over its attacks. Weaker leaks may go unnoticed.",
     ),
     (
         "Margin over wrong model",
-        "How much further from chance the AUROC is than that of the same attack on a model trained on neither members "
-        "nor non-members, with a one-sided lower bound. A difference between the recordings would appear with both "
-        "models.",
+        "By how much the AUROC exceeds that of the same attack on a model trained on neither members nor non-members "
+        "(for two-sided attacks: in the direction of the target), with a one-sided lower bound. A difference between "
+        "the recordings would appear with both models.",
     ),
     (
         "Advantage",
@@ -200,7 +219,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "in the paper. Its scores depend on the labels: its p-value is meaningless, and no verdict rests on it.",
     ),
     (
-        "Band",
+        "ROC band",
         "Pointwise 95 % band of an ROC curve, by cluster bootstrap over speakers.",
     ),
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_CURVES = len(SERIES)
-"""Curves of one figure: one per colour."""
+"""Maximum number of curves in a figure, one per colour."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ def roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
 
 
 def log_roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
-    """Draw ROC curves on logarithmic axes, from one unit upwards."""
+    """Draw ROC curves with bands on logarithmic axes.
+
+    Each axis starts at the rate of one unit.
+    """
     figure, axes = _square()
     n_members = max(curve.scores.n_members for curve in curves)
     n_nonmembers = _max_nonmembers(curves)
@@ -73,7 +76,7 @@ def logarithmic_grid(n_nonmembers: int) -> np.ndarray:
 def histogram_figure(scores: Scores) -> "Figure":
     """Draw scores of members (filled) and non-members (outlined).
 
-    The bins span the middle 98 % of the scores; scores beyond are counted in the first and the last bin.
+    The bins span the middle 98 % of the scores; scores outside are counted in the first or the last bin.
     """
     figure, axes = panel(width=2.7, height=1.6, left=0.06, bottom=0.22)
     low, high = np.quantile(scores.values, [0.01, 0.99])

@@ -1,4 +1,4 @@
-"""Captioned figures of the results of a group."""
+"""ROC curves and histograms of a group, with captions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Drawing:
     Attributes:
         tag: path in TensorBoard, unique in a report.
         caption: one line above the figure.
-        label: description for readers who cannot see the figure.
+        label: alternative text.
         figure: drawn in the colours of `style`.
     """
 

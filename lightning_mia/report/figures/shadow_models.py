@@ -48,7 +48,7 @@ class Reference:
 
 
 def draw_by_shadows(group: Group) -> tuple[Drawing, ...]:
-    """Draw attacks by number of shadow models, featured ones first."""
+    """Draw AUROC and TPR by number of shadow models, for featured attacks first."""
     featured = [result for result in group.featured if len(result.with_fewer) > 1][:MAX_CURVES]
     others = [result for result in group.others if len(result.with_fewer) > 1]
     results = [*featured, *others[: max(0, MAX_FEATURED - len(featured))]]
@@ -72,7 +72,7 @@ def shadow_figure(
     """Draw values against the number of shadow models.
 
     Args:
-        lines: one per attack, each of another series.
+        lines: one per attack, each of a different series.
         chance: value of random guessing: a thin line.
         undetectable: range below 80 % power: a grey band.
         reference: the best attack without shadow models: a grey line.

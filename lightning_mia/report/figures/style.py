@@ -39,7 +39,7 @@ def panel(width: float, height: float, left: float, bottom: float, top: float = 
     """Create a figure with one set of axes (inches)."""
     from matplotlib.figure import Figure
 
-    # Margins are given because a layout engine draws everything twice to find them.
+    # Fixed margins: a layout engine would draw everything twice to find them.
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     bounds = (left / width, bottom / height, 1 - (left + MARGIN_RIGHT) / width, 1 - (bottom + top) / height)
     axes = figure.add_axes(bounds)

@@ -10,7 +10,7 @@ from lightning_mia.report.figures.style import CSS_VARIABLES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Dates and creators would make two drawings of the same numbers differ.
+# Dates and creators would make drawings of the same numbers differ.
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
@@ -19,7 +19,7 @@ def inline_svg(figure: "Figure", label: str, prefix: str) -> str:
 
     Args:
         figure: drawn in the colours of `style`, which become CSS variables.
-        label: description for readers who cannot see the figure.
+        label: alternative text.
         prefix: put before every id, to keep ids unique on a page of several figures.
     """
     import matplotlib
@@ -46,7 +46,7 @@ def _prefix_ids(svg: str, prefix: str) -> str:
 
 def _compact(svg: str) -> str:
     """Round coordinates to 0.01 pt and drop white space."""
-    svg = re.sub(r' (?:d|x|y|transform|style)="[^"]*"', _shorter, svg)  # attributes only, never a name in the text
+    svg = re.sub(r' (?:d|x|y|transform|style)="[^"]*"', _shorter, svg)  # attributes only, not names in the text
     return re.sub(r">\s+<", "><", svg).strip()
 
 

@@ -16,7 +16,7 @@ SCHEMA = 1
 """Version of `results.schema.json`: keys may be added, but none renamed."""
 
 NOT_IN_RESULTS = ("scores", "units")
-"""Fields of the report with tables of their own."""
+"""Fields of the report that are stored as CSV files."""
 
 
 def to_results(report: AuditReport) -> dict[str, Any]:

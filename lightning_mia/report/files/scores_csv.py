@@ -113,7 +113,7 @@ class _Rows:
         return _Rows(*map(np.concatenate, arrays))
 
 
-_NONE = _Rows(np.empty(0, int), np.empty(0, int), np.empty(0, bool), np.empty(0))
+_NO_ROWS = _Rows(np.empty(0, int), np.empty(0, int), np.empty(0, bool), np.empty(0))
 
 
 @dataclass
@@ -151,7 +151,7 @@ class _Table:
     def rows_of(self, attack: str, level: str) -> _Rows:
         """Return all rows of an attack, in file order."""
         parts = self.parts.get((attack, level))
-        return _Rows.joined(parts) if parts else _NONE
+        return _Rows.joined(parts) if parts else _NO_ROWS
 
     def names_of(self, rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
         """Return unit ids and speakers, shared between attacks if equal."""
@@ -170,7 +170,7 @@ def _read(path: Path) -> _Table:
         chunks = pd.read_csv(path, dtype=object, na_filter=False, skip_blank_lines=False, chunksize=CHUNK_ROWS)
         for chunk in chunks:
             if tuple(chunk.columns) != COLUMNS or not isinstance(chunk.index, pd.RangeIndex):
-                raise ValueError("it has other columns")
+                raise ValueError("unexpected columns")
             table.add(chunk)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; {REMEDY}") from error

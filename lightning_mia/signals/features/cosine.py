@@ -29,11 +29,11 @@ def mean_pairwise_cosine(vectors: Tensor, lengths: Tensor) -> Tensor:
     vectors = vectors.double()
     norms = torch.linalg.vector_norm(vectors, dim=-1)  # (batch, n)
     # A zero vector has no direction: it counts as orthogonal to all others.
-    counts = ~padding_mask(lengths, vectors.shape[1]) & (norms > 0)
-    weights = torch.where(counts, norms.reciprocal(), 0.0).unsqueeze(1)
+    counted = ~padding_mask(lengths, vectors.shape[1]) & (norms > 0)
+    weights = torch.where(counted, norms.reciprocal(), 0.0).unsqueeze(1)
     total = torch.bmm(weights, vectors).squeeze(1)  # (batch, dim) Σ x̂, without a copy of all unit vectors
     n = lengths.double()
-    mean = (total.square().sum(-1) - counts.sum(1)) / (n * (n - 1))
+    mean = (total.square().sum(-1) - counted.sum(1)) / (n * (n - 1))
     return torch.where(n > 1, mean, torch.nan)  # rounding would make 0 / 0 infinite
 
 

@@ -1,9 +1,7 @@
 """Statistics of an utterance's frames at one layer.
 
-They are accumulated in float64.
-
-All take `hidden (batch, frames, dim)` and `lengths (batch,)`, and return (batch,) float64 by name. Padding, and so the
-length of the other recordings in the batch, has no influence.
+All functions take `hidden (batch, frames, dim)` and `lengths (batch,)`, and return (batch,) float64 by name. Padding,
+and so the length of the other recordings in the batch, has no influence. Sums are in float64.
 """
 
 import torch
@@ -13,7 +11,7 @@ from lightning_mia.models.layers.features import padding_mask
 
 Statistics = dict[str, Tensor]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-MAX_FRAMES = 512  # whose pairs are compared; longer utterances are subsampled
+MAX_FRAMES = 512  # per utterance in pairwise comparisons; longer utterances are subsampled
 
 
 def pair_statistics(hidden: Tensor, lengths: Tensor, max_frames: int = MAX_FRAMES) -> Statistics:

@@ -14,7 +14,7 @@ from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import Statistics, unit_vectors
 from lightning_mia.signals.runner.loop import batches
 
-N_NEAREST = 5  # neighbours whose mean similarity is taken
+N_NEAREST = 5  # references whose mean similarity is computed
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> 
     weights = others.double() / others.sum(dim=1, keepdim=True)
     mean = weights @ references  # (batch, dim)
     centred = unit_vectors(pooled - mean)
-    around = unit_vectors(references - references.mean(dim=0))
-    cosines = centred @ around.T  # (batch, n)
+    directions = unit_vectors(references - references.mean(dim=0))
+    cosines = centred @ directions.T  # (batch, n)
     n_nearest = min(N_NEAREST, len(references) - 1)  # the same number whether or not the utterance is a reference
     nearest = torch.where(others, cosines, -torch.inf).topk(n_nearest, dim=1).values
     crowd = (weights * cosines.square()).sum(dim=1) - (weights * cosines).sum(dim=1).square()

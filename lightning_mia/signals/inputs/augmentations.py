@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch, collate
 from lightning_mia.models.layers.features import SAMPLE_RATE
-from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.inputs.random_masks import utterance_generator
 
 CENTISECOND = SAMPLE_RATE // 100  # samples
 MIN_SAMPLES = 10 * CENTISECOND  # 0.1 s, the shortest recording that models accept
@@ -165,9 +165,8 @@ class Mixed(View):
 def random_crop(waveform: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Crop at a uniformly drawn position.
 
-    The crop has about `share` of the recording, and at least 0.1 s.
-
-    The length is a whole number of centiseconds: a Fourier transform of other lengths can take ten times as long.
+    The crop has about `share` of the recording, and at least 0.1 s. Its length is a whole number of centiseconds: a
+    Fourier transform of other lengths can take ten times as long.
 
     >>> len(random_crop(np.zeros(16000, np.float32), 0.333, np.random.default_rng(0)))
     5280
@@ -178,7 +177,7 @@ def random_crop(waveform: np.ndarray, share: float, rng: np.random.Generator) ->
 
 
 def apply_view(batch: Batch, view: View, draw: int, seed: int) -> Batch:
-    """Apply a view to a batch, on the batch's device.
+    """Apply a view to a batch; keep the batch's device.
 
     Args:
         batch: recordings.
@@ -188,7 +187,7 @@ def apply_view(batch: Batch, view: View, draw: int, seed: int) -> Batch:
     """
     samples, texts = batch.waveforms.cpu().numpy(), batch.texts or ("",) * len(batch.ids)
     changed = [
-        (name, view(row[:length], generator_of(name, draw, seed, f"view/{view.name}/")), text)
+        (name, view(row[:length], utterance_generator(name, draw, seed, f"view/{view.name}/")), text)
         for name, row, length, text in zip(batch.ids, samples, batch.lengths.tolist(), texts, strict=True)
     ]
     collated = collate(changed)

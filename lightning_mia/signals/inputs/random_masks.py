@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.layers.masking import SpanMask, span_mask
+from lightning_mia.models.layers.masking import SpanMask, draw_span_mask
 
 
 def draw_masks_and_noise(
@@ -49,14 +49,16 @@ def draw_masks(
     if distribution is None:
         return masks
     for row, utterance, n_frames in zip(masks, ids, frames, strict=True):
-        row[:n_frames] = torch.from_numpy(span_mask(n_frames, distribution, generator_of(utterance, draw, seed)))
+        row[:n_frames] = torch.from_numpy(
+            draw_span_mask(n_frames, distribution, utterance_generator(utterance, draw, seed))
+        )
     return masks
 
 
 def draw_noise(ids: Sequence[str], frames: Sequence[int], dim: int, draw: int, seed: int) -> Tensor:
     """Draw uniform noise for every frame.
 
-    Models choose negatives by it.
+    Models use it to choose negatives.
 
     Args:
         ids: utterances.
@@ -66,17 +68,17 @@ def draw_noise(ids: Sequence[str], frames: Sequence[int], dim: int, draw: int, s
         seed: as in `draw_masks`.
 
     Returns:
-        `(batch, max(frames), dim)` float32 in [0, 1), 0 on padding; a row depends on the same as a mask.
+        `(batch, max(frames), dim)` float32 in [0, 1), 0 on padding; a row depends on the same values as a mask.
     """
     noise = torch.zeros(len(ids), max(frames), dim)
     if dim:
         for row, utterance, n_frames in zip(noise, ids, frames, strict=True):
-            generator = generator_of(utterance, draw, seed, "noise/")
+            generator = utterance_generator(utterance, draw, seed, "noise/")
             row[:n_frames] = torch.from_numpy(generator.random((n_frames, dim), dtype=np.float32))
     return noise
 
 
-def generator_of(utterance: str, draw: int, seed: int, purpose: str = "") -> np.random.Generator:
+def utterance_generator(utterance: str, draw: int, seed: int, purpose: str = "") -> np.random.Generator:
     """Seed a generator by utterance, draw, seed and purpose.
 
     Args:
@@ -85,7 +87,7 @@ def generator_of(utterance: str, draw: int, seed: int, purpose: str = "") -> np.
         seed: seed of the probe.
         purpose: such as "noise/", so that two uses do not share numbers.
 
-    >>> float(generator_of("a", 0, 0).random()) == float(generator_of("a", 0, 0).random())
+    >>> float(utterance_generator("a", 0, 0).random()) == float(utterance_generator("a", 0, 0).random())
     True
     """
     digest = hashlib.sha256(f"{purpose}{seed}/{draw}/{utterance}".encode()).digest()

@@ -8,25 +8,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, loader
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Measure
 from lightning_mia.signals.table import Signals
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Disable TF32 in convolutions on GPUs.
-
-    With TF32, signals would depend on the batch.
-    """
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 def length_loader(
@@ -44,7 +30,7 @@ def length_loader(
         world_size: number of processes; each gets at least one batch, if there are that many recordings.
     """
     durations = recordings.durations
-    n_batches = max(batches_for(durations, batch_seconds), world_size)
+    n_batches = max(count_batches(durations, batch_seconds), world_size)
     return loader(recordings, LengthBatches(durations, n_batches, rank=rank, world_size=world_size), num_workers)
 
 
@@ -72,3 +58,17 @@ def measure_batch(model: SpeechModel, measure: Measure, batch: Batch) -> Signals
     scalars = pd.DataFrame(columns, index=pd.Index(batch.ids, dtype=object))  # a group may have no columns
     pooled = measured.pooled if measured.pooled is not None else torch.empty(len(batch.ids), 0, 0)
     return Signals(scalars, pooled.float().cpu().numpy())
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Disable TF32 in convolutions on GPUs.
+
+    With TF32, signals would depend on the batch.
+    """
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

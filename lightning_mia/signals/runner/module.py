@@ -19,7 +19,7 @@ from lightning_mia.utilities.files import hash_of
 
 
 class Probe(L.LightningModule):
-    """Measures signals in `predict_step`, which no hidden states leave.
+    """Measures signals in `predict_step`; hidden states are not returned.
 
     Args:
         model: the probed model.
@@ -38,8 +38,8 @@ class Probe(L.LightningModule):
 class ProbeRecordings(L.LightningDataModule):
     """Recordings to be probed, each exactly once over all processes.
 
-    In `predict`, Lightning neither shards a custom batch sampler nor may pad it here. Every process therefore takes its
-    own share of the batches.
+    In `predict`, Lightning does not shard a custom batch sampler, and padding by Lightning would repeat recordings.
+    Every process therefore takes its own share of the batches.
 
     Args:
         recordings: recordings to probe.

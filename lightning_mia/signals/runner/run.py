@@ -69,22 +69,6 @@ def probe(
     return Signals.load(path).take(ids)
 
 
-def _finish(shards: Path, ids: Sequence[str], path: Path) -> str | None:
-    """Merge the shards into one file; return any error."""
-    try:
-        signals = merge(_read(shards), ids)
-        check_finite(signals, path)
-        signals.save(path)
-    except InputError as error:
-        return str(error)
-    shutil.rmtree(shards)
-    return None
-
-
-def _read(shards: Path) -> list[Signals]:
-    return [Signals.load(shard) for shard in sorted(shards.glob("[!.]*.npz"))]
-
-
 def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:
     """Join shards by utterance id.
 
@@ -106,3 +90,19 @@ def check_finite(signals: Signals, path: Path) -> None:
     if bad.any():
         named = list_first([str(utterance) for utterance in signals.scalars.index[bad]])
         raise InputError(f"Model {path.stem} gives signals that are not finite for {bad.sum()} utterances: {named}")
+
+
+def _finish(shards: Path, ids: Sequence[str], path: Path) -> str | None:
+    """Merge the shards into one file; return any error."""
+    try:
+        signals = merge(_read(shards), ids)
+        check_finite(signals, path)
+        signals.save(path)
+    except InputError as error:
+        return str(error)
+    shutil.rmtree(shards)
+    return None
+
+
+def _read(shards: Path) -> list[Signals]:
+    return [Signals.load(shard) for shard in sorted(shards.glob("[!.]*.npz"))]

@@ -2,10 +2,10 @@
 
 They serve models without a mask input.
 
-A pretext head was trained where the encoder saw its training mask. The closer a filling comes to that mask, the more of
+A pretext head is trained on frames that the training mask hides. The closer a filling comes to that mask, the more of
 the pretext task remains visible in the encoder's outputs. Log-mel models mask frames by their mean: a steady tone
-whose spectrum is the mean of the rest comes close. Other models mask frames by a learned vector, which no sound may
-reproduce; there the steadiest sound is a guess.
+whose spectrum is the mean of the rest comes close. Other models mask frames by a learned vector, which perhaps no
+sound reproduces; for them, the steadiest sound is a guess.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torchaudio.functional import melscale_fbanks
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.features import FRAME, HOP, POWER_FLOOR, SAMPLE_RATE, LogMel, padding_mask
-from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.inputs.random_masks import utterance_generator
 
 N_BANDS = 80  # mel bands of the spectrum to match
 N_STEPS = 60  # iterations of the fit of harmonics to bands
@@ -104,49 +104,6 @@ class SteadyTone(Filling):
         return one_period.float().repeat(1, repeats)[:, : waveforms.shape[1]]
 
 
-@cache
-def _harmonics(period: int) -> tuple[Tensor, Tensor]:
-    """Compute mel powers and one period of each harmonic.
-
-    Shapes: (harmonics, 80) and (harmonics, period), float64.
-    """
-    count = (period - 1) // 2
-    numbers = torch.arange(1, count + 1, dtype=torch.float64)
-    middle = (FRAME - 1) / 2  # of every frame, where the phases are 90° apart
-    phases = numbers * np.pi / 2
-    time = torch.arange(FRAME, dtype=torch.float64)
-    angles = 2 * np.pi * numbers.unsqueeze(1) / period
-    window = torch.hann_window(FRAME, dtype=torch.float64)
-    spectrum = torch.fft.rfft(torch.cos(angles * (time - middle) + phases.unsqueeze(1)) * window)  # (harmonics, 201)
-    filters = melscale_fbanks(FRAME // 2 + 1, 20.0, SAMPLE_RATE / 2, N_BANDS, SAMPLE_RATE).double()
-    one_period = torch.cos(angles * (torch.arange(period, dtype=torch.float64) - middle) + phases.unsqueeze(1))
-    return spectrum.abs().square() @ filters, one_period
-
-
-def fit_powers(spectrum: Tensor, basis: Tensor) -> Tensor:
-    """Fit powers of sources to a spectrum.
-
-    By multiplicative updates of the Itakura-Saito distance.
-
-    Févotte, Bertin and Durrieu (2009), eq. 3.4, with the exponent 1/2, which makes every step a descent.
-
-    Args:
-        spectrum: (batch, bands), natural logarithm of the power.
-        basis: (sources, bands) float64, power of each source at unit power.
-
-    Returns:
-        (batch, sources) float64.
-    """
-    target = spectrum.double().exp()
-    bands = basis.sum(dim=0) > 1e-9 * basis.sum(dim=0).max()  # the lowest filters may contain no frequency bin
-    basis, target = basis[:, bands], target[:, bands]
-    powers = target.mean(dim=1, keepdim=True) / basis.mean() / len(basis) * torch.ones_like(basis[:, 0])
-    for _ in range(N_STEPS):
-        fitted = powers @ basis + POWER_FLOOR
-        powers = powers * ((target / fitted.square() @ basis.T) / (1 / fitted @ basis.T)).sqrt()
-    return powers
-
-
 @dataclass(frozen=True)
 class ShapedNoise(Filling):
     """Noise with the mean spectrum of the visible recording.
@@ -172,7 +129,7 @@ class ShapedNoise(Filling):
         """Shape one second of white noise, and repeat it."""
         phasors = torch.zeros(len(ids), SAMPLE_RATE // 2 + 1, dtype=torch.complex128)  # one per Hz, variance 2
         for row, name in zip(phasors, ids, strict=True):
-            parts = generator_of(name, draw, seed, "filling/").standard_normal((len(row), 2))
+            parts = utterance_generator(name, draw, seed, "filling/").standard_normal((len(row), 2))
             row[:] = torch.view_as_complex(torch.from_numpy(parts))
         to_hertz, area = (table.to(spectrum.device) for table in _bands_to_hertz())
         level = spectrum.double() - area + self.gain * np.log(10) / 10  # (batch, 80), log power of one frequency
@@ -180,29 +137,6 @@ class ShapedNoise(Filling):
         shaped *= (SAMPLE_RATE / 2 / _window_power()) ** 0.5  # the power of a frame of unit noise is Σ window²
         repeats = -(-waveforms.shape[1] // SAMPLE_RATE)
         return shaped.float().repeat(1, repeats)[:, : waveforms.shape[1]]
-
-
-@cache
-def _bands_to_hertz() -> tuple[Tensor, Tensor]:
-    """Compute the interpolation from bands to hertz, and filter areas.
-
-    The matrix (80, 8001) takes log powers of bands to 0 Hz, 1 Hz, …; the log areas are (80,). Both are float64.
-    """
-    filters = melscale_fbanks(FRAME // 2 + 1, 20.0, SAMPLE_RATE / 2, N_BANDS, SAMPLE_RATE).double()  # (201, 80)
-    area = filters.sum(dim=0)
-    used = np.flatnonzero(area.numpy() > 0)  # the lowest filters may contain no frequency bin
-    frequencies = torch.linspace(0, SAMPLE_RATE / 2, FRAME // 2 + 1, dtype=torch.float64)
-    centres = (frequencies @ filters[:, used] / area[used]).numpy()
-    hertz = np.arange(SAMPLE_RATE // 2 + 1)
-    lines = np.zeros((N_BANDS, len(hertz)))
-    for row, band in enumerate(used):
-        lines[band] = np.interp(hertz, centres, np.eye(len(centres))[row])
-    return torch.from_numpy(lines), area.clamp(min=1e-9).log()
-
-
-@cache
-def _window_power() -> float:
-    return float(torch.hann_window(FRAME, dtype=torch.float64).square().sum())
 
 
 def hide(batch: Batch, masks: Tensor, stride: int, field: int, filling: Filling, draw: int, seed: int) -> Tensor:
@@ -227,6 +161,29 @@ def hide(batch: Batch, masks: Tensor, stride: int, field: int, filling: Filling,
     rest = batch.waveforms.masked_fill(hidden, 0.0)
     sound = filling.sound(batch.ids, rest, spectrum, draw, seed)
     return torch.where(hidden, sound, rest).masked_fill(padding, 0.0)
+
+
+def fit_powers(spectrum: Tensor, basis: Tensor) -> Tensor:
+    """Fit powers of sources to a spectrum.
+
+    Multiplicative updates minimise the Itakura-Saito divergence (Févotte, Bertin and Durrieu 2009, eq. 3.4), with the
+    exponent 1/2, which makes every step a descent.
+
+    Args:
+        spectrum: (batch, bands), natural logarithm of the power.
+        basis: (sources, bands) float64, power of each source at unit power.
+
+    Returns:
+        (batch, sources) float64.
+    """
+    target = spectrum.double().exp()
+    bands = basis.sum(dim=0) > 1e-9 * basis.sum(dim=0).max()  # the lowest filters may contain no frequency bin
+    basis, target = basis[:, bands], target[:, bands]
+    powers = target.mean(dim=1, keepdim=True) / basis.mean() / len(basis) * torch.ones_like(basis[:, 0])
+    for _ in range(N_STEPS):
+        fitted = powers @ basis + POWER_FLOOR
+        powers = powers * ((target / fitted.square() @ basis.T) / (1 / fitted @ basis.T)).sqrt()
+    return powers
 
 
 def hidden_samples(masks: Tensor, stride: int, field: int, samples: int) -> Tensor:
@@ -256,3 +213,45 @@ def mean_spectrum(waveforms: Tensor, lengths: Tensor, hidden: Tensor) -> Tensor:
     weights = torch.where(visible.any(dim=1, keepdim=True), visible, real).unsqueeze(2)
     total = frames.masked_fill(~weights, 0.0).sum(dim=1, dtype=torch.float64)
     return (total / weights.sum(dim=1)).float()
+
+
+@cache
+def _harmonics(period: int) -> tuple[Tensor, Tensor]:
+    """Compute mel powers and one period of each harmonic.
+
+    Shapes: (harmonics, 80) and (harmonics, period), float64.
+    """
+    count = (period - 1) // 2
+    numbers = torch.arange(1, count + 1, dtype=torch.float64)
+    middle = (FRAME - 1) / 2  # of every frame, where the phases are 90° apart
+    phases = numbers * np.pi / 2
+    time = torch.arange(FRAME, dtype=torch.float64)
+    angles = 2 * np.pi * numbers.unsqueeze(1) / period
+    window = torch.hann_window(FRAME, dtype=torch.float64)
+    spectrum = torch.fft.rfft(torch.cos(angles * (time - middle) + phases.unsqueeze(1)) * window)  # (harmonics, 201)
+    filters = melscale_fbanks(FRAME // 2 + 1, 20.0, SAMPLE_RATE / 2, N_BANDS, SAMPLE_RATE).double()
+    one_period = torch.cos(angles * (torch.arange(period, dtype=torch.float64) - middle) + phases.unsqueeze(1))
+    return spectrum.abs().square() @ filters, one_period
+
+
+@cache
+def _bands_to_hertz() -> tuple[Tensor, Tensor]:
+    """Compute the interpolation from bands to hertz, and filter areas.
+
+    The matrix (80, 8001) takes log powers of bands to 0 Hz, 1 Hz, …; the log areas are (80,). Both are float64.
+    """
+    filters = melscale_fbanks(FRAME // 2 + 1, 20.0, SAMPLE_RATE / 2, N_BANDS, SAMPLE_RATE).double()  # (201, 80)
+    area = filters.sum(dim=0)
+    used = np.flatnonzero(area.numpy() > 0)  # the lowest filters may contain no frequency bin
+    frequencies = torch.linspace(0, SAMPLE_RATE / 2, FRAME // 2 + 1, dtype=torch.float64)
+    centres = (frequencies @ filters[:, used] / area[used]).numpy()
+    hertz = np.arange(SAMPLE_RATE // 2 + 1)
+    interpolation = np.zeros((N_BANDS, len(hertz)))
+    for row, band in enumerate(used):
+        interpolation[band] = np.interp(hertz, centres, np.eye(len(centres))[row])
+    return torch.from_numpy(interpolation), area.clamp(min=1e-9).log()
+
+
+@cache
+def _window_power() -> float:
+    return float(torch.hann_window(FRAME, dtype=torch.float64).square().sum())

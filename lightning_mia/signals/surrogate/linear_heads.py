@@ -34,7 +34,7 @@ class FoldSums:
             self.products[number] += x[rows].T @ y[rows]
 
     def leave_one_out(self) -> tuple[Tensor, Tensor]:
-        """Sum all folds but one.
+        """Sum all folds but one, for each fold left out.
 
         Shapes: (folds, inputs + 1, inputs + 1) and (folds, inputs + 1, targets).
         """
@@ -86,8 +86,7 @@ def discriminant(squares: Tensor, products: Tensor, strength: float) -> Tensor:
     spread = torch.diagonal(within, dim1=-2, dim2=-1).clamp(min=0.0)
     floor = 1e-9 * spread.mean(dim=-1, keepdim=True) + 1e-12
     slopes = torch.linalg.solve(within + torch.diag_embed(strength * spread + floor), means)
-    shares = (counts + 1.0) / (counts + 1.0).sum(
-        dim=-1, keepdim=True
-    )  # add-one smoothing: a class may be missing in a fold
+    smoothed = counts + 1.0  # add-one smoothing: a class may be missing in a fold
+    shares = smoothed / smoothed.sum(dim=-1, keepdim=True)
     constants = shares.log() - (slopes * means).sum(dim=-2) / 2
     return torch.cat([slopes, constants.unsqueeze(-2)], dim=-2)

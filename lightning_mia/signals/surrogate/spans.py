@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_mia.signals.inputs.random_masks import generator_of
+from lightning_mia.signals.inputs.random_masks import utterance_generator
 
 
 def hidden_spans(ids: Sequence[str], frames: Sequence[int], length: int, every: int, draw: int, seed: int) -> Tensor:
@@ -21,7 +21,7 @@ def hidden_spans(ids: Sequence[str], frames: Sequence[int], length: int, every: 
         frames: number of frames of each utterance.
         length: frames of a span; fewer in an utterance that is too short for `every` spans.
         every: k, at least 2.
-        draw: number of the draw; `every` successive draws, from a multiple of it on, are a round.
+        draw: number of the draw, from 0; draws 0 to `every` − 1 form the first round, and so on.
         seed: seed of the probe.
 
     Returns:
@@ -35,7 +35,7 @@ def hidden_spans(ids: Sequence[str], frames: Sequence[int], length: int, every: 
     round_number, shift = divmod(draw, every)
     for row, utterance, n_frames in zip(masks, ids, frames, strict=True):
         span = max(1, min(length, n_frames // every))
-        first = int(generator_of(utterance, round_number, seed, "spans/").integers(span * every))
+        first = int(utterance_generator(utterance, round_number, seed, "spans/").integers(span * every))
         spans = (np.arange(n_frames) + first + (every - shift) * span) // span
         row[:n_frames] = torch.from_numpy(spans % every == 0)
     return masks

@@ -193,9 +193,8 @@ def _check(name: str, value: float) -> None:
 def _align(features: Tensor, lengths: Tensor, frames: int, stride: int, hop: int, offset: int = 0) -> Tensor:
     """Select the feature frame of each encoder frame.
 
-    It starts with the encoder frame, or `offset` frames later.
-
-    Beyond an utterance's end its last frame, of `lengths` (batch,), is repeated.
+    It starts with the encoder frame, or `offset` feature frames later. Beyond an utterance's end, its last real feature
+    frame is repeated.
 
     Args:
         features: (batch, feature frames, numbers).
@@ -203,7 +202,7 @@ def _align(features: Tensor, lengths: Tensor, frames: int, stride: int, hop: int
         frames: encoder frames.
         stride: hop between encoder frames (samples).
         hop: hop between feature frames (samples).
-        offset: feature frames.
+        offset: shift, in feature frames.
     """
     positions = torch.arange(frames, device=features.device) * stride // hop + offset
     positions = positions.minimum(lengths.unsqueeze(1) - 1)  # (batch, frames)

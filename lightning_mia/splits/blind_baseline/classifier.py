@@ -1,9 +1,9 @@
-"""Blind control: a classifier of membership on model-free statistics.
+"""Blind baseline: a classifier of membership on model-free statistics.
 
 If it beats chance, members and non-members differ in more than membership, and no attack on this split proves anything
-about a model (DESIGN §9). Its p-value comes from redrawing the split and refitting; folds, features and ridge strength
-do not depend on the labels, so that observed and redrawn labels are exchangeable. (A plain interval would not do: the
-standard deviation of the refitted AUROC is a third larger than its standard error.)
+about a model. Its p-value comes from redrawing the split and refitting; folds, features and ridge strength do not
+depend on the labels, so that observed and redrawn labels are exchangeable. (A plain interval would not do: the standard
+deviation of the refitted AUROC is a third larger than its standard error.)
 """
 
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from lightning_mia.evaluation.statistics.roc import aurocs_and_advantages
 from lightning_mia.utilities.errors import InputError
 
 N_FOLDS = 10
-CHUNK = 4_000_000  # scores in memory: 32 MB
+CHUNK = 4_000_000  # scores held in memory at once: 32 MB
 
 # Chosen in advance, on confounds planted in real speech; never tuned to the labels of a split.
 RIDGE = 1.0
 """Ridge strength, in mean eigenvalues of the training part's Gram matrix."""
 CONTRAST = 1.5
-"""Exponent of the class-mean differences, so that one informative statistic among ninety is not drowned by the others:
+"""Exponent of the class-mean differences, so that one informative statistic among ninety is not masked by the others:
 shifted by one standard deviation (100 + 100 units), it raises the AUROC by 4.4 standard deviations of its null
 distribution; with exponent 1, by 3.0."""
 
 
 @dataclass(frozen=True, eq=False)
 class BlindControl:
-    """Blind control of one level, input of `lightning_mia.evaluation.evaluate_blind`.
+    """Blind baseline of one level, input of `lightning_mia.evaluation.evaluate_blind`.
 
     Attributes:
         scores: scores of the n units, cross-fitted to the observed labels.
@@ -110,9 +110,8 @@ def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.Dat
 def standardised_ranks(statistics: np.ndarray) -> np.ndarray:
     """Replace columns by standardised ranks, (units, d).
 
-    Constant columns are dropped.
-
-    Ranks limit the influence of outliers and are independent of units. They do not depend on the labels.
+    Constant columns are dropped. Ranks limit the influence of outliers, and are independent of the scale of a statistic
+    and of the labels.
     """
     from scipy.stats import rankdata
 
@@ -124,8 +123,8 @@ def standardised_ranks(statistics: np.ndarray) -> np.ndarray:
 def speaker_folds(speakers: np.ndarray) -> np.ndarray:
     """Assign speakers to at most `N_FOLDS` folds, (units,) int.
 
-    Speakers, in the order of their number of units and then of their names, go to the smallest fold: folds have similar
-    sizes, and if names reveal the source, each fold has speakers of every source.
+    Speakers, by descending number of units and then by name, go to the smallest fold: folds have similar sizes, and if
+    names reveal the source, each fold has speakers of every source.
 
     Raises:
         InputError: fewer than two speakers.
@@ -135,7 +134,7 @@ def speaker_folds(speakers: np.ndarray) -> np.ndarray:
     """
     names, speaker_numbers, counts = np.unique(speakers, return_inverse=True, return_counts=True)
     if len(names) < 2:
-        raise InputError(f"The blind control needs at least two speakers, got {len(names)}; add speakers")
+        raise InputError(f"The blind baseline needs at least two speakers, got {len(names)}; add speakers")
     folds, sizes = np.empty(len(names), int), np.zeros(N_FOLDS, int)
     for speaker in np.argsort(-counts, kind="stable"):
         folds[speaker] = sizes.argmin()
@@ -158,8 +157,8 @@ class CrossFit:
 
     def __init__(self, features: np.ndarray, speakers: np.ndarray) -> None:
         folds = speaker_folds(speakers)
-        self._places = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-        self._features = [features[places] for places in self._places]  # of each fold, (n_f, d)
+        self._positions = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+        self._features = [features[positions] for positions in self._positions]  # of each fold, (n_f, d)
         self._ridges = [_with_ridge(gram) for gram in _sums_over_others([X.T @ X for X in self._features])]
         self._sums = _sums_over_others([X.sum(axis=0)[:, None] for X in self._features])  # of training parts, (d, 1)
 
@@ -169,18 +168,18 @@ class CrossFit:
         Labels are (n,) or (R, n) bool; scores have the same shape.
         """
         rows = np.atleast_2d(labels)
-        members = [rows[:, places].T.astype(np.float64) for places in self._places]  # of each fold, (n_f, R)
+        members = [rows[:, positions].T.astype(np.float64) for positions in self._positions]  # of each fold, (n_f, R)
         counts = _sums_over_others([fold.sum(axis=0) for fold in members])  # members of each training part, (R,)
         sums = _sums_over_others([X.T @ fold for X, fold in zip(self._features, members, strict=True)])  # (d, R)
         scores = np.empty(rows.shape)
-        for fold, (places, X) in enumerate(zip(self._places, self._features, strict=True)):
+        for fold, (positions, X) in enumerate(zip(self._positions, self._features, strict=True)):
             n_members, member_sums = counts[fold], sums[fold]
-            n_nonmembers = rows.shape[1] - len(places) - n_members
+            n_nonmembers = rows.shape[1] - len(positions) - n_members
             nonmember_sums = self._sums[fold] - member_sums
             difference = member_sums / np.maximum(n_members, 1) - nonmember_sums / np.maximum(n_nonmembers, 1)
             difference *= (n_members > 0) & (n_nonmembers > 0)
             contrasted = np.sign(difference) * np.abs(difference) ** CONTRAST
-            scores[:, places] = (X @ np.linalg.solve(self._ridges[fold], contrasted)).T
+            scores[:, positions] = (X @ np.linalg.solve(self._ridges[fold], contrasted)).T
         return scores.reshape(np.shape(labels))
 
 

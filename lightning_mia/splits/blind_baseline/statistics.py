@@ -1,6 +1,6 @@
 """Model-free statistics of recordings.
 
-Length, level, noise, spectrum, pitch, room, codec.
+They describe length, level, noise, spectrum, pitch, room and codec.
 
 A membership attack that does not beat a classifier on these statistics proves nothing about the model. Every recording
 is measured separately, from its 16 kHz, 16-bit samples and its container metadata.
@@ -143,7 +143,7 @@ def _room(frames: Frames, envelope: np.ndarray) -> dict[str, float]:
     """Measure reverberation: onsets, decays and spectral ripple."""
     bins = np.searchsorted(bin_frequencies(), ROOM_BANDS)
     levels = _decibels(np.add.reduceat(frames.spectrum, bins, axis=1))[:, :-1]  # (frames, 3)
-    steps = np.diff(levels, axis=0, prepend=levels[:1])  # dB a frame
+    steps = np.diff(levels, axis=0, prepend=levels[:1])  # dB per frame
     fastest_fall, fastest_rise = np.percentile(steps, (3, 97), axis=0)
     fine = np.log(frames.spectrum + np.float32(FLOOR / FFT))  # (frames, bins)
     long_term = np.log(frames.spectrum.mean(axis=0) + np.float32(FLOOR / FFT))
@@ -212,7 +212,7 @@ def _cepstra(frames: Frames) -> dict[str, float]:
 def _pitch(frames: Frames) -> dict[str, float]:
     """Measure the pitch of the more periodic half of frames.
 
-    It is defined also without voiced frames.
+    It is defined even if no frame is voiced.
     """
     periodic = frames.periodicity >= np.median(frames.periodicity)
     low, middle, high = np.percentile(np.log2(frames.pitch[periodic]), (25, 50, 75))

@@ -107,9 +107,9 @@ def _pair_speakers(members: list[str], nonmembers: list[str], candidates: pd.Dat
 
 
 def _common_number(classes: Iterable[Sequence[Unit]], minimum: int) -> int:
-    """Return the number of recordings that 90 % of units have.
+    """Find the largest number that 90 % of units reach.
 
-    At least nine in ten units of every class have as many of each kind.
+    It counts recordings of each kind, and holds for every class.
     """
     sizes = [sorted(min(map(len, unit)) for unit in units) for units in classes]
     return max(minimum, min((counts[len(counts) // EXCLUDE_ONE_IN] for counts in sizes if counts), default=minimum))

@@ -46,7 +46,7 @@ def match_recordings(
         contents: SHA-256 of the decoded audio, by id.
         settings: settings of the matching; recordings are not cropped here.
         level: level that the split must support.
-        unfit: reason by id of recordings that are excluded already.
+        unfit: recordings excluded beforehand, with the reason by id.
 
     Returns:
         The recordings in the order of `table`, each kept or discarded with a reason.

@@ -115,9 +115,9 @@ def assign_membership(rows: pd.DataFrame, n_shadows: int, seed: int) -> pd.DataF
     is_challenge = rows["part"] != ""
     units = rows[is_challenge].drop_duplicates("unit").sort_values("unit")
     models = draw_models(units["stratum"].to_numpy(), n_shadows, seed)
-    place = pd.Index(units["unit"]).get_indexer(rows["unit"][is_challenge])  # (challenge rows,)
+    position = pd.Index(units["unit"]).get_indexer(rows["unit"][is_challenge])  # (challenge rows,)
     membership = pd.DataFrame(False, index=rows.index, columns=list(models))
-    membership.loc[is_challenge, :] = np.column_stack(list(models.values()))[place]
+    membership.loc[is_challenge, :] = np.column_stack(list(models.values()))[position]
     role = np.where(is_challenge, np.where(membership["target"], "member", "nonmember"), "auxiliary")
     role = np.where(membership["target"] & (rows["part"] == "held_back"), "held_back", role)
     leading = rows[["id", "speaker"]].assign(role=role, trained=role == "member")

@@ -8,9 +8,9 @@ import pandas as pd
 from lightning_mia.utilities.errors import InputError
 
 MIN_QUERIES = 2
-"""Recordings of a speaker that a speaker-level attack needs: it compares them in pairs."""
+"""Recordings per speaker that a speaker-level attack needs: it compares them in pairs."""
 EXCLUDE_ONE_IN = 10
-"""One in so many member or non-member speakers may be excluded to allow more queries for the others."""
+"""One in 10 member or non-member speakers may be excluded to allow more queries for the others."""
 
 
 def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def list_recordings(table: pd.DataFrame, contents: Mapping[str, str]) -> pd.Data
     return recordings.assign(audio=recordings.groupby(hashes)["id"].transform("first"))
 
 
-def equal_queries(rows: pd.DataFrame) -> pd.DataFrame:
+def equalise_queries(rows: pd.DataFrame) -> pd.DataFrame:
     """Choose equally many recordings of every speaker.
 
     The number is the largest that nine in ten of the member and of the non-member speakers have, so that one speaker

@@ -8,7 +8,7 @@ import numpy as np
 from lightning_mia.utilities.errors import InputError
 
 MIN_UNITS_PER_CLASS = 4
-"""Fewest members and non-members: with 4 + 4 the smallest possible p-value is 1/70."""
+"""Minimum number of members and of non-members: with 4 + 4 the smallest possible p-value is 1/70."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def shrink(requested: tuple[int, int], available: int, units: str) -> tuple[int,
         units: name of the units in messages.
 
     Returns:
-        Challenge units (even, at least 8 in any proportion) and auxiliary units.
+        Challenge units (even, and at least 8 even if the proportion gives fewer) and auxiliary units.
 
     Raises:
         InputError: fewer than 8 units are available.
@@ -71,7 +71,7 @@ def water_fill(capacities: np.ndarray, total: int, generator: np.random.Generato
     Args:
         capacities: (speakers,) int, maximum of each speaker.
         total: at most the sum of the capacities.
-        generator: chooses the speakers that receive the remainder.
+        generator: random generator; it chooses the speakers that receive the remainder.
 
     Returns:
         (speakers,) int with that total.

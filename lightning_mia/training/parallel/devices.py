@@ -16,7 +16,7 @@ def check_one_device(trainers: TrainerFactory, settings: ExecutorSettings) -> No
     """Refuse parallel models that each take several devices.
 
     A model on several devices takes all of them, and a shadow model on fewer devices than the target would not be
-    trained like it.
+    trained like the target.
 
     Args:
         trainers: creates the Trainers of all models.
@@ -38,11 +38,9 @@ def check_one_device(trainers: TrainerFactory, settings: ExecutorSettings) -> No
 
 
 def worker_gpus(trainers: TrainerFactory) -> list[str]:
-    """List the GPUs for workers.
+    """List the GPUs for workers, named as in CUDA_VISIBLE_DEVICES.
 
-    Names as in CUDA_VISIBLE_DEVICES; empty: no GPUs.
-
-    All visible ones, unless trainer.devices selects some.
+    These are all visible GPUs, unless trainer.devices selects some; the list is empty without GPUs.
     """
     if trainers.device() != "cuda":
         return []

@@ -15,7 +15,7 @@ import torch
 from lightning_mia.training.parallel.ray_cluster import LOCAL, cluster_address, connect, import_ray
 from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job, Lost
 from lightning_mia.training.parallel.settings import ExecutorSettings
-from lightning_mia.training.parallel.worker import EventSender, prepare, run_job
+from lightning_mia.training.parallel.worker import EventSender, configure_worker, run_job
 from lightning_mia.utilities.environment import versions
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_text
@@ -28,85 +28,6 @@ FORWARDED_VARIABLES = (
     *("LIGHTNING_MIA_CACHE", "HF_HOME", "HF_HUB_OFFLINE"),
 )
 """Environment variables on which results or file locations depend."""
-
-
-@dataclass(frozen=True)
-class NodeRequirements:
-    """Requirements on the node of a job.
-
-    Attributes:
-        folder: working directory, to which paths are relative.
-        marker: a file in the run directory.
-        versions: versions of the required packages.
-    """
-
-    folder: str
-    marker: str
-    versions: dict[str, str]
-
-    def problem(self) -> str:
-        """Describe what this node lacks in one line; empty: nothing."""
-        host = os.uname().nodename if hasattr(os, "uname") else "A node"
-        if not os.path.isdir(self.folder):
-            return (
-                f"{host} does not see the folder {self.folder} in which the command was started; start it in a folder "
-                "that all nodes of the Ray cluster share"
-            )
-        if not os.path.exists(self.marker):
-            return (
-                f"{host} does not see {os.path.dirname(self.marker)}; give a --run_dir that all nodes of the Ray "
-                "cluster share"
-            )
-        installed = required_versions()
-        differing = [
-            f"{name} {installed[name]}, not {version}"
-            for name, version in self.versions.items()
-            if installed[name] != version
-        ]
-        if differing:
-            return f"{host} has {'; '.join(differing)}: install the same versions on all nodes of the Ray cluster"
-        return ""
-
-
-def required_versions() -> dict[str, str]:
-    """Return the versions of the required packages."""
-    return {name: version for name, version in versions().items() if name in REQUIRED_PACKAGES}
-
-
-class Mailbox:
-    """Ray actor that buffers the events of jobs."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, Event]] = []
-
-    def put(self, job_name: str, event: Event) -> None:
-        """Append an event of a job."""
-        self.events.append((job_name, event))
-
-    def take(self) -> list[tuple[str, Event]]:
-        """Remove and return all events."""
-        events, self.events = self.events, []
-        return events
-
-
-def run_on_node(
-    pickled: bytes, job_name: str, requirements: NodeRequirements, threads: int, mailbox: Any
-) -> Done | Failed:
-    """Run a job in a Ray worker; see `lightning_mia.training.parallel.worker.work`."""
-    ray = import_ray()
-    if problem := requirements.problem():
-        return Failed(problem, user_error=True)
-    os.chdir(requirements.folder)
-    last_put: list[Any] = []
-
-    def deliver(event: Event) -> None:
-        last_put[:] = [mailbox.put.remote(job_name, event)]
-
-    sender = EventSender(deliver)
-    prepare(sender, threads)
-    end = run_job(pickled, sender)
-    ray.get(last_put)  # events of one sender arrive in order: after the last, all have arrived
-    return end
 
 
 class RayExecutor:
@@ -172,15 +93,14 @@ class RayExecutor:
         buffered = self.ray.get(self.mailbox.take.remote())
         events: list[tuple[Job, Event]] = [(jobs[name], event) for name, event in buffered if name in jobs]
         events += [(self.running.pop(reference), self._end(reference)) for reference in ended]
-        return events or self._without_node()
+        return events or self._give_up_without_node()
 
     def _end(self, reference: Any) -> Done | Failed | Lost:
         exceptions = self.ray.exceptions
         try:
             end: Done | Failed = self.ray.get(reference)
-        except (
-            exceptions.RayTaskError
-        ) as error:  # raised before our own code could catch it, so probably not installed there
+        except exceptions.RayTaskError as error:
+            # `run_on_node` catches the errors of a job, so our package probably could not be imported.
             return Failed(f"{error}\nis lightning-mia installed on every node?", user_error=False)
         except exceptions.RuntimeEnvSetupError as error:
             return Failed(" ".join(str(error).split()), user_error=True)
@@ -194,8 +114,8 @@ class RayExecutor:
             return Lost(str(error).strip().splitlines()[0])
         return end
 
-    def _without_node(self) -> list[tuple[Job, Event]]:
-        """Give up all jobs after too long without node."""
+    def _give_up_without_node(self) -> list[tuple[Job, Event]]:
+        """Give up all jobs if no suitable node appears in time."""
         if not self.running or self._has_node():
             self.without_node_since = None
             return []
@@ -219,6 +139,85 @@ class RayExecutor:
     def _needs(self) -> str:
         gpus = self.settings.gpus_per_model
         return f"a CPU and {gpus:g} GPU" if gpus else "a CPU"
+
+
+@dataclass(frozen=True)
+class NodeRequirements:
+    """Requirements on the node of a job.
+
+    Attributes:
+        folder: working directory, to which paths are relative.
+        marker: a file in the run directory.
+        versions: versions of the required packages.
+    """
+
+    folder: str
+    marker: str
+    versions: dict[str, str]
+
+    def problem(self) -> str:
+        """Describe what this node lacks in one line; empty: nothing."""
+        host = os.uname().nodename if hasattr(os, "uname") else "A node"
+        if not os.path.isdir(self.folder):
+            return (
+                f"{host} does not see the folder {self.folder} in which the command was started; start it in a folder "
+                "that all nodes of the Ray cluster share"
+            )
+        if not os.path.exists(self.marker):
+            return (
+                f"{host} does not see {os.path.dirname(self.marker)}; give a --run_dir that all nodes of the Ray "
+                "cluster share"
+            )
+        installed = required_versions()
+        differing = [
+            f"{name} {installed[name]}, not {version}"
+            for name, version in self.versions.items()
+            if installed[name] != version
+        ]
+        if differing:
+            return f"{host} has {'; '.join(differing)}: install the same versions on all nodes of the Ray cluster"
+        return ""
+
+
+def required_versions() -> dict[str, str]:
+    """Return the versions of the required packages."""
+    return {name: version for name, version in versions().items() if name in REQUIRED_PACKAGES}
+
+
+class Mailbox:
+    """Ray actor that buffers the events of jobs."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Event]] = []
+
+    def put(self, job_name: str, event: Event) -> None:
+        """Append an event of a job."""
+        self.events.append((job_name, event))
+
+    def take(self) -> list[tuple[str, Event]]:
+        """Remove and return all events."""
+        events, self.events = self.events, []
+        return events
+
+
+def run_on_node(
+    pickled: bytes, job_name: str, requirements: NodeRequirements, threads: int, mailbox: Any
+) -> Done | Failed:
+    """Run a job in a Ray worker; see `lightning_mia.training.parallel.worker.run_worker`."""
+    ray = import_ray()
+    if problem := requirements.problem():
+        return Failed(problem, user_error=True)
+    os.chdir(requirements.folder)
+    last_put: list[Any] = []
+
+    def deliver(event: Event) -> None:
+        last_put[:] = [mailbox.put.remote(job_name, event)]
+
+    sender = EventSender(deliver)
+    configure_worker(sender, threads)
+    end = run_job(pickled, sender)
+    ray.get(last_put)  # events of one sender arrive in order: after the last, all have arrived
+    return end
 
 
 def _environment(gpus: float) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Connect to a Ray cluster.
 
-Done before any other work, so that a missing cluster is reported first.
+A run connects before any other work, so that a missing cluster is reported first.
 """
 
 import importlib
@@ -44,12 +44,10 @@ def import_ray() -> Any:
 def connect(settings: ExecutorSettings) -> None:
     """Connect to the cluster, or start one here.
 
-    Does nothing if already connected.
-
-    The connection ends with this process.
+    If already connected, do nothing. The connection ends with this process.
 
     Raises:
-        InputError: Ray is not installed, there is no cluster at the address, or this process holds a GPU of one.
+        InputError: Ray is not installed, there is no cluster at the address, or this process holds one of its GPUs.
     """
     address = cluster_address(settings)
     if address != LOCAL:
@@ -80,6 +78,14 @@ def connect(settings: ExecutorSettings) -> None:
         ) from error
 
 
+def cluster_address(settings: ExecutorSettings) -> str:
+    """Return the address for `ray.init`.
+
+    "local" starts a cluster on this machine.
+    """
+    return settings.ray_address or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
 def _check_gpus(ray: Any, settings: ExecutorSettings) -> None:
     """Refuse to wait for GPUs while holding one.
 
@@ -91,14 +97,6 @@ def _check_gpus(ray: Any, settings: ExecutorSettings) -> None:
             "This cell of a grid holds a GPU of the Ray cluster while its shadow models wait for one, perhaps "
             "forever: give --fleet.engine local, which trains them on the GPU of the cell"
         )
-
-
-def cluster_address(settings: ExecutorSettings) -> str:
-    """Return the address for `ray.init`.
-
-    "local" starts a cluster on this machine.
-    """
-    return settings.ray_address or os.environ.get("RAY_ADDRESS") or LOCAL
 
 
 def _check_address(address: str) -> None:

@@ -118,7 +118,7 @@ def run_all(
 ) -> list[Failure]:
     """Run all jobs, and resubmit lost ones.
 
-    They continue from what they saved.
+    A resubmitted job continues from what it saved.
 
     Args:
         jobs: jobs of unique names, in the order of submission.

@@ -10,7 +10,7 @@ from lightning_mia.utilities.errors import InputError
 class ExecutorSettings:
     """Parallel training in local processes or on a Ray cluster.
 
-    Does not change the models.
+    These settings do not change the models.
 
     Args:
         workers: models trained at a time, each in its own process on this machine. A Ray cluster trains as many at a

@@ -22,7 +22,7 @@ from lightning_mia.utilities.lightning import quieten
 REPORT_SECONDS = 0.2  # minimum time between two progress events
 
 
-def work(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", threads: int) -> None:
+def run_worker(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", threads: int) -> None:
     """Run the jobs that arrive through a pipe.
 
     Args:
@@ -31,26 +31,15 @@ def work(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", threads
         threads: number of PyTorch threads, as in the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(lifeline,), daemon=True).start()
     sender = EventSender(pipe.send)
-    prepare(sender, threads)
+    configure_worker(sender, threads)
     while True:
         try:
             pickled = pipe.recv_bytes()
         except (EOFError, OSError):
             return
         sender.send(run_job(pickled, sender))
-
-
-def _end_with(lifeline: "Connection[Any, Any]") -> None:
-    """Kill this process and its children when orphaned.
-
-    Files are written atomically, and the next start continues from them.
-    """
-    wait([lifeline])
-    for child in active_children():
-        child.kill()
-    os._exit(1)
 
 
 class EventSender:
@@ -70,7 +59,7 @@ class EventSender:
             self.deliver(event)
 
     def __call__(self, share: float) -> None:
-        """Add progress, and send it now and then."""
+        """Add progress; send it at most every `REPORT_SECONDS`."""
         self.pending += share
         if time.monotonic() - self.last_report > REPORT_SECONDS:
             self.flush()
@@ -81,7 +70,7 @@ class EventSender:
         self.pending, self.last_report = 0.0, time.monotonic()
 
 
-def prepare(sender: EventSender, threads: int) -> None:
+def configure_worker(sender: EventSender, threads: int) -> None:
     """Configure threads and logging of a worker process.
 
     The parent shows the log, because it has the progress bar.
@@ -97,14 +86,6 @@ def prepare(sender: EventSender, threads: int) -> None:
     log.handlers = [_SenderHandler(sender.send)]
 
 
-class _SenderHandler(QueueHandler):
-    """Log handler that sends records, made picklable by `QueueHandler.prepare`."""
-
-    def __init__(self, send: Callable[[Event], None]) -> None:
-        logging.Handler.__init__(self)
-        self.enqueue = send  # type: ignore[method-assign, assignment]
-
-
 def run_job(pickled: bytes, sender: EventSender) -> Done | Failed:
     """Run a pickled job and return how it ended."""
     try:
@@ -117,3 +98,22 @@ def run_job(pickled: bytes, sender: EventSender) -> Done | Failed:
         return Failed(traceback.format_exc(), user_error=False)
     sender.flush()
     return Done()
+
+
+def _exit_with_parent(lifeline: "Connection[Any, Any]") -> None:
+    """Kill this process and its children when orphaned.
+
+    Files are written atomically, and the next start continues from them.
+    """
+    wait([lifeline])
+    for child in active_children():
+        child.kill()
+    os._exit(1)
+
+
+class _SenderHandler(QueueHandler):
+    """Log handler that sends records, made picklable by `QueueHandler.prepare`."""
+
+    def __init__(self, send: Callable[[Event], None]) -> None:
+        logging.Handler.__init__(self)
+        self.enqueue = send  # type: ignore[method-assign, assignment]

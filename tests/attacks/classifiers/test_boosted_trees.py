@@ -4,7 +4,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings, score_by_trees
 from lightning_mia.attacks.classifiers.folds import TrainingFold
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 
 SETTINGS = TreeSettings(leaves=(3, 8), most_trees=10, tried=1.0)
 
@@ -22,9 +22,9 @@ def fold(seed: int, effect: float = 1.5) -> tuple[TrainingFold, np.ndarray]:
     return TrainingFold(features, labels, left_out, left_out_labels, target), members
 
 
-def slow(folds: list[TrainingFold]) -> np.ndarray:
+def slow_scores(folds: list[TrainingFold]) -> np.ndarray:
     """Fit every candidate with every number of trees from scratch."""
-    best, scores = np.inf, np.zeros(0)
+    lowest, scores = np.inf, np.zeros(0)
     for leaves in SETTINGS.leaves:
         for n_trees in range(1, SETTINGS.most_trees + 1):
             losses, logits = [], []
@@ -40,27 +40,27 @@ def slow(folds: list[TrainingFold]) -> np.ndarray:
                 p = trees.predict_proba(fold.left_out)[np.arange(len(fold.left_out)), fold.left_out_labels.astype(int)]
                 losses.append(-np.log(p).mean())
                 logits.append(trees.decision_function(fold.target))
-            if np.mean(losses) < best:
-                best, scores = np.mean(losses), np.mean(logits, axis=0)
+            if np.mean(losses) < lowest:
+                lowest, scores = np.mean(losses), np.mean(logits, axis=0)
     return scores
 
 
 def test_left_out_examples_select_leaves_and_trees() -> None:
     folds = [fold(0)[0], fold(1)[0]]
-    np.testing.assert_allclose(score_by_trees(folds, SETTINGS, 0, "Fitting"), slow(folds), rtol=1e-6)
+    np.testing.assert_allclose(score_by_trees(folds, SETTINGS, 0, "Fitting"), slow_scores(folds), rtol=1e-6)
 
 
 def test_trees_learn_an_interaction() -> None:
     planted, members = fold(2)
     scores = score_by_trees([planted], TreeSettings(), 0, "Fitting")
-    assert auroc_of_labels(scores, members[None])[0] > 0.75
+    assert labelled_aurocs(scores, members[None])[0] > 0.75
     assert scores.dtype == np.float64
 
 
 def test_few_trees_on_noise() -> None:
     planted, _ = fold(3, effect=0.0)
-    few, many = (score_by_trees([planted], TreeSettings(leaves=(8,)), 0, "Fitting"), planted.target[:, 0])
-    assert few.std() < 0.3 * many.std()
+    scores = score_by_trees([planted], TreeSettings(leaves=(8,)), 0, "Fitting")
+    assert scores.std() < 0.3 * planted.target[:, 0].std()
 
 
 @pytest.mark.parametrize("seed", [0, 1])

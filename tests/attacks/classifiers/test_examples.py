@@ -6,7 +6,7 @@ import pytest
 
 from lightning_mia.attacks.base import CannotRun, Evidence, ShadowModels
 from lightning_mia.attacks.classifiers.examples import read_columns, shadow_examples
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits.sampling.membership import draw_models
 
@@ -25,13 +25,13 @@ def fleet(n_shadows: int, n_units: int, seed: int, shift: float = 0.0, each: int
     own = 2 * rng.standard_normal((n_units, 1, len(COLUMNS)))
     ids = [f"{unit}/{take}" if each > 1 else unit for unit in units for take in range(each)]
 
-    def answers(members: np.ndarray) -> Signals:
+    def signals(members: np.ndarray) -> Signals:
         values = own + rng.standard_normal((n_units, each, len(COLUMNS))) + shift * members[:, None, None]
         values = rng.uniform(-5, 5) + rng.uniform(0.5, 2) * values.reshape(n_units * each, -1)
         table = pd.DataFrame(values, index=ids, columns=COLUMNS).assign(pretext_score=0.0)
         return Signals(table, np.zeros((len(ids), 1, 1)))
 
-    target, *shadows = [answers(members) for members in models.values()]
+    target, *shadows = [signals(members) for members in models.values()]
     members = pd.DataFrame({name: np.repeat(labels, each) for name, labels in models.items()}, index=ids)
     challenge = pd.DataFrame({"id": ids, "unit_id": np.repeat(units, each), "speaker": np.repeat(units, each)})
     evidence = Evidence(target, challenge, shadows=ShadowModels(shadows, members.drop(columns="target")))
@@ -69,11 +69,11 @@ def pool_fleet(seed: int, shift: float) -> tuple[Evidence, np.ndarray]:
     recordings = evidence.challenge
     rng = np.random.default_rng(seed)
     signals = []
-    for one in evidence.shadows.signals:  # of the challenge set, all shadow models know nothing
-        table = one.scalars.copy()
+    for shadow in evidence.shadows.signals:  # no shadow model is trained on the challenge set
+        table = shadow.scalars.copy()
         table.iloc[200:] = evidence.target.scalars.iloc[200:].to_numpy() - shift * members[200:, None]
         table.iloc[200:] += rng.standard_normal((200, table.shape[1]))
-        signals.append(replace(one, scalars=table))
+        signals.append(replace(shadow, scalars=table))
     shadows = ShadowModels(signals, evidence.shadows.members.iloc[:200], pool=recordings.iloc[:200])
     return replace(evidence, challenge=recordings.iloc[200:], shadows=shadows), members[200:]
 
@@ -85,7 +85,7 @@ def test_training_units_come_from_the_pool() -> None:
     assert set(examples.example_units).isdisjoint(examples.units)
     np.testing.assert_allclose(np.median(examples.target, axis=0), 0, atol=1e-12)
     calibrated = examples.target - examples.challenge.mean(axis=0)
-    assert auroc_of_labels(calibrated.mean(axis=1), members[None])[0] > 0.9
+    assert labelled_aurocs(calibrated.mean(axis=1), members[None])[0] > 0.9
 
 
 def test_unusable_columns_are_dropped() -> None:
@@ -94,14 +94,14 @@ def test_unusable_columns_are_dropped() -> None:
     evidence.shadows.signals[1].scalars.loc["u0003", "views_pair00"] = np.nan
     evidence.shadows.signals[3].scalars["views_pair02"] = 7.0
     assert shadow_examples(evidence, read).columns == ["views_pair01"]
-    with pytest.raises(CannotRun, match="signals that every model gives"):
-        shadow_examples(evidence, read_columns("nothing_of_this_name"))
+    with pytest.raises(CannotRun, match="signals that every model provides"):
+        shadow_examples(evidence, read_columns("no_such_column"))
 
 
 def test_many_equal_values_do_not_inflate_the_scale() -> None:
     evidence, _ = fleet(4, 40, seed=0)
-    for one in (evidence.target, *evidence.shadows.signals):
-        one.scalars["views_pair00"] = np.where(np.arange(40) < 2, 1.0, 0.0)
+    for signals in (evidence.target, *evidence.shadows.signals):
+        signals.scalars["views_pair00"] = np.where(np.arange(40) < 2, 1.0, 0.0)
     assert np.abs(shadow_examples(evidence, read).features).max() < 10
 
 

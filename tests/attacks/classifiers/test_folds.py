@@ -11,7 +11,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.classifiers.examples import ShadowExamples
 from lightning_mia.attacks.classifiers.folds import TrainingFold, effects, other_means, training_folds
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 
 
 def planted(n_shadows: int, n_units: int, n_signals: int = 3, seed: int = 0, effect: float = 0.0) -> ShadowExamples:
@@ -48,8 +48,9 @@ def slow_row(examples: ShadowExamples, model: int | None, unit: int, without: se
 
 
 def sorted_rows(*tables: np.ndarray) -> np.ndarray:
-    together = np.concatenate([np.asarray(one, dtype=np.float64).reshape(len(tables[0]), -1) for one in tables], axis=1)
-    return together[np.lexsort(together.T)]
+    columns = [np.asarray(table, dtype=np.float64).reshape(len(tables[0]), -1) for table in tables]
+    rows = np.concatenate(columns, axis=1)
+    return rows[np.lexsort(rows.T)]
 
 
 def test_left_out_pair_is_in_no_mean() -> None:
@@ -142,7 +143,7 @@ def by_neighbours(features: np.ndarray, labels: np.ndarray, scored: np.ndarray) 
 
 def left_out_auroc(fold: TrainingFold, learn: Learner) -> float:
     scores = learn(fold.features, fold.labels, fold.left_out)
-    return float(auroc_of_labels(scores, fold.left_out_labels[None])[0])
+    return float(labelled_aurocs(scores, fold.left_out_labels[None])[0])
 
 
 @pytest.mark.parametrize("learn", [by_quadratics, by_neighbours])
@@ -168,7 +169,7 @@ def test_calibrating_with_the_left_out_pair_would_leak() -> None:
         features = examples.features - other_means(examples.features, ~examples.labels, examples.pairs)
         learn, rest = features[:2].reshape(-1, 3), features[2:].reshape(-1, 3)
         scores = by_neighbours(learn, examples.labels[:2].ravel(), rest)
-        results.append(auroc_of_labels(scores, examples.labels[2:].ravel()[None])[0])
+        results.append(labelled_aurocs(scores, examples.labels[2:].ravel()[None])[0])
     assert np.mean(results) > 0.7
 
 

@@ -7,7 +7,7 @@ import torch
 from lightning_mia.attacks.classifiers.fit import Examples, FitSettings
 from lightning_mia.attacks.classifiers.folds import TrainingFold
 from lightning_mia.attacks.classifiers.mlp import FeatureNets, NetSettings, score_by_nets
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 
 FIT = FitSettings(learning_rate=0.03, epochs=40, batch_size=128, dropout=0.0)
 
@@ -42,9 +42,9 @@ def test_logits_equal_those_of_single_nets() -> None:
     logits = made(features)
     for fold in range(2):
         for candidate in range(3):
-            seen = features[fold] * made.used[fold, candidate]
-            hidden = torch.relu(seen @ made.inner[fold, candidate] + made.threshold[fold, candidate])
-            single = seen @ made.linear[fold, candidate] + hidden @ made.outer[fold, candidate] / 2
+            inputs = features[fold] * made.input_scale[fold, candidate]
+            hidden = torch.relu(inputs @ made.inner[fold, candidate] + made.threshold[fold, candidate])
+            single = inputs @ made.linear[fold, candidate] + hidden @ made.outer[fold, candidate] / 2
             torch.testing.assert_close(logits[fold, :, candidate], single + made.offset[fold, candidate])
 
 
@@ -55,8 +55,7 @@ def test_losses_are_cross_entropies_with_separate_gradients() -> None:
     logits = made(batch.features)[1, :, 2]
     single = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[1])
     torch.testing.assert_close(losses[1, 2], single)
-    single_sum = losses[1, 2]
-    single_sum.backward()
+    losses[1, 2].backward()
     for weight in made.parameters():
         moved = weight.grad.flatten(2).any(-1) if weight.dim() > 2 else weight.grad != 0
         assert moved[1, 2]
@@ -67,7 +66,7 @@ def test_losses_are_cross_entropies_with_separate_gradients() -> None:
 def test_candidate_ignores_unused_features() -> None:
     made, features = nets(), torch.randn(2, 7, 5)
     changed = features.clone()
-    changed[..., 1:] += 100 * (~made.used.bool().any(1))[:, None, 1:]
+    changed[..., 1:] += 100 * (~made.input_scale.bool().any(1))[:, None, 1:]
     torch.testing.assert_close(made(features), made(changed))
 
 
@@ -75,18 +74,18 @@ def test_candidate_ignores_unused_features() -> None:
 def test_nets_learn_a_shift(n_features: int) -> None:
     planted, members = fold(0, n_features)
     scores = score_by_nets([planted, fold(1, n_features)[0]], NetSettings(), FIT, 0, "Fitting")
-    assert auroc_of_labels(planted.target[:, -1], members[None])[0] > 0.7
+    assert labelled_aurocs(planted.target[:, -1], members[None])[0] > 0.7
     only_own = score_by_nets([planted], NetSettings(), FIT, 0, "Fitting")
-    best = auroc_of_labels(planted.target[:, -1], members[None])[0]
-    assert auroc_of_labels(only_own, members[None])[0] > best - 0.03
+    best = labelled_aurocs(planted.target[:, -1], members[None])[0]
+    assert labelled_aurocs(only_own, members[None])[0] > best - 0.03
     assert scores.shape == (400,) and scores.dtype == np.float64 and np.isfinite(scores).all()
 
 
 def test_nets_learn_a_nonlinear_effect() -> None:
     planted, members = fold(0, n_features=3, curved=True)
     scores = score_by_nets([planted], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
-    assert abs(auroc_of_labels(planted.target[:, -1], members[None])[0] - 0.5) < 0.1
-    assert auroc_of_labels(scores, members[None])[0] > 0.75
+    assert abs(labelled_aurocs(planted.target[:, -1], members[None])[0] - 0.5) < 0.1
+    assert labelled_aurocs(scores, members[None])[0] > 0.75
 
 
 def test_scores_average_independent_folds() -> None:
@@ -96,7 +95,7 @@ def test_scores_average_independent_folds() -> None:
     both = score_by_nets([planted, opposite], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
     alone = score_by_nets([planted], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
     assert both.std() < 0.3 * alone.std()
-    assert auroc_of_labels(alone, members[None])[0] > 0.7
+    assert labelled_aurocs(alone, members[None])[0] > 0.7
 
 
 def test_seed_determines_scores_and_global_generator_is_restored() -> None:
@@ -116,4 +115,4 @@ def test_constant_features_and_outliers_are_harmless() -> None:
     planted.target[0, 1] = 1e9
     scores = score_by_nets([planted], NetSettings(), FIT, 0, "Fitting")
     assert np.isfinite(scores).all() and np.abs(scores).max() < 50
-    assert auroc_of_labels(scores, members[None])[0] > 0.7
+    assert labelled_aurocs(scores, members[None])[0] > 0.7

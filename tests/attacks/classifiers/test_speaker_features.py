@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / np.sqrt(a @ a) / np.sqrt(b @ b))
 
 
-def four(values: list[float]) -> list[float]:
+def four_statistics(values: Sequence[float]) -> list[float]:
     mean = sum(values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / len(values)
     return [mean, variance**0.5, max(values), min(values)]
@@ -22,25 +23,25 @@ def mean_of(vectors: np.ndarray) -> np.ndarray:
 
 def slow_intra(vectors: np.ndarray) -> list[float]:
     places = range(len(vectors))
-    sets = [[cosine(vector, mean_of(vectors)) for vector in vectors]]
+    sets: list[Sequence[float]] = [[cosine(vector, mean_of(vectors)) for vector in vectors]]
     sets.append([cosine(vectors[i], vectors[j]) for i, j in itertools.combinations(places, 2)])
-    each = [four([cosine(vectors[i], vectors[j]) for j in places if j != i]) for i in places]
-    sets += [[one[place] for one in each] for place in range(4)]
-    return [number for one in sets for number in four(one)]
+    by_recording = [four_statistics([cosine(vectors[i], vectors[j]) for j in places if j != i]) for i in places]
+    sets += zip(*by_recording, strict=True)
+    return [number for values in sets for number in four_statistics(values)]
 
 
 def slow_inter(vectors: np.ndarray, imposters: list[np.ndarray]) -> list[float]:
-    own, centroids = mean_of(vectors), [mean_of(one) for one in imposters]
-    everyone = [vector for one in imposters for vector in one]
-    sets = [[1 - cosine(own, one) for one in centroids], [1 - cosine(own, one) for one in everyone]]
-    each = [four([1 - cosine(own, vector) for vector in one]) for one in imposters]
-    sets += [[one[place] for one in each] for place in range(4)]
-    for others in (centroids, everyone):
+    own, centroids = mean_of(vectors), [mean_of(imposter) for imposter in imposters]
+    recordings = [vector for imposter in imposters for vector in imposter]
+    sets: list[Sequence[float]] = [[1 - cosine(own, other) for other in others] for others in (centroids, recordings)]
+    by_imposter = [four_statistics([1 - cosine(own, vector) for vector in imposter]) for imposter in imposters]
+    sets += zip(*by_imposter, strict=True)
+    for others in (centroids, recordings):
         sets.append([1 - cosine(vector, other) for vector in vectors for other in others])
-        by_recording = [four([1 - cosine(vector, other) for other in others]) for vector in vectors]
-        by_other = [four([1 - cosine(vector, other) for vector in vectors]) for other in others]
-        sets += [[one[place] for one in each] for each in (by_recording, by_other) for place in range(4)]
-    return [number for one in sets for number in four(one)]
+        by_recording = [four_statistics([1 - cosine(vector, other) for other in others]) for vector in vectors]
+        by_other = [four_statistics([1 - cosine(vector, other) for vector in vectors]) for other in others]
+        sets += [*zip(*by_recording, strict=True), *zip(*by_other, strict=True)]
+    return [number for values in sets for number in four_statistics(values)]
 
 
 @pytest.mark.parametrize("n", [2, 3, 7])
@@ -57,7 +58,7 @@ def test_features_equal_loops(n: int) -> None:
 
 def test_features_of_equal_recordings_and_invariance_to_length() -> None:
     vectors = np.outer([1.0, 2.0, 30.0], [1.0, 2.0, 2.0])
-    mean_spread_max_min = [1, 0, 1, 1]
-    np.testing.assert_allclose(intra_features(vectors[None])[0, :8], 2 * mean_spread_max_min, atol=1e-12)
+    mean_deviation_max_min = [1, 0, 1, 1]
+    np.testing.assert_allclose(intra_features(vectors[None])[0, :8], 2 * mean_deviation_max_min, atol=1e-12)
     opposite = [-vectors, -vectors]
     np.testing.assert_allclose(inter_features(vectors[None], opposite)[0, :8], 2 * [2, 0, 2, 2], atol=1e-12)

@@ -14,14 +14,15 @@ def test_extremes_are_labelled_and_the_next_validate(n: int, k: int, expected: i
     basic = scores(n)
     labels = pseudo_labels(basic, k)
     by_score = sorted(basic.index, key=lambda unit: basic[unit])
-    groups = [set(side.index[side == label]) for side in (labels.training, labels.validation) for label in (1.0, 0.0)]
+    parts = (labels.training, labels.validation)
+    groups = [set(part.index[part == label]) for part in parts for label in (1.0, 0.0)]
     assert groups == [
         set(by_score[-expected:]),
         set(by_score[:expected]),
         set(by_score[-2 * expected : -expected]),
         set(by_score[expected : 2 * expected]),
     ]
-    assert len(set().union(*groups)) == 4 * expected  # no unit stands in two
+    assert len(set().union(*groups)) == 4 * expected  # disjoint
 
 
 def test_labels_do_not_depend_on_the_order_of_rows() -> None:

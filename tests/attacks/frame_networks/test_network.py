@@ -45,9 +45,8 @@ def test_padding_does_not_matter_unlike_with_the_published_mask() -> None:
                 torch.testing.assert_close(net(batch, torch.tensor(LENGTHS))[row], net(*alone)[0])
         before = published(own[0][None], torch.tensor([3]), net.score.weight)
         after = published(padded, torch.tensor(LENGTHS), net.score.weight)[:1]
-    assert (
-        after - before
-    ).norm() > 0.5 * before.norm()  # 37 of its 40 frames are zeros, and each has e times the weight
+    # 37 of its 40 frames are padding, each with e times the weight
+    assert (after - before).norm() > 0.5 * before.norm()
 
 
 def test_pooling_a_single_frame_returns_it() -> None:

@@ -103,7 +103,7 @@ class Published(Recorder):
 
 class Unable(Recorder):
     def score(self, evidence: Evidence) -> pd.Series:
-        raise CannotRun("it needs a holiday")
+        raise CannotRun("it needs more data")
 
 
 def no_frames(ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
@@ -159,12 +159,12 @@ def test_attack_that_cannot_run_is_skipped_with_a_reason() -> None:
     assert [scores.name for scores in scored.scores] == ["recorder_trained"] and scored.ran == attacks[3:]
     assert scored.skipped == [
         "The attack pretext_loss_trained was left out: it needs the pretext score of the model, which has none.",
-        "The attack recorder_trained was left out: it needs a holiday.",
+        "The attack recorder_trained was left out: it needs more data.",
     ]
     without = score_attacks(attacks, signals, split, "speaker", "trained")
     assert [scores.name for scores in without.scores] == ["pretext_loss_trained"]
     assert [line.split(": ")[1] for line in without.skipped] == [
-        "it needs the model's frames, and there are only its signals."
+        "it needs the model's frames, and only its signals are available."
     ] * 2
 
 
@@ -172,11 +172,11 @@ def test_caller_may_provide_the_scores() -> None:
     contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
     split = UtteranceDesign(n_units=40, n_auxiliary=40).draw(table(), contents)
 
-    def remembered(attack: Attack, evidence: Evidence) -> pd.Series:
+    def cached(attack: Attack, evidence: Evidence) -> pd.Series:
         assert isinstance(attack, PretextLoss)
         return pd.Series(np.arange(40.0), index=sorted(evidence.challenge["unit_id"]))
 
-    scores = score_attacks([PretextLoss()], planted(split), split, "utterance", "trained", score=remembered).scores[0]
+    scores = score_attacks([PretextLoss()], planted(split), split, "utterance", "trained", score=cached).scores[0]
     assert dict(zip(scores.unit_ids, scores.values, strict=True)) == dict(
         zip(sorted(scores.unit_ids), np.arange(40.0), strict=True)
     )

@@ -24,13 +24,13 @@ def test_columns_are_joined_without_duplicates() -> None:
 
 
 def test_requirements_are_those_of_the_signals() -> None:
-    both = JointSignal([CropResponse(), ViewConsistency(), ViewConsistency("noise"), FrameSimilarity()], "all")
-    assert both.access == "black-box" and both.two_sided and not both.needs_signal
-    assert [group.name for group in both.groups] == ["crops", "views"]
+    black_box = JointSignal([CropResponse(), ViewConsistency(), ViewConsistency("noise"), FrameSimilarity()], "all")
+    assert black_box.access == "black-box" and black_box.two_sided and not black_box.needs_signal
+    assert [group.name for group in black_box.groups] == ["crops", "views"]
     grey = JointSignal([FrameSimilarity(), PerturbedLoss(), PretextScore()], "grey")
     assert grey.access == "grey-box" and grey.needs_signal == "pretext_score"
-    opened = JointSignal([FrameSimilarity(), SurrogateHeadScore(SurrogateHead(filling=None))], "open")
-    assert opened.access == "open-weights"
+    open_weights = JointSignal([FrameSimilarity(), SurrogateHeadScore(SurrogateHead(filling=None))], "open")
+    assert open_weights.access == "open-weights"
     assert not JointSignal([PretextScore(), PretextScore()], "twice").two_sided
 
 
@@ -42,7 +42,7 @@ def test_too_few_signals_or_an_empty_label_raise() -> None:
 
 
 @pytest.mark.parametrize("online", [True, False])
-def test_joint_signal_finds_more_than_single_ones(online: bool, simulate: Callable[..., Any], auroc: Any) -> None:
+def test_joint_signal_separates_better_than_its_parts(online: bool, simulate: Callable[..., Any], auroc: Any) -> None:
     columns = ["crops_uniform_0", "pairwise_cosine_layer0", "pairwise_cosine_layer1"]
     fleet = simulate(400, 16, columns=columns, effect=[1.0, 0.0, -1.0], seed=1)
     joint = auroc(

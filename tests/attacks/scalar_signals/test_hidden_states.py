@@ -82,7 +82,7 @@ def test_every_signal_excludes_single_pairs(signals: Signals) -> None:
 
 
 def test_missing_columns_are_named(signals: Signals) -> None:
-    with pytest.raises(CannotRun, match=r"geometry_cosine_layer1, and there are at the last layer: geometry_cos_sd_l"):
+    with pytest.raises(CannotRun, match=r"geometry_cosine_layer1, and the last layer has geometry_cos_sd_l"):
         FrameGeometry(["cosine"]).read(signals)
     with pytest.raises(CannotRun, match=r"views_gain_pooled_layer1, and"):
         ViewConsistency("gain").read(signals)

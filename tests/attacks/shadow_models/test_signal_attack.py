@@ -36,7 +36,7 @@ def aurocs(matrix: SignalMatrix, attacks: Sequence[SignalAttack], members: pd.Se
     """Compute the AUROC of every attack that can run."""
     result = {}
     for attack in attacks:
-        if matrix.members.shape[0] >= attack.least_shadows:
+        if matrix.members.shape[0] >= attack.min_shadows:
             result[attack.name] = auroc(pd.Series(attack.compare(matrix), index=matrix.units), members)
     return pd.Series(result)
 
@@ -48,7 +48,7 @@ def mean_and_error(rows: Sequence[pd.Series]) -> tuple[pd.Series, pd.Series]:
 
 @pytest.mark.slow
 def test_lira_approaches_the_neyman_pearson_auroc(simulate: Callable, auroc: Callable) -> None:
-    """The optimal score knows the difficulty of every unit; its AUROC is Φ(effect / (noise √2))."""
+    """The optimal score uses the true difficulty of every unit; its AUROC is Φ(effect / (noise √2))."""
     gaps = {}
     for n_shadows in (2, 4, 8, 16, 64):
         audits = [simulate(1000, n_shadows, effect=1.5, seed=seed) for seed in range(5)]
@@ -60,7 +60,7 @@ def test_lira_approaches_the_neyman_pearson_auroc(simulate: Callable, auroc: Cal
         ]
         gaps[n_shadows] = np.mean(best) - pd.DataFrame(rows).mean()
     table = pd.DataFrame(gaps).loc[["lira", "lira_offline", "bavaria", "bavaria_offline"]]
-    assert (table.diff(axis=1).fillna(0) < 0).iloc[:, 2:].all(axis=None)  # nearer with every doubling
+    assert (table.diff(axis=1).fillna(0) < 0).iloc[:, 2:].all(axis=None)  # smaller with every doubling
     assert (table.fillna(1) > -0.001).all(axis=None)
     assert table.loc["lira", 4] > 0.05 and (table[64] < 0.01).all()
     assert table.loc["bavaria", 64] < 0.005
@@ -94,8 +94,8 @@ def test_auroc_on_noise_is_chance(
         for place, signal in enumerate(signals):
             matrix = signal_matrix(audit.evidence, signal)
             rows[place].append(aurocs(matrix, every_attack(signal), audit.members, auroc))
-    for of_signal in rows:
-        mean, _ = mean_and_error(of_signal)
+    for signal_rows in rows:
+        mean, _ = mean_and_error(signal_rows)
         assert len(mean) == 8
         assert (mean - 0.5).abs().max() < 4 * error_of_noise(1200, n_audits=10)  # .021
 

@@ -12,10 +12,10 @@ from lightning_mia.attacks.shadow_models.signal_matrix import MatrixReader, sign
 COLUMNS = ("planted_a", "planted_b")
 
 
-def slowly(numbers: dict[str, float], challenge: list[str]) -> dict[str, float]:
+def slow_standardise(numbers: dict[str, float], challenge: list[str]) -> dict[str, float]:
     """Centre by the median and scale by the interquartile range over the challenge set."""
-    judged = sorted(numbers[name] for name in challenge)
-    low, middle, high = (float(np.quantile(judged, q)) for q in (0.25, 0.5, 0.75))
+    values = sorted(numbers[name] for name in challenge)
+    low, middle, high = (float(np.quantile(values, q)) for q in (0.25, 0.5, 0.75))
     return {name: (value - middle) / (high - low) for name, value in numbers.items()}
 
 
@@ -29,14 +29,14 @@ def test_models_are_standardised_separately_and_averaged_by_unit(
     rows, auxiliary = evidence.challenge, list(evidence.auxiliary["id"])
     for place, column in enumerate(COLUMNS):
         for k, model in enumerate([evidence.target, *evidence.shadows.signals]):
-            own = slowly(model.scalars[column].to_dict(), list(rows["id"]))
-            found = (matrix.target if k == 0 else matrix.shadows[k - 1])[:, place]
-            for unit, value in zip(matrix.units, found, strict=True):
+            own = slow_standardise(model.scalars[column].to_dict(), list(rows["id"]))
+            values = (matrix.target if k == 0 else matrix.shadows[k - 1])[:, place]
+            for unit, value in zip(matrix.units, values, strict=True):
                 recordings = rows["id"][rows["unit_id"] == unit]
                 assert len(recordings) == (3 if level == "speaker" else 1)
                 assert value == pytest.approx(np.mean([own[name] for name in recordings]), abs=1e-12)
-            of_auxiliary = (matrix.auxiliary_target if k == 0 else matrix.auxiliary_shadows[k - 1])[:, place]
-            assert np.allclose(of_auxiliary, [own[name] for name in auxiliary], rtol=0, atol=1e-12)
+            auxiliary_values = (matrix.auxiliary_target if k == 0 else matrix.auxiliary_shadows[k - 1])[:, place]
+            assert np.allclose(auxiliary_values, [own[name] for name in auxiliary], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
@@ -77,8 +77,8 @@ def test_constant_signal_is_not_divided_by_zero(simulate: Callable) -> None:
 
 def test_missing_shadow_models_raise(simulate: Callable) -> None:
     evidence = simulate(10, 2).evidence
-    nobody = evidence.shadows.without_pair_of(0)
-    for shadows in (None, nobody):
+    empty = evidence.shadows.without_pair_of(0)
+    for shadows in (None, empty):
         with pytest.raises(CannotRun, match="it needs shadow models"):
             signal_matrix(replace(evidence, shadows=shadows), PretextScore())
 
@@ -90,7 +90,7 @@ def test_number_that_is_not_finite_is_named(simulate: Callable) -> None:
     shadows = ShadowModels(
         [*evidence.shadows.signals[:2], broken, evidence.shadows.signals[3]], evidence.shadows.members
     )
-    with pytest.raises(CannotRun, match=r"pretext_score of shadow_002 is not for s003/0$"):
+    with pytest.raises(CannotRun, match=r"pretext_score of shadow_002 is not finite for s003/0$"):
         signal_matrix(replace(evidence, shadows=shadows), PretextScore())
 
 

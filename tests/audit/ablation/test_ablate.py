@@ -77,7 +77,7 @@ def test_invalid_grids_are_rejected_before_anything_runs(
 
 
 BAD_ARGUMENTS = {
-    "an option that is varied": (["--trainer.max_epochs", "3"], "factor epochs varies"),
+    "an option that is varied": (["--trainer.max_epochs", "3"], "varied by factor epochs"),
     "an option of the seeds": (["--seed_everything=3"], "--seeds"),
     "no such option": (["--trainer.nothing", "3"], "nothing"),
     "no workers": (["--workers", "0"], "--workers is 0"),

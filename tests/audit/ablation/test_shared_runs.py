@@ -99,7 +99,7 @@ def test_a_shorter_cell_requires_its_longer_run(tmp_path: Path) -> None:
     plan = plan_of(epochs=Factor([1, 2], "trainer.max_epochs"))
     longest = CellTask("long", tmp_path / "long", (), {}, "")
     run = SharedRun(longest, Source(plan.cells()[1], 1, 2))
-    with pytest.raises(InputError, match=r"its longer run long is not done; fix that run first"):
+    with pytest.raises(InputError, match=r"uses checkpoints of cell long, which is not done; fix that cell first"):
         run.copy_checkpoints(tmp_path / "short")
     assert run.label(tmp_path / "short") == "epoch 1 of 2, trained for this cell"
 

@@ -85,7 +85,11 @@ def flip_a_label(path: Path) -> None:
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
         ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
         ("shadows/001/trained_utterances.csv", swap, "does not match the members of this shadow model in split.csv"),
-        ("shadows/001/trained_utterances.csv", drop_a_row, "does not match the members of this shadow model in split.csv"),
+        (
+            "shadows/001/trained_utterances.csv",
+            drop_a_row,
+            "does not match the members of this shadow model in split.csv",
+        ),
         ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and run the same command again"),
         ("split.csv", flip_a_label, "has other members for shadow_001 than requested"),
     ],
@@ -112,7 +116,7 @@ def test_a_damaged_resume_checkpoint_is_reported_in_one_line(
     (folder / "model.ckpt").unlink()
     (folder / "last.ckpt").write_bytes(b"")  # as a power failure leaves it
     line = refused(capsys, "shadow", config, copied, "--fleet.size", "4")
-    assert f"{folder / 'last.ckpt'} is damaged; delete it to train this model from its start" in line
+    assert f"{folder / 'last.ckpt'} is damaged; delete it to train this model from the start" in line
     (folder / "last.ckpt").unlink()
     assert run("shadow", config, copied, "--fleet.size", "4") == 0
     assert shadow_files(copied) == shadow_files(fleet)

@@ -14,7 +14,7 @@ from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2Vec2
-from lightning_mia.models.checkpoint import hyperparameters_of
+from lightning_mia.models.checkpoint import constructor_arguments
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.settings import FleetSettings
@@ -63,7 +63,7 @@ def test_a_model_is_pickled_as_class_and_configuration(family: str, audio: Audio
     job = job_of(audio, tmp_path, model)
     there = pickled(job).training
     assert type(there.model) is type(model)
-    assert hyperparameters_of(there.model) == hyperparameters_of(model)
+    assert constructor_arguments(there.model) == constructor_arguments(model)
     assert there.kind == job.training.kind
 
 

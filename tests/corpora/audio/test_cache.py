@@ -19,7 +19,7 @@ from lightning_mia.utilities.errors import InputError
 
 @pytest.fixture
 def table(tmp_path):
-    """Four recordings, not in the order of their paths, two ids for one of them."""
+    """Write four recordings, one of them with two ids."""
     noise = np.random.default_rng(0)
     for name, n in {"c": 2000, "a": 3200, "b": 1700}.items():
         sf.write(tmp_path / f"{name}.flac", noise.integers(-9999, 9999, n).astype(np.int16), 16_000)

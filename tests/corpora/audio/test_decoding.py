@@ -1,4 +1,4 @@
-"""Tests of decoding one file: widths, rates, channels, containers, and every way to be unusable."""
+"""Tests of decoding: widths, rates, channels, containers, unusable files."""
 
 import os
 import struct
@@ -81,8 +81,8 @@ def test_frequencies_above_8_khz_are_removed():
     for hertz in [8_200, 10_000, 15_000, 20_000]:
         high = resample(tone(1, 44_100, hertz).astype(np.float32), 44_100)[middle]
         assert np.abs(high).max() < 1e-4
-    kept = resample(tone(1, 44_100, 6_800).astype(np.float32), 44_100)[middle]
-    np.testing.assert_allclose(kept, tone(1, hertz=6_800)[middle], atol=2e-4)
+    low = resample(tone(1, 44_100, 6_800).astype(np.float32), 44_100)[middle]
+    np.testing.assert_allclose(low, tone(1, hertz=6_800)[middle], atol=2e-4)
 
 
 def test_channels_are_averaged(tmp_path):
@@ -112,14 +112,14 @@ def test_a_tenth_of_a_second_is_long_enough(tmp_path):
 
 
 def test_unusable_samples(tmp_path):
-    holed = tone(0.5)
-    holed[[7, 9]] = [np.nan, np.inf]
+    non_finite = tone(0.5)
+    non_finite[[7, 9]] = [np.nan, np.inf]
     cases = {
         write(tmp_path / "silent.wav", np.zeros(5000)): "silent",
         write(tmp_path / "faint.wav", tone(0.5, level=1e-6), subtype="FLOAT"): "silent",
         write(tmp_path / "short.wav", noise(1599)): "0.100 s long, shorter than 0.1 s",
         write(tmp_path / "none.wav", noise(0)): "no samples",
-        write(tmp_path / "holed.wav", holed, subtype="FLOAT"): "2 samples are not finite",
+        write(tmp_path / "non_finite.wav", non_finite, subtype="FLOAT"): "2 samples are not finite",
     }
     for path, reason in cases.items():
         with pytest.raises(BadAudioError, match=reason):
@@ -157,12 +157,12 @@ def speechlike(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-@pytest.mark.parametrize("kept", [0.3, 0.95])
-def test_truncated_files_are_rejected_and_complete_ones_accepted(tmp_path, suffix, kept):
+@pytest.mark.parametrize("share", [0.3, 0.95])
+def test_truncated_files_are_rejected_and_complete_ones_accepted(tmp_path, suffix, share):
     path = str(tmp_path / f"a.{suffix}")
     sf.write(path, speechlike(64_000), 16_000, **CONTAINERS[suffix])
     assert len(decode_file(path).samples) == 64_000
-    os.truncate(path, int(os.path.getsize(path) * kept))
+    os.truncate(path, int(os.path.getsize(path) * share))
     with pytest.raises(BadAudioError, match=r"truncated|not readable"):
         decode_file(path)
 

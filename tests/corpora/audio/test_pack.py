@@ -1,4 +1,4 @@
-"""Tests of the pack on disk: decoded once, decoded again after changes, atomic, resumable."""
+"""Tests of the pack: decoded once, updated, atomic, resumable."""
 
 import errno
 import os
@@ -34,7 +34,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Record which files are decoded, and write after every single one."""
+    """Record the decoded files, and write after each."""
     names: list[str] = []
 
     def recording(path: str):

@@ -1,4 +1,4 @@
-"""Tests of downloads from a local server: complete, failed and interrupted ones."""
+"""Tests of complete, failed and interrupted downloads."""
 
 import hashlib
 import shutil
@@ -36,11 +36,11 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class Published:
-    """How a corpus is published.
+    """Archive and miniature of a published corpus.
 
     Attributes:
         tree: name of its miniature.
-        make: from the root, the corpus with `download` set.
+        make: creates the corpus from the root and `download`.
         module: its module, which holds its archives.
         key: of the archive among several; None if there is one.
         folder: packed folder, relative to the root.
@@ -141,15 +141,17 @@ def corpus(request: pytest.FixtureRequest) -> Published:
 
 @pytest.fixture
 def packed(corpus, tree, tmp_path) -> Path:
-    """The corpus's archive as the publisher packs it, in the server's folder."""
+    """Pack the miniature like the publisher, in the server's folder."""
     source = tree(corpus.tree, tmp_path / "publisher")
     # The archives of VCTK and Speech Commands contain the content of the folder, others the folder itself.
-    inside = corpus.tree in ("vctk", "speech_commands")
-    root = source / corpus.folder if inside else (source / corpus.folder).parent
-    made = shutil.make_archive(str(tmp_path / "packed"), corpus.kind, root, "." if inside else Path(corpus.folder).name)
+    content_only = corpus.tree in ("vctk", "speech_commands")
+    root = source / corpus.folder if content_only else (source / corpus.folder).parent
+    archive = shutil.make_archive(
+        str(tmp_path / "packed"), corpus.kind, root, "." if content_only else Path(corpus.folder).name
+    )
     served = tmp_path / "server" / corpus.archive
     served.parent.mkdir()
-    return Path(made).rename(served)
+    return Path(archive).rename(served)
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -165,7 +167,10 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def requests(tmp_path) -> Iterator[list[str]]:
-    """A server of `tmp_path / "server"`; its address comes first, then the requested files."""
+    """Serve `tmp_path / "server"` and record the requested files.
+
+    The first item is the server's address.
+    """
     requests: list[str] = []
     handler = type("Recorder", (Handler,), {"requests": requests})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path / "server"))) as server:
@@ -176,21 +181,21 @@ def requests(tmp_path) -> Iterator[list[str]]:
 
 
 def publish(corpus: Published, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the corpus use another archive, and expect as few recordings as the miniature has."""
+    """Replace the corpus's archive, and its number of recordings."""
     module = f"lightning_mia.corpora.{corpus.module}"
     if corpus.key:
         monkeypatch.setitem(import_module(module).ARCHIVES, corpus.key, archive)
     else:
         monkeypatch.setattr(f"{module}.ARCHIVE", archive)
-    monkeypatch.setattr("lightning_mia.corpora.librispeech.UTTERANCES", {"train-clean-100": 2})
+    monkeypatch.setattr("lightning_mia.corpora.librispeech.N_PUBLISHED", {"train-clean-100": 2})
     monkeypatch.setattr(
-        "lightning_mia.corpora.speech_commands.UTTERANCES", {"training": 2, "validation": 1, "testing": 1}
+        "lightning_mia.corpora.speech_commands.N_PUBLISHED", {"training": 2, "validation": 1, "testing": 1}
     )
 
 
 @pytest.fixture
 def served(corpus, packed, requests, monkeypatch) -> list[str]:
-    """The miniature is published on the local server; the requested files."""
+    """Publish the miniature; return the requested files."""
     sha256 = hashlib.sha256(packed.read_bytes()).hexdigest()
     publish(corpus, replace(corpus.published, url=f"{requests.pop()}/{corpus.archive}", sha256=sha256), monkeypatch)
     return requests
@@ -203,8 +208,8 @@ def error_of(corpus: Corpus) -> str:
     return str(error.value)
 
 
-def remains(root: Path) -> list[str]:
-    """Temporary files and folders of a download."""
+def temporary_files(root: Path) -> list[str]:
+    """List temporary files and folders of a download."""
     return [path.name for path in root.rglob("*") if path.name.endswith(".unpacking") or path.name.startswith("tmp")]
 
 
@@ -237,7 +242,7 @@ def test_download(corpus, tree, served, tmp_path, capsys):
     root = tmp_path / "new" / "root"
     table = corpus.make(str(root), True).table()
     assert served == [corpus.archive]
-    assert remains(root) == []
+    assert temporary_files(root) == []
     assert all(Path(path).is_file() for path in table["path"])
     by_hand = corpus.make(str(tree(corpus.tree, tmp_path / "by hand")), False).table()
     assert table.drop(columns="path").equals(by_hand.drop(columns="path"))
@@ -266,7 +271,7 @@ def test_downloaded_file_with_wrong_checksum(corpus, packed, served, tmp_path):
     assert f"download failed (wrong checksum of {corpus.published.url}, expected SHA-256 " in message
     assert not corpus.path(tmp_path / "root").exists()
     assert not (tmp_path / "root" / corpus.folder).exists()
-    assert remains(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("fault", ["truncated", "another file"])
@@ -291,7 +296,7 @@ def test_no_network(corpus, requests, tmp_path, monkeypatch):
     message = error_of(corpus.make(str(tmp_path / "root"), True))
     assert "download failed (" in message and "Connection refused" in message
     assert message.endswith("try again or fetch it by hand")
-    assert remains(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
 def test_full_disk(corpus, served, tmp_path, monkeypatch):
@@ -300,11 +305,11 @@ def test_full_disk(corpus, served, tmp_path, monkeypatch):
 
     monkeypatch.setattr("pooch.HTTPDownloader.__call__", write)
     assert "download failed ([Errno 28] No space left on device)" in error_of(corpus.make(str(tmp_path / "root"), True))
-    assert remains(tmp_path) == []
+    assert temporary_files(tmp_path) == []
 
 
 def test_failed_download_keeps_existing_files_usable(tree, tmp_path, monkeypatch):
-    """The training talks exist; the download of the others is interrupted."""
+    """Interrupt a download while the training talks exist."""
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -314,7 +319,7 @@ def test_failed_download_keeps_existing_files_usable(tree, tmp_path, monkeypatch
     monkeypatch.setattr("pooch.HTTPDownloader.__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         TEDLIUM(str(root), ["test"], download=True).table()
-    assert remains(root) == []
+    assert temporary_files(root) == []
     assert len(TEDLIUM(str(root), ["train"]).table()) == 3
 
 
@@ -330,7 +335,7 @@ def test_download_adds_only_missing_files(corpus, tree, served, tmp_path):
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_interrupted_unpacking_starts_again(corpus, served, tmp_path, monkeypatch, killed):
-    """A folder at its destination is complete, even if the process was killed without cleaning up."""
+    """Kill a process that unpacks: no incomplete folder remains."""
     unpack, remove = archives._unpack, shutil.rmtree
 
     def interrupted(file: Path, folder: Path) -> None:
@@ -347,15 +352,15 @@ def test_interrupted_unpacking_starts_again(corpus, served, tmp_path, monkeypatc
         corpus.make(str(root), True).table()
     monkeypatch.setattr(archives, "_unpack", unpack)
     monkeypatch.setattr(shutil, "rmtree", remove)
-    assert bool(remains(root)) == killed
+    assert bool(temporary_files(root)) == killed
     assert "no such folder; set root to" in error_of(corpus.make(str(root), False))
     assert len(corpus.make(str(root), True).table()) > 0
-    assert remains(root) == []
+    assert temporary_files(root) == []
     assert served == [corpus.archive]
 
 
 def test_damaged_archive(corpus, packed, requests, tmp_path, monkeypatch):
-    """An archive with the right checksum that its own format finds damaged."""
+    """Unpack a damaged archive with the right checksum."""
     content = packed.read_bytes()
     damaged = content[: len(content) * 2 // 3]
     packed.write_bytes(damaged)
@@ -363,7 +368,7 @@ def test_damaged_archive(corpus, packed, requests, tmp_path, monkeypatch):
     publish(corpus, replace(corpus.published, url=f"{requests.pop()}/{corpus.archive}", sha256=sha256), monkeypatch)
     root = tmp_path / "root"
     assert "download failed (" in error_of(corpus.make(str(root), True))
-    assert remains(root) == []
+    assert temporary_files(root) == []
     assert not (root / corpus.folder).exists()
 
 
@@ -395,7 +400,7 @@ def test_damaged_folder(tree, tmp_path):
 
 
 def test_two_processes_download_once(tmp_path, monkeypatch):
-    """While one downloads, another waits and then finds the folder."""
+    """Let one process wait while another downloads."""
     archive = Archive("http://publisher/a.tar", "")
     downloads, started, proceed = [], threading.Event(), threading.Event()
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 
 DURATIONS = np.random.default_rng(0).uniform(0.1, 12, 203)
 
@@ -60,6 +60,6 @@ def test_long_clip_leaves_no_batch_empty() -> None:
     assert sorted(map(len, batches)) == [1, 1, 2]
 
 
-def test_batches_for_covers_the_budget() -> None:
-    assert batches_for([10.0, 10.0], 100) == 1
-    assert batches_for([10.0] * 11, 20) == 6
+def test_count_batches_covers_the_budget() -> None:
+    assert count_batches([10.0, 10.0], 100) == 1
+    assert count_batches([10.0] * 11, 20) == 6

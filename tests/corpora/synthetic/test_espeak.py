@@ -40,7 +40,7 @@ def test_a_sentence_does_not_depend_on_those_before_it(voice: Voice) -> None:
     np.testing.assert_array_equal(synthesise(TEXT, voice), first)
 
 
-def test_pitch_and_rate_are_heard() -> None:
+def test_pitch_and_rate_change_the_speech() -> None:
     slow, fast = (len(synthesise(TEXT, Voice(MAN.name, 50, 50, rate))) for rate in (140, 200))
     assert 1.2 < slow / fast < 1.7
     low, high = (_pitch(synthesise("Aaaaaah.", Voice(MAN.name, pitch, 0, 175))) for pitch in (30, 70))
@@ -48,7 +48,7 @@ def test_pitch_and_rate_are_heard() -> None:
 
 
 def _pitch(samples: np.ndarray) -> float:
-    """Fundamental frequency, Hz, by autocorrelation of the middle 100 ms."""
+    """Estimate the fundamental frequency (Hz) of the middle 100 ms."""
     middle = samples[len(samples) // 2 - 1100 :][:2205].astype(float)
     autocorrelation = np.correlate(middle, middle, "full")[len(middle) - 1 :]
     return ESPEAK_RATE / (55 + np.argmax(autocorrelation[55:440]))  # 50 to 400 Hz

@@ -17,9 +17,9 @@ def alternatives(*lists: tuple[str, ...]) -> str:
 
 def test_every_sentence_obeys_the_grammar() -> None:
     determiner = alternatives(sentences._DETERMINERS, ("an",))
-    person = f"{determiner} (?:{alternatives(sentences._ADJECTIVES_OF_PEOPLE)} )?{alternatives(sentences._PEOPLE)}"
-    thing = f"{determiner} (?:{alternatives(sentences._ADJECTIVES_OF_THINGS)} )?{alternatives(sentences._THINGS)}"
-    place = f"{determiner} (?:{alternatives(sentences._ADJECTIVES_OF_THINGS)} )?{alternatives(sentences._PLACES)}"
+    person = f"{determiner} (?:{alternatives(sentences._PERSON_ADJECTIVES)} )?{alternatives(sentences._PEOPLE)}"
+    thing = f"{determiner} (?:{alternatives(sentences._THING_ADJECTIVES)} )?{alternatives(sentences._THINGS)}"
+    place = f"{determiner} (?:{alternatives(sentences._THING_ADJECTIVES)} )?{alternatives(sentences._PLACES)}"
     transitive = f"{alternatives(sentences._TRANSITIVE_VERBS)} {thing}"
     intransitive = f"{alternatives(sentences._INTRANSITIVE_VERBS)} {alternatives(sentences._PREPOSITIONS)} {place}"
     grammar = re.compile(

@@ -58,15 +58,15 @@ def test_another_process_and_folder_give_the_same_bytes(small: SyntheticVoices, 
         "print('\\n'.join(SyntheticVoices(3, 4, cache_dir=sys.argv[1]).table()['path']))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    there = [Path(path).read_bytes() for path in done.stdout.split("\n") if path]
-    assert there == list(contents(small.table()).values())
+    recordings = [Path(path).read_bytes() for path in process.stdout.split("\n") if path]
+    assert recordings == list(contents(small.table()).values())
 
 
 def test_a_recording_does_not_depend_on_the_size_of_the_corpus(small: SyntheticVoices, tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def _forbidden(*_: int) -> None:
 
 def test_a_missing_file_is_synthesised_again(small: SyntheticVoices, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(small.table())
-    victim = Path(small.table()["path"][6])
-    victim.unlink()
+    missing = Path(small.table()["path"][6])
+    missing.unlink()
     assert contents(small.table()) == before
     bar = capsys.readouterr().err
     assert "Synthesising voices" in bar
@@ -110,24 +110,24 @@ def test_a_missing_file_is_synthesised_again(small: SyntheticVoices, capsys: pyt
 
 
 def test_interrupted_synthesis_resumes(small: SyntheticVoices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     synthesise = synthetic._synthesise_utterance
 
     def synthesise_six(seed: int, speaker: int, utterance: int) -> tuple[str, np.ndarray]:
-        if len(made) == 6:
+        if len(calls) == 6:
             raise KeyboardInterrupt
-        made.append((speaker, utterance))
+        calls.append((speaker, utterance))
         return synthesise(seed, speaker, utterance)
 
     voices = SyntheticVoices(3, 4, cache_dir=str(tmp_path))
     monkeypatch.setattr(synthetic, "_synthesise_utterance", synthesise_six)
     with pytest.raises(KeyboardInterrupt):
         voices.table()
-    first = made.copy()
-    made[:] = [(-1, -1)] * 7  # past the interrupt
+    first = calls.copy()
+    calls[:] = [(-1, -1)] * 7  # past the interrupt
     assert contents(voices.table()) == contents(small.table())
     assert {speaker for speaker, _ in first} == {0, 1}
-    assert {speaker for speaker, _ in made[7:]} == {1, 2}  # speaker 0 was complete, speaker 1 half done
+    assert {speaker for speaker, _ in calls[7:]} == {1, 2}  # speaker 0 was complete, speaker 1 half done
     assert not list(tmp_path.rglob(".*"))
 
 
@@ -151,7 +151,7 @@ def test_default_cache_is_under_the_cache_root(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_speakers": N_SPEAKERS + 1}, f"there are {N_SPEAKERS}"),
+        ({"n_speakers": N_SPEAKERS + 1}, f"give {N_SPEAKERS} or less"),
         ({"n_speakers": 0}, "give 1 or more"),
         ({"utterances_per_speaker": 0}, "give 1 or more"),
         ({"seed": -1}, "give 0 or more"),
@@ -176,12 +176,12 @@ def test_the_recipe_is_version_1(small: SyntheticVoices) -> None:
 def test_import_is_cheap() -> None:
     code = "import sys, lightning_mia.corpora.synthetic.voices; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "scipy.signal", "soundfile", "espeakng_loader", "sklearn"]
-    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_speakers_are_distinguishable(tmp_path: Path) -> None:
-    """Nearest centroid of mean cepstra and pitch, in spite of rooms and noises: far above chance."""
+    """Classify speakers by nearest centroid, despite rooms and noise."""
     n_speakers, n_each = 24, 6
     table = SyntheticVoices(n_speakers, n_each, seed=3, cache_dir=str(tmp_path)).table()
     features = np.stack([_voice_print(soundfile.read(path)[0]) for path in table["path"]])
@@ -193,7 +193,7 @@ def test_speakers_are_distinguishable(tmp_path: Path) -> None:
 
 
 def _voice_print(samples: np.ndarray) -> np.ndarray:
-    """Mean and spread of 12 cepstra of the louder frames, and the pitch in octaves; shape (25,)."""
+    """Compute cepstral means, deviations and pitch (octaves), (25,)."""
     from scipy.fft import dct
 
     frames = np.lib.stride_tricks.sliding_window_view(samples, 800)[::160]

@@ -15,7 +15,7 @@ def template(make_scores: Callable[..., Scores]) -> Scores:
 
 
 def confounded_pair(template: Scores, leak: float, seed: int = 0) -> tuple[Scores, Scores]:
-    """Members are longer; the blind score sees the duration, and the attack as well, beside its leak."""
+    """Let both scores reflect duration, the attack also the leak."""
     generator = np.random.default_rng(seed)
     duration = generator.normal(size=len(template)) + 1.0 * template.members
     attack = duration + 0.5 * generator.normal(size=len(template)) + leak * template.members
@@ -54,9 +54,9 @@ def test_units_are_matched_by_id_and_must_be_complete(template: Scores) -> None:
         *(array[order] for array in (template.unit_ids, template.speakers, template.members, template.values)),
     )
     np.testing.assert_array_equal(align(shuffled, template), template.values)
-    some = Scores(
+    incomplete = Scores(
         *("blind", "utterance", "none", False),
         *(array[1:] for array in (template.unit_ids, template.speakers, template.members, template.values)),
     )
     with pytest.raises(ValueError, match="blind lacks 1 of the units of attack, s000-000 first"):
-        align(some, template)
+        align(incomplete, template)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from lightning_mia.evaluation.statistics.auroc import auroc, auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import auroc, labelled_aurocs
 from lightning_mia.evaluation.statistics.roc import aurocs_and_advantages
 
 VALUES = {
@@ -24,7 +24,7 @@ def test_both_forms_agree_with_scikit_learn(kind: str, n: int) -> None:
     members = generator.permutation(np.arange(n) < max(1, n // 3))
     expected = roc_auc_score(members, values)
     assert auroc(values, members) == pytest.approx(expected, abs=1e-12)
-    assert auroc_of_labels(values, members[None])[0] == pytest.approx(expected, abs=1e-12)
+    assert labelled_aurocs(values, members[None])[0] == pytest.approx(expected, abs=1e-12)
     assert aurocs_and_advantages(values[None], members[None])[0][0] == pytest.approx(expected, abs=1e-12)
 
 
@@ -39,28 +39,28 @@ def test_chunks_of_labellings_equal_single_labellings(monkeypatch: pytest.Monkey
     values, labels = generator.integers(9, size=30).astype(float), generator.random((50, 30)) < 0.5
     expected = [roc_auc_score(row, values) for row in labels]
     monkeypatch.setattr("lightning_mia.evaluation.statistics.auroc.CHUNK", 200)
-    np.testing.assert_allclose(auroc_of_labels(values, labels), expected, atol=1e-12)
+    np.testing.assert_allclose(labelled_aurocs(values, labels), expected, atol=1e-12)
 
 
 def test_several_attacks_at_once_equal_single_attacks() -> None:
     generator = np.random.default_rng(1)
     values, labels = generator.integers(9, size=(3, 40)).astype(float), generator.random((60, 40)) < 0.5
-    np.testing.assert_array_equal(auroc_of_labels(values, labels), [auroc_of_labels(row, labels) for row in values])
+    np.testing.assert_array_equal(labelled_aurocs(values, labels), [labelled_aurocs(row, labels) for row in values])
 
 
 def test_a_labelling_without_members_is_at_chance() -> None:
     labels = np.array([[True, True], [False, False], [False, True]])
-    assert auroc_of_labels(np.array([1.0, 2.0]), labels).tolist() == [0.5, 0.5, 1.0]
+    assert labelled_aurocs(np.array([1.0, 2.0]), labels).tolist() == [0.5, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_values_are_refused(bad: float) -> None:
+def test_non_finite_values_are_rejected(bad: float) -> None:
     with pytest.raises(ValueError, match="1 of 3 are not"):
         auroc(np.array([0.0, bad, 1.0]), np.array([True, False, False]))
 
 
 @pytest.mark.parametrize("members", [[True, True], [False, False]])
-def test_missing_members_or_non_members_are_refused(members: list[bool]) -> None:
+def test_missing_members_or_non_members_are_rejected(members: list[bool]) -> None:
     with pytest.raises(ValueError, match="members and non-members"):
         auroc(np.array([0.0, 1.0]), np.array(members))
 

@@ -12,18 +12,20 @@ def clips(n: int, n_speakers: int, n_values: int, seed: int) -> tuple[np.ndarray
     return generator.integers(n_values, size=n) + speaker + members, members, speaker.astype(str)
 
 
-def compare(values: np.ndarray, members: np.ndarray, of_members: np.ndarray, of_nonmembers: np.ndarray) -> list[float]:
+def compare(
+    values: np.ndarray, members: np.ndarray, member_mask: np.ndarray, nonmember_mask: np.ndarray
+) -> list[float]:
     return [
         (values[i] > values[j]) + 0.5 * (values[i] == values[j])
-        for i in np.flatnonzero(members & of_members)
-        for j in np.flatnonzero(~members & of_nonmembers)
+        for i in np.flatnonzero(members & member_mask)
+        for j in np.flatnonzero(~members & nonmember_mask)
     ]
 
 
 def slow_replicate(values: np.ndarray, members: np.ndarray, speaker: np.ndarray, drawn: np.ndarray) -> float:
-    """Compare every pair of drawn copies, as described in the module."""
-    everyone = np.ones(len(values), dtype=bool)
-    overall = np.mean(compare(values, members, everyone, everyone))
+    """Compare every pair of drawn copies, as the module describes."""
+    all_units = np.ones(len(values), dtype=bool)
+    overall = np.mean(compare(values, members, all_units, all_units))
     wins = pairs = 0.0
     for i, first in enumerate(drawn):
         for j, second in enumerate(drawn):

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 from scipy.stats import t as student
 
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import (
     NORMAL_QUANTILE,
@@ -19,7 +19,7 @@ from lightning_mia.evaluation.statistics.intervals import (
 def interval(values: np.ndarray, members: np.ndarray, speakers: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     draws = draw_speakers(speakers, members, 300, seed=0)
     replicates = bootstrap_auroc(values, members, draws)
-    return auroc_interval(auroc_of_labels(values, members[None])[0], replicates, values, members, draws, level)
+    return auroc_interval(labelled_aurocs(values, members[None])[0], replicates, values, members, draws, level)
 
 
 def test_the_interval_is_students_t_on_the_logit_scale() -> None:
@@ -28,7 +28,7 @@ def test_the_interval_is_students_t_on_the_logit_scale() -> None:
     values = generator.normal(size=80) + members
     draws = draw_speakers(speakers, members, 300, seed=0)
     replicates = bootstrap_auroc(values, members, draws)
-    auroc = auroc_of_labels(values, members[None])[0]
+    auroc = labelled_aurocs(values, members[None])[0]
     half_width = student.ppf(0.975, 7) * replicates.std(ddof=1) / (auroc * (1 - auroc))
     odds = np.exp(np.log(auroc / (1 - auroc)) + np.array([-half_width, half_width]))
     assert auroc_interval(auroc, replicates, values, members, draws) == pytest.approx(tuple(odds / (1 + odds)))
@@ -44,8 +44,8 @@ def test_intervals_cover_clustered_recordings(true_auroc: float) -> None:
     covered = 0
     for _ in range(n_runs):
         members = generator.permuted(half, axis=1).ravel()
-        of_speakers = 0.7 * generator.normal(size=n_speakers)
-        values = of_speakers[speaker] + generator.normal(size=len(speaker)) + shift * members
+        speaker_means = 0.7 * generator.normal(size=n_speakers)
+        values = speaker_means[speaker] + generator.normal(size=len(speaker)) + shift * members
         lower, upper = interval(values, members, speaker.astype(str))
         covered += lower <= true_auroc <= upper
     assert 0.91 <= covered / n_runs <= 0.985
@@ -65,21 +65,21 @@ def test_intervals_cover_with_twelve_speakers(true_auroc: float) -> None:
 
 def test_one_unit_per_speaker_has_newcombes_interval() -> None:
     members, values = np.arange(20) < 8, np.random.default_rng(3).normal(size=20)
-    auroc = auroc_of_labels(values, members[None])[0]
+    auroc = labelled_aurocs(values, members[None])[0]
     assert interval(values, members, np.arange(20).astype(str)) == pytest.approx(newcombe(auroc, 8, 12), abs=1e-6)
-    at90 = interval(values, members, np.arange(20).astype(str), level=0.90)
-    assert at90 == pytest.approx(newcombe(auroc, 8, 12, norm.ppf(0.95)))
+    interval90 = interval(values, members, np.arange(20).astype(str), level=0.90)
+    assert interval90 == pytest.approx(newcombe(auroc, 8, 12, norm.ppf(0.95)))
 
 
 def test_a_perfect_attack_has_an_interval_that_is_wider_for_similar_recordings() -> None:
     speakers, members = np.repeat(np.arange(10), 20).astype(str), np.tile(np.arange(20) < 10, 10)
     generator = np.random.default_rng(4)
-    apart = interval(100.0 * members + generator.normal(size=200), members, speakers)
+    independent = interval(100.0 * members + generator.normal(size=200), members, speakers)
     similar = interval(100.0 * members + 10 * np.repeat(generator.normal(size=10), 20), members, speakers)
-    assert apart[1] == similar[1] == 1.0
-    assert similar[0] < apart[0] < 0.99
-    turned = interval(-100.0 * members + generator.normal(size=200), members, speakers)
-    assert turned[0] == 0.0 < turned[1] < 0.1
+    assert independent[1] == similar[1] == 1.0
+    assert similar[0] < independent[0] < 0.99
+    flipped = interval(-100.0 * members + generator.normal(size=200), members, speakers)
+    assert flipped[0] == 0.0 < flipped[1] < 0.1
 
 
 def test_too_few_speakers_have_no_interval() -> None:
@@ -103,12 +103,12 @@ def test_standard_error_ignores_replicates_without_members_or_non_members() -> N
 def test_effective_size_is_between_speakers_and_recordings() -> None:
     generator = np.random.default_rng(5)
     cluster = np.repeat(np.arange(30), 10)
-    of_speakers = np.repeat(generator.normal(size=30), 10)
-    assert effective_size(of_speakers, cluster) == pytest.approx(30)
+    speaker_means = np.repeat(generator.normal(size=30), 10)
+    assert effective_size(speaker_means, cluster) == pytest.approx(30)
     assert effective_size(generator.normal(size=300), cluster) > 200
-    halfway = effective_size(of_speakers + generator.normal(size=300), cluster)
+    halfway = effective_size(speaker_means + generator.normal(size=300), cluster)
     assert halfway == pytest.approx(300 / (1 + 9 * 0.5), rel=0.25)
-    assert effective_size(of_speakers[::10], cluster[::10]) == 30
+    assert effective_size(speaker_means[::10], cluster[::10]) == 30
     assert effective_size(generator.normal(size=10), np.zeros(10, dtype=int)) == 1
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from lightning_mia.evaluation.statistics.auroc import auroc_of_labels
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import (
     NullDistribution,
     corrected_p_values,
@@ -15,18 +15,18 @@ from lightning_mia.evaluation.statistics.permutation import (
 
 
 def all_labellings(n: int, n_members: int) -> np.ndarray:
-    chosen = list(combinations(range(n), n_members))
-    labels = np.zeros((len(chosen), n), dtype=bool)
-    for row, members in enumerate(chosen):
+    choices = list(combinations(range(n), n_members))
+    labels = np.zeros((len(choices), n), dtype=bool)
+    for row, members in enumerate(choices):
         labels[row, list(members)] = True
     return labels
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_with_all_labellings_the_p_value_is_mann_and_whitneys_exact_one(seed: int) -> None:
+def test_with_all_labellings_the_p_value_equals_the_exact_mann_whitney_test(seed: int) -> None:
     values = np.random.default_rng(seed).normal(size=10)
-    labels = all_labellings(10, 5)  # the observed one, members 0 to 4, is row 0 and needs no second row
-    aurocs = auroc_of_labels(values, labels)
+    labels = all_labellings(10, 5)  # row 0 is the observed one (members 0 to 4), which must not occur twice
+    aurocs = labelled_aurocs(values, labels)
     one_sided = mannwhitneyu(values[:5], values[5:], alternative="greater", method="exact").pvalue
     two_sided = mannwhitneyu(values[:5], values[5:], alternative="two-sided", method="exact").pvalue
     assert p_value(NullDistribution(aurocs, two_sided=False)) == pytest.approx(one_sided)
@@ -44,7 +44,7 @@ def test_the_p_value_counts_redraws_at_least_as_extreme_and_the_observed_labels(
 @pytest.mark.parametrize(("n_speakers", "smallest"), [(6, 0.05), (10, 0.004), (12, 0.0011)])
 def test_smallest_possible_p_value_by_number_of_speakers(n_speakers: int, smallest: float) -> None:
     labels = all_labellings(n_speakers, n_speakers // 2)
-    aurocs = auroc_of_labels(-np.arange(float(n_speakers)), labels)
+    aurocs = labelled_aurocs(-np.arange(float(n_speakers)), labels)
     assert aurocs[0] == 1.0
     assert p_value(NullDistribution(aurocs, two_sided=False)) == pytest.approx(smallest, rel=0.02)
 
@@ -96,12 +96,12 @@ def test_corrected_p_values_are_below_alpha_beyond_the_critical_value() -> None:
 
 
 def step_down(p_values: list[float], alpha: float) -> list[bool]:
-    """Holm's procedure as he wrote it: reject the smallest while p ≤ α / (hypotheses left)."""
+    """Reject the smallest p while p ≤ α / n_remaining."""
     rejected = [False] * len(p_values)
-    for rank, place in enumerate(np.argsort(p_values)):
-        if p_values[place] > alpha / (len(p_values) - rank):
+    for rank, index in enumerate(np.argsort(p_values)):
+        if p_values[index] > alpha / (len(p_values) - rank):
             break
-        rejected[place] = True
+        rejected[index] = True
     return rejected
 
 

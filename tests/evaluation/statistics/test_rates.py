@@ -18,8 +18,8 @@ def test_design_effect_is_the_ratio_of_variances() -> None:
     hits = np.array([1, 1, 1, 0, 0, 0, 1, 0], dtype=bool)
     cluster = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     residuals = [sum(hits[row] - hits.mean() for row in range(8) if cluster[row] == number) for number in range(3)]
-    of_clusters = 3 / 2 * sum(residual**2 for residual in residuals) / 64
-    assert design_effect(hits, cluster) == pytest.approx(of_clusters / (0.25 / 7))
+    cluster_variance = 3 / 2 * sum(residual**2 for residual in residuals) / 64
+    assert design_effect(hits, cluster) == pytest.approx(cluster_variance / (0.25 / 7))
 
 
 def test_identical_recordings_of_a_speaker_count_once() -> None:
@@ -40,8 +40,8 @@ def test_intervals_cover_the_rate_of_clustered_recordings() -> None:
     speakers = np.repeat(np.arange(12), 15).astype(str)
     covered = 0
     for _ in range(300):
-        of_speakers = generator.beta(1, 3, size=12)  # mean .25, differing widely
-        hits = generator.random(180) < np.repeat(of_speakers, 15)
+        speaker_rates = generator.beta(1, 3, size=12)  # mean .25, differing widely
+        hits = generator.random(180) < np.repeat(speaker_rates, 15)
         lower, upper = rate_interval(hits, speakers)
         covered += lower <= 0.25 <= upper
     assert covered / 300 > 0.92  # a plain binomial interval: .6

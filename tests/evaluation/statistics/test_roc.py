@@ -80,8 +80,8 @@ def test_rows_without_members_are_at_chance() -> None:
     assert (aurocs.tolist(), gains.tolist()) == ([0.5, 0.5], [0.0, 0.0])
 
 
-@pytest.mark.parametrize(("n_a_side", "chance"), [(200, 0.06), (10, 0.24)])
-def test_chance_gives_a_positive_advantage(n_a_side: int, chance: float) -> None:
+@pytest.mark.parametrize(("n_per_class", "chance"), [(200, 0.06), (10, 0.24)])
+def test_chance_gives_a_positive_advantage(n_per_class: int, chance: float) -> None:
     generator = np.random.default_rng(5)
-    labels = generator.permuted(np.tile(np.arange(2 * n_a_side) < n_a_side, (2000, 1)), axis=1)
-    assert advantages(generator.normal(size=2 * n_a_side), labels).mean() == pytest.approx(chance, abs=0.01)
+    labels = generator.permuted(np.tile(np.arange(2 * n_per_class) < n_per_class, (2000, 1)), axis=1)
+    assert advantages(generator.normal(size=2 * n_per_class), labels).mean() == pytest.approx(chance, abs=0.01)

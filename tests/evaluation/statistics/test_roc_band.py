@@ -7,7 +7,7 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.roc_band import roc_band
 
 
-def scores_of(values, members, speakers):
+def make_scores(values, members, speakers):
     units = np.array([f"u{i}" for i in range(len(values))])
     return Scores("attack", "utterance", "grey-box", False, units, np.array(speakers), members, values)
 
@@ -18,7 +18,7 @@ def scores(request):
     members = np.arange(120) % 2 == 0
     values = rng.normal(members * 1.0)
     speakers = [f"s{i // 2 % 12}" for i in range(120)]
-    return scores_of(np.round(values) if request.param == "tied" else values, members, speakers)
+    return make_scores(np.round(values) if request.param == "tied" else values, members, speakers)
 
 
 def test_the_curve_is_that_of_scikit_learn(scores):
@@ -52,7 +52,7 @@ def test_the_band_contains_the_curve_and_stays_within_bounds(scores):
 
 
 def test_with_one_speaker_per_class_the_band_is_everything():
-    band = roc_band(scores_of(np.arange(6.0), np.arange(6) >= 3, ["a"] * 3 + ["b"] * 3), np.array([0.0, 0.5, 1.0]))
+    band = roc_band(make_scores(np.arange(6.0), np.arange(6) >= 3, ["a"] * 3 + ["b"] * 3), np.array([0.0, 0.5, 1.0]))
     assert band.tpr.tolist() == [1.0, 1.0, 1.0]
     assert band.lower.tolist() == [0.0] * 3
     assert band.upper.tolist() == [1.0] * 3

@@ -119,7 +119,7 @@ def test_invalid_preprocessor_is_refused(content: str, folder: Path) -> None:
 
 def test_preprocessor_of_another_family_is_refused(folder: Path) -> None:
     transformers.WhisperFeatureExtractor().save_pretrained(folder)
-    assert "is a Wav2Vec2FeatureExtractor, but its own is a WhisperFeatureExtractor" in refusal(folder)
+    assert "is a Wav2Vec2FeatureExtractor, but the folder has a WhisperFeatureExtractor" in refusal(folder)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_second_start_uses_the_cache_offline(hub: ThreadingHTTPServer) -> None:
 @pytest.mark.parametrize(
     ("name", "revision", "message"),
     [
-        ("org/nowhere", None, "no local folder, and the hub has no such repository.*hf auth login.*give a folder"),
+        ("org/nowhere", None, "not a local folder, and the hub has no such repository.*hf auth login.*give a folder"),
         ("org/gated", None, "gated.*hf auth login"),
         ("org/both", "nosuch", "no revision nosuch"),
     ],

@@ -19,7 +19,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 def test_text_inverts_labels() -> None:
-    vocabulary = Vocabulary.of(["backward", "go on", "stop"])
+    vocabulary = Vocabulary.from_texts(["backward", "go on", "stop"])
     assert vocabulary.characters == " abcdgknoprstw"
     assert len(vocabulary) == 15
     assert vocabulary.text(vocabulary.labels("go back on")) == "go back on"
@@ -27,7 +27,7 @@ def test_text_inverts_labels() -> None:
 
 def test_vocabulary_does_not_depend_on_the_order_of_texts() -> None:
     texts = ["right", "left", "on the left"]
-    assert Vocabulary.of(texts) == Vocabulary.of(reversed(texts)) == Vocabulary.of(texts * 2)
+    assert Vocabulary.from_texts(texts) == Vocabulary.from_texts(reversed(texts)) == Vocabulary.from_texts(texts * 2)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_composed_and_decomposed_letters_are_equal() -> None:
 
 @pytest.mark.parametrize("text", ["a", "ab", "aa", "abba", "aaab", "hello all"])
 def test_frames_needed_is_the_least_number_with_finite_loss(text: str) -> None:
-    labels = torch.tensor([Vocabulary.of([text]).labels(text)])
+    labels = torch.tensor([Vocabulary.from_texts([text]).labels(text)])
     finite = []
     for frames in range(1, 2 * len(text) + 1):
         log_probabilities = torch.zeros(frames, 1, 20).log_softmax(dim=2)

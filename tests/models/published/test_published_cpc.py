@@ -165,8 +165,8 @@ class Evil:
     ("content", "complaint"),
     [
         (None, "is not a file"),
-        (b"not a pickle at all", "not a checkpoint of PyTorch"),
-        (b"", "not a checkpoint of PyTorch"),
+        (b"not a pickle at all", "not a PyTorch checkpoint"),
+        (b"", "not a PyTorch checkpoint"),
         ({"config": CONFIG}, "lacks weights"),
         ([1], "lacks config, weights"),
         ({"config": CONFIG, "weights": [1]}, "not a table"),

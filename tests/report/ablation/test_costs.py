@@ -56,7 +56,7 @@ def test_the_page_shows_the_table(defences: pd.DataFrame, tmp_path: Path, monkey
     options = {"defence": ["model.dropout"]}
     text = " ".join(page_of(defences, tmp_path, factors=LABELS, options=options).split())
     assert "Utility and privacy" in text
-    assert "paired difference to none, by seed" in text and "its accuracy on untrained models is 0.300" in text
+    assert "difference from none, paired by seed" in text and "its accuracy on untrained models is 0.300" in text
     assert '0.710 <small>0.685 to 0.735</small></span><span class="change">−0.200 <small>' in text
     assert text.count('<span class="change">change</span>') == 2  # not of the first
     assert '<td data-label="ε ≤">8.0</td><td data-label="ε ≥">0.3</td>' in text

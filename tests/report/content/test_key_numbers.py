@@ -58,7 +58,7 @@ def test_not_assessable_shows_the_blind_baseline_and_its_bound(planted_blind_rep
 
 
 def test_without_a_blind_control_there_are_no_key_numbers(planted_report):
-    report = replace(planted_report, verdict=Verdict("not_assessable", "no blind control", ()), blind_upper95={})
+    report = replace(planted_report, verdict=Verdict("not_assessable", "no blind baseline", ()), blind_upper95={})
     controls = tuple(control for control in report.controls if control.name != "blind")
     scores = tuple(s for s in report.scores if s.name != "blind")
     assert key_numbers(replace(report, controls=controls, scores=scores)) == ()

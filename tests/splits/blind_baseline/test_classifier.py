@@ -15,38 +15,38 @@ from lightning_mia.splits.blind_baseline.classifier import (
 from lightning_mia.utilities.errors import InputError
 
 
-def stratified(speakers: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Labels (n, units): half of each speaker's units."""
+def within_speakers(speakers: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Make half of each speaker's units members, (n, units)."""
     labels = np.zeros((n, len(speakers)), bool)
     for speaker in np.unique(speakers):
-        own = np.flatnonzero(speakers == speaker)
-        labels[:, own] = rng.permuted(np.tile(np.arange(len(own)) % 2 == 0, (n, 1)), axis=1)
+        own_units = np.flatnonzero(speakers == speaker)
+        labels[:, own_units] = rng.permuted(np.tile(np.arange(len(own_units)) % 2 == 0, (n, 1)), axis=1)
     return labels
 
 
 def by_speaker(speakers: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Labels (n, units) with half of the speakers as members."""
-    names, of_unit = np.unique(speakers, return_inverse=True)
-    return rng.permuted(np.tile(np.arange(len(names)) % 2 == 0, (n, 1)), axis=1)[:, of_unit]
+    """Make half of the speakers members, (n, units)."""
+    names, unit_speakers = np.unique(speakers, return_inverse=True)
+    return rng.permuted(np.tile(np.arange(len(names)) % 2 == 0, (n, 1)), axis=1)[:, unit_speakers]
 
 
 def noise_features(
     speakers: np.ndarray, rng: np.random.Generator, n_statistics: int = 30, speaker_effect: float = 1.0
 ) -> np.ndarray:
-    """Statistics (units, n_statistics) that differ from speaker to speaker and are correlated."""
-    names, of_unit = np.unique(speakers, return_inverse=True)
+    """Draw correlated statistics with speaker effects, (units, n_statistics)."""
+    names, unit_speakers = np.unique(speakers, return_inverse=True)
     mixing = rng.standard_normal((n_statistics, n_statistics)) * 0.3 + np.eye(n_statistics)
     voices = speaker_effect * rng.standard_normal((len(names), n_statistics))
-    return (voices[of_unit] + rng.standard_normal((len(speakers), n_statistics))) @ mixing
+    return (voices[unit_speakers] + rng.standard_normal((len(speakers), n_statistics))) @ mixing
 
 
-def challenge_of(speakers: np.ndarray, members: np.ndarray) -> pd.DataFrame:
+def make_challenge(speakers: np.ndarray, members: np.ndarray) -> pd.DataFrame:
     ids = [f"u{number}" for number in range(len(speakers))]
     return pd.DataFrame({"id": ids, "unit_id": ids, "speaker": speakers, "member": members})
 
 
-def control_of(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray):
-    challenge = challenge_of(speakers, labels[0])
+def fit_baseline(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray):
+    challenge = make_challenge(speakers, labels[0])
     statistics = pd.DataFrame(features, index=challenge["id"])
     return blind_control(statistics, challenge, labels[1:], "utterance")
 
@@ -54,7 +54,7 @@ def control_of(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray):
 SPEAKERS = np.repeat([f"s{number:02d}" for number in range(12)], 10)
 
 
-@pytest.mark.parametrize("design", [stratified, by_speaker])
+@pytest.mark.parametrize("design", [within_speakers, by_speaker])
 def test_batched_refits_equal_single_refits(design) -> None:
     from sklearn.linear_model import Ridge
 
@@ -78,12 +78,12 @@ def test_batched_refits_equal_single_refits(design) -> None:
 def test_scores_do_not_depend_on_the_speakers_own_labels() -> None:
     rng = np.random.default_rng(0)
     features = standardised_ranks(noise_features(SPEAKERS, rng))
-    labels = stratified(SPEAKERS, 1, rng)[0]
-    own = SPEAKERS == "s03"
-    turned = np.where(own, ~labels, labels)
-    before, after = (CrossFit(features, SPEAKERS).scores(each) for each in (labels, turned))
-    np.testing.assert_array_equal(before[own], after[own])
-    assert not np.allclose(before[~own], after[~own])
+    labels = within_speakers(SPEAKERS, 1, rng)[0]
+    own_units = SPEAKERS == "s03"
+    flipped = np.where(own_units, ~labels, labels)
+    original, changed = (CrossFit(features, SPEAKERS).scores(each) for each in (labels, flipped))
+    np.testing.assert_array_equal(original[own_units], changed[own_units])
+    assert not np.allclose(original[~own_units], changed[~own_units])
 
 
 def test_folds_share_no_speaker_and_are_of_similar_size() -> None:
@@ -114,7 +114,7 @@ def test_standardised_statistics() -> None:
     rng = np.random.default_rng(0)
     statistics = np.column_stack([rng.standard_normal(50), np.full(50, 3.0), rng.integers(0, 2, 50)])
     features = standardised_ranks(statistics)
-    assert features.shape == (50, 2)  # the constant one is gone
+    assert features.shape == (50, 2)  # the constant one is dropped
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(features.std(axis=0), 1)
     with_outlier = statistics.copy()
@@ -123,10 +123,10 @@ def test_standardised_statistics() -> None:
 
 
 def test_constant_statistics() -> None:
-    labels = stratified(SPEAKERS, 100, np.random.default_rng(0))
-    control = control_of(np.ones((len(SPEAKERS), 3)), SPEAKERS, labels)
-    assert control.aurocs[0] == 0.5
-    assert control.p_value == 1
+    labels = within_speakers(SPEAKERS, 100, np.random.default_rng(0))
+    baseline = fit_baseline(np.ones((len(SPEAKERS), 3)), SPEAKERS, labels)
+    assert baseline.aurocs[0] == 0.5
+    assert baseline.p_value == 1
 
 
 def test_speaker_level_averages_the_recordings() -> None:
@@ -142,10 +142,10 @@ def test_speaker_level_averages_the_recordings() -> None:
     units = unit_statistics(statistics, challenge)
     assert units["level"].to_dict() == {"b": 1.0, "a": 2.5, "c": 3.0}
     assert units["n_recordings"].tolist() == [2, 2, 1]
-    control = blind_control(statistics, challenge, np.array([[False, True, False]]), "speaker")
-    assert control.scores.unit_ids.tolist() == ["b", "a", "c"]
-    assert control.scores.members.tolist() == [True, False, False]
-    assert control.scores.level == "speaker"
+    baseline = blind_control(statistics, challenge, np.array([[False, True, False]]), "speaker")
+    assert baseline.scores.unit_ids.tolist() == ["b", "a", "c"]
+    assert baseline.scores.members.tolist() == [True, False, False]
+    assert baseline.scores.level == "speaker"
 
 
 def test_aurocs_agree_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,17 +153,17 @@ def test_aurocs_agree_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("lightning_mia.splits.blind_baseline.classifier.CHUNK", 2 * len(SPEAKERS))
     rng = np.random.default_rng(0)
-    features, labels = noise_features(SPEAKERS, rng), stratified(SPEAKERS, 6, rng)
-    control = control_of(features, SPEAKERS, labels)
+    features, labels = noise_features(SPEAKERS, rng), within_speakers(SPEAKERS, 6, rng)
+    baseline = fit_baseline(features, SPEAKERS, labels)
     values = CrossFit(standardised_ranks(features), SPEAKERS).scores(labels)
-    np.testing.assert_allclose(control.aurocs, [roc_auc_score(*row) for row in zip(labels, values, strict=True)])
+    np.testing.assert_allclose(baseline.aurocs, [roc_auc_score(*row) for row in zip(labels, values, strict=True)])
     gains = [np.max(tpr - fpr) for fpr, tpr, _ in (roc_curve(*row) for row in zip(labels, values, strict=True))]
-    np.testing.assert_allclose(control.redrawn_advantages, gains[1:])
+    np.testing.assert_allclose(baseline.redrawn_advantages, gains[1:])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("design", "n_speakers", "per_speaker"), [(stratified, 6, 20), (stratified, 20, 10), (by_speaker, 40, 1)]
+    ("design", "n_speakers", "per_speaker"), [(within_speakers, 6, 20), (within_speakers, 20, 10), (by_speaker, 40, 1)]
 )
 def test_p_values_are_uniform_under_the_null(design, n_speakers: int, per_speaker: int) -> None:
     rng = np.random.default_rng(1)
@@ -171,20 +171,20 @@ def test_p_values_are_uniform_under_the_null(design, n_speakers: int, per_speake
     p_values, aurocs = [], []
     for _ in range(200):
         labels = design(speakers, 100, rng)
-        control = control_of(noise_features(speakers, rng, n_statistics=20), speakers, labels)
-        p_values.append(control.p_value)
-        aurocs.append(control.aurocs[0])
+        baseline = fit_baseline(noise_features(speakers, rng, n_statistics=20), speakers, labels)
+        p_values.append(baseline.p_value)
+        aurocs.append(baseline.aurocs[0])
     assert kstest(p_values, "uniform").pvalue > 0.01
     assert abs(np.mean(aurocs) - 0.5) < 4 * np.std(aurocs) / np.sqrt(len(aurocs))
 
 
-def test_one_shifted_statistic_among_many_is_found() -> None:
+def test_one_shifted_statistic_among_many_is_detected() -> None:
     rng = np.random.default_rng(2)
     speakers = np.repeat([f"s{number:02d}" for number in range(20)], 10)
-    labels = stratified(speakers, 1001, rng)
+    labels = within_speakers(speakers, 1001, rng)
     features = noise_features(speakers, rng, n_statistics=90, speaker_effect=0.5)
     features[:, 7] = rng.standard_normal(len(speakers)) + labels[0]  # one standard deviation
-    control = control_of(features, speakers, labels)
-    assert control.p_value < 0.001
-    alone = rankdata(features[:, 7])[labels[0]].sum() - 100 * 101 / 2
-    assert 0.6 < control.aurocs[0] < alone / 100**2 + 0.1
+    baseline = fit_baseline(features, speakers, labels)
+    assert baseline.p_value < 0.001
+    rank_sum = rankdata(features[:, 7])[labels[0]].sum() - 100 * 101 / 2
+    assert 0.6 < baseline.aurocs[0] < rank_sum / 100**2 + 0.1

@@ -8,7 +8,7 @@ RATE = 16_000
 
 
 def harmonics(pitch: float, seconds: float = 0.5) -> np.ndarray:
-    """A pulse-like tone: ten harmonics of `pitch` Hz, falling with frequency."""
+    """Synthesise ten harmonics of `pitch` Hz, falling with frequency."""
     time = np.arange(int(seconds * RATE)) / RATE
     return sum(0.1 / k * np.cos(2 * np.pi * pitch * k * time + k) for k in range(1, 11)).astype(np.float32)
 

@@ -13,12 +13,12 @@ RATE = 16_000
 
 
 def quantised(waveform: np.ndarray) -> np.ndarray:
-    """As it comes out of the audio cache: float32 multiples of 2⁻¹⁵."""
+    """Round to float32 multiples of 2⁻¹⁵, like the audio cache."""
     return np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.float32) / 32768
 
 
 def words(seed: int = 0, seconds: float = 1.0) -> np.ndarray:
-    """Noise that comes and goes, with pauses: the envelope of speech."""
+    """Synthesise noise with pauses, like the envelope of speech."""
     rng = np.random.default_rng(seed)
     n = int(seconds * RATE)
     envelope = np.repeat(rng.random(n // 800 + 1) < 0.5, 800)[:n] * 0.1 + 0.0005

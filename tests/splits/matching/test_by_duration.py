@@ -1,4 +1,4 @@
-"""Tests of durations matched in pairs and in bins, against slow and simple versions."""
+"""Tests of matching by duration, against slow, simple versions."""
 
 import time
 
@@ -64,7 +64,7 @@ def test_pairs_remove_the_difference_in_duration() -> None:
     kept = first[pairs[:, 0]], second[pairs[:, 1]]
     assert auroc(first, second) > 0.74
     assert auroc(*kept) == pytest.approx(0.5, abs=0.003)
-    assert len(pairs) > 2300  # of about 2450 that the densities have in common
+    assert len(pairs) > 2300  # of about 2450 that the densities share
 
 
 def test_a_hundred_thousand_recordings_take_seconds() -> None:

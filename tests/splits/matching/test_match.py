@@ -1,4 +1,4 @@
-"""Tests of matching: kept and discarded recordings, reasons, and the blind control afterwards."""
+"""Tests of matching: recordings kept, reasons, blind baseline."""
 
 import numpy as np
 import pandas as pd
@@ -14,22 +14,28 @@ DURATIONS = [Matching(duration="nearest"), Matching(duration="histogram")]
 
 
 def corpus(*rows: tuple[str, str, list[float]]) -> pd.DataFrame:
-    """One recording per duration, from rows (speaker, member, durations); ids s/member/0, s/member/1, …"""
+    """Make one recording per duration.
+
+    Rows are (speaker, member, durations); ids are s/member/0, s/member/1, …
+    """
     return pd.DataFrame(
         [
-            {"id": f"{speaker}/{member}/{place}", "speaker": speaker, "member": member, "seconds": float(seconds)}
+            {"id": f"{speaker}/{member}/{index}", "speaker": speaker, "member": member, "seconds": float(seconds)}
             for speaker, member, durations in rows
-            for place, seconds in enumerate(durations)
+            for index, seconds in enumerate(durations)
         ]
     )
 
 
 def random_corpus(seed: int, n_speakers: int = 20, n_clips: int = 10, longer: float = 0.3) -> pd.DataFrame:
-    """Speakers with uninformative names; mean log durations of members are `longer`."""
+    """Draw log durations, those of members longer by `longer`.
+
+    Names of speakers do not reveal membership.
+    """
     rng = np.random.default_rng(seed)
     rows = []
-    for place, number in enumerate(rng.permutation(2 * n_speakers)):
-        member = place < n_speakers
+    for index, number in enumerate(rng.permutation(2 * n_speakers)):
+        member = index < n_speakers
         logs = rng.normal(longer * member, 0.3, n_clips)
         rows.append((f"{number:03d}", "1" if member else "0", list(np.exp(logs))))
     return corpus(*rows)
@@ -42,16 +48,18 @@ def matched(table: pd.DataFrame, settings: Matching, level="utterance", copies: 
     )
 
 
-def members_and_nonmembers(outcome: MatchedRecordings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    kept = outcome.rows[outcome.rows["reason"] == ""]
+def members_and_nonmembers(matching: MatchedRecordings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    kept = matching.rows[matching.rows["reason"] == ""]
     return kept[kept["member"] == "1"], kept[kept["member"] == "0"]
 
 
 @pytest.mark.parametrize("settings", DURATIONS)
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_matching_classes_are_kept_completely(settings: Matching, level: str) -> None:
-    spoken = {"a": [1, 2.2, 3.1], "b": [1.4, 1.4, 5], "c": [0.7, 2.5, 9], "d": [2.9, 3.5, 4.4]}
-    rows = [(f"{prefix}{name}", value, d) for name, d in spoken.items() for prefix, value in (("m", "1"), ("n", "0"))]
+def test_classes_with_equal_durations_are_kept_completely(settings: Matching, level: str) -> None:
+    durations = {"a": [1, 2.2, 3.1], "b": [1.4, 1.4, 5], "c": [0.7, 2.5, 9], "d": [2.9, 3.5, 4.4]}
+    rows = [
+        (f"{prefix}{name}", value, d) for name, d in durations.items() for prefix, value in (("m", "1"), ("n", "0"))
+    ]
     assert matched(corpus(*rows), settings, level).discarded.empty
 
 
@@ -101,9 +109,9 @@ def test_speakers_with_both_labels_are_paired_with_themselves() -> None:
         for value in "10"
     ]
     table = corpus(*rows, ("long", "1", [50, 51]))
-    outcome = matched(table, Matching(duration="nearest", utterances_per_speaker=True))
-    assert set(outcome.discarded["speaker"]) == {"long"}
-    assert set(outcome.discarded["reason"]) == {"no speaker is left to be paired with"}
+    matching = matched(table, Matching(duration="nearest", utterances_per_speaker=True))
+    assert set(matching.discarded["speaker"]) == {"long"}
+    assert set(matching.discarded["reason"]) == {"no speaker is left to be paired with"}
 
 
 @pytest.mark.parametrize("settings", DURATIONS)
@@ -117,8 +125,8 @@ def test_held_back_recordings_are_matched_with_the_same_nonmembers(settings: Mat
         ]
         rows += [(f"n{number}", "0", list(rng.uniform(1, 3, 12)))]
     table = corpus(*rows, ("unpaired", "1", [2, 2, 2]))
-    outcome = matched(table, settings, "speaker")
-    kept = outcome.rows[outcome.rows["reason"] == ""]
+    matching = matched(table, settings, "speaker")
+    kept = matching.rows[matching.rows["reason"] == ""]
     counts = kept.groupby(["speaker", "member"]).size()
     class_sizes = [sorted(counts.xs(value, level="member")) for value in ("1", "held_back", "0")]
     assert class_sizes[0] == class_sizes[1] == class_sizes[2]
@@ -126,7 +134,7 @@ def test_held_back_recordings_are_matched_with_the_same_nonmembers(settings: Mat
     assert "unpaired" not in kept["speaker"].to_list()  # has no held-back recordings
     means = kept.groupby("member")["seconds"].mean()
     assert means.max() / means.min() < 1.04
-    split = predefined(table[table["id"].isin(outcome.kept)], {name: name for name in outcome.kept}, "speaker")
+    split = predefined(table[table["id"].isin(matching.kept)], {name: name for name in matching.kept}, "speaker")
     assert split.parts("speaker") == ("held_back", "trained")
 
 
@@ -134,19 +142,19 @@ def test_held_back_recordings_are_discarded_at_utterance_level() -> None:
     table = corpus(
         ("a", "1", [1, 2]), ("b", "1", [3, 4]), ("a", "held_back", [1, 2]), ("c", "0", [1, 2]), ("d", "0", [3, 4])
     )
-    outcome = matched(table, Matching(duration="nearest"))
-    assert outcome.discarded["id"].tolist() == ["a/held_back/0", "a/held_back/1"]
-    assert "not evaluated at utterance level" in outcome.discarded["reason"][0]
+    matching = matched(table, Matching(duration="nearest"))
+    assert matching.discarded["id"].tolist() == ["a/held_back/0", "a/held_back/1"]
+    assert "not evaluated at utterance level" in matching.discarded["reason"][0]
 
 
 def test_equally_many_recordings_of_every_speaker() -> None:
     sizes = {"1": [2, *range(10, 20)], "0": range(5, 15)}
     rows = [(f"{value}{n:02d}", value, [1.0 + n] * n) for value, numbers in sizes.items() for n in numbers]
-    outcome = matched(corpus(*rows, ("x", "", [1.0] * 30)), Matching(utterances_per_speaker=True))
-    members, nonmembers = members_and_nonmembers(outcome)
+    matching = matched(corpus(*rows, ("x", "", [1.0] * 30)), Matching(utterances_per_speaker=True))
+    members, nonmembers = members_and_nonmembers(matching)
     assert members.groupby("speaker").size().tolist() == [6] * 10  # nine of ten non-members have 6 or more
     assert nonmembers.groupby("speaker").size().tolist() == [6] * 9
-    assert outcome.discarded["reason"].value_counts().to_dict() == {
+    assert matching.discarded["reason"].value_counts().to_dict() == {
         "equally many recordings of every speaker are kept": sum(range(10, 20)) + sum(range(6, 15)) - 19 * 6,
         "too few recordings are left of the speaker": 2 + 5,
     }
@@ -154,11 +162,11 @@ def test_equally_many_recordings_of_every_speaker() -> None:
 
 def test_auxiliary_recordings_are_kept_and_copies_follow_the_first() -> None:
     table = corpus(("a", "1", [1, 2, 3, 4, 9, 9]), ("b", "0", [1, 2, 3, 4]), ("x", "", [70, 80]))
-    outcome = matched(table, Matching(duration="nearest"), copies={"a/1/5": "a/1/4"})
-    assert outcome.discarded["id"].tolist() == ["a/1/4", "a/1/5"]
+    matching = matched(table, Matching(duration="nearest"), copies={"a/1/5": "a/1/4"})
+    assert matching.discarded["id"].tolist() == ["a/1/4", "a/1/5"]
     table["seconds"] = table["seconds"].replace(9, 1)
-    outcome = matched(table, Matching(duration="nearest"), copies={"a/1/5": "a/1/0", "a/1/4": "a/1/0"})
-    assert outcome.discarded.empty  # three copies of one recording need one partner
+    matching = matched(table, Matching(duration="nearest"), copies={"a/1/5": "a/1/0", "a/1/4": "a/1/0"})
+    assert matching.discarded.empty  # three copies of one recording need one partner
 
 
 @pytest.mark.parametrize("settings", [*DURATIONS, Matching(utterances_per_speaker=True)])
@@ -173,14 +181,14 @@ def test_the_choice_depends_on_seed_and_ids_alone(settings: Matching) -> None:
 
 def test_unfit_recordings_are_not_paired() -> None:
     table = corpus(("a", "1", [1, 2, 3, 4, 5]), ("b", "0", [1, 2, 3, 4, 5]))
-    outcome = matched(table, Matching(duration="nearest"), unfit={"b/0/2": "too short"})
-    assert dict(zip(outcome.discarded["id"], outcome.discarded["reason"], strict=True)) == {
+    matching = matched(table, Matching(duration="nearest"), unfit={"b/0/2": "too short"})
+    assert dict(zip(matching.discarded["id"], matching.discarded["reason"], strict=True)) == {
         "a/1/2": "no recording of similar duration is left to be paired with",
         "b/0/2": "too short",
     }
 
 
-def test_too_small_a_match_is_an_error_with_numbers_and_remedy() -> None:
+def test_too_few_matches_are_rejected_with_numbers_and_remedy() -> None:
     table = corpus(("a", "1", [4, 5, 6, 7]), ("b", "1", [8, 9]), ("c", "0", [1, 2, 3]), ("d", "0", [1, 4, 5, 6]))
     with pytest.raises(InputError) as error:
         matched(table, Matching(duration="nearest"))
@@ -233,7 +241,10 @@ def test_invalid_settings_are_rejected(options: dict, message: str) -> None:
 
 
 def blind_p_value(seed: int, settings: Matching | None, level: str) -> float:
-    """p-value of the blind control for classes that differ only in duration, which half of the statistics reflect."""
+    """Compute the blind baseline's p-value if only durations differ.
+
+    Half of the statistics reflect them.
+    """
     table = random_corpus(seed)
     rng = np.random.default_rng(1000 + seed)
     voices = rng.normal(size=(40, 8))[table["speaker"].astype(int)]
@@ -251,9 +262,9 @@ def blind_p_value(seed: int, settings: Matching | None, level: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", DURATIONS)
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
-def test_the_blind_control_fails_after_matching(settings: Matching, level: str) -> None:
+def test_the_blind_baseline_is_at_chance_after_matching(settings: Matching, level: str) -> None:
     assert max(blind_p_value(seed, None, level) for seed in range(5)) < 0.05
     p_values = np.array([blind_p_value(seed, settings, level) for seed in range(60)])
-    assert (p_values < 0.05).sum() <= 7  # more than 7 of 60 in 1 of 80 cases, were they uniform; these are a bit larger
+    assert (p_values < 0.05).sum() <= 7  # uniform p-values exceed 7 of 60 in 1 of 80 cases; these are a bit larger
     assert 0.35 < p_values.mean() < 0.75
     assert (p_values < 0.5).sum() >= 17

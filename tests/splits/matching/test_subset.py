@@ -18,14 +18,14 @@ SECONDS = {"1": [0.3, 0.4, 0.5, 0.6, 0.7, 0.8], "0": [0.12, 0.3, 0.4, 0.5, 0.6, 
 
 @pytest.fixture
 def corpus(tmp_path: Path):
-    """Two member speakers, two non-member speakers and an auxiliary one; a manifest claims other durations."""
+    """Write five speakers' recordings; the table states wrong durations."""
     noise = np.random.default_rng(0)
     rows = []
     for member, durations in SECONDS.items():
-        for place, seconds in enumerate(durations):
-            name = f"{member or 'x'}-{place}"
+        for index, seconds in enumerate(durations):
+            name = f"{member or 'x'}-{index}"
             sf.write(tmp_path / f"{name}.flac", noise.uniform(-0.5, 0.5, round(seconds * 16_000)), 16_000)
-            path, speaker = str(tmp_path / f"{name}.flac"), f"{member or 'x'}{place % 2}"
+            path, speaker = str(tmp_path / f"{name}.flac"), f"{member or 'x'}{index % 2}"
             rows.append({"id": name, "path": path, "speaker": speaker, "member": member, "duration": 5.0})
     table = pd.DataFrame(rows)
     return table, decode(table, cache_dir=tmp_path / "cache", progress=False)
@@ -44,29 +44,29 @@ def test_decoded_durations_are_matched(corpus) -> None:
 
 def test_all_recordings_are_cropped_and_short_ones_discarded(corpus) -> None:
     table, audio = corpus
-    subset, short, notes, discarded = matched_subset(table, audio, Matching(crop_seconds=0.3), progress=False)
+    subset, cropped, notes, discarded = matched_subset(table, audio, Matching(crop_seconds=0.3), progress=False)
     assert dict(zip(discarded["id"], discarded["reason"], strict=True)) == dict.fromkeys(
         ["0-0", "x-0"], "shorter than matching.crop_seconds"
     )
     assert discarded["seconds"].tolist() == pytest.approx([0.12, 0.2])
-    assert subset["id"].tolist() == short.index.index.tolist()
-    assert set(short.index["n_samples"]) == {4800}
+    assert subset["id"].tolist() == cropped.index.index.tolist()
+    assert set(cropped.index["n_samples"]) == {4800}
     assert "(cropped to 0.3 s)" in notes[0]
-    assert predefined(subset, short.contents).challenge("utterance")["member"].sum() == 6
+    assert predefined(subset, cropped.contents).challenge("utterance")["member"].sum() == 6
 
 
 def test_full_durations_are_matched_before_cropping(corpus) -> None:
     table, audio = corpus
     settings = Matching(duration="nearest", crop_seconds=0.3)
-    _, short, _, discarded = matched_subset(table, audio, settings, progress=False)
+    _, cropped, _, discarded = matched_subset(table, audio, settings, progress=False)
     assert set(discarded["id"]) == {"0-0", "x-0", "1-5"}
-    assert set(short.index["n_samples"]) == {4800}
+    assert set(cropped.index["n_samples"]) == {4800}
 
 
 def test_a_recording_that_starts_in_silence(corpus, tmp_path: Path) -> None:
     table, _ = corpus
-    late = np.concatenate([np.zeros(3200), 0.1 * np.ones(6400)])
-    sf.write(table["path"][0], late, 16_000)
+    with_silence = np.concatenate([np.zeros(3200), 0.1 * np.ones(6400)])
+    sf.write(table["path"][0], with_silence, 16_000)
     audio = decode(table, cache_dir=tmp_path / "cache", progress=False)
     _, _, _, discarded = matched_subset(table, audio, Matching(crop_seconds=0.12), progress=False)
     assert discarded[["id", "reason"]].to_numpy().tolist() == [["1-0", "the cropped part is silent"]]

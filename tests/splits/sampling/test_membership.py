@@ -10,7 +10,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 def all_assignments(labels: np.ndarray, strata: np.ndarray) -> set[tuple[bool, ...]]:
-    """The obvious way: all permutations of the labels that keep every stratum's count."""
+    """List all permutations that keep every stratum's count."""
 
     def counts(candidate: tuple[bool, ...]) -> Counter:
         return Counter(zip(strata.tolist(), candidate, strict=True))
@@ -30,7 +30,7 @@ def p_uniform(drawn: np.ndarray, possible: set[tuple[bool, ...]]) -> float:
     [
         ("110000", "aaaaaa"),
         ("1010110", "abababb"),  # interleaved strata of two sizes
-        ("1100101", "bbaaccd"),  # equal sizes side by side, one stratum of a single unit
+        ("1100101", "bbaaccd"),  # equal sizes side by side, first_model stratum of a single unit
     ],
 )
 def test_permutations_are_uniform_over_all_assignments(labels, strata):
@@ -73,12 +73,12 @@ def test_more_shadow_models_keep_the_first_ones():
 
 
 def test_target_and_pairs_are_independent():
-    # Of two units just one is IN: the four combinations of (target, first pair) must be equally frequent.
-    # Columns drawn from one stream, or the target's as a half of a pair, would leave some of them out.
+    # Of two units just first_model is IN: the four combinations of (target, first pair) must be equally frequent.
+    # Columns drawn from first_model stream, or the target's as a half of a pair, would leave some of them out.
     strata = np.zeros(2)
     columns = [draw_models(strata, 4, seed) for seed in range(1_500)]
-    for one, other in [("target", "shadow_000"), ("target", "shadow_002"), ("shadow_000", "shadow_002")]:
-        together = Counter((c[one][0], c[other][0]) for c in columns)
+    for first_model, second_model in [("target", "shadow_000"), ("target", "shadow_002"), ("shadow_000", "shadow_002")]:
+        together = Counter((c[first_model][0], c[second_model][0]) for c in columns)
         assert len(together) == 4
         assert chisquare(list(together.values())).pvalue > 1e-3
 

@@ -8,7 +8,7 @@ from lightning_mia.utilities.errors import InputError
 
 
 def fill_one_by_one(capacities: list[int], total: int) -> list[int]:
-    """Add one unit at a time to the smallest share below its capacity."""
+    """Add units, each to the smallest share below its capacity."""
     shares = [0] * len(capacities)
     for _ in range(total):
         available = [i for i, capacity in enumerate(capacities) if shares[i] < capacity]

@@ -80,7 +80,7 @@ def test_unfinished_models_are_listed(config: Path, tmp_path: Path, capsys: pyte
     assert run("shadow", config, tmp_path, *options) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     lost = "no node of the Ray cluster has a CPU and 1 GPU"
-    assert f"2 of 2 models are not done (shadows/000: {lost}; shadows/001: {lost}); run the same command" in line
+    assert f"2 of 2 models are not finished (shadows/000: {lost}; shadows/001: {lost}); run the same command" in line
 
 
 def test_a_job_that_cannot_be_pickled_is_refused(sample_jobs: ModuleType, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
-"""One file for each measure.
+"""Measures, one file each.
 
-The first line of a measure's docstring is what `--list` shows; `measure(quick)` yields its rows, of smaller work where
-`quick` is set; `CURVES`, where there are any, says how its points are drawn. What is heavy is imported by the measure
-itself, since each runs in a process of its own.
+`--list` shows the first line of a measure's docstring. `measure(quick)` yields its rows, from less work if `quick` is
+set; `CURVES` lists the figures drawn from rows with a point. Each measure runs in a separate process.
 """

@@ -1,7 +1,7 @@
-"""Bootstrap of 100,000 scores over speakers, against a loop over scikit-learn's AUROC.
+"""Speaker bootstrap of 100,000 scores, against a loop over scikit-learn.
 
-Both draw whole speakers. The loop gathers the clips of the speakers drawn and calls `roc_auc_score`; its time
-is that of a few replicates, the bootstrap's that of all of them, the drawing and the sorting included.
+Both resample speakers. The loop gathers the clips of the drawn speakers and calls `roc_auc_score`; it is timed on a few
+replicates. The time of the bootstrap includes drawing and sorting.
 """
 
 import time
@@ -12,15 +12,15 @@ from sklearn.metrics import roc_auc_score
 
 from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import standard_error
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, faster
 
 N_SCORES, N_SPEAKERS = 100_000, 500
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Milliseconds a replicate."""
-    n_bootstraps, n_of_loop = (100, 5) if quick else (1000, 50)
+    """Measure milliseconds per replicate."""
+    n_bootstraps, n_loops = (100, 5) if quick else (1000, 50)
     generator = np.random.default_rng(0)
     speaker = generator.integers(N_SPEAKERS, size=N_SCORES)
     members = generator.random(N_SCORES) < 0.5
@@ -29,18 +29,18 @@ def measure(quick: bool) -> Iterator[Row]:
     start = time.perf_counter()
     draws = draw_speakers(speaker.astype(str), members, n_bootstraps, seed=0)
     replicates = bootstrap_auroc(values, members, draws)
-    of_bootstrap = (time.perf_counter() - start) / n_bootstraps
+    bootstrap_seconds = (time.perf_counter() - start) / n_bootstraps
 
     start = time.perf_counter()
-    looped = loop_over_scikit_learn(values, members, speaker, n_of_loop, generator)
-    of_loop = (time.perf_counter() - start) / n_of_loop
+    looped = loop_over_scikit_learn(values, members, speaker, n_loops, generator)
+    loop_seconds = (time.perf_counter() - start) / n_loops
     yield faster(
         f"bootstrap of {N_SCORES:,} scores of {N_SPEAKERS} speakers",
-        1000 * of_bootstrap,
+        1000 * bootstrap_seconds,
         "scikit-learn loop",
-        1000 * of_loop,
-        unit="ms a replicate",
-        device=name_of("cpu"),
+        1000 * loop_seconds,
+        unit="ms per replicate",
+        device=device_name("cpu"),
         note=f"standard errors {standard_error(replicates):.5f} and {standard_error(looped):.5f}",
     )
 
@@ -48,10 +48,10 @@ def measure(quick: bool) -> Iterator[Row]:
 def loop_over_scikit_learn(
     values: np.ndarray, members: np.ndarray, speaker: np.ndarray, n: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Replicates of the AUROC, (n,)."""
-    clips = [np.flatnonzero(speaker == one) for one in np.unique(speaker)]
+    """Compute replicates of the AUROC, (n,)."""
+    clips = [np.flatnonzero(speaker == name) for name in np.unique(speaker)]
     replicates = []
     for _ in range(n):
-        drawn = np.concatenate([clips[one] for one in generator.integers(len(clips), size=len(clips))])
+        drawn = np.concatenate([clips[number] for number in generator.integers(len(clips), size=len(clips))])
         replicates.append(roc_auc_score(members[drawn], values[drawn]))
     return np.array(replicates)

@@ -1,9 +1,9 @@
-"""Hidden states of Hugging Face encoders: our batches against transformers itself, one clip at a time.
+"""Hidden states of Hugging Face encoders: our batches against transformers.
 
-Encoders with random weights are saved by transformers, and asked for the last hidden states of the same clips: one at
-a time by transformers with the checkpoint's own feature extractor, and in our mask-aware batches of neighbouring
-lengths. Both take turns in one process, on one thread; the quickest of a few rounds counts, in seconds of processor
-time, which busy neighbours hardly disturb. The same for bf16 autocast against our float32.
+Encoders with random weights encode the same clips twice: one clip at a time by transformers with the feature extractor
+of the checkpoint, and in our mask-aware batches of similar lengths. Both alternate in one process on one thread; the
+fastest round counts, in seconds of processor time, which other jobs on the machine hardly disturb. The same comparison
+is made for bf16 autocast against our float32.
 """
 
 import tempfile
@@ -17,10 +17,10 @@ import transformers
 from torch import Tensor
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.loading.batch_sampler import LengthBatches, batches_for
+from lightning_mia.corpora.loading.batch_sampler import LengthBatches, count_batches
 from lightning_mia.models.huggingface import HuggingFaceEncoder, load_encoder
 from tools.benchmark.corpora import speech
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, throughput
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "base": {},  # as published: 12 layers of 768, 512 channels
 }
-AUDIO_SECONDS = {"tiny": 240.0, "small": 120.0, "base": 48.0}  # of all clips together
+AUDIO_SECONDS = {"tiny": 240.0, "small": 120.0, "base": 48.0}  # total of all clips
 FAMILIES = {
     "wav2vec2": lambda sizes: transformers.Wav2Vec2Config(**sizes),  # group norm
     "wav2vec2-layer-norm": lambda sizes: transformers.Wav2Vec2Config(
@@ -57,7 +57,7 @@ UNIT = "audio s/s of processor time"
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Audio seconds per second: all families at the tiny size, and the first at every size."""
+    """Measure throughput: all families tiny, the first at every size."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
@@ -77,58 +77,58 @@ def measure(quick: bool) -> Iterator[Row]:
 
 
 def cut(recording: np.ndarray, audio_seconds: float, shortest: float, longest: float) -> list[np.ndarray]:
-    """Clips of evenly drawn lengths, together at least `audio_seconds` long."""
-    rng, left = np.random.default_rng(0), audio_seconds
+    """Cut clips of uniformly drawn lengths, `audio_seconds` in total."""
+    rng, remaining = np.random.default_rng(0), audio_seconds
     clips: list[np.ndarray] = []
-    while left > 0:
+    while remaining > 0:
         samples = int(rng.uniform(shortest, longest) * SAMPLE_RATE)
         start = int(rng.integers(len(recording) - samples))
         clips.append(recording[start : start + samples])
-        left -= samples / SAMPLE_RATE
+        remaining -= samples / SAMPLE_RATE
     return clips
 
 
 @torch.inference_mode()
 def one_at_a_time(model: Any, preprocessor: Any, clips: list[np.ndarray]) -> list[Tensor]:
-    """Last hidden states by transformers alone."""
-    answers = []
+    """Compute last hidden states with transformers."""
+    hidden = []
     for clip in clips:
         inputs = preprocessor(clip, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        answers.append(model(**inputs).last_hidden_state[0])
-    return answers
+        hidden.append(model(**inputs).last_hidden_state[0])
+    return hidden
 
 
 @torch.inference_mode()
 def in_batches(encoder: HuggingFaceEncoder, clips: list[np.ndarray]) -> list[Tensor]:
-    """Last hidden states by us."""
+    """Compute last hidden states in our batches."""
     durations = [len(clip) / SAMPLE_RATE for clip in clips]
-    answers: list[Tensor] = [torch.empty(0)] * len(clips)
-    for batch in LengthBatches(durations, batches_for(durations, BATCH_SECONDS)):
+    result: list[Tensor] = [torch.empty(0)] * len(clips)
+    for batch in LengthBatches(durations, count_batches(durations, BATCH_SECONDS)):
         lengths = torch.tensor([len(clips[i]) for i in batch])
         waveforms = torch.zeros(len(batch), int(lengths.max()))
         for row, i in zip(waveforms, batch, strict=True):
             row[: len(clips[i])] = torch.from_numpy(clips[i])
         encoded = encoder(waveforms, lengths)
         for i, hidden, length in zip(batch, encoded.hidden[-1], encoded.lengths.tolist(), strict=True):
-            answers[i] = hidden[:length].float()
-    return answers
+            result[i] = hidden[:length].float()
+    return result
 
 
-def timed(ask: Callable[[], list[Tensor]], best: float) -> tuple[list[Tensor], float]:
-    """Answers, and the seconds of processor time, if they are the best so far."""
+def timed(encode: Callable[[], list[Tensor]], best: float) -> tuple[list[Tensor], float]:
+    """Return hidden states, and the fewest processor seconds so far."""
     start = time.process_time()
-    answers = ask()
-    return answers, min(best, time.process_time() - start)
+    hidden = encode()
+    return hidden, min(best, time.process_time() - start)
 
 
 def difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
-    """Largest relative difference of a clip."""
+    """Compute the largest relative difference over clips."""
     pairs = zip(ours, theirs, strict=True)
     return max(float((a - b[: len(a)]).norm() / b[: len(a)].norm()) for a, b in pairs)
 
 
 def compare(folder: str, clips: list[np.ndarray], rounds: int, what: str) -> Iterator[Row]:
-    """One row in float32, and one in bf16."""
+    """Make one row in float32 and one in bf16."""
     encoder = load_encoder(folder).eval()
     model = transformers.AutoModel.from_pretrained(folder).eval()
     preprocessor = transformers.AutoFeatureExtractor.from_pretrained(folder)
@@ -136,7 +136,7 @@ def compare(folder: str, clips: list[np.ndarray], rounds: int, what: str) -> Ite
     for _ in range(rounds):
         alone, alone_s = timed(lambda: one_at_a_time(model, preprocessor, clips), alone_s)
         batched, batched_s = timed(lambda: in_batches(encoder, clips), batched_s)
-    seconds, device = sum(map(len, clips)) / SAMPLE_RATE, name_of("cpu")
+    seconds, device = sum(map(len, clips)) / SAMPLE_RATE, device_name("cpu")
     yield throughput(
         f"hidden states of {what}",
         seconds / batched_s,
@@ -149,7 +149,7 @@ def compare(folder: str, clips: list[np.ndarray], rounds: int, what: str) -> Ite
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half, half_s = timed(lambda: in_batches(encoder, clips), float("inf"))
     yield throughput(
-        f"the same in bf16: {what}",
+        f"hidden states in bf16 of {what}",
         seconds / half_s,
         "float32",
         seconds / batched_s,

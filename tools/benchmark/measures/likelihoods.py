@@ -1,6 +1,6 @@
-"""All likelihood attacks on 100,000 units: vectorised over units, against loops that follow the formulas.
+"""Likelihood attacks on 100,000 units, against loops over units.
 
-The loops are timed on a few units, and their time on all units told from that.
+The loops follow the formulas; their time is extrapolated from a few units.
 """
 
 import math
@@ -19,18 +19,18 @@ from lightning_mia.attacks.rmia import RMIA, fit_a
 from lightning_mia.attacks.shadow_models.in_out import moments, pooled_covariance
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, faster
 
 N_SHADOWS, N_AUXILIARY = 16, 200
-A = 0.5  # of offline RMIA, whose fit is timed apart
+A = 0.5  # of offline RMIA; its fit is timed separately
 Slow = Callable[[float, list[float], list[float]], float]
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Seconds of each attack on all units, and of all together."""
+    """Measure seconds of each attack and in total."""
     n_units, slow_units = (10_000, 20) if quick else (100_000, 500)
-    matrix, device = planted(n_units, N_SHADOWS, N_AUXILIARY), name_of("cpu")
+    matrix, device = simulate(n_units, N_SHADOWS, N_AUXILIARY), device_name("cpu")
     start = time.perf_counter()
     fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
     fit = time.perf_counter() - start
@@ -40,10 +40,10 @@ def measure(quick: bool) -> Iterator[Row]:
         scores = attack.compare(matrix)
         seconds = time.perf_counter() - start
         start = time.perf_counter()
-        own = [_slowly(matrix, unit, slow) for unit in range(slow_units)]
+        expected = [_score_unit(matrix, unit, slow) for unit in range(slow_units)]
         loops = (time.perf_counter() - start) / slow_units * n_units
         vectorised, looped = vectorised + seconds, looped + loops
-        difference = f"largest difference {np.abs(scores[:slow_units] - own).max():.1e}"
+        difference = f"largest difference {np.abs(scores[:slow_units] - expected).max():.1e}"
         yield faster(attack.name, seconds, "loops", loops, device=device, note=difference)
     size = f"{n_units:,} utterances × {N_SHADOWS} shadow models, {N_AUXILIARY} auxiliary recordings"
     yield Row("fit of a for offline RMIA", fit, "s", device)
@@ -52,7 +52,7 @@ def measure(quick: bool) -> Iterator[Row]:
 
 
 def pairs(matrix: SignalMatrix) -> list[tuple[SignalAttack, Slow]]:
-    """Every attack with its loop."""
+    """Pair every attack with its loop."""
     return [
         (LiRA(), slow_lira(matrix, True)),
         (LiRA(online=False), slow_lira(matrix, False)),
@@ -60,29 +60,29 @@ def pairs(matrix: SignalMatrix) -> list[tuple[SignalAttack, Slow]]:
         (RMIA(online=False, a=A), slow_rmia(matrix, False, A)),
         (BaVarIA(), slow_bavaria(matrix, True)),
         (BaVarIA(online=False), slow_bavaria(matrix, False)),
-        (AttackR(), lambda x, inside, outside: mean([float(x >= one) for one in outside])),
+        (AttackR(), lambda x, inside, outside: mean([float(x >= signal) for signal in outside])),
         (CalibratedLoss(), lambda x, inside, outside: x - mean(outside)),
     ]
 
 
-def planted(n_units: int, n_shadows: int, n_auxiliary: int) -> SignalMatrix:
-    """Signals of shadow models in complementary pairs, in memory: reading them is not timed."""
+def simulate(n_units: int, n_shadows: int, n_auxiliary: int) -> SignalMatrix:
+    """Simulate signals of shadow models in complementary pairs."""
     rng = np.random.default_rng(0)
     half = rng.random((n_shadows // 2, n_units)) < 0.5
     members = np.stack([half, ~half], axis=1).reshape(n_shadows, n_units)
 
-    def answers(models: int, inside: np.ndarray | float, difficulty: np.ndarray) -> np.ndarray:
-        return (difficulty + inside + 0.5 * rng.standard_normal((models, len(difficulty))))[..., None]
+    def signals(models: int, members: np.ndarray | float, difficulty: np.ndarray) -> np.ndarray:
+        return (difficulty + members + 0.5 * rng.standard_normal((models, len(difficulty))))[..., None]
 
-    difficulty, of_auxiliary = rng.standard_normal(n_units), rng.standard_normal(n_auxiliary)
-    shadows = answers(n_shadows, 0.5 * members, difficulty)
+    difficulty, auxiliary_difficulty = rng.standard_normal(n_units), rng.standard_normal(n_auxiliary)
+    shadows = signals(n_shadows, 0.5 * members, difficulty)
     return SignalMatrix(
         units=pd.RangeIndex(n_units),
-        target=answers(1, 0.5 * (rng.random(n_units) < 0.5), difficulty)[0],
+        target=signals(1, 0.5 * (rng.random(n_units) < 0.5), difficulty)[0],
         shadows=shadows,
         members=members,
-        auxiliary_target=answers(1, 0.0, of_auxiliary)[0],
-        auxiliary_shadows=answers(n_shadows, 0.0, of_auxiliary),
+        auxiliary_target=signals(1, 0.0, auxiliary_difficulty)[0],
+        auxiliary_shadows=signals(n_shadows, 0.0, auxiliary_difficulty),
         pairs=np.arange(n_shadows) // 2,
         learning_shadows=shadows,
         learning_members=members,
@@ -98,8 +98,8 @@ def p(signal: float) -> float:
 
 
 def slow_lira(matrix: SignalMatrix, online: bool) -> Slow:
-    sides = [moments(matrix.shadows, chosen) for chosen in (matrix.members, ~matrix.members)]
-    sd_in, sd_out = (math.sqrt(pooled_covariance(one)[0, 0]) for one in sides)
+    in_out = [moments(matrix.shadows, models) for models in (matrix.members, ~matrix.members)]
+    sd_in, sd_out = (math.sqrt(pooled_covariance(group)[0, 0]) for group in in_out)
 
     def score(x: float, inside: list[float], outside: list[float]) -> float:
         if not online:
@@ -112,17 +112,17 @@ def slow_lira(matrix: SignalMatrix, online: bool) -> Slow:
 def slow_rmia(matrix: SignalMatrix, online: bool, a: float = 0.0) -> Slow:
     def ratio(x: float, inside: list[float], outside: list[float]) -> float:
         if not online:
-            return p(x) / (0.5 * ((1 + a) * mean([p(one) for one in outside]) + 1 - a))
-        return p(x) / mean([mean([p(one) for one in of_side]) for of_side in (inside, outside) if of_side])
+            return p(x) / (0.5 * ((1 + a) * mean([p(signal) for signal in outside]) + 1 - a))
+        return p(x) / mean([mean([p(signal) for signal in group]) for group in (inside, outside) if group])
 
-    of_z = [
+    population_ratios = [
         ratio(z, [], list(models))
         for z, models in zip(matrix.auxiliary_target[:, 0], matrix.auxiliary_shadows[..., 0].T, strict=True)
     ]
 
     def score(x: float, inside: list[float], outside: list[float]) -> float:
         own = ratio(x, inside, outside)
-        return mean([float(own / z >= 2) for z in of_z]) + 1e-6 * math.log(own)
+        return mean([float(own / z >= 2) for z in population_ratios]) + 1e-6 * math.log(own)
 
     return score
 
@@ -137,15 +137,18 @@ def slow_bavaria(matrix: SignalMatrix, online: bool) -> Slow:
 
 
 def _student(x: float, inside: list[float], outside: list[float], prior: Prior) -> float:
-    """Regression of a unit's signals on (1, IN), with a prior on the second coefficient: its two predictions of x."""
+    """Compute the log ratio of two predictive densities of x.
+
+    A unit's signals are regressed on (1, IN), with a prior on the second coefficient.
+    """
     design = np.array([[1.0, 1.0]] * len(inside) + [[1.0, 0.0]] * len(outside))
     signals = np.array(inside + outside) - prior.shift * design[:, 1]
     precision = np.diag([1 / prior.ratio] * len(inside) + [1.0] * len(outside))
-    of_prior = np.diag([0.0, 1 / max(prior.shift_spread, 1e-12)])
-    inverse = np.linalg.inv(design.T @ precision @ design + of_prior)
+    prior_precision = np.diag([0.0, 1 / max(prior.shift_spread, 1e-12)])
+    inverse = np.linalg.inv(design.T @ precision @ design + prior_precision)
     coefficients = inverse @ design.T @ precision @ signals
     residuals = signals - design @ coefficients
-    squares = residuals @ precision @ residuals + coefficients @ of_prior @ coefficients
+    squares = residuals @ precision @ residuals + coefficients @ prior_precision @ coefficients
     shape = prior.shape + (len(signals) - 1) / 2
     densities = []
     for row, noise in ((np.array([1.0, 1.0]), prior.ratio), (np.array([1.0, 0.0]), 1.0)):
@@ -155,7 +158,7 @@ def _student(x: float, inside: list[float], outside: list[float], prior: Prior) 
     return densities[0] - densities[1]
 
 
-def _slowly(matrix: SignalMatrix, unit: int, slow: Slow) -> float:
+def _score_unit(matrix: SignalMatrix, unit: int, slow: Slow) -> float:
     models = [(float(x), bool(m)) for x, m in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True)]
     inside, outside = ([x for x, member in models if member is label] for label in (True, False))
     return slow(float(matrix.target[unit, 0]), inside, outside)

@@ -1,8 +1,8 @@
-"""The probe against the usual way of extraction: one utterance at a time, features saved to disk.
+"""Probe against file-by-file extraction with features saved to disk.
 
-Both read the same audio files and ask the same models the same: to encode every clip, and to solve the pretext task
-under one mask. The usual way decodes, encodes and saves the hidden states of all layers one file at a time. The probe
-decodes into its cache, encodes in batches, and keeps signals only.
+Both read the same audio files; both encode every clip and compute the pretext score under one mask. The usual way
+decodes, encodes and saves the hidden states of all layers one file at a time. The probe decodes into its cache, encodes
+in batches, and keeps only the signals.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from lightning_mia.signals.runner.run import probe
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
 from tools.benchmark.corpora import write_clips
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, throughput
 
 CLIP_SECONDS = (1.0, 2.0, 10.0)
@@ -32,18 +32,18 @@ BATCH_SECONDS = 60.0
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Audio seconds per second, by family and length of the clips."""
+    """Measure throughput by family and clip length."""
     audio_seconds = 60.0 if quick else 600.0
     torch.set_num_threads(1)
     for seconds in CLIP_SECONDS:
         with tempfile.TemporaryDirectory() as name:
             clips = write_clips(Path(name), int(audio_seconds / seconds), seconds)
-            for like in (TERA(), MelHuBERT(), HuBERT()):
-                yield compare(like.eval(), clips, audio_seconds, f"{type(like).__name__}, {seconds:g} s clips")
+            for model in (TERA(), MelHuBERT(), HuBERT()):
+                yield compare(model.eval(), clips, audio_seconds, f"{type(model).__name__}, {seconds:g} s clips")
 
 
 def compare(model: SpeechModel, clips: Path, audio_seconds: float, what: str) -> Row:
-    """Both ways, one after the other."""
+    """Run both, one after the other."""
     if model.needs_targets:
         audio = decode(Manifest(str(clips)).table(), progress=False)
         rows = [torch.from_numpy(audio.waveform(clip))[None] for clip in audio.index.index[:10]]
@@ -56,13 +56,13 @@ def compare(model: SpeechModel, clips: Path, audio_seconds: float, what: str) ->
         audio_seconds / fast,
         "one at a time",
         audio_seconds / slow,
-        device=name_of("cpu"),
+        device=device_name("cpu"),
         note=f"{signals / 1e3:.1f} kB of signals, {features / 1e6:.1f} MB of features: {signals / features:.2%}",
     )
 
 
 def one_at_a_time(model: SpeechModel, clips: Path, folder: Path) -> tuple[float, int]:
-    """Seconds and bytes of the usual way."""
+    """Measure seconds and bytes of extraction file by file."""
     folder.mkdir()
     start = time.perf_counter()
     for row in pd.read_csv(clips).itertuples():
@@ -79,7 +79,7 @@ def one_at_a_time(model: SpeechModel, clips: Path, folder: Path) -> tuple[float,
 
 
 def by_probe(model: SpeechModel, clips: Path, folder: Path) -> tuple[float, int]:
-    """Seconds and bytes of the probe, decoding included."""
+    """Measure seconds and bytes of the probe, including decoding."""
     factory = TrainerFactory({"accelerator": "cpu", "enable_progress_bar": False})
     start = time.perf_counter()
     audio = decode(Manifest(str(clips)).table(), cache_dir=folder / "cache", progress=False)

@@ -1,4 +1,4 @@
-"""Probe throughput against the seconds of a batch, the size of the model, and the processes that read audio."""
+"""Probe throughput by batch size, model size and workers."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ __all__ = ["CURVES", "measure"]
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Audio seconds per second of the signals that every audit takes, nine queries a recording."""
+    """Measure throughput of the default signals, nine queries per recording."""
     torch.backends.cudnn.allow_tf32 = False  # as in a probe
     return sweep("probe", _rate, quick)
 

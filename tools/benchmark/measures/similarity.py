@@ -1,4 +1,4 @@
-"""Mean pairwise cosine of an utterance's frames: the closed form against the n × n matrix and scikit-learn's."""
+"""Mean pairwise cosine of frames: closed form against full matrix."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,14 +8,14 @@ import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row, faster
 
 SIZES = [(49, 64), (499, 768), (634, 768), (1500, 1024)]  # frames, dimensions
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Milliseconds of the fastest of some runs, by the size of an utterance."""
+    """Measure milliseconds of the fastest run by utterance size."""
     torch.set_num_threads(1)
     repeats = 3 if quick else 30
     for frames, dim in SIZES:
@@ -29,13 +29,13 @@ def measure(quick: bool) -> Iterator[Row]:
                 peer,
                 1000 * slow,
                 unit="ms",
-                device=name_of("cpu"),
+                device=device_name("cpu"),
                 note=f"largest difference {abs(float(ours[0] - theirs)):.1e}",
             )
 
 
 def by_matrix(vectors: torch.Tensor) -> torch.Tensor:
-    """Every pair of frames, in float64 as the closed form has it."""
+    """Average over all pairs, in float64 like the closed form."""
     unit = torch.nn.functional.normalize(vectors.double(), dim=-1)
     cosines = unit @ unit.T
     n = len(vectors)
@@ -43,7 +43,7 @@ def by_matrix(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def by_scikit_learn(vectors: torch.Tensor) -> torch.Tensor:
-    """The usual way: scikit-learn's matrix, its upper triangle, the mean; in float32."""
+    """Average the upper triangle of scikit-learn's matrix, in float32."""
     cosines = cosine_similarity(vectors.numpy())
     return torch.tensor(cosines[np.triu_indices(len(vectors), k=1)].mean())
 

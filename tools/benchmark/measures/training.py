@@ -1,7 +1,7 @@
-"""A training step through the Trainer, with everything that an audit carries along, against the bare PyTorch loop.
+"""Training step with an audit's Trainer, against a bare loop.
 
-Both train the same tiny models on the same batches of synthetic voices; each is run alternately, and the fastest run of
-either counts.
+Both train the same tiny models on the same batches of synthetic voices. They alternate, and the fastest run of each
+counts.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from lightning_mia.models.checkpoint import initialise
 from lightning_mia.training.train import train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.stage import Stage
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.loops import training_step
 from tools.benchmark.rows import Row, relative
 
@@ -28,28 +28,28 @@ BATCHES = 14
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Milliseconds a step, by family."""
+    """Measure milliseconds per step by family."""
     epochs, repeats = (1, 1) if quick else (6, 4)
     torch.set_num_threads(1)
     audio = decode(SyntheticVoices(20, 10).table(), progress=False)
-    for like in (TERA(), MelHuBERT(), HuBERT()):
+    for template in (TERA(), MelHuBERT(), HuBERT()):
         pairs = [
-            (bare(like, recordings(audio), epochs), through_the_trainer(like, recordings(audio), epochs))
+            (time_loop(template, recordings(audio), epochs), time_trainer(template, recordings(audio), epochs))
             for _ in range(repeats)
         ]
         loop, trainer = (1000 * min(seconds) / epochs / BATCHES for seconds in zip(*pairs, strict=True))
-        what = f"training step of {type(like).__name__} through the Trainer"
-        yield relative(what, trainer, "bare loop", loop, unit="ms a step", device=name_of("cpu"))
+        what = f"training step of {type(template).__name__} through the Trainer"
+        yield relative(what, trainer, "bare loop", loop, unit="ms per step", device=device_name("cpu"))
 
 
 def recordings(audio: AudioCache) -> TrainingRecordings:
-    """All of it, in `BATCHES` batches."""
+    """Load all recordings, in `BATCHES` batches."""
     return TrainingRecordings(audio, list(audio.index.index), n_batches=BATCHES, batch_seconds=32)
 
 
-def bare(like: SpeechModel, data: TrainingRecordings, epochs: int) -> float:
-    """Seconds of a loop without Lightning."""
-    model = initialise(like, 0)
+def time_loop(template: SpeechModel, data: TrainingRecordings, epochs: int) -> float:
+    """Measure seconds of a loop without Lightning."""
+    model = initialise(template, 0)
     model.fit_targets((batch.waveforms, batch.lengths) for batch in data.training_waveforms())
     step, batches = training_step(model, epochs * BATCHES), data.train_dataloader()
     start = time.perf_counter()
@@ -59,8 +59,8 @@ def bare(like: SpeechModel, data: TrainingRecordings, epochs: int) -> float:
     return time.perf_counter() - start
 
 
-def through_the_trainer(like: SpeechModel, data: TrainingRecordings, epochs: int) -> float:
-    """Seconds of the same in an audit: progress bar, log, checkpoints, record of exposure."""
+def time_trainer(template: SpeechModel, data: TrainingRecordings, epochs: int) -> float:
+    """Measure seconds with progress bar, log, checkpoints, exposure record."""
     with tempfile.TemporaryDirectory() as folder:
         options = {"max_epochs": epochs, "accelerator": "cpu", "gradient_clip_val": 1.0, "log_every_n_steps": 10}
         factory = TrainerFactory(options)
@@ -68,4 +68,4 @@ def through_the_trainer(like: SpeechModel, data: TrainingRecordings, epochs: int
         def make_trainer(callbacks: list[L.Callback]) -> L.Trainer:
             return factory.for_training(Path(folder), "Training", callbacks)
 
-        return train(like, data, Stage(Path(folder), {}), 0, make_trainer).record["loop_seconds"]
+        return train(template, data, Stage(Path(folder), {}), 0, make_trainer).record["loop_seconds"]

@@ -1,4 +1,4 @@
-"""Training throughput against the seconds of a batch, the size of the model, and the processes that read audio."""
+"""Training throughput by batch size, model size and workers."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ __all__ = ["CURVES", "measure"]
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Audio seconds per second of a bare training loop."""
+    """Measure throughput of a bare training loop."""
     return sweep("training", _rate, quick)
 
 

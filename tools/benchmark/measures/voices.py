@@ -1,21 +1,21 @@
-"""Seconds of speech that are synthesised per second, with room, noise and writing, without imports."""
+"""Synthesis of speech, with room, noise and writing."""
 
 import tempfile
 import time
 from collections.abc import Iterator
 
 from lightning_mia.corpora.synthetic.voices import SyntheticVoices
-from tools.benchmark.devices import name_of
+from tools.benchmark.devices import device_name
 from tools.benchmark.rows import Row
 
 N_SPEAKERS = 20
 
 
 def measure(quick: bool) -> Iterator[Row]:
-    """Speech synthesised per second and per second of processor time; milliseconds where all of it is cached."""
-    device = name_of("cpu")
+    """Measure throughput, and milliseconds with a full cache."""
+    device = device_name("cpu")
     with tempfile.TemporaryDirectory() as folder:
-        SyntheticVoices(1, 1, seed=1, cache_dir=folder).table()  # imports, and finds the library
+        SyntheticVoices(1, 1, seed=1, cache_dir=folder).table()  # loads imports and library outside the timing
         voices = SyntheticVoices(N_SPEAKERS, 5 if quick else 40, cache_dir=folder)
         start, start_cpu = time.perf_counter(), time.process_time()
         table = voices.table()

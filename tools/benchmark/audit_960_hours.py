@@ -1,12 +1,12 @@
-"""An audit of LibriSpeech's size without its audio: split, likelihood attacks, evaluation and report, stage by stage.
+"""Time an audit of LibriSpeech-960's size without its audio.
 
-    OMP_NUM_THREADS=1 python -m tools.benchmark.audit_of_960_hours [--share 0.1]
+    OMP_NUM_THREADS=1 python -m tools.benchmark.audit_960_hours [--share 0.1]
 
-Makes a table of 281,241 utterances of 2,338 speakers (LibriSpeech-960), draws a split with 16 shadow models, plants
-signals (the pretext score of the target, of the controls and of every shadow model, drawn with a small leak), and then
-does what `lightning-mia attack` does once models have answered: blind control, likelihood attacks, p-values, intervals,
-report. Prints processor seconds (to judge by, where the machine is shared), wall seconds and the peak memory of the
-process after every stage. `--share 0.1` takes a tenth of it all; seconds an utterance should then stay as they are.
+Makes a table of 281,241 utterances of 2,338 speakers (LibriSpeech-960), draws a split with 16 shadow models, and
+simulates signals with a small leak (pretext scores of the target, the controls and every shadow model). Then it runs
+the part of `lightning-mia attack` that follows probing: blind baseline, likelihood attacks, p-values, intervals,
+report. After every stage it prints processor seconds (reliable on a shared machine), wall seconds and peak memory of
+the process. `--share 0.1` uses a tenth of the utterances and speakers; the seconds per utterance should not change.
 """
 
 import argparse
@@ -48,12 +48,12 @@ from lightning_mia.splits import Split, UtteranceDesign
 N_UTTERANCES, N_SPEAKERS = 281_241, 2_338
 N_SHADOWS = 16
 N_AUXILIARY = 2_000
-LEAK = 0.2  # what training adds to a recording's score, in standard deviations of the scores' noise
+LEAK = 0.2  # effect of training on a score, in standard deviations of the noise
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--share", type=float, default=1.0, help="of the utterances and speakers")
+    parser.add_argument("--share", type=float, default=1.0, help="fraction of the utterances and speakers")
     share = parser.parse_args().share
     n_utterances, n_speakers = round(share * N_UTTERANCES), round(share * N_SPEAKERS)
     print(f"{n_utterances:,} utterances of {n_speakers:,} speakers, {N_SHADOWS} shadow models")
@@ -61,12 +61,12 @@ def main() -> None:
         folder = Path(name)
         rng = np.random.default_rng(0)
         table = corpus_table(n_utterances, n_speakers, rng)
-        with stage("table made, packages imported"):
+        with stage("corpus table, imports"):
             statistics = blind_statistics(table, rng)
         with stage("split drawn, written and read"):
             split = draw(table, folder / "split.csv")
         with stage("signals planted"):
-            target, controls, fleet = plant(split, rng, folder)
+            target, controls, shadows = plant(split, rng, folder)
         with stage("attacks and evaluation"):
             outcome = evaluate_attacks(
                 attacks(),
@@ -74,7 +74,7 @@ def main() -> None:
                 statistics,
                 split,
                 EvaluationSettings(),
-                fleet,
+                shadows,
                 take_turns=False,
             )
         with stage("report"):
@@ -83,22 +83,22 @@ def main() -> None:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time a stage, and print what it took."""
-    since, processor_since = time.monotonic(), time.process_time()
+    """Time a stage and print the result."""
+    wall_start, processor_start = time.monotonic(), time.process_time()
     yield
-    processor, wall = time.process_time() - processor_since, time.monotonic() - since
+    processor, wall = time.process_time() - processor_start, time.monotonic() - wall_start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{name:28s} {processor:7.1f} s processor {wall:7.1f} s wall   peak {peak:.2f} GB", flush=True)
 
 
 def corpus_table(n_utterances: int, n_speakers: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Utterances as LibriSpeech has them: about 120 a speaker, 1 to 25 s long."""
+    """Make a table of utterances of 1 to 25 s."""
     speakers = np.sort(rng.integers(n_speakers, size=n_utterances))
     ids = [f"{speaker:05d}/{number:06d}" for number, speaker in enumerate(speakers)]
     return pd.DataFrame(
         {
             "id": ids,
-            "path": [f"{one}.flac" for one in ids],
+            "path": [f"{recording}.flac" for recording in ids],
             "speaker": [f"{speaker:05d}" for speaker in speakers],
             "duration": rng.uniform(1, 25, n_utterances),
         }
@@ -106,13 +106,13 @@ def corpus_table(n_utterances: int, n_speakers: int, rng: np.random.Generator) -
 
 
 def blind_statistics(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """As many model-free statistics as an audit takes, of which the duration alone means anything."""
+    """Simulate blind statistics; only the duration is informative."""
     columns = {f"statistic_{number:02d}": rng.standard_normal(len(table)) for number in range(30)}
     return pd.DataFrame({"duration": table["duration"].to_numpy(), **columns}, index=table["id"])
 
 
 def draw(table: pd.DataFrame, path: Path) -> Split:
-    """Draw a split of all utterances, write it, and read it back."""
+    """Draw a split, write it and read it back."""
     design = UtteranceDesign(n_units=len(table) - N_AUXILIARY, n_auxiliary=N_AUXILIARY)
     design.draw(table, dict(zip(table["id"], table["id"], strict=True)), N_SHADOWS, seed=0).save(path)
     return Split.load(path)
@@ -128,25 +128,25 @@ def attacks() -> list[Attack]:
 def plant(
     split: Split, rng: np.random.Generator, folder: Path
 ) -> tuple[ProbedModel, dict[str, ProbedModel], TrainedShadowModels]:
-    """Answers of the target, of the two controls and of every shadow model."""
+    """Simulate the target, the two controls and every shadow model."""
     ids = pd.Index(split.table["id"], dtype=object)
     difficulty = rng.standard_normal(len(ids))
 
-    def answers(inside: np.ndarray | float, key: str) -> ProbedModel:
-        scores = difficulty + LEAK * inside + rng.standard_normal(len(ids))
+    def simulate(members: np.ndarray | float, key: str) -> ProbedModel:
+        scores = difficulty + LEAK * members + rng.standard_normal(len(ids))
         scalars = pd.DataFrame({f"{PRETEXT_SCORE}_mask0": scores}, index=ids)
         return ProbedModel(Signals(scalars, np.zeros((len(ids), 1, 1), dtype=np.float32)), None, key, folder)
 
     columns = {name: split.table[name].to_numpy() for name in ("target", *split.shadows)}
-    target = answers(columns["target"], "target")
-    controls = {name: answers(0.0, name) for name in ("untrained", "wrong_model")}
-    asked = [answers(columns[name], name) for name in split.shadows]
+    target = simulate(columns["target"], "target")
+    controls = {name: simulate(0.0, name) for name in ("untrained", "wrong_model")}
+    probed = [simulate(columns[name], name) for name in split.shadows]
     members = split.table.set_index("id")[split.shadows].loc[split.challenge("utterance")["id"]]
-    return target, controls, TrainedShadowModels(ShadowModels([one.signals for one in asked], members), asked)
+    return target, controls, TrainedShadowModels(ShadowModels([model.signals for model in probed], members), probed)
 
 
 def write(outcome: AuditOutcome, split: Split, folder: Path) -> None:
-    """Write the report, and read what it says."""
+    """Write the report and print its verdict."""
     report = AuditReport(
         target=Target("planted", "0" * 64, 0),
         split=summarise_split(split),
@@ -158,7 +158,7 @@ def write(outcome: AuditOutcome, split: Split, folder: Path) -> None:
         dataset_inference=outcome.dataset_inference,
     )
     page = write_report(folder, add_breakdown(report))
-    best = max(outcome.attacks, key=lambda one: one.auroc)
+    best = max(outcome.attacks, key=lambda result: result.auroc)
     print(f"{outcome.verdict.status}; {best.name} AUROC {best.auroc:.3f}; page of {page.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,4 +1,4 @@
-"""One measure in a process of its own: `python -m tools.benchmark.one_measure MODULE ANSWER.json [--quick]`."""
+"""Run one measure: `python -m tools.benchmark.run_measure MODULE ROWS.json [--quick]`."""
 
 import argparse
 import importlib
@@ -6,11 +6,11 @@ import logging
 import warnings
 from pathlib import Path
 
-from tools.benchmark.results import write_answer
+from tools.benchmark.results import write_rows
 
 
 def main() -> None:
-    """Run a measure, and write what it says."""
+    """Run a measure and write its rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("module")
     parser.add_argument("path", type=Path)
@@ -19,7 +19,7 @@ def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore")
     module = importlib.import_module(arguments.module)
-    write_answer(arguments.path, list(module.measure(arguments.quick)), getattr(module, "CURVES", []))
+    write_rows(arguments.path, list(module.measure(arguments.quick)), getattr(module, "CURVES", []))
 
 
 if __name__ == "__main__":
