@@ -237,5 +237,5 @@ Membership inference against self-supervised speech models, with controls for co
 commands:
 {_LIST}
 
-`lightning-mia COMMAND --help` lists the options of a command.
+`lightning-mia COMMAND --help` lists the options of a command; with a config file, `--print_config` prints their values.
 Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after Ctrl-C."""
