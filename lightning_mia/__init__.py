@@ -1,6 +1,6 @@
 """Membership inference against self-supervised speech models, with controls for confounds.
 
-The public names below are imported on first use, so that `import lightning_mia` takes no time.
+The public names below are imported on first use, so that `import lightning_mia` is fast.
 """
 
 from importlib import import_module
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         UtteranceSimilarity,
         default_attacks,
     )
-    from lightning_mia.audit.commands import AuditTrainer
+    from lightning_mia.audit.audit_trainer import AuditTrainer
     from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
     from lightning_mia.audit.options import AuditOptions
     from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
@@ -86,12 +86,12 @@ if TYPE_CHECKING:
 
     __version__: str
 
-MODULES = {  # public name: module of this package that it is imported from
+MODULES = {  # public name: the module that defines or exports it
     "Attack": "attacks",
     "AttackR": "attacks",
     "AttackResult": "evaluation",
     "AuditOptions": "audit.options",
-    "AuditTrainer": "audit.commands",
+    "AuditTrainer": "audit.audit_trainer",
     "BaVarIA": "attacks",
     "CMUArctic": "corpora",
     "CPC": "models",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SLURM: one model on 4 nodes of 8 GPUs (DDP). DIR contains LibriSpeech/; all nodes share DIR and R:
+# SLURM: one model on 4 nodes with 8 GPUs each (DDP). DIR contains LibriSpeech/; all nodes share DIR and R:
 #   sbatch slurm_4_nodes.sh DIR R
 # A preempted or resubmitted job resumes from its last checkpoint.
 #SBATCH --job-name=lightning-mia

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# SLURM: many models, one per GPU, on a Ray cluster of 4 nodes of 8 GPUs for the time of the job:
+# SLURM: many models, one per GPU, on a Ray cluster of 4 nodes with 8 GPUs each, started for this job:
 #   sbatch slurm_ray.sh M.csv R
-# All nodes share M.csv, R and the current folder. A preempted job resumes.
+# All nodes share M.csv, R and the current folder. A preempted or resubmitted job resumes.
 #SBATCH --job-name=lightning-mia-ray
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1

@@ -1,4 +1,4 @@
-"""The main pipeline: probe the trained models, attack, evaluate, report."""
+"""Main pipeline of an audit: probe the trained models, attack, evaluate, report."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,9 @@ from lightning_mia.utilities.files import hash_of
 
 
 class Audit:
-    """Probe the models of a run, attack, evaluate and report, repeating nothing.
+    """Probe the models of a run, attack, evaluate and report.
+
+    Finished steps are read from the run directory.
 
     Args:
         run: run directory with corpus, split and models.
@@ -49,70 +51,24 @@ class Audit:
 
     Attributes:
         attacks: user-supplied attacks, or the default ones.
-        held_out: recordings that measure utility; None: utility is not measured.
+        held_out: recordings on which utility is measured; None: it is not measured.
 
     Raises:
         InputError: the corpus has too few recordings to measure utility.
+
+    Example:
+        What `AuditTrainer.audit` runs, without a positive control:
+
+            options = AuditOptions(run_dir="runs/tera")
+            trainers = TrainerFactory({"max_epochs": 50})
+            run = AuditRun.open(TERA(), SpeechDataModule(Manifest("manifest.csv")), trainers, options)
+            page = Audit(run, options).report(run.fit_target())
     """
 
     def __init__(self, run: AuditRun, options: AuditOptions = DEFAULT_OPTIONS) -> None:
         self.run, self.options = run, options
         self.attacks: Sequence[Attack] = options.attacks or default_attacks(len(run.split.shadows))
         self.held_out = recordings_for(run.data, options.utility) if options.utility.enabled else None
-
-    @cached_property
-    def probe_plan(self) -> ProbePlan:
-        """Signal groups and queries that every model is probed with.
-
-        Raises:
-            InputError: two attacks need one group with different settings.
-        """
-        data, ids, auxiliary = self.run.data, list(self.run.split.table["id"]), self.run.split.auxiliary_ids()
-        inputs: list[Any] = [data.audio.data_hash(ids), data.audio.data_hash(auxiliary)]
-        inputs.append(data.query_changes.fingerprint())
-        if self.run.model.uses_transcripts:
-            inputs.append([data.audio.texts.get(utterance, "") for utterance in ids])
-        return ProbePlan(
-            self._groups(),
-            data.queries(ids),
-            data.queries(auxiliary),
-            inputs,
-            self.options.probe,
-            self.run.run_dir / "probes",
-            self.run.trainers,
-        )
-
-    def _groups(self) -> list[SignalGroup]:
-        """List the signal groups of the attacks, encoder outputs first."""
-        split, outputs = self.run.split, self.options.probe.encoder_outputs
-        groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
-        for attack in self.attacks:
-            if attack.min_shadows > len(split.shadows) or not set(attack.levels) & set(split.levels):
-                continue  # it will not run
-            for group in attack.groups:
-                if groups.setdefault(group.prefix, group).fingerprint() != group.fingerprint():
-                    raise InputError(
-                        f"{attack.name} needs {group.name} with other settings than another attack; give both the same"
-                    )
-        return list(groups.values())
-
-    def probe(self, models: dict[str, Trained]) -> dict[str, ProbedModel]:
-        """Probe models, keeping lazy access to their frames."""
-        plan, device = self.probe_plan, self.run.trainers.device()
-        probed = {}
-        for name, trained in models.items():
-            signals = plan.signals(name, trained.model, trained.sha256)
-            frames = FrameStream(trained.model, plan.recordings, self.options.probe.batch_seconds, device)
-            probed[name] = ProbedModel(signals, frames, plan.key(trained.sha256), plan.folder)
-        return probed
-
-    def probe_shadow_models(self, target: Trained) -> TrainedShadowModels | None:
-        """Train and probe the shadow models; None if the split has none."""
-        if not self.run.split.shadows:
-            return None
-        jobs = self.run.shadow_model_jobs(target, self.probe_plan)
-        self.run.run_jobs(jobs, "Shadow models")
-        return TrainedShadowModels.load(jobs, target, self.run.split)
 
     def report(
         self,
@@ -137,7 +93,7 @@ class Audit:
         run = self.run
         run.save_split()
         if run.split.shadows:
-            run.shadow_model_jobs(target)  # checks the target before its controls are trained
+            run.shadow_model_jobs(target)  # checks the target before the controls are trained
         controls = run.control_models(target)
         models = {"target": target, **controls}
         timings = _training_seconds(models)
@@ -185,6 +141,60 @@ class Audit:
         )
         return write_report(report_dir, add_breakdown(report))
 
+    def probe(self, models: dict[str, Trained]) -> dict[str, ProbedModel]:
+        """Probe models; their frames are computed only if needed."""
+        plan, device = self.probe_plan, self.run.trainers.device()
+        probed = {}
+        for name, trained in models.items():
+            signals = plan.signals(name, trained.model, trained.sha256)
+            frames = FrameStream(trained.model, plan.recordings, self.options.probe.batch_seconds, device)
+            probed[name] = ProbedModel(signals, frames, plan.key(trained.sha256), plan.folder)
+        return probed
+
+    def probe_shadow_models(self, target: Trained) -> TrainedShadowModels | None:
+        """Train and probe the shadow models; None if the split has none."""
+        if not self.run.split.shadows:
+            return None
+        jobs = self.run.shadow_model_jobs(target, self.probe_plan)
+        self.run.run_jobs(jobs, "Shadow models")
+        return TrainedShadowModels.load(jobs, target, self.run.split)
+
+    @cached_property
+    def probe_plan(self) -> ProbePlan:
+        """Signal groups and queries for every model.
+
+        Raises:
+            InputError: two attacks need the same group with different settings.
+        """
+        data, ids, auxiliary = self.run.data, list(self.run.split.table["id"]), self.run.split.auxiliary_ids()
+        inputs: list[Any] = [data.audio.data_hash(ids), data.audio.data_hash(auxiliary)]
+        inputs.append(data.query_changes.fingerprint())
+        if self.run.model.uses_transcripts:
+            inputs.append([data.audio.texts.get(utterance, "") for utterance in ids])
+        return ProbePlan(
+            self._groups(),
+            data.queries(ids),
+            data.queries(auxiliary),
+            inputs,
+            self.options.probe,
+            self.run.run_dir / "probes",
+            self.run.trainers,
+        )
+
+    def _groups(self) -> list[SignalGroup]:
+        """List the signal groups of the attacks, encoder outputs first."""
+        split, outputs = self.run.split, self.options.probe.encoder_outputs
+        groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
+        for attack in self.attacks:
+            if attack.min_shadows > len(split.shadows) or not set(attack.levels) & set(split.levels):
+                continue  # this attack will not run
+            for group in attack.groups:
+                if groups.setdefault(group.prefix, group).fingerprint() != group.fingerprint():
+                    raise InputError(
+                        f"{attack.name} needs {group.name} with other settings than another attack; give both the same"
+                    )
+        return list(groups.values())
+
     def _measure_utility(self, models: dict[str, Trained]) -> Utility | None:
         if self.held_out is None:
             return None
@@ -204,7 +214,7 @@ class Audit:
             self.options.evaluation,
             shadow_models,
             take_turns=self.options.fleet.take_turns,
-            named=bool(self.options.attacks),
+            list_skipped=bool(self.options.attacks),
             seed=training_seed(),
         )
 

@@ -1,4 +1,4 @@
-"""Models of one run directory, trained on one split."""
+"""Train or load the models of a run: target, controls, shadow models."""
 
 import copy
 import logging
@@ -13,7 +13,7 @@ from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
-from lightning_mia.audit.upload import ResultsUploader, files_of_run
+from lightning_mia.audit.upload import ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
 from lightning_mia.splits import Split
@@ -36,14 +36,21 @@ class AuditRun:
 
     Args:
         run_dir: folder of the run.
-        model: class and configuration of the target; a pretrained one may be the target itself.
-        data: decoded corpus and split, which also sets the number of shadow models.
+        model: class and configuration of the target; a pretrained model may itself be the target.
+        data: decoded corpus and split, which fixes the number of shadow models.
         trainers: creates the Trainers.
         controls: controls to train.
         fleet: executor of the shadow models.
         monitor: leakage monitor of the target's training.
         uploader: uploads results after every shadow model.
         notes: sentences for the report.
+
+    Example:
+        What `AuditTrainer.audit` trains, step by step:
+
+            run = AuditRun.open(TERA(), SpeechDataModule(Manifest("manifest.csv")), TrainerFactory({"max_epochs": 50}))
+            target = run.fit_target()
+            controls = run.control_models(target)  # {"untrained": …, "wrong_model": …}
     """
 
     run_dir: Path
@@ -66,7 +73,7 @@ class AuditRun:
         monitor: LeakageMonitor | None = None,
         uploader: ResultsUploader | None = None,
     ) -> "AuditRun":
-        """Decode the corpus, draw the split, and check settings.
+        """Decode the corpus, draw the split, and check the settings.
 
         Args:
             model: class and configuration of the target.
@@ -81,8 +88,8 @@ class AuditRun:
         """
         if datamodule.spec_augment.enabled and not model.takes_spec_augment:
             raise InputError(
-                f"data.spec_augment hides log-mel frames, which {type(model).__name__} does not train on: leave it "
-                "out, or give data.time_masking, which serves every family"
+                f"data.spec_augment masks log-mel frames, which {type(model).__name__} does not train on: leave it "
+                "out, or use data.time_masking, which works with every family"
             )
         data = datamodule.load(options.folder / "split.csv", options.fleet.size, options.fleet.pool)
         ids = list(data.split.table["id"])
@@ -111,22 +118,22 @@ class AuditRun:
         self.split.save_once(self.run_dir / "split.csv")
 
     def fit_target(self) -> Trained:
-        """Train the target on its members, under the monitor if any."""
+        """Train the target on its members, monitored if requested."""
         self.save_split()
         job = self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
         if self.monitor is None:
             return job.run()
         if job.done:
-            log.info("The target is already trained: its leakage is not measured again")
+            log.info("The target is already trained, so its leakage is not measured again")
         return job.run([copy.deepcopy(self.monitor).attach(self.data)])
 
     def fit_wrong_model(self) -> Trained | None:
-        """Train the same model on auxiliary recordings only, if any."""
+        """Train the same model on auxiliary recordings only; None without any."""
         ids = self.split.auxiliary_ids()
         return self.train("wrong_model", ids) if ids else None
 
     def fit_untrained(self) -> Trained:
-        """Train for no epochs: the target before its first step.
+        """Return the target before its first training step.
 
         Learned targets (HuBERT's clusters) come from the auxiliary recordings or, without any, from members and
         non-members together.
@@ -135,13 +142,13 @@ class AuditRun:
         return self.train("untrained", ids, max_epochs=0)
 
     def train(self, name: str, ids: list[str], max_epochs: int | None = None, start: Trained | None = None) -> Trained:
-        """Train a model like the target, or load the trained one.
+        """Train a model like the target, or load it if trained.
 
         Args:
             name: folder of the training in the run directory.
             ids: recordings to train on.
-            max_epochs: length of the training; by default that of the Trainer's options.
-            start: model whose weights the training starts from.
+            max_epochs: number of epochs; by default that of the Trainer's options.
+            start: model whose weights training starts from.
         """
         self.save_split()
         return self.job(name, ids, training_seed(), max_epochs, start).run()
@@ -155,7 +162,7 @@ class AuditRun:
         start: Trained | None = None,
         monitor: LeakageMonitor | None = None,
     ) -> TrainingJob:
-        """Describe a training with every setting that changes its result; see `train`."""
+        """Describe a training run, with every setting that affects its result; see `train`."""
         trainers = self.trainers if max_epochs is None else self.trainers.with_epochs(max_epochs)
         recordings = self.data.training_recordings(ids, seed)
         options = self.data.options
@@ -188,8 +195,8 @@ class AuditRun:
         """List the jobs of all shadow models.
 
         Args:
-            target: the trained model that they have to be trained like, if there is one already.
-            probe_plan: how the trained shadow models are probed; None: not at all.
+            target: the target, if already trained; shadow models must be trained exactly like it.
+            probe_plan: how the trained models are probed; None: not at all.
 
         Raises:
             InputError: the target was trained with other settings.
@@ -200,7 +207,7 @@ class AuditRun:
         ]
         kinds = {training.kind for training in trainings}
         if target and (kind := target.model.origin.get("training")) not in kinds:
-            difference = "does not say how it was trained" if kind is None else "was trained with other settings"
+            difference = "does not record how it was trained" if kind is None else "was trained with other settings"
             raise InputError(
                 f"{target.checkpoint} {difference}, but shadow models must be trained exactly like the target: train "
                 "it here, by `lightning-mia audit` or `fit` with this config, or give --fleet.size 0"
@@ -208,7 +215,7 @@ class AuditRun:
         return [ShadowModelJob(training, probe_plan) for training in trainings]
 
     def _check_shadow_models(self) -> None:
-        """Check settings of shadow models before the target is trained for hours."""
+        """Validate shadow-model settings before the long training of the target."""
         if not self.split.shadows:
             return
         if self.monitor and self.monitor.limits:
@@ -228,12 +235,12 @@ class AuditRun:
         self.run_jobs(self.shadow_model_jobs(), "Training shadow models")
 
     def run_jobs(self, jobs: Sequence[ShadowModelJob], title: str) -> None:
-        """Run jobs on the executor that the settings choose; see `run_jobs`."""
+        """Run jobs on the executor chosen in the settings; see `run_jobs`."""
         run_jobs(jobs, title, self.fleet, self.run_dir, self.trainers.shows_progress, self._upload)
 
     def _upload(self) -> None:
         if self.uploader:
-            self.uploader.update(files_of_run(self.run_dir))
+            self.uploader.update(run_files(self.run_dir))
 
     def load_target(self, checkpoint: Path | None) -> Trained:
         """Load the target.
@@ -242,11 +249,11 @@ class AuditRun:
             checkpoint: Lightning checkpoint; None: that of `fit` in the run directory, else the pretrained model.
 
         Raises:
-            InputError: there is no target, or it does not fit the config.
+            InputError: there is no target, or it does not match the config.
         """
         if checkpoint is not None:
             model = load_model(checkpoint, self.model)
-            self._check_split_of(str(checkpoint), model)
+            self._check_split(str(checkpoint), model)
             return _external_model(model, checkpoint, hash_of_file(checkpoint))
         if (self.run_dir / "target" / "model.ckpt").exists():
             return self.fit_target()
@@ -255,23 +262,23 @@ class AuditRun:
                 f"{self.run_dir} holds no trained target; run `lightning-mia fit` with the same config and run "
                 "directory first, or give --target_checkpoint"
             )
-        self._check_split_of(str(self.model.hparams.get("checkpoint", "The model")), self.model)
+        self._check_split(str(self.model.hparams.get("checkpoint", "The model")), self.model)
         return self.as_constructed(self.model)
 
     def as_constructed(self, model: SpeechModel) -> Trained:
         """Return a model with its initial weights.
 
-        They come from its checkpoint, or are drawn from the seed.
+        The weights come from its checkpoint, or are drawn with the training seed.
         """
         sha256 = model.weights_sha256() or hash_of([constructor_arguments(model), training_seed()])
         return _external_model(initialise(model, training_seed()), self.run_dir, sha256)
 
-    def _check_split_of(self, checkpoint: str, model: SpeechModel) -> None:
+    def _check_split(self, checkpoint: str, model: SpeechModel) -> None:
         """Check that an external model was trained on these members."""
         theirs, ours = model.origin.get("split"), self.split.sha256
         if theirs is None and self.split.drawn:
             raise InputError(
-                f"{checkpoint} does not say what it was trained on, so randomly drawn members would be meaningless: "
+                f"{checkpoint} does not record what it was trained on, so randomly drawn members would be meaningless: "
                 "give a manifest with a member column"
             )
         if theirs is not None and theirs != ours:

@@ -35,24 +35,24 @@ def check_split(
 ) -> Path:
     """Run the blind control on a predefined split, and report.
 
-    With matching it runs twice: the control `blind` evaluates the matched split, `blind_unmatched` the original one.
+    With matching it runs twice: the control `blind` tests the matched split, `blind_unmatched` the original one.
     Discarded recordings are listed in `discarded.csv`.
 
     Args:
         corpus: corpus with a `member` column.
         run_dir: folder of the run.
-        level: level at which the split should be unconfounded.
-        matching: how members and non-members are matched first.
+        level: level at which the split is tested.
+        matching: matching of members and non-members before the second run.
         on_bad_audio: `error` or `skip` unusable recordings.
         cache_dir: folder of decoded audio; None: the default.
-        settings: of the evaluation.
+        settings: evaluation settings.
         command: command that repeats the check, for the report.
 
     Returns:
         The report's page.
 
     Raises:
-        InputError: the corpus cannot be used, has no `member` column, or matching leaves too little of it.
+        InputError: the corpus cannot be used, has no `member` column, or matching leaves too few recordings.
     """
     check_folder(run_dir)
     table = _table_with_members(corpus)
@@ -106,7 +106,7 @@ def _table_with_members(corpus: Corpus) -> pd.DataFrame:
 
 
 def _start_stage(run_dir: Path, evaluated: _AudioSplit, original: _AudioSplit | None = None) -> None:
-    """Save the split, and refuse a folder that holds another one."""
+    """Save the split; refuse a folder that contains another."""
     evaluated.split.save_once(run_dir / "split.csv")
     settings = evaluated.fingerprint() | ({"unmatched": original.fingerprint()} if original else {})
     Stage(run_dir / "blind", settings).begin()

@@ -1,4 +1,4 @@
-"""Compute per-speaker risks and slices of the decisive attack."""
+"""Per-speaker risks of the decisive attack, and its AUROC on slices of the challenge set."""
 
 from dataclasses import replace
 
@@ -18,8 +18,8 @@ from lightning_mia.report.files.speakers_csv import pseudonyms
 def add_breakdown(report: AuditReport) -> AuditReport:
     """Add slices and per-speaker risks, unless the report has them.
 
-    A report without attacks is returned as it is. So is one that is not assessable: the result of one speaker or
-    slice would be read as a leak, although a difference between the recordings may explain it.
+    A report without attacks, or whose verdict is not assessable, is returned unchanged: a figure for one speaker or
+    slice would be read as a leak, although a confound may explain it.
     """
     if not report.attacks or report.verdict.status == "not_assessable":
         return report

@@ -55,7 +55,7 @@ def _log_to_stderr() -> None:
 
 
 class _StandardError(logging.Handler):
-    """Writes to the current `sys.stderr`, which progress bars and redirections replace after this handler is made."""
+    """Writes to the current `sys.stderr`, which progress bars and redirections replace during a run."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
@@ -68,10 +68,10 @@ def _run(arguments: list[str]) -> None:
         print(USAGE)
     elif command in COMMANDS:
         COMMANDS[command].run(arguments)
-    elif command.startswith("-"):  # options before the command, such as a config of several commands
+    elif command.startswith("-"):  # options before the command, such as a config
         _audit_command(arguments)
     else:
-        raise InputError(f"there is no command {command!r}; the commands are {', '.join(COMMANDS)}")
+        raise InputError(f"unknown command {command!r}; the commands are {', '.join(COMMANDS)}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Command:
 
 
 def _audit_command(arguments: list[str]) -> None:
-    """Run a command with a model: fit, shadow, attack or audit."""
+    """Run fit, shadow, attack or audit."""
     from lightning_mia.audit.commands import run
 
     run(arguments)
@@ -108,7 +108,7 @@ def _blind_command(arguments: list[str]) -> None:
     parser.add_argument("manifest", type=str, nargs="?", help="CSV, JSON Lines or fairseq TSV with a `member` column")
     parser.add_argument("--out", "--run_dir", type=str, required=True, help="run directory")
     parser.add_function_arguments(blind, skip={"manifest", "out", "command"})
-    options = parser.instantiate(parser.parse_args(shipped.with_paths(arguments[1:]))).as_dict()
+    options = parser.instantiate(parser.parse_args(shipped.with_shipped_configs(arguments[1:]))).as_dict()
     options.pop("config")
     blind(**options, command=["lightning-mia", *arguments])
 
@@ -130,16 +130,16 @@ def blind(
         manifest: CSV, JSON Lines or fairseq TSV with a `member` column (1, 0, held_back, or empty = auxiliary).
         out: run directory; the report goes to its subfolder `report`.
         corpus: a corpus with membership labels, such as TwoSources; instead of a manifest.
-        level: level of the evaluation.
-        matching: matching of members and non-members; none by default.
-        on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` leaves unusable recordings out and
-            lists them in the report.
-        cache_dir: folder for decoded audio; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the home folder.
+        level: level at which the split is tested.
+        matching: matching of members and non-members before the test; by default none.
+        on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` omits such recordings and lists
+            them in the report.
+        cache_dir: folder of decoded audio; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the home folder.
         evaluation: evaluation of the blind baseline.
-        command: command line that repeats the test, for the report.
+        command: words of the command line, for the report.
 
     Raises:
-        InputError: both or neither of `manifest` and `corpus`; the corpus has no membership labels or cannot be read.
+        InputError: `manifest` and `corpus` are both given, or neither; or the corpus cannot be read or has no labels.
     """
     from lightning_mia.audit.blind_check import check_split
     from lightning_mia.audit.summary import print_summary
@@ -225,7 +225,7 @@ COMMANDS = {
     "ablate": Command("Run a grid of audits", _ablate_command),
     "blind": Command("Test without a model whether members and non-members differ", _blind_command),
     "report": Command("Rebuild the report of a run, or the page of a grid, from saved results", _report_command),
-    "compare": Command("Compare runs: attacks by runs, with differences to the first run", _compare_command),
+    "compare": Command("Compare the attacks of several runs with those of the first", _compare_command),
     "configs": Command("List the configs that ship with the package, or copy one", _configs_command),
 }
 
@@ -237,5 +237,5 @@ Membership inference against self-supervised speech models, with controls for co
 commands:
 {_LIST}
 
-`lightning-mia COMMAND --help` lists the options of a command; `--print_config` prints their values.
+`lightning-mia COMMAND --help` lists the options of a command; with a config file, `--print_config` prints their values.
 Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after Ctrl-C."""

@@ -22,13 +22,13 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
     """Read runs and compare their attacks.
 
     Raises:
-        InputError: fewer than two runs, one run twice, or a folder without a readable report.
+        InputError: fewer than two runs, a run given twice, or a folder without a readable report.
     """
     if len(folders) < 2:
-        raise InputError(f"compare got {len(folders)} run directories; give two or more")
+        raise InputError(f"compare needs two or more run directories, but was given {len(folders)}")
     paths = [Path(folder).resolve() for folder in folders]
     if repeated := [str(folder) for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1]:
-        raise InputError(f"{repeated[0]} is given more than once; name each run directory once")
+        raise InputError(f"{repeated[0]} was given more than once; list each run directory once")
     reports = [load_run(folder) for folder in folders]
     split = reports[0].split.sha256
     labels = short_labels(paths)
@@ -64,7 +64,7 @@ def _groups(runs: Sequence[ComparedRun]) -> list[ComparedGroup]:
 
 
 def _attack_names(runs: Sequence[ComparedRun], level: str, access: str) -> list[str]:
-    """Return all attacks, strongest first, or the blind baseline."""
+    """List all attacks, strongest first; without access, the blind control."""
     strengths: dict[str, float] = {}
     for run in runs:
         for result in run.report.attacks if access != "none" else run.report.controls:

@@ -27,10 +27,10 @@ def find(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def with_paths(arguments: Sequence[str]) -> list[str]:
-    """Replace `-c configs/…` by the path of the shipped config, unless such a file exists here.
+def with_shipped_configs(arguments: Sequence[str]) -> list[str]:
+    """Replace `-c configs/…` by the path of the shipped config, unless the file exists locally.
 
-    >>> with_paths(["-c", "mine.yaml"])
+    >>> with_shipped_configs(["-c", "mine.yaml"])
     ['-c', 'mine.yaml']
     """
     replaced = list(arguments)

@@ -24,15 +24,15 @@ class AuditOptions:
         run_dir: folder of the run; by default runs/ and the name of the config file.
         target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
         attacks: attacks to run; null: the default attacks that the model and the shadow models allow.
-        probe: how signals are computed.
+        probe: settings of the probe, which computes the signals.
         controls: controls to run besides the blind one.
         evaluation: bootstraps, redraws and false positive rates.
-        fleet: shadow models; missing ones are trained.
+        fleet: shadow models; those not yet trained are trained.
         published: figures from a paper to print next to the results.
-        positive_control: continue training the target on a random half of recordings it has not seen, and report at
-            which exposure each attack detects them.
+        positive_control: continue training the target on a random half of recordings it has not seen, and report after
+            how many epochs each attack detects them.
         exposure: exposures of the positive control.
-        monitor: leakage measurements while the target trains, and the limits that stop the training.
+        monitor: leakage measurements while the target trains, and limits that stop it.
         utility: utility measurements of the target.
 
     Raises:
@@ -61,7 +61,7 @@ class AuditOptions:
         """Validate the attacks."""
         names = [attack.name for attack in self.attacks or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"Attacks of the same name: {', '.join(twice)}; name each attack and layer once")
+            raise InputError(f"Several attacks have the same name: {', '.join(twice)}; list each attack and layer once")
 
     @property
     def folder(self) -> Path:

@@ -1,7 +1,4 @@
-"""Evaluate all attacks of an audit.
-
-From signals to results and a verdict.
-"""
+"""Run and evaluate all attacks of an audit: from signals to results and a verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,10 +46,10 @@ class AuditOutcome:
     Attributes:
         attacks: one result per attack and level.
         controls: the blind control first, then the attacks on models that were not trained on the members.
-        scores: of attacks and controls.
+        scores: scores of attacks and controls.
         blind_upper95: level → one-sided 95 % upper bound of the blind AUROC, on the default recordings.
         verdict: per level and access, and overall.
-        dataset_inference: one p-value for all members together; see `infer_datasets`.
+        dataset_inference: tests of all members together; see `infer_datasets`.
         notes: attacks that could not run, and other remarks for the report.
     """
 
@@ -74,23 +71,23 @@ def evaluate_attacks(
     fleet: TrainedShadowModels | None = None,
     *,
     take_turns: bool = True,
-    named: bool = False,
+    list_skipped: bool = False,
     seed: int = 0,
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
-    The attacks run on the target and on the control models; the blind control is evaluated as well.
+    The attacks run on the target and on the control models; the blind control needs no model.
 
     Args:
         attacks: the attacks.
         models: "target", and the control models ("untrained", "wrong_model").
         statistics: model-free statistics of the recordings, index = id.
-        split: membership, and the mechanism that drew it.
-        settings: of the evaluation.
+        split: members and non-members; redraws them for p-values.
+        settings: evaluation settings.
         fleet: the shadow models; None leaves out attacks that need them.
         take_turns: also evaluate the attacks with each shadow model as target.
-        named: the user chose these attacks, and the notes list those that cannot run.
-        seed: of attacks that draw at random.
+        list_skipped: list attacks that cannot run in the notes.
+        seed: seed of randomised attacks.
 
     Raises:
         InputError: no attack can run.
@@ -104,7 +101,7 @@ def evaluate_attacks(
     control_scores = [score for part in blind for score in (*_paper_protocol(on_target[part]), *on_controls[part])]
     skipped = [line for scored in on_target.values() for line in scored.skipped]
     if not attack_scores:
-        reason = "; ".join(skipped) or "none has a level of this split, or all follow their paper's protocol"
+        reason = "; ".join(skipped) or "none supports a level of this split, or all follow their paper's protocol"
         raise InputError(f"No attack can give a verdict: {reason}; choose other attacks")
 
     each: Mapping[Key, EachAsTarget] = {}
@@ -120,7 +117,7 @@ def evaluate_attacks(
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
     blind_results = [result for _, result in blind.values()]
-    notes = [*(skipped if named else []), *_error_rates(target.signals, split)]
+    notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
         controls=(*(control.result for control in blind_results), *control_results),
@@ -137,8 +134,8 @@ def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationS
 
     Args:
         statistics: model-free statistics of the recordings, index = id.
-        split: membership, and the mechanism that drew it.
-        settings: of the evaluation.
+        split: members and non-members; redraws them for p-values.
+        settings: evaluation settings.
     """
     blind = _blind_controls(statistics, split, settings).values()
     blind_results = [result for _, result in blind]
@@ -160,7 +157,7 @@ def _score_controls(
     seed: int,
     shadows: ShadowModels | None,
 ) -> list[Scores]:
-    """Score control models by the attacks of the target."""
+    """Run the attacks of the target on the control models."""
     return [
         as_control(score, kind)
         for kind, model in models.items()
@@ -170,7 +167,7 @@ def _score_controls(
 
 
 def _paper_protocol(on_target: Scored) -> list[Scores]:
-    """Select the attacks after their paper's protocol.
+    """Select the attacks that follow their paper's protocol.
 
     They count as controls, because they are fitted on evaluated non-members.
     """
@@ -188,10 +185,10 @@ def _contexts(
 ) -> dict[Key, Context]:
     """Collect the contexts of one level and part."""
     contexts = {score.key: Context(blind=blind) for score in on_controls}
-    control_of = {score.name: score for score in on_controls}
+    controls = {score.name: score for score in on_controls}
     for score, attack in zip(on_target.scores, on_target.ran, strict=True):
         key = score.key
-        wrong_model = control_of.get(as_control(score, "wrong_model").name)
+        wrong_model = controls.get(as_control(score, "wrong_model").name)
         if score.access == "none":
             contexts[key] = Context(wrong_model, blind)
         else:
@@ -217,15 +214,15 @@ def infer_datasets(
 ) -> tuple[DatasetInference, ...]:
     """Test whether the members, taken together, were trained on.
 
-    One attack per level and access is tested. The attack is the one with the largest mean AUROC over the shadow models
-    as targets: choosing by the target's own members would invalidate the p-value. Without shadow models as targets,
-    every attack is tested.
+    One attack per level and access is tested: the one with the largest mean AUROC over the shadow models as targets.
+    Choosing it by the target's own members would invalidate the p-value. Without shadow models as targets, every attack
+    is tested.
 
     Args:
-        attacks: their results.
-        scores: of the same attacks.
-        split: draws the labels again.
-        settings: of the evaluation.
+        attacks: results of the attacks.
+        scores: scores of the same attacks.
+        split: redraws the labels.
+        settings: evaluation settings.
     """
     families: dict[tuple[str, str], list[AttackResult]] = {}
     for attack in attacks:
@@ -237,7 +234,7 @@ def infer_datasets(
     ]
     groups = group_by_units(score for score in scores if score.key in chosen)
     inferences = [dataset_inference(group, split.redraw, settings, progress=True) for group in groups]
-    return tuple(inference for of_group in inferences for inference in of_group)
+    return tuple(inference for group in inferences for inference in group)
 
 
 def _mean_auroc(attack: AttackResult) -> float:
@@ -245,10 +242,7 @@ def _mean_auroc(attack: AttackResult) -> float:
 
 
 def _error_rates(signals: Signals, split: Split) -> list[str]:
-    """Report the error rates of a fine-tuned model.
-
-    Empty for models that do not transcribe.
-    """
+    """Report transcription error rates; empty for other models."""
     if not signals.has(CTC_SCORE):
         return []
     rates = error_rates(signals, split.challenge("utterance"))
@@ -264,7 +258,7 @@ def _blind_controls(
 ) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
     """Evaluate the blind control on every level and part of a split.
 
-    On the default part of a level its name is `blind`.
+    It is called `blind` on the default part of a level, `blind_PART` on others.
     """
     controls = {}
     for level in split.levels:
@@ -280,17 +274,17 @@ def _blind_controls(
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:
-    """Select the upper bounds of the default parts, by level."""
+    """Return the upper bound on the default part of each level."""
     return {control.result.level: control.upper95 for control in controls if control.result.name == "blind"}
 
 
 def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
-    """Collect the proven and the empirical bound on ε.
+    """Return the proven and the empirical bound on ε.
 
     Args:
         target: the trained target.
-        outcome: of the attacks; only attacks on utterances count.
-        delta: δ of the lower bound if the training proves no bound.
+        outcome: results of the attacks; only attacks on utterances count.
+        delta: δ of the lower bound if the target was trained without a proven bound.
     """
     proven: dict[str, Any] = target.record.get("privacy") or {}
     delta = proven.get("delta", delta)
@@ -307,10 +301,7 @@ def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Priv
 
 
 def privacy_notes(target: Trained, privacy: Privacy | None) -> list[str]:
-    """Describe both bounds of a DP-SGD training.
-
-    Empty for any other training.
-    """
+    """Describe both bounds of a target trained by DP-SGD; else empty."""
     proven = target.record.get("privacy")
     if proven is None or privacy is None:
         return []

@@ -1,7 +1,7 @@
 """Positive control: can the attacks detect known training data?
 
-A checkpoint from elsewhere continues its pretext training on a random half of recordings that it is not known to have
-seen; the attacks then compare the two halves. "No evidence" means little unless they detect the half at some exposure.
+Pretext training of the target continues on a random half of recordings that it is not known to have seen, and the
+attacks compare the two halves. "No evidence" means little unless they detect the trained half at some exposure.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
     """Continue training the target at several exposures, and attack each model.
 
     Args:
-        audit: audit of the target; its options set exposures and size.
+        audit: audit of the target; its options give exposures and size.
         target: the model to continue training.
 
     Returns:
@@ -95,12 +95,12 @@ def positive_control_note(exposures: tuple[Exposure, ...]) -> str:
         if first is None:
             missed.append(f"{name} at {level} level")
         else:
-            detected.append(f"{name} at {level} level from {first} on")
-    note = f"Positive control, exposures from which an attack detects training data: {'; '.join(detected) or 'none'}"
+            detected.append(f"{name} at {level} level from {first} epochs on")
+    note = f"Positive control: training data is detected by {'; '.join(detected) or 'no attack'}"
     if missed:
         note += (
-            f". Not detected even at {exposures[-1].times} by {', '.join(missed)}: its finding no evidence says little "
-            "about this model"
+            f'. It is not detected even after {exposures[-1].times} epochs by {", ".join(missed)}: "no evidence" from '
+            "these attacks says little about this model"
         )
     return f"{note}."
 

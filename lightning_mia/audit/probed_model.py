@@ -19,10 +19,17 @@ class ProbedModel:
     """Signals of one model, plus lazy access to its frames.
 
     Attributes:
-        signals: of every recording available to the adversary.
+        signals: signals of every recording available to the adversary.
         frames: hidden states, for attacks that learn from them; None: these attacks are skipped.
         key: hash of everything that determines the signals.
         folder: cache of the scores of attacks that learn.
+
+    Example:
+        Scores of one attack on the target:
+
+            probed = audit.probe({"target": target})["target"]
+            scored = probed.scored([PretextLoss()], audit.run.split, "utterance", "trained")
+            scored.scores[0].values  # one score per utterance
     """
 
     signals: Signals
@@ -39,7 +46,7 @@ class ProbedModel:
         seed: int = 0,
         shadows: ShadowModels | None = None,
     ) -> Scored:
-        """Run every attack that supports the level; see `score_attacks`."""
+        """Run every attack that supports this level; see `score_attacks`."""
         return score_attacks(attacks, self.signals, split, level, part, self.frames, seed, self._score, shadows)
 
     def _score(self, attack: Attack, evidence: Evidence) -> pd.Series:

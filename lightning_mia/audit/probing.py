@@ -24,12 +24,18 @@ class ProbePlan:
 
     Attributes:
         groups: signal groups; the first returns the pooled vectors.
-        recordings: queries.
-        auxiliary: the adversary's recordings, from which groups may learn about a model.
+        recordings: recordings to query.
+        auxiliary: the adversary's recordings, on which groups fit reference statistics and surrogate heads.
         inputs: everything else that determines the signals, JSON-like.
         settings: batches and workers.
         folder: cache of the signals.
         trainers: creates the Trainer.
+
+    Example:
+        An audit creates its plan; every model is probed with it:
+
+            plan = audit.probe_plan
+            signals = plan.signals("target", target.model, target.sha256)  # read from the cache the second time
     """
 
     groups: Sequence[SignalGroup]
@@ -41,10 +47,10 @@ class ProbePlan:
     trainers: TrainerFactory
 
     def key(self, sha256: str) -> str:
-        """Hash everything that determines the signals of a model.
+        """Hash everything that determines a model's signals.
 
         Args:
-            sha256: hash of its weights.
+            sha256: hash of the weights.
         """
         return hash_of([sha256, self.inputs, [group.fingerprint() for group in self.groups]])
 
@@ -52,7 +58,7 @@ class ProbePlan:
         """Probe a model, or read its cached signals.
 
         Args:
-            name: of the model, such as "shadows/003".
+            name: name of the model, such as "shadows/003".
             model: the model, in evaluation mode.
             sha256: hash of its weights.
             callbacks: additional read-only callbacks of the Trainer.

@@ -28,10 +28,10 @@ def provenance(
     Args:
         split: members and non-members.
         audio: decoded corpus.
-        settings: of the evaluation.
+        settings: evaluation settings.
         command: command that repeats the run.
-        seeds: name → seed; that of the evaluation is added.
-        hashes: name → SHA-256 of checkpoints; those of split and data are added.
+        seeds: name → seed; the seed of the evaluation is added.
+        hashes: name → SHA-256 of checkpoints; the hashes of split and data are added.
         models: training data of each model.
     """
     return Provenance(
@@ -70,12 +70,12 @@ def summarise_split(split: Split) -> SplitSummary:
 
 
 def unit_facts(split: Split, statistics: pd.DataFrame, speaker_facts: pd.DataFrame) -> tuple[UnitFacts, ...]:
-    """Collect duration, loudness, gender and accent of evaluated units.
+    """Collect duration, level, gender and accent of evaluated units.
 
     Args:
         split: units to evaluate.
-        statistics: of the recordings, index = id, with `duration_s` and `rms_dbfs`.
-        speaker_facts: of the recordings, index = id, with `gender` and `accent`, "" if unknown.
+        statistics: statistics of the recordings, index = id, with `duration_s` and `rms_dbfs`.
+        speaker_facts: `gender` and `accent` of each recording's speaker, index = id, "" if unknown.
     """
     facts = []
     for level in split.levels:
@@ -95,7 +95,7 @@ def describe_model(name: str, record: Mapping[str, Any], split: Split) -> Traine
 
     Args:
         name: "target", "wrong_model" or "untrained".
-        record: of its training; without `steps`, it was not trained here.
+        record: training record; without `steps`, the model was trained elsewhere.
         split: members and non-members.
     """
     if "steps" not in record:

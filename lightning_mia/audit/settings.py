@@ -12,8 +12,8 @@ class ControlSettings:
     Args:
         untrained: probe the same architecture with its initial weights.
         wrong_model: train the same model on auxiliary recordings only, and attack it with the target's labels; without
-            this control, a user-supplied split cannot show a leak.
-        wrong_model_checkpoint: for a pretrained target: a checkpoint trained on neither members nor non-members, a
+            this control, the verdict on a user-supplied split is never `leak`.
+        wrong_model_checkpoint: wrong model of a pretrained target, trained on neither members nor non-members: a
             folder or a hub name, like --model.checkpoint.
 
     Example:
@@ -31,12 +31,12 @@ class PositiveControlSettings:
     """Exposures and size of the positive control.
 
     Args:
-        exposures: epochs on the random half; one training for each, whose schedule ends there.
-        n_units: maximum number of recordings (at speaker level: speakers) drawn; half of them are trained on.
-        seed: of that draw.
+        exposures: numbers of epochs on the random half; each is a separate training run with its own schedule.
+        n_units: maximum number of recordings drawn (at speaker level: of speakers); half of them are trained on.
+        seed: seed of that draw.
 
     Raises:
-        InputError: no exposure, one below 1, or fewer than 8 units.
+        InputError: no exposures, an exposure below 1, or fewer than 8 units.
 
     Example:
         >>> PositiveControlSettings(exposures=[1, 10]).n_units

@@ -31,9 +31,9 @@ def summary(report: AuditReport) -> str:
     controls that belong to no attack, such as the blind baseline, come last.
     """
     groups = attack_groups(report)
-    best_controls = [_controls_of(report, group.best) for group in groups]
+    best_controls = [_attack_controls(report, group.best) for group in groups]
     rows = [row for group, controls in zip(groups, best_controls, strict=True) for row in (*_listed(group), *controls)]
-    attack_controls = [control for attack in report.attacks for control in _controls_of(report, attack)]
+    attack_controls = [control for attack in report.attacks for control in _attack_controls(report, attack)]
     other_controls = [control for control in report.controls if control not in attack_controls]
     width = max(len(row.name) for row in (*rows, *other_controls))
     lines = []
@@ -46,7 +46,7 @@ def summary(report: AuditReport) -> str:
     return "\n".join([*lines, "", *textwrap.wrap(verdict, 110), ""])
 
 
-def _controls_of(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
+def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
     """Return the results of the same attack on the control models."""
     results = [report.result(f"{kind}_{attack.name}", attack.level) for kind in CONTROL_KINDS]
     return [control for control in results if control is not None]

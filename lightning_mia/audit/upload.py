@@ -1,4 +1,4 @@
-"""Upload results to an fsspec URL; a manifest marks completeness."""
+"""Upload results to an fsspec URL; a marker file shows that the copy is complete."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ s3://bucket/R"""
 """Help text of the option."""
 
 MARKER = "complete.json"
-"""Files of the copy with their hashes; written last and removed first."""
+"""List of the uploaded files with their hashes; written last and removed first."""
 
 REPORT_FILES = ("results.json", "scores.csv", "units.csv", "report.html", "report.md")
 """In the folder `report`; `speakers.csv`, which maps pseudonyms to names, stays private."""
@@ -26,13 +26,13 @@ RUN_FILES = ("split.csv", "split.json", "*/stage.json", "shadows/*/stage.json")
 GRID_FILES = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.parquet", "report.html", "figures/*")
 
 
-def files_of_run(run_dir: Path) -> Iterator[Path]:
+def run_files(run_dir: Path) -> Iterator[Path]:
     """List report, split and stage files of a run."""
     for pattern in (*(f"report/{name}" for name in REPORT_FILES), *RUN_FILES):
         yield from run_dir.glob(pattern)
 
 
-def files_of_grid(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
+def grid_files(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
     """List the files of a grid to upload.
 
     Args:
@@ -42,17 +42,17 @@ def files_of_grid(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
     for pattern in GRID_FILES:
         yield from root.glob(pattern)
     for cell in cells:
-        yield from files_of_run(cell)
+        yield from run_files(cell)
 
 
 class ResultsUploader:
     """Uploads files of a folder to a URL.
 
-    During an update the URL has no `complete.json`; once it is back, every file it lists is complete.
+    During an update the URL has no `complete.json`; when it exists, every file that it lists is complete.
 
     Args:
         url: such as s3://bucket/runs/R, memory://R or file:///mnt/R; created if missing.
-        folder: folder of the files, which keep their relative paths.
+        folder: local folder of the files, which keep their relative paths.
 
     Raises:
         InputError: the protocol is unknown, its package is not installed, or the URL is not writable.
@@ -84,17 +84,17 @@ class ResultsUploader:
 
         Args:
             files: all files of the copy.
-            final: whether this is the last update, whose failure no later update makes up for.
+            final: whether this is the last update, whose failure is an error.
 
         Raises:
-            InputError: the final update failed; failures of others are only logged.
+            InputError: the final update failed; earlier failures are only logged.
         """
         try:
             self._update({path.relative_to(self.folder).as_posix(): path for path in files})
         except Exception as error:
             message = f"Cannot write results to {self.url} ({_first_line(error)})"
             if final:
-                raise InputError(f"{message}; they are in {self.folder}: start the same command again") from error
+                raise InputError(f"{message}; they are in {self.folder}: run the same command again") from error
             log.warning("%s; will be retried", message)
 
     def _update(self, paths: dict[str, Path]) -> None:
@@ -122,7 +122,7 @@ class ResultsUploader:
         return self.hashes[path][1]
 
     def _read_marker(self) -> dict[str, str]:
-        """Return the files of a complete copy by an earlier run."""
+        """Return the files of a complete earlier copy."""
         if not self.files.exists(self._path(MARKER)):
             return {}
         files: dict[str, str] = json.loads(self.files.cat_file(self._path(MARKER)))["files"]

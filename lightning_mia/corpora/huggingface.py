@@ -157,7 +157,7 @@ class HuggingFaceDataset(Corpus):
                     yield {c: labels[c][v] if c in labels and v is not None else v for c, v in row.items()}
         except (OSError, ValueError, RuntimeError, ImportError, DatasetsError) as error:
             problem = f"reading split {self.split} failed ({first_line(error)})"
-            raise InputError(f"{self.path}: {problem}; start again to resume") from error
+            raise InputError(f"{self.path}: {problem}; run the same command again to resume") from error
 
     def _row(self, number: int, values: dict[str, Any], folder: Path, source: Path | None) -> Row:
         """Return a recording's index entry; write its audio if necessary."""
@@ -280,7 +280,7 @@ def _download(address: str) -> bytes:
             return bytes(file.read())
     except (OSError, ValueError, ImportError) as error:
         raise InputError(
-            f"{address}: cannot be read ({first_line(error)}); check the connection and start again"
+            f"{address}: cannot be read ({first_line(error)}); check the connection and run the same command again"
         ) from error
 
 

@@ -15,10 +15,10 @@ class EvaluationSettings:
     """Resampling, false positive rates and seed of the evaluation.
 
     Args:
-        n_redraws: Number of redrawn splits for the p-values; at least 1000.
-        n_bootstraps: Number of draws of speakers with replacement for the intervals; at least 100.
-        fprs: False positive rates, each between 0 and 1, at which the true positive rate is reported.
-        seed: Seed of the redraws and the bootstraps; independent of the seeds of training and split.
+        n_redraws: number of redrawn splits for the p-values; at least 1000.
+        n_bootstraps: number of draws of speakers with replacement for the intervals; at least 100.
+        fprs: false positive rates, each between 0 and 1, at which the true positive rate is reported.
+        seed: seed of the redraws and the bootstraps; independent of the seeds of training and split.
 
     Raises:
         InputError: a setting allows no p-value, interval or rate.

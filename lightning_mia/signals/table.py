@@ -110,7 +110,7 @@ class Signals:
                 )
                 return Signals(scalars, file["pooled"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is damaged; delete it and start again") from error
+            raise InputError(f"{path} is damaged; delete it and run the same command again") from error
 
     def with_groups(self, groups: Iterable["Signals"]) -> "Signals":
         """Append the columns of further signal groups."""

@@ -46,7 +46,7 @@ class SpeechDataModule(L.LightningDataModule):
         peak_normalise: scale every recording to a peak of 1, as `sox norm` does, for training and queries.
         reverse: recordings to play backwards: those trained on, or those queried.
         time_masking: silence random parts of training recordings, redrawn in every epoch.
-        spec_augment: mask parts of the log-mel frames in training, redrawn in every step (TERA and MelHuBERT).
+        spec_augment: mask parts of the training recordings' log-mel frames, redrawn in every step (TERA, MelHuBERT).
 
     Raises:
         InputError: `batch_seconds` is not positive.
@@ -140,10 +140,17 @@ class SplitCorpus:
     Attributes:
         audio: decoded recordings.
         split: members and non-members of every model.
-        speakers: id → speaker, of every recording of the corpus.
+        speakers: id → speaker, of every usable recording, after matching.
         speaker_facts: gender and accent of the speaker, index = id; see `corpora.base`.
         notes: sentences for the report.
-        options: options of the data module.
+        options: the data module that loaded it.
+
+    Example:
+        Load a corpus, and batch the members:
+
+            data = SpeechDataModule(Manifest("manifest.csv"), batch_seconds=16).load(Path("split.csv"))
+            recordings = data.training_recordings(data.split.training_ids(), seed=0)
+            Trainer(max_epochs=50).fit(TERA(), datamodule=recordings)
     """
 
     audio: AudioCache
@@ -170,7 +177,7 @@ class SplitCorpus:
 
         Args:
             ids: recordings to train on.
-            seed: of the order of batches.
+            seed: seed of the order of batches.
         """
         trainable = self.split.table.query("part == 'trained'")["id"]
         durations: pd.Series = self.audio.index.loc[trainable, "duration"]

@@ -87,9 +87,11 @@ def train(
     try:
         model = load_model(checkpoint, template)
     except InputError as error:
-        raise InputError(f"{checkpoint} is damaged; delete {stage.folder} and start again") from error
+        raise InputError(f"{checkpoint} is damaged; delete {stage.folder} and run the same command again") from error
     if model.origin.get("stage") != stage.sha256:
-        raise InputError(f"{checkpoint} was not trained by this stage; delete {stage.folder} and start again")
+        raise InputError(
+            f"{checkpoint} was not trained by this stage; delete {stage.folder} and run the same command again"
+        )
     return Trained(model, checkpoint, hash_of_file(checkpoint), stage.record)
 
 
@@ -128,7 +130,7 @@ def _fit(
         save_checkpoint(trainer, checkpoint, weights_only=True)
     except OSError as error:
         raise InputError(
-            f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and start again"
+            f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and run the same command again"
         ) from error
     if trainer.is_global_zero:
         _write_exposure(stage.folder / "trained_utterances.csv", recordings.recordings.ids, times)

@@ -60,7 +60,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror or error}; free space and start again") from error
+        raise InputError(
+            f"Cannot write {path}: {error.strerror or error}; free space and run the same command again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -82,7 +84,9 @@ def fresh_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
             fresh.rename(path)
     except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror or error}; free space and start again") from error
+        raise InputError(
+            f"Cannot write {path}: {error.strerror or error}; free space and run the same command again"
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> None:

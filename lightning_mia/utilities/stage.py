@@ -63,7 +63,9 @@ class Stage:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
             sha256, settings, record = stored["sha256"], stored["settings"], stored["record"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.path} is damaged; delete the folder {self.folder} and start again") from error
+            raise InputError(
+                f"{self.path} is damaged; delete the folder {self.folder} and run the same command again"
+            ) from error
         if sha256 != self.sha256:
             changes = list_first(_changes(settings, self.settings), limit=3)
             raise InputError(

@@ -199,7 +199,7 @@ def test_ctrl_c_ends_in_one_line_and_the_next_run_resumes(config: Path, run_dir:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert "start the same command again" in errors
+    assert "run the same command again" in errors
     assert main(["fit", "-c", str(config), "--run_dir", str(tmp_path), *epochs]) == 0
     exposure = pd.read_csv(tmp_path / "target" / "trained_utterances.csv")
     assert (exposure["times"] == 100).all()
@@ -269,7 +269,7 @@ def test_each_part_of_a_predefined_split_has_a_blind_control(
     ("options", "message"),
     [
         (["--trainer.fast_dev_run", "true"], "fast_dev_run omits recordings"),
-        (["--attacks", "[PretextLoss, PretextLoss]"], "Attacks of the same name: pretext_loss"),
+        (["--attacks", "[PretextLoss, PretextLoss]"], "Several attacks have the same name: pretext_loss"),
     ],
 )
 def test_options_that_would_falsify_an_audit_are_refused(

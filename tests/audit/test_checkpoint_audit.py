@@ -107,7 +107,7 @@ def test_a_random_split_is_refused_for_an_external_checkpoint(
     arguments = ["attack", "-c", str(CONFIG), "--model.checkpoint", str(save("HubertModel")), "--data.corpus.path"]
     assert main([*arguments, str(speakers_manifest), "--run_dir", str(tmp_path), *QUIET]) == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "does not say what it was trained on" in message
+    assert "does not record what it was trained on" in message
     assert "member column" in message
 
 

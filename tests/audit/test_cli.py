@@ -148,5 +148,5 @@ def test_help_of_a_class_takes_its_name(option: list[str], capsys: pytest.Captur
 def test_an_unknown_command_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["no_such_command"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("lightning-mia: error: there is no command 'no_such_command'; the commands are fit, ")
+    assert error.startswith("lightning-mia: error: unknown command 'no_such_command'; the commands are fit, ")
     assert error.count("\n") == 1

@@ -136,8 +136,8 @@ def test_runs_that_cannot_be_compared_are_rejected_in_one_line(runs, tmp_path, c
     path = newer / "report" / "results.json"
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "schema": 2}), encoding="utf-8")
     for given, message in (
-        ([runs[0]], "give two or more"),
-        ([runs[0], runs[0]], "is given more than once"),
+        ([runs[0]], "needs two or more run directories"),
+        ([runs[0], runs[0]], "was given more than once"),
         ([runs[0], tmp_path / "nothing"], "has no report/results.json"),
         ([runs[0], newer], "schema 2 is unknown"),
     ):

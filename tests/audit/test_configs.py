@@ -43,10 +43,10 @@ def test_shipped_configs_are_found_from_anywhere(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     path = str(shipped.folder() / "audit" / "demo.yaml")
     arguments = ["audit", "-c", "configs/audit/demo.yaml", "--config=configs/audit/demo.yaml", "-c", "mine.yaml"]
-    assert shipped.with_paths(arguments) == ["audit", "-c", path, f"--config={path}", "-c", "mine.yaml"]
+    assert shipped.with_shipped_configs(arguments) == ["audit", "-c", path, f"--config={path}", "-c", "mine.yaml"]
     (tmp_path / "configs" / "audit").mkdir(parents=True)
     (tmp_path / "configs" / "audit" / "demo.yaml").touch()
-    assert shipped.with_paths(arguments) == arguments  # files of the user take precedence
+    assert shipped.with_shipped_configs(arguments) == arguments  # files of the user take precedence
 
 
 @pytest.mark.slow

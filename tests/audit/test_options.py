@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from lightning_mia.attacks import PretextLoss
+from lightning_mia.audit.audit_trainer import AuditTrainer
 from lightning_mia.audit.cli import main
-from lightning_mia.audit.commands import COMMANDS, AuditTrainer
+from lightning_mia.audit.commands import COMMANDS
 from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.signals.settings import ProbeSettings
@@ -20,7 +21,7 @@ SHARED = [
 
 
 def test_attacks_of_the_same_name_are_refused() -> None:
-    with pytest.raises(InputError, match="Attacks of the same name: pretext_loss"):
+    with pytest.raises(InputError, match="Several attacks have the same name: pretext_loss"):
         AuditOptions(attacks=[PretextLoss(), PretextLoss()])
 
 

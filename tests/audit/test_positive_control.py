@@ -82,11 +82,11 @@ def exposures(*p_values: float) -> tuple[Exposure, ...]:
 
 
 def test_the_note_names_the_exposure_from_which_the_attack_succeeds() -> None:
-    assert "pretext_loss at utterance level from 3 on" in positive_control_note(exposures(0.5, 0.2, 0.01, 0.001))
-    assert "from 10 on" in positive_control_note(exposures(0.5, 0.01, 0.3, 0.001))
+    assert "pretext_loss at utterance level from 3 epochs on" in positive_control_note(exposures(0.5, 0.2, 0.01, 0.001))
+    assert "from 10 epochs on" in positive_control_note(exposures(0.5, 0.01, 0.3, 0.001))
 
 
 def test_the_note_names_attacks_that_detect_nothing() -> None:
     note = positive_control_note(exposures(0.5, 0.01, 0.3, 0.3))
-    assert "detects training data: none" in note
-    assert "Not detected even at 10 by pretext_loss at utterance level" in note
+    assert "training data is detected by no attack" in note
+    assert "not detected even after 10 epochs by pretext_loss at utterance level" in note

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from lightning_mia.audit.upload import MARKER, ResultsUploader, files_of_grid, files_of_run
+from lightning_mia.audit.upload import MARKER, ResultsUploader, grid_files, run_files
 from lightning_mia.utilities.errors import InputError
 from tests.audit.shadow_models.conftest import refused, run
 
@@ -35,7 +35,7 @@ def copied(memory: Any, root: str = "/copy") -> dict[str, str]:
 
 
 def test_only_what_an_auditor_needs_is_uploaded(run_dir: Path, memory: Any) -> None:
-    ResultsUploader("memory://copy", run_dir).update(files_of_run(run_dir), final=True)
+    ResultsUploader("memory://copy", run_dir).update(run_files(run_dir), final=True)
     uploaded = copied(memory)
     hashes = json.loads(uploaded.pop(MARKER))["files"]
     assert set(uploaded) == {"split.csv", "report/results.json", "report/scores.csv", "target/stage.json"}
@@ -45,9 +45,9 @@ def test_only_what_an_auditor_needs_is_uploaded(run_dir: Path, memory: Any) -> N
 def test_finished_cells_of_a_grid_are_uploaded(run_dir: Path, memory: Any) -> None:
     root = run_dir.parent
     (root / "results.csv").write_text("table")
-    ResultsUploader("memory://copy", root).update(files_of_grid(root, [run_dir]))
+    ResultsUploader("memory://copy", root).update(grid_files(root, [run_dir]))
     assert {"results.csv", "R/report/results.json", MARKER} < set(copied(memory))
-    ResultsUploader("memory://other", root).update(files_of_grid(root, []))
+    ResultsUploader("memory://other", root).update(grid_files(root, []))
     assert set(copied(memory, "/other")) == {"results.csv", MARKER}
 
 
@@ -55,7 +55,7 @@ def test_an_incomplete_copy_has_no_marker(
     run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     uploader = ResultsUploader("memory://copy", run_dir)
-    uploader.update(files_of_run(run_dir))
+    uploader.update(run_files(run_dir))
     for name in ("results.json", "scores.csv"):
         (run_dir / "report" / name).write_text("new")
     write = MemoryFileSystem.pipe_file
@@ -66,26 +66,26 @@ def test_an_incomplete_copy_has_no_marker(
         write(self, path, value, **options)
 
     monkeypatch.setattr(MemoryFileSystem, "pipe_file", fail_on_scores)
-    uploader.update(files_of_run(run_dir))
+    uploader.update(run_files(run_dir))
     assert MARKER not in copied(memory)
     assert "the network is gone); will be retried" in caplog.messages[0]
-    with pytest.raises(InputError, match=rf"they are in {run_dir}: start the same command again"):
-        uploader.update(files_of_run(run_dir), final=True)
+    with pytest.raises(InputError, match=rf"they are in {run_dir}: run the same command again"):
+        uploader.update(run_files(run_dir), final=True)
     monkeypatch.undo()
-    uploader.update(files_of_run(run_dir), final=True)
+    uploader.update(run_files(run_dir), final=True)
     assert copied(memory)["report/scores.csv"] == "new"
     assert MARKER in copied(memory)
 
 
 def test_unchanged_files_are_not_uploaded_again(run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    ResultsUploader("memory://copy", run_dir).update(files_of_run(run_dir))
+    ResultsUploader("memory://copy", run_dir).update(run_files(run_dir))
     later = ResultsUploader("memory://copy", run_dir)
     written: list[str] = []
     monkeypatch.setattr(ResultsUploader, "_write", lambda self, name, content: written.append(name))
-    later.update(files_of_run(run_dir))
+    later.update(run_files(run_dir))
     assert written == []
     (run_dir / "split.csv").write_text("another")
-    later.update(files_of_run(run_dir))
+    later.update(run_files(run_dir))
     assert written == ["split.csv", MARKER]
 
 

@@ -230,7 +230,7 @@ def test_network_that_fails_in_the_middle(hub, tmp_path, monkeypatch):
     iterate = datasets.IterableDataset.iter
     monkeypatch.setattr(datasets.IterableDataset, "iter", broken)
     message = error_of(corpus("owner/name", tmp_path))
-    assert "reading split train failed (connection reset by peer); start again to resume" in message
+    assert "reading split train failed (connection reset by peer); run the same command again to resume" in message
     monkeypatch.setattr(datasets.IterableDataset, "iter", iterate)
     assert len(corpus("owner/name", tmp_path).table()) == N
 

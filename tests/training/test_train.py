@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_line_and_the_next_start_continues(
 def test_a_damaged_model_names_what_to_delete(audio: AudioCache, tmp_path: Path) -> None:
     checkpoint = run(audio, tmp_path, epochs=0).checkpoint
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(InputError, match=f"delete {tmp_path} and start again"):
+    with pytest.raises(InputError, match=f"delete {tmp_path} and run the same command again"):
         run(audio, tmp_path, epochs=0)
 
 

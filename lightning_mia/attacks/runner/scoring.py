@@ -109,7 +109,7 @@ def cached_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) 
         table = pd.read_csv(path, dtype=str, keep_default_na=False)  # pandas' own float parser is not exact
         return table.set_index("unit_id")["score"].astype(float)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is damaged; delete it and start again") from error
+        raise InputError(f"{path} is damaged; delete it and run the same command again") from error
 
 
 def as_control(scores: Scores, kind: str) -> Scores:

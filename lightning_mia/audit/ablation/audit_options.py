@@ -67,10 +67,10 @@ class ParsedOptions:
 
 
 class OptionsReader:
-    """Parser of audit options on top of a base config.
+    """Parses audit options on top of a base config.
 
     Args:
-        base: the config.
+        base: the base config.
         passed_on: arguments of every audit, after the config.
 
     Raises:
@@ -102,7 +102,7 @@ class OptionsReader:
             objects = self._instantiate(parsed)
             corpus = hash_of(config["data"]["corpus"])
             if corpus not in self._recordings:
-                self._recordings[corpus] = _hash_of_recordings(objects["data"])
+                self._recordings[corpus] = _hash_recordings(objects["data"])
         except InputError as error:
             raise InputError(f"{where}: {_shortened(str(error))}") from error
         config = with_stable_paths(config)
@@ -128,7 +128,7 @@ class OptionsReader:
 
 
 def is_evaluation_option(option: str) -> bool:
-    """Whether an option leaves the trainings unchanged.
+    """Whether an option leaves the trained models unchanged.
 
     >>> options = ("evaluation.seed", "fleet.size", "fleet.pool", "model.dim")
     >>> [option for option in options if is_evaluation_option(option)]
@@ -190,7 +190,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hash_of_recordings(data: SpeechDataModule) -> str:
+def _hash_recordings(data: SpeechDataModule) -> str:
     """Decode a corpus into the shared cache and hash it."""
     table = data.corpus.table()
     audio = decode(table, cache_dir=Path(data.cache_dir) if data.cache_dir else None, on_bad_audio=data.on_bad_audio)

@@ -30,13 +30,13 @@ class CellTask:
     """One cell, picklable.
 
     Attributes:
-        name: of the cell.
+        name: name of the cell.
         folder: run directory of its audit.
-        arguments: of the audit.
+        arguments: arguments of the audit.
         settings: options that change what is trained.
         evaluation: hash of the options that change only the evaluation.
-        siblings: folders of cells with the same trainings but a different evaluation.
-        longer: longer cell whose checkpoints the models are; None: they are trained.
+        siblings: folders of cells that train the same models, but evaluate them differently.
+        longer: longer cell whose checkpoints are the models; None: they are trained.
     """
 
     name: str
@@ -76,14 +76,14 @@ class CellTask:
 
     @property
     def trained_as(self) -> str:
-        """Checkpoint that the target comes from; empty if trained."""
+        """Checkpoint of a longer run that is the target; empty if trained."""
         return self.longer.label(self.folder) if self.longer else ""
 
-    def run(self, tell: Callable[[float], None]) -> None:
+    def run(self, report: Callable[[float], None]) -> None:
         """Run the audit, or resume an interrupted one.
 
         Args:
-            tell: called with 1 when it is done.
+            report: called with 1 when the audit is done.
         """
         from lightning_mia.audit.commands import run
 
@@ -100,10 +100,10 @@ class CellTask:
             finally:
                 gc.collect()  # Trainers and models refer to each other
         stage.finish({"judging": self.evaluation})
-        tell(1.0)
+        report(1.0)
 
     def _copy_from_sibling(self) -> None:
-        """Copy models of a finished cell with the same trainings."""
+        """Copy the models of a finished cell that trains the same ones."""
         if (self.folder / "split.csv").exists():
             return
         for sibling in self.siblings:
@@ -121,10 +121,10 @@ class CellTask:
 
 @dataclass(frozen=True)
 class SharedRun:
-    """Longer cell whose checkpoints a shorter cell uses.
+    """Longer cell whose checkpoints are the models of a shorter one.
 
-    Every training of the shorter cell resumes from the longer cell's checkpoint and ends immediately. A model without a
-    checkpoint is trained again with the same settings.
+    Each training run of the shorter cell resumes from the checkpoint of the longer one, and ends at once. A model whose
+    checkpoint the longer cell did not keep is trained again with the same settings.
 
     Attributes:
         task: the longer cell.
@@ -135,10 +135,10 @@ class SharedRun:
     source: Source
 
     def copy_checkpoints(self, folder: Path) -> None:
-        """Copy checkpoints for trainings that have not started.
+        """Copy checkpoints for training runs that have not started.
 
         Args:
-            folder: of the shorter cell.
+            folder: folder of the shorter cell.
 
         Raises:
             InputError: the longer cell is not done.
@@ -165,12 +165,12 @@ class SharedRun:
 
 
 def _read_copied(folder: Path) -> list[str]:
-    """Return the trainings of a cell that were copied."""
+    """List the copied training runs of a cell."""
     path = folder / COPIED
     try:
         copied: list[str] = json.loads(path.read_text(encoding="utf-8"))["trainings"] if path.exists() else []
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged; delete {folder} and start again") from error
+        raise InputError(f"{path} is damaged; delete {folder} and run the same command again") from error
     return copied
 
 

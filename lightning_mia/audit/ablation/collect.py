@@ -21,9 +21,9 @@ def collect_rows(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> 
 
     Args:
         cell: the cell.
-        folder: its run directory.
+        folder: run directory of the cell.
         root: folder of the grid.
-        trained_as: checkpoint of a longer run that its target comes from, or empty.
+        trained_as: checkpoint of a longer run that is the target, or empty.
 
     Raises:
         InputError: the results cannot be read.
@@ -44,7 +44,9 @@ def collect_rows(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> 
             for result in results[f"{role}s"]:
                 yield {**_labels(cell), **_row(result, role), **shared}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({error!r}); delete {folder} and start again") from error
+        raise InputError(
+            f"{path} cannot be read ({error!r}); delete {folder} and run the same command again"
+        ) from error
 
 
 def _labels(cell: Cell) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_mia.audit.ablation.grid import Factor, Grid
-from lightning_mia.audit.configs import with_paths
+from lightning_mia.audit.configs import with_shipped_configs
 from lightning_mia.audit.upload import RESULTS_URL
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.parser import Parser
@@ -30,7 +30,7 @@ ABLATE_OPTIONS = (
 def run(arguments: Sequence[str]) -> None:
     """Parse the arguments and run the grid."""
     own, passed_on = split_arguments(arguments[1:])
-    options = _parser().parse_args(with_paths(own))
+    options = _parser().parse_args(with_shipped_configs(own))
     from lightning_mia.audit.ablation.grid_run import GridRun
 
     given = options.as_dict()  # not instantiated: a class_path in a value is parsed by the audit

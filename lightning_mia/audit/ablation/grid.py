@@ -29,7 +29,7 @@ class Factor:
     """One factor of a grid.
 
     Args:
-        values: list of values, or label: value; without `option`, label: {dotted option: value, …}, to change several
+        values: list of values, or label: value; without `option`, label: {dotted option: value, …}, which sets several
             options together.
         option: dotted option of an audit, such as trainer.max_epochs.
 
@@ -53,12 +53,12 @@ class Grid:
     Args:
         base: base config of all cells: a path relative to the grid file or to the working directory, or a shipped
             config.
-        factors: name: factor.
+        factors: name: factor, one or more.
         points: list of points instead of all combinations; each has one value (or label) of every factor.
         options: dotted option: value, for all cells; values of factors and the command line take precedence.
-        seeds: number of seeds, from 0, or list of seeds. A seed sets the training and the split.
-        share_longer_runs: cells that differ only in a factor over trainer.max_epochs use checkpoints of the longest
-            run among them, and are labelled so: their learning-rate schedule is that of the longest run.
+        seeds: number of seeds, counted from 0, or list of seeds. Each is the seed of both training and split.
+        share_longer_runs: cells that differ only in trainer.max_epochs use checkpoints of the longest run among them,
+            with its learning-rate schedule, and are labelled accordingly.
 
     Example:
         >>> sizes = Factor({"small": {"data.design.n_units": 50}, "large": {"data.design.n_units": 100}})
@@ -79,7 +79,7 @@ class Setting:
     """One value of a factor.
 
     Attributes:
-        label: its name in tables, figures and folder names.
+        label: name of the value in tables, figures and folders.
         options: dotted option → value.
     """
 
@@ -93,7 +93,7 @@ class Cell:
 
     Attributes:
         settings: factor → its value.
-        seed: of training and split.
+        seed: seed of training and split.
     """
 
     settings: Mapping[str, Setting]

@@ -16,7 +16,7 @@ from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_passed_on, find_base, plan_tasks
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, create_executor
-from lightning_mia.audit.upload import ResultsUploader, files_of_grid
+from lightning_mia.audit.upload import ResultsUploader, grid_files
 from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
@@ -38,19 +38,19 @@ SAME_VERSIONS = ("lightning-mia", "torch", "torchaudio", "lightning", "transform
 
 
 def run_cells(
-    tasks: Sequence[CellTask], executor: Executor, retries: int, n_done: int, ended: Callable[[], None]
+    tasks: Sequence[CellTask], executor: Executor, retries: int, n_done: int, on_end: Callable[[], None]
 ) -> list[Failure]:
-    """Run the cells.
+    """Run the unfinished cells.
 
     Args:
-        tasks: in the order in which they start; those that use checkpoints of a longer run wait for it.
+        tasks: tasks, in the order in which they start; those that use checkpoints of a longer run wait for it.
         executor: runs the tasks.
         retries: restarts of a cell whose worker was killed.
         n_done: cells finished earlier, for the progress bar.
-        ended: called after each cell.
+        on_end: called after each cell.
 
     Returns:
-        The failed cells; reasons that need more detail name the log.
+        The failed cells; their reasons name the log, unless they are invalid input.
     """
     if not tasks:
         return []
@@ -58,7 +58,7 @@ def run_cells(
     def report(failure: Failure | None) -> None:
         if failure:
             tqdm.write(f"{failure.job.name} failed: {_with_log(failure).reason}", file=sys.stderr)
-        ended()
+        on_end()
 
     with JobsBar("Cells", n_done + len(tasks), True, "cells") as bar, executor:
         bar.advance(n_done)
@@ -76,7 +76,7 @@ def summary(table: pd.DataFrame, factors: Sequence[str]) -> str:
     """Return the strongest attack's AUROC, one line per point.
 
     Args:
-        table: of the grid.
+        table: results table of the grid.
         factors: names of the factors.
     """
     attack, level = featured_attacks(table, factors)[0]
@@ -104,7 +104,7 @@ class GridRun:
 
     Args:
         grid: the grid.
-        name: of the grid file.
+        name: name of the grid file.
         grid_file: the grid file, if any.
         root: folder of the grid.
         passed_on: arguments for the base config.
@@ -178,7 +178,7 @@ class GridRun:
             read_table(self.root, list(self.plan.settings))
 
     def _gpus(self, settings: ExecutorSettings) -> list[str]:
-        """Return the GPUs to spread several local workers over."""
+        """List the GPUs over which local workers are distributed."""
         devices, local = self.trainer_options.get("devices"), settings.engine == "local"
         if local and settings.workers == 1:
             return []
@@ -198,14 +198,14 @@ class GridRun:
         self._write_record(())  # lets `lightning-mia report` render the page of a killed grid
 
     def _collect(self) -> None:
-        """Update table and copy after a cell."""
+        """Update the table and the uploaded copy after a cell."""
         self._write_table()
         self._copy_results()
 
     def _copy_results(self, final: bool = False) -> None:
         if self.uploader:
             cells = [task.folder for cell, task in self.tasks if cell.name in self._rows]
-            self.uploader.update(files_of_grid(self.root, cells), final)
+            self.uploader.update(grid_files(self.root, cells), final)
 
     def _write_table(self) -> None:
         """Write the rows of all finished cells."""
@@ -246,7 +246,7 @@ class GridRun:
         if failures:
             reasons = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures], limit=3)
             raise InputError(
-                f"{len(failures)} of {len(self.tasks)} cells failed ({reasons}); fix that, then start the same command "
+                f"{len(failures)} of {len(self.tasks)} cells failed ({reasons}); fix that, then run the same command "
                 "again to run them"
             )
 

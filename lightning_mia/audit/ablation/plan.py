@@ -35,7 +35,7 @@ def find_base(base: str, grid_file: Path | None) -> Path:
         if path and path.is_file():
             return path
     raise InputError(
-        f"There is no base config {base}: not next to the grid file, not in the working directory, not among "
+        f"Base config {base} not found: not next to the grid file, not in the working directory, not among "
         "`lightning-mia configs`"
     )
 
@@ -64,7 +64,7 @@ def plan_tasks(
 
     Args:
         plan: the grid.
-        reader: of the options.
+        reader: parser of the options.
         base: options of the base config alone.
         base_copy: copy of the base config, which the cells read.
         passed_on: arguments of every audit, after the config.
@@ -107,7 +107,7 @@ def _check_shared(shared: SharedRuns, reader: OptionsReader) -> None:
     """Check the options of one shared cell, if any.
 
     Raises:
-        InputError: the base config sets another limit on its trainings.
+        InputError: the base config already sets the length of training.
     """
     where = "share_longer_runs"
     if conflicts := [name for name in LENGTH_OPTIONS if shared.sources and reader.trainer_options().get(name)]:

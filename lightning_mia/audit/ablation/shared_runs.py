@@ -14,7 +14,7 @@ KEEP_EPOCHS = "trainer.keep_epochs"
 
 @dataclass(frozen=True)
 class Source:
-    """Checkpoint that the models of a cell come from.
+    """Checkpoint of a longer cell that provides a cell's models.
 
     Attributes:
         longest: cell that was trained.
@@ -61,14 +61,14 @@ def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
 
     Args:
         plan: the grid.
-        cells: all of its cells.
+        cells: all cells of the grid.
 
     Raises:
-        InputError: no factor is over epochs, or one has an invalid number of epochs.
+        InputError: no factor varies only the epochs, or a number of epochs is invalid.
     """
     if not plan.grid.share_longer_runs:
         return SharedRuns()
-    factor = _factor_of_epochs(plan.settings)
+    factor = _epochs_factor(plan.settings)
     groups: dict[str, dict[int, Cell]] = {}
     for cell in cells:
         others = {name: label_text(setting.label) for name, setting in cell.settings.items() if name != factor}
@@ -83,7 +83,7 @@ def find_shared_runs(plan: Plan, cells: Sequence[Cell]) -> SharedRuns:
     return SharedRuns(sources, kept)
 
 
-def _factor_of_epochs(factors: Mapping[str, Sequence[Setting]]) -> str:
+def _epochs_factor(factors: Mapping[str, Sequence[Setting]]) -> str:
     """Return the factor that sets only the number of epochs."""
     names = [
         name for name, settings in factors.items() if all(set(setting.options) == {MAX_EPOCHS} for setting in settings)

@@ -1,4 +1,4 @@
-"""Leakage of a model at one moment of its training."""
+"""Measure the leakage of a model during training."""
 
 import copy
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class ChallengeSet:
 
     Attributes:
         split: membership of the recordings.
-        recordings: the challenge set, as it is queried.
+        recordings: recordings of the challenge set, to query.
         auxiliary: the adversary's own recordings.
     """
 
@@ -58,7 +58,7 @@ class Leakage:
 
     Attributes:
         attack: name of the attack, without the layer.
-        layer: hidden layer, from 0; None: the attack reads none.
+        layer: hidden layer, from 0; None: the attack reads no layer.
         scores: scores of the challenge set.
         auroc: AUROC of the scores.
         interval: 95 % interval of the AUROC over speakers.
@@ -72,7 +72,7 @@ class Leakage:
 
     @property
     def name(self) -> str:
-        """Name of the attack, with any but the last layer."""
+        """Name of the attack, with the layer unless it is the last."""
         return self.scores.name
 
     @property
@@ -93,7 +93,7 @@ class Leakage:
     def compared_auroc(self, stop_by: str) -> float:
         """Return the AUROC to compare with a bound.
 
-        At least 0.5 for two-sided attacks.
+        For two-sided attacks, values below 0.5 are reflected.
 
         Args:
             stop_by: "estimate", the AUROC itself, or "upper_bound", the upper end of its interval.
@@ -122,7 +122,7 @@ def measure_leakage(
     Args:
         signals: signals of the challenge set.
         challenge: members and non-members.
-        attacks: attacks; those that do not fit the level or the model are skipped.
+        attacks: attacks; those that do not support the level or the model are skipped.
         all_layers: run attacks that read one layer at every layer.
 
     Returns:

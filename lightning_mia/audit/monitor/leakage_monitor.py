@@ -33,31 +33,31 @@ class LeakageMonitor(Callback):
 
     Each measurement probes the model on one challenge set under fixed masks and runs attacks that need neither shadow
     models nor frames. It logs each attack's AUROC with an interval over speakers, the gap between the mean scores of
-    members and non-members, the ROC and the scores. The training is not affected: its weights are equal to the bit
-    with and without a monitor. `leakage.csv` in the Trainer's `default_root_dir` keeps the measurements, and a resumed
-    training continues it.
+    members and non-members, the ROC and the scores. Training is not affected: the weights are identical to the bit with
+    and without a monitor. `leakage.csv` in the Trainer's `default_root_dir` lists the measurements; a resumed training
+    run continues it.
 
-    An audit attaches its own data to the monitor, and monitors the target only, neither shadow models nor controls. In
-    a training of your own, call `attach`:
+    An audit attaches its own data to the monitor, and monitors only the target. In your own training script, call
+    `attach`:
 
         data = SpeechDataModule(Manifest("manifest.csv")).load(Path("split.csv"))
         monitor = LeakageMonitor(every_n_epochs=5).attach(data)
         recordings = data.training_recordings(data.split.training_ids(), seed=0)
         Trainer(max_epochs=50, callbacks=[monitor]).fit(TERA(), datamodule=recordings)
 
-    With `stop_above`, training ends at the first measurement where an attack exceeds the bound, and the model is
-    restored from the measurement before. By default the AUROC itself is compared. All measurements probe the same
-    recordings, so that their errors are correlated: the AUROC of one training fluctuates little, and 0.6 means 0.6 on
-    this challenge set. Choose the upper end of the interval (`stop_by: upper_bound`) if the bound is to hold for other
-    recordings too; it is wide for a small challenge set (about 0.58 at an AUROC of 0.5 with 100 members and 100
-    non-members).
+    With `stop_above`, training ends at the first measurement at which an attack exceeds the bound, and the model is
+    restored from the previous measurement. By default the AUROC itself is compared: it fluctuates little within a
+    training run, since all measurements probe the same recordings, but a bound of 0.6 then holds on this challenge set
+    only. For a bound that holds on other recordings too, compare the upper end of the interval
+    (`stop_by: upper_bound`), which is far from the AUROC for a small challenge set (about 0.58 at an AUROC of 0.5 with
+    100 members and 100 non-members).
 
     With `patience`, training stops early on the pretext loss of the auxiliary recordings, on which no attack is
     evaluated. The model is restored from the lowest loss.
 
     Args:
         every_n_epochs: epochs between two measurements.
-        attacks: attacks that need neither shadow models nor frames; by default the pretext loss and the similarity of
+        attacks: attacks that need neither shadow models nor frames; by default the pretext loss and the similarity at
             the split's level.
         layers: `all` measures attacks that read one layer at every layer.
         stop_above: upper bound on the AUROC of every attack, between 0.5 and 1; for a two-sided attack also on
@@ -68,11 +68,11 @@ class LeakageMonitor(Callback):
 
     Attributes:
         rows: measurements, the rows of `leakage.csv`.
-        metrics: names of the logged metrics by which TensorBoard compares trainings.
+        metrics: names of the logged metrics by which TensorBoard compares training runs.
         stopped: reason for an early end; empty: none.
 
     Raises:
-        InputError: an attack needs more than the model's signals, or a setting is out of range.
+        InputError: an attack needs shadow models or frames, or a setting is out of range.
 
     Example:
         >>> monitor = LeakageMonitor(every_n_epochs=5, attacks=[PretextLoss()], stop_above=0.6)
@@ -113,7 +113,7 @@ class LeakageMonitor(Callback):
         return self
 
     def fingerprint(self) -> dict[str, Any] | None:
-        """Return the settings that change the training, if any."""
+        """Return the settings that affect training; None without limits."""
         if not self.limits:
             return None
         settings: dict[str, Any] = {
@@ -136,7 +136,7 @@ class LeakageMonitor(Callback):
 
     @property
     def limits(self) -> list[str]:
-        """Options by which the monitor can end a training early."""
+        """Options by which the monitor can end training early."""
         return [name for name, limit in (("stop_above", self.bound), ("patience", self.patience)) if limit]
 
     @property
@@ -145,13 +145,13 @@ class LeakageMonitor(Callback):
         return [self.stopped] if self.stopped else []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Start with an empty table, which resuming restores.
+        """Clear the measurements; a resumed run restores its own.
 
         Raises:
-            InputError: no data is attached, patience has no auxiliary recordings, or the weights are sharded.
+            InputError: no split is attached, patience has no auxiliary recordings, or the weights are sharded.
         """
         if self.challenge is None:
-            raise InputError("LeakageMonitor does not know the members: give it a loaded split by `attach`")
+            raise InputError("LeakageMonitor has no members and non-members: call `attach` with a loaded split")
         if self.patience and not len(self.challenge.auxiliary):
             raise InputError(NO_AUXILIARY)
         if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
@@ -165,7 +165,7 @@ class LeakageMonitor(Callback):
         """Measure the initial model."""
         if not self.rows:
             self._measure(trainer, pl_module, trainer.current_epoch)
-        elif self.stopped:  # an earlier start was interrupted before it could restore the snapshot
+        elif self.stopped:  # an earlier run was interrupted before it could restore the snapshot
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -175,7 +175,7 @@ class LeakageMonitor(Callback):
             self._measure(trainer, pl_module, epoch, ends=epoch == trainer.max_epochs)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Measure the final model if something else ended the training."""
+        """Measure the final model if training ended otherwise."""
         if self.measured_at != trainer.global_step and not self.stopped:
             self._measure(trainer, pl_module, trainer.current_epoch, ends=True)
 
@@ -251,7 +251,7 @@ def _check_attacks(attacks: Sequence[Attack]) -> None:
             raise InputError(f"LeakageMonitor cannot run {attack.name}, which needs {what}; choose another attack")
     names = [attack_name(attack) for attack in attacks]
     if len(set(names)) < len(names):
-        raise InputError("LeakageMonitor has an attack twice; for several layers give layers: all")
+        raise InputError("LeakageMonitor has the same attack twice; for all layers use layers: all")
 
 
 def _log(trainer: L.Trainer, metrics: dict[str, float], drawn: Sequence[Leakage]) -> None:

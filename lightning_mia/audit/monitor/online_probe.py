@@ -20,7 +20,7 @@ from lightning_mia.signals.table import Signals
 def evaluation_mode(model: SpeechModel) -> Iterator[None]:
     """Evaluate a model in float32 without gradients, then restore everything.
 
-    Restores the global random generators, the mode of every module and torch's switches.
+    This restores the global random generators, the mode of every module and torch's global flags.
     """
     modes = {module: module.training for module in model.modules()}
     with isolate_rng(), torch.no_grad(), torch.autocast(model.device.type, enabled=False), full_float32():
@@ -44,7 +44,7 @@ def probe_online(
     Args:
         model: the model in training.
         groups: signal groups, the one with pooled vectors first.
-        challenge: recordings.
+        challenge: recordings to query.
         settings: batches and workers.
         trainer: the Trainer whose processes share the batches.
     """
@@ -71,5 +71,5 @@ def _probe_group(
     if trainer.world_size > 1:
         gathered: list[list[Signals]] = [[] for _ in range(trainer.world_size)]
         torch.distributed.all_gather_object(gathered, parts)
-        parts = [part for of_process in gathered for part in of_process]
+        parts = [part for process_parts in gathered for part in process_parts]
     return merge(parts, challenge.recordings.ids)

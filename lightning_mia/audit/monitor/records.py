@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 TABLE = "leakage.csv"
 COLUMNS = ("epoch", "step", "attack", "layer", "auroc", "lo", "hi", "gap")
-COMPARED = ("/auroc", "/gap", "/pretext_loss")  # suffixes of the metrics by which TensorBoard compares trainings
-MIN_CONTRAST = 0.1  # minimum AUROC range of the colours on either side of chance, or noise would look like leakage
-MAX_VALUES = 150  # cells of a map that still has room for numbers
+COMPARED = ("/auroc", "/gap", "/pretext_loss")  # suffixes of the metrics by which TensorBoard compares training runs
+MIN_CONTRAST = 0.1  # smallest AUROC range of the colours on either side of chance; with less, noise looks like leakage
+MAX_VALUES = 150  # maximum number of cells of a map with printed values
 MAX_TICKS = 16
 
 
@@ -60,8 +60,8 @@ def read_table(path: Path) -> pd.DataFrame:
 def scalars(leakages: Sequence[Leakage], signals: Signals, challenge: ChallengeSet) -> Iterator[tuple[str, float]]:
     """Yield (tag, value) of every metric of a measurement.
 
-    These are `leakage/pretext_loss/auroc` and so on of each attack, and `held_out/pretext_loss`, the mean loss
-    (negative log-odds) of the non-members: what a defence costs.
+    For each attack `leakage/ATTACK/auroc` and so on; and `held_out/pretext_loss`, the mean loss (negative log-odds) of
+    the non-members, which shows the cost of a defence.
     """
     for leakage in leakages:
         low, high = leakage.interval
@@ -112,9 +112,8 @@ def attacks_by_layer(table: pd.DataFrame) -> list[str]:
 def layer_map(table: pd.DataFrame, attack: str) -> "Figure":
     """Draw an attack's AUROC by layer and epoch.
 
-    Layers are rows, with the input at the bottom.
-
-    The colours diverge from chance, 0.5: a two-sided attack leaks on both sides of it.
+    Layers are rows, with the input at the bottom. The colours diverge from chance, 0.5, since a two-sided attack may
+    be below it.
     """
     aurocs = table[table["attack"] == attack].pivot(index="layer", columns="epoch", values="auroc")
     values = aurocs.to_numpy(dtype=float)  # (layers, epochs)

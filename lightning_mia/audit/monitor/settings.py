@@ -13,16 +13,16 @@ StopBy = Literal["estimate", "upper_bound"]
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """Leakage measured while the target trains.
+    """Leakage measurements while the target trains.
 
-    See `LeakageMonitor`, which can also be given in trainer.callbacks.
+    See `LeakageMonitor`, which can also be one of trainer.callbacks.
 
     Args:
         every_n_epochs: epochs between two measurements, in addition to those at the start and at the end; 0: no
             monitoring.
         layers: `all` measures attacks that read one layer at every layer.
         stop_above: upper bound on the AUROC of every attack: training stops at the first measurement above it, and the
-            target is the model of the measurement before.
+            target is the model of the previous measurement.
         stop_by: quantity compared with the bound: the AUROC itself, or the upper end of its 95 % interval.
         patience: early stopping: training ends after this many measurements without a lower pretext loss on the
             auxiliary recordings; the target is the model with the lowest loss.

@@ -1,4 +1,4 @@
-"""Stopping by a bound on leakage or held-out loss."""
+"""Stop training by a bound on leakage, or by held-out loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class Bound:
     """Upper bound on the AUROC of every attack.
 
     Args:
-        above: highest permitted AUROC; for a two-sided attack also of 1 − AUROC.
+        above: highest permitted AUROC; for a two-sided attack, also the highest permitted 1 − AUROC.
         by: quantity compared with it: the AUROC itself, or the upper end of its 95 % interval.
     """
 
@@ -52,7 +52,7 @@ class Bound:
         )
 
     def stop_message(self, worst: Leakage, epoch: int, kept: int) -> str:
-        """Explain why the training ends, and what is kept."""
+        """Explain why training ends, and which model is kept."""
         return (
             f"The training was stopped by its bound on leakage (AUROC {self.above}): after epoch {epoch} "
             f"{self._figure(worst)}. The model is that of epoch {kept}, the last one measured below the bound."
@@ -68,7 +68,7 @@ class Patience:
     """Early stopping on held-out pretext loss.
 
     Args:
-        measurements: measurements without a new lowest loss after which the training ends.
+        measurements: measurements without a new lowest loss after which training ends.
     """
 
     measurements: int
@@ -83,16 +83,16 @@ class Patience:
         return bool(loss < best[HELD_OUT_LOSS])
 
     def stop_message(self, loss: float, epoch: int, best: Snapshot, every_n_epochs: int, ends: bool) -> str:
-        """Explain a return to the best snapshot, if any.
+        """Return the reason to stop and restore the snapshot.
 
-        Empty: the training continues.
+        Empty: training continues.
 
         Args:
             loss: loss of the current measurement, not below that of the snapshot.
             epoch: epoch of the current measurement.
-            best: the training at its lowest loss.
+            best: snapshot at the lowest loss.
             every_n_epochs: epochs between two measurements.
-            ends: whether the training ends here anyway.
+            ends: whether training ends here anyway.
         """
         if not ends and epoch - best["epochs"] < self.measurements * every_n_epochs:
             return ""

@@ -24,21 +24,21 @@ def each_as_target(
     settings: EvaluationSettings,
     seed: int,
 ) -> dict[Key, EachAsTarget]:
-    """Attack each shadow model with the others, except its partner.
+    """Attack each shadow model with the others, except its pair.
 
-    The partner was trained on exactly those challenge units that the model was not: with it among the shadow models, a
-    unit's number of IN models would reveal the label.
+    The pair was trained on exactly the challenge units that the model was not trained on: if it stayed among the shadow
+    models, a unit's number of IN models would reveal its label.
 
     Args:
-        attacks: those that ran on the target.
+        attacks: attacks that ran on the target.
         shadow_models: the shadow models.
         split: membership of every model.
         parts: levels and parts to evaluate.
-        settings: of the evaluation.
-        seed: of attacks that draw at random.
+        settings: evaluation settings.
+        seed: seed of randomised attacks.
 
     Returns:
-        One summary per attack and level; empty if no shadow model was trained on challenge units.
+        One summary per attack and level; empty if the shadow models were trained on auxiliary recordings.
     """
     shadows = shadow_models.shadows
     if shadows.pool is not None:
@@ -52,7 +52,7 @@ def each_as_target(
             members = trained_on.loc[challenge["id"]].to_numpy(dtype=bool)
             for score in model.scored(attacks, split, level, part, seed, others).scores:
                 scores.setdefault(score.key, []).append((score, members))
-    return {key: _summarise(scores_of_attack, settings.fprs) for key, scores_of_attack in scores.items()}
+    return {key: _summarise(attack_scores, settings.fprs) for key, attack_scores in scores.items()}
 
 
 def _summarise(scores: Sequence[tuple[Scores, np.ndarray]], fprs: Sequence[float]) -> EachAsTarget:
@@ -84,16 +84,16 @@ def by_number_of_shadow_models(
 ) -> Mapping[Key, tuple[SubsetResult, ...]]:
     """Attack the target with fewer shadow models.
 
-    They are the first 2, 4, 8, …, but not all of them.
+    The first 2, 4, 8, … of them, but never all.
 
     Args:
-        attacks: those that ran on the target; attacks without shadow models are left out.
+        attacks: attacks that ran on the target; those without shadow models are left out.
         target: the target.
         shadow_models: the shadow models.
         split: membership of every model.
         parts: levels and parts to evaluate.
-        settings: of the evaluation.
-        seed: of attacks that draw at random.
+        settings: evaluation settings.
+        seed: seed of randomised attacks.
     """
     shadows = shadow_models.shadows
     shadow_attacks = [attack for attack in attacks if attack.min_shadows]

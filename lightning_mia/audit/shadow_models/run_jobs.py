@@ -22,20 +22,20 @@ def run_jobs(
 ) -> None:
     """Run all unfinished jobs.
 
-    Results go to the run directory. Every job runs the same code with the same number of threads, wherever it runs: on
-    the same kind of device the models are equal to the bit, for any number of workers and either executor. The first
-    job that fails ends all others; jobs whose workers are killed repeatedly are listed at the end.
+    Results go to the run directory. Every job runs the same code with the same number of threads, so the models are
+    identical to the bit on the same kind of device, for any number of workers and either executor. The first job that
+    fails ends all others; jobs whose workers are killed repeatedly are listed at the end.
 
     Args:
         jobs: one per shadow model.
-        title: of the progress bar.
-        settings: executor; one local worker is this process itself.
+        title: title of the progress bar.
+        settings: executor; a single local worker is this process itself.
         run_dir: folder of the run.
         progress: show a progress bar.
         on_end: called whenever a job has ended.
 
     Raises:
-        InputError: the first error of a job, or workers of some jobs were killed too often.
+        InputError: a job failed, or the workers of some jobs were killed too often.
     """
     jobs = [job.without_progress_bars() for job in jobs]
     in_process = settings.engine == "local" and settings.workers == 1
@@ -80,7 +80,7 @@ def check_executor(settings: ExecutorSettings) -> None:
 
 
 def create_executor(settings: ExecutorSettings, n_workers: int, gpus: Sequence[str], run_dir: Path) -> Executor:
-    """Create the executor that the settings choose.
+    """Create the executor chosen in the settings.
 
     Args:
         settings: `local` or `ray`.

@@ -15,7 +15,7 @@ class ShadowModelJob:
     """Training and probing of one shadow model; picklable.
 
     Attributes:
-        training: the training.
+        training: training run of the model.
         probe_plan: how the trained model is probed; None: not at all.
     """
 
@@ -32,7 +32,7 @@ class ShadowModelJob:
         """Whether the model is trained and its signals are cached.
 
         Raises:
-            InputError: the folder was created with other settings, or holds another model.
+            InputError: the folder was created with other settings, or contains another model.
         """
         if not self.training.done:
             return False

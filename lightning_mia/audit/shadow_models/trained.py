@@ -19,10 +19,17 @@ class TrainedShadowModels:
     """Trained and probed shadow models.
 
     Attributes:
-        shadows: signals and members, as the attacks read them.
-        probed: the same models one by one, each to be attacked as the target.
+        shadows: signals and members of all models, input of the attacks.
+        probed: the same models one by one, to be attacked as targets.
         hashes: name → SHA-256 of the checkpoint.
         records: name → training record, as in `Trained`.
+
+    Example:
+        Train and probe the shadow models of an audit:
+
+            shadow_models = audit.probe_shadow_models(target)
+            shadow_models.shadows.members  # (recordings, models) bool: trained on
+            shadow_models.probed[0].signals  # signals of the first shadow model
     """
 
     shadows: ShadowModels
@@ -36,12 +43,12 @@ class TrainedShadowModels:
 
         Args:
             jobs: one per shadow model, with a probe plan.
-            target: the model that they have to be trained like.
+            target: the target, which the shadow models must be trained like.
             split: members of every shadow model.
 
         Raises:
-            InputError: a shadow model differs from the target in optimizer steps or utterances, or was trained on
-                others than the split says.
+            InputError: a shadow model differs from the target in optimizer steps or utterances, or was trained on other
+                recordings than those in the split.
         """
         probed, hashes, records = [], {}, {}
         for job, column in zip(jobs, split.shadows, strict=True):
@@ -55,13 +62,13 @@ class TrainedShadowModels:
         members = split.table.set_index("id")[split.shadows].astype(bool)
         pool = split.pool()
         ids = pool["id"] if pool is not None else split.table["id"][split.table["part"] != ""]
-        signals_of_all = [model.signals for model in probed]
-        shadows = ShadowModels(signals_of_all, members.loc[ids], pool, [model.key for model in probed])
+        keys = [model.key for model in probed]
+        shadows = ShadowModels([model.signals for model in probed], members.loc[ids], pool, keys)
         return cls(shadows, probed, hashes, records)
 
     @property
     def seconds(self) -> float:
-        """Duration of all trainings together (seconds)."""
+        """Total training time (seconds)."""
         return round(sum(float(record["seconds"]) for record in self.records.values()), 3)
 
 
@@ -72,18 +79,18 @@ def _check_like_target(trained: Trained, target: Trained) -> None:
         if count != expected:
             raise InputError(
                 f"{trained.checkpoint.parent}: {count} {quantity}, but the target was trained with {expected}: shadow "
-                "models must be trained exactly like the target; delete that folder and start again"
+                "models must be trained exactly like the target; delete that folder and run the same command again"
             )
 
 
 def _check_exposure(trained: Trained, ids: Sequence[str]) -> None:
     """Compare a model's training recordings with the split."""
     path = trained.checkpoint.with_name("trained_utterances.csv")
-    remedy = f"delete {path.parent} and start again"
+    remedy = f"delete {path.parent} and run the same command again"
     try:
         table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
         times = dict(zip(table["id"], table["times"].astype(int), strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is missing or damaged; {remedy}") from error
     if trained.record["steps"] and {name for name, n in times.items() if n} != set(ids):
-        raise InputError(f"{path} does not hold the utterances that split.csv has for this shadow model; {remedy}")
+        raise InputError(f"{path} does not match the members of this shadow model in split.csv; {remedy}")

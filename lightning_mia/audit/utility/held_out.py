@@ -16,15 +16,14 @@ MIN_PER_LABEL = 5  # recordings per speaker or keyword, and speakers per keyword
 def held_out_recordings(split: Split, contents: Mapping[str, str], speakers: Mapping[str, str]) -> pd.DataFrame:
     """List recordings that the target was not trained on.
 
-    Non-members, auxiliary recordings and recordings outside the split, without duplicate audio.
-
-    Recordings of member units are excluded, whether trained on or held back, and under any id. At speaker level, so are
-    all other recordings of member speakers.
+    These are non-members, auxiliary recordings and recordings outside the split, without duplicate audio. Recordings of
+    member units are excluded, whether trained on or held back, and under any id; at speaker level, so are all other
+    recordings of member speakers.
 
     Args:
         split: members and non-members.
         contents: SHA-256 of the decoded audio of every recording.
-        speakers: id → speaker, of the usable recordings; those discarded by matching may be a member's.
+        speakers: id → speaker, of the usable recordings, without those discarded by matching, which may be a member's.
 
     Returns:
         `id`, `speaker`, in the order of the ids.
@@ -42,14 +41,14 @@ def held_out_recordings(split: Split, contents: Mapping[str, str], speakers: Map
 
 
 def recordings_for(data: SplitCorpus, settings: UtilitySettings) -> pd.DataFrame:
-    """Draw the recordings on which a target's utility is measured.
+    """Draw the recordings on which utility is measured.
 
     Args:
         data: corpus and split.
         settings: label of the probe, and number of recordings.
 
     Returns:
-        `id`, `speaker`, `label` (the probe's; "" without one), in the order of the ids.
+        `id`, `speaker`, `label` ("" without a probe), in the order of the ids.
 
     Raises:
         InputError: there are too few recordings, or too few labels.

@@ -1,7 +1,7 @@
-"""Linear probe of pooled hidden states.
+"""Linear probe of mean-pooled hidden states.
 
 Layer and regularisation strength are chosen within each training fold (nested cross-validation, Cawley and Talbot, JMLR
-11, 2010): choosing them on the test folds would exceed chance on pure noise.
+11, 2010): choosing them on the test folds would give accuracies above chance on pure noise.
 """
 
 import warnings
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDS, INNER_FOLDS = 5, 3
 
 STRENGTHS = (0.1, 0.01, 1.0, 10.0)
-"""scikit-learn's C, inverse strength of the L2 penalty on standardised features; layers are compared at the first."""
+"""Values of scikit-learn's C, the inverse strength of the L2 penalty; layers are compared at the first."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Probed:
     """Cross-validated predictions of a probe.
 
     Attributes:
-        hits: (n,) bool, whether the prediction for a recording outside the training folds is correct.
+        hits: (n,) bool, whether the prediction for each recording, when in the test fold, is correct.
         layers: layer chosen in each fold.
     """
 
@@ -39,7 +39,7 @@ def linear_probe(pooled: np.ndarray, labels: np.ndarray, groups: np.ndarray | No
     Args:
         pooled: (n, layers, dim) float, mean-pooled hidden states.
         labels: (n,) str, labels to predict.
-        groups: (n,) str, kept together in one fold, such as speakers; None: folds are drawn recording by recording.
+        groups: (n,) str, groups that each stay within one fold, such as speakers; None: no groups.
         seed: seed of the folds.
     """
     hits, layers = np.zeros(len(labels), dtype=bool), []

@@ -27,7 +27,7 @@ from lightning_mia.training.trainer_factory import TrainerFactory
 class CommonTask(EncoderAnswers):
     """Encoder outputs with a common mask distribution.
 
-    Makes models trained with different masks comparable.
+    It makes models trained with different masks comparable.
 
     Args:
         n_masks: as in `EncoderAnswers`.
@@ -40,7 +40,7 @@ class CommonTask(EncoderAnswers):
     mask_probability: float | None = None
 
     def mask_distribution(self, model: SpeechModel) -> SpanMask | None:
-        """Distribution with the model's span length.
+        """Return the common distribution, with the model's span length.
 
         None if its task masks no frames.
         """
@@ -65,15 +65,15 @@ def measure_utility(
         models: "target", and "untrained" if that control is enabled.
         held_out: `id`, `speaker`, `label`, as returned by `recordings_for`.
         data: the corpus.
-        settings: settings of the evaluation.
+        settings: utility settings.
         probing: settings of the probe.
         folder: folder of the cached signals.
         trainers: creates the Trainer.
     """
     task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
     ids = list(held_out["id"])
-    about = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
-    plan = ProbePlan([task], data.queries(ids), data.queries([]), about, probing, folder, trainers)
+    inputs = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
+    plan = ProbePlan([task], data.queries(ids), data.queries([]), inputs, probing, folder, trainers)
     signals = {
         name: plan.signals(name, models[name].model, models[name].sha256)
         for name in ("target", "untrained")
@@ -94,7 +94,7 @@ def summarise(
     Args:
         signals: signals of "target", and of "untrained" if that control is enabled.
         held_out: `id`, `speaker`, `label`.
-        settings: settings of the evaluation.
+        settings: utility settings.
         mask_probability: mask probability of the pretext task.
     """
     has_probe = settings.probe != "none"

@@ -1,4 +1,4 @@
-"""Settings of the utility evaluation."""
+"""Settings of the utility measurements."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,15 +12,15 @@ Task = Literal["none", "speaker", "keyword"]
 class UtilitySettings:
     """Utility of the target on held-out recordings.
 
-    Accuracy of a linear probe and pretext score, against an untrained model.
+    Measured by linear-probe accuracy and pretext score, against an untrained model.
 
     Args:
-        probe: label that a linear probe on mean-pooled hidden states predicts: the speaker, or the keyword (the corpus'
-            column text) of speakers outside the probe's training folds; none: no probe.
+        probe: label that a linear probe on mean-pooled hidden states predicts: `speaker`; `keyword` (the corpus's
+            column text), of speakers outside the probe's training folds; `none`: no probe.
         mask_probability: mask probability of the pretext task, to compare models that were trained with different ones;
             by default the model's own.
         n_recordings: maximum number of recordings; fewer widen the interval.
-        seed: seed of their draw, and of the probe's folds.
+        seed: seed of the draw of recordings and of the probe's folds.
 
     Example:
         >>> UtilitySettings(probe="speaker").enabled, UtilitySettings().enabled
@@ -35,7 +35,7 @@ class UtilitySettings:
     def __post_init__(self) -> None:
         """Validate the settings."""
         if self.mask_probability is not None and not 0 < self.mask_probability <= 1:
-            raise InputError(f"utility.mask_probability is {self.mask_probability}: give one above 0, and at most 1")
+            raise InputError(f"utility.mask_probability is {self.mask_probability}: give a value above 0, at most 1")
         if self.n_recordings < 2:
             raise InputError(f"utility.n_recordings is {self.n_recordings}: give 2 or more")
 

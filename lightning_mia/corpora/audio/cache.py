@@ -138,7 +138,7 @@ def _map_pack(pack: Pack) -> np.memmap:
     try:
         return _map(pack.samples, sum(file.n_samples for file in pack.files))
     except (OSError, ValueError) as error:
-        raise InputError(f"{pack.samples} is damaged; delete its folder and start again") from error
+        raise InputError(f"{pack.samples} is damaged; delete its folder and run the same command again") from error
 
 
 def _map(path: str | Path, n_samples: int) -> np.memmap:

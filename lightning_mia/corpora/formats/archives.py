@@ -109,7 +109,7 @@ def check_complete(n_recordings: int, n_published: int, folder: Path) -> None:
     """
     if n_recordings < n_published:
         problem = f"{n_recordings} of {n_published} recordings, as after an interrupted download"
-        remedy = "remove the folder and start again, or set download: false to use it as it is"
+        remedy = "remove the folder and run the same command again, or set download: false to use it as it is"
         raise InputError(f"{folder}: {problem}; {remedy}")
 
 

@@ -70,7 +70,9 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # networks fail in many ways
-        raise InputError(f"The download of {name} failed ({one_line(error)}); start again to resume") from error
+        raise InputError(
+            f"The download of {name} failed ({one_line(error)}); run the same command again to resume"
+        ) from error
 
 
 def _query(hub: Any, name: str, revision: str | None) -> Any:

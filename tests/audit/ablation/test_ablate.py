@@ -59,7 +59,7 @@ BAD_GRIDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a value of the wrong type": (factor("trainer.max_epochs", 3, "many"), ["Factor x, value many", "int"]),
     "a value that the audit refuses": (factor("fleet.size", 2, 3), ["Factor x, value 3", "pairs"]),
     "no such option for all cells": ({"options": {"data.no": 1}}, ["The base config", "no"]),
-    "no such base": ({"base": "nowhere.yaml"}, ["no base config nowhere.yaml"]),
+    "no such base": ({"base": "nowhere.yaml"}, ["Base config nowhere.yaml not found"]),
     "another key": ({"factor": {"x": 1}}, ["factor"]),
     "seeds that are none": ({"seeds": "three"}, ["seeds"]),
     "too many cells": ({"seeds": 1000}, ["4000 cells", "--yes"]),

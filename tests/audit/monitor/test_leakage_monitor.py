@@ -145,7 +145,7 @@ def test_tensorboard_has_metrics_curves_and_histograms(fit: Fit, data: SplitCorp
     [
         ({"attacks": [LiRA()]}, "cannot run lira, which needs shadow models"),
         ({"attacks": [LearnedUtteranceSimilarity()]}, "which needs frames"),
-        ({"attacks": [UtteranceSimilarity(), UtteranceSimilarity(1)]}, "give layers: all"),
+        ({"attacks": [UtteranceSimilarity(), UtteranceSimilarity(1)]}, "use layers: all"),
         ({"every_n_epochs": 0}, "every_n_epochs of LeakageMonitor is 0"),
         ({"stop_above": 0.4}, "stop_above is 0.4"),
     ],
@@ -156,5 +156,5 @@ def test_unsupported_attacks_and_settings_are_refused(options: dict, message: st
 
 
 def test_a_monitor_without_data_is_refused(fit: Fit) -> None:
-    with pytest.raises(InputError, match="does not know the members"):
+    with pytest.raises(InputError, match="has no members and non-members"):
         fit(LeakageMonitor(attacks=[PretextLoss()]))

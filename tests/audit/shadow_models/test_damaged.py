@@ -84,9 +84,13 @@ def flip_a_label(path: Path) -> None:
         ("shadows/001/stage.json", swap, "was created with different settings (hash: "),
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
         ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
-        ("shadows/001/trained_utterances.csv", swap, "does not hold the utterances that split.csv has"),
-        ("shadows/001/trained_utterances.csv", drop_a_row, "does not hold the utterances that split.csv has"),
-        ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and start again"),
+        ("shadows/001/trained_utterances.csv", swap, "does not match the members of this shadow model in split.csv"),
+        (
+            "shadows/001/trained_utterances.csv",
+            drop_a_row,
+            "does not match the members of this shadow model in split.csv",
+        ),
+        ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and run the same command again"),
         ("split.csv", flip_a_label, "has other members for shadow_001 than requested"),
     ],
 )
