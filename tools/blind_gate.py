@@ -1,4 +1,4 @@
-"""Count the split seeds that pass the blind gate.
+"""Count the split seeds that pass the blind baseline.
 
 OMP_NUM_THREADS=1 python tools/blind_gate.py                        corpus and design of the demo
 OMP_NUM_THREADS=1 python tools/blind_gate.py --manifest corpus.csv  the same design on real speech
@@ -22,7 +22,7 @@ from lightning_mia.splits import Design, Split
 from lightning_mia.splits.blind_baseline.classifier import BlindControl, blind_control
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 
-GATE = 0.001  # p-value below which a drawn split fails
+BLIND_ALPHA = 0.001  # p-value below which a drawn split fails
 DEMO = Path(__file__).parents[1] / "configs" / "audit" / "demo.yaml"
 
 
@@ -75,9 +75,9 @@ def _report(controls: list[BlindControl], out: Path | None) -> int:
     if out:
         table = pd.DataFrame({"seed": range(len(controls)), "p_value": p_values, "auroc": aurocs})
         table.to_csv(out, index=False)
-    passed = int((p_values >= GATE).sum())
+    passed = int((p_values >= BLIND_ALPHA).sum())
     print(f"{len(controls[0].scores)} units per split, {len(controls[0].redrawn_aurocs)} redraws")
-    print(f"gate passed (blind p ≥ {GATE}): {passed} of {len(controls)} seeds")
+    print(f"blind baseline passed (blind p ≥ {BLIND_ALPHA}): {passed} of {len(controls)} seeds")
     print(f"warnings (blind p < .05): {(p_values < 0.05).sum()}; expected by chance: {0.05 * len(controls):.0f}")
     print(f"p-values: minimum {p_values.min():.3f}; test of uniformity p = {kstest(p_values, 'uniform').pvalue:.2f}")
     print(f"blind AUROC: mean {aurocs.mean():.3f}, standard deviation {aurocs.std():.3f}")

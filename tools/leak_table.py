@@ -2,7 +2,7 @@
 
 python tools/leak_table.py RUN_DIR…
 
-A RUN_DIR is named CONFIG-EPOCHS, as by `tools/leak_by_epochs`. The column "learns" shows the first and last logged
+A RUN_DIR is named CONFIG-EPOCHS, as by `tools/leak_by_epochs`. The column "training" shows the first and last logged
 value of masked accuracy, contrastive accuracy, or otherwise the loss.
 """
 
@@ -25,7 +25,7 @@ COLUMNS = {
     "wrong_model_pretext_loss": "wrong model: loss",
     "wrong_model_utterance_similarity": "similarity",
 }
-LEARNS = ("masked_accuracy", "contrastive_accuracy", "loss")
+TRAINING_METRICS = ("masked_accuracy", "contrastive_accuracy", "loss")
 
 
 def cell(result: dict) -> str:
@@ -33,9 +33,9 @@ def cell(result: dict) -> str:
     return f"{result['auroc']:.2f} [{lower:.2f}, {upper:.2f}]"
 
 
-def learns(health: dict) -> str:
+def training(health: dict) -> str:
     """Format the first and last logged training figure."""
-    available = [name for name in LEARNS if name in health]
+    available = [name for name in TRAINING_METRICS if name in health]
     if not available:
         return "–"
     first, last = health[available[0]]
@@ -51,7 +51,7 @@ def row(run_dir: Path) -> list[str]:
         NAMES.get(config, config),
         epochs,
         f"{target['seconds']:.0f}",
-        learns(target["health"]),
+        training(target["health"]),
         *(cells.get(name, "–") for name in COLUMNS),
         f"`{results['verdict']['status']}`",
     ]
@@ -61,7 +61,7 @@ def main() -> None:
     order = list(NAMES.values())
     rows = [row(Path(name)) for name in sys.argv[1:]]
     rows.sort(key=lambda cells: (order.index(cells[0]) if cells[0] in order else len(order), int(cells[1])))
-    heading = ["model", "epochs", "seconds", "learns", *COLUMNS.values(), "verdict"]
+    heading = ["model", "epochs", "seconds", "training", *COLUMNS.values(), "verdict"]
     print("| " + " | ".join(heading) + " |")
     print("|" + "---|" * len(heading))
     for cells in rows:

@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def write_random_checkpoint(folder: Path) -> None:
-    """Save a small random wav2vec 2.0 with its pretraining heads."""
+    """Save a small random wav2vec 2.0 with its pretext heads."""
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForPreTraining
 

@@ -25,7 +25,7 @@ def estimate(value: float, interval: list) -> str:
 def rate(result: dict) -> str:
     """Format the TPR at 1 % FPR.
 
-    † marks rates that fewer than 10 non-members decide.
+    † marks rates that rest on fewer than 10 non-members.
     """
     for point in result["tpr_at_fpr"]:
         if point["fpr"] == FPR:

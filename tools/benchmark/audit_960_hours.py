@@ -65,8 +65,8 @@ def main() -> None:
             statistics = blind_statistics(table, rng)
         with stage("split drawn, written and read"):
             split = draw(table, folder / "split.csv")
-        with stage("signals planted"):
-            target, controls, shadows = plant(split, rng, folder)
+        with stage("signals simulated"):
+            target, controls, shadows = simulate_models(split, rng, folder)
         with stage("attacks and evaluation"):
             outcome = evaluate_attacks(
                 attacks(),
@@ -125,7 +125,7 @@ def attacks() -> list[Attack]:
     return [PretextLoss(), *online, *offline, AttackR(score), CalibratedLoss(score)]
 
 
-def plant(
+def simulate_models(
     split: Split, rng: np.random.Generator, folder: Path
 ) -> tuple[ProbedModel, dict[str, ProbedModel], TrainedShadowModels]:
     """Simulate the target, the two controls and every shadow model."""
@@ -148,7 +148,7 @@ def plant(
 def write(outcome: AuditOutcome, split: Split, folder: Path) -> None:
     """Write the report and print its verdict."""
     report = AuditReport(
-        target=Target("planted", "0" * 64, 0),
+        target=Target("simulated", "0" * 64, 0),
         split=summarise_split(split),
         verdict=outcome.verdict,
         attacks=outcome.attacks,

@@ -51,7 +51,7 @@ def rows(what: str, timing: Timing, separate: Timing, device: str, same: bool) -
 
 
 def run_separately(folder: Path, options: list[str], n_runs: int, n_models: int) -> Timing:
-    """Run separate trainings with different members, and extrapolate."""
+    """Time separate training runs with different members, and extrapolate."""
     total = Timing()
     for number in range(n_runs):
         seeds = ["--data.split_seed", str(number), "--seed_everything", str(number)]
