@@ -19,7 +19,7 @@ from tqdm import tqdm
 from lightning_mia.corpora import Corpus, Manifest
 from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.splits import Design, Split
-from lightning_mia.splits.blind_baseline.classifier import BlindControl, blind_control
+from lightning_mia.splits.blind_baseline.classifier import BlindBaseline, fit_blind_baseline
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 
 GATE = 0.001  # p-value below which a drawn split fails
@@ -61,13 +61,13 @@ def _load_config(path: Path) -> tuple[Corpus, Design]:
     return config.corpus, config.design
 
 
-def _control(split: Split, statistics: pd.DataFrame, n_redraws: int, seed: int) -> BlindControl:
+def _control(split: Split, statistics: pd.DataFrame, n_redraws: int, seed: int) -> BlindBaseline:
     challenge = split.challenge(split.level)
     redraws = split.redraw(list(challenge["unit_id"].unique()), split.level, n_redraws, seed)
-    return blind_control(statistics, challenge, redraws, split.level)
+    return fit_blind_baseline(statistics, challenge, redraws, split.level)
 
 
-def _report(controls: list[BlindControl], out: Path | None) -> int:
+def _report(controls: list[BlindBaseline], out: Path | None) -> int:
     from scipy.stats import kstest
 
     p_values = np.array([control.p_value for control in controls])

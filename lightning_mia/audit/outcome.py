@@ -33,7 +33,7 @@ from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.splits.blind_baseline.classifier import blind_control
+from lightning_mia.splits.blind_baseline.classifier import fit_blind_baseline
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
@@ -94,7 +94,7 @@ def evaluate_attacks(
     """
     target = models["target"]
     shadows = fleet.shadows if fleet else None
-    blind = _blind_controls(statistics, split, settings)
+    blind = _blind_baselines(statistics, split, settings)
     on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
     on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
     attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
@@ -137,7 +137,7 @@ def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationS
         split: members and non-members; redraws them for p-values.
         settings: evaluation settings.
     """
-    blind = _blind_controls(statistics, split, settings).values()
+    blind = _blind_baselines(statistics, split, settings).values()
     blind_results = [result for _, result in blind]
     return AuditOutcome(
         attacks=(),
@@ -253,7 +253,7 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
     return [f"Errors of greedy transcription: {', '.join(parts)}."]
 
 
-def _blind_controls(
+def _blind_baselines(
     statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
 ) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
     """Evaluate the blind baseline on every level and part.
@@ -265,7 +265,7 @@ def _blind_controls(
         for part in split.parts(level):
             challenge = split.challenge(level, part)
             redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
-            control = blind_control(statistics, challenge, redraws, level)
+            control = fit_blind_baseline(statistics, challenge, redraws, level)
             name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
             scores = replace(control.scores, name=name)
             result = evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)

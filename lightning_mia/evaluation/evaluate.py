@@ -45,7 +45,7 @@ class Context:
         n_shadows: as in `AttackResult`.
         queries: as in `AttackResult`.
         in_turn: as in `AttackResult`.
-        with_fewer: as in `AttackResult`, without the point of all shadow models, which `evaluate` adds.
+        with_fewer: as in `AttackResult`, without the entry for all shadow models, which `evaluate` adds.
 
     Example:
         >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate` takes them

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status
 
-NO_BLIND_CONTROL = "the blind baseline was not run, and this split was not drawn at random by this tool"
-BLIND_CONTROL_SKIPPED = "; the blind baseline was not run"
+NO_BLIND_BASELINE = "the blind baseline was not run, and this split was not drawn at random by this tool"
+BLIND_BASELINE_SKIPPED = "; the blind baseline was not run"
 HEADINGS: dict[Status, str] = {
     "leak": "leak",
     "no_evidence": "no evidence",

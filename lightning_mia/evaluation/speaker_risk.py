@@ -93,7 +93,7 @@ class SpeakerRisks:
         level: level of the attack.
         two_sided: the p-values are two-sided.
         speakers: speakers with an AUROC, the highest first.
-        n_too_few: number of speakers with too few members for an AUROC.
+        n_too_few: number of speakers with members but no AUROC: too few members, or too few non-member speakers in all.
         n_without: number of speakers without members.
 
     Example:

@@ -147,7 +147,7 @@ def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
     Empty if it does not.
     """
     if not blind:
-        return "" if drawn else reasons.NO_BLIND_CONTROL
+        return "" if drawn else reasons.NO_BLIND_BASELINE
     most_significant = min(blind, key=lambda control: control.result.p_value)
     if most_significant.result.p_value < (BLIND_ALPHA_DRAWN if drawn else BLIND_ALPHA_USER_SUPPLIED):
         return reasons.confounded(most_significant)
@@ -165,7 +165,7 @@ def blind_warning(blind: Sequence[BlindResult], attack: AttackResult, *, drawn: 
     if not drawn:
         return ""
     if not blind:
-        return reasons.BLIND_CONTROL_SKIPPED
+        return reasons.BLIND_BASELINE_SKIPPED
     most_significant = min(blind, key=lambda control: control.result.p_value)
     if most_significant.result.p_value < BLIND_ALPHA_USER_SUPPLIED:
         return reasons.possibly_confounded(most_significant, attack)

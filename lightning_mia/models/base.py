@@ -21,7 +21,7 @@ class SpeechModel(L.LightningModule, ABC):
     """Speech encoder with the pretext task that trains it.
 
     A family implements `frame_lengths`, `encode`, `pretext` (the training loss) and `pretext_score`. In evaluation
-    mode, the outputs for an utterance depend neither on the rest of the batch nor on padding. Constructor arguments are
+    mode, the outputs for a recording depend neither on the rest of the batch nor on padding. Constructor arguments are
     plain numbers and strings, stored by `save_hyperparameters`; among them are `learning_rate`, `weight_decay` and
     `warmup_fraction`.
 
@@ -71,13 +71,13 @@ class SpeechModel(L.LightningModule, ABC):
 
     @abstractmethod
     def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Score the pretext task on each utterance.
+        """Score the pretext task on each recording.
 
         Args:
             waveforms: as in `encode`.
             lengths: as in `encode`.
             masks: (batch, frames) bool, or several draws (draws, batch, frames), with at least one masked frame per
-                utterance; all False if `mask_span` is None.
+                recording; all False if `mask_span` is None.
             noise: (batch, frames, noise_dim) float32 in [0, 1), with a leading dimension of draws if the masks have
                 one; may be None if `noise_dim` is 0. Masks and noise are the only randomness, so that two models can be
                 scored on the same draws.

@@ -21,7 +21,7 @@ from lightning_mia.utilities.errors import InputError
 
 KERNELS = (10, 8, 4, 4, 4)  # receptive field 465 samples
 STRIDES = (5, 4, 2, 2, 2)  # hop 160 samples
-MIN_WINDOW = 1600  # samples, the shortest recording that models accept
+MIN_WINDOW = 1600  # samples, the shortest utterance that models accept
 
 
 class CPC(SpeechModel):
@@ -35,7 +35,7 @@ class CPC(SpeechModel):
         dim: channels of the five convolutions, and width of the context (published: 256).
         n_layers: recurrent layers of the context network (published: 1).
         lstm: LSTM, as in Rivière et al.; false: GRU, as in the original.
-        n_steps: frames of 10 ms to predict ahead (published: 12); fewer in a shorter clip.
+        n_steps: frames of 10 ms to predict ahead (published: 12); fewer in a shorter utterance.
         n_negatives: negatives per frame (published: 128).
         negatives: source of the negatives in training. `utterance`: the same utterance, so that the voice does not
             give them away (the published code: the same speaker); `batch`: all utterances of the batch.

@@ -39,7 +39,7 @@ class CTC(SpeechModel):
     A linear layer maps the last hidden states to characters. The family is that of the encoder with the suffix `_ctc`.
     The encoder's pretext heads stay unchanged, so that its pretext score, if it has one, remains available.
 
-    The loss of an utterance is its CTC loss per character. A transcript that does not fit into the frames would have an
+    The loss of a recording is its CTC loss per character. A transcript that does not fit into the frames would have an
     infinite loss; `for_corpus` refuses such a corpus, since setting the loss to zero would silently exclude members
     from the training.
 

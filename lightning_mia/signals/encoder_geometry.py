@@ -33,7 +33,7 @@ class EncoderGeometry(SignalGroup):
     those of `reference_statistics`, whose names begin with `reference_`.
 
     Args:
-        most_frames: maximum number of frames per utterance in pairwise comparisons.
+        most_frames: maximum number of frames per recording in pairwise comparisons.
 
     Example:
         >>> EncoderGeometry(most_frames=256).fingerprint()

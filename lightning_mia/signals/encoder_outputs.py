@@ -18,7 +18,7 @@ class EncoderAnswers(SignalGroup):
     """Pairwise cosines and pooled frames by layer; pretext scores.
 
     Args:
-        n_masks: masks over which an utterance's pretext score is averaged.
+        n_masks: masks over which a recording's pretext score is averaged.
         mask_seed: seed of those masks.
 
     Example:

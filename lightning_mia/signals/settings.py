@@ -11,7 +11,7 @@ class ProbeSettings:
     """Measurement of the membership signals.
 
     Args:
-        n_masks: masks over which an utterance's pretext score is averaged; the same for every model.
+        n_masks: masks over which a recording's pretext score is averaged; the same for every model.
         mask_seed: seed of those masks.
         batch_seconds: audio in one batch (seconds); does not change the signals.
         num_workers: processes that read audio; does not change the signals.

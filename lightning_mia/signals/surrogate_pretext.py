@@ -1,7 +1,7 @@
 """Surrogate heads: a pretext loss for encoders without pretext head.
 
 The adversary hides spans of its own recordings and fits a head that predicts the hidden content from the encoder's
-outputs there. The error of that head on a challenge utterance is a pretext loss. Spans are hidden by the encoder's own
+outputs there. The error of that head on a challenge recording is a pretext loss. Spans are hidden by the encoder's own
 mask, if the caller may set it (open-weights), or by another sound in the waveform (black-box).
 """
 
@@ -45,7 +45,7 @@ class SurrogateHead(SignalGroup):
     Both kinds of recordings are thus treated the same.
 
     Use `LogMelFrames` for encoders that reconstruct frames, and `AdversarysClusters` for encoders that predict
-    clusters. Some models normalise an utterance by its mean and variance, which change less if fewer frames are hidden
+    clusters. Some models normalise a recording by its mean and variance, which change less if fewer frames are hidden
     at a time.
 
     Args:

@@ -71,7 +71,7 @@ def _choose_units(recordings: pd.DataFrame, requested: tuple[int, int], generato
         odd = chosen[(size % 2 == 1) & (chosen["stratum"] != "")].drop_duplicates("stratum")
         if odd.empty:
             return chosen
-        # The number of challenge units is even: once all strata of copied units are even, so is that of single ones.
+        # The number of challenge units is even: once all strata of copied units are even, so are the others.
         units = units.drop(odd.index[odd["copies"] > 1])
 
 

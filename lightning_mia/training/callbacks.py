@@ -25,7 +25,7 @@ Snapshot = dict[str, Any]  # plain values and tensors, so that a checkpoint can 
 class KeyedRandomness(Callback):
     """Seeds every training step by its position.
 
-    Resumed trainings are then exact: dropout and masks depend on (seed, epoch, batch, process), and not on earlier
+    A resumed training is then exact: dropout and masks depend on (seed, epoch, batch, process), and not on earlier
     random numbers.
 
     Args:

@@ -12,7 +12,7 @@ def each_layer(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
 
     Args:
         module: candidate for a shard.
-        recurse: True: whether to visit the children; False: whether to shard the module itself.
+        recurse: True: decide whether to visit the children; False: whether to shard the module itself.
         nonwrapped_numel: number of parameters of the module outside other shards.
 
     >>> each_layer(nn.TransformerEncoderLayer(8, 2), False, 0), each_layer(nn.Linear(8, 8), False, 0)

@@ -92,6 +92,6 @@ def length_note(options: dict[str, Any]) -> str:
     if stop in (None, length):
         return ""
     return (
-        f"The models are checkpoints after epoch {stop} of trainings scheduled for {length} epochs, with the learning "
-        f"rates of that length: training for {stop} epochs only would give other models."
+        f"The models are checkpoints after epoch {stop} of training runs scheduled for {length} epochs, with the "
+        f"learning rates of that length: training for {stop} epochs only would give other models."
     )

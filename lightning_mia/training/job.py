@@ -70,7 +70,7 @@ class TrainingJob:
             callbacks: additional read-only callbacks.
 
         Raises:
-            InputError: the folder has other settings, or contains another or a damaged model.
+            InputError: the folder has other settings, or contains another model or a damaged one.
         """
         if not self.done:
             self._check_last()

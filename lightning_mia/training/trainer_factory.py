@@ -132,7 +132,7 @@ class TrainerFactory:
             return Trainer(**options)
 
     def with_epochs(self, max_epochs: int) -> "TrainerFactory":
-        """Return a factory for trainings of another length."""
+        """Return a factory with another training length."""
         return self.with_options(max_epochs=max_epochs, max_steps=-1, **dict.fromkeys(LENGTH_OPTIONS))
 
     def with_options(self, **options: Any) -> "TrainerFactory":

@@ -1,1 +1,1 @@
-"""Environment, errors, files and stages, for all other folders."""
+"""Environment, errors, files and stages, for all other packages."""

@@ -243,7 +243,7 @@ def test_speaker_level_from_the_command_line(config: Path, speakers_manifest: Pa
 
 
 @pytest.mark.slow
-def test_each_part_of_a_predefined_split_has_a_blind_control(
+def test_each_part_of_a_predefined_split_has_a_blind_baseline(
     speakers_manifest: Path, config: Path, tmp_path: Path
 ) -> None:
     """Only some of the member speakers have held-back recordings."""

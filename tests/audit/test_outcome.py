@@ -99,7 +99,7 @@ def test_dataset_inference_uses_the_best_attack_on_shadow_models(outcome: AuditO
     assert [inference.attack for inference in outcome.dataset_inference] == [best.name]
 
 
-def test_a_split_alone_has_only_the_blind_control(split: Split, statistics: pd.DataFrame) -> None:
+def test_a_split_alone_has_only_the_blind_baseline(split: Split, statistics: pd.DataFrame) -> None:
     outcome = evaluate_split(statistics, split, SETTINGS)
     assert (outcome.attacks, outcome.dataset_inference) == ((), ())
     assert [result.name for result in outcome.controls] == [scores.name for scores in outcome.scores] == ["blind"]

@@ -125,7 +125,7 @@ def test_an_unknown_interval_is_omitted(report):
     )
 
 
-def test_a_blind_check_lists_only_the_blind_control(report):
+def test_a_blind_check_lists_only_the_blind_baseline(report):
     blind = replace(report, target=None, attacks=(), controls=report.controls[:1], scores=report.scores[13:14])
     text = summary(blind)
     assert names(text) == ["blind"]

@@ -38,7 +38,7 @@ def test_results_without_scores_are_rejected(planted_report):
         )
 
 
-def test_scores_and_blind_control_are_found_by_name_and_level(planted_report):
+def test_scores_and_blind_baseline_are_found_by_name_and_level(planted_report):
     result = planted_report.attacks[-1]
     scores = planted_report.scores_of(result)
     assert (scores.name, scores.level, len(scores)) == ("pretext_loss", "speaker", 40)

@@ -62,7 +62,7 @@ def test_overlapping_and_incomplete_shards_are_refused() -> None:
 def test_a_signal_that_is_not_finite_names_model_and_utterance() -> None:
     signals = make_signals(["a", "b", "c"])
     signals.scalars.iloc[1, 2] = np.nan
-    with pytest.raises(InputError, match=r"Model target.* not finite for 1 utterances: b"):
+    with pytest.raises(InputError, match=r"Model target.* not finite for 1 recordings: b"):
         check_finite(signals, Path("target-123.npz"))
 
 

@@ -83,6 +83,8 @@ def test_invalid_lengths_are_refused(kind: str) -> None:
 
 
 def test_the_report_explains_a_short_training() -> None:
-    assert "after epoch 2 of trainings scheduled for 4 epochs" in length_note({"stop_after_epochs": 2, "max_epochs": 4})
+    assert "after epoch 2 of training runs scheduled for 4 epochs" in length_note(
+        {"stop_after_epochs": 2, "max_epochs": 4}
+    )
     assert not length_note({"stop_after_epochs": 4, "max_epochs": 4})
     assert not length_note({"max_epochs": 4})

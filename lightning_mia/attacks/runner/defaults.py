@@ -34,7 +34,7 @@ def default_attacks(n_shadows: int = 0) -> list[Attack]:
     Those that the model does not support are skipped.
 
     Args:
-        n_shadows: number of shadow models; with 0, only attacks that need none and few queries.
+        n_shadows: number of shadow models; with 0, only attacks that need no shadow models and few queries.
 
     >>> [attack.name for attack in default_attacks()]
     ['utterance_similarity', 'speaker_similarity', 'pretext_loss', 'ctc_loss']

@@ -67,7 +67,7 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
     def score(
         self, hidden: Tensor, targets: Targets, masks: Tensor, frame_lengths: Tensor, noise: Tensor | None
     ) -> Tensor:
-        """Score each utterance, (batch,) float64 log-odds.
+        """Score each recording, (batch,) float64 log-odds.
 
         Arguments are as in `pretext`, with noise (batch, frames, noise_dim).
         """

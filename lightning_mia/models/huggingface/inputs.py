@@ -19,7 +19,7 @@ FULL_SCALE = 2.0**15  # Kaldi works on 16-bit integers
 class PaddingAwareConvolutions(nn.Module):
     """Convolutions of a transformers model, independent of padding.
 
-    They replace its `feature_extractor` and keep the names of the weights. Group norm is computed over an utterance's
+    They replace its `feature_extractor` and keep the names of the weights. Group norm is computed over a recording's
     real samples. With layer norm, channels are last in memory, which halves the time.
 
     Args:

@@ -79,9 +79,9 @@ class WaveformFrontEnd(nn.Module):
 
 
 class TimeNorm(nn.Module):
-    """Group norm over an utterance's real samples.
+    """Group norm over a recording's real samples.
 
-    There is one channel per group. `nn.GroupNorm` includes the padding, which changes a padded utterance's frames by
+    There is one channel per group. `nn.GroupNorm` includes the padding, which changes a padded recording's frames by
     tens of percent.
 
     Args:
@@ -114,7 +114,7 @@ def apply_front_end(
     """Compute frames; for CPU inference, recording by recording.
 
     The activations of a whole batch do not fit into a CPU's cache, which costs more than the additional calls: with
-    clips of 10 s, a whole batch takes twice as long.
+    recordings of 10 s, a whole batch takes twice as long.
 
     Args:
         on_batch: (batch, samples), (batch,) real samples → (batch, frames, channels).

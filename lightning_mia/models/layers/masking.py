@@ -38,8 +38,8 @@ def draw_span_masks(frame_lengths: Tensor, distribution: SpanMask, noise: Tensor
     """Draw one mask per utterance.
 
     It has at least one masked and one unmasked frame. The number of spans is probability × frames / length, rounded at
-    random up or down, and at least 1. They start at different frames, uniformly drawn. In a clip shorter than two
-    spans, a span shrinks to half of the clip. If the spans would cover the whole clip, only one of them is kept.
+    random up or down, and at least 1. They start at different frames, uniformly drawn. In an utterance shorter than
+    two spans, a span shrinks to half of it. If the spans would cover the whole utterance, only one of them is kept.
 
     Args:
         frame_lengths: (batch,) integers, frames of each utterance, at least 2.

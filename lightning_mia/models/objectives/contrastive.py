@@ -210,7 +210,8 @@ def contrastive_chance(codes: Tensor, masks: Tensor, n_negatives: int) -> Tensor
     """Compute the accuracy of guessing.
 
     It is one over the number of distinct targets. These are the combinations of codes on an utterance's masked frames,
-    at most n_negatives + 1: in a short clip, or with few codes in use, guessing is easier than 1 / (n_negatives + 1).
+    at most n_negatives + 1: in a short utterance, or with few codes in use, guessing is easier than
+    1 / (n_negatives + 1).
 
     Args:
         codes: (batch, frames, codebooks) int64.

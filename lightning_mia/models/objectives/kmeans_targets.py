@@ -61,7 +61,7 @@ class Centroids(nn.Module):
         scale, mean = torch.std_mean(frames, dim=0, correction=0)
         scale = scale.clamp(min=1e-6)  # a constant dimension stays finite
         standardised = (frames - mean) / scale
-        # HuBERT's recipe has n_init=20; on a few hundred clips 5 is as good, in a third of the time.
+        # HuBERT's recipe has n_init=20; on a few hundred recordings 5 is as good, in a third of the time.
         kmeans = MiniBatchKMeans(n_clusters, batch_size=10_000, n_init=5, random_state=seed)
         kmeans.fit(standardised.numpy())
         self.mean.copy_(mean)

@@ -86,7 +86,7 @@ class PublishedTERA(PublishedEncoder):
     def encode(self, waveforms: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode a batch, see `SpeechModel.encode`.
 
-        A masked frame is set to zero, the utterance's mean frame.
+        A masked frame is set to zero, the recording's mean frame.
         """
         frames, frame_lengths = self.mel(waveforms, lengths), self.frame_lengths(lengths)
         if masks is not None:
@@ -99,7 +99,7 @@ class PublishedTERA(PublishedEncoder):
         return Encoded(tuple(_join(layer, sizes, counts, frames.shape[1]) for layer in hidden), frame_lengths)
 
     def _cut(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Cut an utterance (frames, dim) into the fewest equal pieces."""
+        """Cut a recording (frames, dim) into the fewest equal pieces."""
         n_pieces = -(-len(frames) // self.longest) if self.longest > 0 else 1
         return frames.chunk(n_pieces)
 
@@ -223,7 +223,7 @@ def _modern_name(name: str) -> str:
 
 
 def _join(pieces: Tensor, sizes: Tensor, counts: list[int], n_frames: int) -> Tensor:
-    """Join the pieces of utterances.
+    """Join the pieces of recordings.
 
     (pieces, frames, dim) → (batch, n_frames, dim), zero beyond their ends.
     """

@@ -1,4 +1,4 @@
-"""Statistics of an utterance's frames at one layer.
+"""Statistics of a recording's frames at one layer.
 
 The functions that return `Statistics` take `hidden (batch, frames, dim)` and `lengths (batch,)`; each statistic is
 (batch,) float64. Padding, and so the length of the other recordings in the batch, has no influence. Sums are in
@@ -12,7 +12,7 @@ from lightning_mia.models.layers.features import padding_mask
 
 Statistics = dict[str, Tensor]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-MAX_FRAMES = 512  # per utterance in pairwise comparisons; longer utterances are subsampled
+MAX_FRAMES = 512  # per recording in pairwise comparisons; longer recordings are subsampled
 
 
 def pair_statistics(hidden: Tensor, lengths: Tensor, max_frames: int = MAX_FRAMES) -> Statistics:
@@ -21,7 +21,7 @@ def pair_statistics(hidden: Tensor, lengths: Tensor, max_frames: int = MAX_FRAME
     Args:
         hidden: (batch, frames, dim).
         lengths: (batch,) int64, real frames.
-        max_frames: maximum number of frames compared; longer utterances are subsampled evenly.
+        max_frames: maximum number of frames compared; longer recordings are subsampled evenly.
 
     >>> hidden = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]]])
     >>> pair_statistics(hidden, torch.tensor([3]))["cos_q50"]  # cosines 0, 0, 1

@@ -65,7 +65,7 @@ def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> 
     Args:
         pooled: (batch, dim) float64.
         references: (n, dim) float64, three or more.
-        others: (batch, n) bool, False where the reference is the utterance itself.
+        others: (batch, n) bool, False where the reference is the recording itself.
 
     Returns:
         (batch,) float64 each: `mean_cos`, cosine with the mean reference; `distance` from it; `nearest_cos` and
@@ -77,7 +77,7 @@ def reference_statistics(pooled: Tensor, references: Tensor, others: Tensor) -> 
     centred = unit_vectors(pooled - mean)
     directions = unit_vectors(references - references.mean(dim=0))
     cosines = centred @ directions.T  # (batch, n)
-    n_nearest = min(N_NEAREST, len(references) - 1)  # the same number whether or not the utterance is a reference
+    n_nearest = min(N_NEAREST, len(references) - 1)  # the same number whether or not the recording is a reference
     nearest = torch.where(others, cosines, -torch.inf).topk(n_nearest, dim=1).values
     crowd = (weights * cosines.square()).sum(dim=1) - (weights * cosines).sum(dim=1).square()
     return {

@@ -1,6 +1,6 @@
 """Augmented views of a recording.
 
-Random numbers depend on the utterance's id, the view, the draw and the seed alone, so that every model gets the same
+Random numbers depend on the recording's id, the view, the draw and the seed alone, so that every model gets the same
 samples. Views are computed on the CPU, so that the samples do not depend on the model's device.
 """
 
@@ -196,7 +196,7 @@ def apply_view(batch: Batch, view: View, draw: int, seed: int) -> Batch:
 
 
 def reverse_frames(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse the real frames of every utterance.
+    """Reverse the real frames of every recording.
 
     Shape: (batch, frames, dim).
     """

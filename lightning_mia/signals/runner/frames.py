@@ -37,7 +37,7 @@ class FrameStream:
         self.batch_seconds, self.device = batch_seconds, torch.device(device)
 
     def __call__(self, ids: Sequence[str], layer: int = -1) -> Iterator[Frames]:
-        """Yield hidden states of utterances, shortest first.
+        """Yield hidden states of recordings, shortest first.
 
         The order is always the same.
 

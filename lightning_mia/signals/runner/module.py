@@ -65,7 +65,7 @@ class SignalWriter(BasePredictionWriter):
     An interruption then loses little.
 
     Args:
-        folder: folder of the shards; those of all processes together hold every utterance once.
+        folder: folder of the shards; those of all processes together hold every recording once.
         seconds: time between two shards (seconds).
     """
 
@@ -102,6 +102,6 @@ class SignalWriter(BasePredictionWriter):
     def _write(self) -> None:
         if self.pending:
             shard = Signals.concatenate(self.pending)
-            # No utterance is in two shards, so the first one identifies its shard.
+            # No recording is in two shards, so the first one identifies its shard.
             shard.save(self.folder / f"{hash_of(shard.scalars.index[0])[:16]}.npz")
         self.pending, self.last_write = [], time.monotonic()

@@ -72,11 +72,11 @@ def probe(
 def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:
     """Join shards by utterance id.
 
-    Every utterance must occur exactly once.
+    Every id must occur exactly once.
     """
     signals = Signals.concatenate(parts)
     index = signals.scalars.index
-    assert index.is_unique and set(index) == set(ids), "shards do not have exactly one row per utterance"
+    assert index.is_unique and set(index) == set(ids), "shards do not have exactly one row per id"
     return signals.take(ids)
 
 
@@ -84,12 +84,12 @@ def check_finite(signals: Signals, path: Path) -> None:
     """Refuse NaN and infinite signals.
 
     Raises:
-        InputError: a signal is not finite; the message names the model and the utterances.
+        InputError: a signal is not finite; the message names the model and the recordings.
     """
     bad = ~(np.isfinite(signals.scalars).all(axis=1) & np.isfinite(signals.pooled).all(axis=(1, 2)))
     if bad.any():
         named = list_first([str(utterance) for utterance in signals.scalars.index[bad]])
-        raise InputError(f"Model {path.stem} gives signals that are not finite for {bad.sum()} utterances: {named}")
+        raise InputError(f"Model {path.stem} gives signals that are not finite for {bad.sum()} recordings: {named}")
 
 
 def _finish(shards: Path, ids: Sequence[str], path: Path) -> str | None:

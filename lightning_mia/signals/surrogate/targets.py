@@ -64,7 +64,7 @@ class HiddenTarget(ABC):
 
 @dataclass(frozen=True)
 class LogMelFrames(HiddenTarget):
-    """Log-mel frames, normalised per utterance.
+    """Log-mel frames, normalised per recording.
 
     The signal is −log of the mean absolute error.
 
@@ -193,7 +193,7 @@ def _check(name: str, value: float) -> None:
 def _align(features: Tensor, lengths: Tensor, frames: int, stride: int, hop: int, offset: int = 0) -> Tensor:
     """Select the feature frame of each encoder frame.
 
-    It starts with the encoder frame, or `offset` feature frames later. Beyond an utterance's end, its last real feature
+    It starts with the encoder frame, or `offset` feature frames later. Beyond a recording's end, its last real feature
     frame is repeated.
 
     Args:

@@ -3,7 +3,7 @@
 If it beats chance, members and non-members differ in more than membership, and no attack on this split proves anything
 about a model. Its p-value comes from redrawing the split and refitting; folds, features and ridge strength do not
 depend on the labels, so that observed and redrawn labels are exchangeable. (A plain interval would not do: the standard
-deviation of the refitted AUROC is a third larger than its standard error.)
+deviation of the refitted AUROC is a third larger than its standard error for fixed scores.)
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ distribution; with exponent 1, by 3.0."""
 
 
 @dataclass(frozen=True, eq=False)
-class BlindControl:
+class BlindBaseline:
     """Blind baseline of one level, input of `lightning_mia.evaluation.evaluate_blind`.
 
     Attributes:
@@ -44,7 +44,7 @@ class BlindControl:
         >>> rng = np.random.default_rng(0)  # members are longer
         >>> statistics = pd.DataFrame({"duration_s": rng.normal(size=40) + 2 * members}, index=ids)
         >>> redraws = rng.permuted(np.tile(members, (99, 1)), axis=1)
-        >>> blind_control(statistics, challenge, redraws, "utterance").p_value < 0.05
+        >>> fit_blind_baseline(statistics, challenge, redraws, "utterance").p_value < 0.05
         True
     """
 
@@ -64,7 +64,9 @@ class BlindControl:
         return p_value(NullDistribution(self.aurocs, two_sided=False))
 
 
-def blind_control(statistics: pd.DataFrame, challenge: pd.DataFrame, redraws: np.ndarray, level: str) -> BlindControl:
+def fit_blind_baseline(
+    statistics: pd.DataFrame, challenge: pd.DataFrame, redraws: np.ndarray, level: str
+) -> BlindBaseline:
     """Fit the blind classifier to observed and redrawn labels.
 
     Args:
@@ -94,7 +96,7 @@ def blind_control(statistics: pd.DataFrame, challenge: pd.DataFrame, redraws: np
     chunks = (redraws[start : start + rows] for start in range(0, len(redraws), rows))
     results = [aurocs_and_advantages(fit.scores(labels), labels) for labels in chunks]
     aurocs, advantages = (np.concatenate(parts) for parts in zip(*results, strict=True))
-    return BlindControl(scores, aurocs, advantages)
+    return BlindBaseline(scores, aurocs, advantages)
 
 
 def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:

@@ -37,8 +37,8 @@ def match_recordings(
     speaker, within pairs of speakers (`match_by_speaker`). Auxiliary recordings are kept, and copies follow their first
     id. Ties are broken by the SHA-256 of seed and id, not by the order of the table.
 
-    Matched classes agree more closely than a redraw of the split, so that p-values of what depends on duration are
-    conservative.
+    Matched classes agree more closely than a redraw of the split, so that p-values of statistics that depend on
+    duration are conservative.
 
     Args:
         table: `id`, `speaker` and `member` (1, 0, held_back, or empty = auxiliary).

@@ -131,7 +131,7 @@ def test_a_grid_with_shared_runs(
     assert "epoch 2 of 4" in (root / "report.html").read_text()
 
     short, longest = (root / "cells" / f"epochs={n}" / "seed=0" for n in (2, 4))
-    assert "after epoch 2 of trainings scheduled for 4 epochs" in (short / "report" / "report.html").read_text()
+    assert "after epoch 2 of training runs scheduled for 4 epochs" in (short / "report" / "report.html").read_text()
     assert json.loads((short / "target" / "stage.json").read_text())["record"]["epochs"] == 2
     trainings = ["target", "wrong_model", "shadows/000", "shadows/001"]
     assert json.loads((short / "longer_run.json").read_text())["trainings"] == sorted(trainings)

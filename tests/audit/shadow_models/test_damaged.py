@@ -133,4 +133,4 @@ def test_a_shadow_model_with_signals_that_are_not_finite_is_named(
     torch.save(checkpoint, path)
     line = refused(capsys, "audit", config, copied, "--fleet.size", "4")
     assert "Model shadows-001-answers-" in line
-    assert "not finite for 72 utterances: s00/c00; s00/c01;" in line
+    assert "not finite for 72 recordings: s00/c00; s00/c01;" in line

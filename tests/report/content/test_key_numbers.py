@@ -57,7 +57,7 @@ def test_not_assessable_shows_the_blind_baseline_and_its_bound(planted_blind_rep
     assert "0.60" not in key_numbers(drawn)[1].detail
 
 
-def test_without_a_blind_control_there_are_no_key_numbers(planted_report):
+def test_without_a_blind_baseline_there_are_no_key_numbers(planted_report):
     report = replace(planted_report, verdict=Verdict("not_assessable", "no blind baseline", ()), blind_upper95={})
     controls = tuple(control for control in report.controls if control.name != "blind")
     scores = tuple(s for s in report.scores if s.name != "blind")

@@ -7,7 +7,7 @@ from lightning_mia.splits.blind_baseline.classifier import (
     CONTRAST,
     N_FOLDS,
     CrossFit,
-    blind_control,
+    fit_blind_baseline,
     speaker_folds,
     standardised_ranks,
     unit_statistics,
@@ -48,7 +48,7 @@ def make_challenge(speakers: np.ndarray, members: np.ndarray) -> pd.DataFrame:
 def fit_baseline(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray):
     challenge = make_challenge(speakers, labels[0])
     statistics = pd.DataFrame(features, index=challenge["id"])
-    return blind_control(statistics, challenge, labels[1:], "utterance")
+    return fit_blind_baseline(statistics, challenge, labels[1:], "utterance")
 
 
 SPEAKERS = np.repeat([f"s{number:02d}" for number in range(12)], 10)
@@ -142,7 +142,7 @@ def test_speaker_level_averages_the_recordings() -> None:
     units = unit_statistics(statistics, challenge)
     assert units["level"].to_dict() == {"b": 1.0, "a": 2.5, "c": 3.0}
     assert units["n_recordings"].tolist() == [2, 2, 1]
-    baseline = blind_control(statistics, challenge, np.array([[False, True, False]]), "speaker")
+    baseline = fit_blind_baseline(statistics, challenge, np.array([[False, True, False]]), "speaker")
     assert baseline.scores.unit_ids.tolist() == ["b", "a", "c"]
     assert baseline.scores.members.tolist() == [True, False, False]
     assert baseline.scores.level == "speaker"

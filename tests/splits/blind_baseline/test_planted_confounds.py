@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 from scipy.signal import butter, fftconvolve, sosfilt
 
-from lightning_mia.splits.blind_baseline.classifier import BlindControl, blind_control
+from lightning_mia.splits.blind_baseline.classifier import BlindBaseline, fit_blind_baseline
 from lightning_mia.splits.blind_baseline.statistics import waveform_statistics
 
 RATE = 16_000
@@ -89,13 +89,13 @@ def draw_labels(speakers: np.ndarray, n: int, seed: int) -> np.ndarray:
     return rng.permuted(halves, axis=2).reshape(n, len(speakers))  # recordings are sorted by speaker
 
 
-def fit_baseline(statistics: pd.DataFrame, speakers: np.ndarray, labels: np.ndarray) -> BlindControl:
+def fit_baseline(statistics: pd.DataFrame, speakers: np.ndarray, labels: np.ndarray) -> BlindBaseline:
     ids = statistics.index
     challenge = pd.DataFrame({"id": ids, "unit_id": ids, "speaker": speakers, "member": labels[0]})
-    return blind_control(statistics, challenge, labels[1:], "utterance")
+    return fit_blind_baseline(statistics, challenge, labels[1:], "utterance")
 
 
-def confounded(waveforms: list[np.ndarray], speakers: np.ndarray, confound: str) -> BlindControl:
+def confounded(waveforms: list[np.ndarray], speakers: np.ndarray, confound: str) -> BlindBaseline:
     """Apply a confound to the members' recordings only."""
     labels = draw_labels(speakers, 1001, seed=0)
     change = CONFOUNDS[confound]

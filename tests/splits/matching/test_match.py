@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.splits import predefined
-from lightning_mia.splits.blind_baseline.classifier import blind_control
+from lightning_mia.splits.blind_baseline.classifier import fit_blind_baseline
 from lightning_mia.splits.matching.match import MatchedRecordings, match_recordings
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.utilities.errors import InputError
@@ -256,7 +256,7 @@ def blind_p_value(seed: int, settings: Matching | None, level: str) -> float:
     split = predefined(table, {name: name for name in table["id"]}, level)  # type: ignore[arg-type]
     challenge = split.challenge(level)  # type: ignore[arg-type]
     redraws = split.redraw(list(challenge["unit_id"].unique()), level, 99, seed)
-    return blind_control(statistics, challenge, redraws, level).p_value
+    return fit_blind_baseline(statistics, challenge, redraws, level).p_value
 
 
 @pytest.mark.slow
