@@ -119,7 +119,8 @@ def make_planted_blind_report() -> AuditReport:
         split=SplitSummary("utterance", "cd" * 32, 200, 200, 20, drawn=False),
         verdict=Verdict(
             "not_assessable",
-            "The blind baseline tells members from non-members at utterance level (p = 0.001).",
+            "Utterance level: members and non-members can be separated without any model: the blind baseline has AUROC "
+            "0.82 (p = .001).",
             (),
         ),
         attacks=(),
@@ -134,8 +135,14 @@ def make_planted_report() -> AuditReport:
     controls = tuple(
         planted_scores(name, level, "none", False, 0.0, seed=100 + i) for i, (name, level) in enumerate(CONTROLS)
     )
-    nothing = "no attack tells members from non-members; an AUROC of 0.57 would have been found with 80 % power"
-    leaking = "pretext_loss has AUROC 0.89, 0.39 further from chance than with the wrong model (lower bound 0.34)"
+    nothing = (
+        "no attack separates members from non-members: utterance_similarity has AUROC 0.44 (95 % interval 0.38 to "
+        "0.50, corrected p = .086); an AUROC of 0.57 would have been detected with 80 % power"
+    )
+    leaking = (
+        "pretext_loss has AUROC 0.89 (95 % interval 0.86 to 0.92, corrected p = .001), which differs by 0.39 from that "
+        "on a model trained on neither members nor non-members (lower bound 0.34)"
+    )
     return AuditReport(
         target=Target("hubert", "ab" * 32, 126_340),
         split=SplitSummary("utterance", "cd" * 32, 200, 200, 20, drawn=True),
@@ -145,7 +152,7 @@ def make_planted_report() -> AuditReport:
             (
                 LevelVerdict("utterance", "black-box", "no_evidence", nothing),
                 LevelVerdict("utterance", "grey-box", "leak", leaking, "pretext_loss"),
-                LevelVerdict("speaker", "black-box", "no_evidence", nothing),
+                LevelVerdict("speaker", "black-box", "no_evidence", nothing.replace("utterance_", "speaker_")),
                 LevelVerdict("speaker", "grey-box", "leak", leaking, "pretext_loss"),
             ),
         ),
@@ -170,7 +177,7 @@ def make_planted_report() -> AuditReport:
         ),
         skipped=(SkippedRecording("a<b>&c", "/data/a<b>&c.wav", "silent: every sample is 0"),),
         config_yaml="seed: 0\nmodel:\n  class_path: HuBERT\n  init_args: {dim: 64} # <width>\n",
-        notes=("2 recordings stand under two ids each; both ids stay on one side.",),
+        notes=("2 recordings have two ids each; both ids have the same label.",),
     )
 
 

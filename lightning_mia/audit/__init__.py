@@ -1,1 +1,1 @@
-"""Audits: compose corpus, split, training, signals, attacks and report; command line."""
+"""Audits, which compose all other packages, and their command line."""

@@ -1,4 +1,4 @@
-"""Main pipeline of an audit: probe the trained models, attack, evaluate, report."""
+"""Main pipeline of an audit: probe, attack, evaluate, report."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ class Audit:
         exposures: tuple[Exposure, ...] = (),
         notes: Sequence[str] = (),
     ) -> Path:
-        """Probe the target and its controls, attack, evaluate, and write the report.
+        """Probe target and controls, attack, evaluate, and report.
 
         Args:
             target: the model under audit.
@@ -152,7 +152,7 @@ class Audit:
         return probed
 
     def probe_shadow_models(self, target: Trained) -> TrainedShadowModels | None:
-        """Train and probe the shadow models; None if the split has none."""
+        """Train and probe the shadow models; None without any."""
         if not self.run.split.shadows:
             return None
         jobs = self.run.shadow_model_jobs(target, self.probe_plan)

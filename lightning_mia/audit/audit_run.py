@@ -1,4 +1,4 @@
-"""Train or load the models of a run: target, controls, shadow models."""
+"""Models of a run: target, controls, shadow models."""
 
 import copy
 import logging
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AuditRun:
-    """Train target, controls and shadow models, skipping those an earlier run completed.
+    """Trains the models of a run, skipping completed ones.
 
     Args:
         run_dir: folder of the run.
@@ -114,7 +114,7 @@ class AuditRun:
         return self.data.split
 
     def save_split(self) -> None:
-        """Write `split.csv`, or check that the existing one is the same."""
+        """Write `split.csv`, or check that it is the same."""
         self.split.save_once(self.run_dir / "split.csv")
 
     def fit_target(self) -> Trained:
@@ -128,7 +128,10 @@ class AuditRun:
         return job.run([copy.deepcopy(self.monitor).attach(self.data)])
 
     def fit_wrong_model(self) -> Trained | None:
-        """Train the same model on auxiliary recordings only; None without any."""
+        """Train the same model on auxiliary recordings only.
+
+        None if there are no auxiliary recordings.
+        """
         ids = self.split.auxiliary_ids()
         return self.train("wrong_model", ids) if ids else None
 
@@ -142,7 +145,7 @@ class AuditRun:
         return self.train("untrained", ids, max_epochs=0)
 
     def train(self, name: str, ids: list[str], max_epochs: int | None = None, start: Trained | None = None) -> Trained:
-        """Train a model like the target, or load it if trained.
+        """Train a model like the target, or load it.
 
         Args:
             name: folder of the training in the run directory.
@@ -162,7 +165,10 @@ class AuditRun:
         start: Trained | None = None,
         monitor: LeakageMonitor | None = None,
     ) -> TrainingJob:
-        """Describe a training run, with every setting that affects its result; see `train`."""
+        """Describe a training run; see `train`.
+
+        The settings are those that affect its result.
+        """
         trainers = self.trainers if max_epochs is None else self.trainers.with_epochs(max_epochs)
         recordings = self.data.training_recordings(ids, seed)
         options = self.data.options
@@ -235,7 +241,7 @@ class AuditRun:
         self.run_jobs(self.shadow_model_jobs(), "Training shadow models")
 
     def run_jobs(self, jobs: Sequence[ShadowModelJob], title: str) -> None:
-        """Run jobs on the executor chosen in the settings; see `run_jobs`."""
+        """Run jobs on the chosen executor; see `run_jobs`."""
         run_jobs(jobs, title, self.fleet, self.run_dir, self.trainers.shows_progress, self._upload)
 
     def _upload(self) -> None:

@@ -1,4 +1,7 @@
-"""`AuditTrainer`: train, attack and report from Python; the command line calls the same methods."""
+"""`AuditTrainer`: audits from Python.
+
+The command line calls the same methods.
+"""
 
 import copy
 from dataclasses import replace

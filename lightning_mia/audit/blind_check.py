@@ -33,7 +33,7 @@ def check_split(
     settings: EvaluationSettings,
     command: str,
 ) -> Path:
-    """Run the blind control on a predefined split, and report.
+    """Run the blind baseline on a predefined split, and report.
 
     With matching it runs twice: the control `blind` tests the matched split, `blind_unmatched` the original one.
     Discarded recordings are listed in `discarded.csv`.
@@ -91,7 +91,12 @@ class _AudioSplit:
         return blind_statistics(self.audio, evaluated_ids(self.split))
 
     def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
-        """Run the blind control on statistics that cover at least these recordings."""
+        """Run the blind baseline.
+
+        Args:
+            statistics: model-free statistics of at least these recordings.
+            settings: evaluation settings.
+        """
         return evaluate_split(statistics, self.split, settings)
 
 

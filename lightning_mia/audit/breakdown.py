@@ -1,4 +1,4 @@
-"""Per-speaker risks of the decisive attack, and its AUROC on slices of the challenge set."""
+"""Per-speaker risks and slices, for the decisive attack."""
 
 from dataclasses import replace
 

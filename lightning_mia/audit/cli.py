@@ -1,4 +1,4 @@
-"""Command line: pick the command, run it, and report invalid input in one line."""
+"""Command line: run commands, and report invalid input."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: command and options; by default those of this process.
 
     Returns:
-        Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after Ctrl-C.
+        Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     wait_passively()
@@ -55,7 +55,10 @@ def _log_to_stderr() -> None:
 
 
 class _StandardError(logging.Handler):
-    """Writes to the current `sys.stderr`, which progress bars and redirections replace during a run."""
+    """Writes to the current `sys.stderr`.
+
+    Progress bars and redirections replace it during a run.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
@@ -124,7 +127,9 @@ def blind(
     evaluation: EvaluationSettings = DEFAULT_EVALUATION,
     command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
-    """Test without a model whether members and non-members differ, before and after matching.
+    """Test without a model whether members and non-members differ.
+
+    With matching, the test runs before and after it.
 
     Args:
         manifest: CSV, JSON Lines or fairseq TSV with a `member` column (1, 0, held_back, or empty = auxiliary).
@@ -238,4 +243,4 @@ commands:
 {_LIST}
 
 `lightning-mia COMMAND --help` lists the options of a command; with a config file, `--print_config` prints their values.
-Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after Ctrl-C."""
+Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C."""

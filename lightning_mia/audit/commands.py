@@ -1,4 +1,4 @@
-"""Command line of `fit`, `shadow`, `attack` and `audit`: options, and output at the end."""
+"""Command line of `fit`, `shadow`, `attack` and `audit`."""
 
 import shlex
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class _Parser(Parser, LightningArgumentParser):
 
 
 class AuditCLI(LightningCLI):
-    """Command line of `fit`, `shadow`, `attack` and `audit`, with typed options."""
+    """LightningCLI of `fit`, `shadow`, `attack` and `audit`."""
 
     trainer: AuditTrainer
     commands: Sequence[str] = COMMANDS
@@ -66,7 +66,7 @@ class AuditCLI(LightningCLI):
         parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
 
     def before_instantiate_classes(self) -> None:
-        """Name the run directory after the config by default; prepare the upload."""
+        """Set the default run directory, and prepare the upload."""
         config = self.config[self.subcommand]
         if config.run_dir is None:
             name = Path(str(config.config[-1])).stem if config.config else "audit"
@@ -75,7 +75,7 @@ class AuditCLI(LightningCLI):
         self.uploader = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
 
     def instantiate_classes(self) -> None:
-        """Create model, data and trainer; report invalid values in one line."""
+        """Create all objects; report invalid values in one line."""
         try:
             super().instantiate_classes()
         except ValueError as error:  # jsonargparse gives one line of reasons for each type of a union

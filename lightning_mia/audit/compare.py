@@ -64,7 +64,7 @@ def _groups(runs: Sequence[ComparedRun]) -> list[ComparedGroup]:
 
 
 def _attack_names(runs: Sequence[ComparedRun], level: str, access: str) -> list[str]:
-    """List all attacks, strongest first; without access, the blind control."""
+    """List all attacks, strongest first; without access, the blind baseline."""
     strengths: dict[str, float] = {}
     for run in runs:
         for result in run.report.attacks if access != "none" else run.report.controls:

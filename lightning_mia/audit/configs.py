@@ -11,14 +11,19 @@ SUFFIXES = (".yaml", ".sh")
 
 
 def folder() -> Path:
-    """Return the folder of the shipped configs: in an installed package, or next to it in a checkout."""
+    """Return the folder of the shipped configs.
+
+    It is inside the installed package, or next to the package in a checkout.
+    """
     package = Path(__file__).parents[1]
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 
 
 def find(name: str) -> Path | None:
-    """Find a shipped config by its name, with or without `configs/`.
+    """Find a shipped config by name.
+
+    The name may begin with `configs/`.
 
     >>> find("configs/audit/demo.yaml") == find("audit/demo.yaml") == folder() / "audit" / "demo.yaml"
     True
@@ -28,7 +33,9 @@ def find(name: str) -> Path | None:
 
 
 def with_shipped_configs(arguments: Sequence[str]) -> list[str]:
-    """Replace `-c configs/…` by the path of the shipped config, unless the file exists locally.
+    """Replace `-c configs/…` by paths of shipped configs.
+
+    Local files take precedence.
 
     >>> with_shipped_configs(["-c", "mine.yaml"])
     ['-c', 'mine.yaml']
@@ -69,7 +76,7 @@ def _first_comment(path: Path) -> str:
 
 
 def copy(name: str, to: str | Path) -> Path:
-    """Copy a shipped config to a file or into a folder.
+    """Copy a shipped config to a file or folder.
 
     Returns:
         The copy.

@@ -25,7 +25,7 @@ class AuditOptions:
         target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
         attacks: attacks to run; null: the default attacks that the model and the shadow models allow.
         probe: settings of the probe, which computes the signals.
-        controls: controls to run besides the blind one.
+        controls: controls to run besides the blind baseline.
         evaluation: bootstraps, redraws and false positive rates.
         fleet: shadow models; those not yet trained are trained.
         published: figures from a paper to print next to the results.

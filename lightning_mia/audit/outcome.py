@@ -1,4 +1,4 @@
-"""Run and evaluate all attacks of an audit: from signals to results and a verdict."""
+"""Run and evaluate all attacks, and give the verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,9 +45,9 @@ class AuditOutcome:
 
     Attributes:
         attacks: one result per attack and level.
-        controls: the blind control first, then the attacks on models that were not trained on the members.
+        controls: the blind baseline, then attacks that follow their paper's protocol and attacks on control models.
         scores: scores of attacks and controls.
-        blind_upper95: level → one-sided 95 % upper bound of the blind AUROC, on the default recordings.
+        blind_upper95: level → one-sided 95 % upper bound of the blind baseline's AUROC, on the level's default part.
         verdict: per level and access, and overall.
         dataset_inference: tests of all members together; see `infer_datasets`.
         notes: attacks that could not run, and other remarks for the report.
@@ -76,7 +76,7 @@ def evaluate_attacks(
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
-    The attacks run on the target and on the control models; the blind control needs no model.
+    The attacks run on the target and on the control models; the blind baseline needs no model.
 
     Args:
         attacks: the attacks.
@@ -130,7 +130,7 @@ def evaluate_attacks(
 
 
 def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> AuditOutcome:
-    """Evaluate the blind control of a split, without any model.
+    """Evaluate the blind baseline of a split, without any model.
 
     Args:
         statistics: model-free statistics of the recordings, index = id.
@@ -250,13 +250,13 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
         f"{row.word_error_rate:.1%} of words and {row.character_error_rate:.1%} of characters of {group}"
         for group, row in zip(rates.index, rates.itertuples(), strict=True)
     ]
-    return [f"Greedy transcription gets wrong {', '.join(parts)}."]
+    return [f"Errors of greedy transcription: {', '.join(parts)}."]
 
 
 def _blind_baselines(
     statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
 ) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
-    """Evaluate the blind control on every level and part of a split.
+    """Evaluate the blind baseline on every level and part.
 
     It is called `blind` on the default part of a level, `blind_PART` on others.
     """
@@ -274,7 +274,7 @@ def _blind_baselines(
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:
-    """Return the upper bound on the default part of each level."""
+    """Return each level's upper bound, on its default part."""
     return {control.result.level: control.upper95 for control in controls if control.result.name == "blind"}
 
 
@@ -301,7 +301,7 @@ def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Priv
 
 
 def privacy_notes(target: Trained, privacy: Privacy | None) -> list[str]:
-    """Describe both bounds of a target trained by DP-SGD; else empty."""
+    """Describe both privacy bounds; empty without DP-SGD."""
     proven = target.record.get("privacy")
     if proven is None or privacy is None:
         return []
@@ -314,5 +314,5 @@ def privacy_notes(target: Trained, privacy: Privacy | None) -> list[str]:
     )
     return [
         describe(proven),
-        f"Against this upper bound, {lower_bound} (95 %, log((TPR − δ) / FPR), all attacks counted).",
+        f"Empirically, {lower_bound} (95 %, log((TPR − δ) / FPR), corrected for the number of attacks).",
     ]

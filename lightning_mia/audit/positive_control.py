@@ -24,7 +24,7 @@ FOLDER = "positive_control"
 
 
 def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
-    """Continue training the target at several exposures, and attack each model.
+    """Continue training at several exposures, and attack each model.
 
     Args:
         audit: audit of the target; its options give exposures and size.
@@ -67,7 +67,7 @@ def _attack(audit: Audit, name: str, trained: Trained) -> tuple[AttackResult, ..
 
 
 def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:
-    """Set up the same attacks on recordings unseen by the target."""
+    """Set up the same attacks on unseen recordings."""
     run, options = audit.run, audit.options
     unseen = run.split.table[run.split.table["role"].isin(["nonmember", "auxiliary"])]
     table = pd.DataFrame({"id": unseen["id"], "speaker": unseen["speaker"]})

@@ -1,4 +1,4 @@
-"""A probed model: its membership signals and access to its hidden states."""
+"""A probed model: membership signals, and access to hidden states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ from lightning_mia.utilities.files import hash_of
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """Signal groups and queries for all models of a run; picklable.
+    """Signal groups and queries for every model; picklable.
 
     Attributes:
         groups: signal groups; the first returns the pooled vectors.
@@ -76,7 +76,7 @@ class ProbePlan:
         return all(path.exists() for _, path in self._files(name, model, sha256))
 
     def _files(self, name: str, model: SpeechModel, sha256: str) -> Iterator[tuple[SignalGroup, Path]]:
-        """List the groups that the model supports, with their cache files."""
+        """List the groups supported by the model, with cache files."""
         for group in self.groups:
             if group.supports(model):
                 key = hash_of([sha256, self.inputs, group.fingerprint()])

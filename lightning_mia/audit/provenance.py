@@ -47,7 +47,10 @@ def provenance(
 
 
 def evaluated_ids(split: Split) -> list[str]:
-    """List the recordings that may be evaluated: all but the auxiliary ones."""
+    """List the recordings that may be evaluated.
+
+    These are all but the auxiliary ones.
+    """
     return list(split.table["id"][split.table["role"] != "auxiliary"])
 
 

@@ -7,7 +7,7 @@ from lightning_mia.utilities.errors import InputError
 
 @dataclass(frozen=True)
 class ControlSettings:
-    """Controls that run besides the blind one.
+    """Controls that run besides the blind baseline.
 
     Args:
         untrained: probe the same architecture with its initial weights.

@@ -47,7 +47,7 @@ def summary(report: AuditReport) -> str:
 
 
 def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
-    """Return the results of the same attack on the control models."""
+    """Return an attack's results on the control models."""
     results = [report.result(f"{kind}_{attack.name}", attack.level) for kind in CONTROL_KINDS]
     return [control for control in results if control is not None]
 

@@ -1,4 +1,7 @@
-"""Upload results to an fsspec URL; a marker file shows that the copy is complete."""
+"""Upload results to an fsspec URL.
+
+A marker file shows that the copy is complete.
+"""
 
 import hashlib
 import json

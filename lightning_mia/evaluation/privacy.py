@@ -20,8 +20,8 @@ class Privacy:
     Attributes:
         delta: probability with which the bounds on ε may fail.
         epsilon: upper bound on ε, proven by the noise of the training; None without such a proof.
-        epsilon_shown: lower bound on ε, shown by the strongest attack on utterances (95 %, all attacks counted); None
-            without such an attack.
+        epsilon_shown: lower bound on ε, shown by the strongest attack on utterances (95 %, corrected for the
+            number of attacks); None without such an attack.
         shown_by: name of that attack; empty if no attack shows that ε is above 0.
         clip_norm: maximum gradient norm of one recording; None if gradients were not clipped per recording.
         noise_multiplier: standard deviation of the noise on a step's sum of gradients, divided by `clip_norm`.

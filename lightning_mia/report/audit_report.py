@@ -27,7 +27,7 @@ class FleetSummary:
         n_utterances: recordings that each was trained on.
         epochs: of each.
         steps: optimizer steps of each.
-        seconds: of all trainings.
+        seconds: training time of all of them.
         health: training metric, such as the loss → lowest and highest last value over the shadow models.
         n_collapsed: models with the same outputs for every input.
 
@@ -135,7 +135,7 @@ class TrainedModel:
     """Training of one model; None = unknown or not applicable.
 
     Attributes:
-        name: such as "target", "wrong model" or "untrained".
+        name: such as "target", "wrong_model" or "untrained".
         trained_on: in words, such as "members" or "auxiliary recordings".
         n_utterances: recordings trained on.
         n_speakers: speakers trained on.
@@ -189,7 +189,7 @@ class Exposure:
     """Attacks at one exposure of the positive control.
 
     Attributes:
-        times: number of times that training was continued on half of the recordings; 0 = the model as supplied.
+        times: number of epochs for which training was continued on half of the recordings; 0 = the unchanged target.
         seconds: of that training.
         results: one per attack.
     """
@@ -230,7 +230,7 @@ class Provenance:
         hashes: SHA-256 of data, checkpoints and configs.
         versions: of Python and packages.
         hardware: processor, accelerator, memory.
-        models: trainings of target and controls.
+        models: training of target and controls.
 
     Example:
         >>> Provenance(seeds={"split": 0}, versions={"torch": "2.14.1"}).versions["torch"]

@@ -183,7 +183,7 @@ def describe(privacy: dict[str, Any]) -> str:
         return f"{text}, without noise: this bounds the influence of a recording in a step, but guarantees no privacy."
     epsilon = f"{privacy['epsilon']:.3g}" if math.isfinite(privacy["epsilon"]) else "infinite"
     text += f" and noised (multiplier {privacy['noise_multiplier']:g}): ε ≤ {epsilon} at δ = {privacy['delta']:g}"
-    text += ", for one recording more or less, not for all of a speaker's"
+    text += ", for adding or removing one recording, not all recordings of a speaker"
     if privacy["targets_without_noise"]:
         text += "; the targets fitted on the recordings (k-means) are not covered"
     return f"{text}."

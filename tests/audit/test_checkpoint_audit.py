@@ -135,4 +135,4 @@ def test_ctc_fine_tuning_is_audited_with_its_error_rates(
     results = json.loads((tmp_path / "report" / "results.json").read_text())
     assert results["target"]["family"] == "wav2vec2_ctc"
     assert "ctc_loss" in {attack["name"] for attack in results["attacks"]}
-    assert any(note.startswith("Greedy transcription gets wrong") for note in results["notes"])
+    assert any(note.startswith("Errors of greedy transcription: ") for note in results["notes"])

@@ -109,7 +109,7 @@ def test_the_first_screen_has_the_best_attack_of_each_access(tables, planted_fle
     assert best["Utterance, grey-box"]["Strongest attack"] == "shadow_classifier of 9"
     black_box = best["Utterance, black-box"]
     assert black_box["Verdict"] == "No evidence of a leak"
-    assert black_box["detectable AUROC"] == "0.57"
+    assert black_box["smallest detectable AUROC"] == "0.57"
     for verdict in verdicts:
         assert verdict.reason in tables.first_screen
 

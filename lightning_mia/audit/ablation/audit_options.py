@@ -24,7 +24,7 @@ from lightning_mia.utilities.lightning import quieten
 EVALUATION_OPTIONS = (
     *("attacks", "probe", "controls", "evaluation", "fleet", "published", "positive_control", "exposure", "utility"),
 )
-"""Options that change the evaluation of an audit but not its trainings."""
+"""Options that change the evaluation of an audit but not its models."""
 
 MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
 """Options that do not change the results."""
@@ -150,7 +150,7 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
 
 
 def with_stable_paths(value: Any) -> Any:
-    """Replace class paths by paths that do not depend on modules.
+    """Replace class paths by paths independent of modules.
 
     >>> with_stable_paths({"model": {"class_path": "TERA", "init_args": {"dim": 16}}})
     {'model': {'class_path': 'lightning_mia.models.TERA', 'init_args': {'dim': 16}}}

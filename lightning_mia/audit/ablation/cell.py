@@ -76,7 +76,7 @@ class CellTask:
 
     @property
     def trained_as(self) -> str:
-        """Checkpoint of a longer run that is the target; empty if trained."""
+        """Checkpoint that serves as the target; empty if trained."""
         return self.longer.label(self.folder) if self.longer else ""
 
     def run(self, report: Callable[[float], None]) -> None:
@@ -103,7 +103,7 @@ class CellTask:
         report(1.0)
 
     def _copy_from_sibling(self) -> None:
-        """Copy the models of a finished cell that trains the same ones."""
+        """Copy the models of a finished sibling, if any."""
         if (self.folder / "split.csv").exists():
             return
         for sibling in self.siblings:
@@ -121,7 +121,7 @@ class CellTask:
 
 @dataclass(frozen=True)
 class SharedRun:
-    """Longer cell whose checkpoints are the models of a shorter one.
+    """Longer cell whose checkpoints a shorter one uses.
 
     Each training run of the shorter cell resumes from the checkpoint of the longer one, and ends at once. A model whose
     checkpoint the longer cell did not keep is trained again with the same settings.

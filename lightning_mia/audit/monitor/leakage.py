@@ -72,7 +72,7 @@ class Leakage:
 
     @property
     def name(self) -> str:
-        """Name of the attack, with the layer unless it is the last."""
+        """Name of the attack, with any layer but the last."""
         return self.scores.name
 
     @property

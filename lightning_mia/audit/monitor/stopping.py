@@ -1,4 +1,4 @@
-"""Stop training by a bound on leakage, or by held-out loss."""
+"""Stop training by leakage bound, or by held-out loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

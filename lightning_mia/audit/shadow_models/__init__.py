@@ -1,1 +1,1 @@
-"""Train and probe shadow models, and evaluate attacks with each as target."""
+"""Shadow models: training, probing, and attacks on each of them."""

@@ -24,10 +24,10 @@ def each_as_target(
     settings: EvaluationSettings,
     seed: int,
 ) -> dict[Key, EachAsTarget]:
-    """Attack each shadow model with the others, except its pair.
+    """Attack each shadow model with the others, except its partner.
 
-    The pair was trained on exactly the challenge units that the model was not trained on: if it stayed among the shadow
-    models, a unit's number of IN models would reveal its label.
+    The partner was trained on exactly the challenge units that the model was not trained on: if it stayed among the
+    shadow models, a unit's number of IN models would reveal its label.
 
     Args:
         attacks: attacks that ran on the target.
@@ -107,7 +107,7 @@ def by_number_of_shadow_models(
 
 
 def _sizes(n_shadows: int) -> Iterator[int]:
-    """Yield the powers of two below the number of shadow models.
+    """Yield the powers of two below `n_shadows`.
 
     >>> list(_sizes(12)), list(_sizes(8))
     ([2, 4, 8], [2, 4])

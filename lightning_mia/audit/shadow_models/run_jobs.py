@@ -1,4 +1,4 @@
-"""Run the jobs of shadow models, one after another or in parallel."""
+"""Run the jobs of shadow models, serially or in parallel."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -57,7 +57,7 @@ class ShadowModelJob:
         return self._with_trainer_options(enable_progress_bar=False)
 
     def on_one_device(self) -> "ShadowModelJob":
-        """Return the job for a process that sees at most one GPU."""
+        """Return the job with its Trainer restricted to one device."""
         return self._with_trainer_options(devices=1)
 
     def _with_trainer_options(self, **options: Any) -> "ShadowModelJob":

@@ -103,7 +103,7 @@ def _line(table: pd.DataFrame, axis: Axis, attack: AttackKey, is_reference: bool
 
 
 def _references(table: pd.DataFrame, axis: Axis, attack: AttackKey) -> Iterator[Line]:
-    """Yield the lines of the wrong model and of the blind baseline."""
+    """Yield the lines of wrong model and blind baseline."""
     name, level = attack
     for control in (f"wrong_model_{name}", "blind"):
         yield _line(table, axis, (control, level), is_reference=True)

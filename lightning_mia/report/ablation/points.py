@@ -34,9 +34,9 @@ class SeedMean:
 
 
 def seed_mean(values: Sequence[float], within: Interval = (-math.inf, math.inf)) -> SeedMean | None:
-    """Compute the mean and its interval, mean ± t · s / √n.
+    """Compute the mean and its interval.
 
-    The interval accounts for what a seed sets (draw of the members, training), on one corpus.
+    The interval, mean ± t · s / √n, accounts for what a seed sets (draw of the members, training), on one corpus.
 
     Args:
         values: one per seed; NaN = unknown.

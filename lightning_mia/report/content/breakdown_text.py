@@ -26,7 +26,7 @@ def speaker_pseudonyms(report: AuditReport) -> dict[str, str]:
 
 
 def uncut_properties(report: AuditReport) -> list[str]:
-    """Return the properties that the challenge set was not sliced by."""
+    """Return the properties that were not used for slicing."""
     cut = {part.by for part in report.slices or ()}
     return [name for name in PROPERTIES if name not in cut]
 

@@ -57,7 +57,7 @@ class Group:
 
     @property
     def detectable(self) -> float | None:
-        """AUROC that all attacks detect with 80 % power."""
+        """Smallest AUROC that every attack detects with 80 % power."""
         known = [result.smallest_detectable_auroc for result in self.results]
         return max((auroc for auroc in known if auroc is not None), default=None)
 

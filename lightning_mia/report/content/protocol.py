@@ -136,7 +136,7 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
     mechanism = (
         "by the mechanism that drew it"
         if report.split.drawn
-        else "that assume a random assignment of speakers with one label and, for others, of each speaker's recordings"
+        else "that assume random labels for whole speakers or, within a speaker who has both labels, for recordings"
     )
     yield (
         f"p-values come from {count(n_redraws)} redraws of the split {mechanism}"

@@ -180,7 +180,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "level and access (max-T); the verdict rests on it, not on the interval.",
     ),
     (
-        "Detectable AUROC",
+        "Smallest detectable AUROC",
         "The smallest AUROC that this design reports as a leak with 80 % power; for a level and access, the largest "
         "over its attacks. Weaker leaks may go unnoticed.",
     ),

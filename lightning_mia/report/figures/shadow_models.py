@@ -48,7 +48,10 @@ class Reference:
 
 
 def draw_by_shadows(group: Group) -> tuple[Drawing, ...]:
-    """Draw AUROC and TPR by number of shadow models, for featured attacks first."""
+    """Draw AUROC and TPR by number of shadow models.
+
+    Featured attacks come first.
+    """
     featured = [result for result in group.featured if len(result.with_fewer) > 1][:MAX_CURVES]
     others = [result for result in group.others if len(result.with_fewer) > 1]
     results = [*featured, *others[: max(0, MAX_FEATURED - len(featured))]]
@@ -74,7 +77,7 @@ def shadow_figure(
     Args:
         lines: one per attack, each of a different series.
         chance: value of random guessing: a thin line.
-        undetectable: range below 80 % power: a grey band.
+        undetectable: AUROCs detected with less than 80 % power: a grey band.
         reference: the best attack without shadow models: a grey line.
     """
     n_names = len(lines) + (reference is not None)
@@ -168,7 +171,7 @@ def _reference(group: Group, metric: Metric) -> Reference | None:
 
 
 def _undetectable(group: Group, results: Sequence[AttackResult]) -> Interval | None:
-    """Return the range of AUROCs detected below 80 % power."""
+    """Return the AUROCs detected with less than 80 % power."""
     if group.detectable is None:
         return None
     drawn = [*results, *([best] if (best := _best_without_shadows(group)) else [])]

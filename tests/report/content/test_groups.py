@@ -49,7 +49,10 @@ def test_the_strongest_of_many_attacks_are_featured(planted_fleet_report):
 
 
 def test_a_weak_attack_that_the_verdict_names_is_featured(planted_fleet_report):
-    reason = "calibrated_loss has AUROC 0.70, 0.20 further from chance than with a model trained on neither side"
+    reason = (
+        "calibrated_loss has AUROC 0.70 (95 % interval 0.65 to 0.75, corrected p = .001), which differs by 0.20 from "
+        "that on a model trained on neither members nor non-members (lower bound 0.15)"
+    )
     verdict = Verdict("leak", reason, (LevelVerdict("utterance", "grey-box", "leak", reason, "calibrated_loss"),))
     group = attack_groups(replace(planted_fleet_report, verdict=verdict))[-1]
     assert group.results[-1].name == "calibrated_loss"
