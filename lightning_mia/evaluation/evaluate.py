@@ -28,7 +28,15 @@ MAX_ADVANTAGE_REDRAWS = 250  # sufficient to estimate the mean advantage to with
 
 
 class Redraw(Protocol):
-    """Function that redraws a split's labels, such as `Split.redraw`."""
+    """Function that redraws a split's labels, such as `Split.redraw`.
+
+    Example:
+        >>> def redraw(units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
+        ...     labels = np.arange(len(units)) % 2 == 0
+        ...     return np.random.default_rng(seed).permuted(np.tile(labels, (n, 1)), axis=1)
+        >>> redraw(["a", "b", "c", "d"], "utterance", n=2, seed=0).sum(axis=1)
+        array([2, 2])
+    """
 
     def __call__(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Return labels of redrawn splits, (n, units) bool."""

@@ -22,6 +22,15 @@ class ScalarSignal(Named, ABC):
         access: access to the model that the signal requires.
         two_sided: whether the sign of the effect is unknown a priori.
         needs_signal: score of the training task that the model must provide; empty: none.
+
+    Example:
+        >>> class BestMask(ScalarSignal):
+        ...     base_name, access = "best_mask", "grey-box"
+        ...     def read(self, signals):
+        ...         return signals.scalars.max(axis=1).to_frame(self.name)
+        >>> table = pd.DataFrame({"pretext_score_mask0": [1.0], "pretext_score_mask1": [2.0]}, index=["a"])
+        >>> BestMask().read(Signals(table, pooled=None)).loc["a"].item()
+        2.0
     """
 
     access: Access  # class or instance attribute

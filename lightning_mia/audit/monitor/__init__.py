@@ -1,7 +1,6 @@
 """Leakage measured during training, with early stopping."""
 
-from lightning_mia.audit.monitor.leakage import ChallengeSet
 from lightning_mia.audit.monitor.leakage_monitor import LeakageMonitor
 from lightning_mia.audit.monitor.settings import MonitorSettings
 
-__all__ = ["ChallengeSet", "LeakageMonitor", "MonitorSettings"]
+__all__ = ["LeakageMonitor", "MonitorSettings"]

@@ -25,6 +25,20 @@ class HuggingFaceEncoder(nn.Module, ABC):
     Args:
         model: bare encoder of transformers.
         preprocessor: feature extractor of transformers.
+
+    Example:
+        >>> import tempfile
+        >>> from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+        >>> from lightning_mia.models.huggingface import load_encoder
+        >>> sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+        >>> positions = {"num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}
+        >>> folder = tempfile.mkdtemp()
+        >>> HubertModel(HubertConfig(**sizes, **positions, conv_dim=[8] * 7)).save_pretrained(folder)
+        >>> _ = Wav2Vec2FeatureExtractor().save_pretrained(folder)
+        >>> encoder = load_encoder(folder).eval()
+        >>> encoded = encoder(torch.zeros(1, 16_000), torch.tensor([16_000]))
+        >>> len(encoded.hidden), encoded.hidden[-1].shape
+        (3, torch.Size([1, 49, 16]))
     """
 
     def __init__(self, model: Any, preprocessor: Any) -> None:
