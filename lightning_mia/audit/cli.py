@@ -13,7 +13,7 @@ from lightning_mia.audit import configs as shipped
 from lightning_mia.corpora import Corpus
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
-from lightning_mia.utilities.environment import wait_passively
+from lightning_mia.utilities.environment import paused_garbage_collection, wait_passively
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.parser import Parser
 
@@ -92,14 +92,16 @@ class Command:
 
 def _audit_command(arguments: list[str]) -> None:
     """Run fit, shadow, attack or audit."""
-    from lightning_mia.audit.commands import run
+    with paused_garbage_collection():
+        from lightning_mia.audit.commands import run
 
     run(arguments)
 
 
 def _ablate_command(arguments: list[str]) -> None:
     """Run a grid of audits."""
-    from lightning_mia.audit.ablation.command import run
+    with paused_garbage_collection():
+        from lightning_mia.audit.ablation.command import run
 
     run(arguments)
 

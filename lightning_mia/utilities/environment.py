@@ -1,10 +1,12 @@
 """Threads, software versions and hardware of this machine."""
 
+import gc
 import io
 import os
 import platform
 import warnings
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -30,6 +32,21 @@ def wait_passively() -> None:
     Call it before PyTorch is imported. OMP_WAIT_POLICY takes precedence.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@contextmanager
+def paused_garbage_collection() -> Iterator[None]:
+    """Pause the garbage collector while large libraries are imported.
+
+    They create objects that stay, and looking through these again and again takes a fifth of the import's time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def settle_threads(n_parameters: int) -> None:

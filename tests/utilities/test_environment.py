@@ -1,9 +1,10 @@
+import gc
 import os
 
 import pytest
 import torch
 
-from lightning_mia.utilities.environment import physical_cores, settle_threads
+from lightning_mia.utilities.environment import paused_garbage_collection, physical_cores, settle_threads
 
 
 @pytest.fixture
@@ -42,3 +43,14 @@ def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     settle_threads(1000)
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_is_paused_and_then_as_before(enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(gc, "isenabled", lambda: enabled)
+    monkeypatch.setattr(gc, "disable", lambda: calls.append("disable"))
+    monkeypatch.setattr(gc, "enable", lambda: calls.append("enable"))
+    with pytest.raises(ImportError), paused_garbage_collection():
+        raise ImportError
+    assert calls == (["disable", "enable"] if enabled else ["disable"])
