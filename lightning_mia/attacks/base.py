@@ -5,17 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol, get_args
 
 import numpy as np
 import pandas as pd
 
+from lightning_mia.evaluation.scores import Access
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import Frames
 from lightning_mia.signals.table import Signals
 
-Access = Literal["black-box", "open-weights", "grey-box"]
-ACCESSES: tuple[Access, ...] = ("black-box", "open-weights", "grey-box")  # each includes those before it
+ACCESSES: tuple[Access, ...] = get_args(Access)  # each includes those before it
 
 
 class CannotRun(Exception):  # noqa: N818 - nothing went wrong

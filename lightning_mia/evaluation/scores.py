@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 LEVELS = ("utterance", "speaker")
-ACCESSES = ("black-box", "open-weights", "grey-box", "none")
+Access = Literal["black-box", "open-weights", "grey-box"]  # of attacks; each includes those before it
+ACCESSES = (*get_args(Access), "none")  # none: controls
 
 Key = tuple[str, str]
 """Name and level of an attack or control."""
