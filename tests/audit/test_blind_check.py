@@ -174,7 +174,7 @@ def test_longer_members_of_librispeech_are_assessable_after_matching(tmp_path: P
     )
     assert before.auroc == unmatched.blind("utterance").auroc
     assert matched.notes[0].startswith(
-        "Before matching: not assessable. Utterance level: members and non-members differ"
+        "Before matching: not assessable. Utterance level: members and non-members can be separated without any model"
     )
     assert f"kept {matched.split.n_members} of 900 member recordings" in matched.notes[1]
 

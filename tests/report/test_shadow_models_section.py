@@ -185,7 +185,9 @@ def test_every_section_of_the_navigation_exists(html):
         "dataset_inference",
         "controls",
         "training",
+        "excluded",
         "protocol",
+        "reproduce",
         "glossary",
     ]
     assert all(html.count(f' id="{link}"') == 1 for link in links)

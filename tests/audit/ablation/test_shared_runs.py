@@ -124,7 +124,7 @@ def test_a_grid_with_shared_runs(
     fleet += ["--fleet.take_turns=false", "--attacks=[PretextLoss, LiRA]"]
     start = ["ablate", "-c", str(write_grid(tmp_path, config, factors=factors)), *fleet, "--run_dir"]
     assert main([*start, str(root)]) == 0
-    assert "are checkpoints of longer runs" in capsys.readouterr().out
+    assert "shorter cells use checkpoints of longer runs" in capsys.readouterr().out
     table = pd.read_csv(root / "results.csv", keep_default_na=False)
     labels = dict(zip(table["epochs"], table["trained_as"], strict=True))
     assert labels == {2: "epoch 2 of 4 of epochs=4/seed=0", 4: ""}

@@ -123,7 +123,7 @@ def test_model_on_waveforms_is_refused_and_the_hash_changes(
     options = ["--run_dir", str(tmp_path), "--data.spec_augment.n_time", "1", "--model", "lightning_mia.models.CPC"]
     assert main(["fit", "-c", str(config), *options]) == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "data.spec_augment hides log-mel frames, which CPC does not train on" in message
+    assert "data.spec_augment masks log-mel frames, which CPC does not train on" in message
     assert SpecAugment().fingerprint() == {}
     assert SpecAugment(n_time=1).fingerprint() != SpecAugment(n_time=2).fingerprint()
 
