@@ -1,11 +1,15 @@
 """Command line: run commands, and report invalid input."""
 
+import io
 import logging
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +19,7 @@ from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.utilities.environment import paused_garbage_collection, wait_passively
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import cache_root, hash_of, write_text
 from lightning_mia.utilities.parser import Parser
 
 NO_MATCHING = Matching()
@@ -92,10 +97,38 @@ class Command:
 
 def _audit_command(arguments: list[str]) -> None:
     """Run fit, shadow, attack or audit."""
+    if arguments[1:] in (["-h"], ["--help"]):
+        print(_cached_help(arguments), end="")
+        raise SystemExit(0)
+    _run_audit_command(arguments)
+
+
+def _run_audit_command(arguments: list[str]) -> None:
     with paused_garbage_collection():
         from lightning_mia.audit.commands import run
 
     run(arguments)
+
+
+def _cached_help(arguments: list[str]) -> str:
+    """Read the help of a command from the cache, or build it.
+
+    Importing Lightning takes most of the time that this help takes.
+    """
+    package = Path(__file__).parents[1]
+    sources = [(str(path), path.stat().st_mtime_ns) for path in sorted(package.rglob("*.py"))]
+    installed = [(name, version(name)) for name in ("lightning", "torch", "jsonargparse")]
+    key = hash_of([arguments[0], sys.version, installed, sources, shutil.get_terminal_size().columns])
+    path = cache_root() / "help" / f"{arguments[0]}-{key[:16]}.txt"
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        output = io.StringIO()
+        with redirect_stdout(output), suppress(SystemExit):
+            _run_audit_command(arguments)
+    with suppress(OSError, InputError):
+        write_text(path, output.getvalue())
+    return output.getvalue()
 
 
 def _ablate_command(arguments: list[str]) -> None:
