@@ -1,5 +1,6 @@
 """Evaluation of scores: results, confidence intervals, p-values, the verdict."""
 
+from lightning_mia.evaluation.blind_verdict import give_blind_verdict
 from lightning_mia.evaluation.evaluate import Context, Redraw, estimate, evaluate, evaluate_blind
 from lightning_mia.evaluation.results import (
     AttackResult,
@@ -14,7 +15,7 @@ from lightning_mia.evaluation.results import (
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.statistics.roc import Roc, roc_curve
-from lightning_mia.evaluation.verdict import give_blind_verdict, give_verdict
+from lightning_mia.evaluation.verdict import give_verdict
 
 __all__ = [
     "AttackResult",

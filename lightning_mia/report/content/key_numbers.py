@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from lightning_mia.evaluation.blind_verdict import MAX_BLIND_AUROC
 from lightning_mia.evaluation.results import AttackResult
-from lightning_mia.evaluation.verdict import MAX_BLIND_AUROC
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.numbers import decimal, interval, p_value, signed
 
