@@ -95,6 +95,19 @@ POOL_NOTES: dict[Pool, str] = {
 }
 """The same in one sentence, next to the verdict."""
 
+ASSUMPTIONS = {
+    "speakers": "A speaker with one label is assumed to have been assigned as a whole.",
+    "sessions": "Of a speaker with both labels, a session with one label is assumed to have been assigned as a whole.",
+    "recordings within sessions": (
+        "The recordings of a session with both labels are assumed to have been divided at random, one by one."
+    ),
+    "recordings": (
+        "The recordings of a speaker with both labels are assumed to have been divided at random, one by one. If they "
+        "were divided by session (chapter, video, day), which the corpus does not state, the p-values are too small."
+    ),
+}
+"""What user-supplied labels were assigned to → the assumption on which the redraws rest."""
+
 TWO_SIDED = "two-sided: the sign of the score is not known in advance"
 UNRESOLVABLE = "decided by fewer than 10 non-members"
 CONTROLS = (
