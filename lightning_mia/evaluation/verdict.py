@@ -55,7 +55,8 @@ def give_verdict(
     families: dict[Family, list[AttackResult]] = {}
     for attack in attacks:
         families.setdefault(attack.family, []).append(attack)
-    confounded = {attack.family[:2] for attack in attacks if not drawn and wrong_model_departs(attack)}
+    departing = [attack for attack in attacks if not drawn and wrong_model_departs(attack)]
+    confounded = {attack.family[:2]: attack for attack in sorted(departing, key=_wrong_model_evidence)}
     verdicts = [
         _barred(family[0], obstacle)
         if obstacle
@@ -63,7 +64,7 @@ def give_verdict(
             family,
             _same_question(blind, family[0]),
             drawn=drawn,
-            confounded=family[0].family[:2] in confounded,
+            confounded=confounded.get(family[0].family[:2]),
             largest_exposure=largest_exposure,
         )
         for family in families.values()
@@ -80,7 +81,7 @@ def family_verdict(
     blind: Sequence[BlindResult],
     *,
     drawn: bool,
-    confounded: bool = False,
+    confounded: AttackResult | None = None,
     largest_exposure: Exposure | None = None,
 ) -> LevelVerdict:
     """Give the verdict of one family.
@@ -89,7 +90,8 @@ def family_verdict(
         attacks: of this family, the strongest first.
         blind: blind baselines of its level and part.
         drawn: as in `give_verdict`.
-        confounded: an attack at this level and part also works on the wrong model, and the split is user-supplied.
+        confounded: attack of this level and part, of any access, that also works on the wrong model of a user-supplied
+            split; None: there is none.
         largest_exposure: as in `give_verdict`.
     """
     if obstacle := speaker_obstacle(attacks) or blind_obstacle(blind, drawn=drawn):
@@ -105,8 +107,8 @@ def family_verdict(
         attack, status = leaks[0], "leak"
         reason = reasons.leak(attack, attacks, drawn=drawn, contaminated=wrong_model_departs(attack))
     elif confounded:
-        attack, status = max(attacks, key=_wrong_model_evidence), "not_assessable"
-        reason = reasons.confounded_wrong_model(attack)
+        attack, status = attacks[0], "not_assessable"
+        reason = reasons.confounded_wrong_model(confounded)
     elif without_control:
         attack, status = without_control[0], "not_assessable"
         reason = reasons.no_wrong_model(attack, attacks)
