@@ -19,6 +19,8 @@ from lightning_mia.evaluation.statistics.auroc import auroc
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.difference import AurocDifference, auroc_difference
 
+MIN_P_VALUE = 1e-9  # smaller ones are not resolved
+
 
 @dataclass(frozen=True, eq=False)
 class ModelPair:
@@ -171,7 +173,7 @@ def _p_value(pair: ModelPair, difference: AurocDifference, largest: np.ndarray |
     """Return the smallest level at which the lower bound exceeds 0."""
     from scipy.stats import norm, t
 
-    tail = float(t.sf(_statistic(difference), pair.degrees_of_freedom))
+    tail = float(t.sf(_statistic(difference, pair.degrees_of_freedom), pair.degrees_of_freedom))
     own = min(1.0, 2 * tail) if pair.two_sided else tail
     if largest is None:
         return own
@@ -179,12 +181,14 @@ def _p_value(pair: ModelPair, difference: AurocDifference, largest: np.ndarray |
     return max(own, float(joint))
 
 
-def _statistic(difference: AurocDifference, limit: float = 1e3) -> float:
+def _statistic(difference: AurocDifference, degrees_of_freedom: float) -> float:
     """Return the quantile at which the lower bound is 0."""
     from scipy.optimize import brentq
+    from scipy.stats import t
 
+    limit = float(t.isf(MIN_P_VALUE, degrees_of_freedom))
     if difference.value <= 0:
         return difference.value / difference.standard_error if difference.standard_error > 0 else -limit
     if difference.lower(limit) >= 0:
         return limit
-    return float(brentq(difference.lower, 0.0, limit))
+    return float(brentq(difference.lower, 1e-6, limit))  # at 0 the bound is the difference itself
