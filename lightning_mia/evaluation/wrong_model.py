@@ -186,9 +186,10 @@ def _statistic(difference: AurocDifference, degrees_of_freedom: float) -> float:
     from scipy.optimize import brentq
     from scipy.stats import t
 
-    limit = float(t.isf(MIN_P_VALUE, degrees_of_freedom))
-    if difference.value <= 0:
-        return difference.value / difference.standard_error if difference.standard_error > 0 else -limit
+    least, limit = 1e-6, float(t.isf(MIN_P_VALUE, degrees_of_freedom))
+    if difference.lower(least) <= 0:
+        spread = difference.standard_error
+        return min(0.0, difference.value / spread) if spread > 0 else -limit
     if difference.lower(limit) >= 0:
         return limit
-    return float(brentq(difference.lower, 1e-6, limit))  # at 0 the bound is the difference itself
+    return float(brentq(difference.lower, least, limit))
