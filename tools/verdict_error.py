@@ -24,12 +24,15 @@ from scipy.stats import beta
 from tqdm import tqdm
 
 from lightning_mia.evaluation import AttackResult, BlindResult, Context, EvaluationSettings, Scores, evaluate
+from lightning_mia.evaluation.settings import ALPHA
+from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, corrected_p_values
 from lightning_mia.evaluation.verdict import give_verdict
 from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, predefined
 from lightning_mia.splits.split import Level
 
 ACCESSES = ("black-box", "open-weights", "grey-box")
-LIMIT, MAX_UPPER = 0.05, 0.065
+MAX_UPPER = 0.065
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ ROWS = [
     Row("user-supplied speakers", "user-supplied speakers"),
     *(
         Row(f"shared confound {shift:g}, {n} attacks", "user-supplied recordings", n, confound=shift)
-        for shift in (0.1, 0.2, 0.4)
+        for shift in (0.1, 0.3)
         for n in (1, 6, 20, 50)
     ),
-    Row("shared confound 0.2, speakers", "user-supplied speakers", 6, confound=0.2),
-    Row("shared confound 0.2, half two-sided", "user-supplied recordings", 20, two_sided=0.5, confound=0.2),
+    Row("shared confound 0.3, speakers", "user-supplied speakers", 6, confound=0.3),
+    Row("shared confound 0.3, half two-sided", "user-supplied recordings", 20, two_sided=0.5, confound=0.3),
 ]
 
 
@@ -89,7 +92,7 @@ def main() -> int:
         lower, upper = bounds(leaks, n)
         lines.append(f"| {row.name} | {leaks} | {n} | {upper:.1%} | {sum(single)} |")
         print(lines[-1], flush=True)
-        passed &= lower <= LIMIT and (n < 1000 or upper <= MAX_UPPER)
+        passed &= lower <= ALPHA and (n < 1000 or upper <= MAX_UPPER)
         if arguments.output:
             arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 0 if passed else 1
@@ -123,10 +126,25 @@ def audit(row: Row, split: Split, seed: int) -> tuple[bool, bool]:
         scores.append(attack)
         if row.wrong_model:
             contexts[attack.key] = Context(wrong_model=wrong)
-    settings = EvaluationSettings(n_bootstraps=200, seed=seed)
+    settings = EvaluationSettings(n_bootstraps=200, fprs=[0.1], seed=seed)
+    if not any_significant(scores, split, settings):
+        return False, False  # no family can be a leak, and nothing else is counted
     results = evaluate(scores, split.redraw, settings, contexts)
     verdict = give_verdict(results, [clean_blind(results[0])], drawn=split.drawn)
     return verdict.status == "leak", any(family.status == "leak" for family in verdict.by_level_and_access)
+
+
+def any_significant(scores: Sequence[Scores], split: Split, settings: EvaluationSettings) -> bool:
+    """Test whether the corrected p-value of an attack is below .05, as `evaluate` computes it."""
+    units, level = scores[0].unit_ids, scores[0].level
+    order = np.argsort(units)
+    redrawn = split.redraw(units[order].tolist(), level, settings.n_redraws, settings.seed)
+    labels = np.concatenate([scores[0].members[order][None], redrawn])
+    aurocs = labelled_aurocs(np.stack([score.values[order] for score in scores]), labels)
+    families: dict[str, list[NullDistribution]] = {}
+    for score, values in zip(scores, aurocs, strict=True):
+        families.setdefault(score.access, []).append(NullDistribution(values, score.two_sided))
+    return any(min(corrected_p_values(family)) < ALPHA for family in families.values())
 
 
 def attack_scores(
