@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
 from lightning_mia.evaluation.privacy import Privacy
-from lightning_mia.evaluation.results import AttackResult, Verdict
+from lightning_mia.evaluation.results import AttackResult, Exposure, Verdict
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.slices import Slice
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks
@@ -189,21 +189,6 @@ class PublishedFigure:
     level: str
     advantage: float
     source: str
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """Attacks at one exposure of the positive control.
-
-    Attributes:
-        times: number of epochs for which training was continued on half of the recordings; 0 = the unchanged target.
-        seconds: of that training.
-        results: one per attack.
-    """
-
-    times: int
-    seconds: float
-    results: tuple[AttackResult, ...]
 
 
 @dataclass(frozen=True)

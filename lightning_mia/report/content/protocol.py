@@ -150,18 +150,37 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
     yield (
         f"p-values come from {count(n_redraws)} redraws of the split {mechanism}"
         f"{_seeded(report.provenance.seeds.get('evaluation'))}"
-        + (", corrected over the attacks of one level and access (max-T)." if report.attacks else ".")
+        + (
+            ", corrected over the attacks of one question and access (max-T), and for the overall verdict over all of "
+            "these families (Holm)."
+            if report.attacks
+            else "."
+        )
     )
     yield (
         f"Intervals of AUROCs come from {count(n_bootstraps)} bootstrap draws of speakers, with Student's t; if every "
         "speaker has one unit, or the AUROC is 0 or 1, they are Newcombe's."
     )
     if report.attacks:
+        yield " ".join(_conditions(report)).replace(" .", ".")
+
+
+def _conditions(report: AuditReport) -> Iterator[str]:
+    """List the conditions of a leak that apply to this run."""
+    yield "A leak requires a corrected p below .05"
+    if any(attack.versus_wrong_model for attack in report.attacks):
         yield (
-            "A leak requires a corrected p below .05 and a margin over the wrong model whose lower bound is above 0 "
-            "(without a wrong model: a split drawn at random by this tool). If the blind baseline separates members "
-            "from non-members, no conclusion is drawn."
+            "and an AUROC further from .5 than on the wrong model, by a lower bound that holds for all attacks of a "
+            "family at once (max-T over bootstrap draws of speakers)"
         )
+    if any(attack.versus_siblings for attack in report.attacks):
+        yield "and a corrected p below .05 against siblings"
+    yield (
+        "."
+        if report.split.drawn or any(attack.versus_wrong_model for attack in report.attacks)
+        else ("and a wrong model, which was not available.")
+    )
+    yield "If the blind baseline separates members from non-members, no conclusion is drawn."
 
 
 def _hardware(report: AuditReport) -> Iterator[str]:
