@@ -82,11 +82,12 @@ def corrected_p_values(family: list[NullDistribution]) -> list[float]:
 def critical_value(family: list[NullDistribution], alpha: float = ALPHA) -> float:
     """Compute the critical value of a family.
 
-    A statistic beyond it, in standard deviations from the mean, has a corrected p-value below alpha.
+    A statistic beyond it, in standard deviations from the mean, has a corrected p-value below alpha. It is infinite if
+    there are too few redraws for such a p-value.
     """
     largest = np.max([null.standardised() for null in family], axis=0)[1:]  # (R,)
     n_allowed = int(np.ceil(alpha * (1 + len(largest)))) - 2  # may exceed it: (1 + n_allowed) / (1 + R) < alpha
-    return float(np.sort(largest)[::-1][max(0, n_allowed)])
+    return float(np.sort(largest)[::-1][n_allowed]) if n_allowed >= 0 else float("inf")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
