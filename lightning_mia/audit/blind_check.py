@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
+from lightning_mia.audit.outcome import AuditOutcome, blind_baselines, evaluate_split, log_size
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
@@ -97,7 +97,9 @@ class _AudioSplit:
             statistics: model-free statistics of at least these recordings.
             settings: evaluation settings.
         """
-        return evaluate_split(statistics, self.split, settings)
+        blind = blind_baselines(statistics, self.split, settings)
+        log_size(blind, self.split)
+        return evaluate_split(blind, self.split)
 
 
 def _table_with_members(corpus: Corpus) -> pd.DataFrame:
@@ -137,7 +139,7 @@ def _report(
             blind_upper95=dict(outcome.blind_upper95),
             provenance=provenance(evaluated.split, evaluated.audio, settings, command),
             skipped=skipped_recordings(evaluated.audio),
-            notes=notes,
+            notes=(*notes, *outcome.notes),
         ),
     )
 

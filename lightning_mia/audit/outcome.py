@@ -1,5 +1,6 @@
 """Run and evaluate all attacks, and give the verdict."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from lightning_mia.evaluation import (
     give_blind_verdict,
     give_verdict,
 )
+from lightning_mia.evaluation.clean_splits import is_often_refused, size_sentences
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
 from lightning_mia.evaluation.scores import Key, group_by_units
@@ -34,9 +36,15 @@ from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
 from lightning_mia.splits.blind_baseline.classifier import fit_blind_baseline
+from lightning_mia.splits.blind_baseline.few_units import count_redraws
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
+
+log = logging.getLogger(__name__)
+
+BlindBaselines = Mapping[tuple[Level, Part], tuple[Scores, BlindResult]]
+"""Blind baseline of every level and part."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class AuditOutcome:
 def evaluate_attacks(
     attacks: Sequence[Attack],
     models: Mapping[str, ProbedModel],
-    statistics: pd.DataFrame,
+    blind: BlindBaselines,
     split: Split,
     settings: EvaluationSettings,
     fleet: TrainedShadowModels | None = None,
@@ -76,12 +84,12 @@ def evaluate_attacks(
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
-    The attacks run on the target and on the control models; the blind baseline needs no model.
+    The attacks run on the target and on the control models.
 
     Args:
         attacks: the attacks.
         models: "target", and the control models ("untrained", "wrong_model").
-        statistics: model-free statistics of the recordings, index = id.
+        blind: from `blind_baselines`.
         split: members and non-members; redraws them for p-values.
         settings: evaluation settings.
         fleet: the shadow models; None leaves out attacks that need them.
@@ -94,7 +102,6 @@ def evaluate_attacks(
     """
     target = models["target"]
     shadows = fleet.shadows if fleet else None
-    blind = _blind_baselines(statistics, split, settings)
     on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
     on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
     attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
@@ -129,22 +136,21 @@ def evaluate_attacks(
     )
 
 
-def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> AuditOutcome:
-    """Evaluate the blind baseline of a split, without any model.
+def evaluate_split(blind: BlindBaselines, split: Split) -> AuditOutcome:
+    """Give the verdict on a split, without any model.
 
     Args:
-        statistics: model-free statistics of the recordings, index = id.
-        split: members and non-members; redraws them for p-values.
-        settings: evaluation settings.
+        blind: from `blind_baselines`.
+        split: members and non-members.
     """
-    blind = _blind_baselines(statistics, split, settings).values()
-    blind_results = [result for _, result in blind]
+    blind_results = [result for _, result in blind.values()]
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
-        scores=tuple(blind_scores for blind_scores, _ in blind),
+        scores=tuple(blind_scores for blind_scores, _ in blind.values()),
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
+        notes=size_notes(blind, split),
     )
 
 
@@ -253,24 +259,56 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
     return [f"Errors of greedy transcription: {', '.join(parts)}."]
 
 
-def _blind_baselines(
-    statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
-) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
+def blind_baselines(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> BlindBaselines:
     """Evaluate the blind baseline on every level and part.
 
     It is called `blind` on the default part of a level, `blind_PART` on others.
+
+    Args:
+        statistics: model-free statistics of the recordings, index = id.
+        split: members and non-members; redraws them for p-values.
+        settings: evaluation settings.
     """
     controls = {}
     for level in split.levels:
         for part in split.parts(level):
             challenge = split.challenge(level, part)
-            redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
+            units = list(challenge["unit_id"].unique())
+            redraws = split.redraw(units, level, count_redraws(len(units), settings.n_redraws), settings.seed)
             control = fit_blind_baseline(statistics, challenge, redraws, level)
             name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
             scores = replace(control.scores, name=name)
-            result = evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
+            redrawn = control.redrawn_aurocs, control.redrawn_advantages
+            n_labellings = split.count_labellings(units, level)
+            result = evaluate_blind(scores, *redrawn, settings, control.p_values, n_labellings)
             controls[level, part] = (scores, result)
     return controls
+
+
+def size_notes(blind: BlindBaselines, split: Split) -> tuple[str, ...]:
+    """Say how often a clean split of this size is refused.
+
+    Empty if this tool drew the split.
+    """
+    return () if split.drawn else size_sentences([result for _, result in blind.values()])
+
+
+def log_size(blind: BlindBaselines, split: Split) -> None:
+    """Log how often a clean split of this size is refused.
+
+    It is a warning if that is often. Nothing is logged if this tool drew the split.
+    """
+    often = is_often_refused([result for _, result in blind.values()])
+    for sentence in size_notes(blind, split):
+        log.log(logging.WARNING if often else logging.INFO, "%s", sentence)
+
+
+def warn_if_refused(blind: BlindBaselines, split: Split) -> None:
+    """Log a warning for each level at which the blind baseline refuses the split."""
+    results = [result for _, result in blind.values()]
+    for refused in give_blind_verdict(results, drawn=split.drawn, level=split.level).by_level_and_access:
+        if refused.status == "not_assessable":
+            log.warning("The verdict will be not_assessable at %s level: %s", refused.level, refused.reason)
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:

@@ -9,7 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lightning_mia.splits.sampling.membership import Purpose, other_labellings, permute_within_strata, stream
+from lightning_mia.splits.sampling.membership import (
+    Purpose,
+    count_labellings,
+    other_labellings,
+    permute_within_strata,
+    stream,
+)
 from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equalise_queries
 from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
 from lightning_mia.splits.split_file import REMEDY, read_split, write_split
@@ -201,6 +207,19 @@ class Split:
         redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (R, blocks)
         in_order = len(block) == len(labels) and (block == np.arange(len(labels))).all()
         return redrawn if in_order else redrawn[:, block]
+
+    def count_labellings(self, units: Sequence[str], level: str) -> int:
+        """Count the labellings that `redraw` draws from, the observed one included.
+
+        Args:
+            units: unit_ids of the challenge set or of a part of it.
+            level: level of the challenge set.
+
+        Raises:
+            ValueError: a unit is not evaluated at this level.
+        """
+        labels, strata, _, _ = self._blocks(units, level)
+        return count_labellings(labels, strata)
 
     def draw_labels(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Draw membership labels independently, to simulate splits without a leak.

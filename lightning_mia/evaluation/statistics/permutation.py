@@ -67,6 +67,36 @@ def p_value(null: NullDistribution) -> float:
     return _share_at_least_first(null.standardised())
 
 
+def p_values_of_all(null: NullDistribution) -> np.ndarray:
+    """Compute the p-value of every labelling, as if it were the observed one.
+
+    >>> p_values_of_all(NullDistribution(np.array([0.9, 0.5, 0.6, 0.6]), two_sided=False))
+    array([0.25, 1.  , 0.75, 0.75])
+    """
+    statistics = null.standardised()
+    n_below = np.searchsorted(np.sort(statistics), statistics - TIE)
+    return (len(statistics) - n_below) / len(statistics)
+
+
+def p_values_of_smallest(family: list[NullDistribution]) -> np.ndarray:
+    """Compute the p-value of the smallest of several p-values, for every labelling.
+
+    The smallest p-value is compared with that of every other labelling, which makes it exact for any dependence.
+
+    Args:
+        family: statistics of the same labellings.
+
+    Returns:
+        (1 + R,) p-values; row 0 is that of the observed labels.
+
+    >>> first, second = (NullDistribution(np.array(row), False) for row in ([0.9, 0.5, 0.6, 0.4], [0.5, 0.8, 0.6, 0.4]))
+    >>> p_values_of_smallest([first, second])
+    array([0.5 , 0.5 , 0.75, 1.  ])
+    """
+    smallest = np.min([p_values_of_all(null) for null in family], axis=0)
+    return p_values_of_all(NullDistribution(-smallest, two_sided=False))
+
+
 def corrected_p_values(family: list[NullDistribution]) -> list[float]:
     """Correct p-values of a family on the same redraws.
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.evaluation.scores import Scores
-from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_values_of_smallest
 from lightning_mia.evaluation.statistics.roc import aurocs_and_advantages
+from lightning_mia.splits.blind_baseline.few_units import FEW_UNITS, largest_correlations
 from lightning_mia.utilities.errors import InputError
 
 N_FOLDS = 10
@@ -36,6 +37,8 @@ class BlindBaseline:
         scores: scores of the n units, cross-fitted to the observed labels.
         redrawn_aurocs: (R,) AUROC of scores that are cross-fitted to redrawn labels, under these labels.
         redrawn_advantages: (R,) max(TPR − FPR) of the same scores.
+        correlations: (1 + R,) largest correlation of membership with one statistic, under observed and redrawn labels;
+            None with many units.
 
     Example:
         >>> ids = [f"r{i}" for i in range(40)]
@@ -51,6 +54,7 @@ class BlindBaseline:
     scores: Scores
     redrawn_aurocs: np.ndarray
     redrawn_advantages: np.ndarray
+    correlations: np.ndarray | None = None
 
     @property
     def aurocs(self) -> np.ndarray:
@@ -59,9 +63,18 @@ class BlindBaseline:
         return np.append(observed, self.redrawn_aurocs)
 
     @property
+    def p_values(self) -> np.ndarray:
+        """One-sided p-value of every labelling, (1 + R,).
+
+        It is that of the AUROC or, with few units, of the smaller p-value of AUROC and largest correlation.
+        """
+        statistics = [self.aurocs] if self.correlations is None else [self.aurocs, self.correlations]
+        return p_values_of_smallest([NullDistribution(values, two_sided=False) for values in statistics])
+
+    @property
     def p_value(self) -> float:
-        """One-sided p-value of the AUROC."""
-        return p_value(NullDistribution(self.aurocs, two_sided=False))
+        """One-sided p-value of the observed labels."""
+        return float(self.p_values[0])
 
 
 def fit_blind_baseline(
@@ -81,7 +94,8 @@ def fit_blind_baseline(
     units = challenge.drop_duplicates("unit_id")
     speakers = units["speaker"].to_numpy(str)
     members = units["member"].to_numpy(bool)
-    fit = CrossFit(standardised_ranks(unit_statistics(statistics, challenge).to_numpy(np.float64)), speakers)
+    values = unit_statistics(statistics, challenge).to_numpy(np.float64)
+    fit = CrossFit(standardised_ranks(values), speakers)
     scores = Scores(
         name="blind",
         level=level,
@@ -96,7 +110,10 @@ def fit_blind_baseline(
     chunks = (redraws[start : start + rows] for start in range(0, len(redraws), rows))
     results = [aurocs_and_advantages(fit.scores(labels), labels) for labels in chunks]
     aurocs, advantages = (np.concatenate(parts) for parts in zip(*results, strict=True))
-    return BlindBaseline(scores, aurocs, advantages)
+    correlations = None
+    if len(members) <= FEW_UNITS:
+        correlations = largest_correlations(values, np.concatenate([members[None], redraws]))
+    return BlindBaseline(scores, aurocs, advantages, correlations)
 
 
 def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:

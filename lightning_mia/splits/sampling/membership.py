@@ -71,7 +71,7 @@ def other_labellings(labels: np.ndarray, strata: np.ndarray, n: int, generator: 
     Labels are permuted uniformly within every stratum. If there are at most `MAX_LABELLINGS` labellings, all rows
     differ from each other and from `labels`, and if there are at most `n` others, each of them is returned. Drawing
     without replacement keeps the labellings exchangeable, so that p-values are exact, and no draw is wasted on a
-    repetition of the observed labels: with 6 + 6 units, a thousand independent draws would contain them once on average.
+    repetition of the observed labels: with 6 + 6 units, a thousand independent draws contain them once on average.
 
     Args:
         labels: (units,) bool, the observed labels.
