@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
@@ -19,7 +20,6 @@ from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
     describe_model,
-    evaluated_ids,
     provenance,
     skipped_recordings,
     summarise_split,
@@ -33,7 +33,6 @@ from lightning_mia.report.audit_report import AuditReport, Exposure, Provenance,
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
-from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
@@ -107,7 +106,9 @@ class Audit:
         if getattr(rank_zero_only, "rank", 0):  # other processes only train and probe
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
-            statistics = blind_statistics(run.data.audio, evaluated_ids(run.split))
+            statistics = blind_kinds(
+                run.split, run.data.audio, run.data.table, run.controls.blind_encoder, run.trainers.device()
+            )
             outcome = self._evaluate(probed, shadow_models, statistics)
         needs_privacy = utility or target.record.get("privacy")
         privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
@@ -135,7 +136,7 @@ class Audit:
             exposures=exposures,
             fleet=summarise_fleet(shadow_models.records, self.options.fleet.pool) if shadow_models else None,
             dataset_inference=outcome.dataset_inference,
-            units=unit_facts(run.split, statistics, run.data.speaker_facts),
+            units=unit_facts(run.split, statistics["acoustics"], run.data.speaker_facts),
             utility=utility,
             privacy=privacy,
         )
@@ -204,7 +205,10 @@ class Audit:
         )
 
     def _evaluate(
-        self, probed: dict[str, ProbedModel], shadow_models: TrainedShadowModels | None, statistics: pd.DataFrame
+        self,
+        probed: dict[str, ProbedModel],
+        shadow_models: TrainedShadowModels | None,
+        statistics: dict[str, pd.DataFrame],
     ) -> AuditOutcome:
         return evaluate_attacks(
             self.attacks,

@@ -9,6 +9,7 @@ import pandas as pd
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
+from lightning_mia.audit.blind_kinds import blind_name
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -29,11 +30,12 @@ from lightning_mia.evaluation import (
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
 from lightning_mia.evaluation.scores import Key, group_by_units
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, corrected_p_values
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.splits.blind_baseline.classifier import fit_blind_baseline
+from lightning_mia.splits.blind_baseline.classifier import BlindBaseline, fit_blind_baselines
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
@@ -45,7 +47,7 @@ class AuditOutcome:
 
     Attributes:
         attacks: one result per attack and level.
-        controls: the blind baseline, then attacks that follow their paper's protocol and attacks on control models.
+        controls: the blind baselines, then attacks that follow their paper's protocol and attacks on control models.
         scores: scores of attacks and controls.
         blind_upper95: level → one-sided 95 % upper bound of the blind baseline's AUROC, on the level's default part.
         verdict: per level and access, and overall.
@@ -65,7 +67,7 @@ class AuditOutcome:
 def evaluate_attacks(
     attacks: Sequence[Attack],
     models: Mapping[str, ProbedModel],
-    statistics: pd.DataFrame,
+    statistics: Mapping[str, pd.DataFrame],
     split: Split,
     settings: EvaluationSettings,
     fleet: TrainedShadowModels | None = None,
@@ -81,7 +83,7 @@ def evaluate_attacks(
     Args:
         attacks: the attacks.
         models: "target", and the control models ("untrained", "wrong_model").
-        statistics: model-free statistics of the recordings, index = id.
+        statistics: model-free statistics of the recordings by kind, index = id; see `blind_kinds`.
         split: members and non-members; redraws them for p-values.
         settings: evaluation settings.
         fleet: the shadow models; None leaves out attacks that need them.
@@ -111,17 +113,17 @@ def evaluate_attacks(
         each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
         fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
     contexts: dict[Key, Context] = {}
-    for part, (blind_scores, _) in blind.items():
-        contexts |= _contexts(on_target[part], on_controls[part], blind_scores, target, shadows, each, fewer)
+    for part, ((acoustics, _), *_) in blind.items():
+        contexts |= _contexts(on_target[part], on_controls[part], acoustics, target, shadows, each, fewer)
 
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
-    blind_results = [result for _, result in blind.values()]
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
         controls=(*(control.result for control in blind_results), *control_results),
-        scores=(*attack_scores, *(blind_scores for blind_scores, _ in blind.values()), *control_scores),
+        scores=(*attack_scores, *blind_scores, *control_scores),
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
@@ -129,20 +131,20 @@ def evaluate_attacks(
     )
 
 
-def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> AuditOutcome:
+def evaluate_split(statistics: Mapping[str, pd.DataFrame], split: Split, settings: EvaluationSettings) -> AuditOutcome:
     """Evaluate the blind baseline of a split, without any model.
 
     Args:
-        statistics: model-free statistics of the recordings, index = id.
+        statistics: model-free statistics of the recordings by kind, index = id; see `blind_kinds`.
         split: members and non-members; redraws them for p-values.
         settings: evaluation settings.
     """
     blind = _blind_baselines(statistics, split, settings).values()
-    blind_results = [result for _, result in blind]
+    blind_scores, blind_results = zip(*(control for controls in blind for control in controls), strict=True)
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
-        scores=tuple(blind_scores for blind_scores, _ in blind),
+        scores=blind_scores,
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
     )
@@ -254,23 +256,34 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
 
 
 def _blind_baselines(
-    statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
-) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
-    """Evaluate the blind baseline on every level and part.
+    statistics: Mapping[str, pd.DataFrame], split: Split, settings: EvaluationSettings
+) -> dict[tuple[Level, Part], list[tuple[Scores, BlindResult]]]:
+    """Evaluate the blind baselines on every level and part.
 
-    It is called `blind` on the default part of a level, `blind_PART` on others.
+    The one of acoustics comes first. It is called `blind` on the default part of a level, `blind_PART` on others; one
+    of another kind is called `blind_KIND` and `blind_KIND_PART`.
     """
     controls = {}
     for level in split.levels:
         for part in split.parts(level):
             challenge = split.challenge(level, part)
             redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
-            control = fit_blind_baseline(statistics, challenge, redraws, level)
-            name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
-            scores = replace(control.scores, name=name)
-            result = evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
-            controls[level, part] = (scores, result)
+            suffix = "" if part == split.parts(level)[0] else f"_{part}"
+            fits = fit_blind_baselines(statistics, challenge, redraws, level)
+            corrected = corrected_p_values([NullDistribution(fit.aurocs, two_sided=False) for fit in fits.values()])
+            controls[level, part] = [
+                _evaluate_blind_baseline(fit, f"{blind_name(kind)}{suffix}", p_value, settings)
+                for (kind, fit), p_value in zip(fits.items(), corrected, strict=True)
+            ]
     return controls
+
+
+def _evaluate_blind_baseline(
+    fit: BlindBaseline, name: str, p_value_corrected: float, settings: EvaluationSettings
+) -> tuple[Scores, BlindResult]:
+    scores = replace(fit.scores, name=name)
+    control = evaluate_blind(scores, fit.redrawn_aurocs, fit.redrawn_advantages, settings)
+    return scores, replace(control, result=replace(control.result, p_value_corrected=p_value_corrected))
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:

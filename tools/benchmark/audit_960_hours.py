@@ -71,7 +71,7 @@ def main() -> None:
             outcome = evaluate_attacks(
                 attacks(),
                 {"target": target, **controls},
-                statistics,
+                {"acoustics": statistics},
                 split,
                 EvaluationSettings(),
                 shadows,
