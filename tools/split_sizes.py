@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lightning_mia.audit.outcome import BlindBaselines, blind_baselines
+from lightning_mia.audit.blind_baselines import BlindBaselines, blind_baselines
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.evaluation import Context, EvaluationSettings, Scores, evaluate
 from lightning_mia.evaluation.clean_splits import HIGH_SHARE
 from lightning_mia.splits import Split, predefined
-from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 
 SIZES = (12, 25, 50, 100, 200, 300, 400, 600)  # recordings a side
 SPEAKERS = (6, 12, 25, 40, 100, 200, 300, 600)  # speakers a side
@@ -37,7 +37,6 @@ def main() -> int:
     logging.getLogger("lightning_mia").setLevel(logging.ERROR)
     table = Manifest(arguments.manifest).table()
     audio = decode(table)
-    statistics = blind_statistics(audio, list(table["id"]))
     rows = []
     for (design, sizes), draw in tqdm(
         [((design, sizes), draw) for design, sizes in DESIGNS for draw in range(arguments.draws)], desc="Splits"
@@ -46,7 +45,7 @@ def main() -> int:
             members = design(table, size, np.random.default_rng([size, draw]))
             if members is not None:
                 split = predefined(members, audio.contents)
-                rows += measure(split, blind_baselines(statistics, split, SETTINGS), draw)
+                rows += measure(split, blind_baselines(blind_kinds(split, audio, members), split, SETTINGS), draw)
     report(pd.DataFrame(rows))
     return 0
 
@@ -78,7 +77,7 @@ DESIGNS = ((same_speakers, SIZES), (different_speakers, SPEAKERS))
 
 def measure(split: Split, blind: BlindBaselines, draw: int) -> Iterator[dict[str, object]]:
     """Yield one row per level."""
-    for (level, part), (scores, baseline) in blind.items():
+    for (level, part), ((scores, baseline), *_) in blind.items():
         if part != split.parts(level)[0]:
             continue
         rng = np.random.default_rng([draw, len(scores)])

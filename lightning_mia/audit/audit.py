@@ -11,9 +11,10 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.blind_baselines import size_notes
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes, size_notes
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -132,7 +133,7 @@ class Audit:
             exposures=exposures,
             fleet=summarise_fleet(shadow_models.records, self.options.fleet.pool) if shadow_models else None,
             dataset_inference=outcome.dataset_inference,
-            units=unit_facts(run.split, run.blind_statistics, run.data.speaker_facts),
+            units=unit_facts(run.split, run.blind_statistics["acoustics"], run.data.speaker_facts),
             utility=utility,
             privacy=privacy,
         )

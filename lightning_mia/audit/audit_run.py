@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
+from lightning_mia.audit.blind_baselines import BlindBaselines, blind_baselines, log_size, warn_if_refused
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
-from lightning_mia.audit.outcome import BlindBaselines, blind_baselines, log_size, warn_if_refused
 from lightning_mia.audit.probing import ProbePlan
-from lightning_mia.audit.provenance import evaluated_ids
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
@@ -24,7 +24,6 @@ from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
 from lightning_mia.splits import Split
-from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
 from lightning_mia.training.intermediate_checkpoints import length_note
 from lightning_mia.training.job import TrainingJob
@@ -125,13 +124,14 @@ class AuditRun:
         return self.data.split
 
     @cached_property
-    def blind_statistics(self) -> pd.DataFrame:
-        """Model-free statistics of the evaluated recordings, index = id."""
-        return blind_statistics(self.data.audio, evaluated_ids(self.split))
+    def blind_statistics(self) -> dict[str, pd.DataFrame]:
+        """Model-free statistics of the evaluated recordings by kind, index = id."""
+        data, encoder = self.data, self.controls.blind_encoder
+        return blind_kinds(self.split, data.audio, data.table, encoder, self.trainers.device())
 
     @cached_property
     def blind_baselines(self) -> BlindBaselines:
-        """Blind baseline of every level and part."""
+        """Blind baselines of every level and part."""
         return blind_baselines(self.blind_statistics, self.split, self.evaluation)
 
     def check_split(self) -> None:

@@ -1,12 +1,15 @@
 """Blind check of a predefined split, before and after matching."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_mia.audit.outcome import AuditOutcome, blind_baselines, evaluate_split, log_size
+from lightning_mia.audit.blind_baselines import blind_baselines, log_size
+from lightning_mia.audit.blind_kinds import blind_kinds
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
@@ -14,7 +17,6 @@ from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report import AuditReport, write_report
 from lightning_mia.splits import Split, predefined
-from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError
@@ -58,12 +60,12 @@ def check_split(
     table = _table_with_members(corpus)
     audio = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
     table = table[table["id"].isin(audio.index.index)]
-    original = _AudioSplit(predefined(table, audio.contents, level), audio)
+    original = _AudioSplit(predefined(table, audio.contents, level), audio, table)
     if not matching.enabled:
         _start_stage(run_dir, original)
         return _report(run_dir, original, original.evaluate(original.statistics(), settings), settings, command)
     matched = matched_subset(table, audio, matching, level)
-    kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio)
+    kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio, matched.table)
     _start_stage(run_dir, kept, original)
     with atomic_path(run_dir / "discarded.csv") as path:
         matched.discarded.to_csv(path, index=False)
@@ -77,24 +79,25 @@ def check_split(
 
 @dataclass(frozen=True, eq=False)
 class _AudioSplit:
-    """A split and the audio of its recordings."""
+    """A split, and audio and table of its recordings."""
 
     split: Split
     audio: AudioCache
+    table: pd.DataFrame
 
     def fingerprint(self) -> dict[str, Any]:
         """Hash split and audio."""
         return {"split": self.split.sha256, "recordings": self.audio.data_hash(evaluated_ids(self.split))}
 
-    def statistics(self) -> pd.DataFrame:
+    def statistics(self) -> dict[str, pd.DataFrame]:
         """Compute model-free statistics of the evaluated recordings."""
-        return blind_statistics(self.audio, evaluated_ids(self.split))
+        return blind_kinds(self.split, self.audio, self.table)
 
-    def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
+    def evaluate(self, statistics: Mapping[str, pd.DataFrame], settings: EvaluationSettings) -> AuditOutcome:
         """Run the blind baseline.
 
         Args:
-            statistics: model-free statistics of at least these recordings.
+            statistics: model-free statistics of at least these recordings, by kind.
             settings: evaluation settings.
         """
         blind = blind_baselines(statistics, self.split, settings)

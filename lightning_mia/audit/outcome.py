@@ -1,15 +1,13 @@
 """Run and evaluate all attacks, and give the verdict."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-
-import pandas as pd
 
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
+from lightning_mia.audit.blind_baselines import BlindBaselines, size_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -23,11 +21,9 @@ from lightning_mia.evaluation import (
     SubsetResult,
     Verdict,
     evaluate,
-    evaluate_blind,
     give_blind_verdict,
     give_verdict,
 )
-from lightning_mia.evaluation.clean_splits import is_often_refused, size_sentences
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
 from lightning_mia.evaluation.scores import Key, group_by_units
@@ -35,16 +31,9 @@ from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.splits.blind_baseline.classifier import fit_blind_baseline
-from lightning_mia.splits.blind_baseline.few_units import count_redraws
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
-
-log = logging.getLogger(__name__)
-
-BlindBaselines = Mapping[tuple[Level, Part], tuple[Scores, BlindResult]]
-"""Blind baseline of every level and part."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,7 @@ class AuditOutcome:
 
     Attributes:
         attacks: one result per attack and level.
-        controls: the blind baseline, then attacks that follow their paper's protocol and attacks on control models.
+        controls: the blind baselines, then attacks that follow their paper's protocol and attacks on control models.
         scores: scores of attacks and controls.
         blind_upper95: level → one-sided 95 % upper bound of the blind baseline's AUROC, on the level's default part.
         verdict: per level and access, and overall.
@@ -118,17 +107,17 @@ def evaluate_attacks(
         each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
         fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
     contexts: dict[Key, Context] = {}
-    for part, (blind_scores, _) in blind.items():
-        contexts |= _contexts(on_target[part], on_controls[part], blind_scores, target, shadows, each, fewer)
+    for part, ((acoustics, _), *_) in blind.items():
+        contexts |= _contexts(on_target[part], on_controls[part], acoustics, target, shadows, each, fewer)
 
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
-    blind_results = [result for _, result in blind.values()]
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
         controls=(*(control.result for control in blind_results), *control_results),
-        scores=(*attack_scores, *(blind_scores for blind_scores, _ in blind.values()), *control_scores),
+        scores=(*attack_scores, *blind_scores, *control_scores),
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
@@ -143,11 +132,11 @@ def evaluate_split(blind: BlindBaselines, split: Split) -> AuditOutcome:
         blind: from `blind_baselines`.
         split: members and non-members.
     """
-    blind_results = [result for _, result in blind.values()]
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
-        scores=tuple(blind_scores for blind_scores, _ in blind.values()),
+        scores=blind_scores,
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
         notes=size_notes(blind, split),
@@ -257,58 +246,6 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
         for group, row in zip(rates.index, rates.itertuples(), strict=True)
     ]
     return [f"Errors of greedy transcription: {', '.join(parts)}."]
-
-
-def blind_baselines(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> BlindBaselines:
-    """Evaluate the blind baseline on every level and part.
-
-    It is called `blind` on the default part of a level, `blind_PART` on others.
-
-    Args:
-        statistics: model-free statistics of the recordings, index = id.
-        split: members and non-members; redraws them for p-values.
-        settings: evaluation settings.
-    """
-    controls = {}
-    for level in split.levels:
-        for part in split.parts(level):
-            challenge = split.challenge(level, part)
-            units = list(challenge["unit_id"].unique())
-            redraws = split.redraw(units, level, count_redraws(len(units), settings.n_redraws), settings.seed)
-            control = fit_blind_baseline(statistics, challenge, redraws, level)
-            name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
-            scores = replace(control.scores, name=name)
-            redrawn = control.redrawn_aurocs, control.redrawn_advantages
-            n_labellings = split.count_labellings(units, level)
-            result = evaluate_blind(scores, *redrawn, settings, control.p_values, n_labellings)
-            controls[level, part] = (scores, result)
-    return controls
-
-
-def size_notes(blind: BlindBaselines, split: Split) -> tuple[str, ...]:
-    """Say how often a clean split of this size is refused.
-
-    Empty if this tool drew the split.
-    """
-    return () if split.drawn else size_sentences([result for _, result in blind.values()])
-
-
-def log_size(blind: BlindBaselines, split: Split) -> None:
-    """Log how often a clean split of this size is refused.
-
-    It is a warning if that is often. Nothing is logged if this tool drew the split.
-    """
-    often = is_often_refused([result for _, result in blind.values()])
-    for sentence in size_notes(blind, split):
-        log.log(logging.WARNING if often else logging.INFO, "%s", sentence)
-
-
-def warn_if_refused(blind: BlindBaselines, split: Split) -> None:
-    """Log a warning for each level at which the blind baseline refuses the split."""
-    results = [result for _, result in blind.values()]
-    for refused in give_blind_verdict(results, drawn=split.drawn, level=split.level).by_level_and_access:
-        if refused.status == "not_assessable":
-            log.warning("The verdict will be not_assessable at %s level: %s", refused.level, refused.reason)
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:

@@ -21,7 +21,6 @@ from lightning_mia.evaluation.statistics.permutation import (
     corrected_p_values,
     critical_value,
     p_value,
-    p_values_of_all,
 )
 from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
 from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
@@ -136,7 +135,6 @@ def evaluate_blind(
     redrawn_advantages: np.ndarray,
     settings: EvaluationSettings,
     p_values: np.ndarray | None = None,
-    n_labellings: int | None = None,
 ) -> BlindResult:
     """Evaluate the blind baseline, refitted to every redrawn labelling.
 
@@ -145,13 +143,12 @@ def evaluate_blind(
         redrawn_aurocs: (R,) AUROC after cross-fitting to each redrawn labelling.
         redrawn_advantages: (R,) their advantages.
         settings: of the evaluation.
-        p_values: (1 + R,) p-value of every labelling, the observed one first; by default those of the AUROCs.
-        n_labellings: distinct labellings that the split's mechanism allows.
+        p_values: (1 + R,) p-value with which each labelling would be refused, the observed one first; None: the share
+            of refused clean splits is not computed.
     """
     resamples = _resample(scores, redrawn_aurocs, redrawn_advantages, settings)
     result = _result(scores, resamples, settings, Context())
     values, members, draws = scores.values, scores.members, resamples.draws
-    p_values = p_values_of_all(resamples.null) if p_values is None else p_values
 
     def upper_bound(auroc: float) -> float:
         interval90 = auroc_interval(auroc, resamples.replicates, values, members, draws, level=0.90)
@@ -159,14 +156,11 @@ def evaluate_blind(
         refitted = auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
         return min(1.0, max(interval90[1], refitted))
 
+    blind = BlindResult(result, upper95=upper_bound(result.auroc))
+    if p_values is None:
+        return blind
     clean = CleanSplits(redrawn_aurocs, p_values[1:], upper_bound, draws.degrees_of_freedom)
-    return BlindResult(
-        replace(result, p_value=float(p_values[0])),
-        upper95=upper_bound(result.auroc),
-        n_labellings=n_labellings,
-        clean_refused=clean.refused,
-        growth_needed=clean.growth_needed(),
-    )
+    return replace(blind, clean_refused=clean.refused, growth_needed=clean.growth_needed())
 
 
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:

@@ -18,10 +18,10 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.cli import main
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split
-from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.training.train import Trained
 from tests.close_signals import assert_close_signals
 
@@ -203,9 +203,9 @@ def test_the_size_of_a_predefined_split_is_judged_before_training(
         trained.append(len(caplog.records))
         return fit_target(run)
 
-    statistics = Mock(side_effect=blind_statistics)
+    statistics = Mock(side_effect=blind_kinds)
     monkeypatch.setattr(AuditRun, "fit_target", fit)
-    monkeypatch.setattr("lightning_mia.audit.audit_run.blind_statistics", statistics)
+    monkeypatch.setattr("lightning_mia.audit.audit_run.blind_kinds", statistics)
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
     statistics.assert_called_once()
     messages = [record.getMessage() for record in caplog.records[: trained[0]]]
