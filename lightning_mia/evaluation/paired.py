@@ -79,9 +79,16 @@ def paired_difference(first: Scores, second: Scores, n_bootstraps: int = 1000, s
     """
     if not same_challenge(first, second):
         raise ValueError(f"{first.name} and {second.name} do not have the same units and labels")
-    members, values = first.members, (align(second, first), first.values)
+    members, first_values, second_values = first.members, first.values, align(second, first)
     draws = draw_speakers(first.speakers, members, n_bootstraps, seed)
-    replicates = [bootstrap_auroc(scores, members, draws) for scores in values]
-    aurocs = [auroc(scores, members) for scores in values]
-    difference = auroc_difference(*aurocs, *replicates, *values, members, draws)
+    difference = auroc_difference(
+        auroc(second_values, members),
+        auroc(first_values, members),
+        bootstrap_auroc(second_values, members, draws),
+        bootstrap_auroc(first_values, members, draws),
+        second_values,
+        first_values,
+        members,
+        draws,
+    )
     return PairedDifference(difference.value, difference.bounds(t_quantile(0.975, draws.degrees_of_freedom)))
