@@ -37,7 +37,7 @@ def main() -> int:
     logging.getLogger("lightning_mia").setLevel(logging.ERROR)
     table = Manifest(arguments.manifest).table()
     audio = decode(table)
-    rows = []
+    rows: list[dict[str, object]] = []
     for (design, sizes), draw in tqdm(
         [((design, sizes), draw) for design, sizes in DESIGNS for draw in range(arguments.draws)], desc="Splits"
     ):
