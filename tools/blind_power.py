@@ -193,7 +193,7 @@ class Power:
             if kind in changed or kind not in known
         }
         fits = fit_blind_baselines(needed, challenge, redraws, "utterance")
-        aurocs = {kind: fit.aurocs for kind, fit in fits.items()}
+        aurocs = {kind: fit.aurocs for kind, fit in fits.items()}  # sizes with which single statistics are not tested
         known |= {kind: values for kind, values in aurocs.items() if KIND_OF.get(kind, kind) not in changed}
         nulls = {kind: NullDistribution(values, two_sided=False) for kind, values in (known | aurocs).items()}
         p_values = dict(zip(nulls, corrected_p_values(list(nulls.values())), strict=True))
@@ -237,12 +237,11 @@ class Power:
     def _measure(self, name: str | None) -> pd.DataFrame:
         """Compute the acoustic statistics of original or altered recordings."""
         rows = []
-        for number, row in enumerate(self.table.itertuples()):
-            waveform = self.audio.waveform(row.id)
+        for number, (utterance, speaker) in enumerate(self.table[["id", "speaker"]].to_numpy(str)):
+            waveform = self.audio.waveform(utterance)
             if name in BY_SPEAKER:
-                waveform = BY_SPEAKER[name](
-                    waveform.astype(np.float64), np.random.default_rng([1, zlib.crc32(row.speaker.encode())])
-                )
+                generator = np.random.default_rng([1, zlib.crc32(speaker.encode())])
+                waveform = BY_SPEAKER[name](waveform.astype(np.float64), generator)
             elif name is not None:
                 waveform = ALTERATIONS[name](waveform.astype(np.float64), np.random.default_rng([1, number]))
             samples = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.float32) / np.float32(32768)

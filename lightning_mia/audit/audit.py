@@ -7,15 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.audit_run import AuditRun
-from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes, size_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -106,10 +104,7 @@ class Audit:
         if getattr(rank_zero_only, "rank", 0):  # other processes only train and probe
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
-            statistics = blind_kinds(
-                run.split, run.data.audio, run.data.table, run.controls.blind_encoder, run.trainers.device()
-            )
-            outcome = self._evaluate(probed, shadow_models, statistics)
+            outcome = self._evaluate(probed, shadow_models)
         needs_privacy = utility or target.record.get("privacy")
         privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
@@ -126,6 +121,7 @@ class Audit:
             config_yaml=config_yaml,
             notes=(
                 *run.notes,
+                *size_notes(run.blind_baselines, run.split),
                 *notes,
                 *run.missing_control_notes(target, controls),
                 *_training_notes(models),
@@ -136,7 +132,7 @@ class Audit:
             exposures=exposures,
             fleet=summarise_fleet(shadow_models.records, self.options.fleet.pool) if shadow_models else None,
             dataset_inference=outcome.dataset_inference,
-            units=unit_facts(run.split, statistics["acoustics"], run.data.speaker_facts),
+            units=unit_facts(run.split, run.blind_statistics["acoustics"], run.data.speaker_facts),
             utility=utility,
             privacy=privacy,
         )
@@ -204,16 +200,11 @@ class Audit:
             models, self.held_out, self.run.data, options.utility, options.probe, folder, self.run.trainers
         )
 
-    def _evaluate(
-        self,
-        probed: dict[str, ProbedModel],
-        shadow_models: TrainedShadowModels | None,
-        statistics: dict[str, pd.DataFrame],
-    ) -> AuditOutcome:
+    def _evaluate(self, probed: dict[str, ProbedModel], shadow_models: TrainedShadowModels | None) -> AuditOutcome:
         return evaluate_attacks(
             self.attacks,
             probed,
-            statistics,
+            self.run.blind_baselines,
             self.run.split,
             self.options.evaluation,
             shadow_models,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from lightning_mia.audit.blind_kinds import blind_kinds
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
+from lightning_mia.audit.outcome import AuditOutcome, blind_baselines, evaluate_split, log_size
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
@@ -99,7 +99,9 @@ class _AudioSplit:
             statistics: model-free statistics of at least these recordings, by kind.
             settings: evaluation settings.
         """
-        return evaluate_split(statistics, self.split, settings)
+        blind = blind_baselines(statistics, self.split, settings)
+        log_size(blind, self.split)
+        return evaluate_split(blind, self.split)
 
 
 def _table_with_members(corpus: Corpus) -> pd.DataFrame:
@@ -139,7 +141,7 @@ def _report(
             blind_upper95=dict(outcome.blind_upper95),
             provenance=provenance(evaluated.split, evaluated.audio, settings, command),
             skipped=skipped_recordings(evaluated.audio),
-            notes=notes,
+            notes=(*notes, *outcome.notes),
         ),
     )
 

@@ -1,5 +1,6 @@
 """Run and evaluate all attacks, and give the verdict."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,18 +28,24 @@ from lightning_mia.evaluation import (
     give_blind_verdict,
     give_verdict,
 )
+from lightning_mia.evaluation.clean_splits import is_often_refused, size_sentences
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
 from lightning_mia.evaluation.scores import Key, group_by_units
-from lightning_mia.evaluation.statistics.permutation import NullDistribution, corrected_p_values
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.splits.blind_baseline.classifier import BlindBaseline, fit_blind_baselines
+from lightning_mia.splits.blind_baseline.classifier import corrected_for_each_other, fit_blind_baselines
+from lightning_mia.splits.blind_baseline.few_units import count_redraws
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
+
+log = logging.getLogger(__name__)
+
+BlindBaselines = Mapping[tuple[Level, Part], Sequence[tuple[Scores, BlindResult]]]
+"""Blind baselines of every level and part, that of acoustics first."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class AuditOutcome:
 def evaluate_attacks(
     attacks: Sequence[Attack],
     models: Mapping[str, ProbedModel],
-    statistics: Mapping[str, pd.DataFrame],
+    blind: BlindBaselines,
     split: Split,
     settings: EvaluationSettings,
     fleet: TrainedShadowModels | None = None,
@@ -78,12 +85,12 @@ def evaluate_attacks(
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
-    The attacks run on the target and on the control models; the blind baseline needs no model.
+    The attacks run on the target and on the control models.
 
     Args:
         attacks: the attacks.
         models: "target", and the control models ("untrained", "wrong_model").
-        statistics: model-free statistics of the recordings by kind, index = id; see `blind_kinds`.
+        blind: from `blind_baselines`.
         split: members and non-members; redraws them for p-values.
         settings: evaluation settings.
         fleet: the shadow models; None leaves out attacks that need them.
@@ -96,7 +103,6 @@ def evaluate_attacks(
     """
     target = models["target"]
     shadows = fleet.shadows if fleet else None
-    blind = _blind_baselines(statistics, split, settings)
     on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
     on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
     attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
@@ -131,22 +137,21 @@ def evaluate_attacks(
     )
 
 
-def evaluate_split(statistics: Mapping[str, pd.DataFrame], split: Split, settings: EvaluationSettings) -> AuditOutcome:
-    """Evaluate the blind baseline of a split, without any model.
+def evaluate_split(blind: BlindBaselines, split: Split) -> AuditOutcome:
+    """Give the verdict on a split, without any model.
 
     Args:
-        statistics: model-free statistics of the recordings by kind, index = id; see `blind_kinds`.
-        split: members and non-members; redraws them for p-values.
-        settings: evaluation settings.
+        blind: from `blind_baselines`.
+        split: members and non-members.
     """
-    blind = _blind_baselines(statistics, split, settings).values()
-    blind_scores, blind_results = zip(*(control for controls in blind for control in controls), strict=True)
+    blind_results = _results(blind)
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
-        scores=blind_scores,
+        scores=tuple(scores for controls in blind.values() for scores, _ in controls),
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
+        notes=size_notes(blind, split),
     )
 
 
@@ -255,35 +260,68 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
     return [f"Errors of greedy transcription: {', '.join(parts)}."]
 
 
-def _blind_baselines(
+def blind_baselines(
     statistics: Mapping[str, pd.DataFrame], split: Split, settings: EvaluationSettings
-) -> dict[tuple[Level, Part], list[tuple[Scores, BlindResult]]]:
+) -> BlindBaselines:
     """Evaluate the blind baselines on every level and part.
 
     The one of acoustics comes first. It is called `blind` on the default part of a level, `blind_PART` on others; one
-    of another kind is called `blind_KIND` and `blind_KIND_PART`.
+    of another kind is called `blind_KIND` and `blind_KIND_PART`. p-values are corrected for the kinds of one part.
+
+    Args:
+        statistics: model-free statistics of the recordings by kind, index = id; see `blind_kinds`.
+        split: members and non-members; redraws them for p-values.
+        settings: evaluation settings.
     """
-    controls = {}
+    controls: dict[tuple[Level, Part], list[tuple[Scores, BlindResult]]] = {}
     for level in split.levels:
         for part in split.parts(level):
             challenge = split.challenge(level, part)
-            redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
+            units = list(challenge["unit_id"].unique())
+            redraws = split.redraw(units, level, count_redraws(len(units), settings.n_redraws), settings.seed)
             suffix = "" if part == split.parts(level)[0] else f"_{part}"
             fits = fit_blind_baselines(statistics, challenge, redraws, level)
-            corrected = corrected_p_values([NullDistribution(fit.aurocs, two_sided=False) for fit in fits.values()])
-            controls[level, part] = [
-                _evaluate_blind_baseline(fit, f"{blind_name(kind)}{suffix}", p_value, settings)
-                for (kind, fit), p_value in zip(fits.items(), corrected, strict=True)
-            ]
+            corrected, p_values = corrected_for_each_other(fits)
+            n_labellings = split.count_labellings(units, level)
+            controls[level, part] = []
+            for kind, fit in fits.items():
+                scores = replace(fit.scores, name=f"{blind_name(kind)}{suffix}")
+                redrawn = fit.redrawn_aurocs, fit.redrawn_advantages
+                control = evaluate_blind(scores, *redrawn, settings, p_values, n_labellings)
+                result = replace(control.result, p_value=fit.p_value, p_value_corrected=corrected[kind])
+                if kind != "acoustics":  # the upper bound is for acoustics alone
+                    control = replace(control, clean_refused=None, growth_needed=1.0)
+                controls[level, part].append((scores, replace(control, result=result)))
     return controls
 
 
-def _evaluate_blind_baseline(
-    fit: BlindBaseline, name: str, p_value_corrected: float, settings: EvaluationSettings
-) -> tuple[Scores, BlindResult]:
-    scores = replace(fit.scores, name=name)
-    control = evaluate_blind(scores, fit.redrawn_aurocs, fit.redrawn_advantages, settings)
-    return scores, replace(control, result=replace(control.result, p_value_corrected=p_value_corrected))
+def _results(blind: BlindBaselines) -> list[BlindResult]:
+    return [result for controls in blind.values() for _, result in controls]
+
+
+def size_notes(blind: BlindBaselines, split: Split) -> tuple[str, ...]:
+    """Say how often a clean split of this size is refused.
+
+    Empty if this tool drew the split.
+    """
+    return () if split.drawn else size_sentences(_results(blind))
+
+
+def log_size(blind: BlindBaselines, split: Split) -> None:
+    """Log how often a clean split of this size is refused.
+
+    It is a warning if that is often. Nothing is logged if this tool drew the split.
+    """
+    often = is_often_refused(_results(blind))
+    for sentence in size_notes(blind, split):
+        log.log(logging.WARNING if often else logging.INFO, "%s", sentence)
+
+
+def warn_if_refused(blind: BlindBaselines, split: Split) -> None:
+    """Log a warning for each level at which the blind baseline refuses the split."""
+    for refused in give_blind_verdict(_results(blind), drawn=split.drawn, level=split.level).by_level_and_access:
+        if refused.status == "not_assessable":
+            log.warning("The verdict will be not_assessable at %s level: %s", refused.level, refused.reason)
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:

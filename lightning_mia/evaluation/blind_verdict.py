@@ -1,8 +1,8 @@
 """What the blind baseline says about a split.
 
 It decides first whether there can be a verdict. If this tool drew the split, random assignment already protects the
-p-values, and only a blind baseline that chance hardly explains (p < .001) makes the split not assessable. If the user
-supplied the split, the burden of proof is reversed: the blind baseline must be shown to be near chance.
+p-values, and only a blind baseline that chance hardly explains makes the split not assessable (`drawn_limit`). If the
+user supplied the split, the burden of proof is reversed: the blind baseline must be shown to be near chance.
 
 There are several blind baselines, of acoustics, content and metadata. Their p-values are corrected for each other
 (max-T), so that together they refuse a split without a confound no more often than one alone.
@@ -11,11 +11,30 @@ There are several blind baselines, of acoustics, content and metadata. Their p-v
 from collections.abc import Sequence
 
 from lightning_mia.evaluation import reasons
+from lightning_mia.evaluation.clean_splits import ALPHA, MAX_AUROC
 from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status, Verdict
 
 BLIND_ALPHA_DRAWN = 0.001
-BLIND_ALPHA_USER_SUPPLIED = 0.05
-MAX_BLIND_AUROC = 0.60
+LABELLINGS_DRAWN = 5
+"""Of few labellings, fewer than this must be as suspicious as the observed one, which is counted too. Its complement
+always is: exchanging members and non-members only changes the sign of all differences."""
+BLIND_ALPHA_USER_SUPPLIED = ALPHA
+MAX_BLIND_AUROC = MAX_AUROC
+
+
+def drawn_limit(n_labellings: int | None) -> float:
+    """Return the blind p-value below which a drawn split is refused.
+
+    It is .001, and more with few labellings, so that a complete confound is refused at every size: of 12 speakers, no
+    labelling has p < .001.
+
+    Args:
+        n_labellings: distinct labellings of the split; None if unknown.
+
+    >>> [round(drawn_limit(n), 4) for n in (70, 924, 3432, 12870, None)]
+    [0.05, 0.0054, 0.0015, 0.001, 0.001]
+    """
+    return min(ALPHA, max(BLIND_ALPHA_DRAWN, LABELLINGS_DRAWN / n_labellings)) if n_labellings else BLIND_ALPHA_DRAWN
 
 
 def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool, level: str) -> Verdict:
@@ -46,7 +65,7 @@ def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
     """
     if not blind:
         return "" if drawn else reasons.NO_BLIND_BASELINE
-    separating = _separating(blind, BLIND_ALPHA_DRAWN if drawn else BLIND_ALPHA_USER_SUPPLIED)
+    separating = _separating(blind, drawn_limit(blind[0].n_labellings) if drawn else BLIND_ALPHA_USER_SUPPLIED)
     if separating:
         return reasons.confounded(separating)
     largest = max(_acoustics(blind), key=lambda control: control.upper95)

@@ -2,11 +2,12 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from lightning_mia.evaluation.clean_splits import CleanSplits
 from lightning_mia.evaluation.paired import versus_wrong_model
 from lightning_mia.evaluation.results import AttackResult, BlindResult, EachAsTarget, Interval, SubsetResult, TprAtFpr
 from lightning_mia.evaluation.scores import Key, Scores, group_by_units
@@ -20,6 +21,7 @@ from lightning_mia.evaluation.statistics.permutation import (
     corrected_p_values,
     critical_value,
     p_value,
+    p_values_of_all,
 )
 from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
 from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
@@ -129,7 +131,12 @@ def evaluate(
 
 
 def evaluate_blind(
-    scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
+    scores: Scores,
+    redrawn_aurocs: np.ndarray,
+    redrawn_advantages: np.ndarray,
+    settings: EvaluationSettings,
+    p_values: np.ndarray | None = None,
+    n_labellings: int | None = None,
 ) -> BlindResult:
     """Evaluate the blind baseline, refitted to every redrawn labelling.
 
@@ -138,14 +145,28 @@ def evaluate_blind(
         redrawn_aurocs: (R,) AUROC after cross-fitting to each redrawn labelling.
         redrawn_advantages: (R,) their advantages.
         settings: of the evaluation.
+        p_values: (1 + R,) p-value of every labelling, the observed one first; by default those of the AUROCs.
+        n_labellings: distinct labellings that the split's mechanism allows.
     """
     resamples = _resample(scores, redrawn_aurocs, redrawn_advantages, settings)
     result = _result(scores, resamples, settings, Context())
-    draws = resamples.draws
-    interval90 = auroc_interval(result.auroc, resamples.replicates, scores.values, scores.members, draws, level=0.90)
-    # Refitting to other labels can move the AUROC further than drawing other speakers does: the larger bound counts.
-    refitted = result.auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
-    return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
+    values, members, draws = scores.values, scores.members, resamples.draws
+    p_values = p_values_of_all(resamples.null) if p_values is None else p_values
+
+    def upper_bound(auroc: float) -> float:
+        interval90 = auroc_interval(auroc, resamples.replicates, values, members, draws, level=0.90)
+        # Refitting to other labels can move the AUROC further than drawing other speakers: the larger bound counts.
+        refitted = auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
+        return min(1.0, max(interval90[1], refitted))
+
+    clean = CleanSplits(redrawn_aurocs, p_values[1:], upper_bound, draws.degrees_of_freedom)
+    return BlindResult(
+        replace(result, p_value=float(p_values[0])),
+        upper95=upper_bound(result.auroc),
+        n_labellings=n_labellings,
+        clean_refused=clean.refused,
+        growth_needed=clean.growth_needed(),
+    )
 
 
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lightning_mia.evaluation.clean_splits import refusal_clause
 from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status
 
 NO_BLIND_BASELINE = "the blind baseline was not run, and this split was not drawn at random by this tool"
@@ -84,7 +85,7 @@ def too_small(blind: BlindResult, largest: float) -> str:
     """Explain that the split is too small to exclude confounding."""
     return (
         f"the split is too small to exclude confounding: {_blind_figures([blind])}, but its one-sided 95 % upper bound "
-        f"is {blind.upper95:.2f}, above {largest:.2f}"
+        f"is {blind.upper95:.2f}, above {largest:.2f}{refusal_clause(blind)}"
     )
 
 

@@ -34,7 +34,7 @@ from lightning_mia.attacks.loss import PretextLoss
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signals.base import PretextScore
 from lightning_mia.audit.breakdown import add_breakdown
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
+from lightning_mia.audit.outcome import AuditOutcome, blind_baselines, evaluate_attacks
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.provenance import summarise_split
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -71,7 +71,7 @@ def main() -> None:
             outcome = evaluate_attacks(
                 attacks(),
                 {"target": target, **controls},
-                {"acoustics": statistics},
+                blind_baselines({"acoustics": statistics}, split, EvaluationSettings()),
                 split,
                 EvaluationSettings(),
                 shadows,

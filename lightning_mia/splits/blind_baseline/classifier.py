@@ -13,8 +13,14 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.evaluation.scores import Scores
-from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
+from lightning_mia.evaluation.statistics.permutation import (
+    NullDistribution,
+    p_value,
+    p_values_of_all,
+    p_values_of_smallest,
+)
 from lightning_mia.evaluation.statistics.roc import aurocs_and_advantages
+from lightning_mia.splits.blind_baseline.few_units import FEW_UNITS, largest_correlations
 from lightning_mia.splits.blind_baseline.own_directions import OwnDirections
 from lightning_mia.utilities.errors import InputError
 
@@ -42,6 +48,8 @@ class BlindBaseline:
         scores: scores of the n units, cross-fitted to the observed labels.
         redrawn_aurocs: (R,) AUROC of scores that are cross-fitted to redrawn labels, under these labels.
         redrawn_advantages: (R,) max(TPR − FPR) of the same scores.
+        correlations: (1 + R,) largest correlation of membership with one statistic, under observed and redrawn labels;
+            None with many units.
 
     Example:
         >>> ids = [f"r{i}" for i in range(40)]
@@ -57,6 +65,7 @@ class BlindBaseline:
     scores: Scores
     redrawn_aurocs: np.ndarray
     redrawn_advantages: np.ndarray
+    correlations: np.ndarray | None = None
 
     @property
     def aurocs(self) -> np.ndarray:
@@ -65,9 +74,23 @@ class BlindBaseline:
         return np.append(observed, self.redrawn_aurocs)
 
     @property
+    def nulls(self) -> list[NullDistribution]:
+        """AUROC and, with few units, largest correlation under all labellings."""
+        statistics = [self.aurocs] if self.correlations is None else [self.aurocs, self.correlations]
+        return [NullDistribution(values, two_sided=False) for values in statistics]
+
+    @property
+    def p_values(self) -> np.ndarray:
+        """One-sided p-value of every labelling, (1 + R,).
+
+        It is that of the AUROC or, with few units, of the smaller p-value of AUROC and largest correlation.
+        """
+        return p_values_of_smallest(self.nulls)
+
+    @property
     def p_value(self) -> float:
-        """One-sided p-value of the AUROC."""
-        return p_value(NullDistribution(self.aurocs, two_sided=False))
+        """One-sided p-value of the observed labels."""
+        return float(self.p_values[0])
 
 
 def fit_blind_baseline(
@@ -89,7 +112,8 @@ def fit_blind_baseline(
     units = challenge.drop_duplicates("unit_id")
     speakers = units["speaker"].to_numpy(str)
     members = units["member"].to_numpy(bool)
-    features = standardised_ranks(unit_statistics(statistics, challenge).to_numpy(np.float64))
+    values = unit_statistics(statistics, challenge).to_numpy(np.float64)
+    features = standardised_ranks(values)
     fit: CrossFit | WithinSpeakers = CrossFit(features, speakers)
     if within_speakers:
         divided = divided_speakers(np.concatenate([members[None], redraws]), speakers)
@@ -108,7 +132,10 @@ def fit_blind_baseline(
     chunks = (redraws[start : start + rows] for start in range(0, len(redraws), rows))
     results = [aurocs_and_advantages(fit.scores(labels), labels) for labels in chunks]
     aurocs, advantages = (np.concatenate(parts) for parts in zip(*results, strict=True))
-    return BlindBaseline(scores, aurocs, advantages)
+    correlations = None
+    if len(members) <= FEW_UNITS:
+        correlations = largest_correlations(values, np.concatenate([members[None], redraws]))
+    return BlindBaseline(scores, aurocs, advantages, correlations)
 
 
 def fit_blind_baselines(
@@ -134,6 +161,26 @@ def fit_blind_baselines(
         if kind == "acoustics":
             fits["within"] = fit_blind_baseline(table, challenge, redraws, level, within_speakers=True)
     return fits
+
+
+def corrected_for_each_other(fits: Mapping[str, BlindBaseline]) -> tuple[dict[str, float], np.ndarray]:
+    """Correct the p-values of several blind baselines on the same redraws.
+
+    Each is compared with the largest of all (max-T).
+
+    Args:
+        fits: by kind.
+
+    Returns:
+        The corrected p-value of each kind, and the p-value of the largest for every labelling, (1 + R,).
+    """
+    own = {kind: np.max([null.standardised() for null in fit.nulls], axis=0) for kind, fit in fits.items()}
+    largest = np.max(list(own.values()), axis=0)  # (1 + R,)
+    corrected = {
+        kind: p_value(NullDistribution(np.append(values[0], largest[1:]), two_sided=False))
+        for kind, values in own.items()
+    }
+    return corrected, p_values_of_all(NullDistribution(largest, two_sided=False))
 
 
 def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:

@@ -95,6 +95,12 @@ def test_corrected_p_values_are_below_alpha_beyond_the_critical_value() -> None:
     assert p_of(critical + 1e-9) < 0.05 <= p_of(critical)
 
 
+@pytest.mark.parametrize(("n_redraws", "reachable"), [(18, False), (19, False), (20, True)])
+def test_with_too_few_redraws_no_statistic_is_critical(n_redraws: int, reachable: bool) -> None:
+    critical = critical_value([NullDistribution(np.arange(1.0 + n_redraws), two_sided=False)])
+    assert np.isfinite(critical) == reachable, "20 labellings allow p = .05, 21 less than that"
+
+
 def step_down(p_values: list[float], alpha: float) -> list[bool]:
     """Reject the smallest p while p ≤ α / n_remaining."""
     rejected = [False] * len(p_values)
