@@ -220,8 +220,10 @@ class Power:
             doubled = metadata_statistics(pd.concat([self.table, both]), [*ids, *both["id"]])
             same = self.clean_tables["metadata"]
             changed = doubled.iloc[len(ids) :].set_axis(same.index)
-            names = [column for column in doubled if column not in ("row", "id_order") and "_of_" not in column]
-            tables["metadata"] = changed[names].join(same[[column for column in same if column not in names]])
+            names = [
+                column for column in map(str, doubled) if column not in ("row", "id_order") and "_of_" not in column
+            ]
+            tables["metadata"] = changed[names].join(same[[name for name in map(str, same) if name not in names]])
             self._add_columns("metadata", doubled.iloc[: len(ids)].set_axis(same.index))
             tables["metadata"] = tables["metadata"].reindex(columns=self.clean_tables["metadata"].columns, fill_value=0)
         elif name in ALTERATIONS or name in BY_SPEAKER:

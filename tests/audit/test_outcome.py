@@ -120,6 +120,4 @@ def test_without_any_attack_that_can_run_there_is_an_error(
     models = {"target": probe(split, "target", 100, tmp_path)}
     blind = blind_baselines({"acoustics": statistics}, split, SETTINGS)
     with pytest.raises(InputError, match=r"No attack can give a verdict: .*calibrated_loss.*--fleet\.size"):
-        evaluate_attacks(
-            [CalibratedLoss()], models, blind_baselines({"acoustics": statistics}, split, SETTINGS), split, SETTINGS
-        )
+        evaluate_attacks([CalibratedLoss()], models, blind, split, SETTINGS)
