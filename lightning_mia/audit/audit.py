@@ -11,9 +11,10 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.blind_baselines import size_notes
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes, size_notes
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -26,11 +27,13 @@ from lightning_mia.audit.provenance import (
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility
+from lightning_mia.evaluation.results import Exposure
 from lightning_mia.evaluation.utility import Utility
-from lightning_mia.report.audit_report import AuditReport, Exposure, Provenance, Target, summarise_fleet
+from lightning_mia.report.audit_report import AuditReport, Provenance, Target, summarise_fleet
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
+from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
@@ -104,7 +107,7 @@ class Audit:
         if getattr(rank_zero_only, "rank", 0):  # other processes only train and probe
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
-            outcome = self._evaluate(probed, shadow_models)
+            outcome = self._evaluate(probed, shadow_models, exposures)
         needs_privacy = utility or target.record.get("privacy")
         privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
@@ -123,6 +126,7 @@ class Audit:
                 *run.notes,
                 *size_notes(run.blind_baselines, run.split),
                 *notes,
+                *shared_content_notes(run.split, run.data.audio),
                 *run.missing_control_notes(target, controls),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
@@ -200,7 +204,12 @@ class Audit:
             models, self.held_out, self.run.data, options.utility, options.probe, folder, self.run.trainers
         )
 
-    def _evaluate(self, probed: dict[str, ProbedModel], shadow_models: TrainedShadowModels | None) -> AuditOutcome:
+    def _evaluate(
+        self,
+        probed: dict[str, ProbedModel],
+        shadow_models: TrainedShadowModels | None,
+        exposures: tuple[Exposure, ...],
+    ) -> AuditOutcome:
         return evaluate_attacks(
             self.attacks,
             probed,
@@ -211,6 +220,7 @@ class Audit:
             take_turns=self.options.fleet.take_turns,
             list_skipped=bool(self.options.attacks),
             seed=training_seed(),
+            largest_exposure=exposures[-1] if exposures else None,
         )
 
     def _provenance(

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lightning_mia.audit.blind_baselines import blind_baselines, log_size
 from lightning_mia.audit.blind_kinds import blind_kinds
-from lightning_mia.audit.outcome import AuditOutcome, blind_baselines, evaluate_split, log_size
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
 from lightning_mia.corpora.audio.cache import AudioCache, decode
@@ -18,6 +19,7 @@ from lightning_mia.report import AuditReport, write_report
 from lightning_mia.splits import Split, predefined
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
+from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, check_folder
 from lightning_mia.utilities.stage import Stage
@@ -109,7 +111,7 @@ def _table_with_members(corpus: Corpus) -> pd.DataFrame:
     if "member" not in table:
         source = getattr(corpus, "path", "The corpus")
         raise InputError(
-            f"{source} has no column member; the blind check needs one (1, 0, held_back, or empty = auxiliary)"
+            f"{source} has no column member; the blind check needs one (1, 0, held_back, sibling, or empty = auxiliary)"
         )
     return table
 
@@ -141,7 +143,7 @@ def _report(
             blind_upper95=dict(outcome.blind_upper95),
             provenance=provenance(evaluated.split, evaluated.audio, settings, command),
             skipped=skipped_recordings(evaluated.audio),
-            notes=(*notes, *outcome.notes),
+            notes=(*notes, *outcome.notes, *shared_content_notes(evaluated.split, evaluated.audio)),
         ),
     )
 

@@ -1,16 +1,13 @@
 """Run and evaluate all attacks, and give the verdict."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
-
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
-from lightning_mia.audit.blind_kinds import blind_name
+from lightning_mia.audit.blind_baselines import BlindBaselines, size_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -20,32 +17,27 @@ from lightning_mia.evaluation import (
     Context,
     EachAsTarget,
     EvaluationSettings,
+    Exposure,
+    Family,
     Scores,
     SubsetResult,
     Verdict,
+    VersusSiblings,
     evaluate,
-    evaluate_blind,
     give_blind_verdict,
     give_verdict,
 )
-from lightning_mia.evaluation.clean_splits import is_often_refused, size_sentences
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
+from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.scores import Key, group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.splits.blind_baseline.classifier import corrected_for_each_other, fit_blind_baselines
-from lightning_mia.splits.blind_baseline.few_units import count_redraws
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
-
-log = logging.getLogger(__name__)
-
-BlindBaselines = Mapping[tuple[Level, Part], Sequence[tuple[Scores, BlindResult]]]
-"""Blind baselines of every level and part, that of acoustics first."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +74,7 @@ def evaluate_attacks(
     take_turns: bool = True,
     list_skipped: bool = False,
     seed: int = 0,
+    largest_exposure: Exposure | None = None,
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
@@ -97,6 +90,7 @@ def evaluate_attacks(
         take_turns: also evaluate the attacks with each shadow model as target.
         list_skipped: list attacks that cannot run in the notes.
         seed: seed of randomised attacks.
+        largest_exposure: of the positive control, if any.
 
     Raises:
         InputError: no attack can run.
@@ -118,9 +112,15 @@ def evaluate_attacks(
         ran = list({attack.name: attack for scored in on_target.values() for attack in scored.ran}.values())
         each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
         fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
+    siblings, sibling_results = _siblings(attacks, target, split, settings, seed, shadows)
     contexts: dict[Key, Context] = {}
     for part, ((acoustics, _), *_) in blind.items():
         contexts |= _contexts(on_target[part], on_controls[part], acoustics, target, shadows, each, fewer)
+    contexts |= {
+        key: replace(contexts[key], versus_siblings=VersusSiblings(result.auroc, decisive_p_value(result)))
+        for key, result in sibling_results.items()
+        if key in contexts
+    }
 
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
@@ -128,10 +128,14 @@ def evaluate_attacks(
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
-        controls=(*(control.result for control in blind_results), *control_results),
-        scores=(*attack_scores, *blind_scores, *control_scores),
+        controls=(
+            *(control.result for control in blind_results),
+            *control_results,
+            *(replace(result, name=f"sibling_{result.name}", access="none") for result in sibling_results.values()),
+        ),
+        scores=(*attack_scores, *blind_scores, *control_scores, *(as_control(score, "sibling") for score in siblings)),
         blind_upper95=_upper_bounds(blind_results),
-        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
+        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn, largest_exposure=largest_exposure),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -144,11 +148,11 @@ def evaluate_split(blind: BlindBaselines, split: Split) -> AuditOutcome:
         blind: from `blind_baselines`.
         split: members and non-members.
     """
-    blind_results = _results(blind)
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
-        scores=tuple(scores for controls in blind.values() for scores, _ in controls),
+        scores=blind_scores,
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
         notes=size_notes(blind, split),
@@ -171,6 +175,31 @@ def _score_controls(
         if kind != "target"
         for score in model.scored(on_target.ran, split, level, part, seed, shadows).scores
     ]
+
+
+def _siblings(
+    attacks: Sequence[Attack],
+    target: ProbedModel,
+    split: Split,
+    settings: EvaluationSettings,
+    seed: int,
+    shadows: ShadowModels | None,
+) -> tuple[list[Scores], dict[Key, AttackResult]]:
+    """Attack the target with siblings in place of the non-members.
+
+    Returns scores and results by (name, level); both are empty without siblings.
+    """
+    siblings = split.sibling_split()
+    if siblings is None:
+        return [], {}
+    scores = [
+        score
+        for level in siblings.levels
+        for part in siblings.parts(level)
+        for score in target.scored(attacks, siblings, level, part, seed, shadows).scores
+        if score.access != "none"
+    ]
+    return scores, {result.key: result for result in evaluate(scores, siblings.redraw, settings)}
 
 
 def _paper_protocol(on_target: Scored) -> list[Scores]:
@@ -197,7 +226,7 @@ def _contexts(
         key = score.key
         wrong_model = controls.get(as_control(score, "wrong_model").name)
         if score.access == "none":
-            contexts[key] = Context(wrong_model, blind)
+            contexts[key] = Context(blind=blind)
         else:
             n_shadows = len(shadows) if shadows and attack.min_shadows else 0
             queries = _queries(attack, target.signals)
@@ -221,7 +250,7 @@ def infer_datasets(
 ) -> tuple[DatasetInference, ...]:
     """Test whether the members, taken together, were trained on.
 
-    One attack per level and access is tested: the one with the largest mean AUROC over the shadow models as targets.
+    One attack per family is tested: the one with the largest mean AUROC over the shadow models as targets.
     Choosing it by the target's own members would invalidate the p-value. Without shadow models as targets, every attack
     is tested.
 
@@ -231,9 +260,9 @@ def infer_datasets(
         split: redraws the labels.
         settings: evaluation settings.
     """
-    families: dict[tuple[str, str], list[AttackResult]] = {}
+    families: dict[Family, list[AttackResult]] = {}
     for attack in attacks:
-        families.setdefault((attack.level, attack.access), []).append(attack)
+        families.setdefault(attack.family, []).append(attack)
     chosen = [
         (attack.name, attack.level)
         for family in families.values()
@@ -258,70 +287,6 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
         for group, row in zip(rates.index, rates.itertuples(), strict=True)
     ]
     return [f"Errors of greedy transcription: {', '.join(parts)}."]
-
-
-def blind_baselines(
-    statistics: Mapping[str, pd.DataFrame], split: Split, settings: EvaluationSettings
-) -> BlindBaselines:
-    """Evaluate the blind baselines on every level and part.
-
-    The one of acoustics comes first. It is called `blind` on the default part of a level, `blind_PART` on others; one
-    of another kind is called `blind_KIND` and `blind_KIND_PART`. p-values are corrected for the kinds of one part.
-
-    Args:
-        statistics: model-free statistics of the recordings by kind, index = id; see `blind_kinds`.
-        split: members and non-members; redraws them for p-values.
-        settings: evaluation settings.
-    """
-    controls: dict[tuple[Level, Part], list[tuple[Scores, BlindResult]]] = {}
-    for level in split.levels:
-        for part in split.parts(level):
-            challenge = split.challenge(level, part)
-            units = list(challenge["unit_id"].unique())
-            redraws = split.redraw(units, level, count_redraws(len(units), settings.n_redraws), settings.seed)
-            suffix = "" if part == split.parts(level)[0] else f"_{part}"
-            fits = fit_blind_baselines(statistics, challenge, redraws, level)
-            corrected, p_values = corrected_for_each_other(fits)
-            n_labellings = split.count_labellings(units, level)
-            controls[level, part] = []
-            for kind, fit in fits.items():
-                scores = replace(fit.scores, name=f"{blind_name(kind)}{suffix}")
-                redrawn = fit.redrawn_aurocs, fit.redrawn_advantages
-                control = evaluate_blind(scores, *redrawn, settings, p_values, n_labellings)
-                result = replace(control.result, p_value=fit.p_value, p_value_corrected=corrected[kind])
-                if kind != "acoustics":  # the upper bound is for acoustics alone
-                    control = replace(control, clean_refused=None, growth_needed=1.0)
-                controls[level, part].append((scores, replace(control, result=result)))
-    return controls
-
-
-def _results(blind: BlindBaselines) -> list[BlindResult]:
-    return [result for controls in blind.values() for _, result in controls]
-
-
-def size_notes(blind: BlindBaselines, split: Split) -> tuple[str, ...]:
-    """Say how often a clean split of this size is refused.
-
-    Empty if this tool drew the split.
-    """
-    return () if split.drawn else size_sentences(_results(blind))
-
-
-def log_size(blind: BlindBaselines, split: Split) -> None:
-    """Log how often a clean split of this size is refused.
-
-    It is a warning if that is often. Nothing is logged if this tool drew the split.
-    """
-    often = is_often_refused(_results(blind))
-    for sentence in size_notes(blind, split):
-        log.log(logging.WARNING if often else logging.INFO, "%s", sentence)
-
-
-def warn_if_refused(blind: BlindBaselines, split: Split) -> None:
-    """Log a warning for each level at which the blind baseline refuses the split."""
-    for refused in give_blind_verdict(_results(blind), drawn=split.drawn, level=split.level).by_level_and_access:
-        if refused.status == "not_assessable":
-            log.warning("The verdict will be not_assessable at %s level: %s", refused.level, refused.reason)
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:

@@ -7,12 +7,14 @@ from lightning_mia.evaluation.results import (
     BlindResult,
     Difference,
     EachAsTarget,
+    Exposure,
     LevelVerdict,
     SubsetResult,
     TprAtFpr,
     Verdict,
+    VersusSiblings,
 )
-from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.scores import Family, Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.statistics.roc import Roc, roc_curve
 from lightning_mia.evaluation.verdict import give_verdict
@@ -24,6 +26,8 @@ __all__ = [
     "Difference",
     "EachAsTarget",
     "EvaluationSettings",
+    "Exposure",
+    "Family",
     "LevelVerdict",
     "Redraw",
     "Roc",
@@ -31,6 +35,7 @@ __all__ = [
     "SubsetResult",
     "TprAtFpr",
     "Verdict",
+    "VersusSiblings",
     "estimate",
     "evaluate",
     "evaluate_blind",

@@ -65,7 +65,9 @@ def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
     """
     if not blind:
         return "" if drawn else reasons.NO_BLIND_BASELINE
-    separating = _separating(blind, drawn_limit(blind[0].n_labellings) if drawn else BLIND_ALPHA_USER_SUPPLIED)
+    # All blind baselines of a level have the same labellings, except for those of its parts.
+    limit = drawn_limit(blind[0].n_labellings) if drawn else BLIND_ALPHA_USER_SUPPLIED
+    separating = _separating(blind, limit)
     if separating:
         return reasons.confounded(separating)
     largest = max(_acoustics(blind), key=lambda control: control.upper95)

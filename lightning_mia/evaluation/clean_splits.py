@@ -69,16 +69,15 @@ class CleanSplits:
         """
         if self.refused <= ACCEPTABLE_SHARE:
             return 1.0
+        spread = float(self.aurocs.std())  # at least: the bound of few units ends at 1
+        if self.degrees_of_freedom >= 1:
+            spread = max(spread, (self.upper_bound(0.5) - 0.5) / t_quantile(0.95, self.degrees_of_freedom))
         growth = 1.0
-        while self._refused_after(growth) > ACCEPTABLE_SHARE:
+        while self._refused_after(growth, spread) > ACCEPTABLE_SHARE:
             growth *= GROWTH
         return growth
 
-    def _refused_after(self, growth: float) -> float:
-        spread = float(self.aurocs.std())
-        at_chance = self.upper_bound(0.5) - 0.5
-        if self.degrees_of_freedom >= 1:  # the bound is at most 1, which makes it useless for few units
-            spread = max(spread, at_chance / t_quantile(0.95, self.degrees_of_freedom))
+    def _refused_after(self, growth: float, spread: float) -> float:
         quantile = t_quantile(0.95, max(1.0, self.degrees_of_freedom * growth))
         aurocs = 0.5 + (self.aurocs - 0.5) / growth**0.5
         bounds = aurocs + quantile * spread / growth**0.5

@@ -33,8 +33,9 @@ from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.loss import PretextLoss
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signals.base import PretextScore
+from lightning_mia.audit.blind_baselines import blind_baselines
 from lightning_mia.audit.breakdown import add_breakdown
-from lightning_mia.audit.outcome import AuditOutcome, blind_baselines, evaluate_attacks
+from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.provenance import summarise_split
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels

@@ -7,7 +7,7 @@ over several attacks is due to Westfall and Young (1993).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,10 @@ class NullDistribution:
         """Standard deviation over all labellings."""
         return float(self.values.std())
 
+    def as_two_sided(self) -> "NullDistribution":
+        """Return the same statistic, two-sided."""
+        return replace(self, two_sided=True)
+
     def standardised(self) -> np.ndarray:
         """Return distances from the mean, (1 + R,).
 
@@ -78,23 +82,20 @@ def p_values_of_all(null: NullDistribution) -> np.ndarray:
     return (len(statistics) - n_below) / len(statistics)
 
 
-def p_values_of_smallest(family: list[NullDistribution]) -> np.ndarray:
-    """Compute the p-value of the smallest of several p-values, for every labelling.
+def p_values_of_largest(family: list[NullDistribution]) -> np.ndarray:
+    """Compute the p-value of a family's largest statistic, for every labelling.
 
-    The smallest p-value is compared with that of every other labelling, which makes it exact for any dependence.
-
-    Args:
-        family: statistics of the same labellings.
+    That of the observed labels is the smallest of `corrected_p_values`.
 
     Returns:
-        (1 + R,) p-values; row 0 is that of the observed labels.
+        (1 + R,) float64.
 
     >>> first, second = (NullDistribution(np.array(row), False) for row in ([0.9, 0.5, 0.6, 0.4], [0.5, 0.8, 0.6, 0.4]))
-    >>> p_values_of_smallest([first, second])
-    array([0.5 , 0.5 , 0.75, 1.  ])
+    >>> p_values_of_largest([first, second])
+    array([0.25, 0.5 , 0.75, 1.  ])
     """
-    smallest = np.min([p_values_of_all(null) for null in family], axis=0)
-    return p_values_of_all(NullDistribution(-smallest, two_sided=False))
+    largest = np.max([null.standardised() for null in family], axis=0)
+    return p_values_of_all(NullDistribution(largest, two_sided=False))
 
 
 def corrected_p_values(family: list[NullDistribution]) -> list[float]:

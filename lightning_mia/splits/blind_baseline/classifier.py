@@ -13,12 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.evaluation.scores import Scores
-from lightning_mia.evaluation.statistics.permutation import (
-    NullDistribution,
-    p_value,
-    p_values_of_all,
-    p_values_of_smallest,
-)
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, corrected_p_values
 from lightning_mia.evaluation.statistics.roc import aurocs_and_advantages
 from lightning_mia.splits.blind_baseline.few_units import FEW_UNITS, largest_correlations
 from lightning_mia.splits.blind_baseline.own_directions import OwnDirections
@@ -49,7 +44,7 @@ class BlindBaseline:
         redrawn_aurocs: (R,) AUROC of scores that are cross-fitted to redrawn labels, under these labels.
         redrawn_advantages: (R,) max(TPR − FPR) of the same scores.
         correlations: (1 + R,) largest correlation of membership with one statistic, under observed and redrawn labels;
-            None with many units.
+            None with many units, or within speakers.
 
     Example:
         >>> ids = [f"r{i}" for i in range(40)]
@@ -75,22 +70,14 @@ class BlindBaseline:
 
     @property
     def nulls(self) -> list[NullDistribution]:
-        """AUROC and, with few units, largest correlation under all labellings."""
+        """AUROC and, with few units, largest correlation of all labellings."""
         statistics = [self.aurocs] if self.correlations is None else [self.aurocs, self.correlations]
         return [NullDistribution(values, two_sided=False) for values in statistics]
 
     @property
-    def p_values(self) -> np.ndarray:
-        """One-sided p-value of every labelling, (1 + R,).
-
-        It is that of the AUROC or, with few units, of the smaller p-value of AUROC and largest correlation.
-        """
-        return p_values_of_smallest(self.nulls)
-
-    @property
     def p_value(self) -> float:
-        """One-sided p-value of the observed labels."""
-        return float(self.p_values[0])
+        """One-sided p-value, corrected if there are two statistics."""
+        return min(corrected_p_values(self.nulls))
 
 
 def fit_blind_baseline(
@@ -133,7 +120,7 @@ def fit_blind_baseline(
     results = [aurocs_and_advantages(fit.scores(labels), labels) for labels in chunks]
     aurocs, advantages = (np.concatenate(parts) for parts in zip(*results, strict=True))
     correlations = None
-    if len(members) <= FEW_UNITS:
+    if len(members) <= FEW_UNITS and not within_speakers:
         correlations = largest_correlations(values, np.concatenate([members[None], redraws]))
     return BlindBaseline(scores, aurocs, advantages, correlations)
 
@@ -161,26 +148,6 @@ def fit_blind_baselines(
         if kind == "acoustics":
             fits["within"] = fit_blind_baseline(table, challenge, redraws, level, within_speakers=True)
     return fits
-
-
-def corrected_for_each_other(fits: Mapping[str, BlindBaseline]) -> tuple[dict[str, float], np.ndarray]:
-    """Correct the p-values of several blind baselines on the same redraws.
-
-    Each is compared with the largest of all (max-T).
-
-    Args:
-        fits: by kind.
-
-    Returns:
-        The corrected p-value of each kind, and the p-value of the largest for every labelling, (1 + R,).
-    """
-    own = {kind: np.max([null.standardised() for null in fit.nulls], axis=0) for kind, fit in fits.items()}
-    largest = np.max(list(own.values()), axis=0)  # (1 + R,)
-    corrected = {
-        kind: p_value(NullDistribution(np.append(values[0], largest[1:]), two_sided=False))
-        for kind, values in own.items()
-    }
-    return corrected, p_values_of_all(NullDistribution(largest, two_sided=False))
 
 
 def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.DataFrame:
