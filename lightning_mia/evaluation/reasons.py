@@ -21,6 +21,7 @@ BLIND_BASELINE_SKIPPED = "; the blind baseline was not run"
 BLIND_KINDS = {
     "acoustics": "acoustics",
     "within": "acoustics within speakers and in both directions",
+    "fine": "faint traces in acoustics (sample values, spectral lines, quiet moments, polarity)",
     "content": "what is said (the words of the transcripts)",
     "metadata": "metadata (order, sessions, file names, dates)",
     "encoder": "the outputs of an encoder that saw neither",
