@@ -238,7 +238,8 @@ class Power:
         clean = self.clean_tables[kind].loc[ids]
         if altered is self.clean_tables[kind]:
             return clean
-        return clean.mask(np.repeat(having[:, None], clean.shape[1], axis=1), altered.loc[ids, clean.columns])
+        values = np.where(having[:, None], altered.loc[ids, clean.columns], clean)
+        return pd.DataFrame(values, index=clean.index, columns=clean.columns)
 
     def _choose(self, size: int, generator: np.random.Generator) -> np.ndarray:
         """Choose recordings, equally many of every speaker."""

@@ -40,8 +40,8 @@ def blind_kinds(
         device: device of the encoder.
 
     Returns:
-        One table per kind, index = id: `acoustics`, `fine`, `content` if there are transcripts, `metadata` unless it only
-        repeats the membership, `encoder` if there is one.
+        One table per kind, index = id: `acoustics`, `fine` (faint traces), `content` if there are transcripts,
+        `metadata` unless it only repeats the membership, `encoder` if there is one.
     """
     ids = evaluated_ids(split)
     kinds = {

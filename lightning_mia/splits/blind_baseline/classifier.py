@@ -194,8 +194,10 @@ def unit_statistics(statistics: pd.DataFrame, challenge: pd.DataFrame) -> pd.Dat
 
     Units are in the order of `challenge`.
     """
-    units = challenge["unit_id"].to_numpy()
-    groups = statistics.loc[challenge["id"]].groupby(units, sort=False)
+    units, recordings = challenge["unit_id"], statistics.loc[challenge["id"]]
+    if units.is_unique:
+        return recordings.set_axis(units.to_numpy(), axis=0).assign(n_recordings=1.0)
+    groups = recordings.groupby(units.to_numpy(), sort=False)
     return groups.mean().assign(n_recordings=groups.size().astype(np.float64))
 
 
@@ -207,7 +209,8 @@ def with_distances(ranks: np.ndarray) -> np.ndarray:
     Args:
         ranks: (units, d), from `standardised_ranks`.
     """
-    of_many_values = [len(np.unique(column)) > 2 for column in ranks.T]
+    low, high = ranks.min(axis=0, initial=np.inf), ranks.max(axis=0, initial=-np.inf)
+    of_many_values = ((ranks != low) & (ranks != high)).any(axis=0)
     return np.hstack([ranks, DISTANCE * standardised_ranks(np.abs(ranks[:, of_many_values]))])
 
 
