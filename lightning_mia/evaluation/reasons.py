@@ -265,7 +265,7 @@ def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
 
 
 def decisive_p_value(attack: AttackResult) -> float:
-    """Return the corrected p-value; for controls, the uncorrected one."""
+    """Return the corrected p-value if there is one, else the other."""
     return attack.p_value if attack.p_value_corrected is None else attack.p_value_corrected
 
 

@@ -86,7 +86,8 @@ def _blind_auroc(blind: AttackResult) -> KeyNumber:
     return KeyNumber(
         decimal(blind.auroc),
         "AUROC of the blind baseline",
-        f"{blind.level} level, no model; 95 % interval {interval(blind.auroc_ci95)}; p {p_value(decisive_p_value(blind))}",
+        f"{blind.level} level, no model; 95 % interval {interval(blind.auroc_ci95)}; "
+        f"p {p_value(decisive_p_value(blind))}",
     )
 
 
