@@ -34,6 +34,7 @@ from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
+from lightning_mia.training.exposures import exposure_obstacle
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
@@ -108,7 +109,8 @@ class Audit:
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
             statistics = blind_statistics(run.data.audio, evaluated_ids(run.split))
-            outcome = self._evaluate(probed, shadow_models, statistics)
+            missing = run.unexposed(models) | (shadow_models.unexposed if shadow_models else {})
+            outcome = self._evaluate(probed, shadow_models, statistics, exposure_obstacle(missing))
         needs_privacy = utility or target.record.get("privacy")
         privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
@@ -204,7 +206,11 @@ class Audit:
         )
 
     def _evaluate(
-        self, probed: dict[str, ProbedModel], shadow_models: TrainedShadowModels | None, statistics: pd.DataFrame
+        self,
+        probed: dict[str, ProbedModel],
+        shadow_models: TrainedShadowModels | None,
+        statistics: pd.DataFrame,
+        obstacle: str,
     ) -> AuditOutcome:
         return evaluate_attacks(
             self.attacks,
@@ -216,6 +222,7 @@ class Audit:
             take_turns=self.options.fleet.take_turns,
             list_skipped=bool(self.options.attacks),
             seed=training_seed(),
+            obstacle=obstacle,
         )
 
     def _provenance(

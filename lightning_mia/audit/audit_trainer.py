@@ -22,7 +22,8 @@ from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.dp_sgd import PerExampleGradients
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
-from lightning_mia.training.trainer_factory import NO_CLIPPING, TrainerFactory, as_callbacks
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.training.trainer_options import NO_CLIPPING, as_callbacks
 from lightning_mia.utilities.errors import InputError
 
 

@@ -73,6 +73,7 @@ def evaluate_attacks(
     take_turns: bool = True,
     list_skipped: bool = False,
     seed: int = 0,
+    obstacle: str = "",
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
@@ -88,6 +89,7 @@ def evaluate_attacks(
         take_turns: also evaluate the attacks with each shadow model as target.
         list_skipped: list attacks that cannot run in the notes.
         seed: seed of randomised attacks.
+        obstacle: reason outside the split that prevents a verdict.
 
     Raises:
         InputError: no attack can run.
@@ -123,7 +125,7 @@ def evaluate_attacks(
         controls=(*(control.result for control in blind_results), *control_results),
         scores=(*attack_scores, *(blind_scores for blind_scores, _ in blind.values()), *control_scores),
         blind_upper95=_upper_bounds(blind_results),
-        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
+        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn, obstacle=obstacle),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
         notes=tuple(dict.fromkeys(notes)),
     )

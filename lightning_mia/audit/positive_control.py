@@ -17,6 +17,7 @@ from lightning_mia.evaluation import AttackResult, evaluate
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report.audit_report import Exposure
 from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.training.exposures import exposure_obstacle, unexposed
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
@@ -34,7 +35,8 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
         Results at each exposure, starting with 0, the unchanged target; empty on all processes but the first.
 
     Raises:
-        InputError: too few recordings that the target is not known to have seen.
+        InputError: too few recordings that the target is not known to have seen, or a training that ends before it has
+            used them.
     """
     settings = audit.options.exposure
     inner = _inner_audit(audit, settings)
@@ -44,6 +46,8 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
     for times in (0, *sorted(set(settings.exposures))):
         name = f"exposure_{times:03d}"
         trained = run.train(name, run.split.training_ids(), times, start=target) if times else target
+        if obstacle := exposure_obstacle({name: unexposed(trained, run.split.training_ids())} if times else {}):
+            raise InputError(f"The positive control is invalid: {obstacle}; remove what ends its training early")
         results = _attack(inner, name, trained)
         if results is None:  # not the first process
             return ()

@@ -25,13 +25,16 @@ MIN_SPEAKERS = 12
 """With 6 + 6 speakers the smallest p-value is about `BLIND_ALPHA_DRAWN` (1/924), with 5 + 5 it is .004."""
 
 
-def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> Verdict:
+def give_verdict(
+    results: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool, obstacle: str = ""
+) -> Verdict:
     """Give the verdict of an audit.
 
     Args:
         results: of attacks and controls; controls (access "none") are ignored.
         blind: blind baselines, one or more per level; the worst of a level counts.
         drawn: this tool drew the split; False: the user supplied it.
+        obstacle: reason outside the split that prevents any verdict.
 
     Returns:
         The verdict; levels and accesses with the strongest attacks come first.
@@ -41,6 +44,8 @@ def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], 
     for level, access in dict.fromkeys((attack.level, attack.access) for attack in attacks):
         family = [attack for attack in attacks if (attack.level, attack.access) == (level, access)]
         verdict = family_verdict(family, [control for control in blind if control.result.level == level], drawn=drawn)
+        if obstacle:
+            verdict = LevelVerdict(level, access, "not_assessable", obstacle)
         unexplained |= verdict.status == "not_assessable" and any(map(separates, family))
         verdicts.append(verdict)
     return combine(verdicts, unexplained=unexplained)

@@ -50,18 +50,29 @@ class KeyedRandomness(Callback):
 class Exposure(Callback):
     """Counts how often each utterance was trained on.
 
+    A batch counts once the optimizer has stepped: accumulated gradients may be dropped at the end of a training.
+
     Attributes:
         times: utterance id → count, of this process; `gather` sums over processes.
     """
 
     def __init__(self) -> None:
         self.times: Counter[str] = Counter()
+        self.pending: list[str] = []  # since the last step
+        self.step = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Continue at the step of an interrupted training."""
+        self.step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the utterances of a batch."""
-        self.times.update(batch.ids)
+        self.pending += batch.ids
+        if trainer.global_step > self.step:
+            self.times.update(self.pending)
+            self.pending, self.step = [], trainer.global_step
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the counts summed over all processes."""

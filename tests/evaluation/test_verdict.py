@@ -210,3 +210,12 @@ def test_the_verdict_on_a_split_alone(controls: list[BlindResult], drawn: bool, 
     verdict = give_blind_verdict(controls, drawn=drawn, level="utterance")
     assert verdict.status == status
     assert phrase in verdict.reason
+
+
+def test_an_obstacle_outside_the_split_prevents_every_verdict() -> None:
+    verdict = give_verdict([ATTACK, replace(NOTHING, level="speaker")], [CLEAN], drawn=True, obstacle="half untrained")
+    assert [(level.status, level.reason) for level in verdict.by_level_and_access] == 2 * [
+        ("not_assessable", "half untrained")
+    ]
+    assert verdict.status == "not_assessable"
+    assert "half untrained" in verdict.reason

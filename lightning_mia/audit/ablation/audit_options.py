@@ -16,7 +16,7 @@ from lightning_mia.corpora.base import Corpus
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.base import Design
 from lightning_mia.splits.data_module import SpeechDataModule
-from lightning_mia.training.trainer_factory import NOT_FINGERPRINTED
+from lightning_mia.training.trainer_options import NOT_FINGERPRINTED
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import quieten
