@@ -20,6 +20,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.dp_sgd import PerExampleGradients
+from lightning_mia.training.job_trainer import refusals_named
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
@@ -45,7 +46,8 @@ class AuditTrainer(Trainer):
         factory: creates the Trainer of each model.
 
     Raises:
-        InputError: the callbacks include several leakage monitors, or an option would omit recordings.
+        InputError: the callbacks include several leakage monitors, an option would omit recordings, or Lightning
+            refuses one.
 
     Example:
         >>> trainer = AuditTrainer(max_epochs=20, accelerator="cpu", logger=False)
@@ -70,7 +72,8 @@ class AuditTrainer(Trainer):
         options |= {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
         self._leakage_monitor = _remove_leakage_monitor(options)
         self.factory = TrainerFactory(options)
-        super().__init__(**kwargs)
+        with refusals_named(kwargs):
+            super().__init__(**kwargs)
         self._config_yaml, self._command = "", ""
         self._uploader: ResultsUploader | None = None
 

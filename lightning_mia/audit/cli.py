@@ -17,8 +17,8 @@ from lightning_mia.audit import configs as shipped
 from lightning_mia.corpora import Corpus
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
-from lightning_mia.utilities.environment import paused_garbage_collection, wait_passively
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.environment import paused_garbage_collection, sigterm_as_interrupt, wait_passively
+from lightning_mia.utilities.errors import InputError, explain_lack
 from lightning_mia.utilities.files import cache_root, hash_of, write_text
 from lightning_mia.utilities.parser import Parser
 
@@ -33,20 +33,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: command and options; by default those of this process.
 
     Returns:
-        Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C.
+        Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C or SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    _replace_what_cannot_be_printed()
     wait_passively()
     _log_to_stderr()
     try:
-        _run(arguments)
+        with sigterm_as_interrupt():
+            _run(arguments)
     except InputError as error:
-        print(f"lightning-mia: error: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except KeyboardInterrupt:
         print("\nlightning-mia: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of stdout has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return 0
+    except (RuntimeError, OSError, MemoryError) as error:
+        if lack := explain_lack(error):
+            return _refuse(lack)
+        raise
     return 0
+
+
+def _refuse(reason: str) -> int:
+    print(f"lightning-mia: error: {reason}", file=sys.stderr)
+    return 2
+
+
+def _replace_what_cannot_be_printed() -> None:
+    """Print `?` for characters that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _log_to_stderr() -> None:
@@ -278,4 +298,4 @@ commands:
 {_LIST}
 
 `lightning-mia COMMAND --help` lists the options of a command; with a config file, `--print_config` prints their values.
-Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C."""
+Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C or SIGTERM."""

@@ -20,6 +20,7 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.lightning import quieten
 from lightning_mia.utilities.parser import Parser
+from lightning_mia.utilities.ranges import MAX_SEED
 
 COMMANDS = ("fit", "shadow", "attack", "audit")
 DEFAULT_SHADOW_MODELS = 16
@@ -73,6 +74,13 @@ class AuditCLI(LightningCLI):
             config.run_dir = f"runs/{name}"
         check_folder(config.run_dir)
         self.uploader = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
+
+    def _set_seed(self) -> None:
+        """Seed all generators; refuse what they cannot take."""
+        seed = self._get(self.config, "seed_everything")
+        if not isinstance(seed, bool) and not 0 <= seed <= MAX_SEED:
+            raise InputError(f"seed_everything is {seed}: give 0 to {MAX_SEED}")
+        super()._set_seed()
 
     def instantiate_classes(self) -> None:
         """Create all objects; report invalid values in one line."""

@@ -25,6 +25,7 @@ from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.ranges import Processes, Seconds, Seed, check_ranges
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class SpeechDataModule(L.LightningDataModule):
         spec_augment: mask parts of the training recordings' log-mel frames, redrawn in every step (TERA, MelHuBERT).
 
     Raises:
-        InputError: `batch_seconds` is not positive.
+        InputError: a number is out of range.
 
     Example:
         >>> from lightning_mia.corpora import SyntheticVoices
@@ -62,10 +63,10 @@ class SpeechDataModule(L.LightningDataModule):
         self,
         corpus: Corpus,
         design: Design | None = None,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
         level: Literal["utterance", "speaker"] = "utterance",
-        batch_seconds: float = 32.0,
-        num_workers: int = 0,
+        batch_seconds: Seconds = 32.0,
+        num_workers: Processes = 0,
         on_bad_audio: Literal["error", "skip"] = "error",
         cache_dir: str | None = None,
         matching: Matching | None = None,
@@ -75,8 +76,8 @@ class SpeechDataModule(L.LightningDataModule):
         spec_augment: SpecAugment = NO_SPEC_AUGMENT,
     ) -> None:
         super().__init__()
-        if batch_seconds <= 0:
-            raise InputError(f"data.batch_seconds is {batch_seconds}: give a positive number of seconds")
+        numbers = {"split_seed": split_seed, "batch_seconds": batch_seconds, "num_workers": num_workers}
+        check_ranges(SpeechDataModule.__init__, numbers, "data.")
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
         self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir

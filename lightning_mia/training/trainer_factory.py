@@ -18,13 +18,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_mia.training.dp_sgd import ClippedGradients, PerExampleGradients
 from lightning_mia.training.intermediate_checkpoints import KeepCheckpoints, StopAfter, check_length
+from lightning_mia.training.job_trainer import JobTrainer
 from lightning_mia.training.progress import StageProgressBar
 from lightning_mia.training.trainer_options import (
     LENGTH_OPTIONS,
     NO_CLIPPING,
     OWN_OPTIONS,
     as_callbacks,
-    check_complete,
+    check_options,
     fingerprint,
 )
 
@@ -51,7 +52,7 @@ class TrainerFactory:
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
-        check_complete(options)
+        check_options(options)
         check_length(options)
         self.options = options
 
@@ -95,7 +96,7 @@ class TrainerFactory:
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `AuditTrainer` has already warned about the same options
-            return Trainer(**options)
+            return JobTrainer(self.options, **options)
 
     def with_epochs(self, max_epochs: int) -> "TrainerFactory":
         """Return a factory with another training length."""

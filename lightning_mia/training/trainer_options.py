@@ -1,6 +1,7 @@
 """Options of the Trainer: which are refused, and which change the weights."""
 
 import inspect
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ from lightning.pytorch.callbacks import (
 
 from lightning_mia.training.dp_sgd import PerExampleGradients
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import MAX_PROCESSES, Range
 
 NOT_FINGERPRINTED = {  # Trainer options that do not change the trained weights
     "accelerator",
@@ -57,24 +59,43 @@ REFUSED: dict[str, tuple[Any, ...]] = {  # would silently omit recordings, but f
 PASSIVE_CALLBACKS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
 NO_CLIPPING = PerExampleGradients()
 DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(Trainer).parameters.items()}
+RANGES = {
+    "accumulate_grad_batches": Range(1, 1_000_000),
+    "gradient_clip_val": Range(0),
+    "log_every_n_steps": Range(0, 1_000_000_000),
+    "max_epochs": Range(-1, 1_000_000),
+    "max_steps": Range(-1, 1_000_000_000_000),
+    "min_epochs": Range(0, 1_000_000),
+    "min_steps": Range(0, 1_000_000_000_000),
+    "num_nodes": Range(1, 10_000),
+    "reload_dataloaders_every_n_epochs": Range(0, 1_000_000),
+}
+"""Ranges of Lightning's numbers; -1: no limit."""
 SAME_AS_DEFAULT = {"precision": "32-true", "deterministic": False, "gradient_clip_algorithm": "norm"}
 """Values that mean the same as a default of None."""
 PRECISIONS = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
 
 
-def check_complete(options: dict[str, Any]) -> None:
-    """Refuse options that omit recordings.
+def check_options(options: dict[str, Any]) -> None:
+    """Refuse options that omit recordings or are out of range.
 
     Args:
         options: Trainer options.
 
     Raises:
-        InputError: an option limits the batches of a training or a probe.
+        InputError: an option limits the batches of a training or a probe, or is out of range.
     """
     for name, harmless in REFUSED.items():
         value = options.get(name)
         if not any(value == allowed and type(value) is type(allowed) for allowed in harmless):  # 1 is one batch
             raise InputError(f"trainer.{name} omits recordings, which would invalidate an audit; remove it")
+    for name, limits in RANGES.items():
+        value = options.get(name)
+        if isinstance(value, int | float) and value not in limits:
+            raise InputError(f"trainer.{name} is {value}: give {limits}")
+    devices = options.get("devices")
+    if str(devices).isdecimal() and int(str(devices)) > MAX_PROCESSES:
+        raise InputError(f"trainer.devices is {devices}: this machine has {os.cpu_count()} CPU cores; give fewer")
 
 
 def fingerprint(options: dict[str, Any]) -> dict[str, Any]:
