@@ -10,6 +10,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
+from lightning_mia.attacks.runner.requirements import check_some_can_run
 from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
@@ -133,9 +134,9 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        run = self._open(model, datamodule, options)
-        audit = Audit(run, options)
-        return self._report(audit, run.load_target(Path(path) if (path := options.target_checkpoint) else None))
+        audit = self._open_audit(model, datamodule, options)
+        checkpoint = Path(options.target_checkpoint) if options.target_checkpoint else None
+        return self._report(audit, audit.run.load_target(checkpoint))
 
     def audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Train the target, probe, attack and report.
@@ -148,9 +149,8 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        run = self._open(model, datamodule, options)
-        audit = Audit(run, options)
-        return self._report(audit, run.fit_target())
+        audit = self._open_audit(model, datamodule, options)
+        return self._report(audit, audit.run.fit_target())
 
     def monitor_for(self, settings: MonitorSettings, probe: ProbeSettings) -> LeakageMonitor | None:
         """Return the leakage monitor of the options or the callbacks.
@@ -176,6 +176,11 @@ class AuditTrainer(Trainer):
     def _open(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> AuditRun:
         monitor = self.monitor_for(options.monitor, options.probe)
         return AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader)
+
+    def _open_audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
+        audit = Audit(self._open(model, datamodule, options), options)
+        check_some_can_run(audit.attacks, audit.run.model, audit.run.split)
+        return audit
 
     def _report(self, audit: Audit, target: Trained) -> Path:
         exposures = positive_control(audit, target) if audit.options.positive_control else ()

@@ -16,6 +16,7 @@ from lightning_mia.utilities.errors import InputError, explain_lack, first_line
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "accelerator": ("auto", "cpu"),
     "devices": ("auto", 1, "1"),
+    "logger": (True, False),
     "strategy": ("auto",),
 }
 """Values of options that never prevent a start."""

@@ -245,6 +245,6 @@ def test_a_diverged_training_stops_at_once_and_does_not_lock_its_folder(
 def test_a_training_that_failed_before_its_first_checkpoint_does_not_lock_its_folder(
     audio: AudioCache, tmp_path: Path
 ) -> None:
-    with pytest.raises(RuntimeError, match="killed"):
+    with pytest.raises(InputError, match=r"cannot run with trainer\.callbacks \[StopsAfter\]: killed"):
         run(audio, tmp_path, StopsAfter(0))
     assert run(audio, tmp_path, epochs=1).record["epochs"] == 1
