@@ -135,7 +135,7 @@ class AuditTrainer(Trainer):
             The report's page.
         """
         audit = self._open_audit(model, datamodule, options)
-        checkpoint = Path(options.target_checkpoint) if options.target_checkpoint else None
+        checkpoint = Path(options.target_checkpoint).expanduser() if options.target_checkpoint else None
         return self._report(audit, audit.run.load_target(checkpoint))
 
     def audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:

@@ -48,13 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nlightning-mia: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of stdout has seen enough, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        _close_stdout()
         return 0
     except (RuntimeError, OSError, MemoryError) as error:
         if lack := explain_lack(error):
             return _refuse(lack)
+        if isinstance(error, OSError) and error.filename is not None:
+            return _refuse(f"{_shortened(error.filename)}: {error.strerror}; choose another file or folder")
         raise
     return 0
+
+
+def _shortened(path: str | bytes) -> str:
+    name = os.fsdecode(path)
+    return name if len(name) < 200 else f"{name[:100]}…{name[-50:]} ({len(name)} characters)"
+
+
+def _close_stdout() -> None:
+    """Drop unwritten text, about which Python would complain when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(reason: str) -> int:
@@ -139,15 +151,14 @@ def _cached_help(arguments: list[str]) -> str:
     sources = [(str(path), path.stat().st_mtime_ns) for path in sorted(package.rglob("*.py"))]
     installed = [(name, version(name)) for name in ("lightning", "torch", "jsonargparse")]
     key = hash_of([arguments[0], sys.version, installed, sources, shutil.get_terminal_size().columns])
-    path = cache_root() / "help" / f"{arguments[0]}-{key[:16]}.txt"
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        output = io.StringIO()
-        with redirect_stdout(output), suppress(SystemExit):
-            _run_audit_command(arguments)
+    name = f"{arguments[0]}-{key[:16]}.txt"
     with suppress(OSError, InputError):
-        write_text(path, output.getvalue())
+        return (cache_root() / "help" / name).read_text(encoding="utf-8")
+    output = io.StringIO()
+    with redirect_stdout(output), suppress(SystemExit):
+        _run_audit_command(arguments)
+    with suppress(OSError, InputError):
+        write_text(cache_root() / "help" / name, output.getvalue())
     return output.getvalue()
 
 

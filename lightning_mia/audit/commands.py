@@ -16,7 +16,7 @@ from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.environment import settle_threads
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, first_line
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.lightning import quieten
 from lightning_mia.utilities.parser import Parser
@@ -95,7 +95,10 @@ class AuditCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Pass settings, command and uploader to the trainer."""
         settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
-        config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
+        try:
+            config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
+        except Exception as error:  # of a representer: an object that has no YAML, such as a function
+            raise InputError(f"The options cannot be written down for the report: {first_line(error)}") from error
         self.trainer.use_command_line(config_yaml, shlex.join(["lightning-mia", *self.arguments]), self.uploader)
 
     def after_fit(self) -> None:

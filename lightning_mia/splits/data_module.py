@@ -1,6 +1,7 @@
 """Data module: decode a corpus and draw its split."""
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -80,7 +81,7 @@ class SpeechDataModule(L.LightningDataModule):
         check_ranges(SpeechDataModule.__init__, numbers, "data.")
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
-        self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
+        self.on_bad_audio, self.cache_dir = on_bad_audio, os.path.expanduser(cache_dir) if cache_dir else None
         self.matching, self.time_masking, self.spec_augment = matching, time_masking, spec_augment
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
@@ -107,7 +108,9 @@ class SpeechDataModule(L.LightningDataModule):
     def _decode(self) -> tuple[pd.DataFrame, AudioCache, tuple[str, ...]]:
         table = self.corpus.table()
         audio = decode(
-            table, cache_dir=Path(self.cache_dir) if self.cache_dir else None, on_bad_audio=self.on_bad_audio
+            table,
+            cache_dir=Path(self.cache_dir) if self.cache_dir else None,
+            on_bad_audio=self.on_bad_audio,
         )
         if len(audio.skipped):
             named = list_first([f"{row.path}: {row.reason}" for row in audio.skipped.itertuples()])

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Any
 
 import lightning as L
@@ -149,11 +150,6 @@ def _shown(value: Any) -> str:
 
 def _raised_by_callback(error: BaseException, given: Mapping[str, Any]) -> bool:
     """Test whether the error passed through a callback of Lightning that the user gave."""
-    traceback = error.__traceback__
-    while traceback:
-        owner = traceback.tb_frame.f_locals.get("self")
-        is_ours = type(owner).__module__.split(".")[0] == "lightning_mia"
-        if isinstance(owner, L.Callback) and not is_ours and type(owner).__module__.startswith("lightning"):
-            return bool(given.get("callbacks"))
-        traceback = traceback.tb_next
-    return False
+    owners = [frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__)]
+    modules = [type(owner).__module__ for owner in owners if isinstance(owner, L.Callback)]
+    return bool(given.get("callbacks")) and any(module.startswith("lightning.") for module in modules)

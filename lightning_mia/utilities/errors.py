@@ -3,6 +3,8 @@
 Any other exception is a bug and keeps its traceback.
 """
 
+from traceback import walk_tb
+
 
 class InputError(Exception):
     """Invalid option, config, file or recording.
@@ -61,10 +63,8 @@ def explain_lack(error: BaseException) -> str:
 
 def _raised_by_semaphore(error: BaseException) -> bool:
     """Test whether a semaphore between processes could not be made."""
-    traceback = error.__traceback__
-    while traceback and traceback.tb_next:
-        traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_code.co_filename.endswith("multiprocessing/synchronize.py")
+    files = (frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__))
+    return any(file.endswith("multiprocessing/synchronize.py") for file in files)
 
 
 def first_line(error: BaseException) -> str:

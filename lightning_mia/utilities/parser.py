@@ -1,17 +1,22 @@
 """Argument parser: classes by their names, errors in one line."""
 
 import inspect
+import os
 import re
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, first_line
+from lightning_mia.utilities.yaml_check import check_config, check_yaml
 
 PACKAGE = "lightning_mia"
 CLASS_PATH = re.compile(rf"{PACKAGE}(?:\.\w+)*\.[A-Z]\w*")
+HOME = re.compile(r"~[\w.-]*(/|$)")  # a home folder, of this user or another
+MAX_PLAIN = 1000  # longer values of options are checked like configs
 UNION = "Does not validate against any of the Union subtypes"
 
 
@@ -40,6 +45,19 @@ class Parser(OneLineErrors, ArgumentParser):
         unrecognized arguments: --to R
     """
 
+    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
+        """Parse a command line; a `~` at the start of a path becomes the home folder.
+
+        Raises:
+            InputError: an option or a config is invalid.
+        """
+        check_arguments(args or ())
+        try:
+            options = super().parse_args(args, *rest, **kwargs)
+        except (ValueError, RecursionError) as error:  # from PyYAML; errors of options are InputError already
+            raise InputError(f"An option has a value that cannot be read: {first_line(error)}") from error
+        return with_home(options)
+
     def parse_object(self, cfg_obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Parse nested options, with classes of this package by name.
 
@@ -54,6 +72,39 @@ class Parser(OneLineErrors, ArgumentParser):
             for key, value in options.items()
         }
         return super().parse_object(with_class_paths(named), *args, **kwargs)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Check the configs and YAML values of a command line.
+
+    Raises:
+        InputError: a config or a value is no YAML, or would become too large.
+    """
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, _, value = argument.partition("=")
+        if name in ("-c", "--config"):
+            check_config(value or following)
+        elif argument.startswith("--") and len(value) > MAX_PLAIN:
+            check_yaml(value, name)
+        elif not argument.startswith("-") and len(argument) > MAX_PLAIN:
+            check_yaml(argument, f"{argument[:20]}…")
+
+
+def with_home(value: Any) -> Any:
+    """Replace `~` at the start of paths in parsed options.
+
+    >>> with_home({"out": "~/r", "text": "a~b"})["text"]
+    'a~b'
+    """
+    if isinstance(value, str):
+        return os.path.expanduser(value) if HOME.match(value) else value
+    if isinstance(value, list):
+        return [with_home(item) for item in value]
+    if isinstance(value, dict):
+        return {key: with_home(item) for key, item in value.items()}
+    if isinstance(value, Namespace):
+        return Namespace(**{key: with_home(item) for key, item in vars(value).items()})
+    return value
 
 
 def with_class_paths(options: Any) -> Any:
