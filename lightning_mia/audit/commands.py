@@ -12,7 +12,7 @@ from lightning_mia.audit.audit_trainer import AuditTrainer
 from lightning_mia.audit.configs import with_shipped_configs
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.summary import print_summary
-from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files
+from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files, without_credentials
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.environment import settle_threads
@@ -99,7 +99,8 @@ class AuditCLI(LightningCLI):
             config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
         except Exception as error:  # of a representer: an object that has no YAML, such as a function
             raise InputError(f"The options cannot be written down for the report: {first_line(error)}") from error
-        self.trainer.use_command_line(config_yaml, shlex.join(["lightning-mia", *self.arguments]), self.uploader)
+        command = shlex.join(["lightning-mia", *self.arguments])
+        self.trainer.use_command_line(without_credentials(config_yaml), without_credentials(command), self.uploader)
 
     def after_fit(self) -> None:
         """Print the path of the checkpoint."""
