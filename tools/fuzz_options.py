@@ -57,7 +57,7 @@ def main() -> int:
         outcome = try_option(arguments.command, arguments.config, option, value)
         if fault := outcome.fault:
             faults += 1
-            tqdm.write(f"--{option}={value}: {fault}")
+            tqdm.write(f"--{option}={value}: {fault}", file=sys.stderr)
     print(f"{faults} faults in {len(runs)} runs")
     return int(faults > 0)
 
