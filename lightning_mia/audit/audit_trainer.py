@@ -175,7 +175,9 @@ class AuditTrainer(Trainer):
 
     def _open(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> AuditRun:
         monitor = self.monitor_for(options.monitor, options.probe)
-        return AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader)
+        run = AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader)
+        run.check_split()
+        return run
 
     def _open_audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
         audit = Audit(self._open(model, datamodule, options), options)

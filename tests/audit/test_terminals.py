@@ -30,7 +30,7 @@ def test_without_a_home_the_cache_has_to_be_chosen(monkeypatch: pytest.MonkeyPat
     for name in ("LIGHTNING_MIA_CACHE", "HOME"):
         monkeypatch.delenv(name)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    with pytest.raises(InputError, match="There is no home folder .* set LIGHTNING_MIA_CACHE to a folder"):
+    with pytest.raises(InputError, match=r"There is no home folder .* set LIGHTNING_MIA_CACHE to a folder"):
         cache_root()
 
 
