@@ -1,5 +1,6 @@
 """Command line: run commands, and report invalid input."""
 
+import gc
 import io
 import logging
 import os
@@ -35,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C or SIGTERM.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if arguments is None:
+        try:
+            return main(sys.argv[1:])
+        finally:
+            gc.freeze()  # the last garbage collection would look through all imported objects for seconds
+    arguments = list(arguments) or ["--help"]
     _replace_what_cannot_be_printed()
     wait_passively()
     _log_to_stderr()

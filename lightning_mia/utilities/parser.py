@@ -168,8 +168,8 @@ def explain_class_name(message: str) -> str | None:
     Returns:
         One line, or None if the message is about something else.
 
-    >>> explain_class_name('Parser key "attacks": Expected a dot import path string: LIRA')
-    'attacks: there is no class LIRA; check the spelling'
+    >>> explain_class_name('Parser key "signal": Expected a dot import path string: LIRA')
+    'signal: there is no class LIRA; check the spelling'
     """
     unknown = re.search(r"Expected a dot import path string: (\w+)", message)
     if not unknown:

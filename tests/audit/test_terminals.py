@@ -1,5 +1,6 @@
 """Terminals that cannot print every character, users without a home, names that are too long."""
 
+import gc
 import io
 import pwd
 import sys
@@ -19,6 +20,15 @@ def test_characters_that_the_terminal_lacks_are_replaced(monkeypatch: pytest.Mon
     print("ε ≥ 2 …")
     sys.stdout.flush()
     assert output.getvalue().endswith(b"? ? 2 ?\n")
+
+
+def test_a_command_of_its_own_process_ends_without_a_last_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["lightning-mia", "--help"])
+    try:
+        assert main() == 0
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_without_a_home_the_cache_has_to_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
