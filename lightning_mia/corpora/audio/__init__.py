@@ -2,3 +2,7 @@
 
 SAMPLE_RATE = 16_000
 """Sampling rate of all decoded and synthesised audio (Hz)."""
+
+
+class BadAudioError(Exception):
+    """Raised for unusable audio; the message is the reason."""

@@ -23,6 +23,7 @@ INDEX_COLUMNS = [
     "source_format",  # libsndfile's name: "FLAC", "WAV" …
     "source_subtype",  # "PCM_16", "FLOAT" …
     "duration",  # seconds
+    "n_clipped",  # samples beyond full scale
 ]
 
 
