@@ -28,8 +28,9 @@ from lightning_mia.audit.provenance import (
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility
+from lightning_mia.evaluation.results import Exposure
 from lightning_mia.evaluation.utility import Utility
-from lightning_mia.report.audit_report import AuditReport, Exposure, Provenance, Target, summarise_fleet
+from lightning_mia.report.audit_report import AuditReport, Provenance, Target, summarise_fleet
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
@@ -108,7 +109,7 @@ class Audit:
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
             statistics = blind_statistics(run.data.audio, evaluated_ids(run.split))
-            outcome = self._evaluate(probed, shadow_models, statistics)
+            outcome = self._evaluate(probed, shadow_models, statistics, exposures)
         needs_privacy = utility or target.record.get("privacy")
         privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
@@ -204,7 +205,11 @@ class Audit:
         )
 
     def _evaluate(
-        self, probed: dict[str, ProbedModel], shadow_models: TrainedShadowModels | None, statistics: pd.DataFrame
+        self,
+        probed: dict[str, ProbedModel],
+        shadow_models: TrainedShadowModels | None,
+        statistics: pd.DataFrame,
+        exposures: tuple[Exposure, ...],
     ) -> AuditOutcome:
         return evaluate_attacks(
             self.attacks,
@@ -216,6 +221,7 @@ class Audit:
             take_turns=self.options.fleet.take_turns,
             list_skipped=bool(self.options.attacks),
             seed=training_seed(),
+            largest_exposure=exposures[-1] if exposures else None,
         )
 
     def _provenance(

@@ -105,7 +105,7 @@ def _table_with_members(corpus: Corpus) -> pd.DataFrame:
     if "member" not in table:
         source = getattr(corpus, "path", "The corpus")
         raise InputError(
-            f"{source} has no column member; the blind check needs one (1, 0, held_back, or empty = auxiliary)"
+            f"{source} has no column member; the blind check needs one (1, 0, held_back, sibling, or empty = auxiliary)"
         )
     return table
 

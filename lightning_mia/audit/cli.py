@@ -167,7 +167,8 @@ def blind(
     With matching, the test runs before and after it.
 
     Args:
-        manifest: CSV, JSON Lines or fairseq TSV with a `member` column (1, 0, held_back, or empty = auxiliary).
+        manifest: CSV, JSON Lines or fairseq TSV with a `member` column (1, 0, held_back, sibling, or empty =
+            auxiliary).
         out: run directory; the report goes to its subfolder `report`.
         corpus: a corpus with membership labels, such as TwoSources; instead of a manifest.
         level: level at which the split is tested.

@@ -18,9 +18,12 @@ from lightning_mia.evaluation import (
     Context,
     EachAsTarget,
     EvaluationSettings,
+    Exposure,
+    Family,
     Scores,
     SubsetResult,
     Verdict,
+    VersusSiblings,
     evaluate,
     evaluate_blind,
     give_blind_verdict,
@@ -28,6 +31,7 @@ from lightning_mia.evaluation import (
 )
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
+from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.scores import Key, group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
@@ -73,6 +77,7 @@ def evaluate_attacks(
     take_turns: bool = True,
     list_skipped: bool = False,
     seed: int = 0,
+    largest_exposure: Exposure | None = None,
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
@@ -88,6 +93,7 @@ def evaluate_attacks(
         take_turns: also evaluate the attacks with each shadow model as target.
         list_skipped: list attacks that cannot run in the notes.
         seed: seed of randomised attacks.
+        largest_exposure: of the positive control, if any.
 
     Raises:
         InputError: no attack can run.
@@ -110,9 +116,15 @@ def evaluate_attacks(
         ran = list({attack.name: attack for scored in on_target.values() for attack in scored.ran}.values())
         each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
         fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
+    siblings, sibling_results = _siblings(attacks, target, split, settings, seed, shadows)
     contexts: dict[Key, Context] = {}
     for part, (blind_scores, _) in blind.items():
         contexts |= _contexts(on_target[part], on_controls[part], blind_scores, target, shadows, each, fewer)
+    contexts |= {
+        key: replace(contexts[key], versus_siblings=VersusSiblings(result.auroc, decisive_p_value(result)))
+        for key, result in sibling_results.items()
+        if key in contexts
+    }
 
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
@@ -120,10 +132,19 @@ def evaluate_attacks(
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
-        controls=(*(control.result for control in blind_results), *control_results),
-        scores=(*attack_scores, *(blind_scores for blind_scores, _ in blind.values()), *control_scores),
+        controls=(
+            *(control.result for control in blind_results),
+            *control_results,
+            *(replace(result, name=f"sibling_{result.name}", access="none") for result in sibling_results.values()),
+        ),
+        scores=(
+            *attack_scores,
+            *(blind_scores for blind_scores, _ in blind.values()),
+            *control_scores,
+            *(as_control(score, "sibling") for score in siblings),
+        ),
         blind_upper95=_upper_bounds(blind_results),
-        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
+        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn, largest_exposure=largest_exposure),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -166,6 +187,31 @@ def _score_controls(
     ]
 
 
+def _siblings(
+    attacks: Sequence[Attack],
+    target: ProbedModel,
+    split: Split,
+    settings: EvaluationSettings,
+    seed: int,
+    shadows: ShadowModels | None,
+) -> tuple[list[Scores], dict[Key, AttackResult]]:
+    """Attack the target with siblings in place of the non-members.
+
+    Returns scores and results by (name, level); both are empty without siblings.
+    """
+    siblings = split.sibling_split()
+    if siblings is None:
+        return [], {}
+    scores = [
+        score
+        for level in siblings.levels
+        for part in siblings.parts(level)
+        for score in target.scored(attacks, siblings, level, part, seed, shadows).scores
+        if score.access != "none"
+    ]
+    return scores, {result.key: result for result in evaluate(scores, siblings.redraw, settings)}
+
+
 def _paper_protocol(on_target: Scored) -> list[Scores]:
     """Select the attacks that follow their paper's protocol.
 
@@ -190,7 +236,7 @@ def _contexts(
         key = score.key
         wrong_model = controls.get(as_control(score, "wrong_model").name)
         if score.access == "none":
-            contexts[key] = Context(wrong_model, blind)
+            contexts[key] = Context(blind=blind)
         else:
             n_shadows = len(shadows) if shadows and attack.min_shadows else 0
             queries = _queries(attack, target.signals)
@@ -214,7 +260,7 @@ def infer_datasets(
 ) -> tuple[DatasetInference, ...]:
     """Test whether the members, taken together, were trained on.
 
-    One attack per level and access is tested: the one with the largest mean AUROC over the shadow models as targets.
+    One attack per family is tested: the one with the largest mean AUROC over the shadow models as targets.
     Choosing it by the target's own members would invalidate the p-value. Without shadow models as targets, every attack
     is tested.
 
@@ -224,9 +270,9 @@ def infer_datasets(
         split: redraws the labels.
         settings: evaluation settings.
     """
-    families: dict[tuple[str, str], list[AttackResult]] = {}
+    families: dict[Family, list[AttackResult]] = {}
     for attack in attacks:
-        families.setdefault((attack.level, attack.access), []).append(attack)
+        families.setdefault(attack.family, []).append(attack)
     chosen = [
         (attack.name, attack.level)
         for family in families.values()

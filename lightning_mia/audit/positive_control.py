@@ -13,9 +13,8 @@ from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.settings import PositiveControlSettings
-from lightning_mia.evaluation import AttackResult, evaluate
+from lightning_mia.evaluation import AttackResult, Exposure, evaluate
 from lightning_mia.evaluation.verdict import separates
-from lightning_mia.report.audit_report import Exposure
 from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError

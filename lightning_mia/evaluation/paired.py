@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.results import Difference, Interval
+from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.adjustment import align
 from lightning_mia.evaluation.statistics.auroc import auroc
-from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import auroc_interval, standard_error, t_quantile
 
 
@@ -28,38 +28,6 @@ class PairedDifference:
 
     value: float
     ci95: Interval
-
-
-def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, replicates: np.ndarray) -> Difference:
-    """Compare the AUROCs of target and wrong model.
-
-    The lower bound of the difference is one-sided, over speakers. A two-sided attack takes the direction of the
-    target's AUROC. Without a leak, that choice favours the target: a positive difference occurs by chance about twice
-    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that without a leak it exceeds 0
-    in at most 5 % of cases.
-
-    Args:
-        scores: of the target, n units.
-        wrong: of the wrong model, on at least the same units, in any order.
-        draws: of the speakers of these n units.
-        replicates: (B,) AUROC of the target in each draw.
-
-    Raises:
-        ValueError: the wrong model lacks one of the units.
-    """
-    values = align(wrong, scores)
-    target_auroc, wrong_auroc = auroc(scores.values, scores.members), auroc(values, scores.members)
-    sign = -1.0 if scores.two_sided and target_auroc < 0.5 else 1.0
-    difference = sign * (target_auroc - wrong_auroc)
-    spread = standard_error(replicates - bootstrap_auroc(values, scores.members, draws))
-    quantile = t_quantile(0.975 if scores.two_sided else 0.95, draws.degrees_of_freedom)
-    lower = difference - quantile * spread if np.isfinite(quantile * spread) else -1.0
-    return Difference(
-        value=difference,
-        lower95=max(-1.0, lower),
-        standard_error=spread if np.isfinite(spread) else 1.0,
-        auroc_wrong_model=wrong_auroc,
-    )
 
 
 def same_challenge(first: Scores, second: Scores) -> bool:

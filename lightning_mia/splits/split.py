@@ -1,7 +1,7 @@
 """Membership of recordings, challenge sets, redraws of labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from lightning_mia.splits.sampling.assignment import Assignment, assign_units, assignments
 from lightning_mia.splits.sampling.membership import Purpose, permute_within_strata, stream
 from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equalise_queries
 from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
@@ -19,9 +20,11 @@ from lightning_mia.utilities.files import hash_of
 Level = Literal["utterance", "speaker"]
 Part = Literal["trained", "held_back"]
 
-ROLES = ("member", "nonmember", "held_back", "auxiliary")
+ROLES = ("member", "nonmember", "held_back", "auxiliary", "sibling")
 LEADING_COLUMNS = ("id", "speaker", "role", "trained", "target")
 TRAILING_COLUMNS = ("unit", "stratum", "part", "audio")
+SESSION = "session"
+"""Column of the table of a predefined split with siblings, if the corpus has it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +37,11 @@ class Split:
             `role`, one of `ROLES`;
             `trained` (bool), the target is trained on this recording;
             `target`, `shadow_000`, … (bool), the recording's unit is IN for that model;
-            `unit`, the unit of membership: audio content or speaker;
-            `stratum`, within which labels are permuted ("" for auxiliary recordings);
-            `part`, use of the recording if its unit is IN: "trained" or "held_back" ("" if auxiliary);
-            `audio`, the first id with identical audio.
+            `unit`, the unit of membership: audio content, session or speaker;
+            `stratum`, within which labels are permuted ("" for auxiliary recordings and siblings);
+            `part`, use of the recording if its unit is IN: "trained" or "held_back" ("" for these, too);
+            `audio`, the first id with identical audio;
+            `session`, only in predefined splits with siblings.
         level: "utterance" or "speaker", as drawn or requested.
         drawn: the labels were drawn at random; False: they are user-supplied.
 
@@ -59,7 +63,8 @@ class Split:
     @cached_property
     def sha256(self) -> str:
         """Hash of the split, without the columns of shadow models."""
-        rows = self.table[[*LEADING_COLUMNS, *TRAILING_COLUMNS]].astype(str).to_numpy().tolist()
+        optional = [SESSION] if SESSION in self.table else []
+        rows = self.table[[*LEADING_COLUMNS, *TRAILING_COLUMNS, *optional]].astype(str).to_numpy().tolist()
         return hash_of({"level": self.level, "drawn": self.drawn, "rows": rows})
 
     @property
@@ -76,6 +81,26 @@ class Split:
         if self.drawn:
             return (self.level,)
         return ("utterance", "speaker") if self.parts("speaker") else ("utterance",)
+
+    @cached_property
+    def assignment(self) -> tuple[Assignment, ...]:
+        """What the labels of a predefined split are assumed to be assigned to.
+
+        Several, if speakers differ in this; none for a drawn split, whose assignment is known.
+        """
+        return () if self.drawn else assignments(self.table["stratum"])
+
+    def sibling_split(self) -> "Split | None":
+        """Return the split of members and siblings, as the sibling control evaluates it.
+
+        Siblings are recordings of the members' source that the target was not trained on. An attack that cannot tell
+        members from siblings recognises their source, not membership. In the returned split siblings and non-members
+        have changed roles: the siblings are evaluated, and the non-members are not. None without siblings.
+        """
+        if not (self.table["role"] == "sibling").any():
+            return None
+        role = self.table["role"].replace({"sibling": "nonmember", "nonmember": "sibling"})
+        return replace(self, table=assign_units(self.table.assign(role=role)))
 
     def parts(self, level: Level) -> tuple[Part, ...]:
         """Return the available parts of a level, the default first."""
@@ -170,8 +195,9 @@ class Split:
 
         Within every stratum the labels of the given units are permuted uniformly, so that the number of IN units in
         each stratum is kept. Recordings that were assigned together keep a common label: those of a speaker in a
-        speaker design, and those of a speaker who is only member or only non-member in a predefined split. (If such
-        speakers have unequally many recordings, the number of member recordings varies between redraws.)
+        speaker design, and in a predefined split those of a speaker who is only member or only non-member, or of such a
+        session of another speaker. (If such speakers or sessions have unequally many recordings, the number of member
+        recordings varies between redraws.)
 
         Args:
             units: unit_ids of the challenge set or of a part of it; their labels do not depend on their order.
@@ -245,7 +271,7 @@ class Split:
         Raises:
             InputError: a file is missing, malformed, or was changed since it was written.
         """
-        table, description = read_split(Path(path), LEADING_COLUMNS, TRAILING_COLUMNS, ROLES)
+        table, description = read_split(Path(path), LEADING_COLUMNS, TRAILING_COLUMNS, ROLES, optional=(SESSION,))
         split = cls(table, level=description["level"], drawn=description["drawn"])
         if split.sha256 != description["sha256"]:
             raise InputError(

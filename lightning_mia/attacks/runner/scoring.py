@@ -79,7 +79,7 @@ def score_attacks(
         except CannotRun as error:
             scored.skipped.append(f"The attack {attack.name + suffix} was left out: {error}.")
         else:
-            scored.scores.append(units.scores(attack, values, level, suffix))
+            scored.scores.append(units.scores(attack, values, level, part, suffix))
             scored.ran.append(attack)
     return scored
 
@@ -136,7 +136,7 @@ class _ChallengeUnits:
         units = challenge.drop_duplicates("unit_id")
         return cls(units["unit_id"].to_numpy(str), units["speaker"].to_numpy(str), units["member"].to_numpy(bool))
 
-    def scores(self, attack: Attack, values: pd.Series, level: Level, suffix: str) -> Scores:
+    def scores(self, attack: Attack, values: pd.Series, level: Level, part: Part, suffix: str) -> Scores:
         """Combine an attack's scores with units and membership."""
         return Scores(
             name=attack.name + suffix,
@@ -147,6 +147,7 @@ class _ChallengeUnits:
             speakers=self.speakers,
             members=self.members,
             values=values.loc[self.ids].to_numpy(dtype=float),
+            part=part if level == "speaker" else "",
         )
 
 

@@ -7,7 +7,7 @@ over several attacks is due to Westfall and Young (1993).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,10 @@ class NullDistribution:
     def standard_deviation(self) -> float:
         """Standard deviation over all labellings."""
         return float(self.values.std())
+
+    def as_two_sided(self) -> "NullDistribution":
+        """Return the same statistic, two-sided."""
+        return replace(self, two_sided=True)
 
     def standardised(self) -> np.ndarray:
         """Return distances from the mean, (1 + R,).
