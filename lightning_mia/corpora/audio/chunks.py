@@ -7,7 +7,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from lightning_mia.corpora.audio import BadAudioError
+from lightning_mia.corpora.audio import BadAudioError, Content
 
 NEVER_CLOSED = 0x7FFF0000
 """Byte counts from this value on are placeholders, written by programs that stream to a pipe."""
@@ -48,7 +48,7 @@ FORM = {
 }
 
 
-def check_length(content: bytes) -> None:
+def check_length(content: Content) -> None:
     """Compare the announced length with the bytes present.
 
     Covers WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST, AVR, MPC, VOC, WVE, SDS and MATLAB. Other formats store no
@@ -67,7 +67,7 @@ def check_length(content: bytes) -> None:
         _check_span(content, *span)
 
 
-def _check_span(content: bytes, start: int, size: int, is_end: bool = True) -> None:
+def _check_span(content: Content, start: int, size: int, is_end: bool = True) -> None:
     """Check that `size` bytes of audio follow `start`, and no others."""
     if len(content) - start < size:
         present = len(content) - start
@@ -79,7 +79,7 @@ def _check_span(content: bytes, start: int, size: int, is_end: bool = True) -> N
         raise BadAudioError(f"{problem}, which would not be read; correct the header or remove them")
 
 
-def _check_chunks(content: bytes, layout: ChunkLayout) -> None:
+def _check_chunks(content: Content, layout: ChunkLayout) -> None:
     """Check the chunk of the audio and those after it."""
     position = layout.first
     while position + layout.header_bytes <= len(content):
@@ -99,14 +99,14 @@ def _check_chunks(content: bytes, layout: ChunkLayout) -> None:
         position = start + size + -size % layout.alignment
 
 
-def _chunk_at(content: bytes, position: int, layout: ChunkLayout) -> tuple[bytes, int]:
+def _chunk_at(content: Content, position: int, layout: ChunkLayout) -> tuple[bytes, int]:
     """Return a chunk's name and the size of its content."""
     name = content[position : position + layout.name_bytes]
     size = struct.unpack_from(layout.size_format, content, position + layout.name_bytes)[0]
     return name, size - layout.header_bytes if layout.size_has_header else size
 
 
-def _is_chunks(content: bytes, position: int, layout: ChunkLayout) -> bool:
+def _is_chunks(content: Content, position: int, layout: ChunkLayout) -> bool:
     """Check that only complete chunks or a tag follow."""
     while position < len(content):
         if len(content) - position == TAG_BYTES and content[position : position + 3] == b"TAG":
@@ -123,7 +123,7 @@ def _is_chunks(content: bytes, position: int, layout: ChunkLayout) -> bool:
     return True
 
 
-def _announced_audio(content: bytes) -> tuple[int, int] | None:
+def _announced_audio(content: Content) -> tuple[int, int] | None:
     """Return first byte and number of bytes of the audio, if stored."""
     for reader in (_au, _nist, _avr, _mpc, _voc, _wve, _mat4, _mat5, _sds):
         try:
@@ -134,7 +134,7 @@ def _announced_audio(content: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _au(content: bytes) -> tuple[int, int] | None:
+def _au(content: Content) -> tuple[int, int] | None:
     order = {b".snd": ">", b"dns.": "<"}.get(content[:4])
     if order is None:
         return None
@@ -142,7 +142,7 @@ def _au(content: bytes) -> tuple[int, int] | None:
     return (start, size) if size < NEVER_CLOSED else None
 
 
-def nist_fields(content: bytes) -> dict[str, str]:
+def nist_fields(content: Content) -> dict[str, str]:
     """Return the header of a NIST SPHERE file; empty for other files."""
     if content[:7] != b"NIST_1A":
         return {}
@@ -151,7 +151,7 @@ def nist_fields(content: bytes) -> dict[str, str]:
     return {words[0]: words[2].strip() for words in fields if len(words) == 3}
 
 
-def _nist(content: bytes) -> tuple[int, int] | None:
+def _nist(content: Content) -> tuple[int, int] | None:
     fields = nist_fields(content)
     if "sample_count" not in fields:
         return None
@@ -159,20 +159,20 @@ def _nist(content: bytes) -> tuple[int, int] | None:
     return int(content[8:16]), int(fields["sample_count"]) * width * channels
 
 
-def _avr(content: bytes) -> tuple[int, int] | None:
+def _avr(content: Content) -> tuple[int, int] | None:
     if content[:4] != b"2BIT":
         return None
     stereo, bits = struct.unpack_from(">HH", content, 12)
     return 128, struct.unpack_from(">I", content, 26)[0] * (bits // 8) * (2 if stereo else 1)
 
 
-def _mpc(content: bytes) -> tuple[int, int] | None:
+def _mpc(content: Content) -> tuple[int, int] | None:
     if content[:2] != b"\x01\x04":
         return None
     return 42, struct.unpack_from("<I", content, 30)[0] * 2 * (2 if content[21] else 1)
 
 
-def _voc(content: bytes) -> tuple[int, int] | None:
+def _voc(content: Content) -> tuple[int, int] | None:
     """Return the only block of audio; libsndfile rejects several."""
     if content[:19] != b"Creative Voice File":
         return None
@@ -184,11 +184,11 @@ def _voc(content: bytes) -> tuple[int, int] | None:
     return position + 4, size + (content[end : end + 1] == b"\0")  # with the mark of the end
 
 
-def _wve(content: bytes) -> tuple[int, int] | None:
+def _wve(content: Content) -> tuple[int, int] | None:
     return (32, struct.unpack_from(">I", content, 18)[0]) if content[:13] == b"ALawSoundFile" else None
 
 
-def _mat4(content: bytes) -> tuple[int, int] | None:
+def _mat4(content: Content) -> tuple[int, int] | None:
     name = content.find(b"wavedata\0", 0, 256)
     if content[:3] == b"MAT" or name < 20:
         return None
@@ -198,7 +198,7 @@ def _mat4(content: bytes) -> tuple[int, int] | None:
     return name + 9, rows * columns * width
 
 
-def _mat5(content: bytes) -> tuple[int, int] | None:
+def _mat5(content: Content) -> tuple[int, int] | None:
     name = content.find(b"wavedata", 128, 1024)
     if content[:6] != b"MATLAB" or name < 0:
         return None
@@ -206,7 +206,7 @@ def _mat5(content: bytes) -> tuple[int, int] | None:
     return name + 16, struct.unpack_from(f"{order}I", content, name + 12)[0]
 
 
-def _sds(content: bytes) -> tuple[int, int] | None:
+def _sds(content: Content) -> tuple[int, int] | None:
     """Count the 127-byte packets of a MIDI sample dump."""
     if content[:2] != b"\xf0\x7e":
         return None

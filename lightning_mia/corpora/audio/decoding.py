@@ -12,6 +12,9 @@ from lightning_mia.corpora.audio.reading import Audio, read_audio
 MIN_SECONDS = 0.1
 """Shortest usable recording (seconds); shorter ones have too few frames to mask."""
 
+TOLERANCE = 0.1
+"""Difference between stated and measured duration that is accepted (seconds)."""
+
 # The resampler's filter: zero crossings on each side, middle of the transition band as a fraction of the lower Nyquist
 # frequency, Kaiser's beta. It passes 86 % of the band within 0.001 dB; above 102 % it attenuates by 80 dB.
 ZERO_CROSSINGS, ROLLOFF, KAISER_BETA = 32, 0.94, 8.0
@@ -54,6 +57,26 @@ def count_clipped(waveform: np.ndarray) -> int:
     2
     """
     return int(np.sum(np.abs(np.round(waveform * 32768)) > 32768))
+
+
+def length_reason(seconds: float, stated: float, max_seconds: float | None) -> str:
+    """Return why a recording's length makes it unusable, or "".
+
+    Args:
+        seconds: measured duration.
+        stated: duration in the corpus's table; NaN if unknown.
+        max_seconds: largest duration; None: no limit.
+
+    >>> length_reason(1.0, 0.25, None)
+    '1.000 s long, but 0.250 s are stated as its duration'
+    >>> length_reason(300.0, math.nan, 120.0)
+    '300.0 s long, longer than max_seconds (120)'
+    """
+    if abs(seconds - stated) > TOLERANCE:
+        return f"{seconds:.3f} s long, but {stated:.3f} s are stated as its duration"
+    if max_seconds is not None and seconds > max_seconds:
+        return f"{seconds:.1f} s long, longer than max_seconds ({max_seconds:g})"
+    return ""
 
 
 def resample(waveform: np.ndarray, rate: int) -> np.ndarray:

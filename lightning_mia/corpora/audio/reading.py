@@ -150,7 +150,7 @@ def _read_blocks(sound: sf.SoundFile) -> np.ndarray:
 
     Blocks need no length in advance, which codecs without seeking (GSM, G.721) and FLAC of unknown length do not give.
     """
-    blocks = []
+    blocks: list[np.ndarray] = []
     while True:
         block = sound.read(out=np.empty((BLOCK, sound.channels), np.float32))
         if not len(block):

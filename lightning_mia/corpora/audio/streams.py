@@ -7,7 +7,7 @@ import re
 import struct
 import zlib
 
-from lightning_mia.corpora.audio import BadAudioError
+from lightning_mia.corpora.audio import BadAudioError, Content
 
 LAST_PAGE, FIRST_PAGE = 0x04, 0x02
 """Bits of an Ogg page header: end and beginning of a stream (RFC 3533, section 6)."""
@@ -40,7 +40,7 @@ def _crc_table(polynomial: int, bits: int) -> list[int]:
 CRC8, CRC16 = _crc_table(0x07, 8), _crc_table(0x8005, 16)
 
 
-def check_ogg(content: bytes) -> None:
+def check_ogg(content: Content) -> None:
     """Check that an Ogg file is one complete stream.
 
     Raises:
@@ -66,7 +66,7 @@ def check_ogg(content: bytes) -> None:
         raise BadAudioError("truncated: the Ogg stream has no last page")
 
 
-def _page(content: bytes, position: int) -> bytes | None:
+def _page(content: Content, position: int) -> bytes | None:
     """Return the page at a position; None if it is incomplete."""
     header = content[position : position + PAGE_HEADER]
     if len(header) < PAGE_HEADER or header[:4] != b"OggS":
@@ -76,7 +76,7 @@ def _page(content: bytes, position: int) -> bytes | None:
     return content[position : position + size] if position + size <= len(content) else None
 
 
-def _cut(content: bytes, position: int) -> str:
+def _cut(content: Content, position: int) -> str:
     if content[position : position + 4] == b"OggS":
         return "truncated: the last page of the Ogg stream is incomplete"
     return f"damaged: no Ogg page at byte {position}"
@@ -89,7 +89,7 @@ def _ogg_checksum(page: bytes) -> int:
     return int(f"{value:032b}"[::-1], 2)
 
 
-def flac_length(content: bytes) -> int:
+def flac_length(content: Content) -> int:
     """Return the samples of each channel, as counted by the last frame.
 
     Raises:
@@ -116,7 +116,7 @@ def flac_with_length(content: bytes, n_samples: int) -> bytes:
     return content[:start] + length.to_bytes(5, "big") + content[start + 5 :]
 
 
-def _last_frame_end(content: bytes) -> int | None:
+def _last_frame_end(content: Content) -> int | None:
     """Return the number of samples up to the end of the last frame.
 
     None if the stream does not end with a complete frame.
@@ -158,7 +158,7 @@ def _frame_end(header: bytes, fixed_size: int) -> int | None:
     return (number if header[1] & 1 else number * fixed_size) + size
 
 
-def _checksum(content: bytes, table: list[int], bits: int) -> int:
+def _checksum(content: Content, table: list[int], bits: int) -> int:
     value, shift, mask = 0, bits - 8, (1 << bits) - 1
     for byte in content:
         value = (value << 8 & mask) ^ table[value >> shift ^ byte]
