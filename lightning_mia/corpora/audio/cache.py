@@ -13,7 +13,6 @@ import pandas as pd
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.decoding import length_reason
 from lightning_mia.corpora.audio.pack import Pack, open_pack
-from lightning_mia.corpora.audio.reading import printable
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root, hash_of
 
@@ -125,13 +124,11 @@ def decode(
         reason or length_reason(n_samples / SAMPLE_RATE, seconds, max_seconds)
         for reason, n_samples, seconds in zip(rows["reason"], rows["n_samples"], stated, strict=True)
     ]
-    rows["printable"] = rows["path"].map(printable)
     bad = rows["reason"] != ""
     _check_usable(rows[bad], len(rows), on_bad_audio)
     index = rows[~bad].set_index("id")
     index["duration"] = index["n_samples"] / SAMPLE_RATE
-    skipped = rows.loc[bad, ["id", "printable", "reason"]].reset_index(drop=True)
-    skipped = skipped.rename(columns={"printable": "path"})
+    skipped = rows.loc[bad, ["id", "path", "reason"]].reset_index(drop=True)
     texts = (
         {name: text for name, text in zip(table["id"], table["text"], strict=True) if text} if "text" in table else {}
     )
@@ -141,7 +138,7 @@ def decode(
 def _check_usable(bad: pd.DataFrame, n_all: int, on_bad_audio: Literal["error", "skip"]) -> None:
     if bad.empty or (on_bad_audio == "skip" and len(bad) < n_all):
         return
-    named = list_first([f"{path}: {reason}" for path, reason in zip(bad["printable"], bad["reason"], strict=True)])
+    named = list_first([f"{path}: {reason}" for path, reason in zip(bad["path"], bad["reason"], strict=True)])
     problem = f"{len(bad)} of {n_all} recordings cannot be used: {named}"
     remedy = "exclude them by on_bad_audio: skip" if len(bad) < n_all else "check the paths"
     raise InputError(f"{problem}; repair or remove them, or {remedy}")

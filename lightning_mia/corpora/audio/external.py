@@ -6,7 +6,6 @@ import subprocess
 from importlib.util import find_spec
 
 import numpy as np
-import soundfile as sf
 
 from lightning_mia.corpora.audio import BadAudioError
 
@@ -47,7 +46,9 @@ def decoder_name() -> str:
 
 def decoder_state() -> tuple[str, str]:
     """Return what decoded audio depends on, for the cache's key."""
-    return sf.__libsndfile_version__, decoder_name()
+    import soundfile
+
+    return soundfile.__libsndfile_version__, decoder_name()
 
 
 def decode_externally(path: str) -> tuple[np.ndarray, int]:
@@ -77,6 +78,8 @@ def _torchcodec(path: str) -> tuple[np.ndarray, int]:
 
 
 def _ffmpeg(path: str) -> tuple[np.ndarray, int]:
+    import soundfile
+
     # An error on the way ends the decoding (-xerror); otherwise ffmpeg conceals damaged frames.
     command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-c:a", "pcm_f32le", "-f", "au", "-"]
@@ -87,8 +90,8 @@ def _ffmpeg(path: str) -> tuple[np.ndarray, int]:
     if done.returncode:
         raise BadAudioError(f"ffmpeg: {_last_line(done.stderr.decode(errors='replace'))}")
     try:
-        return sf.read(io.BytesIO(done.stdout), dtype="float32", always_2d=True)
-    except sf.LibsndfileError as error:
+        return soundfile.read(io.BytesIO(done.stdout), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
         raise BadAudioError(f"ffmpeg: {error.error_string.strip(' .')}") from error
 
 

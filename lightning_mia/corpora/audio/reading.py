@@ -16,6 +16,7 @@ from lightning_mia.corpora.audio.chunks import check_length, nist_fields
 from lightning_mia.corpora.audio.external import REMEDY, decode_externally, decoder_name, name_format
 from lightning_mia.corpora.audio.mpeg import read_stream
 from lightning_mia.corpora.audio.streams import check_ogg, flac_length, flac_with_length
+from lightning_mia.corpora.formats.text import printable
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
 """Sampling rates that recordings of speech can have (Hz)."""
@@ -65,19 +66,6 @@ def read_audio(path: str) -> Audio:
             f"float samples up to {peak:.0f}, where full scale is 1: divide them by 32768 or their scale"
         )
     return audio
-
-
-def printable(path: str) -> str:
-    r"""Return a path as text that any file can hold.
-
-    >>> printable("caf\udce9.wav")
-    'caf\\xe9.wav'
-    """
-    return os.fsencode(path).decode("utf-8", "backslashreplace") if _has_surrogates(path) else path
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_readable(path: str) -> None:
