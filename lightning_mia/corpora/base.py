@@ -141,11 +141,11 @@ def _violations(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]
     """Yield column, invalid rows, problem and remedy of each rule."""
     for name in REQUIRED_COLUMNS:
         yield name, table[name] == "", f"empty {name}", "fill it in"
-    for name in table:
-        pattern = CONTROL_CHARACTERS.get(str(name), CONTROL_CHARACTERS["name"])
-        unwritable = table[name].map(lambda text, pattern=pattern: bool(pattern.search(text)))
-        problem = f"{name} with a line break or control character, or that begins with ="
-        yield name, unwritable, problem, "remove it"
+    for column in map(str, table):
+        pattern = CONTROL_CHARACTERS.get(column, CONTROL_CHARACTERS["name"])
+        unwritable = table[column].map(lambda text, pattern=pattern: bool(pattern.search(text)))
+        problem = f"{column} with a line break or control character, or that begins with ="
+        yield column, unwritable, problem, "remove it"
     yield "id", table["id"].duplicated(keep=False), "duplicate id", "make ids unique"
     if "member" in table:
         unknown = ~table["member"].isin(MEMBER_VALUES)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import absolute, check_names, first_line
 from lightning_mia.corpora.formats.tables import normalise_gender
+from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, cache_root, hash_of
 
@@ -63,6 +64,7 @@ class HuggingFaceDataset(Corpus):
         accent_column: str | None = None,
         id_column: str | None = None,
         cache_dir: str | None = None,
+        outside_files: bool = False,
     ) -> None:
         """Specify the data set and its columns.
 
@@ -81,6 +83,8 @@ class HuggingFaceDataset(Corpus):
             accent_column: column of the speakers' accent.
             id_column: column of unique names of the recordings; default: split and row number.
             cache_dir: folder of the recordings; default: `huggingface` in the cache of lightning_mia.
+            outside_files: read files outside the data set that its rows name: absolute paths, `../`, other addresses.
+                Only for data sets that you trust: their author chooses what is read.
 
         Raises:
             InputError: the limit is not positive.
@@ -99,6 +103,7 @@ class HuggingFaceDataset(Corpus):
         }
         self.columns = {name: column for name, column in columns.items() if column is not None}
         self.cache_dir = cache_dir
+        self.outside_files = outside_files
 
     def table(self) -> pd.DataFrame:
         """List the recordings, and download the missing ones.
@@ -162,15 +167,55 @@ class HuggingFaceDataset(Corpus):
     def _row(self, number: int, values: dict[str, Any], folder: Path, source: Path | None) -> Row:
         """Return a recording's index entry; write its audio if necessary."""
         row = {"id": f"{self.split}-{number:06d}"}
-        row |= {name: _as_text(values[column]) for name, column in self.columns.items()}
+        row |= {name: self._text(number, column, values[column]) for name, column in self.columns.items()}
         if "gender" in row:
             row["gender"] = normalise_gender(row["gender"])
         try:
-            row["path"] = _audio_file(values[self.audio_column], folder / f"{number:06d}", source)
+            row["path"] = _audio_file(values[self.audio_column], folder / f"{number:06d}", source, self._check_inside)
         except ValueError as error:
             problem = f"row {number} of split {self.split}: column {self.audio_column} {error}"
             raise InputError(f"{self.path}: {problem}; set audio_column to the column of the recordings") from error
         return row
+
+    def _text(self, number: int, column: str, value: object) -> str:
+        """Return a value as text, "" if missing."""
+        try:
+            return as_text(value)
+        except NotTextError as error:
+            problem = f"row {number} of split {self.split}: column {column} holds a {error}"
+            raise InputError(f"{self.path}: {problem}, not text or a number; choose another column") from error
+
+    def _check_inside(self, path: str, source: Path | None) -> None:
+        """Reject files outside the data set.
+
+        Args:
+            path: path or address that a row names.
+            source: folder of the data set; None: on the hub.
+
+        Raises:
+            InputError: the file is outside, and `outside_files` does not allow it.
+        """
+        if self.outside_files or _is_inside(path, source, self.path):
+            return
+        problem = f"a row names {path!r}, outside the data set"
+        raise InputError(f"{self.path}: {problem}; set outside_files: true if you trust its author to name files")
+
+
+def _is_inside(path: str, source: Path | None, name: str) -> bool:
+    """Check that a path or address leads into a data set.
+
+    >>> _is_inside("zip://a.flac::hf://datasets/ann/talks@1/a.zip", None, "ann/talks")
+    True
+    >>> _is_inside("/etc/passwd", Path("/data"), "/data"), _is_inside("http://127.0.0.1/", Path("/data"), "/data")
+    (False, False)
+    """
+    container = path.split("::")[-1]  # of a file within an archive
+    if source is None:
+        beyond = PurePosixPath(container).parts[2:]
+        return container.startswith((f"hf://datasets/{name}/", f"hf://datasets/{name}@")) and ".." not in beyond
+    if "://" in container.removeprefix("file://"):
+        return False
+    return (source / container.removeprefix("file://")).resolve().is_relative_to(source.resolve())
 
 
 def _local_folder(path: str) -> Path | None:
@@ -246,13 +291,14 @@ def _read_index(folder: Path, limit: int | None) -> list[Row]:
     return rows[:limit]
 
 
-def _audio_file(value: Any, stem: Path, source: Path | None) -> str:
+def _audio_file(value: Any, stem: Path, source: Path | None, check: Callable[[str, Path | None], None]) -> str:
     """Return the file of a recording, written if necessary.
 
     Args:
         value: `{"bytes": …, "path": …}` (audio feature), bytes or a path.
         stem: destination without suffix.
         source: folder of the data set, to which paths are relative.
+        check: rejects files outside the data set.
 
     Raises:
         ValueError: any other value.
@@ -261,8 +307,10 @@ def _audio_file(value: Any, stem: Path, source: Path | None) -> str:
     content, path = stored.get("bytes"), stored.get("path") or ""
     if not isinstance(path, str) or not (content or path):
         raise ValueError("holds neither bytes nor a path")
-    if not content and "://" not in path:
-        return str((source or Path()).absolute() / path)
+    if not content:
+        check(path, source)
+        if "://" not in path:
+            return str((source or Path()).absolute() / path)
     file = stem.with_suffix(PurePosixPath(path.split("::")[0]).suffix or ".audio")
     if not file.exists():
         content = content or _download(path)
@@ -282,7 +330,3 @@ def _download(address: str) -> bytes:
         raise InputError(
             f"{address}: cannot be read ({first_line(error)}); check the connection and run the same command again"
         ) from error
-
-
-def _as_text(value: object) -> str:
-    return "" if value is None else str(value)
