@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import absolute, check_names, first_line
+from lightning_mia.corpora.formats.named_files import download_file, is_inside, stored_audio
 from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
@@ -117,6 +118,7 @@ class HuggingFaceDataset(Corpus):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / "lock"):
                 rows = _read_index(folder, self.limit)
+                self._check_index(rows, folder / AUDIO, source)
                 if not (folder / COMPLETE).exists() and (self.limit is None or len(rows) < self.limit):
                     rows += self._fetch(source, folder, len(rows))
         except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
@@ -171,7 +173,10 @@ class HuggingFaceDataset(Corpus):
         if "gender" in row:
             row["gender"] = normalise_gender(row["gender"])
         try:
-            row["path"] = _audio_file(values[self.audio_column], folder / f"{number:06d}", source, self._check_inside)
+            content, path = stored_audio(values[self.audio_column])
+            if not content:
+                self._check_inside(path, source)
+            row["path"] = _audio_file(values[self.audio_column], folder / f"{number:06d}", source)
         except ValueError as error:
             problem = f"row {number} of split {self.split}: column {self.audio_column} {error}"
             raise InputError(f"{self.path}: {problem}; set audio_column to the column of the recordings") from error
@@ -185,6 +190,12 @@ class HuggingFaceDataset(Corpus):
             problem = f"row {number} of split {self.split}: column {column} holds a {error}"
             raise InputError(f"{self.path}: {problem}, not text or a number; choose another column") from error
 
+    def _check_index(self, rows: list[Row], written: Path, source: Path | None) -> None:
+        """Reject indexed files outside the data set, as of a run that allowed them."""
+        for row in rows:
+            if Path(row["path"]).parent != written:
+                self._check_inside(row["path"], source)
+
     def _check_inside(self, path: str, source: Path | None) -> None:
         """Reject files outside the data set.
 
@@ -195,27 +206,10 @@ class HuggingFaceDataset(Corpus):
         Raises:
             InputError: the file is outside, and `outside_files` does not allow it.
         """
-        if self.outside_files or _is_inside(path, source, self.path):
+        if self.outside_files or is_inside(path, source, self.path):
             return
         problem = f"a row names {path!r}, outside the data set"
         raise InputError(f"{self.path}: {problem}; set outside_files: true if you trust its author to name files")
-
-
-def _is_inside(path: str, source: Path | None, name: str) -> bool:
-    """Check that a path or address leads into a data set.
-
-    >>> _is_inside("zip://a.flac::hf://datasets/ann/talks@1/a.zip", None, "ann/talks")
-    True
-    >>> _is_inside("/etc/passwd", Path("/data"), "/data"), _is_inside("http://127.0.0.1/", Path("/data"), "/data")
-    (False, False)
-    """
-    container = path.split("::")[-1]  # of a file within an archive
-    if source is None:
-        beyond = PurePosixPath(container).parts[2:]
-        return container.startswith((f"hf://datasets/{name}/", f"hf://datasets/{name}@")) and ".." not in beyond
-    if "://" in container.removeprefix("file://"):
-        return False
-    return (source / container.removeprefix("file://")).resolve().is_relative_to(source.resolve())
 
 
 def _local_folder(path: str) -> Path | None:
@@ -291,42 +285,23 @@ def _read_index(folder: Path, limit: int | None) -> list[Row]:
     return rows[:limit]
 
 
-def _audio_file(value: Any, stem: Path, source: Path | None, check: Callable[[str, Path | None], None]) -> str:
+def _audio_file(value: Any, stem: Path, source: Path | None) -> str:
     """Return the file of a recording, written if necessary.
 
     Args:
         value: `{"bytes": …, "path": …}` (audio feature), bytes or a path.
         stem: destination without suffix.
         source: folder of the data set, to which paths are relative.
-        check: rejects files outside the data set.
 
     Raises:
         ValueError: any other value.
     """
-    stored = value if isinstance(value, dict) else {"bytes" if isinstance(value, bytes) else "path": value}
-    content, path = stored.get("bytes"), stored.get("path") or ""
-    if not isinstance(path, str) or not (content or path):
-        raise ValueError("holds neither bytes nor a path")
-    if not content:
-        check(path, source)
-        if "://" not in path:
-            return str((source or Path()).absolute() / path)
+    content, path = stored_audio(value)
+    if not content and "://" not in path:
+        return str((source or Path()).absolute() / path)
     file = stem.with_suffix(PurePosixPath(path.split("::")[0]).suffix or ".audio")
     if not file.exists():
-        content = content or _download(path)
+        content = content or download_file(path)
         with atomic_path(file) as temporary:
             temporary.write_bytes(content)
     return str(file)
-
-
-def _download(address: str) -> bytes:
-    """Read a file on the hub or within an archive."""
-    import fsspec
-
-    try:
-        with fsspec.open(address, "rb") as file:
-            return bytes(file.read())
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(
-            f"{address}: cannot be read ({first_line(error)}); check the connection and run the same command again"
-        ) from error

@@ -9,7 +9,7 @@ import pytest
 
 from lightning_mia.corpora import HuggingFaceDataset
 from lightning_mia.corpora.audio.cache import decode
-from lightning_mia.corpora.huggingface import _is_inside
+from lightning_mia.corpora.formats.named_files import is_inside
 from lightning_mia.utilities.errors import InputError
 
 datasets = pytest.importorskip("datasets")
@@ -144,6 +144,7 @@ def test_paths_in_json_lines(recordings, tmp_path):
     options = {"audio_column": "file", "speaker_column": "who"}
     table = corpus(folder, tmp_path, outside_files=True, **options).table()
     assert table["path"].tolist() == [str(folder / "a.flac"), str(recordings[1])]
+    assert "outside the data set" in error_of(corpus(folder, tmp_path, **options))  # also from the cache
     assert table["speaker"].tolist() == ["3", "4"]
 
 
@@ -189,8 +190,8 @@ def test_rows_cannot_name_files_outside_the_data_set(recordings, tmp_path, path)
 def test_rows_of_the_hub_name_only_files_of_their_data_set():
     inside = ["hf://datasets/ann/talks@1a2b/a.flac", "zip://a.flac::hf://datasets/ann/talks/a.zip"]
     outside = ["a.flac", "/a.flac", "hf://datasets/ann/talks2/a.flac", "hf://datasets/ann/talks/../other/a.flac"]
-    assert all(_is_inside(path, None, "ann/talks") for path in inside)
-    assert not any(_is_inside(path, None, "ann/talks") for path in outside)
+    assert all(is_inside(path, None, "ann/talks") for path in inside)
+    assert not any(is_inside(path, None, "ann/talks") for path in outside)
 
 
 def test_values_that_are_no_text_are_refused(parquet, tmp_path):
