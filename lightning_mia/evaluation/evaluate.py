@@ -218,6 +218,7 @@ def _resample(
     observed = auroc(scores.values, scores.members)
     draws = draw_speakers(scores.speakers, scores.members, settings.n_bootstraps, _bootstrap_seed(scores, settings))
     return Resamples(
+        scores=scores,
         null=NullDistribution(np.append(observed, redrawn_aurocs), scores.two_sided),
         advantage_null_mean=float(redrawn_advantages.mean()),
         draws=draws,

@@ -18,12 +18,14 @@ class Resamples:
     """Null distribution and bootstrap of one `Scores`.
 
     Attributes:
+        scores: the scores.
         null: AUROCs under observed and redrawn labels; value 0 is the observed one.
         advantage_null_mean: mean advantage over redrawn labels.
         draws: draws of speakers.
         replicates: (B,) AUROC of each draw.
     """
 
+    scores: Scores
     null: NullDistribution
     advantage_null_mean: float
     draws: SpeakerDraws
@@ -88,12 +90,13 @@ def correct_families(
 
 def _pair(target: Resamples, wrong: Resamples) -> ModelPair:
     return ModelPair(
-        target=target.null.observed,
-        wrong=wrong.null.observed,
-        target_replicates=target.replicates,
-        wrong_replicates=wrong.replicates,
-        two_sided=target.null.two_sided,
-        degrees_of_freedom=target.draws.degrees_of_freedom,
+        target.scores,
+        wrong.scores,
+        target.draws,
+        target.null.observed,
+        wrong.null.observed,
+        target.replicates,
+        wrong.replicates,
     )
 
 

@@ -13,46 +13,74 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightning_mia.evaluation.results import Difference
+from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import ALPHA
+from lightning_mia.evaluation.statistics.auroc import auroc
+from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.difference import AurocDifference, auroc_difference
+
+MIN_P_VALUE = 1e-9  # smaller ones are not resolved
 
 
 @dataclass(frozen=True, eq=False)
 class ModelPair:
-    """AUROCs of one attack on target and wrong model.
+    """Scores of one attack on target and wrong model, resampled.
 
     Attributes:
-        target: AUROC on the target.
-        wrong: AUROC on the wrong model.
-        target_replicates: (B,) AUROC on the target in each draw of speakers.
-        wrong_replicates: (B,) the same of the wrong model.
-        two_sided: the attack's sign is unknown beforehand.
-        degrees_of_freedom: of the draws.
+        target: scores on the target, n units.
+        wrong: scores on the wrong model, of the same units in the same order.
+        draws: draws of their speakers.
+        target_auroc: AUROC on the target.
+        wrong_auroc: AUROC on the wrong model.
+        target_replicates: (B,) AUROC on the target in each draw.
+        wrong_replicates: (B,) AUROC on the wrong model in each draw.
 
     Example:
-        >>> draws = np.random.default_rng(0).normal(scale=0.03, size=(2, 1000))
-        >>> pair = ModelPair(0.8, 0.51, 0.8 + draws[0], 0.51 + draws[1], two_sided=False, degrees_of_freedom=19)
-        >>> (difference,) = compare_family([pair])
+        >>> units, members = [f"s{i:02d}" for i in range(60)], np.tile([True, False], 30)
+        >>> noise = np.random.default_rng(0).normal(size=(2, 60))
+        >>> target, wrong = (
+        ...     Scores("loss", "speaker", "grey-box", False, units, units, members, values)
+        ...     for values in (noise[0] + 2 * members, noise[1])
+        ... )
+        >>> (difference,) = compare_family([resample_pair(target, wrong, n_bootstraps=200)])
         >>> round(difference.value, 2), difference.p_value < 0.001
-        (0.29, True)
+        (0.38, True)
     """
 
-    target: float
-    wrong: float
+    target: Scores
+    wrong: Scores
+    draws: SpeakerDraws
+    target_auroc: float
+    wrong_auroc: float
     target_replicates: np.ndarray
     wrong_replicates: np.ndarray
-    two_sided: bool
-    degrees_of_freedom: float
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether the attack's sign is unknown beforehand."""
+        return self.target.two_sided
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Degrees of freedom of the draws."""
+        return self.draws.degrees_of_freedom
 
     def difference(self) -> AurocDifference:
         """Compare distances from chance.
 
         AUROCs below 0.5 are mirrored; that of the target only if the attack is two-sided.
         """
-        mirror_target = self.two_sided and self.target < 0.5
-        target = _mirrored(self.target, self.target_replicates, mirror_target)
-        wrong = _mirrored(self.wrong, self.wrong_replicates, self.wrong < 0.5)
-        return auroc_difference(target[0], wrong[0], target[1], wrong[1], self.degrees_of_freedom)
+        mirror_target, mirror_wrong = self._mirrored
+        return auroc_difference(
+            1 - self.target_auroc if mirror_target else self.target_auroc,
+            1 - self.wrong_auroc if mirror_wrong else self.wrong_auroc,
+            1 - self.target_replicates if mirror_target else self.target_replicates,
+            1 - self.wrong_replicates if mirror_wrong else self.wrong_replicates,
+            -self.target.values if mirror_target else self.target.values,
+            -self.wrong.values if mirror_wrong else self.wrong.values,
+            self.target.members,
+            self.draws,
+        )
 
     def standardised(self) -> np.ndarray:
         """Return the errors of the replicates in standard deviations, (B,).
@@ -60,12 +88,37 @@ class ModelPair:
         They are absolute if the attack is two-sided: choosing its sign by the data gives chance two ways to be
         positive. Replicates that have no AUROC count as 0.
         """
-        sign_target = -1.0 if self.two_sided and self.target < 0.5 else 1.0
-        sign_wrong = -1.0 if self.wrong < 0.5 else 1.0
+        sign_target, sign_wrong = (-1.0 if mirror else 1.0 for mirror in self._mirrored)
         replicates = sign_target * self.target_replicates - sign_wrong * self.wrong_replicates
         spread = np.nanstd(replicates)
         errors = (replicates - np.nanmean(replicates)) / spread if spread > 0 else np.zeros_like(replicates)
         return np.nan_to_num(np.abs(errors) if self.two_sided else errors)
+
+    @property
+    def _mirrored(self) -> tuple[bool, bool]:
+        """Whether the AUROCs of target and wrong model are mirrored."""
+        return self.two_sided and self.target_auroc < 0.5, self.wrong_auroc < 0.5
+
+
+def resample_pair(target: Scores, wrong: Scores, n_bootstraps: int = 1000, seed: int = 0) -> ModelPair:
+    """Draw the speakers of both models' scores.
+
+    Args:
+        target: scores on the target.
+        wrong: scores on the wrong model, of the same units in the same order.
+        n_bootstraps: number of draws.
+        seed: of the draws.
+    """
+    draws = draw_speakers(target.speakers, target.members, n_bootstraps, seed)
+    return ModelPair(
+        target,
+        wrong,
+        draws,
+        auroc(target.values, target.members),
+        auroc(wrong.values, wrong.members),
+        bootstrap_auroc(target.values, target.members, draws),
+        bootstrap_auroc(wrong.values, wrong.members, draws),
+    )
 
 
 def compare_family(pairs: Sequence[ModelPair], alpha: float = ALPHA) -> list[Difference]:
@@ -111,7 +164,7 @@ def _compare(pair: ModelPair, largest: np.ndarray | None, alpha: float) -> Diffe
         value=difference.value,
         lower95=max(-1.0, difference.lower(quantile)) if testable else -1.0,
         standard_error=spread if np.isfinite(spread) else 1.0,
-        auroc_wrong_model=pair.wrong,
+        auroc_wrong_model=pair.wrong_auroc,
         p_value=_p_value(pair, difference, largest) if testable else 1.0,
     )
 
@@ -120,7 +173,7 @@ def _p_value(pair: ModelPair, difference: AurocDifference, largest: np.ndarray |
     """Return the smallest level at which the lower bound exceeds 0."""
     from scipy.stats import norm, t
 
-    tail = float(t.sf(_statistic(difference), pair.degrees_of_freedom))
+    tail = float(t.sf(_statistic(difference, pair.degrees_of_freedom), pair.degrees_of_freedom))
     own = min(1.0, 2 * tail) if pair.two_sided else tail
     if largest is None:
         return own
@@ -128,16 +181,15 @@ def _p_value(pair: ModelPair, difference: AurocDifference, largest: np.ndarray |
     return max(own, float(joint))
 
 
-def _statistic(difference: AurocDifference, limit: float = 1e3) -> float:
+def _statistic(difference: AurocDifference, degrees_of_freedom: float) -> float:
     """Return the quantile at which the lower bound is 0."""
     from scipy.optimize import brentq
+    from scipy.stats import t
 
-    if difference.value <= 0:
-        return difference.value / difference.standard_error if difference.standard_error > 0 else -limit
+    least, limit = 1e-6, float(t.isf(MIN_P_VALUE, degrees_of_freedom))
+    if difference.lower(least) <= 0:
+        spread = difference.standard_error
+        return min(0.0, difference.value / spread) if spread > 0 else -limit
     if difference.lower(limit) >= 0:
         return limit
-    return float(brentq(difference.lower, 0.0, limit))
-
-
-def _mirrored(auroc: float, replicates: np.ndarray, mirror: bool) -> tuple[float, np.ndarray]:
-    return (1 - auroc, 1 - replicates) if mirror else (auroc, replicates)
+    return float(brentq(difference.lower, least, limit))

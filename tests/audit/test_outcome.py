@@ -84,7 +84,7 @@ def test_results_are_complete(outcome: AuditOutcome) -> None:
 
 def test_attacks_after_their_papers_protocol_have_no_costs(outcome: AuditOutcome) -> None:
     control = outcome.controls[1]
-    assert control.versus_wrong_model is not None
+    assert control.versus_wrong_model is None
     assert (control.n_shadows, control.queries, control.in_turn, control.with_fewer) == (0, None, None, ())
 
 
