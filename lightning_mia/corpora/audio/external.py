@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from lightning_mia.corpora.audio import BadAudioError
+from lightning_mia.corpora.audio import BadAudioError, Content
 
 SUFFIXES = {".3gp", ".aac", ".ac3", ".amr", ".ape", ".m4a", ".m4b", ".mka", ".mp2", ".tta", ".webm", ".wma", ".wv"}
 """Audio that libsndfile does not read."""
@@ -15,6 +15,8 @@ SUFFIXES = {".3gp", ".aac", ".ac3", ".amr", ".ape", ".m4a", ".m4b", ".mka", ".mp
 FORMATS = (  # first byte, mark, name
     (4, b"ftyp", "M4A/MP4"),
     (0, b"\x1aE\xdf\xa3", "WebM/Matroska"),
+    (28, b"\x7fFLAC", "Ogg FLAC"),
+    (28, b"Speex", "Speex"),
     (0, b"#!AMR", "AMR"),
     (0, b"\xff\xf1", "AAC"),
     (0, b"\xff\xf9", "AAC"),
@@ -24,6 +26,12 @@ FORMATS = (  # first byte, mark, name
     (0, b"wvpk", "WavPack"),
     (0, b"TTA1", "TTA"),
 )
+
+SEGMENT = b"\x18S\x80g"
+"""Name of the element that holds all of a Matroska file."""
+
+UNKNOWN_SIZES = {(1 << 7 * width) - 1 for width in range(1, 9)}
+"""Sizes of Matroska elements that were streamed."""
 
 REMEDY = "install ffmpeg or pip install 'lightning-mia[codecs]', or convert the recordings to FLAC"
 
@@ -35,6 +43,28 @@ def name_format(content: bytes) -> str | None:
     'M4A/MP4'
     """
     return next((name for start, mark, name in FORMATS if content[start : start + len(mark)] == mark), None)
+
+
+def check_matroska(content: Content) -> None:
+    """Compare the size of a Matroska or WebM file with the one it states; ffmpeg does not.
+
+    Raises:
+        BadAudioError: truncated.
+    """
+    size, start = _ebml_size(content, 4)  # of the header, after its name
+    name = content[start + size : start + size + 4]
+    announced, begin = _ebml_size(content, start + size + 4)
+    if name == SEGMENT and begin + announced > len(content) and announced not in UNKNOWN_SIZES:
+        present = len(content) - begin
+        raise BadAudioError(f"truncated: the header announces {announced} bytes, {present} are present")
+
+
+def _ebml_size(content: Content, position: int) -> tuple[int, int]:
+    """Return a size of variable width (RFC 8794, section 4), and its end."""
+    first = content[position] if position < len(content) else 0
+    width = 9 - first.bit_length()
+    value = int.from_bytes(content[position : position + width], "big")
+    return value & (1 << 7 * width) - 1, position + width
 
 
 def decoder_name() -> str:
@@ -82,7 +112,7 @@ def _ffmpeg(path: str) -> tuple[np.ndarray, int]:
 
     # An error on the way ends the decoding (-xerror); otherwise ffmpeg conceals damaged frames.
     command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}", "-map", "0:a:0"]
-    command += ["-c:a", "pcm_f32le", "-f", "au", "-"]
+    command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ import soundfile as sf
 
 from lightning_mia.corpora.audio import BadAudioError
 from lightning_mia.corpora.audio.chunks import check_length, nist_fields
-from lightning_mia.corpora.audio.external import REMEDY, decode_externally, decoder_name, name_format
+from lightning_mia.corpora.audio.external import REMEDY, check_matroska, decode_externally, decoder_name, name_format
 from lightning_mia.corpora.audio.mpeg import read_stream
 from lightning_mia.corpora.audio.streams import check_ogg, flac_length, flac_with_length
 from lightning_mia.corpora.formats.text import printable
@@ -119,7 +119,8 @@ def _read(path: str, content: mmap.mmap) -> Audio:
         if sound.format == "MP3":
             return Audio(_read_mp3(sound, content[:]), *container)
         check_length(content)
-        n_samples = None if sound.frames >= UNKNOWN_LENGTH else sound.frames
+        is_estimate = sound.frames >= UNKNOWN_LENGTH or sound.subtype.startswith("MPEG")  # the latter in WAV
+        n_samples = None if is_estimate else sound.frames
         if sound.format == "OGG":
             check_ogg(content)
         elif sound.format == "FLAC":
@@ -175,12 +176,16 @@ def _read_piped(frames: bytes) -> np.ndarray:
 
 def _read_externally(path: str, content: mmap.mmap, error: sf.LibsndfileError) -> Audio:
     """Read with torchcodec or ffmpeg what libsndfile does not."""
-    kind = name_format(content[:16])
+    kind = name_format(content[:64])
     cause = error.error_string.strip(" .")
     if kind is None:
         raise BadAudioError(f"not readable as audio ({cause})") from error
     if not decoder_name():
         raise BadAudioError(f"{kind}, which libsndfile does not read; {REMEDY}") from error
+    if content[:4] == b"OggS":
+        check_ogg(content)
+    elif content[:4] == b"\x1aE\xdf\xa3":
+        check_matroska(content)
     channels, rate = decode_externally(path)
     if not MIN_RATE <= rate <= MAX_RATE:
         raise BadAudioError(f"a sampling rate of {rate} Hz, outside 1–768 kHz") from error

@@ -1,14 +1,17 @@
 """Tests of decoders outside libsndfile."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from lightning_mia.corpora.audio import BadAudioError
 from lightning_mia.corpora.audio.decoding import decode_file
-from lightning_mia.corpora.audio.external import decoder_name
+from lightning_mia.corpora.audio.external import check_matroska, decoder_name
 
 M4A = b"\0\0\0\x20ftypM4A " + bytes(1000)
 
@@ -57,3 +60,27 @@ def test_an_error_of_ffmpeg_is_the_reason(tmp_path, ffmpeg):
     path.write_bytes(M4A)
     with pytest.raises(BadAudioError, match="ffmpeg: moov atom not found"):
         decode_file(os.fspath(path))
+
+
+def test_truncated_matroska_is_noticed():
+    header, segment = b"\x1aE\xdf\xa3\x84" + bytes(4), b"\x18S\x80g"
+    check_matroska(header + segment + b"\x85" + bytes(5))
+    check_matroska(header + segment + b"\x01" + b"\xff" * 7 + bytes(5))  # streamed
+    with pytest.raises(BadAudioError, match="truncated: the header announces 5 bytes, 4 are present"):
+        check_matroska(header + segment + b"\x85" + bytes(4))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@pytest.mark.parametrize(
+    ("suffix", "codec", "exact"), [("m4a", "alac", True), ("wv", "wavpack", True), ("m4a", "aac", False)]
+)
+def test_real_files(tmp_path, speech, suffix, codec, exact):
+    source, path = str(tmp_path / "a.wav"), str(tmp_path / f"a.{suffix}")
+    sf.write(source, speech, 16_000)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-c:a", codec, path], check=True)
+    expected, decoded = decode_file(source).samples, decode_file(path).samples
+    if exact:
+        np.testing.assert_array_equal(decoded, expected)
+    else:
+        assert len(expected) <= len(decoded) <= len(expected) + 2048
+        assert np.corrcoef(decoded[: len(expected)], expected)[0, 1] > 0.9
