@@ -56,6 +56,8 @@ def count_clipped(waveform: np.ndarray) -> int:
     >>> count_clipped(np.array([1.0, 1.1, -1.0, -1.1], dtype=np.float32))
     2
     """
+    if max(waveform.max(), -waveform.min()) <= 1:
+        return 0
     return int(np.sum(np.abs(np.round(waveform * 32768)) > 32768))
 
 

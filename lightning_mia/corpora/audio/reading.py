@@ -21,8 +21,8 @@ from lightning_mia.corpora.formats.text import printable
 MIN_RATE, MAX_RATE = 1_000, 768_000
 """Sampling rates that recordings of speech can have (Hz)."""
 
-BLOCK = 1 << 16
-"""Samples of each channel read at a time."""
+BLOCK = 1 << 18
+"""Samples of all channels read at a time."""
 
 UNKNOWN_LENGTH = 1 << 62
 """Lengths from this value on are libsndfile's placeholder for an unknown one."""
@@ -57,10 +57,10 @@ def read_audio(path: str) -> Audio:
             audio = _read(path, content)
         except sf.LibsndfileError as error:
             audio = _read_externally(path, content, error)
-    if not np.isfinite(audio.channels).all():
+    peak = max(audio.channels.max(initial=0), -audio.channels.min(initial=0))
+    if not np.isfinite(peak):
         n_bad = np.sum(~np.isfinite(audio.channels))
         raise BadAudioError(f"{n_bad} samples are not finite (NaN or infinite)")
-    peak = np.abs(audio.channels).max(initial=0)
     if peak > FULL_SCALE:
         raise BadAudioError(
             f"float samples up to {peak:.0f}, where full scale is 1: divide them by 32768 or their scale"
@@ -141,9 +141,9 @@ def _read_blocks(sound: sf.SoundFile) -> np.ndarray:
     """
     blocks: list[np.ndarray] = []
     while True:
-        block = sound.read(out=np.empty((BLOCK, sound.channels), np.float32))
+        block = sound.read(out=np.empty((-(-BLOCK // sound.channels), sound.channels), np.float32))
         if not len(block):
-            return np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
+            return np.concatenate(blocks or [block]) if len(blocks) != 1 else blocks[0]
         blocks.append(block)
 
 
