@@ -21,15 +21,16 @@ HEADLINE_FPR = 0.01
 class TprAtFpr:
     """True positive rate at a fixed false positive rate.
 
-    The threshold is the lowest whose false positive rate is at most `fpr`. It is read off the challenge set itself, and
-    the intervals take it as given.
+    The threshold is the lowest whose false positive rate is at most `fpr`, on the challenge set itself. The interval of
+    the true positive rate counts the threshold's error too; that of the achieved rate takes the threshold as given.
 
     Attributes:
         fpr: requested false positive rate.
         achieved_fpr: false positive rate at the threshold; at most `fpr`.
         achieved_fpr_ci95: its 95 % interval over speakers.
         tpr: true positive rate at the threshold.
-        tpr_ci95: its 95 % interval over speakers.
+        tpr_ci95: 95 % interval over speakers of the true positive rate at `fpr`; starts at 0 if so few false positives
+            are expected that the threshold has no upper limit.
         resolvable: at least 10 non-members would be false positives at `fpr`.
 
     Example:
@@ -246,6 +247,9 @@ class BlindResult:
     Attributes:
         result: as of any control; its p-value comes from redrawing the split *and refitting*.
         upper95: one-sided 95 % upper bound of its AUROC.
+        n_labellings: distinct labellings that the split's mechanism allows, which limit the p-value; None if unknown.
+        clean_refused: share of clean user-supplied splits of this size that would be refused; None if unknown.
+        growth_needed: factor by which a user-supplied split must grow so that few clean ones are refused.
 
     Example:
         >>> result = AttackResult(
@@ -257,6 +261,9 @@ class BlindResult:
 
     result: AttackResult
     upper95: float
+    n_labellings: int | None = None
+    clean_refused: float | None = None
+    growth_needed: float = 1.0
 
 
 @dataclass(frozen=True)
