@@ -133,7 +133,7 @@ def main() -> int:
 
 def null_table(arguments: argparse.Namespace) -> Iterator[bool]:
     print_row(
-        "level", "speakers", "share", "p < .05", "p < .01", "KS p", "2-sided p < .05", *COVERAGES, "overshoot", ""
+        "level", "speakers", "share", "p < .05", "p < .01", "KS p", "two-sided p < .05", *COVERAGES, "overshoot", ""
     )
     print_row(*["---"] * 13)
     for level, n_speakers in NULL_DESIGNS:
