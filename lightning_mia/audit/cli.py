@@ -196,6 +196,8 @@ def blind(
     matching: Matching = NO_MATCHING,
     on_bad_audio: Literal["error", "skip"] = "error",
     cache_dir: str | None = None,
+    max_seconds: float = 120.0,
+    on_long_audio: Literal["error", "crop"] = "error",
     evaluation: EvaluationSettings = DEFAULT_EVALUATION,
     command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
@@ -213,6 +215,8 @@ def blind(
         on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` omits such recordings and lists
             them in the report.
         cache_dir: folder of decoded audio; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the home folder.
+        max_seconds: longest recording (seconds).
+        on_long_audio: `error` treats longer recordings as unusable; `crop` keeps their start.
         evaluation: evaluation of the blind baseline.
         command: words of the command line, for the report.
 
@@ -231,6 +235,8 @@ def blind(
         level=level,
         matching=matching,
         on_bad_audio=on_bad_audio,
+        max_seconds=max_seconds,
+        on_long_audio=on_long_audio,
         cache_dir=Path(cache_dir) if cache_dir else None,
         settings=evaluation,
         command=shlex.join(command),

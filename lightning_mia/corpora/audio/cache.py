@@ -1,5 +1,6 @@
 """Decoded audio of a corpus, memory-mapped and indexed by id."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.corpora.audio.decoding import length_reason
 from lightning_mia.corpora.audio.pack import Pack, open_pack
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root, hash_of
@@ -23,6 +25,7 @@ INDEX_COLUMNS = [
     "source_format",  # libsndfile's name: "FLAC", "WAV" …
     "source_subtype",  # "PCM_16", "FLOAT" …
     "duration",  # seconds
+    "n_clipped",  # samples beyond full scale
 ]
 
 
@@ -97,15 +100,17 @@ def decode(
     *,
     cache_dir: Path | None = None,
     on_bad_audio: Literal["error", "skip"] = "error",
+    max_seconds: float | None = None,
     progress: bool = True,
 ) -> AudioCache:
     """Decode all recordings of a table, or open cached audio.
 
     Args:
-        table: utterance table with `id`, `path` and optionally `text`.
+        table: utterance table with `id`, `path` and optionally `text` and `duration`, which is compared with the audio.
         cache_dir: folder of the packs; default: `cache_root() / "audio"`.
         on_bad_audio: `error` raises one error for all unusable files; `skip` excludes them and lists them in
             `AudioCache.skipped`.
+        max_seconds: longer recordings are unusable; None: no limit.
         progress: show a progress bar.
 
     Raises:
@@ -114,6 +119,11 @@ def decode(
     pack = open_pack(list(table["path"]), cache_dir or cache_root() / "audio", progress)
     files = pd.DataFrame([asdict(file) for file in pack.files]).set_index("path")
     rows = table[["id", "path"]].join(files, on="path").reset_index(drop=True)
+    stated = table["duration"].to_list() if "duration" in table else [math.nan] * len(rows)
+    rows["reason"] = [
+        reason or length_reason(n_samples / SAMPLE_RATE, seconds, max_seconds)
+        for reason, n_samples, seconds in zip(rows["reason"], rows["n_samples"], stated, strict=True)
+    ]
     bad = rows["reason"] != ""
     _check_usable(rows[bad], len(rows), on_bad_audio)
     index = rows[~bad].set_index("id")

@@ -13,13 +13,15 @@ import soundfile as sf
 from filelock import FileLock
 from tqdm import tqdm
 
-from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.audio.decoding import BadAudioError, decode_file
+from lightning_mia.corpora.audio import SAMPLE_RATE, BadAudioError
+from lightning_mia.corpora.audio.decoding import decode_file
+from lightning_mia.corpora.audio.external import decoder_state
+from lightning_mia.corpora.audio.reading import UNKNOWN_LENGTH
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
 SAMPLES, INDEX = "samples.int16", "index.jsonl"
-VERSION = 1
+VERSION = 2
 """Increase this whenever decoding changes, so that older packs are not reused."""
 
 BATCH = 64
@@ -40,6 +42,7 @@ class PackedFile:
     source_channels: int = 0
     source_format: str = ""
     source_subtype: str = ""
+    n_clipped: int = 0  # samples beyond full scale
     reason: str = ""  # why the file is unusable; "" if usable
 
 
@@ -75,7 +78,7 @@ def open_pack(paths: Sequence[str], cache_dir: Path, progress: bool = True) -> P
 
 
 def _key(paths: Sequence[str]) -> str:
-    decoder = [VERSION, sf.__libsndfile_version__]
+    decoder = [VERSION, *decoder_state()]
     return hash_of([decoder, [_file_state(path) for path in paths]])[:32]
 
 
@@ -141,6 +144,7 @@ def _decode_file(path: str) -> tuple[PackedFile, bytes]:
         source_channels=decoded.source_channels,
         source_format=decoded.source_format,
         source_subtype=decoded.source_subtype,
+        n_clipped=decoded.n_clipped,
     )
     return entry, pcm
 
@@ -175,6 +179,7 @@ def _check_disk_space(paths: Sequence[str], folder: Path) -> None:
 
 def _seconds(path: str) -> float:
     try:
-        return sf.info(path).duration
+        info = sf.info(os.fsencode(path))
     except (sf.LibsndfileError, TypeError):
         return 0.0
+    return info.duration if info.frames < UNKNOWN_LENGTH else 0.0

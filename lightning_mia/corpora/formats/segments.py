@@ -34,6 +34,21 @@ def segment_folder(recording: Path, cache_dir: Path) -> Path:
     return cache_dir / f"{recording.stem}-{key[:12]}"
 
 
+def recording_seconds(recording: Path) -> float:
+    """Return a recording's length (seconds), as its header states it.
+
+    Raises:
+        InputError: the recording cannot be read.
+    """
+    import soundfile
+
+    try:
+        return soundfile.info(str(recording)).duration
+    except soundfile.LibsndfileError as error:
+        cause = error.error_string.strip(" .")
+        raise InputError(f"{recording}: not readable as audio ({cause}); restore it as it was published") from error
+
+
 def segment_name(span: Span) -> str:
     """Return a segment's file name: its times in milliseconds.
 

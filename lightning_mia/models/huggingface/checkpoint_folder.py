@@ -177,11 +177,33 @@ def _configuration(name: str, settings: dict[str, Any]) -> Any:
         raise InputError(
             f"{name} is {description}, which is not a supported speech encoder; supported are {', '.join(FAMILIES)}"
         )
+    if kernels := named_kernels(settings):
+        problem = f"names code on the hub that would run instead of PyTorch's ({', '.join(kernels)})"
+        raise InputError(f"config.json of {name} {problem}; remove these settings")
     try:
         config = CONFIG_MAPPING[family].from_dict(settings)
     except Exception as error:  # transformers validates settings in many ways
         raise InputError(f"config.json of {name} cannot be used: {one_line(error)}") from error
     return _bare_encoder_config(config)
+
+
+def named_kernels(settings: Any) -> list[str]:
+    """List repositories of kernels that a config names, at any depth.
+
+    >>> named_kernels({"attn_implementation": "ann/fast@main:attend", "text": {"attn_implementation": "sdpa"}})
+    ['attn_implementation: ann/fast@main:attend']
+    """
+    if isinstance(settings, list):
+        return [kernel for value in settings for kernel in named_kernels(value)]
+    if not isinstance(settings, dict):
+        return []
+    kernels = []
+    for key, value in settings.items():
+        values = value.values() if isinstance(value, dict) else [value]
+        if "_implementation" in str(key):
+            kernels += [f"{key}: {text}" for text in values if isinstance(text, str) and "/" in text]
+        kernels += named_kernels(value)
+    return kernels
 
 
 def _bare_encoder_config(config: Any) -> Any:
