@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import absolute, check_names, first_line
-from lightning_mia.corpora.formats.named_files import download_file, is_inside, stored_audio
+from lightning_mia.corpora.formats.named_files import download_file, file_states, is_inside, stored_audio
 from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
@@ -127,7 +127,7 @@ class HuggingFaceDataset(Corpus):
 
     def _folder(self, source: Path | None) -> Path:
         """Return the cache folder, the same for any limit."""
-        location = _file_states(source) if source else [self.path, self.revision]
+        location = file_states(source) if source else [self.path, self.revision]
         key = hash_of([VERSION, location, self.config, self.split, self.audio_column, self.columns])
         root = absolute(self.cache_dir) if self.cache_dir else cache_root().absolute() / "huggingface"
         return root / f"{PurePosixPath(self.path).name}-{key[:12]}"
@@ -220,13 +220,6 @@ def _local_folder(path: str) -> Path | None:
     if path.startswith(("/", "~", ".")) or path.count("/") > 1:
         raise InputError(f"{path}: no such folder; check the path, or give a name on the hub, as owner/name")
     return None
-
-
-def _file_states(folder: Path) -> list[tuple[str, int, int]]:
-    """Return name, size (bytes) and modification time (ns) of files."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    stats = [path.stat() for path in files]
-    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)]
 
 
 def _open(path: str, source: Path | None, config: str | None, split: str, revision: str | None) -> "Data":

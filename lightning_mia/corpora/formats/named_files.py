@@ -48,3 +48,10 @@ def download_file(address: str) -> bytes:
         raise InputError(
             f"{address}: cannot be read ({first_line(error)}); check the connection and run the same command again"
         ) from error
+
+
+def file_states(folder: Path) -> list[tuple[str, int, int]]:
+    """Return name, size (bytes) and modification time (ns) of files."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    stats = [path.stat() for path in files]
+    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)]
