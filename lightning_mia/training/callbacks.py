@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.utilities.files import replace_durably
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) 
     try:
         trainer.save_checkpoint(part, weights_only=weights_only)
         if trainer.is_global_zero:
-            os.replace(part, path)
+            replace_durably(part, path)
     finally:
         if trainer.is_global_zero:
             part.unlink(missing_ok=True)

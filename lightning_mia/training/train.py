@@ -12,7 +12,8 @@ import pandas as pd
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import initialise, load_model
+from lightning_mia.models.checkpoint import initialise, model_of, read_checkpoint
+from lightning_mia.models.weights import hash_content
 from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, LastCheckpoint, save_checkpoint
 from lightning_mia.training.dp_sgd import ClippedGradients
 from lightning_mia.training.hparams_logger import Hyperparameters
@@ -41,7 +42,7 @@ class Trained:
     Attributes:
         model: trained model, in evaluation mode, on the CPU.
         checkpoint: file of the weights.
-        sha256: hash of that file.
+        sha256: hash of the weights; of the file, if an earlier version wrote it, or if it was trained elsewhere.
         record: `seconds`, `loop_seconds`, `epochs`, `steps`, `utterances`, `hours`, `parameters`, `health` (metric →
             first and last logged value), `collapse`, `notes` (of the callbacks, for the report), `privacy` (None
             unless gradients were clipped per example).
@@ -85,14 +86,21 @@ def train(
         _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
     assert stage.record is not None
     try:
-        model = load_model(checkpoint, template)
+        content = read_checkpoint(checkpoint)
+        model = model_of(content, checkpoint, template)
     except InputError as error:
         raise InputError(f"{checkpoint} is damaged; delete {stage.folder} and run the same command again") from error
     if model.origin.get("stage") != stage.sha256:
         raise InputError(
             f"{checkpoint} was not trained by this stage; delete {stage.folder} and run the same command again"
         )
-    return Trained(model, checkpoint, hash_of_file(checkpoint), stage.record)
+    recorded = stage.record.get("weights_sha256")
+    if recorded not in (None, hash_content(content["state_dict"])):
+        raise InputError(
+            f"{checkpoint} is damaged: its weights are not those that {stage.path} records; delete {stage.folder} and "
+            "run the same command again"
+        )
+    return Trained(model, checkpoint, recorded or hash_of_file(checkpoint), stage.record)  # earlier versions: the file
 
 
 def shared_settings_hash(settings: dict[str, Any]) -> str:
@@ -146,6 +154,7 @@ def _fit(
                 "health": {name: [health.first[name], value] for name, value in health.last.items()},
                 "collapse": health.collapse,
                 "privacy": _privacy(trainer),
+                "weights_sha256": hash_content(read_checkpoint(checkpoint)["state_dict"]),
                 "notes": [note for callback in callbacks if isinstance(callback, HasNotes) for note in callback.notes],
             }
         )

@@ -7,6 +7,7 @@ import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -24,6 +25,9 @@ PACKAGES = (
     "scikit-learn",
 )
 """Packages that affect results."""
+
+RESULT_PACKAGES = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
+"""Packages whose version must be the same for all models of a run or grid."""
 
 
 def wait_passively() -> None:
@@ -85,6 +89,12 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             installed[package] = "not installed"
     return installed
+
+
+@cache
+def result_versions() -> dict[str, str]:
+    """Return the versions of `RESULT_PACKAGES`."""
+    return {package: version for package, version in versions().items() if package in RESULT_PACKAGES}
 
 
 def hardware() -> dict[str, Any]:
