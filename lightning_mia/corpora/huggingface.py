@@ -15,7 +15,7 @@ from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import absolute, check_names, first_line
 from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import atomic_path, cache_root, hash_of
+from lightning_mia.utilities.files import atomic_path, cache_root, file_state, hash_of
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -183,11 +183,9 @@ def _local_folder(path: str) -> Path | None:
     return None
 
 
-def _file_states(folder: Path) -> list[tuple[str, int, int]]:
-    """Return name, size (bytes) and modification time (ns) of files."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    stats = [path.stat() for path in files]
-    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)]
+def _file_states(folder: Path) -> list[tuple[str, tuple[int, ...]]]:
+    """Return names and states of files."""
+    return [(str(path), file_state(path)) for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def _open(path: str, source: Path | None, config: str | None, split: str, revision: str | None) -> "Data":

@@ -172,6 +172,15 @@ def hash_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def file_state(path: str | Path) -> tuple[int, int, int, int]:
+    """Return size (bytes), modification and change time (ns) and inode.
+
+    The last two differ for a file that another one of the same size and time replaced.
+    """
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
 def hash_of_file(path: str | Path) -> str:
     """Hash a file (SHA-256, hex)."""
     with open(path, "rb") as file:
