@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -46,12 +46,14 @@ class Trained:
         record: `seconds`, `loop_seconds`, `epochs`, `steps`, `utterances`, `hours`, `parameters`, `health` (metric →
             first and last logged value), `collapse`, `notes` (of the callbacks, for the report), `privacy` (None
             unless gradients were clipped per example).
+        versions: package → version with which it was trained; empty if unknown.
     """
 
     model: SpeechModel
     checkpoint: Path
     sha256: str
     record: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -100,7 +102,8 @@ def train(
             f"{checkpoint} is damaged: its weights are not those that {stage.path} records; delete {stage.folder} and "
             "run the same command again"
         )
-    return Trained(model, checkpoint, recorded or hash_of_file(checkpoint), stage.record)  # earlier versions: the file
+    sha256 = recorded or hash_of_file(checkpoint)  # earlier versions hashed the file
+    return Trained(model, checkpoint, sha256, stage.record, stage.versions)
 
 
 def shared_settings_hash(settings: dict[str, Any]) -> str:
@@ -125,6 +128,7 @@ def _fit(
     model.origin = {
         "stage": stage.sha256,
         "split": stage.settings.get("split"),
+        "recordings": stage.settings.get("recordings"),
         "training": shared_settings_hash(stage.settings),
     }
     interrupted = stage.folder / "last.ckpt"

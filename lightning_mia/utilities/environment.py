@@ -5,7 +5,7 @@ import io
 import os
 import platform
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -95,6 +95,20 @@ def versions() -> dict[str, str]:
 def result_versions() -> dict[str, str]:
     """Return the versions of `RESULT_PACKAGES`."""
     return {package: version for package, version in versions().items() if package in RESULT_PACKAGES}
+
+
+def other_versions(made_with: Mapping[str, str]) -> list[str]:
+    """List packages whose version differs from the one installed.
+
+    Args:
+        made_with: package → version.
+    """
+    now = result_versions()
+    return [
+        f"{name} {version}, not {now[name]}"
+        for name, version in made_with.items()
+        if name in now and version != now[name]
+    ]
 
 
 def hardware() -> dict[str, Any]:

@@ -80,16 +80,6 @@ class Stage:
         self.versions = {name: _joined(started.get(name, version), version) for name, version in now.items()}
         self._write()
 
-    @property
-    def other_versions(self) -> list[str]:
-        """Packages that had another version when the stage was made."""
-        now = result_versions()
-        return [
-            f"{name} {version}, not {now[name]}"
-            for name, version in self.versions.items()
-            if name in now and version != now[name]
-        ]
-
     def _write(self) -> None:
         content = {"settings": self.settings, "record": self.record, "versions": self.versions}
         content = json.loads(json.dumps(content, default=str, allow_nan=False))

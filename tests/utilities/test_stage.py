@@ -61,18 +61,12 @@ def test_descriptions_of_earlier_versions_are_read(tmp_path: Path) -> None:
     stage = Stage(tmp_path, {"epochs": 3})
     stage.path.write_text(json.dumps({"sha256": stage.sha256, "settings": stage.settings, "record": {"steps": 12}}))
     assert stage.begin().record == {"steps": 12}
-    assert stage.other_versions == []
+    assert stage.versions == {}
 
 
-def test_versions_other_than_those_of_the_stage_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def install(torch: str) -> None:
-        monkeypatch.setattr(stage_module, "result_versions", lambda: {"torch": torch, "lightning": "2.6.6"})
-
-    install("2.11.0")
+def test_versions_are_recorded_from_the_start_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "result_versions", lambda: {"torch": "2.11.0", "lightning": "2.6.6"})
     Stage(tmp_path, {}).begin()
-    install("2.12.0")
-    stage = Stage(tmp_path, {}).begin()
-    stage.finish({})
-    assert stage.other_versions == ["torch 2.11.0 and 2.12.0, not 2.12.0"]
-    install("2.14.1")
-    assert Stage(tmp_path, {}).begin().other_versions == ["torch 2.11.0 and 2.12.0, not 2.14.1"]
+    monkeypatch.setattr(stage_module, "result_versions", lambda: {"torch": "2.12.0", "lightning": "2.6.6"})
+    Stage(tmp_path, {}).begin().finish({})
+    assert Stage(tmp_path, {}).begin().versions == {"torch": "2.11.0 and 2.12.0", "lightning": "2.6.6"}

@@ -49,14 +49,16 @@ class PackedSamples:
         number = bisect_right(self.starts, span.start) - 1
         file, n_samples = self.files[number], span.stop - span.start
         try:
-            samples = np.fromfile(file, "<i2", count=n_samples, offset=2 * (span.start - self.starts[number]))
+            with open(file, "rb", buffering=0) as opened:
+                opened.seek(2 * (span.start - self.starts[number]))
+                content = opened.read(2 * n_samples)
         except OSError as error:
             raise InputError(
                 f"{file} cannot be read ({error.strerror or error}); run the same command again to decode it anew"
             ) from error
-        if len(samples) != n_samples:
+        if len(content) != 2 * n_samples:
             raise InputError(f"{file} is damaged; {remedy(file)}")
-        return samples
+        return np.frombuffer(content, "<i2")
 
     def file_of(self, position: int) -> str:
         """Return the file that holds a sample."""
