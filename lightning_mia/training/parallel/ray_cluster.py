@@ -13,6 +13,7 @@ from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError
 
 LOCAL = "local"
+LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 100 * 2**20  # jobs and events are small; models and audio go through files
 
 CONNECTION_DEFAULTS = {
@@ -64,6 +65,7 @@ def connect(settings: ExecutorSettings) -> None:
         options = {
             "num_cpus": settings.workers,
             "include_dashboard": False,
+            "_node_ip_address": LOOPBACK,  # by default, Ray's ports would be open to the network
             "object_store_memory": OBJECT_STORE_BYTES,
         }
     try:
