@@ -13,8 +13,13 @@ from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError
 
 LOCAL = "local"
-LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 100 * 2**20  # jobs and events are small; models and audio go through files
+
+LOCAL_DEFAULTS = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # one node: its ports on 127.0.0.1 only, as Ray does on other systems
+    "RAY_USAGE_STATS_ENABLED": "0",  # Ray would report its use to its vendor
+}
+"""Ray's own settings for a cluster on this machine."""
 
 CONNECTION_DEFAULTS = {
     "RAY_NUM_REDIS_GET_RETRIES": "1",  # attempts at HOST:PORT, 20 by default
@@ -51,9 +56,8 @@ def connect(settings: ExecutorSettings) -> None:
         InputError: Ray is not installed, there is no cluster at the address, or this process holds one of its GPUs.
     """
     address = cluster_address(settings)
-    if address != LOCAL:
-        for name, value in CONNECTION_DEFAULTS.items():
-            os.environ.setdefault(name, value)
+    for name, value in (LOCAL_DEFAULTS if address == LOCAL else CONNECTION_DEFAULTS).items():
+        os.environ.setdefault(name, value)
     ray = import_ray()
     if ray.is_initialized():
         _check_gpus(ray, settings)
@@ -61,11 +65,9 @@ def connect(settings: ExecutorSettings) -> None:
     _check_address(address)
     options: dict[str, Any] = {}
     if address == LOCAL:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its vendor
         options = {
             "num_cpus": settings.workers,
             "include_dashboard": False,
-            "_node_ip_address": LOOPBACK,  # by default, Ray's ports would be open to the network
             "object_store_memory": OBJECT_STORE_BYTES,
         }
     try:
