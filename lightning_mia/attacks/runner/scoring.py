@@ -106,8 +106,8 @@ def cached_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) 
     path = folder / f"{attack.name}-{key[:16]}.csv"
     if not path.exists():
         scores = attack.score(evidence)
-        table = scores.rename("score").rename_axis("unit_id").to_csv(float_format="%.17g")
-        write_text(path, f"{table}{CHECKSUM}{hash_of(table)}\n")
+        content = scores.rename("score").rename_axis("unit_id").to_csv(float_format="%.17g")
+        write_text(path, f"{content}{CHECKSUM}{hash_of(content)}\n")
         return scores
     try:
         content, _, checksum = path.read_bytes().decode().rpartition(CHECKSUM)
