@@ -3,11 +3,17 @@
 import copy
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from lightning.pytorch.utilities import rank_zero_only
+
+from lightning_mia.audit.blind_baselines import BlindBaselines, blind_baselines, log_size, warn_if_refused
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.probing import ProbePlan
@@ -15,10 +21,12 @@ from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.upload import ResultsUploader, run_files
+from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
+from lightning_mia.training.exposures import exposure_obstacle, unexposed
 from lightning_mia.training.intermediate_checkpoints import length_note
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.devices import check_one_device
@@ -45,6 +53,7 @@ class AuditRun:
         monitor: leakage monitor of the target's training.
         uploader: uploads results after every shadow model.
         notes: sentences for the report.
+        evaluation: settings of the blind baseline.
 
     Example:
         What `AuditTrainer.audit` trains, step by step:
@@ -63,6 +72,7 @@ class AuditRun:
     monitor: LeakageMonitor | None = None
     uploader: ResultsUploader | None = None
     notes: tuple[str, ...] = ()
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     @classmethod
     def open(
@@ -105,6 +115,7 @@ class AuditRun:
             monitor,
             uploader,
             notes=(*data.notes, *filter(None, [length_note(trainers.options)])),
+            evaluation=options.evaluation,
         )
         run._check_shadow_models()
         return run
@@ -114,6 +125,27 @@ class AuditRun:
         """Members and non-members of every model."""
         return self.data.split
 
+    @cached_property
+    def blind_statistics(self) -> dict[str, pd.DataFrame]:
+        """Model-free statistics of the evaluated recordings by kind, index = id."""
+        data, encoder = self.data, self.controls.blind_encoder
+        return blind_kinds(self.split, data.audio, data.table, encoder, self.trainers.device())
+
+    @cached_property
+    def blind_baselines(self) -> BlindBaselines:
+        """Blind baselines of every level and part."""
+        return blind_baselines(self.blind_statistics, self.split, self.evaluation)
+
+    def check_split(self) -> None:
+        """Log whether a user-supplied split can be assessed.
+
+        Before anything is trained or probed.
+        """
+        if self.split.drawn or getattr(rank_zero_only, "rank", None):  # other processes only train and probe
+            return
+        log_size(self.blind_baselines, self.split)
+        warn_if_refused(self.blind_baselines, self.split)
+
     def save_split(self) -> None:
         """Write `split.csv`, or check that it is the same."""
         self.split.save_once(self.run_dir / "split.csv")
@@ -122,11 +154,12 @@ class AuditRun:
         """Train the target on its members, monitored if requested."""
         self.save_split()
         job = self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
-        if self.monitor is None:
-            return job.run()
-        if job.done:
+        if self.monitor and job.done:
             log.info("The target is already trained, so its leakage is not measured again")
-        return job.run([copy.deepcopy(self.monitor).attach(self.data)])
+        target = job.run([copy.deepcopy(self.monitor).attach(self.data)] if self.monitor else [])
+        if obstacle := exposure_obstacle(self.unexposed({"target": target})):
+            log.warning("No verdict will be possible: %s", obstacle)
+        return target
 
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on auxiliary recordings only.
@@ -189,6 +222,8 @@ class AuditRun:
             "seed": seed,
             "trainer": trainers.fingerprint(),
         }
+        if max_epochs == 0:  # no Trainer option changes initial weights, and folders of earlier versions lack this one
+            del settings["trainer"]["max_epochs"]
         if self.model.uses_transcripts:
             settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
         if monitor and (stop := monitor.fingerprint()):
@@ -325,6 +360,15 @@ class AuditRun:
             if wrong_model:
                 models["wrong_model"] = wrong_model
         return models
+
+    def unexposed(self, models: Mapping[str, Trained]) -> dict[str, list[str]]:
+        """List, for each model, the training recordings it never saw.
+
+        Args:
+            models: "target" and the control models.
+        """
+        sets = {"target": self.split.training_ids(), "wrong_model": self.split.auxiliary_ids()}
+        return {name: unexposed(trained, sets[name]) for name, trained in models.items() if name in sets}
 
     def missing_control_notes(self, target: Trained, models: dict[str, Trained]) -> list[str]:
         """Explain a missing wrong-model control.

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from lightning_mia.evaluation.results import HEADLINE_FPR, headline_rate
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.slices import Cut, Slice, cut_by_category, cut_in_thirds, slices
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks, speaker_risks
 from lightning_mia.report.audit_report import AuditReport, UnitFacts
 from lightning_mia.report.content.breakdown_text import PROPERTIES, decisive_scores
-from lightning_mia.report.content.groups import HEADLINE_FPR, headline_rate
 from lightning_mia.report.content.key_numbers import decisive_attack
 from lightning_mia.report.files.speakers_csv import pseudonyms
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning_mia.evaluation.paired import paired_difference, same_challenge
 from lightning_mia.evaluation.results import AttackResult, LevelVerdict
-from lightning_mia.evaluation.scores import ACCESSES, LEVELS
+from lightning_mia.evaluation.scores import ACCESSES, LEVELS, PARTS, Family
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.comparison.comparison import (
     AurocDifference,
@@ -52,23 +52,21 @@ def short_labels(paths: Sequence[Path]) -> list[str]:
 
 
 def _groups(runs: Sequence[ComparedRun]) -> list[ComparedGroup]:
+    families = [Family(level, part, access) for level in LEVELS for part in PARTS for access in ACCESSES]
     groups = []
-    for level in LEVELS:
-        for access in ACCESSES:
-            if names := _attack_names(runs, level, access):
-                attacks = tuple(_compared_attack(runs, name, level) for name in names)
-                groups.append(
-                    ComparedGroup(level, access, tuple(_verdict(run, level, access) for run in runs), attacks)
-                )
+    for family in families:
+        if names := _attack_names(runs, family):
+            attacks = tuple(_compared_attack(runs, name, family.level) for name in names)
+            groups.append(ComparedGroup(family, tuple(_verdict(run, family) for run in runs), attacks))
     return groups
 
 
-def _attack_names(runs: Sequence[ComparedRun], level: str, access: str) -> list[str]:
+def _attack_names(runs: Sequence[ComparedRun], family: Family) -> list[str]:
     """List all attacks, strongest first; without access, the blind baseline."""
     strengths: dict[str, float] = {}
     for run in runs:
-        for result in run.report.attacks if access != "none" else run.report.controls:
-            if (result.level, result.access) == (level, access) and (access != "none" or result.name == "blind"):
+        for result in run.report.attacks if family.access != "none" else run.report.controls:
+            if result.family == family and (family.access != "none" or result.name == "blind"):
                 strengths.setdefault(result.name, strength(result))
     return sorted(strengths, key=lambda name: -strengths[name])
 
@@ -93,6 +91,6 @@ def _difference(
     return AurocDifference(other_result.auroc - first_result.auroc, paired)
 
 
-def _verdict(run: ComparedRun, level: str, access: str) -> LevelVerdict | None:
+def _verdict(run: ComparedRun, family: Family) -> LevelVerdict | None:
     verdicts = run.report.verdict.by_level_and_access
-    return next((verdict for verdict in verdicts if (verdict.level, verdict.access) == (level, access)), None)
+    return next((verdict for verdict in verdicts if verdict.family == family), None)

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
-
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
+from lightning_mia.audit.blind_baselines import BlindBaselines, size_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -18,22 +17,24 @@ from lightning_mia.evaluation import (
     Context,
     EachAsTarget,
     EvaluationSettings,
+    Exposure,
+    Family,
     Scores,
     SubsetResult,
     Verdict,
+    VersusSiblings,
     evaluate,
-    evaluate_blind,
     give_blind_verdict,
     give_verdict,
 )
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
+from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.scores import Key, group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.splits.blind_baseline.classifier import fit_blind_baseline
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
@@ -45,7 +46,7 @@ class AuditOutcome:
 
     Attributes:
         attacks: one result per attack and level.
-        controls: the blind baseline, then attacks that follow their paper's protocol and attacks on control models.
+        controls: the blind baselines, then attacks that follow their paper's protocol and attacks on control models.
         scores: scores of attacks and controls.
         blind_upper95: level → one-sided 95 % upper bound of the blind baseline's AUROC, on the level's default part.
         verdict: per level and access, and overall.
@@ -65,7 +66,7 @@ class AuditOutcome:
 def evaluate_attacks(
     attacks: Sequence[Attack],
     models: Mapping[str, ProbedModel],
-    statistics: pd.DataFrame,
+    blind: BlindBaselines,
     split: Split,
     settings: EvaluationSettings,
     fleet: TrainedShadowModels | None = None,
@@ -73,28 +74,31 @@ def evaluate_attacks(
     take_turns: bool = True,
     list_skipped: bool = False,
     seed: int = 0,
+    obstacle: str = "",
+    largest_exposure: Exposure | None = None,
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
-    The attacks run on the target and on the control models; the blind baseline needs no model.
+    The attacks run on the target and on the control models.
 
     Args:
         attacks: the attacks.
         models: "target", and the control models ("untrained", "wrong_model").
-        statistics: model-free statistics of the recordings, index = id.
+        blind: from `blind_baselines`.
         split: members and non-members; redraws them for p-values.
         settings: evaluation settings.
         fleet: the shadow models; None leaves out attacks that need them.
         take_turns: also evaluate the attacks with each shadow model as target.
         list_skipped: list attacks that cannot run in the notes.
         seed: seed of randomised attacks.
+        obstacle: reason outside the split that prevents a verdict.
+        largest_exposure: of the positive control, if any.
 
     Raises:
         InputError: no attack can run.
     """
     target = models["target"]
     shadows = fleet.shadows if fleet else None
-    blind = _blind_baselines(statistics, split, settings)
     on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
     on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
     attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
@@ -110,41 +114,56 @@ def evaluate_attacks(
         ran = list({attack.name: attack for scored in on_target.values() for attack in scored.ran}.values())
         each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
         fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
+    siblings, sibling_results = _siblings(attacks, target, split, settings, seed, shadows)
     contexts: dict[Key, Context] = {}
-    for part, (blind_scores, _) in blind.items():
-        contexts |= _contexts(on_target[part], on_controls[part], blind_scores, target, shadows, each, fewer)
+    for part, ((acoustics, _), *_) in blind.items():
+        contexts |= _contexts(on_target[part], on_controls[part], acoustics, target, shadows, each, fewer)
+    contexts |= {
+        key: replace(contexts[key], versus_siblings=VersusSiblings(result.auroc, decisive_p_value(result)))
+        for key, result in sibling_results.items()
+        if key in contexts
+    }
 
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
-    blind_results = [result for _, result in blind.values()]
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
-        controls=(*(control.result for control in blind_results), *control_results),
-        scores=(*attack_scores, *(blind_scores for blind_scores, _ in blind.values()), *control_scores),
+        controls=(
+            *(control.result for control in blind_results),
+            *control_results,
+            *(replace(result, name=f"sibling_{result.name}", access="none") for result in sibling_results.values()),
+        ),
+        scores=(*attack_scores, *blind_scores, *control_scores, *(as_control(score, "sibling") for score in siblings)),
         blind_upper95=_upper_bounds(blind_results),
-        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn),
+        verdict=give_verdict(
+            attack_results,
+            blind_results,
+            drawn=split.drawn,
+            largest_exposure=largest_exposure,
+            obstacle=obstacle,
+        ),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> AuditOutcome:
-    """Evaluate the blind baseline of a split, without any model.
+def evaluate_split(blind: BlindBaselines, split: Split) -> AuditOutcome:
+    """Give the verdict on a split, without any model.
 
     Args:
-        statistics: model-free statistics of the recordings, index = id.
-        split: members and non-members; redraws them for p-values.
-        settings: evaluation settings.
+        blind: from `blind_baselines`.
+        split: members and non-members.
     """
-    blind = _blind_baselines(statistics, split, settings).values()
-    blind_results = [result for _, result in blind]
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
-        scores=tuple(blind_scores for blind_scores, _ in blind),
+        scores=blind_scores,
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
+        notes=size_notes(blind, split),
     )
 
 
@@ -164,6 +183,31 @@ def _score_controls(
         if kind != "target"
         for score in model.scored(on_target.ran, split, level, part, seed, shadows).scores
     ]
+
+
+def _siblings(
+    attacks: Sequence[Attack],
+    target: ProbedModel,
+    split: Split,
+    settings: EvaluationSettings,
+    seed: int,
+    shadows: ShadowModels | None,
+) -> tuple[list[Scores], dict[Key, AttackResult]]:
+    """Attack the target with siblings in place of the non-members.
+
+    Returns scores and results by (name, level); both are empty without siblings.
+    """
+    siblings = split.sibling_split()
+    if siblings is None:
+        return [], {}
+    scores = [
+        score
+        for level in siblings.levels
+        for part in siblings.parts(level)
+        for score in target.scored(attacks, siblings, level, part, seed, shadows).scores
+        if score.access != "none"
+    ]
+    return scores, {result.key: result for result in evaluate(scores, siblings.redraw, settings)}
 
 
 def _paper_protocol(on_target: Scored) -> list[Scores]:
@@ -190,7 +234,7 @@ def _contexts(
         key = score.key
         wrong_model = controls.get(as_control(score, "wrong_model").name)
         if score.access == "none":
-            contexts[key] = Context(wrong_model, blind)
+            contexts[key] = Context(blind=blind)
         else:
             n_shadows = len(shadows) if shadows and attack.min_shadows else 0
             queries = _queries(attack, target.signals)
@@ -214,7 +258,7 @@ def infer_datasets(
 ) -> tuple[DatasetInference, ...]:
     """Test whether the members, taken together, were trained on.
 
-    One attack per level and access is tested: the one with the largest mean AUROC over the shadow models as targets.
+    One attack per family is tested: the one with the largest mean AUROC over the shadow models as targets.
     Choosing it by the target's own members would invalidate the p-value. Without shadow models as targets, every attack
     is tested.
 
@@ -224,9 +268,9 @@ def infer_datasets(
         split: redraws the labels.
         settings: evaluation settings.
     """
-    families: dict[tuple[str, str], list[AttackResult]] = {}
+    families: dict[Family, list[AttackResult]] = {}
     for attack in attacks:
-        families.setdefault((attack.level, attack.access), []).append(attack)
+        families.setdefault(attack.family, []).append(attack)
     chosen = [
         (attack.name, attack.level)
         for family in families.values()
@@ -251,26 +295,6 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
         for group, row in zip(rates.index, rates.itertuples(), strict=True)
     ]
     return [f"Errors of greedy transcription: {', '.join(parts)}."]
-
-
-def _blind_baselines(
-    statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
-) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
-    """Evaluate the blind baseline on every level and part.
-
-    It is called `blind` on the default part of a level, `blind_PART` on others.
-    """
-    controls = {}
-    for level in split.levels:
-        for part in split.parts(level):
-            challenge = split.challenge(level, part)
-            redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
-            control = fit_blind_baseline(statistics, challenge, redraws, level)
-            name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
-            scores = replace(control.scores, name=name)
-            result = evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
-            controls[level, part] = (scores, result)
-    return controls
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:

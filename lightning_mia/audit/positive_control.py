@@ -13,10 +13,10 @@ from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.settings import PositiveControlSettings
-from lightning_mia.evaluation import AttackResult, evaluate
+from lightning_mia.evaluation import AttackResult, Exposure, evaluate
 from lightning_mia.evaluation.verdict import separates
-from lightning_mia.report.audit_report import Exposure
 from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.training.exposures import exposure_obstacle, unexposed
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
@@ -34,8 +34,14 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
         Results at each exposure, starting with 0, the unchanged target; empty on all processes but the first.
 
     Raises:
-        InputError: too few recordings that the target is not known to have seen.
+        InputError: too few recordings that the target is not known to have seen, a model that cannot be trained
+            further, no attack that can run on it, or a training that ends before it has used its recordings.
     """
+    if not target.model.can_pretrain:
+        raise InputError(
+            "The positive control continues the pretext training of the target, but this model is a bare encoder "
+            "without a pretext task; leave out --positive_control, or give a checkpoint with its pretext heads"
+        )
     settings = audit.options.exposure
     inner = _inner_audit(audit, settings)
     run = inner.run
@@ -44,9 +50,16 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
     for times in (0, *sorted(set(settings.exposures))):
         name = f"exposure_{times:03d}"
         trained = run.train(name, run.split.training_ids(), times, start=target) if times else target
+        if obstacle := exposure_obstacle({name: unexposed(trained, run.split.training_ids())} if times else {}):
+            raise InputError(f"The positive control is invalid: {obstacle}; remove what ends its training early")
         results = _attack(inner, name, trained)
         if results is None:  # not the first process
             return ()
+        if not results:
+            raise InputError(
+                "The positive control needs an attack without shadow models that can run on this model; add one to "
+                "attacks, such as PretextLoss or UtteranceSimilarity, or leave out --positive_control"
+            )
         exposures.append(Exposure(times, float(trained.record.get("seconds", 0.0)) if times else 0.0, results))
     return tuple(exposures)
 
@@ -63,7 +76,7 @@ def _attack(audit: Audit, name: str, trained: Trained) -> tuple[AttackResult, ..
         for scores in probed.scored(audit.attacks, split, level, part).scores
         if scores.access != "none"
     ]
-    return tuple(evaluate(scores, split.redraw, audit.options.evaluation))
+    return tuple(evaluate(scores, split.redraw, audit.options.evaluation)) if scores else ()
 
 
 def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:

@@ -51,7 +51,7 @@ def provenance(
 
 
 def evaluated_ids(split: Split) -> list[str]:
-    """List the recordings that may be evaluated.
+    """List the recordings that may be evaluated, siblings included.
 
     These are all but the auxiliary ones.
     """
@@ -72,7 +72,9 @@ def summarise_split(split: Split) -> SplitSummary:
         n_trained=len(split.training_ids()),
         n_held_back=int((split.table["role"] == "held_back").sum()),
         n_auxiliary=int((split.table["role"] == "auxiliary").sum()),
-        n_strata=int(split.table.loc[split.table["role"] != "auxiliary", "stratum"].nunique()),
+        n_strata=int(split.table.loc[split.table["stratum"] != "", "stratum"].nunique()),
+        n_siblings=int((split.table["role"] == "sibling").sum()),
+        assignment=split.assignment,
     )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_mia.evaluation.reasons import HEADINGS, decisive_p_value
-from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.evaluation.results import AttackResult, headline_rate
 from lightning_mia.report import AuditReport, load_report
-from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_groups, headline_rate
+from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_groups
 from lightning_mia.report.content.numbers import percent
 
 MAX_ATTACKS = 8
@@ -40,7 +40,7 @@ def summary(report: AuditReport) -> str:
     for group, controls in zip(groups, best_controls, strict=True):
         lines += ["", *_group_lines(group, controls, width)]
     lines += ["", "controls"]
-    lines += [f"{_line(control, width)}  ({control.level} level)" for control in other_controls]
+    lines += [f"{_line(control, width)}  ({control.family.question})" for control in other_controls]
     lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
     verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
     return "\n".join([*lines, "", *textwrap.wrap(verdict, 110), ""])
@@ -60,7 +60,7 @@ def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> 
     status = f": {HEADINGS[group.verdict.status]}" if group.verdict else ""
     power = f"; smallest detectable AUROC {group.detectable:.2f}" if group.detectable is not None else ""
     return [
-        f"{group.level} level, {group.access}{status} ({'; '.join(group.sizes)}{power})",
+        f"{group.family}{status} ({'; '.join(group.sizes)}{power})",
         *(_line(attack, width) for attack in _listed(group)),
         *_more(len(group.results) - len(_listed(group)), "attack"),
         *(_line(control, width) for control in controls),

@@ -12,7 +12,7 @@ from lightning_mia.utilities.errors import InputError, list_first
 
 REQUIRED_COLUMNS = ("id", "path", "speaker")
 OPTIONAL_COLUMNS = ("text", "duration", "session", "gender", "accent", "member")
-MEMBER_VALUES = ("1", "0", "held_back", "")
+MEMBER_VALUES = ("1", "0", "held_back", "sibling", "")
 
 
 class Corpus(ABC):
@@ -35,7 +35,8 @@ class Corpus(ABC):
 
         Columns: `id` (str, unique), `path` (str, absolute) and `speaker` (str). Optional: `text` (str), `duration`
         (float, seconds, as stated by the source, NaN if unknown), `session` (str: chapter, video, talk), the
-        speaker's `gender` and `accent` (str, "" if unknown) and `member` ("1", "0", "held_back", or "" = auxiliary).
+        speaker's `gender` and `accent` (str, "" if unknown) and `member` ("1", "0", "held_back", "sibling", or "" =
+        auxiliary).
 
         Raises:
             InputError: the source is missing, empty or malformed.
@@ -54,7 +55,7 @@ def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
     Raises:
         InputError: no rows, a missing column, an empty or duplicate id, an empty path or speaker, a duration
-            that is not a number of seconds, a `member` value other than 1, 0, held_back and empty.
+            that is not a number of seconds, a `member` value other than 1, 0, held_back, sibling and empty.
     """
     if table.empty:
         raise InputError(f"{where}: no utterances; give a source with at least one")
@@ -109,7 +110,7 @@ def _violations(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str, str]
     yield "id", table["id"].duplicated(keep=False), "duplicate id", "make ids unique"
     if "member" in table:
         unknown = ~table["member"].isin(MEMBER_VALUES)
-        yield "member", unknown, "unknown member value", "use 1, 0, held_back or empty (auxiliary)"
+        yield "member", unknown, "unknown member value", "use 1, 0, held_back, sibling or empty (auxiliary)"
     if "duration" in table:
         seconds = pd.to_numeric(table["duration"], errors="coerce")
         wrong = (table["duration"] != "") & ~((seconds >= 0) & (seconds < np.inf))

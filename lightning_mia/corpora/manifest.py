@@ -30,8 +30,8 @@ class Manifest(Corpus):
     the path. fairseq TSV: the root folder, then `relative/path<TAB>number of samples`; the id is the path without
     suffix, the speaker its first folder, or the first number of LibriSpeech's file names (`19-198-0000.flac`).
 
-    Relative paths start from the manifest's folder. `member` is 1, 0, `held_back` or empty (auxiliary). All values
-    but the duration are text, as written ("0001", "NA"). Other columns are ignored.
+    Relative paths start from the manifest's folder. `member` is 1, 0, `held_back`, `sibling` or empty
+    (auxiliary). All values but the duration are text, as written ("0001", "NA"). Other columns are ignored.
 
     Example:
         >>> import tempfile

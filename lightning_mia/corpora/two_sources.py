@@ -30,6 +30,7 @@ class TwoSources(Corpus):
         held_back: Corpus | None = None,
         auxiliary: Corpus | None = None,
         same_speakers: SameSpeakers = "error",
+        siblings: Corpus | None = None,
     ) -> None:
         """Specify the sources.
 
@@ -41,25 +42,31 @@ class TwoSources(Corpus):
             same_speakers: what to do with speaker names that occur among members and non-members: raise an `error`;
                 `keep` them as the same speaker, which precludes the speaker level; or `rename` them by their source,
                 if the corpora number their speakers independently.
+            siblings: recordings of the members' source that it was not trained on, such as an unused part of the same
+                corpus; for the sibling control. Their speakers may be members.
         """
         self.members = members
         self.nonmembers = nonmembers
         self.held_back = held_back
         self.auxiliary = auxiliary
         self.same_speakers = same_speakers
+        self.siblings = siblings
 
     def table(self) -> pd.DataFrame:
         """Combine the tables of all sources."""
         sources = {"members": (self.members, "1"), "nonmembers": (self.nonmembers, "0")}
         if self.held_back:
             sources["held_back"] = self.held_back, "held_back"
+        if self.siblings:
+            sources["siblings"] = self.siblings, "sibling"
         if self.auxiliary:
             sources["auxiliary"] = self.auxiliary, ""
         tables = [_source_table(corpus, name, value) for name, (corpus, value) in sources.items()]
         table = pd.concat(tables, ignore_index=True)
         table["id"] = _unique_names(table["id"], table["source"])
-        if self.same_speakers == "rename":  # held-back recordings are of the members' speakers
-            table["speaker"] = _unique_names(table["speaker"], table["source"].replace("held_back", "members"))
+        if self.same_speakers == "rename":  # held-back recordings and siblings are of the members' source
+            one_source = dict.fromkeys(["held_back", "siblings"], "members")
+            table["speaker"] = _unique_names(table["speaker"], table["source"].replace(one_source))
         elif self.same_speakers == "error":
             _check_speakers(table)
         return check_table(table.drop(columns="source"), " + ".join(sources))
@@ -83,7 +90,7 @@ def _unique_names(names: pd.Series, sources: pd.Series) -> pd.Series:
 
 
 def _check_speakers(table: pd.DataFrame) -> None:
-    """Reject speaker names that occur among members and non-members."""
+    """Reject speaker names that occur among members (or siblings) and non-members."""
     evaluated = table[table["member"] != ""]
     n_labels = (evaluated["member"] == "0").groupby(evaluated["speaker"]).nunique()
     shared = list(n_labels.index[n_labels > 1])

@@ -1,20 +1,23 @@
 """Evaluation of scores: results, confidence intervals, p-values, the verdict."""
 
+from lightning_mia.evaluation.blind_verdict import give_blind_verdict
 from lightning_mia.evaluation.evaluate import Context, Redraw, estimate, evaluate, evaluate_blind
 from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     Difference,
     EachAsTarget,
+    Exposure,
     LevelVerdict,
     SubsetResult,
     TprAtFpr,
     Verdict,
+    VersusSiblings,
 )
-from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.scores import Family, Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.statistics.roc import Roc, roc_curve
-from lightning_mia.evaluation.verdict import give_blind_verdict, give_verdict
+from lightning_mia.evaluation.verdict import give_verdict
 
 __all__ = [
     "AttackResult",
@@ -23,6 +26,8 @@ __all__ = [
     "Difference",
     "EachAsTarget",
     "EvaluationSettings",
+    "Exposure",
+    "Family",
     "LevelVerdict",
     "Redraw",
     "Roc",
@@ -30,6 +35,7 @@ __all__ = [
     "SubsetResult",
     "TprAtFpr",
     "Verdict",
+    "VersusSiblings",
     "estimate",
     "evaluate",
     "evaluate_blind",

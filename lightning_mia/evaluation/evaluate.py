@@ -2,25 +2,29 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from lightning_mia.evaluation.paired import versus_wrong_model
-from lightning_mia.evaluation.results import AttackResult, BlindResult, EachAsTarget, Interval, SubsetResult, TprAtFpr
+from lightning_mia.evaluation.clean_splits import CleanSplits
+from lightning_mia.evaluation.families import Correction, Resamples, correct_families
+from lightning_mia.evaluation.results import (
+    AttackResult,
+    BlindResult,
+    EachAsTarget,
+    Interval,
+    SubsetResult,
+    TprAtFpr,
+    VersusSiblings,
+)
 from lightning_mia.evaluation.scores import Key, Scores, group_by_units
 from lightning_mia.evaluation.settings import EvaluationSettings
-from lightning_mia.evaluation.statistics.adjustment import blind_adjusted_auroc
+from lightning_mia.evaluation.statistics.adjustment import align, blind_adjusted_auroc
 from lightning_mia.evaluation.statistics.auroc import auroc, labelled_aurocs
-from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import auroc_interval, auroc_with_interval, t_quantile
-from lightning_mia.evaluation.statistics.permutation import (
-    NullDistribution,
-    corrected_p_values,
-    critical_value,
-    p_value,
-)
+from lightning_mia.evaluation.statistics.permutation import NullDistribution, p_value
 from lightning_mia.evaluation.statistics.power import smallest_detectable_auroc
 from lightning_mia.evaluation.statistics.roc import advantages, tpr_at_fpr
 
@@ -54,6 +58,7 @@ class Context:
         queries: as in `AttackResult`.
         in_turn: as in `AttackResult`.
         with_fewer: as in `AttackResult`, without the entry for all shadow models, which `evaluate` adds.
+        versus_siblings: as in `AttackResult`.
 
     Example:
         >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate` takes them
@@ -67,6 +72,7 @@ class Context:
     queries: int | None = None
     in_turn: EachAsTarget | None = None
     with_fewer: tuple[SubsetResult, ...] = ()
+    versus_siblings: VersusSiblings | None = None
 
 
 def evaluate(
@@ -78,8 +84,9 @@ def evaluate(
 ) -> list[AttackResult]:
     """Evaluate attacks and controls.
 
-    All scores of one level share the same redraws, even if their units differ. The p-values of the attacks of one level
-    and access are corrected together; those of controls (access "none") are not corrected.
+    All scores of one level share the same redraws, even if their units differ. The attacks of a family (same level,
+    part and access) are corrected together; controls (access "none") are not corrected. The smallest detectable AUROC
+    allows for all families, as the overall verdict does.
 
     Args:
         scores: of the target; `(name, level)` is unique.
@@ -110,10 +117,12 @@ def evaluate(
     keys = [score.key for score in scores]
     if len(set(keys)) < len(keys):
         raise ValueError(f"Expected each (name, level) once, got {sorted(keys)}")
-    resamples: dict[Key, _Resamples] = {}
-    groups = group_by_units(scores)
+    contexts = contexts or {}
+    wrong_models = _wrong_models(scores, contexts)
+    resamples: dict[Key, Resamples] = {}
+    groups = group_by_units([*scores, *(wrong for wrong in wrong_models.values() if wrong.key not in keys)])
     redraws = _redraw_levels(groups, redraw, settings)
-    with tqdm(total=len(scores), desc="Redrawing", unit="attack", disable=not (progress and scores)) as bar:
+    with tqdm(total=sum(map(len, groups)), desc="Redrawing", unit="attack", disable=not (progress and scores)) as bar:
         for group in groups:
             labels = redraws[group[0].level].labels_for(group[0])
             redrawn_aurocs = labelled_aurocs(np.stack([score.values for score in group]), labels)
@@ -121,7 +130,7 @@ def evaluate(
                 redrawn_advantages = advantages(score.values, labels[:MAX_ADVANTAGE_REDRAWS])
                 resamples[score.key] = _resample(score, aurocs, redrawn_advantages, settings)
                 bar.update()
-    contexts, corrections = contexts or {}, _correct(scores, resamples)
+    corrections = correct_families(scores, resamples, {key: wrong.key for key, wrong in wrong_models.items()})
     return [
         _result(score, resamples[score.key], settings, contexts.get(score.key, Context()), corrections.get(score.key))
         for score in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores))
@@ -129,7 +138,11 @@ def evaluate(
 
 
 def evaluate_blind(
-    scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
+    scores: Scores,
+    redrawn_aurocs: np.ndarray,
+    redrawn_advantages: np.ndarray,
+    settings: EvaluationSettings,
+    p_values: np.ndarray | None = None,
 ) -> BlindResult:
     """Evaluate the blind baseline, refitted to every redrawn labelling.
 
@@ -138,14 +151,24 @@ def evaluate_blind(
         redrawn_aurocs: (R,) AUROC after cross-fitting to each redrawn labelling.
         redrawn_advantages: (R,) their advantages.
         settings: of the evaluation.
+        p_values: (1 + R,) p-value with which each labelling would be refused, the observed one first; None: the share
+            of refused clean splits is not computed.
     """
     resamples = _resample(scores, redrawn_aurocs, redrawn_advantages, settings)
     result = _result(scores, resamples, settings, Context())
-    draws = resamples.draws
-    interval90 = auroc_interval(result.auroc, resamples.replicates, scores.values, scores.members, draws, level=0.90)
-    # Refitting to other labels can move the AUROC further than drawing other speakers does: the larger bound counts.
-    refitted = result.auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
-    return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
+    values, members, draws = scores.values, scores.members, resamples.draws
+
+    def upper_bound(auroc: float) -> float:
+        interval90 = auroc_interval(auroc, resamples.replicates, values, members, draws, level=0.90)
+        # Refitting to other labels can move the AUROC further than drawing other speakers: the larger bound counts.
+        refitted = auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
+        return min(1.0, max(interval90[1], refitted))
+
+    blind = BlindResult(result, upper95=upper_bound(result.auroc))
+    if p_values is None:
+        return blind
+    clean = CleanSplits(redrawn_aurocs, p_values[1:], upper_bound, draws.degrees_of_freedom)
+    return replace(blind, clean_refused=clean.refused, growth_needed=clean.growth_needed())
 
 
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:
@@ -156,24 +179,6 @@ def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Inter
     seed = _bootstrap_seed(scores, settings)
     figures = auroc_with_interval(scores.values, scores.members, scores.speakers, settings.n_bootstraps, seed)
     return *figures, tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs)
-
-
-@dataclass(frozen=True)
-class _Resamples:
-    """Null distribution and bootstrap of one `Scores`."""
-
-    null: NullDistribution  # of the AUROC; value 0 is the observed one
-    advantage_null_mean: float
-    draws: SpeakerDraws
-    replicates: np.ndarray  # (B,) AUROC of each draw of speakers
-
-
-@dataclass(frozen=True)
-class _Correction:
-    """Correction of one attack for all attacks of its family."""
-
-    p_value: float
-    critical_value: float
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,24 @@ class _LevelRedraws:
         columns = np.array([self.column[unit] for unit in scores.unit_ids.tolist()])
         same = len(columns) == self.labels.shape[1] and (columns == np.arange(len(columns))).all()
         return self.labels if same else self.labels[:, columns]
+
+
+def _wrong_models(scores: Sequence[Scores], contexts: Mapping[Key, Context]) -> dict[Key, Scores]:
+    """Return the wrong model's scores on each attack's units.
+
+    Scores that are evaluated as a control anyway are not copied.
+    """
+    controls = {id(score): score for score in scores}
+    wrong_models = {}
+    for score in scores:
+        wrong = contexts.get(score.key, Context()).wrong_model
+        if wrong is None or score.access == "none":
+            continue
+        values = align(wrong, score)
+        is_control = id(wrong) in controls and values is wrong.values
+        name = f"wrong model of {score.name}"
+        wrong_models[score.key] = wrong if is_control else replace(score, name=name, access="none", values=values)
+    return wrong_models
 
 
 def _redraw_levels(
@@ -206,10 +229,11 @@ def _resample(
     redrawn_aurocs: np.ndarray,  # (R,)
     redrawn_advantages: np.ndarray,
     settings: EvaluationSettings,
-) -> _Resamples:
+) -> Resamples:
     observed = auroc(scores.values, scores.members)
     draws = draw_speakers(scores.speakers, scores.members, settings.n_bootstraps, _bootstrap_seed(scores, settings))
-    return _Resamples(
+    return Resamples(
+        scores=scores,
         null=NullDistribution(np.append(observed, redrawn_aurocs), scores.two_sided),
         advantage_null_mean=float(redrawn_advantages.mean()),
         draws=draws,
@@ -217,37 +241,18 @@ def _resample(
     )
 
 
-def _correct(scores: Sequence[Scores], resamples: Mapping[Key, _Resamples]) -> dict[Key, _Correction]:
-    """Correct p-values within each level and access.
-
-    Controls have no entry.
-    """
-    families: dict[tuple[str, str], list[Key]] = {}
-    for score in scores:
-        if score.access != "none":
-            families.setdefault((score.level, score.access), []).append(score.key)
-    corrections = {}
-    for keys in families.values():
-        nulls = [resamples[key].null for key in keys]
-        critical = critical_value(nulls)
-        for key, corrected in zip(keys, corrected_p_values(nulls), strict=True):
-            corrections[key] = _Correction(corrected, critical)
-    return corrections
-
-
 def _result(
     scores: Scores,
-    resamples: _Resamples,
+    resamples: Resamples,
     settings: EvaluationSettings,
     context: Context,
-    correction: _Correction | None = None,
+    correction: Correction | None = None,
 ) -> AttackResult:
     values, members, draws = scores.values, scores.members, resamples.draws
     observed = resamples.null.observed
     interval = auroc_interval(observed, resamples.replicates, values, members, draws)
     rates = tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs)
-    wrong, blind = context.wrong_model, context.blind
-    difference = None if wrong is None else versus_wrong_model(scores, wrong, draws, resamples.replicates)
+    blind = context.blind
     all_shadows = (SubsetResult(context.n_shadows, observed, interval, rates),) if context.n_shadows else ()
     return AttackResult(
         name=scores.name,
@@ -271,15 +276,18 @@ def _result(
             resamples.null,
             scores.n_members,
             scores.n_nonmembers,
-            difference,
-            draws.degrees_of_freedom,
+            correction.versus_wrong_model,
+            correction.difference_quantile,
         ),
-        versus_wrong_model=difference,
+        versus_wrong_model=None if correction is None else correction.versus_wrong_model,
         auroc_blind_adjusted=None if blind is None else blind_adjusted_auroc(scores, blind),
         n_shadows=context.n_shadows,
         queries=context.queries,
         in_turn=context.in_turn,
         with_fewer=(*context.with_fewer, *all_shadows),
+        part=scores.part,
+        p_value_two_sided=None if correction is None else correction.p_value_two_sided,
+        versus_siblings=context.versus_siblings,
     )
 
 

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from lightning_mia.evaluation.results import Difference, Interval
+from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.adjustment import align
 from lightning_mia.evaluation.statistics.auroc import auroc
-from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
-from lightning_mia.evaluation.statistics.intervals import auroc_interval, standard_error, t_quantile
+from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
+from lightning_mia.evaluation.statistics.difference import auroc_difference
+from lightning_mia.evaluation.statistics.intervals import t_quantile
 
 
 @dataclass(frozen=True)
@@ -30,38 +29,6 @@ class PairedDifference:
     ci95: Interval
 
 
-def versus_wrong_model(scores: Scores, wrong: Scores, draws: SpeakerDraws, replicates: np.ndarray) -> Difference:
-    """Compare the AUROCs of target and wrong model.
-
-    The lower bound of the difference is one-sided, over speakers. A two-sided attack takes the direction of the
-    target's AUROC. Without a leak, that choice favours the target: a positive difference occurs by chance about twice
-    as often as with a fixed sign. Its bound is therefore taken at 97.5 %, so that without a leak it exceeds 0
-    in at most 5 % of cases.
-
-    Args:
-        scores: of the target, n units.
-        wrong: of the wrong model, on at least the same units, in any order.
-        draws: of the speakers of these n units.
-        replicates: (B,) AUROC of the target in each draw.
-
-    Raises:
-        ValueError: the wrong model lacks one of the units.
-    """
-    values = align(wrong, scores)
-    target_auroc, wrong_auroc = auroc(scores.values, scores.members), auroc(values, scores.members)
-    sign = -1.0 if scores.two_sided and target_auroc < 0.5 else 1.0
-    difference = sign * (target_auroc - wrong_auroc)
-    spread = standard_error(replicates - bootstrap_auroc(values, scores.members, draws))
-    quantile = t_quantile(0.975 if scores.two_sided else 0.95, draws.degrees_of_freedom)
-    lower = difference - quantile * spread if np.isfinite(quantile * spread) else -1.0
-    return Difference(
-        value=difference,
-        lower95=max(-1.0, lower),
-        standard_error=spread if np.isfinite(spread) else 1.0,
-        auroc_wrong_model=wrong_auroc,
-    )
-
-
 def same_challenge(first: Scores, second: Scores) -> bool:
     """Test whether both have the same units and labels."""
     labels = [dict(zip(scores.unit_ids.tolist(), scores.members.tolist(), strict=True)) for scores in (first, second)]
@@ -71,34 +38,23 @@ def same_challenge(first: Scores, second: Scores) -> bool:
 def paired_difference(first: Scores, second: Scores, n_bootstraps: int = 1000, seed: int = 0) -> PairedDifference:
     """Compare two attacks, or two models, unit by unit.
 
-    The interval is the difference ± Student's t times the standard error of the difference, by the cluster bootstrap.
-    If that error is 0 although the scores rank the units differently, as with two perfect attacks, the bootstrap cannot
-    estimate it. Then the interval combines those of the two AUROCs as if they were independent (Newcombe, Statistics in
-    Medicine 17, 1998), which is wider.
+    The interval is that of `AurocDifference`; (−1, 1) with too few speakers.
 
     Raises:
         ValueError: the units or their labels differ.
     """
     if not same_challenge(first, second):
         raise ValueError(f"{first.name} and {second.name} do not have the same units and labels")
-    members, values = first.members, [first.values, align(second, first)]
+    members, first_values, second_values = first.members, first.values, align(second, first)
     draws = draw_speakers(first.speakers, members, n_bootstraps, seed)
-    replicates = [bootstrap_auroc(scores, members, draws) for scores in values]
-    aurocs = [auroc(scores, members) for scores in values]
-    difference = aurocs[1] - aurocs[0]
-    spread = standard_error(replicates[1] - replicates[0])
-    half_width = t_quantile(0.975, draws.degrees_of_freedom) * spread
-    if not np.isfinite(half_width):
-        return PairedDifference(difference, (-1.0, 1.0))
-    if spread > 0 or _same_order(*values):
-        return PairedDifference(difference, (max(-1.0, difference - half_width), min(1.0, difference + half_width)))
-    (low1, high1), (low2, high2) = (auroc_interval(aurocs[i], replicates[i], values[i], members, draws) for i in (0, 1))
-    down = np.hypot(aurocs[1] - low2, high1 - aurocs[0])
-    up = np.hypot(high2 - aurocs[1], aurocs[0] - low1)
-    return PairedDifference(difference, (max(-1.0, float(difference - down)), min(1.0, float(difference + up))))
-
-
-def _same_order(first: np.ndarray, second: np.ndarray) -> bool:
-    from scipy.stats import rankdata
-
-    return bool(np.array_equal(rankdata(first), rankdata(second)))
+    difference = auroc_difference(
+        auroc(second_values, members),
+        auroc(first_values, members),
+        bootstrap_auroc(second_values, members, draws),
+        bootstrap_auroc(first_values, members, draws),
+        second_values,
+        first_values,
+        members,
+        draws,
+    )
+    return PairedDifference(difference.value, difference.bounds(t_quantile(0.975, draws.degrees_of_freedom)))

@@ -1,37 +1,139 @@
-"""Reasons of a verdict: one sentence each, with its numbers."""
+"""Reasons of a verdict: one sentence each, with its numbers.
+
+Every sentence is assembled from what was run: how many attacks, with how many shadow models, which controls.
+"""
 
 from collections.abc import Sequence
 
-from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status
+from lightning_mia.evaluation.clean_splits import refusal_clause
+from lightning_mia.evaluation.results import (
+    HEADLINE_FPR,
+    AttackResult,
+    BlindResult,
+    Exposure,
+    LevelVerdict,
+    Status,
+    headline_rate,
+)
 
 NO_BLIND_BASELINE = "the blind baseline was not run, and this split was not drawn at random by this tool"
 BLIND_BASELINE_SKIPPED = "; the blind baseline was not run"
+BLIND_KINDS = {
+    "acoustics": "acoustics",
+    "within": "acoustics within speakers and in both directions",
+    "content": "what is said (the words of the transcripts)",
+    "metadata": "metadata (order, sessions, file names, dates)",
+    "encoder": "the outputs of an encoder that saw neither",
+}
 HEADINGS: dict[Status, str] = {
     "leak": "leak",
     "no_evidence": "no evidence",
     "not_assessable": "not assessable",
 }
+OTHER_MODEL = "a model trained on neither members nor non-members"
+PART_MEANINGS = {
+    "held_back": "; the recordings that were queried were not trained on, so that the voice itself was recognised",
+    "trained": "; the recordings that were queried were trained on, so that this says nothing about the voice itself",
+}
+"""At speaker level: part → what a leak shows."""
 
 
-def leak(attack: AttackResult) -> str:
-    """Explain a leak: an attack that only training explains."""
-    difference = attack.versus_wrong_model
+def leak(attack: AttackResult, family: Sequence[AttackResult], *, drawn: bool, contaminated: bool) -> str:
+    """Explain a leak: an attack that only training explains.
+
+    Args:
+        attack: the decisive attack.
+        family: all attacks of its family.
+        drawn: this tool drew the split.
+        contaminated: the wrong model departs from chance.
+    """
+    difference, siblings = attack.versus_wrong_model, attack.versus_siblings
+    reason = f"{effect_size(attack)}{_figures(attack)}{_rank(attack, family)}"
     if difference is None:
-        return f"{_figures(attack)}; no wrong-model control was run, but the split was drawn at random"
+        reason += "; no wrong-model control was run, but the split was drawn at random"
+    elif contaminated:
+        reason += contaminated_control(attack)
+    else:
+        reason += (
+            f"; on {OTHER_MODEL} it has AUROC {difference.auroc_wrong_model:.2f}, so that on the target it is "
+            f"{difference.value:.2f} further from chance (at least {difference.lower95:.2f})"
+        )
+    if siblings is not None:
+        reason += (
+            f"; members also differ from siblings, recordings of their source that were not trained on (AUROC "
+            f"{siblings.auroc:.2f}, corrected {p_text(siblings.p_value)})"
+        )
+    elif not drawn:
+        reason += (
+            "; without siblings (recordings of the members' source that were not trained on), it cannot be excluded "
+            "that the model was trained on that source, but not on these members"
+        )
+    return reason + PART_MEANINGS.get(attack.part, "")
+
+
+def effect_size(attack: AttackResult) -> str:
+    """State how many of 100 members are found; empty if unknown.
+
+    A two-sided attack whose members score lower finds them at the other end of its scale, for which no rate is
+    reported.
+    """
+    rate = headline_rate(attack.tpr_at_fpr)
+    if rate is None:
+        return ""
+    if attack.two_sided and attack.auroc < 0.5:
+        return "members score lower than non-members: "
+    low, high = (f"{100 * bound:.0f}" for bound in rate.tpr_ci95)
+    accused = f"{100 * rate.fpr:g} of 100 non-members {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
+    rough = "" if rate.resolvable else ", a rough figure with so few non-members"
     return (
-        f"{_figures(attack)}, which differs by {difference.value:.2f} from that on a model trained on neither members "
-        f"nor non-members (lower bound {difference.lower95:.2f})"
+        f"of 100 members, {100 * rate.tpr:.0f} (95 % interval {low} to {high}) are found when at most {accused} "
+        f"accused wrongly{rough}: "
     )
 
 
-def no_wrong_model(attack: AttackResult) -> str:
+def no_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -> str:
     """Explain a successful attack without a wrong model.
 
     The split is user-supplied.
     """
     return (
-        f"{_figures(attack)}, but without a wrong-model control, differences between the recordings themselves may "
-        "explain it"
+        f"{_figures(attack)}{_rank(attack, family)}, but without a wrong-model control, differences between the "
+        "recordings themselves may explain it"
+    )
+
+
+def confounded_wrong_model(attack: AttackResult) -> str:
+    """Explain that the wrong model separates a user-supplied split."""
+    difference = attack.versus_wrong_model
+    assert difference is not None and difference.wrong_model_p_value is not None
+    return (
+        f"members and non-members can be separated with {OTHER_MODEL}: on it, {attack.name} has AUROC "
+        f"{difference.auroc_wrong_model:.2f} (two-sided corrected {p_text(difference.wrong_model_p_value)}; on the "
+        f"target {attack.auroc:.2f}); the recordings differ in more than membership, or that model was trained on some "
+        "of them"
+    )
+
+
+def contaminated_control(attack: AttackResult) -> str:
+    """Add that the wrong model of a drawn split departs from chance."""
+    difference = attack.versus_wrong_model
+    assert difference is not None and difference.wrong_model_p_value is not None
+    return (
+        f"; the wrong model is no control here: on it, {attack.name} has AUROC {difference.auroc_wrong_model:.2f} "
+        f"(two-sided corrected {p_text(difference.wrong_model_p_value)}), because it was trained on members, or by "
+        "chance; this verdict rests on the redraws of the split"
+    )
+
+
+def domain(attack: AttackResult, family: Sequence[AttackResult]) -> str:
+    """Explain that members differ from non-members, but not from siblings."""
+    siblings = attack.versus_siblings
+    assert siblings is not None
+    return (
+        f"the difference is one of domain: members score higher than non-members ({_figures(attack)}"
+        f"{_rank(attack, family)}), but not higher than siblings, recordings of their source that were not trained on "
+        f"(AUROC {siblings.auroc:.2f}, corrected {p_text(siblings.p_value)}); the model fits the members' source, and "
+        "nothing shows that it was trained on these members"
     )
 
 
@@ -39,16 +141,53 @@ def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -
     """Explain an attack that also works on the wrong model."""
     difference = attack.versus_wrong_model
     assert difference is not None  # `family_verdict` calls `leak` or `no_wrong_model` otherwise
+    comparison = (
+        f"which is not significantly closer to chance (difference of the distances {_signed(difference.value)}, lower "
+        f"bound {_signed(difference.lower95)})"
+    )
     return (
-        f"{_figures(attack)}, but on a model trained on neither members nor non-members it has AUROC "
-        f"{difference.auroc_wrong_model:.2f} (lower bound of the difference {difference.lower95:.2f}); "
+        f"{_figures(attack)}{_rank(attack, family)}, but on {OTHER_MODEL} it has AUROC "
+        f"{difference.auroc_wrong_model:.2f}, {comparison}; {_power(family)}"
+    )
+
+
+def unexpected_sign(attack: AttackResult) -> str:
+    """Explain a one-sided attack with a significant effect below 0.5."""
+    assert attack.p_value_two_sided is not None
+    lower, upper = attack.auroc_ci95
+    difference = attack.versus_wrong_model
+    wrong_model = "" if difference is None else f" (on {OTHER_MODEL}: {difference.auroc_wrong_model:.2f})"
+    p_values = f"two-sided corrected {p_text(attack.p_value_two_sided)}, one-sided {p_text(decisive_p_value(attack))}"
+    return (
+        f"{attack.name} separates members from non-members in the unexpected direction: its AUROC is "
+        f"{attack.auroc:.2f}{wrong_model}, {_interval(lower, upper)}, {p_values}; members score lower, although "
+        "training should raise their scores, so that the cause is unknown: check the labels, and how members and "
+        "non-members were chosen"
+    )
+
+
+def no_separation(strongest: AttackResult, family: Sequence[AttackResult]) -> str:
+    """Explain that no attack of a family works."""
+    if len(family) == 1:
+        return (
+            f"the only attack that was run{_shadow_models(family)} does not separate members from non-members: "
+            f"{_figures(strongest)}; {_power(family)}"
+        )
+    return (
+        f"none of {_tried(family)} separates members from non-members; the strongest, {_figures(strongest)}; "
         f"{_power(family)}"
     )
 
 
-def no_separation(family: Sequence[AttackResult]) -> str:
-    """Explain that no attack works; `family` starts with the strongest."""
-    return f"no attack separates members from non-members: {_figures(family[0])}; {_power(family)}"
+def missed_exposure(strongest: AttackResult, family: Sequence[AttackResult], exposure: Exposure) -> str:
+    """Explain that the positive control failed."""
+    best = max(exposure.results, key=lambda result: abs(result.auroc - 0.5))
+    tried = f"the attack {strongest.name} misses" if len(family) == 1 else f"all {len(family)} attacks miss"
+    return (
+        f"the positive control failed: {tried} recordings that this model was certainly trained on, even after "
+        f"{exposure.times} epochs ({_figures(best)}), so that finding nothing here ({_figures(strongest)}) says "
+        "nothing about the model"
+    )
 
 
 def few_speakers(n_speakers: int, required: int) -> str:
@@ -56,29 +195,36 @@ def few_speakers(n_speakers: int, required: int) -> str:
     return f"a verdict at speaker level requires at least {required} speakers, but there are only {n_speakers}"
 
 
-def confounded(blind: BlindResult) -> str:
-    """Explain that members and non-members differ in more than membership."""
+def confounded(blind: Sequence[BlindResult]) -> str:
+    """Explain that members and non-members differ in more than membership.
+
+    `blind` are the blind baselines that separate them.
+    """
     return f"members and non-members can be separated without any model: {_blind_figures(blind)}"
 
 
-def not_confounded(blind: BlindResult) -> str:
+def not_confounded(blind: Sequence[BlindResult]) -> str:
     """Explain that the blind baseline found no difference."""
+    acoustics, *others = blind
     return (
-        f"members and non-members cannot be separated without a model: {_blind_figures(blind)}, with a one-sided 95 % "
-        f"upper bound of {blind.upper95:.2f}"
+        f"members and non-members cannot be separated without a model: {_blind_figures([acoustics])}, with a one-sided "
+        f"95 % upper bound of {acoustics.upper95:.2f}" + "".join(f"; {_blind_figure(other)}" for other in others)
     )
 
 
 def too_small(blind: BlindResult, largest: float) -> str:
     """Explain that the split is too small to exclude confounding."""
     return (
-        f"the split is too small to exclude confounding: {_blind_figures(blind)}, but its one-sided 95 % upper bound "
-        f"is {blind.upper95:.2f}, above {largest:.2f}"
+        f"the split is too small to exclude confounding: {_blind_figures([blind])}, but its one-sided 95 % upper bound "
+        f"is {blind.upper95:.2f}, above {largest:.2f}{refusal_clause(blind)}"
     )
 
 
-def possibly_confounded(blind: BlindResult, attack: AttackResult) -> str:
-    """Warn that the blind baseline may beat chance."""
+def possibly_confounded(blind: Sequence[BlindResult], attack: AttackResult) -> str:
+    """Warn that the blind baseline may beat chance.
+
+    `blind` are the blind baselines that do.
+    """
     adjusted = attack.auroc_blind_adjusted
     adjustment = "" if adjusted is None else f"; adjusted for the blind score, {attack.name} has AUROC {adjusted:.2f}"
     return f"; warning: even without any model, {_blind_figures(blind)}{adjustment}"
@@ -87,18 +233,32 @@ def possibly_confounded(blind: BlindResult, attack: AttackResult) -> str:
 def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
     """Join the decisive reason and the other verdicts.
 
-    The decisive reason is that of the first verdict with this status; the others are only named.
+    The decisive reason is that of the first verdict; the others are only named.
+
+    Args:
+        status: overall.
+        verdicts: of all families, the decisive one first.
     """
-    decisive = [verdict for verdict in verdicts if verdict.status == status]
-    if not decisive:
+    if not verdicts:
         return "No attack was run, so there is nothing to assess."
-    first, *others = decisive
-    clauses = [f"{_level_and_access(first)}: {first.reason}"]
-    if others:
-        clauses.append(f"the same verdict at {_enumerate(others)}")
+    first, *others = verdicts
+    clauses = [f"{first.family}: {first.reason}"]
+    n_tested = sum(verdict.p_value is not None for verdict in verdicts)
+    if status == "leak" and n_tested > 1 and first.p_value_overall is not None:
+        clauses.append(f"corrected over all {n_tested} families of attacks, {p_text(first.p_value_overall)}")
+    alone = [verdict for verdict in verdicts if status != "leak" and verdict.status == "leak"]
+    for verdict in alone:
+        assert verdict.p_value is not None and verdict.p_value_overall is not None
+        clauses.append(
+            f"{verdict.attack} ({verdict.family}) would be a leak if it were the only family of attacks "
+            f"({p_text(verdict.p_value)}), but not after correction over all {n_tested} "
+            f"({p_text(verdict.p_value_overall)})"
+        )
+    same = [verdict for verdict in others if verdict.status == first.status == status]
+    clauses += [f"the same verdict at {_enumerate(same)}"] if same else []
     for other in HEADINGS:
-        other_verdicts = [verdict for verdict in verdicts if verdict.status == other != status]
-        clauses += [f"{HEADINGS[other]} at {_enumerate(other_verdicts)}"] if other_verdicts else []
+        rest = [verdict for verdict in others if verdict.status == other and verdict not in (*same, *alone)]
+        clauses += [f"{HEADINGS[other]} at {_enumerate(rest)}"] if rest else []
     sentence = "; ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
@@ -108,14 +268,64 @@ def decisive_p_value(attack: AttackResult) -> float:
     return attack.p_value if attack.p_value_corrected is None else attack.p_value_corrected
 
 
+def p_text(value: float) -> str:
+    """Format a p-value, as in "p = .012".
+
+    >>> p_text(0.0123), p_text(0.0001)
+    ('p = .012', 'p < .001')
+    """
+    return "p < .001" if value < 0.0005 else f"p = {value:.3f}".replace("0.", ".", 1)
+
+
 def _figures(attack: AttackResult) -> str:
-    lower, upper = attack.auroc_ci95
-    interval = f"95 % interval {lower:.2f} to {upper:.2f}"
-    return f"{attack.name} has AUROC {attack.auroc:.2f} ({interval}, corrected {_p(decisive_p_value(attack))})"
+    return (
+        f"{attack.name} has AUROC {attack.auroc:.2f} ({_interval(*attack.auroc_ci95)}, corrected "
+        f"{p_text(decisive_p_value(attack))})"
+    )
 
 
-def _blind_figures(blind: BlindResult) -> str:
-    return f"the blind baseline has AUROC {blind.result.auroc:.2f} ({_p(blind.result.p_value)})"
+def _blind_figures(blind: Sequence[BlindResult]) -> str:
+    return f"the blind baseline has {', '.join(map(_blind_figure, blind))}"
+
+
+def _blind_figure(blind: BlindResult) -> str:
+    p = p_text(decisive_p_value(blind.result))
+    return f"AUROC {blind.result.auroc:.2f} ({p}) on {BLIND_KINDS[blind_kind(blind.result.name)]}"
+
+
+def blind_kind(name: str) -> str:
+    """Return what a blind baseline looks at.
+
+    >>> blind_kind("blind_trained"), blind_kind("blind_content_trained")
+    ('acoustics', 'content')
+    """
+    kind = name.removeprefix("blind_").split("_")[0]
+    return kind if kind in BLIND_KINDS else "acoustics"
+
+
+def _interval(lower: float, upper: float) -> str:
+    return f"95 % interval {lower:.2f} to {upper:.2f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _rank(attack: AttackResult, family: Sequence[AttackResult]) -> str:
+    """Say of how many attacks this is the decisive one."""
+    return f", the only attack that was run{_shadow_models(family)}" if len(family) == 1 else f", of {_tried(family)}"
+
+
+def _tried(family: Sequence[AttackResult]) -> str:
+    return f"{len(family)} attacks that were run{_shadow_models(family)}"
+
+
+def _shadow_models(family: Sequence[AttackResult]) -> str:
+    numbers = [attack.n_shadows for attack in family if attack.n_shadows]
+    if not numbers:
+        return " (without shadow models)"
+    which = "" if len(numbers) == len(family) else f"{len(numbers)} of them "
+    return f" ({which}with {max(numbers)} shadow models)"
 
 
 def _power(family: Sequence[AttackResult]) -> str:
@@ -126,16 +336,8 @@ def _power(family: Sequence[AttackResult]) -> str:
     return "this design detects no AUROC below 1 with 80 % power"
 
 
-def _p(value: float) -> str:
-    return "p < .001" if value < 0.001 else f"p = {value:.3f}".replace("0.", ".", 1)
-
-
-def _level_and_access(verdict: LevelVerdict) -> str:
-    return f"{verdict.level} level" if verdict.access == "none" else f"{verdict.level} level, {verdict.access}"
-
-
 def _enumerate(verdicts: Sequence[LevelVerdict]) -> str:
     return " and ".join(
-        f"{verdict.level} level" + ("" if verdict.access == "none" else f" with {verdict.access} access")
+        verdict.family.question + ("" if verdict.access == "none" else f" with {verdict.access} access")
         for verdict in verdicts
     )

@@ -3,26 +3,34 @@
 Rates, AUROCs and probabilities are fractions between 0 and 1; intervals are (lower, upper).
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lightning_mia.evaluation.scores import Family
+
 Interval = tuple[float, float]
 Status = Literal["leak", "no_evidence", "not_assessable"]
+
+HEADLINE_FPR = 0.01
+"""False positive rate of the TPR in sentences and tables of attacks."""
 
 
 @dataclass(frozen=True)
 class TprAtFpr:
     """True positive rate at a fixed false positive rate.
 
-    The threshold is the lowest whose false positive rate is at most `fpr`. It is read off the challenge set itself, and
-    the intervals take it as given.
+    The threshold is the lowest whose false positive rate is at most `fpr`, on the challenge set itself. The interval of
+    the true positive rate counts the threshold's error too; that of the achieved rate takes the threshold as given.
 
     Attributes:
         fpr: requested false positive rate.
         achieved_fpr: false positive rate at the threshold; at most `fpr`.
         achieved_fpr_ci95: its 95 % interval over speakers.
         tpr: true positive rate at the threshold.
-        tpr_ci95: its 95 % interval over speakers.
+        tpr_ci95: 95 % interval over speakers of the true positive rate at `fpr`; starts at 0 if so few false positives
+            are expected that the threshold has no upper limit.
         resolvable: at least 10 non-members would be false positives at `fpr`.
 
     Example:
@@ -39,22 +47,29 @@ class TprAtFpr:
     resolvable: bool
 
 
+def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:
+    """Choose the rate whose FPR is nearest to 1 %."""
+    return min(rates, key=lambda rate: abs(math.log(rate.fpr / HEADLINE_FPR)), default=None)
+
+
 @dataclass(frozen=True)
 class Difference:
-    """Difference between the AUROCs of target and wrong model.
+    """How much further from chance target than wrong model is.
 
     Attributes:
-        value: AUROC of the target minus AUROC of the wrong model on the same units. The sign is flipped if the attack
-            is two-sided and the target's AUROC is below 0.5, so that a positive value always means that the target
-            reveals more.
-        lower95: one-sided 95 % lower bound of `value` (97.5 % for two-sided attacks, because choosing the sign from the
-            same data gives chance two ways to be positive).
-        standard_error: of `value`, by the cluster bootstrap over speakers.
-        auroc_wrong_model: AUROC of the wrong model, sign not flipped.
+        value: distance of the target's AUROC from 0.5 (signed unless the attack is two-sided), minus the absolute
+            distance of the wrong model's. A positive value means that the target reveals more.
+        lower95: one-sided 95 % lower bound of `value`, simultaneous over the attacks of a family (max-T).
+        standard_error: of `value`, over speakers.
+        auroc_wrong_model: AUROC of the wrong model on the same units.
+        p_value: one-sided, of the hypothesis that `value` is at most 0, corrected over the family; None in results of
+            earlier versions.
+        wrong_model_p_value: two-sided p-value of the wrong model's AUROC by redrawing the split, corrected over all
+            attacks of the level and part.
 
     Example:
-        >>> difference = Difference(value=0.29, lower95=0.21, standard_error=0.05, auroc_wrong_model=0.51)
-        >>> difference.lower95 > 0  # required for a leak
+        >>> difference = Difference(0.29, lower95=0.21, standard_error=0.05, auroc_wrong_model=0.51, p_value=0.001)
+        >>> difference.p_value < 0.05  # required for a leak
         True
     """
 
@@ -62,6 +77,25 @@ class Difference:
     lower95: float
     standard_error: float
     auroc_wrong_model: float
+    p_value: float | None = None
+    wrong_model_p_value: float | None = None
+
+
+@dataclass(frozen=True)
+class VersusSiblings:
+    """Members against siblings, recordings of their source not trained on.
+
+    Attributes:
+        auroc: probability that a member scores higher than a sibling.
+        p_value: by redrawing members and siblings, in the direction of the attack, corrected over the family.
+
+    Example:
+        >>> VersusSiblings(auroc=0.51, p_value=0.4).p_value < 0.05  # required for a leak
+        False
+    """
+
+    auroc: float
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -129,7 +163,8 @@ class AttackResult:
         auroc: probability that a member scores higher than a non-member, ties counted half.
         auroc_ci95: 95 % interval over speakers, for information; the p-value does not come from it.
         p_value: by redrawing the split; two-sided if `two_sided`.
-        p_value_corrected: p-value corrected over the attacks of this level and access (max-T); None for controls.
+        p_value_corrected: p-value corrected over the attacks of the family (max-T): same level, part and access; None
+            for controls.
         two_sided: as in `Scores`.
         advantage: max(TPR − FPR) over thresholds, with high scores taken as members.
         advantage_null_mean: mean advantage over redrawn splits (the first 250): what chance alone gives.
@@ -142,6 +177,9 @@ class AttackResult:
         queries: waveforms per recording sent to the target; None if not counted.
         in_turn: with each shadow model as target; None without shadow models.
         with_fewer: with fewer shadow models, by ascending number; the last entry has all of them.
+        part: as in `Scores`.
+        p_value_two_sided: two-sided p-value, corrected over the family; it also detects effects of unexpected sign.
+        versus_siblings: members against siblings; None without siblings.
 
     Example:
         >>> result = AttackResult(
@@ -172,6 +210,34 @@ class AttackResult:
     queries: int | None = None
     in_turn: EachAsTarget | None = None
     with_fewer: tuple[SubsetResult, ...] = ()
+    part: str = ""
+    p_value_two_sided: float | None = None
+    versus_siblings: VersusSiblings | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name and level, unique in a run."""
+        return self.name, self.level
+
+    @property
+    def family(self) -> Family:
+        """Question and access."""
+        return Family(self.level, self.part, self.access)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Attacks at one exposure of the positive control.
+
+    Attributes:
+        times: number of epochs for which training was continued on half of the recordings; 0 = the unchanged target.
+        seconds: of that training.
+        results: one per attack.
+    """
+
+    times: int
+    seconds: float
+    results: tuple[AttackResult, ...]
 
 
 @dataclass(frozen=True)
@@ -181,6 +247,9 @@ class BlindResult:
     Attributes:
         result: as of any control; its p-value comes from redrawing the split *and refitting*.
         upper95: one-sided 95 % upper bound of its AUROC.
+        n_labellings: distinct labellings that the split's mechanism allows, which limit the p-value; None if unknown.
+        clean_refused: share of clean user-supplied splits of this size that would be refused; None if unknown.
+        growth_needed: factor by which a user-supplied split must grow so that few clean ones are refused.
 
     Example:
         >>> result = AttackResult(
@@ -192,11 +261,14 @@ class BlindResult:
 
     result: AttackResult
     upper95: float
+    n_labellings: int | None = None
+    clean_refused: float | None = None
+    growth_needed: float = 1.0
 
 
 @dataclass(frozen=True)
 class LevelVerdict:
-    """Verdict for the attacks of one level and access.
+    """Verdict for one family: the attacks of one question and access.
 
     Attributes:
         level: "utterance" or "speaker".
@@ -204,11 +276,14 @@ class LevelVerdict:
         status: "leak", "no_evidence" or "not_assessable".
         reason: one sentence.
         attack: name of the attack on which the verdict rests; None if it rests on the split or the blind baseline.
+        part: as in `Scores`.
+        p_value: smallest level at which the family is a leak, corrected over its attacks; None if nothing was tested.
+        p_value_overall: the same, corrected over all families by Holm's method; the overall verdict uses it.
 
     Example:
         >>> verdict = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")
-        >>> f"{verdict.status} by {verdict.attack} at {verdict.level} level"
-        'leak by lira at utterance level'
+        >>> f"{verdict.status} by {verdict.attack} at {verdict.family}"
+        'leak by lira at utterance level, grey-box'
     """
 
     level: str
@@ -216,16 +291,24 @@ class LevelVerdict:
     status: Status
     reason: str
     attack: str | None = None
+    part: str = ""
+    p_value: float | None = None
+    p_value_overall: float | None = None
+
+    @property
+    def family(self) -> Family:
+        """Question and access."""
+        return Family(self.level, self.part, self.access)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Verdict over all levels and accesses.
+    """Verdict over all families.
 
     Attributes:
-        status: "leak", "no_evidence" or "not_assessable".
+        status: "leak", "no_evidence" or "not_assessable"; without a leak, it is "leak" in at most 5 % of audits.
         reason: one sentence.
-        by_level_and_access: one verdict per level and access; those with stronger attacks come first.
+        by_level_and_access: one verdict per family, each at its own level of 5 %; the decisive one comes first.
 
     Example:
         >>> family = LevelVerdict("utterance", "grey-box", "leak", "lira has AUROC 0.80", attack="lira")

@@ -2,17 +2,45 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 
 LEVELS = ("utterance", "speaker")
+PARTS = ("", "held_back", "trained")  # recordings that are queried at speaker level; "" at utterance level
 Access = Literal["black-box", "open-weights", "grey-box"]  # of attacks; each includes those before it
 ACCESSES = (*get_args(Access), "none")  # none: controls
 
 Key = tuple[str, str]
 """Name and level of an attack or control."""
+
+
+class Family(NamedTuple):
+    """Attacks whose p-values are corrected together: one question, one access.
+
+    Attributes:
+        level: "utterance" or "speaker".
+        part: as in `Scores`.
+        access: as in `Scores`.
+
+    Example:
+        >>> Family("speaker", "held_back", "grey-box").question
+        'speaker level, held-back recordings'
+    """
+
+    level: str
+    part: str
+    access: str
+
+    @property
+    def question(self) -> str:
+        """The level, and at speaker level the queried recordings."""
+        return f"{self.level} level" + (f", {self.part.replace('_', '-')} recordings" if self.part else "")
+
+    def __str__(self) -> str:
+        """Question and access; access "none" is omitted."""
+        return self.question if self.access == "none" else f"{self.question}, {self.access}"
 
 
 @dataclass(frozen=True)
@@ -28,6 +56,7 @@ class Scores:
         speakers: (n,) str, speaker of each unit.
         members: (n,) bool, True for units that the target was trained on.
         values: (n,) float64, higher = more likely a member; finite.
+        part: at speaker level, the queried recordings of member speakers: "held_back" or "trained"; else "".
 
     Raises:
         ValueError: lengths differ, a unit is duplicated, a value is not finite, or members or non-members are missing.
@@ -56,6 +85,7 @@ class Scores:
     speakers: np.ndarray
     members: np.ndarray
     values: np.ndarray
+    part: str = ""
 
     def __post_init__(self) -> None:
         """Convert the arrays to their types and check them."""
@@ -68,8 +98,11 @@ class Scores:
 
     def _check(self) -> None:
         where = f"scores of {self.name} at {self.level} level"
-        if self.level not in LEVELS or self.access not in ACCESSES:
-            raise ValueError(f"{where}: expected level in {LEVELS} and access in {ACCESSES}, got {self.access}")
+        if self.level not in LEVELS or self.access not in ACCESSES or self.part not in PARTS:
+            raise ValueError(
+                f"{where}: expected level in {LEVELS}, access in {ACCESSES} and part in {PARTS}, "
+                f"got {self.access} and {self.part!r}"
+            )
         shapes = [array.shape for array in (self.unit_ids, self.speakers, self.members, self.values)]
         if len(set(shapes)) > 1 or len(shapes[0]) != 1:
             raise ValueError(f"{where}: expected four arrays of one length, got shapes {shapes}")
@@ -85,6 +118,11 @@ class Scores:
     def key(self) -> Key:
         """Name and level, unique in a run."""
         return self.name, self.level
+
+    @property
+    def family(self) -> Family:
+        """Question and access."""
+        return Family(self.level, self.part, self.access)
 
     def __len__(self) -> int:
         """Number of units."""

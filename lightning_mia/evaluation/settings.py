@@ -1,8 +1,10 @@
 """Settings of the evaluation."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Range, Seed, check_fields
 
 ALPHA = 0.05
 """Significance level of corrected p-values."""
@@ -15,7 +17,8 @@ class EvaluationSettings:
     """Resampling, false positive rates and seed of the evaluation.
 
     Args:
-        n_redraws: number of redrawn splits for the p-values; at least 1000.
+        n_redraws: number of redrawn splits for the p-values; at least 1000. A split with fewer labellings is redrawn
+            to each of them, and the blind baseline of at most 100 units is refitted to up to 5000.
         n_bootstraps: number of draws of speakers with replacement for the intervals; at least 100.
         fprs: false positive rates, each between 0 and 1, at which the true positive rate is reported.
         seed: seed of the redraws and the bootstraps; independent of the seeds of training and split.
@@ -28,10 +31,10 @@ class EvaluationSettings:
         EvaluationSettings(n_redraws=1000, n_bootstraps=1000, fprs=[0.001, 0.01], seed=0)
     """
 
-    n_redraws: int = 1000
-    n_bootstraps: int = 1000
+    n_redraws: Annotated[int, Range(0, 1_000_000)] = 1000
+    n_bootstraps: Annotated[int, Range(0, 1_000_000)] = 1000
     fprs: list[float] = field(default_factory=lambda: [0.01, 0.1])
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -41,5 +44,4 @@ class EvaluationSettings:
             raise InputError(f"evaluation.n_bootstraps is {self.n_bootstraps}: a standard error needs 100 or more")
         if not self.fprs or not all(0 < fpr < 1 for fpr in self.fprs):
             raise InputError(f"evaluation.fprs is {self.fprs}: give one or more rates between 0 and 1")
-        if self.seed < 0:
-            raise InputError(f"evaluation.seed is {self.seed}: give 0 or more")
+        check_fields(self, "evaluation.")

@@ -33,7 +33,13 @@ import numpy as np
 from lightning_mia.evaluation.results import Interval
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.auroc import auroc, n_below
-from lightning_mia.evaluation.statistics.intervals import effective_size, logit_interval, newcombe, t_quantile
+from lightning_mia.evaluation.statistics.intervals import (
+    NO_INTERVAL,
+    effective_size,
+    logit_interval,
+    newcombe,
+    t_quantile,
+)
 from lightning_mia.evaluation.statistics.permutation import holm
 from lightning_mia.evaluation.statistics.rank_sum import rank_sum_p, smallest_rank_sum_p
 from lightning_mia.evaluation.statistics.rates import clopper_pearson
@@ -209,7 +215,7 @@ def _risk(
 def _interval(auroc: float, shares_below: np.ndarray, members: np.ndarray, others: _NonMembers) -> Interval:
     n_others, n_speakers = len(others.values), others.n_speakers
     if len(members) == 1:
-        return clopper_pearson(auroc * n_speakers, n_speakers) if n_others == n_speakers else (0.0, 1.0)
+        return clopper_pearson(auroc * n_speakers, n_speakers) if n_others == n_speakers else NO_INTERVAL
     shares_above = 1 - share_below(others.values, members)  # (k,) share of the members above each non-member
     sums = np.bincount(others.speaker, weights=shares_above - auroc)
     member_variance = float(shares_below.var(ddof=1)) / len(members)
@@ -219,7 +225,7 @@ def _interval(auroc: float, shares_below: np.ndarray, members: np.ndarray, other
         quantile = t_quantile(0.975, min(len(members), n_speakers) - 1)
         return newcombe(auroc, len(members), effective_size(others.values, others.speaker), quantile)
     freedom = variance**2 / (member_variance**2 / (len(members) - 1) + other_variance**2 / (n_speakers - 1))
-    return logit_interval(auroc, t_quantile(0.975, freedom) * variance**0.5)
+    return logit_interval(auroc, t_quantile(0.975, freedom) * variance**0.5 / (auroc * (1 - auroc)))
 
 
 def _p_among_speakers(members: np.ndarray, others: _NonMembers, two_sided: bool) -> tuple[float, float]:

@@ -1,111 +1,161 @@
-"""The verdict: per level and access, then overall.
+"""The verdict: per family of attacks, then overall.
 
-The blind baseline decides first whether there can be a verdict. If this tool drew the split, random assignment already
-protects the p-values, and only a blind baseline that chance hardly explains (p < .001) makes the split not assessable.
-If the user supplied the split, the burden of proof is reversed: the blind baseline must be shown to be near chance.
+A family is one question (was this recording, or this voice, trained on?) and one access. The blind baseline decides
+first whether there can be a verdict; see `blind_verdict`. An attack then reveals training if all of this holds:
 
-Without a wrong-model control, an attack that separates members from non-members of a *drawn* split is a leak, because
-random assignment leaves no other cause. On a *user-supplied* split it is not assessable, because the recordings may
-differ in a way that the blind baseline does not see.
+- It separates members from non-members: corrected p < .05 by redrawing the split.
+- It does so better than on the wrong model: a one-sided test of the distances from chance, simultaneous over the
+  family. Without a wrong model, only a *drawn* split gives a leak, because random assignment leaves no other cause.
+- On a user-supplied split with siblings, it also separates members from these.
 
-Overall: a leak anywhere is a leak. Otherwise "no evidence" requires at least one assessable level and access, and no
-attack whose separation remains unexplained.
+A wrong model that departs from chance itself is no control. On a drawn split it was trained on members, or differs by
+chance, and the verdict rests on the redraws alone; on a user-supplied split it shows that the recordings differ, and
+nothing can be concluded.
+
+Every family has a verdict at its own level of 5 %. The overall verdict is a leak only if a family is one after Holm's
+correction over all families; "no evidence" requires at least one assessable family, and no separation whose cause
+remains unexplained.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lightning_mia.evaluation import reasons
-from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status, Verdict
+from lightning_mia.evaluation.blind_verdict import blind_obstacle, blind_warning
+from lightning_mia.evaluation.results import AttackResult, BlindResult, Exposure, LevelVerdict, Status, Verdict
+from lightning_mia.evaluation.scores import Family
 from lightning_mia.evaluation.settings import ALPHA
+from lightning_mia.evaluation.statistics.permutation import holm
 
-BLIND_ALPHA_DRAWN = 0.001
-BLIND_ALPHA_USER_SUPPLIED = 0.05
-MAX_BLIND_AUROC = 0.60
 MIN_SPEAKERS = 12
-"""With 6 + 6 speakers the smallest p-value is about `BLIND_ALPHA_DRAWN` (1/924), with 5 + 5 it is .004."""
+"""With 6 + 6 speakers the smallest p-value is 1/924, with 5 + 5 it is .004."""
 
 
-def give_verdict(results: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> Verdict:
+def give_verdict(
+    results: Sequence[AttackResult],
+    blind: Sequence[BlindResult],
+    *,
+    drawn: bool,
+    largest_exposure: Exposure | None = None,
+    obstacle: str = "",
+) -> Verdict:
     """Give the verdict of an audit.
 
     Args:
         results: of attacks and controls; controls (access "none") are ignored.
-        blind: blind baselines, one or more per level; the worst of a level counts.
+        blind: blind baselines, one or more per level and part.
         drawn: this tool drew the split; False: the user supplied it.
+        largest_exposure: of the positive control; a family whose attacks all miss it is not assessable.
+        obstacle: reason why nothing can be assessed; empty: none.
 
     Returns:
-        The verdict; levels and accesses with the strongest attacks come first.
+        The verdict; the families with the strongest attacks come first, after the decisive one.
     """
     attacks = sorted((result for result in results if result.access != "none"), key=strength, reverse=True)
-    verdicts, unexplained = [], False
-    for level, access in dict.fromkeys((attack.level, attack.access) for attack in attacks):
-        family = [attack for attack in attacks if (attack.level, attack.access) == (level, access)]
-        verdict = family_verdict(family, [control for control in blind if control.result.level == level], drawn=drawn)
-        unexplained |= verdict.status == "not_assessable" and any(map(separates, family))
-        verdicts.append(verdict)
+    families: dict[Family, list[AttackResult]] = {}
+    for attack in attacks:
+        families.setdefault(attack.family, []).append(attack)
+    departing = [attack for attack in attacks if not drawn and wrong_model_departs(attack)]
+    confounded = {attack.family[:2]: attack for attack in sorted(departing, key=_wrong_model_evidence)}
+    verdicts = [
+        _barred(family[0], obstacle)
+        if obstacle
+        else family_verdict(
+            family,
+            _same_question(blind, family[0]),
+            drawn=drawn,
+            confounded=confounded.get(family[0].family[:2]),
+            largest_exposure=largest_exposure,
+        )
+        for family in families.values()
+    ]
+    unexplained = any(
+        verdict.status == "not_assessable" and any(separates(attack) or is_reversed(attack) for attack in family)
+        for verdict, family in zip(verdicts, families.values(), strict=True)
+    )
     return combine(verdicts, unexplained=unexplained)
 
 
-def give_blind_verdict(blind: Sequence[BlindResult], *, drawn: bool, level: str) -> Verdict:
-    """Give the verdict on a split alone.
-
-    It is "no_evidence" if the split can be assessed.
-
-    Args:
-        blind: blind baselines, one or more per level; the worst of a level counts.
-        drawn: as in `give_verdict`.
-        level: level of the split; its verdict is the overall one.
-    """
-    verdicts = []
-    for name in sorted({control.result.level for control in blind}, key=lambda name: name != level):
-        controls = [control for control in blind if control.result.level == name]
-        obstacle = blind_obstacle(controls, drawn=drawn)
-        status: Status = "not_assessable" if obstacle else "no_evidence"
-        worst = max(controls, key=lambda control: control.upper95)
-        verdicts.append(LevelVerdict(name, "none", status, obstacle or reasons.not_confounded(worst)))
-    return Verdict(verdicts[0].status, reasons.overall(verdicts[0].status, verdicts), tuple(verdicts))
-
-
-def family_verdict(attacks: Sequence[AttackResult], blind: Sequence[BlindResult], *, drawn: bool) -> LevelVerdict:
-    """Give the verdict of one level and access.
+def family_verdict(
+    attacks: Sequence[AttackResult],
+    blind: Sequence[BlindResult],
+    *,
+    drawn: bool,
+    confounded: AttackResult | None = None,
+    largest_exposure: Exposure | None = None,
+) -> LevelVerdict:
+    """Give the verdict of one family.
 
     Args:
-        attacks: of this level and access, the strongest first.
-        blind: blind baselines of the level.
+        attacks: of this family, the strongest first.
+        blind: blind baselines of its level and part.
         drawn: as in `give_verdict`.
+        confounded: attack of this level and part, of any access, that also works on the wrong model of a user-supplied
+            split; None: there is none.
+        largest_exposure: as in `give_verdict`.
     """
-    level, access = attacks[0].level, attacks[0].access
-    obstacle = speaker_obstacle(attacks) or blind_obstacle(blind, drawn=drawn)
-    if obstacle:
-        return LevelVerdict(level, access, "not_assessable", obstacle)
+    if obstacle := speaker_obstacle(attacks) or blind_obstacle(blind, drawn=drawn):
+        return _barred(attacks[0], obstacle)
+    p_values = [1.0 if confounded else leak_p_value(attack, drawn=drawn) for attack in attacks]
+    leaks = [attack for attack, p in zip(attacks, p_values, strict=True) if p < ALPHA]
     separating = [attack for attack in attacks if separates(attack)]
-    leaks = [attack for attack in separating if clears_wrong_model(attack, drawn=drawn)]
-    unexplained = [attack for attack in separating if attack.versus_wrong_model is None]
-    attack = (leaks or unexplained or separating or attacks)[0]
-    status: Status
+    without_control = [attack for attack in separating if attack.versus_wrong_model is None and not drawn]
+    domain = [attack for attack in separating if clears_wrong_model(attack, drawn=drawn)]
+    backwards = [attack for attack in attacks if is_reversed(attack)]
+    status: Status = "no_evidence"
     if leaks:
-        status, reason = "leak", reasons.leak(attack)
-    elif unexplained:
-        status, reason = "not_assessable", reasons.no_wrong_model(attack)
+        attack, status = leaks[0], "leak"
+        reason = reasons.leak(attack, attacks, drawn=drawn, contaminated=wrong_model_departs(attack))
+    elif confounded:
+        attack, status = attacks[0], "not_assessable"
+        reason = reasons.confounded_wrong_model(confounded)
+    elif without_control:
+        attack, status = without_control[0], "not_assessable"
+        reason = reasons.no_wrong_model(attack, attacks)
+    elif domain:
+        attack = domain[0]
+        reason = reasons.domain(attack, attacks)
+    elif backwards:
+        attack, status = max(backwards, key=lambda result: 0.5 - result.auroc), "not_assessable"
+        reason = reasons.unexpected_sign(attack)
     elif separating:
-        status, reason = "no_evidence", reasons.works_on_wrong_model(attack, attacks)
+        attack = separating[0]
+        reason = reasons.works_on_wrong_model(attack, attacks)
+    elif missed := missed_exposure(attacks, largest_exposure):
+        attack, status = attacks[0], "not_assessable"
+        reason = reasons.missed_exposure(attack, attacks, missed)
     else:
-        status, reason = "no_evidence", reasons.no_separation(attacks)
-    return LevelVerdict(level, access, status, reason + blind_warning(blind, attack, drawn=drawn), attack.name)
+        attack = attacks[0]
+        reason = reasons.no_separation(attack, attacks)
+        if drawn and any(map(wrong_model_departs, attacks)):
+            reason += reasons.contaminated_control(max(attacks, key=_wrong_model_evidence))
+    level, part, access = attack.family
+    reason += blind_warning(blind, attack, drawn=drawn)
+    return LevelVerdict(level, access, status, reason, attack.name, part, p_value=min(p_values))
 
 
 def combine(verdicts: Sequence[LevelVerdict], *, unexplained: bool) -> Verdict:
     """Combine verdicts into the overall one.
 
     Args:
-        verdicts: one per level and access.
-        unexplained: an attack of a level and access that is not assessable separates members from non-members.
+        verdicts: one per family.
+        unexplained: an attack of a family that is not assessable separates members from non-members.
     """
-    statuses = [verdict.status for verdict in verdicts]
-    if "leak" in statuses:
+    tested = [verdict for verdict in verdicts if verdict.p_value is not None]
+    corrected = iter(holm([verdict.p_value for verdict in tested if verdict.p_value is not None]))
+    verdicts = [
+        verdict if verdict.p_value is None else replace(verdict, p_value_overall=next(corrected))
+        for verdict in verdicts
+    ]
+    statuses = {verdict.status for verdict in verdicts}
+    leaks = [verdict for verdict in verdicts if leaks_overall(verdict)]
+    if leaks:
         status: Status = "leak"
     else:
-        status = "no_evidence" if "no_evidence" in statuses and not unexplained else "not_assessable"
+        assessed = statuses & {"no_evidence", "leak"}
+        status = "no_evidence" if assessed and not unexplained else "not_assessable"
+    decisive = leaks or [verdict for verdict in verdicts if verdict.status == status] or verdicts
+    verdicts = sorted(verdicts, key=lambda verdict: verdict is not decisive[0])
     return Verdict(status, reasons.overall(status, verdicts), tuple(verdicts))
 
 
@@ -122,12 +172,47 @@ def separates(attack: AttackResult) -> bool:
     return reasons.decisive_p_value(attack) < ALPHA
 
 
-def clears_wrong_model(attack: AttackResult, *, drawn: bool) -> bool:
-    """Test whether the target reveals more than the wrong model.
+def is_reversed(attack: AttackResult) -> bool:
+    """Test whether members score lower than expected of a one-sided attack."""
+    p = attack.p_value_two_sided
+    return not attack.two_sided and attack.auroc < 0.5 and p is not None and p < ALPHA
 
-    Without a wrong model, test whether the split was drawn.
+
+def wrong_model_departs(attack: AttackResult) -> bool:
+    """Test whether the attack works, in either direction, on the wrong model."""
+    difference = attack.versus_wrong_model
+    return (
+        difference is not None
+        and difference.wrong_model_p_value is not None
+        and (difference.wrong_model_p_value < ALPHA)
+    )
+
+
+def leak_p_value(attack: AttackResult, *, drawn: bool) -> float:
+    """Return the smallest level at which the attack shows a leak.
+
+    It is the largest p-value of its conditions: an intersection-union test, which needs no further correction. 1 if
+    they cannot be tested.
     """
-    return drawn if attack.versus_wrong_model is None else attack.versus_wrong_model.lower95 > 0
+    conditions = [reasons.decisive_p_value(attack)]
+    if attack.versus_wrong_model is None or wrong_model_departs(attack):
+        conditions.append(0.0 if drawn else 1.0)
+    else:
+        conditions.append(_wrong_model_p_value(attack))
+    if attack.versus_siblings is not None:
+        conditions.append(attack.versus_siblings.p_value)
+    return max(conditions)
+
+
+def clears_wrong_model(attack: AttackResult, *, drawn: bool) -> bool:
+    """Test whether only the siblings prevent a leak."""
+    without_siblings = replace(attack, versus_siblings=None)
+    return attack.versus_siblings is not None and leak_p_value(without_siblings, drawn=drawn) < ALPHA
+
+
+def leaks_overall(verdict: LevelVerdict) -> bool:
+    """Test whether a family is a leak after correction over all families."""
+    return verdict.status == "leak" and verdict.p_value_overall is not None and verdict.p_value_overall < ALPHA
 
 
 def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
@@ -141,32 +226,37 @@ def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
     return reasons.few_speakers(n_speakers, MIN_SPEAKERS)
 
 
-def blind_obstacle(blind: Sequence[BlindResult], *, drawn: bool) -> str:
-    """Explain why the blind baseline prevents a verdict.
+def missed_exposure(attacks: Sequence[AttackResult], largest: Exposure | None) -> Exposure | None:
+    """Return the largest exposure if no attack detects it.
 
-    Empty if it does not.
+    None if one does, or if an attack of the family was not tried in the positive control.
     """
-    if not blind:
-        return "" if drawn else reasons.NO_BLIND_BASELINE
-    most_significant = min(blind, key=lambda control: control.result.p_value)
-    if most_significant.result.p_value < (BLIND_ALPHA_DRAWN if drawn else BLIND_ALPHA_USER_SUPPLIED):
-        return reasons.confounded(most_significant)
-    largest = max(blind, key=lambda control: control.upper95)
-    if not drawn and largest.upper95 > MAX_BLIND_AUROC:
-        return reasons.too_small(largest, MAX_BLIND_AUROC)
-    return ""
+    if largest is None:
+        return None
+    names = {attack.name for attack in attacks}
+    tried = [result for result in largest.results if result.family == attacks[0].family and result.name in names]
+    missed = len(tried) == len(names) and not any(map(separates, tried))
+    return Exposure(largest.times, largest.seconds, tuple(tried)) if missed else None
 
 
-def blind_warning(blind: Sequence[BlindResult], attack: AttackResult, *, drawn: bool) -> str:
-    """Warn if the blind baseline is suspicious or missing.
+def _wrong_model_p_value(attack: AttackResult) -> float:
+    difference = attack.versus_wrong_model
+    assert difference is not None
+    if difference.p_value is None:  # results of earlier versions
+        return 0.0 if difference.lower95 > 0 else 1.0
+    return difference.p_value
 
-    Empty for user-supplied splits, whose limit is stricter.
-    """
-    if not drawn:
-        return ""
-    if not blind:
-        return reasons.BLIND_BASELINE_SKIPPED
-    most_significant = min(blind, key=lambda control: control.result.p_value)
-    if most_significant.result.p_value < BLIND_ALPHA_USER_SUPPLIED:
-        return reasons.possibly_confounded(most_significant, attack)
-    return ""
+
+def _wrong_model_evidence(attack: AttackResult) -> float:
+    difference = attack.versus_wrong_model
+    return -1.0 if difference is None else abs(difference.auroc_wrong_model - 0.5)
+
+
+def _same_question(blind: Sequence[BlindResult], attack: AttackResult) -> list[BlindResult]:
+    """Select the blind baselines of an attack's level and part."""
+    of_level = [control for control in blind if control.result.level == attack.level]
+    return [control for control in of_level if control.result.part == attack.part] or of_level
+
+
+def _barred(attack: AttackResult, reason: str) -> LevelVerdict:
+    return LevelVerdict(attack.level, attack.access, "not_assessable", reason, part=attack.part)

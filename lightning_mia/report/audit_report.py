@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
 from lightning_mia.evaluation.privacy import Privacy
-from lightning_mia.evaluation.results import AttackResult, Verdict
+from lightning_mia.evaluation.results import AttackResult, Exposure, Verdict
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.slices import Slice
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks
@@ -111,6 +111,11 @@ class SplitSummary:
         n_held_back: recordings of member units that it was not trained on; None in files of earlier versions.
         n_auxiliary: auxiliary recordings; None in files of earlier versions.
         n_strata: strata within which the labels were drawn; None in files of earlier versions.
+        n_siblings: recordings of the members' source that the target was not trained on, evaluated as a control; None
+            in files of earlier versions.
+        assignment: what user-supplied labels are assumed to be assigned to: "speakers", "sessions", "recordings within
+            sessions", "recordings" (of a speaker whose sessions are unknown); empty if drawn, or in files of earlier
+            versions.
 
     Example:
         >>> split = SplitSummary("utterance", "0" * 64, n_members=10, n_nonmembers=10, n_speakers=4, drawn=True)
@@ -128,6 +133,8 @@ class SplitSummary:
     n_held_back: int | None = None
     n_auxiliary: int | None = None
     n_strata: int | None = None
+    n_siblings: int | None = None
+    assignment: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,21 +189,6 @@ class PublishedFigure:
     level: str
     advantage: float
     source: str
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """Attacks at one exposure of the positive control.
-
-    Attributes:
-        times: number of epochs for which training was continued on half of the recordings; 0 = the unchanged target.
-        seconds: of that training.
-        results: one per attack.
-    """
-
-    times: int
-    seconds: float
-    results: tuple[AttackResult, ...]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) ->
 
 
 def read_split(
-    path: Path, leading: Sequence[str], trailing: Sequence[str], roles: Sequence[str]
+    path: Path, leading: Sequence[str], trailing: Sequence[str], roles: Sequence[str], optional: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read a table and its description.
 
@@ -37,6 +37,7 @@ def read_split(
         leading: columns before those of the shadow models; from `trained` on they contain 1 or 0.
         trailing: columns after those of the shadow models.
         roles: valid values of the column `role`.
+        optional: further columns, read if they exist.
 
     Returns:
         The table, flags as bool, and the description: `level`, `drawn`, `sha256`.
@@ -54,6 +55,7 @@ def read_split(
         _check(path, table, ~table[name].isin(["0", "1"]), name, "is neither 1 nor 0")
     _check(path, table, ~table["role"].isin(roles), "role", f"is none of {', '.join(roles)}")
     _check(path, table, table["id"].duplicated(), "id", "occurs twice")
+    expected += [name for name in optional if name in table]
     return table[expected].assign(**{name: table[name] == "1" for name in flags}), description
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.cli import main
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split
+from lightning_mia.training.train import Trained
 from lightning_mia.utilities.environment import result_versions
 from tests.close_signals import assert_close_signals
 
@@ -208,6 +212,12 @@ def predefined(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> P
     return path
 
 
+def longer_half(table: pd.DataFrame) -> pd.Series:
+    """Make the longer half of each speaker's recordings members."""
+    durations = table["path"].map(lambda path: soundfile.info(path).duration)
+    return (durations.groupby(table["speaker"]).rank(method="first") > 6).astype(int)
+
+
 @pytest.mark.slow
 def test_a_predefined_split_is_kept(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
     manifest = predefined(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
@@ -216,6 +226,39 @@ def test_a_predefined_split_is_kept(tiny_manifest: Path, config: Path, tmp_path:
     given = pd.read_csv(manifest, dtype=str).set_index("id")
     assert (split["target"] == given.loc[split.index, "member"]).all()
     assert "there are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
+
+
+@pytest.mark.slow
+def test_the_size_of_a_predefined_split_is_judged_before_training(
+    tiny_manifest: Path,
+    config: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifest = predefined(tiny_manifest, longer_half)
+    trained: list[int] = []
+    fit_target = AuditRun.fit_target
+
+    def fit(run: AuditRun) -> Trained:
+        trained.append(len(caplog.records))
+        return fit_target(run)
+
+    statistics = Mock(side_effect=blind_kinds)
+    monkeypatch.setattr(AuditRun, "fit_target", fit)
+    monkeypatch.setattr("lightning_mia.audit.audit_run.blind_kinds", statistics)
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
+    statistics.assert_called_once()
+    messages = [record.getMessage() for record in caplog.records[: trained[0]]]
+    (size,) = (
+        message
+        for message in messages
+        if message.startswith("A clean split of this size (36 + 36 recordings of 6 speakers)")
+    )
+    assert "of cases, because so few recordings leave its upper bound above 0.60; bring about " in size
+    assert any(message.startswith("The verdict will be not_assessable at utterance level: ") for message in messages)
+    assert size in results(tmp_path)["notes"]
+    assert results(tmp_path)["verdict"]["status"] == "not_assessable"
 
 
 @pytest.mark.slow
@@ -242,10 +285,6 @@ def test_ctrl_c_ends_in_one_line_and_the_next_run_resumes(config: Path, run_dir:
 
 @pytest.mark.slow
 def test_a_confounded_split_is_not_assessable(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
-    def longer_half(table: pd.DataFrame) -> pd.Series:
-        durations = table["path"].map(lambda path: soundfile.info(path).duration)
-        return (durations.groupby(table["speaker"]).rank(method="first") > 6).astype(int)
-
     manifest = predefined(tiny_manifest, longer_half)
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
     verdict = results(tmp_path)["verdict"]
@@ -312,3 +351,17 @@ def test_options_that_would_falsify_an_audit_are_refused(
 ) -> None:
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_training_that_left_members_out_gets_no_verdict(config: Path, tmp_path: Path) -> None:
+    options = ["--controls.untrained", "false", "--fleet.size", "2", "--trainer.max_steps", "1"]
+    options += ["--attacks", "[PretextLoss]", "--evaluation.n_redraws", "1000", "--evaluation.n_bootstraps", "1000"]
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
+    verdict = results(tmp_path)["verdict"]
+    assert verdict["status"] == "not_assessable"
+    times = pd.read_csv(tmp_path / "target" / "trained_utterances.csv", dtype={"id": str}).set_index("id")["times"]
+    missing = [name for name in times.index if times[name] == 0]
+    assert f"the target's left out {len(missing)} ({missing[0]}; " in verdict["reason"]
+    assert "the wrong model's left out " in verdict["reason"]
+    assert "that of shadows/001 left out " in verdict["reason"]

@@ -65,9 +65,9 @@ def comparison(runs):
 
 
 def test_every_attack_of_any_run_is_compared_in_its_group(comparison, planted_report):
-    rows = [(group.level, group.access, attack.name) for group in comparison.groups for attack in group.attacks]
-    expected = {(one.level, one.access, one.name) for one in planted_report.attacks}
-    assert set(rows) == expected | {("utterance", "none", "blind"), ("speaker", "none", "blind")}
+    rows = [(*group.family, attack.name) for group in comparison.groups for attack in group.attacks]
+    expected = {(*one.family, one.name) for one in planted_report.attacks}
+    assert set(rows) == expected | {("utterance", "", "none", "blind"), ("speaker", "", "none", "blind")}
     assert len(rows) == len(set(rows))
 
 

@@ -35,6 +35,26 @@ def test_membership_follows_from_the_source() -> None:
     }
 
 
+def test_siblings_are_of_the_members_source() -> None:
+    siblings = Listed("a/3 s/1")
+    assert by_id(TwoSources(Listed("a/1"), Listed("b/1"), siblings=siblings)) == {
+        "a/1": ("a", "1"),
+        "b/1": ("b", "0"),
+        "a/3": ("a", "sibling"),
+        "s/1": ("s", "sibling"),
+    }
+    renamed = by_id(TwoSources(Listed("a/1"), Listed("a/2 b/1"), same_speakers="rename", siblings=siblings))
+    assert {name: speaker for name, (speaker, _) in renamed.items()} == {
+        "a/1": "members/a",
+        "a/2": "nonmembers/a",
+        "b/1": "b",
+        "a/3": "members/a",
+        "s/1": "s",
+    }
+    with pytest.raises(InputError, match=r"share 1 speaker\(s\): s;"):
+        TwoSources(Listed("a/1"), Listed("s/2"), siblings=siblings).table()
+
+
 def test_columns_of_one_source_are_empty_for_the_other() -> None:
     table = TwoSources(Listed("a/1", text="hello", duration="1.5"), Listed("b/1", session="s")).table()
     assert table["text"].tolist() == ["hello", ""]

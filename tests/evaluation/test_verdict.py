@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_mia.evaluation import AttackResult, BlindResult, Difference, Verdict, give_blind_verdict, give_verdict
+from lightning_mia.evaluation import (
+    AttackResult,
+    BlindResult,
+    Difference,
+    Exposure,
+    TprAtFpr,
+    Verdict,
+    VersusSiblings,
+    give_blind_verdict,
+    give_verdict,
+)
 
 ATTACK = AttackResult(
     name="pretext_loss",
@@ -47,11 +57,12 @@ CLEAN = blind(0.4)
             CLEAN,
             True,
             "leak",
-            "which differs by 0.29 from that on a model trained on neither members nor non-members",
+            "on a model trained on neither members nor non-members it has AUROC 0.51, so that on the target it is 0.29 "
+            "further from chance (at least 0.21)",
         ),
         (ATTACK, CLEAN, False, "leak", "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002)"),
         (NOTHING, CLEAN, True, "no_evidence", "an AUROC of 0.57 would have been detected with 80 % power"),
-        (NOTHING, CLEAN, False, "no_evidence", "no attack separates members from non-members"),
+        (NOTHING, CLEAN, False, "no_evidence", "does not separate members from non-members"),
         (
             CONFOUNDED,
             CLEAN,
@@ -59,11 +70,11 @@ CLEAN = blind(0.4)
             "no_evidence",
             "on a model trained on neither members nor non-members it has AUROC 0.78",
         ),
-        (CONFOUNDED, CLEAN, False, "no_evidence", "lower bound of the difference -0.04"),
+        (CONFOUNDED, CLEAN, False, "no_evidence", "difference of the distances +0.02, lower bound −0.04"),
         # without a wrong model: random assignment leaves no other cause, a user-supplied split does
         (WITHOUT_CONTROL, CLEAN, True, "leak", "no wrong-model control was run"),
         (WITHOUT_CONTROL, CLEAN, False, "not_assessable", "without a wrong-model control"),
-        (replace(NOTHING, versus_wrong_model=None), CLEAN, False, "no_evidence", "no attack separates"),
+        (replace(NOTHING, versus_wrong_model=None), CLEAN, False, "no_evidence", "does not separate"),
         # the gate of a drawn split
         (
             ATTACK,
@@ -210,3 +221,161 @@ def test_the_verdict_on_a_split_alone(controls: list[BlindResult], drawn: bool, 
     verdict = give_blind_verdict(controls, drawn=drawn, level="utterance")
     assert verdict.status == status
     assert phrase in verdict.reason
+
+
+def test_an_obstacle_outside_the_split_prevents_every_verdict() -> None:
+    verdict = give_verdict([ATTACK, replace(NOTHING, level="speaker")], [CLEAN], drawn=True, obstacle="half untrained")
+    assert [(level.status, level.reason) for level in verdict.by_level_and_access] == 2 * [
+        ("not_assessable", "half untrained")
+    ]
+    assert verdict.status == "not_assessable"
+    assert "half untrained" in verdict.reason
+
+
+def contaminated(target: float, wrong: float, p_value: float = 0.001, **changes: object) -> AttackResult:
+    """An attack whose wrong model departs from chance, too."""
+    difference = Difference(target - wrong, -0.02, 0.03, wrong, p_value=0.2, wrong_model_p_value=p_value)
+    return replace(ATTACK, auroc=target, versus_wrong_model=difference, **changes)
+
+
+def test_on_a_drawn_split_a_contaminated_wrong_model_is_no_control() -> None:
+    verdict = give_verdict([contaminated(0.72, 0.69)], [CLEAN], drawn=True)
+    assert verdict.status == "leak"
+    assert "on it, pretext_loss has AUROC 0.69 (two-sided corrected p = .001)" in verdict.reason
+    assert "rests on the redraws of the split" in verdict.reason
+    assert "further from chance" not in verdict.reason
+    silent = give_verdict([contaminated(0.52, 0.69, p_value_corrected=0.3)], [CLEAN], drawn=True)
+    assert silent.status == "no_evidence"
+    assert "the wrong model is no control here" in silent.reason
+
+
+def test_on_a_user_supplied_split_a_wrong_model_that_departs_from_chance_shows_a_confound() -> None:
+    for target, p in ((0.72, 0.001), (0.52, 0.3)):
+        verdict = give_verdict([contaminated(target, 0.69, p_value_corrected=p)], [CLEAN], drawn=False)
+        assert verdict.status == "not_assessable"
+        assert "on it, pretext_loss has AUROC 0.69" in verdict.reason
+        assert "on the target 0.7" in verdict.reason or "on the target 0.52" in verdict.reason
+    # one attack is enough, also for the other accesses of the same question
+    grey, black = contaminated(0.72, 0.69), replace(ATTACK, name="other", access="black-box")
+    statuses = {part.status for part in give_verdict([grey, black], [CLEAN], drawn=False).by_level_and_access}
+    assert statuses == {"not_assessable"}
+    assert give_verdict([contaminated(0.8, 0.55, 0.2)], [CLEAN], drawn=False).status == "no_evidence"
+
+
+def test_the_overall_verdict_is_corrected_over_families() -> None:
+    accesses = ("black-box", "open-weights", "grey-box")
+    families = [replace(NOTHING, name=access, access=access) for access in accesses]
+
+    def verdict(p: float) -> Verdict:
+        difference = Difference(0.1, 0.05, 0.02, 0.5, p_value=0.001)
+        attack = replace(families[0], auroc=0.6, p_value_corrected=p, versus_wrong_model=difference)
+        return give_verdict([attack, *families[1:]], [CLEAN], drawn=True)
+
+    found, missed = verdict(0.016), verdict(0.018)
+    assert (found.status, missed.status) == ("leak", "no_evidence")
+    assert found.by_level_and_access[0].p_value_overall == pytest.approx(0.048)
+    assert "corrected over all 3 families of attacks, p = .048" in found.reason
+    family = next(part for part in missed.by_level_and_access if part.access == "black-box")
+    assert (family.status, family.p_value) == ("leak", 0.018)
+    assert family.p_value_overall == pytest.approx(0.054)
+    assert "would be a leak if it were the only family of attacks (p = .018), but not after" in missed.reason
+
+
+def test_a_leak_needs_all_its_conditions_at_the_level_of_the_overall_verdict() -> None:
+    weak_difference = replace(ATTACK, versus_wrong_model=Difference(0.1, 0.01, 0.05, 0.5, p_value=0.03))
+    assert give_verdict([weak_difference], [CLEAN], drawn=True).status == "leak"
+    second = replace(NOTHING, name="second", access="black-box")
+    assert give_verdict([weak_difference, second], [CLEAN], drawn=True).status == "no_evidence"
+
+
+def test_a_strong_effect_of_the_unexpected_sign_is_named() -> None:
+    backwards = replace(
+        NOTHING, auroc=0.31, auroc_ci95=(0.27, 0.35), p_value=1.0, p_value_corrected=1.0, p_value_two_sided=0.001
+    )
+    verdict = give_verdict([backwards], [CLEAN], drawn=True)
+    assert verdict.status == "not_assessable"
+    assert "in the unexpected direction: its AUROC is 0.31" in verdict.reason
+    assert "95 % interval 0.27 to 0.35, two-sided corrected p = .001, one-sided p = 1.000" in verdict.reason
+    assert give_verdict([backwards, ATTACK], [CLEAN], drawn=True).status == "leak"
+    by_chance = replace(backwards, auroc=0.46, p_value_two_sided=0.06)
+    assert give_verdict([by_chance], [CLEAN], drawn=True).status == "no_evidence"
+
+
+def test_the_speaker_level_has_a_verdict_for_each_question() -> None:
+    trained = replace(ATTACK, name="loss_trained", level="speaker", part="trained", n_speakers=30)
+    held_back = replace(NOTHING, name="loss", level="speaker", part="held_back", n_speakers=30)
+    verdict = give_verdict([trained, held_back], [blind(0.4, level="speaker")], drawn=True)
+    statuses = {part.part: part.status for part in verdict.by_level_and_access}
+    assert statuses == {"trained": "leak", "held_back": "no_evidence"}
+    assert verdict.reason.startswith("Speaker level, trained recordings, grey-box: loss_trained has")
+    assert "says nothing about the voice itself" in verdict.reason
+    assert "no evidence at speaker level, held-back recordings with grey-box access" in verdict.reason
+
+
+def test_a_blind_baseline_bars_its_own_question() -> None:
+    trained = replace(ATTACK, name="loss_trained", level="speaker", part="trained", n_speakers=30)
+    held_back = replace(ATTACK, name="loss", level="speaker", part="held_back", n_speakers=30)
+    clean, confounded = blind(0.4, level="speaker"), blind(0.0005, level="speaker")
+    controls = [
+        replace(clean, result=replace(clean.result, part="held_back")),
+        replace(confounded, result=replace(confounded.result, name="blind_trained", part="trained")),
+    ]
+    parts = give_verdict([trained, held_back], controls, drawn=True).by_level_and_access
+    assert {part.part: part.status for part in parts} == {"trained": "not_assessable", "held_back": "leak"}
+
+
+@pytest.mark.parametrize(("p_value", "status"), [(0.4, "no_evidence"), (0.01, "leak")])
+def test_members_that_resemble_siblings_show_a_domain(p_value: float, status: str) -> None:
+    attack = replace(ATTACK, versus_siblings=VersusSiblings(0.51, p_value))
+    verdict = give_verdict([attack], [CLEAN], drawn=False)
+    assert verdict.status == status
+    assert ("the difference is one of domain" in verdict.reason) == (status == "no_evidence")
+    assert "AUROC 0.51, corrected p = " in verdict.reason
+
+
+def test_a_leak_without_siblings_says_what_it_cannot_exclude() -> None:
+    phrase = "it cannot be excluded that the model was trained on that source, but not on these members"
+    assert phrase in give_verdict([ATTACK], [CLEAN], drawn=False).reason
+    assert phrase not in give_verdict([ATTACK], [CLEAN], drawn=True).reason
+
+
+def test_attacks_that_miss_the_positive_control_assess_nothing() -> None:
+    missed = Exposure(30, 1.0, (replace(NOTHING, auroc=0.53),))
+    found = Exposure(30, 1.0, (ATTACK,))
+    verdict = give_verdict([NOTHING], [CLEAN], drawn=False, largest_exposure=missed)
+    assert verdict.status == "not_assessable"
+    assert "even after 30 epochs (pretext_loss has AUROC 0.53" in verdict.reason
+    assert give_verdict([NOTHING], [CLEAN], drawn=False, largest_exposure=found).status == "no_evidence"
+    assert give_verdict([ATTACK], [CLEAN], drawn=False, largest_exposure=missed).status == "leak"
+    # an attack that was not part of the positive control may still be able to detect training data
+    untried = replace(NOTHING, name="lira")
+    assert give_verdict([NOTHING, untried], [CLEAN], drawn=True, largest_exposure=missed).status == "no_evidence"
+
+
+def test_an_obstacle_of_the_run_bars_every_family() -> None:
+    verdict = give_verdict([ATTACK], [CLEAN], drawn=True, obstacle="12 members were never trained on")
+    assert (verdict.status, verdict.by_level_and_access[0].reason) == (
+        "not_assessable",
+        "12 members were never trained on",
+    )
+
+
+def test_a_leak_starts_with_its_size() -> None:
+    rate = TprAtFpr(0.01, 0.01, (0.0, 0.02), 0.312, (0.12, 0.5), resolvable=True)
+    leak = give_verdict([replace(ATTACK, tpr_at_fpr=(rate,))], [CLEAN], drawn=True).reason
+    assert leak.startswith(
+        "Utterance level, grey-box: of 100 members, 31 (95 % interval 12 to 50) are found when at most 1 of 100 "
+        "non-members is accused wrongly: pretext_loss has"
+    )
+    rough = replace(rate, resolvable=False)
+    assert "a rough figure" in give_verdict([replace(ATTACK, tpr_at_fpr=(rough,))], [CLEAN], drawn=True).reason
+
+
+def test_sentences_count_the_attacks_that_were_run() -> None:
+    alone = give_verdict([NOTHING], [CLEAN], drawn=True).reason
+    assert "the only attack that was run (without shadow models) does not separate" in alone
+    family = [NOTHING, *(replace(NOTHING, name=f"lira_{n}", n_shadows=16, auroc=0.51) for n in range(3))]
+    together = give_verdict(family, [CLEAN], drawn=True).reason
+    assert "none of 4 attacks that were run (3 of them with 16 shadow models) separates" in together
+    leak = give_verdict([*family, replace(ATTACK, name="best")], [CLEAN], drawn=True).reason
+    assert "best has AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002), of 5 attacks that were run" in leak

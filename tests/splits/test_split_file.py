@@ -42,6 +42,20 @@ def test_a_saved_split_is_loaded(make_corpus, tmp_path):
         assert (loaded.redraw(units, "utterance", 5, 1) == split.redraw(units, "utterance", 5, 1)).all()
 
 
+def test_a_saved_split_has_the_same_sibling_split(make_corpus, tmp_path):
+    table, contents = make_corpus(12, 12)
+    position = table.groupby("speaker").cumcount()
+    table = table.assign(session=(position // 3).astype(str), member=position.floordiv(3).map(dict(enumerate("10s-"))))
+    split = predefined(table.replace({"member": {"s": "sibling", "-": ""}}), contents)
+    split.save(tmp_path / "split.csv")
+    loaded = Split.load(tmp_path / "split.csv")
+    assert_same(loaded, split)
+    assert_same(loaded.sibling_split(), split.sibling_split())
+    assert loaded.sibling_split().assignment == ("sessions",)
+    other = table.assign(session=table["session"].replace({"2": "1"})).replace({"member": {"s": "sibling", "-": ""}})
+    assert predefined(other, contents).sibling_split().sha256 != split.sibling_split().sha256
+
+
 def test_unusual_names_are_kept(make_corpus, tmp_path):
     table, contents = make_corpus(10, 10)
     odd = {"a-000": "NA", "a-001": 'say "a", b', "a-002": "0012", "a-003": "ä ß", "a-004": "null"}

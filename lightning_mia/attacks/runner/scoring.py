@@ -56,7 +56,8 @@ def score_attacks(
 
     Args:
         attacks: attacks to run.
-        signals: signals of the target for challenge and auxiliary recordings.
+        signals: signals of the target for challenge and auxiliary recordings; those of siblings are hidden from the
+            attacks.
         split: split with the challenge set.
         level: "utterance" or "speaker".
         part: at speaker level, the recordings to query; names of attacks on trained ones end in `_trained`.
@@ -68,6 +69,7 @@ def score_attacks(
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
+    signals = _without_siblings(signals, split)
     evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
     units, read_matrix, scored = _ChallengeUnits.from_table(challenge), MatrixReader(), Scored()
     for attack in attacks:
@@ -83,7 +85,7 @@ def score_attacks(
         except CannotRun as error:
             scored.skipped.append(f"The attack {attack.name + suffix} was left out: {error}.")
         else:
-            scored.scores.append(units.scores(attack, values, level, suffix))
+            scored.scores.append(units.scores(attack, values, level, part, suffix))
             scored.ran.append(attack)
     return scored
 
@@ -124,6 +126,12 @@ def as_control(scores: Scores, kind: str) -> Scores:
     return replace(scores, name=f"{kind}_{scores.name}", access="none")
 
 
+def _without_siblings(signals: Signals, split: Split) -> Signals:
+    """Drop siblings, which would be neighbours of the members alone."""
+    is_sibling = signals.scalars.index.isin(split.table["id"][split.table["role"] == "sibling"])
+    return signals.take(signals.scalars.index[~is_sibling]) if is_sibling.any() else signals
+
+
 def _with_nonmembers(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:
     """Replace the auxiliary recordings by the challenge non-members."""
     nonmembers = challenge[~challenge["member"]]
@@ -143,7 +151,7 @@ class _ChallengeUnits:
         units = challenge.drop_duplicates("unit_id")
         return cls(units["unit_id"].to_numpy(str), units["speaker"].to_numpy(str), units["member"].to_numpy(bool))
 
-    def scores(self, attack: Attack, values: pd.Series, level: Level, suffix: str) -> Scores:
+    def scores(self, attack: Attack, values: pd.Series, level: Level, part: Part, suffix: str) -> Scores:
         """Combine an attack's scores with units and membership."""
         return Scores(
             name=attack.name + suffix,
@@ -154,6 +162,7 @@ class _ChallengeUnits:
             speakers=self.speakers,
             members=self.members,
             values=values.loc[self.ids].to_numpy(dtype=float),
+            part=part if level == "speaker" else "",
         )
 
 

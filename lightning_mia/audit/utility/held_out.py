@@ -16,9 +16,9 @@ MIN_PER_LABEL = 5  # recordings per speaker or keyword, and speakers per keyword
 def held_out_recordings(split: Split, contents: Mapping[str, str], speakers: Mapping[str, str]) -> pd.DataFrame:
     """List recordings that the target was not trained on.
 
-    These are non-members, auxiliary recordings and recordings outside the split, without duplicate audio. Recordings of
-    member units are excluded, whether trained on or held back, and under any id; at speaker level, so are all other
-    recordings of member speakers.
+    These are non-members, siblings, auxiliary recordings and recordings outside the split, without duplicate audio.
+    Recordings of member units are excluded, whether trained on or held back, and under any id; at speaker level, so are
+    all other recordings of member speakers.
 
     Args:
         split: members and non-members.

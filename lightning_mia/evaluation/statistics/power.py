@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from lightning_mia.evaluation.results import Difference
-from lightning_mia.evaluation.statistics.intervals import hanley_mcneil, t_quantile
+from lightning_mia.evaluation.statistics.intervals import hanley_mcneil
 from lightning_mia.evaluation.statistics.permutation import NullDistribution
 
 POWER = 0.8
@@ -15,7 +15,7 @@ def smallest_detectable_auroc(
     n_members: int,
     n_nonmembers: int,
     difference: Difference | None = None,
-    degrees_of_freedom: int = 0,
+    quantile: float = 0.0,
 ) -> float:
     """Compute the smallest AUROC detected with 80 % power.
 
@@ -23,12 +23,12 @@ def smallest_detectable_auroc(
     the difference. Each holds with probability 90 %, so that both hold with at least 80 %, for any dependence.
 
     Args:
-        critical_value: standard deviations from chance for a corrected p-value below .05.
+        critical_value: standard deviations from chance at which the corrected p-value is small enough.
         null: AUROCs over the redrawn splits, whose spread accounts for the clusters.
         n_members: member units.
         n_nonmembers: non-member units.
         difference: from the wrong model; its lower bound must exceed 0 as well; None without a wrong model.
-        degrees_of_freedom: of that bound.
+        quantile: of Student's t in that bound.
 
     Returns:
         The AUROC; 1 if no smaller one is detected.
@@ -39,7 +39,6 @@ def smallest_detectable_auroc(
     by_p_value = _solve(lambda auroc: needed, lambda auroc: null.standard_deviation * shrink(auroc), single_power)
     if difference is None:
         return by_p_value
-    quantile = t_quantile(0.975 if null.two_sided else 0.95, degrees_of_freedom)
     at_chance = difference.standard_error
 
     def difference_error(auroc: float) -> float:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lightning_mia.evaluation.paired import PairedDifference
 from lightning_mia.evaluation.results import AttackResult, LevelVerdict
+from lightning_mia.evaluation.scores import Family
 from lightning_mia.report.audit_report import AuditReport
 
 
@@ -52,19 +53,22 @@ class ComparedAttack:
 
 @dataclass(frozen=True)
 class ComparedGroup:
-    """Attacks of one level and access, strongest first.
+    """Attacks of one family, strongest first.
 
     Attributes:
-        level: "utterance" or "speaker".
-        access: "none" for the blind baseline.
-        verdicts: one per run; None if the run has none for this level and access.
+        family: level, part and access; the access is "none" for the blind baseline.
+        verdicts: one per run; None if the run has none for this family.
         attacks: the attacks.
     """
 
-    level: str
-    access: str
+    family: Family
     verdicts: tuple[LevelVerdict | None, ...]
     attacks: tuple[ComparedAttack, ...]
+
+    @property
+    def title(self) -> str:
+        """Heading of the family."""
+        return f"{self.family}, blind baseline" if self.family.access == "none" else str(self.family)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from lightning_mia.evaluation.reasons import HEADINGS
-from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.evaluation.results import AttackResult, headline_rate
 from lightning_mia.report.comparison.comparison import AurocDifference, ComparedAttack, ComparedGroup, Comparison
-from lightning_mia.report.content.groups import headline_rate
 from lightning_mia.report.content.numbers import ABSENT, percent, signed
 
 MAX_ATTACKS = 12
-"""Maximum number of attacks per level and access in the table; the page has all."""
+"""Maximum number of attacks per family in the table; the page has all."""
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -33,8 +32,7 @@ def headline_tpr(result: AttackResult | None) -> str:
 
 
 def _group_lines(comparison: Comparison, group: ComparedGroup) -> list[str]:
-    title = f"{group.level} level, {'blind baseline' if group.access == 'none' else group.access}"
-    rows = [[title, *(run.label for run in comparison.runs)]]
+    rows = [[group.title, *(run.label for run in comparison.runs)]]
     if any(group.verdicts):
         statuses = (HEADINGS[verdict.status] if verdict else ABSENT for verdict in group.verdicts)
         rows.append(["  verdict", *statuses])

@@ -7,13 +7,14 @@ from itertools import groupby
 from typing import Any
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
-from lightning_mia.evaluation.results import AttackResult, LevelVerdict
+from lightning_mia.evaluation.results import HEADLINE_FPR, AttackResult, LevelVerdict, headline_rate
 from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content import wording
 from lightning_mia.report.content.breakdown_text import speaker_notes, uncut_properties
-from lightning_mia.report.content.groups import HEADLINE_FPR, Group, attack_groups, control_groups, headline_rate
+from lightning_mia.report.content.groups import Group, attack_groups, control_groups
 from lightning_mia.report.content.key_numbers import key_numbers
+from lightning_mia.report.content.meaning import meaning
 from lightning_mia.report.content.protocol import limits, protocol
 from lightning_mia.report.content.utility_text import utility_note, utility_rows
 
@@ -45,9 +46,7 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
         report: the report.
         names: pseudonym → name of the speakers, for a copy that shows names; None: names are not shown.
     """
-    headlines, meanings = (
-        (wording.HEADLINES, wording.MEANINGS) if report.target else (wording.BLIND_HEADLINES, wording.BLIND_MEANINGS)
-    )
+    headlines = wording.HEADLINES if report.target else wording.BLIND_HEADLINES
     rates = [rate for result in report.attacks if (rate := headline_rate(result.tpr_at_fpr))]
     attacks = attack_groups(report)
     return {
@@ -56,7 +55,7 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
         "names": names or {},
         "headline": headlines[report.verdict.status],
         "headlines": headlines,
-        "meaning": meanings[report.verdict.status],
+        "meaning": meaning(report),
         "limits": limits(report),
         "key_numbers": key_numbers(report),
         "attack_groups": attacks,
@@ -85,8 +84,8 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
 
 def _best_rows(report: AuditReport, attacks: Sequence[Group]) -> list[tuple[LevelVerdict, Group | None]]:
     """Pair each verdict with its attacks."""
-    groups = {(group.level, group.access): group for group in attacks}
-    return [(verdict, groups.get((verdict.level, verdict.access))) for verdict in report.verdict.by_level_and_access]
+    groups = {group.family: group for group in attacks}
+    return [(verdict, groups.get(verdict.family)) for verdict in report.verdict.by_level_and_access]
 
 
 def _fleet_health(report: AuditReport) -> list[tuple[str, float, float, float | None]]:

@@ -1,43 +1,52 @@
-"""Results grouped by level and access."""
+"""Results grouped by family: level, queried recordings and access."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightning_mia.evaluation.results import AttackResult, EachAsTarget, LevelVerdict, TprAtFpr
-from lightning_mia.evaluation.scores import ACCESSES, LEVELS
+from lightning_mia.evaluation.results import AttackResult, EachAsTarget, LevelVerdict, headline_rate
+from lightning_mia.evaluation.scores import ACCESSES, LEVELS, PARTS, Family
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
 
-HEADLINE_FPR = 0.01
-"""False positive rate of the TPR in tables of attacks."""
-
 MAX_FEATURED = 4
-"""Maximum number of featured attacks per level and access: more curves in one figure would hide each other."""
+"""Maximum number of featured attacks per family: more curves in one figure would hide each other."""
 
 MAX_CONTROLS = 12
 """Maximum number of controls per level that are all featured; of more, only those of the best attacks are."""
 
-CONTROL_KINDS = ("untrained", "wrong_model")
+CONTROL_KINDS = ("untrained", "wrong_model", "sibling")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Results of one level and access.
+    """Results of one family.
 
     Attributes:
-        level: "utterance" or "speaker".
-        access: "none" for the controls.
+        family: level, part and access; the access is "none" for the controls.
         results: attacks by descending strength, controls in the order of the run.
         featured: results that are shown first, in the same order.
         verdict: on the group, if any.
     """
 
-    level: str
-    access: str
+    family: Family
     results: tuple[AttackResult, ...]
     featured: tuple[AttackResult, ...]
     verdict: LevelVerdict | None = None
+
+    @property
+    def level(self) -> str:
+        """Level of the family."""
+        return self.family.level
+
+    @property
+    def access(self) -> str:
+        """Access of the family."""
+        return self.family.access
+
+    @property
+    def path(self) -> str:
+        """Level and access as a tag of figures; trained recordings are apart."""
+        return f"{self.level}/{self.access}" + ("/trained" if self.family.part == "trained" else "")
 
     @property
     def others(self) -> tuple[AttackResult, ...]:
@@ -67,29 +76,29 @@ class Group:
 
 
 def attack_groups(report: AuditReport) -> tuple[Group, ...]:
-    """Group the attacks, in the order of `LEVELS` and `ACCESSES`.
+    """Group the attacks, in the order of `LEVELS`, `PARTS` and `ACCESSES`.
 
     Featured are the strongest `MAX_FEATURED` of a group, and the one that its verdict rests on.
     """
     verdicts = _verdicts(report)
     groups = []
-    for level, access, results in _by_level_and_access(report.attacks):
-        verdict = verdicts.get((level, access))
+    for family, results in by_family(report.attacks).items():
+        verdict = verdicts.get(family)
         ordered = sorted(results, key=strength, reverse=True)
         featured = [
             result
             for rank, result in enumerate(ordered)
             if rank < MAX_FEATURED or (verdict is not None and result.name == verdict.attack)
         ]
-        groups.append(Group(level, access, tuple(ordered), tuple(featured), verdict))
+        groups.append(Group(family, tuple(ordered), tuple(featured), verdict))
     return tuple(groups)
 
 
 def control_groups(report: AuditReport) -> tuple[Group, ...]:
-    """Group the controls by level.
+    """Group the controls by level and part.
 
     Featured are all of them, unless there are more than `MAX_CONTROLS`: then the controls of attacks that are not the
-    best of their level and access are left out.
+    best of their family are left out.
     """
     verdicts = _verdicts(report)
     of_weaker_attacks = {
@@ -100,31 +109,25 @@ def control_groups(report: AuditReport) -> tuple[Group, ...]:
         if attack is not group.best
     }
     groups = []
-    for level, access, results in _by_level_and_access(report.controls):
+    for family, results in by_family(report.controls).items():
         featured = [
             result
             for result in results
             if len(results) <= MAX_CONTROLS or (result.name, result.level) not in of_weaker_attacks
         ]
-        groups.append(Group(level, access, results, tuple(featured), verdicts.get((level, access))))
+        groups.append(Group(family, tuple(results), tuple(featured), verdicts.get(family)))
     return tuple(groups)
 
 
-def _verdicts(report: AuditReport) -> dict[tuple[str, str], LevelVerdict]:
-    return {(verdict.level, verdict.access): verdict for verdict in report.verdict.by_level_and_access}
+def by_family(results: Sequence[AttackResult]) -> dict[Family, list[AttackResult]]:
+    """Group results by family, in the order of the report."""
+    families = [Family(level, part, access) for level in LEVELS for part in PARTS for access in ACCESSES]
+    groups = {family: [result for result in results if result.family == family] for family in families}
+    return {family: group for family, group in groups.items() if group}
 
 
-def _by_level_and_access(results: Sequence[AttackResult]) -> Iterator[tuple[str, str, tuple[AttackResult, ...]]]:
-    for level in LEVELS:
-        for access in ACCESSES:
-            group = tuple(result for result in results if (result.level, result.access) == (level, access))
-            if group:
-                yield level, access, group
-
-
-def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:
-    """Choose the rate whose FPR is nearest to 1 %."""
-    return min(rates, key=lambda rate: abs(math.log(rate.fpr / HEADLINE_FPR)), default=None)
+def _verdicts(report: AuditReport) -> dict[Family, LevelVerdict]:
+    return {verdict.family: verdict for verdict in report.verdict.by_level_and_access}
 
 
 def headline_tpr_in_turn(result: AttackResult) -> float | None:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from lightning_mia.evaluation.blind_verdict import MAX_BLIND_AUROC
 from lightning_mia.evaluation.results import AttackResult
-from lightning_mia.evaluation.verdict import MAX_BLIND_AUROC
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.numbers import decimal, interval, p_value, signed
 
@@ -31,7 +31,7 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
         KeyNumber(
             decimal(attack.auroc),
             f"AUROC of {attack.name}",
-            f"{attack.level} level, {attack.access}; 95 % interval {interval(attack.auroc_ci95)}; "
+            f"{attack.family}; 95 % interval {interval(attack.auroc_ci95)}; "
             f"corrected p {p_value(attack.p_value_corrected)}",
         )
     ]
@@ -52,9 +52,8 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
 def decisive_attack(report: AuditReport) -> AttackResult:
     """Return the attack on which the verdict rests.
 
-    It is that of the first level and access with the overall status. If that has none: the attack with the smallest
-    corrected p-value, then with the AUROC furthest from chance; of a leak, among the attacks whose level and access
-    leak.
+    It is that of the first family with the overall status. If that has none: the attack with the smallest corrected
+    p-value, then with the AUROC furthest from chance; of a leak, among the attacks whose family leaks.
     """
     verdicts = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == report.verdict.status]
     if verdicts and verdicts[0].attack:
@@ -62,8 +61,8 @@ def decisive_attack(report: AuditReport) -> AttackResult:
         decisive = [attack for attack in report.attacks if (attack.name, attack.level) == (first.attack, first.level)]
         if decisive:
             return decisive[0]
-    leaking = {(verdict.level, verdict.access) for verdict in verdicts if verdict.status == "leak"}
-    attacks = [attack for attack in report.attacks if (attack.level, attack.access) in leaking] or report.attacks
+    leaking = {verdict.family for verdict in verdicts if verdict.status == "leak"}
+    attacks = [attack for attack in report.attacks if attack.family in leaking] or report.attacks
 
     def evidence(attack: AttackResult) -> tuple[float, float]:
         p = attack.p_value if attack.p_value_corrected is None else attack.p_value_corrected
@@ -78,8 +77,8 @@ def _margin(attack: AttackResult) -> KeyNumber:
     return KeyNumber(
         signed(difference.value),
         "margin over the wrong model",
-        f"at least {signed(difference.lower95)}; the same attack on a model trained on neither members nor non-members "
-        f"has AUROC {decimal(difference.auroc_wrong_model)}",
+        f"distance from 0.5 beyond that of the wrong model, at least {signed(difference.lower95)}; on a model trained "
+        f"on neither members nor non-members, the attack has AUROC {decimal(difference.auroc_wrong_model)}",
     )
 
 

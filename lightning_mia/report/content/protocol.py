@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from lightning_mia.evaluation.reasons import BLIND_KINDS
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import AuditReport, TrainedModel
 from lightning_mia.report.content.numbers import count, duration
-from lightning_mia.report.content.wording import FACT_NAMES, POOL_DESCRIPTIONS
+from lightning_mia.report.content.wording import ASSUMPTIONS, FACT_NAMES, POOL_DESCRIPTIONS
 
 Paragraph = tuple[str, str]  # heading and text
 
@@ -59,6 +60,7 @@ def _members(report: AuditReport) -> Iterator[str]:
             )
     else:
         yield "Membership labels were supplied by the user."
+        yield from (ASSUMPTIONS[kind] for kind in split.assignment)
     yield (
         f"Evaluated: {count(split.n_members)} member and {count(split.n_nonmembers)} non-member {unit}s"
         f"{f' of {count(split.n_speakers)} speakers' if unit == 'recording' else ''}."
@@ -67,6 +69,11 @@ def _members(report: AuditReport) -> Iterator[str]:
         yield (
             f"{count(split.n_held_back)} recordings of members were held back from training, so that speakers can be "
             "evaluated on recordings that the model was not trained on."
+        )
+    if split.n_siblings:
+        yield (
+            f"{count(split.n_siblings)} recordings are siblings: of the members' source, but not trained on. They are "
+            "compared with the members, in a control of its own."
         )
     if split.n_auxiliary:
         yield f"{count(split.n_auxiliary)} auxiliary recordings belong to no training set and are not evaluated."
@@ -121,6 +128,9 @@ def _controls(report: AuditReport) -> Iterator[str]:
             "The blind baseline is a classifier on durations, levels, spectra and file formats, fitted and evaluated "
             "on different speakers; it uses no model."
         )
+    kinds = [description for kind, description in BLIND_KINDS.items() if f"blind_{kind}" in names]
+    if kinds:
+        yield f"Further blind classifiers use {'; '.join(kinds)}. Their p-values are corrected for each other (max-T)."
     if any(name.startswith("untrained_") for name in names):
         yield "Untrained: every attack was repeated on the same architecture with fresh weights."
     if any(name.startswith("wrong_model_") for name in names):
@@ -133,26 +143,48 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
     defaults, settings = EvaluationSettings(), report.provenance.settings
     n_redraws = settings.get("n_redraws", defaults.n_redraws)
     n_bootstraps = settings.get("n_bootstraps", defaults.n_bootstraps)
-    mechanism = (
-        "by the mechanism that drew it"
-        if report.split.drawn
-        else "that assume random labels for whole speakers or, within a speaker who has both labels, for recordings"
-    )
+    if report.split.drawn:
+        mechanism = "by the mechanism that drew it"
+    elif report.split.assignment:
+        mechanism = "under the assumptions stated about its members"
+    else:  # a file of an earlier version
+        mechanism = (
+            "that assume random labels for whole speakers or, within a speaker who has both labels, for recordings"
+        )
     yield (
         f"p-values come from {count(n_redraws)} redraws of the split {mechanism}"
-        f"{_seeded(report.provenance.seeds.get('evaluation'))}"
-        + (", corrected over the attacks of one level and access (max-T)." if report.attacks else ".")
+        f"{_seeded(report.provenance.seeds.get('evaluation'))}, or from all other labellings if there are fewer"
+        + (
+            ", corrected over the attacks of one question and access (max-T), and for the overall verdict over all of "
+            "these families (Holm)."
+            if report.attacks
+            else "."
+        )
     )
     yield (
         f"Intervals of AUROCs come from {count(n_bootstraps)} bootstrap draws of speakers, with Student's t; if every "
         "speaker has one unit, or the AUROC is 0 or 1, they are Newcombe's."
     )
     if report.attacks:
+        yield " ".join(_conditions(report)).replace(" .", ".")
+
+
+def _conditions(report: AuditReport) -> Iterator[str]:
+    """List the conditions of a leak that apply to this run."""
+    yield "A leak requires a corrected p below .05"
+    if any(attack.versus_wrong_model for attack in report.attacks):
         yield (
-            "A leak requires a corrected p below .05 and a margin over the wrong model whose lower bound is above 0 "
-            "(without a wrong model: a split drawn at random by this tool). If the blind baseline separates members "
-            "from non-members, no conclusion is drawn."
+            "and an AUROC further from .5 than on the wrong model, by a lower bound that holds for all attacks of a "
+            "family at once (max-T over bootstrap draws of speakers)"
         )
+    if any(attack.versus_siblings for attack in report.attacks):
+        yield "and a corrected p below .05 against siblings"
+    yield (
+        "."
+        if report.split.drawn or any(attack.versus_wrong_model for attack in report.attacks)
+        else ("and a wrong model, which was not available.")
+    )
+    yield "If the blind baseline separates members from non-members, no conclusion is drawn."
 
 
 def _hardware(report: AuditReport) -> Iterator[str]:

@@ -34,29 +34,21 @@ BLIND_HEADLINES: dict[Status, str] = {
 }
 """Headlines of a blind check, which has no model that could leak."""
 
-MEANINGS: dict[Status, tuple[str, str]] = {
-    "leak": (
-        "At least one attack separated members from non-members better than chance (corrected p < .05, from redraws of "
-        "the split). A difference between the recordings does not explain this: the attack is weaker on a model "
-        "trained on neither members nor non-members or, without such a model, the split was drawn at random.",
-        "This does not prove that any single recording is a member, that its content can be extracted, or that attacks "
-        "not run would do no better.",
-    ),
-    "no_evidence": (
-        "The controls passed, and no attack of this run separated members from non-members both better than chance and "
-        "better than on the wrong model.",
-        "This does not show that the model is private. A leak below the smallest detectable AUROC of this design may "
-        "go unnoticed, and so may one that requires a stronger attack or more access.",
-    ),
-    "not_assessable": (
-        "The controls do not allow a conclusion: members and non-members can be separated without any model, there "
-        "are too few of them to rule that out, or a control is missing. Any attack score may reflect a difference "
-        "between the recordings instead of membership.",
-        "This shows neither that the model leaks nor that it does not. Draw the split at random from one pool, or "
-        "match members and non-members, and run again.",
-    ),
-}
-"""Status → meaning of the verdict, and its limits."""
+LEAK_LIMITS = (
+    "This does not prove that any single recording is a member, that its content can be extracted, or that attacks not "
+    "run would do no better."
+)
+NO_EVIDENCE_LIMITS = (
+    "This does not show that the model is private. A leak below the smallest detectable AUROC of this design may go "
+    "unnoticed, and so may one that requires a stronger attack or more access."
+)
+NOT_ASSESSABLE = (
+    "A condition for a conclusion is not met, for the reason given above. The scores of an attack may reflect "
+    "something other than membership, or their silence may mean nothing."
+)
+NOT_ASSESSABLE_LIMITS = "This shows neither that the model leaks nor that it does not."
+DRAW_OR_MATCH = " Draw the split at random from one pool, or match members and non-members, and run again."
+REDRAW = " Draw the split from more recordings or speakers, or with another seed, and run again."
 
 BLIND_MEANINGS: dict[Status, tuple[str, str]] = {
     "no_evidence": (
@@ -71,7 +63,7 @@ BLIND_MEANINGS: dict[Status, tuple[str, str]] = {
         "from one pool, or match members and non-members, and check again.",
     ),
 }
-"""The same for a blind check."""
+"""Status → meaning of the verdict of a blind check, and its limits."""
 
 POOL_NAMES: dict[Pool, str] = {
     "challenge": "halves of the challenge set",
@@ -102,6 +94,19 @@ POOL_NOTES: dict[Pool, str] = {
     ),
 }
 """The same in one sentence, next to the verdict."""
+
+ASSUMPTIONS = {
+    "speakers": "A speaker with one label is assumed to have been assigned as a whole.",
+    "sessions": "Of a speaker with both labels, a session with one label is assumed to have been assigned as a whole.",
+    "recordings within sessions": (
+        "The recordings of a session with both labels are assumed to have been divided at random, one by one."
+    ),
+    "recordings": (
+        "The recordings of a speaker with both labels are assumed to have been divided at random, one by one. If they "
+        "were divided by session (chapter, video, day), which the corpus does not state, the p-values are too small."
+    ),
+}
+"""What user-supplied labels were assigned to → the assumption on which the redraws rest."""
 
 TWO_SIDED = "two-sided: the sign of the score is not known in advance"
 UNRESOLVABLE = "decided by fewer than 10 non-members"

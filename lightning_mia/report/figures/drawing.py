@@ -58,7 +58,7 @@ def _rocs(report: AuditReport, group: Group, results: Sequence[AttackResult]) ->
         batch = results[start : start + MAX_CURVES]
         curves = [Curve(result.name, report.scores_of(result)) for result in batch]
         aurocs = "; ".join(f"{result.name} AUROC {result.auroc:.2f}" for result in batch)
-        path = f"{group.level}/{group.access}" + (f"/{start // MAX_CURVES + 1}" if start else "")
+        path = group.path + (f"/{start // MAX_CURVES + 1}" if start else "")
         for axes, tag, figure in (("linear", "roc", roc_figure), ("log–log", "roc_log", log_roc_figure)):
             yield Drawing(
                 tag=f"{tag}/{path}",

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightning_mia.evaluation.results import AttackResult, Interval, SubsetResult
-from lightning_mia.report.content.groups import MAX_FEATURED, Group, headline_rate
+from lightning_mia.evaluation.results import AttackResult, Interval, SubsetResult, headline_rate
+from lightning_mia.report.content.groups import MAX_FEATURED, Group
 from lightning_mia.report.content.numbers import percent
 from lightning_mia.report.figures.attacks import MAX_CURVES
 from lightning_mia.report.figures.drawing import Drawing
@@ -135,9 +135,9 @@ def _draw(
     )
     undetectable = _undetectable(group, results) if tag == "auroc" else None
     return Drawing(
-        tag=f"shadow_models/{tag}/{group.level}/{group.access}",
+        tag=f"shadow_models/{tag}/{group.path}",
         caption=caption,
-        label=f"{caption} by number of shadow models, {group.level} level, {group.access}: {values}",
+        label=f"{caption} by number of shadow models, {group.family}: {values}",
         figure=shadow_figure(lines, chance, undetectable, _reference(group, metric)),
     )
 

@@ -93,6 +93,7 @@ def _scores(table: _Table, result: AttackResult, path: Path) -> Scores:
             speakers=speakers,
             members=rows.members,
             values=rows.values,
+            part=result.part,
         )
     except ValueError as error:
         raise InputError(f"{path}: {error}; {REMEDY}") from error

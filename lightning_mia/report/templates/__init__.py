@@ -5,10 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lightning_mia.evaluation.results import headline_rate
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report.content import numbers, wording
-from lightning_mia.report.content.groups import headline_rate, headline_tpr_in_turn
+from lightning_mia.report.content.groups import headline_tpr_in_turn
 
 if TYPE_CHECKING:
     from jinja2 import BytecodeCache, Environment

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lightning_mia.splits.matching.by_duration import match_bins_proportionally, match_tuples
+from lightning_mia.splits.matching.by_duration import match_bins_proportionally, match_pairs, match_tuples
 from lightning_mia.splits.matching.by_speaker import equalise_counts, match_by_speaker
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.sampling.recordings import MIN_QUERIES, list_recordings
@@ -15,11 +15,13 @@ from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
 from lightning_mia.splits.split import Level
 from lightning_mia.utilities.errors import InputError
 
-KINDS = {"1": "member", "0": "non-member", "held_back": "held-back", "": "auxiliary"}
+KINDS = {"1": "member", "0": "non-member", "held_back": "held-back", "sibling": "sibling", "": "auxiliary"}
 """Values of the column `member` in words."""
 
 NO_PARTNER = "no recording of similar duration is left to be paired with"
 HELD_BACK = "held-back recordings are not evaluated at utterance level"
+OTHER_DURATIONS = "the durations of siblings follow those of the kept members"
+OTHER_NUMBER = "no more siblings of a speaker are kept than recordings of a member"
 
 
 def match_recordings(
@@ -34,14 +36,15 @@ def match_recordings(
 
     Member recordings are matched with non-members, and at speaker level held-back ones with the same non-members. At
     utterance level durations are matched across speakers; at speaker level, and with equally many recordings per
-    speaker, within pairs of speakers (`match_by_speaker`). Auxiliary recordings are kept, and copies follow their first
-    id. Ties are broken by the SHA-256 of seed and id, not by the order of the table.
+    speaker, within pairs of speakers (`match_by_speaker`). Siblings are then matched with the kept members, which stay
+    as they are. Auxiliary recordings are kept, and copies follow their first id. Ties are broken by the SHA-256 of seed
+    and id, not by the order of the table.
 
     Matched classes agree more closely than a redraw of the split, so that p-values of statistics that depend on
     duration are conservative.
 
     Args:
-        table: `id`, `speaker` and `member` (1, 0, held_back, or empty = auxiliary).
+        table: `id`, `speaker` and `member` (1, 0, held_back, sibling, or empty = auxiliary).
         seconds: duration by id.
         contents: SHA-256 of the decoded audio, by id.
         settings: settings of the matching; recordings are not cropped here.
@@ -62,7 +65,11 @@ def match_recordings(
     candidates = listed[(listed["audio"] == listed.index) & (listed["member"] != "")]
     candidates = candidates.loc[_hash_order(candidates.index, settings.seed)]
     candidates = candidates.assign(log_seconds=np.log(candidates["seconds"]), is_member=candidates["member"] != "0")
-    reasons = _reasons(candidates, settings, level)
+    is_sibling = candidates["member"] == "sibling"
+    reasons = _reasons(candidates[~is_sibling], settings, level)
+    is_kept = np.array([reasons.get(name, "") == "" for name in candidates.index], dtype=bool)
+    members = candidates[is_kept & (candidates["member"] == "1")]
+    reasons |= _match_siblings(candidates[is_sibling], members, settings)
     with_copies = {name: reasons.get(first, "") for name, first in listed["audio"].items()}
     rows["reason"] = [with_copies.get(name, reason) for name, reason in zip(rows["id"], rows["reason"], strict=True)]
     matched = MatchedRecordings(rows)
@@ -95,8 +102,10 @@ class MatchedRecordings:
         """Reject a matching that keeps too little.
 
         Raises:
-            InputError: fewer than 4 member or non-member recordings (at speaker level: speakers) are left.
+            InputError: fewer than 4 member or non-member recordings (at speaker level: speakers) are left, or fewer
+                than 4 siblings, if there are any.
         """
+        self._check_siblings(remedy)
         unit, units = ("speaker", "speakers") if level == "speaker" else ("id", "recordings")
         classes = [self.rows[self.rows["member"] == kind] for kind in ("1", "0")]
         n_kept = [recordings[recordings["reason"] == ""][unit].nunique() for recordings in classes]
@@ -109,6 +118,15 @@ class MatchedRecordings:
             f"{MIN_UNITS_PER_CLASS} of each are needed (nine in ten member recordings last {lengths[0]}, non-member "
             f"recordings {lengths[1]}); {remedy}"
         )
+
+    def _check_siblings(self, remedy: str) -> None:
+        siblings = self.rows[self.rows["member"] == "sibling"]
+        n_kept = int((siblings["reason"] == "").sum())
+        if len(siblings) and n_kept < MIN_UNITS_PER_CLASS:
+            raise InputError(
+                f"Matching keeps {n_kept} of {len(siblings)} siblings, but a sibling control needs at least "
+                f"{MIN_UNITS_PER_CLASS}; {remedy}"
+            )
 
     def notes(self, steps: str) -> tuple[str, ...]:
         """Summarise in two sentences what was kept and discarded.
@@ -172,6 +190,31 @@ def _match_across_speakers(candidates: pd.DataFrame, settings: Matching) -> dict
         name for recordings, positions in zip(classes, kept, strict=True) for name in recordings.index[positions]
     ]
     return dict.fromkeys(candidates.index, NO_PARTNER) | dict.fromkeys(kept_ids, "")
+
+
+def _match_siblings(siblings: pd.DataFrame, members: pd.DataFrame, settings: Matching) -> dict[str, str]:
+    """Return the reason for discarding each sibling, by id.
+
+    As many siblings as possible are kept whose durations are quantiles of the members' durations: nineteen in twenty of
+    these quantiles have a sibling within the tolerance.
+    """
+    reasons = dict.fromkeys(siblings.index, "")
+    if settings.utterances_per_speaker:
+        rank = siblings.groupby("speaker").cumcount()
+        surplus = siblings.index[rank >= members["speaker"].value_counts().max()]
+        reasons |= dict.fromkeys(surplus, OTHER_NUMBER)
+        siblings = siblings.drop(surplus)
+    if settings.duration == "none" or siblings.empty or members.empty:
+        return reasons
+    log_seconds, number = siblings["log_seconds"].to_numpy(), len(siblings)
+    while True:
+        shares = (np.arange(number) + 0.5) / number
+        quantiles = np.quantile(members["log_seconds"], shares, method="inverted_cdf")
+        pairs = match_pairs(log_seconds, quantiles, settings.max_log_difference)
+        if len(pairs) >= 0.95 * number:
+            break
+        number = max(len(pairs), int(0.9 * number))
+    return reasons | dict.fromkeys(siblings.index, OTHER_DURATIONS) | dict.fromkeys(siblings.index[pairs[:, 0]], "")
 
 
 def _central_range(seconds: pd.Series) -> str:

@@ -45,7 +45,7 @@ def test_a_noisy_wrong_model_raises_the_detectable_auroc() -> None:
     null = redrawn_null(generator.normal(size=80), np.arange(80) < 40, generator, 1000)
     critical = critical_value([null])
     alone, quiet, noisy, unknown = (
-        smallest_detectable_auroc(critical, null, 40, 40, difference, degrees_of_freedom=18)
+        smallest_detectable_auroc(critical, null, 40, 40, difference, quantile=1.73)
         for difference in (None, Difference(0, 0, 0.001, 0.5), Difference(0, 0, 0.09, 0.5), Difference(0, -1, 1.0, 0.5))
     )
     assert alone < quiet < noisy < unknown == 1.0

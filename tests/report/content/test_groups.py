@@ -2,13 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_mia.evaluation.results import EachAsTarget, LevelVerdict, TprAtFpr, Verdict
+from lightning_mia.evaluation.results import EachAsTarget, LevelVerdict, TprAtFpr, Verdict, headline_rate
 from lightning_mia.report.content.groups import (
     MAX_CONTROLS,
     MAX_FEATURED,
     attack_groups,
     control_groups,
-    headline_rate,
     headline_tpr_in_turn,
 )
 

@@ -22,6 +22,19 @@ def test_the_protocol_of_a_user_supplied_split_and_checkpoint(planted_report):
     assert "user-supplied checkpoint; it was not trained here" in paragraphs["Training"]
 
 
+def test_the_protocol_states_what_user_supplied_labels_are_assumed_to_be_assigned_to(planted_report):
+    split = replace(planted_report.split, drawn=False, assignment=("speakers", "recordings"), n_siblings=50)
+    paragraphs = dict(protocol(replace(planted_report, split=split)))
+    assert "A speaker with one label is assumed to have been assigned as a whole." in paragraphs["Members"]
+    assert "divided by session (chapter, video, day), which the corpus does not state" in paragraphs["Members"]
+    assert "50 recordings are siblings: of the members' source, but not trained on" in paragraphs["Members"]
+    assert "under the assumptions stated about its members" in paragraphs["Evaluation"]
+    by_session = replace(split, assignment=("sessions", "recordings within sessions"))
+    members = dict(protocol(replace(planted_report, split=by_session)))["Members"]
+    assert "a session with one label is assumed to have been assigned as a whole" in members
+    assert "too small" not in members
+
+
 def test_the_protocol_has_the_range_of_queries(planted_fleet_report):
     assert "8 to 24 waveforms per recording" in dict(protocol(planted_fleet_report))["Queries"]
 

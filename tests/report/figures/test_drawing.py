@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lightning_mia.evaluation.scores import Family
 from lightning_mia.report.content.groups import Group, attack_groups
 from lightning_mia.report.figures.attacks import MAX_CURVES, histogram_figure, linear_grid, logarithmic_grid
 from lightning_mia.report.figures.drawing import ResultFigures, draw_results
@@ -33,7 +34,7 @@ def test_more_curves_than_colours_are_drawn_in_several_figures(planted_report):
     attacks = tuple(replace(planted_report.attacks[0], name=f"attack_{i}") for i in range(n))
     scores = tuple(replace(planted_report.scores[0], name=f"attack_{i}") for i in range(n))
     report = replace(planted_report, attacks=attacks, controls=(), scores=scores)
-    figures = draw_results(report, Group("utterance", "black-box", attacks, attacks), attacks)
+    figures = draw_results(report, Group(Family("utterance", "", "black-box"), attacks, attacks), attacks)
     assert [len(drawing.figure.axes[0].get_legend().get_texts()) for drawing in figures.rocs] == [6, 6, 1, 1]
     assert [drawing.tag for drawing in figures.rocs][::2] == ["roc/utterance/black-box", "roc/utterance/black-box/2"]
 

@@ -50,7 +50,7 @@ def test_the_keys_of_the_contract_exist(saved):
     for part, keys in CONTRACT.items():
         assert keys <= set(data[part])
     for verdict in data["verdict"]["by_level_and_access"]:
-        assert set(verdict) == {"level", "access", "status", "reason", "attack"}
+        assert {"level", "access", "status", "reason", "attack", "part", "p_value"} <= set(verdict)
     for result in (*data["attacks"], *data["controls"]):
         assert set(result) >= RESULT_KEYS
         assert len(result["auroc_ci95"]) == 2

@@ -179,6 +179,40 @@ def test_the_choice_depends_on_seed_and_ids_alone(settings: Matching) -> None:
     assert set(matched(table, other_seed).kept) != kept
 
 
+@pytest.mark.parametrize("settings", DURATIONS)
+@pytest.mark.parametrize("level", ["utterance", "speaker"])
+def test_siblings_are_matched_with_the_kept_members_and_change_nothing_else(settings: Matching, level: str) -> None:
+    table = random_corpus(0, n_speakers=30)
+    rng = np.random.default_rng(1)
+    siblings = corpus(*((f"s{i}", "sibling", list(np.exp(rng.normal(0.3, 0.3, 20)))) for i in range(10)))
+    without = matched(table, settings, level)
+    rows = matched(pd.concat([table, siblings], ignore_index=True), settings, level).rows
+    pd.testing.assert_frame_equal(rows[rows["member"] != "sibling"], without.rows)
+    kept = rows[rows["reason"] == ""]
+    log_seconds = {kind: np.log(kept["seconds"][kept["member"] == kind]) for kind in ("1", "sibling")}
+    assert len(log_seconds["sibling"]) > 60
+    for share in (0.1, 0.25, 0.5, 0.75, 0.9):  # before matching they differ by .15 and more
+        assert abs(np.quantile(log_seconds["sibling"], share) - np.quantile(log_seconds["1"], share)) < 0.05
+
+
+def test_siblings_are_counted_and_at_least_four_are_needed() -> None:
+    table = corpus(("a", "1", [1, 2, 3, 4]), ("b", "0", [1, 2, 3, 4]), ("s", "sibling", [1, 2, 3, 4, 99]))
+    matching = matched(table, Matching(duration="nearest"))
+    assert matching.discarded[["id", "reason"]].to_numpy().tolist() == [
+        ["s/sibling/4", "the durations of siblings follow those of the kept members"]
+    ]
+    assert "4 of 5 sibling recordings (1 of 1 speakers" in matching.notes("nearest")[0]
+    with pytest.raises(InputError, match="Matching keeps 1 of 5 siblings, but a sibling control needs at least 4; "):
+        matched(table.assign(seconds=table["seconds"].where(table["id"] != "s/sibling/0", 99)), Matching("nearest"))
+
+
+def test_equally_many_siblings_of_every_speaker() -> None:
+    classes = [(name, "1" if name < "e" else "0", [1.0] * 3) for name in "abcdefgh"]
+    table = corpus(*classes, ("s", "sibling", [1.0] * 9), ("t", "sibling", [1.0] * 2))
+    kept = matched(table, Matching(utterances_per_speaker=True)).rows.query("reason == ''")
+    assert kept["speaker"].value_counts().to_dict() == {**dict.fromkeys("abcdefghs", 3), "t": 2}
+
+
 def test_unfit_recordings_are_not_paired() -> None:
     table = corpus(("a", "1", [1, 2, 3, 4, 5]), ("b", "0", [1, 2, 3, 4, 5]))
     matching = matched(table, Matching(duration="nearest"), unfit={"b/0/2": "too short"})
