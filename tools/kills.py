@@ -22,6 +22,7 @@ import yaml
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 KILLS_PER_RUN = 5  # then the run may finish, and is compared
+SECONDS_OF_RUN = 1800.0  # of an undisturbed or resumed run
 SECONDS_TO_END = 120.0  # of a command after SIGTERM or SIGINT, and of the workers of a killed one
 TEMPORARY = (".tmp-", ".part", ".seen-by-all-")
 
@@ -123,13 +124,13 @@ def interrupt(pid: int, kill: Kill) -> list[psutil.Process]:
         return []
 
 
-def wait_for(processes: Sequence[psutil.Process]) -> None:
+def wait_for(processes: Sequence[psutil.Process], seconds: float = SECONDS_TO_END) -> None:
     """Wait until all have ended.
 
     Raises:
         AssertionError: a process goes on.
     """
-    _, alive = psutil.wait_procs(processes, timeout=SECONDS_TO_END)
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
     alive = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert not alive, f"still running: {alive}"
 
@@ -155,7 +156,7 @@ def run_to_end(start: Start, command: Sequence[str], folder: Path) -> float:
         AssertionError: it does not write its results.
     """
     before, log = time.monotonic(), folder.with_suffix(".log")
-    wait_for([psutil.Process(start([*command, "--run_dir", str(folder)], log))])
+    wait_for([psutil.Process(start([*command, "--run_dir", str(folder)], log))], SECONDS_OF_RUN)
     assert (folder / "report").is_dir() or (folder / "results.csv").exists(), log.read_text()[-3000:]
     return time.monotonic() - before
 
@@ -185,7 +186,7 @@ def check(start: Start, command: Sequence[str], n_kills: int, folder: Path, seed
             time.sleep(kill.seconds / (1 + rng.random() * KILLS_PER_RUN))  # later starts have less left to do
             wait_for(interrupt(pid, kill))
             if psutil.pid_exists(pid):  # a worker was killed: the command goes on
-                wait_for([psutil.Process(pid)])
+                wait_for([psutil.Process(pid)], SECONDS_OF_RUN)
             print(f"{run.name}: {kill}", flush=True)
         run_to_end(start, command, run)
         found = numbers(run)
