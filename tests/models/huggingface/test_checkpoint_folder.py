@@ -296,3 +296,21 @@ def test_loading_is_silent(save_checkpoint: Save, capfd: pytest.CaptureFixture[s
     capfd.readouterr()
     load_encoder(str(folder))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (torch.zeros_like, "is 0 throughout"),
+        (lambda weight: (weight * 100).to(torch.int32), "are not floating point: "),
+        (lambda weight: weight * torch.inf, "is not finite"),
+    ],
+)
+@pytest.mark.parametrize("pickled", [False, True])
+def test_weights_that_no_training_leaves_behind_are_refused(
+    change: Callable[[Tensor], Tensor], message: str, pickled: bool, folder: Path
+) -> None:
+    change_weights(folder, lambda weights: {name: change(weight) for name, weight in weights.items()})
+    if pickled:
+        pickle_weights(folder)
+    assert message in refusal(folder)
