@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning_mia.corpora.formats.archives import first_line
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import file_state
 
 
 def stored_audio(value: Any) -> tuple[bytes | None, str]:
@@ -50,8 +51,6 @@ def download_file(address: str) -> bytes:
         ) from error
 
 
-def file_states(folder: Path) -> list[tuple[str, int, int]]:
-    """Return name, size (bytes) and modification time (ns) of files."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    stats = [path.stat() for path in files]
-    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)]
+def file_states(folder: Path) -> list[tuple[str, tuple[int, ...]]]:
+    """Return names and states of files."""
+    return [(str(path), file_state(path)) for path in sorted(folder.rglob("*")) if path.is_file()]
