@@ -33,8 +33,14 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
         Results at each exposure, starting with 0, the unchanged target; empty on all processes but the first.
 
     Raises:
-        InputError: too few recordings that the target is not known to have seen.
+        InputError: too few recordings that the target is not known to have seen, a model that cannot be trained
+            further, or no attack that can run on it.
     """
+    if not target.model.can_pretrain:
+        raise InputError(
+            "The positive control continues the pretext training of the target, but this model is a bare encoder "
+            "without a pretext task; leave out --positive_control, or give a checkpoint with its pretext heads"
+        )
     settings = audit.options.exposure
     inner = _inner_audit(audit, settings)
     run = inner.run
@@ -46,6 +52,11 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
         results = _attack(inner, name, trained)
         if results is None:  # not the first process
             return ()
+        if not results:
+            raise InputError(
+                "The positive control needs an attack without shadow models that can run on this model; add one to "
+                "attacks, such as PretextLoss or UtteranceSimilarity, or leave out --positive_control"
+            )
         exposures.append(Exposure(times, float(trained.record.get("seconds", 0.0)) if times else 0.0, results))
     return tuple(exposures)
 
@@ -62,7 +73,7 @@ def _attack(audit: Audit, name: str, trained: Trained) -> tuple[AttackResult, ..
         for scores in probed.scored(audit.attacks, split, level, part).scores
         if scores.access != "none"
     ]
-    return tuple(evaluate(scores, split.redraw, audit.options.evaluation))
+    return tuple(evaluate(scores, split.redraw, audit.options.evaluation)) if scores else ()
 
 
 def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:

@@ -86,6 +86,9 @@ class SpeechModel(L.LightningModule, ABC):
             (batch,) or (draws, batch) float64, higher = solved better.
         """
 
+    can_pretrain: ClassVar[bool] = True
+    """Whether the pretext task can be trained on."""
+
     @property
     def has_pretext(self) -> bool:
         """Whether `pretext_score` is available.

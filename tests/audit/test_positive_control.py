@@ -8,8 +8,7 @@ import pytest
 
 from lightning_mia.audit.cli import main
 from lightning_mia.audit.positive_control import positive_control_note
-from lightning_mia.evaluation.results import AttackResult
-from lightning_mia.report.audit_report import Exposure
+from lightning_mia.evaluation.results import AttackResult, Exposure
 from lightning_mia.utilities.files import hash_of_file
 
 CONTROLS = ["--controls.untrained", "false", "--controls.wrong_model", "false"]
@@ -57,6 +56,20 @@ def test_the_report_shows_every_exposure(run_dir: Path) -> None:
     page = (run_dir / "report" / "report.html").read_text()
     assert "Positive control" in page
     assert any(note.startswith("Positive control") for note in results["notes"])
+
+
+def test_a_model_without_a_task_or_without_attacks_is_refused_in_one_line(
+    run_dir: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--run_dir", str(run_dir), "--trainer.max_epochs", "1", *CONTROLS, "--positive_control"]
+    arguments += ["--exposure.exposures", "[1, 4]", "--exposure.n_units", "24", "--model.learning_rate", "1e-2"]
+    attacks = ["--attacks", "[LiRA, PretextLoss]", "--fleet.size", "0"]
+    monkeypatch.setattr("lightning_mia.attacks.PretextLoss.levels", ())
+    assert main(["attack", "-c", str(config), *arguments, *attacks]) == 2
+    assert "The positive control needs an attack without shadow models" in capsys.readouterr().err
+    monkeypatch.setattr("lightning_mia.models.base.SpeechModel.can_pretrain", False)
+    assert main(["attack", "-c", str(config), *arguments]) == 2
+    assert "this model is a bare encoder without a pretext task" in capsys.readouterr().err
 
 
 @pytest.mark.slow

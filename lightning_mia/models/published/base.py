@@ -5,7 +5,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ class PublishedEncoder(SpeechModel):
 
     The hyperparameters of a subclass include `checkpoint` (a file) and `fresh`.
     """
+
+    can_pretrain: ClassVar[bool] = False
 
     @property
     def has_pretext(self) -> bool:
