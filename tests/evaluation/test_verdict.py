@@ -60,7 +60,7 @@ CLEAN = blind(0.4)
             "on a model trained on neither members nor non-members it has AUROC 0.51, so that on the target it is 0.29 "
             "further from chance (at least 0.21)",
         ),
-        (ATTACK, CLEAN, False, "leak", "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002)"),
+        (ATTACK, CLEAN, False, "leak", "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002; the only attack"),
         (NOTHING, CLEAN, True, "no_evidence", "an AUROC of 0.57 would have been detected with 80 % power"),
         (NOTHING, CLEAN, False, "no_evidence", "does not separate members from non-members"),
         (
@@ -146,14 +146,14 @@ def test_a_verdict_records_the_attack_on_which_it_rests(
     expected = "wide" if figures is NOTHING and attack else attack
     assert verdict.attack == expected
     assert ("warning" in verdict.reason) == (control.result.p_value == 0.049)
-    assert expected is None or f"{expected} has AUROC" in verdict.reason
+    assert expected is None or re.search(f"{expected},? has AUROC", verdict.reason)
 
 
 def test_a_one_sided_attack_below_chance_is_not_the_strongest() -> None:
     below = replace(NOTHING, name="below", auroc=0.2)
-    assert "pretext_loss has" in give_verdict([below, NOTHING], [CLEAN], drawn=True).reason
+    assert "the strongest, pretext_loss, has" in give_verdict([below, NOTHING], [CLEAN], drawn=True).reason
     flipped = replace(below, two_sided=True)
-    assert "below has" in give_verdict([flipped, NOTHING], [CLEAN], drawn=True).reason
+    assert "the strongest, below, has" in give_verdict([flipped, NOTHING], [CLEAN], drawn=True).reason
 
 
 def test_the_attack_with_the_least_power_decides_what_was_detectable() -> None:
@@ -320,7 +320,7 @@ def test_members_that_resemble_siblings_show_a_domain(p_value: float, status: st
     attack = replace(ATTACK, versus_siblings=VersusSiblings(0.51, p_value))
     verdict = give_verdict([attack], [CLEAN], drawn=False)
     assert verdict.status == status
-    assert ("the difference is one of domain" in verdict.reason) == (status == "no_evidence")
+    assert ("the difference may be one of domain" in verdict.reason) == (status == "no_evidence")
     assert "AUROC 0.51, corrected p = " in verdict.reason
 
 
@@ -369,4 +369,4 @@ def test_sentences_count_the_attacks_that_were_run() -> None:
     together = give_verdict(family, [CLEAN], drawn=True).reason
     assert "none of 4 attacks that were run (3 of them with 16 shadow models) separates" in together
     leak = give_verdict([*family, replace(ATTACK, name="best")], [CLEAN], drawn=True).reason
-    assert "best has AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002), of 5 attacks that were run" in leak
+    assert "best has AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002; one of 5 attacks that were run, 3 of them with " in leak
