@@ -35,6 +35,7 @@ from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
+from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
@@ -127,6 +128,7 @@ class Audit:
             notes=(
                 *run.notes,
                 *notes,
+                *shared_content_notes(run.split, run.data.audio),
                 *run.missing_control_notes(target, controls),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),

@@ -17,6 +17,7 @@ from lightning_mia.splits import Split, predefined
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
+from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, check_folder
 from lightning_mia.utilities.stage import Stage
@@ -137,7 +138,7 @@ def _report(
             blind_upper95=dict(outcome.blind_upper95),
             provenance=provenance(evaluated.split, evaluated.audio, settings, command),
             skipped=skipped_recordings(evaluated.audio),
-            notes=notes,
+            notes=(*notes, *shared_content_notes(evaluated.split, evaluated.audio)),
         ),
     )
 

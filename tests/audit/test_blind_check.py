@@ -238,3 +238,72 @@ def test_a_manifest_or_another_corpus(longer_members: Path, tmp_path: Path, caps
     assert "give either a manifest or --corpus" in capsys.readouterr().err
     assert main(["blind", str(longer_members), "--out", str(tmp_path), "-c", str(two_splits(tmp_path, tmp_path))]) == 2
     assert "either a manifest or --corpus" in capsys.readouterr().err
+
+
+def split_of(tiny_manifest: Path, folder: Path, **columns: Callable[[pd.DataFrame], pd.Series]) -> Path:
+    table = Manifest(str(tiny_manifest)).table()
+    member = (table.groupby("speaker").cumcount() % 2).astype(str)
+    table = table.assign(member=member, **{name: make(table) for name, make in columns.items()})
+    table.to_csv(folder / "split.csv", index=False)
+    return folder / "split.csv"
+
+
+def test_shared_audio_and_text_are_reported(tiny_manifest: Path, tmp_path: Path) -> None:
+    manifest = split_of(tiny_manifest, tmp_path, text=lambda table: table["speaker"])
+    table = pd.read_csv(manifest, dtype=str)
+    waveform, rate = soundfile.read(table["path"][0])  # a non-member
+    rng = np.random.default_rng(0)
+    speech = waveform + 0.05 * np.repeat(rng.lognormal(0, 1, 50), len(waveform) // 50 + 1)[: len(waveform)] * (
+        rng.standard_normal(len(waveform))
+    )
+    for row, copy in ((0, speech), (1, 0.5 * speech)):
+        table.loc[row, "path"] = str(tmp_path / f"{row}.wav")
+        soundfile.write(table.loc[row, "path"], copy, rate)
+    table.to_csv(manifest, index=False)
+    notes = blind(manifest, tmp_path / "run")["notes"]
+    assert any(f"nearly the same audio as a non-member ({table['id'][1]} ~ {table['id'][0]})" in note for note in notes)
+    assert any("36 of 36 member recordings have the text of a non-member" in note for note in notes)
+
+
+def test_the_report_states_what_the_redraws_assume(tiny_manifest: Path, tmp_path: Path) -> None:
+    unknown = blind(split_of(tiny_manifest, tmp_path), tmp_path / "run")
+    assert unknown["split"]["assignment"] == ["recordings"]
+    assert "which the corpus does not state, the p-values are too small" in (
+        tmp_path / "run" / "report" / "report.html"
+    ).read_text(encoding="utf-8")
+    sessions = split_of(tiny_manifest, tmp_path, session=lambda table: table.groupby("speaker").cumcount().astype(str))
+    known = blind(sessions, tmp_path / "sessions")
+    assert known["split"]["assignment"] == ["sessions"]
+    assert known["split"]["n_siblings"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda table: table.assign(session=["x"] * 70 + [""] * 2),
+            "The column session is empty for 2 of 72 recordings of speakers with both labels: s05/c10; s05/c11; fill",
+        ),
+        (
+            lambda table: table.assign(member=table["member"].replace({"1": "sibling"})),
+            "36 recordings are siblings of the members (s00/c01; ",
+        ),
+        (
+            lambda table: table.assign(member=["sibling"] * 3 + list(table["member"][3:])),
+            "gives 3 sibling recordings (copies counted once), but a sibling control needs at least 4; add some",
+        ),
+        (
+            lambda table: table.assign(member=["child", *list(table["member"][1:])]),
+            "unknown member value in 1 of 72 rows: line 2 ('child'); use 1, 0, held_back, sibling or empty (auxiliary)",
+        ),
+    ],
+)
+def test_unusable_sessions_and_siblings_are_refused_in_one_line(
+    tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable, message: str
+) -> None:
+    manifest = split_of(tiny_manifest, tmp_path)
+    change(pd.read_csv(manifest, dtype=str)).to_csv(manifest, index=False)
+    assert main(["blind", str(manifest), "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert message in error[-1]
+    assert "Traceback" not in "".join(error)
