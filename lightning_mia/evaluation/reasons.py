@@ -228,18 +228,19 @@ def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
     if not verdicts:
         return "No attack was run, so there is nothing to assess."
     first, *others = verdicts
-    clauses = [f"{first.family}: {first.reason}"]
+    clauses = []
     n_tested = sum(verdict.p_value is not None for verdict in verdicts)
-    if status == "leak" and n_tested > 1 and first.p_value_overall is not None:
-        clauses.append(f"corrected over all {n_tested} families of attacks, {p_text(first.p_value_overall)}")
     alone = [verdict for verdict in verdicts if status != "leak" and verdict.status == "leak"]
     for verdict in alone:
         assert verdict.p_value is not None and verdict.p_value_overall is not None
         clauses.append(
-            f"{verdict.attack} ({verdict.family}) would be a leak if it were the only family of attacks "
-            f"({p_text(verdict.p_value)}), but not after correction over all {n_tested} "
+            f"at {verdict.family}, {verdict.attack} would be a leak if this were the only family of attacks "
+            f"({p_text(verdict.p_value)}), but it is not after correction over all {n_tested} "
             f"({p_text(verdict.p_value_overall)})"
         )
+    clauses.append(f"{first.family}: {first.reason}")
+    if status == "leak" and n_tested > 1 and first.p_value_overall is not None:
+        clauses.append(f"corrected over all {n_tested} families of attacks, {p_text(first.p_value_overall)}")
     same = [verdict for verdict in others if verdict.status == first.status == status]
     clauses += [f"the same verdict at {_enumerate(same)}"] if same else []
     for other in HEADINGS:

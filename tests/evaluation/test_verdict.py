@@ -269,7 +269,10 @@ def test_the_overall_verdict_is_corrected_over_families() -> None:
     family = next(part for part in missed.by_level_and_access if part.access == "black-box")
     assert (family.status, family.p_value) == ("leak", 0.018)
     assert family.p_value_overall == pytest.approx(0.054)
-    assert "would be a leak if it were the only family of attacks (p = .018), but not after" in missed.reason
+    assert missed.reason.startswith(
+        "At utterance level, black-box, black-box would be a leak if this were the only family of attacks (p = .018), "
+        "but it is not after correction over all 3 (p = .054); utterance level, "
+    )
 
 
 def test_a_leak_needs_all_its_conditions_at_the_level_of_the_overall_verdict() -> None:

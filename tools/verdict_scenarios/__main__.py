@@ -24,7 +24,7 @@ from tools.verdict_scenarios.workshop import Workshop
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--manifest", help="manifest of 60 or more speakers, instead of the built-in voices")
-    parser.add_argument("--only", nargs="+", default=[], help="names of scenarios, or their beginnings")
+    parser.add_argument("--only", nargs="+", default=[], help="rows of the page, such as 1 13")
     parser.add_argument("--docs", type=Path, help="page whose blocks are replaced")
     parser.add_argument("--folder", type=Path, help="folder that keeps the runs; by default a temporary one")
     arguments = parser.parse_args()
@@ -33,7 +33,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         shop = Workshop(corpus, (arguments.folder or Path(temporary)).resolve())
         for scenario in SCENARIOS:
-            if arguments.only and not scenario.name.startswith(tuple(arguments.only)):
+            if arguments.only and scenario.row not in arguments.only:
                 continue
             start = time.monotonic()
             text = block(scenario.name, *run(scenario, shop))

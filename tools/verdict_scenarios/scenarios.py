@@ -19,12 +19,17 @@ class Scenario:
     """A situation, and the command that is run in it.
 
     Attributes:
-        name: key in `docs/verdicts.md`.
+        name: row and variant in `docs/verdicts.md`.
         prepare: writes the files into a folder, and returns the arguments of `lightning-mia`.
     """
 
     name: str
     prepare: Callable[[Workshop, Path], list[str]]
+
+    @property
+    def row(self) -> str:
+        """Number before the variant."""
+        return self.name.partition("-")[0]
 
 
 def shared_confound_drawn(shop: Workshop, folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ def _leak(report: AuditReport) -> str:
     if attack and attack.versus_wrong_model and not wrong_model_departs(attack):
         sentences.append(
             "It is significantly further from chance than the same attack on a model trained on neither members nor "
-            "non-members, so that a difference between the recordings does not explain it."
+            "non-members, so that a difference between the recordings alone does not explain it."
         )
     elif report.split.drawn:
         sentences.append(
@@ -41,6 +41,8 @@ def _leak(report: AuditReport) -> str:
             "The membership labels were supplied by the user, and no siblings were evaluated: the model may have been "
             "trained on other recordings of the members' source."
         )
+    if not report.split.drawn:
+        sentences += [wording.ASSUMPTIONS[kind] for kind in report.split.assignment]
     return " ".join(sentences)
 
 
