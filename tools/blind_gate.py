@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from lightning_mia.corpora import Corpus, Manifest
 from lightning_mia.corpora.audio.cache import decode
+from lightning_mia.evaluation.blind_verdict import drawn_limit
 from lightning_mia.splits import Design, Split
 from lightning_mia.splits.blind_baseline.classifier import BlindBaseline, fit_blind_baseline
+from lightning_mia.splits.blind_baseline.few_units import count_redraws
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 
-BLIND_ALPHA = 0.001  # p-value below which a drawn split fails
 DEMO = Path(__file__).parents[1] / "configs" / "audit" / "demo.yaml"
 
 
@@ -35,11 +36,13 @@ def main() -> int:
     audio = decode(table)
     statistics = blind_statistics(audio, list(table["id"]))
     contents = dict(zip(audio.index.index.astype(str), audio.index["sha256"], strict=True))
+    splits = [design.draw(table, contents, seed=seed) for seed in range(arguments.seeds)]
     controls = [
-        _control(design.draw(table, contents, seed=seed), statistics, arguments.n_redraws, seed)
-        for seed in tqdm(range(arguments.seeds), desc="Seeds", unit="split")
+        _control(split, statistics, arguments.n_redraws, seed)
+        for seed, split in enumerate(tqdm(splits, desc="Seeds", unit="split"))
     ]
-    return _report(controls, arguments.out)
+    limit = drawn_limit(splits[0].count_labellings(_units(splits[0]), splits[0].level))
+    return _report(controls, limit, arguments.out)
 
 
 def _parse() -> argparse.Namespace:
@@ -63,11 +66,16 @@ def _load_config(path: Path) -> tuple[Corpus, Design]:
 
 def _control(split: Split, statistics: pd.DataFrame, n_redraws: int, seed: int) -> BlindBaseline:
     challenge = split.challenge(split.level)
-    redraws = split.redraw(list(challenge["unit_id"].unique()), split.level, n_redraws, seed)
+    units = _units(split)
+    redraws = split.redraw(units, split.level, count_redraws(len(units), n_redraws), seed)
     return fit_blind_baseline(statistics, challenge, redraws, split.level)
 
 
-def _report(controls: list[BlindBaseline], out: Path | None) -> int:
+def _units(split: Split) -> list[str]:
+    return list(split.challenge(split.level)["unit_id"].unique())
+
+
+def _report(controls: list[BlindBaseline], limit: float, out: Path | None) -> int:
     from scipy.stats import kstest
 
     p_values = np.array([control.p_value for control in controls])
@@ -75,9 +83,9 @@ def _report(controls: list[BlindBaseline], out: Path | None) -> int:
     if out:
         table = pd.DataFrame({"seed": range(len(controls)), "p_value": p_values, "auroc": aurocs})
         table.to_csv(out, index=False)
-    passed = int((p_values >= BLIND_ALPHA).sum())
+    passed = int((p_values >= limit).sum())
     print(f"{len(controls[0].scores)} units per split, {len(controls[0].redrawn_aurocs)} redraws")
-    print(f"blind baseline passed (blind p ≥ {BLIND_ALPHA}): {passed} of {len(controls)} seeds")
+    print(f"blind baseline passed (blind p ≥ {limit:.2g}): {passed} of {len(controls)} seeds")
     print(f"warnings (blind p < .05): {(p_values < 0.05).sum()}; expected by chance: {0.05 * len(controls):.0f}")
     print(f"p-values: minimum {p_values.min():.3f}; test of uniformity p = {kstest(p_values, 'uniform').pvalue:.2f}")
     print(f"blind AUROC: mean {aurocs.mean():.3f}, standard deviation {aurocs.std():.3f}")

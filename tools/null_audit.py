@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ class NullAudit:
         self.units = sorted(set().union(*(attack.unit_ids.tolist() for attack in scores)))
         column = {unit: number for number, unit in enumerate(self.units)}
         self.columns = [np.array([column[unit] for unit in attack.unit_ids.tolist()]) for attack in scores]
-        self.labels = split.redraw(self.units, self.level, n_draws, LABEL_SEED)
+        self.labels = split.draw_labels(self.units, self.level, n_draws, LABEL_SEED)
         self.p_values = np.empty((n_draws, len(scores)))
         self.above = np.empty((n_draws, len(scores)))  # p-values with every tie broken in favour of the observed labels
         self.leaks = Counter({attack.access: 0 for attack in scores})
@@ -80,7 +81,8 @@ class NullAudit:
     def evaluate(self, draw: int, wrong_models: dict[tuple[str, str], Context]) -> None:
         """Compute the p-values and the verdict of one draw."""
         settings = EvaluationSettings(seed=FIRST_REDRAW_SEED + draw)
-        redraws = self.split.redraw(self.units, self.level, settings.n_redraws, settings.seed)
+        redraw = partial(self.split.redraw, observed=self.labels[draw])
+        redraws = redraw(self.units, self.level, settings.n_redraws, settings.seed)
         labels = np.concatenate([self.labels[draw, None], redraws])  # (1 + R, units)
         nulls = [
             NullDistribution(labelled_aurocs(attack.values, labels[:, columns]), attack.two_sided)
@@ -99,7 +101,7 @@ class NullAudit:
             relabelled = [
                 replace(self.scores[number], members=self.labels[draw, self.columns[number]]) for number in significant
             ]
-            results = evaluate(relabelled, self.split.redraw, settings, wrong_models)
+            results = evaluate(relabelled, redraw, settings, wrong_models)
             verdict = give_verdict(results, [], drawn=True)
             self.n_leaks += verdict.status == "leak"
             self.leaks.update(part.access for part in verdict.by_level_and_access if part.status == "leak")

@@ -94,14 +94,14 @@ def simulate(
     challenge = split.challenge(level).drop_duplicates("unit_id")
     units, speakers = challenge["unit_id"].to_list(), challenge["speaker"].to_numpy(str)
     generator = np.random.default_rng(len(units))
-    observed = split.redraw(units, level, n_draws, seed=2**31)  # (draws, units)
+    observed = split.draw_labels(units, level, n_draws, seed=2**31)  # (draws, units)
     for seed, members in enumerate(tqdm(observed, leave=False, disable=not sys.stderr.isatty())):
         common, target_noise, wrong_noise = (null_scores(speakers, speaker_share, generator) for _ in range(3))
         target = Scores(
             "simulated", level, "grey-box", False, np.array(units), speakers, members, common + target_noise
         )
         wrong = replace(target, values=common + wrong_noise)
-        redrawn = split.redraw(units, level, n_redraws, seed)
+        redrawn = split.redraw(units, level, n_redraws, seed, observed=members)
         yield evaluate(target, wrong, redrawn, draw_speakers(speakers, members, n_bootstraps, seed), generator)
 
 

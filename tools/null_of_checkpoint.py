@@ -113,8 +113,8 @@ def report(split: Split, scores: Scores, n_draws: int, n_redraws: int) -> bool:
     units = scores.unit_ids.tolist()
     generator = np.random.default_rng(len(units))
     p_values, untied = [], []
-    for seed, labels in enumerate(split.redraw(units, scores.level, n_draws, seed=2**31)):
-        redrawn = split.redraw(units, scores.level, n_redraws, seed)
+    for seed, labels in enumerate(split.draw_labels(units, scores.level, n_draws, seed=2**31)):
+        redrawn = split.redraw(units, scores.level, n_redraws, seed, observed=labels)
         aurocs = labelled_aurocs(scores.values, np.concatenate([labels[None], redrawn]))
         p_values.append(p_value(NullDistribution(aurocs, scores.two_sided)))
         distance = np.abs(aurocs - 0.5) if scores.two_sided else aurocs

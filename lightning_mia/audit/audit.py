@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.blind_baselines import size_notes
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
@@ -19,7 +19,6 @@ from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
     describe_model,
-    evaluated_ids,
     provenance,
     skipped_recordings,
     summarise_split,
@@ -34,7 +33,6 @@ from lightning_mia.report.audit_report import AuditReport, Provenance, Target, s
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
-from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
@@ -109,8 +107,7 @@ class Audit:
         if getattr(rank_zero_only, "rank", 0):  # other processes only train and probe
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
-            statistics = blind_statistics(run.data.audio, evaluated_ids(run.split))
-            outcome = self._evaluate(probed, shadow_models, statistics, exposures)
+            outcome = self._evaluate(probed, shadow_models, exposures)
         needs_privacy = utility or target.record.get("privacy")
         privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
@@ -127,6 +124,7 @@ class Audit:
             config_yaml=config_yaml,
             notes=(
                 *run.notes,
+                *size_notes(run.blind_baselines, run.split),
                 *notes,
                 *shared_content_notes(run.split, run.data.audio),
                 *run.missing_control_notes(target, controls),
@@ -138,7 +136,7 @@ class Audit:
             exposures=exposures,
             fleet=summarise_fleet(shadow_models.records, self.options.fleet.pool) if shadow_models else None,
             dataset_inference=outcome.dataset_inference,
-            units=unit_facts(run.split, statistics, run.data.speaker_facts),
+            units=unit_facts(run.split, run.blind_statistics["acoustics"], run.data.speaker_facts),
             utility=utility,
             privacy=privacy,
         )
@@ -210,13 +208,12 @@ class Audit:
         self,
         probed: dict[str, ProbedModel],
         shadow_models: TrainedShadowModels | None,
-        statistics: pd.DataFrame,
         exposures: tuple[Exposure, ...],
     ) -> AuditOutcome:
         return evaluate_attacks(
             self.attacks,
             probed,
-            statistics,
+            self.run.blind_baselines,
             self.run.split,
             self.options.evaluation,
             shadow_models,

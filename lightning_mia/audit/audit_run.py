@@ -4,9 +4,15 @@ import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from lightning.pytorch.utilities import rank_zero_only
+
+from lightning_mia.audit.blind_baselines import BlindBaselines, blind_baselines, log_size, warn_if_refused
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.probing import ProbePlan
@@ -14,6 +20,7 @@ from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.upload import ResultsUploader, run_files
+from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
 from lightning_mia.splits import Split
@@ -44,6 +51,7 @@ class AuditRun:
         monitor: leakage monitor of the target's training.
         uploader: uploads results after every shadow model.
         notes: sentences for the report.
+        evaluation: settings of the blind baseline.
 
     Example:
         What `AuditTrainer.audit` trains, step by step:
@@ -62,6 +70,7 @@ class AuditRun:
     monitor: LeakageMonitor | None = None
     uploader: ResultsUploader | None = None
     notes: tuple[str, ...] = ()
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     @classmethod
     def open(
@@ -104,6 +113,7 @@ class AuditRun:
             monitor,
             uploader,
             notes=(*data.notes, *filter(None, [length_note(trainers.options)])),
+            evaluation=options.evaluation,
         )
         run._check_shadow_models()
         return run
@@ -112,6 +122,27 @@ class AuditRun:
     def split(self) -> Split:
         """Members and non-members of every model."""
         return self.data.split
+
+    @cached_property
+    def blind_statistics(self) -> dict[str, pd.DataFrame]:
+        """Model-free statistics of the evaluated recordings by kind, index = id."""
+        data, encoder = self.data, self.controls.blind_encoder
+        return blind_kinds(self.split, data.audio, data.table, encoder, self.trainers.device())
+
+    @cached_property
+    def blind_baselines(self) -> BlindBaselines:
+        """Blind baselines of every level and part."""
+        return blind_baselines(self.blind_statistics, self.split, self.evaluation)
+
+    def check_split(self) -> None:
+        """Log whether a user-supplied split can be assessed.
+
+        Before anything is trained or probed.
+        """
+        if self.split.drawn or getattr(rank_zero_only, "rank", None):  # other processes only train and probe
+            return
+        log_size(self.blind_baselines, self.split)
+        warn_if_refused(self.blind_baselines, self.split)
 
     def save_split(self) -> None:
         """Write `split.csv`, or check that it is the same."""

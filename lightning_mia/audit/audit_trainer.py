@@ -171,7 +171,9 @@ class AuditTrainer(Trainer):
 
     def _open(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> AuditRun:
         monitor = self.monitor_for(options.monitor, options.probe)
-        return AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader)
+        run = AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader)
+        run.check_split()
+        return run
 
     def _report(self, audit: Audit, target: Trained) -> Path:
         exposures = positive_control(audit, target) if audit.options.positive_control else ()

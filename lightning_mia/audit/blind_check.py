@@ -1,11 +1,14 @@
 """Blind check of a predefined split, before and after matching."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from lightning_mia.audit.blind_baselines import blind_baselines, log_size
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
@@ -14,7 +17,6 @@ from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report import AuditReport, write_report
 from lightning_mia.splits import Split, predefined
-from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.splits.shared_content import shared_content_notes
@@ -59,12 +61,12 @@ def check_split(
     table = _table_with_members(corpus)
     audio = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
     table = table[table["id"].isin(audio.index.index)]
-    original = _AudioSplit(predefined(table, audio.contents, level), audio)
+    original = _AudioSplit(predefined(table, audio.contents, level), audio, table)
     if not matching.enabled:
         _start_stage(run_dir, original)
         return _report(run_dir, original, original.evaluate(original.statistics(), settings), settings, command)
     matched = matched_subset(table, audio, matching, level)
-    kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio)
+    kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio, matched.table)
     _start_stage(run_dir, kept, original)
     with atomic_path(run_dir / "discarded.csv") as path:
         matched.discarded.to_csv(path, index=False)
@@ -78,27 +80,30 @@ def check_split(
 
 @dataclass(frozen=True, eq=False)
 class _AudioSplit:
-    """A split and the audio of its recordings."""
+    """A split, and audio and table of its recordings."""
 
     split: Split
     audio: AudioCache
+    table: pd.DataFrame
 
     def fingerprint(self) -> dict[str, Any]:
         """Hash split and audio."""
         return {"split": self.split.sha256, "recordings": self.audio.data_hash(evaluated_ids(self.split))}
 
-    def statistics(self) -> pd.DataFrame:
+    def statistics(self) -> dict[str, pd.DataFrame]:
         """Compute model-free statistics of the evaluated recordings."""
-        return blind_statistics(self.audio, evaluated_ids(self.split))
+        return blind_kinds(self.split, self.audio, self.table)
 
-    def evaluate(self, statistics: pd.DataFrame, settings: EvaluationSettings) -> AuditOutcome:
+    def evaluate(self, statistics: Mapping[str, pd.DataFrame], settings: EvaluationSettings) -> AuditOutcome:
         """Run the blind baseline.
 
         Args:
-            statistics: model-free statistics of at least these recordings.
+            statistics: model-free statistics of at least these recordings, by kind.
             settings: evaluation settings.
         """
-        return evaluate_split(statistics, self.split, settings)
+        blind = blind_baselines(statistics, self.split, settings)
+        log_size(blind, self.split)
+        return evaluate_split(blind, self.split)
 
 
 def _table_with_members(corpus: Corpus) -> pd.DataFrame:
@@ -138,7 +143,7 @@ def _report(
             blind_upper95=dict(outcome.blind_upper95),
             provenance=provenance(evaluated.split, evaluated.audio, settings, command),
             skipped=skipped_recordings(evaluated.audio),
-            notes=(*notes, *shared_content_notes(evaluated.split, evaluated.audio)),
+            notes=(*notes, *outcome.notes, *shared_content_notes(evaluated.split, evaluated.audio)),
         ),
     )
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
-
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
+from lightning_mia.audit.blind_baselines import BlindBaselines, size_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -25,7 +24,6 @@ from lightning_mia.evaluation import (
     Verdict,
     VersusSiblings,
     evaluate,
-    evaluate_blind,
     give_blind_verdict,
     give_verdict,
 )
@@ -37,7 +35,6 @@ from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.splits.blind_baseline.classifier import fit_blind_baseline
 from lightning_mia.training.dp_sgd import describe
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
@@ -49,7 +46,7 @@ class AuditOutcome:
 
     Attributes:
         attacks: one result per attack and level.
-        controls: the blind baseline, then attacks that follow their paper's protocol and attacks on control models.
+        controls: the blind baselines, then attacks that follow their paper's protocol and attacks on control models.
         scores: scores of attacks and controls.
         blind_upper95: level → one-sided 95 % upper bound of the blind baseline's AUROC, on the level's default part.
         verdict: per level and access, and overall.
@@ -69,7 +66,7 @@ class AuditOutcome:
 def evaluate_attacks(
     attacks: Sequence[Attack],
     models: Mapping[str, ProbedModel],
-    statistics: pd.DataFrame,
+    blind: BlindBaselines,
     split: Split,
     settings: EvaluationSettings,
     fleet: TrainedShadowModels | None = None,
@@ -81,12 +78,12 @@ def evaluate_attacks(
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
 
-    The attacks run on the target and on the control models; the blind baseline needs no model.
+    The attacks run on the target and on the control models.
 
     Args:
         attacks: the attacks.
         models: "target", and the control models ("untrained", "wrong_model").
-        statistics: model-free statistics of the recordings, index = id.
+        blind: from `blind_baselines`.
         split: members and non-members; redraws them for p-values.
         settings: evaluation settings.
         fleet: the shadow models; None leaves out attacks that need them.
@@ -100,7 +97,6 @@ def evaluate_attacks(
     """
     target = models["target"]
     shadows = fleet.shadows if fleet else None
-    blind = _blind_baselines(statistics, split, settings)
     on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
     on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
     attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
@@ -118,8 +114,8 @@ def evaluate_attacks(
         fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
     siblings, sibling_results = _siblings(attacks, target, split, settings, seed, shadows)
     contexts: dict[Key, Context] = {}
-    for part, (blind_scores, _) in blind.items():
-        contexts |= _contexts(on_target[part], on_controls[part], blind_scores, target, shadows, each, fewer)
+    for part, ((acoustics, _), *_) in blind.items():
+        contexts |= _contexts(on_target[part], on_controls[part], acoustics, target, shadows, each, fewer)
     contexts |= {
         key: replace(contexts[key], versus_siblings=VersusSiblings(result.auroc, decisive_p_value(result)))
         for key, result in sibling_results.items()
@@ -128,7 +124,7 @@ def evaluate_attacks(
 
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
-    blind_results = [result for _, result in blind.values()]
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
@@ -137,12 +133,7 @@ def evaluate_attacks(
             *control_results,
             *(replace(result, name=f"sibling_{result.name}", access="none") for result in sibling_results.values()),
         ),
-        scores=(
-            *attack_scores,
-            *(blind_scores for blind_scores, _ in blind.values()),
-            *control_scores,
-            *(as_control(score, "sibling") for score in siblings),
-        ),
+        scores=(*attack_scores, *blind_scores, *control_scores, *(as_control(score, "sibling") for score in siblings)),
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_verdict(attack_results, blind_results, drawn=split.drawn, largest_exposure=largest_exposure),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
@@ -150,22 +141,21 @@ def evaluate_attacks(
     )
 
 
-def evaluate_split(statistics: pd.DataFrame, split: Split, settings: EvaluationSettings) -> AuditOutcome:
-    """Evaluate the blind baseline of a split, without any model.
+def evaluate_split(blind: BlindBaselines, split: Split) -> AuditOutcome:
+    """Give the verdict on a split, without any model.
 
     Args:
-        statistics: model-free statistics of the recordings, index = id.
-        split: members and non-members; redraws them for p-values.
-        settings: evaluation settings.
+        blind: from `blind_baselines`.
+        split: members and non-members.
     """
-    blind = _blind_baselines(statistics, split, settings).values()
-    blind_results = [result for _, result in blind]
+    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
-        scores=tuple(blind_scores for blind_scores, _ in blind),
+        scores=blind_scores,
         blind_upper95=_upper_bounds(blind_results),
         verdict=give_blind_verdict(blind_results, drawn=split.drawn, level=split.level),
+        notes=size_notes(blind, split),
     )
 
 
@@ -297,26 +287,6 @@ def _error_rates(signals: Signals, split: Split) -> list[str]:
         for group, row in zip(rates.index, rates.itertuples(), strict=True)
     ]
     return [f"Errors of greedy transcription: {', '.join(parts)}."]
-
-
-def _blind_baselines(
-    statistics: pd.DataFrame, split: Split, settings: EvaluationSettings
-) -> dict[tuple[Level, Part], tuple[Scores, BlindResult]]:
-    """Evaluate the blind baseline on every level and part.
-
-    It is called `blind` on the default part of a level, `blind_PART` on others.
-    """
-    controls = {}
-    for level in split.levels:
-        for part in split.parts(level):
-            challenge = split.challenge(level, part)
-            redraws = split.redraw(list(challenge["unit_id"].unique()), level, settings.n_redraws, settings.seed)
-            control = fit_blind_baseline(statistics, challenge, redraws, level)
-            name = "blind" if part == split.parts(level)[0] else f"blind_{part}"
-            scores = replace(control.scores, name=name)
-            result = evaluate_blind(scores, control.redrawn_aurocs, control.redrawn_advantages, settings)
-            controls[level, part] = (scores, result)
-    return controls
 
 
 def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:

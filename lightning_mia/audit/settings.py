@@ -15,15 +15,18 @@ class ControlSettings:
             this control, the verdict on a user-supplied split is never `leak`.
         wrong_model_checkpoint: wrong model of a pretrained target, trained on neither members nor non-members: a
             folder or a hub name, like --model.checkpoint.
+        blind_encoder: Hugging Face encoder that adds a blind baseline on its outputs: a folder or a hub name. You
+            vouch that it was trained on neither members nor non-members.
 
     Example:
         >>> ControlSettings(wrong_model=False)
-        ControlSettings(untrained=True, wrong_model=False, wrong_model_checkpoint=None)
+        ControlSettings(untrained=True, wrong_model=False, wrong_model_checkpoint=None, blind_encoder=None)
     """
 
     untrained: bool = True
     wrong_model: bool = True
     wrong_model_checkpoint: str | None = None
+    blind_encoder: str | None = None
 
 
 @dataclass(frozen=True)

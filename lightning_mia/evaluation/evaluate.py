@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lightning_mia.evaluation.clean_splits import CleanSplits
 from lightning_mia.evaluation.families import Correction, Resamples, correct_families
 from lightning_mia.evaluation.results import (
     AttackResult,
@@ -137,7 +138,11 @@ def evaluate(
 
 
 def evaluate_blind(
-    scores: Scores, redrawn_aurocs: np.ndarray, redrawn_advantages: np.ndarray, settings: EvaluationSettings
+    scores: Scores,
+    redrawn_aurocs: np.ndarray,
+    redrawn_advantages: np.ndarray,
+    settings: EvaluationSettings,
+    p_values: np.ndarray | None = None,
 ) -> BlindResult:
     """Evaluate the blind baseline, refitted to every redrawn labelling.
 
@@ -146,14 +151,24 @@ def evaluate_blind(
         redrawn_aurocs: (R,) AUROC after cross-fitting to each redrawn labelling.
         redrawn_advantages: (R,) their advantages.
         settings: of the evaluation.
+        p_values: (1 + R,) p-value with which each labelling would be refused, the observed one first; None: the share
+            of refused clean splits is not computed.
     """
     resamples = _resample(scores, redrawn_aurocs, redrawn_advantages, settings)
     result = _result(scores, resamples, settings, Context())
-    draws = resamples.draws
-    interval90 = auroc_interval(result.auroc, resamples.replicates, scores.values, scores.members, draws, level=0.90)
-    # Refitting to other labels can move the AUROC further than drawing other speakers does: the larger bound counts.
-    refitted = result.auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
-    return BlindResult(result, upper95=min(1.0, max(interval90[1], refitted)))
+    values, members, draws = scores.values, scores.members, resamples.draws
+
+    def upper_bound(auroc: float) -> float:
+        interval90 = auroc_interval(auroc, resamples.replicates, values, members, draws, level=0.90)
+        # Refitting to other labels can move the AUROC further than drawing other speakers: the larger bound counts.
+        refitted = auroc + t_quantile(0.95, draws.degrees_of_freedom) * resamples.null.standard_deviation
+        return min(1.0, max(interval90[1], refitted))
+
+    blind = BlindResult(result, upper95=upper_bound(result.auroc))
+    if p_values is None:
+        return blind
+    clean = CleanSplits(redrawn_aurocs, p_values[1:], upper_bound, draws.degrees_of_freedom)
+    return replace(blind, clean_refused=clean.refused, growth_needed=clean.growth_needed())
 
 
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:

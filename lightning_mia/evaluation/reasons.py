@@ -5,6 +5,7 @@ Every sentence is assembled from what was run: how many attacks, with how many s
 
 from collections.abc import Sequence
 
+from lightning_mia.evaluation.clean_splits import refusal_clause
 from lightning_mia.evaluation.results import (
     HEADLINE_FPR,
     AttackResult,
@@ -17,6 +18,13 @@ from lightning_mia.evaluation.results import (
 
 NO_BLIND_BASELINE = "the blind baseline was not run, and this split was not drawn at random by this tool"
 BLIND_BASELINE_SKIPPED = "; the blind baseline was not run"
+BLIND_KINDS = {
+    "acoustics": "acoustics",
+    "within": "acoustics within speakers and in both directions",
+    "content": "what is said (the words of the transcripts)",
+    "metadata": "metadata (order, sessions, file names, dates)",
+    "encoder": "the outputs of an encoder that saw neither",
+}
 HEADINGS: dict[Status, str] = {
     "leak": "leak",
     "no_evidence": "no evidence",
@@ -188,29 +196,36 @@ def few_speakers(n_speakers: int, required: int) -> str:
     return f"a verdict at speaker level requires at least {required} speakers, but there are only {n_speakers}"
 
 
-def confounded(blind: BlindResult) -> str:
-    """Explain that members and non-members differ in more than membership."""
+def confounded(blind: Sequence[BlindResult]) -> str:
+    """Explain that members and non-members differ in more than membership.
+
+    `blind` are the blind baselines that separate them.
+    """
     return f"members and non-members can be separated without any model: {_blind_figures(blind)}"
 
 
-def not_confounded(blind: BlindResult) -> str:
+def not_confounded(blind: Sequence[BlindResult]) -> str:
     """Explain that the blind baseline found no difference."""
+    acoustics, *others = blind
     return (
-        f"members and non-members cannot be separated without a model: {_blind_figures(blind)}, with a one-sided 95 % "
-        f"upper bound of {blind.upper95:.2f}"
+        f"members and non-members cannot be separated without a model: {_blind_figures([acoustics])}, with a one-sided "
+        f"95 % upper bound of {acoustics.upper95:.2f}" + "".join(f"; {_blind_figure(other)}" for other in others)
     )
 
 
 def too_small(blind: BlindResult, largest: float) -> str:
     """Explain that the split is too small to exclude confounding."""
     return (
-        f"the split is too small to exclude confounding: {_blind_figures(blind)}, but its one-sided 95 % upper bound "
-        f"is {blind.upper95:.2f}, above {largest:.2f}"
+        f"the split is too small to exclude confounding: {_blind_figures([blind])}, but its one-sided 95 % upper bound "
+        f"is {blind.upper95:.2f}, above {largest:.2f}{refusal_clause(blind)}"
     )
 
 
-def possibly_confounded(blind: BlindResult, attack: AttackResult) -> str:
-    """Warn that the blind baseline may beat chance."""
+def possibly_confounded(blind: Sequence[BlindResult], attack: AttackResult) -> str:
+    """Warn that the blind baseline may beat chance.
+
+    `blind` are the blind baselines that do.
+    """
     adjusted = attack.auroc_blind_adjusted
     adjustment = "" if adjusted is None else f"; adjusted for the blind score, {attack.name} has AUROC {adjusted:.2f}"
     return f"; warning: even without any model, {_blind_figures(blind)}{adjustment}"
@@ -273,8 +288,23 @@ def _figures(attack: AttackResult, family: Sequence[AttackResult] = (), name: st
     )
 
 
-def _blind_figures(blind: BlindResult) -> str:
-    return f"the blind baseline has AUROC {blind.result.auroc:.2f} ({p_text(blind.result.p_value)})"
+def _blind_figures(blind: Sequence[BlindResult]) -> str:
+    return f"the blind baseline has {', '.join(map(_blind_figure, blind))}"
+
+
+def _blind_figure(blind: BlindResult) -> str:
+    p = p_text(decisive_p_value(blind.result))
+    return f"AUROC {blind.result.auroc:.2f} ({p}) on {BLIND_KINDS[blind_kind(blind.result.name)]}"
+
+
+def blind_kind(name: str) -> str:
+    """Return what a blind baseline looks at.
+
+    >>> blind_kind("blind_trained"), blind_kind("blind_content_trained")
+    ('acoustics', 'content')
+    """
+    kind = name.removeprefix("blind_").split("_")[0]
+    return kind if kind in BLIND_KINDS else "acoustics"
 
 
 def _interval(lower: float, upper: float) -> str:

@@ -246,6 +246,9 @@ class BlindResult:
     Attributes:
         result: as of any control; its p-value comes from redrawing the split *and refitting*.
         upper95: one-sided 95 % upper bound of its AUROC.
+        n_labellings: distinct labellings that the split's mechanism allows, which limit the p-value; None if unknown.
+        clean_refused: share of clean user-supplied splits of this size that would be refused; None if unknown.
+        growth_needed: factor by which a user-supplied split must grow so that few clean ones are refused.
 
     Example:
         >>> result = AttackResult(
@@ -257,6 +260,9 @@ class BlindResult:
 
     result: AttackResult
     upper95: float
+    n_labellings: int | None = None
+    clean_refused: float | None = None
+    growth_needed: float = 1.0
 
 
 @dataclass(frozen=True)

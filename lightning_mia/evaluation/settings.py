@@ -15,7 +15,8 @@ class EvaluationSettings:
     """Resampling, false positive rates and seed of the evaluation.
 
     Args:
-        n_redraws: number of redrawn splits for the p-values; at least 1000.
+        n_redraws: number of redrawn splits for the p-values; at least 1000. A split with fewer labellings is redrawn
+            to each of them, and the blind baseline of at most 100 units is refitted to up to 5000.
         n_bootstraps: number of draws of speakers with replacement for the intervals; at least 100.
         fprs: false positive rates, each between 0 and 1, at which the true positive rate is reported.
         seed: seed of the redraws and the bootstraps; independent of the seeds of training and split.

@@ -101,7 +101,7 @@ class SpeechDataModule(L.LightningDataModule):
         if split_path.exists():
             split.save_once(split_path)
         speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
-        return SplitCorpus(audio, split, speakers, speaker_facts(table), notes, self)
+        return SplitCorpus(audio, split, table, speakers, speaker_facts(table), notes, self)
 
     def _decode(self) -> tuple[pd.DataFrame, AudioCache, tuple[str, ...]]:
         table = self.corpus.table()
@@ -140,6 +140,7 @@ class SplitCorpus:
     Attributes:
         audio: decoded recordings.
         split: members and non-members of every model.
+        table: utterance table of the usable recordings, after matching.
         speakers: id → speaker, of every usable recording, after matching.
         speaker_facts: gender and accent of the speaker, index = id; see `corpora.base`.
         notes: sentences for the report.
@@ -155,6 +156,7 @@ class SplitCorpus:
 
     audio: AudioCache
     split: Split
+    table: pd.DataFrame
     speakers: dict[str, str]
     speaker_facts: pd.DataFrame
     notes: tuple[str, ...]

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.splits.sampling.assignment import Assignment, assign_units, assignments
-from lightning_mia.splits.sampling.membership import Purpose, permute_within_strata, stream
+from lightning_mia.splits.sampling.membership import (
+    Purpose,
+    count_labellings,
+    other_labellings,
+    permute_within_strata,
+    stream,
+)
 from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equalise_queries
 from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
 from lightning_mia.splits.split_file import REMEDY, read_split, write_split
@@ -190,7 +196,9 @@ class Split:
         either = ~rows["target"] & (not self.drawn)
         return {part: equalise_queries(rows[(rows["part"] == part) | either]) for part in ("held_back", "trained")}
 
-    def redraw(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
+    def redraw(
+        self, units: Sequence[str], level: str, n: int, seed: int, observed: np.ndarray | None = None
+    ) -> np.ndarray:
         """Redraw membership labels by the mechanism that assigned them.
 
         Within every stratum the labels of the given units are permuted uniformly, so that the number of IN units in
@@ -199,28 +207,79 @@ class Split:
         session of another speaker. (If such speakers or sessions have unequally many recordings, the number of member
         recordings varies between redraws.)
 
+        Small designs have few labellings: with 6 + 6 speakers 924. If there are at most 200,000, no redraw repeats
+        another or the observed labels; if at most `n` others exist, each of them is returned, and p-values are exact
+        and do not depend on the seed.
+
         Args:
             units: unit_ids of the challenge set or of a part of it; their labels do not depend on their order.
             level: level of the challenge set.
-            n: number of redraws.
+            n: maximum number of redraws.
             seed: seed of the redraws, which are independent of the split even if its seed is the same.
+            observed: (units,) bool, labels that the redraws are compared with, such as one of `draw_labels`; by
+                default those of the split.
 
         Returns:
-            (n, units) bool: membership under each redraw.
+            (R, units) bool: membership under each redraw; R ≤ n, and at least 1: if the units have no other labels,
+            the observed ones are returned.
 
         Raises:
             ValueError: a unit is not evaluated at this level.
+        """
+        labels, strata, first, block = self._blocks(units, level)
+        if observed is not None:
+            labels = np.asarray(observed, dtype=bool)[first]
+        packed = _redrawn(labels.tobytes(), strata.tobytes(), n, seed)
+        redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (R, blocks)
+        in_order = len(block) == len(labels) and (block == np.arange(len(labels))).all()
+        return redrawn if in_order else redrawn[:, block]
+
+    def count_labellings(self, units: Sequence[str], level: str) -> int:
+        """Count the labellings that `redraw` draws from, the observed one included.
+
+        Args:
+            units: unit_ids of the challenge set or of a part of it.
+            level: level of the challenge set.
+
+        Raises:
+            ValueError: a unit is not evaluated at this level.
+        """
+        labels, strata, _, _ = self._blocks(units, level)
+        return count_labellings(labels, strata)
+
+    def draw_labels(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
+        """Draw membership labels independently, to simulate splits without a leak.
+
+        They follow the mechanism of `redraw`, but may repeat each other and the labels of the split.
+
+        Args:
+            units: unit_ids of the challenge set or of a part of it.
+            level: level of the challenge set.
+            n: number of draws.
+            seed: seed of the draws.
+
+        Returns:
+            (n, units) bool.
+
+        Raises:
+            ValueError: a unit is not evaluated at this level.
+        """
+        labels, strata, _, block = self._blocks(units, level)
+        return permute_within_strata(labels, strata, n, stream(seed, Purpose.REDRAW))[:, block]
+
+    def _blocks(self, units: Sequence[str], level: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Find the units that are assigned together.
+
+        Returns:
+            labels and strata of the blocks, the index of each block's first unit, and the block of each unit.
         """
         candidates = self._speaker_units if level == "speaker" else self._utterance_units
         position = candidates.names.get_indexer(pd.Index(units))
         if level not in (*self.levels, "utterance") or (position < 0).any():
             raise ValueError(f"Some of the {len(position)} units are not evaluated at {level} level in this split")
         _, first, block = np.unique(candidates.blocks[position], return_index=True, return_inverse=True)
-        labels, strata = candidates.labels[position[first]], candidates.strata[position[first]]
-        packed = _permuted(labels.tobytes(), strata.astype(np.int64).tobytes(), n, seed)
-        redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (n, blocks)
-        in_order = len(block) == len(labels) and (block == np.arange(len(labels))).all()
-        return redrawn if in_order else redrawn[:, block]
+        strata = candidates.strata[position[first]].astype(np.int64)
+        return candidates.labels[position[first]], strata, first, block
 
     @cached_property
     def _utterance_units(self) -> "_Units":
@@ -299,13 +358,13 @@ def _units(rows: pd.DataFrame, name: str) -> _Units:
 
 
 @lru_cache(maxsize=1)  # all attacks and controls of an audit are evaluated with the same redraws
-def _permuted(labels: bytes, strata: bytes, n: int, seed: int) -> np.ndarray:
-    """Permute labels within strata, (n, ⌈blocks / 8⌉) uint8.
+def _redrawn(labels: bytes, strata: bytes, n: int, seed: int) -> np.ndarray:
+    """Redraw labels within strata, (R, ⌈blocks / 8⌉) uint8.
 
     Bits are packed to fit the cache.
     """
     block_labels, block_strata = np.frombuffer(labels, dtype=bool), np.frombuffer(strata, dtype=np.int64)
-    return np.packbits(permute_within_strata(block_labels, block_strata, n, stream(seed, Purpose.REDRAW)), axis=1)
+    return np.packbits(other_labellings(block_labels, block_strata, n, stream(seed, Purpose.REDRAW)), axis=1)
 
 
 def _challenge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:

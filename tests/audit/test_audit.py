@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,12 @@ import soundfile
 from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightning_mia.audit.audit_run import AuditRun
+from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.cli import main
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split
+from lightning_mia.training.train import Trained
 from tests.close_signals import assert_close_signals
 
 
@@ -181,6 +185,39 @@ def test_a_predefined_split_is_kept(tiny_manifest: Path, config: Path, tmp_path:
     given = pd.read_csv(manifest, dtype=str).set_index("id")
     assert (split["target"] == given.loc[split.index, "member"]).all()
     assert "there are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
+
+
+@pytest.mark.slow
+def test_the_size_of_a_predefined_split_is_judged_before_training(
+    tiny_manifest: Path,
+    config: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifest = predefined(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
+    trained: list[int] = []
+    fit_target = AuditRun.fit_target
+
+    def fit(run: AuditRun) -> Trained:
+        trained.append(len(caplog.records))
+        return fit_target(run)
+
+    statistics = Mock(side_effect=blind_kinds)
+    monkeypatch.setattr(AuditRun, "fit_target", fit)
+    monkeypatch.setattr("lightning_mia.audit.audit_run.blind_kinds", statistics)
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
+    statistics.assert_called_once()
+    messages = [record.getMessage() for record in caplog.records[: trained[0]]]
+    (size,) = (
+        message
+        for message in messages
+        if message.startswith("A clean split of this size (36 + 36 recordings of 6 speakers)")
+    )
+    assert "of cases, because so few recordings leave its upper bound above 0.60; bring about " in size
+    assert any(message.startswith("The verdict will be not_assessable at utterance level: ") for message in messages)
+    assert size in results(tmp_path)["notes"]
+    assert results(tmp_path)["verdict"]["status"] == "not_assessable"
 
 
 @pytest.mark.slow

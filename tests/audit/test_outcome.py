@@ -9,6 +9,7 @@ import pytest
 from lightning_mia.attacks import PretextLoss
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
+from lightning_mia.audit.blind_baselines import blind_baselines
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, evaluate_split
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -57,7 +58,9 @@ def outcome(split: Split, statistics: pd.DataFrame, tmp_path_factory: pytest.Tem
     members = split.table.set_index("id")[split.shadows][split.table.set_index("id")["part"] != ""]
     shadow_models = TrainedShadowModels(ShadowModels([model.signals for model in probed], members), probed)
     attacks = [PretextLoss(), PaperProtocolLoss(), CalibratedLoss()]
-    return evaluate_attacks(attacks, models, statistics, split, SETTINGS, shadow_models)
+    return evaluate_attacks(
+        attacks, models, blind_baselines({"acoustics": statistics}, split, SETTINGS), split, SETTINGS, shadow_models
+    )
 
 
 def test_attacks_and_controls_have_results_and_scores_of_the_same_names(outcome: AuditOutcome) -> None:
@@ -100,7 +103,7 @@ def test_dataset_inference_uses_the_best_attack_on_shadow_models(outcome: AuditO
 
 
 def test_a_split_alone_has_only_the_blind_baseline(split: Split, statistics: pd.DataFrame) -> None:
-    outcome = evaluate_split(statistics, split, SETTINGS)
+    outcome = evaluate_split(blind_baselines({"acoustics": statistics}, split, SETTINGS), split)
     assert (outcome.attacks, outcome.dataset_inference) == ((), ())
     assert [result.name for result in outcome.controls] == [scores.name for scores in outcome.scores] == ["blind"]
     assert outcome.verdict.by_level_and_access[0].access == "none"
@@ -111,4 +114,6 @@ def test_without_any_attack_that_can_run_there_is_an_error(
 ) -> None:
     models = {"target": probe(split, "target", 100, tmp_path)}
     with pytest.raises(InputError, match=r"No attack can give a verdict: .*calibrated_loss.*--fleet\.size"):
-        evaluate_attacks([CalibratedLoss()], models, statistics, split, SETTINGS)
+        evaluate_attacks(
+            [CalibratedLoss()], models, blind_baselines({"acoustics": statistics}, split, SETTINGS), split, SETTINGS
+        )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import combinations, product
+from math import comb
 
 import numpy as np
 import pytest
@@ -21,17 +22,20 @@ def units_and_labels(split: Split, level="utterance"):
     return challenge["unit_id"].tolist(), challenge["member"].to_numpy()
 
 
-def assert_uniform(rows: np.ndarray, possible: set[tuple[bool, ...]]) -> None:
-    seen = Counter(map(tuple, rows.tolist()))
+def assert_all_possible(split: Split, units, labels, possible: set[tuple[bool, ...]], level="utterance") -> None:
+    """Redraws are all possible labellings but the observed one, once each; independent draws are uniform over all."""
+    redrawn = list(map(tuple, split.redraw(units, level, len(possible), seed=0).tolist()))
+    assert len(redrawn) == len(possible) - 1
+    assert {*redrawn, tuple(labels.tolist())} == possible
+    seen = Counter(map(tuple, split.draw_labels(units, level, 20_000, seed=0).tolist()))
     assert set(seen) == possible
     assert chisquare([seen[row] for row in possible]).pvalue > 1e-3
 
 
 def test_utterance_design_is_uniform_over_halves_of_each_stratum(make_corpus):
     split = UtteranceDesign(8, 0).draw(*make_corpus(4, 4))
-    units, _ = units_and_labels(split)
     halves = {tuple(i in chosen for i in range(8)) for chosen in combinations(range(8), 4)}
-    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), halves)
+    assert_all_possible(split, *units_and_labels(split), halves)
 
 
 def test_strata_and_copies_keep_their_counts(make_corpus):
@@ -46,12 +50,12 @@ def test_strata_and_copies_keep_their_counts(make_corpus):
 
 def test_speaker_design_permutes_speakers_and_moves_their_utterances_together(make_corpus):
     split = SpeakerDesign(8, 0, 2, 2).draw(*make_corpus(*(4,) * 8))
-    speakers, _ = units_and_labels(split, "speaker")
+    speakers, labels = units_and_labels(split, "speaker")
     halves = {tuple(i in chosen for i in range(8)) for chosen in combinations(range(8), 4)}
-    redrawn = split.redraw(speakers, "speaker", 20_000, seed=0)
-    assert_uniform(redrawn, halves)
+    assert_all_possible(split, speakers, labels, halves, "speaker")
+    redrawn = split.redraw(speakers, "speaker", 50, seed=0)
     challenge = split.challenge("utterance")
-    by_utterance = split.redraw(challenge["unit_id"], "utterance", 20_000, seed=0)
+    by_utterance = split.redraw(challenge["unit_id"], "utterance", 50, seed=0)
     position = [speakers.index(speaker) for speaker in challenge["speaker"]]
     np.testing.assert_array_equal(by_utterance, redrawn[:, position])
 
@@ -59,27 +63,24 @@ def test_speaker_design_permutes_speakers_and_moves_their_utterances_together(ma
 def test_predefined_one_sided_speakers_move_as_blocks(make_corpus):
     table, contents = make_corpus(2, 3, 4, 5, 6)
     split = predefined(member_column(table, a="1", b="0", c="1", d="0", e="0"), contents)
-    challenge = split.challenge("utterance")
-    redrawn = split.redraw(challenge["unit_id"], "utterance", 5_000, seed=0)
-    blocks = {tuple(s in pair for s in challenge["speaker"]) for pair in combinations("abcde", 2)}
-    assert_uniform(redrawn, blocks)
+    speakers = split.challenge("utterance")["speaker"]
+    blocks = {tuple(s in pair for s in speakers) for pair in combinations("abcde", 2)}
+    assert_all_possible(split, *units_and_labels(split), blocks)
 
 
 def test_predefined_two_sided_speakers_are_permuted_within(make_corpus):
     table, contents = make_corpus(4, 4)
     split = predefined(member_column(table, a="1100", b="1001"), contents)
     halves = [tuple(i in chosen for i in range(4)) for chosen in combinations(range(4), 2)]
-    units, _ = units_and_labels(split)
-    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(halves, halves)})
+    assert_all_possible(split, *units_and_labels(split), {a + b for a, b in product(halves, halves)})
 
 
 def test_predefined_mixture_does_both(make_corpus):
     table, contents = make_corpus(3, 2, 3, 2)
     split = predefined(member_column(table, a="100", b="1", c="0", d="1"), contents)
-    units, _ = units_and_labels(split)
     within = [tuple(i == member for i in range(3)) for member in range(3)]
     blocks = [(o != "b",) * 2 + (o != "c",) * 3 + (o != "d",) * 2 for o in "bcd"]
-    assert_uniform(split.redraw(units, "utterance", 20_000, seed=0), {a + b for a, b in product(within, blocks)})
+    assert_all_possible(split, *units_and_labels(split), {a + b for a, b in product(within, blocks)})
 
 
 def test_names_shared_by_a_speaker_and_an_utterance_are_distinguished(make_corpus):
@@ -122,6 +123,46 @@ def test_p_values_of_meaningless_scores_are_uniform(make_corpus):
         sums = labels @ ranks
         p_values.append((1 + np.sum(sums >= challenge["member"].to_numpy() @ ranks)) / 200)
     assert kstest(p_values, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("n_speakers", [12, 14, 16])  # 924, 3,432 and 12,870 labellings
+def test_few_speakers_are_redrawn_without_repetition(make_corpus, n_speakers):
+    split = SpeakerDesign(n_speakers, 0, 2, 2).draw(*make_corpus(*(4,) * n_speakers))
+    speakers, labels = units_and_labels(split, "speaker")
+    redrawn = split.redraw(speakers, "speaker", 1000, seed=0)
+    assert len(redrawn) == min(1000, comb(n_speakers, n_speakers // 2) - 1)
+    assert len({tuple(labels.tolist()), *map(tuple, redrawn.tolist())}) == 1 + len(redrawn)
+    again = split.redraw(speakers, "speaker", 1000, seed=1)
+    np.testing.assert_allclose(redrawn[:250].mean(axis=0), 0.5, atol=0.13)  # not the first ones in any order
+    assert (again != redrawn).any()
+    assert n_speakers > 12 or set(map(tuple, again.tolist())) == set(map(tuple, redrawn.tolist()))
+
+
+def test_exact_p_values_equal_brute_force(make_corpus):
+    split = SpeakerDesign(12, 0, 2, 2).draw(*make_corpus(*(4,) * 12))
+    speakers, labels = units_and_labels(split, "speaker")
+    scores = np.random.default_rng(0).normal(size=12) + labels
+    observed = scores[labels].sum()
+    n_as_extreme = sum(scores[list(chosen)].sum() >= observed - 1e-12 for chosen in combinations(range(12), 6))
+    for seed in range(3):
+        sums = split.redraw(speakers, "speaker", 1000, seed) @ scores
+        assert (1 + np.sum(sums >= observed - 1e-12)) / (1 + len(sums)) == n_as_extreme / 924
+
+
+def test_redraws_are_compared_with_simulated_labels(make_corpus):
+    split = SpeakerDesign(8, 0, 2, 2).draw(*make_corpus(*(4,) * 8))
+    speakers, labels = units_and_labels(split, "speaker")
+    for simulated in split.draw_labels(speakers, "speaker", 5, seed=1):
+        redrawn = split.redraw(speakers, "speaker", 1000, seed=0, observed=simulated)
+        assert len({tuple(simulated.tolist()), *map(tuple, redrawn.tolist())}) == 70
+        assert (redrawn == labels).all(axis=1).any() or (simulated == labels).all()
+
+
+def test_a_single_labelling_is_returned_as_it_is(make_corpus):
+    split = UtteranceDesign(8, 0).draw(*make_corpus(4, 4))
+    units, labels = units_and_labels(split)
+    members = [unit for unit, member in zip(units, labels, strict=True) if member]
+    np.testing.assert_array_equal(split.redraw(members, "utterance", 1000, seed=0), np.ones((1, 4), bool))
 
 
 def test_redraws_with_the_seed_of_the_split_do_not_repeat_its_labels(make_corpus):

@@ -33,6 +33,7 @@ from lightning_mia.attacks.lira import LiRA
 from lightning_mia.attacks.loss import PretextLoss
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signals.base import PretextScore
+from lightning_mia.audit.blind_baselines import blind_baselines
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks
 from lightning_mia.audit.probed_model import ProbedModel
@@ -71,7 +72,7 @@ def main() -> None:
             outcome = evaluate_attacks(
                 attacks(),
                 {"target": target, **controls},
-                statistics,
+                blind_baselines({"acoustics": statistics}, split, EvaluationSettings()),
                 split,
                 EvaluationSettings(),
                 shadows,

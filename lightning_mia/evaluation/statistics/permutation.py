@@ -71,6 +71,33 @@ def p_value(null: NullDistribution) -> float:
     return _share_at_least_first(null.standardised())
 
 
+def p_values_of_all(null: NullDistribution) -> np.ndarray:
+    """Compute the p-value of every labelling, as if it were the observed one.
+
+    >>> p_values_of_all(NullDistribution(np.array([0.9, 0.5, 0.6, 0.6]), two_sided=False))
+    array([0.25, 1.  , 0.75, 0.75])
+    """
+    statistics = null.standardised()
+    n_below = np.searchsorted(np.sort(statistics), statistics - TIE)
+    return (len(statistics) - n_below) / len(statistics)
+
+
+def p_values_of_largest(family: list[NullDistribution]) -> np.ndarray:
+    """Compute the p-value of a family's largest statistic, for every labelling.
+
+    That of the observed labels is the smallest of `corrected_p_values`.
+
+    Returns:
+        (1 + R,) float64.
+
+    >>> first, second = (NullDistribution(np.array(row), False) for row in ([0.9, 0.5, 0.6, 0.4], [0.5, 0.8, 0.6, 0.4]))
+    >>> p_values_of_largest([first, second])
+    array([0.25, 0.5 , 0.75, 1.  ])
+    """
+    largest = np.max([null.standardised() for null in family], axis=0)
+    return p_values_of_all(NullDistribution(largest, two_sided=False))
+
+
 def corrected_p_values(family: list[NullDistribution]) -> list[float]:
     """Correct p-values of a family on the same redraws.
 
@@ -86,11 +113,12 @@ def corrected_p_values(family: list[NullDistribution]) -> list[float]:
 def critical_value(family: list[NullDistribution], alpha: float = ALPHA) -> float:
     """Compute the critical value of a family.
 
-    A statistic beyond it, in standard deviations from the mean, has a corrected p-value below alpha.
+    A statistic beyond it, in standard deviations from the mean, has a corrected p-value below alpha. It is infinite if
+    there are too few redraws for such a p-value.
     """
     largest = np.max([null.standardised() for null in family], axis=0)[1:]  # (R,)
     n_allowed = int(np.ceil(alpha * (1 + len(largest)))) - 2  # may exceed it: (1 + n_allowed) / (1 + R) < alpha
-    return float(np.sort(largest)[::-1][max(0, n_allowed)])
+    return float(np.sort(largest)[::-1][n_allowed]) if n_allowed >= 0 else float("inf")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

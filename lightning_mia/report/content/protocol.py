@@ -149,7 +149,7 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
         )
     yield (
         f"p-values come from {count(n_redraws)} redraws of the split {mechanism}"
-        f"{_seeded(report.provenance.seeds.get('evaluation'))}"
+        f"{_seeded(report.provenance.seeds.get('evaluation'))}, or from all other labellings if there are fewer"
         + (
             ", corrected over the attacks of one question and access (max-T), and for the overall verdict over all of "
             "these families (Holm)."

@@ -11,6 +11,8 @@ from lightning_mia.evaluation.statistics.permutation import (
     critical_value,
     holm,
     p_value,
+    p_values_of_all,
+    p_values_of_largest,
 )
 
 
@@ -93,6 +95,32 @@ def test_corrected_p_values_are_below_alpha_beyond_the_critical_value() -> None:
         return (1 + np.sum(largest >= statistic)) / 1001
 
     assert p_of(critical + 1e-9) < 0.05 <= p_of(critical)
+
+
+@pytest.mark.parametrize(("n_redraws", "reachable"), [(18, False), (19, False), (20, True)])
+def test_with_too_few_redraws_no_statistic_is_critical(n_redraws: int, reachable: bool) -> None:
+    critical = critical_value([NullDistribution(np.arange(1.0 + n_redraws), two_sided=False)])
+    assert np.isfinite(critical) == reachable, "20 labellings allow p = .05, 21 less than that"
+
+
+def test_the_p_value_of_every_labelling_is_that_of_it_observed() -> None:
+    values = np.round(np.random.default_rng(0).normal(size=30), 1)  # with ties
+    for two_sided in (False, True):
+        null = NullDistribution(values, two_sided)
+        expected = [p_value(NullDistribution(np.append(values[i], np.delete(values, i)), two_sided)) for i in range(30)]
+        np.testing.assert_allclose(p_values_of_all(null), expected)
+
+
+def test_the_p_value_of_the_largest_statistic_is_exact() -> None:
+    generator = np.random.default_rng(4)
+    first = generator.normal(size=1000)
+    second = 0.7 * first + generator.normal(size=1000)
+    family = [NullDistribution(values, two_sided=False) for values in (first, second)]
+    p_values = p_values_of_largest(family)
+    for level in (0.01, 0.05, 0.5):
+        assert np.mean(p_values <= level) == pytest.approx(level, abs=0.002)
+    assert p_values[0] == pytest.approx(min(corrected_p_values(family)))
+    np.testing.assert_allclose(p_values_of_largest(family[:1]), p_values_of_all(family[0]))
 
 
 def step_down(p_values: list[float], alpha: float) -> list[bool]:

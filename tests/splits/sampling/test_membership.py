@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from lightning_mia.splits.sampling.membership import Purpose, draw_half, draw_models, permute_within_strata, stream
+from lightning_mia.splits.sampling.membership import (
+    Purpose,
+    count_labellings,
+    draw_half,
+    draw_models,
+    other_labellings,
+    permute_within_strata,
+    stream,
+)
 from lightning_mia.utilities.errors import InputError
 
 
@@ -37,6 +45,30 @@ def test_permutations_are_uniform_over_all_assignments(labels, strata):
     labels, strata = np.array(list(labels)) == "1", np.array(list(strata))
     drawn = permute_within_strata(labels, strata, 20_000, np.random.default_rng(1))
     assert p_uniform(drawn, all_assignments(labels, strata)) > 1e-3
+
+
+@pytest.mark.parametrize(("labels", "strata"), [("110000", "aaaaaa"), ("1010110", "abababb"), ("1100101", "bbaaccd")])
+def test_other_labellings_are_all_but_the_observed_one(labels, strata):
+    labels, strata = np.array(list(labels)) == "1", np.array(list(strata))
+    possible = all_assignments(labels, strata)
+    assert count_labellings(labels, strata) == len(possible)
+    others = list(map(tuple, other_labellings(labels, strata, 1000, np.random.default_rng(0)).tolist()))
+    assert sorted(others) == sorted(possible - {tuple(labels.tolist())})
+
+
+def test_other_labellings_are_uniform_if_there_are_more_than_requested():
+    labels, strata = np.arange(6) < 3, np.zeros(6)
+    drawn = [other_labellings(labels, strata, 5, np.random.default_rng(seed)) for seed in range(2_000)]
+    assert all(len(np.unique(rows, axis=0)) == 5 for rows in drawn)
+    for number in (0, 4):
+        rows = np.array([rows[number] for rows in drawn])
+        assert p_uniform(rows, all_assignments(labels, strata) - {tuple(labels.tolist())}) > 1e-3
+
+
+def test_many_labellings_are_drawn_independently():
+    labels, strata = np.arange(40) % 2 == 0, np.zeros(40)
+    drawn = other_labellings(labels, strata, 20, np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn, permute_within_strata(labels, strata, 20, np.random.default_rng(0)))
 
 
 def test_halves_are_uniform():
