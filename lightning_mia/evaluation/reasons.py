@@ -83,10 +83,11 @@ def effect_size(attack: AttackResult) -> str:
     if attack.two_sided and attack.auroc < 0.5:
         return "members score lower than non-members: "
     low, high = (f"{100 * bound:.0f}" for bound in rate.tpr_ci95)
-    accused = f"{100 * rate.fpr:g} of 100 non-members {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
+    unit = " speaker" if attack.level == "speaker" else ""
+    accused = f"{100 * rate.fpr:g} of 100 non-member{unit}s {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
     rough = "" if rate.resolvable else " (a rough figure, with so few non-members)"
     return (
-        f"of 100 members, {100 * rate.tpr:.0f} (95 % interval {low} to {high}) are found when at most {accused} "
+        f"of 100 member{unit}s, {100 * rate.tpr:.0f} (95 % interval {low} to {high}) are found when at most {accused} "
         f"accused wrongly{rough}: "
     )
 
@@ -171,11 +172,12 @@ def no_separation(strongest: AttackResult, family: Sequence[AttackResult]) -> st
     """Explain that no attack of a family works."""
     if len(family) == 1:
         return (
-            f"the only attack that was run ({_shadow_models(family)}) does not separate members from non-members: "
+            f"the only {strongest.access} attack that was run ({_shadow_models(family)}) does not separate members from non-members: "
             f"{_figures(strongest)}; {_power(family)}"
         )
     return (
-        f"none of {len(family)} attacks that were run ({_shadow_models(family)}) separates members from non-members; "
+        f"none of {len(family)} {strongest.access} attacks that were run ({_shadow_models(family)}) separates members "
+        "from non-members; "
         f"{_figures(strongest, name=f'the strongest, {strongest.name},')}; {_power(family)}"
     )
 
@@ -317,7 +319,8 @@ def _signed(value: float) -> str:
 
 def _rank(family: Sequence[AttackResult]) -> str:
     """Say of how many attacks this is the decisive one."""
-    tried = "the only attack that was run" if len(family) == 1 else f"one of {len(family)} attacks that were run"
+    n, access = len(family), family[0].access
+    tried = f"the only {access} attack that was run" if n == 1 else f"one of {n} {access} attacks that were run"
     return f"{tried}, {_shadow_models(family)}"
 
 

@@ -60,7 +60,13 @@ CLEAN = blind(0.4)
             "on a model trained on neither members nor non-members it has AUROC 0.51, so that on the target it is 0.29 "
             "further from chance (at least 0.21)",
         ),
-        (ATTACK, CLEAN, False, "leak", "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002; the only attack"),
+        (
+            ATTACK,
+            CLEAN,
+            False,
+            "leak",
+            "AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002; the only grey-box attack",
+        ),
         (NOTHING, CLEAN, True, "no_evidence", "an AUROC of 0.57 would have been detected with 80 % power"),
         (NOTHING, CLEAN, False, "no_evidence", "does not separate members from non-members"),
         (
@@ -367,9 +373,12 @@ def test_a_leak_starts_with_its_size() -> None:
 
 def test_sentences_count_the_attacks_that_were_run() -> None:
     alone = give_verdict([NOTHING], [CLEAN], drawn=True).reason
-    assert "the only attack that was run (without shadow models) does not separate" in alone
+    assert "the only grey-box attack that was run (without shadow models) does not separate" in alone
     family = [NOTHING, *(replace(NOTHING, name=f"lira_{n}", n_shadows=16, auroc=0.51) for n in range(3))]
     together = give_verdict(family, [CLEAN], drawn=True).reason
-    assert "none of 4 attacks that were run (3 of them with 16 shadow models) separates" in together
+    assert "none of 4 grey-box attacks that were run (3 of them with 16 shadow models) separates" in together
     leak = give_verdict([*family, replace(ATTACK, name="best")], [CLEAN], drawn=True).reason
-    assert "best has AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002; one of 5 attacks that were run, 3 of them with " in leak
+    assert (
+        "best has AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002; one of 5 grey-box attacks that were run, 3 of them with "
+        in leak
+    )

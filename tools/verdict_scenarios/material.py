@@ -42,7 +42,9 @@ def draw(table: pd.DataFrame, sizes: dict[str, int], seed: int) -> pd.DataFrame:
         seed: of the draw.
     """
     shuffled = table.sample(frac=1, random_state=seed)
-    in_turn = shuffled.assign(rank=shuffled.groupby("speaker").cumcount()).sort_values(["rank", "speaker"], kind="stable")
+    in_turn = shuffled.assign(rank=shuffled.groupby("speaker").cumcount()).sort_values(
+        ["rank", "speaker"], kind="stable"
+    )
     labels = [value for value, n in sizes.items() for _ in range(n)]
     order = np.random.default_rng(seed).permutation(len(labels))
     kept = in_turn.iloc[: len(labels)].drop(columns="rank")

@@ -34,7 +34,12 @@ class Scenario:
 
 def shared_confound_drawn(shop: Workshop, folder: Path) -> list[str]:
     attacks = [
-        {"name": f"attack_{n:02d}", "target": 0.60 if n == 0 else 0.55, "wrong_model": 0.56 if n == 0 else 0.54, "common": 0.5}
+        {
+            "name": f"attack_{n:02d}",
+            "target": 0.60 if n == 0 else 0.55,
+            "wrong_model": 0.56 if n == 0 else 0.54,
+            "common": 0.5,
+        }
         for n in range(20)
     ]
     return shop.audit(folder, [*shop.manifest(folder, shop.pieces), *shop.planted(folder, *attacks)])
@@ -56,11 +61,11 @@ def planted_user(n_siblings: int = 0, **attack: object) -> Callable[[Workshop, P
     """Plant one attack on a user-supplied split."""
     return lambda shop, folder: shop.audit(
         folder,
-        [*user_supplied(shop, folder, n_siblings), *shop.planted(folder, {"name": "planted_attack", **attack})],
+        [*user_supplied(shop, folder, n_siblings, n=600), *shop.planted(folder, {"name": "planted_attack", **attack})],
     )
 
 
-def user_supplied(shop: Workshop, folder: Path, n_siblings: int = 0, n: int = 600, seed: int = 0) -> list[str]:
+def user_supplied(shop: Workshop, folder: Path, n_siblings: int = 0, n: int = 400, seed: int = 0) -> list[str]:
     sizes = {"1": n, "0": n, "": 100, "sibling": n_siblings}
     return shop.manifest(folder, draw(shop.pieces.drop(columns="session"), sizes, seed))
 
@@ -161,7 +166,7 @@ def one_weak_attack(shop: Workshop, folder: Path) -> list[str]:
 
 def no_wrong_model(shop: Workshop, folder: Path) -> list[str]:
     options = [*LONG, "--controls.wrong_model", "false", "--attacks", "[PretextLoss]"]
-    return shop.audit(folder, [*user_supplied(shop, folder, n=400), *options])
+    return shop.audit(folder, [*user_supplied(shop, folder), *options])
 
 
 def many_units(shop: Workshop, folder: Path) -> list[str]:
