@@ -37,7 +37,7 @@ def main() -> int:
     logging.getLogger("lightning_mia").setLevel(logging.ERROR)
     table = Manifest(arguments.manifest).table()
     audio = decode(table)
-    rows = []
+    rows: list[dict[str, object]] = []
     for (design, sizes), draw in tqdm(
         [((design, sizes), draw) for design, sizes in DESIGNS for draw in range(arguments.draws)], desc="Splits"
     ):
@@ -85,7 +85,7 @@ def measure(split: Split, blind: BlindBaselines, draw: int) -> Iterator[dict[str
         (attack,) = evaluate([target], split.redraw, SETTINGS, {target.key: Context(wrong_model=wrong)})
         yield {
             "level": level,
-            "speakers": f"{'both sides' if 'speaker' not in split.levels else 'one side'}",
+            "speakers": "one side" if "speaker" in split.levels else "both sides",
             "n_members": scores.n_members,
             "n_speakers": baseline.result.n_speakers,
             "refused": baseline.clean_refused,
@@ -114,17 +114,17 @@ def report(rows: pd.DataFrame) -> None:
     means = rows.groupby(keys, sort=False).mean().reset_index().sort_values(keys, ascending=[False, True, True])
     print("| level | speakers stand on | a side | speakers | clean splits refused | to bring | smallest AUROC |")
     print(f"|{'---|' * 7}")
-    for row in means.itertuples():
-        unit = "speakers" if row.level == "speaker" else "recordings"
-        needed = f"{row.needed:.0f}" if row.needed > row.n_members else "–"
+    for row in means.to_dict("records"):
+        unit = "speakers" if row["level"] == "speaker" else "recordings"
+        needed = f"{row['needed']:.0f}" if row["needed"] > row["n_members"] else "–"
         print(
-            f"| {row.level} | {row.speakers} | {row.n_members} {unit} | {row.n_speakers:.0f} | {row.refused:.1%} "
-            f"| {needed} | {row.detectable:.2f} |"
+            f"| {row['level']} | {row['speakers']} | {row['n_members']} {unit} | {row['n_speakers']:.0f} "
+            f"| {row['refused']:.1%} | {needed} | {row['detectable']:.2f} |"
         )
-    for (level, speakers), group in means.groupby(["level", "speakers"], sort=False):
-        enough = group[group["refused"] <= HIGH_SHARE]["n_members"]
-        smallest = f"{enough.min()} a side" if len(enough) else f"none of these; about {group['needed'].iloc[-1]:.0f}"
-        print(f"smallest size at {level} level, speakers on {speakers}: {smallest}")
+    for _, group in means.groupby(["level", "speakers"], sort=False):
+        last, enough = group.iloc[-1], group[group["refused"] <= HIGH_SHARE]["n_members"]
+        smallest = f"{enough.min()} a side" if len(enough) else f"none of these; about {last['needed']:.0f} a side"
+        print(f"smallest size at {last['level']} level, speakers on {last['speakers']}: {smallest}")
 
 
 if __name__ == "__main__":

@@ -45,15 +45,15 @@ def paired_difference(first: Scores, second: Scores, n_bootstraps: int = 1000, s
     """
     if not same_challenge(first, second):
         raise ValueError(f"{first.name} and {second.name} do not have the same units and labels")
-    members, values = first.members, align(second, first)
+    members, first_values, second_values = first.members, first.values, align(second, first)
     draws = draw_speakers(first.speakers, members, n_bootstraps, seed)
     difference = auroc_difference(
-        auroc(values, members),
-        auroc(first.values, members),
-        bootstrap_auroc(values, members, draws),
-        bootstrap_auroc(first.values, members, draws),
-        values,
-        first.values,
+        auroc(second_values, members),
+        auroc(first_values, members),
+        bootstrap_auroc(second_values, members, draws),
+        bootstrap_auroc(first_values, members, draws),
+        second_values,
+        first_values,
         members,
         draws,
     )

@@ -21,15 +21,16 @@ HEADLINE_FPR = 0.01
 class TprAtFpr:
     """True positive rate at a fixed false positive rate.
 
-    The threshold is the lowest whose false positive rate is at most `fpr`. It is read off the challenge set itself, and
-    the intervals take it as given.
+    The threshold is the lowest whose false positive rate is at most `fpr`, on the challenge set itself. The interval of
+    the true positive rate counts the threshold's error too; that of the achieved rate takes the threshold as given.
 
     Attributes:
         fpr: requested false positive rate.
         achieved_fpr: false positive rate at the threshold; at most `fpr`.
         achieved_fpr_ci95: its 95 % interval over speakers.
         tpr: true positive rate at the threshold.
-        tpr_ci95: its 95 % interval over speakers.
+        tpr_ci95: 95 % interval over speakers of the true positive rate at `fpr`; starts at 0 if so few false positives
+            are expected that the threshold has no upper limit.
         resolvable: at least 10 non-members would be false positives at `fpr`.
 
     Example:

@@ -177,6 +177,12 @@ def predefined(manifest: Path, member: Callable[[pd.DataFrame], pd.Series]) -> P
     return path
 
 
+def longer_half(table: pd.DataFrame) -> pd.Series:
+    """Make the longer half of each speaker's recordings members."""
+    durations = table["path"].map(lambda path: soundfile.info(path).duration)
+    return (durations.groupby(table["speaker"]).rank(method="first") > 6).astype(int)
+
+
 @pytest.mark.slow
 def test_a_predefined_split_is_kept(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
     manifest = predefined(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
@@ -195,7 +201,7 @@ def test_the_size_of_a_predefined_split_is_judged_before_training(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    manifest = predefined(tiny_manifest, lambda table: (table.groupby("speaker").cumcount() % 2).astype(str))
+    manifest = predefined(tiny_manifest, longer_half)
     trained: list[int] = []
     fit_target = AuditRun.fit_target
 
@@ -244,10 +250,6 @@ def test_ctrl_c_ends_in_one_line_and_the_next_run_resumes(config: Path, run_dir:
 
 @pytest.mark.slow
 def test_a_confounded_split_is_not_assessable(tiny_manifest: Path, config: Path, tmp_path: Path) -> None:
-    def longer_half(table: pd.DataFrame) -> pd.Series:
-        durations = table["path"].map(lambda path: soundfile.info(path).duration)
-        return (durations.groupby(table["speaker"]).rank(method="first") > 6).astype(int)
-
     manifest = predefined(tiny_manifest, longer_half)
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), "--data.corpus.path", str(manifest)]) == 0
     verdict = results(tmp_path)["verdict"]

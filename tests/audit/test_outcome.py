@@ -66,7 +66,12 @@ def outcome(split: Split, statistics: pd.DataFrame, tmp_path_factory: pytest.Tem
 def test_attacks_and_controls_have_results_and_scores_of_the_same_names(outcome: AuditOutcome) -> None:
     assert [result.name for result in outcome.attacks] == ["pretext_loss", "calibrated_loss"]
     wrong_model = ["wrong_model_pretext_loss", "wrong_model_loss_paper_protocol", "wrong_model_calibrated_loss"]
-    assert [result.name for result in outcome.controls] == ["blind", "loss_paper_protocol", *wrong_model]
+    assert [result.name for result in outcome.controls] == [
+        "blind",
+        "blind_within",
+        "loss_paper_protocol",
+        *wrong_model,
+    ]
     results = (*outcome.attacks, *outcome.controls)
     assert {result.name for result in results} == {scores.name for scores in outcome.scores}
     assert all(result.access == "none" for result in outcome.controls)
@@ -86,7 +91,7 @@ def test_results_are_complete(outcome: AuditOutcome) -> None:
 
 
 def test_attacks_after_their_papers_protocol_have_no_costs(outcome: AuditOutcome) -> None:
-    control = outcome.controls[1]
+    control = outcome.controls[2]
     assert control.versus_wrong_model is None
     assert (control.n_shadows, control.queries, control.in_turn, control.with_fewer) == (0, None, None, ())
 
@@ -102,10 +107,11 @@ def test_dataset_inference_uses_the_best_attack_on_shadow_models(outcome: AuditO
     assert [inference.attack for inference in outcome.dataset_inference] == [best.name]
 
 
-def test_a_split_alone_has_only_the_blind_baseline(split: Split, statistics: pd.DataFrame) -> None:
+def test_a_split_alone_has_only_blind_baselines(split: Split, statistics: pd.DataFrame) -> None:
     outcome = evaluate_split(blind_baselines({"acoustics": statistics}, split, SETTINGS), split)
     assert (outcome.attacks, outcome.dataset_inference) == ((), ())
-    assert [result.name for result in outcome.controls] == [scores.name for scores in outcome.scores] == ["blind"]
+    names = [result.name for result in outcome.controls]
+    assert names == [scores.name for scores in outcome.scores] == ["blind", "blind_within"]
     assert outcome.verdict.by_level_and_access[0].access == "none"
 
 
@@ -113,7 +119,6 @@ def test_without_any_attack_that_can_run_there_is_an_error(
     split: Split, statistics: pd.DataFrame, tmp_path: Path
 ) -> None:
     models = {"target": probe(split, "target", 100, tmp_path)}
+    blind = blind_baselines({"acoustics": statistics}, split, SETTINGS)
     with pytest.raises(InputError, match=r"No attack can give a verdict: .*calibrated_loss.*--fleet\.size"):
-        evaluate_attacks(
-            [CalibratedLoss()], models, blind_baselines({"acoustics": statistics}, split, SETTINGS), split, SETTINGS
-        )
+        evaluate_attacks([CalibratedLoss()], models, blind, split, SETTINGS)

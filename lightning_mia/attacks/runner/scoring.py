@@ -52,7 +52,8 @@ def score_attacks(
 
     Args:
         attacks: attacks to run.
-        signals: signals of the target for challenge and auxiliary recordings.
+        signals: signals of the target for challenge and auxiliary recordings; those of siblings are hidden from the
+            attacks.
         split: split with the challenge set.
         level: "utterance" or "speaker".
         part: at speaker level, the recordings to query; names of attacks on trained ones end in `_trained`.
@@ -64,6 +65,7 @@ def score_attacks(
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
+    signals = _without_siblings(signals, split)
     evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
     units, read_matrix, scored = _ChallengeUnits.from_table(challenge), MatrixReader(), Scored()
     for attack in attacks:
@@ -115,6 +117,12 @@ def cached_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) 
 def as_control(scores: Scores, kind: str) -> Scores:
     """Rename scores as those of a control, such as `untrained_pretext_loss`."""
     return replace(scores, name=f"{kind}_{scores.name}", access="none")
+
+
+def _without_siblings(signals: Signals, split: Split) -> Signals:
+    """Drop siblings, which would be neighbours of the members alone."""
+    is_sibling = signals.scalars.index.isin(split.table["id"][split.table["role"] == "sibling"])
+    return signals.take(signals.scalars.index[~is_sibling]) if is_sibling.any() else signals
 
 
 def _with_nonmembers(evidence: Evidence, challenge: pd.DataFrame) -> Evidence:

@@ -11,7 +11,7 @@ because they matter with six speakers:
   Plain copies would repeat the comparison within the speaker, which makes the standard error up to a third too large if
   speakers differ much more than their recordings.
 
-`tools/null_coverage.py` measures the coverage of the resulting intervals.
+`tools/coverage.py` measures the coverage of the resulting intervals.
 """
 
 from dataclasses import dataclass

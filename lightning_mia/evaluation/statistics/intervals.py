@@ -12,8 +12,9 @@ end, of two:
   that are too narrow.
 
 If each speaker has one unit, it is Newcombe's interval for the units; if the AUROC is 0 or 1 or does not vary in the
-bootstrap (constant scores), Newcombe's for effective sizes at full confidence. With fewer than `MIN_SPEAKERS`
-speakers on a side there is none: `NO_INTERVAL`. `tools/coverage.py` measures the coverage.
+bootstrap (constant scores), Newcombe's for effective sizes at full confidence. With fewer than five speakers who have
+both members and non-members, or six who have only one of them, there is none: `NO_INTERVAL`. `tools/coverage.py`
+measures the coverage.
 """
 
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ NO_INTERVAL: Interval = (0.0, 1.0)
 MIN_SPEAKERS = 3
 """Minimum number of speakers with members, and of speakers with non-members, for an interval."""
 
+MIN_DEGREES_OF_FREEDOM = 4
+"""Minimum degrees of freedom for an interval: five speakers with both, or six who have only one of them."""
+
 ROUNDING = 1e-9  # of a standard error that is 0
 MAX_GAIN = 0.05  # least variance, relative to independent units, if the effects of speakers cancel
-FLOOR = 0.77
-"""Share of the normal quantile at which Newcombe's interval limits the bootstrap's: 1.5 at 95 %.
+FLOOR = 0.84
+"""Share of the normal quantile at which Newcombe's interval limits the bootstrap's: the 90 % interval at 95 %.
 
 With less, speakers who leak unequally are not covered; with more, others are covered too often.
 """
@@ -95,11 +99,13 @@ def auroc_error(
     sizes = float(n_members), float(len(members) - n_members)
     if draws.one_unit_per_speaker:
         return AurocError(auroc, 0.0, sizes, draws.degrees_of_freedom, independent=True)
-    margin = 0.5 / len(members)  # of replicates at 0 and 1, whose logit is infinite
-    spread = standard_error(_logit(np.clip(replicates, margin, 1 - margin)))
+    spread = standard_error(replicates)
     if auroc in (0.0, 1.0) or spread < ROUNDING:
         sizes = _separate_sizes(values, members, draws.speaker)
         return AurocError(auroc, 0.0, sizes, draws.degrees_of_freedom)
+    # Near 1, the delta method's spread is too small and that of the logits too large: their mean covers.
+    margin = 0.5 / len(members)  # of replicates at 0 and 1, whose logit is infinite
+    spread = (spread / (auroc * (1 - auroc)) + standard_error(_logit(np.clip(replicates, margin, 1 - margin)))) / 2
     return AurocError(auroc, spread, effective_sizes(values, members, draws.speaker), draws.degrees_of_freedom)
 
 
@@ -109,8 +115,8 @@ class AurocError:
 
     Attributes:
         auroc: observed AUROC.
-        logit_spread: standard error of its logit, by the cluster bootstrap; 0 if that cannot estimate it, NaN with too
-            few speakers.
+        logit_spread: standard error of its logit, by the cluster bootstrap; 0 if that cannot estimate it, NaN with
+            too few speakers.
         sizes: effective numbers of members and non-members.
         degrees_of_freedom: of Student's t.
         independent: whether each speaker has one unit.
@@ -146,6 +152,8 @@ class AurocError:
 def enough_speakers(members: np.ndarray, draws: SpeakerDraws) -> bool:
     """Test whether there are enough speakers for an interval."""
     n_speakers = draws.weights.shape[1]
+    if draws.degrees_of_freedom < MIN_DEGREES_OF_FREEDOM:
+        return False
     sides = (np.bincount(draws.speaker[group], minlength=n_speakers) for group in (members, ~members))
     return all(np.count_nonzero(side) >= MIN_SPEAKERS for side in sides)
 
@@ -229,17 +237,17 @@ def effective_sizes(values: np.ndarray, members: np.ndarray, speaker: np.ndarray
         speaker: (n,) int, speaker of each unit, from 0 to S − 1.
     """
     n_speakers = int(speaker.max()) + 1
-    groups = [_RankMeans.of(values[group], speaker[group], n_speakers) for group in (members, ~members)]
-    paired = np.logical_and(*(group.counts > 0 for group in groups))
+    found = _RankMeans.of(values[members], speaker[members], n_speakers)
+    others = _RankMeans.of(values[~members], speaker[~members], n_speakers)
+    paired = (found.counts > 0) & (others.counts > 0)
     if 2 * paired.sum() <= n_speakers:
         return _separate_sizes(values, members, speaker)
-    counts, means = (np.stack([getattr(group, name)[paired] for group in groups]) for name in ("counts", "means"))
-    shifts = means[0] - means[1]
-    centred = shifts - np.average(shifts, weights=counts[0])
-    noise = sum(group.within / count for group, count in zip(groups, counts, strict=True))
-    n_paired = len(shifts)
-    between = max(0.0, float(np.sum(centred**2) * n_paired / (n_paired - 1) - np.sum(noise)) / n_paired)
-    return groups[0].effective_size(between), groups[1].effective_size(0.0)
+    counts, other_counts = found.counts[paired], others.counts[paired]
+    shifts = found.means[paired] - others.means[paired]
+    centred = shifts - np.average(shifts, weights=counts)
+    noise = float(found.within * np.mean(1 / counts) + others.within * np.mean(1 / other_counts))
+    between = max(0.0, float(centred @ centred) / (len(shifts) - 1) - noise)
+    return found.effective_size(between), others.effective_size(0.0)
 
 
 def _separate_sizes(values: np.ndarray, members: np.ndarray, speaker: np.ndarray) -> tuple[float, float]:
@@ -265,7 +273,7 @@ class _RankMeans:
         sums = np.bincount(speaker, weights=ranks, minlength=n_speakers)
         means = np.divide(sums, counts, out=np.full(n_speakers, np.nan), where=counts > 0)
         squares = float(np.sum((ranks - means[speaker]) ** 2))
-        return _RankMeans(counts, means, squares / max(1, n - np.count_nonzero(counts)), float(ranks.var()))
+        return _RankMeans(counts, means, squares / max(1, n - int(np.count_nonzero(counts))), float(ranks.var()))
 
     def effective_size(self, between: float) -> float:
         """Divide the number of units by the variance of their mean, relative to independent ones."""

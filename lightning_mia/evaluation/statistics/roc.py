@@ -11,6 +11,7 @@ import numpy as np
 from lightning_mia.evaluation.results import TprAtFpr
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.auroc import check_scores, float64_by_default
+from lightning_mia.evaluation.statistics.operating_points import OperatingPoints
 from lightning_mia.evaluation.statistics.rates import rate_interval
 
 CHUNK = 200_000  # matrix elements processed at once; they fit into a core's cache
@@ -71,15 +72,15 @@ def tpr_at_fpr(scores: Scores, fpr: float) -> TprAtFpr:
 
     The threshold is the lowest whose FPR is at most `fpr`.
     """
-    threshold = threshold_at(scores, fpr)
-    positive = scores.values >= threshold  # (n,) bool
+    positive = scores.values >= threshold_at(scores, fpr)  # (n,) bool
     members, nonmembers = scores.members, ~scores.members
+    points = OperatingPoints.of(scores.values, members, scores.speakers)
     return TprAtFpr(
         fpr=fpr,
         achieved_fpr=float(positive[nonmembers].mean()),
         achieved_fpr_ci95=rate_interval(positive[nonmembers], scores.speakers[nonmembers]),
         tpr=float(positive[members].mean()),
-        tpr_ci95=rate_interval(positive[members], scores.speakers[members]),
+        tpr_ci95=points.tpr_interval(fpr),
         resolvable=bool(scores.n_nonmembers * fpr > MIN_FALSE_POSITIVES - 1e-9),
     )
 

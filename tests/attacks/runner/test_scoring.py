@@ -9,7 +9,7 @@ from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.runner.scoring import as_control, score_attacks
 from lightning_mia.signals.runner.frames import Frames
 from lightning_mia.signals.table import Signals
-from lightning_mia.splits import Level, SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.splits import Level, SpeakerDesign, Split, UtteranceDesign, predefined
 
 
 def table() -> pd.DataFrame:
@@ -45,6 +45,24 @@ def test_utterance_level_finds_a_planted_leak() -> None:
     assert set(by_name) >= {"utterance_similarity", "pretext_loss"}
     assert auroc(by_name["pretext_loss"].values, by_name["pretext_loss"].members) > 0.95
     assert 0.35 < auroc(by_name["utterance_similarity"].values, by_name["utterance_similarity"].members) < 0.65
+
+
+def test_attacks_see_neither_siblings_nor_in_their_split_the_nonmembers() -> None:
+    contents = pd.Series(table()["id"].to_numpy(), index=table()["id"])
+    number = table().groupby("speaker").cumcount()
+    split = predefined(table().assign(member=(number % 4).map({0: "1", 1: "0", 2: "sibling", 3: ""})), contents)
+    seen = []
+
+    class Neighbours(PretextLoss):
+        def score(self, evidence: Evidence) -> pd.Series:
+            seen.append(set(evidence.target.scalars.index))
+            return super().score(evidence)
+
+    for evaluated in (split, split.sibling_split()):
+        (scores,) = score_attacks([Neighbours()], planted(split), evaluated, "utterance", "trained").scores
+        assert auroc(scores.values, scores.members) > 0.95
+    by_role = split.table.groupby("role")["id"].agg(set)
+    assert seen == [set(contents) - by_role["sibling"], set(contents) - by_role["nonmember"]]
 
 
 def test_speaker_level_scores_held_back_and_trained_recordings_separately() -> None:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from scipy.stats import t as student_t
+from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.evaluation.statistics.roc_band import roc_band
 
 
@@ -28,22 +29,21 @@ def test_the_curve_is_that_of_scikit_learn(scores):
     np.testing.assert_allclose(roc_band(scores, grid).tpr, expected, atol=1e-12)
 
 
-def test_the_band_is_that_of_a_slow_bootstrap_over_speakers(scores):
+def test_the_band_consists_of_the_intervals_of_the_tpr(scores):
     grid = np.array([0.1, 0.3, 0.6])
-    band = roc_band(scores, grid, n_resamples=600, seed=1)
-    rng = np.random.default_rng(99)
-    names = np.unique(scores.speakers)
-    replicates = []
-    for _ in range(600):
-        # One speaker fewer is drawn than there are, so that the spread is the standard error itself.
-        rows = np.concatenate([np.flatnonzero(scores.speakers == s) for s in rng.choice(names, len(names) - 1)])
-        fpr, tpr, _ = roc_curve(scores.members[rows], scores.values[rows], drop_intermediate=False)
-        replicates.append([tpr[fpr <= rate + 1e-12].max() for rate in grid])
-    half_width = student_t.ppf(0.975, len(names) - 1) * np.std(replicates, axis=0, ddof=1)
-    inside = (band.upper < 1) & (band.lower > 0)
-    assert inside.any()
-    np.testing.assert_allclose((band.upper - band.tpr)[inside], half_width[inside], rtol=0.2)
-    np.testing.assert_allclose((band.tpr - band.lower)[inside], half_width[inside], rtol=0.2)
+    band = roc_band(scores, grid)
+    expected = [tpr_at_fpr(scores, fpr).tpr_ci95 for fpr in grid]
+    np.testing.assert_allclose(np.stack([band.lower, band.upper], axis=1), expected)
+
+
+def test_the_band_covers_the_curve_of_the_population():
+    rng, grid = np.random.default_rng(3), np.array([0.1, 0.3, 0.6])
+    expected = norm.sf(norm.isf(grid) - 1)
+    members, covered = np.arange(120) % 2 == 0, []
+    for _ in range(200):
+        band = roc_band(make_scores(rng.normal(members * 1.0), members, [f"s{i}" for i in range(120)]), grid)
+        covered.append((band.lower <= expected) & (expected <= band.upper))
+    assert (np.mean(covered, axis=0) >= 0.92).all()
 
 
 def test_the_band_contains_the_curve_and_stays_within_bounds(scores):
