@@ -132,9 +132,9 @@ def domain(attack: AttackResult, family: Sequence[AttackResult]) -> str:
     assert siblings is not None
     return (
         f"the difference may be one of domain: members differ from non-members ({_figures(attack, family)}), but not "
-        f"significantly from siblings, recordings of their source that were not trained on (AUROC {siblings.auroc:.2f}, "
-        f"corrected {p_text(siblings.p_value)}); the model fits the members' source, and nothing shows that it was "
-        "trained on these members"
+        "significantly from siblings, recordings of their source that were not trained on (AUROC "
+        f"{siblings.auroc:.2f}, corrected {p_text(siblings.p_value)}); the model fits the members' source, and nothing "
+        "shows that it was trained on these members"
     )
 
 
@@ -172,8 +172,8 @@ def no_separation(strongest: AttackResult, family: Sequence[AttackResult]) -> st
     """Explain that no attack of a family works."""
     if len(family) == 1:
         return (
-            f"the only {strongest.access} attack that was run ({_shadow_models(family)}) does not separate members from non-members: "
-            f"{_figures(strongest)}; {_power(family)}"
+            f"the only {strongest.access} attack that was run ({_shadow_models(family)}) does not separate members "
+            f"from non-members: {_figures(strongest)}; {_power(family)}"
         )
     return (
         f"none of {len(family)} {strongest.access} attacks that were run ({_shadow_models(family)}) separates members "

@@ -378,7 +378,5 @@ def test_sentences_count_the_attacks_that_were_run() -> None:
     together = give_verdict(family, [CLEAN], drawn=True).reason
     assert "none of 4 grey-box attacks that were run (3 of them with 16 shadow models) separates" in together
     leak = give_verdict([*family, replace(ATTACK, name="best")], [CLEAN], drawn=True).reason
-    assert (
-        "best has AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002; one of 5 grey-box attacks that were run, 3 of them with "
-        in leak
-    )
+    assert "best has AUROC 0.80" in leak
+    assert "corrected p = .002; one of 5 grey-box attacks that were run, 3 of them with 16 shadow models)" in leak

@@ -27,7 +27,8 @@ def cut(corpus: Corpus, folder: Path, seconds: float = PIECE_SECONDS) -> pd.Data
         audible = [piece for piece in pieces if np.abs(piece).max() > 200][:MAX_PIECES]
         for number, piece in enumerate(audible):
             name = f"{Path(recording.path).parent.name}_{Path(recording.path).stem}_{number:02d}"
-            soundfile.write(folder / f"{name}.wav", piece, rate)
+            if not (folder / f"{name}.wav").exists():
+                soundfile.write(folder / f"{name}.wav", piece, rate)
             rows.append({"id": name, "path": str(folder / f"{name}.wav"), "speaker": recording.speaker})
     table = pd.DataFrame(rows)
     return table.assign(session=table["id"].str.rsplit("_", n=1).str[0])

@@ -33,14 +33,10 @@ class Scenario:
 
 
 def shared_confound_drawn(shop: Workshop, folder: Path) -> list[str]:
+    aurocs = [(0.60, 0.56), *[(0.55, 0.54)] * 19]
     attacks = [
-        {
-            "name": f"attack_{n:02d}",
-            "target": 0.60 if n == 0 else 0.55,
-            "wrong_model": 0.56 if n == 0 else 0.54,
-            "common": 0.5,
-        }
-        for n in range(20)
+        {"name": f"attack_{n:02d}", "target": target, "wrong_model": wrong_model, "common": 0.5}
+        for n, (target, wrong_model) in enumerate(aurocs)
     ]
     return shop.audit(folder, [*shop.manifest(folder, shop.pieces), *shop.planted(folder, *attacks)])
 
