@@ -82,12 +82,12 @@ def effect_size(attack: AttackResult) -> str:
         return ""
     if attack.two_sided and attack.auroc < 0.5:
         return "members score lower than non-members: "
-    low, high = (f"{100 * bound:.0f}" for bound in rate.tpr_ci95)
+    found, low, high = map(_of_hundred, (rate.tpr, *rate.tpr_ci95))
     unit = " speaker" if attack.level == "speaker" else ""
     accused = f"{100 * rate.fpr:g} of 100 non-member{unit}s {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
     rough = "" if rate.resolvable else " (a rough figure, with so few non-members)"
     return (
-        f"of 100 member{unit}s, {100 * rate.tpr:.0f} (95 % interval {low} to {high}) are found when at most {accused} "
+        f"of 100 member{unit}s, {found} (95 % interval {low} to {high}) are found when at most {accused} "
         f"accused wrongly{rough}: "
     )
 
@@ -311,6 +311,12 @@ def blind_kind(name: str) -> str:
 
 def _interval(lower: float, upper: float) -> str:
     return f"95 % interval {lower:.2f} to {upper:.2f}"
+
+
+def _of_hundred(rate: float) -> str:
+    """Format a rate in per cent; below 10 with one decimal."""
+    value = 100 * rate
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0")
 
 
 def _signed(value: float) -> str:

@@ -367,6 +367,9 @@ def test_a_leak_starts_with_its_size() -> None:
         "Utterance level, grey-box: of 100 members, 31 (95 % interval 12 to 50) are found when at most 1 of 100 "
         "non-members is accused wrongly: pretext_loss has"
     )
+    small = replace(rate, tpr=0.014, tpr_ci95=(0.009, 0.0204))
+    small_leak = give_verdict([replace(ATTACK, tpr_at_fpr=(small,))], [CLEAN], drawn=True).reason
+    assert "of 100 members, 1.4 (95 % interval 0.9 to 2) are found" in small_leak
     rough = replace(rate, resolvable=False)
     assert "a rough figure" in give_verdict([replace(ATTACK, tpr_at_fpr=(rough,))], [CLEAN], drawn=True).reason
 
