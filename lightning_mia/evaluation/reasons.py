@@ -85,7 +85,7 @@ def effect_size(attack: AttackResult) -> str:
     found, low, high = map(_of_hundred, (rate.tpr, *rate.tpr_ci95))
     unit = " speaker" if attack.level == "speaker" else ""
     accused = f"{100 * rate.fpr:g} of 100 non-member{unit}s {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
-    rough = "" if rate.resolvable else " (a rough figure, with so few non-members)"
+    rough = "" if rate.resolvable else " (a rough figure, decided by fewer than 10 non-members)"
     return (
         f"of 100 member{unit}s, {found} (95 % interval {low} to {high}) are found when at most {accused} "
         f"accused wrongly{rough}: "
@@ -185,10 +185,13 @@ def no_separation(strongest: AttackResult, family: Sequence[AttackResult]) -> st
 def missed_exposure(strongest: AttackResult, family: Sequence[AttackResult], exposure: Exposure) -> str:
     """Explain that the positive control failed."""
     best = max(exposure.results, key=lambda result: abs(result.auroc - 0.5))
-    tried = f"the attack {strongest.name} misses" if len(family) == 1 else f"all {len(family)} attacks miss"
+    if len(family) == 1:
+        missed, silence = f"the only {strongest.access} attack misses", "that it finds"
+    else:
+        missed, silence = f"all {len(family)} {strongest.access} attacks miss", "that they find"
     return (
-        f"the positive control failed: {tried} recordings that this model was certainly trained on, even after "
-        f"{exposure.times} epochs ({_figures(best)}), so that finding nothing here ({_figures(strongest)}) says "
+        f"the positive control failed: {missed} recordings that this model was certainly trained on, even after "
+        f"{exposure.times} epochs, where {_figures(best)}; {silence} nothing here, where {_figures(strongest)}, says "
         "nothing about the model"
     )
 

@@ -344,7 +344,7 @@ def test_attacks_that_miss_the_positive_control_assess_nothing() -> None:
     found = Exposure(30, 1.0, (ATTACK,))
     verdict = give_verdict([NOTHING], [CLEAN], drawn=False, largest_exposure=missed)
     assert verdict.status == "not_assessable"
-    assert "even after 30 epochs (pretext_loss has AUROC 0.53" in verdict.reason
+    assert "even after 30 epochs, where pretext_loss has AUROC 0.53" in verdict.reason
     assert give_verdict([NOTHING], [CLEAN], drawn=False, largest_exposure=found).status == "no_evidence"
     assert give_verdict([ATTACK], [CLEAN], drawn=False, largest_exposure=missed).status == "leak"
     # an attack that was not part of the positive control may still be able to detect training data
