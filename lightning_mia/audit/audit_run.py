@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
+from lightning_mia.training.exposures import exposure_obstacle, unexposed
 from lightning_mia.training.intermediate_checkpoints import length_note
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.devices import check_one_device
@@ -152,11 +153,12 @@ class AuditRun:
         """Train the target on its members, monitored if requested."""
         self.save_split()
         job = self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
-        if self.monitor is None:
-            return job.run()
-        if job.done:
+        if self.monitor and job.done:
             log.info("The target is already trained, so its leakage is not measured again")
-        return job.run([copy.deepcopy(self.monitor).attach(self.data)])
+        target = job.run([copy.deepcopy(self.monitor).attach(self.data)] if self.monitor else [])
+        if obstacle := exposure_obstacle(self.unexposed({"target": target})):
+            log.warning("No verdict will be possible: %s", obstacle)
+        return target
 
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on auxiliary recordings only.
@@ -219,6 +221,8 @@ class AuditRun:
             "seed": seed,
             "trainer": trainers.fingerprint(),
         }
+        if max_epochs == 0:  # no Trainer option changes initial weights, and folders of earlier versions lack this one
+            del settings["trainer"]["max_epochs"]
         if self.model.uses_transcripts:
             settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
         if monitor and (stop := monitor.fingerprint()):
@@ -336,6 +340,15 @@ class AuditRun:
             if wrong_model:
                 models["wrong_model"] = wrong_model
         return models
+
+    def unexposed(self, models: Mapping[str, Trained]) -> dict[str, list[str]]:
+        """List, for each model, the training recordings it never saw.
+
+        Args:
+            models: "target" and the control models.
+        """
+        sets = {"target": self.split.training_ids(), "wrong_model": self.split.auxiliary_ids()}
+        return {name: unexposed(trained, sets[name]) for name, trained in models.items() if name in sets}
 
     def missing_control_notes(self, target: Trained, models: dict[str, Trained]) -> list[str]:
         """Explain a missing wrong-model control.

@@ -1,6 +1,7 @@
 """Data module: decode a corpus and draw its split."""
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.ranges import Processes, Seconds, Seed, check_ranges
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class SpeechDataModule(L.LightningDataModule):
         spec_augment: mask parts of the training recordings' log-mel frames, redrawn in every step (TERA, MelHuBERT).
 
     Raises:
-        InputError: `batch_seconds` is not positive.
+        InputError: a number is out of range.
 
     Example:
         >>> from lightning_mia.corpora import SyntheticVoices
@@ -62,10 +64,10 @@ class SpeechDataModule(L.LightningDataModule):
         self,
         corpus: Corpus,
         design: Design | None = None,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
         level: Literal["utterance", "speaker"] = "utterance",
-        batch_seconds: float = 32.0,
-        num_workers: int = 0,
+        batch_seconds: Seconds = 32.0,
+        num_workers: Processes = 0,
         on_bad_audio: Literal["error", "skip"] = "error",
         cache_dir: str | None = None,
         matching: Matching | None = None,
@@ -75,11 +77,11 @@ class SpeechDataModule(L.LightningDataModule):
         spec_augment: SpecAugment = NO_SPEC_AUGMENT,
     ) -> None:
         super().__init__()
-        if batch_seconds <= 0:
-            raise InputError(f"data.batch_seconds is {batch_seconds}: give a positive number of seconds")
+        numbers = {"split_seed": split_seed, "batch_seconds": batch_seconds, "num_workers": num_workers}
+        check_ranges(SpeechDataModule.__init__, numbers, "data.")
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
-        self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
+        self.on_bad_audio, self.cache_dir = on_bad_audio, os.path.expanduser(cache_dir) if cache_dir else None
         self.matching, self.time_masking, self.spec_augment = matching, time_masking, spec_augment
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
@@ -106,7 +108,9 @@ class SpeechDataModule(L.LightningDataModule):
     def _decode(self) -> tuple[pd.DataFrame, AudioCache, tuple[str, ...]]:
         table = self.corpus.table()
         audio = decode(
-            table, cache_dir=Path(self.cache_dir) if self.cache_dir else None, on_bad_audio=self.on_bad_audio
+            table,
+            cache_dir=Path(self.cache_dir) if self.cache_dir else None,
+            on_bad_audio=self.on_bad_audio,
         )
         if len(audio.skipped):
             named = list_first([f"{row.path}: {row.reason}" for row in audio.skipped.itertuples()])

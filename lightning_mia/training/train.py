@@ -13,10 +13,18 @@ import pandas as pd
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import initialise, load_model
-from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, LastCheckpoint, save_checkpoint
+from lightning_mia.training.callbacks import (
+    DivergedError,
+    Exposure,
+    Health,
+    KeyedRandomness,
+    LastCheckpoint,
+    StopIfDiverged,
+    save_checkpoint,
+)
 from lightning_mia.training.dp_sgd import ClippedGradients
 from lightning_mia.training.hparams_logger import Hyperparameters
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, explain_lack
 from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file
 from lightning_mia.utilities.lightning import interruptible
 from lightning_mia.utilities.stage import Stage
@@ -77,12 +85,20 @@ def train(
         callbacks: additional read-only callbacks.
 
     Raises:
-        InputError: the folder has other settings, or contains another model.
+        InputError: the folder has other settings, or contains another model; or the training diverged.
     """
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
         model = copy.deepcopy(start) if start else initialise(template, seed)
-        _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
+        try:
+            _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
+        except BaseException as error:
+            last = stage.folder / "last.ckpt"
+            if isinstance(error, DivergedError):
+                last.unlink(missing_ok=True)
+            if not last.exists():  # nothing to resume, so that other settings may follow
+                stage.path.unlink(missing_ok=True)
+            raise
     assert stage.record is not None
     try:
         model = load_model(checkpoint, template)
@@ -120,7 +136,7 @@ def _fit(
         "training": shared_settings_hash(stage.settings),
     }
     interrupted = stage.folder / "last.ckpt"
-    own_callbacks = [KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
+    own_callbacks = [StopIfDiverged(), KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
     # The additional callbacks come first: checkpoints contain their state, and Hyperparameters knows their metrics.
     trainer = make_trainer(callbacks=[*callbacks, *own_callbacks, Hyperparameters(stage.settings)])
     try:
@@ -129,6 +145,8 @@ def _fit(
         times = exposure.gather(trainer)
         save_checkpoint(trainer, checkpoint, weights_only=True)
     except OSError as error:
+        if lack := explain_lack(error):
+            raise InputError(lack) from error
         raise InputError(
             f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and run the same command again"
         ) from error
@@ -143,7 +161,7 @@ def _fit(
                 "utterances": len(times),
                 "hours": round(float(recordings.recordings.durations.sum()) / 3600, 5),
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                "health": {name: [health.first[name], value] for name, value in health.last.items()},
+                "health": health.finite(),
                 "collapse": health.collapse,
                 "privacy": _privacy(trainer),
                 "notes": [note for callback in callbacks if isinstance(callback, HasNotes) for note in callback.notes],

@@ -4,6 +4,8 @@ import gc
 import io
 import os
 import platform
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -32,6 +34,24 @@ def wait_passively() -> None:
     Call it before PyTorch is imported. OMP_WAIT_POLICY takes precedence.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end this process like Ctrl-C.
+
+    Lightning calls this handler after its own. Outside the main thread, and where a caller has its own handler, nothing
+    changes.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -17,9 +17,15 @@ def cache_root() -> Path:
     """Return the cache folder: `$LIGHTNING_MIA_CACHE` or `~/.cache/lightning_mia`.
 
     It may not exist yet.
+
+    Raises:
+        InputError: there is no home folder.
     """
     chosen = os.environ.get("LIGHTNING_MIA_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "lightning_mia"
+    try:
+        return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "lightning_mia"
+    except RuntimeError as error:  # no HOME, and no entry among the system's users
+        raise InputError("There is no home folder for the cache: set LIGHTNING_MIA_CACHE to a folder") from error
 
 
 def check_folder(path: str | Path) -> None:

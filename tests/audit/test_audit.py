@@ -316,3 +316,17 @@ def test_options_that_would_falsify_an_audit_are_refused(
 ) -> None:
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_training_that_left_members_out_gets_no_verdict(config: Path, tmp_path: Path) -> None:
+    options = ["--controls.untrained", "false", "--fleet.size", "2", "--trainer.max_steps", "1"]
+    options += ["--attacks", "[PretextLoss]", "--evaluation.n_redraws", "1000", "--evaluation.n_bootstraps", "1000"]
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
+    verdict = results(tmp_path)["verdict"]
+    assert verdict["status"] == "not_assessable"
+    times = pd.read_csv(tmp_path / "target" / "trained_utterances.csv", dtype={"id": str}).set_index("id")["times"]
+    missing = [name for name in times.index if times[name] == 0]
+    assert f"the target's left out {len(missing)} ({missing[0]}; " in verdict["reason"]
+    assert "the wrong model's left out " in verdict["reason"]
+    assert "that of shadows/001 left out " in verdict["reason"]

@@ -65,6 +65,8 @@ def test_a_model_without_a_task_or_without_attacks_is_refused_in_one_line(
     arguments += ["--exposure.exposures", "[1, 4]", "--exposure.n_units", "24", "--model.learning_rate", "1e-2"]
     attacks = ["--attacks", "[LiRA, PretextLoss]", "--fleet.size", "0"]
     monkeypatch.setattr("lightning_mia.attacks.PretextLoss.levels", ())
+    # an audit without any attack is refused even earlier
+    monkeypatch.setattr("lightning_mia.audit.audit_trainer.check_some_can_run", lambda *_: None)
     assert main(["attack", "-c", str(config), *arguments, *attacks]) == 2
     assert "The positive control needs an attack without shadow models" in capsys.readouterr().err
     monkeypatch.setattr("lightning_mia.models.base.SpeechModel.can_pretrain", False)

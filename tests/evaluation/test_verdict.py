@@ -229,6 +229,15 @@ def test_the_verdict_on_a_split_alone(controls: list[BlindResult], drawn: bool, 
     assert phrase in verdict.reason
 
 
+def test_an_obstacle_outside_the_split_prevents_every_verdict() -> None:
+    verdict = give_verdict([ATTACK, replace(NOTHING, level="speaker")], [CLEAN], drawn=True, obstacle="half untrained")
+    assert [(level.status, level.reason) for level in verdict.by_level_and_access] == 2 * [
+        ("not_assessable", "half untrained")
+    ]
+    assert verdict.status == "not_assessable"
+    assert "half untrained" in verdict.reason
+
+
 def contaminated(target: float, wrong: float, p_value: float = 0.001, **changes: object) -> AttackResult:
     """An attack whose wrong model departs from chance, too."""
     difference = Difference(target - wrong, -0.02, 0.03, wrong, p_value=0.2, wrong_model_p_value=p_value)

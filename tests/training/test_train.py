@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import load_model, read_checkpoint
@@ -209,3 +210,41 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> No
     assert "\n" not in str(error.value)
     if content == "an object":
         assert "unsafe unpickling" in str(error.value)
+
+
+class Diverging(MelHuBERT):
+    """Loses its weights at a step of the second epoch."""
+
+    at_step = 4
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        loss = super().training_step(batch, batch_idx)
+        return loss * torch.nan if self.global_step == self.at_step else loss
+
+
+class DivergingAtTheEnd(Diverging):
+    """Loses its weights in the last step, so that no loss shows it."""
+
+    at_step = -1
+
+    def on_train_batch_end(self, *_: object) -> None:
+        if self.global_step == 12:
+            self.codes.data[0, 0] = torch.inf
+
+
+@pytest.mark.parametrize(("model", "step"), [(Diverging, 5), (DivergingAtTheEnd, 12)])
+def test_a_diverged_training_stops_at_once_and_does_not_lock_its_folder(
+    model: type[MelHuBERT], step: int, audio: AudioCache, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"diverged: loss or weights are not finite at step {step}, epoch .; lower"):
+        run(audio, tmp_path, like=model(**TINY, n_clusters=8))
+    assert not [*tmp_path.glob("*.ckpt"), *tmp_path.glob("stage.json")]
+    assert run(audio, tmp_path, epochs=1).record["epochs"] == 1
+
+
+def test_a_training_that_failed_before_its_first_checkpoint_does_not_lock_its_folder(
+    audio: AudioCache, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"cannot run with trainer\.callbacks \[StopsAfter\]: killed"):
+        run(audio, tmp_path, StopsAfter(0))
+    assert run(audio, tmp_path, epochs=1).record["epochs"] == 1

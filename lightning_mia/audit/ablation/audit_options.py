@@ -16,7 +16,7 @@ from lightning_mia.corpora.base import Corpus
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.base import Design
 from lightning_mia.splits.data_module import SpeechDataModule
-from lightning_mia.training.trainer_factory import NOT_FINGERPRINTED
+from lightning_mia.training.trainer_options import DEFAULTS, NOT_FINGERPRINTED
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import quieten
@@ -178,7 +178,9 @@ def _stable_path(class_path: str) -> str:
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
     trainer = {
-        key: value for key, value in config["trainer"].items() if key not in MACHINE_OPTIONS["trainer"] and value
+        key: value
+        for key, value in config["trainer"].items()
+        if key not in MACHINE_OPTIONS["trainer"] and (value or value != DEFAULTS.get(key))
     }
     data = {key: value for key, value in config["data"].items() if key not in MACHINE_OPTIONS["data"] | {"corpus"}}
     return {

@@ -1,6 +1,6 @@
 """Run a grid: check all cells, run unfinished ones, report."""
 
-import shutil
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_passed_on, find_base, plan_tasks
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, create_executor
-from lightning_mia.audit.upload import ResultsUploader, grid_files
+from lightning_mia.audit.upload import ResultsUploader, grid_files, without_credentials
 from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
@@ -27,7 +27,7 @@ from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.environment import hardware, versions
 from lightning_mia.utilities.errors import InputError, list_first
-from lightning_mia.utilities.files import check_folder
+from lightning_mia.utilities.files import check_folder, write_text
 from lightning_mia.utilities.stage import Stage
 
 MAX_LINES = 20
@@ -194,7 +194,8 @@ class GridRun:
         self.stage.begin()
         copy = self.root / "base.yaml"
         if not (copy.exists() and copy.samefile(self.base)):
-            shutil.copyfile(self.base, copy)
+            text = self.base.read_text(encoding="utf-8")
+            write_text(copy, re.sub(r"(?m)^results_url:.*$", lambda line: without_credentials(line[0]), text))
         self._write_record(())  # lets `lightning-mia report` render the page of a killed grid
 
     def _collect(self) -> None:
