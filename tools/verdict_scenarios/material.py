@@ -20,18 +20,19 @@ def cut(corpus: Corpus, folder: Path, seconds: float = PIECE_SECONDS) -> pd.Data
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for recording in corpus.table().itertuples():
-        samples, rate = soundfile.read(recording.path, dtype="int16")
+    table = corpus.table()
+    for path, speaker in zip(map(Path, table["path"]), table["speaker"], strict=True):
+        samples, rate = soundfile.read(path, dtype="int16")
         length = int(seconds * rate)
-        pieces = [samples[start : start + length] for start in range(0, len(samples) - length + 1, length)]
-        audible = [piece for piece in pieces if np.abs(piece).max() > 200][:MAX_PIECES]
+        parts = [samples[start : start + length] for start in range(0, len(samples) - length + 1, length)]
+        audible = [part for part in parts if np.abs(part).max() > 200][:MAX_PIECES]
         for number, piece in enumerate(audible):
-            name = f"{Path(recording.path).parent.name}_{Path(recording.path).stem}_{number:02d}"
+            name = f"{path.parent.name}_{path.stem}_{number:02d}"
             if not (folder / f"{name}.wav").exists():
                 soundfile.write(folder / f"{name}.wav", piece, rate)
-            rows.append({"id": name, "path": str(folder / f"{name}.wav"), "speaker": recording.speaker})
-    table = pd.DataFrame(rows)
-    return table.assign(session=table["id"].str.rsplit("_", n=1).str[0])
+            rows.append({"id": name, "path": str(folder / f"{name}.wav"), "speaker": speaker})
+    pieces = pd.DataFrame(rows)
+    return pieces.assign(session=pieces["id"].str.rsplit("_", n=1).str[0])
 
 
 def draw(table: pd.DataFrame, sizes: dict[str, int], seed: int) -> pd.DataFrame:
