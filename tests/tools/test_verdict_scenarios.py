@@ -56,7 +56,7 @@ def planted(folder: Path, attack: PlantedScores, n_models: int) -> list[pd.Serie
     roles = ["member", "nonmember", "sibling"] * 40
     table = pd.DataFrame({"id": [f"s{n % 4}_{n:03d}" for n in range(120)], "speaker": "s", "role": roles})
     table.to_csv(folder / "split.csv", index=False)
-    signals = [Signals(table.set_index("id"), np.zeros((120, 1, 1))) for _ in range(n_models)]
+    signals = [Signals(table.set_index("id"), np.full((120, 1, 1), 1.0 + model)) for model in range(n_models)]
     evidence = [Evidence(model, table.assign(unit_id=table["id"])) for model in signals]
     return [attack.score(one).set_axis(pd.Index(roles)) for one in evidence]
 

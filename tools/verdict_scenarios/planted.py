@@ -57,12 +57,12 @@ class PlantedScores(Attack):
         self.aurocs = target, wrong_model
         self.siblings, self.common, self.by_session, self.unequal = siblings, common, by_session, unequal
         self.seed = seed
-        self._models: list[Signals] = []
+        self._models: list[np.ndarray] = []  # hidden states of the first member
 
     def score(self, evidence: Evidence) -> pd.Series:
         """Return noise, plus the effect on members that gives the AUROC."""
         table = pd.read_csv(Path(self.run_dir) / "split.csv", dtype={"id": str, "speaker": str}).set_index("id")
-        model = self._model(evidence.target)
+        model = self._model(evidence.target, table.index[table["role"] == "member"][0])
         noise, effect = self._noise(table, model), self._effect(table)
         evaluated = table["role"].isin(["member", "nonmember"]).to_numpy()
         members = (table["role"] == "member").to_numpy()[evaluated]
@@ -73,11 +73,13 @@ class PlantedScores(Attack):
         scores = pd.Series(noise + bisect(reached, self.aurocs[model]) * effect, index=table.index)
         return unit_means(scores, evidence.challenge)
 
-    def _model(self, signals: Signals) -> int:
+    def _model(self, signals: Signals, recording: str) -> int:
         """Return the number of the model in the order of the attacks."""
-        if not any(signals is known for known in self._models):
-            self._models.append(signals)
-        return next(number for number, known in enumerate(self._models) if signals is known)
+        states = signals.take([recording]).pooled
+        matches = [bool(np.allclose(states, known, rtol=1e-3)) for known in self._models]
+        if not any(matches):
+            self._models.append(states)
+        return [*matches, True].index(True)
 
     def _noise(self, table: pd.DataFrame, model: int) -> np.ndarray:
         common, own = (self._one_noise(table, stream) for stream in ("common", str(model)))
