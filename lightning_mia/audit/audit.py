@@ -23,6 +23,7 @@ from lightning_mia.audit.provenance import (
     skipped_recordings,
     summarise_split,
     unit_facts,
+    version_notes,
 )
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.utility.held_out import recordings_for
@@ -133,6 +134,7 @@ class Audit:
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
                 *outcome.notes,
+                *version_notes(self._versions(models, shadow_models)),
             ),
             published=tuple(self.options.published or ()),
             exposures=exposures,
@@ -226,6 +228,17 @@ class Audit:
             obstacle=obstacle,
             largest_exposure=exposures[-1] if exposures else None,
         )
+
+    def _versions(
+        self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None
+    ) -> dict[str, list[dict[str, str]]]:
+        """Collect the package versions of all models and their signals."""
+        plan = self.probe_plan
+        versions = {
+            name: [trained.versions, *plan.versions(name, trained.model, trained.sha256)]
+            for name, trained in models.items()
+        }
+        return versions | (shadow_models.versions if shadow_models else {})
 
     def _provenance(
         self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None, command: str

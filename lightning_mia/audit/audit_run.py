@@ -1,6 +1,7 @@
 """Models of a run: target, controls, shadow models."""
 
 import copy
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -295,7 +296,8 @@ class AuditRun:
         if checkpoint is not None:
             model = load_model(checkpoint, self.model)
             self._check_split(str(checkpoint), model)
-            return _external_model(model, checkpoint, hash_of_file(checkpoint))
+            notes = self._check_members(checkpoint, model)
+            return _external_model(model, checkpoint, hash_of_file(checkpoint), notes)
         if (self.run_dir / "target" / "model.ckpt").exists():
             return self.fit_target()
         if not self.model.is_pretrained:
@@ -327,6 +329,24 @@ class AuditRun:
                 f"{checkpoint} was trained on another split (hash {theirs[:12]}, but {ours[:12]} in {self.run_dir}): "
                 "its members are not those evaluated here; use the corpus, design and data.split_seed of its training"
             )
+
+    def _check_members(self, checkpoint: Path, model: SpeechModel) -> list[str]:
+        """Check that a checkpoint of this split was trained on its members.
+
+        Returns:
+            A note for the report if the checkpoint does not record its recordings.
+        """
+        if model.origin.get("split") is None:
+            return []
+        theirs = model.origin.get("recordings") or _recordings_beside(checkpoint, model.origin.get("stage"))
+        if theirs is None:
+            return [f"{checkpoint} does not record its recordings: that it was trained on the members is not verified."]
+        if theirs != self.data.audio.data_hash(self.split.training_ids()):
+            raise InputError(
+                f"{checkpoint} was trained on other recordings than the members of this split, as a shadow, wrong or "
+                "untrained model is; give the checkpoint of the target, such as R/target/model.ckpt"
+            )
+        return []
 
     def control_models(self, target: Trained) -> dict[str, Trained]:
         """Train or load the control models."""
@@ -376,7 +396,16 @@ class AuditRun:
         return self.as_constructed(type(self.model)(**{**constructor_arguments(self.model), "checkpoint": checkpoint}))
 
 
-def _external_model(model: SpeechModel, checkpoint: Path, sha256: str) -> Trained:
+def _recordings_beside(checkpoint: Path, stage: str | None) -> str | None:
+    """Read the recordings' hash from the stage of an older checkpoint."""
+    try:
+        stored = json.loads(checkpoint.with_name("stage.json").read_text(encoding="utf-8"))
+        return str(stored["settings"]["recordings"]) if stored["sha256"] == stage else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _external_model(model: SpeechModel, checkpoint: Path, sha256: str, notes: Sequence[str] = ()) -> Trained:
     """Wrap a model trained elsewhere, without training record."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Trained(model.eval(), checkpoint, sha256, {"parameters": parameters})
+    return Trained(model.eval(), checkpoint, sha256, {"parameters": parameters, "notes": list(notes)})

@@ -27,6 +27,7 @@ from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.training.trainer_options import NO_CLIPPING, as_callbacks
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.run_lock import locked
 
 
 class AuditTrainer(Trainer):
@@ -101,7 +102,8 @@ class AuditTrainer(Trainer):
         Returns:
             The checkpoint.
         """
-        return self._open(model, datamodule, replace(options, fleet=FleetSettings())).fit_target().checkpoint
+        with locked(options.folder):
+            return self._open(model, datamodule, replace(options, fleet=FleetSettings())).fit_target().checkpoint
 
     def shadow(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Train the missing shadow models, resuming interrupted ones.
@@ -119,9 +121,9 @@ class AuditTrainer(Trainer):
         """
         if not options.fleet.size:
             raise InputError("fleet.size is 0: give the number of shadow models to train, such as --fleet.size 16")
-        run = self._open(model, datamodule, options)
-        run.train_shadow_models()
-        return run.run_dir / "shadows"
+        with locked(options.folder):
+            self._open(model, datamodule, options).train_shadow_models()
+        return options.folder / "shadows"
 
     def attack(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Probe a trained target and its controls, attack and report.
@@ -134,9 +136,10 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        audit = self._open_audit(model, datamodule, options)
-        checkpoint = Path(options.target_checkpoint).expanduser() if options.target_checkpoint else None
-        return self._report(audit, audit.run.load_target(checkpoint))
+        with locked(options.folder):
+            audit = self._open_audit(model, datamodule, options)
+            checkpoint = Path(options.target_checkpoint).expanduser() if options.target_checkpoint else None
+            return self._report(audit, audit.run.load_target(checkpoint))
 
     def audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Train the target, probe, attack and report.
@@ -149,8 +152,9 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        audit = self._open_audit(model, datamodule, options)
-        return self._report(audit, audit.run.fit_target())
+        with locked(options.folder):
+            audit = self._open_audit(model, datamodule, options)
+            return self._report(audit, audit.run.fit_target())
 
     def monitor_for(self, settings: MonitorSettings, probe: ProbeSettings) -> LeakageMonitor | None:
         """Return the leakage monitor of the options or the callbacks.

@@ -196,6 +196,8 @@ def blind(
     matching: Matching = NO_MATCHING,
     on_bad_audio: Literal["error", "skip"] = "error",
     cache_dir: str | None = None,
+    max_seconds: float = 120.0,
+    on_long_audio: Literal["error", "crop"] = "error",
     evaluation: EvaluationSettings = DEFAULT_EVALUATION,
     command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
@@ -213,6 +215,8 @@ def blind(
         on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` omits such recordings and lists
             them in the report.
         cache_dir: folder of decoded audio; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the home folder.
+        max_seconds: longest recording (seconds).
+        on_long_audio: `error` treats longer recordings as unusable; `crop` keeps their start.
         evaluation: evaluation of the blind baseline.
         command: words of the command line, for the report.
 
@@ -231,6 +235,8 @@ def blind(
         level=level,
         matching=matching,
         on_bad_audio=on_bad_audio,
+        max_seconds=max_seconds,
+        on_long_audio=on_long_audio,
         cache_dir=Path(cache_dir) if cache_dir else None,
         settings=evaluation,
         command=shlex.join(command),
@@ -291,6 +297,26 @@ def _configs_command(arguments: list[str]) -> None:
         print(f"config: {shipped.copy(options.name, options.to)}")
 
 
+def _cache_command(arguments: list[str]) -> None:
+    """List or clear decoded audio."""
+    parser = _parser("cache")
+    parser.add_argument("action", type=Literal["list", "clear"], help="`list` or `clear` (delete)")
+    parser.add_argument("folder", type=str, nargs="?", help="`clear` only the recordings of this folder")
+    parser.add_argument("--cache_dir", type=str, help="cache that --data.cache_dir set; by default LIGHTNING_MIA_CACHE")
+    options = parser.parse_args(arguments[1:])
+    from lightning_mia.corpora.audio.cached_folders import cached_folders, clear, listing
+
+    cache_dir = Path(options.cache_dir).expanduser() if options.cache_dir else cache_root() / "audio"
+    if options.action == "clear":
+        deleted = clear(cache_dir, options.folder)
+        n_recordings = sum(cached.n_recordings for cached in deleted)
+        print(f"deleted: {n_recordings} recordings, {sum(cached.n_bytes for cached in deleted) / 1e9:.3f} GB")
+    elif options.folder is not None:
+        raise InputError("cache list takes no folder: it lists all")
+    else:
+        print(listing(cached_folders(cache_dir), cache_dir))
+
+
 def _parser(command: str) -> Parser:
     return Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
 
@@ -304,6 +330,7 @@ COMMANDS = {
     "blind": Command("Test without a model whether members and non-members differ", _blind_command),
     "report": Command("Rebuild the report of a run, or the page of a grid, from saved results", _report_command),
     "compare": Command("Compare the attacks of several runs with those of the first", _compare_command),
+    "cache": Command("List or delete decoded audio", _cache_command),
     "configs": Command("List the configs that ship with the package, or copy one", _configs_command),
 }
 

@@ -15,6 +15,7 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.masking import SpanMask, draw_span_masks
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
+from lightning_mia.models.weights import CONTENT_SHA256, hash_content
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.ranges import check_ranges
 
@@ -261,8 +262,13 @@ class SpeechModel(L.LightningModule, ABC):
             self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Label the checkpoint with the model's class and origin."""
+        """Label the checkpoint with class, origin and content hash.
+
+        Lightning calls this after all other parts of the checkpoint are complete.
+        """
         checkpoint["lightning_mia"] = {"model_class": type(self).__name__, **self.origin}
+        checkpoint.pop(CONTENT_SHA256, None)
+        checkpoint[CONTENT_SHA256] = hash_content(checkpoint)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the trainable parameters for the optimizer.

@@ -3,7 +3,6 @@
 import copy
 import logging
 import math
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import replace_durably
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) 
     try:
         trainer.save_checkpoint(part, weights_only=weights_only)
         if trainer.is_global_zero:
-            os.replace(part, path)
+            replace_durably(part, path)
     finally:
         if trainer.is_global_zero:
             part.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +12,8 @@ import pandas as pd
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import initialise, load_model
+from lightning_mia.models.checkpoint import initialise, model_of, read_checkpoint
+from lightning_mia.models.weights import hash_content
 from lightning_mia.training.callbacks import (
     DivergedError,
     Exposure,
@@ -49,16 +50,18 @@ class Trained:
     Attributes:
         model: trained model, in evaluation mode, on the CPU.
         checkpoint: file of the weights.
-        sha256: hash of that file.
+        sha256: hash of the weights; of the file, if an earlier version wrote it, or if it was trained elsewhere.
         record: `seconds`, `loop_seconds`, `epochs`, `steps`, `utterances`, `hours`, `parameters`, `health` (metric →
             first and last logged value), `collapse`, `notes` (of the callbacks, for the report), `privacy` (None
             unless gradients were clipped per example).
+        versions: package → version with which it was trained; empty if unknown.
     """
 
     model: SpeechModel
     checkpoint: Path
     sha256: str
     record: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -101,14 +104,22 @@ def train(
             raise
     assert stage.record is not None
     try:
-        model = load_model(checkpoint, template)
+        content = read_checkpoint(checkpoint)
+        model = model_of(content, checkpoint, template)
     except InputError as error:
         raise InputError(f"{checkpoint} is damaged; delete {stage.folder} and run the same command again") from error
     if model.origin.get("stage") != stage.sha256:
         raise InputError(
             f"{checkpoint} was not trained by this stage; delete {stage.folder} and run the same command again"
         )
-    return Trained(model, checkpoint, hash_of_file(checkpoint), stage.record)
+    recorded = stage.record.get("weights_sha256")
+    if recorded not in (None, hash_content(content["state_dict"])):
+        raise InputError(
+            f"{checkpoint} is damaged: its weights are not those that {stage.path} records; delete {stage.folder} and "
+            "run the same command again"
+        )
+    sha256 = recorded or hash_of_file(checkpoint)  # earlier versions hashed the file
+    return Trained(model, checkpoint, sha256, stage.record, stage.versions)
 
 
 def shared_settings_hash(settings: dict[str, Any]) -> str:
@@ -133,6 +144,7 @@ def _fit(
     model.origin = {
         "stage": stage.sha256,
         "split": stage.settings.get("split"),
+        "recordings": stage.settings.get("recordings"),
         "training": shared_settings_hash(stage.settings),
     }
     interrupted = stage.folder / "last.ckpt"
@@ -164,6 +176,7 @@ def _fit(
                 "health": health.finite(),
                 "collapse": health.collapse,
                 "privacy": _privacy(trainer),
+                "weights_sha256": hash_content(read_checkpoint(checkpoint)["state_dict"]),
                 "notes": [note for callback in callbacks if isinstance(callback, HasNotes) for note in callback.notes],
             }
         )

@@ -7,8 +7,9 @@ import platform
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -26,6 +27,9 @@ PACKAGES = (
     "scikit-learn",
 )
 """Packages that affect results."""
+
+RESULT_PACKAGES = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
+"""Packages whose version must be the same for all models of a run or grid."""
 
 
 def wait_passively() -> None:
@@ -105,6 +109,26 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             installed[package] = "not installed"
     return installed
+
+
+@cache
+def result_versions() -> dict[str, str]:
+    """Return the versions of `RESULT_PACKAGES`."""
+    return {package: version for package, version in versions().items() if package in RESULT_PACKAGES}
+
+
+def other_versions(made_with: Mapping[str, str]) -> list[str]:
+    """List packages whose version differs from the one installed.
+
+    Args:
+        made_with: package → version.
+    """
+    now = result_versions()
+    return [
+        f"{name} {version}, not {now[name]}"
+        for name, version in made_with.items()
+        if name in now and version != now[name]
+    ]
 
 
 def hardware() -> dict[str, Any]:

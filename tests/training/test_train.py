@@ -1,3 +1,4 @@
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from lightning_mia.models.tera import TERA
 from lightning_mia.training.train import Trained, train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import hash_of_file
 from lightning_mia.utilities.stage import Stage
 
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32, "dropout": 0.1}
@@ -94,6 +96,38 @@ def test_an_interrupted_training_resumes_to_the_same_bits(
     exposure = pd.read_csv(tmp_path / "trained_utterances.csv")
     assert (exposure["times"] == 4).all()
     assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_the_hash_is_that_of_the_weights_whenever_they_were_saved(
+    undisturbed: Trained, audio: AudioCache, tmp_path: Path
+) -> None:
+    class StopsBeforeRecord(Callback):
+        def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            raise RuntimeError("killed")
+
+    assert undisturbed.sha256 == undisturbed.record["weights_sha256"] != hash_of_file(undisturbed.checkpoint)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(audio, tmp_path, StopsBeforeRecord())
+    assert run(audio, tmp_path).sha256 == undisturbed.sha256
+
+
+def test_weights_other_than_those_recorded_are_refused(audio: AudioCache, tmp_path: Path) -> None:
+    trained = run(audio, tmp_path / "one", epochs=1)
+    content = read_checkpoint(trained.checkpoint)
+    name = next(iter(content["state_dict"]))
+    content["state_dict"][name].view(-1)[0] += 1e-6
+    trained.model.on_save_checkpoint(content)  # a hash that fits
+    torch.save(content, trained.checkpoint)
+    with pytest.raises(InputError, match=r"its weights are not those that .*stage\.json records; delete"):
+        run(audio, tmp_path / "one", epochs=1)
+
+
+def test_a_model_of_an_earlier_version_keeps_the_hash_of_its_file(audio: AudioCache, tmp_path: Path) -> None:
+    trained = run(audio, tmp_path, epochs=0)
+    stage = json.loads((tmp_path / "stage.json").read_text())
+    del stage["record"]["weights_sha256"]
+    (tmp_path / "stage.json").write_text(json.dumps({key: stage[key] for key in ("sha256", "settings", "record")}))
+    assert run(audio, tmp_path, epochs=0).sha256 == hash_of_file(trained.checkpoint)
 
 
 def test_a_finished_training_is_not_repeated(undisturbed: Trained, audio: AudioCache) -> None:

@@ -11,7 +11,6 @@ from jsonargparse import Namespace
 
 from lightning_mia.attacks import Attack
 from lightning_mia.audit.commands import AuditCLI, make
-from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.corpora.base import Corpus
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.base import Design
@@ -26,8 +25,8 @@ EVALUATION_OPTIONS = (
 )
 """Options that change the evaluation of an audit but not its models."""
 
-MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
-"""Options that do not change the results."""
+MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir", "max_seconds", "on_long_audio"}}
+"""Options that do not change the results, or change them only through the recordings, which are hashed."""
 
 HASHED_PACKAGES: dict[type, str] = {SpeechModel: "models", Design: "split", Corpus: "corpus", Attack: "attacks"}
 """Base class → package in hashed class paths; fixed, so that grids can be resumed after modules have moved."""
@@ -195,7 +194,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 def _hash_recordings(data: SpeechDataModule) -> str:
     """Decode a corpus into the shared cache and hash it."""
     table = data.corpus.table()
-    audio = decode(table, cache_dir=Path(data.cache_dir) if data.cache_dir else None, on_bad_audio=data.on_bad_audio)
+    audio, _ = data.prepare(table)
     speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
     members = [str(value) for value in table["member"]] if "member" in table else None
     return hash_of([audio.contents, speakers, members])

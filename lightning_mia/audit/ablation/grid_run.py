@@ -25,16 +25,14 @@ from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
-from lightning_mia.utilities.environment import hardware, versions
+from lightning_mia.utilities.environment import hardware, result_versions, versions
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import check_folder, write_text
+from lightning_mia.utilities.run_lock import locked
 from lightning_mia.utilities.stage import Stage
 
 MAX_LINES = 20
 """Maximum number of points in the summary; the page has all."""
-
-SAME_VERSIONS = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
-"""Packages that must have the same version for all cells."""
 
 
 def run_cells(
@@ -136,6 +134,10 @@ class GridRun:
         """
         self._plan(yes)
         check_executor(settings)
+        with locked(self.root):
+            return self._run(settings)
+
+    def _run(self, settings: ExecutorSettings) -> Path:
         self.uploader = ResultsUploader(self.results_url, self.root) if self.results_url else None
         unfinished = [task for _, task in self.tasks if not task.done()]
         executor = create_executor(settings, min(settings.workers, len(unfinished)), self._gpus(settings), self.root)
@@ -165,10 +167,9 @@ class GridRun:
         self.tasks: list[tuple[Cell, CellTask]] = plan_tasks(
             self.plan, reader, base, self.root / "base.yaml", arguments, self.root
         )
-        packages = {package: version for package, version in versions().items() if package in SAME_VERSIONS}
         self.stage = Stage(
             self.root,
-            {"versions": packages, "factors": list(self.plan.settings), "base": base.settings},
+            {"versions": result_versions(), "factors": list(self.plan.settings), "base": base.settings},
         )
         if self.stage.path.exists():
             self.stage.begin()

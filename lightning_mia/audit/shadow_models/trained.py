@@ -22,6 +22,7 @@ class TrainedShadowModels:
         probed: the same models one by one, to be attacked as targets.
         hashes: name → SHA-256 of the checkpoint.
         records: name → training record, as in `Trained`.
+        versions: name → package versions with which it was trained and probed.
         unexposed: name → members that the model was never trained on.
 
     Example:
@@ -36,6 +37,7 @@ class TrainedShadowModels:
     probed: Sequence[ProbedModel]
     hashes: dict[str, str] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     unexposed: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -51,7 +53,7 @@ class TrainedShadowModels:
             InputError: a shadow model differs from the target in optimizer steps, or was trained on other recordings
                 than those in the split.
         """
-        probed, hashes, records, missing = [], {}, {}, {}
+        probed, hashes, records, versions, missing = [], {}, {}, {}, {}
         for job, column in zip(jobs, split.shadows, strict=True):
             assert job.probe_plan is not None
             trained, plan = job.training.run(), job.probe_plan
@@ -60,12 +62,13 @@ class TrainedShadowModels:
             signals = plan.signals(job.name, trained.model, trained.sha256)
             probed.append(ProbedModel(signals, None, plan.key(trained.sha256), plan.folder))
             hashes[job.name], records[job.name] = trained.sha256, trained.record
+            versions[job.name] = [trained.versions, *plan.versions(job.name, trained.model, trained.sha256)]
         members = split.table.set_index("id")[split.shadows].astype(bool)
         pool = split.pool()
         ids = pool["id"] if pool is not None else split.table["id"][split.table["part"] != ""]
         keys = [model.key for model in probed]
         shadows = ShadowModels([model.signals for model in probed], members.loc[ids], pool, keys)
-        return cls(shadows, probed, hashes, records, missing)
+        return cls(shadows, probed, hashes, records, versions, missing)
 
     @property
     def seconds(self) -> float:
