@@ -131,8 +131,8 @@ def domain(attack: AttackResult, family: Sequence[AttackResult]) -> str:
     siblings = attack.versus_siblings
     assert siblings is not None
     return (
-        f"the difference may be one of domain: members differ from non-members ({_figures(attack, family)}), but not "
-        "significantly from siblings, recordings of their source that were not trained on (AUROC "
+        f"the difference may be one of domain: members differ from non-members, where {_figures(attack, family)}, but "
+        "not significantly from siblings, recordings of their source that were not trained on (AUROC "
         f"{siblings.auroc:.2f}, corrected {p_text(siblings.p_value)}); the model fits the members' source, and nothing "
         "shows that it was trained on these members"
     )

@@ -156,7 +156,7 @@ def blind_positive_control(shop: Workshop, folder: Path) -> list[str]:
 
 
 def one_weak_attack(shop: Workshop, folder: Path) -> list[str]:
-    options = ["--data.split_seed", "2", "--controls.wrong_model", "false", "--attacks", "[UtteranceSimilarity]"]
+    options = ["--data.split_seed", "3", "--controls.wrong_model", "false", "--attacks", "[UtteranceSimilarity]"]
     return shop.audit(folder, [*shop.manifest(folder, shop.pieces), *options])
 
 
