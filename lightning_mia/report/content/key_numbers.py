@@ -80,8 +80,8 @@ def _margin(attack: AttackResult) -> KeyNumber:
     return KeyNumber(
         signed(difference.value),
         "margin over the wrong model",
-        f"distance from 0.5 beyond that of the wrong model, at least {signed(difference.lower95)}; on a model trained "
-        f"on neither members nor non-members, the attack has AUROC {decimal(difference.auroc_wrong_model)}",
+        f"distance from 0.5 beyond that of the wrong model, at least {signed(difference.lower95)}; on the wrong model, "
+        f"the attack has AUROC {decimal(difference.auroc_wrong_model)}",
     )
 
 

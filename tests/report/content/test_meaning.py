@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from lightning_mia.evaluation.results import Verdict
+from lightning_mia.evaluation.results import LevelVerdict, Verdict
 from lightning_mia.report.content.meaning import meaning
 from lightning_mia.report.content.wording import ASSUMPTIONS
 
@@ -32,3 +32,6 @@ def test_not_assessable_suggests_what_the_split_allows(planted_report):
     supplied = replace(report, split=replace(report.split, drawn=False))
     assert "another seed" in meaning(drawn)[1]
     assert "match members and non-members" in meaning(supplied)[1]
+    because = LevelVerdict("utterance", "grey-box", "not_assessable", "the positive control failed", "pretext_loss")
+    failed = replace(supplied, verdict=Verdict("not_assessable", "the positive control failed", (because,)))
+    assert "Remove the cause that the reason names" in meaning(failed)[1]
