@@ -11,8 +11,10 @@ from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     Exposure,
+    Interval,
     LevelVerdict,
     Status,
+    has_interval,
     headline_rate,
 )
 
@@ -82,12 +84,11 @@ def effect_size(attack: AttackResult) -> str:
         return ""
     if attack.two_sided and attack.auroc < 0.5:
         return "members score lower than non-members: "
-    low, high = (f"{100 * bound:.0f}" for bound in rate.tpr_ci95)
+    interval = _interval(rate.tpr_ci95, "{:.0f}", 100)
     accused = f"{100 * rate.fpr:g} of 100 non-members {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
     rough = "" if rate.resolvable else ", a rough figure with so few non-members"
     return (
-        f"of 100 members, {100 * rate.tpr:.0f} (95 % interval {low} to {high}) are found when at most {accused} "
-        f"accused wrongly{rough}: "
+        f"of 100 members, {100 * rate.tpr:.0f} ({interval}) are found when at most {accused} accused wrongly{rough}: "
     )
 
 
@@ -141,9 +142,10 @@ def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -
     """Explain an attack that also works on the wrong model."""
     difference = attack.versus_wrong_model
     assert difference is not None  # `family_verdict` calls `leak` or `no_wrong_model` otherwise
+    bound = f"lower bound {_signed(difference.lower95)}" if difference.lower95 > -1 else "no interval"
     comparison = (
-        f"which is not significantly closer to chance (difference of the distances {_signed(difference.value)}, lower "
-        f"bound {_signed(difference.lower95)})"
+        f"which is not significantly closer to chance (difference of the distances {_signed(difference.value)}, "
+        f"{bound})"
     )
     return (
         f"{_figures(attack)}{_rank(attack, family)}, but on {OTHER_MODEL} it has AUROC "
@@ -154,13 +156,12 @@ def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -
 def unexpected_sign(attack: AttackResult) -> str:
     """Explain a one-sided attack with a significant effect below 0.5."""
     assert attack.p_value_two_sided is not None
-    lower, upper = attack.auroc_ci95
     difference = attack.versus_wrong_model
     wrong_model = "" if difference is None else f" (on {OTHER_MODEL}: {difference.auroc_wrong_model:.2f})"
     p_values = f"two-sided corrected {p_text(attack.p_value_two_sided)}, one-sided {p_text(decisive_p_value(attack))}"
     return (
         f"{attack.name} separates members from non-members in the unexpected direction: its AUROC is "
-        f"{attack.auroc:.2f}{wrong_model}, {_interval(lower, upper)}, {p_values}; members score lower, although "
+        f"{attack.auroc:.2f}{wrong_model}, {_interval(attack.auroc_ci95)}, {p_values}; members score lower, although "
         "training should raise their scores, so that the cause is unknown: check the labels, and how members and "
         "non-members were chosen"
     )
@@ -279,7 +280,7 @@ def p_text(value: float) -> str:
 
 def _figures(attack: AttackResult) -> str:
     return (
-        f"{attack.name} has AUROC {attack.auroc:.2f} ({_interval(*attack.auroc_ci95)}, corrected "
+        f"{attack.name} has AUROC {attack.auroc:.2f} ({_interval(attack.auroc_ci95)}, corrected "
         f"{p_text(decisive_p_value(attack))})"
     )
 
@@ -303,8 +304,11 @@ def blind_kind(name: str) -> str:
     return kind if kind in BLIND_KINDS else "acoustics"
 
 
-def _interval(lower: float, upper: float) -> str:
-    return f"95 % interval {lower:.2f} to {upper:.2f}"
+def _interval(bounds: Interval, form: str = "{:.2f}", scale: float = 1) -> str:
+    if not has_interval(bounds):
+        return "no interval"
+    lower, upper = (form.format(scale * bound) for bound in bounds)
+    return f"95 % interval {lower} to {upper}"
 
 
 def _signed(value: float) -> str:

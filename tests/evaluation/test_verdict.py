@@ -358,6 +358,10 @@ def test_a_leak_starts_with_its_size() -> None:
         "Utterance level, grey-box: of 100 members, 31 (95 % interval 12 to 50) are found when at most 1 of 100 "
         "non-members is accused wrongly: pretext_loss has"
     )
+    unknown = replace(ATTACK, tpr_at_fpr=(replace(rate, tpr_ci95=(0.0, 1.0)),), auroc_ci95=(0.0, 1.0))
+    reason = give_verdict([unknown], [CLEAN], drawn=True).reason
+    assert "31 (no interval) are found" in reason
+    assert "AUROC 0.80 (no interval, corrected p = .002)" in reason
     rough = replace(rate, resolvable=False)
     assert "a rough figure" in give_verdict([replace(ATTACK, tpr_at_fpr=(rough,))], [CLEAN], drawn=True).reason
 
@@ -370,3 +374,9 @@ def test_sentences_count_the_attacks_that_were_run() -> None:
     assert "none of 4 attacks that were run (3 of them with 16 shadow models) separates" in together
     leak = give_verdict([*family, replace(ATTACK, name="best")], [CLEAN], drawn=True).reason
     assert "best has AUROC 0.80 (95 % interval 0.74 to 0.85, corrected p = .002), of 5 attacks that were run" in leak
+
+
+def test_too_few_speakers_have_no_bound_of_the_margin() -> None:
+    confounded = replace(ATTACK, versus_wrong_model=Difference(0.02, -1.0, float("nan"), 0.78))
+    reason = give_verdict([confounded], [CLEAN], drawn=True).reason
+    assert "(difference of the distances +0.02, no interval)" in reason

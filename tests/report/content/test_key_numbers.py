@@ -62,3 +62,9 @@ def test_without_a_blind_baseline_there_are_no_key_numbers(planted_report):
     controls = tuple(control for control in report.controls if control.name != "blind")
     scores = tuple(s for s in report.scores if s.name != "blind")
     assert key_numbers(replace(report, controls=controls, scores=scores)) == ()
+
+
+def test_an_interval_of_which_nothing_is_known_is_called_so(planted_report):
+    attacks = tuple(replace(attack, auroc_ci95=(0.0, 1.0)) for attack in planted_report.attacks)
+    detail = key_numbers(replace(planted_report, attacks=attacks))[0].detail
+    assert detail.startswith("utterance level, grey-box; no interval; corrected p")
