@@ -34,12 +34,14 @@ MIN_PAIRED_SPEAKERS = 5
 
 ROUNDING = 1e-9  # of a standard error that is 0
 MAX_GAIN = 0.05  # least variance, relative to independent units, if the effects of speakers cancel
-FLOOR = 0.5
-"""Of the normal quantile, Newcombe's interval limits the bootstrap's at a share of 1 − `FLOOR` / √(degrees of freedom).
+FLOOR = 0.84
+"""Least share of the normal quantile at which Newcombe's interval limits the bootstrap's: the 90 % interval at 95 %.
 
-That makes it a 90 % interval with 10 speakers and a 93 % interval with 60, at 95 %. With less, speakers who leak
-unequally are not covered; with more, others are covered too often, because few speakers overstate how they differ.
+With less, speakers who leak unequally are not covered; with more, others are covered too often.
 """
+
+FLOOR_DEFICIT = 0.5
+"""With many speakers, the share rises to 1 − `FLOOR_DEFICIT` / √(degrees of freedom): 20 have .89, and 60 have .93."""
 
 
 def auroc_with_interval(
@@ -155,7 +157,7 @@ def floor_quantile(quantile: float, degrees_of_freedom: float) -> float:
         quantile: standard normal one of the other interval.
         degrees_of_freedom: of the speakers; at least one.
     """
-    return quantile * (1 - FLOOR / degrees_of_freedom**0.5)
+    return quantile * max(FLOOR, 1 - FLOOR_DEFICIT / degrees_of_freedom**0.5)
 
 
 def enough_speakers(members: np.ndarray, draws: SpeakerDraws) -> bool:

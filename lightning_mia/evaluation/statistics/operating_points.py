@@ -110,7 +110,7 @@ class OperatingPoints:
         from scipy.stats import norm
 
         tpr, trials, size = found.sum() / counts.sum(), effective_trials(found, counts, level), self._effective_members
-        quantile = floor_quantile(norm.ppf(0.5 + level / 2), np.count_nonzero(counts) - 1)
+        quantile = floor_quantile(norm.ppf(0.5 + level / 2), int(np.count_nonzero(counts)) - 1)
         limits = (
             jeffreys(tpr * trials, trials, level),
             jeffreys(tpr * size, size, 1 - 2 * float(norm.sf(quantile))),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lightning_mia.evaluation.blind_verdict import MAX_BLIND_AUROC
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.numbers import decimal, interval_clause, p_value, signed
+from lightning_mia.report.content.numbers import decimal, interval_clause, lower_bound, p_value, signed
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _margin(attack: AttackResult) -> KeyNumber:
     return KeyNumber(
         signed(difference.value),
         "margin over the wrong model",
-        f"distance from 0.5 beyond that of the wrong model, at least {signed(difference.lower95)}; on a model trained "
+        f"distance from 0.5 beyond that of the wrong model ({lower_bound(difference.lower95)}); on a model trained "
         f"on neither members nor non-members, the attack has AUROC {decimal(difference.auroc_wrong_model)}",
     )
 
