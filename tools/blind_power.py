@@ -193,7 +193,7 @@ class Power:
             if kind in changed or kind not in known
         }
         fits = fit_blind_baselines(needed, challenge, redraws, "utterance")
-        aurocs = {kind: fit.aurocs for kind, fit in fits.items()}
+        aurocs = {kind: fit.aurocs for kind, fit in fits.items()}  # sizes with which single statistics are not tested
         known |= {kind: values for kind, values in aurocs.items() if KIND_OF.get(kind, kind) not in changed}
         nulls = {kind: NullDistribution(values, two_sided=False) for kind, values in (known | aurocs).items()}
         p_values = dict(zip(nulls, corrected_p_values(list(nulls.values())), strict=True))
@@ -220,8 +220,10 @@ class Power:
             doubled = metadata_statistics(pd.concat([self.table, both]), [*ids, *both["id"]])
             same = self.clean_tables["metadata"]
             changed = doubled.iloc[len(ids) :].set_axis(same.index)
-            names = [column for column in doubled if column not in ("row", "id_order") and "_of_" not in column]
-            tables["metadata"] = changed[names].join(same[[column for column in same if column not in names]])
+            names = [
+                column for column in map(str, doubled) if column not in ("row", "id_order") and "_of_" not in column
+            ]
+            tables["metadata"] = changed[names].join(same[[name for name in map(str, same) if name not in names]])
             self._add_columns("metadata", doubled.iloc[: len(ids)].set_axis(same.index))
             tables["metadata"] = tables["metadata"].reindex(columns=self.clean_tables["metadata"].columns, fill_value=0)
         elif name in ALTERATIONS or name in BY_SPEAKER:
@@ -237,12 +239,11 @@ class Power:
     def _measure(self, name: str | None) -> pd.DataFrame:
         """Compute the acoustic statistics of original or altered recordings."""
         rows = []
-        for number, row in enumerate(self.table.itertuples()):
-            waveform = self.audio.waveform(row.id)
+        for number, (utterance, speaker) in enumerate(self.table[["id", "speaker"]].to_numpy(str)):
+            waveform = self.audio.waveform(utterance)
             if name in BY_SPEAKER:
-                waveform = BY_SPEAKER[name](
-                    waveform.astype(np.float64), np.random.default_rng([1, zlib.crc32(row.speaker.encode())])
-                )
+                generator = np.random.default_rng([1, zlib.crc32(speaker.encode())])
+                waveform = BY_SPEAKER[name](waveform.astype(np.float64), generator)
             elif name is not None:
                 waveform = ALTERATIONS[name](waveform.astype(np.float64), np.random.default_rng([1, number]))
             samples = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.float32) / np.float32(32768)

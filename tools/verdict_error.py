@@ -24,6 +24,7 @@ from scipy.stats import beta
 from tqdm import tqdm
 
 from lightning_mia.evaluation import AttackResult, BlindResult, Context, EvaluationSettings, Scores, evaluate
+from lightning_mia.evaluation.scores import Key
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, corrected_p_values
@@ -60,17 +61,14 @@ ROWS = [
     Row("drawn, ties", scores="ties", wrong_model=False),
     Row("drawn, heavy tails", scores="heavy tails", wrong_model=False),
     Row("drawn, unequal speakers", scores="unequal speakers", wrong_model=False),
-    *(Row(f"drawn speakers, {n} attacks", "speaker", n) for n in (1, 6, 20)),
-    *(Row(f"drawn speakers, {n} attacks, no wrong model", "speaker", n, wrong_model=False) for n in (1, 6, 20)),
+    *(Row(f"drawn speakers, {n} attacks", "speaker", n) for n in (1, 6)),
+    *(Row(f"drawn speakers, {n} attacks, no wrong model", "speaker", n, wrong_model=False) for n in (1, 6)),
     Row("user-supplied, by recording", "user-supplied recordings"),
     Row("user-supplied, by session", "user-supplied sessions", scores="sessions"),
     Row("user-supplied, by speaker", "user-supplied recordings by speaker", scores="unequal speakers"),
     Row("user-supplied speakers", "user-supplied speakers"),
-    *(
-        Row(f"shared confound {shift:g}, {n} attacks", "user-supplied recordings", n, confound=shift)
-        for shift in (0.1, 0.3)
-        for n in (1, 6, 20, 50)
-    ),
+    *(Row(f"shared confound 0.1, {n} attacks", "user-supplied recordings", n, confound=0.1) for n in (6, 20)),
+    *(Row(f"shared confound 0.3, {n} attacks", "user-supplied recordings", n, confound=0.3) for n in (1, 6, 20, 50)),
     Row("shared confound 0.3, speakers", "user-supplied speakers", 6, confound=0.3),
     Row("shared confound 0.3, half two-sided", "user-supplied recordings", 20, two_sided=0.5, confound=0.3),
 ]
@@ -116,7 +114,8 @@ def simulate(row: Row, n_audits: int) -> Iterator[tuple[bool, bool]]:
 def audit(row: Row, split: Split, seed: int) -> tuple[bool, bool]:
     challenge = split.challenge(row.level).drop_duplicates("unit_id")
     generator = np.random.default_rng([seed, len(row.name)])
-    scores, contexts = [], {}
+    scores: list[Scores] = []
+    contexts: dict[Key, Context] = {}
     sessions = challenge["unit_id"].str.rsplit("-", n=1).str[0].to_numpy(str)
     common, wrong_common = (noise(row, challenge["speaker"].to_numpy(str), sessions, generator) for _ in range(2))
     for number in range(row.n_attacks):
@@ -125,20 +124,31 @@ def audit(row: Row, split: Split, seed: int) -> tuple[bool, bool]:
         if row.wrong_model:
             contexts[attack.key] = Context(wrong_model=wrong)
     settings = EvaluationSettings(n_bootstraps=200, fprs=[0.1], seed=seed)
-    if not any_significant(scores, split, settings):
+    wrong_models = [context.wrong_model for context in contexts.values() if context.wrong_model is not None]
+    if not may_leak(scores, wrong_models, split, settings):
         return False, False  # no family can be a leak, and nothing else is counted
     results = evaluate(scores, split.redraw, settings, contexts)
     verdict = give_verdict(results, [clean_blind(results[0])], drawn=split.drawn)
     return verdict.status == "leak", any(family.status == "leak" for family in verdict.by_level_and_access)
 
 
-def any_significant(scores: Sequence[Scores], split: Split, settings: EvaluationSettings) -> bool:
-    """Test whether the corrected p-value of an attack is below .05, as `evaluate` computes it."""
+def may_leak(
+    scores: Sequence[Scores], wrong_models: Sequence[Scores], split: Split, settings: EvaluationSettings
+) -> bool:
+    """Test the conditions of a leak that need no bootstrap.
+
+    The corrected p-value of an attack is below .05, and the split is drawn or the wrong model does not depart from
+    chance, both as `evaluate` computes them.
+    """
     units, level = scores[0].unit_ids, scores[0].level
     order = np.argsort(units)
     redrawn = split.redraw(units[order].tolist(), level, settings.n_redraws, settings.seed)
     labels = np.concatenate([scores[0].members[order][None], redrawn])
     aurocs = labelled_aurocs(np.stack([score.values[order] for score in scores]), labels)
+    if wrong_models and not split.drawn:
+        wrong = labelled_aurocs(np.stack([score.values[order] for score in wrong_models]), labels)
+        if min(corrected_p_values([NullDistribution(values, two_sided=True) for values in wrong])) < ALPHA:
+            return False
     families: dict[str, list[NullDistribution]] = {}
     for score, values in zip(scores, aurocs, strict=True):
         families.setdefault(score.access, []).append(NullDistribution(values, score.two_sided))

@@ -23,6 +23,7 @@ from lightning_mia.audit.provenance import (
     skipped_recordings,
     summarise_split,
     unit_facts,
+    version_notes,
 )
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.utility.held_out import recordings_for
@@ -34,6 +35,7 @@ from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
 from lightning_mia.splits.shared_content import shared_content_notes
+from lightning_mia.training.exposures import exposure_obstacle
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
@@ -107,7 +109,8 @@ class Audit:
         if getattr(rank_zero_only, "rank", 0):  # other processes only train and probe
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
-            outcome = self._evaluate(probed, shadow_models, exposures)
+            missing = run.unexposed(models) | (shadow_models.unexposed if shadow_models else {})
+            outcome = self._evaluate(probed, shadow_models, exposures, exposure_obstacle(missing))
         needs_privacy = utility or target.record.get("privacy")
         privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
@@ -131,6 +134,7 @@ class Audit:
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
                 *outcome.notes,
+                *version_notes(self._versions(models, shadow_models)),
             ),
             published=tuple(self.options.published or ()),
             exposures=exposures,
@@ -209,6 +213,7 @@ class Audit:
         probed: dict[str, ProbedModel],
         shadow_models: TrainedShadowModels | None,
         exposures: tuple[Exposure, ...],
+        obstacle: str,
     ) -> AuditOutcome:
         return evaluate_attacks(
             self.attacks,
@@ -220,8 +225,20 @@ class Audit:
             take_turns=self.options.fleet.take_turns,
             list_skipped=bool(self.options.attacks),
             seed=training_seed(),
+            obstacle=obstacle,
             largest_exposure=exposures[-1] if exposures else None,
         )
+
+    def _versions(
+        self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None
+    ) -> dict[str, list[dict[str, str]]]:
+        """Collect the package versions of all models and their signals."""
+        plan = self.probe_plan
+        versions = {
+            name: [trained.versions, *plan.versions(name, trained.model, trained.sha256)]
+            for name, trained in models.items()
+        }
+        return versions | (shadow_models.versions if shadow_models else {})
 
     def _provenance(
         self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None, command: str

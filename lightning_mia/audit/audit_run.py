@@ -1,8 +1,9 @@
 """Models of a run: target, controls, shadow models."""
 
 import copy
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
+from lightning_mia.training.exposures import exposure_obstacle, unexposed
 from lightning_mia.training.intermediate_checkpoints import length_note
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.devices import check_one_device
@@ -152,11 +154,12 @@ class AuditRun:
         """Train the target on its members, monitored if requested."""
         self.save_split()
         job = self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
-        if self.monitor is None:
-            return job.run()
-        if job.done:
+        if self.monitor and job.done:
             log.info("The target is already trained, so its leakage is not measured again")
-        return job.run([copy.deepcopy(self.monitor).attach(self.data)])
+        target = job.run([copy.deepcopy(self.monitor).attach(self.data)] if self.monitor else [])
+        if obstacle := exposure_obstacle(self.unexposed({"target": target})):
+            log.warning("No verdict will be possible: %s", obstacle)
+        return target
 
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on auxiliary recordings only.
@@ -219,6 +222,8 @@ class AuditRun:
             "seed": seed,
             "trainer": trainers.fingerprint(),
         }
+        if max_epochs == 0:  # no Trainer option changes initial weights, and folders of earlier versions lack this one
+            del settings["trainer"]["max_epochs"]
         if self.model.uses_transcripts:
             settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
         if monitor and (stop := monitor.fingerprint()):
@@ -291,7 +296,8 @@ class AuditRun:
         if checkpoint is not None:
             model = load_model(checkpoint, self.model)
             self._check_split(str(checkpoint), model)
-            return _external_model(model, checkpoint, hash_of_file(checkpoint))
+            notes = self._check_members(checkpoint, model)
+            return _external_model(model, checkpoint, hash_of_file(checkpoint), notes)
         if (self.run_dir / "target" / "model.ckpt").exists():
             return self.fit_target()
         if not self.model.is_pretrained:
@@ -324,6 +330,24 @@ class AuditRun:
                 "its members are not those evaluated here; use the corpus, design and data.split_seed of its training"
             )
 
+    def _check_members(self, checkpoint: Path, model: SpeechModel) -> list[str]:
+        """Check that a checkpoint of this split was trained on its members.
+
+        Returns:
+            A note for the report if the checkpoint does not record its recordings.
+        """
+        if model.origin.get("split") is None:
+            return []
+        theirs = model.origin.get("recordings") or _recordings_beside(checkpoint, model.origin.get("stage"))
+        if theirs is None:
+            return [f"{checkpoint} does not record its recordings: that it was trained on the members is not verified."]
+        if theirs != self.data.audio.data_hash(self.split.training_ids()):
+            raise InputError(
+                f"{checkpoint} was trained on other recordings than the members of this split, as a shadow, wrong or "
+                "untrained model is; give the checkpoint of the target, such as R/target/model.ckpt"
+            )
+        return []
+
     def control_models(self, target: Trained) -> dict[str, Trained]:
         """Train or load the control models."""
         external = self._is_external(target)
@@ -336,6 +360,15 @@ class AuditRun:
             if wrong_model:
                 models["wrong_model"] = wrong_model
         return models
+
+    def unexposed(self, models: Mapping[str, Trained]) -> dict[str, list[str]]:
+        """List, for each model, the training recordings it never saw.
+
+        Args:
+            models: "target" and the control models.
+        """
+        sets = {"target": self.split.training_ids(), "wrong_model": self.split.auxiliary_ids()}
+        return {name: unexposed(trained, sets[name]) for name, trained in models.items() if name in sets}
 
     def missing_control_notes(self, target: Trained, models: dict[str, Trained]) -> list[str]:
         """Explain a missing wrong-model control.
@@ -363,7 +396,16 @@ class AuditRun:
         return self.as_constructed(type(self.model)(**{**constructor_arguments(self.model), "checkpoint": checkpoint}))
 
 
-def _external_model(model: SpeechModel, checkpoint: Path, sha256: str) -> Trained:
+def _recordings_beside(checkpoint: Path, stage: str | None) -> str | None:
+    """Read the recordings' hash from the stage of an older checkpoint."""
+    try:
+        stored = json.loads(checkpoint.with_name("stage.json").read_text(encoding="utf-8"))
+        return str(stored["settings"]["recordings"]) if stored["sha256"] == stage else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _external_model(model: SpeechModel, checkpoint: Path, sha256: str, notes: Sequence[str] = ()) -> Trained:
     """Wrap a model trained elsewhere, without training record."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Trained(model.eval(), checkpoint, sha256, {"parameters": parameters})
+    return Trained(model.eval(), checkpoint, sha256, {"parameters": parameters, "notes": list(notes)})

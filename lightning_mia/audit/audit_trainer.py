@@ -10,6 +10,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
+from lightning_mia.attacks.runner.requirements import check_some_can_run
 from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
@@ -20,10 +21,13 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.dp_sgd import PerExampleGradients
+from lightning_mia.training.job_trainer import refusals_named
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
-from lightning_mia.training.trainer_factory import NO_CLIPPING, TrainerFactory, as_callbacks
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.training.trainer_options import NO_CLIPPING, as_callbacks
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.run_lock import locked
 
 
 class AuditTrainer(Trainer):
@@ -44,7 +48,8 @@ class AuditTrainer(Trainer):
         factory: creates the Trainer of each model.
 
     Raises:
-        InputError: the callbacks include several leakage monitors, or an option would omit recordings.
+        InputError: the callbacks include several leakage monitors, an option would omit recordings, or Lightning
+            refuses one.
 
     Example:
         >>> trainer = AuditTrainer(max_epochs=20, accelerator="cpu", logger=False)
@@ -69,7 +74,8 @@ class AuditTrainer(Trainer):
         options |= {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
         self._leakage_monitor = _remove_leakage_monitor(options)
         self.factory = TrainerFactory(options)
-        super().__init__(**kwargs)
+        with refusals_named(kwargs):
+            super().__init__(**kwargs)
         self._config_yaml, self._command = "", ""
         self._uploader: ResultsUploader | None = None
 
@@ -96,7 +102,8 @@ class AuditTrainer(Trainer):
         Returns:
             The checkpoint.
         """
-        return self._open(model, datamodule, replace(options, fleet=FleetSettings())).fit_target().checkpoint
+        with locked(options.folder):
+            return self._open(model, datamodule, replace(options, fleet=FleetSettings())).fit_target().checkpoint
 
     def shadow(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Train the missing shadow models, resuming interrupted ones.
@@ -114,9 +121,9 @@ class AuditTrainer(Trainer):
         """
         if not options.fleet.size:
             raise InputError("fleet.size is 0: give the number of shadow models to train, such as --fleet.size 16")
-        run = self._open(model, datamodule, options)
-        run.train_shadow_models()
-        return run.run_dir / "shadows"
+        with locked(options.folder):
+            self._open(model, datamodule, options).train_shadow_models()
+        return options.folder / "shadows"
 
     def attack(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Probe a trained target and its controls, attack and report.
@@ -129,9 +136,10 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        run = self._open(model, datamodule, options)
-        audit = Audit(run, options)
-        return self._report(audit, run.load_target(Path(path) if (path := options.target_checkpoint) else None))
+        with locked(options.folder):
+            audit = self._open_audit(model, datamodule, options)
+            checkpoint = Path(options.target_checkpoint).expanduser() if options.target_checkpoint else None
+            return self._report(audit, audit.run.load_target(checkpoint))
 
     def audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
         """Train the target, probe, attack and report.
@@ -144,9 +152,9 @@ class AuditTrainer(Trainer):
         Returns:
             The report's page.
         """
-        run = self._open(model, datamodule, options)
-        audit = Audit(run, options)
-        return self._report(audit, run.fit_target())
+        with locked(options.folder):
+            audit = self._open_audit(model, datamodule, options)
+            return self._report(audit, audit.run.fit_target())
 
     def monitor_for(self, settings: MonitorSettings, probe: ProbeSettings) -> LeakageMonitor | None:
         """Return the leakage monitor of the options or the callbacks.
@@ -174,6 +182,11 @@ class AuditTrainer(Trainer):
         run = AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader)
         run.check_split()
         return run
+
+    def _open_audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
+        audit = Audit(self._open(model, datamodule, options), options)
+        check_some_can_run(audit.attacks, audit.run.model, audit.run.split)
+        return audit
 
     def _report(self, audit: Audit, target: Trained) -> Path:
         exposures = positive_control(audit, target) if audit.options.positive_control else ()

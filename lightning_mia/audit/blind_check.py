@@ -12,7 +12,8 @@ from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.audit.outcome import AuditOutcome, evaluate_split
 from lightning_mia.audit.provenance import evaluated_ids, provenance, skipped_recordings, summarise_split
 from lightning_mia.corpora import Corpus
-from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.corpora.audio.preparation import OnLongAudio, prepare_audio
 from lightning_mia.evaluation.reasons import HEADINGS
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report import AuditReport, write_report
@@ -21,7 +22,8 @@ from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import atomic_path, check_folder
+from lightning_mia.utilities.files import atomic_path
+from lightning_mia.utilities.run_lock import locked
 from lightning_mia.utilities.stage import Stage
 
 
@@ -32,6 +34,8 @@ def check_split(
     level: Literal["utterance", "speaker"],
     matching: Matching,
     on_bad_audio: Literal["error", "skip"],
+    max_seconds: float,
+    on_long_audio: OnLongAudio,
     cache_dir: Path | None,
     settings: EvaluationSettings,
     command: str,
@@ -47,6 +51,8 @@ def check_split(
         level: level at which the split is tested.
         matching: matching of members and non-members before the second run.
         on_bad_audio: `error` or `skip` unusable recordings.
+        max_seconds: longest recording (seconds).
+        on_long_audio: `error` treats longer recordings as unusable; `crop` keeps their start.
         cache_dir: folder of decoded audio; None: the default.
         settings: evaluation settings.
         command: command that repeats the check, for the report.
@@ -57,25 +63,35 @@ def check_split(
     Raises:
         InputError: the corpus cannot be used, has no `member` column, or matching leaves too few recordings.
     """
-    check_folder(run_dir)
-    table = _table_with_members(corpus)
-    audio = decode(table, cache_dir=cache_dir, on_bad_audio=on_bad_audio)
-    table = table[table["id"].isin(audio.index.index)]
-    original = _AudioSplit(predefined(table, audio.contents, level), audio, table)
-    if not matching.enabled:
-        _start_stage(run_dir, original)
-        return _report(run_dir, original, original.evaluate(original.statistics(), settings), settings, command)
-    matched = matched_subset(table, audio, matching, level)
-    kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio, matched.table)
-    _start_stage(run_dir, kept, original)
-    with atomic_path(run_dir / "discarded.csv") as path:
-        matched.discarded.to_csv(path, index=False)
-    statistics = original.statistics()
-    before = original.evaluate(statistics, settings)
-    # Matching without cropping keeps the audio, and so its statistics.
-    after = kept.evaluate(kept.statistics() if matching.crop_seconds else statistics, settings)
-    heading = f"Before matching: {HEADINGS[before.verdict.status]}. {before.verdict.reason}"
-    return _report(run_dir, kept, _with_unmatched(after, before), settings, command, (heading, *matched.notes))
+    with locked(run_dir):
+        table = _table_with_members(corpus)
+        audio, notes = prepare_audio(
+            table,
+            cache_dir=cache_dir,
+            on_bad_audio=on_bad_audio,
+            max_seconds=max_seconds,
+            on_long_audio=on_long_audio,
+        )
+        table = table[table["id"].isin(audio.index.index)]
+        original = _AudioSplit(predefined(table, audio.contents, level), audio, table)
+        if not matching.enabled:
+            _start_stage(run_dir, original)
+            return _report(
+                run_dir, original, original.evaluate(original.statistics(), settings), settings, command, notes
+            )
+        matched = matched_subset(table, audio, matching, level)
+        kept = _AudioSplit(predefined(matched.table, matched.audio.contents, level), matched.audio, matched.table)
+        _start_stage(run_dir, kept, original)
+        with atomic_path(run_dir / "discarded.csv") as path:
+            matched.discarded.to_csv(path, index=False)
+        statistics = original.statistics()
+        before = original.evaluate(statistics, settings)
+        # Matching without cropping keeps the audio, and so its statistics.
+        after = kept.evaluate(kept.statistics() if matching.crop_seconds else statistics, settings)
+        heading = f"Before matching: {HEADINGS[before.verdict.status]}. {before.verdict.reason}"
+        return _report(
+            run_dir, kept, _with_unmatched(after, before), settings, command, (heading, *notes, *matched.notes)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Command line: run commands, and report invalid input."""
 
+import gc
 import io
 import logging
 import os
@@ -17,8 +18,8 @@ from lightning_mia.audit import configs as shipped
 from lightning_mia.corpora import Corpus
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
-from lightning_mia.utilities.environment import paused_garbage_collection, wait_passively
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.environment import paused_garbage_collection, sigterm_as_interrupt, wait_passively
+from lightning_mia.utilities.errors import InputError, explain_lack
 from lightning_mia.utilities.files import cache_root, hash_of, write_text
 from lightning_mia.utilities.parser import Parser
 
@@ -33,20 +34,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: command and options; by default those of this process.
 
     Returns:
-        Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C.
+        Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C or SIGTERM.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if arguments is None:
+        try:
+            return main(sys.argv[1:])
+        finally:
+            gc.freeze()  # the last garbage collection would look through all imported objects for seconds
+    arguments = list(arguments) or ["--help"]
+    _replace_what_cannot_be_printed()
     wait_passively()
     _log_to_stderr()
     try:
-        _run(arguments)
+        with sigterm_as_interrupt():
+            _run(arguments)
     except InputError as error:
-        print(f"lightning-mia: error: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except KeyboardInterrupt:
         print("\nlightning-mia: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of stdout has seen enough, such as `head`
+        _close_stdout()
+        return 0
+    except (RuntimeError, OSError, MemoryError) as error:
+        if lack := explain_lack(error):
+            return _refuse(lack)
+        if isinstance(error, OSError) and error.filename is not None:
+            return _refuse(f"{_shortened(error.filename)}: {error.strerror}; choose another file or folder")
+        raise
     return 0
+
+
+def _shortened(path: str | bytes) -> str:
+    name = os.fsdecode(path)
+    return name if len(name) < 200 else f"{name[:100]}…{name[-50:]} ({len(name)} characters)"
+
+
+def _close_stdout() -> None:
+    """Drop unwritten text, about which Python would complain when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refuse(reason: str) -> int:
+    print(f"lightning-mia: error: {reason}", file=sys.stderr)
+    return 2
+
+
+def _replace_what_cannot_be_printed() -> None:
+    """Print `?` for characters that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _log_to_stderr() -> None:
@@ -119,15 +157,14 @@ def _cached_help(arguments: list[str]) -> str:
     sources = [(str(path), path.stat().st_mtime_ns) for path in sorted(package.rglob("*.py"))]
     installed = [(name, version(name)) for name in ("lightning", "torch", "jsonargparse")]
     key = hash_of([arguments[0], sys.version, installed, sources, shutil.get_terminal_size().columns])
-    path = cache_root() / "help" / f"{arguments[0]}-{key[:16]}.txt"
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        output = io.StringIO()
-        with redirect_stdout(output), suppress(SystemExit):
-            _run_audit_command(arguments)
+    name = f"{arguments[0]}-{key[:16]}.txt"
     with suppress(OSError, InputError):
-        write_text(path, output.getvalue())
+        return (cache_root() / "help" / name).read_text(encoding="utf-8")
+    output = io.StringIO()
+    with redirect_stdout(output), suppress(SystemExit):
+        _run_audit_command(arguments)
+    with suppress(OSError, InputError):
+        write_text(cache_root() / "help" / name, output.getvalue())
     return output.getvalue()
 
 
@@ -159,6 +196,8 @@ def blind(
     matching: Matching = NO_MATCHING,
     on_bad_audio: Literal["error", "skip"] = "error",
     cache_dir: str | None = None,
+    max_seconds: float = 120.0,
+    on_long_audio: Literal["error", "crop"] = "error",
     evaluation: EvaluationSettings = DEFAULT_EVALUATION,
     command: Sequence[str] = ("lightning-mia", "blind"),
 ) -> None:
@@ -176,6 +215,8 @@ def blind(
         on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` omits such recordings and lists
             them in the report.
         cache_dir: folder of decoded audio; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the home folder.
+        max_seconds: longest recording (seconds).
+        on_long_audio: `error` treats longer recordings as unusable; `crop` keeps their start.
         evaluation: evaluation of the blind baseline.
         command: words of the command line, for the report.
 
@@ -194,6 +235,8 @@ def blind(
         level=level,
         matching=matching,
         on_bad_audio=on_bad_audio,
+        max_seconds=max_seconds,
+        on_long_audio=on_long_audio,
         cache_dir=Path(cache_dir) if cache_dir else None,
         settings=evaluation,
         command=shlex.join(command),
@@ -254,6 +297,26 @@ def _configs_command(arguments: list[str]) -> None:
         print(f"config: {shipped.copy(options.name, options.to)}")
 
 
+def _cache_command(arguments: list[str]) -> None:
+    """List or clear decoded audio."""
+    parser = _parser("cache")
+    parser.add_argument("action", type=Literal["list", "clear"], help="`list` or `clear` (delete)")
+    parser.add_argument("folder", type=str, nargs="?", help="`clear` only the recordings of this folder")
+    parser.add_argument("--cache_dir", type=str, help="cache that --data.cache_dir set; by default LIGHTNING_MIA_CACHE")
+    options = parser.parse_args(arguments[1:])
+    from lightning_mia.corpora.audio.cached_folders import cached_folders, clear, listing
+
+    cache_dir = Path(options.cache_dir).expanduser() if options.cache_dir else cache_root() / "audio"
+    if options.action == "clear":
+        deleted = clear(cache_dir, options.folder)
+        n_recordings = sum(cached.n_recordings for cached in deleted)
+        print(f"deleted: {n_recordings} recordings, {sum(cached.n_bytes for cached in deleted) / 1e9:.3f} GB")
+    elif options.folder is not None:
+        raise InputError("cache list takes no folder: it lists all")
+    else:
+        print(listing(cached_folders(cache_dir), cache_dir))
+
+
 def _parser(command: str) -> Parser:
     return Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
 
@@ -267,6 +330,7 @@ COMMANDS = {
     "blind": Command("Test without a model whether members and non-members differ", _blind_command),
     "report": Command("Rebuild the report of a run, or the page of a grid, from saved results", _report_command),
     "compare": Command("Compare the attacks of several runs with those of the first", _compare_command),
+    "cache": Command("List or delete decoded audio", _cache_command),
     "configs": Command("List the configs that ship with the package, or copy one", _configs_command),
 }
 
@@ -279,4 +343,4 @@ commands:
 {_LIST}
 
 `lightning-mia COMMAND --help` lists the options of a command; with a config file, `--print_config` prints their values.
-Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C."""
+Exit status: 0 when done, regardless of the verdict; 2 for invalid input; 130 after Ctrl-C or SIGTERM."""

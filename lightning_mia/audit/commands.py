@@ -12,14 +12,15 @@ from lightning_mia.audit.audit_trainer import AuditTrainer
 from lightning_mia.audit.configs import with_shipped_configs
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.summary import print_summary
-from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files
+from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files, without_credentials
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.environment import settle_threads
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, first_line
 from lightning_mia.utilities.files import check_folder
 from lightning_mia.utilities.lightning import quieten
 from lightning_mia.utilities.parser import Parser
+from lightning_mia.utilities.ranges import MAX_SEED
 
 COMMANDS = ("fit", "shadow", "attack", "audit")
 DEFAULT_SHADOW_MODELS = 16
@@ -74,6 +75,13 @@ class AuditCLI(LightningCLI):
         check_folder(config.run_dir)
         self.uploader = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
 
+    def _set_seed(self) -> None:
+        """Seed all generators; refuse what they cannot take."""
+        seed = self._get(self.config, "seed_everything")
+        if not isinstance(seed, bool) and not 0 <= seed <= MAX_SEED:
+            raise InputError(f"seed_everything is {seed}: give 0 to {MAX_SEED}")
+        super()._set_seed()
+
     def instantiate_classes(self) -> None:
         """Create all objects; report invalid values in one line."""
         try:
@@ -87,8 +95,12 @@ class AuditCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Pass settings, command and uploader to the trainer."""
         settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
-        config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
-        self.trainer.use_command_line(config_yaml, shlex.join(["lightning-mia", *self.arguments]), self.uploader)
+        try:
+            config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
+        except Exception as error:  # of a representer: an object that has no YAML, such as a function
+            raise InputError(f"The options cannot be written down for the report: {first_line(error)}") from error
+        command = shlex.join(["lightning-mia", *self.arguments])
+        self.trainer.use_command_line(without_credentials(config_yaml), without_credentials(command), self.uploader)
 
     def after_fit(self) -> None:
         """Print the path of the checkpoint."""

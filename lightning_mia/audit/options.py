@@ -66,7 +66,7 @@ class AuditOptions:
     @property
     def folder(self) -> Path:
         """Folder of the run."""
-        return Path(self.run_dir or "runs/audit")
+        return Path(self.run_dir or "runs/audit").expanduser()
 
 
 DEFAULT_OPTIONS = AuditOptions()

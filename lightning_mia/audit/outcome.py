@@ -74,6 +74,7 @@ def evaluate_attacks(
     take_turns: bool = True,
     list_skipped: bool = False,
     seed: int = 0,
+    obstacle: str = "",
     largest_exposure: Exposure | None = None,
 ) -> AuditOutcome:
     """Run and evaluate the attacks and controls of an audit.
@@ -90,6 +91,7 @@ def evaluate_attacks(
         take_turns: also evaluate the attacks with each shadow model as target.
         list_skipped: list attacks that cannot run in the notes.
         seed: seed of randomised attacks.
+        obstacle: reason outside the split that prevents a verdict.
         largest_exposure: of the positive control, if any.
 
     Raises:
@@ -135,7 +137,13 @@ def evaluate_attacks(
         ),
         scores=(*attack_scores, *blind_scores, *control_scores, *(as_control(score, "sibling") for score in siblings)),
         blind_upper95=_upper_bounds(blind_results),
-        verdict=give_verdict(attack_results, blind_results, drawn=split.drawn, largest_exposure=largest_exposure),
+        verdict=give_verdict(
+            attack_results,
+            blind_results,
+            drawn=split.drawn,
+            largest_exposure=largest_exposure,
+            obstacle=obstacle,
+        ),
         dataset_inference=infer_datasets(attack_results, attack_scores, split, settings),
         notes=tuple(dict.fromkeys(notes)),
     )

@@ -16,6 +16,7 @@ from lightning_mia.audit.settings import PositiveControlSettings
 from lightning_mia.evaluation import AttackResult, Exposure, evaluate
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.training.exposures import exposure_obstacle, unexposed
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
@@ -34,7 +35,7 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
 
     Raises:
         InputError: too few recordings that the target is not known to have seen, a model that cannot be trained
-            further, or no attack that can run on it.
+            further, no attack that can run on it, or a training that ends before it has used its recordings.
     """
     if not target.model.can_pretrain:
         raise InputError(
@@ -49,6 +50,8 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
     for times in (0, *sorted(set(settings.exposures))):
         name = f"exposure_{times:03d}"
         trained = run.train(name, run.split.training_ids(), times, start=target) if times else target
+        if obstacle := exposure_obstacle({name: unexposed(trained, run.split.training_ids())} if times else {}):
+            raise InputError(f"The positive control is invalid: {obstacle}; remove what ends its training early")
         results = _attack(inner, name, trained)
         if results is None:  # not the first process
             return ()

@@ -71,6 +71,10 @@ class ProbePlan:
         ]
         return first.with_groups(others)
 
+    def versions(self, name: str, model: SpeechModel, sha256: str) -> list[dict[str, str]]:
+        """Return the package versions of a model's cached signals."""
+        return [Signals.versions(path) for _, path in self._files(name, model, sha256)]
+
     def is_cached(self, name: str, model: SpeechModel, sha256: str) -> bool:
         """Whether all signals of a model are cached; see `signals`."""
         return all(path.exists() for _, path in self._files(name, model, sha256))

@@ -1,6 +1,7 @@
 """Provenance of a run: data, software versions, hardware."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
@@ -11,7 +12,10 @@ from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel, UnitFacts
 from lightning_mia.splits import Split
-from lightning_mia.utilities.environment import hardware, versions
+from lightning_mia.utilities.environment import hardware, other_versions, versions
+from lightning_mia.utilities.errors import list_first
+
+log = logging.getLogger(__name__)
 
 
 def provenance(
@@ -119,6 +123,26 @@ def describe_model(name: str, record: Mapping[str, Any], split: Split) -> Traine
         seconds=record["seconds"],
         health={figure: tuple(values) for figure, values in record.get("health", {}).items()},
     )
+
+
+def version_notes(versions: Mapping[str, Iterable[Mapping[str, str]]]) -> list[str]:
+    """Say which models were made with other package versions.
+
+    Args:
+        versions: name of a model → versions with which it was trained and probed.
+    """
+    models: dict[str, list[str]] = {}
+    for name, made_with in versions.items():
+        for difference in dict.fromkeys(difference for each in made_with for difference in other_versions(each)):
+            models.setdefault(difference, []).append(name.replace("_", " "))
+    notes = [
+        f"Trained or probed with {difference} as now: {list_first(names)}. Numbers may differ from those of a single "
+        "version."
+        for difference, names in models.items()
+    ]
+    for note in notes:
+        log.warning("%s", note)
+    return notes
 
 
 def skipped_recordings(audio: AudioCache) -> tuple[SkippedRecording, ...]:

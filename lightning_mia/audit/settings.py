@@ -1,8 +1,10 @@
 """Options of the controls."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, Range, Seed, check_fields
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,12 @@ class PositiveControlSettings:
         200
     """
 
-    exposures: list[int] = field(default_factory=lambda: [1, 3, 10, 30])
-    n_units: int = 200
-    seed: int = 0
+    exposures: list[Count] = field(default_factory=lambda: [1, 3, 10, 30])
+    n_units: Annotated[int, Range(8, 100_000_000)] = 200
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if not self.exposures or min(self.exposures) < 1:
-            raise InputError(f"exposure.exposures is {self.exposures}: give numbers of epochs from 1")
-        if self.n_units < 8:
-            raise InputError(f"exposure.n_units is {self.n_units}: give 8 or more")
+        if not self.exposures:
+            raise InputError("exposure.exposures is empty: give numbers of epochs from 1")
+        check_fields(self, "exposure.")

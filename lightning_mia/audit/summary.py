@@ -43,7 +43,7 @@ def summary(report: AuditReport) -> str:
     lines += [f"{_line(control, width)}  ({control.family.question})" for control in other_controls]
     lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
     verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
-    return "\n".join([*lines, "", *textwrap.wrap(verdict, 110), ""])
+    return "\n".join([*lines, "", *textwrap.wrap(verdict, 110, break_on_hyphens=False), ""])
 
 
 def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:

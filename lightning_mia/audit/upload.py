@@ -6,6 +6,7 @@ A marker file shows that the copy is complete.
 import hashlib
 import json
 import logging
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ RESULTS_URL = """fsspec URL to which results are uploaded at the end, and after 
 s3://bucket/R"""
 """Help text of the option."""
 
+USER = re.compile(r"(\b[a-zA-Z][\w+.-]*://)[^\s/'\"]*@")
+QUERY = re.compile(r"(\b[a-zA-Z][\w+.-]*://[^\s'\"?]*)\?[^\s'\"]*")
 MARKER = "complete.json"
 """List of the uploaded files with their hashes; written last and removed first."""
 
@@ -27,6 +30,15 @@ REPORT_FILES = ("results.json", "scores.csv", "units.csv", "report.html", "repor
 
 RUN_FILES = ("split.csv", "split.json", "*/stage.json", "shadows/*/stage.json")
 GRID_FILES = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.parquet", "report.html", "figures/*")
+
+
+def without_credentials(text: str) -> str:
+    """Strip user, password and query, which may hold a signature, from all URLs in a text.
+
+    >>> without_credentials("--results_url=s3://key:secret@host/runs?token=abc --run_dir=r")
+    '--results_url=s3://host/runs?… --run_dir=r'
+    """
+    return QUERY.sub(r"\1?…", USER.sub(r"\1", text))
 
 
 def run_files(run_dir: Path) -> Iterator[Path]:
@@ -73,14 +85,15 @@ class ResultsUploader:
     def __init__(self, url: str, folder: Path) -> None:
         from fsspec.core import url_to_fs
 
-        self.url, self.folder = url, folder
+        self.url, self.folder = without_credentials(url), folder
         try:
             self.files, self.root = url_to_fs(url)
             self._check_writable()
             self.uploaded: dict[str, str] = self._read_marker()  # name → SHA-256
             self.hashes: dict[Path, tuple[tuple[int, int], str]] = {}  # file → time and size, SHA-256
         except Exception as error:  # each protocol has its own errors
-            raise InputError(f"Cannot write results to {url} ({_first_line(error)}); check --results_url") from error
+            reason = without_credentials(_first_line(error))
+            raise InputError(f"Cannot write results to {self.url} ({reason}); check --results_url") from error
 
     def update(self, files: Iterable[Path], final: bool = False) -> None:
         """Upload new and changed files, then the marker.
@@ -95,7 +108,7 @@ class ResultsUploader:
         try:
             self._update({path.relative_to(self.folder).as_posix(): path for path in files})
         except Exception as error:
-            message = f"Cannot write results to {self.url} ({_first_line(error)})"
+            message = f"Cannot write results to {self.url} ({without_credentials(_first_line(error))})"
             if final:
                 raise InputError(f"{message}; they are in {self.folder}: run the same command again") from error
             log.warning("%s; will be retried", message)

@@ -6,6 +6,7 @@ from lightning_mia.corpora.common_voice import CommonVoice
 from lightning_mia.corpora.fluent_speech_commands import FluentSpeechCommands
 from lightning_mia.corpora.folder import Folder
 from lightning_mia.corpora.huggingface import HuggingFaceDataset
+from lightning_mia.corpora.kaldi import Kaldi
 from lightning_mia.corpora.librilight import LibriLightLimited
 from lightning_mia.corpora.librispeech import LibriSpeech
 from lightning_mia.corpora.ljspeech import LJSpeech
@@ -26,6 +27,7 @@ __all__ = [
     "FluentSpeechCommands",
     "Folder",
     "HuggingFaceDataset",
+    "Kaldi",
     "LJSpeech",
     "LibriLightLimited",
     "LibriSpeech",

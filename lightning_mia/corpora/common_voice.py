@@ -61,7 +61,7 @@ def _rows(root: Path, name: str, milliseconds: dict[str, str]) -> Iterator[Row]:
         raise InputError(f"{path}: no such file; {remedy}")
     for row in read_rows(path, delimiter="\t", quoted=False):
         clip = row.get("path", "")
-        file = clip if clip.endswith(".mp3") else f"{clip}.mp3"  # the first releases omit the suffix
+        file = clip if Path(clip).suffix else f"{clip}.mp3"  # the first releases omit the suffix
         yield {
             "id": Path(file).stem if clip else "",
             "path": str(root / "clips" / file) if clip else "",

@@ -1,24 +1,35 @@
 """Folders of audio files."""
 
+import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from lightning_mia.corpora.audio.external import SUFFIXES as EXTERNAL_SUFFIXES
 from lightning_mia.corpora.base import Corpus, check_table, ids_from_paths
+from lightning_mia.corpora.formats.text import has_surrogates, printable
 from lightning_mia.utilities.errors import InputError, list_first
 
 OTHER_SUFFIXES = {".aif", ".aifc", ".oga", ".opus", ".snd", ".sph"}
 """Suffixes that libsndfile reads but does not list."""
 
+VIDEO_SUFFIXES = {".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+"""Suffixes of files that may hold the same speech as an audio file beside them."""
+
+logger = logging.getLogger(__name__)
+
 
 class Folder(Corpus):
     """All audio files under a folder, at any depth.
 
-    Symbolic links are followed, hidden files are skipped. The id is the path relative to the folder, without suffix
-    unless ids would collide. The speaker is the name of the file's folder, or a part of its path.
+    Symbolic links are followed, hidden files are skipped. Formats that cannot be decoded (AAC, WebM … without ffmpeg)
+    are listed too: they are errors, or omitted and reported by `on_bad_audio: skip`. The id is the path relative to
+    the folder, without suffix unless ids would collide. The speaker is the name of the file's folder, or a part of its
+    path.
 
     Example:
         >>> import soundfile, tempfile
@@ -45,9 +56,18 @@ class Folder(Corpus):
         root = Path(os.path.abspath(os.path.expanduser(self.path)))
         if not root.is_dir():
             raise InputError(f"{self.path}: no such folder; check the path")
-        files = sorted(_audio_files(root))
+        present = sorted(_files(root))
+        files = [file for file in present if file.suffix.lower() in _audio_suffixes()]
         if not files:
             raise InputError(f"{self.path}: no audio files under this folder; check the path")
+        videos = Counter(file.suffix.lower() for file in present if file.suffix.lower() in VIDEO_SUFFIXES)
+        if videos:
+            named = ", ".join(f"{n} {suffix}" for suffix, n in sorted(videos.items()))
+            logger.warning("%s: videos are not read (%s); extract their audio if it is needed", self.path, named)
+        unnamed = [printable(file.as_posix()) for file in files if has_surrogates(file.as_posix())]
+        if unnamed:
+            problem = f"{len(unnamed)} of {len(files)} files have names that are not UTF-8: {list_first(unnamed)}"
+            raise InputError(f"{self.path}: {problem}; rename them, for example with convmv")
         rows = {
             "id": ids_from_paths(files),
             "path": [str(root / file) for file in files],
@@ -80,11 +100,15 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _audio_files(root: Path) -> Iterator[PurePosixPath]:
-    """Yield the relative paths of readable audio files."""
+def _audio_suffixes() -> set[str]:
     import soundfile
 
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | OTHER_SUFFIXES
+    listed = {f".{name.lower()}" for name in soundfile.available_formats()}
+    return listed | OTHER_SUFFIXES | EXTERNAL_SUFFIXES
+
+
+def _files(root: Path) -> Iterator[PurePosixPath]:
+    """Yield the relative paths of all files."""
     seen: set[str] = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -95,5 +119,5 @@ def _audio_files(root: Path) -> Iterator[PurePosixPath]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
         for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
+            if not name.startswith("."):
                 yield relative / name

@@ -13,7 +13,9 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import absolute, check_names, first_line
+from lightning_mia.corpora.formats.named_files import download_file, file_states, is_inside, stored_audio
 from lightning_mia.corpora.formats.tables import normalise_gender
+from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, cache_root, hash_of
 
@@ -63,6 +65,7 @@ class HuggingFaceDataset(Corpus):
         accent_column: str | None = None,
         id_column: str | None = None,
         cache_dir: str | None = None,
+        outside_files: bool = False,
     ) -> None:
         """Specify the data set and its columns.
 
@@ -81,6 +84,8 @@ class HuggingFaceDataset(Corpus):
             accent_column: column of the speakers' accent.
             id_column: column of unique names of the recordings; default: split and row number.
             cache_dir: folder of the recordings; default: `huggingface` in the cache of lightning_mia.
+            outside_files: read files outside the data set that its rows name: absolute paths, `../`, other addresses.
+                Only for data sets that you trust: their author chooses what is read.
 
         Raises:
             InputError: the limit is not positive.
@@ -99,6 +104,7 @@ class HuggingFaceDataset(Corpus):
         }
         self.columns = {name: column for name, column in columns.items() if column is not None}
         self.cache_dir = cache_dir
+        self.outside_files = outside_files
 
     def table(self) -> pd.DataFrame:
         """List the recordings, and download the missing ones.
@@ -112,6 +118,7 @@ class HuggingFaceDataset(Corpus):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / "lock"):
                 rows = _read_index(folder, self.limit)
+                self._check_index(rows, folder / AUDIO, source)
                 if not (folder / COMPLETE).exists() and (self.limit is None or len(rows) < self.limit):
                     rows += self._fetch(source, folder, len(rows))
         except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
@@ -120,7 +127,7 @@ class HuggingFaceDataset(Corpus):
 
     def _folder(self, source: Path | None) -> Path:
         """Return the cache folder, the same for any limit."""
-        location = _file_states(source) if source else [self.path, self.revision]
+        location = file_states(source) if source else [self.path, self.revision]
         key = hash_of([VERSION, location, self.config, self.split, self.audio_column, self.columns])
         root = absolute(self.cache_dir) if self.cache_dir else cache_root().absolute() / "huggingface"
         return root / f"{PurePosixPath(self.path).name}-{key[:12]}"
@@ -162,15 +169,47 @@ class HuggingFaceDataset(Corpus):
     def _row(self, number: int, values: dict[str, Any], folder: Path, source: Path | None) -> Row:
         """Return a recording's index entry; write its audio if necessary."""
         row = {"id": f"{self.split}-{number:06d}"}
-        row |= {name: _as_text(values[column]) for name, column in self.columns.items()}
+        row |= {name: self._text(number, column, values[column]) for name, column in self.columns.items()}
         if "gender" in row:
             row["gender"] = normalise_gender(row["gender"])
         try:
+            content, path = stored_audio(values[self.audio_column])
+            if not content:
+                self._check_inside(path, source)
             row["path"] = _audio_file(values[self.audio_column], folder / f"{number:06d}", source)
         except ValueError as error:
             problem = f"row {number} of split {self.split}: column {self.audio_column} {error}"
             raise InputError(f"{self.path}: {problem}; set audio_column to the column of the recordings") from error
         return row
+
+    def _text(self, number: int, column: str, value: object) -> str:
+        """Return a value as text, "" if missing."""
+        try:
+            return as_text(value)
+        except NotTextError as error:
+            problem = f"row {number} of split {self.split}: column {column} holds a {error}"
+            raise InputError(f"{self.path}: {problem}, not text or a number; choose another column") from error
+
+    def _check_index(self, rows: list[Row], written: Path, source: Path | None) -> None:
+        """Reject indexed files outside the data set, as of a run that allowed them."""
+        for row in rows:
+            if Path(row["path"]).parent != written:
+                self._check_inside(row["path"], source)
+
+    def _check_inside(self, path: str, source: Path | None) -> None:
+        """Reject files outside the data set.
+
+        Args:
+            path: path or address that a row names.
+            source: folder of the data set; None: on the hub.
+
+        Raises:
+            InputError: the file is outside, and `outside_files` does not allow it.
+        """
+        if self.outside_files or is_inside(path, source, self.path):
+            return
+        problem = f"a row names {path!r}, outside the data set"
+        raise InputError(f"{self.path}: {problem}; set outside_files: true if you trust its author to name files")
 
 
 def _local_folder(path: str) -> Path | None:
@@ -181,13 +220,6 @@ def _local_folder(path: str) -> Path | None:
     if path.startswith(("/", "~", ".")) or path.count("/") > 1:
         raise InputError(f"{path}: no such folder; check the path, or give a name on the hub, as owner/name")
     return None
-
-
-def _file_states(folder: Path) -> list[tuple[str, int, int]]:
-    """Return name, size (bytes) and modification time (ns) of files."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    stats = [path.stat() for path in files]
-    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in zip(files, stats, strict=True)]
 
 
 def _open(path: str, source: Path | None, config: str | None, split: str, revision: str | None) -> "Data":
@@ -257,32 +289,12 @@ def _audio_file(value: Any, stem: Path, source: Path | None) -> str:
     Raises:
         ValueError: any other value.
     """
-    stored = value if isinstance(value, dict) else {"bytes" if isinstance(value, bytes) else "path": value}
-    content, path = stored.get("bytes"), stored.get("path") or ""
-    if not isinstance(path, str) or not (content or path):
-        raise ValueError("holds neither bytes nor a path")
+    content, path = stored_audio(value)
     if not content and "://" not in path:
         return str((source or Path()).absolute() / path)
     file = stem.with_suffix(PurePosixPath(path.split("::")[0]).suffix or ".audio")
     if not file.exists():
-        content = content or _download(path)
+        content = content or download_file(path)
         with atomic_path(file) as temporary:
             temporary.write_bytes(content)
     return str(file)
-
-
-def _download(address: str) -> bytes:
-    """Read a file on the hub or within an archive."""
-    import fsspec
-
-    try:
-        with fsspec.open(address, "rb") as file:
-            return bytes(file.read())
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(
-            f"{address}: cannot be read ({first_line(error)}); check the connection and run the same command again"
-        ) from error
-
-
-def _as_text(value: object) -> str:
-    return "" if value is None else str(value)

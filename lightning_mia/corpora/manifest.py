@@ -1,37 +1,56 @@
-"""Manifests: CSV, JSON Lines (also NeMo's) and fairseq's TSV."""
+"""Manifests: CSV, JSON Lines, and those of NeMo, fairseq, Lhotse and SpeechBrain."""
 
-import csv
-import io
-import json
+import math
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from lightning_mia.corpora.base import Corpus, check_table, ids_from_paths
-from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.corpora.base import Corpus, check_table
+from lightning_mia.corpora.formats.archives import absolute
+from lightning_mia.corpora.formats.clips import Part, cut_parts
+from lightning_mia.corpora.formats.columns import Row, ambiguous_times, our_columns
+from lightning_mia.corpora.formats.json_manifests import read_json, read_text
+from lightning_mia.corpora.formats.text_manifests import (
+    is_fairseq,
+    is_fairseq_table,
+    read_csv,
+    read_fairseq,
+    split_segment,
+)
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import cache_root
 
-Row = tuple[int, dict[str, str]]
-"""Line number in the file, and values by column."""
+JSON_SUFFIXES = (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".json.gz")
+PLACEHOLDER = re.compile(r"(\{\w+\}|\$\{?\w+\}?)/?")
+"""Start of a path that SpeechBrain replaces by a folder: `{data_root}` or `$data_folder`."""
 
-JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
-FAIRSEQ_LINE = re.compile(r"[^\t\n]+\t\d+")
-FAIRSEQ_START = re.compile(rf"[^\t\n]+\n{FAIRSEQ_LINE.pattern}\s*(\n|$)")
-LIBRISPEECH_NAME = re.compile(r"(\d+)-\d+-\d+")
+DEFAULT_ID = "path as written"
+"""Key of a row's default id, until it is known whether the row is a segment."""
+
+CHANNEL_LETTERS = {"A": 0, "B": 1}
+"""Sides of a telephone call."""
 
 
 class Manifest(Corpus):
     """Recordings listed in a CSV, JSON Lines or fairseq file.
 
     CSV: a header and the columns `id,path,speaker[,text][,duration][,session][,gender][,accent][,member]`, in any
-    order. JSON Lines: objects with the same keys; `audio_filepath` (NeMo) is accepted for `path`, and `id` defaults to
-    the path. fairseq TSV: the root folder, then `relative/path<TAB>number of samples`; the id is the path without
-    suffix, the speaker its first folder, or the first number of LibriSpeech's file names (`19-198-0000.flac`).
+    order. JSON Lines: objects with the same keys. Usual names are read too (`audio_filepath`, `wav`, `file_name`,
+    `spk_id`, `speaker_id` …), and the id defaults to the path. fairseq TSV: the root folder, then `relative/path<TAB>
+    number of samples`; the id is the path without suffix, the speaker its first folder, or the first number of
+    LibriSpeech's file names (`19-198-0000.flac`). Also read: Lhotse's cuts, or recordings beside supervisions, and
+    SpeechBrain's CSV and JSON.
 
-    Relative paths start from the manifest's folder. `member` is 1, 0, `held_back`, `sibling` or empty
-    (auxiliary). All values but the duration are text, as written ("0001", "NA"). Other columns are ignored.
+    Segments of long recordings are cut once into files of the cache: `offset` and `duration` (seconds), `start` and
+    `stop` (samples, SpeechBrain), `path:start:samples` (fairseq). `channel` selects one channel, from 0 or A and B, so
+    that each side of a telephone call can be a speaker. Without them, `duration` is compared with the audio.
+
+    Relative paths start from the manifest's folder. `member` is 1, 0, `held_back`, `sibling` or empty (auxiliary). All
+    values but the times are text, as written ("0001", "NA"). Other columns are ignored.
 
     Example:
         >>> import tempfile
@@ -42,136 +61,126 @@ class Manifest(Corpus):
         ['1', '0']
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, root: str | None = None, cache_dir: str | None = None) -> None:
         """Specify the manifest.
 
         Args:
-            path: the file. `.jsonl`, `.json` and `.ndjson` are read as JSON Lines, `.tsv` as fairseq's TSV; other
-                formats are detected from the first lines.
+            path: the file. `.jsonl`, `.json` and `.ndjson` (also with `.gz`) are read as JSON, `.tsv` as fairseq's TSV;
+                other formats are detected from the first lines.
+            root: folder from which relative paths start, and that replaces SpeechBrain's `{data_root}` or
+                `$data_folder`; default: the manifest's folder.
+            cache_dir: folder of cut segments; default: `clips/manifest` in the cache of lightning_mia.
         """
         self.path = path
+        self.root = root
+        self.cache_dir = cache_dir
 
     def table(self) -> pd.DataFrame:
-        """Read the manifest, without opening the recordings."""
-        text = _read_text(self.path)
-        suffix = Path(self.path).suffix.lower()
-        if suffix in JSON_SUFFIXES or text.lstrip().startswith("{"):
-            rows = _json_rows(text, self.path)
-        elif suffix == ".tsv" or FAIRSEQ_START.match(text):
-            rows = _fairseq_rows(text, self.path)
-        else:
-            rows = _csv_rows(text, self.path)
+        """Read the manifest, and cut the missing segments."""
+        rows = [(number, _with_default_id(our_columns(row))) for number, row in self._read()]
         if not rows:
             raise InputError(f"{self.path}: no utterances; an empty manifest cannot be used")
+        rows = [(number, self._resolved(row, f"{self.path}: line {number}")) for number, row in rows]
+        rows = self._cut(rows)
         lines = pd.Index([line for line, _ in rows], name="line")
-        table = pd.DataFrame([values for _, values in rows], index=lines, dtype=object)
-        if "path" in table:
-            folder = os.path.dirname(os.path.abspath(os.path.expanduser(self.path)))
-            table["path"] = table["path"].map(lambda path: _absolute(folder, path))
-        return check_table(table, self.path)
+        return check_table(pd.DataFrame([row for _, row in rows], index=lines, dtype=object), self.path)
+
+    def _read(self) -> list[Row]:
+        text = read_text(self.path)
+        if self.path.lower().endswith(JSON_SUFFIXES) or text.lstrip().startswith("{"):
+            return read_json(text, self.path)
+        if is_fairseq_table(text):
+            return [(number, _fairseq_segment(row)) for number, row in read_csv(text, self.path, "\t")]
+        if Path(self.path).suffix.lower() == ".tsv" or is_fairseq(text):
+            return read_fairseq(text, self.path)
+        return read_csv(text, self.path)
+
+    def _resolved(self, row: dict[str, Any], where: str) -> dict[str, Any]:
+        """Return a row with an absolute path, if it has one."""
+        path = row.get("path")
+        if not isinstance(path, str) or not path:
+            return row
+        if placeholder := PLACEHOLDER.match(path):
+            if self.root is None:
+                raise InputError(f"{where}: {placeholder[1]} stands for a folder; set root to it")
+            path = path[placeholder.end() :]
+        folder = absolute(self.root) if self.root else os.path.dirname(os.path.abspath(os.path.expanduser(self.path)))
+        return {**row, "path": os.path.abspath(os.path.join(folder, os.path.expanduser(path.strip())))}
+
+    def _cut(self, rows: list[Row]) -> list[Row]:
+        """Replace recordings by their parts, where rows ask for parts."""
+        parts = {number: part for number, row in rows if (part := _part(row, f"{self.path}: line {number}"))}
+        wanted = [(number, row["path"]) for number, row in rows if number in parts]
+        requests = [(path, parts[number], f"{self.path}: line {number}") for number, path in wanted]
+        cache_dir = absolute(self.cache_dir) if self.cache_dir else cache_root().absolute() / "clips" / "manifest"
+        files = {number: file for (number, _), file in zip(wanted, cut_parts(requests, cache_dir), strict=True)}
+        return [(number, _replaced(row, parts.get(number), files.get(number))) for number, row in rows]
 
 
-def _read_text(path: str) -> str:
-    """Read a UTF-8 text file without byte-order mark."""
+def _with_default_id(row: dict[str, Any]) -> dict[str, Any]:
+    """Note the path as written, from which the id derives if there is none."""
+    return row if "id" in row or "path" not in row else {**row, DEFAULT_ID: row["path"]}
+
+
+def _replaced(row: dict[str, Any], part: Part | None, file: str | None) -> dict[str, Any]:
+    """Return a row with the file of its part, and an id."""
+    default_id = row.pop(DEFAULT_ID, None)
+    is_part = part is not None and file != row["path"]
+    if default_id is not None:
+        row["id"] = f"{default_id}#{part.name}" if part is not None and is_part else default_id
+    return {**row, "path": file} if is_part else row
+
+
+def _fairseq_segment(row: dict[str, Any]) -> dict[str, Any]:
+    """Split the segment off the column `audio` of fairseq's tables."""
+    segment = split_segment(row["audio"])
+    return {**row, **segment, "audio": segment["path"]}
+
+
+def _part(row: dict[str, Any], where: str) -> Part | None:
+    """Return the part of a recording that a row asks for; None for all of it.
+
+    `duration` is dropped from the row if it is not that of the part.
+    """
+    if times := ambiguous_times(row):
+        raise InputError(f"{where}: {', '.join(times)}: of unknown unit; give offset and duration in seconds")
+    if not isinstance(row.get("path"), str) or not row["path"]:
+        return None  # reported later
+    channel = _channel(row.get("channel"), where)
+    if _is_given(row, "start") and _is_given(row, "stop"):
+        row.pop("duration", None)  # SpeechBrain's is that of the recording
+        start, stop = _number(row, "start", where), _number(row, "stop", where)
+        if start % 1 or stop % 1 or stop <= start:
+            raise InputError(f"{where}: samples from {start:g} to {stop:g}; start and stop count samples")
+        return Part(int(start), int(stop - start), in_samples=True, channel=channel)
+    if not _is_given(row, "offset"):
+        return None if channel is None else Part(channel=channel)
+    length = _number(row, "duration", where) if _is_given(row, "duration") else None
+    return Part(_number(row, "offset", where), length, channel=channel)
+
+
+def _is_given(row: Mapping[str, Any], name: str) -> bool:
+    value = row.get(name)
+    return value is not None and value != "" and value == value  # NaN differs from itself
+
+
+def _number(row: Mapping[str, Any], name: str, where: str) -> float:
+    """Return a time that is not negative."""
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not text in UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the manifest ({error.strerror}); check the path") from error
+        value = float(row[name])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise InputError(f"{where}: {name} is {row[name]!r}; give a number of at least 0")
+    return value
 
 
-def _absolute(folder: str, path: object) -> object:
-    """Resolve a path relative to `folder`; `check_table` reports empty ones."""
-    if not isinstance(path, str) or not path:
-        return path
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
-
-
-def _csv_rows(text: str, where: str) -> list[Row]:
-    reader = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
-    rows, malformed = [], []
-    try:
-        header = [name.strip() for name in next(filter(None, reader), [])]
-        if len(set(header)) < len(header):
-            raise InputError(f"{where}: a column occurs twice in {', '.join(header)}; rename one")
-        for fields in reader:
-            if len(fields) == len(header):
-                rows.append((reader.line_num, dict(zip(header, map(str.strip, fields), strict=True))))
-            elif fields:  # blank lines have none
-                malformed.append(f"line {reader.line_num} has {len(fields)}")
-    except csv.Error as error:
-        raise InputError(f"{where}: line {reader.line_num} is not CSV ({error}); correct it") from error
-    if malformed:
-        named = f"{len(header)} columns, but {list_first(malformed)}"
-        raise InputError(f"{where}: {named}; put fields that hold a comma in double quotes")
-    return rows
-
-
-def _json_rows(text: str, where: str) -> list[Row]:
-    rows, malformed = [], []
-    for number, line in _lines(text):
-        try:
-            values = json.loads(line)
-        except ValueError:
-            values = None
-        if isinstance(values, dict):
-            rows.append((number, _json_row(values, f"{where}: line {number}")))
-        else:
-            malformed.append(f"line {number}")
-    if malformed:
-        raise InputError(f"{where}: not a JSON object: {list_first(malformed)}; write one object per line")
-    return rows
-
-
-def _json_row(values: dict[str, object], where: str) -> dict[str, str]:
-    """Convert values to text, and NeMo's keys to ours."""
-    row = {key: _as_written(value) for key, value in values.items()}
-    if values.get("offset"):
-        problem = f"a segment of a longer file (offset {row['offset']}) cannot be used"
-        raise InputError(f"{where}: {problem}; cut segments into separate files")
-    if "path" not in row and "audio_filepath" in row:
-        row["path"] = row["audio_filepath"]
-    if "id" not in row and "path" in row:
-        row["id"] = row["path"]
-    return row
-
-
-def _as_written(value: object) -> str:
-    if value is None:
-        return ""
-    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _fairseq_rows(text: str, where: str) -> list[Row]:
-    lines = list(_lines(text))
-    if not lines:
-        return []
-    root = lines[0][1].strip()
-    if "\t" in root:
-        what = "line 1 is not a root folder, with which fairseq's TSV begins"
-        raise InputError(f"{where}: {what}; write a table with columns as CSV")
-    malformed = [f"line {number}" for number, line in lines[1:] if not FAIRSEQ_LINE.fullmatch(line.strip())]
-    if malformed:
-        problem = f"not a path, a tab and a number of samples: {list_first(malformed)}"
-        raise InputError(f"{where}: {problem}; correct them")
-    paths = [PurePosixPath(line.split("\t")[0].strip()) for _, line in lines[1:]]
-    rows = []
-    for (number, _), path, name in zip(lines[1:], paths, ids_from_paths(paths), strict=True):
-        speaker = _speaker(path, f"{where}: line {number}")
-        rows.append((number, {"id": name, "path": os.path.join(root, path), "speaker": speaker}))
-    return rows
-
-
-def _speaker(path: PurePosixPath, where: str) -> str:
-    """Return the speaker of a path in a fairseq TSV."""
-    if librispeech := LIBRISPEECH_NAME.fullmatch(path.stem):
-        return librispeech[1]
-    if len(path.parts) > 1:
-        return path.parts[0]
-    raise InputError(f"{where}: {path} is in no folder that could name its speaker; write a CSV with a speaker column")
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the non-blank lines with their numbers from 1."""
-    return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+def _channel(value: Any, where: str) -> int | None:
+    """Return a channel from 0; None for all channels."""
+    text = str(value).strip() if value is not None and value == value else ""
+    if not text:
+        return None
+    number = CHANNEL_LETTERS.get(text.upper(), text.removesuffix(".0"))
+    if not str(number).isdecimal():
+        raise InputError(f"{where}: channel is {text!r}; give a number from 0, or A or B")
+    return int(number)

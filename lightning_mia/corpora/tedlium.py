@@ -11,7 +11,14 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import Archive, absolute, check_names, published_folder
-from lightning_mia.corpora.formats.segments import Span, cut_segments, missing_segments, segment_folder, segment_name
+from lightning_mia.corpora.formats.segments import (
+    Span,
+    cut_segments,
+    missing_segments,
+    recording_seconds,
+    segment_folder,
+    segment_name,
+)
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root
 
@@ -95,7 +102,12 @@ class TEDLIUM(Corpus):
                 for segment in read_stm(path):  # the recording nearly always has the name of the list
                     talks.setdefault(folder / "sph" / f"{segment.recording}.sph", []).append(segment)
         folders = self._cut(talks)
-        rows = [segment.row(folders[talk]) for talk, segments in talks.items() for segment in segments]
+        rows = [
+            segment.row(folders[talk], seconds)
+            for talk, segments in talks.items()
+            for seconds in [recording_seconds(talk)]
+            for segment in segments
+        ]
         table = pd.DataFrame(rows)
         if rows and not (table["gender"] != "").any():
             table = table.drop(columns="gender")
@@ -141,15 +153,18 @@ class Segment:
         """Start and end (seconds)."""
         return self.start, self.end
 
-    def row(self, folder: Path) -> dict[str, str | float]:
-        """Return the segment's row of the utterance table."""
+    def row(self, folder: Path, talk_seconds: float) -> dict[str, str | float]:
+        """Return the segment's row of the utterance table.
+
+        Published times may exceed the talk.
+        """
         name = segment_name(self.span)
         return {
             "id": f"{self.recording}-{Path(name).stem}",
             "path": str(folder / name),
             "speaker": self.speaker,
             "text": self.text,
-            "duration": round(self.end - self.start, 3),
+            "duration": round(min(self.end, talk_seconds) - self.start, 3),
             "session": self.recording,
             "gender": self.gender,
         }

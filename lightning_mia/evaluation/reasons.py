@@ -3,7 +3,7 @@
 Every sentence is assembled from what was run: how many attacks, with how many shadow models, which controls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lightning_mia.evaluation.clean_splits import refusal_clause
 from lightning_mia.evaluation.results import (
@@ -50,7 +50,7 @@ def leak(attack: AttackResult, family: Sequence[AttackResult], *, drawn: bool, c
         contaminated: the wrong model departs from chance.
     """
     difference, siblings = attack.versus_wrong_model, attack.versus_siblings
-    reason = f"{effect_size(attack)}{_figures(attack)}{_rank(attack, family)}"
+    reason = f"{effect_size(attack)}{_figures(attack, family)}"
     if difference is None:
         reason += "; no wrong-model control was run, but the split was drawn at random"
     elif contaminated:
@@ -84,12 +84,11 @@ def effect_size(attack: AttackResult) -> str:
         return ""
     if attack.two_sided and attack.auroc < 0.5:
         return "members score lower than non-members: "
-    interval = _interval(rate.tpr_ci95, "{:.0f}", 100)
-    accused = f"{100 * rate.fpr:g} of 100 non-members {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
-    rough = "" if rate.resolvable else ", a rough figure with so few non-members"
-    return (
-        f"of 100 members, {100 * rate.tpr:.0f} ({interval}) are found when at most {accused} accused wrongly{rough}: "
-    )
+    found, interval = _of_hundred(rate.tpr), _interval(rate.tpr_ci95, _of_hundred)
+    unit = " speaker" if attack.level == "speaker" else ""
+    accused = f"{100 * rate.fpr:g} of 100 non-member{unit}s {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
+    rough = "" if rate.resolvable else " (a rough figure, decided by fewer than 10 non-members)"
+    return f"of 100 member{unit}s, {found} ({interval}) are found when at most {accused} accused wrongly{rough}: "
 
 
 def no_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -> str:
@@ -98,7 +97,7 @@ def no_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -> str:
     The split is user-supplied.
     """
     return (
-        f"{_figures(attack)}{_rank(attack, family)}, but without a wrong-model control, differences between the "
+        f"{_figures(attack, family)}, but without a wrong-model control, differences between the "
         "recordings themselves may explain it"
     )
 
@@ -108,10 +107,10 @@ def confounded_wrong_model(attack: AttackResult) -> str:
     difference = attack.versus_wrong_model
     assert difference is not None and difference.wrong_model_p_value is not None
     return (
-        f"members and non-members can be separated with {OTHER_MODEL}: on it, {attack.name} has AUROC "
-        f"{difference.auroc_wrong_model:.2f} (two-sided corrected {p_text(difference.wrong_model_p_value)}; on the "
-        f"target {attack.auroc:.2f}); the recordings differ in more than membership, or that model was trained on some "
-        "of them"
+        "members and non-members can be separated with the wrong model, too, which should know neither: on it, "
+        f"{attack.name} has AUROC {difference.auroc_wrong_model:.2f} (two-sided corrected "
+        f"{p_text(difference.wrong_model_p_value)}), on the target {attack.auroc:.2f}; either the recordings differ in "
+        "more than membership, or the wrong model was trained on some of them"
     )
 
 
@@ -121,8 +120,8 @@ def contaminated_control(attack: AttackResult) -> str:
     assert difference is not None and difference.wrong_model_p_value is not None
     return (
         f"; the wrong model is no control here: on it, {attack.name} has AUROC {difference.auroc_wrong_model:.2f} "
-        f"(two-sided corrected {p_text(difference.wrong_model_p_value)}), because it was trained on members, or by "
-        "chance; this verdict rests on the redraws of the split"
+        f"(two-sided corrected {p_text(difference.wrong_model_p_value)}), by chance or because it was trained on some "
+        "of these recordings; this verdict rests on the redraws of the split"
     )
 
 
@@ -131,10 +130,10 @@ def domain(attack: AttackResult, family: Sequence[AttackResult]) -> str:
     siblings = attack.versus_siblings
     assert siblings is not None
     return (
-        f"the difference is one of domain: members score higher than non-members ({_figures(attack)}"
-        f"{_rank(attack, family)}), but not higher than siblings, recordings of their source that were not trained on "
-        f"(AUROC {siblings.auroc:.2f}, corrected {p_text(siblings.p_value)}); the model fits the members' source, and "
-        "nothing shows that it was trained on these members"
+        f"the difference may be one of domain: members differ from non-members, where {_figures(attack, family)}, but "
+        "not significantly from siblings, recordings of their source that were not trained on (AUROC "
+        f"{siblings.auroc:.2f}, corrected {p_text(siblings.p_value)}); the model fits the members' source, and nothing "
+        "shows that it was trained on these members"
     )
 
 
@@ -148,8 +147,9 @@ def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -
         f"{bound})"
     )
     return (
-        f"{_figures(attack)}{_rank(attack, family)}, but on {OTHER_MODEL} it has AUROC "
-        f"{difference.auroc_wrong_model:.2f}, {comparison}; {_power(family)}"
+        f"{_figures(attack, family)}, but on {OTHER_MODEL} it has AUROC "
+        f"{difference.auroc_wrong_model:.2f}, {comparison}, so that training on the members is not shown to be the "
+        f"cause; {_power(family)}"
     )
 
 
@@ -171,22 +171,26 @@ def no_separation(strongest: AttackResult, family: Sequence[AttackResult]) -> st
     """Explain that no attack of a family works."""
     if len(family) == 1:
         return (
-            f"the only attack that was run{_shadow_models(family)} does not separate members from non-members: "
-            f"{_figures(strongest)}; {_power(family)}"
+            f"the only {strongest.access} attack that was run ({_shadow_models(family)}) does not separate members "
+            f"from non-members: {_figures(strongest)}; {_power(family)}"
         )
     return (
-        f"none of {_tried(family)} separates members from non-members; the strongest, {_figures(strongest)}; "
-        f"{_power(family)}"
+        f"none of {len(family)} {strongest.access} attacks that were run ({_shadow_models(family)}) separates members "
+        "from non-members; "
+        f"{_figures(strongest, name=f'the strongest, {strongest.name},')}; {_power(family)}"
     )
 
 
 def missed_exposure(strongest: AttackResult, family: Sequence[AttackResult], exposure: Exposure) -> str:
     """Explain that the positive control failed."""
     best = max(exposure.results, key=lambda result: abs(result.auroc - 0.5))
-    tried = f"the attack {strongest.name} misses" if len(family) == 1 else f"all {len(family)} attacks miss"
+    if len(family) == 1:
+        missed, silence = f"the only {strongest.access} attack misses", "that it finds"
+    else:
+        missed, silence = f"all {len(family)} {strongest.access} attacks miss", "that they find"
     return (
-        f"the positive control failed: {tried} recordings that this model was certainly trained on, even after "
-        f"{exposure.times} epochs ({_figures(best)}), so that finding nothing here ({_figures(strongest)}) says "
+        f"the positive control failed: {missed} recordings that this model was certainly trained on, even after "
+        f"{exposure.times} epochs, where {_figures(best)}; {silence} nothing here, where {_figures(strongest)}, says "
         "nothing about the model"
     )
 
@@ -243,18 +247,19 @@ def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
     if not verdicts:
         return "No attack was run, so there is nothing to assess."
     first, *others = verdicts
-    clauses = [f"{first.family}: {first.reason}"]
+    clauses = []
     n_tested = sum(verdict.p_value is not None for verdict in verdicts)
-    if status == "leak" and n_tested > 1 and first.p_value_overall is not None:
-        clauses.append(f"corrected over all {n_tested} families of attacks, {p_text(first.p_value_overall)}")
     alone = [verdict for verdict in verdicts if status != "leak" and verdict.status == "leak"]
     for verdict in alone:
         assert verdict.p_value is not None and verdict.p_value_overall is not None
         clauses.append(
-            f"{verdict.attack} ({verdict.family}) would be a leak if it were the only family of attacks "
-            f"({p_text(verdict.p_value)}), but not after correction over all {n_tested} "
+            f"at {verdict.family}, {verdict.attack} would be a leak if this were the only family of attacks "
+            f"({p_text(verdict.p_value)}), but it is not after correction over all {n_tested} "
             f"({p_text(verdict.p_value_overall)})"
         )
+    clauses.append(f"{first.family}: {first.reason}")
+    if status == "leak" and n_tested > 1 and first.p_value_overall is not None:
+        clauses.append(f"corrected over all {n_tested} families of attacks, {p_text(first.p_value_overall)}")
     same = [verdict for verdict in others if verdict.status == first.status == status]
     clauses += [f"the same verdict at {_enumerate(same)}"] if same else []
     for other in HEADINGS:
@@ -278,10 +283,12 @@ def p_text(value: float) -> str:
     return "p < .001" if value < 0.0005 else f"p = {value:.3f}".replace("0.", ".", 1)
 
 
-def _figures(attack: AttackResult) -> str:
+def _figures(attack: AttackResult, family: Sequence[AttackResult] = (), name: str = "") -> str:
+    """State AUROC, interval and p-value, and of how many attacks."""
+    rank = f"; {_rank(family)}" if family else ""
     return (
-        f"{attack.name} has AUROC {attack.auroc:.2f} ({_interval(attack.auroc_ci95)}, corrected "
-        f"{p_text(decisive_p_value(attack))})"
+        f"{name or attack.name} has AUROC {attack.auroc:.2f} ({_interval(attack.auroc_ci95)}, corrected "
+        f"{p_text(decisive_p_value(attack))}{rank})"
     )
 
 
@@ -304,32 +311,36 @@ def blind_kind(name: str) -> str:
     return kind if kind in BLIND_KINDS else "acoustics"
 
 
-def _interval(bounds: Interval, form: str = "{:.2f}", scale: float = 1) -> str:
+def _interval(bounds: Interval, form: Callable[[float], str] = "{:.2f}".format) -> str:
     if not has_interval(bounds):
         return "no interval"
-    lower, upper = (form.format(scale * bound) for bound in bounds)
+    lower, upper = map(form, bounds)
     return f"95 % interval {lower} to {upper}"
+
+
+def _of_hundred(rate: float) -> str:
+    """Format a rate in per cent; below 10 with one decimal."""
+    value = 100 * rate
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0")
 
 
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _rank(attack: AttackResult, family: Sequence[AttackResult]) -> str:
+def _rank(family: Sequence[AttackResult]) -> str:
     """Say of how many attacks this is the decisive one."""
-    return f", the only attack that was run{_shadow_models(family)}" if len(family) == 1 else f", of {_tried(family)}"
-
-
-def _tried(family: Sequence[AttackResult]) -> str:
-    return f"{len(family)} attacks that were run{_shadow_models(family)}"
+    n, access = len(family), family[0].access
+    tried = f"the only {access} attack that was run" if n == 1 else f"one of {n} {access} attacks that were run"
+    return f"{tried}, {_shadow_models(family)}"
 
 
 def _shadow_models(family: Sequence[AttackResult]) -> str:
     numbers = [attack.n_shadows for attack in family if attack.n_shadows]
     if not numbers:
-        return " (without shadow models)"
+        return "without shadow models"
     which = "" if len(numbers) == len(family) else f"{len(numbers)} of them "
-    return f" ({which}with {max(numbers)} shadow models)"
+    return f"{which}with {max(numbers)} shadow models"
 
 
 def _power(family: Sequence[AttackResult]) -> str:

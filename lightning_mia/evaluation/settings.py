@@ -1,8 +1,10 @@
 """Settings of the evaluation."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Range, Seed, check_fields
 
 ALPHA = 0.05
 """Significance level of corrected p-values."""
@@ -29,10 +31,10 @@ class EvaluationSettings:
         EvaluationSettings(n_redraws=1000, n_bootstraps=1000, fprs=[0.001, 0.01], seed=0)
     """
 
-    n_redraws: int = 1000
-    n_bootstraps: int = 1000
+    n_redraws: Annotated[int, Range(0, 1_000_000)] = 1000
+    n_bootstraps: Annotated[int, Range(0, 1_000_000)] = 1000
     fprs: list[float] = field(default_factory=lambda: [0.01, 0.1])
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -42,5 +44,4 @@ class EvaluationSettings:
             raise InputError(f"evaluation.n_bootstraps is {self.n_bootstraps}: a standard error needs 100 or more")
         if not self.fprs or not all(0 < fpr < 1 for fpr in self.fprs):
             raise InputError(f"evaluation.fprs is {self.fprs}: give one or more rates between 0 and 1")
-        if self.seed < 0:
-            raise InputError(f"evaluation.seed is {self.seed}: give 0 or more")
+        check_fields(self, "evaluation.")

@@ -1,5 +1,6 @@
 """Interface and training loop of all speech models."""
 
+import inspect
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,9 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.masking import SpanMask, draw_span_masks
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
+from lightning_mia.models.weights import CONTENT_SHA256, hash_content
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import check_ranges
 
 
 class SpeechModel(L.LightningModule, ABC):
@@ -47,6 +50,16 @@ class SpeechModel(L.LightningModule, ABC):
         self.origin: dict[str, Any] = {}  # what the weights were trained on, JSON-like; saved in the checkpoint
         self._clock = 0.0  # when the speed was last logged
         self.logged_health: dict[str, Tensor] = {}  # loss and health metrics of the current step, if logged
+
+    def save_hyperparameters(self, *args: Any, **kwargs: Any) -> None:
+        """Store the constructor arguments, and check the ranges of their types.
+
+        Raises:
+            InputError: a number is out of range.
+        """
+        frame = inspect.currentframe()
+        super().save_hyperparameters(*args, **{"frame": frame.f_back if frame else None, **kwargs})
+        check_ranges(type(self).__init__, self.hparams, "model.")
 
     @abstractmethod
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -249,8 +262,13 @@ class SpeechModel(L.LightningModule, ABC):
             self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Label the checkpoint with the model's class and origin."""
+        """Label the checkpoint with class, origin and content hash.
+
+        Lightning calls this after all other parts of the checkpoint are complete.
+        """
         checkpoint["lightning_mia"] = {"model_class": type(self).__name__, **self.origin}
+        checkpoint.pop(CONTENT_SHA256, None)
+        checkpoint[CONTENT_SHA256] = hash_content(checkpoint)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the trainable parameters for the optimizer.

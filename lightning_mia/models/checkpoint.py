@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.weights import CONTENT_SHA256, check_weights, hash_content
 from lightning_mia.utilities.errors import InputError, list_first
 
 Model = TypeVar("Model", bound=SpeechModel)
@@ -37,11 +38,12 @@ def model_from_checkpoint(path: Path | str) -> SpeechModel:
     model = build(partial(model_class, **settings))
     try:
         model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         last = str(error).splitlines()[-1].strip()
         raise InputError(
             f"The weights of {path} do not fit its hyperparameters; the file is damaged: {last}"
         ) from error
+    check_weights(checkpoint["state_dict"], model, str(path))
     model.origin = origin
     return model.eval()
 
@@ -56,17 +58,23 @@ def load_model(path: Path, template: Model) -> Model:
         template: model of the class and configuration that the checkpoint must have.
 
     Raises:
-        InputError: the file is missing, not a checkpoint, unsafe to unpickle, or of another class or configuration.
+        InputError: the file is missing, damaged, not a checkpoint, unsafe to unpickle, or of another class or
+            configuration.
     """
-    checkpoint = read_checkpoint(path)
+    return model_of(read_checkpoint(path), path, template)
+
+
+def model_of(checkpoint: dict[str, Any], path: Path, template: Model) -> Model:
+    """Create the model of a checkpoint that was read; see `load_model`."""
     _check_class(path, checkpoint, template)
     _check_hyperparameters(path, checkpoint["hyper_parameters"], constructor_arguments(template))
     model = initialise(template, seed=0)
     try:
         model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         last = str(error).splitlines()[-1].strip()
         raise InputError(f"{path} does not fit the model of the config: {last}") from error
+    check_weights(checkpoint["state_dict"], model, str(path))
     model.origin = checkpoint.get("lightning_mia", {})
     return model.eval()
 
@@ -115,7 +123,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a Lightning checkpoint, unpickled safely (`weights_only`).
 
     Raises:
-        InputError: the file is missing, not a checkpoint, or unsafe to unpickle.
+        InputError: the file is missing, not a checkpoint, damaged, or unsafe to unpickle.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the .ckpt that `fit` wrote")
@@ -134,7 +142,33 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a checkpoint, or is damaged; give a .ckpt that `fit` wrote") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters"} <= checkpoint.keys():
         raise InputError(f"{path} is not a Lightning checkpoint with hyperparameters; give a .ckpt that `fit` wrote")
+    _check_content(path, checkpoint)
     return checkpoint
+
+
+def _check_content(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Check the types of all parts, and the hash of the content.
+
+    Checkpoints of earlier versions have no hash.
+    """
+    weights, hyperparameters = checkpoint["state_dict"], checkpoint["hyper_parameters"]
+    origin = checkpoint.get("lightning_mia", {})
+    problem = ""
+    if not (_is_table(weights) and all(isinstance(weight, torch.Tensor) for weight in weights.values())):
+        problem = "state_dict is not a table of tensors"
+    elif not _is_table(hyperparameters):
+        problem = "hyper_parameters is not a table of names and values"
+    elif not (_is_table(origin) and all(isinstance(entry, str | None) for entry in origin.values())):
+        problem = "lightning_mia is not a table of texts"
+    if problem:
+        raise InputError(f"{path} cannot be used: {problem}; give a .ckpt that `fit` of lightning-mia wrote")
+    expected = checkpoint.pop(CONTENT_SHA256, None)
+    if expected not in (None, hash_content(checkpoint)):
+        raise InputError(f"{path} is damaged: its content is not what was saved; give another copy of the checkpoint")
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
 
 
 def _stored_class(path: Path, name: object) -> type[SpeechModel]:

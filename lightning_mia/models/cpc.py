@@ -5,7 +5,7 @@ Van den Oord et al. (2018) and Rivière et al. (2020).
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from lightning_mia.models.layers.transformer import Block
 from lightning_mia.models.objectives.log_odds import log_odds, log_probability
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, CountOrNone, Dropout, Layers, Range, Rate, Share, Weight, Width
 
 KERNELS = (10, 8, 4, 4, 4)  # receptive field 465 samples
 STRIDES = (5, 4, 2, 2, 2)  # hop 160 samples
@@ -58,18 +59,18 @@ class CPC(SpeechModel):
 
     def __init__(
         self,
-        dim: int = 48,
-        n_layers: int = 1,
+        dim: Width = 48,
+        n_layers: Layers = 1,
         lstm: bool = False,
-        n_steps: int = 12,
-        n_negatives: int = 64,
+        n_steps: Width = 12,
+        n_negatives: Count = 64,
         negatives: Literal["utterance", "batch"] = "utterance",
-        predictor_heads: int = 0,
-        dropout: float = 0.0,
-        window: int = 20_480,
-        learning_rate: float = 6e-3,
-        weight_decay: float = 0.01,
-        warmup_fraction: float = 0.1,
+        predictor_heads: CountOrNone = 0,
+        dropout: Dropout = 0.0,
+        window: Annotated[int, Range(MIN_WINDOW, 10_000_000)] = 20_480,
+        learning_rate: Rate = 6e-3,
+        weight_decay: Weight = 0.01,
+        warmup_fraction: Share = 0.1,
     ) -> None:
         super().__init__()
         for name, value in {"n_layers": n_layers, "n_steps": n_steps, "n_negatives": n_negatives}.items():

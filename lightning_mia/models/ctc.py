@@ -28,6 +28,7 @@ from lightning_mia.models.optimizer import is_front_end, layer_wise
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
+from lightning_mia.utilities.ranges import Count, Dropout, PositiveShare, Rate, Share, Weight
 
 CTC_SCORE = "ctc_score"  # name of the signal
 MIN_LOSS = 1e-12  # per character; above the rounding of sums over alignments in float64, so that log-odds stay finite
@@ -78,18 +79,16 @@ class CTC(SpeechModel):
         characters: str | None = None,
         fold_case: bool = True,
         freeze_front_end: bool = True,
-        layer_decay: float = 1.0,
-        head_dropout: float = 0.1,
-        time_mask_probability: float = 0.0,
-        time_mask_length: int = 10,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.01,
-        warmup_fraction: float = 0.1,
+        layer_decay: PositiveShare = 1.0,
+        head_dropout: Dropout = 0.1,
+        time_mask_probability: Share = 0.0,
+        time_mask_length: Count = 10,
+        learning_rate: Rate = 1e-3,
+        weight_decay: Weight = 0.01,
+        warmup_fraction: Share = 0.1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        if not 0 < layer_decay <= 1:
-            raise InputError(f"Expected layer_decay in (0, 1], but got {layer_decay}")
         self.fold_case = fold_case
         self.encoder = _read_encoder(encoder)
         self.family = f"{self.encoder.family}_ctc"

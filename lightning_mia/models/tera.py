@@ -11,6 +11,17 @@ from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.layers.transformer import SinusoidalPositions, Transformer
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import (
+    Count,
+    CountOrNone,
+    Dropout,
+    Layers,
+    PositiveShare,
+    Rate,
+    Share,
+    Weight,
+    Width,
+)
 
 
 class TERA(SpeechModel):
@@ -46,20 +57,20 @@ class TERA(SpeechModel):
 
     def __init__(
         self,
-        n_mels: int = 80,
-        n_layers: int = 2,
-        dim: int = 64,
-        n_heads: int = 4,
-        feedforward_dim: int = 256,
-        dropout: float = 0.0,
+        n_mels: Width = 80,
+        n_layers: Layers = 2,
+        dim: Width = 64,
+        n_heads: Width = 4,
+        feedforward_dim: Width = 256,
+        dropout: Dropout = 0.0,
         pre_norm: bool = True,
-        mask_probability: float = 0.15,
-        mask_length: int = 7,
-        max_masked_bands: int = 16,
-        noise_probability: float = 0.15,
-        learning_rate: float = 3e-3,
-        weight_decay: float = 0.01,
-        warmup_fraction: float = 0.1,
+        mask_probability: PositiveShare = 0.15,
+        mask_length: Count = 7,
+        max_masked_bands: CountOrNone = 16,
+        noise_probability: Share = 0.15,
+        learning_rate: Rate = 3e-3,
+        weight_decay: Weight = 0.01,
+        warmup_fraction: Share = 0.1,
     ) -> None:
         super().__init__()
         if not 0 <= max_masked_bands <= n_mels:

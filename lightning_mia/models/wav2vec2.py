@@ -20,6 +20,18 @@ from lightning_mia.models.objectives.contrastive import (
 )
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import (
+    Count,
+    CountOrNone,
+    Dropout,
+    Layers,
+    Positive,
+    PositiveShare,
+    Rate,
+    Share,
+    Weight,
+    Width,
+)
 
 
 class Wav2Vec2(SpeechModel):
@@ -69,32 +81,32 @@ class Wav2Vec2(SpeechModel):
 
     def __init__(
         self,
-        conv_channels: int = 32,
+        conv_channels: Width = 32,
         conv_group_norm: bool = False,
-        n_layers: int = 2,
-        dim: int = 64,
-        n_heads: int = 4,
-        feedforward_dim: int = 256,
-        dropout: float = 0.0,
+        n_layers: Layers = 2,
+        dim: Width = 64,
+        n_heads: Width = 4,
+        feedforward_dim: Width = 256,
+        dropout: Dropout = 0.0,
         pre_norm: bool = True,
-        position_kernel: int = 0,
-        position_groups: int = 16,
-        n_codebooks: int = 2,
-        codebook_size: int = 64,
-        code_dim: int = 128,
-        projection_dim: int = 64,
-        n_negatives: int = 50,
-        mask_probability: float = 0.65,
-        mask_length: int = 10,
-        diversity_weight: float = 0.5,
-        feature_penalty: float = 0.0,
-        feature_gradient_scale: float = 0.1,
-        gumbel_start: float = 2.0,
-        gumbel_end: float = 0.5,
-        gumbel_fraction: float = 0.7,
-        learning_rate: float = 3e-3,
-        weight_decay: float = 0.01,
-        warmup_fraction: float = 0.1,
+        position_kernel: CountOrNone = 0,
+        position_groups: Width = 16,
+        n_codebooks: Width = 2,
+        codebook_size: Width = 64,
+        code_dim: Width = 128,
+        projection_dim: Width = 64,
+        n_negatives: Count = 50,
+        mask_probability: PositiveShare = 0.65,
+        mask_length: Count = 10,
+        diversity_weight: Weight = 0.5,
+        feature_penalty: Weight = 0.0,
+        feature_gradient_scale: Weight = 0.1,
+        gumbel_start: Positive = 2.0,
+        gumbel_end: Positive = 0.5,
+        gumbel_fraction: PositiveShare = 0.7,
+        learning_rate: Rate = 3e-3,
+        weight_decay: Weight = 0.01,
+        warmup_fraction: Share = 0.1,
     ) -> None:
         super().__init__()
         if n_negatives < 1:

@@ -5,7 +5,7 @@ from pathlib import Path
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.breakdown_text import speaker_pseudonyms
 from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
-from lightning_mia.report.files.results_json import read_results, to_results
+from lightning_mia.report.files.results_json import read_results, to_results, with_hashes
 from lightning_mia.report.files.scores_csv import write_scores
 from lightning_mia.report.files.speakers_csv import write_speakers
 from lightning_mia.report.files.units_csv import write_units
@@ -28,10 +28,12 @@ def write_report(report_dir: str | Path, report: AuditReport) -> Path:
         InputError: the folder cannot be written to.
     """
     report_dir = Path(report_dir)
-    write_scores(report_dir / "scores.csv", report.scores)
+    tables = [report_dir / "scores.csv"]
+    write_scores(tables[0], report.scores)
     if report.units:
-        write_units(report_dir / "units.csv", report.units)
-    write_json(report_dir / "results.json", to_results(report))
+        tables.append(report_dir / "units.csv")
+        write_units(tables[1], report.units)
+    write_json(report_dir / "results.json", with_hashes(to_results(report), tables))
     return render_report(report_dir, load_report(report_dir))
 
 

@@ -37,10 +37,11 @@ class EncoderGeometry(SignalGroup):
 
     Example:
         >>> EncoderGeometry(most_frames=256).fingerprint()
-        {'group': 'geometry', 'version': 1, 'most_frames': 256}
+        {'group': 'geometry', 'version': 2, 'most_frames': 256}
     """
 
     name = "geometry"
+    version = 2
 
     most_frames: int = MAX_FRAMES
 

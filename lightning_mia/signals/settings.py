@@ -1,9 +1,10 @@
 """Settings of the probe."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Processes, Range, Seconds, Seed, check_fields
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,14 @@ class ProbeSettings:
         EncoderAnswers(n_masks=4, mask_seed=0)
     """
 
-    n_masks: int = 8
-    mask_seed: int = 0
-    batch_seconds: float = 60.0
-    num_workers: int = 0
+    n_masks: Annotated[int, Range(1, 10_000)] = 8
+    mask_seed: Seed = 0
+    batch_seconds: Seconds = 60.0
+    num_workers: Processes = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if self.n_masks < 1:
-            raise InputError(f"probe.n_masks is {self.n_masks}: give 1 or more")
-        if self.batch_seconds <= 0:
-            raise InputError(f"probe.batch_seconds is {self.batch_seconds}: give a positive number of seconds")
+        check_fields(self, "probe.")
 
     @property
     def encoder_outputs(self) -> EncoderAnswers:

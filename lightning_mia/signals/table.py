@@ -1,5 +1,6 @@
 """Table of one model's membership signals."""
 
+import json
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.utilities.environment import result_versions
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
@@ -94,6 +96,7 @@ class Signals:
                 names=self.scalars.columns.to_numpy(dtype=str),
                 scalars=self.scalars.to_numpy(dtype=np.float64),
                 pooled=self.pooled,
+                versions=json.dumps(result_versions()),
             )
 
     @staticmethod
@@ -111,6 +114,16 @@ class Signals:
                 return Signals(scalars, file["pooled"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is damaged; delete it and run the same command again") from error
+
+    @staticmethod
+    def versions(path: Path) -> dict[str, str]:
+        """Return the package versions with which a file was made.
+
+        Empty if an earlier version of this package wrote it.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            versions: dict[str, str] = json.loads(str(file["versions"])) if "versions" in file else {}
+            return versions
 
     def with_groups(self, groups: Iterable["Signals"]) -> "Signals":
         """Append the columns of further signal groups."""

@@ -11,7 +11,12 @@ from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pool
-from lightning_mia.signals.features.frame_statistics import moments, unit_vectors
+from lightning_mia.signals.features.frame_statistics import (
+    COSINE_RESOLUTION,
+    moments,
+    unit_vectors,
+    without_rounding,
+)
 from lightning_mia.signals.inputs.augmentations import (
     BandStop,
     Gain,
@@ -50,6 +55,7 @@ class ViewAgreement(SignalGroup):
     """
 
     name = "views"
+    version = 2
 
     n_views: int = 10
     snr: float = 20.0
@@ -95,10 +101,11 @@ def agreement(original: Encoded, other: Encoded, view: View) -> dict[str, Tensor
     for layer in middle_and_last(len(original.hidden)):
         first, second = original.hidden[layer], other.hidden[layer]
         products = unit_vectors(mean_pool(first, original.lengths)) * unit_vectors(mean_pool(second, other.lengths))
-        cosines[f"pooled_layer{layer}"] = products.sum(dim=1)
+        cosines[f"pooled_layer{layer}"] = without_rounding(products.sum(dim=1), 1.0, COSINE_RESOLUTION)
         if view.keeps_time:
             second = reverse_frames(second, other.lengths) if view.reverses else second
             frame_cosines = (unit_vectors(first) * unit_vectors(second)).sum(dim=2)  # (batch, frames)
+            frame_cosines = without_rounding(frame_cosines, 1.0, COSINE_RESOLUTION)
             cosines[f"frames_layer{layer}"] = moments(frame_cosines, ~padding_mask(original.lengths, first.shape[1]))[0]
     return cosines
 

@@ -1,6 +1,7 @@
 """Data module: decode a corpus and draw its split."""
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,9 @@ import lightning as L
 import pandas as pd
 
 from lightning_mia.corpora import Corpus
-from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.corpora.audio.decoding import MIN_SECONDS
+from lightning_mia.corpora.audio.preparation import MAX_SECONDS, OnLongAudio, prepare_audio
 from lightning_mia.corpora.base import speaker_facts
 from lightning_mia.corpora.loading.augmentation import (
     NO_SPEC_AUGMENT,
@@ -25,6 +28,7 @@ from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.ranges import Processes, Seconds, Seed, check_ranges
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,8 @@ class SpeechDataModule(L.LightningDataModule):
         num_workers: processes that read audio; 0 reads in the training process, fastest for small models.
         on_bad_audio: `error` refuses a corpus with an unusable recording; `skip` omits such recordings and lists them
             in the report.
+        max_seconds: longest recording (seconds); long ones slow down every batch that they are in.
+        on_long_audio: `error` treats longer recordings as unusable; `crop` keeps their start, without transcript.
         cache_dir: folder of decoded audio; by default LIGHTNING_MIA_CACHE, or .cache/lightning_mia in the home folder.
         matching: match members and non-members of a predefined split by duration, recordings per speaker, or cropping.
         peak_normalise: scale every recording to a peak of 1, as `sox norm` does, for training and queries.
@@ -49,7 +55,7 @@ class SpeechDataModule(L.LightningDataModule):
         spec_augment: mask parts of the training recordings' log-mel frames, redrawn in every step (TERA, MelHuBERT).
 
     Raises:
-        InputError: `batch_seconds` is not positive.
+        InputError: a number is out of range.
 
     Example:
         >>> from lightning_mia.corpora import SyntheticVoices
@@ -62,10 +68,10 @@ class SpeechDataModule(L.LightningDataModule):
         self,
         corpus: Corpus,
         design: Design | None = None,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
         level: Literal["utterance", "speaker"] = "utterance",
-        batch_seconds: float = 32.0,
-        num_workers: int = 0,
+        batch_seconds: Seconds = 32.0,
+        num_workers: Processes = 0,
         on_bad_audio: Literal["error", "skip"] = "error",
         cache_dir: str | None = None,
         matching: Matching | None = None,
@@ -73,13 +79,18 @@ class SpeechDataModule(L.LightningDataModule):
         reverse: Literal["nothing", "training", "queries", "both"] = "nothing",
         time_masking: TimeMasking = NO_TIME_MASKING,
         spec_augment: SpecAugment = NO_SPEC_AUGMENT,
+        max_seconds: float = MAX_SECONDS,
+        on_long_audio: OnLongAudio = "error",
     ) -> None:
         super().__init__()
-        if batch_seconds <= 0:
-            raise InputError(f"data.batch_seconds is {batch_seconds}: give a positive number of seconds")
+        numbers = {"split_seed": split_seed, "batch_seconds": batch_seconds, "num_workers": num_workers}
+        check_ranges(SpeechDataModule.__init__, numbers, "data.")
+        if max_seconds < MIN_SECONDS:
+            raise InputError(f"data.max_seconds is {max_seconds}: give at least {MIN_SECONDS} seconds")
+        self.max_seconds, self.on_long_audio = max_seconds, on_long_audio
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
-        self.on_bad_audio, self.cache_dir = on_bad_audio, cache_dir
+        self.on_bad_audio, self.cache_dir = on_bad_audio, os.path.expanduser(cache_dir) if cache_dir else None
         self.matching, self.time_masking, self.spec_augment = matching, time_masking, spec_augment
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
@@ -105,17 +116,25 @@ class SpeechDataModule(L.LightningDataModule):
 
     def _decode(self) -> tuple[pd.DataFrame, AudioCache, tuple[str, ...]]:
         table = self.corpus.table()
-        audio = decode(
-            table, cache_dir=Path(self.cache_dir) if self.cache_dir else None, on_bad_audio=self.on_bad_audio
-        )
+        audio, audio_notes = self.prepare(table)
         if len(audio.skipped):
             named = list_first([f"{row.path}: {row.reason}" for row in audio.skipped.itertuples()])
             logger.warning("%d recordings are omitted: %s", len(audio.skipped), named)
         table = table[table["id"].isin(audio.index.index)]
         if self.matching is None or not self.matching.enabled:
-            return table, audio, ()
+            return table, audio, audio_notes
         table, audio, notes, _ = matched_subset(table, audio, self.matching, self.level)
-        return table, audio, notes
+        return table, audio, (*audio_notes, *notes)
+
+    def prepare(self, table: pd.DataFrame) -> tuple[AudioCache, tuple[str, ...]]:
+        """Decode the recordings of a table, with this module's options."""
+        return prepare_audio(
+            table,
+            cache_dir=Path(self.cache_dir) if self.cache_dir else None,
+            on_bad_audio=self.on_bad_audio,
+            max_seconds=self.max_seconds,
+            on_long_audio=self.on_long_audio,
+        )
 
     def _split(self, table: pd.DataFrame, audio: AudioCache, n_shadows: int, pool: Pool) -> Split:
         if "member" in table:

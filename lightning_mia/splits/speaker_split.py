@@ -13,6 +13,7 @@ from lightning_mia.splits.sampling.recordings import MIN_QUERIES, list_recording
 from lightning_mia.splits.sampling.sizes import check_sizes, shrink, warn_if_shrunk
 from lightning_mia.splits.split import Split
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Size, check_fields
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +42,15 @@ class SpeakerDesign(Design):
         {'nonmember': 24, 'member': 16, 'auxiliary': 12, 'held_back': 8}
     """
 
-    n_units: int = 40
-    n_auxiliary: int = 10
-    trained_per_speaker: int = 20
-    held_back_per_speaker: int = 10
+    n_units: Size = 40
+    n_auxiliary: Size = 10
+    trained_per_speaker: Size = 20
+    held_back_per_speaker: Size = 10
 
     def __post_init__(self) -> None:
         """Validate the sizes."""
         check_sizes(self.n_units, self.n_auxiliary)
+        check_fields(self, "data.design.")
         if min(self.trained_per_speaker, self.held_back_per_speaker) < MIN_QUERIES:
             raise InputError(
                 f"trained_per_speaker and held_back_per_speaker must be at least {MIN_QUERIES}, "

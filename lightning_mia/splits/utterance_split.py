@@ -11,6 +11,7 @@ from lightning_mia.splits.sampling.membership import Purpose, assign_membership,
 from lightning_mia.splits.sampling.recordings import list_recordings
 from lightning_mia.splits.sampling.sizes import check_sizes, divide_proportionally, shrink, warn_if_shrunk, water_fill
 from lightning_mia.splits.split import Split
+from lightning_mia.utilities.ranges import Size, check_fields
 
 MIN_STRATUM_SIZE = 10
 """In smaller balanced strata, the speaker's other units are noticeably more often IN if one unit is OUT."""
@@ -37,12 +38,13 @@ class UtteranceDesign(Design):
         {'Ann': 10, 'Bob': 10}
     """
 
-    n_units: int = 400
-    n_auxiliary: int = 200
+    n_units: Size = 400
+    n_auxiliary: Size = 200
 
     def __post_init__(self) -> None:
         """Validate the sizes."""
         check_sizes(self.n_units, self.n_auxiliary)
+        check_fields(self, "data.design.")
 
     def draw(self, table: pd.DataFrame, contents: Mapping[str, str], n_shadows: int = 0, seed: int = 0) -> Split:
         """Draw the split; see `Design.draw`."""

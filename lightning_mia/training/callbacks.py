@@ -2,7 +2,7 @@
 
 import copy
 import logging
-import os
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import replace_durably
 
 log = logging.getLogger(__name__)
 
@@ -50,18 +52,29 @@ class KeyedRandomness(Callback):
 class Exposure(Callback):
     """Counts how often each utterance was trained on.
 
+    A batch counts once the optimizer has stepped: accumulated gradients may be dropped at the end of a training.
+
     Attributes:
         times: utterance id → count, of this process; `gather` sums over processes.
     """
 
     def __init__(self) -> None:
         self.times: Counter[str] = Counter()
+        self.pending: list[str] = []  # since the last step
+        self.step = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Continue at the step of an interrupted training."""
+        self.step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the utterances of a batch."""
-        self.times.update(batch.ids)
+        self.pending += batch.ids
+        if trainer.global_step > self.step:
+            self.times.update(self.pending)
+            self.pending, self.step = [], trainer.global_step
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the counts summed over all processes."""
@@ -109,6 +122,11 @@ class Health(Callback):
         if self.collapse:
             log.warning("%s", self.collapse)
 
+    def finite(self) -> dict[str, list[float]]:
+        """Return the first and last value of each metric, where both are finite."""
+        pairs = {name: [self.first[name], value] for name, value in self.last.items()}
+        return {name: pair for name, pair in pairs.items() if all(map(math.isfinite, pair))}
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a resumed training restores."""
         return {"first": self.first, "last": self.last, "collapse": self.collapse}
@@ -116,6 +134,51 @@ class Health(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state of an interrupted training."""
         self.first, self.last, self.collapse = state_dict["first"], state_dict["last"], state_dict["collapse"]
+
+
+class DivergedError(InputError):
+    """Loss or weights are not finite, and would not be if the training were resumed."""
+
+
+class StopIfDiverged(Callback):
+    """Ends a training at the first loss that is not finite.
+
+    One process on a CPU checks every step. Elsewhere, where a look at the loss waits for all processes and the GPU,
+    the steps since the last look are checked together, when metrics are logged and at the end of an epoch.
+
+    Raises:
+        DivergedError: a loss or, at the end of an epoch, a weight is not finite.
+    """
+
+    def __init__(self) -> None:
+        self.finite: torch.Tensor | None = None  # whether all losses since the last look are finite
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Look at the loss of a batch."""
+        finite = torch.isfinite(outputs["loss"].detach())
+        self.finite = finite if self.finite is None else self.finite & finite
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if (finite.device.type == "cpu" and trainer.world_size == 1) or (every and trainer.global_step % every == 0):
+            self._check(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look at the remaining losses and at the weights, before a checkpoint is saved."""
+        weights = torch.stack([torch.isfinite(weight).all() for weight in pl_module.parameters()]).all()
+        self.finite = weights if self.finite is None else self.finite & weights
+        self._check(trainer)
+
+    def _check(self, trainer: L.Trainer) -> None:
+        if self.finite is None:
+            return
+        finite = trainer.strategy.reduce_boolean_decision(bool(self.finite), all=True)
+        self.finite = None
+        if not finite:
+            raise DivergedError(
+                f"The training diverged: loss or weights are not finite at step {trainer.global_step}, epoch "
+                f"{trainer.current_epoch + 1}; lower model.learning_rate or set trainer.gradient_clip_val"
+            )
 
 
 class LastCheckpoint(Callback):
@@ -143,7 +206,7 @@ def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) 
     try:
         trainer.save_checkpoint(part, weights_only=weights_only)
         if trainer.is_global_zero:
-            os.replace(part, path)
+            replace_durably(part, path)
     finally:
         if trainer.is_global_zero:
             part.unlink(missing_ok=True)

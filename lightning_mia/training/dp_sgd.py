@@ -19,6 +19,7 @@ from lightning_mia.evaluation.privacy import gaussian_epsilon
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.outputs import Pretext
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import InnerShare, Positive, Weight, check_fields
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,15 @@ class PerExampleGradients:
         (True, False)
     """
 
-    clip_norm: float | None = None
-    noise_multiplier: float = 0.0
-    delta: float = 1e-5
+    clip_norm: Positive | None = None
+    noise_multiplier: Weight = 0.0
+    delta: InnerShare = 1e-5
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise InputError(f"trainer.per_example.clip_norm is {self.clip_norm}: give a positive norm, such as 1.0")
-        if self.noise_multiplier < 0 or (self.noise_multiplier and self.clip_norm is None):
-            raise InputError("trainer.per_example.noise_multiplier is at least 0, and needs a clip_norm, such as 1.0")
-        if not 0 < self.delta < 1:
-            raise InputError(f"trainer.per_example.delta is {self.delta}: give a probability, such as 1e-5")
+        check_fields(self, "trainer.per_example.")
+        if self.noise_multiplier and self.clip_norm is None:
+            raise InputError("trainer.per_example.noise_multiplier needs a clip_norm, such as 1.0")
 
     @property
     def enabled(self) -> bool:

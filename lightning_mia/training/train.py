@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,11 +12,20 @@ import pandas as pd
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import initialise, load_model
-from lightning_mia.training.callbacks import Exposure, Health, KeyedRandomness, LastCheckpoint, save_checkpoint
+from lightning_mia.models.checkpoint import initialise, model_of, read_checkpoint
+from lightning_mia.models.weights import hash_content
+from lightning_mia.training.callbacks import (
+    DivergedError,
+    Exposure,
+    Health,
+    KeyedRandomness,
+    LastCheckpoint,
+    StopIfDiverged,
+    save_checkpoint,
+)
 from lightning_mia.training.dp_sgd import ClippedGradients
 from lightning_mia.training.hparams_logger import Hyperparameters
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, explain_lack
 from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file
 from lightning_mia.utilities.lightning import interruptible
 from lightning_mia.utilities.stage import Stage
@@ -41,16 +50,18 @@ class Trained:
     Attributes:
         model: trained model, in evaluation mode, on the CPU.
         checkpoint: file of the weights.
-        sha256: hash of that file.
+        sha256: hash of the weights; of the file, if an earlier version wrote it, or if it was trained elsewhere.
         record: `seconds`, `loop_seconds`, `epochs`, `steps`, `utterances`, `hours`, `parameters`, `health` (metric →
             first and last logged value), `collapse`, `notes` (of the callbacks, for the report), `privacy` (None
             unless gradients were clipped per example).
+        versions: package → version with which it was trained; empty if unknown.
     """
 
     model: SpeechModel
     checkpoint: Path
     sha256: str
     record: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -77,22 +88,38 @@ def train(
         callbacks: additional read-only callbacks.
 
     Raises:
-        InputError: the folder has other settings, or contains another model.
+        InputError: the folder has other settings, or contains another model; or the training diverged.
     """
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
         model = copy.deepcopy(start) if start else initialise(template, seed)
-        _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
+        try:
+            _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
+        except BaseException as error:
+            last = stage.folder / "last.ckpt"
+            if isinstance(error, DivergedError):
+                last.unlink(missing_ok=True)
+            if not last.exists():  # nothing to resume, so that other settings may follow
+                stage.path.unlink(missing_ok=True)
+            raise
     assert stage.record is not None
     try:
-        model = load_model(checkpoint, template)
+        content = read_checkpoint(checkpoint)
+        model = model_of(content, checkpoint, template)
     except InputError as error:
         raise InputError(f"{checkpoint} is damaged; delete {stage.folder} and run the same command again") from error
     if model.origin.get("stage") != stage.sha256:
         raise InputError(
             f"{checkpoint} was not trained by this stage; delete {stage.folder} and run the same command again"
         )
-    return Trained(model, checkpoint, hash_of_file(checkpoint), stage.record)
+    recorded = stage.record.get("weights_sha256")
+    if recorded not in (None, hash_content(content["state_dict"])):
+        raise InputError(
+            f"{checkpoint} is damaged: its weights are not those that {stage.path} records; delete {stage.folder} and "
+            "run the same command again"
+        )
+    sha256 = recorded or hash_of_file(checkpoint)  # earlier versions hashed the file
+    return Trained(model, checkpoint, sha256, stage.record, stage.versions)
 
 
 def shared_settings_hash(settings: dict[str, Any]) -> str:
@@ -117,10 +144,11 @@ def _fit(
     model.origin = {
         "stage": stage.sha256,
         "split": stage.settings.get("split"),
+        "recordings": stage.settings.get("recordings"),
         "training": shared_settings_hash(stage.settings),
     }
     interrupted = stage.folder / "last.ckpt"
-    own_callbacks = [KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
+    own_callbacks = [StopIfDiverged(), KeyedRandomness(seed), exposure, clock, health, LastCheckpoint(interrupted)]
     # The additional callbacks come first: checkpoints contain their state, and Hyperparameters knows their metrics.
     trainer = make_trainer(callbacks=[*callbacks, *own_callbacks, Hyperparameters(stage.settings)])
     try:
@@ -129,6 +157,8 @@ def _fit(
         times = exposure.gather(trainer)
         save_checkpoint(trainer, checkpoint, weights_only=True)
     except OSError as error:
+        if lack := explain_lack(error):
+            raise InputError(lack) from error
         raise InputError(
             f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and run the same command again"
         ) from error
@@ -143,9 +173,10 @@ def _fit(
                 "utterances": len(times),
                 "hours": round(float(recordings.recordings.durations.sum()) / 3600, 5),
                 "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                "health": {name: [health.first[name], value] for name, value in health.last.items()},
+                "health": health.finite(),
                 "collapse": health.collapse,
                 "privacy": _privacy(trainer),
+                "weights_sha256": hash_content(read_checkpoint(checkpoint)["state_dict"]),
                 "notes": [note for callback in callbacks if isinstance(callback, HasNotes) for note in callback.notes],
             }
         )

@@ -3,7 +3,6 @@
 import copy
 import os
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,53 +11,23 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import MPSAccelerator
 from lightning.pytorch.callbacks import (
     Callback,
-    DeviceStatsMonitor,
-    LearningRateMonitor,
     ModelCheckpoint,
-    ModelSummary,
     ProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_mia.training.dp_sgd import ClippedGradients, PerExampleGradients
 from lightning_mia.training.intermediate_checkpoints import KeepCheckpoints, StopAfter, check_length
+from lightning_mia.training.job_trainer import JobTrainer
 from lightning_mia.training.progress import StageProgressBar
-from lightning_mia.utilities.errors import InputError
-
-NOT_FINGERPRINTED = {  # Trainer options that do not change the trained weights
-    "accelerator",
-    "barebones",
-    "benchmark",
-    "check_val_every_n_epoch",
-    "callbacks",  # `fingerprint` adds those that change the weights
-    "default_root_dir",
-    "detect_anomaly",
-    "devices",
-    "enable_autolog_hparams",
-    "enable_checkpointing",
-    "enable_model_summary",
-    "enable_progress_bar",
-    "inference_mode",
-    "keep_epochs",
-    "limit_test_batches",
-    "limit_val_batches",
-    "log_every_n_steps",
-    "logger",
-    "model_registry",
-    "num_nodes",
-    "num_sanity_val_steps",
-    "per_example",  # `fingerprint` adds it if enabled
-    "plugins",
-    "profiler",
-    "strategy",
-    "use_distributed_sampler",
-    "val_check_interval",
-}
-LENGTH_OPTIONS = ("stop_after_epochs", "keep_epochs")
-OWN_OPTIONS = ("per_example", *LENGTH_OPTIONS)  # unknown to Lightning
-REFUSED = ("fast_dev_run", "limit_predict_batches")  # would silently omit recordings
-PASSIVE_CALLBACKS = (ProgressBar, LearningRateMonitor, DeviceStatsMonitor, ModelCheckpoint, ModelSummary)
-NO_CLIPPING = PerExampleGradients()
+from lightning_mia.training.trainer_options import (
+    LENGTH_OPTIONS,
+    NO_CLIPPING,
+    OWN_OPTIONS,
+    as_callbacks,
+    check_options,
+    fingerprint,
+)
 
 
 class TrainerFactory:
@@ -83,9 +52,7 @@ class TrainerFactory:
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
-        for name in REFUSED:
-            if options.get(name):
-                raise InputError(f"trainer.{name} omits recordings, which would invalidate an audit; remove it")
+        check_options(options)
         check_length(options)
         self.options = options
 
@@ -129,7 +96,7 @@ class TrainerFactory:
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `AuditTrainer` has already warned about the same options
-            return Trainer(**options)
+            return JobTrainer(self.options, **options)
 
     def with_epochs(self, max_epochs: int) -> "TrainerFactory":
         """Return a factory with another training length."""
@@ -160,25 +127,9 @@ class TrainerFactory:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return options and callbacks that change the weights."""
-        options = {key: value for key, value in self.options.items() if key not in NOT_FINGERPRINTED and value}
-        if self.per_example.enabled:
-            options["per_example"] = asdict(self.per_example)
-        callbacks = as_callbacks(self.options.get("callbacks"))
-        active = [callback for callback in callbacks if not isinstance(callback, PASSIVE_CALLBACKS)]
-        return {**options, "callbacks": [_describe(callback) for callback in active]}
-
-
-def as_callbacks(option: Any) -> list[Callback]:
-    """Return the Trainer's option `callbacks` as a list."""
-    return option if isinstance(option, list) else [option] if option else []
+        return fingerprint(self.options)
 
 
 def training_seed() -> int:
     """Return the seed that `seed_everything` set, or 0."""
     return int(os.environ.get("PL_GLOBAL_SEED", 0))
-
-
-def _describe(callback: Callback) -> dict[str, Any]:
-    """Describe a callback by class and plain attributes."""
-    settings = {key: value for key, value in vars(callback).items() if isinstance(value, bool | int | float | str)}
-    return {"class": type(callback).__name__, **settings}

@@ -4,9 +4,12 @@ import gc
 import io
 import os
 import platform
+import signal
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -25,6 +28,9 @@ PACKAGES = (
 )
 """Packages that affect results."""
 
+RESULT_PACKAGES = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
+"""Packages whose version must be the same for all models of a run or grid."""
+
 
 def wait_passively() -> None:
     """Let idle OpenMP threads sleep instead of spinning.
@@ -32,6 +38,24 @@ def wait_passively() -> None:
     Call it before PyTorch is imported. OMP_WAIT_POLICY takes precedence.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end this process like Ctrl-C.
+
+    Lightning calls this handler after its own. Outside the main thread, and where a caller has its own handler, nothing
+    changes.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
@@ -85,6 +109,26 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             installed[package] = "not installed"
     return installed
+
+
+@cache
+def result_versions() -> dict[str, str]:
+    """Return the versions of `RESULT_PACKAGES`."""
+    return {package: version for package, version in versions().items() if package in RESULT_PACKAGES}
+
+
+def other_versions(made_with: Mapping[str, str]) -> list[str]:
+    """List packages whose version differs from the one installed.
+
+    Args:
+        made_with: package → version.
+    """
+    now = result_versions()
+    return [
+        f"{name} {version}, not {now[name]}"
+        for name, version in made_with.items()
+        if name in now and version != now[name]
+    ]
 
 
 def hardware() -> dict[str, Any]:

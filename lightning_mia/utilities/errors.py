@@ -3,6 +3,8 @@
 Any other exception is a bug and keeps its traceback.
 """
 
+from traceback import walk_tb
+
 
 class InputError(Exception):
     """Invalid option, config, file or recording.
@@ -14,6 +16,65 @@ class InputError(Exception):
         >>> str(InputError("M.csv, line 3: no speaker; fill in the column `speaker`"))
         'M.csv, line 3: no speaker; fill in the column `speaker`'
     """
+
+
+_MEMORY = "There is too little memory; lower data.batch_seconds, or take a smaller model"
+_SHARED_MEMORY = (
+    "There is too little shared memory (/dev/shm) for workers; set data.num_workers and probe.num_workers to 0, or "
+    "start the container with a larger --shm-size"
+)
+LACKS = {
+    "CUDA out of memory": "The GPU has too little memory; lower data.batch_seconds or probe.batch_seconds",
+    "can't allocate memory": _MEMORY,
+    "Cannot allocate memory": _MEMORY,
+    "Unable to allocate": _MEMORY,
+    "shared memory": _SHARED_MEMORY,
+    "/dev/shm": _SHARED_MEMORY,
+    "</torch_": _SHARED_MEMORY,
+    "DataLoader worker": "A process that reads audio was killed, perhaps for lack of memory; set data.num_workers and "
+    "probe.num_workers to 0",
+    "can't start new thread": "The system refuses another thread; set data.num_workers to 0, or lower OMP_NUM_THREADS",
+    "Resource temporarily unavailable": "The system refuses another process; lower data.num_workers or fleet.workers",
+}
+"""Text in an error of PyTorch or the system → what is missing, and the remedy."""
+
+
+def explain_lack(error: BaseException) -> str:
+    """Explain an error that stands for a lack of memory or processes.
+
+    Args:
+        error: any exception.
+
+    Returns:
+        One line with the remedy; empty for other errors.
+
+    >>> explain_lack(RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"))
+    'There is too little memory; lower data.batch_seconds, or take a smaller model'
+    >>> explain_lack(RuntimeError("shapes differ"))
+    ''
+    """
+    if isinstance(error, RuntimeError | OSError):
+        if remedy := next((remedy for sign, remedy in LACKS.items() if sign in str(error)), ""):
+            return remedy
+        if isinstance(error, OSError) and _raised_by_semaphore(error):
+            return _SHARED_MEMORY
+    return _MEMORY if isinstance(error, MemoryError) else ""
+
+
+def _raised_by_semaphore(error: BaseException) -> bool:
+    """Test whether a semaphore between processes could not be made."""
+    files = (frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__))
+    return any(file.endswith("multiprocessing/synchronize.py") for file in files)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type.
+
+    >>> first_line(ValueError("no GPU\\nsee the manual")), first_line(ZeroDivisionError())
+    ('no GPU', 'ZeroDivisionError')
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def list_first(items: list[str], limit: int = 5) -> str:

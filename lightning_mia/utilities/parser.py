@@ -1,17 +1,25 @@
 """Argument parser: classes by their names, errors in one line."""
 
 import inspect
+import os
 import re
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, first_line
+from lightning_mia.utilities.yaml_check import check_config, check_yaml
 
 PACKAGE = "lightning_mia"
 CLASS_PATH = re.compile(rf"{PACKAGE}(?:\.\w+)*\.[A-Z]\w*")
+HOME = re.compile(r"~[\w.-]*(/|$)")  # a home folder, of this user or another
+MAX_PLAIN = 1000  # longer values of options are checked like configs
+NAMES_OF = {"attacks": "attacks", "model": "models", "corpus": "corpora", "design": "splits"}
+"""Option that takes a class → package whose names are listed."""
 UNION = "Does not validate against any of the Union subtypes"
 
 
@@ -24,7 +32,9 @@ class OneLineErrors:
         Raises:
             InputError: always.
         """
-        raise InputError(explain_class_path(message) or " ".join(shorten_union(message).split())) from ex
+        message = message.replace("Expected a <class 'list'>", "Expected a list, such as [a, b]")
+        explained = explain_class_path(message) or explain_class_name(message)
+        raise InputError(explained or " ".join(shorten_union(message).split())) from ex
 
 
 class Parser(OneLineErrors, ArgumentParser):
@@ -40,6 +50,19 @@ class Parser(OneLineErrors, ArgumentParser):
         unrecognized arguments: --to R
     """
 
+    def parse_args(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Parse a command line; a `~` at the start of a path becomes the home folder.
+
+        Raises:
+            InputError: an option or a config is invalid.
+        """
+        check_arguments(args or ())
+        try:
+            options = super().parse_args(args, **kwargs)
+        except (ValueError, RecursionError) as error:  # from PyYAML; errors of options are InputError already
+            raise InputError(f"An option has a value that cannot be read: {first_line(error)}") from error
+        return with_home(options)
+
     def parse_object(self, cfg_obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Parse nested options, with classes of this package by name.
 
@@ -54,6 +77,39 @@ class Parser(OneLineErrors, ArgumentParser):
             for key, value in options.items()
         }
         return super().parse_object(with_class_paths(named), *args, **kwargs)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Check the configs and YAML values of a command line.
+
+    Raises:
+        InputError: a config or a value is no YAML, or would become too large.
+    """
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
+        name, _, value = argument.partition("=")
+        if name in ("-c", "--config"):
+            check_config(value or following)
+        elif argument.startswith("--") and len(value) > MAX_PLAIN:
+            check_yaml(value, name)
+        elif not argument.startswith("-") and len(argument) > MAX_PLAIN:
+            check_yaml(argument, f"{argument[:20]}…")
+
+
+def with_home(value: Any) -> Any:
+    """Replace `~` at the start of paths in parsed options.
+
+    >>> with_home({"out": "~/r", "text": "a~b"})["text"]
+    'a~b'
+    """
+    if isinstance(value, str):
+        return os.path.expanduser(value) if HOME.match(value) else value
+    if isinstance(value, list):
+        return [with_home(item) for item in value]
+    if isinstance(value, dict):
+        return {key: with_home(item) for key, item in value.items()}
+    if isinstance(value, Namespace):
+        return Namespace(**{key: with_home(item) for key, item in vars(value).items()})
+    return value
 
 
 def with_class_paths(options: Any) -> Any:
@@ -101,6 +157,38 @@ def explain_class_path(message: str) -> str | None:
                 return f"{path} has moved: write {name}"
             return f"{path} does not exist, and {PACKAGE} has no class {name}; check the spelling"
     return None
+
+
+def explain_class_name(message: str) -> str | None:
+    """Explain a class name that nothing has, with the names that could be meant.
+
+    Args:
+        message: error of an argument parser.
+
+    Returns:
+        One line, or None if the message is about something else.
+
+    >>> explain_class_name('Parser key "signal": Expected a dot import path string: LIRA')
+    'signal: there is no class LIRA; check the spelling'
+    """
+    unknown = re.search(r"Expected a dot import path string: (\w+)", message)
+    if not unknown:
+        return None
+    keys = re.findall(r'Parser key "([\w.]+)"', message) or ["the option"]
+    names = _class_names(NAMES_OF.get(keys[-1].rpartition(".")[2], ""))
+    close = get_close_matches(unknown[1].lower(), [name.lower() for name in names], n=1)
+    meant = "".join(f" (did you mean {name}?)" for name in names if close == [name.lower()])
+    listed = f"the names are {', '.join(names)}" if names else "check the spelling"
+    return f"{keys[-1]}: there is no class {unknown[1]}{meant}; {listed}"
+
+
+def _class_names(package: str) -> list[str]:
+    """List the public, concrete classes of a loaded package."""
+    module = sys.modules.get(f"{PACKAGE}.{package}")
+    items = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    classes = {name: item for name, item in items.items() if inspect.isclass(item)}
+    bases = tuple(item for item in classes.values() if inspect.isabstract(item))
+    return sorted(name for name, item in classes.items() if issubclass(item, bases) and item not in bases)
 
 
 def shorten_union(message: str) -> str:

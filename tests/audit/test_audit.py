@@ -1,6 +1,7 @@
 """A whole audit of a tiny corpus, as a user runs it."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -23,6 +25,7 @@ from lightning_mia.audit.cli import main
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split
 from lightning_mia.training.train import Trained
+from lightning_mia.utilities.environment import result_versions
 from tests.close_signals import assert_close_signals
 
 
@@ -151,6 +154,38 @@ def test_a_checkpoint_trained_on_another_split_is_refused(
     arguments = ["attack", "-c", str(config), "--run_dir", str(tmp_path), "--target_checkpoint", checkpoint]
     assert main([*arguments, "--data.split_seed", "5"]) == 2
     assert "was trained on another split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["wrong_model", "untrained"])
+@pytest.mark.parametrize("recorded", ["in the checkpoint", "in the stage"])
+def test_a_checkpoint_of_another_model_of_the_run_is_refused(
+    run_dir: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, recorded: str
+) -> None:
+    folder = Path(shutil.copytree(run_dir / model, tmp_path / model))
+    checkpoint = folder / "model.ckpt"
+    if recorded == "in the stage":  # as earlier versions wrote it
+        content = torch.load(checkpoint, weights_only=True)
+        del content["lightning_mia"]["recordings"], content["content_sha256"]
+        torch.save(content, checkpoint)
+    arguments = ["attack", "-c", str(config), "--run_dir", str(tmp_path / "R"), "--target_checkpoint", str(checkpoint)]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert f"{checkpoint} was trained on other recordings than the members" in error
+
+
+def test_a_new_version_between_stages_is_said(
+    run_dir: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(run_dir, tmp_path / "R"))
+    versions = {**result_versions(), "torch": "9.9.9"}
+    monkeypatch.setattr("lightning_mia.utilities.environment.result_versions", lambda: versions)
+    assert main(["attack", "-c", str(config), "--run_dir", str(folder)]) == 0
+    notes = json.loads((folder / "report" / "results.json").read_text())["notes"]
+    expected = (
+        f"Trained or probed with torch {result_versions()['torch']}, not 9.9.9 as now: target; untrained; wrong model."
+    )
+    assert [note for note in notes if note.startswith(expected)]
+    assert expected in capsys.readouterr().err
 
 
 def test_attack_without_a_target_names_the_remedy(
@@ -316,3 +351,17 @@ def test_options_that_would_falsify_an_audit_are_refused(
 ) -> None:
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_training_that_left_members_out_gets_no_verdict(config: Path, tmp_path: Path) -> None:
+    options = ["--controls.untrained", "false", "--fleet.size", "2", "--trainer.max_steps", "1"]
+    options += ["--attacks", "[PretextLoss]", "--evaluation.n_redraws", "1000", "--evaluation.n_bootstraps", "1000"]
+    assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0
+    verdict = results(tmp_path)["verdict"]
+    assert verdict["status"] == "not_assessable"
+    times = pd.read_csv(tmp_path / "target" / "trained_utterances.csv", dtype={"id": str}).set_index("id")["times"]
+    missing = [name for name in times.index if times[name] == 0]
+    assert f"the target's left out {len(missing)} ({missing[0]}; " in verdict["reason"]
+    assert "the wrong model's left out " in verdict["reason"]
+    assert "that of shadows/001 left out " in verdict["reason"]

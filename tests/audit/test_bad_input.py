@@ -146,6 +146,14 @@ def test_bad_options(
     assert message in refused(capsys, tmp_path / "run", "fit", "--model", "MelHuBERT", *corpus, *options)
 
 
+@pytest.mark.parametrize("attack", ["LiRA", "CTCLoss"])
+def test_an_attack_that_cannot_run_is_refused_before_the_training(
+    attack: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(capsys, tmp_path / "run", "audit", "-c", str(config), "--attacks", f"[{attack}]")
+    assert "No attack can give a verdict: " in line
+
+
 def test_an_unknown_key_in_a_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({"data": {"corpsu": "x"}}))
     assert "corpsu" in refused(capsys, tmp_path / "run", "fit", "-c", str(tmp_path / "c.yaml"))

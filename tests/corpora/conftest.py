@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from lightning_mia.corpora.audio.cache import decode
+from lightning_mia.corpora.base import Corpus
+
 Tree = Callable[[str, Path], Path]
 
 
@@ -214,3 +217,23 @@ def tree() -> Tree:
         return root
 
     return make
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> np.ndarray:
+    """Write four seconds of a telephone call in stereo, and one second in mono; return the call, int16."""
+    samples = np.random.default_rng(0).integers(-9999, 9999, (64_000, 2)).astype(np.int16)
+    sf.write(tmp_path / "call.wav", samples, 16_000)
+    sf.write(tmp_path / "mono.flac", samples[:16_000, 0], 16_000)
+    return samples
+
+
+@pytest.fixture
+def waveforms(tmp_path: Path) -> Callable[[Corpus], dict[str, np.ndarray]]:
+    """Decode a corpus, and return the samples of every utterance, int16."""
+
+    def decoded(corpus: Corpus) -> dict[str, np.ndarray]:
+        audio = decode(corpus.table(), cache_dir=tmp_path / "cache", progress=False)
+        return {name: (audio.waveform(name) * 32768).astype(np.int16) for name in audio.index.index}
+
+    return decoded

@@ -2,8 +2,11 @@
 
 import os
 
+import numpy as np
 import pytest
+import soundfile as sf
 
+from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.corpora.folder import Folder
 from lightning_mia.utilities.errors import InputError
 
@@ -75,3 +78,32 @@ def test_errors_name_the_problem(tree, files, pattern, message):
 def test_missing_folder(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         Folder(str(tmp_path / "nope")).table()
+
+
+def test_formats_that_cannot_be_decoded_are_listed_not_dropped(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no ffmpeg
+    monkeypatch.setattr("lightning_mia.corpora.audio.external.find_spec", lambda name: None)
+    (tmp_path / "ann").mkdir()
+    sf.write(tmp_path / "ann/1.wav", np.random.default_rng(0).normal(size=5000) / 10, 16_000)
+    (tmp_path / "ann/2.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    (tmp_path / "ann/3.webm").write_bytes(b"\x1aE\xdf\xa3" + bytes(100))
+    (tmp_path / "ann/4.amr").write_bytes(b"#!AMR\n" + bytes(100))
+    table = Folder(str(tmp_path)).table()
+    assert table["id"].tolist() == ["ann/1", "ann/2", "ann/3", "ann/4"]
+    with pytest.raises(InputError, match=r"3 of 4 recordings cannot be used: .*M4A/MP4, which .*; install ffmpeg"):
+        decode(table, cache_dir=tmp_path / "cache", progress=False)
+    audio = decode(table, cache_dir=tmp_path / "cache", on_bad_audio="skip", progress=False)
+    assert audio.skipped["id"].tolist() == ["ann/2", "ann/3", "ann/4"]
+
+
+def test_videos_are_counted_in_a_warning(tree, caplog):
+    assert len(Folder(tree("a/1.wav", "a/1.mp4", "a/2.mp4", "a/3.MPG")).table()) == 1
+    assert "videos are not read (2 .mp4, 1 .mpg)" in caplog.text
+
+
+def test_names_that_are_not_utf_8_are_refused_in_a_printable_form(tmp_path):
+    (tmp_path / "ann").mkdir()
+    open(os.fsencode(tmp_path) + b"/ann/caf\xe9.wav", "wb").close()
+    (tmp_path / "ann/1.wav").touch()
+    with pytest.raises(InputError, match=r"1 of 2 files have names that are not UTF-8: ann/caf\\xe9\.wav; rename them"):
+        Folder(str(tmp_path)).table()

@@ -9,6 +9,7 @@ import pytest
 
 from lightning_mia.corpora import HuggingFaceDataset
 from lightning_mia.corpora.audio.cache import decode
+from lightning_mia.corpora.formats.named_files import is_inside
 from lightning_mia.utilities.errors import InputError
 
 datasets = pytest.importorskip("datasets")
@@ -140,8 +141,10 @@ def test_paths_in_json_lines(recordings, tmp_path):
     shutil.copy(recordings[0], folder / "a.flac")
     lines = [{"file": "a.flac", "who": 3}, {"file": str(recordings[1]), "who": 4}]
     (folder / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    table = corpus(folder, tmp_path, audio_column="file", speaker_column="who").table()
+    options = {"audio_column": "file", "speaker_column": "who"}
+    table = corpus(folder, tmp_path, outside_files=True, **options).table()
     assert table["path"].tolist() == [str(folder / "a.flac"), str(recordings[1])]
+    assert "outside the data set" in error_of(corpus(folder, tmp_path, **options))  # also from the cache
     assert table["speaker"].tolist() == ["3", "4"]
 
 
@@ -151,13 +154,49 @@ def test_files_within_an_archive(recordings, tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()
     shutil.copy(recordings[0], inside / "a.flac")
-    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", inside)
+    packed = shutil.make_archive(str(folder / "packed"), "zip", inside)
     line = {"file": f"zip://a.flac::file://{packed}", "who": "x"}
     (folder / "train.jsonl").write_text(json.dumps(line) + "\n")
     table = corpus(folder, tmp_path, audio_column="file", speaker_column="who").table()
     assert Path(table["path"][0]).read_bytes() == recordings[0].read_bytes()
     (folder / "train.jsonl").write_text(json.dumps({**line, "file": f"zip://b.flac::file://{packed}"}) + "\n")
     assert "zip://b.flac" in error_of(corpus(folder, tmp_path, audio_column="file", speaker_column="who"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "../a.flac",
+        "sub/../../a.flac",
+        "link/a.flac",
+        "http://127.0.0.1:1/a.flac",
+        "zip://a.flac::http://127.0.0.1:1/a.zip",
+        "zip://a.flac::file:///tmp/a.zip",
+        "simplecache::http://127.0.0.1:1/a.flac",
+    ],
+)
+def test_rows_cannot_name_files_outside_the_data_set(recordings, tmp_path, path):
+    folder = tmp_path / "listed"
+    folder.mkdir()
+    shutil.copy(recordings[0], tmp_path / "a.flac")
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "train.jsonl").write_text(json.dumps({"file": path, "who": "x"}) + "\n")
+    message = error_of(corpus(folder, tmp_path, audio_column="file", speaker_column="who"))
+    assert f"a row names {path!r}, outside the data set; set outside_files: true if you trust its author" in message
+
+
+def test_rows_of_the_hub_name_only_files_of_their_data_set():
+    inside = ["hf://datasets/ann/talks@1a2b/a.flac", "zip://a.flac::hf://datasets/ann/talks/a.zip"]
+    outside = ["a.flac", "/a.flac", "hf://datasets/ann/talks2/a.flac", "hf://datasets/ann/talks/../other/a.flac"]
+    assert all(is_inside(path, None, "ann/talks") for path in inside)
+    assert not any(is_inside(path, None, "ann/talks") for path in outside)
+
+
+def test_values_that_are_no_text_are_refused(parquet, tmp_path):
+    message = error_of(corpus(parquet, tmp_path, speaker_column="embedding"))
+    assert "row 0 of split train: column embedding holds a list, not text or a number; choose another" in message
 
 
 def test_stream_with_a_limit(hub, tmp_path):

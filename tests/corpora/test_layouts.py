@@ -216,6 +216,14 @@ def test_common_voice_of_the_first_releases(tree, tmp_path):
     check_decodes(table, tmp_path / "cache")
 
 
+def test_common_voice_converted_to_other_formats(tree, tmp_path):
+    root = tree("common_voice", tmp_path)
+    (root / "test.tsv").write_text("client_id\tpath\tsentence\nef56\tclip.v2.wav\tJa\n")
+    table = CommonVoice(str(root), ["test"]).table()
+    assert table["id"].tolist() == ["clip.v2"]
+    assert table["path"].tolist() == [str(root / "clips/clip.v2.wav")]
+
+
 def test_common_voice_missing_or_damaged_list(tree, tmp_path):
     root = tree("common_voice", tmp_path)
     with pytest.raises(InputError, match=r"dev\.tsv: no such file; download a language from https://commonvoice"):

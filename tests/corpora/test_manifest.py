@@ -113,7 +113,7 @@ def test_fairseq_tsv_of_librispeech_takes_the_speaker_from_the_file_name(manifes
             "m.csv",
             "unknown member value in 1 of 2 rows: line 3 ('maybe')",
         ),
-        ("id,path,speaker,member\na,b,c,1.0\n", "m.csv", "line 2 ('1.0')"),
+        ("id,path,speaker,member\na,b,c,1.5\n", "m.csv", "line 2 ('1.5')"),
         (
             "id,path,speaker,text\na,b,c,no, not\nd,e,f,g\n",
             "m.csv",
@@ -126,12 +126,20 @@ def test_fairseq_tsv_of_librispeech_takes_the_speaker_from_the_file_name(manifes
         ('{"path": "a"}\n', "m.jsonl", "no column speaker; found path, id"),
         ('{"path": "a", "speaker": "s"}\n{"path": "b"}\n', "m.jsonl", "empty speaker in 1 of 2 rows: line 2"),
         ('{"speaker": "s"}\n', "m.jsonl", "no column id, path; found speaker"),
-        ('{"path": "a", "speaker": "s", "member": true}\n', "m.jsonl", "line 1 ('true')"),
-        (
-            '{"audio_filepath": "a", "speaker": "s", "offset": 2.5}\n',
-            "m.jsonl",
-            "line 1: a segment of a longer file",
-        ),
+        ('{"path": "a", "speaker": ["s", "t"]}\n', "m.jsonl", "speaker is neither text in UTF-8 nor a number"),
+        ('{"path": "a", "speaker": NaN}\n', "m.jsonl", "empty speaker in 1 of 1 rows: line 1"),
+        ('{"path": "a", "speaker": Infinity}\n', "m.jsonl", "in 1 of 1 rows: line 1 (float)"),
+        ('{"path": "a", "speaker": "s", "id": "a\\ud800"}\n', "m.jsonl", "line 1 ('a\\ud800')"),
+        ('{"path": "a\\u0000", "speaker": "s"}\n', "m.jsonl", "id with a line break or control character"),
+        ("[" * 100_000 + "\n", "m.jsonl", "not a JSON object: line 1"),
+        ('{"path": "a", "speaker": "s", "offset": -1}\n', "m.jsonl", "line 1: offset is -1; give a number of at"),
+        ('{"path": "a", "speaker": "s", "offset": "x"}\n', "m.jsonl", "line 1: offset is 'x'"),
+        ("id,path,speaker,start,stop\na,b,c,5,4\n", "m.csv", "line 2: samples from 5 to 4; start and stop count"),
+        ("id,path,speaker,start,end\na,b,c,5,9\n", "m.csv", "line 2: start, end: of unknown unit; give offset and"),
+        ("id,path,speaker,channel\na,b,c,left\n", "m.csv", "line 2: channel is 'left'; give a number from 0, or"),
+        ("id,path,speaker,,\na,b,c,,d\n", "m.csv", "line 2: 'd' is in column 5, which has no name"),
+        ("version https://git-lfs.github.com/spec/v1\n", "m.csv", "a Git LFS pointer, not the manifest"),
+        ("id,path,speaker\na,{data_root}/b.wav,c\n", "m.csv", "line 2: {data_root} stands for a folder; set root"),
         ("id\tpath\tspeaker\na\tb\tc\n", "m.tsv", "line 1 is not a root folder"),
         ("/data\ns/a.wav\t10\ns/b.wav\n", "m.tsv", "not a path, a tab and a number of samples: line 3;"),
         ("/data\na.wav\t10\n", "m.tsv", "line 2: a.wav is in no folder that could name its speaker"),
@@ -150,3 +158,33 @@ def test_missing_manifest(tmp_path):
         Manifest(str(tmp_path / "nope.csv")).table()
     with pytest.raises(InputError, match="directory"):
         Manifest(str(tmp_path)).table()
+
+
+def test_usual_names_of_columns(manifest, tmp_path):
+    table = manifest("file_name,transcription,speaker_id,member\na.wav,hello,7,True\nb.wav,bye,8,0.0\n")
+    assert list(table) == ["id", "path", "speaker", "text", "member"]
+    assert table["id"].tolist() == ["a.wav", "b.wav"]
+    assert table["path"].tolist() == [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+    assert table["speaker"].tolist() == ["7", "8"]
+    assert table["text"].tolist() == ["hello", "bye"]
+    assert table["member"].tolist() == ["1", "0"]
+    ours = manifest("id,path,speaker,wav,spk_id\n1,a.wav,ann,b.wav,bob\n")
+    assert ours.values.tolist() == [["1", str(tmp_path / "a.wav"), "ann"]]
+
+
+def test_missing_values_of_json_are_missing(manifest):
+    lines = '{"path": "a.wav", "speaker": "a", "text": NaN, "session": null, "duration": NaN, "member": NaN}\n'
+    table = manifest(lines, "m.jsonl")
+    assert table[["text", "session", "member"]].values.tolist() == [["", "", ""]]
+    assert table["duration"].isna().all()
+
+
+def test_columns_without_name_may_be_empty(manifest):
+    table = manifest("id,path,speaker,,,\na,b.wav,c,,,\n")
+    assert table["id"].tolist() == ["a"]
+
+
+def test_paths_start_from_the_root(tmp_path):
+    (tmp_path / "m.csv").write_text("id,path,speaker\na,b.wav,c\nd,/e.wav,f\n")
+    table = Manifest(str(tmp_path / "m.csv"), root="/speech").table()
+    assert table["path"].tolist() == ["/speech/b.wav", "/e.wav"]

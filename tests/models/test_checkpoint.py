@@ -20,9 +20,20 @@ TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32}
 def save(model: SpeechModel, path: Path, **changes: Any) -> Path:
     """Save what Lightning saves; `changes` replace entries of the checkpoint."""
     checkpoint: dict[str, Any] = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
+    checkpoint |= changes
     model.on_save_checkpoint(checkpoint)
-    torch.save(checkpoint | changes, path)
+    if "lightning_mia" in changes:
+        checkpoint["lightning_mia"] = changes["lightning_mia"]
+        del checkpoint["content_sha256"]  # as earlier versions write them
+    torch.save(checkpoint, path)
     return path
+
+
+def flip_bit(path: Path, position: int) -> None:
+    """Flip one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0x40
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("family", [TERA, MelHuBERT, HuBERT])
@@ -81,6 +92,11 @@ class Dangerous:
         ({"hyper_parameters": {**TINY, "dim": 32}}, "do not fit its hyperparameters"),
         ({"state_dict": {}}, "do not fit its hyperparameters"),
         ({"optimizer": Dangerous()}, "unsafe unpickling"),
+        ({"state_dict": [1, 2]}, "state_dict is not a table of tensors"),
+        ({"state_dict": {"projection.weight": "text"}}, "state_dict is not a table of tensors"),
+        ({"hyper_parameters": [16]}, "hyper_parameters is not a table"),
+        ({"lightning_mia": "TERA"}, "lightning_mia is not a table of texts"),
+        ({"lightning_mia": {"model_class": "TERA", "split": 3}}, "lightning_mia is not a table of texts"),
     ],
 )
 def test_unusable_models_are_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -89,6 +105,46 @@ def test_unusable_models_are_refused_in_one_line(tmp_path: Path, changes: dict[s
         model_from_checkpoint(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def changed_weights(change: Callable[[Tensor], Tensor], n_changed: int | None = None) -> dict[str, Tensor]:
+    """Change the first floating-point weights of a TERA model, by default all."""
+    weights = TERA(**TINY).state_dict()
+    floating = [name for name, weight in weights.items() if weight.is_floating_point()]
+    return weights | {name: change(weights[name]) for name in floating[:n_changed]}
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (changed_weights(torch.zeros_like), "is 0 throughout"),
+        (changed_weights(torch.ones_like), "is 1 throughout"),
+        (changed_weights(lambda weight: (weight * 100).to(torch.int64)), "is of type int64, not floating point"),
+        (changed_weights(lambda weight: weight * torch.nan, 1), "is not finite"),
+        (changed_weights(lambda weight: weight + 1e30, 1), r"reaches 1e\+30"),
+    ],
+)
+def test_weights_that_no_training_leaves_behind_are_refused(
+    weights: dict[str, Tensor], message: str, tmp_path: Path
+) -> None:
+    path = save(TERA(**TINY), tmp_path / "model.ckpt", state_dict=weights)
+    with pytest.raises(InputError, match=message) as error:
+        model_from_checkpoint(path)
+    assert str(path) in str(error.value)
+
+
+def test_one_flipped_bit_of_a_weight_is_noticed(tmp_path: Path) -> None:
+    model = TERA(**TINY)
+    path = save(model, tmp_path / "model.ckpt")
+    content, weights = path.read_bytes(), model.projection.weight.detach().numpy().tobytes()
+    flip_bit(path, content.index(weights) + 2)
+    with pytest.raises(InputError, match=r"model\.ckpt is damaged"):
+        model_from_checkpoint(path)
+
+
+def test_checkpoints_of_earlier_versions_have_no_hash(tmp_path: Path) -> None:
+    path = save(TERA(**TINY), tmp_path / "model.ckpt", lightning_mia={"model_class": "TERA"})
+    assert model_from_checkpoint(path).family == "tera"
 
 
 def test_inner_model_keeps_its_own_hyperparameters(tmp_path: Path) -> None:

@@ -395,9 +395,9 @@ def test_longest_accepted_text_has_a_finite_loss(mel_hubert: str, make_batch: Ma
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"layer_decay": 0.0}, "layer_decay in"),
-        ({"layer_decay": 1.5}, "layer_decay in"),
-        ({"time_mask_probability": 2.0}, "mask_probability in"),
+        ({"layer_decay": 0.0}, "layer_decay is 0.0: give more than 0 and at most 1"),
+        ({"layer_decay": 1.5}, "layer_decay is 1.5: give more than 0"),
+        ({"time_mask_probability": 2.0}, "mask_probability is 2.0: give 0 to 1"),
         ({"characters": "aa"}, "repeats"),
     ],
 )

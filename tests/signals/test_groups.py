@@ -84,16 +84,20 @@ def fresh(family: str, speech: Speech, seed: int = 0) -> SpeechModel:
 @pytest.mark.parametrize("name", GROUPS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_signals_do_not_depend_on_the_batch(family: str, name: str, speech: Speech) -> None:
-    """To 1e-5 of a column's largest number; norms behind a fresh layer norm vary by less than 1e-6, their rounding."""
+    """To 1e-5 of a column's largest number, and to a hundredth of its spread."""
     model, group = fresh(family, speech), GROUPS[name]
     if not group.supports(model):
         assert (family, name) == ("cpc", "pretext_details")
         return
     batch = speech(0.1, 3.0, 0.7, 1.03)
     together = measure_scalars(group, model, batch)
-    assert_close(together, one_by_one(group, model, batch))
+    alone = one_by_one(group, model, batch)
+    assert_close(together, alone)
+    assert ((together - alone).abs().max() <= 1e-2 * together.std()).all()
     assert all(column.startswith(f"{group.name}_") for column in together)
-    assert together.columns.is_unique and (together.nunique() > 1).all()
+    assert together.columns.is_unique
+    constant = together.columns[together.nunique() == 1]
+    assert all("_norm_" in column or "_gain_" in column for column in constant)  # a layer norm makes them equal
 
 
 @pytest.mark.parametrize("name", GROUPS)

@@ -98,7 +98,7 @@ def test_the_noise_has_the_given_deviation(batch: Batch) -> None:
     [
         ({"clip_norm": 0.0}, "clip_norm is 0.0"),
         ({"noise_multiplier": 1.0}, "needs a clip_norm"),
-        ({"clip_norm": 1.0, "noise_multiplier": -1.0}, "at least 0"),
+        ({"clip_norm": 1.0, "noise_multiplier": -1.0}, "noise_multiplier is -1.0: give 0 to 1,000,000"),
         ({"clip_norm": 1.0, "delta": 1.0}, "delta is 1.0"),
     ],
 )

@@ -1,3 +1,4 @@
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import load_model, read_checkpoint
@@ -18,6 +20,7 @@ from lightning_mia.models.tera import TERA
 from lightning_mia.training.train import Trained, train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import hash_of_file
 from lightning_mia.utilities.stage import Stage
 
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32, "dropout": 0.1}
@@ -93,6 +96,38 @@ def test_an_interrupted_training_resumes_to_the_same_bits(
     exposure = pd.read_csv(tmp_path / "trained_utterances.csv")
     assert (exposure["times"] == 4).all()
     assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_the_hash_is_that_of_the_weights_whenever_they_were_saved(
+    undisturbed: Trained, audio: AudioCache, tmp_path: Path
+) -> None:
+    class StopsBeforeRecord(Callback):
+        def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            raise RuntimeError("killed")
+
+    assert undisturbed.sha256 == undisturbed.record["weights_sha256"] != hash_of_file(undisturbed.checkpoint)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(audio, tmp_path, StopsBeforeRecord())
+    assert run(audio, tmp_path).sha256 == undisturbed.sha256
+
+
+def test_weights_other_than_those_recorded_are_refused(audio: AudioCache, tmp_path: Path) -> None:
+    trained = run(audio, tmp_path / "one", epochs=1)
+    content = read_checkpoint(trained.checkpoint)
+    name = next(iter(content["state_dict"]))
+    content["state_dict"][name].view(-1)[0] += 1e-6
+    trained.model.on_save_checkpoint(content)  # a hash that fits
+    torch.save(content, trained.checkpoint)
+    with pytest.raises(InputError, match=r"its weights are not those that .*stage\.json records; delete"):
+        run(audio, tmp_path / "one", epochs=1)
+
+
+def test_a_model_of_an_earlier_version_keeps_the_hash_of_its_file(audio: AudioCache, tmp_path: Path) -> None:
+    trained = run(audio, tmp_path, epochs=0)
+    stage = json.loads((tmp_path / "stage.json").read_text())
+    del stage["record"]["weights_sha256"]
+    (tmp_path / "stage.json").write_text(json.dumps({key: stage[key] for key in ("sha256", "settings", "record")}))
+    assert run(audio, tmp_path, epochs=0).sha256 == hash_of_file(trained.checkpoint)
 
 
 def test_a_finished_training_is_not_repeated(undisturbed: Trained, audio: AudioCache) -> None:
@@ -209,3 +244,41 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> No
     assert "\n" not in str(error.value)
     if content == "an object":
         assert "unsafe unpickling" in str(error.value)
+
+
+class Diverging(MelHuBERT):
+    """Loses its weights at a step of the second epoch."""
+
+    at_step = 4
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        loss = super().training_step(batch, batch_idx)
+        return loss * torch.nan if self.global_step == self.at_step else loss
+
+
+class DivergingAtTheEnd(Diverging):
+    """Loses its weights in the last step, so that no loss shows it."""
+
+    at_step = -1
+
+    def on_train_batch_end(self, *_: object) -> None:
+        if self.global_step == 12:
+            self.codes.data[0, 0] = torch.inf
+
+
+@pytest.mark.parametrize(("model", "step"), [(Diverging, 5), (DivergingAtTheEnd, 12)])
+def test_a_diverged_training_stops_at_once_and_does_not_lock_its_folder(
+    model: type[MelHuBERT], step: int, audio: AudioCache, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"diverged: loss or weights are not finite at step {step}, epoch .; lower"):
+        run(audio, tmp_path, like=model(**TINY, n_clusters=8))
+    assert not [*tmp_path.glob("*.ckpt"), *tmp_path.glob("stage.json")]
+    assert run(audio, tmp_path, epochs=1).record["epochs"] == 1
+
+
+def test_a_training_that_failed_before_its_first_checkpoint_does_not_lock_its_folder(
+    audio: AudioCache, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"cannot run with trainer\.callbacks \[StopsAfter\]: killed"):
+        run(audio, tmp_path, StopsAfter(0))
+    assert run(audio, tmp_path, epochs=1).record["epochs"] == 1

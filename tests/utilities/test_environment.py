@@ -4,7 +4,12 @@ import os
 import pytest
 import torch
 
-from lightning_mia.utilities.environment import paused_garbage_collection, physical_cores, settle_threads
+from lightning_mia.utilities.environment import (
+    other_versions,
+    paused_garbage_collection,
+    physical_cores,
+    settle_threads,
+)
 
 
 @pytest.fixture
@@ -54,3 +59,10 @@ def test_garbage_collection_is_paused_and_then_as_before(enabled: bool, monkeypa
     with pytest.raises(ImportError), paused_garbage_collection():
         raise ImportError
     assert calls == (["disable", "enable"] if enabled else ["disable"])
+
+
+def test_packages_that_had_another_version_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {"torch": "2.14.1", "lightning": "2.6.6"}
+    monkeypatch.setattr("lightning_mia.utilities.environment.result_versions", lambda: installed)
+    assert other_versions({}) == other_versions(installed) == []
+    assert other_versions({"torch": "2.11.0", "unknown": "1"}) == ["torch 2.11.0, not 2.14.1"]

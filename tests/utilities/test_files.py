@@ -1,7 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
+from lightning_mia.utilities import files
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, cache_root, hash_of, hash_of_file, write_json
 
@@ -42,3 +44,14 @@ def test_hashes_distinguish_values(tmp_path: Path) -> None:
     assert hash_of({"a": 1}) != hash_of({"a": 2})
     (tmp_path / "x").write_bytes(b"abc")
     assert hash_of_file(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_finished_file_is_on_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    sync, replace = files.sync, os.replace
+    monkeypatch.setattr(files, "sync", lambda path: (calls.append(f"sync {path.suffix}"), sync(path)))
+    monkeypatch.setattr(os, "replace", lambda *names: (calls.append("replace"), replace(*names)))
+    write_json(tmp_path / "a.json", {})
+    assert calls == ["sync .json", "replace", "sync "]  # the file, its name, the folder

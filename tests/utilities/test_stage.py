@@ -1,7 +1,9 @@
+import json
 from pathlib import Path
 
 import pytest
 
+from lightning_mia.utilities import stage as stage_module
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.stage import Stage
 
@@ -35,3 +37,36 @@ def test_a_damaged_description_is_rejected(tmp_path: Path) -> None:
     stage.path.write_text("{")
     with pytest.raises(InputError, match="damaged"):
         Stage(tmp_path, {}).begin()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"steps": 12', '"steps": 92'),
+        ('"epochs": 3', '"epochs": 4'),
+        ('"record": {', '"record": [{'),
+        ("{", "\0"),
+        ('"settings"', '"setting"'),
+    ],
+)
+def test_an_edited_description_is_rejected(tmp_path: Path, old: str, new: str) -> None:
+    stage = Stage(tmp_path, {"epochs": 3}).begin()
+    stage.finish({"steps": 12})
+    stage.path.write_text(stage.path.read_text().replace(old, new))
+    with pytest.raises(InputError, match=r"stage\.json is damaged; delete the folder"):
+        Stage(tmp_path, {"epochs": 3}).begin()
+
+
+def test_descriptions_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, {"epochs": 3})
+    stage.path.write_text(json.dumps({"sha256": stage.sha256, "settings": stage.settings, "record": {"steps": 12}}))
+    assert stage.begin().record == {"steps": 12}
+    assert stage.versions == {}
+
+
+def test_versions_are_recorded_from_the_start_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "result_versions", lambda: {"torch": "2.11.0", "lightning": "2.6.6"})
+    Stage(tmp_path, {}).begin()
+    monkeypatch.setattr(stage_module, "result_versions", lambda: {"torch": "2.12.0", "lightning": "2.6.6"})
+    Stage(tmp_path, {}).begin().finish({})
+    assert Stage(tmp_path, {}).begin().versions == {"torch": "2.11.0 and 2.12.0", "lightning": "2.6.6"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,10 @@ from lightning_mia.evaluation.scores import Scores
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import atomic_path, hash_of
+from lightning_mia.utilities.files import hash_of, write_text
+
+CHECKSUM = "# sha256 "
+"""Begins the last line of a file of cached scores."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +104,18 @@ def cached_scores(attack: Attack, evidence: Evidence, folder: Path, model: str) 
     """
     settings = {name: value for name, value in vars(attack).items() if not name.startswith("_")}
     queried = [list(evidence.challenge["id"]), list(evidence.challenge["unit_id"]), list(evidence.auxiliary["id"])]
-    key = hash_of([type(attack).__name__, settings, model, queried, evidence.seed])
+    key = hash_of([CHECKSUM, type(attack).__name__, settings, model, queried, evidence.seed])
     path = folder / f"{attack.name}-{key[:16]}.csv"
     if not path.exists():
         scores = attack.score(evidence)
-        with atomic_path(path) as temporary:
-            scores.rename("score").rename_axis("unit_id").to_csv(temporary, float_format="%.17g")
+        content = scores.rename("score").rename_axis("unit_id").to_csv(float_format="%.17g")
+        write_text(path, f"{content}{CHECKSUM}{hash_of(content)}\n")
         return scores
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # pandas' own float parser is not exact
+        content, _, checksum = path.read_bytes().decode().rpartition(CHECKSUM)
+        if checksum.strip() != hash_of(content):
+            raise ValueError("the content does not have its hash")
+        table = pd.read_csv(io.StringIO(content), dtype=str, keep_default_na=False)  # pandas' own floats are not exact
         return table.set_index("unit_id")["score"].astype(float)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is damaged; delete it and run the same command again") from error

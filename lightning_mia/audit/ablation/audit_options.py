@@ -11,12 +11,11 @@ from jsonargparse import Namespace
 
 from lightning_mia.attacks import Attack
 from lightning_mia.audit.commands import AuditCLI, make
-from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.corpora.base import Corpus
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.base import Design
 from lightning_mia.splits.data_module import SpeechDataModule
-from lightning_mia.training.trainer_factory import NOT_FINGERPRINTED
+from lightning_mia.training.trainer_options import DEFAULTS, NOT_FINGERPRINTED
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import quieten
@@ -26,8 +25,8 @@ EVALUATION_OPTIONS = (
 )
 """Options that change the evaluation of an audit but not its models."""
 
-MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir"}}
-"""Options that do not change the results."""
+MACHINE_OPTIONS = {"trainer": NOT_FINGERPRINTED, "data": {"num_workers", "cache_dir", "max_seconds", "on_long_audio"}}
+"""Options that do not change the results, or change them only through the recordings, which are hashed."""
 
 HASHED_PACKAGES: dict[type, str] = {SpeechModel: "models", Design: "split", Corpus: "corpus", Attack: "attacks"}
 """Base class → package in hashed class paths; fixed, so that grids can be resumed after modules have moved."""
@@ -178,7 +177,9 @@ def _stable_path(class_path: str) -> str:
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
     trainer = {
-        key: value for key, value in config["trainer"].items() if key not in MACHINE_OPTIONS["trainer"] and value
+        key: value
+        for key, value in config["trainer"].items()
+        if key not in MACHINE_OPTIONS["trainer"] and (value or value != DEFAULTS.get(key))
     }
     data = {key: value for key, value in config["data"].items() if key not in MACHINE_OPTIONS["data"] | {"corpus"}}
     return {
@@ -193,7 +194,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 def _hash_recordings(data: SpeechDataModule) -> str:
     """Decode a corpus into the shared cache and hash it."""
     table = data.corpus.table()
-    audio = decode(table, cache_dir=Path(data.cache_dir) if data.cache_dir else None, on_bad_audio=data.on_bad_audio)
+    audio, _ = data.prepare(table)
     speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
     members = [str(value) for value in table["member"]] if "member" in table else None
     return hash_of([audio.contents, speakers, members])

@@ -10,6 +10,7 @@ import pandas as pd
 from lightning_mia.audit.ablation.grid import Cell
 from lightning_mia.report.ablation.labels import COST_COLUMNS, PRETEXT_LOSS
 from lightning_mia.report.ablation.results_csv import tpr_column
+from lightning_mia.report.files.results_json import check_hashes
 from lightning_mia.utilities.errors import InputError
 
 FIGURES = ("auroc", "p_value", "p_value_corrected", "advantage", "n_members", "n_nonmembers", "n_speakers", "n_shadows")
@@ -31,6 +32,7 @@ def collect_rows(cell: Cell, folder: Path, root: Path, trained_as: str = "") -> 
     path = folder / "report" / "results.json"
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
+        check_hashes(results, path)
         shared = {
             "heldout_pretext": _heldout_pretext(path.with_name("scores.csv")),
             **_costs(results),

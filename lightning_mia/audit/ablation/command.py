@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lightning_mia.audit.ablation.grid import Factor, Grid
 from lightning_mia.audit.configs import with_shipped_configs
-from lightning_mia.audit.upload import RESULTS_URL
+from lightning_mia.audit.upload import RESULTS_URL, without_credentials
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.parser import Parser
 
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
     grid_file = _grid_file(options)
     name = grid_file.stem if grid_file else "ablation"
     run_dir = Path(options.run_dir or f"runs/{name}")
-    command = shlex.join(["lightning-mia", *arguments])
+    command = without_credentials(shlex.join(["lightning-mia", *arguments]))
     executor = ExecutorSettings(**{name: given[name] for name in EXECUTOR_OPTIONS})
     grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url)
     grid_run.run(executor, options.yes)

@@ -1,6 +1,6 @@
 """Run a grid: check all cells, run unfinished ones, report."""
 
-import shutil
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_passed_on, find_base, plan_tasks
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, create_executor
-from lightning_mia.audit.upload import ResultsUploader, grid_files
+from lightning_mia.audit.upload import ResultsUploader, grid_files, without_credentials
 from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
@@ -25,16 +25,14 @@ from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
-from lightning_mia.utilities.environment import hardware, versions
+from lightning_mia.utilities.environment import hardware, result_versions, versions
 from lightning_mia.utilities.errors import InputError, list_first
-from lightning_mia.utilities.files import check_folder
+from lightning_mia.utilities.files import check_folder, write_text
+from lightning_mia.utilities.run_lock import locked
 from lightning_mia.utilities.stage import Stage
 
 MAX_LINES = 20
 """Maximum number of points in the summary; the page has all."""
-
-SAME_VERSIONS = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
-"""Packages that must have the same version for all cells."""
 
 
 def run_cells(
@@ -136,6 +134,10 @@ class GridRun:
         """
         self._plan(yes)
         check_executor(settings)
+        with locked(self.root):
+            return self._run(settings)
+
+    def _run(self, settings: ExecutorSettings) -> Path:
         self.uploader = ResultsUploader(self.results_url, self.root) if self.results_url else None
         unfinished = [task for _, task in self.tasks if not task.done()]
         executor = create_executor(settings, min(settings.workers, len(unfinished)), self._gpus(settings), self.root)
@@ -165,10 +167,9 @@ class GridRun:
         self.tasks: list[tuple[Cell, CellTask]] = plan_tasks(
             self.plan, reader, base, self.root / "base.yaml", arguments, self.root
         )
-        packages = {package: version for package, version in versions().items() if package in SAME_VERSIONS}
         self.stage = Stage(
             self.root,
-            {"versions": packages, "factors": list(self.plan.settings), "base": base.settings},
+            {"versions": result_versions(), "factors": list(self.plan.settings), "base": base.settings},
         )
         if self.stage.path.exists():
             self.stage.begin()
@@ -194,7 +195,8 @@ class GridRun:
         self.stage.begin()
         copy = self.root / "base.yaml"
         if not (copy.exists() and copy.samefile(self.base)):
-            shutil.copyfile(self.base, copy)
+            text = self.base.read_text(encoding="utf-8")
+            write_text(copy, re.sub(r"(?m)^results_url:.*$", lambda line: without_credentials(line[0]), text))
         self._write_record(())  # lets `lightning-mia report` render the page of a killed grid
 
     def _collect(self) -> None:

@@ -19,7 +19,7 @@ from lightning_mia.audit.ablation.cell import CellTask, SharedRun, cell_folder
 from lightning_mia.audit.ablation.grid import SEED_OPTIONS, Cell, Plan
 from lightning_mia.audit.ablation.shared_runs import MAX_EPOCHS, STOP_AFTER_EPOCHS, SharedRuns, find_shared_runs
 from lightning_mia.report.ablation.labels import label_text
-from lightning_mia.training.trainer_factory import LENGTH_OPTIONS
+from lightning_mia.training.trainer_options import LENGTH_OPTIONS
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 

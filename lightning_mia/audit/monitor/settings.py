@@ -6,6 +6,7 @@ from typing import Literal
 from lightning_mia.audit.monitor.leakage_monitor import LeakageMonitor
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, CountOrNone, Share, check_fields
 
 Layers = Literal["last", "all"]
 StopBy = Literal["estimate", "upper_bound"]
@@ -32,16 +33,15 @@ class MonitorSettings:
         ['stop_above']
     """
 
-    every_n_epochs: int = 0
+    every_n_epochs: CountOrNone = 0
     layers: Layers = "last"
-    stop_above: float | None = None
+    stop_above: Share | None = None
     stop_by: StopBy = "estimate"
-    patience: int | None = None
+    patience: Count | None = None
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if self.every_n_epochs < 0:
-            raise InputError(f"monitor.every_n_epochs is {self.every_n_epochs}: give 0 or more")
+        check_fields(self, "monitor.")
         for name in ("stop_above", "patience"):
             if getattr(self, name) is not None and not self.every_n_epochs:
                 raise InputError(

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
-
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.splits import Split
+from lightning_mia.training.exposures import read_exposures
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
@@ -23,6 +22,8 @@ class TrainedShadowModels:
         probed: the same models one by one, to be attacked as targets.
         hashes: name → SHA-256 of the checkpoint.
         records: name → training record, as in `Trained`.
+        versions: name → package versions with which it was trained and probed.
+        unexposed: name → members that the model was never trained on.
 
     Example:
         Train and probe the shadow models of an audit:
@@ -36,6 +37,8 @@ class TrainedShadowModels:
     probed: Sequence[ProbedModel]
     hashes: dict[str, str] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    unexposed: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, jobs: Sequence[ShadowModelJob], target: Trained, split: Split) -> "TrainedShadowModels":
@@ -47,24 +50,25 @@ class TrainedShadowModels:
             split: members of every shadow model.
 
         Raises:
-            InputError: a shadow model differs from the target in optimizer steps or utterances, or was trained on other
-                recordings than those in the split.
+            InputError: a shadow model differs from the target in optimizer steps, or was trained on other recordings
+                than those in the split.
         """
-        probed, hashes, records = [], {}, {}
+        probed, hashes, records, versions, missing = [], {}, {}, {}, {}
         for job, column in zip(jobs, split.shadows, strict=True):
             assert job.probe_plan is not None
             trained, plan = job.training.run(), job.probe_plan
             _check_like_target(trained, target)
-            _check_exposure(trained, split.training_ids(column))
+            missing[job.name] = _unexposed_members(trained, split.training_ids(column))
             signals = plan.signals(job.name, trained.model, trained.sha256)
             probed.append(ProbedModel(signals, None, plan.key(trained.sha256), plan.folder))
             hashes[job.name], records[job.name] = trained.sha256, trained.record
+            versions[job.name] = [trained.versions, *plan.versions(job.name, trained.model, trained.sha256)]
         members = split.table.set_index("id")[split.shadows].astype(bool)
         pool = split.pool()
         ids = pool["id"] if pool is not None else split.table["id"][split.table["part"] != ""]
         keys = [model.key for model in probed]
         shadows = ShadowModels([model.signals for model in probed], members.loc[ids], pool, keys)
-        return cls(shadows, probed, hashes, records)
+        return cls(shadows, probed, hashes, records, versions, missing)
 
     @property
     def seconds(self) -> float:
@@ -73,24 +77,22 @@ class TrainedShadowModels:
 
 
 def _check_like_target(trained: Trained, target: Trained) -> None:
-    for quantity in ("steps", "utterances"):
-        count = trained.record[quantity]
-        expected = target.record.get(quantity, count)
-        if count != expected:
-            raise InputError(
-                f"{trained.checkpoint.parent}: {count} {quantity}, but the target was trained with {expected}: shadow "
-                "models must be trained exactly like the target; delete that folder and run the same command again"
-            )
+    steps = trained.record["steps"]
+    expected = target.record.get("steps", steps)
+    if steps != expected:
+        raise InputError(
+            f"{trained.checkpoint.parent}: {steps} steps, but the target was trained with {expected}: shadow models "
+            "must be trained exactly like the target; delete that folder and run the same command again"
+        )
 
 
-def _check_exposure(trained: Trained, ids: Sequence[str]) -> None:
+def _unexposed_members(trained: Trained, ids: Sequence[str]) -> list[str]:
     """Compare a model's training recordings with the split."""
     path = trained.checkpoint.with_name("trained_utterances.csv")
-    remedy = f"delete {path.parent} and run the same command again"
-    try:
-        table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
-        times = dict(zip(table["id"], table["times"].astype(int), strict=True))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is missing or damaged; {remedy}") from error
-    if trained.record["steps"] and {name for name, n in times.items() if n} != set(ids):
-        raise InputError(f"{path} does not match the members of this shadow model in split.csv; {remedy}")
+    times = read_exposures(path)
+    if times.keys() != set(ids):
+        raise InputError(
+            f"{path} does not match the members of this shadow model in split.csv; delete {path.parent} and run the "
+            "same command again"
+        )
+    return [name for name in ids if not times[name]]

@@ -1,9 +1,9 @@
 """Settings of the utility measurements."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import PositiveShare, Range, Seed, check_fields
 
 Task = Literal["none", "speaker", "keyword"]
 
@@ -28,16 +28,13 @@ class UtilitySettings:
     """
 
     probe: Task = "none"
-    mask_probability: float | None = None
-    n_recordings: int = 1000
-    seed: int = 0
+    mask_probability: PositiveShare | None = None
+    n_recordings: Annotated[int, Range(2, 10_000_000)] = 1000
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if self.mask_probability is not None and not 0 < self.mask_probability <= 1:
-            raise InputError(f"utility.mask_probability is {self.mask_probability}: give a value above 0, at most 1")
-        if self.n_recordings < 2:
-            raise InputError(f"utility.n_recordings is {self.n_recordings}: give 2 or more")
+        check_fields(self, "utility.")
 
     @property
     def enabled(self) -> bool:

@@ -1,7 +1,9 @@
-"""Decoded audio of a corpus, memory-mapped and indexed by id."""
+"""Decoded audio of a corpus, indexed by id and checked when read."""
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.audio.pack import Pack, open_pack
+from lightning_mia.corpora.audio.decoding import length_reason
+from lightning_mia.corpora.audio.pack import SAMPLES, PackedFile, open_packs
+from lightning_mia.corpora.audio.packed_samples import PackedSamples, remedy
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root, hash_of
 
@@ -23,6 +27,7 @@ INDEX_COLUMNS = [
     "source_format",  # libsndfile's name: "FLAC", "WAV" …
     "source_subtype",  # "PCM_16", "FLOAT" …
     "duration",  # seconds
+    "n_clipped",  # samples beyond full scale
 ]
 
 
@@ -30,7 +35,7 @@ INDEX_COLUMNS = [
 class AudioCache:
     """Decoded audio of a corpus.
 
-    Pickles (for data-loader workers) contain the name of the sample file instead of the samples.
+    The samples stay on the disk. Every process compares a recording with its hash when it first reads it.
 
     Example:
         >>> import soundfile, tempfile
@@ -43,14 +48,38 @@ class AudioCache:
         (16000, 1.0)
     """
 
-    samples: np.memmap  # (total samples,) int16, 16 kHz mono
+    samples: PackedSamples  # (total samples,) int16, 16 kHz mono
     index: pd.DataFrame  # by utterance id: INDEX_COLUMNS
     skipped: pd.DataFrame  # id, path, reason: excluded by on_bad_audio="skip"
     texts: Mapping[str, str] = field(default_factory=dict)  # transcripts by utterance id
 
     def waveform(self, utterance_id: str) -> np.ndarray:
-        """Return one utterance, (n_samples,) float32 in [−1, 1)."""
-        return self.samples[self._spans[utterance_id]].astype(np.float32) / np.float32(32768)
+        """Return one utterance, (n_samples,) float32 in [−1, 1).
+
+        Raises:
+            InputError: the cached audio is damaged or missing.
+        """
+        return self.pcm(utterance_id).astype(np.float32) / np.float32(32768)
+
+    def pcm(self, utterance_id: str) -> np.ndarray:
+        """Return one utterance, (n_samples,) int16.
+
+        Raises:
+            InputError: the cached audio is damaged or missing.
+        """
+        span = self._spans[utterance_id]
+        samples = self.samples[span]
+        if utterance_id in self._unchecked:
+            if hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest() != self._unchecked[utterance_id]:
+                file = self.samples.file_of(span.start)
+                raise InputError(f"The audio of {utterance_id} in {file} is damaged; {remedy(file)}")
+            del self._unchecked[utterance_id]
+        return samples
+
+    @cached_property
+    def _unchecked(self) -> dict[str, str]:
+        """Hashes of the utterances that this process has not read yet."""
+        return {} if "sha256" not in self.index else {name: sha256 for name, sha256 in self.contents.items() if sha256}
 
     @cached_property
     def _spans(self) -> dict[str, slice]:
@@ -72,24 +101,17 @@ class AudioCache:
         return hash_of(sorted(self.index.loc[list(ids), "sha256"].items()))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Replace the samples by the name of their file."""
-        location = self.samples.filename, len(self.samples)
-        return {"samples": location, "index": self.index, "skipped": self.skipped, "texts": self.texts}
+        """Leave out what is computed on demand."""
+        return {"samples": self.samples, "index": self.index, "skipped": self.skipped, "texts": self.texts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Map the samples again.
+        """Check that the samples can be read here.
 
         Raises:
-            InputError: the file does not exist on this machine.
+            InputError: a file does not exist on this machine.
         """
-        try:
-            samples = _map(*state["samples"])
-        except OSError as error:
-            raise InputError(
-                f"{state['samples'][0]} does not exist: with several machines, LIGHTNING_MIA_CACHE must be a folder "
-                "that they share"
-            ) from error
-        self.__dict__.update(state, samples=samples)
+        state["samples"].check_exist()
+        self.__dict__.update(state)
 
 
 def decode(
@@ -97,23 +119,31 @@ def decode(
     *,
     cache_dir: Path | None = None,
     on_bad_audio: Literal["error", "skip"] = "error",
+    max_seconds: float | None = None,
     progress: bool = True,
 ) -> AudioCache:
     """Decode all recordings of a table, or open cached audio.
 
     Args:
-        table: utterance table with `id`, `path` and optionally `text`.
+        table: utterance table with `id`, `path` and optionally `text` and `duration`, which is compared with the audio.
         cache_dir: folder of the packs; default: `cache_root() / "audio"`.
         on_bad_audio: `error` raises one error for all unusable files; `skip` excludes them and lists them in
             `AudioCache.skipped`.
+        max_seconds: longer recordings are unusable; None: no limit.
         progress: show a progress bar.
 
     Raises:
         InputError: unusable files (with "skip": no usable file), or the cache cannot be written.
     """
-    pack = open_pack(list(table["path"]), cache_dir or cache_root() / "audio", progress)
-    files = pd.DataFrame([asdict(file) for file in pack.files]).set_index("path")
+    packed = open_packs(table["path"], cache_dir or cache_root() / "audio", progress)
+    samples, packed = _joined(packed)
+    files = pd.DataFrame([asdict(file) for file in packed]).set_index("path")
     rows = table[["id", "path"]].join(files, on="path").reset_index(drop=True)
+    stated = table["duration"].to_list() if "duration" in table else [math.nan] * len(rows)
+    rows["reason"] = [
+        reason or length_reason(n_samples / SAMPLE_RATE, seconds, max_seconds)
+        for reason, n_samples, seconds in zip(rows["reason"], rows["n_samples"], stated, strict=True)
+    ]
     bad = rows["reason"] != ""
     _check_usable(rows[bad], len(rows), on_bad_audio)
     index = rows[~bad].set_index("id")
@@ -122,7 +152,7 @@ def decode(
     texts = (
         {name: text for name, text in zip(table["id"], table["text"], strict=True) if text} if "text" in table else {}
     )
-    return AudioCache(_map_pack(pack), index[INDEX_COLUMNS], skipped, texts)
+    return AudioCache(samples, index[INDEX_COLUMNS], skipped, texts)
 
 
 def _check_usable(bad: pd.DataFrame, n_all: int, on_bad_audio: Literal["error", "skip"]) -> None:
@@ -134,12 +164,9 @@ def _check_usable(bad: pd.DataFrame, n_all: int, on_bad_audio: Literal["error", 
     raise InputError(f"{problem}; repair or remove them, or {remedy}")
 
 
-def _map_pack(pack: Pack) -> np.memmap:
-    try:
-        return _map(pack.samples, sum(file.n_samples for file in pack.files))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{pack.samples} is damaged; delete its folder and run the same command again") from error
-
-
-def _map(path: str | Path, n_samples: int) -> np.memmap:
-    return np.memmap(path, dtype="<i2", mode="r", shape=(n_samples,))
+def _joined(packed: Sequence[PackedFile]) -> tuple[PackedSamples, list[PackedFile]]:
+    """Join the packs of all files; offsets become those in the joined samples."""
+    packs = sorted({file.pack for file in packed if not file.reason})
+    samples = PackedSamples.of(Path(pack) / SAMPLES for pack in packs)
+    starts = dict(zip(packs, samples.starts, strict=True))
+    return samples, [replace(file, offset=file.offset + starts.get(file.pack, 0)) for file in packed]

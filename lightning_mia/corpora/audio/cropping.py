@@ -37,13 +37,13 @@ def crop_recordings(
     if (lengths < n_samples).any():
         raise ValueError(f"Expected recordings of at least {n_samples} samples, but got one of {lengths.min()}")
     changed = index.index[lengths > n_samples]
-    index["offset"] += crop_starts(audio, ids, n_samples, crop_from)
+    starts = dict(zip(ids, crop_starts(audio, ids, n_samples, crop_from).tolist(), strict=True))
+    index["offset"] += list(starts.values())
     index["n_samples"] = n_samples
     index["duration"] = n_samples / SAMPLE_RATE
-    starts = index.loc[changed, "offset"].to_list()
     index.loc[changed, "sha256"] = [
-        hashlib.sha256(audio.samples[start : start + n_samples].tobytes()).hexdigest()
-        for start in tqdm(starts, desc="Cropping audio", unit="clip", disable=not progress)
+        hashlib.sha256(audio.pcm(name)[starts[name] : starts[name] + n_samples].tobytes()).hexdigest()
+        for name in tqdm(changed, desc="Cropping audio", unit="clip", disable=not progress)
     ]
     unchanged = set(ids) - set(changed)
     return replace(audio, index=index, texts={name: text for name, text in audio.texts.items() if name in unchanged})
@@ -60,5 +60,7 @@ def crop_starts(audio: AudioCache, ids: Sequence[str], n_samples: int, crop_from
 
 def silent_crops(audio: AudioCache, ids: Sequence[str], n_samples: int, crop_from: CropFrom) -> list[str]:
     """Return the ids of recordings whose crop contains only zeros."""
-    starts = audio.index.loc[list(ids), "offset"].to_numpy() + crop_starts(audio, ids, n_samples, crop_from)
-    return [name for name, start in zip(ids, starts, strict=True) if not audio.samples[start : start + n_samples].any()]
+    starts = crop_starts(audio, ids, n_samples, crop_from).tolist()
+    return [
+        name for name, start in zip(ids, starts, strict=True) if not audio.pcm(name)[start : start + n_samples].any()
+    ]

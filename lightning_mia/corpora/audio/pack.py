@@ -1,25 +1,31 @@
-"""Decode many files into one memory-mappable pack, atomically."""
+"""Decode many files into packs, one for each source folder.
+
+A pack only grows: a file that is new or has changed is appended, and all others are reused by every later table.
+"""
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import soundfile as sf
 from filelock import FileLock
 from tqdm import tqdm
 
-from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.audio.decoding import BadAudioError, decode_file
+from lightning_mia.corpora.audio import SAMPLE_RATE, BadAudioError
+from lightning_mia.corpora.audio.decoding import decode_file
+from lightning_mia.corpora.audio.external import decoder_state
+from lightning_mia.corpora.audio.reading import UNKNOWN_LENGTH
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.files import file_state, hash_of, write_text
 
-SAMPLES, INDEX = "samples.int16", "index.jsonl"
-VERSION = 1
+SAMPLES, INDEX, LOCK = "samples.int16", "index.jsonl", "lock"
+VERSION = 2
 """Increase this whenever decoding changes, so that older packs are not reused."""
 
 BATCH = 64
@@ -30,9 +36,10 @@ REMEDY = "free space or set LIGHTNING_MIA_CACHE to another folder"
 
 @dataclass(frozen=True)
 class PackedFile:
-    """Position of one file in the pack, if usable."""
+    """Position of one file in a pack, if usable."""
 
     path: str
+    state: str = ""  # hash of the decoder and of the file's size, times and inode
     offset: int = 0  # samples
     n_samples: int = 0
     sha256: str = ""  # of the int16 samples, little-endian
@@ -40,91 +47,153 @@ class PackedFile:
     source_channels: int = 0
     source_format: str = ""
     source_subtype: str = ""
+    n_clipped: int = 0  # samples beyond full scale
     reason: str = ""  # why the file is unusable; "" if usable
+    pack: str = ""  # its folder; not stored
 
 
-@dataclass(frozen=True)
-class Pack:
-    """A complete pack: one file of little-endian int16 samples."""
+def open_packs(paths: Iterable[str], cache_dir: Path, progress: bool = True) -> list[PackedFile]:
+    """Look up these files; decode those that are new or have changed.
 
-    samples: Path
-    files: list[PackedFile]
+    An interrupted run keeps what it has decoded. Other processes wait for the one that decodes a folder.
 
-
-def open_pack(paths: Sequence[str], cache_dir: Path, progress: bool = True) -> Pack:
-    """Open the pack of these files; decode them if necessary.
-
-    A pack is named by the hash of every file's path, size and modification time. It is written under a temporary name;
-    the next run continues where an interrupted one stopped. Other processes wait for the first one.
+    Returns:
+        One entry for each path, by folder and path.
 
     Raises:
         InputError: the cache cannot be written, or the disk is too small.
     """
-    paths = sorted(set(paths))
-    folder = cache_dir / _key(paths)
+    states = {path: _state(path) for path in sorted(set(paths), key=_by_folder)}
     try:
-        if not folder.exists():
-            cache_dir.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):
-                if not folder.exists():
-                    _write_pack(paths, folder, progress)
+        known = {path: file for folder, _ in _folders(states) for path, file in _lookup(cache_dir, folder, states)}
+        if missing := [path for path in states if path not in known]:
+            known |= _decode_missing(missing, states, cache_dir, progress)
     except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
         cause = getattr(error, "strerror", None) or error
         raise InputError(f"Cannot write the audio cache in {cache_dir}: {cause}; {REMEDY}") from error
-    return Pack(folder / SAMPLES, _read_index(folder / INDEX))
+    return [known[path] for path in states]
 
 
-def _key(paths: Sequence[str]) -> str:
-    decoder = [VERSION, sf.__libsndfile_version__]
-    return hash_of([decoder, [_file_state(path) for path in paths]])[:32]
+def pack_folder(cache_dir: Path, folder: str) -> Path:
+    """Return the pack of a source folder."""
+    return cache_dir / hash_of(folder)[:32]
 
 
-def _file_state(path: str) -> tuple[str, int, int]:
-    """Return path, size (bytes) and modification time (ns).
-
-    Both are −1 for unreadable files, which may become readable.
-    """
-    if not os.access(path, os.R_OK):
-        return path, -1, -1
-    stat = os.stat(path)
-    return path, stat.st_size, stat.st_mtime_ns
-
-
-def _write_pack(paths: Sequence[str], folder: Path, progress: bool) -> None:
-    """Write the pack, continuing an interrupted run."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    partial.mkdir(exist_ok=True)
+def read_index(pack: Path) -> list[PackedFile]:
+    """Read the entries of a pack, up to the first damaged line."""
+    entries: list[PackedFile] = []
     try:
-        done = len(_resume(partial))
-        _check_disk_space(paths[done:], partial)
+        with open(pack / INDEX, encoding="ascii") as file:
+            for line in file:
+                if not line.endswith("\n"):  # being written, or half written by a killed process
+                    break
+                entries.append(PackedFile(**json.loads(line), pack=str(pack)))
+    except (FileNotFoundError, ValueError, TypeError):
+        pass
+    return entries
+
+
+def _by_folder(path: str) -> tuple[str, str]:
+    return os.path.dirname(path), path
+
+
+def _folders(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    for folder, group in groupby(paths, os.path.dirname):
+        yield folder, list(group)
+
+
+def _state(path: str) -> str:
+    """Hash what tells whether a file has changed.
+
+    The hash of an unreadable file is empty; it may become readable.
+    """
+    return hash_of([VERSION, *decoder_state(), file_state(path)])[:32] if os.access(path, os.R_OK) else ""
+
+
+def _lookup(cache_dir: Path, folder: str, states: Mapping[str, str]) -> Iterator[tuple[str, PackedFile]]:
+    """Yield the current entries of a source folder."""
+    pack = pack_folder(cache_dir, folder)
+    if not pack.is_dir():
+        return
+    for entry in _complete(pack):
+        if states.get(entry.path) == entry.state:
+            yield entry.path, entry
+
+
+def _complete(pack: Path) -> list[PackedFile]:
+    """Return the entries whose samples are in the pack."""
+    samples = pack / SAMPLES
+    size = samples.stat().st_size if samples.exists() else 0
+    return [entry for entry in read_index(pack) if 2 * (entry.offset + entry.n_samples) <= size]
+
+
+def _decode_missing(
+    missing: Sequence[str], states: Mapping[str, str], cache_dir: Path, progress: bool
+) -> dict[str, PackedFile]:
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    _check_disk_space(missing, cache_dir)
+    decoded: dict[str, PackedFile] = {}
+    created: list[Path] = []
+    try:
         with (
-            open(partial / SAMPLES, "ab") as samples,
-            open(partial / INDEX, "a", encoding="ascii") as index,
-            tqdm(total=len(paths), initial=done, desc="Decoding audio", unit="file", disable=not progress) as bar,
+            ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+            tqdm(total=len(missing), desc="Decoding audio", unit="file", disable=not progress) as bar,
         ):
-            for batch in _decode(paths[done:], offset=samples.tell() // 2):
-                samples.writelines(pcm for _, pcm in batch)
-                samples.flush()  # before the index, which must not list missing samples
-                index.writelines(json.dumps(asdict(entry)) + "\n" for entry, _ in batch)
-                index.flush()
-                bar.update(len(batch))
-            os.fsync(samples.fileno())
-            os.fsync(index.fileno())
-        os.rename(partial, folder)
-    except (OSError, InputError):  # free the space of a full disk; Ctrl-C keeps the part for the next run
-        shutil.rmtree(partial, ignore_errors=True)
+            for folder, group in _folders(missing):
+                pack = pack_folder(cache_dir, folder)
+                if not pack.exists():
+                    pack.mkdir()
+                    created.append(pack)
+                with FileLock(pack / LOCK):
+                    decoded |= dict(_lookup(cache_dir, folder, states))  # another process may have been faster
+                    remaining = [path for path in group if path not in decoded]
+                    bar.update(len(group) - len(remaining))
+                    decoded |= _append(pack, remaining, states, pool, bar)
+    except (OSError, InputError):  # free the space of a full disk; Ctrl-C keeps what is complete for the next run
+        for pack in created:
+            shutil.rmtree(pack, ignore_errors=True)
         raise
+    return decoded
 
 
-def _decode(paths: Sequence[str], offset: int) -> Iterator[list[tuple[PackedFile, bytes]]]:
-    """Decode in threads, in the order of the paths."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+def _append(
+    pack: Path, paths: Sequence[str], states: Mapping[str, str], pool: ThreadPoolExecutor, bar: "tqdm[None]"
+) -> dict[str, PackedFile]:
+    """Decode files in threads, and append them in their order."""
+    if not paths:
+        return {}
+    _drop_incomplete(pack)
+    appended: dict[str, PackedFile] = {}
+    with open(pack / SAMPLES, "ab") as samples, open(pack / INDEX, "a", encoding="ascii") as index:
+        offset = samples.tell() // 2
         for start in range(0, len(paths), BATCH):
-            batch = []
+            lines = []
             for entry, pcm in pool.map(_decode_file, paths[start : start + BATCH]):
-                batch.append((replace(entry, offset=offset), pcm))
-                offset += entry.n_samples
-            yield batch
+                entry = replace(entry, state=states[entry.path], offset=offset, pack=str(pack))
+                appended[entry.path], offset = entry, offset + entry.n_samples
+                samples.write(pcm)
+                lines.append(_line(entry))
+            samples.flush()  # before the index, which must not list missing samples
+            index.writelines(lines)
+            index.flush()
+            bar.update(len(lines))
+        os.fsync(samples.fileno())
+        os.fsync(index.fileno())
+    return appended
+
+
+def _drop_incomplete(pack: Path) -> None:
+    """Remove what a killed process or a power failure left half written."""
+    complete, samples, index = _complete(pack), pack / SAMPLES, pack / INDEX
+    samples.touch()
+    index.touch()
+    os.truncate(samples, 2 * max((entry.offset + entry.n_samples for entry in complete), default=0))
+    if (lines := "".join(map(_line, complete)).encode("ascii")) != index.read_bytes():
+        write_text(index, lines.decode("ascii"))
+
+
+def _line(entry: PackedFile) -> str:
+    return json.dumps({name: value for name, value in asdict(entry).items() if name != "pack"}) + "\n"
 
 
 def _decode_file(path: str) -> tuple[PackedFile, bytes]:
@@ -141,40 +210,25 @@ def _decode_file(path: str) -> tuple[PackedFile, bytes]:
         source_channels=decoded.source_channels,
         source_format=decoded.source_format,
         source_subtype=decoded.source_subtype,
+        n_clipped=decoded.n_clipped,
     )
     return entry, pcm
 
 
-def _resume(partial: Path) -> list[PackedFile]:
-    """Keep the complete files of an interrupted run."""
-    samples, index = partial / SAMPLES, partial / INDEX
-    samples.touch()
-    index.touch()
-    size = samples.stat().st_size
-    done = [entry for entry in _read_index(index) if 2 * (entry.offset + entry.n_samples) <= size]
-    os.truncate(samples, 2 * sum(entry.n_samples for entry in done))
-    index.write_text("".join(json.dumps(asdict(entry)) + "\n" for entry in done), encoding="ascii")
-    return done
-
-
-def _read_index(path: Path) -> list[PackedFile]:
-    with open(path, encoding="ascii") as file:
-        return [PackedFile(**json.loads(line)) for line in file if line.endswith("\n")]
-
-
 def _check_disk_space(paths: Sequence[str], folder: Path) -> None:
-    """Reject a pack that would not fit on the disk."""
+    """Reject files that would not fit on the disk."""
     free = shutil.disk_usage(folder).free
     if free > 32 * sum(os.path.getsize(path) for path in paths if os.path.isfile(path)):
         return  # speech is hardly ever compressed 32-fold; reading all headers would take time
     needed = sum(_seconds(path) for path in paths) * SAMPLE_RATE * 2
     if needed > free:
-        problem = f"needs {needed / 1e9:.2f} GB in {folder.parent}, where {free / 1e9:.2f} GB are free"
+        problem = f"needs {needed / 1e9:.2f} GB in {folder}, where {free / 1e9:.2f} GB are free"
         raise InputError(f"The audio cache {problem}; {REMEDY}")
 
 
 def _seconds(path: str) -> float:
     try:
-        return sf.info(path).duration
+        info = sf.info(os.fsencode(path))
     except (sf.LibsndfileError, TypeError):
         return 0.0
+    return info.duration if info.frames < UNKNOWN_LENGTH else 0.0

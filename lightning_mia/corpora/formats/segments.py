@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import atomic_path, hash_of
+from lightning_mia.utilities.files import atomic_path, file_state, hash_of
 
 if TYPE_CHECKING:
     import soundfile
@@ -27,11 +27,25 @@ TOLERANCE = 0.5
 def segment_folder(recording: Path, cache_dir: Path) -> Path:
     """Return the folder of a recording's segments.
 
-    It depends on the recording's size and modification time.
+    It depends on the recording's size, times and inode.
     """
-    stat = recording.stat()
-    key = hash_of([VERSION, str(recording), stat.st_size, stat.st_mtime_ns])
+    key = hash_of([VERSION, str(recording), *file_state(recording)])
     return cache_dir / f"{recording.stem}-{key[:12]}"
+
+
+def recording_seconds(recording: Path) -> float:
+    """Return a recording's length (seconds), as its header states it.
+
+    Raises:
+        InputError: the recording cannot be read.
+    """
+    import soundfile
+
+    try:
+        return soundfile.info(str(recording)).duration
+    except soundfile.LibsndfileError as error:
+        cause = error.error_string.strip(" .")
+        raise InputError(f"{recording}: not readable as audio ({cause}); restore it as it was published") from error
 
 
 def segment_name(span: Span) -> str:

@@ -30,13 +30,16 @@ def read_rows(path: Path, delimiter: str = ",", quoted: bool = True) -> Iterator
         quoted: fields may be enclosed in double quotes; otherwise a quote is an ordinary character.
 
     Raises:
-        InputError: the file cannot be read or is not a table.
+        InputError: the file cannot be read or is not a table, or a row has more fields than the header.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
             names = [name.strip() for name in next(reader, [])]
             for values in filter(None, reader):
+                if any(values[len(names) :]):
+                    problem = f"line {reader.line_num} has {len(values)} fields for {len(names)} columns"
+                    raise InputError(f"{path}: {problem}, as with a delimiter within a field; correct it")
                 row = dict.fromkeys(names, "")
                 row.update((name, value.strip()) for name, value in zip(names, values, strict=False))
                 yield row

@@ -1,7 +1,7 @@
 """SpecAugment, time masking and changes to waveforms."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.ranges import CountOrNone, InnerShare, Range, Seconds, check_fields
 
 MAX_SHARE = 0.9  # largest share of a recording that may be silenced
 
@@ -36,19 +36,14 @@ class SpecAugment:
         (torch.Size([1, 100, 80]), [0.0, 1.0])
     """
 
-    n_time: int = 0
-    n_frequency: int = 0
-    time_share: float = 0.2
-    frequency_share: float = 0.34
+    n_time: CountOrNone = 0
+    n_frequency: CountOrNone = 0
+    time_share: InnerShare = 0.2
+    frequency_share: InnerShare = 0.34
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        for name in ("n_time", "n_frequency"):
-            if getattr(self, name) < 0:
-                raise InputError(f"data.spec_augment.{name} is {getattr(self, name)}: give 0 or more")
-        for name in ("time_share", "frequency_share"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"data.spec_augment.{name} is {getattr(self, name)}: give a share between 0 and 1")
+        check_fields(self, "data.spec_augment.")
 
     @property
     def enabled(self) -> bool:
@@ -98,15 +93,12 @@ class TimeMasking:
         True
     """
 
-    share: float = 0.0
-    span: float = 0.1
+    share: Annotated[float, Range(0, MAX_SHARE)] = 0.0
+    span: Seconds = 0.1
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if not 0 <= self.share <= MAX_SHARE:
-            raise InputError(f"data.time_masking.share is {self.share}: give a share from 0 to {MAX_SHARE}")
-        if not self.span > 0:
-            raise InputError(f"data.time_masking.span is {self.span}: give a positive number of seconds")
+        check_fields(self, "data.time_masking.")
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings for a stage hash, if enabled."""

@@ -4,7 +4,7 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.models.huggingface.hub import find_folder, one_line
+from lightning_mia.models.weights import check_weights
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of, hash_of_file
 
@@ -88,14 +89,14 @@ def load_weights(
         renamed: replacements for prefixes of weight names, by regular expression.
 
     Raises:
-        InputError: the weights cannot be read, or do not fit the configuration.
+        InputError: the weights cannot be read, do not fit the configuration, or are damaged.
     """
     try:
         with quiet():
             if fresh:
                 return model_class(checkpoint.config).float().train()
             folder = find_folder(checkpoint.name, checkpoint.revision)
-            weight_files(checkpoint.name, folder)
+            _check_types(checkpoint.name, weight_files(checkpoint.name, folder))
             model, report = model_class.from_pretrained(
                 folder,
                 config=checkpoint.config,
@@ -111,6 +112,7 @@ def load_weights(
     except Exception as error:  # damaged files and impossible settings fail in many ways
         raise InputError(_describe_failure(checkpoint.name, error)) from error
     _check_weights(checkpoint.name, report)
+    check_weights(model.state_dict(), model, checkpoint.name)
     if MASK_EMBEDDING in report["missing_keys"]:
         torch.nn.init.zeros_(getattr(model, MASK_EMBEDDING))
     return model.train()
@@ -177,11 +179,33 @@ def _configuration(name: str, settings: dict[str, Any]) -> Any:
         raise InputError(
             f"{name} is {description}, which is not a supported speech encoder; supported are {', '.join(FAMILIES)}"
         )
+    if kernels := named_kernels(settings):
+        problem = f"names code on the hub that would run instead of PyTorch's ({', '.join(kernels)})"
+        raise InputError(f"config.json of {name} {problem}; remove these settings")
     try:
         config = CONFIG_MAPPING[family].from_dict(settings)
     except Exception as error:  # transformers validates settings in many ways
         raise InputError(f"config.json of {name} cannot be used: {one_line(error)}") from error
     return _bare_encoder_config(config)
+
+
+def named_kernels(settings: Any) -> list[str]:
+    """List repositories of kernels that a config names, at any depth.
+
+    >>> named_kernels({"attn_implementation": "ann/fast@main:attend", "text": {"attn_implementation": "sdpa"}})
+    ['attn_implementation: ann/fast@main:attend']
+    """
+    if isinstance(settings, list):
+        return [kernel for value in settings for kernel in named_kernels(value)]
+    if not isinstance(settings, dict):
+        return []
+    kernels = []
+    for key, value in settings.items():
+        values = value.values() if isinstance(value, dict) else [value]
+        if "_implementation" in str(key):
+            kernels += [f"{key}: {text}" for text in values if isinstance(text, str) and "/" in text]
+        kernels += named_kernels(value)
+    return kernels
 
 
 def _bare_encoder_config(config: Any) -> Any:
@@ -232,6 +256,33 @@ def _describe_failure(name: str, error: Exception) -> str:
             "a checkpoint with model.safetensors"
         )
     return f"The weights of {name} cannot be read, or do not fit its config.json: {one_line(error)}"
+
+
+def _check_types(name: str, files: Sequence[Path]) -> None:
+    """Refuse integer weights, which transformers would convert."""
+    integers = [
+        weight
+        for path in files
+        for weight, is_floating in _stored_types(path)
+        if weight.endswith((".weight", ".bias")) and not is_floating
+    ]
+    if integers:
+        raise InputError(
+            f"The weights of {name} are not floating point: {list_first(sorted(integers), 3)}; give a checkpoint that "
+            "is not quantised"
+        )
+
+
+def _stored_types(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the names of stored tensors, and whether they are floating point."""
+    if path.suffix != ".safetensors":
+        weights = torch.load(path, map_location="meta", weights_only=True)
+        yield from ((name, value.is_floating_point()) for name, value in weights.items() if torch.is_tensor(value))
+        return
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        yield from ((name, "F" in file.get_slice(name).get_dtype()) for name in file.keys())  # noqa: SIM118
 
 
 def _check_weights(name: str, report: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from lightning_mia.models.objectives.contrastive import (
     draw_negatives,
 )
 from lightning_mia.models.outputs import Pretext
+from lightning_mia.models.weights import check_weights
 from lightning_mia.utilities.errors import InputError, list_first
 
 # Architectures whose checkpoints hold these heads. UniSpeechSatForPreTraining is not among them: transformers does not
@@ -125,6 +126,7 @@ class ContrastiveHeads(PretextHead[Quantised]):
                 f"heads are incomplete: {list_first(problems, 3)}; download it again, or name a bare encoder in "
                 "`architectures`"
             )
+        check_weights(stored, self, checkpoint.name)
         self.load_state_dict(stored)
 
 

@@ -16,6 +16,7 @@ from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.optimizer import is_front_end, layer_wise
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, Positive, PositiveShare, Rate, Seed, Share, Weight, Width
 
 # Fixed position embeddings: the conformer's are not in its checkpoints, Whisper's are sinusoidal.
 FIXED = {"wav2vec2-conformer": "pos_conv_embed", "whisper": "embed_positions"}
@@ -70,25 +71,21 @@ class PretrainedEncoder(SpeechModel):
         checkpoint: str,
         revision: str | None = None,
         fresh: bool = False,
-        mask_probability: float = 0.65,
-        mask_length: int = 10,
-        n_clusters: int = 100,
-        code_dim: int = 256,
-        cluster_seed: int = 0,
-        gumbel_temperature: float = 0.5,
-        diversity_weight: float = 0.1,
+        mask_probability: PositiveShare = 0.65,
+        mask_length: Count = 10,
+        n_clusters: Width = 100,
+        code_dim: Width = 256,
+        cluster_seed: Seed = 0,
+        gumbel_temperature: Positive = 0.5,
+        diversity_weight: Weight = 0.1,
         freeze_front_end: bool = False,
-        layer_decay: float = 1.0,
-        learning_rate: float = 1e-4,
-        weight_decay: float = 0.01,
-        warmup_fraction: float = 0.1,
+        layer_decay: PositiveShare = 1.0,
+        learning_rate: Rate = 1e-4,
+        weight_decay: Weight = 0.01,
+        warmup_fraction: Share = 0.1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        if gumbel_temperature <= 0:
-            raise InputError(f"Expected gumbel_temperature above 0, but got {gumbel_temperature}")
-        if not 0 < layer_decay <= 1:
-            raise InputError(f"Expected layer_decay in (0, 1], but got {layer_decay}")
         self.mask_span: SpanMask = SpanMask(mask_probability, mask_length)
         self.encoder = load_encoder(checkpoint, revision, fresh)
         self.family = self.encoder.model.config.model_type

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments
 from lightning_mia.models.outputs import Pretext
+from lightning_mia.models.weights import check_weights
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 
@@ -123,7 +124,7 @@ def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) 
         path: path of the checkpoint, for messages.
 
     Raises:
-        InputError: weights are missing or have another shape.
+        InputError: weights are missing, damaged, or have another shape.
     """
     names = module.state_dict().keys()
     if missing := [name for name in names if name not in weights]:
@@ -133,3 +134,5 @@ def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) 
     except RuntimeError as error:
         last = str(error).splitlines()[-1].strip()
         raise InputError(f"The weights of {path} do not fit its configuration; the file is damaged: {last}") from error
+    check_weights(weights, module, path)
+    check_weights(weights, module, path)

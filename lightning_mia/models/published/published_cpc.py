@@ -16,6 +16,7 @@ from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.outputs import Encoded
 from lightning_mia.models.published.base import PublishedEncoder, as_mapping, load_published, read_published
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Rate, Share, Weight
 
 PADDINGS = (3, 2, 1, 1, 1)  # zeros at either end
 RECURRENT = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
@@ -58,9 +59,9 @@ class PublishedCPC(PublishedEncoder):
         self,
         checkpoint: str,
         fresh: bool = False,
-        learning_rate: float = 2e-4,
-        weight_decay: float = 0.01,
-        warmup_fraction: float = 0.1,
+        learning_rate: Rate = 2e-4,
+        weight_decay: Weight = 0.01,
+        warmup_fraction: Share = 0.1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()

@@ -17,6 +17,7 @@ from lightning_mia.models.outputs import Encoded
 from lightning_mia.models.published.base import PublishedEncoder, as_mapping, load_published, read_published
 from lightning_mia.models.published.mel import MelSettings, PublishedMel, mel_settings
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, PositiveShare, Rate, Share, Weight
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "swish": F.silu}
 SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
@@ -61,11 +62,11 @@ class PublishedTERA(PublishedEncoder):
         self,
         checkpoint: str,
         fresh: bool = False,
-        mask_probability: float = 0.15,
-        mask_length: int = 7,
-        learning_rate: float = 2e-4,
-        weight_decay: float = 0.01,
-        warmup_fraction: float = 0.1,
+        mask_probability: PositiveShare = 0.15,
+        mask_length: Count = 7,
+        learning_rate: Rate = 2e-4,
+        weight_decay: Weight = 0.01,
+        warmup_fraction: Share = 0.1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()

@@ -22,9 +22,12 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
 
     - Leak: AUROC of the decisive attack, its margin over the wrong model, and the blind baseline.
     - No evidence: AUROC of the decisive attack, the smallest detectable AUROC, and the blind baseline.
-    - Not assessable: the blind baseline and its upper bound.
+    - Not assessable because of an attack: as for a leak.
+    - Not assessable because of the split: the blind baseline and its upper bound.
     """
-    if report.verdict.status == "not_assessable" or not report.attacks:
+    status = report.verdict.status
+    decisive = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == status][:1]
+    if not report.attacks or (status == "not_assessable" and not any(verdict.attack for verdict in decisive)):
         return _blind_numbers(report)
     attack = decisive_attack(report)
     numbers = [
@@ -34,7 +37,7 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
             f"{attack.family}; {interval_clause(attack.auroc_ci95)}; corrected p {p_value(attack.p_value_corrected)}",
         )
     ]
-    if report.verdict.status == "leak" and attack.versus_wrong_model:
+    if status != "no_evidence" and attack.versus_wrong_model:
         numbers.append(_margin(attack))
     elif attack.smallest_detectable_auroc is not None:
         numbers.append(
@@ -76,8 +79,8 @@ def _margin(attack: AttackResult) -> KeyNumber:
     return KeyNumber(
         signed(difference.value),
         "margin over the wrong model",
-        f"distance from 0.5 beyond that of the wrong model ({lower_bound(difference.lower95)}); on a model trained "
-        f"on neither members nor non-members, the attack has AUROC {decimal(difference.auroc_wrong_model)}",
+        f"distance from 0.5 beyond that of the wrong model ({lower_bound(difference.lower95)}); on the wrong model, "
+        f"the attack has AUROC {decimal(difference.auroc_wrong_model)}",
     )
 
 

@@ -13,9 +13,7 @@ def meaning(report: AuditReport) -> tuple[str, str]:
         return _leak(report), wording.LEAK_LIMITS
     if report.verdict.status == "no_evidence":
         return _no_evidence(report), wording.NO_EVIDENCE_LIMITS
-    return wording.NOT_ASSESSABLE, wording.NOT_ASSESSABLE_LIMITS + (
-        wording.REDRAW if report.split.drawn else wording.DRAW_OR_MATCH
-    )
+    return wording.NOT_ASSESSABLE, wording.NOT_ASSESSABLE_LIMITS + _remedy(report)
 
 
 def _leak(report: AuditReport) -> str:
@@ -29,7 +27,7 @@ def _leak(report: AuditReport) -> str:
     if attack and attack.versus_wrong_model and not wrong_model_departs(attack):
         sentences.append(
             "It is significantly further from chance than the same attack on a model trained on neither members nor "
-            "non-members, so that a difference between the recordings does not explain it."
+            "non-members, so that a difference between the recordings alone does not explain it."
         )
     elif report.split.drawn:
         sentences.append(
@@ -41,6 +39,8 @@ def _leak(report: AuditReport) -> str:
             "The membership labels were supplied by the user, and no siblings were evaluated: the model may have been "
             "trained on other recordings of the members' source."
         )
+    if not report.split.drawn:
+        sentences += [wording.ASSUMPTIONS[kind] for kind in report.split.assignment]
     return " ".join(sentences)
 
 
@@ -56,3 +56,11 @@ def _no_evidence(report: AuditReport) -> str:
     strength = f"with up to {n_shadows} shadow models" if n_shadows else "without shadow models"
     accesses = " and ".join(dict.fromkeys(attack.access for attack in report.attacks))
     return f"{tried} ({accesses} access, {strength}) {verb} members from non-members {conditions}."
+
+
+def _remedy(report: AuditReport) -> str:
+    """Say what to do about a verdict that is not assessable."""
+    decisive = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == "not_assessable"][:1]
+    if any(verdict.attack for verdict in decisive):  # the split is not the obstacle
+        return wording.CLARIFY
+    return wording.REDRAW if report.split.drawn else wording.DRAW_OR_MATCH

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from lightning_mia.evaluation.reasons import BLIND_KINDS
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import AuditReport, TrainedModel
 from lightning_mia.report.content.numbers import count, duration
@@ -127,6 +128,9 @@ def _controls(report: AuditReport) -> Iterator[str]:
             "The blind baseline is a classifier on durations, levels, spectra and file formats, fitted and evaluated "
             "on different speakers; it uses no model."
         )
+    kinds = [description for kind, description in BLIND_KINDS.items() if f"blind_{kind}" in names]
+    if kinds:
+        yield f"Further blind classifiers use {'; '.join(kinds)}. Their p-values are corrected for each other (max-T)."
     if any(name.startswith("untrained_") for name in names):
         yield "Untrained: every attack was repeated on the same architecture with fresh weights."
     if any(name.startswith("wrong_model_") for name in names):

@@ -48,6 +48,7 @@ NOT_ASSESSABLE = (
 )
 NOT_ASSESSABLE_LIMITS = "This shows neither that the model leaks nor that it does not."
 DRAW_OR_MATCH = " Draw the split at random from one pool, or match members and non-members, and run again."
+CLARIFY = " Remove the cause that the reason names, or provide the control that is missing, and run again."
 REDRAW = " Draw the split from more recordings or speakers, or with another seed, and run again."
 
 BLIND_MEANINGS: dict[Status, tuple[str, str]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.files.results_json import NOT_IN_RESULTS, SCHEMA
+from lightning_mia.report.files.results_json import NOT_IN_RESULTS, SCHEMA, SHA256
 from lightning_mia.report.files.serialization import is_fixed_tuple
 from lightning_mia.utilities.files import write_json
 
@@ -90,12 +90,13 @@ def results_schema() -> dict[str, Any]:
     definitions: dict[str, Schema] = {}
     report = object_schema(AuditReport, definitions, without=NOT_IN_RESULTS)
     version = {"const": SCHEMA, "description": "Version of this schema: keys may be added, but none renamed."}
+    hashes = {**schema_of(dict[str, str], definitions), "description": "SHA-256 of results, by key, and of tables."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:lightning-mia:results:{SCHEMA}",
         "title": "results.json of lightning_mia",
         **report,
-        "properties": {"schema": version, **report["properties"]},
+        "properties": {"schema": version, SHA256: hashes, **report["properties"]},
         "required": ["schema", *report["required"]],
         "$defs": dict(sorted(definitions.items())),
     }

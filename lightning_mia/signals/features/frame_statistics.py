@@ -5,6 +5,8 @@ The functions that return `Statistics` take `hidden (batch, frames, dim)` and `l
 float64.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,12 @@ from lightning_mia.models.layers.features import padding_mask
 
 Statistics = dict[str, Tensor]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+NORM_RESOLUTION = 1e-3
+"""Relative difference from √dim within which all norms behind a layer norm without scale are."""
+
+COSINE_RESOLUTION = 1e-9
+"""Smallest distance of a cosine from 1 that is not rounding: an angle of 4.5e-5."""
+
 MAX_FRAMES = 512  # per recording in pairwise comparisons; longer recordings are subsampled
 
 
@@ -40,8 +48,11 @@ def norm_statistics(hidden: Tensor, lengths: Tensor) -> Statistics:
     """Compute mean, spread and quantiles of the frames' norms."""
     norms = torch.linalg.vector_norm(hidden.double(), dim=2)  # (batch, frames)
     real = ~padding_mask(lengths, hidden.shape[1])
-    mean, deviation, _ = moments(norms, real)
-    return {"norm_mean": mean, "norm_sd": deviation, **_named_quantiles("norm", norms, real)}
+    constant = math.sqrt(hidden.shape[2])
+    differences = _without_rounding_of_layer_norm(norms - constant, real, NORM_RESOLUTION * constant)
+    mean, deviation, _ = moments(differences, real)  # exactly 0 if all are
+    named = _named_quantiles("norm", constant + differences, real)
+    return {"norm_mean": constant + mean, "norm_sd": deviation, **named}
 
 
 def smoothness(hidden: Tensor, lengths: Tensor) -> Statistics:
@@ -84,6 +95,37 @@ def subsample(hidden: Tensor, lengths: Tensor, max_frames: int) -> tuple[Tensor,
     positions = torch.arange(max_frames, device=hidden.device) * step.unsqueeze(1)  # (batch, max_frames)
     positions = positions.clamp(max=hidden.shape[1] - 1).unsqueeze(2).expand(-1, -1, hidden.shape[2])
     return hidden.gather(1, positions), (lengths + step - 1) // step
+
+
+def _without_rounding_of_layer_norm(differences: Tensor, real: Tensor, resolution: float) -> Tensor:
+    """Set differences of norms from √dim to 0 if all are rounding.
+
+    They are so behind a layer norm without scale. The model's float32 rounding depends on the rest of the batch, and
+    their statistics would measure nothing else. The transition to ordinary norms, which stay unchanged, is continuous.
+
+    Args:
+        differences: (batch, frames) float64.
+        real: (batch, frames) bool.
+        resolution: largest difference that counts as rounding.
+    """
+    largest = torch.where(real, differences.abs(), 0.0).amax(dim=1, keepdim=True)
+    return differences * (1 - (resolution / largest.clamp(min=resolution)) ** 8)
+
+
+def without_rounding(values: Tensor, constant: float, resolution: float) -> Tensor:
+    """Set values that differ from a constant by rounding alone to it.
+
+    The model's float32 rounding depends on the rest of the batch: where a layer makes all values equal, a statistic
+    would measure nothing else. A difference d becomes d − r² / d beyond the resolution r, and 0 within it (Breiman's
+    garrote): continuous and monotonic, and without effect on larger differences.
+
+    >>> without_rounding(torch.tensor([0.5, 0.9999, 1.5]), 1.0, 1e-3)
+    tensor([0.5000, 1.0000, 1.5000])
+    """
+    difference = values - constant
+    beyond = difference.abs() > resolution
+    shrunk = difference - resolution**2 / torch.where(beyond, difference, 1.0)
+    return constant + torch.where(beyond, shrunk, 0.0)
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:

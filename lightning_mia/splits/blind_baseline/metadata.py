@@ -13,6 +13,7 @@ MIN_RECORDINGS = 2
 MAX_VALUES = 100
 """Columns of sessions, of folders, and of beginnings and ends of names."""
 SECONDS_PER_DAY = 86_400
+ARRANGED = ("row", "id_order", "depth", "name_length", "name_digits", "name_numbers")
 
 
 def metadata_statistics(table: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
@@ -37,9 +38,9 @@ def metadata_statistics(table: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame
 def listed_by_membership(statistics: pd.DataFrame, challenge: pd.DataFrame) -> list[str]:
     """Name columns that merely repeat the membership.
 
-    Who lists members first and non-members second, or keeps them in two folders, has arranged the recordings; that
-    says nothing about them. A column is such an arrangement if it separates members from non-members without
-    exception; the order of rows also if it does so for every speaker.
+    Who lists members first and non-members second, or keeps them in two folders, or names them differently, has
+    arranged the recordings; that says nothing about them. Orders, folders and patterns of names are such an arrangement
+    if they separate members from non-members without exception; the order of rows also if it does so for every speaker.
 
     Args:
         statistics: from `metadata_statistics`.
@@ -47,11 +48,16 @@ def listed_by_membership(statistics: pd.DataFrame, challenge: pd.DataFrame) -> l
     """
     values = statistics.loc[challenge["id"]].to_numpy()
     members = challenge["member"].to_numpy(bool)
-    arranged = set(statistics.columns[_separates(values, members)])
+    arranged = {name for name in statistics.columns[_separates(values, members)] if _is_arranged(name)}
     if "row" not in arranged and _sorted_within_speakers(statistics["row"], challenge):
         arranged.add("row")
     arranged |= {f"{name}_of_speaker" for name in ("row", "id_order") if name in arranged}
     return [name for name in statistics.columns if name in arranged]
+
+
+def _is_arranged(column: str) -> bool:
+    """Whether users choose the values of a column when they write a manifest."""
+    return column in ARRANGED or column.startswith(("folder=", "name_begins=", "name_ends="))
 
 
 def _sorted_within_speakers(rows: pd.Series, challenge: pd.DataFrame) -> bool:
@@ -87,7 +93,6 @@ def _names(names: Sequence[str]) -> pd.DataFrame:
             "name_numbers": [len(found) for found in numbers],
             # Longer numbers are hashes or dates, and exceed a float's precision.
             "name_last_number": [float(found[-1][-12:]) if found else -1.0 for found in numbers],
-            "name_first_number": [float(found[0][-12:]) if found else -1.0 for found in numbers],
         }
     )
     beginnings = [re.split(r"\d|[-_. ]", name, maxsplit=1)[0] for name in names]

@@ -1,11 +1,12 @@
 """Settings of matching members and non-members."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import PositiveShare, Range, Seed, check_fields
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class Matching:
     """
 
     duration: Literal["none", "histogram", "nearest"] = "none"
-    tolerance: float = 0.05
+    tolerance: PositiveShare = 0.05
     utterances_per_speaker: bool = False
-    crop_seconds: float | None = None
+    crop_seconds: Annotated[float, Range(0.1)] | None = None
     crop_from: Literal["start", "anywhere"] = "start"
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -41,6 +42,7 @@ class Matching:
             raise InputError(f"matching.tolerance is {self.tolerance}: give a share of the duration, such as 0.05")
         if self.crop_seconds is not None and not 0.1 <= self.crop_seconds < np.inf:
             raise InputError(f"matching.crop_seconds is {self.crop_seconds}: give 0.1 seconds or more")
+        check_fields(self, "matching.")
 
     @property
     def enabled(self) -> bool:

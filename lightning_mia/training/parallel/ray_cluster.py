@@ -15,6 +15,12 @@ from lightning_mia.utilities.errors import InputError
 LOCAL = "local"
 OBJECT_STORE_BYTES = 100 * 2**20  # jobs and events are small; models and audio go through files
 
+LOCAL_DEFAULTS = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # one node: its ports on 127.0.0.1 only, as Ray does on other systems
+    "RAY_USAGE_STATS_ENABLED": "0",  # Ray would report its use to its vendor
+}
+"""Ray's own settings for a cluster on this machine."""
+
 CONNECTION_DEFAULTS = {
     "RAY_NUM_REDIS_GET_RETRIES": "1",  # attempts at HOST:PORT, 20 by default
     "RAY_py_gcs_connect_timeout_s": "5",  # 30 by default
@@ -50,9 +56,8 @@ def connect(settings: ExecutorSettings) -> None:
         InputError: Ray is not installed, there is no cluster at the address, or this process holds one of its GPUs.
     """
     address = cluster_address(settings)
-    if address != LOCAL:
-        for name, value in CONNECTION_DEFAULTS.items():
-            os.environ.setdefault(name, value)
+    for name, value in (LOCAL_DEFAULTS if address == LOCAL else CONNECTION_DEFAULTS).items():
+        os.environ.setdefault(name, value)
     ray = import_ray()
     if ray.is_initialized():
         _check_gpus(ray, settings)
@@ -60,7 +65,6 @@ def connect(settings: ExecutorSettings) -> None:
     _check_address(address)
     options: dict[str, Any] = {}
     if address == LOCAL:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its vendor
         options = {
             "num_cpus": settings.workers,
             "include_dashboard": False,

@@ -1,9 +1,10 @@
 """Settings of parallel jobs and of the shadow models."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import MAX_PROCESSES, CountOrNone, Range, Share, check_fields
 
 
 @dataclass(frozen=True)
@@ -28,25 +29,18 @@ class ExecutorSettings:
         'local'
     """
 
-    workers: int = 1
+    workers: Annotated[int, Range(1, MAX_PROCESSES)] = 1
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
-    gpus_per_model: float = 0.0
-    retries: int = 2
+    gpus_per_model: Share = 0.0
+    retries: CountOrNone = 2
 
     option_prefix: ClassVar[str] = "--"  # in messages
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         prefix = self.option_prefix
-        if self.workers < 1:
-            raise InputError(f"{prefix}workers is {self.workers}: give 1 or more")
-        if not 0 <= self.gpus_per_model <= 1:
-            raise InputError(
-                f"{prefix}gpus_per_model is {self.gpus_per_model}: give 1, a fraction such as 0.25, or 0 for CPUs"
-            )
-        if self.retries < 0:
-            raise InputError(f"{prefix}retries is {self.retries}: give 0 or more")
+        check_fields(self, prefix)
         if self.engine == "local" and (self.ray_address is not None or self.gpus_per_model):
             name = "gpus_per_model" if self.ray_address is None else "ray_address"
             raise InputError(f"{prefix}{name} is for Ray: give {prefix}engine ray too, or leave it out")
@@ -83,7 +77,7 @@ class FleetSettings(ExecutorSettings):
         'challenge'
     """
 
-    size: int = 0
+    size: Annotated[int, Range(0, 10_000)] = 0
     pool: Literal["challenge", "auxiliary"] = "challenge"
     take_turns: bool = True
 
@@ -92,5 +86,5 @@ class FleetSettings(ExecutorSettings):
     def __post_init__(self) -> None:
         """Validate the settings."""
         super().__post_init__()
-        if self.size < 0 or self.size % 2:
+        if self.size % 2:
             raise InputError(f"fleet.size is {self.size}: shadow models come in pairs, give an even number")

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lightning_mia.training.parallel.scheduler import Done, Event, Failed, Job
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, explain_lack
 from lightning_mia.utilities.lightning import quieten
 
 REPORT_SECONDS = 0.2  # minimum time between two progress events
@@ -31,6 +31,7 @@ def run_worker(pipe: "Connection[Any, Any]", lifeline: "Connection[Any, Any]", t
         threads: number of PyTorch threads, as in the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.signal(signal.SIGTERM, _end)  # Lightning would only take note of it
     threading.Thread(target=_exit_with_parent, args=(lifeline,), daemon=True).start()
     sender = EventSender(pipe.send)
     configure_worker(sender, threads)
@@ -94,10 +95,20 @@ def run_job(pickled: bytes, sender: EventSender) -> Done | Failed:
         job.run(sender)
     except InputError as error:
         return Failed(str(error), user_error=True)
-    except Exception:
+    except Exception as error:
+        if lack := explain_lack(error):
+            return Failed(lack, user_error=True)
         return Failed(traceback.format_exc(), user_error=False)
     sender.flush()
     return Done()
+
+
+def _end(*_: object) -> None:
+    """End this process by SIGTERM, as without a handler."""
+    for child in active_children():
+        child.kill()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _exit_with_parent(lifeline: "Connection[Any, Any]") -> None:

@@ -71,7 +71,7 @@ def test_audio_is_pickled_as_a_file_name(audio: AudioCache, tmp_path: Path) -> N
     there = pickled(job_of(audio, tmp_path))
     of_training, of_probe = there.training.recordings.recordings.audio, there.probe_plan.recordings.audio
     assert of_training is of_probe is there.probe_plan.auxiliary.audio
-    assert of_training.samples.filename == audio.samples.filename
+    assert of_training.samples.files == audio.samples.files
     assert len(pickle.dumps(job_of(audio, tmp_path))) < 2 * len(audio.samples) / 10
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import soundfile as sf
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache, decode
+from lightning_mia.corpora.audio.cropping import crop_recordings
 from lightning_mia.corpora.manifest import Manifest
 from lightning_mia.utilities.errors import InputError
 
@@ -73,9 +75,8 @@ def test_pickle_leaves_the_samples_on_disk(table, tmp_path):
     audio = opened(table, tmp_path)
     audio.waveform("u0")
     pickled = pickle.dumps(audio)
-    assert audio.samples[:100].tobytes() not in pickled
+    assert audio.pcm("u0")[:100].tobytes() not in pickled
     copy = pickle.loads(pickled)
-    assert isinstance(copy.samples, np.memmap)
     np.testing.assert_array_equal(copy.waveform("u4"), audio.waveform("u4"))
     pd.testing.assert_frame_equal(copy.index, audio.index)
 
@@ -83,7 +84,7 @@ def test_pickle_leaves_the_samples_on_disk(table, tmp_path):
 def test_missing_samples_are_an_error(table, tmp_path):
     audio = decode(table, cache_dir=tmp_path, progress=False)
     pickled = pickle.dumps(audio)
-    Path(audio.samples.filename).unlink()
+    Path(audio.samples.files[0]).unlink()
     with pytest.raises(InputError, match=r"samples.int16 does not exist: .* LIGHTNING_MIA_CACHE"):
         pickle.loads(pickled)
 
@@ -122,17 +123,50 @@ def test_only_bad_audio_is_an_error(tmp_path, on_bad_audio):
         opened(table, tmp_path, on_bad_audio=on_bad_audio)
 
 
-def test_a_damaged_cache_names_what_to_delete(table, tmp_path):
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def flip_one_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[101] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+@pytest.mark.parametrize("damage", [zero, flip_one_bit, cut, Path.unlink])
+def test_damaged_audio_is_refused_when_it_is_read(table, tmp_path, damage):
     audio = opened(table, tmp_path)
-    os.truncate(audio.samples.filename, 100)
-    with pytest.raises(InputError, match="is damaged; delete its folder"):
-        opened(table, tmp_path)
+    (file,) = audio.samples.files
+    damage(Path(file))
+    with pytest.raises(InputError) as error:
+        for name in audio.index.index:
+            audio.waveform(name)
+    assert file in str(error.value)
+    assert "run the same command again" in str(error.value)
+    shutil.rmtree(Path(file).parent, ignore_errors=True)
+    again = opened(table, tmp_path)
+    assert again.contents == audio.contents
+    assert again.waveform("u4").any()
+
+
+def test_damaged_audio_is_refused_in_other_processes_and_crops(table, tmp_path):
+    audio = opened(table, tmp_path)
+    audio.waveform("u1")
+    zero(Path(audio.samples.files[0]))
+    with pytest.raises(InputError, match=r"The audio of u1 in .* is damaged"):
+        pickle.loads(pickle.dumps(audio)).waveform("u1")
+    with pytest.raises(InputError, match=r"The audio of u0 in .* is damaged"):
+        crop_recordings(audio, ["u0"], 1600, progress=False)
 
 
 def test_default_folder_is_the_cache_root(table, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHTNING_MIA_CACHE", str(tmp_path / "root"))
     audio = decode(table, progress=False)
-    assert Path(audio.samples.filename).is_relative_to(tmp_path / "root" / "audio")
+    assert Path(audio.samples.files[0]).is_relative_to(tmp_path / "root" / "audio")
 
 
 @pytest.mark.slow

@@ -117,8 +117,10 @@ def test_unusable_samples(tmp_path):
     cases = {
         write(tmp_path / "silent.wav", np.zeros(5000)): "silent",
         write(tmp_path / "faint.wav", tone(0.5, level=1e-6), subtype="FLOAT"): "silent",
-        write(tmp_path / "short.wav", noise(1599)): "0.100 s long, shorter than 0.1 s",
+        write(tmp_path / "short.wav", noise(1599)): "1599 samples at 16000 Hz: 0.099937 s long, shorter than 0.1 s",
         write(tmp_path / "none.wav", noise(0)): "no samples",
+        write(tmp_path / "phase.wav", np.stack([tone(1), -tone(1)], axis=1)): "its 2 channels cancel when averaged",
+        write(tmp_path / "integers.wav", tone(1, level=12_000), subtype="FLOAT"): "float samples up to 12000",
         write(tmp_path / "non_finite.wav", non_finite, subtype="FLOAT"): "2 samples are not finite",
     }
     for path, reason in cases.items():
@@ -131,12 +133,26 @@ def test_unusable_files(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "text.flac").write_text("fLaC, or so it says " * 100)
     (tmp_path / "a.raw").write_bytes(noise(5000).tobytes())
+    (tmp_path / "lfs.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (tmp_path / "annex.wav").write_text("/annex/objects/SHA256E-s9--0.wav\n")
+    (tmp_path / "link.wav").symlink_to("elsewhere.wav")
+    for rate in (999, 768_001):
+        write(tmp_path / f"{rate}.wav", noise(5000), rate)
+    shorten = (tmp_path / "a.sph", "sample_coding -s26 pcm,embedded-shorten-v2.00")
+    sf.write(shorten[0], noise(5000), RATE, format="NIST")
+    shorten[0].write_bytes(shorten[0].read_bytes().replace(b"sample_coding -s3 pcm", shorten[1].encode()))
     reasons = {
         "nope.wav": "no such file",
         "empty.wav": "empty file",
         "folder.wav": "not a file",
         "text.flac": "not readable as audio",
         "a.raw": "headerless",
+        "lfs.wav": "a Git LFS pointer, not the recording; run git lfs pull",
+        "annex.wav": "a git-annex pointer",
+        "link.wav": "a link to elsewhere.wav, which does not exist",
+        "999.wav": "a sampling rate of 999 Hz, outside 1–768 kHz",
+        "768001.wav": "a sampling rate of 768001 Hz",
+        "a.sph": "embedded-shorten compression; convert it with sph2pipe -f wav a.sph OUT.wav",
     }
     for name, reason in reasons.items():
         with pytest.raises(BadAudioError, match=reason):
@@ -176,3 +192,40 @@ def test_a_wav_written_to_a_pipe_is_complete(tmp_path, announced):
     content[data : data + 4] = struct.pack("<I", announced)
     path.write_bytes(content)
     assert len(decode_file(str(path)).samples) == 16_000
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "subtype", "rate"),
+    [
+        ("WAV", "GSM610", 8_000),
+        ("AIFF", "GSM610", 8_000),
+        ("WAV", "G721_32", 16_000),
+        ("AU", "G723_24", 16_000),
+        ("AU", "G723_40", 16_000),
+        ("WAV", "IMA_ADPCM", 16_000),
+        ("WAV", "MS_ADPCM", 16_000),
+        ("WAV", "NMS_ADPCM_32", 8_000),
+    ],
+)
+def test_telephone_codecs_without_seeking(tmp_path, audio_format, subtype, rate):
+    n_samples = rate
+    path = write(tmp_path / "a.bin", tone(1, rate), rate, format=audio_format, subtype=subtype)
+    decoded = decode_file(path)
+    block = 512  # codecs fill the last block
+    assert n_samples <= len(decoded.samples) * rate / 16_000 <= n_samples + block
+    assert np.corrcoef(decoded.samples[2000:14_000], tone(1)[2000:14_000])[0, 1] > 0.95
+    assert decoded.source_subtype == subtype
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    with open(path, "wb") as file:
+        sf.write(file, noise(5000), RATE, format="WAV")
+    np.testing.assert_array_equal(decode_file(path).samples, noise(5000))
+
+
+def test_clipped_samples_are_counted(tmp_path):
+    loud = tone(1, level=0.5)
+    loud[[10, 20, 30]] = [1.2, -1.2, 1.0]
+    assert decode_file(write(tmp_path / "a.wav", loud, subtype="FLOAT")).n_clipped == 2
+    assert decode_file(write(tmp_path / "b.wav", noise(5000))).n_clipped == 0

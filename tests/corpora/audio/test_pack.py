@@ -1,4 +1,4 @@
-"""Tests of the pack: decoded once, updated, atomic, resumable."""
+"""Tests of the packs: decoded once, reused, resumable."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 from lightning_mia.corpora.audio import pack
-from lightning_mia.corpora.audio.pack import open_pack
+from lightning_mia.corpora.audio.pack import PackedFile, open_packs, pack_folder
 from lightning_mia.utilities.errors import InputError
 
 LENGTHS = [2000, 3000, 2500, 1800, 4000, 2200]
@@ -47,45 +47,77 @@ def decoded(monkeypatch):
     return names
 
 
-def content(opened: pack.Pack) -> list[np.ndarray]:
-    samples = np.fromfile(opened.samples, dtype="<i2")
-    return [samples[file.offset : file.offset + file.n_samples] for file in opened.files]
+def content(opened: list[PackedFile]) -> list[np.ndarray]:
+    """Read the samples of every entry."""
+    return [
+        np.fromfile(Path(file.pack) / pack.SAMPLES, "<i2", count=file.n_samples, offset=2 * file.offset)
+        for file in opened
+    ]
 
 
-def folders(cache: Path) -> list[str]:
-    return sorted(path.suffix for path in cache.iterdir() if path.is_dir())
+def assert_complete(opened: list[PackedFile], paths: list[str]) -> None:
+    assert [file.path for file in opened] == paths
+    for path, samples in zip(paths, content(opened), strict=True):
+        np.testing.assert_array_equal(samples, sf.read(path, dtype="int16")[0])
+
+
+def size_of(cache: Path) -> int:
+    return sum(path.stat().st_size for path in cache.glob(f"*/{pack.SAMPLES}"))
 
 
 def test_contains_every_file_once_in_the_order_of_the_paths(paths, cache):
-    opened = open_pack([*reversed(paths), paths[0]], cache, progress=False)
-    assert [file.path for file in opened.files] == paths
-    for path, samples in zip(paths, content(opened), strict=True):
-        np.testing.assert_array_equal(samples, sf.read(path, dtype="int16")[0])
-    assert os.path.getsize(opened.samples) == 2 * sum(LENGTHS)
+    assert_complete(open_packs([*reversed(paths), paths[0]], cache, progress=False), paths)
+    assert size_of(cache) == 2 * sum(LENGTHS)
 
 
-def test_decodes_once_and_again_when_a_file_changed(paths, cache, decoded):
-    first = open_pack(paths, cache, progress=False)
+def test_decodes_once_and_only_the_file_that_changed(paths, cache, decoded):
+    first = open_packs(paths, cache, progress=False)
     assert len(decoded) == len(paths)
-    assert open_pack(paths[::-1], cache, progress=False) == first
+    assert open_packs(paths[::-1], cache, progress=False) == first
     assert len(decoded) == len(paths)
     sf.write(paths[2], np.arange(2500, dtype=np.int16), 16_000)  # as long as before, at another time
-    again = open_pack(paths, cache, progress=False)
-    assert again.samples != first.samples
-    assert again.files[2].sha256 != first.files[2].sha256
-    assert again.files[1] == first.files[1]
+    again = open_packs(paths, cache, progress=False)
+    assert decoded[len(paths) :] == ["2.wav"]
+    assert_complete(again, paths)
+    assert again[:2] == first[:2]
+
+
+def test_other_tables_reuse_what_is_decoded(paths, cache, decoded):
+    open_packs(paths[:4], cache, progress=False)
+    open_packs(paths[1::2], cache, progress=False)
+    assert_complete(open_packs(paths, cache, progress=False), paths)
+    assert sorted(decoded) == [f"{i}.wav" for i in range(len(paths))]
+    assert size_of(cache) == 2 * sum(LENGTHS)
+
+
+def test_every_source_folder_has_a_pack(paths, cache, decoded):
+    other = Path(paths[0]).parents[1] / "other"
+    shutil.copytree(Path(paths[0]).parent, other)
+    everything = [*paths, *(str(other / Path(path).name) for path in paths)]
+    opened = open_packs(everything, cache, progress=False)
+    assert_complete(opened, everything)
+    assert {file.pack for file in opened} == {str(pack_folder(cache, str(f))) for f in (other, Path(paths[0]).parent)}
+
+
+def test_a_file_of_the_same_size_and_time_is_noticed(paths, cache):
+    open_packs(paths, cache, progress=False)
+    stat = os.stat(paths[0])
+    replacement = Path(paths[0]).with_name("new.wav")
+    sf.write(replacement, np.arange(LENGTHS[0], dtype=np.int16), 16_000)
+    os.utime(replacement, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    os.replace(replacement, paths[0])
+    assert (os.stat(paths[0]).st_size, os.stat(paths[0]).st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert_complete(open_packs(paths, cache, progress=False), paths)
 
 
 def test_a_restored_file_is_decoded(paths, cache):
     shutil.move(paths[0], paths[0] + ".away")
-    assert open_pack(paths, cache, progress=False).files[0].reason == "no such file"
+    assert open_packs(paths, cache, progress=False)[0].reason == "no such file"
     shutil.move(paths[0] + ".away", paths[0])
-    assert open_pack(paths, cache, progress=False).files[0].reason == ""
+    assert open_packs(paths, cache, progress=False)[0].reason == ""
 
 
 def test_an_interrupted_run_is_continued(paths, cache, decoded, monkeypatch):
-    complete = open_pack(paths, cache / "complete", progress=False)
-    decoded.clear()
     recording = pack.decode_file
 
     def interrupt(path: str):
@@ -96,27 +128,36 @@ def test_an_interrupted_run_is_continued(paths, cache, decoded, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(pack, "decode_file", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            open_pack(paths, cache, progress=False)
-    assert folders(cache) == ["", ".partial"]  # "" is complete/
-    (partial,) = cache.glob("*.partial")
-    with open(partial / pack.SAMPLES, "ab") as file:  # as a killed process leaves them
+            open_packs(paths, cache, progress=False)
+    (folder,) = cache.iterdir()
+    with open(folder / pack.SAMPLES, "ab") as file:  # as a killed process leaves them
         file.write(b"\x01\x02\x03")
-    with open(partial / pack.INDEX, "a") as file:
+    with open(folder / pack.INDEX, "a") as file:
         file.write('{"path": "/half')
-    resumed = open_pack(paths, cache, progress=False)
+    assert_complete(open_packs(paths, cache, progress=False), paths)
     assert sorted(decoded) == [f"{i}.wav" for i in range(len(paths))]  # nothing twice
-    assert resumed.files == complete.files
-    assert resumed.samples.read_bytes() == complete.samples.read_bytes()
-    assert not list(cache.glob("*.partial"))
+    assert size_of(cache) == 2 * sum(LENGTHS)
 
 
-def test_an_index_ahead_of_the_samples_is_truncated(paths, cache, monkeypatch):
-    complete = open_pack(paths, cache, progress=False)
-    partial = complete.samples.parent.rename(f"{complete.samples.parent}.partial")
-    os.truncate(partial / pack.SAMPLES, 2 * (LENGTHS[0] + LENGTHS[1]) + 100)  # a power cut
-    assert len(pack._resume(partial)) == 2
-    assert open_pack(paths, cache, progress=False).files == complete.files
-    assert os.path.getsize(complete.samples) == 2 * sum(LENGTHS)
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_samples_lost_in_a_power_cut_are_decoded_again(paths, cache, decoded, kept):
+    (folder,) = {file.pack for file in open_packs(paths, cache, progress=False)}
+    decoded.clear()
+    os.truncate(Path(folder) / pack.SAMPLES, 2 * sum(LENGTHS[:kept]) + 100)
+    assert_complete(open_packs(paths, cache, progress=False), paths)
+    assert decoded == [f"{i}.wav" for i in range(kept, len(paths))]
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 50 + b"\n", b"[]\n", b"{}\n", b'{"path": 3, "colour": 4}\n', b"\xff\n"])
+def test_a_damaged_index_is_written_again_from_the_damage_on(paths, cache, decoded, damage):
+    (folder,) = {file.pack for file in open_packs(paths, cache, progress=False)}
+    decoded.clear()
+    index = Path(folder) / pack.INDEX
+    lines = index.read_bytes().splitlines(keepends=True)
+    index.write_bytes(b"".join([*lines[:2], damage, *lines[3:]]))
+    assert_complete(open_packs(paths, cache, progress=False), paths)
+    assert decoded[-1] == "5.wav" and len(decoded) >= 4
+    assert open_packs(paths, cache, progress=False)[2].path == paths[2]
 
 
 def test_a_full_disk_is_one_line_and_frees_the_space(paths, cache, monkeypatch):
@@ -124,9 +165,9 @@ def test_a_full_disk_is_one_line_and_frees_the_space(paths, cache, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pack.os, "fsync", full)
-    with pytest.raises(InputError, match="No space left on device; free space or set LIGHTNING_MIA_CACHE"):
-        open_pack(paths, cache, progress=False)
-    assert folders(cache) == []
+    with pytest.raises(InputError, match=r"No space left on device; free space or set LIGHTNING_MIA_CACHE"):
+        open_packs(paths, cache, progress=False)
+    assert list(cache.iterdir()) == []
 
 
 def test_a_disk_that_is_too_small_is_rejected_before_decoding(paths, cache, decoded, monkeypatch):
@@ -134,21 +175,21 @@ def test_a_disk_that_is_too_small_is_rejected_before_decoding(paths, cache, deco
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(pack.shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
     with pytest.raises(InputError, match=r"needs 0\.00 GB in .*cache, where 0\.00 GB are free; free space"):
-        open_pack(paths, cache, progress=False)
+        open_packs(paths, cache, progress=False)
     assert decoded == []
-    assert folders(cache) == []
+    assert list(cache.iterdir()) == []
     monkeypatch.setattr(pack.shutil, "disk_usage", lambda _: usage._replace(free=needed))
-    assert len(open_pack(paths, cache, progress=False).files) == len(paths)
+    assert len(open_packs(paths, cache, progress=False)) == len(paths)
 
 
 def test_cache_that_cannot_be_written(paths, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"Cannot write the audio cache in .*file"):
-        open_pack(paths, tmp_path / "file", progress=False)
+        open_packs(paths, tmp_path / "file", progress=False)
 
 
 def test_two_processes_decode_once(paths, cache, decoded):
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: open_pack(paths, cache, progress=False), range(2))
+        first, second = pool.map(lambda _: open_packs(paths, cache, progress=False), range(2))
     assert first == second
     assert sorted(decoded) == [f"{i}.wav" for i in range(len(paths))]

@@ -8,7 +8,7 @@ from lightning_mia.utilities.errors import InputError
 
 def test_rows_by_column(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_bytes(b'\xef\xbb\xbfid, who ,what\r\n1,"a, b",x,surplus\r\n\r\n2, c\r\n')
+    path.write_bytes(b'\xef\xbb\xbfid, who ,what\r\n1,"a, b",x,\r\n\r\n2, c\r\n')
     assert list(read_rows(path)) == [
         {"id": "1", "who": "a, b", "what": "x"},
         {"id": "2", "who": "c", "what": ""},
@@ -38,3 +38,10 @@ def test_empty_and_unreadable(tmp_path):
         list(read_rows(path))
     with pytest.raises(InputError, match=r"b\.csv: cannot be read \(No such file or directory\)"):
         list(read_rows(tmp_path / "b.csv"))
+
+
+def test_rows_with_more_fields_than_columns_are_refused_by_line(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("id\ttext\tgender\n1\tyes\tf\n2\tno\tnever\tm\n")
+    with pytest.raises(InputError, match=r"a\.tsv: line 3 has 4 fields for 3 columns, as with a delimiter"):
+        list(read_rows(path, delimiter="\t", quoted=False))

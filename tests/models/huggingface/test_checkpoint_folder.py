@@ -145,6 +145,16 @@ def test_remote_code_is_not_run(folder: Path) -> None:
     assert "evil" not in sys.modules
 
 
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "experts_implementation"])
+@pytest.mark.parametrize("value", ["ann/kernel", "kernels-community/flash-attn2@main:attend", {"": "ann/kernel"}])
+def test_kernels_of_the_hub_are_refused(folder: Path, key: str, value: Any) -> None:
+    set_in(folder / "config.json", **{key: value})
+    with pytest.raises(InputError, match=f"names code on the hub that would run .*{key}: .*; remove these settings"):
+        load_encoder(str(folder))
+    set_in(folder / "config.json", **{key: "eager"})
+    load_encoder(str(folder))
+
+
 def without(part: str) -> Callable[[Weights], Weights]:
     return lambda weights: {name: weight for name, weight in weights.items() if part not in name}
 
@@ -286,3 +296,21 @@ def test_loading_is_silent(save_checkpoint: Save, capfd: pytest.CaptureFixture[s
     capfd.readouterr()
     load_encoder(str(folder))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (torch.zeros_like, "is 0 throughout"),
+        (lambda weight: (weight * 100).to(torch.int32), "are not floating point: "),
+        (lambda weight: weight * torch.inf, "is not finite"),
+    ],
+)
+@pytest.mark.parametrize("pickled", [False, True])
+def test_weights_that_no_training_leaves_behind_are_refused(
+    change: Callable[[Tensor], Tensor], message: str, pickled: bool, folder: Path
+) -> None:
+    change_weights(folder, lambda weights: {name: change(weight) for name, weight in weights.items()})
+    if pickled:
+        pickle_weights(folder)
+    assert message in refusal(folder)

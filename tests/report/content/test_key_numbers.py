@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from lightning_mia.evaluation.results import Verdict
+from lightning_mia.evaluation.results import LevelVerdict, Verdict
 from lightning_mia.report.content.key_numbers import decisive_attack, key_numbers
 
 
@@ -62,6 +62,16 @@ def test_without_a_blind_baseline_there_are_no_key_numbers(planted_report):
     controls = tuple(control for control in report.controls if control.name != "blind")
     scores = tuple(s for s in report.scores if s.name != "blind")
     assert key_numbers(replace(report, controls=controls, scores=scores)) == ()
+
+
+def test_not_assessable_because_of_an_attack_shows_that_attack(planted_report):
+    because = LevelVerdict("utterance", "grey-box", "not_assessable", "the wrong model separates them", "pretext_loss")
+    verdict = Verdict("not_assessable", "the wrong model separates them", (because,))
+    labels = [number.label for number in key_numbers(replace(planted_report, verdict=verdict))]
+    assert labels == ["AUROC of pretext_loss", "margin over the wrong model", "AUROC of the blind baseline"]
+    because_of_the_split = replace(verdict, by_level_and_access=(replace(because, attack=None),))
+    labels = [number.label for number in key_numbers(replace(planted_report, verdict=because_of_the_split))]
+    assert labels[0] == "AUROC of the blind baseline"
 
 
 def test_an_interval_of_which_nothing_is_known_is_called_so(planted_report):

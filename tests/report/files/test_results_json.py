@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_mia.report.files.results_json import read_results, to_results
+from lightning_mia.report.files.results_json import read_results, to_results, with_hashes
 from lightning_mia.report.files.scores_csv import write_scores
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_json
@@ -168,4 +168,78 @@ def test_a_file_without_an_object_is_rejected(saved, content):
     if content is not None:
         path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"results\.json"):
+        load(saved)
+
+
+@pytest.fixture
+def hashed(saved):
+    """As the audit writes it."""
+    path = saved / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, with_hashes(results, [saved / "scores.csv"]))
+    return saved
+
+
+def edit_scores(folder, edit):
+    path = folder / "scores.csv"
+    header, first, *rest = path.read_text(encoding="utf-8").split("\n")
+    path.write_text("\n".join([header, edit(first), *rest]), encoding="utf-8")
+
+
+def other_member(row):
+    *names, member, score = row.split(",")
+    return ",".join([*names, str(1 - int(member)), score])
+
+
+def test_a_report_with_hashes_is_read(hashed, planted_report):
+    assert load(hashed).attacks == planted_report.attacks
+    change(hashed, config_yaml="removed", added_by_another_program=3)
+    assert load(hashed).config_yaml == "removed"
+
+
+@pytest.mark.parametrize("figure", ["auroc", "p_value", "advantage", "n_speakers"])
+def test_an_edited_result_is_refused(hashed, figure):
+    attacks = json.loads((hashed / "results.json").read_text(encoding="utf-8"))["attacks"]
+    attacks[2][figure] = 1
+    change(hashed, attacks=attacks)
+    with pytest.raises(InputError, match=r"results\.json: attacks was changed after the audit; run the audit again"):
+        load(hashed)
+
+
+def test_an_edited_verdict_is_refused(hashed):
+    verdict = json.loads((hashed / "results.json").read_text(encoding="utf-8"))["verdict"]
+    change(hashed, verdict={**verdict, "status": "no_evidence"})
+    with pytest.raises(InputError, match="verdict was changed after the audit"):
+        load(hashed)
+
+
+@pytest.mark.parametrize("edit", [other_member, lambda row: row + "1"])
+def test_an_edited_score_is_refused(hashed, edit):
+    edit_scores(hashed, edit)
+    with pytest.raises(InputError, match=r"scores\.csv was changed after the audit"):
+        load(hashed)
+
+
+@pytest.mark.parametrize("value", [0.99, None])
+def test_an_auroc_other_than_that_of_the_scores_is_refused_without_hashes(saved, value):
+    attacks = json.loads((saved / "results.json").read_text(encoding="utf-8"))["attacks"]
+    attacks[2]["auroc"] = value
+    change(saved, attacks=attacks)
+    with pytest.raises(InputError, match=rf"AUROC of 'pretext_loss' at utterance level is {value}, but its scores"):
+        load(saved)
+
+
+def test_exchanged_members_are_refused_without_hashes(saved):
+    path = saved / "scores.csv"
+    rows = path.read_text(encoding="utf-8").split("\n")
+    rows[1], rows[2] = other_member(rows[1]), other_member(rows[2])  # a member and a non-member
+    path.write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(InputError, match="AUROC of 'utterance_similarity' at utterance level"):
+        load(saved)
+
+
+def test_numbers_that_json_does_not_know_are_refused(saved):
+    path = saved / "results.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"p_value": 0', '"p_value": NaN, "was": 0', 1))
+    with pytest.raises(InputError, match="NaN is not a number"):
         load(saved)

@@ -12,6 +12,7 @@ from lightning_mia.signals.features.frame_statistics import (
     quantiles,
     smoothness,
     subsample,
+    without_rounding,
 )
 
 JUNK = 1e6  # stands beyond an utterance's end
@@ -126,3 +127,28 @@ def test_quantiles_equal_those_of_numpy_row_by_row() -> None:
         np.testing.assert_allclose(result[row].numpy(), np.quantile(values[row][real[row]], levels))
     empty = quantiles(torch.ones(1, 3).double(), torch.zeros(1, 3, dtype=torch.bool), levels)
     assert empty.tolist() == [[0.0] * 5]
+
+
+def test_norms_behind_a_layer_norm_do_not_show_rounding() -> None:
+    hidden = torch.nn.functional.layer_norm(torch.randn(3, 50, 32), (32,))
+    lengths = torch.tensor([50, 40, 30])
+    statistics = norm_statistics(hidden, lengths)
+    rounded = norm_statistics(hidden * (1 + 1e-6 * torch.rand(3, 50, 1)), lengths)
+    for name, values in statistics.items():
+        assert torch.equal(values, rounded[name])
+        assert torch.allclose(values, torch.full_like(values, 0.0 if name == "norm_sd" else 32**0.5))
+
+
+def test_ordinary_norms_stay_as_they_are() -> None:
+    hidden, lengths = torch.randn(3, 50, 32), torch.tensor([50, 40, 30])
+    norms = hidden[1, :40].double().norm(dim=1)
+    statistics = norm_statistics(hidden, lengths)
+    assert statistics["norm_mean"][1] == pytest.approx(norms.mean().item(), rel=1e-12)
+    assert statistics["norm_q95"][1] == pytest.approx(norms.quantile(0.95).item(), rel=1e-12)
+
+
+def test_cosines_of_equal_frames_do_not_show_rounding() -> None:
+    cosines = torch.tensor([1 - 1e-14, 1 - 3e-13, 1 + 2e-16, 1 - 1e-6, 0.3], dtype=torch.float64)
+    settled = without_rounding(cosines, 1.0, 1e-9)
+    assert settled[:3].tolist() == [1.0] * 3
+    assert settled[3:].tolist() == pytest.approx(cosines[3:].tolist(), abs=1e-11)

@@ -3,15 +3,21 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest, rankdata
 
+from lightning_mia.evaluation.statistics.permutation import corrected_p_values
+from lightning_mia.evaluation.statistics.roc import aurocs_and_advantages
 from lightning_mia.splits.blind_baseline.classifier import (
     CONTRAST,
     N_FOLDS,
     CrossFit,
+    centred_by_speaker,
+    divided_speakers,
     fit_blind_baseline,
+    fit_blind_baselines,
     speaker_folds,
     standardised_ranks,
     unit_statistics,
 )
+from lightning_mia.splits.blind_baseline.own_directions import OwnDirections
 from lightning_mia.utilities.errors import InputError
 
 
@@ -45,10 +51,10 @@ def make_challenge(speakers: np.ndarray, members: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"id": ids, "unit_id": ids, "speaker": speakers, "member": members})
 
 
-def fit_baseline(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray):
+def fit_baseline(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray, *, within_speakers: bool = False):
     challenge = make_challenge(speakers, labels[0])
     statistics = pd.DataFrame(features, index=challenge["id"])
-    return fit_blind_baseline(statistics, challenge, labels[1:], "utterance")
+    return fit_blind_baseline(statistics, challenge, labels[1:], "utterance", within_speakers=within_speakers)
 
 
 SPEAKERS = np.repeat([f"s{number:02d}" for number in range(12)], 10)
@@ -188,3 +194,92 @@ def test_one_shifted_statistic_among_many_is_detected() -> None:
     assert baseline.p_value < 0.001
     rank_sum = rankdata(features[:, 7])[labels[0]].sum() - 100 * 101 / 2
     assert 0.6 < baseline.aurocs[0] < rank_sum / 100**2 + 0.1
+
+
+def test_each_speakers_own_direction_is_learned() -> None:
+    rng = np.random.default_rng(3)
+    speakers = np.repeat([f"s{number:02d}" for number in range(12)], 40)
+    labels = within_speakers(speakers, 200, rng)
+    features = noise_features(speakers, rng, n_statistics=10)
+    directions = rng.standard_normal((12, 10))
+    features += np.repeat(directions, 40, axis=0) * labels[0][:, None]
+    alone = OwnDirections(standardised_ranks(features), speakers)
+    (auroc,), _ = aurocs_and_advantages(alone.scores(labels[:1]), labels[:1])
+    assert auroc > 0.8
+    assert 0.45 < aurocs_and_advantages(alone.scores(labels[1:]), labels[1:])[0].mean() < 0.55
+    assert fit_baseline(features, speakers, labels, within_speakers=True).p_value < 0.01
+
+
+def test_own_directions_against_a_plain_ridge() -> None:
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(0)
+    labels = within_speakers(SPEAKERS, 1, rng)
+    for n_statistics in (3, 30):  # fewer and more than a speaker's units
+        features = standardised_ranks(noise_features(SPEAKERS, rng, n_statistics))
+        own = SPEAKERS == "s05"
+        X, y = features[own] - features[own].mean(axis=0), labels[0, own]
+        fold = np.arange(10) % 5 == 2
+        targets = 8 * np.where(y[~fold], 1 / y[~fold].sum(), -1 / (~y[~fold]).sum())
+        gram = X[~fold] @ X[~fold].T if n_statistics >= 8 else X[~fold].T @ X[~fold]
+        ridge = Ridge(alpha=np.trace(gram) / len(gram), fit_intercept=False).fit(X[~fold], targets)
+        scores = OwnDirections(features, SPEAKERS).scores(labels)[0, own]
+        np.testing.assert_allclose(scores[fold], ridge.predict(X[fold]), rtol=1e-6)
+
+
+def test_changes_in_both_directions_are_detected() -> None:
+    rng = np.random.default_rng(4)
+    speakers = np.repeat([f"s{number:02d}" for number in range(20)], 10)
+    labels = within_speakers(speakers, 500, rng)
+    features = rng.standard_normal((200, 20))
+    features[:, 3] *= np.where(labels[0], 3, 1)
+    assert fit_baseline(features, speakers, labels).p_value > 0.05
+    assert fit_baseline(features, speakers, labels, within_speakers=True).p_value < 0.01
+
+
+def test_speakers_are_centred_only_if_labels_differ_within_them() -> None:
+    rng = np.random.default_rng(0)
+    half = np.repeat(np.arange(12) < 6, 10)
+    labels = np.where(half, within_speakers(SPEAKERS, 20, rng), by_speaker(SPEAKERS, 20, rng))
+    divided = divided_speakers(labels, SPEAKERS)
+    np.testing.assert_array_equal(divided, half)
+    np.testing.assert_array_equal(divided_speakers(labels[::-1], SPEAKERS), half)  # whichever labels were observed
+    features = standardised_ranks(noise_features(SPEAKERS, rng))
+    centred = centred_by_speaker(features, SPEAKERS, divided)
+    np.testing.assert_allclose(centred.std(axis=0), features.std(axis=0))
+    means = pd.DataFrame(centred).groupby(SPEAKERS).mean().abs().max(axis=1)
+    assert (means[:6] < 1e-12).all()
+    assert (means[6:] > 0.1).all()
+
+
+def test_one_kind_that_gives_the_split_away_is_named_after_correction() -> None:
+    rng = np.random.default_rng(0)
+    labels = within_speakers(SPEAKERS, 400, rng)
+    challenge = make_challenge(SPEAKERS, labels[0])
+    words = pd.DataFrame({"word": labels[0] ^ (rng.random(120) < 0.2)}, index=challenge["id"], dtype=float)
+    noise = pd.DataFrame(rng.standard_normal((120, 10)), index=challenge["id"])
+    fits = fit_blind_baselines({"acoustics": noise, "content": words}, challenge, labels[1:], "utterance")
+    corrected = dict(zip(fits, corrected_p_values([null for fit in fits.values() for null in fit.nulls]), strict=True))
+    assert list(corrected) == ["acoustics", "within", "content"]
+    assert corrected["content"] < 0.01 < 0.05 < min(corrected["acoustics"], corrected["within"])
+    assert all(corrected[kind] >= fits[kind].p_value for kind in fits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", [within_speakers, by_speaker])
+def test_corrected_p_values_are_uniform_under_the_null(design) -> None:
+    rng = np.random.default_rng(1)
+    speakers, p_values = np.repeat([f"s{number:02d}" for number in range(20)], 6), []
+    for _ in range(150):
+        labels = design(speakers, 100, rng)
+        challenge = make_challenge(speakers, labels[0])
+        tables = {
+            "acoustics": noise_features(speakers, rng, n_statistics=12),
+            "content": (rng.random((120, 8)) < 0.3).astype(float),
+            "metadata": np.argsort(rng.random((120, 3)), axis=0),
+        }
+        statistics = {kind: pd.DataFrame(table, index=challenge["id"]) for kind, table in tables.items()}
+        fits = fit_blind_baselines(statistics, challenge, labels[1:], "utterance").values()
+        p_values.append(min(corrected_p_values([null for fit in fits for null in fit.nulls])))
+    assert kstest(p_values, "uniform").pvalue > 0.01
+    assert np.mean(np.array(p_values) < 0.05) < 0.11

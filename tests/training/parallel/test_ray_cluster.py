@@ -147,3 +147,23 @@ def test_requirements_that_a_node_lacks(tmp_path: Path, monkeypatch: pytest.Monk
     assert requirements.problem() == ""
     monkeypatch.setattr(ray_executor, "required_versions", lambda: {**requirements.versions, "torch": "1.0"})
     assert f"has torch 1.0, not {requirements.versions['torch']}: install the same" in requirements.problem()
+
+
+LISTENING = """
+import psutil
+from lightning_mia.training.parallel.ray_cluster import connect, import_ray
+from lightning_mia.training.parallel.settings import ExecutorSettings
+connect(ExecutorSettings(engine="ray", workers=1))
+ray = import_ray()
+session = ray._private.worker._global_node.get_session_dir_path()
+commands = {process.pid: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
+for connection in psutil.net_connections("inet"):
+    if connection.status == "LISTEN" and session in commands.get(connection.pid, ""):
+        print(connection.laddr.ip)
+"""
+
+
+@pytest.mark.slow
+def test_a_local_cluster_is_closed_to_the_network() -> None:
+    result = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, check=True)
+    assert {address.removeprefix("::ffff:") for address in result.stdout.split()} == {"127.0.0.1"}

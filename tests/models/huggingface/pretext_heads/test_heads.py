@@ -147,8 +147,8 @@ def test_another_contrastive_temperature_is_refused(write: Callable[[str], Path]
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"layer_decay": 0.0}, "layer_decay in"),
-        ({"gumbel_temperature": 0.0}, "gumbel_temperature above 0"),
+        ({"layer_decay": 0.0}, "layer_decay is 0.0: give more than 0"),
+        ({"gumbel_temperature": 0.0}, "gumbel_temperature is 0.0: give more than 0"),
         ({"n_clusters": 1}, "n_clusters of at least 2"),
     ],
 )

@@ -1,0 +1,108 @@
+"""Numbers with a range in their type."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from lightning_mia.utilities.errors import InputError
+
+MAX_SEED = 2**32 - 1
+MAX_PROCESSES = max(64, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Range of a number, an annotation of its type.
+
+    Args:
+        low: smallest value.
+        high: largest value; infinity: any finite one.
+        above: the smallest value itself is excluded.
+        below: the largest value itself is excluded.
+
+    Example:
+        >>> Range(0, 1, below=True), Range(1, 1000), Range(0)
+        (0 or more and less than 1, 1 to 1,000, 0 or more)
+        >>> 1.0 in Range(0, 1, below=True), float("nan") in Range(0)
+        (False, False)
+    """
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        low = self.low < value if self.above else self.low <= value
+        high = value < self.high if self.below or self.high == math.inf else value <= self.high
+        return low and high
+
+    def __repr__(self) -> str:
+        low = f"more than {_shown(self.low)}" if self.above else _shown(self.low)
+        if self.high == math.inf:
+            return low if self.above else f"{low} or more"
+        if not self.above and not self.below:
+            return f"{low} to {_shown(self.high)}"
+        low = low if self.above else f"{low} or more"
+        return f"{low} and {'less than' if self.below else 'at most'} {_shown(self.high)}"
+
+
+Seed = Annotated[int, Range(0, MAX_SEED)]
+Share = Annotated[float, Range(0, 1)]
+PositiveShare = Annotated[float, Range(0, 1, above=True)]
+InnerShare = Annotated[float, Range(0, 1, above=True, below=True)]
+Dropout = Annotated[float, Range(0, 1, below=True)]
+Rate = Annotated[float, Range(0, 10, above=True)]
+Weight = Annotated[float, Range(0, 1_000_000)]
+Positive = Annotated[float, Range(0, above=True)]
+Seconds = Annotated[float, Range(0, 1_000_000, above=True)]
+Processes = Annotated[int, Range(0, MAX_PROCESSES)]
+Count = Annotated[int, Range(1, 1_000_000)]
+CountOrNone = Annotated[int, Range(0, 1_000_000)]
+Size = Annotated[int, Range(0, 100_000_000)]
+Layers = Annotated[int, Range(1, 1_000)]
+Width = Annotated[int, Range(1, 65_536)]
+
+
+def check_ranges(annotated: Callable[..., Any], values: Mapping[str, Any], prefix: str = "") -> None:
+    """Check numbers against the ranges of their types.
+
+    Args:
+        annotated: class or constructor with the types.
+        values: name → value.
+        prefix: what the names are preceded by in messages, such as `model.`.
+
+    Raises:
+        InputError: a number is out of its range, or not a number.
+    """
+    for name, hint in get_type_hints(annotated, include_extras=True).items():
+        value = values.get(name)
+        for number in value if isinstance(value, list | tuple) else [value]:
+            for limits in _ranges(hint):
+                if isinstance(number, int | float) and number not in limits:
+                    raise InputError(f"{prefix}{name} is {number}: give {limits}")
+
+
+def check_fields(settings: Any, prefix: str = "") -> None:
+    """Check the fields of a dataclass; see `check_ranges`.
+
+    Raises:
+        InputError: a number is out of its range, or not a number.
+    """
+    check_ranges(type(settings), {field.name: getattr(settings, field.name) for field in fields(settings)}, prefix)
+
+
+def _ranges(hint: Any) -> Iterator[Range]:
+    """Yield the ranges in a type, also within unions and lists."""
+    if get_origin(hint) is Annotated:
+        yield from (item for item in hint.__metadata__ if isinstance(item, Range))
+    elif get_origin(hint) in (Union, UnionType, list, tuple):
+        for part in get_args(hint):
+            yield from _ranges(part)
+
+
+def _shown(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
