@@ -1,4 +1,4 @@
-"""Kinds of blind statistics of a split: acoustics, content, metadata, encoder."""
+"""Kinds of blind statistics of a split: acoustics, fine, content, metadata, encoder."""
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from lightning_mia.signals.runner.frames import FrameStream
 from lightning_mia.splits import Split
 from lightning_mia.splits.blind_baseline.content import content_statistics
+from lightning_mia.splits.blind_baseline.fine_statistics import fine_statistics
 from lightning_mia.splits.blind_baseline.metadata import listed_by_membership, metadata_statistics
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
 
@@ -39,12 +40,13 @@ def blind_kinds(
         device: device of the encoder.
 
     Returns:
-        One table per kind, index = id: `acoustics`, `content` if there are transcripts, `metadata` unless it only
-        repeats the membership, `encoder` if there is one.
+        One table per kind, index = id: `acoustics`, `fine` (faint traces), `content` if there are transcripts,
+        `metadata` unless it only repeats the membership, `encoder` if there is one.
     """
     ids = evaluated_ids(split)
     kinds = {
         "acoustics": blind_statistics(audio, ids),
+        "fine": fine_statistics(audio, ids),
         "content": content_statistics(audio.texts, ids),
         "metadata": _metadata(split, table, ids),
         "encoder": encoder_statistics(encoder, audio, ids, device) if encoder else None,

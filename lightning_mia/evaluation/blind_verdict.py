@@ -4,8 +4,8 @@ It decides first whether there can be a verdict. If this tool drew the split, ra
 p-values, and only a blind baseline that chance hardly explains makes the split not assessable (`drawn_limit`). If the
 user supplied the split, the burden of proof is reversed: the blind baseline must be shown to be near chance.
 
-There are several blind baselines, of acoustics, content and metadata. Their p-values are corrected for each other
-(max-T), so that together they refuse a split without a confound no more often than one alone.
+There are several blind baselines, of acoustics, faint traces, content and metadata. Their p-values are corrected for
+each other (max-T), so that together they refuse a split without a confound no more often than one alone.
 """
 
 from collections.abc import Sequence

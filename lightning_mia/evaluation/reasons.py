@@ -23,6 +23,7 @@ BLIND_BASELINE_SKIPPED = "; the blind baseline was not run"
 BLIND_KINDS = {
     "acoustics": "acoustics",
     "within": "acoustics within speakers and in both directions",
+    "fine": "faint traces in acoustics (sample values, spectral lines, quiet moments, polarity)",
     "content": "what is said (the words of the transcripts)",
     "metadata": "metadata (order, sessions, file names, dates)",
     "encoder": "the outputs of an encoder that saw neither",
@@ -272,7 +273,7 @@ def overall(status: Status, verdicts: Sequence[LevelVerdict]) -> str:
 
 
 def decisive_p_value(attack: AttackResult) -> float:
-    """Return the corrected p-value; for controls, the uncorrected one."""
+    """Return the corrected p-value if there is one, else the other."""
     return attack.p_value if attack.p_value_corrected is None else attack.p_value_corrected
 
 

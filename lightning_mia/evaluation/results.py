@@ -178,8 +178,8 @@ class AttackResult:
         auroc: probability that a member scores higher than a non-member, ties counted half.
         auroc_ci95: 95 % interval over speakers, for information; the p-value does not come from it.
         p_value: by redrawing the split; two-sided if `two_sided`.
-        p_value_corrected: p-value corrected over the attacks of the family (max-T): same level, part and access; None
-            for controls.
+        p_value_corrected: p-value corrected over the attacks of the family (max-T): same level, part and access; of
+            a blind control, over the blind controls of its level and part; None for other controls.
         two_sided: as in `Scores`.
         advantage: max(TPR − FPR) over thresholds, with high scores taken as members.
         advantage_null_mean: mean advantage over redrawn splits (the first 250): what chance alone gives.

@@ -55,6 +55,9 @@ def test_the_run_directory_fulfils_the_contract(run_dir: Path) -> None:
     assert {attack["name"] for attack in report["attacks"]} == {"utterance_similarity", "pretext_loss"}
     assert {control["name"] for control in report["controls"]} == {
         "blind",
+        "blind_within",
+        "blind_fine",
+        "blind_metadata",
         *(
             f"{kind}_{name}"
             for kind in ("untrained", "wrong_model")

@@ -41,14 +41,22 @@ def test_kinds_depend_on_what_is_known(corpus: tuple[pd.DataFrame, AudioCache], 
     table["text"] = [f"{number % 3} 打开" if number % 2 else "open" for number in range(len(table))]  # two scripts
     split = predefined(table, audio.contents)
     without_text = blind_kinds(split, audio, table)
-    assert list(without_text) == ["acoustics", "metadata"]
+    assert list(without_text) == ["acoustics", "fine", "metadata"]
     audio = decode(table, cache_dir=tmp_path, progress=False)
     complete = blind_kinds(split, audio, table, str(encoder))
-    assert list(complete) == ["acoustics", "content", "metadata", "encoder"]
+    assert list(complete) == ["acoustics", "fine", "content", "metadata", "encoder"]
     for statistics in complete.values():
         assert list(statistics.index) == list(split.table["id"])
         assert np.isfinite(statistics.to_numpy()).all()
     pd.testing.assert_frame_equal(complete["acoustics"], without_text["acoustics"])
+
+
+def test_faint_traces_are_no_part_of_acoustics(corpus: tuple[pd.DataFrame, AudioCache]) -> None:
+    table, audio = corpus
+    kinds = blind_kinds(predefined(table, audio.contents), audio, table)
+    columns = {column for column in kinds["acoustics"] if not column.startswith("source_")}
+    assert len(columns) == 92  # those that the limit of the bound was chosen for
+    assert not columns & set(kinds["fine"])
 
 
 def test_metadata_that_repeat_the_membership_are_left_out(corpus: tuple[pd.DataFrame, AudioCache]) -> None:
@@ -80,8 +88,9 @@ def test_an_encoder_that_does_not_exist_is_an_error(corpus: tuple[pd.DataFrame, 
 
 
 def test_names_of_controls() -> None:
-    assert [blind_name(kind) for kind in ("acoustics", "within", "content")] == [
+    assert [blind_name(kind) for kind in ("acoustics", "within", "fine", "content")] == [
         "blind",
         "blind_within",
+        "blind_fine",
         "blind_content",
     ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lightning_mia.evaluation.blind_verdict import MAX_BLIND_AUROC
+from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.numbers import decimal, interval_clause, lower_bound, p_value, signed
@@ -67,8 +68,7 @@ def decisive_attack(report: AuditReport) -> AttackResult:
     attacks = [attack for attack in report.attacks if attack.family in leaking] or report.attacks
 
     def evidence(attack: AttackResult) -> tuple[float, float]:
-        p = attack.p_value if attack.p_value_corrected is None else attack.p_value_corrected
-        return (p, -abs(attack.auroc - 0.5))
+        return (decisive_p_value(attack), -abs(attack.auroc - 0.5))
 
     return min(attacks, key=evidence)
 
@@ -88,7 +88,7 @@ def _blind_auroc(blind: AttackResult) -> KeyNumber:
     return KeyNumber(
         decimal(blind.auroc),
         "AUROC of the blind baseline",
-        f"{blind.level} level, no model; {interval_clause(blind.auroc_ci95)}; p {p_value(blind.p_value)}",
+        f"{blind.level} level, no model; {interval_clause(blind.auroc_ci95)}; p {p_value(decisive_p_value(blind))}",
     )
 
 

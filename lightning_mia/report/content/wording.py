@@ -112,8 +112,8 @@ ASSUMPTIONS = {
 TWO_SIDED = "two-sided: the sign of the score is not known in advance"
 UNRESOLVABLE = "decided by fewer than 10 non-members"
 CONTROLS = (
-    "Controls should not separate members from non-members. Their p-values are not corrected: by chance, one in twenty "
-    "is below .05."
+    "Controls should not separate members from non-members. The p-values of blind controls are corrected for each "
+    "other; those of other controls are not: by chance, one in twenty is below .05."
 )
 SLICES = (
     "The attack that decides the verdict, on parts of the challenge set: members against non-members of the same part, "

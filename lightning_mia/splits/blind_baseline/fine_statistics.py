@@ -4,16 +4,20 @@ Dither of one bit, a tone 80 dB below full scale, hum or a shelf of 1 dB are far
 there is none: in the codes of samples, and in the quiet moments of each frequency.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from scipy.fft import rfft
 from scipy.linalg import solve_toeplitz
 from scipy.ndimage import median_filter
 from scipy.signal import lfilter
+from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.corpora.audio.cache import AudioCache
 
 WINDOW = 4096  # samples; 256 ms, which separates 50 from 60 Hz
 HOP = 1024  # samples
@@ -28,7 +32,25 @@ N_LEVELS = 64  # codes around zero whose use is compared with their neighbours'
 LPC_ORDER = 16
 
 
-def fine_statistics(waveform: np.ndarray) -> dict[str, float]:
+def fine_statistics(audio: AudioCache, ids: Sequence[str], progress: bool = True) -> pd.DataFrame:
+    """Measure the faint traces of recordings.
+
+    Args:
+        audio: decoded corpus.
+        ids: recordings.
+        progress: show a progress bar.
+
+    Returns:
+        float64, one row per recording (index `id`), one column per statistic, all finite.
+    """
+    rows = [
+        faint_traces(audio.waveform(utterance_id))
+        for utterance_id in tqdm(ids, desc="Fine statistics", unit="clip", disable=not progress)
+    ]
+    return pd.DataFrame(rows, index=pd.Index(list(ids), name="id"), dtype=np.float64)
+
+
+def faint_traces(waveform: np.ndarray) -> dict[str, float]:
     """Measure one mono 16 kHz recording, (samples,) float32."""
     quiet = _quiet_spectrum(waveform)
     return {**_codes(waveform), **_lines(quiet), **_quiet_bands(quiet), **_polarity(waveform)}

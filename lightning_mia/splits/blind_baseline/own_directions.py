@@ -19,14 +19,15 @@ class _Fold:
     left: np.ndarray  # (tested, r)
     right: np.ndarray | None  # (r, trained); None: the identity
 
-    def scores(self, labels: np.ndarray) -> np.ndarray:
-        """Fit to labels, (R, n) bool, and score the fold, (R, tested)."""
-        members = labels[:, self.trained].T.astype(np.float64)  # (trained, R)
+    def scores(self, members: np.ndarray) -> np.ndarray:
+        """Fit to labels, (n, R) 0/1, and score the fold, (tested, R)."""
+        members = members[self.trained]  # (trained, R)
         n_members = members.sum(axis=0)
         n_nonmembers = len(self.trained) - n_members
-        targets = members / np.maximum(n_members, 1) - (1 - members) / np.maximum(n_nonmembers, 1)
-        targets *= len(self.trained) * ((n_members > 0) & (n_nonmembers > 0))
-        return (self.left @ (targets if self.right is None else self.right @ targets)).T
+        both = (n_members > 0) & (n_nonmembers > 0)
+        per_nonmember = both * len(self.trained) / np.maximum(n_nonmembers, 1)
+        targets = members * (both * len(self.trained) / np.maximum(n_members, 1) + per_nonmember) - per_nonmember
+        return self.left @ (targets if self.right is None else self.right @ targets)
 
 
 class OwnDirections:
@@ -50,11 +51,11 @@ class OwnDirections:
             for fold in _folds(features[own] - features[own].mean(axis=0), own)
         ]
 
-    def scores(self, labels: np.ndarray) -> np.ndarray:
-        """Fit to labels, (R, n) bool, and score all units, (R, n)."""
-        scores = np.zeros(labels.shape)
+    def scores(self, members: np.ndarray) -> np.ndarray:
+        """Fit to labels, (n, R) 0/1 float64, and score all units, (n, R)."""
+        scores = np.zeros(members.shape)
         for fold in self._folds:
-            scores[:, fold.tested] = fold.scores(labels)
+            scores[fold.tested] = fold.scores(members)
         return scores
 
 

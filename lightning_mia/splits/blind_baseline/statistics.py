@@ -1,6 +1,6 @@
 """Model-free statistics of recordings.
 
-They describe length, level, noise, spectrum, pitch, room and codec, and faint traces of processing.
+They describe length, level, noise, spectrum, pitch, room and codec.
 
 A membership attack that does not beat a classifier on these statistics proves nothing about the model. Every recording
 is measured separately, from its 16 kHz, 16-bit samples and its container metadata.
@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.splits.blind_baseline.fine_statistics import fine_statistics
 from lightning_mia.splits.blind_baseline.short_time import (
     CEPSTRA,
     FFT,
@@ -73,7 +72,6 @@ def waveform_statistics(waveform: np.ndarray) -> dict[str, float]:
         **_bands(frames),
         **_cepstra(frames),
         **_pitch(frames),
-        **fine_statistics(waveform),
     }
 
 

@@ -53,6 +53,9 @@ def test_not_assessable_shows_the_blind_baseline_and_its_bound(planted_blind_rep
     assert auroc.number == f"{planted_blind_report.controls[0].auroc:.3f}"
     assert bound.number == "0.870"
     assert "0.60" in bound.detail, "the limit of a user-supplied split"
+    corrected = replace(planted_blind_report.controls[0], p_value=0.009, p_value_corrected=0.031)
+    shown = key_numbers(replace(planted_blind_report, controls=(corrected,)))
+    assert "p 0.031" in shown[0].detail, "the verdict rests on the corrected one"
     drawn = replace(planted_blind_report, split=replace(planted_blind_report.split, drawn=True))
     assert "0.60" not in key_numbers(drawn)[1].detail
 

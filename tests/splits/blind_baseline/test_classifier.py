@@ -6,18 +6,14 @@ from scipy.stats import kstest, rankdata
 from lightning_mia.evaluation.statistics.permutation import corrected_p_values
 from lightning_mia.evaluation.statistics.roc import aurocs_and_advantages
 from lightning_mia.splits.blind_baseline.classifier import (
-    CONTRAST,
-    N_FOLDS,
-    CrossFit,
-    centred_by_speaker,
-    divided_speakers,
     fit_blind_baseline,
     fit_blind_baselines,
-    speaker_folds,
     standardised_ranks,
     unit_statistics,
 )
+from lightning_mia.splits.blind_baseline.cross_fit import CONTRAST, N_FOLDS, CrossFit, speaker_folds
 from lightning_mia.splits.blind_baseline.own_directions import OwnDirections
+from lightning_mia.splits.blind_baseline.within_speakers import centred_by_speaker, divided_speakers
 from lightning_mia.utilities.errors import InputError
 
 
@@ -51,10 +47,18 @@ def make_challenge(speakers: np.ndarray, members: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"id": ids, "unit_id": ids, "speaker": speakers, "member": members})
 
 
+def scores(fit: CrossFit | OwnDirections, labels: np.ndarray) -> np.ndarray:
+    """Fit to labels, (R, units), and score all units, (R, units)."""
+    return fit.scores(labels.T.astype(np.float64)).T
+
+
 def fit_baseline(features: np.ndarray, speakers: np.ndarray, labels: np.ndarray, *, within_speakers: bool = False):
     challenge = make_challenge(speakers, labels[0])
     statistics = pd.DataFrame(features, index=challenge["id"])
-    return fit_blind_baseline(statistics, challenge, labels[1:], "utterance", within_speakers=within_speakers)
+    within = within_speakers
+    return fit_blind_baseline(
+        statistics, challenge, labels[1:], "utterance", both_directions=within, within_speakers=within
+    )
 
 
 SPEAKERS = np.repeat([f"s{number:02d}" for number in range(12)], 10)
@@ -77,8 +81,9 @@ def test_batched_refits_equal_single_refits(design) -> None:
             target = np.linalg.lstsq(X.T, contrasted)[0]  # so that X.T @ target is what ridge starts from
             classifier = Ridge(alpha=(X**2).sum() / X.shape[1], fit_intercept=False).fit(X, target)
             expected[row, folds == fold] = classifier.predict(features[folds == fold])
-    np.testing.assert_allclose(CrossFit(features, SPEAKERS).scores(labels), expected, rtol=1e-8)
-    np.testing.assert_allclose(CrossFit(features, SPEAKERS).scores(labels[2]), expected[2], rtol=1e-8)
+    fit = CrossFit(features, SPEAKERS)
+    np.testing.assert_allclose(scores(fit, labels), expected, rtol=1e-8)
+    np.testing.assert_allclose(scores(fit, labels[2:3]), expected[2:3], rtol=1e-8)
 
 
 def test_scores_do_not_depend_on_the_speakers_own_labels() -> None:
@@ -87,7 +92,7 @@ def test_scores_do_not_depend_on_the_speakers_own_labels() -> None:
     labels = within_speakers(SPEAKERS, 1, rng)[0]
     own_units = SPEAKERS == "s03"
     flipped = np.where(own_units, ~labels, labels)
-    original, changed = (CrossFit(features, SPEAKERS).scores(each) for each in (labels, flipped))
+    original, changed = (scores(CrossFit(features, SPEAKERS), each[None])[0] for each in (labels, flipped))
     np.testing.assert_array_equal(original[own_units], changed[own_units])
     assert not np.allclose(original[~own_units], changed[~own_units])
 
@@ -111,9 +116,9 @@ def test_one_speaker_is_rejected() -> None:
 def test_one_class_yields_zero_scores() -> None:
     speakers = np.array(["a", "a", "b", "b", "c", "c"])
     members = speakers == "a"  # without "a" there is no member to learn from
-    scores = CrossFit(np.random.default_rng(0).standard_normal((6, 3)), speakers).scores(members)
-    assert (scores[members] == 0).all()
-    assert (scores[~members] != 0).all()
+    fitted = scores(CrossFit(np.random.default_rng(0).standard_normal((6, 3)), speakers), members[None])[0]
+    assert (fitted[members] == 0).all()
+    assert (fitted[~members] != 0).all()
 
 
 def test_standardised_statistics() -> None:
@@ -161,7 +166,7 @@ def test_aurocs_agree_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None
     rng = np.random.default_rng(0)
     features, labels = noise_features(SPEAKERS, rng), within_speakers(SPEAKERS, 6, rng)
     baseline = fit_baseline(features, SPEAKERS, labels)
-    values = CrossFit(standardised_ranks(features), SPEAKERS).scores(labels)
+    values = scores(CrossFit(standardised_ranks(features), SPEAKERS), labels)
     np.testing.assert_allclose(baseline.aurocs, [roc_auc_score(*row) for row in zip(labels, values, strict=True)])
     gains = [np.max(tpr - fpr) for fpr, tpr, _ in (roc_curve(*row) for row in zip(labels, values, strict=True))]
     np.testing.assert_allclose(baseline.redrawn_advantages, gains[1:])
@@ -204,9 +209,9 @@ def test_each_speakers_own_direction_is_learned() -> None:
     directions = rng.standard_normal((12, 10))
     features += np.repeat(directions, 40, axis=0) * labels[0][:, None]
     alone = OwnDirections(standardised_ranks(features), speakers)
-    (auroc,), _ = aurocs_and_advantages(alone.scores(labels[:1]), labels[:1])
+    (auroc,), _ = aurocs_and_advantages(scores(alone, labels[:1]), labels[:1])
     assert auroc > 0.8
-    assert 0.45 < aurocs_and_advantages(alone.scores(labels[1:]), labels[1:])[0].mean() < 0.55
+    assert 0.45 < aurocs_and_advantages(scores(alone, labels[1:]), labels[1:])[0].mean() < 0.55
     assert fit_baseline(features, speakers, labels, within_speakers=True).p_value < 0.01
 
 
@@ -223,8 +228,8 @@ def test_own_directions_against_a_plain_ridge() -> None:
         targets = 8 * np.where(y[~fold], 1 / y[~fold].sum(), -1 / (~y[~fold]).sum())
         gram = X[~fold] @ X[~fold].T if n_statistics >= 8 else X[~fold].T @ X[~fold]
         ridge = Ridge(alpha=np.trace(gram) / len(gram), fit_intercept=False).fit(X[~fold], targets)
-        scores = OwnDirections(features, SPEAKERS).scores(labels)[0, own]
-        np.testing.assert_allclose(scores[fold], ridge.predict(X[fold]), rtol=1e-6)
+        fitted = scores(OwnDirections(features, SPEAKERS), labels)[0, own]
+        np.testing.assert_allclose(fitted[fold], ridge.predict(X[fold]), rtol=1e-6)
 
 
 def test_changes_in_both_directions_are_detected() -> None:
@@ -257,12 +262,36 @@ def test_one_kind_that_gives_the_split_away_is_named_after_correction() -> None:
     labels = within_speakers(SPEAKERS, 400, rng)
     challenge = make_challenge(SPEAKERS, labels[0])
     words = pd.DataFrame({"word": labels[0] ^ (rng.random(120) < 0.2)}, index=challenge["id"], dtype=float)
-    noise = pd.DataFrame(rng.standard_normal((120, 10)), index=challenge["id"])
-    fits = fit_blind_baselines({"acoustics": noise, "content": words}, challenge, labels[1:], "utterance")
+    noise, fine = (pd.DataFrame(rng.standard_normal((120, 10)), index=challenge["id"]) for _ in range(2))
+    statistics = {"acoustics": noise, "fine": fine, "content": words}
+    fits = fit_blind_baselines(statistics, challenge, labels[1:], "utterance")
     corrected = dict(zip(fits, corrected_p_values([null for fit in fits.values() for null in fit.nulls]), strict=True))
-    assert list(corrected) == ["acoustics", "within", "content"]
-    assert corrected["content"] < 0.01 < 0.05 < min(corrected["acoustics"], corrected["within"])
+    assert list(corrected) == ["acoustics", "within", "fine", "content"]
+    assert corrected["content"] < 0.01 < 0.05 < min(corrected[kind] for kind in ("acoustics", "within", "fine"))
     assert all(corrected[kind] >= fits[kind].p_value for kind in fits)
+
+
+def test_other_kinds_do_not_change_the_classifier_of_acoustics() -> None:
+    rng = np.random.default_rng(0)
+    labels = within_speakers(SPEAKERS, 50, rng)
+    challenge = make_challenge(SPEAKERS, labels[0])
+    acoustics, fine = (pd.DataFrame(rng.standard_normal((120, 10)), index=challenge["id"]) for _ in range(2))
+    fits = fit_blind_baselines({"acoustics": acoustics, "fine": fine}, challenge, labels[1:], "utterance")
+    alone = fit_blind_baseline(acoustics, challenge, labels[1:], "utterance")
+    np.testing.assert_array_equal(fits["acoustics"].aurocs, alone.aurocs)
+    np.testing.assert_array_equal(fits["acoustics"].scores.values, alone.scores.values)
+
+
+def test_fine_statistics_are_heard_in_both_directions_but_compared_between_speakers() -> None:
+    rng = np.random.default_rng(5)
+    speakers = np.repeat([f"s{number:02d}" for number in range(40)], 5)
+    labels = by_speaker(speakers, 300, rng)  # nobody has both labels
+    challenge = make_challenge(speakers, labels[0])
+    acoustics = pd.DataFrame(rng.standard_normal((200, 5)), index=challenge["id"])
+    fine = pd.DataFrame(rng.standard_normal((200, 5)), index=challenge["id"])
+    fine[2] *= np.where(labels[0], 3, 1)
+    fits = fit_blind_baselines({"acoustics": acoustics, "fine": fine}, challenge, labels[1:], "utterance")
+    assert fits["fine"].p_value < 0.01
 
 
 @pytest.mark.slow

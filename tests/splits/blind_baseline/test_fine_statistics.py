@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lightning_mia.splits.blind_baseline.fine_statistics import fine_statistics
+from lightning_mia.splits.blind_baseline.fine_statistics import faint_traces
 
 RATE = 16_000
 N = 2 * RATE
@@ -20,7 +20,7 @@ def speech(seed: int = 0, noise: float = 2e-4) -> np.ndarray:
 
 
 def measure(waveform: np.ndarray) -> dict[str, float]:
-    return fine_statistics(quantised(waveform))
+    return faint_traces(quantised(waveform))
 
 
 def test_a_faint_tone_is_a_tall_line() -> None:
