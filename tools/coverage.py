@@ -1,6 +1,7 @@
 """Check p-values and the coverage of all printed intervals on simulated scores.
 
 OMP_NUM_THREADS=1 python tools/coverage.py
+OMP_NUM_THREADS=1 python tools/coverage.py --rows 1-6  # the first six rows; the draws are those of the whole run
 
 The first table has no membership signal: each design draws a split, and `Split.redraw` redraws its labels. Every draw
 has new scores that are independent of the labels, a speaker effect plus noise. The second table has a known AUROC: each
@@ -42,11 +43,10 @@ from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign
 from lightning_mia.splits.split import Level
 
 CLIPS = 20  # per speaker
-NULL_DESIGNS: list[tuple[Level, int]] = [
-    *(("utterance", n_speakers) for n_speakers in (6, 10, 20)),
-    *(("speaker", n_speakers) for n_speakers in (12, 20, 40)),
+NULL_DESIGNS: list[tuple[Level, int, float]] = [  # level, speakers, share of the variance due to speakers
+    *(("utterance", n_speakers, share) for n_speakers in (6, 10, 20) for share in (0.0, 0.2, 0.5)),
+    *(("speaker", n_speakers, 0.5) for n_speakers in (12, 20, 40)),
 ]
-SPEAKER_SHARES = {"utterance": (0.0, 0.2, 0.5), "speaker": (0.5,)}  # share of the variance due to speakers
 FPRS = (0.01, 0.1)
 MIN_COVERAGE, MAX_COVERAGE = 0.93, 0.97
 ALPHA = 0.001  # of these checks
@@ -124,6 +124,7 @@ PLANTED = [
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n_draws", type=int, default=1000, help="draws per design")
+    parser.add_argument("--rows", type=row_range, default=range(1, 10**6), help="rows of both tables, such as 5-12")
     parser.add_argument("--n_redraws", type=int, default=500, help="redraws per p-value")
     parser.add_argument("--n_bootstraps", type=int, default=300, help="bootstrap replicates per interval")
     arguments = parser.parse_args()
@@ -133,33 +134,57 @@ def main() -> int:
 
 def null_table(arguments: argparse.Namespace) -> Iterator[bool]:
     print_row(
-        "level", "speakers", "share", "p < .05", "p < .01", "KS p", "two-sided p < .05", *COVERAGES, "overshoot", ""
+        "level",
+        "speakers",
+        "share",
+        "draws",
+        "p < .05",
+        "p < .01",
+        "KS p",
+        "two-sided p < .05",
+        *COVERAGES,
+        "overshoot",
+        "",
     )
-    print_row(*["---"] * 13)
-    for level, n_speakers in NULL_DESIGNS:
-        split = draw_split(level, n_speakers)
-        for share in SPEAKER_SHARES[level]:
-            draws = pd.DataFrame(list(simulate_null(split, level, share, arguments)))
-            failures = [*failed_p_values(draws), *failed_intervals(draws)]
-            below = [int((draws["p_value"] < alpha).sum()) for alpha in (0.05, 0.01)]
-            uniform = kstest(draws["untied_p_value"], "uniform").pvalue
-            two_sided = int((draws["two_sided_p_value"] < 0.05).sum())
-            counts = (*below, f"{uniform:.2f}", two_sided)
-            print_row(level, n_speakers, share, *counts, *describe(draws), remark(draws, failures))
-            yield not failures
+    print_row(*["---"] * 14)
+    for row, (level, n_speakers, share) in enumerate(NULL_DESIGNS, start=1):
+        if row not in arguments.rows:
+            continue
+        draws = pd.DataFrame(list(simulate_null(draw_split(level, n_speakers), level, share, arguments)))
+        failures = [*failed_p_values(draws), *failed_intervals(draws)]
+        below = [f"{(draws['p_value'] < alpha).mean():.3f}" for alpha in (0.05, 0.01)]
+        uniform = kstest(draws["untied_p_value"], "uniform").pvalue
+        two_sided = f"{(draws['two_sided_p_value'] < 0.05).mean():.3f}"
+        counts = (*below, f"{uniform:.2f}", two_sided)
+        print_row(level, n_speakers, share, len(draws), *counts, *describe(draws), remark(draws, failures))
+        yield not failures
     print(flush=True)
 
 
 def planted_table(arguments: argparse.Namespace) -> Iterator[bool]:
-    print_row("sides", "speakers", "recordings", "share", "unequal", "true AUROC", *COVERAGES, "overshoot", "width", "")
-    print_row(*["---"] * 13)
-    for design in PLANTED:
+    print_row(
+        "sides",
+        "speakers",
+        "recordings",
+        "share",
+        "unequal",
+        "true AUROC",
+        "draws",
+        *COVERAGES,
+        "overshoot",
+        "width",
+        "",
+    )
+    print_row(*["---"] * 14)
+    for row, design in enumerate(PLANTED, start=len(NULL_DESIGNS) + 1):
+        if row not in arguments.rows:
+            continue
         draws = pd.DataFrame(list(simulate_planted(design, arguments)))
         failures = failed_intervals(draws)
         clips = f"{design.clips}, uneven" if design.uneven_clips else design.clips
         settings = (design.sides, design.n_speakers, clips, design.share, design.unequal, design.auroc)
         width = f"{draws['width'].mean():.2f}"
-        print_row(*settings, *describe(draws), width, remark(draws, failures))
+        print_row(*settings, len(draws), *describe(draws), width, remark(draws, failures))
         yield not failures
 
 
@@ -262,6 +287,11 @@ def describe(draws: pd.DataFrame) -> list[str]:
 def remark(draws: pd.DataFrame, failures: list[str]) -> str:
     wide = [name for name in COVERAGES if draws[name].mean() > MAX_COVERAGE]
     return ", ".join([*(failure.upper() for failure in failures), *(["wide: " + ", ".join(wide)] if wide else [])])
+
+
+def row_range(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 def print_row(*cells: object) -> None:

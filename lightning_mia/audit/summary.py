@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_mia.evaluation.reasons import HEADINGS, decisive_p_value
-from lightning_mia.evaluation.results import AttackResult, headline_rate
+from lightning_mia.evaluation.results import AttackResult, has_interval, headline_rate
 from lightning_mia.report import AuditReport, load_report
 from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_groups
-from lightning_mia.report.content.numbers import percent
+from lightning_mia.report.content.numbers import NO_INTERVAL, percent
 
 MAX_ATTACKS = 8
 """Maximum number of attacks listed per level and access; the report has all."""
@@ -73,10 +73,10 @@ def _more(n: int, noun: str) -> list[str]:
 
 def _line(result: AttackResult, width: int) -> str:
     lower, upper = result.auroc_ci95
-    interval = f" [{lower:.3f}, {upper:.3f}]" if lower is not None and upper is not None else ""
+    interval = f"[{lower:.3f}, {upper:.3f}]" if has_interval(result.auroc_ci95) else NO_INTERVAL
     rate = headline_rate(result.tpr_at_fpr)
     return (
-        f"  {result.name:<{width}}  AUROC {result.auroc:.3f}{interval:15}  p {decisive_p_value(result):<7.2g}"
+        f"  {result.name:<{width}}  AUROC {result.auroc:.3f} {interval:14}  p {decisive_p_value(result):<7.2g}"
         + (f"  TPR at FPR {percent(rate.fpr)}: {percent(rate.tpr):>6}" if rate else "")
         + (f"  {result.n_shadows} shadow models" if result.n_shadows else "")
     ).rstrip()

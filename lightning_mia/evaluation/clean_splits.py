@@ -51,7 +51,7 @@ class CleanSplits:
     aurocs: np.ndarray
     p_values: np.ndarray
     upper_bound: Callable[[float], float]
-    degrees_of_freedom: int
+    degrees_of_freedom: float
 
     @property
     def refused(self) -> float:

@@ -38,7 +38,7 @@ def same_challenge(first: Scores, second: Scores) -> bool:
 def paired_difference(first: Scores, second: Scores, n_bootstraps: int = 1000, seed: int = 0) -> PairedDifference:
     """Compare two attacks, or two models, unit by unit.
 
-    The interval is that of `AurocDifference`; (−1, 1) with too few speakers.
+    The interval is that of `AurocDifference`; `NO_DIFFERENCE_INTERVAL` with too few speakers.
 
     Raises:
         ValueError: the units or their labels differ.

@@ -11,8 +11,10 @@ from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     Exposure,
+    Interval,
     LevelVerdict,
     Status,
+    has_interval,
     headline_rate,
 )
 
@@ -83,14 +85,13 @@ def effect_size(attack: AttackResult) -> str:
         return ""
     if attack.two_sided and attack.auroc < 0.5:
         return "members score lower than non-members: "
-    found, low, high = map(_of_hundred, (rate.tpr, *rate.tpr_ci95))
+    found = _of_hundred(rate.tpr)
+    known = has_interval(rate.tpr_ci95)
+    interval = "95 % interval {} to {}".format(*map(_of_hundred, rate.tpr_ci95)) if known else "no interval"
     unit = " speaker" if attack.level == "speaker" else ""
     accused = f"{100 * rate.fpr:g} of 100 non-member{unit}s {'is' if rate.fpr <= HEADLINE_FPR else 'are'}"
     rough = "" if rate.resolvable else " (a rough figure, decided by fewer than 10 non-members)"
-    return (
-        f"of 100 member{unit}s, {found} (95 % interval {low} to {high}) are found when at most {accused} "
-        f"accused wrongly{rough}: "
-    )
+    return f"of 100 member{unit}s, {found} ({interval}) are found when at most {accused} accused wrongly{rough}: "
 
 
 def no_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -> str:
@@ -143,9 +144,10 @@ def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -
     """Explain an attack that also works on the wrong model."""
     difference = attack.versus_wrong_model
     assert difference is not None  # `family_verdict` calls `leak` or `no_wrong_model` otherwise
+    bound = f"lower bound {_signed(difference.lower95)}" if difference.lower95 > -1 else "no interval"
     comparison = (
-        f"which is not significantly closer to chance (difference of the distances {_signed(difference.value)}, lower "
-        f"bound {_signed(difference.lower95)})"
+        f"which is not significantly closer to chance (difference of the distances {_signed(difference.value)}, "
+        f"{bound})"
     )
     return (
         f"{_figures(attack, family)}, but on {OTHER_MODEL} it has AUROC "
@@ -157,13 +159,12 @@ def works_on_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -
 def unexpected_sign(attack: AttackResult) -> str:
     """Explain a one-sided attack with a significant effect below 0.5."""
     assert attack.p_value_two_sided is not None
-    lower, upper = attack.auroc_ci95
     difference = attack.versus_wrong_model
     wrong_model = "" if difference is None else f" (on {OTHER_MODEL}: {difference.auroc_wrong_model:.2f})"
     p_values = f"two-sided corrected {p_text(attack.p_value_two_sided)}, one-sided {p_text(decisive_p_value(attack))}"
     return (
         f"{attack.name} separates members from non-members in the unexpected direction: its AUROC is "
-        f"{attack.auroc:.2f}{wrong_model}, {_interval(lower, upper)}, {p_values}; members score lower, although "
+        f"{attack.auroc:.2f}{wrong_model}, {_interval(attack.auroc_ci95)}, {p_values}; members score lower, although "
         "training should raise their scores, so that the cause is unknown: check the labels, and how members and "
         "non-members were chosen"
     )
@@ -289,7 +290,7 @@ def _figures(attack: AttackResult, family: Sequence[AttackResult] = (), name: st
     """State AUROC, interval and p-value, and of how many attacks."""
     rank = f"; {_rank(family)}" if family else ""
     return (
-        f"{name or attack.name} has AUROC {attack.auroc:.2f} ({_interval(*attack.auroc_ci95)}, corrected "
+        f"{name or attack.name} has AUROC {attack.auroc:.2f} ({_interval(attack.auroc_ci95)}, corrected "
         f"{p_text(decisive_p_value(attack))}{rank})"
     )
 
@@ -313,8 +314,8 @@ def blind_kind(name: str) -> str:
     return kind if kind in BLIND_KINDS else "acoustics"
 
 
-def _interval(lower: float, upper: float) -> str:
-    return f"95 % interval {lower:.2f} to {upper:.2f}"
+def _interval(bounds: Interval) -> str:
+    return "95 % interval {:.2f} to {:.2f}".format(*bounds) if has_interval(bounds) else "no interval"
 
 
 def _of_hundred(rate: float) -> str:

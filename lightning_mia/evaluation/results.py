@@ -13,6 +13,12 @@ from lightning_mia.evaluation.scores import Family
 Interval = tuple[float, float]
 Status = Literal["leak", "no_evidence", "not_assessable"]
 
+NO_INTERVAL: Interval = (0.0, 1.0)
+"""Interval of a rate or an AUROC of which nothing is known; texts print it as "no interval"."""
+
+NO_DIFFERENCE_INTERVAL: Interval = (-1.0, 1.0)
+"""The same for a difference."""
+
 HEADLINE_FPR = 0.01
 """False positive rate of the TPR in sentences and tables of attacks."""
 
@@ -45,6 +51,15 @@ class TprAtFpr:
     tpr: float
     tpr_ci95: Interval
     resolvable: bool
+
+
+def has_interval(bounds: Interval | None) -> bool:
+    """Test whether an interval says anything.
+
+    >>> has_interval((0.0, 0.9)), has_interval(NO_INTERVAL), has_interval(None)
+    (True, False, False)
+    """
+    return bounds is not None and None not in bounds and tuple(bounds) not in (NO_INTERVAL, NO_DIFFERENCE_INTERVAL)
 
 
 def headline_rate(rates: Sequence[TprAtFpr]) -> TprAtFpr | None:

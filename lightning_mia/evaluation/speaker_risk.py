@@ -30,11 +30,10 @@ from typing import Literal
 
 import numpy as np
 
-from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.results import NO_INTERVAL, Interval
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.statistics.auroc import auroc, n_below
 from lightning_mia.evaluation.statistics.intervals import (
-    NO_INTERVAL,
     effective_size,
     logit_interval,
     newcombe,

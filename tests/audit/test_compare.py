@@ -104,6 +104,23 @@ def test_the_text_has_numbers_verdicts_and_unpaired_runs(comparison, planted_rep
     assert "verdict" in text
 
 
+def test_intervals_of_which_nothing_is_known_are_called_so(comparison):
+    def unknown(attack):
+        results = tuple(result and replace(result, auroc_ci95=(0.0, 1.0)) for result in attack.results)
+        differences = tuple(
+            one and replace(one, paired=one.paired and replace(one.paired, ci95=(-1.0, 1.0)))
+            for one in attack.differences
+        )
+        return replace(attack, results=results, differences=differences)
+
+    groups = tuple(replace(group, attacks=tuple(map(unknown, group.attacks))) for group in comparison.groups)
+    changed = replace(comparison, groups=groups)
+    for text in (comparison_text(changed), render_comparison(changed)):
+        assert "no interval" in text
+        for absent in ("1.000]", "0.00 to 1.00", "−1.000"):
+            assert absent not in text
+
+
 def test_long_tables_are_cut_in_the_terminal_but_not_on_the_page(tmp_path, planted_report):
     planted_fleet_report = make_planted_fleet_report(planted_report)
     two = [save(tmp_path / name, planted_fleet_report) for name in ("one", "two")]

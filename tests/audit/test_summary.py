@@ -116,12 +116,13 @@ def test_a_line_shows_auroc_interval_p_value_and_tpr(report):
     assert len(columns) == 1
 
 
-def test_an_unknown_interval_is_omitted(report):
-    unknown = replace(report.attacks[-1], auroc_ci95=(None, None), tpr_at_fpr=())
+@pytest.mark.parametrize("bounds", [(None, None), (0.0, 1.0)])
+def test_an_unknown_interval_is_called_so(report, bounds):
+    unknown = replace(report.attacks[-1], auroc_ci95=bounds, tpr_at_fpr=())
     text = summary(replace(report, attacks=(*report.attacks[:-1], unknown)))
     assert "None" not in text
     assert " ".join(next(line for line in text.splitlines() if "similarity" in line).split()) == (
-        "similarity AUROC 0.200 p 0.25 16 shadow models"
+        "similarity AUROC 0.200 no interval p 0.25 16 shadow models"
     )
 
 

@@ -379,6 +379,10 @@ def test_a_leak_starts_with_its_size() -> None:
     small = replace(rate, tpr=0.014, tpr_ci95=(0.009, 0.0204))
     small_leak = give_verdict([replace(ATTACK, tpr_at_fpr=(small,))], [CLEAN], drawn=True).reason
     assert "of 100 members, 1.4 (95 % interval 0.9 to 2) are found" in small_leak
+    unknown = replace(ATTACK, tpr_at_fpr=(replace(rate, tpr_ci95=(0.0, 1.0)),), auroc_ci95=(0.0, 1.0))
+    reason = give_verdict([unknown], [CLEAN], drawn=True).reason
+    assert "31 (no interval) are found" in reason
+    assert "AUROC 0.80 (no interval, corrected p = .002; the only" in reason
     rough = replace(rate, resolvable=False)
     assert "a rough figure" in give_verdict([replace(ATTACK, tpr_at_fpr=(rough,))], [CLEAN], drawn=True).reason
 
@@ -392,3 +396,9 @@ def test_sentences_count_the_attacks_that_were_run() -> None:
     leak = give_verdict([*family, replace(ATTACK, name="best")], [CLEAN], drawn=True).reason
     assert "best has AUROC 0.80" in leak
     assert "corrected p = .002; one of 5 grey-box attacks that were run, 3 of them with 16 shadow models)" in leak
+
+
+def test_too_few_speakers_have_no_bound_of_the_margin() -> None:
+    confounded = replace(ATTACK, versus_wrong_model=Difference(0.02, -1.0, float("nan"), 0.78))
+    reason = give_verdict([confounded], [CLEAN], drawn=True).reason
+    assert "(difference of the distances +0.02, no interval)" in reason

@@ -163,3 +163,15 @@ def test_figures_that_are_not_finite_are_dashes(planted_report):
     assert "–" in text
     assert "None" not in text.replace("None: a control", "")
     assert "nan" not in text
+
+
+def test_an_interval_of_which_nothing_is_known_is_called_so(planted_report):
+    attack = planted_report.attacks[2]
+    rates = tuple(replace(rate, tpr_ci95=(0.0, 1.0)) for rate in attack.tpr_at_fpr)
+    margin = replace(attack.versus_wrong_model, lower95=-1.0)
+    attack = replace(attack, auroc_ci95=(0.0, 1.0), tpr_at_fpr=rates, versus_wrong_model=margin)
+    report = replace(planted_report, attacks=(attack,), controls=(), scores=(planted_report.scores[2],))
+    html = render(report)
+    assert Page(html).text.count("no interval") >= 3
+    for absent in ("0.000 to 1.000", "0 to 100 %", "−1.000", "M0.0 7H120.0"):
+        assert absent not in html

@@ -48,3 +48,10 @@ def test_text_of_users_is_escaped(planted_report):
 
 def test_it_begins_with_the_verdict(planted_report):
     assert render_markdown(planted_report).startswith(render_verdict(planted_report))
+
+
+def test_an_interval_of_which_nothing_is_known_is_called_so(planted_report):
+    attacks = tuple(replace(attack, auroc_ci95=(0.0, 1.0)) for attack in planted_report.attacks)
+    text = render_markdown(replace(planted_report, attacks=attacks))
+    assert text.count("no interval") >= len(attacks)
+    assert "0.000 to 1.000" not in text

@@ -8,8 +8,10 @@ import lightning as L
 
 from lightning_mia.audit.monitor.leakage import ChallengeSet, Leakage
 from lightning_mia.audit.monitor.online_probe import probe_online
+from lightning_mia.evaluation.results import has_interval
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.report.content.numbers import NO_INTERVAL
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.callbacks import Snapshot
 from lightning_mia.utilities.errors import InputError
@@ -60,7 +62,8 @@ class Bound:
 
     def _figure(self, worst: Leakage) -> str:
         low, high = worst.interval
-        return f"{worst.name} had AUROC {worst.auroc:.3f} [{low:.3f}, {high:.3f}]"
+        interval = f"[{low:.3f}, {high:.3f}]" if has_interval(worst.interval) else NO_INTERVAL
+        return f"{worst.name} had AUROC {worst.auroc:.3f} {interval}"
 
 
 @dataclass(frozen=True)

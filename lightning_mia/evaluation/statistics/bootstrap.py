@@ -14,6 +14,7 @@ because they matter with six speakers:
 `tools/coverage.py` measures the coverage of the resulting intervals.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,7 +34,8 @@ class SpeakerDraws:
     Attributes:
         speaker: (n,) int, index of each unit's speaker, from 0 to S − 1.
         weights: (B, S) int32, number of times that each speaker was drawn.
-        degrees_of_freedom: S − 1, or S − 2 if every speaker has only members or only non-members.
+        degrees_of_freedom: S − 1; if every speaker has only members or only non-members, Satterthwaite's, which are
+            S − 2 if both groups have as many speakers, and fewer otherwise.
 
     Example:
         >>> draws = draw_speakers(np.array(["a", "a", "b", "c"]), np.array([True, False, True, False]), 100, seed=0)
@@ -43,7 +45,7 @@ class SpeakerDraws:
 
     speaker: np.ndarray
     weights: np.ndarray
-    degrees_of_freedom: int
+    degrees_of_freedom: float
 
     @property
     def one_unit_per_speaker(self) -> bool:
@@ -107,7 +109,25 @@ def _cached_draws(names: bytes, name_type: str, member_flags: bytes, n_bootstrap
         size = len(stratum)
         weights[:, stratum] = generator.multinomial(max(1, size - 1), np.full(size, 1 / size), n_bootstraps)
     weights.flags.writeable = speaker.flags.writeable = False
-    return SpeakerDraws(speaker, weights, n_speakers - len(strata))
+    return SpeakerDraws(speaker, weights, _degrees_of_freedom([len(stratum) for stratum in strata]))
+
+
+def _degrees_of_freedom(sizes: Sequence[int]) -> float:
+    """Return Satterthwaite's degrees of freedom of a sum of means.
+
+    All speakers are taken to vary equally.
+
+    Args:
+        sizes: number of speakers of each mean.
+
+    >>> _degrees_of_freedom([10]), round(_degrees_of_freedom([6, 6]), 6), round(_degrees_of_freedom([3, 20]), 1)
+    (9.0, 10.0, 2.6)
+    """
+    if min(sizes) < 2:
+        return 0.0
+    variances = [max(sizes) / size for size in sizes]  # of each mean, up to a factor
+    squares = sum(variance**2 / (size - 1) for variance, size in zip(variances, sizes, strict=True))
+    return sum(variances) ** 2 / squares
 
 
 def _exact_type(weights: np.ndarray) -> type[np.floating]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.results import NO_DIFFERENCE_INTERVAL, Interval
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws
 from lightning_mia.evaluation.statistics.intervals import AurocError, auroc_error, standard_error
 
@@ -54,10 +54,10 @@ class AurocDifference:
     def bounds(self, quantile: float) -> Interval:
         """Return both bounds at a quantile of Student's t.
 
-        They are (−1, 1) with too few speakers.
+        They are `NO_DIFFERENCE_INTERVAL` with too few speakers.
         """
         if not np.isfinite(quantile * self.standard_error):
-            return (-1.0, 1.0)
+            return NO_DIFFERENCE_INTERVAL
         if self.same_order:
             return (self.value, self.value)
         (lower1, upper1), (lower2, upper2) = self.first.bounds(quantile), self.second.bounds(quantile)

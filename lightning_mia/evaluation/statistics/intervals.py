@@ -21,27 +21,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.results import NO_INTERVAL, Interval
 from lightning_mia.evaluation.statistics.auroc import auroc as compute_auroc
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws, bootstrap_auroc, draw_speakers
 
 NORMAL_QUANTILE = 1.959964  # of 95 %, two-sided
-NO_INTERVAL: Interval = (0.0, 1.0)
-"""Interval of a rate or an AUROC of which nothing is known; texts print it as "no interval"."""
-
 MIN_SPEAKERS = 3
 """Minimum number of speakers with members, and of speakers with non-members, for an interval."""
 
-MIN_DEGREES_OF_FREEDOM = 4
-"""Minimum degrees of freedom for an interval: five speakers with both, or six who have only one of them."""
+MIN_PAIRED_SPEAKERS = 5
+"""Minimum number of speakers for an interval if some have both; otherwise it is twice `MIN_SPEAKERS`."""
 
 ROUNDING = 1e-9  # of a standard error that is 0
 MAX_GAIN = 0.05  # least variance, relative to independent units, if the effects of speakers cancel
 FLOOR = 0.84
-"""Share of the normal quantile at which Newcombe's interval limits the bootstrap's: the 90 % interval at 95 %.
+"""Least share of the normal quantile at which Newcombe's interval limits the bootstrap's: the 90 % interval at 95 %.
 
 With less, speakers who leak unequally are not covered; with more, others are covered too often.
 """
+
+FLOOR_DEFICIT = 0.5
+"""With many speakers, the share rises to 1 − `FLOOR_DEFICIT` / √(degrees of freedom): 20 have .89, and 60 have .93."""
 
 
 def auroc_with_interval(
@@ -130,7 +130,7 @@ class AurocError:
     auroc: float
     logit_spread: float
     sizes: tuple[float, float]
-    degrees_of_freedom: int
+    degrees_of_freedom: float
     independent: bool = False
 
     def bounds(self, quantile: float) -> Interval:
@@ -144,18 +144,28 @@ class AurocError:
             return newcombe(self.auroc, *self.sizes, _normal_quantile(quantile, self.degrees_of_freedom))
         if self.logit_spread == 0:
             return newcombe(self.auroc, *self.sizes, quantile)
-        floor = newcombe(self.auroc, *self.sizes, FLOOR * _normal_quantile(quantile, self.degrees_of_freedom))
+        normal = _normal_quantile(quantile, self.degrees_of_freedom)
+        floor = newcombe(self.auroc, *self.sizes, floor_quantile(normal, self.degrees_of_freedom))
         bootstrapped = logit_interval(self.auroc, quantile * self.logit_spread)
         return (min(floor[0], bootstrapped[0]), max(floor[1], bootstrapped[1]))
+
+
+def floor_quantile(quantile: float, degrees_of_freedom: float) -> float:
+    """Return the normal quantile of the limit to other intervals.
+
+    Args:
+        quantile: standard normal one of the other interval.
+        degrees_of_freedom: of the speakers; at least one.
+    """
+    return quantile * max(FLOOR, 1 - FLOOR_DEFICIT / degrees_of_freedom**0.5)
 
 
 def enough_speakers(members: np.ndarray, draws: SpeakerDraws) -> bool:
     """Test whether there are enough speakers for an interval."""
     n_speakers = draws.weights.shape[1]
-    if draws.degrees_of_freedom < MIN_DEGREES_OF_FREEDOM:
-        return False
-    sides = (np.bincount(draws.speaker[group], minlength=n_speakers) for group in (members, ~members))
-    return all(np.count_nonzero(side) >= MIN_SPEAKERS for side in sides)
+    found, others = (np.bincount(draws.speaker[group], minlength=n_speakers) > 0 for group in (members, ~members))
+    required = MIN_PAIRED_SPEAKERS if np.any(found & others) else 2 * MIN_SPEAKERS
+    return n_speakers >= required and min(found.sum(), others.sum()) >= MIN_SPEAKERS
 
 
 def newcombe(auroc: float, n_members: float, n_nonmembers: float, quantile: float = NORMAL_QUANTILE) -> Interval:
@@ -316,7 +326,7 @@ def _logit(auroc: np.ndarray) -> np.ndarray:
     return np.asarray(logit(auroc))
 
 
-def _normal_quantile(quantile: float, degrees_of_freedom: int) -> float:
+def _normal_quantile(quantile: float, degrees_of_freedom: float) -> float:
     """Return the normal quantile of the same probability as Student's."""
     from scipy.stats import norm, t
 

@@ -4,24 +4,28 @@ The interval is for the population: the share of all members above the threshold
 above. Two errors add up, the share of the members found, and the threshold, which is estimated from a few high scores
 of non-members; taken as known, it makes an interval for TPR at FPR 1 % cover in 49 to 97 %. The parts are
 
-- Jeffreys' interval of the rate at the observed threshold, for the effective number of members;
+- Jeffreys' interval of the rate at the observed threshold, for the effective number of members. It is the wider, at
+  either end, of two: if nearly all members are found, the few misses do not reveal how much speakers differ, but the
+  ranks among the members do, and with their effective number the interval has the lower confidence of `FLOOR`;
 - the TPR at the confidence limits of the threshold, which are order statistics of the non-members (Woodruff, JASA 47,
   1952), for their effective number.
 
 Squares of distances add up (Zou and Donner, Statistics in Medicine 27, 2008), less what the two share if speakers with
-high scores raise both. If fewer than about four non-members are expected above the threshold, it has no upper limit,
+high scores raise both. If the threshold is a tied score, the next one is a leap away, and the distances themselves
+add up. If fewer than about four non-members are expected above the threshold, it has no upper limit,
 and the interval starts at 0.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.results import NO_INTERVAL, Interval
 from lightning_mia.evaluation.statistics.clusters import number_speakers
-from lightning_mia.evaluation.statistics.intervals import NO_INTERVAL
+from lightning_mia.evaluation.statistics.intervals import effective_sizes, floor_quantile
 from lightning_mia.evaluation.statistics.rates import effective_trials, jeffreys
 
 SHARED = 0.8  # of the correlation over speakers; few speakers overestimate it
@@ -87,13 +91,40 @@ class OperatingPoints:
         # The design effect of a handful of false positives is noise: a few more are counted.
         n_counted = min(len(self.nonmembers) - 1, max(5, n_admitted + 2 * int((n_admitted + 1) ** 0.5) + 1))
         admitted = self._by_speaker(self.nonmember_speaker[:n_counted])
-        tpr, trials = n_found / len(self.members), effective_trials(found, counts, level)
-        lower, upper = jeffreys(tpr * trials, trials, level)
+        tpr = n_found / len(self.members)
+        lower, upper = self._rate_limits(found, counts, level)
         lowest, highest = self._tpr_at_limits(fpr, effective_trials(admitted, other_counts, level), level)
-        shared = SHARED * _correlation(found, counts, admitted, other_counts)
+        shared = -1.0 if self._tied(n_admitted) else SHARED * _correlation(found, counts, admitted, other_counts)
         down = _combine(tpr - lower, max(0.0, tpr - lowest), shared) if lowest > 0 else tpr
         up = _combine(upper - tpr, max(0.0, highest - tpr), shared)
         return (max(0.0, tpr - down), min(1.0, tpr + up))
+
+    def _rate_limits(self, found: np.ndarray, counts: np.ndarray, level: float) -> Interval:
+        """Return the limits of the rate at a known threshold.
+
+        Args:
+            found: (S,) members above the threshold, by speaker.
+            counts: (S,) members, by speaker.
+            level: confidence level.
+        """
+        from scipy.stats import norm
+
+        tpr, trials, size = found.sum() / counts.sum(), effective_trials(found, counts, level), self._effective_members
+        quantile = floor_quantile(norm.ppf(0.5 + level / 2), int(np.count_nonzero(counts)) - 1)
+        limits = (
+            jeffreys(tpr * trials, trials, level),
+            jeffreys(tpr * size, size, 1 - 2 * float(norm.sf(quantile))),
+        )
+        return (min(lower for lower, _ in limits), max(upper for _, upper in limits))
+
+    @cached_property
+    def _effective_members(self) -> float:
+        """Effective number of members, by their ranks."""
+        values, speaker = (
+            np.concatenate(groups)
+            for groups in ((self.members, self.nonmembers), (self.member_speaker, self.nonmember_speaker))
+        )
+        return effective_sizes(values, np.arange(len(values)) < len(self.members), speaker)[0]
 
     def _n_admitted(self, fpr: float) -> int:
         """Count the non-members above the lowest threshold within `fpr`."""
@@ -102,6 +133,10 @@ class OperatingPoints:
         if n in (0, k) or self.nonmembers[n - 1] != self.nonmembers[n]:
             return n
         return int(np.searchsorted(-self.nonmembers, -self.nonmembers[n], side="left"))  # ties stay together
+
+    def _tied(self, n_admitted: int) -> bool:
+        """Test whether the threshold is a score of several non-members."""
+        return bool(np.count_nonzero(self.nonmembers == self.nonmembers[min(n_admitted, len(self.nonmembers) - 1)]) > 1)
 
     def _n_found(self, n_admitted: int) -> int:
         """Count the members above the next non-member."""

@@ -8,9 +8,8 @@ Clopper-Pearson interval.
 
 import numpy as np
 
-from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.results import NO_INTERVAL, Interval
 from lightning_mia.evaluation.statistics.clusters import number_speakers
-from lightning_mia.evaluation.statistics.intervals import NO_INTERVAL
 
 
 def rate_interval(hits: np.ndarray, speakers: np.ndarray, level: float = 0.95) -> Interval:

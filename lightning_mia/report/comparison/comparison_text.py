@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from lightning_mia.evaluation.reasons import HEADINGS
-from lightning_mia.evaluation.results import AttackResult, headline_rate
+from lightning_mia.evaluation.results import AttackResult, has_interval, headline_rate
 from lightning_mia.report.comparison.comparison import AurocDifference, ComparedAttack, ComparedGroup, Comparison
-from lightning_mia.report.content.numbers import ABSENT, percent, signed
+from lightning_mia.report.content.numbers import ABSENT, NO_INTERVAL, percent, signed
 
 MAX_ATTACKS = 12
 """Maximum number of attacks per family in the table; the page has all."""
@@ -55,7 +55,7 @@ def _auroc(result: AttackResult | None) -> str:
     if result is None:
         return ABSENT
     low, high = result.auroc_ci95
-    return f"{result.auroc:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else "")
+    return f"{result.auroc:.3f} " + (f"[{low:.3f}, {high:.3f}]" if has_interval(result.auroc_ci95) else NO_INTERVAL)
 
 
 def _difference(difference: AurocDifference | None) -> str:
@@ -64,7 +64,8 @@ def _difference(difference: AurocDifference | None) -> str:
     if difference.paired is None:
         return f"{signed(difference.value)} not paired"
     low, high = difference.paired.ci95
-    return f"{signed(difference.value)} [{signed(low)}, {signed(high)}]"
+    interval = f"[{signed(low)}, {signed(high)}]" if has_interval(difference.paired.ci95) else NO_INTERVAL
+    return f"{signed(difference.value)} {interval}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -6,7 +6,7 @@ from lightning_mia.evaluation.blind_verdict import MAX_BLIND_AUROC
 from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.numbers import decimal, interval, p_value, signed
+from lightning_mia.report.content.numbers import decimal, interval_clause, lower_bound, p_value, signed
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
         KeyNumber(
             decimal(attack.auroc),
             f"AUROC of {attack.name}",
-            f"{attack.family}; 95 % interval {interval(attack.auroc_ci95)}; "
-            f"corrected p {p_value(attack.p_value_corrected)}",
+            f"{attack.family}; {interval_clause(attack.auroc_ci95)}; corrected p {p_value(attack.p_value_corrected)}",
         )
     ]
     if status != "no_evidence" and attack.versus_wrong_model:
@@ -80,7 +79,7 @@ def _margin(attack: AttackResult) -> KeyNumber:
     return KeyNumber(
         signed(difference.value),
         "margin over the wrong model",
-        f"distance from 0.5 beyond that of the wrong model, at least {signed(difference.lower95)}; on the wrong model, "
+        f"distance from 0.5 beyond that of the wrong model ({lower_bound(difference.lower95)}); on the wrong model, "
         f"the attack has AUROC {decimal(difference.auroc_wrong_model)}",
     )
 
@@ -89,8 +88,7 @@ def _blind_auroc(blind: AttackResult) -> KeyNumber:
     return KeyNumber(
         decimal(blind.auroc),
         "AUROC of the blind baseline",
-        f"{blind.level} level, no model; 95 % interval {interval(blind.auroc_ci95)}; "
-        f"p {p_value(decisive_p_value(blind))}",
+        f"{blind.level} level, no model; {interval_clause(blind.auroc_ci95)}; p {p_value(decisive_p_value(blind))}",
     )
 
 

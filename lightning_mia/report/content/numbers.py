@@ -1,8 +1,9 @@
 """Number formats of the report; None becomes a dash."""
 
-from lightning_mia.evaluation.results import Interval
+from lightning_mia.evaluation.results import NO_DIFFERENCE_INTERVAL, Interval, has_interval
 
 ABSENT = "–"
+NO_INTERVAL = "no interval"
 
 
 def decimal(value: float | None, places: int = 3) -> str:
@@ -30,12 +31,40 @@ def _rounded(value: float, places: int) -> float:
 def interval(bounds: Interval | None, places: int = 3) -> str:
     """Format an interval.
 
-    >>> interval((0.5, 0.75), 2)
-    '0.50 to 0.75'
+    >>> interval((0.5, 0.75), 2), interval((0.0, 1.0))
+    ('0.50 to 0.75', 'no interval')
     """
-    return (
-        ABSENT if bounds is None or None in bounds else f"{decimal(bounds[0], places)} to {decimal(bounds[1], places)}"
-    )
+    if bounds is None:
+        return ABSENT
+    return f"{decimal(bounds[0], places)} to {decimal(bounds[1], places)}" if has_interval(bounds) else NO_INTERVAL
+
+
+def interval_clause(bounds: Interval) -> str:
+    """Format an interval in a sentence.
+
+    >>> interval_clause((0.5, 0.75)), interval_clause((0.0, 1.0))
+    ('95 % interval 0.500 to 0.750', 'no interval')
+    """
+    text = interval(bounds)
+    return text if text == NO_INTERVAL else f"95 % interval {text}"
+
+
+def signed_interval(bounds: Interval) -> str:
+    """Format the interval of a difference.
+
+    >>> signed_interval((-0.1, 0.2)), signed_interval((-1.0, 1.0))
+    ('−0.100 to +0.200', 'no interval')
+    """
+    return f"{signed(bounds[0])} to {signed(bounds[1])}" if has_interval(bounds) else NO_INTERVAL
+
+
+def lower_bound(value: float | None) -> str:
+    """Format the lower bound of a difference.
+
+    >>> lower_bound(0.125), lower_bound(-1.0)
+    ('≥ +0.125', 'no interval')
+    """
+    return NO_INTERVAL if value == NO_DIFFERENCE_INTERVAL[0] else f"≥ {signed(value)}"
 
 
 def percent(value: float | None) -> str:
@@ -50,10 +79,12 @@ def percent(value: float | None) -> str:
 def percent_interval(bounds: Interval | None) -> str:
     """Format an interval of rates.
 
-    >>> percent_interval((0.25, 0.385))
-    '25 to 38.5 %'
+    >>> percent_interval((0.25, 0.385)), percent_interval((0.0, 1.0))
+    ('25 to 38.5 %', 'no interval')
     """
-    return ABSENT if bounds is None or None in bounds else f"{percent(bounds[0])[:-2]} to {percent(bounds[1])}"
+    if bounds is None:
+        return ABSENT
+    return f"{percent(bounds[0])[:-2]} to {percent(bounds[1])}" if has_interval(bounds) else NO_INTERVAL
 
 
 def p_value(value: float | None) -> str:

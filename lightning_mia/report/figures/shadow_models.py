@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightning_mia.evaluation.results import AttackResult, Interval, SubsetResult, headline_rate
+from lightning_mia.evaluation.results import AttackResult, Interval, SubsetResult, has_interval, headline_rate
 from lightning_mia.report.content.groups import MAX_FEATURED, Group
 from lightning_mia.report.content.numbers import percent
 from lightning_mia.report.figures.attacks import MAX_CURVES
@@ -29,7 +29,7 @@ class Line:
         series: index of its colour and dashes.
         sizes: numbers of shadow models, ascending.
         values: one per size, in [0, 1].
-        intervals: one per size; unknown ends are None.
+        intervals: one per size; without bounds or `NO_INTERVAL` if unknown.
     """
 
     name: str
@@ -101,9 +101,9 @@ def _draw_line(axes: "Axes", line: Line, octaves: float) -> None:
     positions = [size * 2**octaves for size in line.sizes]
     axes.plot(positions, line.values, color=colour, linewidth=1.3, dashes=dashes, label=line.name)
     axes.plot(positions, line.values, color=colour, linewidth=0, marker="o", markersize=3)
-    for position, (lower, upper) in zip(positions, line.intervals, strict=True):
-        if lower is not None and upper is not None:
-            axes.plot([position, position], [lower, upper], color=colour, linewidth=0.8)
+    for position, bounds in zip(positions, line.intervals, strict=True):
+        if has_interval(bounds):
+            axes.plot([position, position], bounds, color=colour, linewidth=0.8)
 
 
 def _set_scale(axes: "Axes", sizes: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_mia.evaluation.results import headline_rate
+from lightning_mia.evaluation.results import has_interval, headline_rate
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report.content import numbers, wording
@@ -58,10 +58,22 @@ def _environment(autoescape: bool) -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=not autoescape,
     )
-    for name in ("decimal", "signed", "interval", "percent", "percent_interval", "p_value", "count", "duration"):
+    for name in (
+        "decimal",
+        "signed",
+        "interval",
+        "signed_interval",
+        "lower_bound",
+        "percent",
+        "percent_interval",
+        "p_value",
+        "count",
+        "duration",
+    ):
         environment.filters[name] = getattr(numbers, name)
     environment.filters["headline_rate"] = headline_rate
     environment.filters["headline_tpr_in_turn"] = headline_tpr_in_turn
+    environment.tests["informative"] = has_interval
     environment.globals.update(wording=wording, sections=wording.SECTIONS, alpha=ALPHA, separates=separates)
     return environment
 

@@ -85,7 +85,18 @@ def test_member_and_non_member_speakers_are_drawn_separately() -> None:
     draws = draw_speakers(speakers, members, 50, seed=0)
     assert (draws.weights[:, :4].sum(axis=1) == 3).all()
     assert (draws.weights[:, 4:].sum(axis=1) == 4).all()
-    assert draws.degrees_of_freedom == 7
+    assert draws.degrees_of_freedom == pytest.approx((1 / 4 + 1 / 5) ** 2 / (1 / 16 / 3 + 1 / 25 / 4))
+
+
+def test_few_speakers_on_one_side_leave_few_degrees_of_freedom() -> None:
+    def freedom(n_members: int, n_nonmembers: int) -> float:
+        speakers = np.arange(n_members + n_nonmembers)
+        return draw_speakers(speakers.astype(str), speakers < n_members, 2, seed=0).degrees_of_freedom
+
+    assert freedom(10, 10) == pytest.approx(18)
+    assert freedom(3, 20) == pytest.approx(freedom(20, 3))
+    assert 2 < freedom(3, 20) < 3
+    assert freedom(1, 20) == 0
 
 
 def test_a_replicate_without_non_members_is_nan() -> None:

@@ -3,10 +3,10 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 from scipy.stats import t as student
 
+from lightning_mia.evaluation.results import NO_INTERVAL
 from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.bootstrap import bootstrap_auroc, draw_speakers
 from lightning_mia.evaluation.statistics.intervals import (
-    NO_INTERVAL,
     NORMAL_QUANTILE,
     auroc_interval,
     effective_size,

@@ -75,3 +75,9 @@ def test_not_assessable_because_of_an_attack_shows_that_attack(planted_report):
     because_of_the_split = replace(verdict, by_level_and_access=(replace(because, attack=None),))
     labels = [number.label for number in key_numbers(replace(planted_report, verdict=because_of_the_split))]
     assert labels[0] == "AUROC of the blind baseline"
+
+
+def test_an_interval_of_which_nothing_is_known_is_called_so(planted_report):
+    attacks = tuple(replace(attack, auroc_ci95=(0.0, 1.0)) for attack in planted_report.attacks)
+    detail = key_numbers(replace(planted_report, attacks=attacks))[0].detail
+    assert detail.startswith("utterance level, grey-box; no interval; corrected p")

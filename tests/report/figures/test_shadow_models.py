@@ -71,9 +71,10 @@ def test_the_label_describes_the_figure(groups):
     )
 
 
-def test_unknown_intervals_are_not_drawn(groups):
+@pytest.mark.parametrize("bounds", [(None, None), (0.0, 1.0)])
+def test_unknown_intervals_are_not_drawn(groups, bounds):
     attack = groups["grey-box"].featured[0]
-    fewer = tuple(replace(one, auroc_ci95=(None, None), tpr_at_fpr=()) for one in attack.with_fewer)
+    fewer = tuple(replace(one, auroc_ci95=bounds, tpr_at_fpr=()) for one in attack.with_fewer)
     attack = replace(attack, with_fewer=fewer, tpr_at_fpr=())
     (auroc,) = draw_by_shadows(replace(groups["grey-box"], results=(attack,), featured=(attack,)))
     assert len(auroc.figure.axes[0].lines) == 3  # chance, the line, its points
