@@ -85,23 +85,24 @@ def test_bounds_of_a_family_are_simultaneous(make_scores: MakeScores) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_attacks", [1, 6, 20])
-@pytest.mark.parametrize(("two_sided", "confound"), [(False, 0.0), (True, 0.0), (False, 1.0), (True, 1.0)])
+@pytest.mark.parametrize(
+    ("n_attacks", "two_sided", "confound"), [(1, False, 1.0), (6, True, 1.0), (20, False, 0.0), (20, False, 1.0)]
+)
 def test_models_that_respond_alike_differ_in_five_percent_of_families(
     make_scores: MakeScores, n_attacks: int, two_sided: bool, confound: float
 ) -> None:
     alarms = []
-    for seed in range(200):
+    for seed in range(100):
         pairs = [
             resample_pair(
                 make_scores(two_sided=two_sided, leak=confound, clips=10, seed=1000 * seed + 2 * number),
                 make_scores(leak=confound, clips=10, seed=1000 * seed + 2 * number + 1),
-                n_bootstraps=200,
+                n_bootstraps=100,
             )
             for number in range(n_attacks)
         ]
         alarms.append(any(difference.lower95 > 0 for difference in compare_family(pairs)))
-    assert np.mean(alarms) < 0.09
+    assert np.mean(alarms) <= 0.11  # 5 % in truth: exceeded in 1 % of cases
 
 
 def test_too_few_speakers_have_a_trivial_bound(make_scores: MakeScores) -> None:

@@ -188,8 +188,14 @@ def newcombe(auroc: float, n_members: float, n_nonmembers: float, quantile: floa
         return abs(candidate - auroc) - quantile * hanley_mcneil(candidate, n_members, n_nonmembers)
 
     tiny = 1e-12  # at exactly 0 and 1, σ is 0
-    lower = 0.0 if auroc <= tiny else float(brentq(excess, tiny, max(tiny, auroc - tiny)))
-    upper = 1.0 if auroc >= 1 - tiny else float(brentq(excess, min(1 - tiny, auroc + tiny), 1 - tiny))
+
+    def bound(near: float, far: float, limit: float) -> float:
+        if excess(near) >= 0:  # a tiny quantile contains nothing else
+            return auroc
+        return float(brentq(excess, far, near)) if excess(far) > 0 else limit  # a huge quantile contains everything
+
+    lower = 0.0 if auroc <= tiny else bound(max(tiny, auroc - tiny), tiny, 0.0)
+    upper = 1.0 if auroc >= 1 - tiny else bound(min(1 - tiny, auroc + tiny), 1 - tiny, 1.0)
     return (lower, upper)
 
 

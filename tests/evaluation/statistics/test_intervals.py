@@ -203,3 +203,13 @@ def test_standard_error_at_chance_is_mann_and_whitneys() -> None:
     values = np.random.default_rng(0).normal(size=(2000, 15))
     statistics = mannwhitneyu(values[:, :6], values[:, 6:], axis=1).statistic / sizes.prod()
     assert statistics.std() == pytest.approx(exact, rel=0.05)
+
+
+@pytest.mark.parametrize("quantile", [1e-6, 1.0, 1e3, 1e7, 1e12])
+@pytest.mark.parametrize("observed", [0.0, 1e-13, 0.02, 0.5, 0.97, 1.0])
+def test_newcombes_interval_exists_at_any_quantile(observed: float, quantile: float) -> None:
+    lower, upper = newcombe(observed, 3.5, 12.0, quantile)
+    assert 0 <= lower <= observed <= upper <= 1
+    wider = newcombe(observed, 3.5, 12.0, 10 * quantile)
+    assert wider[0] <= lower + 1e-9
+    assert wider[1] >= upper - 1e-9

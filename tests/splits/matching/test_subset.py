@@ -26,7 +26,7 @@ def corpus(tmp_path: Path):
             name = f"{member or 'x'}-{index}"
             sf.write(tmp_path / f"{name}.flac", noise.uniform(-0.5, 0.5, round(seconds * 16_000)), 16_000)
             path, speaker = str(tmp_path / f"{name}.flac"), f"{member or 'x'}{index % 2}"
-            rows.append({"id": name, "path": path, "speaker": speaker, "member": member, "duration": 5.0})
+            rows.append({"id": name, "path": path, "speaker": speaker, "member": member})
     table = pd.DataFrame(rows)
     return table, decode(table, cache_dir=tmp_path / "cache", progress=False)
 
