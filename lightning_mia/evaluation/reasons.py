@@ -187,14 +187,19 @@ def no_separation(strongest: AttackResult, family: Sequence[AttackResult]) -> st
 def missed_exposure(strongest: AttackResult, family: Sequence[AttackResult], exposure: Exposure) -> str:
     """Explain that the positive control failed."""
     best = max(exposure.results, key=lambda result: abs(result.auroc - 0.5))
+    tried = {result.name for result in exposure.results}
+    untried = [attack.name for attack in family if attack.name not in tried]
     if len(family) == 1:
         missed, silence = f"the only {strongest.access} attack misses", "that it finds"
+    elif untried:
+        missed = f"the {strongest.access} attacks that could run in it ({len(tried)} of {len(family)}) miss"
+        silence = "that all of them find"
     else:
         missed, silence = f"all {len(family)} {strongest.access} attacks miss", "that they find"
     return (
         f"the positive control failed: {missed} recordings that this model was certainly trained on, even after "
         f"{exposure.times} epochs, where {_figures(best)}; {silence} nothing here, where {_figures(strongest)}, says "
-        "nothing about the model"
+        f"{'little' if untried else 'nothing'} about the model"
     )
 
 
@@ -222,9 +227,10 @@ def not_confounded(blind: Sequence[BlindResult]) -> str:
 
 def too_small(blind: BlindResult, largest: float) -> str:
     """Explain that the split is too small to exclude confounding."""
+    bound = max(f"{blind.upper95:.2f}", f"{blind.upper95:.3f}", key=lambda text: float(text) > largest)
     return (
         f"the split is too small to exclude confounding: {_blind_figures([blind])}, but its one-sided 95 % upper bound "
-        f"is {blind.upper95:.2f}, above {largest:.2f}{refusal_clause(blind)}"
+        f"is {bound}, above {largest:.2f}{refusal_clause(blind)}"
     )
 
 

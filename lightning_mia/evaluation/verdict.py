@@ -227,15 +227,15 @@ def speaker_obstacle(attacks: Sequence[AttackResult]) -> str:
 
 
 def missed_exposure(attacks: Sequence[AttackResult], largest: Exposure | None) -> Exposure | None:
-    """Return the largest exposure if no attack detects it.
+    """Return the largest exposure if no attack of the family detects it.
 
-    None if one does, or if an attack of the family was not tried in the positive control.
+    None if one does, or if none could run in the positive control.
     """
     if largest is None:
         return None
     names = {attack.name for attack in attacks}
     tried = [result for result in largest.results if result.family == attacks[0].family and result.name in names]
-    missed = len(tried) == len(names) and not any(map(separates, tried))
+    missed = tried and not any(map(separates, tried))
     return Exposure(largest.times, largest.seconds, tuple(tried)) if missed else None
 
 

@@ -96,7 +96,13 @@ CLEAN = blind(0.4)
         # the gate of a user-supplied split
         (ATTACK, blind(0.049), False, "not_assessable", "can be separated without any model"),
         (ATTACK, blind(0.4, upper95=0.601), False, "not_assessable", "too small to exclude confounding"),
-        (NOTHING, blind(0.4, upper95=0.601), False, "not_assessable", "one-sided 95 % upper bound is 0.60"),
+        (
+            NOTHING,
+            blind(0.4, upper95=0.601),
+            False,
+            "not_assessable",
+            "one-sided 95 % upper bound is 0.601, above 0.60",
+        ),
         (ATTACK, blind(0.4, upper95=0.60), False, "leak", ""),
     ],
 )
@@ -356,9 +362,13 @@ def test_attacks_that_miss_the_positive_control_assess_nothing() -> None:
     assert "even after 30 epochs, where pretext_loss has AUROC 0.53" in verdict.reason
     assert give_verdict([NOTHING], [CLEAN], drawn=False, largest_exposure=found).status == "no_evidence"
     assert give_verdict([ATTACK], [CLEAN], drawn=False, largest_exposure=missed).status == "leak"
-    # an attack that was not part of the positive control may still be able to detect training data
-    untried = replace(NOTHING, name="lira")
-    assert give_verdict([NOTHING, untried], [CLEAN], drawn=True, largest_exposure=missed).status == "no_evidence"
+    # an attack that could not run in the positive control did not detect anything, either
+    untried = give_verdict([NOTHING, replace(NOTHING, name="lira")], [CLEAN], drawn=True, largest_exposure=missed)
+    assert untried.status == "not_assessable"
+    assert "the grey-box attacks that could run in it (1 of 2) miss recordings" in untried.reason
+    assert "says little about the model" in untried.reason
+    elsewhere = replace(NOTHING, access="black-box")
+    assert give_verdict([elsewhere], [CLEAN], drawn=True, largest_exposure=missed).status == "no_evidence"
 
 
 def test_an_obstacle_of_the_run_bars_every_family() -> None:
