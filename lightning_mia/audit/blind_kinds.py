@@ -10,10 +10,14 @@ from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from lightning_mia.signals.runner.frames import FrameStream
 from lightning_mia.splits import Split
+from lightning_mia.splits.blind_baseline.classifier import fit_blind_baselines
 from lightning_mia.splits.blind_baseline.content import content_statistics
 from lightning_mia.splits.blind_baseline.fine_statistics import fine_statistics
 from lightning_mia.splits.blind_baseline.metadata import listed_by_membership, metadata_statistics
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
+
+LISTING_AUROC = 0.99
+"""AUROC of metadata above which they are the author's listing, and not a difference between the recordings."""
 
 N_COMPONENTS = 100  # principal components of the encoder's outputs
 
@@ -55,11 +59,21 @@ def blind_kinds(
 
 
 def _metadata(split: Split, table: pd.DataFrame, ids: list[str]) -> pd.DataFrame | None:
+    """Describe the manifest, unless it only repeats who is a member.
+
+    Two sources differ in names and places of all their recordings, which no model hears. Metadata that separate members
+    from non-members nearly without exception, one by one or together, say no more than the labels.
+    """
     statistics = metadata_statistics(table, ids)
-    if not split.drawn:
-        arranged = listed_by_membership(statistics, split.challenge("utterance"))
-        statistics = statistics.drop(columns=arranged)
-    return None if statistics.empty else statistics
+    if split.drawn:
+        return statistics
+    challenge = split.challenge("utterance")
+    statistics = statistics.drop(columns=listed_by_membership(statistics, challenge))
+    if statistics.empty:
+        return None
+    no_redraws = np.empty((0, challenge["unit_id"].nunique()), bool)
+    fit = fit_blind_baselines({"metadata": statistics}, challenge, no_redraws, "utterance")["metadata"]
+    return None if fit.aurocs[0] > LISTING_AUROC else statistics
 
 
 def encoder_statistics(

@@ -12,9 +12,10 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.run_lock import locked
 
 HOLD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from lightning_mia.utilities.run_lock import locked
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell script
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)
