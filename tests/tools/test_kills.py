@@ -26,9 +26,6 @@ def start(forkserver: ForkServerContext) -> Iterator[kills.Start]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "n_kills"), [("audit", 4)])
-def test_killed_commands_resume_to_the_same_numbers(
-    name: str, n_kills: int, start: kills.Start, tmp_path: Path
-) -> None:
-    command = kills.commands(*kills.write_inputs(tmp_path))[name]
-    kills.check(start, command, n_kills, tmp_path / name)
+def test_a_killed_audit_resumes_to_the_same_numbers(start: kills.Start, tmp_path: Path) -> None:
+    command = kills.commands(*kills.write_inputs(tmp_path))["audit"]
+    kills.check(start, command, 4, tmp_path / "audit")
