@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.blind_baselines import size_notes
@@ -40,6 +38,7 @@ from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.lightning import is_first_process
 
 
 class Audit:
@@ -106,7 +105,7 @@ class Audit:
             shadow_models = self.probe_shadow_models(target)
         timings["shadow_s"] = shadow_models.seconds if shadow_models else 0.0
         report_dir = run.run_dir / "report"
-        if getattr(rank_zero_only, "rank", 0):  # other processes only train and probe
+        if not is_first_process():
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
             missing = run.unexposed(models) | (shadow_models.unexposed if shadow_models else {})

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.audit.blind_baselines import BlindBaselines, blind_baselines, log_size, warn_if_refused
 from lightning_mia.audit.blind_kinds import blind_kinds
@@ -35,6 +34,7 @@ from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory, training_seed
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of, hash_of_file
+from lightning_mia.utilities.lightning import is_first_process
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class AuditRun:
 
         Before anything is trained or probed.
         """
-        if self.split.drawn or getattr(rank_zero_only, "rank", None):  # other processes only train and probe
+        if self.split.drawn or not is_first_process():
             return
         log_size(self.blind_baselines, self.split)
         warn_if_refused(self.blind_baselines, self.split)

@@ -40,6 +40,11 @@ def blind_baselines(
     }
 
 
+def scores_of(blind: BlindBaselines) -> tuple[Scores, ...]:
+    """List the scores of all levels, parts and kinds."""
+    return tuple(scores for controls in blind.values() for scores, _ in controls)
+
+
 def results_of(blind: BlindBaselines) -> list[BlindResult]:
     """List the results of all levels, parts and kinds."""
     return [result for controls in blind.values() for _, result in controls]

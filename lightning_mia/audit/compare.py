@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning_mia.evaluation.paired import paired_difference, same_challenge
 from lightning_mia.evaluation.results import AttackResult, LevelVerdict
-from lightning_mia.evaluation.scores import ACCESSES, LEVELS, PARTS, Family
+from lightning_mia.evaluation.scores import FAMILIES, Family
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.comparison.comparison import (
     AurocDifference,
@@ -52,9 +52,8 @@ def short_labels(paths: Sequence[Path]) -> list[str]:
 
 
 def _groups(runs: Sequence[ComparedRun]) -> list[ComparedGroup]:
-    families = [Family(level, part, access) for level in LEVELS for part in PARTS for access in ACCESSES]
     groups = []
-    for family in families:
+    for family in FAMILIES:
         if names := _attack_names(runs, family):
             attacks = tuple(_compared_attack(runs, name, family.level) for name in names)
             groups.append(ComparedGroup(family, tuple(_verdict(run, family) for run in runs), attacks))

@@ -7,7 +7,7 @@ from typing import Any
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.runner.scoring import Scored, as_control
-from lightning_mia.audit.blind_baselines import BlindBaselines, size_notes
+from lightning_mia.audit.blind_baselines import BlindBaselines, results_of, scores_of, size_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
@@ -18,7 +18,6 @@ from lightning_mia.evaluation import (
     EachAsTarget,
     EvaluationSettings,
     Exposure,
-    Family,
     Scores,
     SubsetResult,
     Verdict,
@@ -30,7 +29,7 @@ from lightning_mia.evaluation import (
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
 from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
 from lightning_mia.evaluation.reasons import decisive_p_value
-from lightning_mia.evaluation.scores import Key, group_by_units
+from lightning_mia.evaluation.scores import Key, group_by_family, group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
@@ -126,7 +125,7 @@ def evaluate_attacks(
 
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
-    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
+    blind_scores, blind_results = scores_of(blind), results_of(blind)
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
     return AuditOutcome(
         attacks=attack_results,
@@ -156,7 +155,7 @@ def evaluate_split(blind: BlindBaselines, split: Split) -> AuditOutcome:
         blind: from `blind_baselines`.
         split: members and non-members.
     """
-    blind_scores, blind_results = zip(*(control for controls in blind.values() for control in controls), strict=True)
+    blind_scores, blind_results = scores_of(blind), results_of(blind)
     return AuditOutcome(
         attacks=(),
         controls=tuple(control.result for control in blind_results),
@@ -268,9 +267,7 @@ def infer_datasets(
         split: redraws the labels.
         settings: evaluation settings.
     """
-    families: dict[Family, list[AttackResult]] = {}
-    for attack in attacks:
-        families.setdefault(attack.family, []).append(attack)
+    families = group_by_family(attacks)
     chosen = [
         (attack.name, attack.level)
         for family in families.values()

@@ -7,7 +7,6 @@ attacks compare the two halves. "No evidence" means little unless they detect th
 from pathlib import Path
 
 import pandas as pd
-from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.audit_run import AuditRun
@@ -19,6 +18,7 @@ from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
 from lightning_mia.training.exposures import exposure_obstacle, unexposed
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.lightning import is_first_process
 
 FOLDER = "positive_control"
 
@@ -66,7 +66,7 @@ def positive_control(audit: Audit, target: Trained) -> tuple[Exposure, ...]:
 
 def _attack(audit: Audit, name: str, trained: Trained) -> tuple[AttackResult, ...] | None:
     probed = audit.probe({name: trained})[name]
-    if getattr(rank_zero_only, "rank", 0):
+    if not is_first_process():
         return None
     split = audit.run.split
     scores = [

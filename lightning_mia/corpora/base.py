@@ -56,7 +56,7 @@ class Corpus(ABC):
 def check_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """Validate an utterance table and select its known columns.
 
-    Names are brought into the composed form of Unicode (NFC), so that one person has one name; files are found under
+    Names are normalised to NFC, so that one person has one name; files are found under
     either form.
 
     Args:

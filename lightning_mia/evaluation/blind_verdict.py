@@ -11,8 +11,9 @@ each other (max-T), so that together they refuse a split without a confound no m
 from collections.abc import Sequence
 
 from lightning_mia.evaluation import reasons
-from lightning_mia.evaluation.clean_splits import ALPHA, MAX_AUROC
+from lightning_mia.evaluation.clean_splits import MAX_AUROC
 from lightning_mia.evaluation.results import AttackResult, BlindResult, LevelVerdict, Status, Verdict
+from lightning_mia.evaluation.settings import ALPHA
 
 BLIND_ALPHA_DRAWN = 0.001
 LABELLINGS_DRAWN = 5

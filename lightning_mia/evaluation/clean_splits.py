@@ -12,10 +12,8 @@ from math import ceil
 import numpy as np
 
 from lightning_mia.evaluation.results import BlindResult
+from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.statistics.intervals import t_quantile
-
-ALPHA = 0.05
-"""Blind p-value below which a user-supplied split is refused."""
 
 MAX_AUROC = 0.60
 """One-sided 95 % upper bound of the blind AUROC above which a user-supplied split is refused."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lightning_mia.evaluation.results import Difference
-from lightning_mia.evaluation.scores import Family, Key, Scores
+from lightning_mia.evaluation.scores import Family, Key, Scores, group_by_family
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.statistics.bootstrap import SpeakerDraws
 from lightning_mia.evaluation.statistics.permutation import NullDistribution, corrected_p_values, critical_value
@@ -63,10 +63,8 @@ def correct_families(
         resamples: of these and of wrong models.
         wrong_models: attack → wrong model's scores on the same units.
     """
-    families: dict[Family, list[Key]] = {}
-    for score in scores:
-        if score.access != "none":
-            families.setdefault(score.family, []).append(score.key)
+    attacks = group_by_family(score for score in scores if score.access != "none")
+    families = {family: [score.key for score in group] for family, group in attacks.items()}
     alpha = ALPHA / max(1, len(families))  # the first step of Holm's method over families
     contaminations = _wrong_model_p_values(families, resamples, wrong_models)
     corrections = {}

@@ -107,23 +107,17 @@ def no_wrong_model(attack: AttackResult, family: Sequence[AttackResult]) -> str:
 
 def confounded_wrong_model(attack: AttackResult) -> str:
     """Explain that the wrong model separates a user-supplied split."""
-    difference = attack.versus_wrong_model
-    assert difference is not None and difference.wrong_model_p_value is not None
     return (
-        "members and non-members can be separated with the wrong model, too, which should know neither: on it, "
-        f"{attack.name} has AUROC {difference.auroc_wrong_model:.2f} (two-sided corrected "
-        f"{p_text(difference.wrong_model_p_value)}), on the target {attack.auroc:.2f}; either the recordings differ in "
-        "more than membership, or the wrong model was trained on some of them"
+        "members and non-members can be separated with the wrong model, too, which should know neither: "
+        f"{_on_wrong_model(attack)}, on the target {attack.auroc:.2f}; either the recordings differ in more than "
+        "membership, or the wrong model was trained on some of them"
     )
 
 
 def contaminated_control(attack: AttackResult) -> str:
     """Add that the wrong model of a drawn split departs from chance."""
-    difference = attack.versus_wrong_model
-    assert difference is not None and difference.wrong_model_p_value is not None
     return (
-        f"; the wrong model is no control here: on it, {attack.name} has AUROC {difference.auroc_wrong_model:.2f} "
-        f"(two-sided corrected {p_text(difference.wrong_model_p_value)}), by chance or because it was trained on some "
+        f"; the wrong model is no control here: {_on_wrong_model(attack)}, by chance or because it was trained on some "
         "of these recordings; this verdict rests on the redraws of the split"
     )
 
@@ -322,6 +316,15 @@ def blind_kind(name: str) -> str:
 
 def _interval(bounds: Interval) -> str:
     return "95 % interval {:.2f} to {:.2f}".format(*bounds) if has_interval(bounds) else "no interval"
+
+
+def _on_wrong_model(attack: AttackResult) -> str:
+    difference = attack.versus_wrong_model
+    assert difference is not None and difference.wrong_model_p_value is not None
+    return (
+        f"on it, {attack.name} has AUROC {difference.auroc_wrong_model:.2f} (two-sided corrected "
+        f"{p_text(difference.wrong_model_p_value)})"
+    )
 
 
 def _of_hundred(rate: float) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,10 @@ class Family(NamedTuple):
     def __str__(self) -> str:
         """Question and access; access "none" is omitted."""
         return self.question if self.access == "none" else f"{self.question}, {self.access}"
+
+
+FAMILIES = tuple(Family(level, part, access) for level in LEVELS for part in PARTS for access in ACCESSES)
+"""All families, in the order of reports."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,29 @@ class Scores:
     def n_nonmembers(self) -> int:
         """Number of non-member units."""
         return len(self) - self.n_members
+
+
+class _OfFamily(Protocol):
+    """Scores or results of an attack."""
+
+    @property
+    def family(self) -> Family:
+        """Question and access."""
+        ...
+
+
+_T = TypeVar("_T", bound=_OfFamily)
+
+
+def group_by_family(items: Iterable[_T]) -> dict[Family, list[_T]]:
+    """Group scores or results by family.
+
+    Families and their items keep the order in which they appear.
+    """
+    groups: dict[Family, list[_T]] = {}
+    for item in items:
+        groups.setdefault(item.family, []).append(item)
+    return groups
 
 
 def group_by_units(scores: Iterable[Scores]) -> list[list[Scores]]:

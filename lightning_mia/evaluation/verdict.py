@@ -23,7 +23,7 @@ from dataclasses import replace
 from lightning_mia.evaluation import reasons
 from lightning_mia.evaluation.blind_verdict import blind_obstacle, blind_warning
 from lightning_mia.evaluation.results import AttackResult, BlindResult, Exposure, LevelVerdict, Status, Verdict
-from lightning_mia.evaluation.scores import Family
+from lightning_mia.evaluation.scores import group_by_family
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.statistics.permutation import holm
 
@@ -52,9 +52,7 @@ def give_verdict(
         The verdict; the families with the strongest attacks come first, after the decisive one.
     """
     attacks = sorted((result for result in results if result.access != "none"), key=strength, reverse=True)
-    families: dict[Family, list[AttackResult]] = {}
-    for attack in attacks:
-        families.setdefault(attack.family, []).append(attack)
+    families = group_by_family(attacks)
     departing = [attack for attack in attacks if not drawn and wrong_model_departs(attack)]
     confounded = {attack.family[:2]: attack for attack in sorted(departing, key=_wrong_model_evidence)}
     verdicts = [
@@ -100,7 +98,7 @@ def family_verdict(
     leaks = [attack for attack, p in zip(attacks, p_values, strict=True) if p < ALPHA]
     separating = [attack for attack in attacks if separates(attack)]
     without_control = [attack for attack in separating if attack.versus_wrong_model is None and not drawn]
-    domain = [attack for attack in separating if clears_wrong_model(attack, drawn=drawn)]
+    domain = [attack for attack in separating if only_siblings_prevent_leak(attack, drawn=drawn)]
     backwards = [attack for attack in attacks if is_reversed(attack)]
     status: Status = "no_evidence"
     if leaks:
@@ -204,7 +202,7 @@ def leak_p_value(attack: AttackResult, *, drawn: bool) -> float:
     return max(conditions)
 
 
-def clears_wrong_model(attack: AttackResult, *, drawn: bool) -> bool:
+def only_siblings_prevent_leak(attack: AttackResult, *, drawn: bool) -> bool:
     """Test whether only the siblings prevent a leak."""
     without_siblings = replace(attack, versus_siblings=None)
     return attack.versus_siblings is not None and leak_p_value(without_siblings, drawn=drawn) < ALPHA

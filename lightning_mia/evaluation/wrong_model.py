@@ -1,7 +1,7 @@
 """Target against wrong model: a simultaneous comparison over a family.
 
 A leak requires that the target's AUROC is further from chance than the wrong model's. With many attacks, one of them
-clears a bound of its own by chance: in a family of 20 in which target and wrong model respond alike, one of 20 bounds
+exceeds its bound by chance: in a family of 20 in which target and wrong model respond alike, one of 20 bounds
 at 95 % exceeds 0 in half of the cases. The bounds are therefore simultaneous. The studentised differences of all
 attacks in the same bootstrap draws of speakers give the distribution of the largest one (max-T; Westfall and Young
 1993; Romano and Wolf 2005), and from it corrected p-values and the critical value of the bounds.
@@ -9,6 +9,7 @@ attacks in the same bootstrap draws of speakers give the distribution of the lar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -82,8 +83,9 @@ class ModelPair:
             self.draws,
         )
 
-    def standardised(self) -> np.ndarray:
-        """Return the errors of the replicates in standard deviations, (B,).
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Errors of the replicates in standard deviations, (B,).
 
         They are absolute if the attack is two-sided: choosing its sign by the data gives chance two ways to be
         positive. Replicates that have no AUROC count as 0.
@@ -137,7 +139,7 @@ def largest_errors(pairs: Sequence[ModelPair]) -> np.ndarray | None:
 
     None for a family of one attack, whose errors follow Student's t.
     """
-    return np.max([pair.standardised() for pair in pairs], axis=0) if len(pairs) > 1 else None
+    return np.max([pair.errors for pair in pairs], axis=0) if len(pairs) > 1 else None
 
 
 def critical_quantile(pair: ModelPair, largest: np.ndarray | None, alpha: float = ALPHA) -> float:

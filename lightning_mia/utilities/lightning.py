@@ -6,6 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
+from lightning.pytorch.utilities import rank_zero_only
+
+
+def is_first_process() -> bool:
+    """Whether this process attacks and writes; the others only train and probe."""
+    return not getattr(rank_zero_only, "rank", 0)
 
 
 @contextmanager

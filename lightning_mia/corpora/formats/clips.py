@@ -51,7 +51,7 @@ class Part:
         return f"{self.start}{unit}+{length}" + ("" if self.channel is None else f"-c{self.channel}")
 
     def is_whole(self, n_samples: int, rate: int, n_channels: int) -> bool:
-        """Check whether it is the whole recording, as far as times are rounded."""
+        """Check whether it is the whole recording, within rounding."""
         first, end = self.span(rate)
         slack = TOLERANCE * rate
         is_long = end is None or abs(end - n_samples) <= slack

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_mia.evaluation.results import AttackResult, EachAsTarget, LevelVerdict, headline_rate
-from lightning_mia.evaluation.scores import ACCESSES, LEVELS, PARTS, Family
+from lightning_mia.evaluation.scores import FAMILIES, Family, group_by_family
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
 
@@ -121,9 +121,8 @@ def control_groups(report: AuditReport) -> tuple[Group, ...]:
 
 def by_family(results: Sequence[AttackResult]) -> dict[Family, list[AttackResult]]:
     """Group results by family, in the order of the report."""
-    families = [Family(level, part, access) for level in LEVELS for part in PARTS for access in ACCESSES]
-    groups = {family: [result for result in results if result.family == family] for family in families}
-    return {family: group for family, group in groups.items() if group}
+    groups = group_by_family(results)
+    return {family: groups[family] for family in FAMILIES if family in groups}
 
 
 def _verdicts(report: AuditReport) -> dict[Family, LevelVerdict]:

@@ -6,7 +6,7 @@ import numpy as np
 
 N_OWN_FOLDS = 5
 MIN_UNITS = 4
-"""Units of a speaker from which a direction of its own is learned."""
+"""Units of a speaker needed to learn its direction."""
 OWN_RIDGE = 1.0  # in mean eigenvalues, as in `CrossFit`
 
 
