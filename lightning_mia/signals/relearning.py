@@ -50,7 +50,8 @@ class Relearning(SignalGroup):
         rate: peak learning rate, as a multiple of the model's own.
         learning_rate: peak learning rate; null: `rate` times the model's own or, if the model was trained elsewhere,
             the largest at which the score of held-out auxiliary recordings does not fall.
-        halves: train the copies in pairs, on complementary random halves of the candidates.
+        halves: train the copies in pairs, on complementary random halves of the candidates, so that a recording is
+            scored by one copy that was trained on it and one that was not; otherwise each copy on all candidates.
         fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
         with_auxiliary: train on all auxiliary recordings as well, so that their gain is known.
         n_masks: masks over which scores are averaged.
@@ -58,9 +59,8 @@ class Relearning(SignalGroup):
         mask_seed: seed of the masks.
 
     Example:
-        >>> group = Relearning(n_copies=2, epochs=4, n_masks=8)
-        >>> group.queries  # 2 × 4 steps of three passes each, and 8 masks under the model and its copies
-        48
+        >>> Relearning(n_copies=2, epochs=4, n_masks=8).queries  # 4 × 3 passes in training, then 3 × 8 masks
+        36
     """
 
     name = "relearning"
@@ -70,7 +70,7 @@ class Relearning(SignalGroup):
     epochs: Count = 4
     rate: Positive = 1.0
     learning_rate: Rate | None = None
-    halves: bool = False
+    halves: bool = True
     fill_to: Size = 240
     with_auxiliary: bool = False
     n_masks: Count = 16
@@ -143,7 +143,7 @@ class Relearned:
         questions = {name: training.ids(ids) for name, ids in resources.candidates.items()}
         questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
         if rate is None or not questions:
-            return _no_columns
+            return cls(settings, {}, 0.0, tuple(training.notes))
         groups: dict[tuple[str, ...], Sequence[SpeechModel]] = {}
         for ids in dict.fromkeys(questions.values()):
             groups[ids], rate = training.copies(ids, rate, f"relearning_{len(groups)}")
