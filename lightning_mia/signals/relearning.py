@@ -1,4 +1,4 @@
-"""Gain of the training task's score by further training on the candidates."""
+"""Score of the training task before and after further training on the candidates."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ PASSES_PER_STEP = 3  # forward, and backward at the cost of two
 
 @dataclass(frozen=True)
 class Relearning(SignalGroup):
-    """Gain of the training task's score by further training (white-box).
+    """Score of the training task before and after further training (white-box).
 
     Copies of the model are trained further, by its own task, on the candidates: the recordings whose membership is in
-    question, without labels. Score of a recording: its score under the model minus its mean score under the copies,
-    with the same masks and noise. What the model was trained on has little left to gain.
+    question, without labels. What the model was trained on has little left to gain.
 
-    Column `relearning_<hash>_gain`, for each question of the split; auxiliary recordings have it only if the copies are
-    trained on them.
+    Columns, for each question of the split: `relearning_<hash>_before`, the score of the training task under the model,
+    and `relearning_<hash>_after`, the mean of its scores under the copies, with the same masks and noise. Auxiliary
+    recordings have them only if the copies are trained on them.
 
     Args:
         n_copies: copies, each with its own masks, dropout and order of batches.
@@ -53,7 +53,7 @@ class Relearning(SignalGroup):
         halves: train the copies in pairs, on complementary random halves of the candidates, so that a recording is
             scored by one copy that was trained on it and one that was not; otherwise each copy on all candidates.
         fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
-        with_auxiliary: train on all auxiliary recordings as well, so that their gain is known.
+        with_auxiliary: train on all auxiliary recordings as well, so that they are scored too.
         n_masks: masks over which scores are averaged.
         seed: seed of the further training.
         mask_seed: seed of the masks.
@@ -89,9 +89,9 @@ class Relearning(SignalGroup):
         return f"{self.name}_{hash_of(self.fingerprint())[:8]}"
 
     @property
-    def column(self) -> str:
-        """Name of the gain among the signals of a question."""
-        return f"{self.prefix}_gain"
+    def columns(self) -> list[str]:
+        """Names of the scores before and after, among the signals of a question."""
+        return [f"{self.prefix}_before", f"{self.prefix}_after"]
 
     @property
     def queries(self) -> int:
@@ -154,22 +154,23 @@ class Relearned:
         return cls(settings, copies, rate, tuple(training.notes))
 
     def __call__(self, model: SpeechModel, batch: Batch) -> Measured:
-        """Measure the gain of the candidates in a batch."""
-        gains = {}
+        """Score the candidates in a batch; NaN for other recordings."""
+        scalars = {}
         for question, (candidates, copies) in self.copies.items():
             rows = [row for row, name in enumerate(batch.ids) if name in candidates]
-            gain = batch.waveforms.new_full((len(batch.ids),), torch.nan, dtype=torch.float64)
+            scores = batch.waveforms.new_full((2, len(batch.ids)), torch.nan, dtype=torch.float64)
             if rows:
                 part = batch.take(rows)
                 after = [self.settings.score(copy.to(part.waveforms.device), part) for copy in copies]
-                gain[rows] = self.settings.score(model, part) - torch.stack(after).mean(dim=0)
-                if not torch.isfinite(gain[rows]).all():
+                scores[:, rows] = torch.stack([self.settings.score(model, part), torch.stack(after).mean(dim=0)])
+                if not torch.isfinite(scores[:, rows]).all():
                     raise InputError(
                         f"The score of the training task is not finite for {part.ids[0]} or others after further "
                         "training: lower Relearning.rate"
                     )
-            gains[of_question(self.settings.column, question)] = gain
-        return Measured(gains)
+            names = [of_question(column, question) for column in self.settings.columns]
+            scalars |= dict(zip(names, scores, strict=True))
+        return Measured(scalars)
 
 
 @dataclass

@@ -139,7 +139,9 @@ class PerturbedLoss(ScalarSignal):
 
 
 class RelearnScore(ScalarSignal):
-    """Gain of the training task's score by further training on the candidates.
+    """Score of the training task before and after further training, jointly.
+
+    Likelihood attacks learn from the shadow models how to weigh the two.
 
     Args:
         relearning: how copies of the model are trained further.
@@ -147,9 +149,9 @@ class RelearnScore(ScalarSignal):
 
     Example:
         >>> signal = RelearnScore()
-        >>> table = pd.DataFrame({signal.relearning.column: [-0.5]}, index=["a"])
-        >>> signal.name, signal.read(Signals(table, pooled=None)).loc["a"].item()
-        ('relearn', -0.5)
+        >>> table = pd.DataFrame([[-0.5, 0.1]], ["a"], signal.relearning.columns)
+        >>> signal.name, signal.read(Signals(table, pooled=None)).loc["a"].tolist()
+        ('relearn', [-0.5, 0.1])
     """
 
     base_name = "relearn"
@@ -169,5 +171,5 @@ class RelearnScore(ScalarSignal):
         return (self.relearning,)
 
     def read(self, signals: Signals) -> pd.DataFrame:
-        """Return one column, NaN for recordings that are no candidates."""
-        return signals.scalars[[self.relearning.column]]
+        """Return two columns, NaN for recordings that are no candidates."""
+        return signals.scalars[self.relearning.columns]
