@@ -155,7 +155,7 @@ class Relearned:
 
     def __call__(self, model: SpeechModel, batch: Batch) -> Measured:
         """Score the candidates in a batch; NaN for other recordings."""
-        scalars = {}
+        scalars: dict[str, Tensor] = {}
         for question, (candidates, copies) in self.copies.items():
             rows = [row for row, name in enumerate(batch.ids) if name in candidates]
             scores = batch.waveforms.new_full((2, len(batch.ids)), torch.nan, dtype=torch.float64)
