@@ -11,6 +11,7 @@ from lightning_mia.attacks.loss import CTCLoss, PretextLoss
 from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
+from lightning_mia.attacks.relearn import Relearn
 from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA
 from lightning_mia.attacks.runner.defaults import default_attacks
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
@@ -38,6 +39,7 @@ __all__ = [
     "PartCrop",
     "PretextLoss",
     "QuantileRegression",
+    "Relearn",
     "ShadowClassifier",
     "ShadowClassifierTree",
     "ShadowModels",
