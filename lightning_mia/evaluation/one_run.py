@@ -1,13 +1,15 @@
 """Lower bound on ε from one training, by guessing coins.
 
-The bound is that of Steinke, Nasr and Jagielski (2023, arXiv 2305.08846, section 5 and appendix D). A fair coin has decided for each of m units whether it is a member. From an attack's scores, r coins are guessed: the
-r / 2 highest are guessed to be members, the r / 2 lowest non-members, and those in the middle are not guessed. If the
-training is (ε, δ)-differentially private, at least v guesses are correct with probability at most
+The bound is that of Steinke, Nasr and Jagielski (2023, arXiv 2305.08846, section 5 and appendix D). A fair coin has
+decided for each of m units whether it is a member. From an attack's scores, r coins are guessed: the r / 2 highest are
+guessed to be members, the r / 2 lowest non-members, and those in the middle are not guessed. If the training is
+(ε, δ)-differentially private, at least v guesses are correct with probability at most
 
     P[B ≥ v] + 2 m δ max_i P[v − i ≤ B < v] / i,   B ~ Binomial(r, e^ε / (1 + e^ε))
 
 No assumption about model or data is needed: the coins are the only chance, and the units may resemble each other. The
-attack must know the target's coins from the target alone. The smallest ε that v correct guesses do not reject is the lower bound.
+attack must know of the target's coins through the target alone. The smallest ε that v correct guesses do not reject is
+the lower bound.
 
 The theorem takes r as fixed before the scores are seen, and the best r depends on the leak: a few guesses for a weak
 one, almost all for a strong one. Here the candidates depend on m alone, and each is tested at an equal share of the
