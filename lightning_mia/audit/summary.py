@@ -76,11 +76,11 @@ def _epsilon_lines(report: AuditReport) -> list[str]:
     if not bounds:
         return []
     best = max(bounds, key=lambda bound: bound.epsilon_corrected)
-    shown_by = f" by {best.attack} ({best.n_correct} of {best.n_guesses} guesses correct)"
-    bound = (
-        f"ε ≥ {rounded_down(best.epsilon_corrected)} at δ = {best.delta:g}{shown_by if best.epsilon_corrected else ''}"
-    )
-    return ["", f"{bound}; 95 %, corrected for the number of attacks"]
+    condition = f"δ = {best.delta:g}; 95 %, corrected for the number of attacks"
+    if not best.epsilon_corrected:
+        return ["", f"ε: no attack shows that it is above 0, at {condition}"]
+    guesses = f"{best.attack}, {best.n_correct} of {best.n_guesses} guesses correct"
+    return ["", f"ε ≥ {rounded_down(best.epsilon_corrected)} ({guesses}) at {condition}"]
 
 
 def _more(n: int, noun: str) -> list[str]:
