@@ -18,6 +18,7 @@ from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, cache_root, hash_of
+from lightning_mia.utilities.ranges import Count, check_ranges
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -56,7 +57,7 @@ class HuggingFaceDataset(Corpus):
         split: str = "train",
         config: str | None = None,
         revision: str | None = None,
-        limit: int | None = None,
+        limit: Count | None = None,
         audio_column: str = "audio",
         speaker_column: str = "speaker_id",
         text_column: str | None = None,
@@ -90,8 +91,7 @@ class HuggingFaceDataset(Corpus):
         Raises:
             InputError: the limit is not positive.
         """
-        if limit is not None and limit < 1:
-            raise InputError(f"Hugging Face data set: limit is {limit}; give 1 or more, or none")
+        check_ranges(HuggingFaceDataset.__init__, {"limit": limit}, "corpus.")
         self.path, self.split, self.config, self.revision, self.limit = path, split, config, revision, limit
         self.audio_column = audio_column
         columns = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import Recordings
@@ -19,6 +20,7 @@ from lightning_mia.signals.features.frame_statistics import (
     smoothness,
 )
 from lightning_mia.signals.features.reference_statistics import References, pooled_references, reference_statistics
+from lightning_mia.utilities.ranges import Range
 
 MIN_REFERENCES = 3  # auxiliary recordings; two remain if one of them is the probed recording itself
 
@@ -43,7 +45,7 @@ class EncoderGeometry(SignalGroup):
     name = "geometry"
     version = 2
 
-    most_frames: int = MAX_FRAMES
+    most_frames: Annotated[int, Range(2, 1_000_000)] = MAX_FRAMES
 
     def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
         """Pool the auxiliary recordings as references."""

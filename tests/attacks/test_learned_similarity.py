@@ -267,8 +267,9 @@ def test_missing_requirements_raise(
         with pytest.raises(CannotRun, match=r"it needs \d+ or more auxiliary .*, and there are \d+$"):
             attack(fit=QUICK).score(evidence_of(frames, ids[:n_auxiliary], level))
     assert np.isfinite(attack(fit=QUICK).score(evidence_of(frames, ids[:minimum], level))).all()
-    with pytest.raises(CannotRun, match="diverged at learning rate 1e\\+30"):
-        attack(fit=replace(QUICK, learning_rate=1e30)).score(evidence_of(frames, ids[:30], level))
+    huge = {name: 1e37 * hidden for name, hidden in frames.items()}
+    with pytest.raises(CannotRun, match="diverged at learning rate 10"):
+        attack(fit=replace(QUICK, learning_rate=10.0)).score(evidence_of(huge, ids[:30], level))
 
 
 @pytest.mark.parametrize(("level", "attack"), BOTH)
@@ -315,7 +316,7 @@ def test_names_show_options_that_are_not_the_default() -> None:
 
 
 def test_k_of_zero_raises() -> None:
-    with pytest.raises(InputError, match="k of LearnedSpeakerSimilarity is 0"):
+    with pytest.raises(InputError, match=r"LearnedSpeakerSimilarity\.k is 0"):
         LearnedSpeakerSimilarity(k=0)
 
 
