@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_mia.report.ablation.labels import Label
+from lightning_mia.utilities.credentials import strip_credentials
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_json
 
@@ -40,8 +41,8 @@ class GridRecord:
     hardware: Mapping[str, Any]
 
     def write(self, root: Path) -> None:
-        """Write `grid.json`."""
-        write_json(root / "grid.json", asdict(self))
+        """Write `grid.json`, without credentials."""
+        write_json(root / "grid.json", strip_credentials(asdict(self)))
 
     @staticmethod
     def read(root: Path) -> "GridRecord":
