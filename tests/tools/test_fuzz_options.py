@@ -22,7 +22,7 @@ def test_every_group_of_options_is_found(config: Path) -> None:
         (Outcome(2, ""), "no error in one line, "),
         (Outcome(1, "Traceback (most recent call last):\nValueError: -1"), "a traceback, ValueError: -1"),
         (Outcome(-9, "x"), "status -9, x"),
-        (Outcome(None, "x"), "not finished after 60 s"),
+        (Outcome(None, "x"), "not finished in time"),
     ],
 )
 def test_faults_are_recognised(outcome: Outcome, fault: str) -> None:

@@ -168,8 +168,10 @@ def _read_copied(folder: Path) -> list[str]:
     """List the copied training runs of a cell."""
     path = folder / COPIED
     try:
-        copied: list[str] = json.loads(path.read_text(encoding="utf-8"))["trainings"] if path.exists() else []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        copied = json.loads(path.read_text(encoding="utf-8"))["trainings"] if path.exists() else []
+        if not isinstance(copied, list) or not all(isinstance(name, str) for name in copied):
+            raise TypeError("unexpected types")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged; delete {folder} and run the same command again") from error
     return copied
 

@@ -135,9 +135,9 @@ def _read_index(speaker_folder: Path) -> list[_Utterance]:
     """Read the index of a speaker; empty if unreadable."""
     try:
         entries = json.loads((speaker_folder / _INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return [_Utterance(str(text), int(n_samples)) for text, n_samples in entries]
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
-    return [_Utterance(text, n_samples) for text, n_samples in entries]
 
 
 def _row(folder: Path, speaker: int, number: int, utterance: _Utterance) -> dict[str, str | float]:

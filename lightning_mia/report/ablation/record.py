@@ -55,6 +55,6 @@ class GridRecord:
         try:
             record = GridRecord(**json.loads(path.read_text(encoding="utf-8")))
             assert all(isinstance(value, list) for value in (record.cells, record.seeds, *record.factors.values()))
-        except (OSError, ValueError, TypeError, AssertionError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AssertionError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is missing or damaged; start `lightning-mia ablate` again") from error
         return record
