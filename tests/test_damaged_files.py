@@ -186,7 +186,7 @@ def with_a_flipped_bit(content: bytes, rng: random.Random) -> bytes:
 OTHER = (b"", b"\0" * 100, b"\xff\xfe\xfd", b"[]", b"null", b'"text"', b"{}", b"[[[1]]]", b"[" * 100_000, b"a,b\n1,2\n")
 
 
-def damages(content: bytes, rng: random.Random, n: int = 20) -> Iterator[bytes]:
+def damages(content: bytes, rng: random.Random, n: int = 8) -> Iterator[bytes]:
     yield from OTHER
     for damage in (cut, with_zeros, with_a_hole, with_a_flipped_bit):
         yield from (damage(content, rng) for _ in range(n))

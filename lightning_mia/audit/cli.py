@@ -159,7 +159,7 @@ def _cached_help(arguments: list[str]) -> str:
     installed = [(name, version(name)) for name in ("lightning", "torch", "jsonargparse")]
     key = hash_of([arguments[0], sys.version, installed, sources, shutil.get_terminal_size().columns])
     name = f"{arguments[0]}-{key[:16]}.txt"
-    with suppress(OSError, InputError):
+    with suppress(OSError, ValueError, InputError):
         return (cache_root() / "help" / name).read_text(encoding="utf-8")
     output = io.StringIO()
     with redirect_stdout(output), suppress(SystemExit):
