@@ -39,11 +39,11 @@ class EncoderGeometry(SignalGroup):
 
     Example:
         >>> EncoderGeometry(most_frames=256).fingerprint()
-        {'group': 'geometry', 'version': 2, 'most_frames': 256}
+        {'group': 'geometry', 'version': 3, 'most_frames': 256}
     """
 
     name = "geometry"
-    version = 2
+    version = 3
 
     most_frames: Annotated[int, Range(2, 1_000_000)] = MAX_FRAMES
 

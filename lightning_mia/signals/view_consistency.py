@@ -56,7 +56,7 @@ class ViewAgreement(SignalGroup):
     """
 
     name = "views"
-    version = 2
+    version = 3
 
     n_views: Annotated[int, Range(2, 100)] = 10
     snr: Decibels = 20.0
