@@ -79,7 +79,7 @@ def write_inputs(folder: Path) -> tuple[Path, Path]:
     base.write_text(yaml.safe_dump(settings))
     audit.write_text(yaml.safe_dump({**settings, "fleet": {"size": 4, "take_turns": False}}))
     epochs = {"option": "trainer.max_epochs", "values": [1, 2]}
-    grid.write_text(yaml.safe_dump({"base": str(base), "factors": {"epochs": epochs}}))
+    grid.write_text(yaml.safe_dump({"base": str(base), "factors": {"epochs": epochs}, "seeds": 1}))
     return audit, grid
 
 
