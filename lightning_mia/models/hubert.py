@@ -25,6 +25,7 @@ from lightning_mia.utilities.ranges import (
     Count,
     CountOrNone,
     Dropout,
+    Layer,
     Layers,
     PositiveShare,
     Rate,
@@ -224,7 +225,7 @@ class HuBERT(ClusterPrediction):
         warmup_fraction: Share = 0.1,
         cluster_seed: Seed = 0,
         targets_from: str | None = None,
-        targets_layer: int = 1,
+        targets_layer: Layer = 1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -299,7 +300,7 @@ class MelHuBERT(ClusterPrediction):
         warmup_fraction: Share = 0.1,
         cluster_seed: Seed = 0,
         targets_from: str | None = None,
-        targets_layer: int = 1,
+        targets_layer: Layer = 1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
 from lightning_mia.evaluation.privacy import Privacy
@@ -13,6 +13,7 @@ from lightning_mia.evaluation.slices import Slice
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks
 from lightning_mia.evaluation.utility import Utility
 from lightning_mia.utilities.errors import list_first
+from lightning_mia.utilities.ranges import Range, check_fields
 
 Pool = Literal["challenge", "auxiliary"]
 
@@ -187,8 +188,12 @@ class PublishedFigure:
 
     attack: str
     level: str
-    advantage: float
+    advantage: Annotated[float, Range(-1, 1)]
     source: str
+
+    def __post_init__(self) -> None:
+        """Validate the figure."""
+        check_fields(self, "published.")
 
 
 @dataclass(frozen=True)

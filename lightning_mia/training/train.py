@@ -30,6 +30,7 @@ from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file
 from lightning_mia.utilities.lightning import interruptible
 from lightning_mia.utilities.stage import Stage
 
+EXPOSURES = "trained_utterances.csv"
 PER_MODEL_SETTINGS = ("recordings", "transcripts", "seed")  # may differ between a target and its shadow models
 
 
@@ -163,7 +164,8 @@ def _fit(
             f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and run the same command again"
         ) from error
     if trainer.is_global_zero:
-        _write_exposure(stage.folder / "trained_utterances.csv", recordings.recordings.ids, times)
+        exposures = stage.folder / EXPOSURES
+        _write_exposure(exposures, recordings.recordings.ids, times)
         stage.finish(
             {
                 "seconds": round(clock.seconds, 3),
@@ -178,6 +180,7 @@ def _fit(
                 "collapse": health.collapse,
                 "privacy": _privacy(trainer),
                 "weights_sha256": hash_content(read_checkpoint(checkpoint)["state_dict"]),
+                "exposures_sha256": hash_of_file(exposures),
                 "notes": [note for callback in callbacks if isinstance(callback, HasNotes) for note in callback.notes],
             }
         )

@@ -9,7 +9,7 @@ from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.splits import Split
 from lightning_mia.training.exposures import read_exposures
-from lightning_mia.training.train import Trained
+from lightning_mia.training.train import EXPOSURES, Trained
 from lightning_mia.utilities.errors import InputError
 
 
@@ -88,8 +88,8 @@ def _check_like_target(trained: Trained, target: Trained) -> None:
 
 def _unexposed_members(trained: Trained, ids: Sequence[str]) -> list[str]:
     """Compare a model's training recordings with the split."""
-    path = trained.checkpoint.with_name("trained_utterances.csv")
-    times = read_exposures(path)
+    path = trained.checkpoint.with_name(EXPOSURES)
+    times = read_exposures(trained)
     if times.keys() != set(ids):
         raise InputError(
             f"{path} does not match the members of this shadow model in split.csv; delete {path.parent} and run the "

@@ -69,6 +69,15 @@ def drop_a_row(path: Path) -> None:
     pd.read_csv(path, dtype=str).iloc[1:].to_csv(path, index=False)
 
 
+def drop_a_row_of_an_earlier_version(path: Path) -> None:
+    """Which recorded no hash of this file."""
+    drop_a_row(path)
+    stage = path.with_name("stage.json")
+    content = json.loads(stage.read_text())
+    del content["content_sha256"], content["record"]["exposures_sha256"]
+    stage.write_text(json.dumps(content))
+
+
 def flip_a_label(path: Path) -> None:
     table = pd.read_csv(path, dtype=str)
     table.loc[table.index[table["shadow_001"] == "1"][0], "shadow_001"] = "0"
@@ -83,11 +92,12 @@ def flip_a_label(path: Path) -> None:
         ("shadows/001/stage.json", truncate, "stage.json is damaged; delete the folder"),
         ("shadows/001/stage.json", swap, "was created with different settings (hash: "),
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
-        ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
-        ("shadows/001/trained_utterances.csv", swap, "does not match the members of this shadow model in split.csv"),
+        ("shadows/001/trained_utterances.csv", truncate, "is not the file that the training wrote"),
+        ("shadows/001/trained_utterances.csv", swap, "is not the file that the training wrote"),
+        ("shadows/001/trained_utterances.csv", drop_a_row, "is not the file that the training wrote"),
         (
             "shadows/001/trained_utterances.csv",
-            drop_a_row,
+            drop_a_row_of_an_earlier_version,
             "does not match the members of this shadow model in split.csv",
         ),
         ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and run the same command again"),

@@ -79,8 +79,17 @@ def all_gone(processes: list[psutil.Process], seconds: float = 30) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["while they start", "while they train"])
-def test_ctrl_c_ends_all_workers_in_one_line(config: Path, tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "while they start"),
+        (signal.SIGINT, "while they train"),
+        (signal.SIGTERM, "while they train"),
+    ],
+)
+def test_ctrl_c_and_sigterm_end_all_workers_in_one_line(
+    config: Path, tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "400", "--data.num_workers", "1"]
     # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
     reset_sigint = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -101,7 +110,7 @@ def test_ctrl_c_ends_all_workers_in_one_line(config: Path, tmp_path: Path, momen
             wait_until(lambda: len(list(tmp_path.glob("shadows/*/last.ckpt"))) == 2, ended)
             workers = workers_of(process.pid)
             assert len(workers) == 4  # with those that read audio
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes at once
+        os.killpg(process.pid, number)  # as a terminal or a batch system does: to all processes at once
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("Decoding audio")]
@@ -125,18 +134,22 @@ def started(forkserver: ForkServerContext, config: Path, tmp_path: Path) -> Iter
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(signal.SIGKILL, "killed (SIGKILL), perhaps for lack of memory"), (signal.SIGTERM, "killed (SIGTERM)")],
+)
 def test_a_killed_worker_is_replaced_and_its_model_resumed(
-    started: Callable[..., ForkServerProcess], config: Path, tmp_path: Path
+    started: Callable[..., ForkServerProcess], config: Path, tmp_path: Path, number: signal.Signals, reason: str
 ) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "20"]
     process = started(tmp_path / "killed", *options)
     wait_until(lambda: list(tmp_path.glob("killed/shadows/*/last.ckpt")), lambda: not process.is_alive())
     workers = workers_of(process.pid)
-    workers[0].kill()
+    workers[0].send_signal(number)
     process.join(240)
     errors = (tmp_path / "errors.txt").read_text()
     assert process.exitcode == 0, errors
-    assert "its worker process was killed (SIGKILL), perhaps for lack of memory; retry 1 of 2" in errors
+    assert f"its worker process was {reason}; retry 1 of 2" in errors
     assert "Traceback" not in errors
     assert all_gone(workers)
     one_worker = [*options[:3], "1", *options[4:]]
