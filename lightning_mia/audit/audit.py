@@ -183,6 +183,8 @@ class Audit:
             self.options.probe,
             self.run.run_dir / "probes",
             self.run.trainers,
+            self.run.split.candidates(),
+            data.training_recordings(self.run.split.training_ids(), seed=0),
         )
 
     def _groups(self) -> list[SignalGroup]:

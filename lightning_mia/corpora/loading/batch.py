@@ -25,6 +25,15 @@ class Batch(NamedTuple):
     texts: tuple[str, ...] = ()  # transcripts, if the corpus has any
     augment: FrameAugmentation | None = None  # of the log-mel frames in training, such as SpecAugment
 
+    def take(self, rows: Sequence[int]) -> "Batch":
+        """Select recordings; the padding stays."""
+        return self._replace(
+            ids=[self.ids[row] for row in rows],
+            waveforms=self.waveforms[rows],
+            lengths=self.lengths[rows],
+            texts=tuple(self.texts[row] for row in rows) if self.texts else (),
+        )
+
 
 def collate(recordings: Sequence[tuple[str, np.ndarray, str]]) -> Batch:
     """Stack `(id, waveform, transcript)` triples into a `Batch`.
