@@ -126,6 +126,11 @@ class ClusterPrediction(SpeechModel):
         """Whether the clusters have yet to be fitted."""
         return not bool(self.clusters.fitted)
 
+    @property
+    def learned_targets(self) -> MFCCClusters | TeacherClusters:
+        """Clusters, and the teacher of a second iteration."""
+        return self.clusters
+
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.
 

@@ -13,6 +13,7 @@ import pandas as pd
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import initialise, model_of, read_checkpoint
+from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.models.weights import hash_content
 from lightning_mia.training.callbacks import (
     DivergedError,
@@ -31,7 +32,8 @@ from lightning_mia.utilities.lightning import interruptible
 from lightning_mia.utilities.stage import Stage
 
 EXPOSURES = "trained_utterances.csv"
-PER_MODEL_SETTINGS = ("recordings", "transcripts", "seed")  # may differ between a target and its shadow models
+PER_MODEL_SETTINGS = ("recordings", "transcripts", "seed", "targets")
+"""Settings that may differ between a target and its shadow models."""
 
 
 @runtime_checkable
@@ -73,6 +75,7 @@ def train(
     make_trainer: Callable[..., L.Trainer],
     start: SpeechModel | None = None,
     callbacks: Sequence[L.Callback] = (),
+    targets: LearnedTargets | None = None,
 ) -> Trained:
     """Train a model with the class and configuration of `template`.
 
@@ -87,6 +90,7 @@ def train(
         make_trainer: creates the Lightning Trainer, given `callbacks`.
         start: model whose weights the training continues from; by default `template`, freshly initialised.
         callbacks: additional read-only callbacks.
+        targets: learned targets to copy; by default they are fitted on the training set.
 
     Raises:
         InputError: the folder has other settings, or contains another model; or the training diverged.
@@ -94,6 +98,8 @@ def train(
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
         model = copy.deepcopy(start) if start else initialise(template, seed)
+        if targets:
+            targets.copy_to(model)
         try:
             _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
         except BaseException as error:

@@ -75,6 +75,14 @@ class Stage:
             )
         return self
 
+    def stored_settings(self) -> dict[str, Any] | None:
+        """Read the settings on disk; None if the stage has not begun.
+
+        Raises:
+            InputError: the description is damaged.
+        """
+        return self._read()[1] if self.path.exists() else None
+
     def finish(self, record: dict[str, Any]) -> None:
         """Mark the stage as finished."""
         self.record = record

@@ -119,7 +119,8 @@ def test_results_are_uploaded_after_every_shadow_model(
         update(self, contents)
 
     monkeypatch.setattr(ResultsUploader, "_update", count)
-    options = ["--fleet.size", "2", "--trainer.max_epochs", "1", "--results_url", "memory://copy"]
+    options = ["--fleet.size", "2", "--fleet.targets", "own", "--trainer.max_epochs", "1"]
+    options += ["--results_url", "memory://copy"]
     assert run("shadow", config, tmp_path / "R", *options) == 0
     assert seen == [1, 2, 2]
     assert {"shadows/000/stage.json", "shadows/001/stage.json", "split.csv", MARKER} <= set(copied(memory))

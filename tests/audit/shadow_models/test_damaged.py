@@ -1,26 +1,15 @@
 """Missing, damaged or unfinished shadow models: training resumes, or one line says what to delete."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import lightning as L
 import pandas as pd
 import pytest
 import torch
 
 from lightning_mia.training import train
-from tests.audit.shadow_models.conftest import assert_same_weights, refused, run, shadow_files, times_of
-
-
-class StopsAt(train.LastCheckpoint):
-    """Ends the training of one shadow model after an epoch's checkpoint, as a kill would."""
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        super().on_train_epoch_end(trainer, pl_module)
-        if self.path.parent.name == "002" and trainer.current_epoch == int(os.environ["STOPS_AT"]):
-            raise RuntimeError("killed")
+from tests.audit.shadow_models.conftest import StopsAt, assert_same_weights, refused, run, shadow_files, times_of
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])

@@ -16,8 +16,10 @@ import psutil
 import pytest
 import yaml
 
+from lightning_mia.models.checkpoint import model_from_checkpoint
+from lightning_mia.models.learned_targets import targets_sha256
 from lightning_mia.signals.table import Signals
-from tests.audit.shadow_models.conftest import QUICK, assert_same_signals, assert_same_weights, run, shadow_files
+from tests.audit.shadow_models.conftest import OWN, QUICK, assert_same_signals, assert_same_weights, run, shadow_files
 from tests.close_signals import assert_close_signals
 from tests.command_process import start_command
 
@@ -28,7 +30,7 @@ def command_line(command: str, config: Path, folder: Path, *options: str) -> lis
 
 def arguments(command: str, config: Path, folder: Path, *options: str) -> list[str]:
     quick = QUICK if command == "audit" else []
-    return [command, "-c", str(config), "--run_dir", str(folder), *quick, *options]
+    return [command, "-c", str(config), "--run_dir", str(folder), *OWN, *quick, *options]
 
 
 def with_bars(config: Path, folder: Path) -> Path:
@@ -175,6 +177,7 @@ def signals_of_target(run_dir: Path) -> Signals:
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
 def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launcher: str) -> None:
     options = ["--fleet.size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_seconds", "2"]
+    options += ["--fleet.targets", "victim"]
     command = command_line("audit", with_bars(config, tmp_path), tmp_path / "run", *options)
     if launcher == "torchrun":
         command[:3] = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "lightning_mia"]
@@ -184,6 +187,9 @@ def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launc
         assert (exposure["times"] == 3).all()
         assert json.loads((tmp_path / f"run/{model}/stage.json").read_text())["record"]["epochs"] == 3
     assert len(list(tmp_path.glob("run/probes/shadows-00?-answers-*.npz"))) == 2
+    trainings = [tmp_path / "run" / name for name in ("target", "shadows/000", "shadows/001")]
+    hashes = {targets_sha256(model_from_checkpoint(folder / "model.ckpt")) for folder in trainings}
+    assert len(hashes) == 1
     checkpoint = ["--target_checkpoint", str(tmp_path / "run/target/model.ckpt"), "--controls.wrong_model", "false"]
     assert run("attack", config, tmp_path / "alone", "--data.batch_seconds", "2", *checkpoint) == 0
     in_parts, whole = (signals_of_target(tmp_path / name) for name in ("run", "alone"))
