@@ -137,6 +137,19 @@ def test_a_bound_exceeds_the_epsilon_of_randomised_response_in_5_percent_of_draw
     assert np.median(bounds) > 0.9
 
 
+def test_recordings_with_one_coin_are_one_unit() -> None:
+    """The bound counts units: five recordings of a speaker with one coin do not show more than the speaker."""
+    rng, epsilon, n_speakers = np.random.default_rng(7), 1.0, 60
+    exceeding = {1: 0, 5: 0}  # recordings that count as units of their own, per speaker
+    for _ in range(100):
+        coins = rng.random(n_speakers) < 0.5
+        answers = coins == (rng.random(n_speakers) < 1 / (1 + math.exp(-epsilon)))
+        for n, n_exceeding in list(exceeding.items()):
+            scores = make_scores(np.repeat(coins, n), np.repeat(answers + 0.1 * rng.random(n_speakers), n))
+            exceeding[n] = n_exceeding + (one_run_bound(scores, 0.0).epsilon > epsilon)
+    assert exceeding[1] <= binom.ppf(0.999, 100, 0.05) < exceeding[5]
+
+
 @pytest.mark.parametrize(
     ("n_canaries", "n_draws"), [(100, 100), pytest.param(1000, 1000, marks=pytest.mark.slow)], ids=["quick", "slow"]
 )
