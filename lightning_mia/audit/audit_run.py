@@ -103,6 +103,11 @@ class AuditRun:
                 "out, or use data.time_masking, which works with every family"
             )
         data = datamodule.load(options.folder / "split.csv", options.fleet.size, options.fleet.pool)
+        if trainers.per_example.enabled and data.split.unit_exposures(data.split.level):
+            raise InputError(
+                "trainer.per_example bounds the privacy of recordings that are in an epoch once: leave out "
+                "data.design.exposures"
+            )
         ids = list(data.split.table["id"])
         texts = {name: data.audio.texts.get(name, "") for name in ids}
         run = cls(
@@ -162,20 +167,20 @@ class AuditRun:
         return target
 
     def fit_wrong_model(self) -> Trained | None:
-        """Train the same model on auxiliary recordings only.
+        """Train the same model on auxiliary and background recordings only.
 
-        None if there are no auxiliary recordings.
+        With the background it differs from the target in the challenge set alone. None if there are neither.
         """
-        ids = self.split.auxiliary_ids()
+        ids = self.split.unevaluated_ids()
         return self.train("wrong_model", ids) if ids else None
 
     def fit_untrained(self) -> Trained:
         """Return the target before its first training step.
 
-        Learned targets (HuBERT's clusters) come from the auxiliary recordings or, without any, from members and
-        non-members together.
+        Learned targets (HuBERT's clusters) come from the recordings of the wrong model or, without any, from members
+        and non-members together.
         """
-        ids = self.split.auxiliary_ids() or list(self.split.table["id"])
+        ids = self.split.unevaluated_ids() or list(self.split.table["id"])
         return self.train("untrained", ids, max_epochs=0)
 
     def train(self, name: str, ids: list[str], max_epochs: int | None = None, start: Trained | None = None) -> Trained:
@@ -222,6 +227,8 @@ class AuditRun:
             "seed": seed,
             "trainer": trainers.fingerprint(),
         }
+        if self.split.inclusion == "independent":  # as many as the coins say, so different for each model
+            del settings["n_recordings"]
         if max_epochs == 0:  # no Trainer option changes initial weights, and folders of earlier versions lack this one
             del settings["trainer"]["max_epochs"]
         if self.model.uses_transcripts:
@@ -367,7 +374,7 @@ class AuditRun:
         Args:
             models: "target" and the control models.
         """
-        sets = {"target": self.split.training_ids(), "wrong_model": self.split.auxiliary_ids()}
+        sets = {"target": self.split.training_ids(), "wrong_model": self.split.unevaluated_ids()}
         return {name: unexposed(trained, sets[name]) for name, trained in models.items() if name in sets}
 
     def missing_control_notes(self, target: Trained, models: dict[str, Trained]) -> list[str]:
@@ -384,7 +391,7 @@ class AuditRun:
                 "The wrong-model control was omitted: no checkpoint trained on neither members nor non-members was "
                 "given (--controls.wrong_model_checkpoint)."
             ]
-        return ["The wrong-model control was omitted: there are no auxiliary recordings."]
+        return ["The wrong-model control was omitted: there are no auxiliary or background recordings."]
 
     def _is_external(self, target: Trained) -> bool:
         return self.model.is_pretrained and "steps" not in target.record

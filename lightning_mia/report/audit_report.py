@@ -116,6 +116,10 @@ class SplitSummary:
         assignment: what user-supplied labels are assumed to be assigned to: "speakers", "sessions", "recordings within
             sessions", "recordings" (of a speaker whose sessions are unknown); empty if drawn, or in files of earlier
             versions.
+        n_background: recordings that every model was trained on, and that are not evaluated; None in files of earlier
+            versions.
+        exposures: how often groups of members are in an epoch; empty if all are once.
+        inclusion: "balanced" if half of every stratum was drawn, "independent" if a coin decided for each unit.
 
     Example:
         >>> split = SplitSummary("utterance", "0" * 64, n_members=10, n_nonmembers=10, n_speakers=4, drawn=True)
@@ -135,6 +139,9 @@ class SplitSummary:
     n_strata: int | None = None
     n_siblings: int | None = None
     assignment: tuple[str, ...] = ()
+    n_background: int | None = None
+    exposures: tuple[int, ...] = ()
+    inclusion: str = "balanced"
 
 
 @dataclass(frozen=True)

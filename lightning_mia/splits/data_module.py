@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import lightning as L
+import numpy as np
 import pandas as pd
 
 from lightning_mia.corpora import Corpus
@@ -194,19 +195,24 @@ class SplitCorpus:
         """Batch training recordings, equally many batches for every model.
 
         The number of batches follows from the mean duration over the challenge set, not from the durations of one
-        member set, so the target, its controls and all shadow models take equally many optimizer steps.
+        member set, and from the background, so the target, its controls and all shadow models take equally many
+        optimizer steps.
 
         Args:
             ids: recordings to train on.
             seed: seed of the order of batches.
         """
-        trainable = self.split.table.query("part == 'trained'")["id"]
-        durations: pd.Series = self.audio.index.loc[trainable, "duration"]
-        n_trained = len(self.split.training_ids())
-        n_batches = count_batches([float(durations.mean()) * n_trained], self.options.batch_seconds)
+        split, durations = self.split, self.audio.index["duration"]
+        trainable = list(split.table["id"][split.table["part"] == "trained"])
+        seconds = durations.loc[trainable].to_numpy() * split.times_per_epoch(trainable)
+        background = durations.loc[split.background_ids()].to_numpy()
+        n_batches = count_batches(
+            [float(np.mean(seconds)) * split.n_members_trained, float(background.sum())], self.options.batch_seconds
+        )
         return TrainingRecordings(
             self.audio,
             ids,
+            times=split.times_per_epoch(ids),
             n_batches=n_batches,
             batch_seconds=self.options.batch_seconds,
             num_workers=self.options.num_workers,

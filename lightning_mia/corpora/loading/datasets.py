@@ -48,11 +48,12 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
 
 
 class TrainingRecordings(L.LightningDataModule):
-    """Training recordings of one model, each once per epoch.
+    """Training recordings of one model, each once per epoch or several times.
 
     Args:
         audio: decoded corpus.
         ids: utterances to train on.
+        times: how often each is in an epoch; default: once.
         n_batches: batches per epoch (over all processes), the same for all models that are compared.
         batch_seconds: audio per batch, for `training_waveforms`.
         num_workers: processes that read audio.
@@ -69,6 +70,7 @@ class TrainingRecordings(L.LightningDataModule):
         *,
         n_batches: int,
         batch_seconds: float,
+        times: Sequence[int] | np.ndarray = (),
         num_workers: int = 0,
         seed: int = 0,
         changes: WaveformChanges = NO_CHANGES,
@@ -78,6 +80,8 @@ class TrainingRecordings(L.LightningDataModule):
         super().__init__()
         self.masking, self.spec_augment = masking, spec_augment
         self.recordings = Recordings(audio, ids, changes)
+        repeated = np.repeat(np.arange(len(ids)), times if len(times) else 1)
+        self.listed = Recordings(audio, [ids[index] for index in repeated.tolist()], changes)
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
 
@@ -85,14 +89,14 @@ class TrainingRecordings(L.LightningDataModule):
         """Create the loader of this process's shuffled batches."""
         trainer = self.trainer
         batches = LengthBatches(
-            self.recordings.durations,
+            self.listed.durations,
             self.n_batches,
             shuffle=True,
             seed=self.seed,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        return loader(self.recordings, batches, self.num_workers)
+        return loader(self.listed, batches, self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Silence spans, and attach SpecAugment to the batch."""
