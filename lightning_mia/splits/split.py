@@ -170,7 +170,7 @@ class Split:
     def _exposures(self) -> pd.Series:
         return self.table.set_index("id")[EXPOSURES]
 
-    def unit_exposures(self, level: Level) -> dict[str, int] | None:
+    def unit_exposures(self, level: str) -> dict[str, int] | None:
         """Return the exposures of every challenge unit by unit_id; None if all have one."""
         if EXPOSURES not in self.table:
             return None
@@ -256,8 +256,9 @@ class Split:
         session of another speaker. (If such speakers or sessions have unequally many recordings, the number of member
         recordings varies between redraws.)
 
-        With independent inclusion, a fair coin is tossed for each unit. The labels of a part of the challenge set, which
-        may have been chosen by its labels, are permuted instead: given their number, all labellings are equally likely.
+        With independent inclusion, a fair coin is tossed for each unit. The labels of a part of the challenge set,
+        which may have been chosen by its labels, are permuted instead: given the number of members, all labellings are
+        equally likely.
 
         Small designs have few labellings: with 6 + 6 speakers 924. If there are at most 200,000, no redraw repeats
         another or the observed labels; if at most `n` others exist, each of them is returned, and p-values are exact

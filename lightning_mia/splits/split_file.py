@@ -22,6 +22,15 @@ def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) ->
     """
     # The description is written first, so that an existing table always has one.
     write_json(path.with_suffix(".json"), description)
+    write_table(path, table)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table alone.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     flags = table.select_dtypes("bool").columns
     with atomic_path(path) as temporary:
         table.astype(dict.fromkeys(flags, int)).to_csv(temporary, index=False, lineterminator="\n")

@@ -122,8 +122,8 @@ SLICES = (
     "chance."
 )
 EXPOSURES = (
-    "Members are in an epoch once or several times: groups of equal size, drawn at random before membership. Each group "
-    "of members is compared with all non-members."
+    "Members are in an epoch once or several times: groups of equal size, drawn at random before membership. Each "
+    "group of members is compared with all non-members."
 )
 NO_BREAKDOWN = (
     "Omitted: the controls do not allow a conclusion. Results of single speakers or slices would be read as leaks, "
