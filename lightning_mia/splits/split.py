@@ -135,11 +135,11 @@ class Split:
         """
         if model not in ("target", *self.shadows):
             raise ValueError(f"No model {model!r} in this split: it has target and {len(self.shadows)} shadows")
-        rows = self.table[self.table[model]]
+        rows = self.table[self.table[model] & (self.table["role"] != "background")]
         pool = rows[rows["role"] == "auxiliary"]
         n_trained = self.table[self.table["part"] == "trained"].groupby("unit").size().max()
         pool = pool[pool.groupby("unit").cumcount() < n_trained]
-        return [*rows["id"][rows["part"] == "trained"], *pool["id"], *self.background_ids()]
+        return [*rows["id"][rows["part"] == "trained"].to_list(), *pool["id"].to_list(), *self.background_ids()]
 
     @property
     def n_members_trained(self) -> int:
@@ -150,7 +150,11 @@ class Split:
 
     def background_ids(self) -> list[str]:
         """Return the ids of the recordings that every model is trained on."""
-        return list(self.table["id"][self.table["role"] == "background"])
+        return list(self._background_ids)
+
+    @cached_property
+    def _background_ids(self) -> list[str]:
+        return self.table["id"][self.table["role"] == "background"].to_list()
 
     def unevaluated_ids(self) -> list[str]:
         """Return what a model trained on no challenge unit is trained on: auxiliary and background recordings."""

@@ -130,7 +130,7 @@ def save_drawn(
         recordings[columns].assign(**{AUDIO_SHA256: recordings["sha256"]}).to_csv(temporary, lineterminator="\n")
     write_text(folder / README, readme(split, folder, [*(name for name in files if "/" in name), *lists]))
     write_table(folder / SPLIT, split.table)
-    hashes = {name: hash_of_file(folder / name) for name in (*lists, RECORDINGS, SPLIT)}
+    hashes = lists | {name: hash_of_file(folder / name) for name in (RECORDINGS, SPLIT)}
     description = {
         "level": split.level,
         "drawn": True,

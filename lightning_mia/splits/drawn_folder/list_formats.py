@@ -5,11 +5,11 @@ A format turns entries into files of one line each, once for all models: a model
 
 import csv
 import io
-import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring as quote
 from typing import Literal, get_args
 
 import pandas as pd
@@ -40,8 +40,8 @@ class ListFile:
     lines: Sequence[str]
 
 
-def list_files(entries: pd.DataFrame, chosen: Sequence[Format]) -> list[ListFile]:
-    """Return the files of all formats.
+def list_files(entries: pd.DataFrame, chosen: Sequence[Format]) -> Iterator[ListFile]:
+    """Yield the files of all formats.
 
     Args:
         entries: one row for each line, sorted by id: `id`, `path`, `speaker`, `duration` (seconds), `n_samples` at
@@ -51,7 +51,9 @@ def list_files(entries: pd.DataFrame, chosen: Sequence[Format]) -> list[ListFile
     Raises:
         InputError: a format cannot hold an id, a speaker or a path, or lacks transcripts.
     """
-    return [file for name in FORMATS if name in chosen for file in _WRITERS[name](entries)]
+    for name in FORMATS:
+        if name in chosen:
+            yield from _WRITERS[name](entries)
 
 
 def parse_formats(text: str) -> list[Format]:
@@ -90,9 +92,11 @@ def _nemo(entries: pd.DataFrame) -> list[ListFile]:
     """NeMo: JSON Lines with `audio_filepath`, `duration` and `text`."""
     texts = entries["text"] if "text" in entries else [""] * len(entries)
     columns = (entries["path"], entries["duration"], texts, entries["speaker"], entries["id"])
-    keys = ("audio_filepath", "duration", "text", "speaker", "id")
-    dump = json.JSONEncoder(ensure_ascii=False).encode
-    lines = [dump(dict(zip(keys, values, strict=True))) + "\n" for values in zip(*columns, strict=True)]
+    template = '{{"audio_filepath": {}, "duration": {}, "text": {}, "speaker": {}, "id": {}}}\n'.format
+    cells = [
+        [quote(value) if isinstance(value, str) else repr(value) for value in column] for column in map(list, columns)
+    ]
+    lines = [template(*values) for values in zip(*cells, strict=True)]
     return [ListFile("{}.jsonl", "", lines)]
 
 
@@ -104,7 +108,7 @@ def _fairseq(entries: pd.DataFrame) -> list[ListFile]:
             f"fairseq reads paths that end with two numbers as parts of files: {list_first(segments)}; rename them, or "
             "leave fairseq out of --formats"
         )
-    root = os.path.commonpath([os.path.dirname(path) for path in set(paths)])
+    root = os.path.commonpath({os.path.dirname(path) for path in paths})
     frames = (entries["n_samples"] * entries["source_rate"] / SAMPLE_RATE).round().astype(int).tolist()
     start = len(root.rstrip("/")) + 1
     lines = [f"{path[start:]}\t{n}\n" for path, n in zip(paths, frames, strict=True)]

@@ -1,5 +1,6 @@
 """Write what each model is to be trained on."""
 
+import hashlib
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 from lightning_mia.splits.drawn_folder.list_formats import Format, list_files
 from lightning_mia.splits.split import Split
 from lightning_mia.utilities.errors import InputError, list_first
-from lightning_mia.utilities.files import write_text
+from lightning_mia.utilities.files import atomic_path
 
 TRAIN = "train"
 
@@ -20,7 +21,7 @@ def models_of(split: Split) -> list[str]:
     return ["target", *split.shadows]
 
 
-def write_lists(folder: Path, split: Split, recordings: pd.DataFrame, formats: Sequence[Format]) -> list[str]:
+def write_lists(folder: Path, split: Split, recordings: pd.DataFrame, formats: Sequence[Format]) -> dict[str, str]:
     """Write the lists of all models below `train`.
 
     A recording that is in an epoch n times has n lines; the ids of all but the first end in #2, #3, ….
@@ -32,7 +33,7 @@ def write_lists(folder: Path, split: Split, recordings: pd.DataFrame, formats: S
         formats: formats of the lists.
 
     Returns:
-        Paths of the files, relative to `folder`.
+        Path of each file, relative to `folder`, and its SHA-256.
 
     Raises:
         InputError: a format cannot hold a recording, or the folder cannot be written.
@@ -42,15 +43,16 @@ def write_lists(folder: Path, split: Split, recordings: pd.DataFrame, formats: S
     ids = [name for name in split.table["id"] if name in used]
     entries = _repeated(recordings.loc[ids].reset_index(), split.times_per_epoch(ids))
     original = entries["original"].tolist()
-    written = []
-    files = list_files(entries, formats)
-    for model, members in training.items():
-        chosen = [name in members for name in original]
-        for file in files:
+    chosen = {model: [name in members for name in original] for model, members in training.items()}
+    hashes = {}
+    for file in list_files(entries, formats):
+        for model, is_chosen in chosen.items():
             path = f"{TRAIN}/{file.name.format(model)}"
-            write_text(folder / path, file.header + "".join(compress(file.lines, chosen)))
-            written.append(path)
-    return written
+            content = (file.header + "".join(compress(file.lines, is_chosen))).encode()
+            with atomic_path(folder / path) as temporary:
+                temporary.write_bytes(content)
+            hashes[path] = hashlib.sha256(content).hexdigest()
+    return hashes
 
 
 def _repeated(recordings: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
