@@ -38,12 +38,13 @@ def provenance(
         hashes: name → SHA-256 of checkpoints; the hashes of split and data are added.
         models: training data of each model.
     """
+    decoded = [name for name in split.table["id"] if name in audio.index.index]  # all, but for a background elsewhere
     return Provenance(
         command=command,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         settings=asdict(settings),
         seeds={**(seeds or {}), "evaluation": settings.seed},
-        hashes={"split": split.sha256, "data": audio.data_hash(list(split.table["id"])), **(hashes or {})},
+        hashes={"split": split.sha256, "data": audio.data_hash(decoded), **(hashes or {})},
         versions=versions(),
         hardware=hardware(),
         models=models,

@@ -91,6 +91,10 @@ class Split:
         """Names of the shadow models."""
         return [name for name in self.table.columns if name.startswith("shadow_")]
 
+    def with_shadows(self, n_shadows: int) -> "Split":
+        """Return the split with the first shadow models only."""
+        return replace(self, table=self.table.drop(columns=self.shadows[n_shadows:]))
+
     @cached_property
     def levels(self) -> tuple[Level, ...]:
         """Levels at which the split is evaluated.
