@@ -244,8 +244,8 @@ class SplitCorpus:
         split, durations = self.split, self.audio.index["duration"]
         if not self.has_background:
             raise InputError(
-                f"The {len(split.background_ids())} background recordings of {self.options.split_folder} are not decoded "
-                "for the audit of a model trained elsewhere, so no model can be trained on them: train with "
+                f"The {len(split.background_ids())} background recordings of {self.options.split_folder} are not "
+                "decoded for the audit of a model trained elsewhere, so no model can be trained on them: train with "
                 "data.corpus and data.design instead of data.split"
             )
         trainable = list(split.table["id"][split.table["part"] == "trained"])
