@@ -80,7 +80,7 @@ def test_a_drawn_split_is_audited_without_its_background(tiny_manifest: Path, tm
     assert loaded.drawn is not None
     assert loaded.split.sha256 == loaded.drawn.split.sha256
     assert set(loaded.audio.index.index) == set(loaded.split.queried_ids())
-    with pytest.raises(InputError, match="24 background recordings of .* are not decoded"):
+    with pytest.raises(InputError, match=r"24 background recordings of .* are not decoded"):
         loaded.training_recordings(loaded.split.training_ids(), seed=0)
     whole = data.load(tmp_path / "R" / "split.csv", n_shadows=2)
     assert len(whole.training_recordings(whole.split.training_ids("shadow_001"), seed=0).recordings) == 18 + 24
