@@ -10,6 +10,7 @@ from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
 from lightning_mia.attacks.loss import CTCLoss, PretextLoss
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
+from lightning_mia.attacks.relearn import Relearn
 from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA
 from lightning_mia.attacks.runner.defaults import default_attacks
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
@@ -36,6 +37,7 @@ __all__ = [
     "PartCrop",
     "PretextLoss",
     "QuantileRegression",
+    "Relearn",
     "ShadowClassifier",
     "ShadowClassifierTree",
     "ShadowModels",

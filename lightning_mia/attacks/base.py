@@ -73,6 +73,11 @@ class ShadowModels:
         keys = [self.keys[k] for k in positions] if self.keys else ()
         return ShadowModels([self.signals[k] for k in positions], self.members.iloc[:, positions], self.pool, keys)
 
+    def of_question(self, question: str) -> ShadowModels:
+        """Keep the signals of one question; see `Signals.of_question`."""
+        signals = [signals.of_question(question) for signals in self.signals]
+        return ShadowModels(signals, self.members, self.pool, self.keys)
+
     def without_pair_of(self, shadow: int) -> ShadowModels:
         """Remove a shadow model and its partner.
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import ACCESSES, Access, Attack, CannotRun, Evidence
+from lightning_mia.attacks.base import Access, Attack, CannotRun, Evidence
 from lightning_mia.attacks.classifiers.boosted_trees import TreeSettings, score_by_trees
 from lightning_mia.attacks.classifiers.examples import shadow_examples
 from lightning_mia.attacks.classifiers.feature_columns import (
@@ -47,7 +47,7 @@ class LearnedFromShadows(Attack):
 
     Args:
         access: signals to use: "black-box", all from encoder outputs; "open-weights", also surrogate heads with the
-            encoder's mask; "grey-box", also scores of the training task.
+            encoder's mask; "grey-box", also scores of the training task; "white-box", also relearning.
         groups: signal groups to use, if the model provides them; null: all that the access allows.
         suffix: appended to the name, to distinguish attacks with the same access.
         calibrated: whether signals are also compared with those under other shadow models.
@@ -74,7 +74,7 @@ class LearnedFromShadows(Attack):
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Access unless grey-box, user-supplied suffix, and `uncalibrated`."""
-        access = "" if self.access == ACCESSES[-1] else self.access.replace("-", "_")
+        access = "" if self.access == "grey-box" else self.access.replace("-", "_")
         return access, self.suffix, "" if self.calibrated else "uncalibrated"
 
     @property
@@ -124,7 +124,7 @@ class ShadowClassifier(LearnedFromShadows):
 
     Args:
         access: signals to use: "black-box", all from encoder outputs; "open-weights", also surrogate heads with the
-            encoder's mask; "grey-box", also scores of the training task.
+            encoder's mask; "grey-box", also scores of the training task; "white-box", also relearning.
         groups: signal groups to use, if the model provides them; null: all that the access allows.
         suffix: appended to the name, to distinguish attacks with the same access.
         calibrated: whether signals are also compared with those under other shadow models.
@@ -166,7 +166,7 @@ class ShadowClassifierTree(LearnedFromShadows):
 
     Args:
         access: signals to use: "black-box", all from encoder outputs; "open-weights", also surrogate heads with the
-            encoder's mask; "grey-box", also scores of the training task.
+            encoder's mask; "grey-box", also scores of the training task; "white-box", also relearning.
         groups: signal groups to use, if the model provides them; null: all that the access allows.
         suffix: appended to the name, to distinguish attacks with the same access.
         calibrated: whether signals are also compared with those under other shadow models.

@@ -1,19 +1,20 @@
 """Probe all models of a run, and cache the signals."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
-from lightning_mia.corpora.loading.datasets import Recordings
+from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import SignalGroup
-from lightning_mia.signals.runner.run import probe
+from lightning_mia.signals.base import Resources, SignalGroup
+from lightning_mia.signals.runner.run import further_training_folder, probe
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
+from lightning_mia.training.further_training import FurtherTraining
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.files import hash_of
 
@@ -30,6 +31,8 @@ class ProbePlan:
         settings: batches and workers.
         folder: cache of the signals.
         trainers: creates the Trainer.
+        candidates: recordings of every question, on which groups may train copies of a model further.
+        training: settings of the target's training recordings; None: no copies can be trained.
 
     Example:
         An audit creates its plan; every model is probed with it:
@@ -45,6 +48,8 @@ class ProbePlan:
     settings: ProbeSettings
     folder: Path
     trainers: TrainerFactory
+    candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    training: TrainingRecordings | None = None
 
     def key(self, sha256: str) -> str:
         """Hash everything that determines a model's signals.
@@ -52,7 +57,9 @@ class ProbePlan:
         Args:
             sha256: hash of the weights.
         """
-        return hash_of([sha256, self.inputs, [group.fingerprint() for group in self.groups]])
+        fingerprints = [group.fingerprint() for group in self.groups]
+        further = self._further_inputs() if any(group.trains_further for group in self.groups) else []
+        return hash_of([sha256, self.inputs, fingerprints, *further])
 
     def signals(self, name: str, model: SpeechModel, sha256: str, callbacks: Sequence[L.Callback] = ()) -> Signals:
         """Probe a model, or read its cached signals.
@@ -83,19 +90,34 @@ class ProbePlan:
         """List the groups supported by the model, with cache files."""
         for group in self.groups:
             if group.supports(model):
-                key = hash_of([sha256, self.inputs, group.fingerprint()])
+                further = self._further_inputs() if group.trains_further else []
+                key = hash_of([sha256, self.inputs, group.fingerprint(), *further])
                 yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
+
+    def _further_inputs(self) -> list[Any]:
+        """List what determines copies that are trained further."""
+        return [dict(self.candidates), self._further_training and self._further_training.fingerprint()]
+
+    @property
+    def _further_training(self) -> FurtherTraining | None:
+        return None if self.training is None else FurtherTraining(self.training, self.trainers)
+
+    def records(self, name: str, model: SpeechModel, sha256: str) -> dict[str, dict[str, Any]]:
+        """Return what was recorded with a model's cached signals, by prefix of the group."""
+        return {group.prefix: Signals.record(path) for group, path in self._files(name, model, sha256)}
 
     def _probe(
         self, name: str, model: SpeechModel, group: SignalGroup, path: Path, callbacks: Sequence[L.Callback]
     ) -> Signals:
         title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
         make_trainer = partial(self.trainers.for_probing, self.folder, title)
+        training = self._further_training and self._further_training.within(further_training_folder(path), name)
+        resources = Resources(self.auxiliary, self.settings.batch_seconds, self.candidates, training)
         return probe(
             model,
             group,
             self.recordings,
-            self.auxiliary,
+            resources,
             self.settings,
             path,
             make_trainer,

@@ -197,7 +197,7 @@ class AttackResult:
     Attributes:
         name: as in `Scores`; `(name, level)` is unique.
         level: "utterance" or "speaker".
-        access: "black-box", "open-weights", "grey-box" or "none".
+        access: "black-box", "open-weights", "grey-box", "white-box" or "none".
         n_members: member units.
         n_nonmembers: non-member units.
         n_speakers: speakers of members and non-members.

@@ -9,7 +9,7 @@ import pandas as pd
 
 LEVELS = ("utterance", "speaker")
 PARTS = ("", "held_back", "trained")  # recordings that are queried at speaker level; "" at utterance level
-Access = Literal["black-box", "open-weights", "grey-box"]  # of attacks; each includes those before it
+Access = Literal["black-box", "open-weights", "grey-box", "white-box"]  # of attacks; each includes those before it
 ACCESSES = (*get_args(Access), "none")  # none: controls
 
 Key = tuple[str, str]
@@ -54,7 +54,7 @@ class Scores:
     Attributes:
         name: name of the attack; `(name, level)` is unique in a run.
         level: kind of unit, "utterance" or "speaker".
-        access: "black-box", "open-weights", "grey-box", or "none" for a control.
+        access: "black-box", "open-weights", "grey-box", "white-box", or "none" for a control.
         two_sided: the sign of the effect is unknown beforehand, so that an AUROC below 0.5 counts as well.
         unit_ids: (n,) str, utterance ids, or speakers at speaker level; unique.
         speakers: (n,) str, speaker of each unit.

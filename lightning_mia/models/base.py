@@ -156,6 +156,14 @@ class SpeechModel(L.LightningModule, ABC):
         """Return the same model with random weights."""
         return type(self)(**self.hparams)
 
+    def settings_further(self, learning_rate: float) -> dict[str, Any]:
+        """Return the constructor arguments that further training changes.
+
+        Args:
+            learning_rate: peak learning rate.
+        """
+        return {"learning_rate": learning_rate, "warmup_fraction": 0.1}
+
     def as_teacher(self, layer: int) -> "SpeechModel":
         """Return a frozen copy, cut above a hidden layer.
 

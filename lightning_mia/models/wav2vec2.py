@@ -202,6 +202,11 @@ class Wav2Vec2(SpeechModel):
         loss = contrastive.loss + penalty * mean_square(latents, frame_lengths) if penalty else contrastive.loss
         return Pretext(loss, health)
 
+    def settings_further(self, learning_rate: float) -> dict[str, Any]:
+        """Keep the temperature that training ended with; see `SpeechModel.settings_further`."""
+        settings = super().settings_further(learning_rate)
+        return {**settings, "gumbel_start": self.hparams["gumbel_end"]}
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Lower the Gumbel temperature.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -36,6 +36,56 @@ Measure = Callable[[SpeechModel, Batch], Measured]
 """Measures one batch, which is on the model's device."""
 
 
+@runtime_checkable
+class HasNotes(Protocol):
+    """A measuring function with sentences for the report."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for the report."""
+        ...
+
+
+class TrainFurther(Protocol):
+    """Trains copies of a model further by its own task."""
+
+    def __call__(
+        self, model: SpeechModel, ids: Sequence[str], *, name: str, epochs: int, learning_rate: float, seed: int
+    ) -> SpeechModel | None:
+        """Train a copy, which starts with a fresh optimizer.
+
+        Args:
+            model: the model; it is not changed.
+            ids: recordings to train on.
+            name: name of the training, unique for this model.
+            epochs: number of epochs.
+            learning_rate: peak learning rate.
+            seed: seed of masks, dropout and the order of batches.
+
+        Returns:
+            The trained copy in evaluation mode on the model's device; None if its training diverged.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the adversary has besides the model.
+
+    Attributes:
+        auxiliary: the adversary's own recordings, in no model's training set; may be empty.
+        batch_seconds: audio in one batch (seconds); must not change the result.
+        candidates: question → ids of the recordings whose membership is in question, without labels; see
+            `Split.candidates`.
+        train_further: trains copies of the model further; None: not available.
+    """
+
+    auxiliary: Recordings
+    batch_seconds: float = 60.0
+    candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    train_further: TrainFurther | None = None
+
+
 class SignalGroup:
     """Base class of signals that are measured and cached together.
 
@@ -43,8 +93,9 @@ class SignalGroup:
     something on the adversary's own recordings, such as a head, it overrides `prepare` instead.
 
     Signals of a recording depend on the recording, the model and the settings alone: not on the other recordings in
-    the batch, nor on padding. Random numbers derive from the recording's id
-    (`lightning_mia.signals.inputs.random_masks`), so that every model gets the same inputs.
+    the batch, nor on padding. Only a group with `trains_further` depends on the list of candidates, too. Random numbers
+    derive from the recording's id (`lightning_mia.signals.inputs.random_masks`), so that every model gets the same
+    inputs.
 
     Signals are cached by the hash of the settings. Adding a group, or changing one, leaves the others in the cache.
 
@@ -66,6 +117,7 @@ class SignalGroup:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised whenever the numbers change, so that cached signals are not reused
+    trains_further: ClassVar[bool] = False  # whether it uses `Resources.candidates` and `Resources.train_further`
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that change the signals."""
@@ -86,13 +138,12 @@ class SignalGroup:
         """Whether the signals are defined for a model."""
         return True
 
-    def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
+    def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Fit the group to a model; return its measuring function.
 
         Args:
             model: in evaluation mode, on its device.
-            auxiliary: the adversary's own recordings, in no model's training set; may be empty.
-            batch_seconds: audio in one batch (seconds); must not change the result.
+            resources: what the adversary has besides the model.
         """
         return self.measure
 

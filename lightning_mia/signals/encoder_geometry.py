@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import Measure, Measured, SignalGroup
+from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import (
     MAX_FRAMES,
@@ -45,11 +44,12 @@ class EncoderGeometry(SignalGroup):
 
     most_frames: int = MAX_FRAMES
 
-    def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
+    def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Pool the auxiliary recordings as references."""
-        if len(auxiliary) < MIN_REFERENCES:
+        if len(resources.auxiliary) < MIN_REFERENCES:
             return self.measure
-        return partial(self.measure, references=pooled_references(model, auxiliary, batch_seconds))
+        references = pooled_references(model, resources.auxiliary, resources.batch_seconds)
+        return partial(self.measure, references=references)
 
     def measure(self, model: SpeechModel, batch: Batch, references: References | None = None) -> Measured:
         """Measure the frames and, against references, the pooled vectors."""

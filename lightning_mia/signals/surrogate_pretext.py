@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import SAMPLE_RATE
-from lightning_mia.signals.base import Measure, Measured, SignalGroup
+from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
 from lightning_mia.signals.inputs.random_masks import utterance_generator
 from lightning_mia.signals.runner.loop import batches
 from lightning_mia.signals.surrogate.fillings import Filling, SteadyTone, hide
@@ -113,8 +112,9 @@ class SurrogateHead(SignalGroup):
         """
         return self.filling is not None or model.mask_span is not None
 
-    def prepare(self, model: SpeechModel, auxiliary: Recordings, batch_seconds: float) -> Measure:
+    def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Fit the heads, one per layer and fold."""
+        auxiliary, batch_seconds = resources.auxiliary, resources.batch_seconds
         if len(auxiliary) < MIN_RECORDINGS:
             return _no_columns
         numbers = {name: number for number, name in enumerate(sorted(auxiliary.ids))}

@@ -2,9 +2,10 @@
 
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,19 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
 PAIRWISE_COSINE = "pairwise_cosine"
+
+
+def of_question(column: str, question: str) -> str:
+    """Name a column that differs between questions.
+
+    Args:
+        column: name of the signal.
+        question: as in `Split.candidates`.
+
+    >>> of_question("relearning_gain", "speaker_held_back")
+    'relearning_gain@speaker_held_back'
+    """
+    return f"{column}@{question}"
 
 
 @dataclass(frozen=True)
@@ -87,8 +101,28 @@ class Signals:
         assert (rows >= 0).all(), "an utterance was not probed"
         return Signals(self.scalars.iloc[rows], self.pooled[rows])
 
-    def save(self, path: Path) -> None:
-        """Write one `.npz` file atomically."""
+    def of_question(self, question: str) -> "Signals":
+        """Keep the signals of one question, named without it.
+
+        Signals that do not depend on the question are kept as they are.
+
+        >>> table = pd.DataFrame({"gain@utterance": [1.0], "gain@speaker_trained": [2.0]}, index=["a"])
+        >>> Signals(table, np.zeros((1, 1, 1))).of_question("utterance").scalars.loc["a"].to_dict()
+        {'gain': 1.0}
+        """
+        if not any("@" in str(column) for column in self.scalars):
+            return self
+        names = {column: str(column).removesuffix(f"@{question}") for column in self.scalars}
+        kept = {column: name for column, name in names.items() if "@" not in name}
+        return Signals(self.scalars[list(kept)].rename(columns=kept), self.pooled)
+
+    def save(self, path: Path, record: Mapping[str, Any] | None = None) -> None:
+        """Write one `.npz` file atomically.
+
+        Args:
+            path: the file.
+            record: facts about the measurement, JSON-like.
+        """
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(
                 file,
@@ -97,6 +131,7 @@ class Signals:
                 scalars=self.scalars.to_numpy(dtype=np.float64),
                 pooled=self.pooled,
                 versions=json.dumps(result_versions()),
+                record=json.dumps(record or {}),
             )
 
     @staticmethod
@@ -124,6 +159,16 @@ class Signals:
         with np.load(path, allow_pickle=False) as file:
             versions: dict[str, str] = json.loads(str(file["versions"])) if "versions" in file else {}
             return versions
+
+    @staticmethod
+    def record(path: Path) -> dict[str, Any]:
+        """Return the facts that were saved with the signals.
+
+        Empty if an earlier version of this package wrote them.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            record: dict[str, Any] = json.loads(str(file["record"])) if "record" in file else {}
+            return record
 
     def with_groups(self, groups: Iterable["Signals"]) -> "Signals":
         """Append the columns of further signal groups."""

@@ -38,6 +38,15 @@ EXPOSURES = "exposures"
 OPTIONAL_COLUMNS = (SESSION, EXPOSURES)
 
 
+def question_name(level: Level, part: Part) -> str:
+    """Name what is asked about the recordings.
+
+    >>> question_name("utterance", "trained"), question_name("speaker", "held_back")
+    ('utterance', 'speaker_held_back')
+    """
+    return level if level == "utterance" else f"{level}_{part}"
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Membership of every recording for every model.
@@ -252,6 +261,29 @@ class Split:
         # Non-member speakers of a predefined split have no held-back recordings: all of theirs serve as either part.
         either = ~rows["target"] & (not self.drawn)
         return {part: equalise_queries(rows[(rows["part"] == part) | either]) for part in ("held_back", "trained")}
+
+    def candidates(self) -> "dict[str, list[str]]":
+        """List the recordings of every question, without labels.
+
+        An attack that trains on recordings treats all these alike: members, non-members and siblings, and the
+        auxiliary recordings if shadow models are trained on some of them.
+
+        Returns:
+            `question_name` of every level and part → ids.
+        """
+        siblings = self.sibling_split()
+        auxiliary = [] if self.pool() is None else list(self.table["id"][self.table["role"] == "auxiliary"])
+        return {
+            question_name(level, part): sorted(
+                {
+                    *self.challenge(level, part)["id"],
+                    *(siblings.challenge(level, part)["id"] if siblings and part in siblings.parts(level) else ()),
+                    *auxiliary,
+                }
+            )
+            for level in self.levels
+            for part in self.parts(level)
+        }
 
     def redraw(
         self, units: Sequence[str], level: str, n: int, seed: int, observed: np.ndarray | None = None

@@ -9,6 +9,7 @@ from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.corpora.loading.batch import Batch, collate
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.signals.base import Resources
 from lightning_mia.signals.encoder_geometry import EncoderGeometry
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import pair_statistics
@@ -38,7 +39,7 @@ def test_references_add_columns_at_every_layer(auxiliary: Recordings, tera: Spee
     batch, group = probed_batch(auxiliary), EncoderGeometry()
     with torch.inference_mode():
         plain = group.measure(tera, batch).scalars
-        full = group.prepare(tera, auxiliary, batch_seconds=1.0)(tera, batch).scalars
+        full = group.prepare(tera, Resources(auxiliary, 1.0))(tera, batch).scalars
         encoded = tera.encode(batch.waveforms, batch.lengths)
     assert len(plain) == 3 * 20 and len(full) == 3 * 25
     assert all(torch.equal(full[name], values) for name, values in plain.items())
@@ -49,7 +50,7 @@ def test_references_add_columns_at_every_layer(auxiliary: Recordings, tera: Spee
 
 def test_references_are_the_auxiliary_recordings_by_the_same_model(auxiliary: Recordings, tera: SpeechModel) -> None:
     batch = probed_batch(auxiliary)
-    measure = EncoderGeometry().prepare(tera, auxiliary, batch_seconds=1.0)
+    measure = EncoderGeometry().prepare(tera, Resources(auxiliary, 1.0))
     references = pooled_references(tera, auxiliary, batch_seconds=100.0)
     assert sorted(references.ids) == list("abcdef")
     others = torch.tensor([[name != reference for reference in references.ids] for name in batch.ids])
@@ -63,4 +64,4 @@ def test_references_are_the_auxiliary_recordings_by_the_same_model(auxiliary: Re
 
 def test_too_few_auxiliary_recordings_are_no_references(auxiliary: Recordings, tera: SpeechModel) -> None:
     group = EncoderGeometry()
-    assert group.prepare(tera, Recordings(auxiliary.audio, ["a", "b"]), 1.0) == group.measure
+    assert group.prepare(tera, Resources(Recordings(auxiliary.audio, ["a", "b"]))) == group.measure

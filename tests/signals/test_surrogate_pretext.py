@@ -16,6 +16,7 @@ from lightning_mia.models.cpc import CPC
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.tera import TERA
 from lightning_mia.models.wav2vec2 import Wav2Vec2
+from lightning_mia.signals.base import Resources
 from lightning_mia.signals.surrogate.fillings import Filling, ShapedNoise, Silence, SteadyTone
 from lightning_mia.signals.surrogate.spans import hidden_spans
 from lightning_mia.signals.surrogate.targets import AdversarysClusters, HiddenTarget, LogMelFrames
@@ -63,7 +64,7 @@ def measure_all(
 ) -> Tensor:
     """(recordings, columns) float64."""
     with torch.inference_mode():
-        measure = head.prepare(model, auxiliary_of(auxiliary), batch_seconds)
+        measure = head.prepare(model, Resources(auxiliary_of(auxiliary), batch_seconds))
         parts = [measure(model, batch).scalars for batch in batches]
     return torch.cat([torch.stack(list(scalars.values()), dim=1) for scalars in parts])
 
@@ -189,7 +190,7 @@ def _rows(batch: Batch, rows: range) -> Batch:
 
 def test_too_few_auxiliary_recordings_give_no_columns(speech: Speech, tera: SpeechModel) -> None:
     batch = speech(0.5)
-    measure = SurrogateHead().prepare(tera, auxiliary_of(batch), 60.0)
+    measure = SurrogateHead().prepare(tera, Resources(auxiliary_of(batch)))
     assert measure(tera, batch).scalars == {}
 
 
@@ -206,7 +207,7 @@ def test_column_names_differ_between_settings(speech: Speech, tera: SpeechModel)
     assert len({head.prefix for head in heads}) == len(heads)
     assert SurrogateHead().prefix == SurrogateHead().prefix
     batch = speech(0.5, 0.4)
-    scalars = SurrogateHead(layers=(1, -1)).prepare(tera, auxiliary_of(batch), 60.0)(tera, batch).scalars
+    scalars = SurrogateHead(layers=(1, -1)).prepare(tera, Resources(auxiliary_of(batch)))(tera, batch).scalars
     assert [name.rsplit("_", 1)[1] for name in scalars] == ["layer0", "layer1"]
     assert all(name.startswith("surrogate_head_") for name in scalars)
 

@@ -15,6 +15,7 @@ from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models import TERA
+from lightning_mia.signals.base import Resources
 from lightning_mia.signals.runner.run import probe
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
@@ -95,7 +96,9 @@ def probe_all(audio: AudioCache) -> None:
     with tempfile.TemporaryDirectory() as name:
         make_trainer = partial(factory.for_probing, Path(name), "Probing")
         path = Path(name) / "signals.npz"
-        probe(TERA(), settings.encoder_outputs, recordings, Recordings(audio, []), settings, path, make_trainer)
+        probe(
+            TERA(), settings.encoder_outputs, recordings, Resources(Recordings(audio, [])), settings, path, make_trainer
+        )
 
 
 if __name__ == "__main__":

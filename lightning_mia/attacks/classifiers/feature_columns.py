@@ -14,6 +14,7 @@ from lightning_mia.signals.crop_responses import CropResponses
 from lightning_mia.signals.encoder_geometry import EncoderGeometry
 from lightning_mia.signals.perturbed_pretext import PerturbedTask
 from lightning_mia.signals.pretext_by_mask import PretextDetails
+from lightning_mia.signals.relearning import Relearning
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
 from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import PAIRWISE_COSINE, Signals
@@ -28,6 +29,8 @@ def required_access(group: SignalGroup) -> Access:
     >>> [required_access(group) for group in (ViewAgreement(), SurrogateHead(filling=None), PretextDetails())]
     ['black-box', 'open-weights', 'grey-box']
     """
+    if isinstance(group, Relearning):
+        return "white-box"
     if isinstance(group, PretextDetails | PerturbedTask):
         return "grey-box"
     return "open-weights" if isinstance(group, SurrogateHead) and group.filling is None else "black-box"
@@ -45,6 +48,7 @@ def default_groups(access: Access) -> tuple[SignalGroup, ...]:
         SurrogateHead(filling=None, target=AdversarysClusters()),
         PretextDetails(),
         PerturbedTask(),
+        Relearning(),
     )
     return tuple(group for group in groups if allows(access, required_access(group)))
 
@@ -61,7 +65,7 @@ def allows(access: Access, needed: Access) -> bool:
 def read_features(signals: Signals, groups: Sequence[SignalGroup], access: Access) -> pd.DataFrame:
     """Read the features of one model.
 
-    These are the frame cosines, which every audit probes; the signals of the groups; and with grey-box access the
+    These are the frame cosines, which every audit probes; the signals of the groups; and from grey-box access on the
     scores of the training task, for each mask and averaged over masks.
 
     Args:
@@ -73,7 +77,7 @@ def read_features(signals: Signals, groups: Sequence[SignalGroup], access: Acces
         (recordings, columns) float64.
     """
     prefixes = [f"{PAIRWISE_COSINE}_", *(f"{group.prefix}_" for group in groups)]
-    tasks = [name for name in TASK_SCORES if access == "grey-box" and signals.has(name)]
+    tasks = [name for name in TASK_SCORES if allows(access, "grey-box") and signals.has(name)]
     prefixes += [f"{name}_mask" for name in tasks]
     table = signals.scalars[[name for name in signals.scalars if str(name).startswith(tuple(prefixes))]]
     return table.assign(**{name: signals.task_score(name) for name in tasks})

@@ -15,7 +15,7 @@ from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import MatrixReader
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.signals.table import Signals
-from lightning_mia.splits import Level, Part, Split
+from lightning_mia.splits import Level, Part, Split, question_name
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of, write_text
 
@@ -69,7 +69,9 @@ def score_attacks(
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
-    signals = _without_siblings(signals, split)
+    question = question_name(level, part)
+    signals = _without_siblings(signals, split).of_question(question)
+    shadows = shadows and shadows.of_question(question)
     evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
     units, read_matrix, scored = _ChallengeUnits.from_table(challenge), MatrixReader(), Scored()
     for attack in attacks:

@@ -9,7 +9,13 @@ from lightning_mia.attacks.scalar_signals.hidden_states import (
     ViewConsistency,
 )
 from lightning_mia.attacks.scalar_signals.neighbours import NearestNeighbours
-from lightning_mia.attacks.scalar_signals.pretext import MaskByMask, PerturbedLoss, PretextDetail, TaskScore
+from lightning_mia.attacks.scalar_signals.pretext import (
+    MaskByMask,
+    PerturbedLoss,
+    PretextDetail,
+    RelearnScore,
+    TaskScore,
+)
 
 __all__ = [
     "CropResponse",
@@ -22,6 +28,7 @@ __all__ = [
     "PerturbedLoss",
     "PretextDetail",
     "PretextScore",
+    "RelearnScore",
     "ScalarSignal",
     "TaskScore",
     "ViewConsistency",

@@ -1,4 +1,4 @@
-"""Signals from the training task beyond the pretext score (grey-box)."""
+"""Signals from the training task beyond the pretext score."""
 
 from typing import Literal
 
@@ -9,6 +9,7 @@ from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.perturbed_pretext import PerturbedTask
 from lightning_mia.signals.pretext_by_mask import PretextDetails
+from lightning_mia.signals.relearning import DEFAULT_RELEARNING, Relearning
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError
 
@@ -135,3 +136,40 @@ class PerturbedLoss(ScalarSignal):
     def read(self, signals: Signals) -> pd.DataFrame:
         """Return one column per view."""
         return signals.scalars[[f"perturbed_{PRETEXT_SCORE}_{view}" for view in self.views]]
+
+
+class RelearnScore(ScalarSignal):
+    """Score of the training task before and after further training, jointly.
+
+    Likelihood attacks learn from the shadow models how to weigh the two.
+
+    Args:
+        relearning: how copies of the model are trained further.
+        label: appended to the name, to distinguish other settings.
+
+    Example:
+        >>> signal = RelearnScore()
+        >>> table = pd.DataFrame([[-0.5, 0.1]], ["a"], signal.relearning.columns)
+        >>> signal.name, signal.read(Signals(table, pooled=None)).loc["a"].tolist()
+        ('relearn', [-0.5, 0.1])
+    """
+
+    base_name = "relearn"
+    access = "white-box"
+
+    def __init__(self, relearning: Relearning = DEFAULT_RELEARNING, label: str = "") -> None:
+        self.relearning, self.label = relearning, label
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The label."""
+        return (self.label,)
+
+    @property
+    def groups(self) -> tuple[SignalGroup, ...]:
+        """The further training."""
+        return (self.relearning,)
+
+    def read(self, signals: Signals) -> pd.DataFrame:
+        """Return two columns, NaN for recordings that are no candidates."""
+        return signals.scalars[self.relearning.columns]

@@ -78,7 +78,8 @@ def signal_matrix(evidence: Evidence, signal: ScalarSignal) -> SignalMatrix:
         raise CannotRun("it needs shadow models")
     challenge, pool = evidence.challenge, shadows.pool
     auxiliary = evidence.auxiliary["id"]
-    auxiliary = auxiliary[evidence.target.scalars.index.get_indexer(pd.Index(auxiliary)) >= 0]  # probed ones only
+    known = signal.read(evidence.target).dropna().index  # a signal may not be measured on auxiliary recordings
+    auxiliary = auxiliary[known.get_indexer(pd.Index(auxiliary)) >= 0]
     tables = [challenge, pd.DataFrame({"id": auxiliary, "unit_id": auxiliary}), *([] if pool is None else [pool])]
     ids = pd.Index(pd.concat([recordings["id"] for recordings in tables]).unique())
     units = [Units.locate(recordings, ids) for recordings in tables]

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from lightning_mia.audit.monitor.leakage import ChallengeSet
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.base import Resources, SignalGroup
 from lightning_mia.signals.runner.loop import batches, full_float32, measure_batch
 from lightning_mia.signals.runner.run import merge
 from lightning_mia.signals.settings import ProbeSettings
@@ -58,7 +58,7 @@ def probe_online(
 def _probe_group(
     model: SpeechModel, group: SignalGroup, challenge: ChallengeSet, settings: ProbeSettings, trainer: L.Trainer
 ) -> Signals:
-    measure = group.prepare(model, challenge.auxiliary, settings.batch_seconds)
+    measure = group.prepare(model, Resources(challenge.auxiliary, settings.batch_seconds))
     loop = batches(
         challenge.recordings,
         settings.batch_seconds,

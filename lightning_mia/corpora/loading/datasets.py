@@ -1,7 +1,8 @@
 """Dataset, loader and training data module of cached recordings."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
@@ -40,6 +41,10 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
     def __getitem__(self, index: int) -> tuple[str, np.ndarray, str]:
         utterance = self.ids[index]
         return utterance, self.changes(self.audio.waveform(utterance)), self.audio.texts.get(utterance, "")
+
+    def take(self, ids: Sequence[str]) -> "Recordings":
+        """Return other utterances of the same corpus, with the same changes."""
+        return Recordings(self.audio, ids, self.changes)
 
     @property
     def durations(self) -> np.ndarray:
@@ -84,6 +89,26 @@ class TrainingRecordings(L.LightningDataModule):
         self.listed = Recordings(audio, [ids[index] for index in repeated.tolist()], changes)
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the settings that change the weights, but for ids and seed."""
+        return {
+            **self.recordings.changes.fingerprint(),
+            **self.masking.fingerprint(),
+            **self.spec_augment.fingerprint(),
+        }
+
+    def of(self, ids: Sequence[str], seed: int) -> "TrainingRecordings":
+        """Return other training recordings, in batches of the same duration.
+
+        Args:
+            ids: utterances to train on.
+            seed: seed of the batch order and of `masking`.
+        """
+        other = copy.copy(self)
+        other.recordings, other.seed = self.recordings.take(ids), seed
+        other.n_batches = count_batches(other.recordings.durations, self.batch_seconds)
+        return other
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Create the loader of this process's shuffled batches."""

@@ -1,15 +1,17 @@
 """Probe a model and cache its signals."""
 
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
 
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import SignalGroup
+from lightning_mia.signals.base import HasNotes, Resources, SignalGroup
 from lightning_mia.signals.runner.module import Probe, ProbeRecordings, SignalWriter
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
@@ -21,7 +23,7 @@ def probe(
     model: SpeechModel,
     group: SignalGroup,
     queries: Recordings,
-    auxiliary: Recordings,
+    resources: Resources,
     settings: ProbeSettings,
     path: Path,
     make_trainer: Callable[..., L.Trainer],
@@ -37,7 +39,7 @@ def probe(
         model: the model.
         group: the signals.
         queries: recordings to probe.
-        auxiliary: the adversary's own recordings, on which a group may fit something.
+        resources: what a group may be fitted with.
         settings: batches and workers.
         path: `.npz` file of the signals; its name must contain the hash of model, data and settings.
         make_trainer: creates the Lightning Trainer that predicts, given `callbacks`.
@@ -50,9 +52,10 @@ def probe(
     ids = queries.ids
     if path.exists():
         return Signals.load(path).take(ids)
-    shards = path.with_suffix(".shards")
+    shards, start = path.with_suffix(".shards"), time.process_time()
     done = {utterance for part in _read(shards) for utterance in part.scalars.index}
     remaining = [utterance for utterance in ids if utterance not in done]
+    record: dict[str, Any] = {}
     trainer = make_trainer(callbacks=[SignalWriter(shards), *callbacks])
     if remaining:
         recordings = ProbeRecordings(
@@ -61,12 +64,24 @@ def probe(
             num_workers=settings.num_workers,
         )
         with interruptible(trainer):
-            measure = group.prepare(model.eval().to(device), auxiliary, settings.batch_seconds)
+            measure = group.prepare(model.eval().to(device), resources)
             trainer.predict(Probe(model, measure), datamodule=recordings, return_predictions=False)
-    problem = _finish(shards, ids, path) if trainer.is_global_zero else None
+        record["notes"] = list(measure.notes) if isinstance(measure, HasNotes) else []
+        if not done:  # else an interruption has taken a part of the time with it
+            record["processor_seconds"] = round(time.process_time() - start, 3)
+    problem = _finish(shards, ids, path, record, group.trains_further) if trainer.is_global_zero else None
     if problem := trainer.strategy.broadcast(problem):  # all processes raise, or the others would wait forever
         raise InputError(problem)
     return Signals.load(path).take(ids)
+
+
+def further_training_folder(path: Path) -> Path:
+    """Return the folder of copies that a group trains further, until it is measured.
+
+    Args:
+        path: file of the signals.
+    """
+    return path.with_suffix(".training")
 
 
 def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:
@@ -80,27 +95,34 @@ def merge(parts: Sequence[Signals], ids: Sequence[str]) -> Signals:
     return signals.take(ids)
 
 
-def check_finite(signals: Signals, path: Path) -> None:
+def check_finite(signals: Signals, path: Path, may_lack: bool = False) -> None:
     """Refuse NaN and infinite signals.
+
+    Args:
+        signals: the signals.
+        path: their file, whose name begins with that of the model.
+        may_lack: NaN means that a signal is not defined for a recording.
 
     Raises:
         InputError: a signal is not finite; the message names the model and the recordings.
     """
-    bad = ~(np.isfinite(signals.scalars).all(axis=1) & np.isfinite(signals.pooled).all(axis=(1, 2)))
+    defined = np.isfinite(signals.scalars) | (may_lack & signals.scalars.isna())
+    bad = ~(defined.all(axis=1) & np.isfinite(signals.pooled).all(axis=(1, 2)))
     if bad.any():
         named = list_first([str(utterance) for utterance in signals.scalars.index[bad]])
         raise InputError(f"Model {path.stem} gives signals that are not finite for {bad.sum()} recordings: {named}")
 
 
-def _finish(shards: Path, ids: Sequence[str], path: Path) -> str | None:
+def _finish(shards: Path, ids: Sequence[str], path: Path, record: Mapping[str, Any], may_lack: bool) -> str | None:
     """Merge the shards into one file; return any error."""
     try:
         signals = merge(_read(shards), ids)
-        check_finite(signals, path)
-        signals.save(path)
+        check_finite(signals, path, may_lack)
+        signals.save(path, record)
     except InputError as error:
         return str(error)
     shutil.rmtree(shards)
+    shutil.rmtree(further_training_folder(path), ignore_errors=True)
     return None
 
 

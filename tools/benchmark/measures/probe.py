@@ -19,6 +19,7 @@ from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models import TERA, HuBERT, MelHuBERT, SpeechModel
+from lightning_mia.signals.base import Resources
 from lightning_mia.signals.inputs.random_masks import draw_masks
 from lightning_mia.signals.runner.run import probe
 from lightning_mia.signals.settings import ProbeSettings
@@ -87,5 +88,5 @@ def by_probe(model: SpeechModel, clips: Path, folder: Path) -> tuple[float, int]
     settings = ProbeSettings(n_masks=1, batch_seconds=BATCH_SECONDS)
     queries = Recordings(audio, list(audio.index.index))
     make_trainer = partial(factory.for_probing, folder, "Probing")
-    probe(model, settings.encoder_outputs, queries, Recordings(audio, []), settings, path, make_trainer)
+    probe(model, settings.encoder_outputs, queries, Resources(Recordings(audio, [])), settings, path, make_trainer)
     return time.perf_counter() - start, path.stat().st_size

@@ -1,0 +1,298 @@
+"""Score of the training task before and after further training on the candidates."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.ctc import CTC_SCORE
+from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
+from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
+from lightning_mia.signals.runner.loop import batches
+from lightning_mia.signals.table import of_question
+from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.ranges import Count, Positive, Rate, Seed, Size, check_fields
+
+log = logging.getLogger(__name__)
+
+MIN_CANDIDATES = 20
+MIN_AUXILIARY = 40  # half of them are trained on, the others are held out
+RATES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
+"""Learning rates tried on a model whose own is unknown, in descending order."""
+MAX_HALVINGS = 6
+PASSES_PER_STEP = 3  # forward, and backward at the cost of two
+
+
+@dataclass(frozen=True)
+class Relearning(SignalGroup):
+    """Score of the training task before and after further training (white-box).
+
+    Copies of the model are trained further, by its own task, on the candidates: the recordings whose membership is in
+    question, without labels. What the model was trained on has little left to gain.
+
+    Columns, for each question of the split: `relearning_<hash>_before`, the score of the training task under the model,
+    and `relearning_<hash>_after`, the mean of its scores under the copies, with the same masks and noise. Auxiliary
+    recordings have them only if the copies are trained on them.
+
+    Args:
+        n_copies: copies, each with its own masks, dropout and order of batches.
+        epochs: epochs of further training.
+        rate: peak learning rate, as a multiple of the model's own.
+        learning_rate: peak learning rate; null: `rate` times the model's own or, if the model was trained elsewhere,
+            the largest at which the score of held-out auxiliary recordings does not fall.
+        halves: train the copies in pairs, on complementary random halves of the candidates, so that a recording is
+            scored by one copy that was trained on it and one that was not; otherwise each copy on all candidates.
+        fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
+        with_auxiliary: train on all auxiliary recordings as well, so that they are scored too.
+        n_masks: masks over which scores are averaged.
+        seed: seed of the further training.
+        mask_seed: seed of the masks.
+
+    Example:
+        >>> Relearning(n_copies=2, epochs=4, n_masks=8).queries  # 4 × 3 passes in training, then 3 × 8 masks
+        36
+    """
+
+    name = "relearning"
+    trains_further = True
+
+    n_copies: Count = 2
+    epochs: Count = 4
+    rate: Positive = 1.0
+    learning_rate: Rate | None = None
+    halves: bool = True
+    fill_to: Size = 240
+    with_auxiliary: bool = False
+    n_masks: Count = 16
+    seed: Seed = 0
+    mask_seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        check_fields(self, "Relearning.")
+        if self.halves and self.n_copies % 2:
+            raise InputError(f"Relearning.n_copies is {self.n_copies}: halves need an even number")
+
+    @property
+    def prefix(self) -> str:
+        """Common prefix of the column names, different for different settings."""
+        return f"{self.name}_{hash_of(self.fingerprint())[:8]}"
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the scores before and after, among the signals of a question."""
+        return [f"{self.prefix}_before", f"{self.prefix}_after"]
+
+    @property
+    def queries(self) -> int:
+        """Passes per recording, further training included."""
+        steps = self.epochs * self.n_copies // (2 if self.halves else 1)
+        return PASSES_PER_STEP * steps + (1 + self.n_copies) * self.n_masks
+
+    def supports(self, model: SpeechModel) -> bool:
+        """Whether the model has a task by which it can be trained further."""
+        return model.can_pretrain and (model.uses_transcripts or model.has_pretext)
+
+    def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
+        """Train the copies for every question."""
+        if resources.train_further is None:
+            return _no_columns
+        return Relearned.train(self, model, resources)
+
+    def score(self, model: SpeechModel, batch: Batch) -> Tensor:
+        """Score the training task, (batch,) float64, averaged over masks."""
+        inputs = draw_masks_and_noise(model, batch, model.mask_span, self.n_masks, self.mask_seed)
+        scores = model.task_scores(batch, *inputs)[CTC_SCORE if model.uses_transcripts else PRETEXT_SCORE]
+        return scores.mean(dim=0) if scores.dim() == 2 else scores
+
+
+DEFAULT_RELEARNING = Relearning()
+
+
+@dataclass(frozen=True)
+class Relearned:
+    """Copies of a model, trained on the candidates of each question.
+
+    Attributes:
+        settings: settings of the group.
+        copies: question → candidates, and the copies that were trained on them.
+        learning_rate: peak learning rate of the copies.
+        notes: sentences for the report.
+    """
+
+    settings: Relearning
+    copies: Mapping[str, tuple[frozenset[str], Sequence[SpeechModel]]]
+    learning_rate: float
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def train(cls, settings: Relearning, model: SpeechModel, resources: Resources) -> Measure:
+        """Train the copies; no signals if there is too little to train on."""
+        training = _Training(settings, model, resources)
+        rate = training.first_rate()
+        questions = {name: training.ids(ids) for name, ids in resources.candidates.items()}
+        questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
+        if rate is None or not questions:
+            return cls(settings, {}, 0.0, tuple(training.notes))
+        groups: dict[tuple[str, ...], Sequence[SpeechModel]] = {}
+        for ids in dict.fromkeys(questions.values()):
+            groups[ids], rate = training.copies(ids, rate, f"relearning_{len(groups)}")
+        copies = {
+            name: (frozenset([*resources.candidates[name], *training.scored_auxiliary]), groups[ids])
+            for name, ids in questions.items()
+        }
+        sizes = " and ".join(str(len(ids)) for ids in groups)
+        training.notes.append(
+            f"Relearning trained {settings.n_copies} copies of the model further, for {settings.epochs} epochs with a "
+            f"peak learning rate of {rate:g}, on {'halves of ' if settings.halves else ''}{sizes} recordings."
+        )
+        return cls(settings, copies, rate, tuple(training.notes))
+
+    def __call__(self, model: SpeechModel, batch: Batch) -> Measured:
+        """Score the candidates in a batch; NaN for other recordings."""
+        scalars: dict[str, Tensor] = {}
+        for question, (candidates, copies) in self.copies.items():
+            rows = [row for row, name in enumerate(batch.ids) if name in candidates]
+            scores = batch.waveforms.new_full((2, len(batch.ids)), torch.nan, dtype=torch.float64)
+            if rows:
+                part = batch.take(rows)
+                after = [self.settings.score(copy.to(part.waveforms.device), part) for copy in copies]
+                scores[:, rows] = torch.stack([self.settings.score(model, part), torch.stack(after).mean(dim=0)])
+                if not torch.isfinite(scores[:, rows]).all():
+                    raise InputError(
+                        f"The score of the training task is not finite for {part.ids[0]} or others after further "
+                        "training: lower Relearning.rate"
+                    )
+            names = [of_question(column, question) for column in self.settings.columns]
+            scalars |= dict(zip(names, scores, strict=True))
+        return Measured(scalars)
+
+
+@dataclass
+class _Training:
+    """Further training of one model.
+
+    Attributes:
+        settings: settings of the group.
+        model: the model.
+        resources: candidates, auxiliary recordings, and the means to train.
+        notes: sentences for the report.
+    """
+
+    settings: Relearning
+    model: SpeechModel
+    resources: Resources
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def auxiliary(self) -> list[str]:
+        """Auxiliary recordings in random order."""
+        ids = sorted(self.resources.auxiliary.ids)
+        return [ids[i] for i in np.random.default_rng(self.settings.seed).permutation(len(ids))]
+
+    @property
+    def scored_auxiliary(self) -> list[str]:
+        """Auxiliary recordings that every copy is trained on."""
+        return self.auxiliary if self.settings.with_auxiliary else []
+
+    def ids(self, candidates: Sequence[str]) -> tuple[str, ...]:
+        """Return the recordings to train on; empty if there are too few."""
+        chosen = dict.fromkeys(candidates)
+        extra = self.auxiliary if self.settings.with_auxiliary else self.auxiliary[: self._lacking(chosen)]
+        return tuple(sorted(chosen | dict.fromkeys(extra)))
+
+    def _lacking(self, candidates: Mapping[str, None]) -> int:
+        return max(0, self.settings.fill_to - len(candidates))
+
+    def first_rate(self) -> float | None:
+        """Return the learning rate; None if it cannot be known."""
+        if self.settings.learning_rate is not None:
+            return self.settings.learning_rate
+        if self.model.origin.get("training"):  # trained by this package, with the learning rate of its configuration
+            return self.settings.rate * float(self.model.hparams["learning_rate"])
+        return self._largest_harmless_rate()
+
+    def _largest_harmless_rate(self) -> float | None:
+        """Find the largest rate at which a held-out score does not fall.
+
+        Half of the auxiliary recordings are trained on, the others are held out.
+        """
+        if len(self.auxiliary) < MIN_AUXILIARY:
+            return None
+        trained_on, held_out = self.auxiliary[::2], self.auxiliary[1::2]
+        before = self._mean_score(self.model, held_out)
+        for rate in RATES:
+            copy = self._copy(trained_on, rate, self.settings.seed, f"rate_{rate:g}")
+            if copy is not None and self._mean_score(copy, held_out) >= before:
+                self.notes.append(
+                    f"Relearning trained with a learning rate of {rate:g}, the largest of {len(RATES)} at which the "
+                    f"score of {len(held_out)} held-out auxiliary recordings did not fall."
+                )
+                return rate * self.settings.rate
+        self.notes.append(
+            "Relearning was omitted: at every learning rate, further training on auxiliary recordings lowered the "
+            "score of others."
+        )
+        return None
+
+    def copies(self, ids: Sequence[str], rate: float, name: str) -> tuple[list[SpeechModel], float]:
+        """Train the copies; halve the rate while a training diverges.
+
+        Returns:
+            The copies, and their learning rate.
+
+        Raises:
+            InputError: the training diverges at every rate.
+        """
+        for halving in range(MAX_HALVINGS):
+            trained = []
+            for number, part in enumerate(self._parts(ids)):
+                copy = self._copy(part, rate, self.settings.seed + 1 + number, f"{name}_{number}_{halving}")
+                if copy is None:
+                    break
+                trained.append(copy)
+            else:
+                return trained, rate
+            rate /= 2
+            self.notes.append(f"Further training diverged, so that its learning rate was halved to {rate:g}.")
+            log.warning(self.notes[-1])
+        raise InputError(
+            f"Further training diverges even at a learning rate of {rate * 2:g}: give Relearning.learning_rate"
+        )
+
+    def _parts(self, ids: Sequence[str]) -> list[Sequence[str]]:
+        """Return the training set of every copy."""
+        if not self.settings.halves:
+            return [ids] * self.settings.n_copies
+        parts: list[Sequence[str]] = []
+        for pair in range(self.settings.n_copies // 2):
+            order = np.random.default_rng([self.settings.seed, pair]).permutation(len(ids))
+            parts += [sorted(ids[i] for i in half) for half in np.array_split(order, 2)]
+        return parts
+
+    def _copy(self, ids: Sequence[str], rate: float, seed: int, name: str) -> SpeechModel | None:
+        assert self.resources.train_further is not None
+        return self.resources.train_further(
+            self.model, ids, name=name, epochs=self.settings.epochs, learning_rate=rate, seed=seed
+        )
+
+    def _mean_score(self, model: SpeechModel, ids: Sequence[str]) -> float:
+        recordings = self.resources.auxiliary.take(ids)
+        with torch.no_grad():
+            loop = batches(recordings, self.resources.batch_seconds, self.model.device)
+            return float(torch.cat([self.settings.score(model, batch) for batch in loop]).mean())
+
+
+def _no_columns(model: SpeechModel, batch: Batch) -> Measured:
+    """Return no signals, for lack of anything to train on."""
+    return Measured({})

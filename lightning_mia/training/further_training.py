@@ -1,0 +1,82 @@
+"""Train copies of a model further, as an adversary with the weights can."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lightning_mia.corpora.loading.datasets import TrainingRecordings
+from lightning_mia.models.base import SpeechModel
+from lightning_mia.training.callbacks import DivergedError
+from lightning_mia.training.train import train
+from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.training.trainer_options import NO_CLIPPING
+from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.stage import Stage
+
+
+@dataclass(frozen=True)
+class FurtherTraining:
+    """Trains copies of a model further by its own task.
+
+    Batches, gradient clipping and precision are those of the target's training. Its length, its callbacks and
+    per-example clipping are not: these belong to the victim.
+
+    Attributes:
+        recordings: training recordings with the settings of the target's training.
+        trainers: creates the Trainers of the target's training.
+        folder: folder of the copies; an interrupted training continues there.
+        model: name of the model in progress bars.
+
+    Example:
+        >>> trainers = TrainerFactory({"max_epochs": 50, "gradient_clip_val": 1.0})
+        >>> FurtherTraining(None, trainers).trainers_for(4).options["max_epochs"]
+        4
+    """
+
+    recordings: TrainingRecordings
+    trainers: TrainerFactory
+    folder: Path = Path()
+    model: str = "model"
+
+    def __call__(
+        self, model: SpeechModel, ids: Sequence[str], *, name: str, epochs: int, learning_rate: float, seed: int
+    ) -> SpeechModel | None:
+        """Train a copy; see `lightning_mia.signals.base.TrainFurther`."""
+        template = copy.deepcopy(model).cpu()
+        template.hparams.update(template.settings_further(learning_rate))
+        settings = {
+            "recordings": hash_of(list(ids)),
+            "hyperparameters": dict(template.hparams),
+            "trainer": self.trainers_for(epochs).fingerprint(),
+            "seed": seed,
+        }
+        folder = self.folder / name
+        title = f"Further training of {self.model.replace('_', ' ')}"
+        make_trainer = partial(self.trainers_for(epochs).for_training, folder, title)
+        recordings = self.recordings.of(ids, seed)
+        try:
+            trained = train(template, recordings, Stage(folder, settings), seed, make_trainer, start=template)
+        except DivergedError:
+            return None
+        return trained.model.to(model.device)
+
+    def trainers_for(self, epochs: int) -> TrainerFactory:
+        """Return the Trainers of a further training."""
+        return self.trainers.with_epochs(epochs).with_options(
+            callbacks=None, logger=False, max_time=None, min_epochs=None, min_steps=None, per_example=NO_CLIPPING
+        )
+
+    def within(self, folder: Path, model: str) -> "FurtherTraining":
+        """Return the same training for another model."""
+        return replace(self, folder=folder, model=model)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the settings that change the copies, but for those of the signal group."""
+        return {
+            "batch_seconds": self.recordings.batch_seconds,
+            "waveforms": self.recordings.fingerprint(),
+            "trainer": self.trainers_for(1).fingerprint(),
+        }
