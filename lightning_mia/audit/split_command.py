@@ -8,7 +8,7 @@ from typing import Literal
 from lightning_mia.corpora import Corpus, Manifest
 from lightning_mia.corpora.audio.cache import read_contents
 from lightning_mia.splits.base import Design
-from lightning_mia.splits.drawn_folder.folder import README, save_drawn
+from lightning_mia.splits.drawn_folder.drawn import README, save_drawn
 from lightning_mia.splits.drawn_folder.list_formats import parse_formats
 from lightning_mia.splits.sampling.membership import Inclusion
 from lightning_mia.splits.sampling.training_sets import Background

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timezone
 from pathlib import Path
 
-from lightning_mia.splits.drawn_folder.folder import DrawnFolder
+from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.ckpt")
 

@@ -8,7 +8,7 @@ from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.context import template_context
 from lightning_mia.report.figures.drawing import Drawing
 from lightning_mia.report.figures.drawn_groups import DrawnGroup
-from lightning_mia.report.figures.exposures import exposures_of
+from lightning_mia.report.figures.exposure_groups import exposures_of
 from lightning_mia.report.figures.shadow_models import sizes_of
 from lightning_mia.report.figures.svg import inline_svg
 from lightning_mia.report.templates import html_environment

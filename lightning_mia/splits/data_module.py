@@ -26,7 +26,7 @@ from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
 from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
-from lightning_mia.splits.drawn_folder.folder import DrawnFolder
+from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first

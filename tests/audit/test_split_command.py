@@ -12,7 +12,7 @@ from lightning_mia.audit.trained_elsewhere import vouching_notes
 from lightning_mia.corpora import Manifest
 from lightning_mia.splits import UtteranceDesign
 from lightning_mia.splits.data_module import SpeechDataModule
-from lightning_mia.splits.drawn_folder.folder import DrawnFolder
+from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
 from lightning_mia.utilities.errors import InputError
 
 SIZES = ["--n_units", "36", "--n_auxiliary", "12"]

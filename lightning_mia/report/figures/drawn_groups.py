@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.groups import Group, attack_groups, control_groups
 from lightning_mia.report.figures.drawing import Drawing, ResultFigures, draw_results
-from lightning_mia.report.figures.exposures import draw_by_exposures
+from lightning_mia.report.figures.exposure_groups import draw_by_exposures
 from lightning_mia.report.figures.shadow_models import draw_by_shadows
 
 NO_FIGURES = ResultFigures()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lightning_mia.splits import UtteranceDesign
-from lightning_mia.splits.drawn_folder.folder import DrawnFolder, save_drawn
+from lightning_mia.splits.drawn_folder.drawn import DrawnFolder, save_drawn
 from lightning_mia.utilities.errors import InputError
 
 DESIGN = UtteranceDesign(24, 6, background="rest")
