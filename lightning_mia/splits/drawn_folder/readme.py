@@ -15,8 +15,8 @@ FORMAT_NOTES = {
     ),
     "wav.scp": "`{}.kaldi`: Kaldi's data folder (`validate_data_dir.sh --no-feats --no-spk-sort`).",
     "metadata.csv": (
-        '`{}.huggingface/metadata.csv`: `load_dataset("csv", data_files=…, features=…)`, with strings for file_name, id '
-        'and speaker; then `.cast_column("file_name", Audio())`.'
+        '`{}.huggingface/metadata.csv`: `load_dataset("csv", data_files=…, features=…)`, with strings for ids '
+        'and speakers; then `.cast_column("file_name", Audio())`.'
     ),
 }
 
