@@ -64,6 +64,10 @@ class Relearning(SignalGroup):
     """
 
     name = "relearning"
+    requires = (
+        f"the heads of the training task, {MIN_CANDIDATES} or more recordings and, for a model that was trained "
+        f"elsewhere, {MIN_AUXILIARY} or more auxiliary recordings or Relearning.learning_rate"
+    )
     trains_further = True
 
     n_copies: Count = 2
