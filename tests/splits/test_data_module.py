@@ -62,11 +62,11 @@ def test_batches_count_background_and_exposures(tiny_manifest: Path, tmp_path: P
     for corpus in (plain, extended):
         names = ("target", *corpus.split.shadows)
         trainings = [corpus.training_recordings(corpus.split.training_ids(name), seed=0) for name in names]
-        seconds = [sum(training.listed.durations) for training in trainings]
+        seconds = [sum(training.epoch().durations) for training in trainings]
         assert len({training.n_batches for training in trainings}) == 1
         assert trainings[0].n_batches == pytest.approx(sum(seconds) / 3 / 4.0, abs=1.5)
-        assert len({len(training.listed) for training in trainings}) == 1
-    assert len(trainings[0].listed) == 8 * 1 + 8 * 4 + 12
+        assert len({len(training.epoch()) for training in trainings}) == 1
+    assert len(trainings[0].epoch()) == 8 * 1 + 8 * 4 + 12
     assert len(trainings[0].recordings) == 16 + 12
     batches = [name for batch in trainings[0].train_dataloader() for name in batch.ids]
     exposures = extended.split.unit_exposures("utterance")

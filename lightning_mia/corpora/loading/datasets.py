@@ -84,9 +84,7 @@ class TrainingRecordings(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.masking, self.spec_augment = masking, spec_augment
-        self.recordings = Recordings(audio, ids, changes)
-        repeated = np.repeat(np.arange(len(ids)), times if len(times) else 1)
-        self.listed = Recordings(audio, [ids[index] for index in repeated.tolist()], changes)
+        self.recordings, self.times = Recordings(audio, ids, changes), times
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
 
@@ -99,29 +97,34 @@ class TrainingRecordings(L.LightningDataModule):
         }
 
     def of(self, ids: Sequence[str], seed: int) -> "TrainingRecordings":
-        """Return other training recordings, in batches of the same duration.
+        """Return other training recordings, each once per epoch, in batches of the same duration.
 
         Args:
             ids: utterances to train on.
             seed: seed of the batch order and of `masking`.
         """
         other = copy.copy(self)
-        other.recordings, other.seed = self.recordings.take(ids), seed
+        other.recordings, other.times, other.seed = self.recordings.take(ids), (), seed
         other.n_batches = count_batches(other.recordings.durations, self.batch_seconds)
         return other
 
+    def epoch(self) -> Recordings:
+        """Return the recordings of an epoch, as often as they are in it."""
+        ids = self.recordings.ids
+        return self.recordings.take(np.repeat(ids, self.times).tolist() if len(self.times) else ids)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Create the loader of this process's shuffled batches."""
-        trainer = self.trainer
+        trainer, epoch = self.trainer, self.epoch()
         batches = LengthBatches(
-            self.listed.durations,
+            epoch.durations,
             self.n_batches,
             shuffle=True,
             seed=self.seed,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        return loader(self.listed, batches, self.num_workers)
+        return loader(epoch, batches, self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Silence spans, and attach SpecAugment to the batch."""
