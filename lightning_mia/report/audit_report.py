@@ -51,8 +51,8 @@ def summarise_fleet(records: Mapping[str, Mapping[str, Any]], pool: Pool) -> Fle
 
     Args:
         records: shadow model → record with `seconds`, `epochs`, `steps`, `utterances`, `health` (metric → first and
-            last value) and `collapse` (empty if it did not collapse). Epochs, steps and utterances are the same for
-            all.
+            last value) and `collapse` (empty if it did not collapse). Epochs and steps are the same for
+            all; the mean number of utterances is given, since coins may decide on them.
         pool: recordings that they were trained on.
 
     >>> record = {"seconds": 2.0, "epochs": 3, "steps": 9, "utterances": 5, "health": {"loss": [4.0, 2.5]}}
@@ -68,7 +68,7 @@ def summarise_fleet(records: Mapping[str, Mapping[str, Any]], pool: Pool) -> Fle
     return FleetSummary(
         n_shadows=len(trainings),
         pool=pool,
-        n_utterances=first["utterances"],
+        n_utterances=round(sum(record["utterances"] for record in trainings) / len(trainings)),
         epochs=first["epochs"],
         steps=first["steps"],
         seconds=round(sum(float(record["seconds"]) for record in trainings), 3),

@@ -3,11 +3,10 @@
 They are kept beside the packs: for a large corpus, reading every file takes most of the time of drawing a split.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -15,19 +14,20 @@ from tqdm import tqdm
 
 from lightning_mia.corpora.audio.pack import (
     BATCH,
+    ENTRIES,
     LOCK,
     REMEDY,
     PackedFile,
     by_folder,
     decode_entry,
+    index_line,
     look_up,
     pack_folder,
+    read_index,
     source_folders,
     state_of,
 )
 from lightning_mia.utilities.errors import InputError
-
-ENTRIES = "entries.jsonl"
 
 
 def read_entries(paths: Iterable[str], cache_dir: Path, progress: bool = True) -> list[PackedFile]:
@@ -62,18 +62,7 @@ def read_entries(paths: Iterable[str], cache_dir: Path, progress: bool = True) -
 
 def _kept(pack: Path, states: Mapping[str, str]) -> dict[str, PackedFile]:
     """Return the current entries that an earlier run kept."""
-    entries = {}
-    try:
-        with open(pack / ENTRIES, encoding="ascii") as file:
-            for line in file:
-                if not line.endswith("\n"):  # half written by a killed process
-                    break
-                entry = PackedFile(**json.loads(line))
-                if states.get(entry.path) == entry.state:
-                    entries[entry.path] = entry
-    except (FileNotFoundError, ValueError, TypeError):
-        pass
-    return entries
+    return {entry.path: entry for entry in read_index(pack, ENTRIES) if states.get(entry.path) == entry.state}
 
 
 def _read_missing(
@@ -95,7 +84,7 @@ def _read_missing(
                         for entry, _ in pool.map(decode_entry, group[start : start + BATCH])
                     ]
                     with open(pack / ENTRIES, "a", encoding="ascii") as file:
-                        file.writelines(json.dumps(asdict(entry)) + "\n" for entry in entries)
+                        file.writelines(map(index_line, entries))
                     read |= {entry.path: entry for entry in entries}
                     bar.update(len(entries))
     return read

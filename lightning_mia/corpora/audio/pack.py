@@ -25,6 +25,8 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import file_state, hash_of, write_text
 
 SAMPLES, INDEX, LOCK = "samples.int16", "index.jsonl", "lock"
+ENTRIES = "entries.jsonl"
+"""Lengths and hashes of files that are not decoded; see `entries`."""
 VERSION = 2
 """Increase this whenever decoding changes, so that older packs are not reused."""
 
@@ -81,11 +83,16 @@ def pack_folder(cache_dir: Path, folder: str) -> Path:
     return cache_dir / hash_of(folder)[:32]
 
 
-def read_index(pack: Path) -> list[PackedFile]:
-    """Read the entries of a pack, up to the first damaged line."""
+def read_index(pack: Path, name: str = INDEX) -> list[PackedFile]:
+    """Read the entries of a pack, up to the first damaged line.
+
+    Args:
+        pack: its folder.
+        name: file of the entries.
+    """
     entries: list[PackedFile] = []
     try:
-        with open(pack / INDEX, encoding="ascii") as file:
+        with open(pack / name, encoding="ascii") as file:
             for line in file:
                 if not line.endswith("\n"):  # being written, or half written by a killed process
                     break
@@ -176,7 +183,7 @@ def _append(
                 entry = replace(entry, state=states[entry.path], offset=offset, pack=str(pack))
                 appended[entry.path], offset = entry, offset + entry.n_samples
                 samples.write(pcm)
-                lines.append(_line(entry))
+                lines.append(index_line(entry))
             samples.flush()  # before the index, which must not list missing samples
             index.writelines(lines)
             index.flush()
@@ -192,11 +199,12 @@ def _drop_incomplete(pack: Path) -> None:
     samples.touch()
     index.touch()
     os.truncate(samples, 2 * max((entry.offset + entry.n_samples for entry in complete), default=0))
-    if (lines := "".join(map(_line, complete)).encode("ascii")) != index.read_bytes():
+    if (lines := "".join(map(index_line, complete)).encode("ascii")) != index.read_bytes():
         write_text(index, lines.decode("ascii"))
 
 
-def _line(entry: PackedFile) -> str:
+def index_line(entry: PackedFile) -> str:
+    """Return the line of an entry, without its folder."""
     return json.dumps({name: value for name, value in asdict(entry).items() if name != "pack"}) + "\n"
 
 

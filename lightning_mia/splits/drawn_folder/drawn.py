@@ -160,9 +160,7 @@ def _description(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; draw a split with `lightning-mia split`") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} does not describe a split drawn by `lightning-mia split` ({error!r}); give another folder"
-        ) from error
+        raise InputError(f"{path} was not written by `lightning-mia split`; give the folder that it wrote") from error
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -41,19 +41,21 @@ def _lines(split: Split, folder: Path, lists: Sequence[str]) -> list[str]:
         "`lightning-mia split` drew at random which recordings the models are trained on. Train on the lists below, "
         "and the audit can say whether the models reveal it.",
         "",
-        f"- target: {counts['member']:,} members; {counts['nonmember']:,} non-members are in no list of the target",
+        f"- members: {counts['member']:,} recordings, in the list of the target",
+        f"- non-members: {counts['nonmember']:,} recordings, not in the list of the target",
         f"- background: {counts['background']:,} recordings in every list, never evaluated",
         f"- auxiliary: {counts['auxiliary']:,} recordings in no list: the adversary's own",
-        *([f"- held back: {counts['held_back']:,} recordings of member speakers"] if counts["held_back"] else []),
+        *([f"- held back: {counts['held_back']:,} recordings of members, in no list"] if counts["held_back"] else []),
         f"- SHA-256 of the split: `{split.sha256}`",
         "",
         "## Which list trains what",
         "",
-        "| model | recordings | lists |",
-        "|---|--:|---|",
+        "| model | recordings | lines | lists |",
+        "|---|--:|--:|---|",
     ]
     for model in models_of(split):
-        lines.append(f"| {model} | {len(split.training_ids(model)):,} | `train/{model}.*` |")
+        ids = split.training_ids(model)
+        lines.append(f"| {model} | {len(ids):,} | {split.times_per_epoch(ids).sum():,} | `train/{model}.*` |")
     lines += ["", "Formats:", ""]
     lines += [f"- {note.format('target')}" for end, note in FORMAT_NOTES.items() if _has(lists, end)]
     if EXPOSURES in split.table:

@@ -8,7 +8,8 @@ import pytest
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio import entries
 from lightning_mia.corpora.audio.cache import decode, read_contents
-from lightning_mia.corpora.audio.entries import ENTRIES
+from lightning_mia.corpora.audio.cached_folders import cached_folders, clear
+from lightning_mia.corpora.audio.pack import ENTRIES
 from lightning_mia.utilities.errors import InputError
 
 FACTS = ["sha256", "n_samples", "duration", "source_rate"]
@@ -60,3 +61,13 @@ def test_unusable_recordings_are_errors_or_skipped(table: pd.DataFrame, tmp_path
         read_contents(rows, cache_dir=tmp_path / "c", progress=False)
     index, skipped = read_contents(rows, cache_dir=tmp_path / "c", on_bad_audio="skip", progress=False)
     assert (len(index), skipped["id"].tolist()) == (72, ["bad"])
+
+
+def test_the_cache_lists_and_clears_them(table: pd.DataFrame, tmp_path: Path) -> None:
+    read_contents(table, cache_dir=tmp_path, progress=False)
+    folders = cached_folders(tmp_path)
+    assert sum(cached.n_recordings for cached in folders) == 72
+    assert {cached.n_bytes for cached in folders} == {0}
+    assert {cached.folder for cached in folders} == {str(Path(path).parent) for path in table["path"]}
+    clear(tmp_path)
+    assert not list(tmp_path.iterdir())

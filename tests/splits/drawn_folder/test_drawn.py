@@ -35,7 +35,12 @@ def test_it_holds_members_recordings_and_how_they_were_drawn(tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"The audio of 1 of 2 recordings changed since .* s0-01"):
         drawn.check_audio({"s0-00": "hash of s0-00", "s0-01": "other"})
     readme = (tmp_path / "README.md").read_text()
-    for text in ("| shadow_001 | 30 |", "What must not happen", f"--split {tmp_path}", "18 recordings in every list"):
+    for text in (
+        "| shadow_001 | 30 | 30 |",
+        "What must not happen",
+        f"--split {tmp_path}",
+        "18 recordings in every list",
+    ):
         assert text in readme
 
 
@@ -75,5 +80,5 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist; draw a split"):
         DrawnFolder.load(tmp_path)
     (tmp_path / "split.json").write_text('{"level": "utterance"}')
-    with pytest.raises(InputError, match="does not describe a split drawn by"):
+    with pytest.raises(InputError, match="was not written by"):
         DrawnFolder.load(tmp_path)
