@@ -1,8 +1,8 @@
 """Write what each model is to be trained on."""
 
 import hashlib
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,19 +40,47 @@ def write_lists(folder: Path, split: Split, recordings: pd.DataFrame, formats: S
     """
     training = {model: set(split.training_ids(model)) for model in models_of(split)}
     used = set().union(*training.values())
-    ids = [name for name in split.table["id"] if name in used]
+    ids = [name for name in split.table["id"].to_list() if name in used]
     entries = _repeated(recordings.loc[ids].reset_index(), split.times_per_epoch(ids))
     original = entries["original"].tolist()
-    chosen = {model: [name in members for name in original] for model, members in training.items()}
+    chosen = {model: np.array([name in members for name in original]) for model, members in training.items()}
     hashes = {}
     for file in list_files(entries, formats):
+        lines = _Lines.of(file.lines)
         for model, is_chosen in chosen.items():
-            path = f"{TRAIN}/{file.name.format(model)}"
-            content = (file.header + "".join(compress(file.lines, is_chosen))).encode()
-            with atomic_path(folder / path) as temporary:
-                temporary.write_bytes(content)
-            hashes[path] = hashlib.sha256(content).hexdigest()
+            path, digest = f"{TRAIN}/{file.name.format(model)}", hashlib.sha256()
+            with atomic_path(folder / path) as temporary, open(temporary, "wb") as output:
+                for content in (file.header.encode(), *lines.runs(is_chosen)):
+                    output.write(content)
+                    digest.update(content)
+            hashes[path] = digest.hexdigest()
     return hashes
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Lines of a file, encoded once for all models.
+
+    The lists of two models differ in few of many lines, so they are written in long runs.
+    """
+
+    content: memoryview
+    starts: np.ndarray  # (lines + 1,) bytes
+
+    @classmethod
+    def of(cls, lines: Sequence[str]) -> "_Lines":
+        encoded = [line.encode() for line in lines]
+        return cls(memoryview(b"".join(encoded)), np.cumsum([0, *map(len, encoded)]))
+
+    def runs(self, chosen: np.ndarray) -> Iterator[memoryview]:
+        """Yield the chosen lines.
+
+        Args:
+            chosen: (lines,) bool.
+        """
+        edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
+        places = self.starts[edges].tolist()
+        yield from (self.content[start:stop] for start, stop in zip(places[::2], places[1::2], strict=True))
 
 
 def _repeated(recordings: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
