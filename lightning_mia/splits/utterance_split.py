@@ -40,7 +40,7 @@ class UtteranceDesign(Design):
     evenly as the corpus allows; each speaker's share is divided at random into auxiliary and challenge units, in
     proportion; then membership is drawn. Exactly half of every stratum is IN. A stratum is a speaker with at least 10
     challenge units; the units of other speakers, and the odd unit of a speaker, are pooled. Units with several copies
-    have separate strata, so that all models are trained on equally many recordings.
+    and those of different exposures have separate strata, so that all models are trained on equally many recordings.
 
     Args:
         n_units: challenge utterances, half of them members; an upper bound, reduced to the size of the corpus.

@@ -28,6 +28,7 @@ from lightning_mia.corpora.audio.pack import (
     state_of,
 )
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import write_text
 
 
 def read_entries(paths: Iterable[str], cache_dir: Path, progress: bool = True) -> list[PackedFile]:
@@ -77,7 +78,7 @@ def _read_missing(
             pack = pack_folder(cache_dir, folder)
             pack.mkdir(parents=True, exist_ok=True)
             with FileLock(pack / LOCK):
-                _drop_incomplete_line(pack / ENTRIES)
+                _drop_damaged(pack)
                 for start in range(0, len(group), BATCH):
                     entries = [
                         replace(entry, state=states[entry.path])
@@ -90,6 +91,8 @@ def _read_missing(
     return read
 
 
-def _drop_incomplete_line(path: Path) -> None:
-    if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+def _drop_damaged(pack: Path) -> None:
+    """Remove what cannot be read, such as what a killed process left half written."""
+    path = pack / ENTRIES
+    if path.exists() and (lines := "".join(map(index_line, read_index(pack, ENTRIES)))).encode() != path.read_bytes():
+        write_text(path, lines)

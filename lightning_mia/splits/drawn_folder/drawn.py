@@ -159,7 +159,7 @@ def _description(folder: Path) -> dict[str, Any]:
         return {**description, "files": dict(description["files"])}
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; draw a split with `lightning-mia split`") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} was not written by `lightning-mia split`; give the folder that it wrote") from error
 
 
