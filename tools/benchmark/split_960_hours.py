@@ -68,7 +68,8 @@ def main() -> None:
             table = Manifest(str(Path(name) / "manifest.csv")).table()
         audio = made_up_audio(table["id"].to_list())
         with timed("draw the split", seconds):
-            split = DESIGN.draw(table, audio["sha256"].to_dict(), n_shadows=4)
+            contents = dict(zip(table["id"].to_list(), audio["sha256"].to_list(), strict=True))
+            split = DESIGN.draw(table, contents, n_shadows=4)
         with timed("write the lists", seconds):
             save_drawn(folder, split, table, audio, DESIGN, 0, FORMATS)
         print(f"{n_utterances:,} utterances: {sum(seconds.values()):.1f} s of one core", flush=True)

@@ -50,7 +50,7 @@ def write_lists(folder: Path, split: Split, recordings: pd.DataFrame, formats: S
         for model, is_chosen in chosen.items():
             path, digest = f"{TRAIN}/{file.name.format(model)}", hashlib.sha256()
             with atomic_path(folder / path) as temporary, open(temporary, "wb") as output:
-                for content in (file.header.encode(), *lines.runs(is_chosen)):
+                for content in lines.runs(file.header, is_chosen):
                     output.write(content)
                     digest.update(content)
             hashes[path] = digest.hexdigest()
@@ -72,12 +72,14 @@ class _Lines:
         encoded = [line.encode() for line in lines]
         return cls(memoryview(b"".join(encoded)), np.cumsum([0, *map(len, encoded)]))
 
-    def runs(self, chosen: np.ndarray) -> Iterator[memoryview]:
-        """Yield the chosen lines.
+    def runs(self, header: str, chosen: np.ndarray) -> Iterator[bytes | memoryview]:
+        """Yield a header and the chosen lines.
 
         Args:
+            header: first line, or "".
             chosen: (lines,) bool.
         """
+        yield header.encode()
         edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
         places = self.starts[edges].tolist()
         yield from (self.content[start:stop] for start, stop in zip(places[::2], places[1::2], strict=True))
