@@ -209,3 +209,11 @@ def test_new_columns_are_saved_and_read(corpus, level, tmp_path):
     (tmp_path / "split.csv").write_text(text.replace(",4\n", ",x\n", 1))
     with pytest.raises(InputError, match="exposures is not a positive whole number"):
         Split.load(tmp_path / "split.csv")
+
+
+def test_every_evaluated_unit_has_exposures(corpus, level):
+    split = designs(exposures=[2, 3])[level].draw(*corpus)
+    for part in split.parts(level):
+        assert set(split.challenge(level, part)["unit_id"]) <= set(split.unit_exposures(level))
+    assert set(split.unit_exposures(level).values()) == {2, 3}
+    assert designs()[level].draw(*corpus).unit_exposures(level) is None
