@@ -370,4 +370,4 @@ def _proven(target: Trained) -> dict[str, Any]:
 
 def _is_independent(split: Split) -> bool:
     """Whether a fair coin decided for each unit."""
-    return split.drawn and getattr(split, "inclusion", "balanced") == "independent"
+    return split.drawn and split.inclusion == "independent"
