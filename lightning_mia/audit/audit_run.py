@@ -175,27 +175,42 @@ class AuditRun:
     def _target_job(self) -> TrainingJob:
         return self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
 
-    def fit_wrong_model(self) -> Trained | None:
+    def fit_wrong_model(self, target: Trained | None = None) -> Trained | None:
         """Train the same model on auxiliary and background recordings only.
 
-        With the background it differs from the target in the challenge set alone. None if there are neither. Its
-        learned targets (HuBERT's clusters) are its own, unlike those of the shadow models: a control must hold nothing
-        of the target's members, and the target's clusters were fitted on them. What these clusters alone reveal shows
-        in the shadow models, evaluated against the target's members.
+        With the background it differs from the target in the challenge set alone. None if there are neither.
+
+        Args:
+            target: the target, whose clusters the model copies if the shadow models do. They were fitted on the
+                members, which therefore lie a little closer to them: attacks that compare a model with shadow models
+                would otherwise find that the wrong model knows the members less than other recordings.
         """
         ids = self.split.unevaluated_ids()
-        return self.train("wrong_model", ids) if ids else None
+        return self.train("wrong_model", ids, targets=self._shared_targets(target)) if ids else None
 
-    def fit_untrained(self) -> Trained:
+    def fit_untrained(self, target: Trained | None = None) -> Trained:
         """Return the target before its first training step.
 
-        Learned targets (HuBERT's clusters) come from the recordings of the wrong model or, without any, from members
-        and non-members together.
+        Its learned targets (HuBERT's clusters) are those of the target if the shadow models have them; otherwise they
+        are fitted on the recordings of the wrong model or, without any, on members and non-members together.
+
+        Args:
+            target: the target.
         """
         ids = self.split.unevaluated_ids() or list(self.split.table["id"])
-        return self.train("untrained", ids, max_epochs=0)
+        return self.train("untrained", ids, max_epochs=0, targets=self._shared_targets(target))
 
-    def train(self, name: str, ids: list[str], max_epochs: int | None = None, start: Trained | None = None) -> Trained:
+    def _shared_targets(self, target: Trained | None) -> LearnedTargets | None:
+        return LearnedTargets.of(target.model, target.checkpoint) if target and self.shares_targets else None
+
+    def train(
+        self,
+        name: str,
+        ids: list[str],
+        max_epochs: int | None = None,
+        start: Trained | None = None,
+        targets: LearnedTargets | None = None,
+    ) -> Trained:
         """Train a model like the target, or load it.
 
         Args:
@@ -203,9 +218,11 @@ class AuditRun:
             ids: recordings to train on.
             max_epochs: number of epochs; by default that of the Trainer's options.
             start: model whose weights training starts from.
+            targets: learned targets to copy; by default they are fitted on the recordings.
         """
         self.save_split()
-        return self.job(name, ids, training_seed(), max_epochs, start).run()
+        job = self.job(name, ids, training_seed(), max_epochs, start)
+        return (with_targets([job], targets)[0] if targets else job).run()
 
     def job(
         self,
@@ -275,15 +292,15 @@ class AuditRun:
                 f"{target.checkpoint} {difference}, but shadow models must be trained exactly like the target: train "
                 "it here, by `lightning-mia audit` or `fit` with this config, or give --fleet.size 0"
             )
-        if target and self.shares_targets:
-            trainings = with_targets(trainings, LearnedTargets.of(target.model, target.checkpoint))
+        if targets := self._shared_targets(target):
+            trainings = with_targets(trainings, targets)
         for training in trainings:
             check_shadow_model(training, self.shares_targets)
         return [ShadowModelJob(training, probe_plan) for training in trainings]
 
     @property
     def shares_targets(self) -> bool:
-        """Whether shadow models copy the target's learned targets."""
+        """Whether shadow models and controls copy the target's learned targets."""
         return self.fleet.targets == "victim" and self.model.learned_targets is not None
 
     def _check_shadow_models(self) -> None:
@@ -400,10 +417,10 @@ class AuditRun:
         external = self._is_external(target)
         models: dict[str, Trained] = {}
         if self.controls.untrained:
-            untrained = self.as_constructed(self.model.untrained()) if external else self.fit_untrained()
+            untrained = self.as_constructed(self.model.untrained()) if external else self.fit_untrained(target)
             models["untrained"] = untrained
         if self.controls.wrong_model:
-            wrong_model = self._load_wrong_model() if external else self.fit_wrong_model()
+            wrong_model = self._load_wrong_model() if external else self.fit_wrong_model(target)
             if wrong_model:
                 models["wrong_model"] = wrong_model
         return models
