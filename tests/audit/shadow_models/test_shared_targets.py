@@ -68,7 +68,9 @@ def test_clusters_equal_the_targets_to_the_bit(shared: Path, fleet: Path) -> Non
     for number in range(4):
         assert equal(clusters(shared / f"shadows/00{number}"), of_target)
         assert not equal(clusters(fleet / f"shadows/00{number}"), of_target)  # fitted on their own recordings
-    assert not equal(clusters(shared / "wrong_model"), of_target)
+    for control in ("wrong_model", "untrained"):
+        assert equal(clusters(shared / control), of_target)
+        assert not equal(clusters(fleet / control), of_target)
     assert not shadow_files(shared).items() & shadow_files(fleet).items()
 
 
@@ -83,7 +85,7 @@ def test_the_hash_of_the_targets_is_a_setting_of_the_stage(shared: Path, fleet: 
             == (target.origin["training"])
         )
     assert "targets" not in settings_of(shared / "target")
-    assert "targets" not in settings_of(shared / "wrong_model")
+    assert settings_of(shared / "wrong_model")["targets"] == targets_sha256(target)
 
 
 def test_the_report_names_the_targets(shared: Path, audited: Path) -> None:
