@@ -69,7 +69,7 @@ def open_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
     """
     folder = find_folder(name, revision, weights=False)
     missing = f"{name} has no config.json; give the folder that `save_pretrained` of transformers wrote"
-    config = _configuration(name, _read_json(folder / "config.json", missing))
+    config = _configuration(name, read_json(folder / "config.json", missing))
     return Checkpoint(name, revision, folder, config, _preprocessor(name, folder, config))
 
 
@@ -129,7 +129,7 @@ def weight_files(name: str, folder: Path) -> list[Path]:
         raise InputError(f"{name} holds no weights; give a folder with model.safetensors or pytorch_model.bin")
     if not main.name.endswith(".index.json"):
         return [main]
-    shards = _read_json(main, "").get("weight_map")
+    shards = read_json(main, "").get("weight_map")
     if not isinstance(shards, dict):
         raise InputError(f"{main} names no weights; download the checkpoint again")
     files = sorted({folder / str(shard) for shard in shards.values()})
@@ -156,7 +156,12 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _read_json(path: Path, missing: str) -> dict[str, Any]:
+def read_json(path: Path, missing: str) -> dict[str, Any]:
+    """Read an object from a file of a checkpoint.
+
+    Raises:
+        InputError: the file does not exist (the message is `missing`), or holds something else.
+    """
     if not path.is_file():
         raise InputError(missing)
     try:
@@ -211,7 +216,7 @@ def named_kernels(settings: Any) -> list[str]:
 def _bare_encoder_config(config: Any) -> Any:
     """Disable LayerDrop and adapters; keep the mask embedding."""
     # A layer that is dropped in training has no hidden state, and no gradient, which other processes would wait for.
-    config.layerdrop = config.encoder_layerdrop = 0.0
+    config.layerdrop = config.encoder_layerdrop = config.decoder_layerdrop = 0.0
     # Adapters shorten the sequence for a decoder or classifier.
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
     # transformers keeps the mask embedding only with a mask probability; its own random masks are not used.

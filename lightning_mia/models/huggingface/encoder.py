@@ -141,7 +141,7 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
         """Encode the output of `frames` under masks, see `HuggingFaceEncoder.forward`."""
         if frames.device.type != "cpu" or torch.is_grad_enabled() or frames.shape[:2].numel() <= SMALL_BATCH:
             return self._transform(frames, lengths, masks)
-        frame_counts = self._all_frames(lengths)
+        frame_counts = self.all_frames(lengths)
         hidden_states: list[Tensor] = []  # per layer (batch, frames, dim)
         for rows in group_by_length(frame_counts.tolist()):
             n_frames = int(frame_counts[rows].max())
@@ -157,14 +157,14 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
         if masks is not None:
             hidden = F.pad(masks, (0, x.shape[1] - masks.shape[1])).unsqueeze(2)
             x = torch.where(hidden, getattr(self.model, MASK_EMBEDDING).to(x.dtype), x)
-        real = ~padding_mask(self._all_frames(lengths), x.shape[1])
+        real = ~padding_mask(self.all_frames(lengths), x.shape[1])
         self._reset_positions()
         self._layer_inputs, self._real = [], real.unsqueeze(1)
         last = self._encode(x, real)
         hidden_states, self._layer_inputs, self._real = (*self._layer_inputs, last), [], None
         return Encoded(hidden_states, self.frame_lengths(lengths))
 
-    def _all_frames(self, lengths: Tensor) -> Tensor:
+    def all_frames(self, lengths: Tensor) -> Tensor:
         """Samples → frames that `frames` returns, including any that the encoder drops."""
         return self.frame_lengths(lengths)
 

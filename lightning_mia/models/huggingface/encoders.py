@@ -28,12 +28,13 @@ class SEW(Wav2Vec2Encoder):
     def _group_size(self) -> int:
         return int(self.model.config.squeeze_factor)
 
-    def _all_frames(self, lengths: Tensor) -> Tensor:
+    def all_frames(self, lengths: Tensor) -> Tensor:
+        """Samples → frames that `frames` returns, including any that do not fill a group."""
         return super().frame_lengths(lengths)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames in complete groups."""
-        return self._all_frames(lengths) // self._group_size * self._group_size
+        return self.all_frames(lengths) // self._group_size * self._group_size
 
     def project(self, frames: Tensor) -> Tensor:
         """(batch, frames, channels) → (batch, frames, dim), before any mask."""

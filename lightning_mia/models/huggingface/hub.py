@@ -7,6 +7,15 @@ from typing import Any
 from lightning_mia.utilities.errors import InputError
 
 DESCRIPTIONS = ("config.json", "preprocessor_config.json", "processor_config.json")
+TOKENIZER = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+)
 SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
 TIMEOUT = 10.0  # seconds to wait for the hub's first response; the library's own retries take half a minute
@@ -58,7 +67,7 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
     if isinstance(info, Exception):
         try:
             cached = hub.snapshot_download(
-                name, revision=revision, local_files_only=True, allow_patterns=[*DESCRIPTIONS]
+                name, revision=revision, local_files_only=True, allow_patterns=[*DESCRIPTIONS, *TOKENIZER]
             )
             return Path(cached)
         except LocalEntryNotFoundError:
@@ -66,7 +75,11 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
                 f"{name} is not a local folder, and the Hugging Face hub cannot be reached ({one_line(info)}); "
                 f"connect to it, or {FOLDER_HINT}"
             ) from info
-    patterns = [*DESCRIPTIONS, *(_weight_patterns([file.rfilename for file in info.siblings]) if weights else ())]
+    patterns = [
+        *DESCRIPTIONS,
+        *TOKENIZER,
+        *(_weight_patterns([file.rfilename for file in info.siblings]) if weights else ()),
+    ]
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # networks fail in many ways

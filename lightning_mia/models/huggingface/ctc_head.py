@@ -1,0 +1,217 @@
+"""CTC outputs of transformers checkpoints, with their own vocabulary."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, quiet, read_json
+from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Encoder
+from lightning_mia.models.huggingface.heads import TranscriptHead, load_head
+from lightning_mia.models.huggingface.hub import one_line
+from lightning_mia.models.layers.features import padding_mask
+from lightning_mia.models.objectives.log_odds import log_odds_of_loss
+from lightning_mia.models.objectives.transcripts import check_frames, error_counts, loss_per_character, normalise_text
+from lightning_mia.models.outputs import CTC_SCORE
+from lightning_mia.utilities.errors import InputError, list_first
+
+log = logging.getLogger(__name__)
+
+TOKENIZERS = (None, "Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer")  # the last is an earlier name of the same
+
+
+class CTCHead(TranscriptHead):
+    """Linear layer and vocabulary of a CTC checkpoint.
+
+    Losses equal those of transformers for the recording alone. They include the final frames that SEW sets to zero.
+
+    Args:
+        checkpoint: configuration, vocabulary and weights.
+        fresh: keep random weights.
+
+    Raises:
+        InputError: the checkpoint has no usable vocabulary or output layer.
+    """
+
+    score_name = CTC_SCORE
+
+    def __init__(self, checkpoint: Checkpoint, fresh: bool) -> None:
+        super().__init__()
+        if read_json(checkpoint.folder / "config.json", "").get("add_adapter"):
+            raise InputError(
+                f"The characters of {checkpoint.name} come from an adapter above its encoder (add_adapter), which is "
+                "not supported; leave out the transcripts to audit its encoder"
+            )
+        self.vocabulary = CheckpointVocabulary(checkpoint)
+        self.dropout = nn.Dropout(checkpoint.config.final_dropout)
+        self.lm_head = nn.Linear(checkpoint.config.hidden_size, checkpoint.config.vocab_size)
+        if not fresh:
+            load_head(self, checkpoint, "CTC output is")
+
+    def check(self, encoder: HuggingFaceEncoder, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:
+        """Compare transcripts with the vocabulary and the frames."""
+        self.vocabulary.check({name: texts[name] for name in durations})
+        samples = torch.tensor([round(seconds * SAMPLE_RATE) for seconds in durations.values()])
+        labels = {name: self.vocabulary.labels(texts[name]) for name in durations}
+        check_frames(labels, dict(zip(durations, _n_frames(encoder, samples).tolist(), strict=True)))
+
+    def _logits(self, encoder: HuggingFaceEncoder, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Compute logits and frame lengths, (batch, frames, vocabulary) float32 and (batch,) int64."""
+        hidden = encoder.transform(encoder.frames(batch.waveforms, batch.lengths), batch.lengths).hidden[-1].float()
+        lengths = _n_frames(encoder, batch.lengths)
+        n_frames = int(lengths.max())
+        hidden = F.pad(hidden, (0, 0, 0, max(0, n_frames - hidden.shape[1])))[:, :n_frames]
+        hidden = hidden.masked_fill(padding_mask(encoder.frame_lengths(batch.lengths), n_frames).unsqueeze(2), 0.0)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.lm_head(self.dropout(hidden)), lengths
+
+    def _losses(self, logits: Tensor, frame_lengths: Tensor, texts: Sequence[str]) -> Tensor:
+        labels = [self.vocabulary.labels(text) for text in texts]
+        return loss_per_character(logits, frame_lengths, labels, self.vocabulary.blank)
+
+    def loss(self, encoder: HuggingFaceEncoder, batch: Batch) -> Tensor:
+        """Compute the CTC loss of every transcript per character, (batch,) float32."""
+        return self._losses(*self._logits(encoder, batch), batch.texts)
+
+    def scores(self, encoder: HuggingFaceEncoder, batch: Batch) -> dict[str, Tensor]:
+        """Score transcripts and count errors, as `CTC.task_scores`."""
+        logits, lengths = self._logits(encoder, batch)
+        paths = logits.argmax(dim=2).tolist()
+        guesses = [self.vocabulary.text(path[:length]) for path, length in zip(paths, lengths.tolist(), strict=True)]
+        texts = [self.vocabulary.normalise(text) for text in batch.texts]
+        score = log_odds_of_loss(self._losses(logits.double(), lengths, batch.texts))
+        return {CTC_SCORE: score, **error_counts(guesses, texts)}
+
+
+class CheckpointVocabulary:
+    """Vocabulary of a CTC checkpoint.
+
+    Transcripts are written in its case, with its word delimiter; a character that it lacks is its unknown token.
+
+    Args:
+        checkpoint: configuration and folder.
+
+    Raises:
+        InputError: there is no vocabulary, or it does not fit the configuration.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.name, self.size = checkpoint.name, int(checkpoint.config.vocab_size)
+        self.blank = int(checkpoint.config.pad_token_id)
+        self._tokenizer = _tokenizer(checkpoint)
+        self._labels: dict[str, int] = self._tokenizer.get_vocab()
+        self._characters = {label: token for token, label in self._labels.items()}
+        if self._characters.get(self.blank) != self._tokenizer.pad_token:
+            raise InputError(
+                f"config.json of {self.name} has the blank {self.blank} (pad_token_id), but its vocabulary "
+                f"{self._labels.get(self._tokenizer.pad_token)}; take both files from the same model"
+            )
+        if (largest := max(self._tokenizer.encoder.values())) >= self.size:
+            raise InputError(
+                f"The vocabulary of {self.name} has the label {largest}, but its output only {self.size} labels; take "
+                "both files from the same model"
+            )
+        self.special = {
+            token
+            for token in (getattr(self._tokenizer, f"{kind}_token") for kind in ("pad", "bos", "eos", "unk"))
+            if token is not None
+        }
+        unknown = self._labels.get(self._tokenizer.unk_token, self.size)
+        self._unknown = unknown if unknown < self.size else None
+        self._cases = {_case(character) for token in self._regular() for character in token} - {""}
+
+    def _regular(self) -> set[str]:
+        """Characters of transcripts, without the word delimiter."""
+        return self._labels.keys() - self.special - {self._tokenizer.word_delimiter_token}
+
+    def normalise(self, text: str) -> str:
+        """Write a transcript in the case of the vocabulary, with single spaces."""
+        text = normalise_text(text, fold_case=False)
+        if len(self._cases) != 1:
+            return text
+        return text.upper() if self._cases == {"upper"} else text.lower()
+
+    def _tokens(self, text: str) -> list[str]:
+        tokens: list[str] = self._tokenizer.tokenize(self.normalise(text))
+        return tokens
+
+    def labels(self, text: str) -> list[int]:
+        """Return one label per character."""
+        labels = [self._labels.get(token, self._unknown) for token in self._tokens(text)]
+        return [label for label in labels if label is not None]
+
+    def text(self, path: Sequence[int]) -> str:
+        """Merge repeated labels, drop blanks and other special tokens."""
+        tokens = [self._characters.get(label, "") for label, _ in groupby(path)]
+        text = "".join(token for token in tokens if token not in self.special)
+        return " ".join(text.replace(self._tokenizer.word_delimiter_token or " ", " ").split())
+
+    def check(self, texts: Mapping[str, str]) -> None:
+        """Compare the characters of transcripts with the vocabulary, both ways.
+
+        Raises:
+            InputError: the vocabulary lacks most characters, or some and has no unknown token.
+        """
+        tokens = {name: self._tokens(text) for name, text in texts.items()}
+        lacking = {name for name, sequence in tokens.items() if not self._labels.keys() >= set(sequence)}
+        unknown = [token for sequence in tokens.values() for token in sequence if token not in self._labels]
+        if unknown:
+            total = sum(map(len, tokens.values()))
+            problem = (
+                f"{len(lacking)} of {len(texts)} transcripts hold {len(unknown)} of {total} characters that the "
+                f"vocabulary of {self.name} lacks: {_quoted(unknown)}"
+            )
+            if self._unknown is None or 2 * len(unknown) > total:
+                raise InputError(f"{problem}; give transcripts in its language and script, or leave them out")
+            log.warning("%s; they count as its unknown token %s", problem, self._tokenizer.unk_token)
+        regular = self._regular()
+        if unused := regular.difference(*tokens.values()):
+            total = len(regular)
+            log.info(
+                "%d of %d characters of %s occur in no transcript: %s", len(unused), total, self.name, _quoted(unused)
+            )
+
+
+def _n_frames(encoder: HuggingFaceEncoder, lengths: Tensor) -> Tensor:
+    """Samples → frames with characters, including those that SEW sets to zero."""
+    return encoder.all_frames(lengths) if isinstance(encoder, Wav2Vec2Encoder) else encoder.frame_lengths(lengths)
+
+
+def _tokenizer(checkpoint: Checkpoint) -> Any:
+    from transformers import Wav2Vec2CTCTokenizer
+
+    if not (checkpoint.folder / "vocab.json").is_file():
+        raise InputError(
+            f"{checkpoint.name} has no vocabulary: vocab.json is missing; save its processor into the folder "
+            "(`AutoProcessor.from_pretrained(…).save_pretrained`), or leave out the transcripts to audit its encoder"
+        )
+    settings = checkpoint.folder / "tokenizer_config.json"
+    kind = read_json(settings, "").get("tokenizer_class") if settings.is_file() else None
+    if kind not in TOKENIZERS:
+        raise InputError(
+            f"The tokenizer of {checkpoint.name} is a {kind}, but only Wav2Vec2CTCTokenizer is supported; leave out the "
+            "transcripts to audit its encoder"
+        )
+    try:
+        with quiet():
+            tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
+    except Exception as error:  # invalid JSON, unusable settings
+        raise InputError(f"The vocabulary of {checkpoint.name} cannot be used: {one_line(error)}") from error
+    tokenizer.do_lower_case = False  # it would write upper case, whatever the vocabulary
+    return tokenizer
+
+
+def _case(character: str) -> str:
+    if character.lower() == character.upper():
+        return ""
+    return "upper" if character == character.upper() else "lower"
+
+
+def _quoted(characters: Iterable[str]) -> str:
+    return list_first([repr(character) for character in sorted(set(characters))], 10)
