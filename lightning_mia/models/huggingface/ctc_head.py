@@ -172,10 +172,8 @@ class CheckpointVocabulary:
             log.warning("%s; they count as its unknown token %s", problem, self._tokenizer.unk_token)
         regular = self._regular()
         if unused := regular.difference(*tokens.values()):
-            total = len(regular)
-            log.info(
-                "%d of %d characters of %s occur in no transcript: %s", len(unused), total, self.name, _quoted(unused)
-            )
+            share = f"{len(unused)} of {len(regular)} characters of {self.name}"
+            log.info("%s occur in no transcript: %s", share, _quoted(unused))
 
 
 def _n_frames(encoder: HuggingFaceEncoder, lengths: Tensor) -> Tensor:
@@ -195,8 +193,8 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
     kind = read_json(settings, "").get("tokenizer_class") if settings.is_file() else None
     if kind not in TOKENIZERS:
         raise InputError(
-            f"The tokenizer of {checkpoint.name} is a {kind}, but only Wav2Vec2CTCTokenizer is supported; leave out the "
-            "transcripts to audit its encoder"
+            f"The tokenizer of {checkpoint.name} is a {kind}, but only Wav2Vec2CTCTokenizer is supported; leave out "
+            "the transcripts to audit its encoder"
         )
     try:
         with quiet():

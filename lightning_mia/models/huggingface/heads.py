@@ -41,6 +41,11 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
         """Whether `fit_targets` has yet to be called."""
         return False
 
+    @property
+    def learned_targets(self) -> nn.Module | None:
+        """Module that holds the targets of `fit_targets`, if any."""
+        return None
+
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the targets, if they are learned; see `SpeechModel.fit_targets`."""
 
@@ -111,6 +116,11 @@ class ClusterHead(PretextHead[Tensor]):
         """Whether the clusters have yet to be fitted."""
         return not bool(self.clusters.fitted)
 
+    @property
+    def learned_targets(self) -> MFCCClusters:
+        """Clusters of MFCC frames."""
+        return self.clusters
+
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.
 
@@ -153,11 +163,15 @@ class TranscriptHead(nn.Module, ABC):
 
     Attributes:
         score_name: name of the signal.
-        noise_dim: uniform numbers per frame that `scores` takes.
+        noise_dim: as in `PretextHead`: it takes none.
+        needs_targets: as in `PretextHead`: there are none.
+        learned_targets: as in `PretextHead`: there are none.
     """
 
     score_name: ClassVar[str]
-    noise_dim: int = 0
+    noise_dim: ClassVar[int] = 0
+    needs_targets: ClassVar[bool] = False
+    learned_targets: ClassVar[None] = None
 
     @abstractmethod
     def check(self, encoder: HuggingFaceEncoder, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:

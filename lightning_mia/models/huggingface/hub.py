@@ -75,11 +75,8 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
                 f"{name} is not a local folder, and the Hugging Face hub cannot be reached ({one_line(info)}); "
                 f"connect to it, or {FOLDER_HINT}"
             ) from info
-    patterns = [
-        *DESCRIPTIONS,
-        *TOKENIZER,
-        *(_weight_patterns([file.rfilename for file in info.siblings]) if weights else ()),
-    ]
+    weight_patterns = _weight_patterns([file.rfilename for file in info.siblings]) if weights else ()
+    patterns = [*DESCRIPTIONS, *TOKENIZER, *weight_patterns]
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # networks fail in many ways

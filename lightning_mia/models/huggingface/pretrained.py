@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
@@ -216,6 +216,11 @@ class PretrainedEncoder(SpeechModel):
         """
         return self.head.needs_targets
 
+    @property
+    def learned_targets(self) -> nn.Module | None:
+        """Clusters of a new head; None with heads from a checkpoint."""
+        return self.head.learned_targets
+
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.
 
@@ -279,11 +284,6 @@ class PretrainedRecogniser(PretrainedEncoder):
     @property
     def has_pretext(self) -> bool:
         """Whether `pretext_score` is available: never."""
-        return False
-
-    @property
-    def needs_targets(self) -> bool:
-        """Whether there are targets to fit: never."""
         return False
 
     def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
