@@ -189,9 +189,9 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
             f"{checkpoint.name} has no vocabulary: vocab.json is missing; save its processor into the folder "
             "(`AutoProcessor.from_pretrained(…).save_pretrained`), or leave out the transcripts to audit its encoder"
         )
-    settings = checkpoint.folder / "tokenizer_config.json"
-    kind = read_json(settings, "").get("tokenizer_class") if settings.is_file() else None
-    if kind not in TOKENIZERS:
+    path = checkpoint.folder / "tokenizer_config.json"
+    settings = read_json(path, "") if path.is_file() else {}
+    if (kind := settings.get("tokenizer_class")) not in TOKENIZERS:
         raise InputError(
             f"The tokenizer of {checkpoint.name} is a {kind}, but only Wav2Vec2CTCTokenizer is supported; leave out "
             "the transcripts to audit its encoder"
@@ -201,6 +201,8 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
             tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
     except Exception as error:  # invalid JSON, unusable settings
         raise InputError(f"The vocabulary of {checkpoint.name} cannot be used: {one_line(error)}") from error
+    # transformers 5 drops this setting when it loads a tokenizer.
+    tokenizer.word_delimiter_token = settings.get("word_delimiter_token", tokenizer.word_delimiter_token)
     tokenizer.do_lower_case = False  # it would write upper case, whatever the vocabulary
     return tokenizer
 

@@ -113,7 +113,7 @@ def _tokenizer(checkpoint: Checkpoint, language: str | None) -> Any:
     stored = _stored_settings(folder)
     try:
         with quiet():
-            unset = {"language": None, "task": None, "predict_timestamps": False}
+            unset: dict[str, Any] = {"language": None, "task": None, "predict_timestamps": False}
             tokenizer = WhisperTokenizer.from_pretrained(folder, local_files_only=True, **unset)
     except Exception as error:  # invalid JSON, unusable settings
         raise InputError(f"The vocabulary of {checkpoint.name} cannot be used: {one_line(error)}") from error
