@@ -104,7 +104,7 @@ class CheckpointVocabulary:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name, self.size = checkpoint.name, int(checkpoint.config.vocab_size)
         self.blank = int(checkpoint.config.pad_token_id)
-        self._tokenizer = _tokenizer(checkpoint)
+        self._tokenizer, self._delimiter = _tokenizer(checkpoint)
         self._labels: dict[str, int] = self._tokenizer.get_vocab()
         self._characters = {label: token for token, label in self._labels.items()}
         if self._characters.get(self.blank) != self._tokenizer.pad_token:
@@ -128,7 +128,7 @@ class CheckpointVocabulary:
 
     def _regular(self) -> set[str]:
         """Characters of transcripts, without the word delimiter."""
-        return self._labels.keys() - self.special - {self._tokenizer.word_delimiter_token}
+        return self._labels.keys() - self.special - {self._delimiter}
 
     def normalise(self, text: str) -> str:
         """Write a transcript in the case of the vocabulary, with single spaces."""
@@ -138,7 +138,7 @@ class CheckpointVocabulary:
         return text.upper() if self._cases == {"upper"} else text.lower()
 
     def _tokens(self, text: str) -> list[str]:
-        tokens: list[str] = self._tokenizer.tokenize(self.normalise(text))
+        tokens: list[str] = self._tokenizer.tokenize(self.normalise(text).replace(" ", self._delimiter))
         return tokens
 
     def labels(self, text: str) -> list[int]:
@@ -150,7 +150,7 @@ class CheckpointVocabulary:
         """Merge repeated labels, drop blanks and other special tokens."""
         tokens = [self._characters.get(label, "") for label, _ in groupby(path)]
         text = "".join(token for token in tokens if token not in self.special)
-        return " ".join(text.replace(self._tokenizer.word_delimiter_token or " ", " ").split())
+        return " ".join(text.replace(self._delimiter, " ").split())
 
     def check(self, texts: Mapping[str, str]) -> None:
         """Compare the characters of transcripts with the vocabulary, both ways.
@@ -181,7 +181,8 @@ def _n_frames(encoder: HuggingFaceEncoder, lengths: Tensor) -> Tensor:
     return encoder.all_frames(lengths) if isinstance(encoder, Wav2Vec2Encoder) else encoder.frame_lengths(lengths)
 
 
-def _tokenizer(checkpoint: Checkpoint) -> Any:
+def _tokenizer(checkpoint: Checkpoint) -> tuple[Any, str]:
+    """Load the tokenizer and its word delimiter."""
     from transformers import Wav2Vec2CTCTokenizer
 
     if not (checkpoint.folder / "vocab.json").is_file():
@@ -201,10 +202,10 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
             tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
     except Exception as error:  # invalid JSON, unusable settings
         raise InputError(f"The vocabulary of {checkpoint.name} cannot be used: {one_line(error)}") from error
-    # transformers 5 drops this setting when it loads a tokenizer.
-    tokenizer.word_delimiter_token = settings.get("word_delimiter_token", tokenizer.word_delimiter_token)
     tokenizer.do_lower_case = False  # it would write upper case, whatever the vocabulary
-    return tokenizer
+    # Read here, because transformers 5 drops this setting when it loads a tokenizer.
+    delimiter = settings.get("word_delimiter_token", "|")
+    return tokenizer, (delimiter["content"] if isinstance(delimiter, dict) else delimiter) or " "
 
 
 def _case(character: str) -> str:

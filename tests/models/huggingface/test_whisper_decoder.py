@@ -92,9 +92,9 @@ def test_training_minimises_the_same_loss(save_whisper: Save, batch: Batch) -> N
 
 def test_a_language_that_is_not_its_is_refused(save_whisper: Save, save_recogniser: Save) -> None:
     folder = save_whisper(lang_to_id={"<|en|>": 258, "<|de|>": 260})
-    with pytest.raises(InputError, match="does not know the language klingon; its languages are en; de$"):
+    with pytest.raises(InputError, match=r"does not know the language klingon; its languages are en; de$"):
         recogniser(folder, language="klingon")
-    with pytest.raises(InputError, match="does not know the language fr; its languages are en; de$"):
+    with pytest.raises(InputError, match=r"does not know the language fr; its languages are en; de$"):
         recogniser(folder, language="fr")
     with pytest.raises(InputError, match=r"transcribes 2 languages and does not say which one: give --model\.language"):
         recogniser(folder)
@@ -112,7 +112,7 @@ def test_a_missing_or_foreign_tokenizer_is_refused(save_checkpoint: Save, save_w
         recogniser(save_checkpoint("whisper", "ForConditionalGeneration"))
     damaged = save_whisper({"language": "en"})
     (damaged / "tokenizer.json").write_text("{")
-    with pytest.raises(InputError, match="The vocabulary of .* cannot be used"):
+    with pytest.raises(InputError, match=r"The vocabulary of .* cannot be used"):
         recogniser(damaged)
 
 
