@@ -102,17 +102,23 @@ class CheckpointVocabulary:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.name, self.size = checkpoint.name, int(checkpoint.config.vocab_size)
-        self.blank = int(checkpoint.config.pad_token_id)
+        self.name, self.size = checkpoint.name, int(checkpoint.config.vocab_size or 0)
+        self.blank: int = checkpoint.config.pad_token_id
         self._tokenizer, self._delimiter = _tokenizer(checkpoint)
-        self._labels: dict[str, int] = self._tokenizer.get_vocab()
+        characters: dict[str, int] = self._tokenizer.encoder
+        if not all(isinstance(label, int) for label in characters.values()):
+            raise InputError(
+                f"The vocabulary of {self.name} is not a table of characters and labels; if it holds several "
+                "languages, give target_lang in tokenizer_config.json"
+            )
+        self._labels: dict[str, int] = {**self._tokenizer.added_tokens_encoder, **characters}
         self._characters = {label: token for token, label in self._labels.items()}
         if self._characters.get(self.blank) != self._tokenizer.pad_token:
             raise InputError(
                 f"config.json of {self.name} has the blank {self.blank} (pad_token_id), but its vocabulary "
                 f"{self._labels.get(self._tokenizer.pad_token)}; take both files from the same model"
             )
-        if (largest := max(self._tokenizer.encoder.values())) >= self.size:
+        if (largest := max(characters.values(), default=0)) >= self.size:
             raise InputError(
                 f"The vocabulary of {self.name} has the label {largest}, but its output only {self.size} labels; take "
                 "both files from the same model"

@@ -22,6 +22,7 @@ from lightning_mia.utilities.errors import InputError, list_first
 
 log = logging.getLogger(__name__)
 
+START = "<|startoftranscript|>"
 STORED = ("is_multilingual", "lang_to_id", "language", "task")  # settings of a checkpoint
 ENGLISH_ONLY_BELOW = 51_865  # size of the vocabulary, as in Whisper's code
 
@@ -48,7 +49,7 @@ class WhisperDecoder(TranscriptHead):
 
         super().__init__()
         self.name, self.tokenizer = checkpoint.name, _tokenizer(checkpoint, language)
-        self.start = int(checkpoint.config.decoder_start_token_id)
+        self.start: int = checkpoint.config.decoder_start_token_id
         self.max_tokens = int(checkpoint.config.max_target_positions)
         whole = load_weights(checkpoint, WhisperForConditionalGeneration, fresh)
         self.decoder, self.output = whole.model.decoder, whole.proj_out
@@ -117,6 +118,8 @@ def _tokenizer(checkpoint: Checkpoint, language: str | None) -> Any:
             tokenizer = WhisperTokenizer.from_pretrained(folder, local_files_only=True, **unset)
     except Exception as error:  # invalid JSON, unusable settings
         raise InputError(f"The vocabulary of {checkpoint.name} cannot be used: {one_line(error)}") from error
+    if START not in tokenizer.get_vocab():
+        raise InputError(f"The tokenizer of {checkpoint.name} is not Whisper's: it lacks {START}; take its own")
     if stored.get("is_multilingual", len(tokenizer) >= ENGLISH_ONLY_BELOW):
         code = _language_code(checkpoint.name, tokenizer, language or stored.get("language"), stored.get("lang_to_id"))
         tokenizer.set_prefix_tokens(language=code, task=stored.get("task") or "transcribe")
@@ -140,7 +143,7 @@ def _language_code(name: str, tokenizer: Any, language: str | None, allowed: Map
     from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
 
     vocabulary: dict[str, int] = tokenizer.get_vocab()
-    first = vocabulary["<|startoftranscript|>"] + 1
+    first = vocabulary[START] + 1
     known = [code for number, code in enumerate(LANGUAGES) if vocabulary.get(f"<|{code}|>") == first + number]
     known = [code for code in known if not allowed or f"<|{code}|>" in allowed]
     if language is None:

@@ -182,6 +182,10 @@ def test_a_missing_or_foreign_vocabulary_is_refused(save_recogniser: Save, save_
     (phonemes / "tokenizer_config.json").write_text('{"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"}')
     with pytest.raises(InputError, match="is a Wav2Vec2PhonemeCTCTokenizer, but only Wav2Vec2CTCTokenizer"):
         recogniser(phonemes)
+    nested = save_recogniser("hubert")
+    (nested / "vocab.json").write_text('{"eng": {"A": 0}, "fra": {"A": 0}}')
+    with pytest.raises(InputError, match="is not a table of characters and labels; if it holds several languages"):
+        recogniser(nested)
     damaged = save_recogniser("hubert")
     (damaged / "vocab.json").write_text("{")
     with pytest.raises(InputError, match=r"The vocabulary of .* cannot be used"):
