@@ -107,10 +107,7 @@ class CheckpointVocabulary:
         self._tokenizer, self._delimiter = _tokenizer(checkpoint)
         characters: dict[str, int] = self._tokenizer.encoder
         if not all(isinstance(label, int) for label in characters.values()):
-            raise InputError(
-                f"The vocabulary of {self.name} is not a table of characters and labels; if it holds several "
-                "languages, give target_lang in tokenizer_config.json"
-            )
+            raise InputError(f"vocab.json of {self.name} is not a table of characters and labels; download it again")
         self._labels: dict[str, int] = {**self._tokenizer.added_tokens_encoder, **characters}
         self._characters = {label: token for token, label in self._labels.items()}
         if self._characters.get(self.blank) != self._tokenizer.pad_token:

@@ -182,14 +182,15 @@ def test_a_missing_or_foreign_vocabulary_is_refused(save_recogniser: Save, save_
     (phonemes / "tokenizer_config.json").write_text('{"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"}')
     with pytest.raises(InputError, match="is a Wav2Vec2PhonemeCTCTokenizer, but only Wav2Vec2CTCTokenizer"):
         recogniser(phonemes)
-    nested = save_recogniser("hubert")
-    (nested / "vocab.json").write_text('{"eng": {"A": 0}, "fra": {"A": 0}}')
-    with pytest.raises(InputError, match="is not a table of characters and labels; if it holds several languages"):
-        recogniser(nested)
     damaged = save_recogniser("hubert")
-    (damaged / "vocab.json").write_text("{")
-    with pytest.raises(InputError, match=r"The vocabulary of .* cannot be used"):
-        recogniser(damaged)
+    for content, problem in {
+        "{": "The vocabulary of .* cannot be used",
+        '{"eng": {"A": 0}, "fra": {"A": 0}}': "The vocabulary of .* cannot be used",
+        '{"A": "0", "[PAD]": "1"}': "is not a table of characters and labels",
+    }.items():
+        (damaged / "vocab.json").write_text(content)
+        with pytest.raises(InputError, match=problem):
+            recogniser(damaged)
 
 
 def test_an_adapter_is_refused(save_recogniser: Save) -> None:
