@@ -1,9 +1,10 @@
 """CTC outputs of transformers checkpoints, with their own vocabulary."""
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, quiet, read_json
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Encoder
+from lightning_mia.models.huggingface.encoders import Wav2Vec2Bert
 from lightning_mia.models.huggingface.heads import TranscriptHead, load_head
 from lightning_mia.models.huggingface.hub import one_line
 from lightning_mia.models.layers.features import padding_mask
@@ -43,33 +45,62 @@ class CTCHead(TranscriptHead):
 
     def __init__(self, checkpoint: Checkpoint, fresh: bool) -> None:
         super().__init__()
-        if read_json(checkpoint.folder / "config.json", "").get("add_adapter"):
-            raise InputError(
-                f"The characters of {checkpoint.name} come from an adapter above its encoder (add_adapter), which is "
-                "not supported; leave out the transcripts to audit its encoder"
-            )
         self.vocabulary = CheckpointVocabulary(checkpoint)
-        self.dropout = nn.Dropout(checkpoint.config.final_dropout)
-        self.lm_head = nn.Linear(checkpoint.config.hidden_size, checkpoint.config.vocab_size)
+        config, adapted = checkpoint.config, _with_adapter(checkpoint)
+        self.adapter, self.intermediate_ffn = adapted.adapter, adapted.intermediate_ffn
+        self.dropout = nn.Dropout(config.final_dropout)
+        width = config.hidden_size if self.adapter is None else config.output_hidden_size
+        self.lm_head = nn.Linear(width, config.vocab_size)
         if not fresh:
-            load_head(self, checkpoint, "CTC output is")
+            load_head(self, checkpoint, "CTC output is", f"{adapted.prefix}.")
 
     def check(self, encoder: HuggingFaceEncoder, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:
         """Compare transcripts with the vocabulary and the frames."""
         self.vocabulary.check({name: texts[name] for name in durations})
         samples = torch.tensor([round(seconds * SAMPLE_RATE) for seconds in durations.values()])
         labels = {name: self.vocabulary.labels(texts[name]) for name in durations}
-        check_frames(labels, dict(zip(durations, _n_frames(encoder, samples).tolist(), strict=True)))
+        check_frames(labels, dict(zip(durations, self._n_frames(encoder, samples).tolist(), strict=True)))
+
+    def _n_frames(self, encoder: HuggingFaceEncoder, lengths: Tensor) -> Tensor:
+        """Samples → frames with characters, including those that SEW sets to zero."""
+        assert isinstance(encoder, Wav2Vec2Encoder)
+        if self.adapter is None:
+            return encoder.all_frames(lengths)
+        inputs = encoder.frame_lengths(lengths) if isinstance(encoder, Wav2Vec2Bert) else lengths
+        frames: Tensor = encoder.model._get_feat_extract_output_lengths(inputs, add_adapter=True)
+        return frames
 
     def _logits(self, encoder: HuggingFaceEncoder, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute logits and frame lengths, (batch, frames, vocabulary) float32 and (batch,) int64."""
-        hidden = encoder.transform(encoder.frames(batch.waveforms, batch.lengths), batch.lengths).hidden[-1].float()
-        lengths = _n_frames(encoder, batch.lengths)
+        frames, lengths = encoder.frames(batch.waveforms, batch.lengths), self._n_frames(encoder, batch.lengths)
         n_frames = int(lengths.max())
-        hidden = F.pad(hidden, (0, 0, 0, max(0, n_frames - hidden.shape[1])))[:, :n_frames]
-        hidden = hidden.masked_fill(padding_mask(encoder.frame_lengths(batch.lengths), n_frames).unsqueeze(2), 0.0)
+        if self.adapter is None:
+            hidden = encoder.transform(frames, batch.lengths).hidden[-1].float()
+            hidden = F.pad(hidden, (0, 0, 0, max(0, n_frames - hidden.shape[1])))[:, :n_frames]
+            hidden = hidden.masked_fill(padding_mask(encoder.frame_lengths(batch.lengths), n_frames).unsqueeze(2), 0.0)
+        else:
+            rows = range(len(batch.ids))
+            single = [self._adapted(encoder, frames[[row]], batch.lengths[[row]])[:n_frames] for row in rows]
+            hidden = nn.utils.rnn.pad_sequence(single, batch_first=True)
         with torch.autocast(hidden.device.type, enabled=False):
             return self.lm_head(self.dropout(hidden)), lengths
+
+    def _adapted(self, encoder: HuggingFaceEncoder, frames: Tensor, length: Tensor) -> Tensor:
+        """Encode a single recording with the adapter, whose convolutions would read padding.
+
+        (1, frames, channels), (1,) samples → (frames of the adapter, dim) float32.
+        """
+        assert isinstance(encoder, Wav2Vec2Encoder) and self.adapter is not None
+        real, half = int(encoder.frame_lengths(length)), 0
+        if isinstance(encoder, Wav2Vec2Bert):  # the adapter reads its last half frame, too
+            half = int(encoder.half_frames(length))
+        hidden = encoder.transform_together(F.pad(frames[:, :real], (0, 0, 0, half)), length).hidden[-1].float()
+        with torch.autocast(hidden.device.type, enabled=False):
+            if self.intermediate_ffn is not None:
+                hidden = hidden + 0.5 * self.intermediate_ffn(hidden)
+            mask = torch.arange(real + half, device=hidden.device).unsqueeze(0) < real
+            adapted: Tensor = self.adapter(hidden, **({"attention_mask": mask} if half else {}))
+            return adapted[0]
 
     def _losses(self, logits: Tensor, frame_lengths: Tensor, texts: Sequence[str]) -> Tensor:
         labels = [self.vocabulary.labels(text) for text in texts]
@@ -179,9 +210,28 @@ class CheckpointVocabulary:
             log.info("%s occur in no transcript: %s", share, _quoted(unused))
 
 
-def _n_frames(encoder: HuggingFaceEncoder, lengths: Tensor) -> Tensor:
-    """Samples → frames with characters, including those that SEW sets to zero."""
-    return encoder.all_frames(lengths) if isinstance(encoder, Wav2Vec2Encoder) else encoder.frame_lengths(lengths)
+class _Adapted(NamedTuple):
+    """Modules between encoder and output, with random weights."""
+
+    adapter: nn.Module | None
+    intermediate_ffn: nn.Module | None
+    prefix: str  # of the names of their weights
+
+
+def _with_adapter(checkpoint: Checkpoint) -> _Adapted:
+    """Create the adapter of a checkpoint, which the bare encoder lacks."""
+    from transformers import MODEL_MAPPING
+
+    config, stored = copy.deepcopy(checkpoint.config), read_json(checkpoint.folder / "config.json", "")
+    for setting in ("add_adapter", "use_intermediate_ffn_before_adapter"):
+        setattr(config, setting, bool(stored.get(setting)))
+    model_class = MODEL_MAPPING[type(config)]
+    if not config.add_adapter:
+        return _Adapted(None, None, model_class.base_model_prefix)
+    with torch.device("meta"):
+        model = model_class(config)
+    ffn = type(model.intermediate_ffn)(config, act_fn="relu") if getattr(model, "intermediate_ffn", None) else None
+    return _Adapted(type(model.adapter)(config), ffn, model_class.base_model_prefix)
 
 
 def _tokenizer(checkpoint: Checkpoint) -> tuple[Any, str]:

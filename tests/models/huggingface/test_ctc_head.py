@@ -193,9 +193,23 @@ def test_a_missing_or_foreign_vocabulary_is_refused(save_recogniser: Save, save_
             recogniser(damaged)
 
 
-def test_an_adapter_is_refused(save_recogniser: Save) -> None:
-    with pytest.raises(InputError, match=r"come from an adapter above its encoder \(add_adapter\)"):
-        recogniser(save_recogniser("wav2vec2", add_adapter=True))
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("wav2vec2", {"output_hidden_size": 12}),
+        ("wav2vec2_bert", {}),
+        ("wav2vec2_bert", {"use_intermediate_ffn_before_adapter": True, "num_adapter_layers": 2}),
+    ],
+)
+def test_losses_through_an_adapter_equal_those_of_transformers_alone(
+    family: str, settings: dict, save_recogniser: Save, make_batch: Callable[..., Any]
+) -> None:
+    """Of recordings with an odd and an even number of log-mel frames."""
+    texts = {"a": "no", "b": "on", "c": "go", "d": "zi"}
+    folder = save_recogniser(family, add_adapter=True, **settings)
+    batch = Batch(list(texts), *make_batch(0.5, 1.63, 0.875, 0.895), tuple(texts.values()))
+    actual = scores(recogniser(folder, texts), batch)["ctc_score"]
+    assert loss(actual) == pytest.approx(losses_of_transformers(folder, batch), rel=1e-5)
 
 
 def test_a_missing_output_layer_is_refused(save_recogniser: Save, save_checkpoint: Save) -> None:
