@@ -169,7 +169,7 @@ def _cost(group: Relearning, measured: Mapping[str, Any], trained: Mapping[str, 
     """Compare the cost of relearning with that of a shadow model.
 
     >>> _cost(Relearning(), {"processor_seconds": 6.2}, {"processor_seconds": 31.4})
-    ['Relearning the target took 60 passes per recording and 6 s of processor time, less than one shadow model (31 s).']
+    ['Relearning the target took 66 passes per recording and 6 s of processor time, less than one shadow model (31 s).']
     """
     if "processor_seconds" not in measured:  # an interruption has taken a part of the time with it
         return [f"Relearning the target took {group.queries} passes per recording."]
