@@ -1,6 +1,5 @@
 """Checkpoints of transformers models, read without unpickling code."""
 
-import json
 import pickle
 import re
 import warnings
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.models.huggingface.hub import find_folder, one_line
+from lightning_mia.models.huggingface.hub import find_folder, one_line, read_json
 from lightning_mia.models.weights import check_weights
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of, hash_of_file
@@ -154,23 +153,6 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def read_json(path: Path, missing: str) -> dict[str, Any]:
-    """Read an object from a file of a checkpoint.
-
-    Raises:
-        InputError: the file does not exist (the message is `missing`), or holds something else.
-    """
-    if not path.is_file():
-        raise InputError(missing)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({one_line(error)}); download the checkpoint again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} does not hold an object; download the checkpoint again")
-    return content
 
 
 def _configuration(name: str, settings: dict[str, Any]) -> Any:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, quiet, read_json
+from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, quiet
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder, Wav2Vec2Encoder
 from lightning_mia.models.huggingface.encoders import Wav2Vec2Bert
 from lightning_mia.models.huggingface.heads import TranscriptHead, load_head
-from lightning_mia.models.huggingface.hub import one_line
+from lightning_mia.models.huggingface.hub import one_line, read_json
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.objectives.log_odds import log_odds_of_loss
 from lightning_mia.models.objectives.transcripts import check_frames, error_counts, loss_per_character, normalise_text
@@ -225,7 +225,7 @@ def _with_adapter(checkpoint: Checkpoint) -> _Adapted:
     config, stored = copy.deepcopy(checkpoint.config), read_json(checkpoint.folder / "config.json", "")
     for setting in ("add_adapter", "use_intermediate_ffn_before_adapter"):
         setattr(config, setting, bool(stored.get(setting)))
-    model_class = MODEL_MAPPING[type(config)]
+    model_class: Any = MODEL_MAPPING[type(config)]
     if not config.add_adapter:
         return _Adapted(None, None, model_class.base_model_prefix)
     with torch.device("meta"):

@@ -1,5 +1,6 @@
 """Checkpoint folders, local or downloaded from the hub."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,23 @@ def one_line(error: BaseException) -> str:
     """
     message = " ".join(str(error).split()) or type(error).__name__
     return message if len(message) <= 200 else f"{message[:200]}…"
+
+
+def read_json(path: Path, missing: str) -> dict[str, Any]:
+    """Read an object from a file of a checkpoint.
+
+    Raises:
+        InputError: the file does not exist (the message is `missing`), or holds something else.
+    """
+    if not path.is_file():
+        raise InputError(missing)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({one_line(error)}); download the checkpoint again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not hold an object; download the checkpoint again")
+    return content
 
 
 def _download(name: str, revision: str | None, weights: bool) -> Path:

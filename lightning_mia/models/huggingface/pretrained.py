@@ -135,10 +135,9 @@ class PretrainedEncoder(SpeechModel):
         if not is_recogniser(self.encoder.model.config):
             return self
         if not any(text.strip() for text in texts.values()):
+            name = self.hparams["checkpoint"]
             log.warning(
-                "%s is a speech recogniser, but there are no transcripts, so that only its encoder is attacked: add "
-                "the column text to the manifest",
-                self.hparams["checkpoint"],
+                "%s: no transcripts, so that only its encoder is attacked; add the manifest's column text", name
             )
             return self
         recogniser = build(partial(PretrainedRecogniser, **constructor_arguments(self)))

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, load_weights, quiet, read_json
+from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, load_weights, quiet
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
 from lightning_mia.models.huggingface.heads import TranscriptHead
-from lightning_mia.models.huggingface.hub import one_line
+from lightning_mia.models.huggingface.hub import one_line, read_json
 from lightning_mia.models.objectives.log_odds import log_odds_of_loss
 from lightning_mia.models.objectives.transcripts import normalise_text
 from lightning_mia.models.outputs import TOKEN_SCORE
