@@ -172,7 +172,7 @@ class Audit:
         Raises:
             InputError: two attacks need the same group with different settings.
         """
-        data, ids, auxiliary = self.run.data, list(self.run.split.table["id"]), self.run.split.auxiliary_ids()
+        data, ids, auxiliary = self.run.data, self.run.split.queried_ids(), self.run.split.auxiliary_ids()
         inputs: list[Any] = [data.audio.data_hash(ids), data.audio.data_hash(auxiliary)]
         inputs.append(data.query_changes.fingerprint())
         if self.run.model.uses_transcripts:

@@ -123,6 +123,7 @@ def evaluate_attacks(
         if key in contexts
     }
 
+    contexts = {key: replace(context, exposures=split.unit_exposures(key[1])) for key, context in contexts.items()}
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
     blind_scores, blind_results = scores_of(blind), results_of(blind)

@@ -58,8 +58,8 @@ def summarise_fleet(
 
     Args:
         records: shadow model → record with `seconds`, `epochs`, `steps`, `utterances`, `health` (metric → first and
-            last value) and `collapse` (empty if it did not collapse). Epochs, steps and utterances are the same for
-            all.
+            last value) and `collapse` (empty if it did not collapse). Epochs and steps are the same for
+            all; the mean number of utterances is given, since coins may decide on them.
         pool: recordings that they were trained on.
         targets: origin of their learned targets.
 
@@ -76,7 +76,7 @@ def summarise_fleet(
     return FleetSummary(
         n_shadows=len(trainings),
         pool=pool,
-        n_utterances=first["utterances"],
+        n_utterances=round(sum(record["utterances"] for record in trainings) / len(trainings)),
         epochs=first["epochs"],
         steps=first["steps"],
         seconds=round(sum(float(record["seconds"]) for record in trainings), 3),
@@ -125,6 +125,10 @@ class SplitSummary:
         assignment: what user-supplied labels are assumed to be assigned to: "speakers", "sessions", "recordings within
             sessions", "recordings" (of a speaker whose sessions are unknown); empty if drawn, or in files of earlier
             versions.
+        n_background: recordings that every model was trained on, and that are not evaluated; None in files of earlier
+            versions.
+        exposures: how often groups of members are in an epoch; empty if all are once.
+        inclusion: "balanced" if half of every stratum was drawn, "independent" if a coin decided for each unit.
 
     Example:
         >>> split = SplitSummary("utterance", "0" * 64, n_members=10, n_nonmembers=10, n_speakers=4, drawn=True)
@@ -144,6 +148,9 @@ class SplitSummary:
     n_strata: int | None = None
     n_siblings: int | None = None
     assignment: tuple[str, ...] = ()
+    n_background: int | None = None
+    exposures: tuple[int, ...] = ()
+    inclusion: str = "balanced"
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,7 @@ class PretrainedEncoder(SpeechModel):
     score is available at once. All others get a new head for HuBERT's task, which predicts the clusters of masked
     MFCC frames; the clusters are fitted on the training recordings. Their pretext score is available after training.
 
-    With transcripts, a checkpoint of a speech recogniser (`Wav2Vec2ForCTC` and its like,
-    `WhisperForConditionalGeneration`) becomes a `PretrainedRecogniser`; see `for_corpus`.
+    With transcripts, a speech recogniser (CTC or Whisper) becomes a `PretrainedRecogniser`; see `for_corpus`.
 
     Args:
         checkpoint: folder with config.json, preprocessor_config.json and weights, or a name on the Hugging Face hub.
@@ -136,9 +135,7 @@ class PretrainedEncoder(SpeechModel):
             return self
         if not any(text.strip() for text in texts.values()):
             name = self.hparams["checkpoint"]
-            log.warning(
-                "%s: no transcripts, so that only its encoder is attacked; add the manifest's column text", name
-            )
+            log.warning("%s: no transcripts, so that only its encoder is attacked; add the manifest's text", name)
             return self
         recogniser = build(partial(PretrainedRecogniser, **constructor_arguments(self)))
         return recogniser.for_corpus(texts, durations)
