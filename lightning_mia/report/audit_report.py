@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
-from lightning_mia.evaluation.privacy import Privacy
+from lightning_mia.evaluation.privacy import EpsilonBound, Privacy
 from lightning_mia.evaluation.results import AttackResult, Exposure, Verdict
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.slices import Slice
@@ -312,6 +312,8 @@ class AuditReport:
         speaker_risks: results of the decisive attack per speaker, under pseudonyms; None = not computed.
         utility: of the target; None = not measured.
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
+        epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
+            versions.
 
     Raises:
         ValueError: a result has no scores, scores have no result, or one occurs twice.
@@ -346,6 +348,7 @@ class AuditReport:
     speaker_risks: SpeakerRisks | None = None
     utility: Utility | None = None
     privacy: Privacy | None = None
+    epsilon_bounds: tuple[EpsilonBound, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that results and scores match."""

@@ -13,6 +13,7 @@ SECTIONS = {
     "controls": "Controls",
     "speakers": "Per-speaker risk",
     "slices": "Slices",
+    "epsilon": "Lower bounds on ε",
     "utility": "Utility",
     "positive_control": "Positive control",
     "published": "Published results",
