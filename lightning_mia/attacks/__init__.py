@@ -7,7 +7,7 @@ from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
 from lightning_mia.attacks.learned_similarity import LearnedSpeakerSimilarity, LearnedUtteranceSimilarity
 from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
-from lightning_mia.attacks.loss import CTCLoss, PretextLoss
+from lightning_mia.attacks.loss import CTCLoss, PretextLoss, TokenLoss
 from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
@@ -47,6 +47,7 @@ __all__ = [
     "SpeakerRMIA",
     "SpeakerSimilarity",
     "SurrogateHeadAttack",
+    "TokenLoss",
     "UserStatistics",
     "UtteranceSimilarity",
     "default_attacks",

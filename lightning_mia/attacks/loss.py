@@ -1,13 +1,23 @@
-"""Loss attacks: pretext loss and CTC loss."""
+"""Loss attacks: pretext loss, CTC loss and token loss."""
 
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence, unit_means
-from lightning_mia.models.ctc import CTC_SCORE
-from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.models.outputs import CTC_SCORE, PRETEXT_SCORE, TOKEN_SCORE
 
 
-class PretextLoss(Attack):
+class TaskLoss(Attack):
+    """Base class of loss attacks, which differ in the training task."""
+
+    access = "grey-box"
+    levels = ("utterance", "speaker")
+
+    def score(self, evidence: Evidence) -> pd.Series:
+        """Return every unit's score of the training task, higher = lower loss."""
+        return unit_means(evidence.target.task_score(self.needs_signal), evidence.challenge)
+
+
+class PretextLoss(TaskLoss):
     """Loss attack on the pretext task.
 
     Score: mean pretext score over masks (log-odds; TERA: −log L1), and over a speaker's recordings at speaker level.
@@ -22,17 +32,11 @@ class PretextLoss(Attack):
     """
 
     base_name = "pretext_loss"
-    access = "grey-box"
-    levels = ("utterance", "speaker")
     needs_signal = PRETEXT_SCORE
     reference = "Yeom et al. (2018), section 3.2"
 
-    def score(self, evidence: Evidence) -> pd.Series:
-        """Return every unit's pretext score, higher = solved better."""
-        return unit_means(evidence.target.pretext_score(), evidence.challenge)
 
-
-class CTCLoss(Attack):
+class CTCLoss(TaskLoss):
     """Loss attack on fine-tuned speech recognition models.
 
     Score: log(p / (1 − p)) with p = exp(−CTC loss per character), averaged over a speaker's recordings at speaker
@@ -49,11 +53,25 @@ class CTCLoss(Attack):
     """
 
     base_name = "ctc_loss"
-    access = "grey-box"
-    levels = ("utterance", "speaker")
     needs_signal = CTC_SCORE
     reference = "Yeom et al. (2018), section 3.2, with the loss of Graves et al. (2006)"
 
-    def score(self, evidence: Evidence) -> pd.Series:
-        """Return every unit's CTC score, higher = lower loss."""
-        return unit_means(evidence.target.task_score(CTC_SCORE), evidence.challenge)
+
+class TokenLoss(TaskLoss):
+    """Loss attack on speech recognisers with a decoder, such as Whisper.
+
+    Score: log(p / (1 − p)) with p = exp(−loss per token), where every token of the transcript is predicted from the
+    recording and the true tokens before; averaged over a speaker's recordings at speaker level.
+
+    Requires the transcript and the model's token probabilities (grey-box).
+
+    Example:
+        >>> from lightning_mia.attacks.runner.simulation import simulate_audit
+        >>> audit = simulate_audit(n_shadows=0, effect=2.0, columns=["token_score"])
+        >>> audit.auroc(TokenLoss().score(audit.evidence))
+        0.72
+    """
+
+    base_name = "token_loss"
+    needs_signal = TOKEN_SCORE
+    reference = "Yeom et al. (2018), section 3.2, with the loss of Radford et al. (2022)"

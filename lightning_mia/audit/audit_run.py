@@ -25,6 +25,7 @@ from lightning_mia.audit.upload import ResultsUploader, run_files
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
+from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
@@ -114,11 +115,9 @@ class AuditRun:
                 "trainer.per_example bounds the privacy of recordings that are in an epoch once: leave out "
                 "data.design.exposures"
             )
-        ids = [name for name in data.split.table["id"] if name in data.speakers]
-        texts = {name: data.audio.texts.get(name, "") for name in ids}
         run = cls(
             options.folder,
-            model.for_corpus(texts, data.audio.index.loc[ids, "duration"].to_dict()),
+            model.for_corpus(*_texts_and_durations(data)),
             data,
             trainers,
             options.controls,
@@ -457,7 +456,16 @@ class AuditRun:
         checkpoint = self.controls.wrong_model_checkpoint
         if checkpoint is None:
             return None
-        return self.as_constructed(type(self.model)(**{**constructor_arguments(self.model), "checkpoint": checkpoint}))
+        # The other checkpoint need not be a speech recogniser.
+        model_class = PretrainedEncoder if isinstance(self.model, PretrainedEncoder) else type(self.model)
+        model = model_class(**{**constructor_arguments(self.model), "checkpoint": checkpoint})
+        return self.as_constructed(model.for_corpus(*_texts_and_durations(self.data)))
+
+
+def _texts_and_durations(data: SplitCorpus) -> tuple[dict[str, str], dict[str, float]]:
+    """Return transcripts and seconds of all decoded recordings of the split."""
+    ids = [name for name in data.split.table["id"] if name in data.speakers]
+    return {name: data.audio.texts.get(name, "") for name in ids}, data.audio.index.loc[ids, "duration"].to_dict()
 
 
 def _recordings_beside(checkpoint: Path, stage: str | None) -> str | None:

@@ -30,7 +30,7 @@ from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset
 from lightning_mia.evaluation.privacy import EpsilonBound, Privacy, lower_bounds, strongest_lower_bound
 from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.scores import Key, group_by_family, group_by_units
-from lightning_mia.models.ctc import CTC_SCORE
+from lightning_mia.models.outputs import CTC_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split

@@ -39,6 +39,7 @@ class SpeechModel(L.LightningModule, ABC):
 
     family: str  # such as "tera"; set by the class, or by the loaded checkpoint
     uses_transcripts: ClassVar[bool] = False  # whether transcripts of the training recordings change the result
+    task_score: str = PRETEXT_SCORE  # name of the training task's score, see `task_scores`
     is_pretrained: bool = False  # whether the constructor loads trained weights, which an audit evaluates as they are
     # Distribution of the masks, in training and in the probe; None: the pretext task masks no frames.
     mask_span: SpanMask | None = None

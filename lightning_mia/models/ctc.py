@@ -15,23 +15,21 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import build, constructor_arguments, model_from_checkpoint
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.masking import SpanMask, draw_span_masks
-from lightning_mia.models.objectives.log_odds import log_odds
+from lightning_mia.models.objectives.log_odds import log_odds_of_loss
 from lightning_mia.models.objectives.transcripts import (
     BLANK,
     Vocabulary,
+    check_frames,
+    check_transcribed,
     error_counts,
-    frames_needed,
     loss_per_character,
     normalise_text,
 )
 from lightning_mia.models.optimizer import is_front_end, layer_wise
-from lightning_mia.models.outputs import Encoded, Pretext
+from lightning_mia.models.outputs import CTC_SCORE, Encoded, Pretext
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 from lightning_mia.utilities.ranges import Count, Dropout, PositiveShare, Rate, Share, Weight
-
-CTC_SCORE = "ctc_score"  # name of the signal
-MIN_LOSS = 1e-12  # per character; above the rounding of sums over alignments in float64, so that log-odds stay finite
 
 
 class CTC(SpeechModel):
@@ -72,6 +70,7 @@ class CTC(SpeechModel):
     """
 
     uses_transcripts: ClassVar[bool] = True
+    task_score = CTC_SCORE
 
     def __init__(
         self,
@@ -156,9 +155,8 @@ class CTC(SpeechModel):
         """
         logits, frame_lengths = self._logits(batch)
         texts, labels = self._texts(batch)
-        loss = loss_per_character(logits.double(), frame_lengths, labels).clamp(min=MIN_LOSS)
         return {
-            CTC_SCORE: log_odds(-loss),
+            CTC_SCORE: log_odds_of_loss(loss_per_character(logits.double(), frame_lengths, labels)),
             **error_counts(self._decode(logits, frame_lengths), texts),
             **super().task_scores(batch, masks, noise),
         }
@@ -228,34 +226,16 @@ class CTC(SpeechModel):
                 encoder has.
         """
         normalised = {utterance: normalise_text(text, self.fold_case) for utterance, text in texts.items()}
-        if missing := [utterance for utterance in durations if not normalised.get(utterance)]:
-            raise InputError(
-                f"CTC needs transcripts, and {len(missing)} of {len(durations)} recordings have none: "
-                f"{list_first(missing)}; add them to the manifest's column text, or leave these recordings out"
-            )
+        check_transcribed(normalised, durations, "CTC")
         vocabulary = self.vocabulary or Vocabulary.from_texts(normalised.values())
         if unknown := sorted(set().union(*map(vocabulary.unknown, normalised.values()))):
             raise InputError(
                 f"Transcripts hold characters that model.characters lacks: {list_first([repr(c) for c in unknown])}; "
                 "add them, or leave model.characters out"
             )
-        self._check_lengths(normalised, durations)
+        samples = torch.tensor([round(seconds * SAMPLE_RATE) for seconds in durations.values()])
+        check_frames(normalised, dict(zip(durations, self.frame_lengths(samples).tolist(), strict=True)))
         return type(self)(**{**constructor_arguments(self), "characters": vocabulary.characters})
-
-    def _check_lengths(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:
-        ids = list(durations)
-        samples = torch.tensor([round(durations[utterance] * SAMPLE_RATE) for utterance in ids])
-        frames = self.frame_lengths(samples).tolist()
-        too_long = [
-            f"{utterance} ({frames_needed(texts[utterance])} needed, {available} available)"
-            for utterance, available in zip(ids, frames, strict=True)
-            if frames_needed(texts[utterance]) > available
-        ]
-        if too_long:
-            raise InputError(
-                f"{len(too_long)} transcripts need more frames than the encoder has for the recording (one per "
-                f"character and one more between repeats): {list_first(too_long)}; fix or leave out these recordings"
-            )
 
     def weights_sha256(self) -> str:
         """Hash the encoder's checkpoint."""

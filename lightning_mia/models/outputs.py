@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-PRETEXT_SCORE = "pretext_score"  # name of the signal
+# Names of the signals by training task.
+PRETEXT_SCORE = "pretext_score"
+CTC_SCORE = "ctc_score"
+TOKEN_SCORE = "token_score"  # of a decoder that transcribes, such as Whisper's
 
 
 @dataclass(frozen=True)

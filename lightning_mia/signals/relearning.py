@@ -13,8 +13,6 @@ from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.ctc import CTC_SCORE
-from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.runner.loop import batches
@@ -116,7 +114,7 @@ class Relearning(SignalGroup):
     def score(self, model: SpeechModel, batch: Batch) -> Tensor:
         """Score the training task, (batch,) float64, averaged over masks."""
         inputs = draw_masks_and_noise(model, batch, model.mask_span, self.n_masks, self.mask_seed)
-        scores = model.task_scores(batch, *inputs)[CTC_SCORE if model.uses_transcripts else PRETEXT_SCORE]
+        scores = model.task_scores(batch, *inputs)[model.task_score]
         return scores.mean(dim=0) if scores.dim() == 2 else scores
 
 

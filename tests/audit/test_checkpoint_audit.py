@@ -87,6 +87,35 @@ def test_the_untrained_control_has_different_weights(black_box: dict) -> None:
     assert trained_on == {"target": "unknown: the checkpoint comes from elsewhere", "untrained": "nothing"}
 
 
+@pytest.fixture(scope="module")
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CTC checkpoint with its processor."""
+    import transformers
+
+    folder = tmp_path_factory.mktemp("ctc")
+    (folder / "vocab.json").write_text(json.dumps({"|": 0, "A": 1, "B": 2, "<unk>": 3, "<pad>": 4}))
+    tokenizer = transformers.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), bos_token=None, eos_token=None)
+    torch.manual_seed(7)
+    config = transformers.HubertConfig(**SIZES, vocab_size=5, pad_token_id=4)
+    transformers.HubertForCTC(config).save_pretrained(folder)
+    transformers.Wav2Vec2Processor(transformers.Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_a_speech_recogniser_is_attacked_by_its_own_loss(
+    recogniser: Path, save: Callable[..., Path], members_manifest: Path, tmp_path: Path
+) -> None:
+    copies = {"n_copies": 2, "epochs": 1, "learning_rate": 1e-4}
+    chosen = [{"class_path": "CTCLoss"}, {"class_path": "Relearn", "init_args": {"relearning": copies}}]
+    options = ["--attacks", json.dumps(chosen), "--controls.wrong_model_checkpoint", str(save("HubertModel"))]
+    results = attack(recogniser, members_manifest, tmp_path, *options)
+    assert {attack["name"] for attack in results["attacks"]} >= {"ctc_loss", "ctc_loss_trained", "relearn"}
+    controls = {control["name"] for control in results["controls"]}
+    assert "untrained_ctc_loss" in controls
+    assert "wrong_model_ctc_loss" not in controls  # a bare encoder has no CTC loss
+    assert any("% of characters of members" in note for note in results["notes"])
+
+
 @pytest.mark.slow
 def test_pretraining_heads_make_it_grey_box_and_another_checkpoint_the_wrong_model(
     save: Callable[..., Path], members_manifest: Path, tmp_path: Path

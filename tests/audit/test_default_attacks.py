@@ -9,7 +9,7 @@ from lightning_mia.attacks import default_attacks
 from lightning_mia.attacks.base import ACCESSES
 from lightning_mia.audit.cli import main
 
-NEEDS_MORE = {"ctc_loss", "quantile_regression", "quantile_regression_surrogate_head", "slmia"}
+NEEDS_MORE = {"ctc_loss", "token_loss", "quantile_regression", "quantile_regression_surrogate_head", "slmia"}
 TESTED_SLOW_ATTACKS = {
     "shadow_classifier_black_box",
     "encodermi_v",

@@ -16,7 +16,7 @@ from lightning_mia.signals.settings import ProbeSettings
 
 N_SHADOWS = 16  # enough for every default attack
 PAGES = {
-    "PretextLoss": "loss", "CTCLoss": "loss",
+    "PretextLoss": "loss", "CTCLoss": "loss", "TokenLoss": "loss",
     "UtteranceSimilarity": "similarity", "SpeakerSimilarity": "similarity",
     "LearnedUtteranceSimilarity": "learned-similarity", "LearnedSpeakerSimilarity": "learned-similarity",
     "LiRA": "lira", "SpeakerLiRA": "lira",

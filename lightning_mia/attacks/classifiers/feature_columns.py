@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lightning_mia.attacks.base import ACCESSES, Access
-from lightning_mia.models.ctc import CTC_SCORE
-from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.models.outputs import CTC_SCORE, PRETEXT_SCORE, TOKEN_SCORE
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.crop_responses import CropResponses
 from lightning_mia.signals.encoder_geometry import EncoderGeometry
@@ -20,7 +19,7 @@ from lightning_mia.signals.surrogate_pretext import SurrogateHead
 from lightning_mia.signals.table import PAIRWISE_COSINE, Signals
 from lightning_mia.signals.view_consistency import ViewAgreement
 
-TASK_SCORES = (PRETEXT_SCORE, CTC_SCORE)
+TASK_SCORES = (PRETEXT_SCORE, CTC_SCORE, TOKEN_SCORE)
 
 
 def required_access(group: SignalGroup) -> Access:

@@ -8,7 +8,7 @@ from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
 from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
-from lightning_mia.attacks.loss import CTCLoss, PretextLoss
+from lightning_mia.attacks.loss import CTCLoss, PretextLoss, TokenLoss
 from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
@@ -44,9 +44,9 @@ def default_attacks(n_shadows: int = 0, attack_set: AttackSet = "recommended") -
         attack_set: "recommended", the strongest for each level and access; or "all".
 
     >>> [attack.name for attack in default_attacks()]
-    ['utterance_similarity', 'speaker_similarity', 'pretext_loss', 'ctc_loss', 'relearn']
+    ['utterance_similarity', 'speaker_similarity', 'pretext_loss', 'ctc_loss', 'token_loss', 'relearn']
     """
-    without_shadows = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss(), Relearn()]
+    without_shadows = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss(), TokenLoss(), Relearn()]
     if not n_shadows:
         return without_shadows
     if attack_set == "recommended":

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from lightning_mia.attacks.base import Attack
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.ctc import CTC_SCORE
-from lightning_mia.models.outputs import PRETEXT_SCORE
+from lightning_mia.models.outputs import CTC_SCORE, PRETEXT_SCORE, TOKEN_SCORE
 from lightning_mia.splits import Split
 from lightning_mia.utilities.errors import InputError
 
@@ -36,7 +35,8 @@ def _lack(attack: Attack, model: SpeechModel, split: Split) -> str:
         available = f"there are {len(split.shadows)}" if split.shadows else "there are none"
         return f"needs {attack.min_shadows} shadow models, and {available} (--fleet.size)"
     # A model without targets may get a pretext task by its training.
-    has = {PRETEXT_SCORE: model.has_pretext or model.needs_targets, CTC_SCORE: model.uses_transcripts}
+    has = {name: name == model.task_score for name in (CTC_SCORE, TOKEN_SCORE)}
+    has[PRETEXT_SCORE] = model.has_pretext or model.needs_targets
     if not has.get(attack.needs_signal, True):
         return f"needs the {attack.needs_signal.replace('_', ' ')} of the model, which has none"
     for group in attack.groups if attack.needs_all_groups and not model.needs_targets else ():

@@ -1,6 +1,5 @@
 """Checkpoints of transformers models, read without unpickling code."""
 
-import json
 import pickle
 import re
 import warnings
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.models.huggingface.hub import find_folder, one_line
+from lightning_mia.models.huggingface.hub import find_folder, one_line, read_json
 from lightning_mia.models.weights import check_weights
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of, hash_of_file
@@ -69,7 +68,7 @@ def open_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
     """
     folder = find_folder(name, revision, weights=False)
     missing = f"{name} has no config.json; give the folder that `save_pretrained` of transformers wrote"
-    config = _configuration(name, _read_json(folder / "config.json", missing))
+    config = _configuration(name, read_json(folder / "config.json", missing))
     return Checkpoint(name, revision, folder, config, _preprocessor(name, folder, config))
 
 
@@ -129,7 +128,7 @@ def weight_files(name: str, folder: Path) -> list[Path]:
         raise InputError(f"{name} holds no weights; give a folder with model.safetensors or pytorch_model.bin")
     if not main.name.endswith(".index.json"):
         return [main]
-    shards = _read_json(main, "").get("weight_map")
+    shards = read_json(main, "").get("weight_map")
     if not isinstance(shards, dict):
         raise InputError(f"{main} names no weights; download the checkpoint again")
     files = sorted({folder / str(shard) for shard in shards.values()})
@@ -154,18 +153,6 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _read_json(path: Path, missing: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(missing)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({one_line(error)}); download the checkpoint again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} does not hold an object; download the checkpoint again")
-    return content
 
 
 def _configuration(name: str, settings: dict[str, Any]) -> Any:
@@ -211,7 +198,7 @@ def named_kernels(settings: Any) -> list[str]:
 def _bare_encoder_config(config: Any) -> Any:
     """Disable LayerDrop and adapters; keep the mask embedding."""
     # A layer that is dropped in training has no hidden state, and no gradient, which other processes would wait for.
-    config.layerdrop = config.encoder_layerdrop = 0.0
+    config.layerdrop = config.encoder_layerdrop = config.decoder_layerdrop = 0.0
     # Adapters shorten the sequence for a decoder or classifier.
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
     # transformers keeps the mask embedding only with a mask probability; its own random masks are not used.

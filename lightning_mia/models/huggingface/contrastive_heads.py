@@ -1,16 +1,13 @@
 """Contrastive pretext heads of transformers checkpoints."""
 
-from collections.abc import Container
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, weight_files
+from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
-from lightning_mia.models.huggingface.heads import PretextHead
-from lightning_mia.models.huggingface.hub import find_folder
+from lightning_mia.models.huggingface.heads import PretextHead, load_head
 from lightning_mia.models.layers.quantizer import GumbelQuantizer, Quantised
 from lightning_mia.models.objectives.contrastive import (
     TEMPERATURE,
@@ -20,8 +17,7 @@ from lightning_mia.models.objectives.contrastive import (
     draw_negatives,
 )
 from lightning_mia.models.outputs import Pretext
-from lightning_mia.models.weights import check_weights
-from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.errors import InputError
 
 # Architectures whose checkpoints hold these heads. UniSpeechSatForPreTraining is not among them: transformers does not
 # implement the task of its quantizer, and its checkpoints lack the centroids of its clusters.
@@ -110,32 +106,4 @@ class ContrastiveHeads(PretextHead[Quantised]):
         Raises:
             InputError: weights are missing, or do not fit the configuration.
         """
-        expected = self.state_dict()
-        stored: dict[str, Tensor] = {}
-        for path in weight_files(checkpoint.name, find_folder(checkpoint.name, checkpoint.revision)):
-            stored |= _tensors(path, expected.keys())
-        problems = [f"{name} is missing" for name in expected if name not in stored]
-        problems += [
-            f"{name} has the shape {tuple(weights.shape)} instead of {tuple(expected[name].shape)}"
-            for name, weights in stored.items()
-            if weights.shape != expected[name].shape
-        ]
-        if problems:
-            raise InputError(
-                f"config.json of {checkpoint.name} names {checkpoint.config.architectures[0]}, but its pretext "
-                f"heads are incomplete: {list_first(problems, 3)}; download it again, or name a bare encoder in "
-                "`architectures`"
-            )
-        check_weights(stored, self, checkpoint.name)
-        self.load_state_dict(stored)
-
-
-def _tensors(path: Path, names: Container[str]) -> dict[str, Tensor]:
-    """Read the named tensors of a weight file."""
-    if path.suffix != ".safetensors":
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: weights[name] for name in weights if name in names}
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as weights:
-        return {name: weights.get_tensor(name) for name in weights.keys() if name in names}  # noqa: SIM118
+        load_head(self, checkpoint, "pretext heads are")

@@ -140,31 +140,32 @@ class Wav2Vec2Encoder(HuggingFaceEncoder):
     def transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
         """Encode the output of `frames` under masks, see `HuggingFaceEncoder.forward`."""
         if frames.device.type != "cpu" or torch.is_grad_enabled() or frames.shape[:2].numel() <= SMALL_BATCH:
-            return self._transform(frames, lengths, masks)
-        frame_counts = self._all_frames(lengths)
+            return self.transform_together(frames, lengths, masks)
+        frame_counts = self.all_frames(lengths)
         hidden_states: list[Tensor] = []  # per layer (batch, frames, dim)
         for rows in group_by_length(frame_counts.tolist()):
             n_frames = int(frame_counts[rows].max())
             row_masks = None if masks is None else masks[rows, :n_frames]
-            part = self._transform(frames[rows, :n_frames], lengths[rows], row_masks).hidden
+            part = self.transform_together(frames[rows, :n_frames], lengths[rows], row_masks).hidden
             hidden_states = hidden_states or [h.new_zeros(*frames.shape[:2], h.shape[2]) for h in part]
             for batch_hidden, hidden in zip(hidden_states, part, strict=True):
                 batch_hidden[rows, : hidden.shape[1]] = hidden
         return Encoded(tuple(hidden_states), self.frame_lengths(lengths))
 
-    def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
+    def transform_together(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode as `transform`, without dividing the batch by length."""
         x = self.project(frames)
         if masks is not None:
             hidden = F.pad(masks, (0, x.shape[1] - masks.shape[1])).unsqueeze(2)
             x = torch.where(hidden, getattr(self.model, MASK_EMBEDDING).to(x.dtype), x)
-        real = ~padding_mask(self._all_frames(lengths), x.shape[1])
+        real = ~padding_mask(self.all_frames(lengths), x.shape[1])
         self._reset_positions()
         self._layer_inputs, self._real = [], real.unsqueeze(1)
         last = self._encode(x, real)
         hidden_states, self._layer_inputs, self._real = (*self._layer_inputs, last), [], None
         return Encoded(hidden_states, self.frame_lengths(lengths))
 
-    def _all_frames(self, lengths: Tensor) -> Tensor:
+    def all_frames(self, lengths: Tensor) -> Tensor:
         """Samples → frames that `frames` returns, including any that the encoder drops."""
         return self.frame_lengths(lengths)
 

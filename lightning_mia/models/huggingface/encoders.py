@@ -28,20 +28,22 @@ class SEW(Wav2Vec2Encoder):
     def _group_size(self) -> int:
         return int(self.model.config.squeeze_factor)
 
-    def _all_frames(self, lengths: Tensor) -> Tensor:
+    def all_frames(self, lengths: Tensor) -> Tensor:
+        """Samples → frames that `frames` returns, including any that do not fill a group."""
         return super().frame_lengths(lengths)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames in complete groups."""
-        return self._all_frames(lengths) // self._group_size * self._group_size
+        return self.all_frames(lengths) // self._group_size * self._group_size
 
     def project(self, frames: Tensor) -> Tensor:
         """(batch, frames, channels) → (batch, frames, dim), before any mask."""
         x = self.model.layer_norm(frames)
         return self.model.feature_dropout(self.model.feature_projection(x) if self.model.project_features else x)
 
-    def _transform(self, frames: Tensor, lengths: Tensor, masks: Tensor | None) -> Encoded:
-        encoded = super()._transform(frames, lengths, masks)
+    def transform_together(self, frames: Tensor, lengths: Tensor, masks: Tensor | None = None) -> Encoded:
+        """Encode without dividing the batch, see `Wav2Vec2Encoder.transform_together`."""
+        encoded = super().transform_together(frames, lengths, masks)
         repeated = (hidden.repeat_interleave(self._group_size, dim=1) for hidden in encoded.hidden[:-1])
         return Encoded((*repeated, encoded.hidden[-1]), encoded.lengths)
 
@@ -85,6 +87,10 @@ class Wav2Vec2Bert(Wav2Vec2Encoder):
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames."""
         return self.input.frame_lengths(lengths)
+
+    def half_frames(self, lengths: Tensor) -> Tensor:
+        """Samples → last half frames of transformers, 0 or 1."""
+        return (self.input.log_mel_lengths(lengths) % self.input.stride).clamp(max=1)
 
     def frames(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples) → (batch, frames, bands of two log-mel frames)."""

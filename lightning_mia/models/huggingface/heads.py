@@ -1,19 +1,25 @@
-"""Pretext heads for Hugging Face encoders."""
+"""Heads on Hugging Face encoders: pretext tasks, transcripts."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Generic, TypeVar
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
+from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.models.huggingface.checkpoint_folder import Checkpoint, weight_files
 from lightning_mia.models.huggingface.encoder import HuggingFaceEncoder
+from lightning_mia.models.huggingface.hub import find_folder
 from lightning_mia.models.layers.features import HOP, LogMel
 from lightning_mia.models.objectives.cluster_prediction import cluster_collapse, cluster_logits, cluster_pretext
 from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.models.objectives.log_odds import log_odds_of_mean
 from lightning_mia.models.outputs import Pretext
+from lightning_mia.models.weights import check_weights
+from lightning_mia.utilities.errors import InputError, list_first
 
 N_MELS = 40  # of the log-mel frames from which MFCC are computed, as in `HuBERT`
 TARGET_HOP = 2 * HOP  # samples between MFCC frames, 20 ms
@@ -150,6 +156,95 @@ class ClusterHead(PretextHead[Tensor]):
     def collapse(self, health: dict[str, float]) -> str:
         """Describe a collapse to a single cluster, if any."""
         return cluster_collapse(health)
+
+
+class TranscriptHead(nn.Module, ABC):
+    """Output of a fine-tuned speech recogniser.
+
+    Attributes:
+        score_name: name of the signal.
+        noise_dim: as in `PretextHead`: it takes none.
+        needs_targets: as in `PretextHead`: there are none.
+        learned_targets: as in `PretextHead`: there are none.
+    """
+
+    score_name: ClassVar[str]
+    noise_dim: ClassVar[int] = 0
+    needs_targets: ClassVar[bool] = False
+    learned_targets: ClassVar[None] = None
+
+    @abstractmethod
+    def check(self, encoder: HuggingFaceEncoder, texts: Mapping[str, str], durations: Mapping[str, float]) -> None:
+        """Check that the transcripts can be scored; log what the vocabulary lacks.
+
+        Args:
+            encoder: encoder below the head.
+            texts: transcripts by recording id.
+            durations: seconds by recording id.
+
+        Raises:
+            InputError: a transcript cannot be scored.
+        """
+
+    @abstractmethod
+    def loss(self, encoder: HuggingFaceEncoder, batch: Batch) -> Tensor:
+        """Compute the loss of every transcript per character or token, (batch,) float64."""
+
+    @abstractmethod
+    def scores(self, encoder: HuggingFaceEncoder, batch: Batch) -> dict[str, Tensor]:
+        """Score every transcript; see `SpeechModel.task_scores`."""
+
+    def collapse(self, health: dict[str, float]) -> str:
+        """Describe a collapse by the health metrics, if any."""
+        return ""
+
+
+def is_recogniser(config: Any) -> bool:
+    """Whether a checkpoint is a speech recogniser, by its configuration."""
+    return any(name.endswith(("ForCTC", "ForConditionalGeneration")) for name in config.architectures or ())
+
+
+def load_head(head: nn.Module, checkpoint: Checkpoint, kind: str, prefix: str = "") -> None:
+    """Load the weights of a head from a checkpoint.
+
+    Args:
+        head: module with the names of the checkpoint.
+        checkpoint: configuration and location of the weights.
+        kind: beginning of a clause for the message, such as "pretext heads are".
+        prefix: beginning of stored names that the head's names lack.
+
+    Raises:
+        InputError: weights are missing, or do not fit the configuration.
+    """
+    expected = head.state_dict()
+    stored: dict[str, Tensor] = {}
+    for path in weight_files(checkpoint.name, find_folder(checkpoint.name, checkpoint.revision)):
+        stored |= _tensors(path, expected.keys(), prefix)
+    problems = [f"{name} is missing" for name in expected if name not in stored]
+    problems += [
+        f"{name} has the shape {tuple(weights.shape)} instead of {tuple(expected[name].shape)}"
+        for name, weights in stored.items()
+        if weights.shape != expected[name].shape
+    ]
+    if problems:
+        raise InputError(
+            f"config.json of {checkpoint.name} names {checkpoint.config.architectures[0]}, but its {kind} "
+            f"incomplete: {list_first(problems, 3)}; download it again, or name a bare encoder in `architectures`"
+        )
+    check_weights(stored, head, checkpoint.name)
+    head.load_state_dict(stored)
+
+
+def _tensors(path: Path, names: Container[str], prefix: str) -> dict[str, Tensor]:
+    """Read the named tensors of a weight file."""
+    if path.suffix != ".safetensors":
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        return {name.removeprefix(prefix): weights[name] for name in weights if name.removeprefix(prefix) in names}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as weights:
+        found = [name for name in weights.keys() if name.removeprefix(prefix) in names]  # noqa: SIM118
+        return {name.removeprefix(prefix): weights.get_tensor(name) for name in found}
 
 
 def samples_per_frame(encoder: HuggingFaceEncoder) -> float:

@@ -1,5 +1,6 @@
 """Checkpoint folders, local or downloaded from the hub."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,15 @@ from typing import Any
 from lightning_mia.utilities.errors import InputError
 
 DESCRIPTIONS = ("config.json", "preprocessor_config.json", "processor_config.json")
+TOKENIZER = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+)
 SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
 TIMEOUT = 10.0  # seconds to wait for the hub's first response; the library's own retries take half a minute
@@ -49,6 +59,23 @@ def one_line(error: BaseException) -> str:
     return message if len(message) <= 200 else f"{message[:200]}…"
 
 
+def read_json(path: Path, missing: str) -> dict[str, Any]:
+    """Read an object from a file of a checkpoint.
+
+    Raises:
+        InputError: the file does not exist (the message is `missing`), or holds something else.
+    """
+    if not path.is_file():
+        raise InputError(missing)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({one_line(error)}); download the checkpoint again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not hold an object; download the checkpoint again")
+    return content
+
+
 def _download(name: str, revision: str | None, weights: bool) -> Path:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -58,7 +85,7 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
     if isinstance(info, Exception):
         try:
             cached = hub.snapshot_download(
-                name, revision=revision, local_files_only=True, allow_patterns=[*DESCRIPTIONS]
+                name, revision=revision, local_files_only=True, allow_patterns=[*DESCRIPTIONS, *TOKENIZER]
             )
             return Path(cached)
         except LocalEntryNotFoundError:
@@ -66,7 +93,8 @@ def _download(name: str, revision: str | None, weights: bool) -> Path:
                 f"{name} is not a local folder, and the Hugging Face hub cannot be reached ({one_line(info)}); "
                 f"connect to it, or {FOLDER_HINT}"
             ) from info
-    patterns = [*DESCRIPTIONS, *(_weight_patterns([file.rfilename for file in info.siblings]) if weights else ())]
+    weight_patterns = _weight_patterns([file.rfilename for file in info.siblings]) if weights else ()
+    patterns = [*DESCRIPTIONS, *TOKENIZER, *weight_patterns]
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # networks fail in many ways

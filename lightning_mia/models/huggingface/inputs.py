@@ -115,14 +115,18 @@ class KaldiFilterBank(nn.Module):
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → stacked frames; an incomplete last one is dropped."""
-        return ((lengths - FRAME) // HOP + 1) // self.stride
+        return self.log_mel_lengths(lengths) // self.stride
+
+    def log_mel_lengths(self, lengths: Tensor) -> Tensor:
+        """Samples → log-mel frames."""
+        return (lengths - FRAME) // HOP + 1
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples), (batch,) real samples → (batch, stacked frames, dim) float32, zero beyond the end."""
         log_mel = self._log_mel(waveforms)
         x = torch.zeros_like(log_mel)
         by_band = log_mel.transpose(1, 2).contiguous().cpu().numpy()  # (batch, bands, frames)
-        for row, bands, n_frames in zip(x, by_band, ((lengths - FRAME) // HOP + 1).tolist(), strict=True):
+        for row, bands, n_frames in zip(x, by_band, self.log_mel_lengths(lengths).tolist(), strict=True):
             row[:n_frames] = torch.from_numpy(_normalised(bands[:, :n_frames].T))
         return x[:, : x.shape[1] // self.stride * self.stride].unflatten(1, (-1, self.stride)).flatten(2)
 

@@ -1,22 +1,32 @@
 """Pretrained speech encoders of Hugging Face's transformers."""
 
-from collections.abc import Iterable
-from typing import Any
+import logging
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import constructor_arguments
+from lightning_mia.models.checkpoint import build, constructor_arguments
 from lightning_mia.models.huggingface import load_encoder
-from lightning_mia.models.huggingface.checkpoint_folder import open_checkpoint
+from lightning_mia.models.huggingface.checkpoint_folder import MASK_EMBEDDING, open_checkpoint
 from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads, has_contrastive_heads
-from lightning_mia.models.huggingface.heads import ClusterHead, PretextHead
+from lightning_mia.models.huggingface.ctc_head import CTCHead
+from lightning_mia.models.huggingface.heads import ClusterHead, TranscriptHead, is_recogniser
+from lightning_mia.models.huggingface.hub import TOKENIZER
+from lightning_mia.models.huggingface.whisper_decoder import WhisperDecoder
 from lightning_mia.models.layers.masking import SpanMask
+from lightning_mia.models.objectives.transcripts import check_transcribed
 from lightning_mia.models.optimizer import is_front_end, layer_wise
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.files import hash_of, hash_of_file
 from lightning_mia.utilities.ranges import Count, Positive, PositiveShare, Rate, Seed, Share, Weight, Width
+
+log = logging.getLogger(__name__)
 
 # Fixed position embeddings: the conformer's are not in its checkpoints, Whisper's are sinusoidal.
 FIXED = {"wav2vec2-conformer": "pos_conv_embed", "whisper": "embed_positions"}
@@ -35,6 +45,8 @@ class PretrainedEncoder(SpeechModel):
     score is available at once. All others get a new head for HuBERT's task, which predicts the clusters of masked
     MFCC frames; the clusters are fitted on the training recordings. Their pretext score is available after training.
 
+    With transcripts, a speech recogniser (CTC or Whisper) becomes a `PretrainedRecogniser`; see `for_corpus`.
+
     Args:
         checkpoint: folder with config.json, preprocessor_config.json and weights, or a name on the Hugging Face hub.
         revision: branch, tag or commit of a hub name.
@@ -52,6 +64,7 @@ class PretrainedEncoder(SpeechModel):
         learning_rate: peak learning rate of AdamW, that of the head (HuBERT and wav2vec 2.0 base: 5e-4).
         weight_decay: weight decay of AdamW.
         warmup_fraction: share of the steps in which the learning rate rises.
+        language: language of the transcripts, such as en, for Whisper; by default, what the checkpoint says.
 
     Example:
         >>> import tempfile
@@ -83,20 +96,26 @@ class PretrainedEncoder(SpeechModel):
         learning_rate: Rate = 1e-4,
         weight_decay: Weight = 0.01,
         warmup_fraction: Share = 0.1,
+        language: str | None = None,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        # Runs of earlier versions, which had no language, can be continued.
+        self.save_hyperparameters(ignore=["language"] if language is None else [])
         self.mask_span: SpanMask = SpanMask(mask_probability, mask_length)
         self.encoder = load_encoder(checkpoint, revision, fresh)
         self.family = self.encoder.model.config.model_type
         self.is_pretrained = not fresh
-        self.head = self._make_head()
+        if language is not None and self.family != "whisper":
+            raise InputError(f"model.language is {language}, but {checkpoint} is {self.family}: only Whisper has one")
+        self.head: Any = self._make_head()  # a PretextHead, or a recogniser's TranscriptHead
         self.noise_dim = self.head.noise_dim
         for name, parameter in self.encoder.named_parameters():
-            fixed = FIXED.get(self.family) in name.split(".")
+            fixed = FIXED.get(self.family) in name.split(".") or (
+                self.uses_transcripts and name.endswith(MASK_EMBEDDING)
+            )
             parameter.requires_grad = not (fixed or (freeze_front_end and is_front_end(name)))
 
-    def _make_head(self) -> PretextHead[Any]:
+    def _make_head(self) -> Any:
         settings: Any = self.hparams
         config = self.encoder.model.config
         if not has_contrastive_heads(config):
@@ -105,6 +124,21 @@ class PretrainedEncoder(SpeechModel):
         if not settings.fresh:
             heads.read(open_checkpoint(settings.checkpoint, settings.revision))
         return heads
+
+    def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "PretrainedEncoder":
+        """Return a `PretrainedRecogniser` if it is one and there are transcripts.
+
+        Raises:
+            InputError: the checkpoint is a recogniser that cannot score the transcripts.
+        """
+        if not is_recogniser(self.encoder.model.config):
+            return self
+        if not any(text.strip() for text in texts.values()):
+            name = self.hparams["checkpoint"]
+            log.warning("%s: no transcripts, so that only its encoder is attacked; add the manifest's text", name)
+            return self
+        recogniser = build(partial(PretrainedRecogniser, **constructor_arguments(self)))
+        return recogniser.for_corpus(texts, durations)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames of the encoder."""
@@ -204,3 +238,61 @@ class PretrainedEncoder(SpeechModel):
     def untrained(self) -> "PretrainedEncoder":
         """Return the same configuration with random weights."""
         return type(self)(**{**constructor_arguments(self), "fresh": True})
+
+
+class PretrainedRecogniser(PretrainedEncoder):
+    """Speech recogniser of Hugging Face's transformers, scored on given transcripts.
+
+    A CTC checkpoint has a CTC score (`ctc_score`) with its own vocabulary, Whisper the score of its tokens given those
+    before (`token_score`) with its own tokenizer. Further training minimises the same loss, with dropout but without
+    masks. There is no pretext task.
+    """
+
+    uses_transcripts: ClassVar[bool] = True
+    head: TranscriptHead
+
+    def _make_head(self) -> TranscriptHead:
+        settings: Any = self.hparams
+        checkpoint = open_checkpoint(settings.checkpoint, settings.revision)
+        if not is_recogniser(checkpoint.config):
+            raise InputError(
+                f"{checkpoint.name} is no speech recogniser; give a checkpoint of a CTC model or of Whisper"
+            )
+        head: TranscriptHead = (
+            WhisperDecoder(checkpoint, settings.get("language"), settings.fresh)
+            if self.family == "whisper"
+            else CTCHead(checkpoint, settings.fresh)
+        )
+        self.task_score = head.score_name
+        return head
+
+    def for_corpus(self, texts: Mapping[str, str], durations: Mapping[str, float]) -> "PretrainedRecogniser":
+        """Check transcripts against the vocabulary; return the model.
+
+        Raises:
+            InputError: a transcript is missing, or cannot be scored.
+        """
+        stripped = {name: text.strip() for name, text in texts.items()}
+        check_transcribed(stripped, durations, str(self.hparams["checkpoint"]))
+        self.head.check(self.encoder, texts, durations)
+        return self
+
+    @property
+    def has_pretext(self) -> bool:
+        """Whether `pretext_score` is available: never."""
+        return False
+
+    def task_scores(self, batch: Batch, masks: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """Score transcripts; see `SpeechModel.task_scores`."""
+        return self.head.scores(self.encoder, batch)
+
+    def training_loss(self, batch: Batch) -> Pretext:
+        """Compute the mean loss per character or token."""
+        return Pretext(self.head.loss(self.encoder, batch).mean().float(), {})
+
+    def weights_sha256(self) -> str:
+        """Hash the checkpoint's files with vocabulary and language; empty with random weights."""
+        settings: Any = self.hparams
+        folder = open_checkpoint(settings.checkpoint, settings.revision).folder
+        files = {name: hash_of_file(folder / name) for name in TOKENIZER if (folder / name).is_file()}
+        return hash_of([sha256, files, settings.get("language")]) if (sha256 := super().weights_sha256()) else ""

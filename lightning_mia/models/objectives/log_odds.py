@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MIN_LOSS = 1e-12  # above the rounding of float64, so that log-odds stay finite
+
 
 def log_probability(true: Tensor, others: Tensor) -> Tensor:
     """Compute the log softmax probability of the true class.
@@ -30,6 +32,21 @@ def log_odds(log_p: Tensor) -> Tensor:
         [-1.098612, 0.0]
     """
     return log_p - (-log_p.expm1()).log()
+
+
+def log_odds_of_loss(loss: Tensor) -> Tensor:
+    """Compute the log-odds of the geometric mean probability.
+
+    They rank as −loss does, but do not saturate at 0 for well-learned targets.
+
+    Args:
+        loss: (…) float64, mean negative log-probability of a character, token or frame.
+
+    Example:
+        >>> [round(float(x), 6) for x in log_odds_of_loss(-torch.tensor([0.25, 0.5]).double().log())]
+        [-1.098612, 0.0]
+    """
+    return log_odds(-loss.clamp(min=MIN_LOSS))
 
 
 def log_odds_of_mean(logits: Tensor, targets: Tensor, masks: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Transcripts for CTC: vocabulary, loss per character, error counts."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -77,7 +77,7 @@ class Vocabulary:
         return "".join(self.characters[label - 1] for label, _ in groupby(path) if label != BLANK)
 
 
-def frames_needed(text: str) -> int:
+def frames_needed(text: Sequence[object]) -> int:
     """Count the frames that CTC needs.
 
     One per character, and a blank between repeats.
@@ -89,7 +89,51 @@ def frames_needed(text: str) -> int:
     return len(text) + sum(first == second for first, second in pairwise(text))
 
 
-def loss_per_character(logits: Tensor, frame_lengths: Tensor, labels: Sequence[Sequence[int]]) -> Tensor:
+def check_transcribed(texts: Mapping[str, str], ids: Iterable[str], user: str) -> None:
+    """Refuse recordings without a transcript.
+
+    Args:
+        texts: normalised transcripts by recording id.
+        ids: all recordings.
+        user: what needs the transcripts, for the message.
+
+    Raises:
+        InputError: a recording has none.
+    """
+    ids = list(ids)
+    if missing := [name for name in ids if not texts.get(name)]:
+        raise InputError(
+            f"{user} needs transcripts, and {len(missing)} of {len(ids)} recordings have none: {list_first(missing)}; "
+            "add them to the manifest's column text, or leave these recordings out"
+        )
+
+
+def check_frames(labels: Mapping[str, Sequence[object]], frames: Mapping[str, int]) -> None:
+    """Refuse transcripts that need more frames than the recording has.
+
+    Args:
+        labels: characters by recording id.
+        frames: frames of the encoder by recording id.
+
+    Raises:
+        InputError: a transcript does not fit, and would have an infinite CTC loss.
+    """
+    needed = {name: frames_needed(sequence) for name, sequence in labels.items()}
+    too_long = [
+        f"{name} ({needed[name]} needed, {available} available)"
+        for name, available in frames.items()
+        if needed[name] > available
+    ]
+    if too_long:
+        raise InputError(
+            f"{len(too_long)} transcripts need more frames than the encoder has for the recording (one per "
+            f"character and one more between repeats): {list_first(too_long)}; fix or leave out these recordings"
+        )
+
+
+def loss_per_character(
+    logits: Tensor, frame_lengths: Tensor, labels: Sequence[Sequence[int]], blank: int = BLANK
+) -> Tensor:
     """Compute the CTC loss of every utterance per character.
 
     It is infinite for a transcript that needs more frames than the utterance has.
@@ -98,6 +142,7 @@ def loss_per_character(logits: Tensor, frame_lengths: Tensor, labels: Sequence[S
         logits: (batch, frames, characters + 1) float32 or float64.
         frame_lengths: (batch,) int64.
         labels: per utterance, without blanks, at least one.
+        blank: label of the blank.
 
     Returns:
         (batch,) in the dtype of the logits.
@@ -107,7 +152,7 @@ def loss_per_character(logits: Tensor, frame_lengths: Tensor, labels: Sequence[S
     with torch.autocast(logits.device.type, enabled=False):
         log_probabilities = logits.log_softmax(dim=2).transpose(0, 1)  # (frames, batch, characters + 1)
         losses = F.ctc_loss(
-            log_probabilities, targets.to(logits.device), frame_lengths, n_labels, blank=BLANK, reduction="none"
+            log_probabilities, targets.to(logits.device), frame_lengths, n_labels, blank=blank, reduction="none"
         )
     return losses / n_labels
 

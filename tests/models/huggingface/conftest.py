@@ -1,5 +1,6 @@
 """Tiny checkpoints with random weights, saved by transformers alone."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,31 @@ def extractor_of(name: str) -> Any:
     return transformers.Wav2Vec2FeatureExtractor()
 
 
+def ctc_tokenizer(folder: Path, characters: str = "ABDEGINORZ'", **settings: Any) -> Any:
+    """The tokenizer of a vocabulary whose blank is the last label, as in many fine-tuned checkpoints."""
+    tokens = [*settings.pop("tokens", ("|", *characters, "[UNK]", "[PAD]"))]
+    path = folder / "characters.json"
+    path.write_text(json.dumps({token: label for label, token in enumerate(tokens)}))
+    names = {"unk_token": "[UNK]", "pad_token": "[PAD]", "bos_token": None, "eos_token": None, **settings}
+    return transformers.Wav2Vec2CTCTokenizer(str(path), **names)
+
+
+def whisper_tokenizer(**settings: Any) -> Any:
+    """The tokenizer of single bytes, with Whisper's special tokens in their order."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in LANGUAGES)]
+    special += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>"]
+    tokens = [*sorted(ByteLevel.alphabet()), *special, "<|notimestamps|>"]
+    vocabulary = {token: label for label, token in enumerate(tokens)}
+    tokenizer = transformers.WhisperTokenizer(vocab=vocabulary, merges=[])
+    tokenizer.add_special_tokens({"additional_special_tokens": tokens[256:]})
+    tokenizer.set_prefix_tokens(**settings)
+    tokenizer.init_kwargs |= settings
+    return tokenizer
+
+
 def unsettle(model: torch.nn.Module) -> torch.nn.Module:
     """Move all weights: norms and biases start at 1 and 0, and the statistics of batch norm too."""
     with torch.no_grad():
@@ -107,3 +133,38 @@ def checkpoint(save_checkpoint: Save) -> Callable[[str], Path]:
 def family(request: pytest.FixtureRequest) -> str:
     """Every architecture, with the variants that behave differently."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def save_recogniser(save_checkpoint: Save, tmp_path_factory: pytest.TempPathFactory) -> Save:
+    """`save_recogniser(name, **settings)`: a CTC checkpoint with its processor, as transformers saves both."""
+
+    def save(name: str, vocabulary: dict[str, Any] | None = None, **settings: Any) -> Path:
+        tokenizer = ctc_tokenizer(tmp_path_factory.mktemp("vocabulary"), **(vocabulary or {}))
+        labels = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+        folder = save_checkpoint(name, "ForCTC", **{**labels, **settings})
+        (folder / "preprocessor_config.json").unlink()
+        processor = transformers.Wav2Vec2BertProcessor if name == "wav2vec2_bert" else transformers.Wav2Vec2Processor
+        processor(extractor_of(name), tokenizer).save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def save_whisper(save_checkpoint: Save) -> Save:
+    """`save_whisper(tokenizer_settings, **generation)`: a Whisper with decoder, tokenizer and generation settings."""
+
+    def save(tokenizer: dict[str, Any] | None = None, **generation: Any) -> Path:
+        special = whisper_tokenizer(**(tokenizer or {}))
+        start = special.convert_tokens_to_ids("<|startoftranscript|>")
+        ends = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), special.eos_token_id)
+        sizes = {"vocab_size": len(special), "decoder_start_token_id": start, "max_target_positions": 40, **ends}
+        folder = save_checkpoint("whisper", "ForConditionalGeneration", **sizes)
+        (folder / "preprocessor_config.json").unlink()
+        transformers.WhisperProcessor(extractor_of("whisper"), special).save_pretrained(folder)
+        settings = json.loads((folder / "generation_config.json").read_text())
+        (folder / "generation_config.json").write_text(json.dumps({**settings, "is_multilingual": True, **generation}))
+        return folder
+
+    return save
