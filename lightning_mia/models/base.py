@@ -99,8 +99,10 @@ class SpeechModel(L.LightningModule, ABC):
             (batch,) or (draws, batch) float64, higher = solved better.
         """
 
-    can_pretrain: ClassVar[bool] = True
-    """Whether the pretext task can be trained on."""
+    @property
+    def can_pretrain(self) -> bool:
+        """Whether the pretext task can be trained on."""
+        return True
 
     @property
     def has_pretext(self) -> bool:
