@@ -18,6 +18,7 @@ from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
     describe_model,
     provenance,
+    relearning_notes,
     skipped_recordings,
     summarise_split,
     unit_facts,
@@ -68,7 +69,7 @@ class Audit:
 
     def __init__(self, run: AuditRun, options: AuditOptions = DEFAULT_OPTIONS) -> None:
         self.run, self.options = run, options
-        self.attacks: Sequence[Attack] = options.attacks or default_attacks(len(run.split.shadows))
+        self.attacks: Sequence[Attack] = options.attacks or default_attacks(len(run.split.shadows), options.attack_set)
         self.held_out = recordings_for(run.data, options.utility) if options.utility.enabled else None
 
     def report(
@@ -132,6 +133,7 @@ class Audit:
                 *run.missing_control_notes(target, controls),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
+                *relearning_notes(self.probe_plan, target),
                 *outcome.notes,
                 *version_notes(self._versions(models, shadow_models)),
             ),

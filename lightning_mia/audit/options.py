@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightning_mia.attacks import Attack
+from lightning_mia.attacks.runner.defaults import AttackSet
 from lightning_mia.audit.monitor import MonitorSettings
 from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
 from lightning_mia.audit.utility.settings import UtilitySettings
@@ -23,7 +24,8 @@ class AuditOptions:
     Args:
         run_dir: folder of the run; by default runs/ and the name of the config file.
         target_checkpoint: Lightning checkpoint of the target; by default the one that `fit` left in run_dir.
-        attacks: attacks to run; null: the default attacks that the model and the shadow models allow.
+        attacks: attacks to run; null: those of `attack_set` that the model and the shadow models allow.
+        attack_set: "recommended", the strongest attacks for each level and access; or "all".
         probe: settings of the probe, which computes the signals.
         controls: controls to run besides the blind baseline.
         evaluation: bootstraps, redraws and false positive rates.
@@ -47,6 +49,7 @@ class AuditOptions:
     run_dir: str | None = None
     target_checkpoint: str | None = None
     attacks: list[Attack] | None = None
+    attack_set: AttackSet = "recommended"
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     controls: ControlSettings = field(default_factory=ControlSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)

@@ -103,8 +103,8 @@ class ProbePlan:
         return None if self.training is None else FurtherTraining(self.training, self.trainers)
 
     def records(self, name: str, model: SpeechModel, sha256: str) -> dict[str, dict[str, Any]]:
-        """Return what was recorded with a model's cached signals, by group."""
-        return {group.name: Signals.record(path) for group, path in self._files(name, model, sha256)}
+        """Return what was recorded with a model's cached signals, by prefix of the group."""
+        return {group.prefix: Signals.record(path) for group, path in self._files(name, model, sha256)}
 
     def _probe(
         self, name: str, model: SpeechModel, group: SignalGroup, path: Path, callbacks: Sequence[L.Callback]

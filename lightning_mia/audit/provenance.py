@@ -8,10 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel, UnitFacts
+from lightning_mia.signals.relearning import Relearning
 from lightning_mia.splits import Split
+from lightning_mia.training.train import Trained
 from lightning_mia.utilities.environment import hardware, other_versions, versions
 from lightning_mia.utilities.errors import list_first
 
@@ -143,6 +146,38 @@ def version_notes(versions: Mapping[str, Iterable[Mapping[str, str]]]) -> list[s
     for note in notes:
         log.warning("%s", note)
     return notes
+
+
+def relearning_notes(plan: ProbePlan, target: Trained) -> list[str]:
+    """Report how copies of the target were trained further, and the cost.
+
+    Args:
+        plan: how the target was probed.
+        target: the target.
+    """
+    records = plan.records("target", target.model, target.sha256)
+    return [
+        note
+        for group in plan.groups
+        if isinstance(group, Relearning) and group.prefix in records
+        for note in (*records[group.prefix].get("notes", ()), *_cost(group, records[group.prefix], target.record))
+    ]
+
+
+def _cost(group: Relearning, measured: Mapping[str, Any], trained: Mapping[str, Any]) -> list[str]:
+    """Compare the cost of relearning with that of a shadow model.
+
+    >>> _cost(Relearning(), {"processor_seconds": 6.2}, {"processor_seconds": 31.4})
+    ['Relearning the target took 60 passes per recording and 6 s of processor time, less than one shadow model (31 s).']
+    """
+    if "processor_seconds" not in measured:  # an interruption has taken a part of the time with it
+        return [f"Relearning the target took {group.queries} passes per recording."]
+    seconds, of_training = measured["processor_seconds"], trained.get("processor_seconds")
+    cost = f"Relearning the target took {group.queries} passes per recording and {seconds:.0f} s of processor time"
+    if of_training is None:
+        return [f"{cost}."]
+    relation = "less than one shadow model" if seconds < of_training else "more than one shadow model"
+    return [f"{cost}, {relation} ({of_training:.0f} s)."]
 
 
 def skipped_recordings(audio: AudioCache) -> tuple[SkippedRecording, ...]:

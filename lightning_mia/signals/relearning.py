@@ -151,6 +151,11 @@ class Relearned:
             name: (frozenset([*resources.candidates[name], *training.scored_auxiliary]), groups[ids])
             for name, ids in questions.items()
         }
+        sizes = " and ".join(str(len(ids)) for ids in groups)
+        training.notes.append(
+            f"Relearning trained {settings.n_copies} copies of the model further, for {settings.epochs} epochs with a "
+            f"peak learning rate of {rate:g}, on {'halves of ' if settings.halves else ''}{sizes} recordings."
+        )
         return cls(settings, copies, rate, tuple(training.notes))
 
     def __call__(self, model: SpeechModel, batch: Batch) -> Measured:

@@ -51,9 +51,9 @@ class Trained:
         model: trained model, in evaluation mode, on the CPU.
         checkpoint: file of the weights.
         sha256: hash of the weights; of the file, if an earlier version wrote it, or if it was trained elsewhere.
-        record: `seconds`, `loop_seconds`, `epochs`, `steps`, `utterances`, `hours`, `parameters`, `health` (metric →
-            first and last logged value), `collapse`, `notes` (of the callbacks, for the report), `privacy` (None
-            unless gradients were clipped per example).
+        record: `seconds`, `loop_seconds`, `processor_seconds`, `epochs`, `steps`, `utterances`, `hours`, `parameters`,
+            `health` (metric → first and last logged value), `collapse`, `notes` (of the callbacks, for the report),
+            `privacy` (None unless gradients were clipped per example).
         versions: package → version with which it was trained; empty if unknown.
     """
 
@@ -168,6 +168,7 @@ def _fit(
             {
                 "seconds": round(clock.seconds, 3),
                 "loop_seconds": round(clock.loop_seconds, 3),
+                "processor_seconds": round(clock.processor_seconds, 3),
                 "epochs": trainer.current_epoch,
                 "steps": trainer.global_step,
                 "utterances": len(times),
@@ -204,12 +205,18 @@ class _Clock(L.Callback):
     """
 
     def __init__(self) -> None:
-        self.before, self.loop_seconds = 0.0, 0.0
+        self.before, self.processor_before, self.loop_seconds = 0.0, 0.0, 0.0
         self.start = self.loop_start = time.monotonic()
+        self.processor_start = time.process_time()
 
     @property
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.start
+
+    @property
+    def processor_seconds(self) -> float:
+        """Processor time of this process (seconds)."""
+        return self.processor_before + time.process_time() - self.processor_start
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.loop_start = time.monotonic()
@@ -218,7 +225,8 @@ class _Clock(L.Callback):
         self.loop_seconds = time.monotonic() - self.loop_start
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
+        return {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.before = state_dict["seconds"]
+        self.processor_before = state_dict.get("processor_seconds", 0.0)  # an earlier version did not count it

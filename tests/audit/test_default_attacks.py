@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightning_mia.attacks import default_attacks
+from lightning_mia.attacks.base import ACCESSES
 from lightning_mia.audit.cli import main
 
 NEEDS_MORE = {"ctc_loss", "quantile_regression", "quantile_regression_surrogate_head", "slmia"}
@@ -19,7 +20,7 @@ TESTED_SLOW_ATTACKS = {
 
 def test_names_are_unique_at_every_level() -> None:
     for level in ("utterance", "speaker"):
-        names = [attack.name for attack in default_attacks(16) if level in attack.levels]
+        names = [attack.name for attack in default_attacks(16, "all") if level in attack.levels]
         assert len(names) == len(set(names))
 
 
@@ -28,18 +29,27 @@ def test_without_shadow_models_no_default_attack_needs_them() -> None:
 
 
 def test_every_attack_names_its_source_and_access() -> None:
-    for attack in default_attacks(16):
+    for attack in default_attacks(16, "all"):
         assert attack.reference
-        assert attack.access in ("black-box", "open-weights", "grey-box")
+        assert attack.access in ACCESSES
+
+
+def test_the_recommended_attacks_are_few_and_cover_every_access() -> None:
+    recommended = [attack for attack in default_attacks(16) if attack.min_shadows]
+    assert len(recommended) <= 8
+    assert {attack.access for attack in recommended} == set(ACCESSES)
+    assert {attack.name for attack in default_attacks(16)} <= {attack.name for attack in default_attacks(16, "all")}
 
 
 @pytest.mark.slow
 def test_the_default_attacks_run(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Except those that need more auxiliary recordings or another model, and most of the slow ones."""
-    attacks = [attack for attack in default_attacks(4) if not attack.cache_scores or attack.name in TESTED_SLOW_ATTACKS]
-    monkeypatch.setattr("lightning_mia.audit.audit.default_attacks", lambda n_shadows: attacks)
+    attacks = [
+        attack for attack in default_attacks(4, "all") if not attack.cache_scores or attack.name in TESTED_SLOW_ATTACKS
+    ]
+    monkeypatch.setattr("lightning_mia.audit.audit.default_attacks", lambda *_: attacks)
     monkeypatch.setattr("lightning_mia.audit.shadow_models.as_targets._sizes", lambda n_shadows: [])
-    options = ["--fleet.size", "4", "--fleet.take_turns", "false", "--trainer.max_epochs", "1"]
+    options = ["--attacks", "null", "--fleet.size", "4", "--fleet.take_turns", "false", "--trainer.max_epochs", "1"]
     options += ["--controls.untrained", "false", "--controls.wrong_model", "false"]
     options += ["--data.design.n_units", "24", "--data.design.n_auxiliary", "16"]
     assert main(["audit", "-c", str(config), "--run_dir", str(tmp_path), *options]) == 0

@@ -28,13 +28,13 @@ def documented_classes() -> dict[str, str]:
 
 
 def test_every_attack_has_a_page(facts: ModuleType) -> None:
-    names = {type(attack).__name__ for attack in default_attacks(16)} | set(facts.classes())
+    names = {type(attack).__name__ for attack in default_attacks(16, "all")} | set(facts.classes())
     assert documented_classes() == {name: facts.PAGES.get(name, "no page") for name in names}
 
 
 def test_table_agrees_with_the_code(facts: ModuleType) -> None:
     table = facts.overview("../")
-    for attack in default_attacks(16):
+    for attack in default_attacks(16, "all"):
         row = next(line for line in table.splitlines() if f"`{attack.name}`" in line)
         shadows = f"{attack.min_shadows} or more" if attack.min_shadows else "none"
         assert f"| {attack.access} | {', '.join(attack.levels)} | {shadows} |" in row
@@ -55,7 +55,7 @@ def test_every_signal_has_a_name_and_a_description(facts: ModuleType) -> None:
 
 
 def test_queries_agree_with_results_json(facts: ModuleType) -> None:
-    by_name = {attack.name: facts.queries(attack) for attack in default_attacks(16)}
+    by_name = {attack.name: facts.queries(attack) for attack in default_attacks(16, "all")}
     assert (by_name["pretext_loss"], by_name["utterance_similarity"], by_name["surrogate_head"]) == ("8", "1", "7")
 
 

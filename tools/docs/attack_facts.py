@@ -25,6 +25,7 @@ PAGES = {
     "AttackR": "attack-r",
     "CalibratedLoss": "calibrated-loss",
     "QuantileRegression": "quantile-regression",
+    "Relearn": "relearn",
     "SurrogateHeadAttack": "surrogate-head",
     "ShadowClassifier": "shadow-classifier", "ShadowClassifierTree": "shadow-classifier",
     "EncoderMIT": "encodermi", "EncoderMIV": "encodermi", "EncoderMIS": "encodermi",
@@ -40,7 +41,7 @@ def classes() -> dict[str, type[Attack]]:
     public = [
         cls for cls in exported if isinstance(cls, type) and issubclass(cls, Attack) and not inspect.isabstract(cls)
     ]
-    return {cls.__name__: cls for cls in [*public, *(type(attack) for attack in default_attacks(N_SHADOWS))]}
+    return {cls.__name__: cls for cls in [*public, *(type(attack) for attack in default_attacks(N_SHADOWS, "all"))]}
 
 
 def instances(names: list[str]) -> list[Attack]:
@@ -48,7 +49,7 @@ def instances(names: list[str]) -> list[Attack]:
 
     A class without a default attack contributes one instance with default options.
     """
-    defaults = [attack for attack in default_attacks(N_SHADOWS) if type(attack).__name__ in names]
+    defaults = [attack for attack in default_attacks(N_SHADOWS, "all") if type(attack).__name__ in names]
     covered = {type(attack).__name__ for attack in defaults}
     return [*defaults, *(classes()[name]() for name in names if name not in covered)]
 
@@ -75,7 +76,8 @@ def queries(attack: Attack) -> str:
 
 
 def _table(attacks: list[Attack], root: str, linked: bool) -> str:
-    always, with_shadows = ({attack.name for attack in default_attacks(size)} for size in (0, N_SHADOWS))
+    sets = default_attacks(), default_attacks(N_SHADOWS), default_attacks(N_SHADOWS, "all")
+    always, with_shadows, among_all = ({attack.name for attack in attacks} for attacks in sets)
     rows = ["| name | access | level | shadow models | queries | sign | runs |", "|---|---|---|---|---|---|---|"]
     for attack in attacks:
         name = f"`{attack.name}`"
@@ -83,8 +85,10 @@ def _table(attacks: list[Attack], root: str, linked: bool) -> str:
             name = f"[{name}]({root}attacks/{PAGES[type(attack).__name__]}.md)"
         if attack.name in always:
             runs = "always"
+        elif attack.name in with_shadows:
+            runs = "with shadow models"
         else:
-            runs = "with shadow models" if attack.name in with_shadows else "if named"
+            runs = "with `all`" if attack.name in among_all else "if named"
         shadows = f"{attack.min_shadows} or more" if attack.min_shadows else "none"
         sign = "unknown" if attack.two_sided else "known"
         cells = (name, attack.access, ", ".join(attack.levels), shadows, queries(attack), sign, runs)

@@ -1,5 +1,7 @@
 """Default attacks of an audit."""
 
+from typing import Literal
+
 from lightning_mia.attacks.attack_r import AttackR
 from lightning_mia.attacks.base import Attack
 from lightning_mia.attacks.bavaria import BaVarIA
@@ -9,6 +11,7 @@ from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
 from lightning_mia.attacks.loss import CTCLoss, PretextLoss
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
+from lightning_mia.attacks.relearn import Relearn
 from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA
 from lightning_mia.attacks.scalar_signals.base import JointSignal, PretextScore, ScalarSignal
 from lightning_mia.attacks.scalar_signals.hidden_states import (
@@ -18,7 +21,7 @@ from lightning_mia.attacks.scalar_signals.hidden_states import (
     ViewConsistency,
 )
 from lightning_mia.attacks.scalar_signals.neighbours import NearestNeighbours
-from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss, PretextDetail
+from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss, PretextDetail, RelearnScore
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
 from lightning_mia.attacks.similarity import SpeakerSimilarity, UtteranceSimilarity
 from lightning_mia.attacks.slmia import SLMIA
@@ -27,22 +30,48 @@ from lightning_mia.attacks.user_statistics import UserStatistics
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
 from lightning_mia.signals.surrogate_pretext import SurrogateHead
 
+AttackSet = Literal["recommended", "all"]
 
-def default_attacks(n_shadows: int = 0) -> list[Attack]:
+
+def default_attacks(n_shadows: int = 0, attack_set: AttackSet = "recommended") -> list[Attack]:
     """List the attacks of a config that names none.
 
     Those that the model does not support are skipped.
 
     Args:
         n_shadows: number of shadow models; with 0, only attacks that need no shadow models and few queries.
+        attack_set: "recommended", the strongest for each level and access; or "all".
 
     >>> [attack.name for attack in default_attacks()]
-    ['utterance_similarity', 'speaker_similarity', 'pretext_loss', 'ctc_loss']
+    ['utterance_similarity', 'speaker_similarity', 'pretext_loss', 'ctc_loss', 'relearn']
     """
-    without_shadows: list[Attack] = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss()]
+    without_shadows = [UtteranceSimilarity(), SpeakerSimilarity(), PretextLoss(), CTCLoss(), Relearn()]
     if not n_shadows:
         return without_shadows
-    return [*without_shadows, *_grey_box(), *_open_weights(), *_black_box()]
+    if attack_set == "recommended":
+        return [*without_shadows, *_recommended()]
+    return [*without_shadows, *_white_box(), *_grey_box(), *_open_weights(), *_black_box()]
+
+
+def _recommended() -> list[Attack]:
+    """List those with shadow models that were strongest over all shadow models as targets.
+
+    See the tables of docs/results.md.
+    """
+    spectra, clusters = SurrogateHead(), SurrogateHead(target=AdversarysClusters())
+    heads = SurrogateHeadScore(spectra), SurrogateHeadScore(clusters, "clusters")
+    return [
+        BaVarIA(RelearnScore()),
+        BaVarIA(PretextScore()),
+        ShadowClassifierTree("grey-box"),
+        ShadowClassifier("open-weights"),
+        BaVarIA(JointSignal([*heads, EveryBlackBoxSignal()], "all_black_box")),
+        ShadowClassifier("black-box"),
+    ]
+
+
+def _white_box() -> list[Attack]:
+    return [*_likelihoods(RelearnScore()), ShadowClassifier("white-box")]
 
 
 def _grey_box() -> list[Attack]:

@@ -26,11 +26,17 @@ class Batch(NamedTuple):
     augment: FrameAugmentation | None = None  # of the log-mel frames in training, such as SpecAugment
 
     def take(self, rows: Sequence[int]) -> "Batch":
-        """Select recordings; the padding stays."""
+        """Select recordings, padded to the longest of them.
+
+        >>> batch = Batch(["a", "b"], torch.ones(2, 3), torch.tensor([2, 3]))
+        >>> batch.take([0]).waveforms.shape
+        torch.Size([1, 2])
+        """
+        lengths = self.lengths[rows]
         return self._replace(
             ids=[self.ids[row] for row in rows],
-            waveforms=self.waveforms[rows],
-            lengths=self.lengths[rows],
+            waveforms=self.waveforms[rows, : int(lengths.max())],
+            lengths=lengths,
             texts=tuple(self.texts[row] for row in rows) if self.texts else (),
         )
 
