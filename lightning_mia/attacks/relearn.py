@@ -59,10 +59,11 @@ class Relearn(Attack):
         """
         if self.relearning.columns[0] not in evidence.target.scalars:
             raise CannotRun(
-                f"it trains the model further, for which it needs the heads of the training task, {MIN_CANDIDATES} or "
-                f"more recordings (there are {len(evidence.challenge)} candidates and {len(evidence.auxiliary)} "
-                f"auxiliary recordings) and, for a model that was trained elsewhere, {MIN_AUXILIARY} or more auxiliary "
-                "recordings or Relearning.learning_rate"
+                f"it trains the model further by its own task, for which it needs {MIN_CANDIDATES} or more recordings "
+                f"(there are {len(evidence.challenge)} candidates and {len(evidence.auxiliary)} auxiliary recordings); "
+                f"{MIN_AUXILIARY} or more auxiliary recordings, if the model was trained elsewhere and its learning "
+                "rate is not given (Relearning.learning_rate), or if it lacks the head of its task; and a model whose "
+                "task is known: a bare encoder of TERA or CPC has none"
             )
         scores = evidence.target.scalars.loc[evidence.challenge["id"], self.relearning.columns]
         before, after = scores.to_numpy().T

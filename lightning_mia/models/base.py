@@ -166,6 +166,14 @@ class SpeechModel(L.LightningModule, ABC):
         """
         return {"learning_rate": learning_rate, "warmup_fraction": 0.1}
 
+    def freeze_encoder(self) -> None:
+        """Freeze all parameters but those of the pretext head.
+
+        Raises:
+            InputError: the family has no head that is fitted after the encoder.
+        """
+        raise InputError(f"{type(self).__name__} has no pretext head that can be fitted on a frozen encoder")
+
     def as_teacher(self, layer: int) -> "SpeechModel":
         """Return a frozen copy, cut above a hidden layer.
 
