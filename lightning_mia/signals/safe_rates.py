@@ -19,7 +19,7 @@ from lightning_mia.utilities.errors import InputError
 log = logging.getLogger(__name__)
 
 RATES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
-"""Learning rates tried on a model whose own is unknown, in descending order."""
+"""Learning rates for a model whose own is unknown, in descending order."""
 MAX_FALL = 0.5
 """Fall of the held-out score at the learning rate that relearns best, at most."""
 RUIN = 2.0
@@ -66,6 +66,8 @@ def largest_harmless_rate(
 ) -> float | None:
     """Find the largest of `RATES` at which the held-out score falls little.
 
+    By bisection.
+
     Args:
         train: trains a copy at a rate, not on the held-out recordings; None: the training diverged.
         held_out: held-out recordings.
@@ -75,19 +77,25 @@ def largest_harmless_rate(
         The rate; None if the score falls by more than `MAX_FALL` at every rate.
     """
     limit = f"{MAX_FALL:g} standard deviations"
-    for rate in RATES:
-        copy = train(rate)
+    first, after = 0, len(RATES)  # the rate sought is in RATES[first : after + 1], if there is one
+    while first < after:  # the fall grows with the rate
+        middle = (first + after) // 2
+        copy = train(RATES[middle])
         if copy is not None and held_out.fall(copy) <= MAX_FALL:
-            notes.append(
-                f"Relearning chose a learning rate of {rate:g}, the largest of {len(RATES)} at which the score of "
-                f"{len(held_out.recordings)} held-out auxiliary recordings fell by at most {limit}."
-            )
-            return rate
+            after = middle
+        else:
+            first = middle + 1
+    if first == len(RATES):
+        notes.append(
+            "Relearning was omitted: at every learning rate, further training on auxiliary recordings lowered the "
+            f"score of others by more than {limit}."
+        )
+        return None
     notes.append(
-        "Relearning was omitted: at every learning rate, further training on auxiliary recordings lowered the score of "
-        f"others by more than {limit}."
+        f"Relearning chose a learning rate of {RATES[first]:g}, the largest of {len(RATES)} at which the score of "
+        f"{len(held_out.recordings)} held-out auxiliary recordings fell by at most {limit}."
     )
-    return None
+    return RATES[first]
 
 
 def train_safely(

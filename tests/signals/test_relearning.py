@@ -262,7 +262,7 @@ def test_an_unknown_rate_is_the_largest_at_which_a_held_out_score_falls_little()
     assert isinstance(measure, Relearned) and measure.learning_rate == 1e-4
     assert "learning rate of 0.0001" in measure.notes[0]
     tried = [asked["learning_rate"] for asked in trainings.asked[:-1]]
-    assert tried == list(RATES[: RATES.index(1e-4) + 1])
+    assert len(tried) <= 4 and {1e-4, 2e-4} <= set(tried) <= set(RATES)
     assert all(len(ids) == 30 and set(ids) < set(AUXILIARY) for ids in trainings.training_sets[:-1])
 
 
@@ -289,9 +289,11 @@ def test_a_missing_head_is_fitted_on_the_auxiliary_recordings_first() -> None:
     group = Relearning(n_copies=2, halves=False, fill_to=0, n_masks=2, head_epochs=7)
     assert group.supports(model)
     before, after = scores(group, model, resources(trainings, AUXILIARY), CANDIDATES).values()
-    head, rate, *copies = trainings.asked
+    head, *tried = trainings.asked
+    copies = tried[-2:]
     assert (head["epochs"], head["learning_rate"], set(head["ids"])) == (7, HEAD_RATE, set(AUXILIARY))
-    assert set(rate["ids"]) < set(AUXILIARY)  # the origin of the head's training does not make the rate known
+    # The origin of the head's training does not make the rate known.
+    assert len(tried) > 2 and all(set(asked["ids"]) < set(AUXILIARY) for asked in tried[:-2])
     assert [copy["ids"] for copy in copies] == [CANDIDATES] * 2
     assert before.mean() == pytest.approx(5.0, abs=0.5)  # the score with the head, and not that of the bare encoder
     np.testing.assert_allclose(after, before + 1.0)
