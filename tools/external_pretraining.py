@@ -14,6 +14,7 @@ The training is a plain loop of PyTorch, and nothing of it but the weights is kn
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,13 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForPr
 from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices, _sample_negative_indices
 
 ROLES = {"1": "members", "0": "non-members", "": "auxiliary"}
-SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256}
-POSITIONS = {"num_conv_pos_embeddings": 32, "num_conv_pos_embedding_groups": 4}
-CODES = {"num_codevectors_per_group": 32, "codevector_dim": 32, "proj_codevector_dim": 32, "num_negatives": 64}
 DROPOUTS = ("hidden_dropout", "attention_dropout", "activation_dropout", "final_dropout", "layerdrop")
+SIZES: dict[str, Any] = {
+    **{"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256},
+    **{"conv_dim": [32] * 7, "num_conv_pos_embeddings": 32, "num_conv_pos_embedding_groups": 4},
+    **{"num_codevectors_per_group": 32, "codevector_dim": 32, "proj_codevector_dim": 32, "num_negatives": 64},
+    **dict.fromkeys(DROPOUTS, 0.0),
+}
 BATCH = 16  # recordings
 
 
@@ -65,8 +69,7 @@ def pretrain(waveforms: list[np.ndarray], epochs: int, seed: int) -> Wav2Vec2For
     """Train a model with random weights on recordings of equal length."""
     torch.manual_seed(seed)
     np.random.seed(seed)
-    config = Wav2Vec2Config(**SIZES, **POSITIONS, **CODES, **dict.fromkeys(DROPOUTS, 0.0), conv_dim=[32] * 7)
-    model = Wav2Vec2ForPreTraining(config).train()
+    model = Wav2Vec2ForPreTraining(Wav2Vec2Config(**SIZES)).train()
     inputs = extractor()(waveforms, sampling_rate=16_000, return_tensors="pt", padding=True).input_values
     n_batches = -(-len(inputs) // BATCH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), eps=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -227,9 +228,8 @@ class _Training:
             return True
         if len(self.auxiliary) < MIN_AUXILIARY:
             return False
-        fitted = self._copy(
-            self.auxiliary, HEAD_RATE, self.settings.seed, "head", epochs=self.settings.head_epochs, head_only=True
-        )
+        changes = {"epochs": self.settings.head_epochs, "head_only": True}
+        fitted = self._copy(self.auxiliary, HEAD_RATE, self.settings.seed, "head", **changes)
         if fitted is None:
             return False
         self.start = fitted
@@ -240,18 +240,14 @@ class _Training:
         return True
 
     def first_rate(self) -> float | None:
-        """Return the learning rate; None if it cannot be known."""
+        """Return the learning rate; None if it cannot be known.
+
+        For a model trained elsewhere, half of the auxiliary recordings are trained on, the others are held out.
+        """
         if self.settings.learning_rate is not None:
             return self.settings.learning_rate
         if self.model.origin.get("training"):  # trained by this package, with the learning rate of its configuration
             return self.settings.rate * float(self.model.hparams["learning_rate"])
-        return self._largest_harmless_rate()
-
-    def _largest_harmless_rate(self) -> float | None:
-        """Find the largest rate at which the score of held-out recordings falls little.
-
-        Half of the auxiliary recordings are trained on, the others are held out.
-        """
         if len(self.auxiliary) < MIN_AUXILIARY:
             return None
         trained_on, held_out = self.auxiliary[::2], self.auxiliary[1::2]
@@ -286,25 +282,10 @@ class _Training:
             parts += [sorted(ids[i] for i in half) for half in np.array_split(order, 2)]
         return parts
 
-    def _copy(
-        self,
-        ids: Sequence[str],
-        rate: float,
-        seed: int,
-        name: str,
-        epochs: int | None = None,
-        head_only: bool = False,
-    ) -> SpeechModel | None:
+    def _copy(self, ids: Sequence[str], rate: float, seed: int, name: str, **changes: Any) -> SpeechModel | None:
         assert self.resources.train_further is not None
-        return self.resources.train_further(
-            self.start,
-            ids,
-            name=name,
-            epochs=epochs or self.settings.epochs,
-            learning_rate=rate,
-            seed=seed,
-            head_only=head_only,
-        )
+        settings = {"name": name, "epochs": self.settings.epochs, "learning_rate": rate, "seed": seed, **changes}
+        return self.resources.train_further(self.start, ids, **settings)
 
 
 def _no_columns(model: SpeechModel, batch: Batch) -> Measured:

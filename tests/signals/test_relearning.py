@@ -71,7 +71,7 @@ class Trainings:
 
     def __call__(self, model: SpeechModel, ids: Sequence[str], **settings: Any) -> SpeechModel | None:
         self.asked.append({"ids": list(ids), **settings})
-        if settings.pop("head_only"):
+        if settings.pop("head_only", False):
             assert isinstance(model, Headless)
             return model.with_head()
         if self.diverges(settings["learning_rate"]):
