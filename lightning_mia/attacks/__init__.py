@@ -8,6 +8,7 @@ from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
 from lightning_mia.attacks.learned_similarity import LearnedSpeakerSimilarity, LearnedUtteranceSimilarity
 from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
 from lightning_mia.attacks.loss import CTCLoss, PretextLoss
+from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.relearn import Relearn
@@ -34,6 +35,7 @@ __all__ = [
     "LearnedSpeakerSimilarity",
     "LearnedUtteranceSimilarity",
     "LiRA",
+    "MidPoint",
     "PartCrop",
     "PretextLoss",
     "QuantileRegression",

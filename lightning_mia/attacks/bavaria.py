@@ -4,19 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_mia.attacks.base import CannotRun
+from lightning_mia.attacks.shadow_models.centres import Centres, fit_centres, in_and_out_moments
 from lightning_mia.attacks.shadow_models.direction import oriented
-from lightning_mia.attacks.shadow_models.in_out import (
-    MAX_SHAPE,
-    MIN_VARIANCE,
-    check_in_and_out,
-    in_and_out,
-    moments,
-    variance_prior,
-    variance_ratio,
-)
+from lightning_mia.attacks.shadow_models.in_out import MAX_SHAPE, check_in_and_out, moments, variance_prior
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
+
+TINY = float(np.finfo(float).tiny)
 
 
 class BaVarIA(OnlineOrOffline):
@@ -24,13 +18,14 @@ class BaVarIA(OnlineOrOffline):
 
     Score: log t_in(x) − log t_out(x), with the Student-t predictive densities of an IN and an OUT model.
 
-    A unit's signal is N(c, σ²) under an OUT model and N(c + δ, ρσ²) under an IN model. c has a flat prior,
-    δ | σ² ~ N(m, vσ²) and σ² ~ inverse gamma(α, β). The five parameters m, v, α, β, ρ are estimated over all units
-    from shadow models (empirical Bayes).
+    A unit's signal is N(c, σ²) under an OUT model and N(d, ρσ²) under an IN model. The centres have a prior over units:
+    c ~ N(c̄, τ²) and d | c, σ² ~ N(d̄ + b (c − c̄), vσ²). σ² ~ inverse gamma(α, β). All parameters are estimated over all
+    units from shadow models (empirical Bayes).
 
-    Deviation from the paper, which treats the IN and OUT means of a unit as independent: here they share c. IN and OUT
-    models both inform the unit's difficulty, and the prior on δ is strong, which matters with few shadow models; two
-    are enough. Offline, c is estimated from OUT shadow models only, and δ keeps its prior.
+    Deviation from the paper, which treats the IN and OUT means of a unit as independent: here d depends on c through a
+    regression. IN and OUT models both inform the unit's difficulty, and the prior on d given c is strong, which matters
+    with few shadow models; two are enough. Offline, c is estimated from OUT shadow models only, and d follows from the
+    regression.
 
     A multivariate signal is first projected onto the direction that separates IN from OUT shadow models.
 
@@ -42,12 +37,12 @@ class BaVarIA(OnlineOrOffline):
         >>> from lightning_mia.attacks.runner.simulation import simulate_audit
         >>> audit = simulate_audit(n_shadows=2, effect=2.0)
         >>> audit.auroc(BaVarIA().score(audit.evidence)), BaVarIA(online=False).name
-        (0.91, 'bavaria_offline')
+        (0.93, 'bavaria_offline')
     """
 
     base_name = "bavaria"
     levels = ("utterance", "speaker")
-    reference = "Brännvall (2026), BaVarIA-t, with a prior on the difference of the means"
+    reference = "Brännvall (2026), BaVarIA-t, with a joint prior of the OUT and IN means"
     min_shadows_online = 2
     min_shadows_offline = 2
 
@@ -64,25 +59,23 @@ class Prior:
     """Parameters of the prior, shared by all units.
 
     Attributes:
-        shift: m, mean of δ, the IN mean minus the OUT mean.
-        shift_spread: v, variance of δ in units of σ².
+        centres: c̄, d̄, τ², b and ρ.
+        in_spread: v, variance of d around the regression in units of σ².
         shape: α of the inverse gamma distribution of σ².
         scale: β of this distribution.
-        ratio: ρ, variance of IN signals divided by that of OUT signals of the same unit.
     """
 
-    shift: float
-    shift_spread: float
+    centres: Centres
+    in_spread: float
     shape: float
     scale: float
-    ratio: float
 
 
 def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
     """Estimate the prior by the method of moments.
 
-    Uses the units that have IN and OUT shadow models. A single pair of shadow models leaves no residuals: δ is then
-    assumed equal for all units, and σ² is estimated from the variation of IN − OUT between units.
+    Uses the units that have IN and OUT shadow models. A single pair of shadow models leaves no residuals: σ² is then
+    assumed equal for all units.
 
     Args:
         shadows: (K, n) signals under the shadow models.
@@ -91,25 +84,14 @@ def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
     Raises:
         CannotRun: no unit is IN for one shadow model and OUT for another.
     """
-    usable = in_and_out(members)
-    if not usable.any():
-        raise CannotRun("it needs units that are IN for one shadow model and OUT for another, to learn from")
-    inside, outside = (moments(shadows[:, usable, None], chosen[:, usable]) for chosen in (members, ~members))
-    differences = (inside.mean - outside.mean)[:, 0]
-    shift = float(differences.mean())
-    spread = float(np.square(differences - shift).sum() / max(len(differences) - 1, 1))
-    ratio = variance_ratio(inside, outside)
-    weights = ratio / inside.count + 1 / outside.count  # of σ² in the variance of a difference
-    squares = (inside.squares / ratio + outside.squares)[:, 0]
+    inside, outside = in_and_out_moments(shadows, members)
+    centres = fit_centres(inside, outside)
     freedom = inside.count + outside.count - 2
     if freedom.any():
-        shape, scale = variance_prior(squares, freedom)
-        variance = max(float(squares.sum() / freedom.sum()), MIN_VARIANCE)
-        shift_spread = max(0.0, spread / variance - float(weights.mean()))
+        shape, scale = variance_prior((inside.squares / centres.ratio + outside.squares)[:, 0], freedom)
     else:
-        shape, shift_spread = MAX_SHAPE, 0.0
-        scale = MAX_SHAPE * max(spread / float(weights.mean()), MIN_VARIANCE)
-    return Prior(shift, shift_spread, shape, scale, ratio)
+        shape, scale = MAX_SHAPE, MAX_SHAPE * centres.noise
+    return Prior(centres, centres.in_spread / centres.noise, shape, scale)
 
 
 def bavaria(
@@ -127,30 +109,31 @@ def bavaria(
     Returns:
         (n,) float64.
     """
+    centres, spread = prior.centres, prior.in_spread
     outside = moments(shadows[..., None], ~members)
     inside = moments(shadows[..., None], members if online else np.zeros_like(members))
-    in_weight, out_weight = inside.count / prior.ratio, outside.count.astype(float)
-    in_mean, out_mean = np.where(inside.count > 0, inside.mean[:, 0], 0.0), outside.mean[:, 0]
+    y = outside.mean[:, 0] - centres.out_mean
+    z = np.where(inside.count > 0, inside.mean[:, 0] - centres.in_mean, 0.0)
 
-    # Posterior of δ: its prior, updated by the difference of the IN and OUT means
-    product, total = in_weight * out_weight, in_weight + out_weight
-    precision = product / (total + prior.shift_spread * product)  # 1 / (variance of the difference in units of σ²)
-    deviation = in_mean - out_mean - prior.shift
-    shift = prior.shift + prior.shift_spread * precision * deviation
-    shift_spread = prior.shift_spread * (1 - prior.shift_spread * precision)
+    # Precisions in units of 1 / σ²: of y about c, and of z about b c
+    out_weight = outside.count.astype(float)
+    in_weight = inside.count / (centres.ratio + spread * inside.count)
 
-    # Posterior of σ²: its prior, updated by the residuals and this deviation
+    # Posterior of σ²: its prior, updated by the residuals and the deviation of z from the regression on y
+    deviation = in_weight * out_weight / (out_weight + centres.slope**2 * in_weight) * (z - centres.slope * y) ** 2
     shape = prior.shape + (inside.count + outside.count - 1) / 2
-    squares = (inside.squares / prior.ratio + outside.squares)[:, 0]
-    variance = (prior.scale + (squares + precision * deviation**2) / 2) / shape
+    squares = (inside.squares / centres.ratio + outside.squares)[:, 0]
+    variance = (prior.scale + (squares + deviation) / 2) / shape
 
-    # Predictive means and variances, both from IN and OUT models together
-    in_share, out_share = in_weight / total, out_weight / total
-    in_centre = out_share * (out_mean + shift) + in_share * in_mean
-    out_centre = out_share * out_mean + in_share * (in_mean - shift)
-    in_variance = variance * (prior.ratio + 1 / total + out_share**2 * shift_spread)
-    out_variance = variance * (1 + 1 / total + in_share**2 * shift_spread)
-    return _log_student(target - in_centre, in_variance, shape) - _log_student(target - out_centre, out_variance, shape)
+    # Posterior of c, in which σ² is this estimate, and of d given c
+    precision = variance / max(centres.spread, TINY) + out_weight + centres.slope**2 * in_weight
+    c = (out_weight * y + centres.slope * in_weight * z) / precision
+    own = spread * in_weight  # weight of the unit's own IN mean against the regression
+    d = (1 - own) * centres.slope * c + own * z
+    d_spread = (1 - own) * spread + ((1 - own) * centres.slope) ** 2 / precision
+
+    in_ratio = _log_student(target - centres.in_mean - d, variance * (centres.ratio + d_spread), shape)
+    return in_ratio - _log_student(target - centres.out_mean - c, variance * (1 + 1 / precision), shape)
 
 
 def _log_student(deviation: np.ndarray, variance: np.ndarray, shape: np.ndarray) -> np.ndarray:

@@ -3,18 +3,12 @@
 import numpy as np
 
 from lightning_mia.attacks.shadow_models.direction import oriented
-from lightning_mia.attacks.shadow_models.in_out import (
-    MIN_VARIANCE,
-    Moments,
-    check_in_and_out,
-    moments,
-    pooled_covariance,
-)
+from lightning_mia.attacks.shadow_models.in_out import Moments, check_in_and_out, moments, pooled_covariance
+from lightning_mia.attacks.shadow_models.own_variances import own_variances
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 MIN_DIMENSIONS_TO_PROJECT = 10  # from here on, the covariance is too uncertain to invert for IN and OUT separately
-SUFFICIENT_FOR_OWN_VARIANCE = 32  # IN, or OUT, shadow models; the paper: 64 in all
 
 
 class LiRA(OnlineOrOffline):
@@ -24,11 +18,15 @@ class LiRA(OnlineOrOffline):
     Score, offline: z = (x − μ_out) / σ_out, which ranks like the paper's Φ(z) and never saturates at 1. It is
     one-sided, as in the paper; the published code is two-sided.
 
-    The means μ are those of the unit. The variances are those of the residuals from these means, pooled over units,
-    for IN and OUT separately ("fixed variance"). Raw signals would overestimate them. With 32 or more IN, or OUT,
-    shadow models a unit has its own variance. A multivariate signal has the covariance of its residuals; with ten or
-    more dimensions it is first projected onto the direction that separates IN from OUT shadow models. Offline, every
-    multivariate signal is projected, and the sign of a two-sided signal is learned from shadow models.
+    The means μ are those of the unit. The variances are those of the residuals from these means, for IN and OUT
+    separately; raw signals would overestimate them. With few shadow models they are pooled over units ("fixed
+    variance"); with more, a unit has its own variance as far as two halves of the shadow models agree in which units
+    vary more. A multivariate signal has the pooled covariance of its residuals; with ten or more dimensions it is first
+    projected onto the direction that separates IN from OUT shadow models. Offline, every multivariate signal is
+    projected, and the sign of a two-sided signal is learned from shadow models.
+
+    Deviation from the paper, in which every unit has its own variance from 64 shadow models on: in heavy-tailed signals
+    these are still so noisy that pooled ones are better.
 
     Args:
         signal: signal to compare.
@@ -89,7 +87,12 @@ def lira_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) ->
     Returns:
         (n,) float64.
     """
-    return _log_density(target, moments(shadows, members)) - _log_density(target, moments(shadows, ~members))
+    groups = [members, ~members]
+    inside, outside = (moments(shadows, chosen) for chosen in groups)
+    if target.shape[1] == 1:
+        in_variances, out_variances = own_variances(shadows[..., 0], groups)
+        return _log_normal(target - inside.mean, in_variances) - _log_normal(target - outside.mean, out_variances)
+    return _log_density(target, inside) - _log_density(target, outside)
 
 
 def lira_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
@@ -105,29 +108,21 @@ def lira_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -
         which does not affect the ranking.
     """
     outside = moments(shadows[..., None], ~members)
-    variance = _variances(outside) if outside.freedom else np.ones((len(target), 1))
-    return ((target[:, None] - outside.mean) / np.sqrt(variance))[:, 0]
+    deviations = target - outside.mean[:, 0]
+    return deviations / np.sqrt(own_variances(shadows, [~members])[0]) if outside.freedom else deviations
 
 
-def _log_density(x: np.ndarray, group: Moments) -> np.ndarray:
-    """Compute log N(x; μ, Σ), (n, d) → (n,).
+def _log_normal(deviations: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """Compute the log density of single normal numbers, (n, 1) → (n,).
 
     The term in log 2π is omitted, as it cancels.
     """
+    return -0.5 * (np.log(variances) + deviations[:, 0] ** 2 / variances)
+
+
+def _log_density(x: np.ndarray, group: Moments) -> np.ndarray:
+    """Compute log N(x; μ, Σ) with pooled Σ, (n, d) → (n,), likewise."""
     deviations = x - group.mean
-    if x.shape[1] == 1:
-        variances = _variances(group)
-        return -0.5 * (np.log(variances) + deviations**2 / variances)[:, 0]
     covariance = pooled_covariance(group)
     distances = np.einsum("nd,nd->n", deviations, np.linalg.solve(covariance, deviations.T).T)
     return -0.5 * (np.linalg.slogdet(covariance)[1] + distances)
-
-
-def _variances(group: Moments) -> np.ndarray:
-    """Estimate the variance of a single signal, (n, 1).
-
-    It is the unit's own with sufficient shadow models, else pooled.
-    """
-    own = np.maximum(group.squares / np.maximum(group.count - 1, 1)[:, None], MIN_VARIANCE)
-    sufficient = group.count >= SUFFICIENT_FOR_OWN_VARIANCE
-    return np.where(sufficient[:, None], own, pooled_covariance(group)[0, 0])

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import Attack, CannotRun, Evidence, unit_means
+from lightning_mia.attacks.base import Attack, Evidence, unit_means
 from lightning_mia.signals.base import SignalGroup
-from lightning_mia.signals.relearning import DEFAULT_RELEARNING, MIN_AUXILIARY, MIN_CANDIDATES, Relearning
+from lightning_mia.signals.relearning import DEFAULT_RELEARNING, Relearning
 
 
 class Relearn(Attack):
@@ -35,7 +35,6 @@ class Relearn(Attack):
     base_name = "relearn"
     access = "white-box"
     levels = ("utterance", "speaker")
-    needs_all_groups = False
     reference = "this package; cf. Zhang et al. (2024, arXiv 2410.10880), who fine-tune language models on non-members"
 
     def __init__(self, relearning: Relearning = DEFAULT_RELEARNING, label: str = "") -> None:
@@ -52,19 +51,7 @@ class Relearn(Attack):
         return (self.relearning,)
 
     def score(self, evidence: Evidence) -> pd.Series:
-        """Score every unit, higher = less to gain.
-
-        Raises:
-            CannotRun: the model could not be trained further.
-        """
-        if self.relearning.columns[0] not in evidence.target.scalars:
-            raise CannotRun(
-                f"it trains the model further by its own task, for which it needs {MIN_CANDIDATES} or more recordings "
-                f"(there are {len(evidence.challenge)} candidates and {len(evidence.auxiliary)} auxiliary recordings); "
-                f"{MIN_AUXILIARY} or more auxiliary recordings, if the model was trained elsewhere and its learning "
-                "rate is not given (Relearning.learning_rate), or if it lacks the head of its task; and a model whose "
-                "task is known: a bare encoder of TERA or CPC has none"
-            )
+        """Score every unit, higher = less to gain."""
         scores = evidence.target.scalars.loc[evidence.challenge["id"], self.relearning.columns]
         before, after = scores.to_numpy().T
         return unit_means(pd.Series(before - _slope(after, before) * after, index=scores.index), evidence.challenge)

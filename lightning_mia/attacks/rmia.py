@@ -4,11 +4,12 @@ import numpy as np
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
+from lightning_mia.attacks.shadow_models.centres import fit_centres, in_and_out_moments
 from lightning_mia.attacks.shadow_models.direction import oriented
-from lightning_mia.attacks.shadow_models.in_out import check_in_and_out, in_and_out
+from lightning_mia.attacks.shadow_models.in_out import check_in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Positive, Share, check_ranges
 
 CANDIDATES = np.linspace(0, 1, 11)  # for a
 PUBLISHED_GAMMA = 2.0
@@ -27,8 +28,9 @@ class RMIA(OnlineOrOffline):
     Deviations from the paper: p(x | θ) is the logistic function of the standardised signal under model θ, so that the
     median recording has p = 1/2 under every model. (Any increasing function gives r(x) = 1 if the models agree; this
     one is bounded by 1, as the offline formula requires.) `a` is fitted on the shadow models, each of which takes the
-    place of the target, with its pair removed. The second term of the score is an addition: the share over z has many
-    ties and increases with r(x), so this term only ranks units within a tie.
+    place of the target, with its pair removed; with a single pair it is the slope of p_in over p̄_out, for the noise of
+    p̄_out. The second term of the score is an addition: the share over z has many ties and increases with r(x), so this
+    term only ranks units within a tie.
 
     The ranking therefore depends neither on γ nor on z, and is that of BASE (Lassila et al. 2025; log r alone). At
     speaker level, z are still single recordings.
@@ -56,12 +58,11 @@ class RMIA(OnlineOrOffline):
         self,
         signal: ScalarSignal = DEFAULT_SIGNAL,
         online: bool = True,
-        gamma: float = PUBLISHED_GAMMA,
-        a: float | None = None,
+        gamma: Positive = PUBLISHED_GAMMA,
+        a: Share | None = None,
     ) -> None:
         super().__init__(signal, online)
-        if gamma <= 0 or (a is not None and not 0 <= a <= 1):
-            raise InputError(f"RMIA's gamma must be above 0 and its a between 0 and 1, but they are {gamma} and {a}")
+        check_ranges(RMIA.__init__, {"gamma": gamma, "a": a}, "RMIA.")
         self.gamma = gamma
         self.a = a
 
@@ -88,7 +89,8 @@ class RMIA(OnlineOrOffline):
         else:
             a = self.a
             if a is None:
-                a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs)
+                n_outside = float((~matrix.members).sum(0).mean())
+                a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs, n_outside)
             x_ratio = log_ratio_offline(x, x_shadows, matrix.members, a)
             z_ratio = log_ratio_offline(z, z_shadows, z_members, a)
         return share_exceeded(x_ratio, z_ratio, self.gamma) + TIE_BREAK * x_ratio
@@ -174,7 +176,7 @@ def log_ratio_offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarr
     return log_expit(target) - _log_offline(_mean(expit(shadows), ~members), a)
 
 
-def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
+def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray, n_outside: float = 1.0) -> float:
     """Fit `a` by AUROC over the shadow models.
 
     Each shadow model takes the place of the target and is attacked with the OUT models of the other pairs; its partner
@@ -184,11 +186,11 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
         shadows: (K, n) signals under the shadow models.
         members: (K, n) bool, the unit is IN for the shadow model.
         pairs: (K,) int, the pair of each shadow model.
+        n_outside: OUT models per unit of the attack, for a single pair.
 
     Returns:
-        The best of 0, 0.1, …, 1; of equally good values, the smallest. A single pair leaves no other shadow model; the
-        result is then the mean of 1 − p over IN shadow models divided by that over OUT ones, as p̄_in = a p̄_out + 1 − a
-        implies.
+        The best of 0, 0.1, …, 1; of equally good values, the smallest. A single pair leaves no other shadow model; see
+        `slope_of_pair`.
 
     Raises:
         CannotRun: no unit is IN for one shadow model and OUT for another.
@@ -205,11 +207,30 @@ def fit_a(shadows: np.ndarray, members: np.ndarray, pairs: np.ndarray) -> float:
             auroc_sums += [_auroc(log_target - _log_offline(outside[has_out], a), labels) for a in CANDIDATES]
     if auroc_sums.any():
         return float(CANDIDATES[np.argmax(auroc_sums)])
-    usable = in_and_out(members)
-    if not usable.any():
-        raise CannotRun("it needs units that are IN for one shadow model and OUT for another, to learn `a` from")
-    inside, outside = (1 - _mean(p[:, usable], chosen[:, usable]).mean() for chosen in (members, ~members))
-    return float(np.clip(inside / max(outside, TINY), 0, 1))
+    return slope_of_pair(p, members, n_outside)
+
+
+def slope_of_pair(p: np.ndarray, members: np.ndarray, n_outside: float) -> float:
+    """Compute the slope of p_in over p̄_out with a single pair.
+
+    p̄_out is a noisy measurement of a unit's difficulty, and the slope to predict p_in with is the true one times the
+    reliability of p̄_out. The latter depends on the number of OUT models: one in the pair, but both of them for a unit
+    of which they have never been members. `Centres` has the true slope and the noise.
+
+    Args:
+        p: (2, n) probabilities.
+        members: (2, n) bool, the unit is IN for the shadow model.
+        n_outside: OUT models per unit of the attack.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        CannotRun: no unit is IN for one shadow model and OUT for another.
+    """
+    centres = fit_centres(*in_and_out_moments(p, members))
+    reliability = centres.spread / max(centres.spread + centres.noise / n_outside, TINY)
+    return float(np.clip(centres.slope * reliability, 0, 1))
 
 
 def _mean(p: np.ndarray, chosen: np.ndarray) -> np.ndarray:

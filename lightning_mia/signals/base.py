@@ -126,12 +126,19 @@ class SignalGroup:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised whenever the numbers change, so that cached signals are not reused
+    requires: ClassVar[str] = ""  # what it takes besides an encoder, for messages
     trains_further: ClassVar[bool] = False  # whether it uses `Resources.candidates` and `Resources.train_further`
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that change the signals."""
         settings: dict[str, Any] = asdict(self) if is_dataclass(self) and not isinstance(self, type) else {}
         return {"group": self.name, "version": self.version, **settings}
+
+    @property
+    def lack(self) -> str:
+        """Clause about a model that cannot provide the signals."""
+        clause = f"the signals of {self.name.replace('_', ' ')}, which this model cannot provide"
+        return f"{clause}: they take {self.requires}" if self.requires else clause
 
     @property
     def prefix(self) -> str:

@@ -28,7 +28,7 @@ class EncoderAnswers(SignalGroup):
 
     name = "answers"
 
-    n_masks: int = 8
+    n_masks: int = 16
     mask_seed: int = 0
 
     @property

@@ -63,6 +63,10 @@ class Relearning(SignalGroup):
     """
 
     name = "relearning"
+    requires = (
+        f"the training task, {MIN_CANDIDATES} or more recordings and, for a model without the heads of its task or "
+        f"trained elsewhere, {MIN_AUXILIARY} or more auxiliary recordings (for the latter, or Relearning.learning_rate)"
+    )
     trains_further = True
 
     n_copies: Count = 2

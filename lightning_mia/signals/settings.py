@@ -22,7 +22,7 @@ class ProbeSettings:
         EncoderAnswers(n_masks=4, mask_seed=0)
     """
 
-    n_masks: Annotated[int, Range(1, 10_000)] = 8
+    n_masks: Annotated[int, Range(1, 10_000)] = 16
     mask_seed: Seed = 0
     batch_seconds: Seconds = 60.0
     num_workers: Processes = 0

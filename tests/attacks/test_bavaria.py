@@ -1,54 +1,100 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import digamma, polygamma
 from scipy.stats import multivariate_t
+from scipy.stats import t as student
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.bavaria import BaVarIA, Prior, bavaria, fit_prior
-from lightning_mia.attacks.shadow_models.in_out import variance_prior
+from lightning_mia.attacks.scalar_signals.base import PretextScore
+from lightning_mia.attacks.shadow_models.centres import Centres
+from lightning_mia.attacks.shadow_models.in_out import moments, variance_prior, variance_ratio
+from lightning_mia.attacks.shadow_models.signal_matrix import signal_matrix
 
-PRIOR = Prior(shift=0.7, shift_spread=0.4, shape=2.5, scale=1.5, ratio=0.6)
-FLAT = 1e7  # variance of the difficulty over σ²
+UNKNOWN = float("inf")  # spread of the centres: nothing is known about them in advance
+FLAT = 1e7  # the same as a variance over σ²
+
+
+def make_prior(
+    shift: float,
+    in_spread: float,
+    shape: float,
+    scale: float,
+    ratio: float,
+    slope: float = 1.0,
+    spread: float = UNKNOWN,
+) -> Prior:
+    centres = Centres(0.2, 0.2 + shift, spread, slope, scale / shape, in_spread * scale / shape, ratio)
+    return Prior(centres, in_spread, shape, scale)
+
+
+PRIOR = make_prior(shift=0.7, in_spread=0.4, shape=2.5, scale=1.5, ratio=0.6)
+PRIORS = {
+    "any": PRIOR,
+    "fixed": make_prior(-0.5, 0.0, 1.2, 0.3, 1.0),
+    "normal": make_prior(1.0, 3.0, 1e4, 1e4, 1.5),
+    "slope 0": make_prior(1.0, 0.5, 2.5, 1.5, 0.6, slope=0.0),
+    "slope 0.5": make_prior(1.0, 0.0, 2.5, 1.5, 1.2, slope=0.5),
+}
 
 
 def matrices(n_shadows: int, n: int, prior: Prior = PRIOR, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw target (n,), shadows (K, n) and members (K, n) from the model of the attack."""
     rng = np.random.default_rng(seed)
+    centres = prior.centres
     half = rng.random((-(-n_shadows // 2), n)) < 0.5
     members = np.stack([half, ~half], axis=1).reshape(-1, n)[:n_shadows]
     variance = prior.scale / rng.gamma(prior.shape, size=n)
-    shift = prior.shift + np.sqrt(prior.shift_spread * variance) * rng.standard_normal(n)
+    difficulty = np.sqrt(min(centres.spread, 9.0)) * rng.standard_normal(n)
+    inside = centres.in_mean + centres.slope * difficulty
+    inside = inside + np.sqrt(prior.in_spread * variance) * rng.standard_normal(n)
     models = np.concatenate([members, rng.random((1, n)) < 0.5])
-    noise = np.sqrt(variance * np.where(models, prior.ratio, 1)) * rng.standard_normal(models.shape)
-    signals = 3 * rng.standard_normal(n) + models * shift + noise
+    noise = np.sqrt(variance * np.where(models, centres.ratio, 1)) * rng.standard_normal(models.shape)
+    signals = np.where(models, inside, centres.out_mean + difficulty) + noise
     return signals[-1], signals[:-1], members
 
 
-def log_evidence(values: np.ndarray, members: np.ndarray, prior: Prior) -> float:
-    """Compute the density of a unit's signals with c, δ and σ² integrated out: a multivariate t.
+def deviations(values: np.ndarray, members: np.ndarray, prior: Prior) -> np.ndarray:
+    return values - np.where(members, prior.centres.in_mean, prior.centres.out_mean)
 
-    Given σ² they are normal about m for members, with covariance σ² times: the noise, plus c (common to all), plus δ
-    (common to members). A flat prior of c is the limit of N(0, σ² FLAT) / (1 / σ), and dividing by 1 / σ lowers the
-    shape by one half.
-    """
+
+def noise_and_slopes(members: np.ndarray, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the covariance of a unit's signals about b c, in units of σ², and how each depends on c."""
     inside = members.astype(float)
-    covariance = np.diag(np.where(members, prior.ratio, 1.0)) + FLAT + prior.shift_spread * np.outer(inside, inside)
+    noise = np.diag(np.where(members, prior.centres.ratio, 1.0)) + prior.in_spread * np.outer(inside, inside)
+    return noise, np.where(members, prior.centres.slope, 1.0)
+
+
+def log_evidence(values: np.ndarray, members: np.ndarray, prior: Prior) -> float:
+    """Compute the density of a unit's signals with c, d and σ² integrated out: a multivariate t.
+
+    Given σ² they are normal, with covariance σ² times: the noise, plus c (common to all), plus the rest of d (common to
+    members). A flat prior of c is the limit of N(0, σ² FLAT) / (1 / σ), and dividing by 1 / σ lowers the shape by one
+    half.
+    """
+    noise, slopes = noise_and_slopes(members, prior)
     shape = prior.shape - 0.5
-    return multivariate_t(prior.shift * inside, prior.scale / shape * covariance, df=2 * shape).logpdf(values)
+    covariance = prior.scale / shape * (noise + FLAT * np.outer(slopes, slopes))
+    return multivariate_t(np.zeros(len(values)), covariance, df=2 * shape).logpdf(values)
 
 
 def slow_ratio(target: float, shadows: np.ndarray, members: np.ndarray, prior: Prior) -> float:
     """Compute the ratio of evidences with the target as IN and as OUT model."""
-    values = np.append(shadows, target)
-    inside, outside = (log_evidence(values, np.append(members, label), prior) for label in (True, False))
-    return inside - outside
+    ratio = 0.0
+    difficulty = shadows[~members].mean() - prior.centres.out_mean  # taking it away changes nothing, and spares digits
+    for label, sign in ((True, 1), (False, -1)):
+        labels = np.append(members, label)
+        values = deviations(np.append(shadows, target), labels, prior)
+        values = values - difficulty * noise_and_slopes(labels, prior)[1]
+        ratio += sign * log_evidence(values, labels, prior)
+    return ratio
 
 
-@pytest.mark.parametrize(
-    "prior", [PRIOR, Prior(-0.5, 0.0, 1.2, 0.3, 1.0), Prior(1.0, 3.0, 1e4, 1e4, 1.5)], ids=["any", "fixed", "normal"]
-)
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
 @pytest.mark.parametrize("online", [True, False])
 @pytest.mark.parametrize("n_shadows", [2, 3, 8, 16])
 def test_scores_equal_ratios_of_evidences(n_shadows: int, online: bool, prior: Prior) -> None:
@@ -58,8 +104,7 @@ def test_scores_equal_ratios_of_evidences(n_shadows: int, online: bool, prior: P
     scores = bavaria(target, shadows, members, prior, online)
     for unit, score in enumerate(scores):
         read = np.ones(n_shadows, dtype=bool) if online else ~members[:, unit]
-        centre = shadows[read, unit].mean()  # a shift of everything changes nothing, and spares digits
-        expected = slow_ratio(target[unit] - centre, shadows[read, unit] - centre, members[read, unit], prior)
+        expected = slow_ratio(target[unit], shadows[read, unit], members[read, unit], prior)
         assert score == pytest.approx(expected, rel=1e-6, abs=1e-6)  # the flat prior of c is approached as 1 / FLAT
 
 
@@ -68,50 +113,133 @@ def test_flatter_prior_approaches_the_exact_ratio(monkeypatch: pytest.MonkeyPatc
     differences = []
     for flat in (1e2, 1e4, 1e6):  # beyond, the slow way runs out of digits
         monkeypatch.setitem(globals(), "FLAT", flat)
-        expected = [
-            slow_ratio(target[unit] - centre, shadows[:, unit] - centre, members[:, unit], PRIOR)
-            for unit, centre in enumerate(shadows.mean(0))
-        ]
+        expected = [slow_ratio(target[unit], shadows[:, unit], members[:, unit], PRIOR) for unit in range(30)]
         differences.append(float(np.abs(bavaria(target, shadows, members, PRIOR) - expected).max()))
     assert differences[0] > 30 * differences[1] > 900 * differences[2]
     assert differences[2] < 1e-6
 
 
-def test_prior_equals_moments_in_loops() -> None:
+def slow_student(target: float, shadows: np.ndarray, members: np.ndarray, prior: Prior) -> float:
+    """Condition a normal target on the unit's signals, with σ² estimated first, whatever c is."""
+    values = deviations(shadows, members, prior)
+    noise, slopes = noise_and_slopes(members, prior)
+    weights = np.linalg.inv(noise) @ slopes
+    residuals = values - slopes * (weights @ values) / (weights @ slopes)
+    shape = prior.shape + (len(values) - 1) / 2
+    variance = (prior.scale + residuals @ np.linalg.inv(noise) @ residuals / 2) / shape
+    ratio = 0.0
+    for label, sign in ((True, 1), (False, -1)):
+        noise, slopes = noise_and_slopes(np.append(members, label), prior)
+        covariance = noise + prior.centres.spread / variance * np.outer(slopes, slopes)
+        gain = np.linalg.inv(covariance[:-1, :-1]) @ covariance[:-1, -1]
+        deviation = deviations(np.array([target]), np.array([label]), prior).item() - gain @ values
+        scale = np.sqrt(variance * (covariance[-1, -1] - gain @ covariance[:-1, -1]))
+        ratio += sign * student.logpdf(deviation, 2 * shape, scale=scale)
+    return ratio
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 9.0])
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0, 1.3])
+@pytest.mark.parametrize("online", [True, False])
+@pytest.mark.parametrize("n_shadows", [2, 3, 16])
+def test_scores_equal_conditional_densities(n_shadows: int, online: bool, slope: float, spread: float) -> None:
+    prior = make_prior(0.7, 0.4, 2.5, 1.5, 0.6, slope, spread)
+    target, shadows, members = matrices(n_shadows, 30, prior)
+    has_out = ~members.all(0)
+    target, shadows, members = target[has_out], shadows[:, has_out], members[:, has_out]
+    scores = bavaria(target, shadows, members, prior, online)
+    for unit, score in enumerate(scores):
+        read = np.ones(n_shadows, dtype=bool) if online else ~members[:, unit]
+        expected = slow_student(target[unit], shadows[read, unit], members[read, unit], prior)
+        assert score == pytest.approx(expected, rel=1e-8, abs=1e-8)
+
+
+def with_independent_shift(shadows: np.ndarray, members: np.ndarray) -> Prior:
+    """Fit a prior in which the shift of a unit has nothing to do with its difficulty, about which nothing is known."""
+    inside, outside = (moments(shadows[..., None], chosen) for chosen in (members, ~members))
+    ratio = variance_ratio(inside, outside)
+    differences = (inside.mean - outside.mean)[:, 0]
+    variance_of_difference = differences.var(ddof=1)
+    weight = float((ratio / inside.count + 1 / outside.count).mean())
+    squares, freedom = (inside.squares / ratio + outside.squares)[:, 0], inside.count + outside.count - 2
+    if freedom.any():
+        shape, scale = variance_prior(squares, freedom)
+        in_spread = max(0.0, variance_of_difference / (squares.sum() / freedom.sum()) - weight)
+    else:
+        shape, scale, in_spread = 1e4, 1e4 * variance_of_difference / weight, 0.0
+    centres = Centres(0.0, differences.mean(), UNKNOWN, 1.0, scale / shape, 0.0, ratio)
+    return Prior(centres, in_spread, shape, scale)
+
+
+CASES: dict[str, dict[str, Any]] = {
+    **{f"slope {slope}": {"slope": slope, "effect": 1.0} for slope in (0.0, 0.5, 1.0)},
+    **{f"slope {slope}, similar units": {"slope": slope, "effect": 1.0, "spread": 0.5} for slope in (0.0, 0.5, 1.0)},
+    "own variances": {"effect": 1.0, "noise_spread": 0.5},
+    "own variances, slope 0.5": {"effect": 1.0, "noise_spread": 0.5, "slope": 0.5},
+    "heavy tails": {"effect": 1.0, "tails": 3.0},
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("n_shadows", [2, 4, 16])
+def test_prior_of_both_centres_is_never_worse(
+    simulate: Callable, auroc: Callable, n_shadows: int, case: dict[str, Any]
+) -> None:
+    """Compared with a shift independent of the difficulty: never by more than .003, and better where slopes differ."""
+    gains: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(3):
+        audit = simulate(2000, n_shadows, n_auxiliary=0, seed=seed, **case)
+        matrix = signal_matrix(audit.evidence, PretextScore())
+        target, shadows = matrix.target[:, 0], matrix.shadows[..., 0]
+        priors = fit_prior(shadows, matrix.members), with_independent_shift(shadows, matrix.members)
+        for online, values in gains.items():
+            aurocs = [
+                auroc(pd.Series(bavaria(target, shadows, matrix.members, prior, online), matrix.units), audit.members)
+                for prior in priors
+            ]
+            values.append(aurocs[0] - aurocs[1])
+    gain, offline_gain = np.mean(gains[True]), np.mean(gains[False])
+    assert min(gain, offline_gain) > -0.003
+    if case.get("slope", 1) < 1:
+        assert gain > 0.002 and offline_gain > 0.01
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("spread", [0.5, 2.0, 5.0])
+def test_neyman_pearson_auroc_is_reached_with_16_shadow_models(
+    simulate: Callable, auroc: Callable, slope: float, spread: float
+) -> None:
+    gaps = []
+    for seed in range(4):
+        audit = simulate(2000, 16, effect=3.0, slope=slope, spread=spread, n_auxiliary=0, seed=seed)
+        gaps.append(auroc(audit.ideal, audit.members) - auroc(BaVarIA().score(audit.evidence), audit.members))
+    assert -0.001 < np.mean(gaps) < 0.005
+
+
+def test_variance_prior_equals_moments_in_loops() -> None:
     _, shadows, members = matrices(6, 80)
-    logs, differences, weights, sums, freedom = [], [], [], {True: 0.0, False: 0.0}, {True: 0, False: 0}
-    by_unit = []
-    for unit in range(80):
-        groups = {label: shadows[members[:, unit] == label, unit] for label in (True, False)}
-        squares = {label: float(((group - group.mean()) ** 2).sum()) for label, group in groups.items()}
-        differences.append(groups[True].mean() - groups[False].mean())
-        for label, group in groups.items():
-            sums[label] += squares[label]
-            freedom[label] += len(group) - 1
-        by_unit.append((groups, squares))
-    log_ratio = np.log(sums[True] / freedom[True] * freedom[False] / sums[False])
-    noise = 2 / freedom[True] + 2 / freedom[False]
-    ratio = np.exp(log_ratio * max(0, 1 - noise / log_ratio**2))
-    for groups, squares in by_unit:
-        own = len(groups[True]) + len(groups[False]) - 2
-        variance = (squares[True] / ratio + squares[False]) / own
-        logs.append(np.log(variance) - digamma(own / 2) + np.log(own / 2))
-        weights.append(ratio / len(groups[True]) + 1 / len(groups[False]))
-    pooled = (sums[True] / ratio + sums[False]) / (freedom[True] + freedom[False])
+    logs = []
     prior_fit = fit_prior(shadows, members)
-    assert prior_fit.ratio == pytest.approx(ratio)
-    assert prior_fit.shift == pytest.approx(np.mean(differences))
-    assert prior_fit.shift_spread == pytest.approx(max(0, np.var(differences, ddof=1) / pooled - np.mean(weights)))
+    for unit in range(80):
+        squares = 0.0
+        for label, ratio in ((True, prior_fit.centres.ratio), (False, 1.0)):
+            group = shadows[members[:, unit] == label, unit]
+            squares += float(((group - group.mean()) ** 2).sum()) / ratio
+        logs.append(np.log(squares / 4) - digamma(2) + np.log(2))
     assert polygamma(1, prior_fit.shape) == pytest.approx(np.var(logs, ddof=1) - polygamma(1, 2))
     expected_log = np.log(prior_fit.scale / prior_fit.shape) - digamma(prior_fit.shape) + np.log(prior_fit.shape)
     assert expected_log == pytest.approx(np.mean(logs))
+    assert prior_fit.in_spread == prior_fit.centres.in_spread / prior_fit.centres.noise
 
 
 def test_prior_is_recovered_from_many_units() -> None:
-    _, shadows, members = matrices(8, 100_000)
+    prior = make_prior(0.7, 0.4, 2.5, 1.5, 0.6, slope=0.5, spread=4.0)
+    _, shadows, members = matrices(8, 200_000, prior)
     prior_fit = fit_prior(shadows, members)
-    for name, value in vars(PRIOR).items():
-        assert getattr(prior_fit, name) == pytest.approx(value, rel=0.05), name
+    for name in ("in_spread", "shape", "scale"):
+        assert getattr(prior_fit, name) == pytest.approx(getattr(prior, name), rel=0.1), name
+    for name in ("out_mean", "in_mean", "spread", "slope", "ratio"):
+        assert getattr(prior_fit.centres, name) == pytest.approx(getattr(prior.centres, name), rel=0.05), name
 
 
 def test_equal_variances_have_a_sharp_prior() -> None:
@@ -121,12 +249,12 @@ def test_equal_variances_have_a_sharp_prior() -> None:
     assert scale / shape == pytest.approx(3.0, rel=0.01)
 
 
-def test_single_pair_estimates_the_variance_from_differences() -> None:
-    _, shadows, members = matrices(2, 5000, Prior(0.7, 0.0, 1e4, 2e4, 1.0))
+def test_single_pair_has_one_variance_for_all_units() -> None:
+    _, shadows, members = matrices(2, 5000, make_prior(0.7, 0.0, 1e4, 2e4, 1.0, spread=9.0))
     prior_fit = fit_prior(shadows, members)
-    assert (prior_fit.shift_spread, prior_fit.ratio) == (0.0, 1.0)
+    assert (prior_fit.shape, prior_fit.centres.ratio) == (1e4, 1.0)
     assert prior_fit.scale / prior_fit.shape == pytest.approx(2.0, rel=0.1)
-    assert prior_fit.shift == pytest.approx(0.7, abs=0.1)
+    assert prior_fit.centres.slope == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.parametrize("n_shadows", [2, 4, 16])

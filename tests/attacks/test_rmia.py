@@ -3,10 +3,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lightning_mia.attacks.base import CannotRun
-from lightning_mia.attacks.rmia import RMIA, fit_a, log_ratio_offline, log_ratio_online, share_exceeded
+from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA, fit_a, log_ratio_offline, log_ratio_online, share_exceeded
+from lightning_mia.attacks.runner.simulation import SimulatedAudit
 from lightning_mia.attacks.scalar_signals.base import PretextScore
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 from lightning_mia.utilities.errors import InputError
@@ -113,13 +115,48 @@ def test_fit_of_a_leaves_out_the_pair(simulate: Callable, n_shadows: int, spread
     assert a == slow_fit(matrix.shadows[..., 0], matrix.members, matrix.pairs)
 
 
-def test_a_of_a_single_pair_is_the_defining_slope(simulate: Callable) -> None:
-    matrix = signal_matrix(simulate(40, 2).evidence, PretextScore())
-    missing = {
-        member: mean([1 - p(x) for x in matrix.shadows[..., 0][matrix.members == member]]) for member in (True, False)
-    }
-    a = fit_a(matrix.shadows[..., 0], matrix.members, matrix.pairs)
-    assert a == pytest.approx(missing[True] / missing[False])
+def probabilities(simulate: Callable, n_shadows: int, slope: float, seed: int) -> SimulatedAudit:
+    return simulate(1000, n_shadows, slope=slope, spread=1.0, effect=1.0, seed=seed)
+
+
+def slow_slope(shadows: np.ndarray, members: np.ndarray, n_outside: float) -> float:
+    """Regress p_in on p̄_out of n models, from one value of each: its variance has n_outside times less noise."""
+    outside = np.array(
+        [p(shadows[1, unit] if members[0, unit] else shadows[0, unit]) for unit in range(len(members.T))]
+    )
+    inside = np.array([p(shadows[0, unit] if members[0, unit] else shadows[1, unit]) for unit in range(len(members.T))])
+    low, centre, high = np.percentile(inside - outside, [25, 50, 75])
+    reach = 2 * (high - low) / 1.349
+    inside = outside + np.clip(inside - outside, centre - reach, centre + reach)
+    covariance = np.cov(outside, inside)
+    noise = min(np.linalg.eigvalsh(covariance))
+    return covariance[0, 1] / (covariance[0, 0] - noise + noise / n_outside)
+
+
+@pytest.mark.parametrize("n_outside", [1.0, 2.0])
+def test_a_of_a_single_pair_is_the_slope_for_its_noise(simulate: Callable, n_outside: float) -> None:
+    matrix = signal_matrix(probabilities(simulate, 2, 0.3, seed=0).evidence, PretextScore())
+    shadows, members = matrix.shadows[..., 0], matrix.members
+    expected = slow_slope(shadows, members, n_outside)
+    assert 0.05 < expected < 0.6
+    assert fit_a(shadows, members, matrix.pairs, n_outside) == pytest.approx(expected, abs=0.01)  # moved towards 1
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_a_of_a_single_pair_is_nearly_the_best(simulate: Callable, auroc: Callable, slope: float) -> None:
+    """And better than the ratio of the means of 1 − p, which says nothing about differences between units."""
+    aurocs = []
+    for seed in range(3):
+        audit = probabilities(simulate, 2, slope, seed)
+        matrix = signal_matrix(audit.evidence, PretextScore())
+        target, shadows, members = matrix.target[:, 0], matrix.shadows[..., 0], matrix.members
+        missing = [mean([1 - p(x) for x in shadows[members == member]]) for member in (True, False)]
+        candidates = [fit_a(shadows, members, matrix.pairs), missing[0] / missing[1], *np.linspace(0, 1, 11)]
+        scores = [log_ratio_offline(target, shadows, members, a) for a in candidates]
+        aurocs.append([auroc(pd.Series(values, matrix.units), audit.members) for values in scores])
+    fitted, by_means, *others = np.mean(aurocs, axis=0)
+    assert fitted > max(others) - 0.005
+    assert fitted > by_means + 0.005
 
 
 def test_a_does_not_depend_on_target_or_auxiliary_recordings(simulate: Callable) -> None:
@@ -157,6 +194,7 @@ def test_names_and_settings() -> None:
         "rmia_offline_gamma1.5_a0.3",
         "rmia",
     ]
-    for wrong in ({"gamma": 0.0}, {"a": 1.1}, {"a": -0.1}):
-        with pytest.raises(InputError, match="RMIA's gamma must be above 0 and its a between 0 and 1"):
-            RMIA(**wrong)
+    for wrong, message in (({"gamma": 0.0}, "gamma is 0.0: give more than 0"), ({"a": 1.1}, "a is 1.1: give 0 to 1")):
+        for cls in (RMIA, SpeakerRMIA):
+            with pytest.raises(InputError, match=f"^RMIA.{message}$"):
+                cls(**wrong)

@@ -11,7 +11,10 @@ import pandas as pd
 import pytest
 import torch
 
+from lightning_mia.attacks import Relearn
+from lightning_mia.attacks.runner.requirements import check_some_can_run
 from lightning_mia.audit.cli import main
+from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
@@ -20,8 +23,10 @@ from lightning_mia.signals.base import Resources
 from lightning_mia.signals.relearning import DEFAULT_RELEARNING, Relearning
 from lightning_mia.signals.runner.loop import batches
 from lightning_mia.signals.table import Signals
+from lightning_mia.splits import Split
 from lightning_mia.training.further_training import FurtherTraining
 from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
 ATTACKS = json.dumps(
@@ -176,3 +181,18 @@ def test_every_family_can_be_relearned(family: str, audio: AudioCache, tmp_path:
     before, after = (torch.cat([scalars[f"{column}@utterance"] for scalars in measured]) for column in group.columns)
     assert torch.isfinite(before).all() and torch.isfinite(after).all()
     assert (before != after).all()
+
+
+def test_a_bare_encoder_cannot_be_relearned(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TERA, "can_pretrain", False)
+    split = Split.load(run_dir / "split.csv")
+    message = (
+        r"relearn needs the signals of relearning, which this model cannot provide: they take the training task, 20 .*;"
+    )
+    with pytest.raises(InputError, match=message):
+        check_some_can_run([Relearn()], TERA(**SMALL), split)
+
+
+def test_a_monitor_does_not_train_copies() -> None:
+    with pytest.raises(InputError, match="LeakageMonitor cannot run relearn, which needs further training"):
+        LeakageMonitor(attacks=[Relearn()])

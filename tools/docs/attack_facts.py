@@ -22,6 +22,7 @@ PAGES = {
     "LiRA": "lira", "SpeakerLiRA": "lira",
     "RMIA": "rmia", "SpeakerRMIA": "rmia",
     "BaVarIA": "bavaria",
+    "MidPoint": "midpoint",
     "AttackR": "attack-r",
     "CalibratedLoss": "calibrated-loss",
     "QuantileRegression": "quantile-regression",

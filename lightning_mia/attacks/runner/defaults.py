@@ -9,6 +9,7 @@ from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
 from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
 from lightning_mia.attacks.loss import CTCLoss, PretextLoss
+from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.relearn import Relearn
@@ -80,6 +81,7 @@ def _grey_box() -> list[Attack]:
         LiRA(PretextScore(), online=False),
         RMIA(PretextScore(), online=False),
         BaVarIA(PretextScore(), online=False),
+        MidPoint(PretextScore()),
         AttackR(PretextScore()),
         CalibratedLoss(PretextScore()),
         QuantileRegression(PretextScore()),

@@ -41,5 +41,5 @@ def _lack(attack: Attack, model: SpeechModel, split: Split) -> str:
         return f"needs the {attack.needs_signal.replace('_', ' ')} of the model, which has none"
     for group in attack.groups if attack.needs_all_groups and not model.needs_targets else ():
         if not group.supports(model):
-            return f"needs the signals of {group.name.replace('_', ' ')}, which this model cannot provide"
+            return f"needs {group.lack}"
     return ""

@@ -184,4 +184,4 @@ def _check_requirements(attack: Attack, evidence: Evidence) -> None:
         raise CannotRun(f"it needs {attack.min_shadows} shadow models, and {available} (--fleet.size)")
     for group in attack.groups if attack.needs_all_groups else ():
         if not any(str(column).startswith(f"{group.prefix}_") for column in evidence.target.scalars):
-            raise CannotRun(f"it needs the signals of {group.name.replace('_', ' ')}, which this model cannot provide")
+            raise CannotRun(f"it needs {group.lack}")

@@ -18,8 +18,8 @@ class SimulatedAudit:
     Attributes:
         evidence: target, shadow models, challenge set and auxiliary recordings.
         members: index = unit, bool, membership in the target, which is not part of the evidence.
-        ideal: index = unit, the target's first signal minus the difficulty; with a positive effect the optimal score
-            (Neyman and Pearson).
+        ideal: index = unit, log-likelihood ratio of the target's first signal, given the unit's centres and noise: the
+            optimal score (Neyman and Pearson).
     """
 
     evidence: Evidence
@@ -39,7 +39,10 @@ def simulate_audit(
     columns: Sequence[str] = ("pretext_score_mask0",),
     effect: float | Sequence[float] = 1.0,
     spread: float = 2.0,
+    slope: float = 1.0,
     noise: float = 1.0,
+    noise_spread: float = 0.0,
+    tails: float | None = None,
     level: str = "utterance",
     clips: int = 1,
     n_auxiliary: int = 50,
@@ -51,8 +54,8 @@ def simulate_audit(
 
     Shadow models form complementary pairs.
 
-    The signal of a recording is its difficulty, N(0, spread²), shared by all models, plus `effect` if its unit is IN
-    for the model, plus N(0, noise²). Recording ids are `speaker/clip`.
+    The signal of a recording is its difficulty, N(0, spread²), shared by all models, plus N(0, noise²). If its unit is
+    IN for the model, `slope` · difficulty + `effect` replaces the difficulty. Recording ids are `speaker/clip`.
 
     Args:
         n_units: even number of challenge units; half are IN for each model.
@@ -60,7 +63,10 @@ def simulate_audit(
         columns: names of the signals.
         effect: shift by membership, shared or one per signal; 0: no leak.
         spread: standard deviation of the difficulty.
+        slope: of a recording's IN centre over its difficulty.
         noise: standard deviation between models, independent for each signal.
+        noise_spread: standard deviation, between recordings, of the log of that standard deviation.
+        tails: degrees of freedom of Student's t with this standard deviation, instead of normal noise; above 2.
         level: "utterance" (each recording is a unit) or "speaker".
         clips: recordings per speaker.
         n_auxiliary: number of auxiliary speakers, each with one recording.
@@ -83,11 +89,16 @@ def simulate_audit(
     halves = [_random_half(training["unit_id"].unique(), rng) for _ in range(-(-n_shadows // 2))]
     shadow_members = [inside for half in halves for inside in (half, ~half)][:n_shadows]
     shifts = np.concatenate([np.broadcast_to(effect, len(columns)), np.zeros(2 * dim)])
+    slopes = np.concatenate([np.full(len(columns), slope), np.ones(2 * dim)])
     difficulty = spread * rng.standard_normal((len(recordings), len(shifts)))
+    in_centres = slopes * difficulty + shifts
+    scales = np.full((len(recordings), 1), noise)
+    if noise_spread:
+        scales *= np.exp(noise_spread * rng.standard_normal(scales.shape))
 
     def signals(inside: pd.Series) -> Signals:
-        is_in = recordings["unit_id"].map(inside).eq(True).to_numpy(dtype=float)
-        values = difficulty + is_in[:, None] * shifts + noise * rng.standard_normal(difficulty.shape)
+        is_in = recordings["unit_id"].map(inside).eq(True).to_numpy(dtype=bool)
+        values = np.where(is_in[:, None], in_centres, difficulty) + scales * _noise(rng, difficulty.shape, tails)
         scalars = pd.DataFrame(values[:, : len(columns)], index=list(recordings["id"]), columns=list(columns))
         return Signals(scalars, values[:, len(columns) :].reshape(-1, 2, dim).astype(np.float32))
 
@@ -100,10 +111,28 @@ def simulate_audit(
     )
     shadows = ShadowModels([signals(inside) for inside in shadow_members], table, others if pool else None)
     target = signals(members)
-    effects = pd.Series(target.scalars.iloc[:, 0] - difficulty[:, 0]).loc[challenge["id"]]
-    ideal = effects.groupby(challenge["unit_id"].to_numpy(), sort=False).mean()
+    in_density, out_density = (
+        _log_density((target.scalars.iloc[:, 0] - centres[:, 0]) / scales[:, 0], tails)
+        for centres in (in_centres, difficulty)
+    )
+    ratios = (in_density - out_density).loc[challenge["id"]]
+    ideal = ratios.groupby(challenge["unit_id"].to_numpy(), sort=False).mean()
     evidence = Evidence(target, challenge, auxiliary[["id", "speaker"]], seed=seed, shadows=shadows)
     return SimulatedAudit(evidence, members, ideal)
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], tails: float | None) -> np.ndarray:
+    """Draw noise with a standard deviation of 1."""
+    if tails is None:
+        return rng.standard_normal(shape)
+    return rng.standard_t(tails, shape) * np.sqrt((tails - 2) / tails)
+
+
+def _log_density(noise: pd.Series, tails: float | None) -> pd.Series:
+    """Compute the log density of this noise, up to a constant."""
+    if tails is None:
+        return -0.5 * noise**2
+    return -(tails + 1) / 2 * np.log1p(noise**2 / (tails - 2))
 
 
 def _recordings(letter: str, speakers: int, clips: int, level: str) -> pd.DataFrame:

@@ -129,8 +129,18 @@ def variance_ratio(inside: Moments, outside: Moments) -> float:
         return 1.0
     variances = [max(group.scatter[0, 0] / group.freedom, MIN_VARIANCE) for group in (inside, outside)]
     log_ratio = np.log(variances[0] / variances[1])
-    noise = 2 / inside.freedom + 2 / outside.freedom
-    return float(np.exp(log_ratio * max(0.0, 1 - noise / max(log_ratio**2, MIN_VARIANCE))))
+    return float(np.exp(log_ratio * positive_part(log_ratio, 2 / inside.freedom + 2 / outside.freedom)))
+
+
+def positive_part(estimate: float, sampling: float) -> float:
+    """Compute the weight of an estimate that may be noise.
+
+    1 − sampling variance / estimate², at least 0 (James and Stein).
+
+    >>> positive_part(2.0, sampling=1.0), positive_part(0.5, sampling=1.0)
+    (0.75, 0.0)
+    """
+    return max(0.0, 1 - sampling / max(estimate**2, MIN_VARIANCE))
 
 
 def variance_prior(squares: np.ndarray, freedom: np.ndarray) -> tuple[float, float]:

@@ -246,8 +246,9 @@ class LeakageMonitor(Callback):
 
 def _check_attacks(attacks: Sequence[Attack]) -> None:
     for attack in attacks:
-        if attack.min_shadows or attack.needs_frames:
-            what = "shadow models" if attack.min_shadows else "frames"
+        trains = any(group.trains_further for group in attack.groups)
+        if attack.min_shadows or attack.needs_frames or trains:
+            what = "shadow models" if attack.min_shadows else "further training" if trains else "frames"
             raise InputError(f"LeakageMonitor cannot run {attack.name}, which needs {what}; choose another attack")
     names = [attack_name(attack) for attack in attacks]
     if len(set(names)) < len(names):

@@ -13,6 +13,7 @@ from lightning_mia.attacks.base import CannotRun, ShadowModels
 from lightning_mia.attacks.bavaria import BaVarIA
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.lira import LiRA
+from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.rmia import RMIA
 from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, PretextScore, ScalarSignal
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
@@ -27,6 +28,8 @@ def every_attack(signal: ScalarSignal = DEFAULT_SIGNAL) -> list[SignalAttack]:
         RMIA(signal, online=False),
         BaVarIA(signal),
         BaVarIA(signal, online=False),
+        MidPoint(signal),
+        MidPoint(signal, online=False),
         AttackR(signal),
         CalibratedLoss(signal),
     ]
@@ -96,7 +99,7 @@ def test_auroc_on_noise_is_chance(
             rows[place].append(aurocs(matrix, every_attack(signal), audit.members, auroc))
     for signal_rows in rows:
         mean, _ = mean_and_error(signal_rows)
-        assert len(mean) == 8
+        assert len(mean) == 10
         assert (mean - 0.5).abs().max() < 4 * error_of_noise(1200, n_audits=10)  # .021
 
 
@@ -146,16 +149,15 @@ def test_auroc_on_noise_is_chance_with_a_pool(
     simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
 ) -> None:
     signal = planted_signal(["pretext_score_mask0"], two_sided=True)
-    offline = [attack for attack in every_attack(signal) if attack.name not in ("lira", "rmia", "bavaria")]
+    offline = [attack for attack in every_attack(signal) if attack.name not in ("lira", "rmia", "bavaria", "midpoint")]
     rows = []
     for seed in range(13):
         audit = simulate(600, n_shadows, effect=0.0, pool=True, seed=seed)
         matrix = signal_matrix(audit.evidence, signal)
         rows.append(aurocs(matrix, [attack for attack in offline if _can_run(attack, matrix)], audit.members, auroc))
     mean, _ = mean_and_error(rows)
-    assert list(mean.index) == [
-        f"{name}_planted" for name in ("lira_offline", "rmia_offline", "bavaria_offline", "attack_r", "calibrated_loss")
-    ]
+    names = ("lira_offline", "rmia_offline", "bavaria_offline", "midpoint_offline", "attack_r", "calibrated_loss")
+    assert list(mean.index) == [f"{name}_planted" for name in names]
     assert (mean - 0.5).abs().max() < 4 * error_of_noise(600, n_audits=13)
 
 

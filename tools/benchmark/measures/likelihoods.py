@@ -15,8 +15,9 @@ from lightning_mia.attacks.attack_r import AttackR
 from lightning_mia.attacks.bavaria import BaVarIA, Prior, fit_prior
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.attacks.lira import LiRA
+from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.rmia import RMIA, fit_a
-from lightning_mia.attacks.shadow_models.in_out import moments, pooled_covariance
+from lightning_mia.attacks.shadow_models.own_variances import own_variances
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from tools.benchmark.devices import device_name
@@ -24,7 +25,7 @@ from tools.benchmark.rows import Row, faster
 
 N_SHADOWS, N_AUXILIARY = 16, 200
 A = 0.5  # of offline RMIA; its fit is timed separately
-Slow = Callable[[float, list[float], list[float]], float]
+Slow = Callable[[int, float, list[float], list[float]], float]
 
 
 def measure(quick: bool) -> Iterator[Row]:
@@ -60,8 +61,9 @@ def pairs(matrix: SignalMatrix) -> list[tuple[SignalAttack, Slow]]:
         (RMIA(online=False, a=A), slow_rmia(matrix, False, A)),
         (BaVarIA(), slow_bavaria(matrix, True)),
         (BaVarIA(online=False), slow_bavaria(matrix, False)),
-        (AttackR(), lambda x, inside, outside: mean([float(x >= signal) for signal in outside])),
-        (CalibratedLoss(), lambda x, inside, outside: x - mean(outside)),
+        (MidPoint(), lambda unit, x, inside, outside: x - (mean(inside) + mean(outside)) / 2),
+        (AttackR(), lambda unit, x, inside, outside: mean([float(x >= signal) for signal in outside])),
+        (CalibratedLoss(), lambda unit, x, inside, outside: x - mean(outside)),
     ]
 
 
@@ -98,13 +100,14 @@ def p(signal: float) -> float:
 
 
 def slow_lira(matrix: SignalMatrix, online: bool) -> Slow:
-    in_out = [moments(matrix.shadows, models) for models in (matrix.members, ~matrix.members)]
-    sd_in, sd_out = (math.sqrt(pooled_covariance(group)[0, 0]) for group in in_out)
+    groups = [matrix.members, ~matrix.members] if online else [~matrix.members]
+    deviations = [np.sqrt(variances) for variances in own_variances(matrix.shadows[..., 0], groups)]
 
-    def score(x: float, inside: list[float], outside: list[float]) -> float:
+    def score(unit: int, x: float, inside: list[float], outside: list[float]) -> float:
         if not online:
-            return (x - mean(outside)) / sd_out
-        return norm.logpdf(x, mean(inside), sd_in) - norm.logpdf(x, mean(outside), sd_out)
+            return (x - mean(outside)) / deviations[0][unit]
+        inside_density = norm.logpdf(x, mean(inside), deviations[0][unit])
+        return inside_density - norm.logpdf(x, mean(outside), deviations[1][unit])
 
     return score
 
@@ -120,7 +123,7 @@ def slow_rmia(matrix: SignalMatrix, online: bool, a: float = 0.0) -> Slow:
         for z, models in zip(matrix.auxiliary_target[:, 0], matrix.auxiliary_shadows[..., 0].T, strict=True)
     ]
 
-    def score(x: float, inside: list[float], outside: list[float]) -> float:
+    def score(unit: int, x: float, inside: list[float], outside: list[float]) -> float:
         own = ratio(x, inside, outside)
         return mean([float(own / z >= 2) for z in population_ratios]) + 1e-6 * math.log(own)
 
@@ -130,7 +133,7 @@ def slow_rmia(matrix: SignalMatrix, online: bool, a: float = 0.0) -> Slow:
 def slow_bavaria(matrix: SignalMatrix, online: bool) -> Slow:
     prior = fit_prior(matrix.shadows[..., 0], matrix.members)
 
-    def score(x: float, inside: list[float], outside: list[float]) -> float:
+    def score(unit: int, x: float, inside: list[float], outside: list[float]) -> float:
         return _student(x, inside if online else [], outside, prior)
 
     return score
@@ -139,21 +142,25 @@ def slow_bavaria(matrix: SignalMatrix, online: bool) -> Slow:
 def _student(x: float, inside: list[float], outside: list[float], prior: Prior) -> float:
     """Compute the log ratio of two predictive densities of x.
 
-    A unit's signals are regressed on (1, IN), with a prior on the second coefficient.
+    A unit's deviations from the mean centres have the covariance σ² (noise + own · own IN shift + shared · its centre).
     """
-    design = np.array([[1.0, 1.0]] * len(inside) + [[1.0, 0.0]] * len(outside))
-    signals = np.array(inside + outside) - prior.shift * design[:, 1]
-    precision = np.diag([1 / prior.ratio] * len(inside) + [1.0] * len(outside))
-    prior_precision = np.diag([0.0, 1 / max(prior.shift_spread, 1e-12)])
-    inverse = np.linalg.inv(design.T @ precision @ design + prior_precision)
-    coefficients = inverse @ design.T @ precision @ signals
-    residuals = signals - design @ coefficients
-    squares = residuals @ precision @ residuals + coefficients @ prior_precision @ coefficients
-    shape = prior.shape + (len(signals) - 1) / 2
+    centres = prior.centres
+    is_in = np.array([1.0] * len(inside) + [0.0] * len(outside))
+    deviations = np.array(inside + outside) - np.where(is_in, centres.in_mean, centres.out_mean)
+    own = np.diag(np.where(is_in, centres.ratio, 1.0)) + prior.in_spread * np.outer(is_in, is_in)
+    slopes = np.where(is_in, centres.slope, 1.0)
+    weights = np.linalg.solve(own, slopes)
+    residuals = deviations - slopes * (weights @ deviations) / (weights @ slopes)  # with any centre
+    shape = prior.shape + (len(deviations) - 1) / 2
+    variance = (prior.scale + residuals @ np.linalg.solve(own, residuals) / 2) / shape
+    spread = centres.spread / variance
+    covariance = own + spread * np.outer(slopes, slopes)
     densities = []
-    for row, noise in ((np.array([1.0, 1.0]), prior.ratio), (np.array([1.0, 0.0]), 1.0)):
-        centre = row @ coefficients + prior.shift * row[1]
-        scale = math.sqrt((prior.scale + squares / 2) / shape * (noise + row @ inverse @ row))
+    for member, mean_centre, slope in ((1.0, centres.in_mean, centres.slope), (0.0, centres.out_mean, 1.0)):
+        shared = prior.in_spread * member * is_in + spread * slope * slopes
+        total = (centres.ratio + prior.in_spread if member else 1.0) + spread * slope**2
+        centre = mean_centre + shared @ np.linalg.solve(covariance, deviations)
+        scale = math.sqrt(variance * (total - shared @ np.linalg.solve(covariance, shared)))
         densities.append(t.logpdf(x, 2 * shape, centre, scale))
     return densities[0] - densities[1]
 
@@ -161,4 +168,4 @@ def _student(x: float, inside: list[float], outside: list[float], prior: Prior) 
 def _score_unit(matrix: SignalMatrix, unit: int, slow: Slow) -> float:
     models = [(float(x), bool(m)) for x, m in zip(matrix.shadows[:, unit, 0], matrix.members[:, unit], strict=True)]
     inside, outside = ([x for x, member in models if member is label] for label in (True, False))
-    return slow(float(matrix.target[unit, 0]), inside, outside)
+    return slow(unit, float(matrix.target[unit, 0]), inside, outside)
