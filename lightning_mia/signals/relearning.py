@@ -24,7 +24,7 @@ from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.ranges import Count, Positive, Rate, Seed, Size, check_fields
 
 MIN_CANDIDATES = 20
-MIN_AUXILIARY = 40  # half of them are trained on, the others are held out
+MIN_AUXILIARY = 40  # half of them are held out
 HEAD_RATE = 1e-3  # learning rate of a new head
 MIN_HELD_OUT, MAX_HELD_OUT = 20, 100  # auxiliary recordings that are scored after further training
 PASSES_PER_STEP = 3  # forward, and backward at the cost of two
@@ -47,7 +47,7 @@ class Relearning(SignalGroup):
         epochs: epochs of further training.
         rate: peak learning rate, as a multiple of the model's own.
         learning_rate: peak learning rate; null: `rate` times the model's own or, if the model was trained elsewhere,
-            the largest at which the score of held-out auxiliary recordings falls little.
+            the largest at which the score of held-out auxiliary recordings hardly falls.
         halves: train the copies in pairs, on complementary random halves of the candidates, so that a recording is
             scored by one copy that was trained on it and one that was not; otherwise each copy on all candidates.
         fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
@@ -147,7 +147,7 @@ class Relearned:
         training = _Training(settings, model, resources)
         questions = {name: training.ids(ids) for name, ids in resources.candidates.items()}
         questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
-        rate = training.first_rate() if questions and training.fit_head() else None
+        rate = training.first_rate(next(iter(questions.values()))) if questions and training.fit_head() else None
         if rate is None:
             return cls(settings, model, {}, 0.0, tuple(training.notes))
         groups: dict[tuple[str, ...], Sequence[SpeechModel]] = {}
@@ -243,10 +243,11 @@ class _Training:
         )
         return True
 
-    def first_rate(self) -> float | None:
+    def first_rate(self, ids: Sequence[str]) -> float | None:
         """Return the learning rate; None if it cannot be known.
 
-        For a model trained elsewhere, half of the auxiliary recordings are trained on, the others are held out.
+        For a model trained elsewhere, a copy is trained on a part of `ids`, as large as any copy's: fewer steps would
+        harm more at the same rate. Half of the auxiliary recordings are held out.
         """
         if self.settings.learning_rate is not None:
             return self.settings.learning_rate
@@ -254,7 +255,8 @@ class _Training:
             return self.settings.rate * float(self.model.hparams["learning_rate"])
         if len(self.auxiliary) < MIN_AUXILIARY:
             return None
-        trained_on, held_out = self.auxiliary[::2], self.auxiliary[1::2]
+        held_out = self.auxiliary[len(self.auxiliary) // 2 :]
+        trained_on = sorted(set(self._parts(ids)[0]) - set(held_out))
         rate = largest_harmless_rate(
             lambda rate: self._copy(trained_on, rate, self.settings.seed, f"rate_{rate:g}"),
             self._held_out(held_out),

@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 RATES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
 """Learning rates for a model whose own is unknown, in descending order."""
-MAX_FALL = 0.5
-"""Fall of the held-out score at the learning rate that relearns best, at most."""
-RUIN = 2.0
-"""Fall of the held-out score by which a model counts as ruined."""
+MAX_FALL = 0.25
+"""Fall of the held-out score, at most, at a learning rate that is chosen (standard deviations)."""
+RUIN = 1.0
+"""Fall of the held-out score beyond which a model counts as ruined (standard deviations)."""
 MAX_HALVINGS = 6
 
 
@@ -87,8 +87,8 @@ def largest_harmless_rate(
             first = middle + 1
     if first == len(RATES):
         notes.append(
-            "Relearning was omitted: at every learning rate, further training on auxiliary recordings lowered the "
-            f"score of others by more than {limit}."
+            "Relearning was omitted: at every learning rate, further training lowered the score of held-out auxiliary "
+            f"recordings by more than {limit}."
         )
         return None
     notes.append(
