@@ -79,7 +79,7 @@ def write_inputs(folder: Path) -> tuple[Path, Path]:
     base.write_text(yaml.safe_dump(settings))
     audit.write_text(yaml.safe_dump({**settings, "fleet": {"size": 4, "take_turns": False}}))
     epochs = {"option": "trainer.max_epochs", "values": [1, 2]}
-    grid.write_text(yaml.safe_dump({"base": str(base), "factors": {"epochs": epochs}}))
+    grid.write_text(yaml.safe_dump({"base": str(base), "factors": {"epochs": epochs}, "seeds": 1}))
     return audit, grid
 
 
@@ -87,7 +87,9 @@ def commands(audit: Path, grid: Path) -> dict[str, list[str]]:
     """Return the commands to interrupt, without a run directory."""
     return {
         "audit": ["audit", "-c", str(audit), "--fleet.workers", "2"],
+        "audit_in_one_process": ["audit", "-c", str(audit)],
         "grid": ["ablate", "-c", str(grid), "--workers", "2"],
+        "grid_in_one_process": ["ablate", "-c", str(grid)],
     }
 
 
@@ -144,9 +146,8 @@ def random_kills(n_kills: int, duration: float, rng: random.Random) -> Iterator[
         rng: generator.
     """
     for _ in range(n_kills):
-        of_worker = rng.random() < 0.25
-        number = signal.SIGKILL if of_worker else rng.choice(SIGNALS)
-        yield Kill("worker" if of_worker else "command", number, rng.uniform(0.1, 0.9) * duration)
+        of = "worker" if rng.random() < 0.25 else "command"
+        yield Kill(of, rng.choice(SIGNALS), rng.uniform(0.1, 0.9) * duration)
 
 
 def run_to_end(start: Start, command: Sequence[str], folder: Path) -> float:
@@ -205,14 +206,15 @@ def start_process(command: Sequence[str], log: Path) -> int:
 
 
 def main() -> None:
-    """Interrupt audits and grids in turn."""
+    """Interrupt audits and grids."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n_kills", type=int, default=100)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     kinds = commands(*write_inputs(options.folder))
-    shares = {"audit": options.n_kills - options.n_kills // 4, "grid": options.n_kills // 4}
+    fewer = options.n_kills // 5
+    shares = {"audit": options.n_kills - 3 * fewer, **dict.fromkeys(list(kinds)[1:], fewer)}
     for name, command in kinds.items():
         check(start_process, command, shares[name], options.folder / name, options.seed)
     print(f"{options.n_kills} kills: all runs resumed to identical numbers")

@@ -13,6 +13,7 @@ from lightning_mia.attacks.frame_networks.attack import LearnedAttack
 from lightning_mia.attacks.frame_networks.batches import Example, FrameSource
 from lightning_mia.attacks.frame_networks.network import SimilarityNet
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine, mean_pool
+from lightning_mia.utilities.ranges import Count, Layer
 
 PUBLISHED_FIT = FitSettings()  # the paper's settings
 
@@ -43,7 +44,7 @@ class LearnedUtteranceSimilarity(LearnedAttack):
     min_units = 16  # four of each label in training, and in validation
 
     def __init__(
-        self, layer: int = -1, k: int = 500, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
+        self, layer: Layer = -1, k: Count = 500, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
     ) -> None:
         super().__init__(layer, k, fit, paper_protocol)
 
@@ -100,7 +101,7 @@ class LearnedSpeakerSimilarity(LearnedAttack):
     min_units = 4  # one of each label in training, and in validation
 
     def __init__(
-        self, layer: int = -1, k: int = 1, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
+        self, layer: Layer = -1, k: Count = 1, fit: FitSettings = PUBLISHED_FIT, paper_protocol: bool = False
     ) -> None:
         super().__init__(layer, k, fit, paper_protocol)
 

@@ -8,6 +8,7 @@ from lightning_mia.attacks.classifiers.quantiles import ConditionalQuantiles, pr
 from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
+from lightning_mia.utilities.ranges import Layer, check_ranges
 
 MIN_RECORDINGS = 50
 MAX_RECORDINGS = 2000  # a larger linear program is slow and does not improve 33 coefficients
@@ -41,8 +42,9 @@ class QuantileRegression(Attack):
     levels = ("utterance", "speaker")
     reference = "Bertran et al. (2023), section 3"
 
-    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL, layer: int = -1) -> None:
+    def __init__(self, signal: ScalarSignal = DEFAULT_SIGNAL, layer: Layer = -1) -> None:
         self.signal, self.layer = signal, layer
+        check_ranges(QuantileRegression.__init__, vars(self), f"{type(self).__name__}.")
         self.access, self.two_sided = signal.access, signal.two_sided
         self.needs_signal = signal.needs_signal
 

@@ -14,8 +14,8 @@ class Relearn(Attack):
     Score: φ(x; θ) − β · mean over copies k of φ(x; θₖ), with φ the score of the training task under the same masks and
     noise, and θₖ the model θ trained further by its own task on recordings whose membership is in question, without
     labels; averaged over a speaker's recordings at speaker level. What the model was trained on has little left to
-    gain, and so a high score. β is the least-squares slope over all recordings in question: the copies' scores are
-    noisy, and a slope of 1 would subtract too much.
+    gain, and so a high score. β is the least-squares slope over all recordings in question, at most 1: the
+    copies' scores are noisy, and a slope of 1 would subtract too much; a larger slope comes from the leak itself.
 
     Requires the weights and the training task (white-box), but no shadow models and no labels. The score of a recording
     depends on the other candidates.
@@ -54,7 +54,9 @@ class Relearn(Attack):
         """Score every unit, higher = less to gain."""
         scores = evidence.target.scalars.loc[evidence.challenge["id"], self.relearning.columns]
         before, after = scores.to_numpy().T
-        return unit_means(pd.Series(before - _slope(after, before) * after, index=scores.index), evidence.challenge)
+        return unit_means(
+            pd.Series(before - min(_slope(after, before), 1.0) * after, index=scores.index), evidence.challenge
+        )
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:

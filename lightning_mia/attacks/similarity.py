@@ -5,6 +5,7 @@ import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence, layer_suffix
 from lightning_mia.attacks.classifiers.speaker_features import unit_vectors
+from lightning_mia.utilities.ranges import Layer, check_ranges
 
 
 class SimilarityAttack(Attack):
@@ -20,8 +21,9 @@ class SimilarityAttack(Attack):
     two_sided = True
     reference = "Tseng, Kao and Lee (2022), section 3.2, basic attack"
 
-    def __init__(self, layer: int = -1) -> None:
+    def __init__(self, layer: Layer = -1) -> None:
         self.layer = layer
+        check_ranges(SimilarityAttack.__init__, vars(self), f"{type(self).__name__}.")
 
     @property
     def suffixes(self) -> tuple[str, ...]:

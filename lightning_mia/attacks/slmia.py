@@ -10,6 +10,7 @@ from lightning_mia.attacks.classifiers.folds import training_folds
 from lightning_mia.attacks.classifiers.mlp import NetSettings, score_by_nets
 from lightning_mia.attacks.classifiers.speaker_features import N_INTER, N_INTRA, inter_features, intra_features
 from lightning_mia.signals.table import Signals
+from lightning_mia.utilities.ranges import Layer, check_ranges
 
 MIN_IMPOSTERS = 3
 MAX_COSINES_AT_ONCE = 2_000_000  # 16 MB
@@ -53,11 +54,12 @@ class SLMIA(Attack):
 
     def __init__(
         self,
-        layer: int = -1,
+        layer: Layer = -1,
         calibrated: bool = False,
         fit: FitSettings = DEFAULT_FIT,
     ) -> None:
         self.layer, self.calibrated, self.fit = layer, calibrated, fit
+        check_ranges(SLMIA.__init__, vars(self), f"{type(self).__name__}.")
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Audio Auditor: random forests on statistics over a user's recordings."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from lightning_mia.attacks.classifiers.folds import TrainingFold
 from lightning_mia.attacks.shadow_classifier import LearnedFromShadows
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
+from lightning_mia.utilities.ranges import Range, check_ranges
 
 MAX_EXAMPLES_PER_TREE = 2000
 STATISTICS = ("sum", "max", "min", "mean", "median", "std", "var")
@@ -54,10 +56,11 @@ class UserStatistics(LearnedFromShadows):
         groups: Sequence[SignalGroup] | None = None,
         suffix: str = "",
         calibrated: bool = False,
-        n_trees: int = 400,
+        n_trees: Annotated[int, Range(1, 100_000)] = 400,
     ) -> None:
         super().__init__(access, groups, suffix, calibrated)
         self.n_trees = n_trees
+        check_ranges(UserStatistics.__init__, vars(self), f"{type(self).__name__}.")
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility
 from lightning_mia.evaluation.results import Exposure
 from lightning_mia.evaluation.utility import Utility
-from lightning_mia.report.audit_report import AuditReport, Provenance, Target, summarise_fleet
+from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Target, summarise_fleet
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
@@ -139,7 +139,7 @@ class Audit:
             ),
             published=tuple(self.options.published or ()),
             exposures=exposures,
-            fleet=summarise_fleet(shadow_models.records, self.options.fleet.pool) if shadow_models else None,
+            fleet=self._summarise_fleet(shadow_models),
             dataset_inference=outcome.dataset_inference,
             units=unit_facts(run.split, run.blind_statistics["acoustics"], run.data.speaker_facts),
             utility=utility,
@@ -202,6 +202,11 @@ class Audit:
                         f"{attack.name} needs {group.name} with other settings than another attack; give both the same"
                     )
         return list(groups.values())
+
+    def _summarise_fleet(self, shadow_models: TrainedShadowModels | None) -> FleetSummary | None:
+        fleet = self.options.fleet
+        targets = fleet.targets if self.run.model.learned_targets is not None else None
+        return summarise_fleet(shadow_models.records, fleet.pool, targets) if shadow_models else None
 
     def _measure_utility(self, models: dict[str, Trained]) -> Utility | None:
         if self.held_out is None:

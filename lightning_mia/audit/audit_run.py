@@ -19,10 +19,12 @@ from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
+from lightning_mia.audit.shadow_models.shared_targets import check_shadow_model, with_targets
 from lightning_mia.audit.upload import ResultsUploader, run_files
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
+from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
 from lightning_mia.training.exposures import exposure_obstacle, unexposed
@@ -153,7 +155,7 @@ class AuditRun:
     def fit_target(self) -> Trained:
         """Train the target on its members, monitored if requested."""
         self.save_split()
-        job = self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
+        job = self._target_job()
         if self.monitor and job.done:
             log.info("The target is already trained, so its leakage is not measured again")
         target = job.run([copy.deepcopy(self.monitor).attach(self.data)] if self.monitor else [])
@@ -161,10 +163,15 @@ class AuditRun:
             log.warning("No verdict will be possible: %s", obstacle)
         return target
 
+    def _target_job(self) -> TrainingJob:
+        return self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
+
     def fit_wrong_model(self) -> Trained | None:
         """Train the same model on auxiliary recordings only.
 
-        None if there are no auxiliary recordings.
+        None if there are no auxiliary recordings. Its learned targets (HuBERT's clusters) are its own, unlike those of
+        the shadow models: a control must hold nothing of the target's members, and the target's clusters were fitted on
+        them. What these clusters alone reveal shows in the shadow models, evaluated against the target's members.
         """
         ids = self.split.auxiliary_ids()
         return self.train("wrong_model", ids) if ids else None
@@ -237,11 +244,13 @@ class AuditRun:
         """List the jobs of all shadow models.
 
         Args:
-            target: the target, if already trained; shadow models must be trained exactly like it.
+            target: the target, if already trained; shadow models must be trained exactly like it, and may copy its
+                learned targets.
             probe_plan: how the trained models are probed; None: not at all.
 
         Raises:
-            InputError: the target was trained with other settings.
+            InputError: the target was trained with other settings, it has no targets to copy, or a shadow model was
+                trained with other settings.
         """
         trainings = [
             self.job(f"shadows/{number:03d}", self.split.training_ids(name), training_seed() + 1 + number)
@@ -254,7 +263,16 @@ class AuditRun:
                 f"{target.checkpoint} {difference}, but shadow models must be trained exactly like the target: train "
                 "it here, by `lightning-mia audit` or `fit` with this config, or give --fleet.size 0"
             )
+        if target and self.shares_targets:
+            trainings = with_targets(trainings, LearnedTargets.of(target.model, target.checkpoint))
+        for training in trainings:
+            check_shadow_model(training, self.shares_targets)
         return [ShadowModelJob(training, probe_plan) for training in trainings]
+
+    @property
+    def shares_targets(self) -> bool:
+        """Whether shadow models copy the target's learned targets."""
+        return self.fleet.targets == "victim" and self.model.learned_targets is not None
 
     def _check_shadow_models(self) -> None:
         """Validate shadow-model settings before the long training of the target."""
@@ -268,13 +286,26 @@ class AuditRun:
             )
         check_one_device(self.trainers, self.fleet)
         check_executor(self.fleet)
-        for job in self.shadow_model_jobs():
-            job.training.check()
+        self.shadow_model_jobs()
 
     def train_shadow_models(self) -> None:
-        """Train the missing shadow models."""
+        """Train the missing shadow models.
+
+        Raises:
+            InputError: they copy the targets of a target that is not trained.
+        """
+        jobs = self.shadow_model_jobs(self._trained_target() if self.shares_targets else None)
         self.save_split()
-        self.run_jobs(self.shadow_model_jobs(), "Training shadow models")
+        self.run_jobs(jobs, "Training shadow models")
+
+    def _trained_target(self) -> Trained:
+        job = self._target_job()
+        if not job.done:
+            raise InputError(
+                f"{self.run_dir} holds no trained target, whose clusters the shadow models copy: run `lightning-mia "
+                "fit` with the same config and run directory first, or give --fleet.targets own"
+            )
+        return job.run()
 
     def run_jobs(self, jobs: Sequence[ShadowModelJob], title: str) -> None:
         """Run jobs on the chosen executor; see `run_jobs`."""

@@ -27,6 +27,7 @@ from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.training.trainer_options import NO_CLIPPING, as_callbacks
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, check_ranges
 from lightning_mia.utilities.run_lock import locked
 
 
@@ -65,13 +66,14 @@ class AuditTrainer(Trainer):
     def __init__(
         self,
         per_example: PerExampleGradients = NO_CLIPPING,
-        stop_after_epochs: int | None = None,
-        keep_epochs: list[int] | None = None,
+        stop_after_epochs: Count | None = None,
+        keep_epochs: list[Count] | None = None,
         **kwargs: Any,
     ) -> None:
         # A copy, before this Trainer attaches itself to a strategy.
         options = copy.deepcopy(kwargs)
         options |= {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
+        check_ranges(AuditTrainer.__init__, options, "trainer.")
         self._leakage_monitor = _remove_leakage_monitor(options)
         self.factory = TrainerFactory(options)
         with refusals_named(kwargs):

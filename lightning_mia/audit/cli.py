@@ -18,6 +18,7 @@ from lightning_mia.audit import configs as shipped
 from lightning_mia.corpora import Corpus
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import paused_garbage_collection, sigterm_as_interrupt, wait_passively
 from lightning_mia.utilities.errors import InputError, explain_lack
 from lightning_mia.utilities.files import cache_root, hash_of, write_text
@@ -76,7 +77,7 @@ def _close_stdout() -> None:
 
 
 def _refuse(reason: str) -> int:
-    print(f"lightning-mia: error: {reason}", file=sys.stderr)
+    print(f"lightning-mia: error: {without_credentials(reason)}", file=sys.stderr)
     return 2
 
 
@@ -158,7 +159,7 @@ def _cached_help(arguments: list[str]) -> str:
     installed = [(name, version(name)) for name in ("lightning", "torch", "jsonargparse")]
     key = hash_of([arguments[0], sys.version, installed, sources, shutil.get_terminal_size().columns])
     name = f"{arguments[0]}-{key[:16]}.txt"
-    with suppress(OSError, InputError):
+    with suppress(OSError, ValueError, InputError):
         return (cache_root() / "help" / name).read_text(encoding="utf-8")
     output = io.StringIO()
     with redirect_stdout(output), suppress(SystemExit):

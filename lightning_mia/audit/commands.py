@@ -12,9 +12,10 @@ from lightning_mia.audit.audit_trainer import AuditTrainer
 from lightning_mia.audit.configs import with_shipped_configs
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.summary import print_summary
-from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files, without_credentials
+from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.data_module import SpeechDataModule
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import settle_threads
 from lightning_mia.utilities.errors import InputError, first_line
 from lightning_mia.utilities.files import check_folder

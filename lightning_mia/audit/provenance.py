@@ -15,6 +15,7 @@ from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, Tra
 from lightning_mia.signals.relearning import Relearning
 from lightning_mia.splits import Split
 from lightning_mia.training.train import Trained
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import hardware, other_versions, versions
 from lightning_mia.utilities.errors import list_first
 
@@ -42,7 +43,7 @@ def provenance(
         models: training data of each model.
     """
     return Provenance(
-        command=command,
+        command=without_credentials(command),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         settings=asdict(settings),
         seeds={**(seeds or {}), "evaluation": settings.seed},

@@ -6,11 +6,11 @@ A marker file shows that the copy is complete.
 import hashlib
 import json
 import logging
-import re
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of_file
 
@@ -20,8 +20,6 @@ RESULTS_URL = """fsspec URL to which results are uploaded at the end, and after 
 s3://bucket/R"""
 """Help text of the option."""
 
-USER = re.compile(r"(\b[a-zA-Z][\w+.-]*://)[^\s/'\"]*@")
-QUERY = re.compile(r"(\b[a-zA-Z][\w+.-]*://[^\s'\"?]*)\?[^\s'\"]*")
 MARKER = "complete.json"
 """List of the uploaded files with their hashes; written last and removed first."""
 
@@ -30,15 +28,6 @@ REPORT_FILES = ("results.json", "scores.csv", "units.csv", "report.html", "repor
 
 RUN_FILES = ("split.csv", "split.json", "*/stage.json", "shadows/*/stage.json")
 GRID_FILES = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.parquet", "report.html", "figures/*")
-
-
-def without_credentials(text: str) -> str:
-    """Strip user, password and query, which may hold a signature, from all URLs in a text.
-
-    >>> without_credentials("--results_url=s3://key:secret@host/runs?token=abc --run_dir=r")
-    '--results_url=s3://host/runs?… --run_dir=r'
-    """
-    return QUERY.sub(r"\1?…", USER.sub(r"\1", text))
 
 
 def run_files(run_dir: Path) -> Iterator[Path]:

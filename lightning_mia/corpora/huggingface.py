@@ -17,7 +17,8 @@ from lightning_mia.corpora.formats.named_files import download_file, file_states
 from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import atomic_path, cache_root, hash_of
+from lightning_mia.utilities.files import atomic_path, cache_root, hash_of, write_text
+from lightning_mia.utilities.ranges import Count, check_ranges
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Data: TypeAlias = Dataset | IterableDataset
 
 INDEX, COMPLETE, AUDIO = "index.jsonl", "complete", "audio"
-"""Cache folder of a split: one line per recording, a mark that the split is complete, and the audio files."""
+"""Cache folder of a split: one line per recording, the number of lines once all are there, and the audio files."""
 
 VERSION = 1
 """Increase this whenever the index changes, so that older ones are not reused."""
@@ -56,7 +57,7 @@ class HuggingFaceDataset(Corpus):
         split: str = "train",
         config: str | None = None,
         revision: str | None = None,
-        limit: int | None = None,
+        limit: Count | None = None,
         audio_column: str = "audio",
         speaker_column: str = "speaker_id",
         text_column: str | None = None,
@@ -90,8 +91,7 @@ class HuggingFaceDataset(Corpus):
         Raises:
             InputError: the limit is not positive.
         """
-        if limit is not None and limit < 1:
-            raise InputError(f"Hugging Face data set: limit is {limit}; give 1 or more, or none")
+        check_ranges(HuggingFaceDataset.__init__, {"limit": limit}, "corpus.")
         self.path, self.split, self.config, self.revision, self.limit = path, split, config, revision, limit
         self.audio_column = audio_column
         columns = {
@@ -145,8 +145,9 @@ class HuggingFaceDataset(Corpus):
                 index.flush()
                 rows.append(row)
                 bar.update()
+            os.fsync(index.fileno())
         if n_missing is None or len(rows) < n_missing:
-            (folder / COMPLETE).touch()
+            write_text(folder / COMPLETE, str(n_done + len(rows)))
         return rows
 
     def _values(self, data: "Data", n_done: int) -> Iterator[dict[str, Any]]:
@@ -260,22 +261,46 @@ def _check_columns(path: str, required: list[str], present: list[str]) -> None:
 
 
 def _read_index(folder: Path, limit: int | None) -> list[Row]:
-    """Read the complete lines of the index.
+    """Read the lines of the index, up to the first damaged one.
 
     If one of its files is missing, the index is emptied.
     """
     index = folder / INDEX
     if not index.exists():
         return []
-    lines = [line for line in index.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    rows = [json.loads(line) for line in lines]
+    lines, rows = list[str](), list[Row]()
+    for line in index.read_bytes().splitlines(keepends=True):
+        row = _parse(line)
+        if row is None:  # after an interruption or a power failure
+            break
+        lines.append(line.decode())
+        rows.append(row)
     present = set(os.listdir(folder / AUDIO)) if (folder / AUDIO).is_dir() else set()
     paths = [Path(row["path"]) for row in rows]
     if any(path.parent == folder / AUDIO and path.name not in present for path in paths):
-        (folder / COMPLETE).unlink(missing_ok=True)
         rows, lines = [], []
-    index.write_text("".join(lines), encoding="utf-8")  # drops the incomplete line of an interrupted run
+    if not rows or len(rows) < _n_complete(folder):
+        (folder / COMPLETE).unlink(missing_ok=True)  # so that the rest is fetched again
+    write_text(index, "".join(lines))
     return rows[:limit]
+
+
+def _n_complete(folder: Path) -> int:
+    """Read how many lines a complete index has; 0 if an earlier version completed it."""
+    try:
+        return int((folder / COMPLETE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _parse(line: bytes) -> Row | None:
+    """Parse a line of the index; None if it is incomplete or damaged."""
+    try:
+        row = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    complete = line.endswith(b"\n") and isinstance(row, dict) and {"id", "path"} <= row.keys()
+    return row if complete and all(isinstance(value, str) for value in row.values()) else None
 
 
 def _audio_file(value: Any, stem: Path, source: Path | None) -> str:

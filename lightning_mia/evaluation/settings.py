@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.ranges import Range, Seed, check_fields
+from lightning_mia.utilities.ranges import InnerShare, Range, Seed, check_fields
 
 ALPHA = 0.05
 """Significance level of corrected p-values."""
@@ -33,7 +33,7 @@ class EvaluationSettings:
 
     n_redraws: Annotated[int, Range(0, 1_000_000)] = 1000
     n_bootstraps: Annotated[int, Range(0, 1_000_000)] = 1000
-    fprs: list[float] = field(default_factory=lambda: [0.01, 0.1])
+    fprs: list[InnerShare] = field(default_factory=lambda: [0.01, 0.1])
     seed: Seed = 0
 
     def __post_init__(self) -> None:
@@ -42,6 +42,6 @@ class EvaluationSettings:
             raise InputError(f"evaluation.n_redraws is {self.n_redraws}: p-values < .001 need {MIN_N_REDRAWS} or more")
         if self.n_bootstraps < 100:
             raise InputError(f"evaluation.n_bootstraps is {self.n_bootstraps}: a standard error needs 100 or more")
-        if not self.fprs or not all(0 < fpr < 1 for fpr in self.fprs):
-            raise InputError(f"evaluation.fprs is {self.fprs}: give one or more rates between 0 and 1")
+        if not self.fprs:
+            raise InputError("evaluation.fprs is empty: give one or more rates between 0 and 1")
         check_fields(self, "evaluation.")

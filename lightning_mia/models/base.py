@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
@@ -211,6 +211,14 @@ class SpeechModel(L.LightningModule, ABC):
     def needs_targets(self) -> bool:
         """Whether `fit_targets` has yet to be called."""
         return False
+
+    @property
+    def learned_targets(self) -> nn.Module | None:
+        """Module that holds the targets of `fit_targets`.
+
+        None if the family has nothing to fit.
+        """
+        return None
 
     def draw_masks(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """Draw training masks, (batch, frames) bool.

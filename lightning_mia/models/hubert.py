@@ -25,6 +25,7 @@ from lightning_mia.utilities.ranges import (
     Count,
     CountOrNone,
     Dropout,
+    Layer,
     Layers,
     PositiveShare,
     Rate,
@@ -125,6 +126,11 @@ class ClusterPrediction(SpeechModel):
         """Whether the clusters have yet to be fitted."""
         return not bool(self.clusters.fitted)
 
+    @property
+    def learned_targets(self) -> MFCCClusters | TeacherClusters:
+        """Clusters, and the teacher of a second iteration."""
+        return self.clusters
+
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.
 
@@ -224,7 +230,7 @@ class HuBERT(ClusterPrediction):
         warmup_fraction: Share = 0.1,
         cluster_seed: Seed = 0,
         targets_from: str | None = None,
-        targets_layer: int = 1,
+        targets_layer: Layer = 1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -299,7 +305,7 @@ class MelHuBERT(ClusterPrediction):
         warmup_fraction: Share = 0.1,
         cluster_seed: Seed = 0,
         targets_from: str | None = None,
-        targets_layer: int = 1,
+        targets_layer: Layer = 1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()

@@ -27,7 +27,7 @@ class TeacherClusters(nn.Module):
     The clusters depend on the teacher's training set, which must be the student's. A teacher of another split is
     refused; another model of the same split (the wrong-model control, a shadow model) cannot be detected. The controls
     of an audit use the same teacher, so that their targets, unlike those of a first iteration, depend on the target
-    model's members.
+    model's members. Shadow models use the teacher that the target's checkpoint holds.
 
     Args:
         checkpoint: Lightning checkpoint of a HuBERT or MelHuBERT.

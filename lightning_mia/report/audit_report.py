@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
 from lightning_mia.evaluation.privacy import Privacy
@@ -13,8 +13,10 @@ from lightning_mia.evaluation.slices import Slice
 from lightning_mia.evaluation.speaker_risk import SpeakerRisks
 from lightning_mia.evaluation.utility import Utility
 from lightning_mia.utilities.errors import list_first
+from lightning_mia.utilities.ranges import Range, check_fields
 
 Pool = Literal["challenge", "auxiliary"]
+Targets = Literal["own", "victim"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class FleetSummary:
         seconds: training time of all of them.
         health: training metric, such as the loss → lowest and highest last value over the shadow models.
         n_collapsed: models with the same outputs for every input.
+        targets: "victim" if their learned targets (HuBERT's clusters) are copies of the target's, "own" if each fitted
+            its own; None if the family has none.
 
     Example:
         >>> FleetSummary(n_shadows=16, health={"loss": (2.9, 3.4)}).health["loss"]
@@ -44,9 +48,12 @@ class FleetSummary:
     seconds: float | None = None
     health: dict[str, tuple[float, ...]] = field(default_factory=dict)
     n_collapsed: int = 0
+    targets: Targets | None = None
 
 
-def summarise_fleet(records: Mapping[str, Mapping[str, Any]], pool: Pool) -> FleetSummary:
+def summarise_fleet(
+    records: Mapping[str, Mapping[str, Any]], pool: Pool, targets: Targets | None = None
+) -> FleetSummary:
     """Summarise the training records of the shadow models.
 
     Args:
@@ -54,6 +61,7 @@ def summarise_fleet(records: Mapping[str, Mapping[str, Any]], pool: Pool) -> Fle
             last value) and `collapse` (empty if it did not collapse). Epochs, steps and utterances are the same for
             all.
         pool: recordings that they were trained on.
+        targets: origin of their learned targets.
 
     >>> record = {"seconds": 2.0, "epochs": 3, "steps": 9, "utterances": 5, "health": {"loss": [4.0, 2.5]}}
     >>> fleet = summarise_fleet({"000": record, "001": {**record, "health": {"loss": [4.1, 2.25]}}}, "challenge")
@@ -74,6 +82,7 @@ def summarise_fleet(records: Mapping[str, Mapping[str, Any]], pool: Pool) -> Fle
         seconds=round(sum(float(record["seconds"]) for record in trainings), 3),
         health={metric: (min(values), max(values)) for metric, values in by_metric.items()},
         n_collapsed=sum(bool(record.get("collapse")) for record in trainings),
+        targets=targets,
     )
 
 
@@ -187,8 +196,12 @@ class PublishedFigure:
 
     attack: str
     level: str
-    advantage: float
+    advantage: Annotated[float, Range(-1, 1)]
     source: str
+
+    def __post_init__(self) -> None:
+        """Validate the figure."""
+        check_fields(self, "published.")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.utilities.ranges import check_ranges
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,14 @@ class SignalGroup:
     version: ClassVar[int] = 1  # raised whenever the numbers change, so that cached signals are not reused
     requires: ClassVar[str] = ""  # what it takes besides an encoder, for messages
     trains_further: ClassVar[bool] = False  # whether it uses `Resources.candidates` and `Resources.train_further`
+
+    def __post_init__(self) -> None:
+        """Check the ranges of the fields' types.
+
+        Raises:
+            InputError: a number is out of range.
+        """
+        check_ranges(type(self), vars(self), f"{type(self).__name__}.")
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that change the signals."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.inputs.augmentations import random_crop
 from lightning_mia.signals.inputs.random_masks import draw_noise, utterance_generator
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import PositiveShare, Range, Seed
 
 CROPS_PER_BATCH = 4  # crops of one recording, together about as long as the recording
 
@@ -43,17 +45,18 @@ class CropResponses(SignalGroup):
 
     name = "crops"
 
-    n_crops: int = 32
-    n_kept: int = 16
-    shortest: float = 0.08
-    longest: float = 0.2
-    seed: int = 0
+    n_crops: Annotated[int, Range(2, 10_000)] = 32
+    n_kept: Annotated[int, Range(2, 10_000)] = 16
+    shortest: PositiveShare = 0.08
+    longest: PositiveShare = 0.2
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        if not 2 <= self.n_kept <= self.n_crops:
+        super().__post_init__()
+        if self.n_kept > self.n_crops:
             raise InputError(f"n_kept of CropResponses is {self.n_kept}: give 2 to n_crops = {self.n_crops}")
-        if not 0 < self.shortest <= self.longest <= 1:
+        if self.shortest > self.longest:
             raise InputError(
                 f"CropResponses takes crops of {self.shortest} to {self.longest} of a recording: give two shares, the "
                 "shorter one first, above 0 and at most 1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
@@ -18,6 +19,7 @@ from lightning_mia.signals.features.frame_statistics import (
     smoothness,
 )
 from lightning_mia.signals.features.reference_statistics import References, pooled_references, reference_statistics
+from lightning_mia.utilities.ranges import Range
 
 MIN_REFERENCES = 3  # auxiliary recordings; two remain if one of them is the probed recording itself
 
@@ -36,13 +38,13 @@ class EncoderGeometry(SignalGroup):
 
     Example:
         >>> EncoderGeometry(most_frames=256).fingerprint()
-        {'group': 'geometry', 'version': 2, 'most_frames': 256}
+        {'group': 'geometry', 'version': 3, 'most_frames': 256}
     """
 
     name = "geometry"
-    version = 2
+    version = 3
 
-    most_frames: int = MAX_FRAMES
+    most_frames: Annotated[int, Range(2, 1_000_000)] = MAX_FRAMES
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Pool the auxiliary recordings as references."""

@@ -1,6 +1,7 @@
 """Signals of every audit: encoder outputs and pretext scores."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 
@@ -11,6 +12,7 @@ from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine, mean_pool
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.table import PAIRWISE_COSINE
+from lightning_mia.utilities.ranges import Range, Seed
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class EncoderAnswers(SignalGroup):
 
     name = "answers"
 
-    n_masks: int = 16
-    mask_seed: int = 0
+    n_masks: Annotated[int, Range(1, 10_000)] = 16
+    mask_seed: Seed = 0
 
     @property
     def queries(self) -> int:

@@ -1,6 +1,7 @@
 """Change of the pretext score under small perturbations."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
@@ -9,7 +10,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.inputs.augmentations import BandStop, TimeShift, View, WhiteNoise, apply_view
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Decibels, Range, Seed
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,9 @@ class PerturbedTask(SignalGroup):
 
     name = "perturbed"
 
-    n_masks: int = 2
-    snr: float = 20.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        if self.n_masks < 1:
-            raise InputError(f"n_masks of PerturbedTask is {self.n_masks}: give 1 or more")
+    n_masks: Annotated[int, Range(1, 10_000)] = 2
+    snr: Decibels = 20.0
+    seed: Seed = 0
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -1,6 +1,7 @@
 """Pretext scores by position and length of the masked spans."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.masking import SpanMask, draw_span_mask
 from lightning_mia.signals.base import Measured, SignalGroup
 from lightning_mia.signals.inputs.random_masks import draw_masks, draw_noise, utterance_generator
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Range, Seed
 
 PARTS = ("early", "middle", "late")
 STRETCH = 2  # factor by which spans are shorter or longer than in training
@@ -37,13 +38,8 @@ class PretextDetails(SignalGroup):
 
     name = "pretext_details"
 
-    n_masks: int = 2
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        if self.n_masks < 1:
-            raise InputError(f"n_masks of PretextDetails is {self.n_masks}: give 1 or more")
+    n_masks: Annotated[int, Range(1, 10_000)] = 2
+    seed: Seed = 0
 
     @property
     def queries(self) -> int:

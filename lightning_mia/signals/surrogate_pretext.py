@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from lightning_mia.signals.surrogate.spans import hidden_spans
 from lightning_mia.signals.surrogate.targets import FrameTargets, HiddenTarget, LogMelFrames
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.ranges import Layer, Range, Seed
 
 DEFAULT_SPAN = 0.07  # seconds
 MIN_RECORDINGS = 2  # to fit a head on one and evaluate it on the other
@@ -68,18 +69,16 @@ class SurrogateHead(SignalGroup):
 
     filling: Filling | None = field(default_factory=SteadyTone)
     target: HiddenTarget = field(default_factory=LogMelFrames)
-    span: float | None = DEFAULT_SPAN
-    every: int = 6
-    rounds: int = 1
-    layers: tuple[int, ...] = (-1,)
-    folds: int = 5
-    seed: int = 0
+    span: Annotated[float, Range(0.001, 60)] | None = DEFAULT_SPAN
+    every: Annotated[int, Range(2, 10_000)] = 6
+    rounds: Annotated[int, Range(1, 10_000)] = 1
+    layers: tuple[Layer, ...] = (-1,)
+    folds: Annotated[int, Range(2, 1_000)] = 5
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        for name, minimum in (("every", 2), ("rounds", 1), ("folds", 2)):
-            if getattr(self, name) < minimum:
-                raise InputError(f"{name} of SurrogateHead is {getattr(self, name)}: give {minimum} or more")
+        super().__post_init__()
         if not self.layers:
             raise InputError("layers of SurrogateHead is empty: give one or more, such as [-1]")
 

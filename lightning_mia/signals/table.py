@@ -1,8 +1,8 @@
 """Table of one model's membership signals."""
 
 import json
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,22 +141,22 @@ class Signals:
         Raises:
             InputError: the file is damaged.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                scalars = pd.DataFrame(
-                    file["scalars"], index=pd.Index(file["ids"].astype(object)), columns=list(file["names"])
-                )
-                return Signals(scalars, file["pooled"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is damaged; delete it and run the same command again") from error
+        with _opened(path) as file:
+            scalars = pd.DataFrame(
+                file["scalars"], index=pd.Index(file["ids"].astype(object)), columns=list(file["names"])
+            )
+            return Signals(scalars, file["pooled"])
 
     @staticmethod
     def versions(path: Path) -> dict[str, str]:
         """Return the package versions with which a file was made.
 
         Empty if an earlier version of this package wrote it.
+
+        Raises:
+            InputError: the file is damaged.
         """
-        with np.load(path, allow_pickle=False) as file:
+        with _opened(path) as file:
             versions: dict[str, str] = json.loads(str(file["versions"])) if "versions" in file else {}
             return versions
 
@@ -165,8 +165,11 @@ class Signals:
         """Return the facts that were saved with the signals.
 
         Empty if an earlier version of this package wrote them.
+
+        Raises:
+            InputError: the file is damaged.
         """
-        with np.load(path, allow_pickle=False) as file:
+        with _opened(path) as file:
             record: dict[str, Any] = json.loads(str(file["record"])) if "record" in file else {}
             return record
 
@@ -179,3 +182,17 @@ class Signals:
         """Join the parts of several processes or batches."""
         parts = list(parts)
         return Signals(pd.concat([part.scalars for part in parts]), np.concatenate([part.pooled for part in parts]))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a `.npz` file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            yield file
+    except Exception as error:  # damage makes the archive, its arrays or their headers fail in many ways
+        raise InputError(f"{path} is damaged; delete it and run the same command again") from error

@@ -1,6 +1,7 @@
 """View consistency: similarity of encoder outputs between augmented views."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ from lightning_mia.signals.inputs.augmentations import (
     apply_view,
     reverse_frames,
 )
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Decibels, Range, Seed
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,11 @@ class ViewAgreement(SignalGroup):
     """
 
     name = "views"
-    version = 2
+    version = 3
 
-    n_views: int = 10
-    snr: float = 20.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        if self.n_views < 2:
-            raise InputError(f"n_views of ViewAgreement is {self.n_views}: give 2 or more")
+    n_views: Annotated[int, Range(2, 100)] = 10
+    snr: Decibels = 20.0
+    seed: Seed = 0
 
     @property
     def kinds(self) -> tuple[View, ...]:

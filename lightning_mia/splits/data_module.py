@@ -4,7 +4,7 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import lightning as L
 import pandas as pd
@@ -28,7 +28,7 @@ from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
-from lightning_mia.utilities.ranges import Processes, Seconds, Seed, check_ranges
+from lightning_mia.utilities.ranges import Processes, Range, Seconds, Seed, check_ranges
 
 logger = logging.getLogger(__name__)
 
@@ -79,17 +79,14 @@ class SpeechDataModule(L.LightningDataModule):
         reverse: Literal["nothing", "training", "queries", "both"] = "nothing",
         time_masking: TimeMasking = NO_TIME_MASKING,
         spec_augment: SpecAugment = NO_SPEC_AUGMENT,
-        max_seconds: float = MAX_SECONDS,
+        max_seconds: Annotated[float, Range(MIN_SECONDS, 1_000_000)] = MAX_SECONDS,
         on_long_audio: OnLongAudio = "error",
     ) -> None:
         super().__init__()
-        numbers = {"split_seed": split_seed, "batch_seconds": batch_seconds, "num_workers": num_workers}
-        check_ranges(SpeechDataModule.__init__, numbers, "data.")
-        if max_seconds < MIN_SECONDS:
-            raise InputError(f"data.max_seconds is {max_seconds}: give at least {MIN_SECONDS} seconds")
         self.max_seconds, self.on_long_audio = max_seconds, on_long_audio
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
+        check_ranges(SpeechDataModule.__init__, vars(self), "data.")
         self.on_bad_audio, self.cache_dir = on_bad_audio, os.path.expanduser(cache_dir) if cache_dir else None
         self.matching, self.time_masking, self.spec_augment = matching, time_masking, spec_augment
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))

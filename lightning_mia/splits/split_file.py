@@ -50,6 +50,8 @@ def read_split(
     expected = [*leading, *shadows, *trailing]
     if missing := [name for name in expected if name not in table]:
         raise InputError(f"{path} lacks columns: {list_first(missing)}; {REMEDY}")
+    if shadows != [f"shadow_{number:03d}" for number in range(len(shadows))]:
+        raise InputError(f"{path}: the columns of the shadow models are {list_first(shadows)}; {REMEDY}")
     flags = [*leading[leading.index("trained") :], *shadows]
     for name in flags:
         _check(path, table, ~table[name].isin(["0", "1"]), name, "is neither 1 nor 0")
@@ -69,7 +71,10 @@ def _check(path: Path, table: pd.DataFrame, invalid: pd.Series, column: str, pro
 def _read_table(path: Path) -> pd.DataFrame:
     try:
         # All columns as text: a speaker may be named NA or 0012.
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if not isinstance(table.index, pd.RangeIndex):  # as pandas reads rows that are longer than the header
+            raise ValueError("rows have more fields than the header")
+        return table
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; draw the split first") from error
     except (OSError, ValueError) as error:
@@ -82,5 +87,5 @@ def _read_description(path: Path) -> dict[str, Any]:
         return {key: description[key] for key in ("level", "drawn", "sha256")}
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist, but describes the split beside it; {REMEDY}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} does not describe a split ({error}); {REMEDY}") from error

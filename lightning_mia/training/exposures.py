@@ -4,23 +4,30 @@ Time limits, step limits and early stopping can end a training before it has rea
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from lightning_mia.training.train import Trained
+from lightning_mia.training.train import EXPOSURES, Trained
 from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import hash_of_file
 
 
-def read_exposures(path: Path) -> dict[str, int]:
-    """Read how often each recording was trained on.
+def read_exposures(trained: Trained) -> dict[str, int]:
+    """Read how often a model was trained on each recording.
 
     Args:
-        path: `trained_utterances.csv` of a training.
+        trained: a model of this run.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: `trained_utterances.csv` is missing or damaged, or was changed after the training.
     """
+    path = trained.checkpoint.with_name(EXPOSURES)
+    recorded = trained.record.get("exposures_sha256")  # earlier versions did not record it
+    if recorded and path.is_file() and hash_of_file(path) != recorded:
+        raise InputError(
+            f"{path} is not the file that the training wrote, whose hash {path.with_name('stage.json')} records; "
+            f"delete {path.parent} and run the same command again"
+        )
     try:
         table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
         return dict(zip(table["id"], table["times"].astype(int), strict=True))
@@ -42,7 +49,7 @@ def unexposed(trained: Trained, ids: Iterable[str]) -> list[str]:
     """
     if "steps" not in trained.record:
         return []
-    times = read_exposures(trained.checkpoint.with_name("trained_utterances.csv"))
+    times = read_exposures(trained)
     return [name for name in ids if not times.get(name)]
 
 

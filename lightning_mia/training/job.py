@@ -12,6 +12,7 @@ import lightning as L
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import build, constructor_arguments, read_checkpoint
+from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.training.train import Trained, shared_settings_hash, train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
@@ -33,6 +34,7 @@ class TrainingJob:
         seed: seed of the weights, the dropout and the training masks.
         trainers: creates the Trainer.
         start: model whose weights the training continues from.
+        targets: learned targets to copy, instead of fitting them on the training set.
     """
 
     name: str
@@ -43,6 +45,7 @@ class TrainingJob:
     seed: int
     trainers: TrainerFactory
     start: SpeechModel | None = None
+    targets: LearnedTargets | None = None
 
     @property
     def kind(self) -> str:
@@ -78,7 +81,7 @@ class TrainingJob:
         make_trainer = partial(self.trainers.for_training, self.folder, title)
         stage = Stage(self.folder, self.settings)
         recordings = copy.copy(self.recordings)  # the Trainer attaches itself, with model and optimizer
-        return train(self.model, recordings, stage, self.seed, make_trainer, self.start, callbacks)
+        return train(self.model, recordings, stage, self.seed, make_trainer, self.start, callbacks, self.targets)
 
     def _check_last(self) -> None:
         path = self.folder / "last.ckpt"

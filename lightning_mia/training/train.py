@@ -13,6 +13,7 @@ import pandas as pd
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import initialise, model_of, read_checkpoint
+from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.models.weights import hash_content
 from lightning_mia.training.callbacks import (
     DivergedError,
@@ -30,7 +31,9 @@ from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file
 from lightning_mia.utilities.lightning import interruptible
 from lightning_mia.utilities.stage import Stage
 
-PER_MODEL_SETTINGS = ("recordings", "transcripts", "seed")  # may differ between a target and its shadow models
+EXPOSURES = "trained_utterances.csv"
+PER_MODEL_SETTINGS = ("recordings", "transcripts", "seed", "targets")
+"""Settings that may differ between a target and its shadow models."""
 
 
 @runtime_checkable
@@ -72,6 +75,7 @@ def train(
     make_trainer: Callable[..., L.Trainer],
     start: SpeechModel | None = None,
     callbacks: Sequence[L.Callback] = (),
+    targets: LearnedTargets | None = None,
 ) -> Trained:
     """Train a model with the class and configuration of `template`.
 
@@ -86,6 +90,7 @@ def train(
         make_trainer: creates the Lightning Trainer, given `callbacks`.
         start: model whose weights the training continues from; by default `template`, freshly initialised.
         callbacks: additional read-only callbacks.
+        targets: learned targets to copy; by default they are fitted on the training set.
 
     Raises:
         InputError: the folder has other settings, or contains another model; or the training diverged.
@@ -93,6 +98,8 @@ def train(
     checkpoint = stage.folder / "model.ckpt"
     if not (stage.begin().done and checkpoint.exists()):
         model = copy.deepcopy(start) if start else initialise(template, seed)
+        if targets:
+            targets.copy_to(model)
         try:
             _fit(model.train(), recordings, stage, seed, make_trainer, checkpoint, callbacks)
         except BaseException as error:
@@ -163,7 +170,8 @@ def _fit(
             f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and run the same command again"
         ) from error
     if trainer.is_global_zero:
-        _write_exposure(stage.folder / "trained_utterances.csv", recordings.recordings.ids, times)
+        exposures = stage.folder / EXPOSURES
+        _write_exposure(exposures, recordings.recordings.ids, times)
         stage.finish(
             {
                 "seconds": round(clock.seconds, 3),
@@ -178,6 +186,7 @@ def _fit(
                 "collapse": health.collapse,
                 "privacy": _privacy(trainer),
                 "weights_sha256": hash_content(read_checkpoint(checkpoint)["state_dict"]),
+                "exposures_sha256": hash_of_file(exposures),
                 "notes": [note for callback in callbacks if isinstance(callback, HasNotes) for note in callback.notes],
             }
         )

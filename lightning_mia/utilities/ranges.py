@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -64,6 +65,9 @@ Count = Annotated[int, Range(1, 1_000_000)]
 CountOrNone = Annotated[int, Range(0, 1_000_000)]
 Size = Annotated[int, Range(0, 100_000_000)]
 Layers = Annotated[int, Range(1, 1_000)]
+Layer = Annotated[int, Range(-1_000, 1_000)]
+"""Number of a hidden layer; negative: from the end."""
+Decibels = Annotated[float, Range(-200, 200)]
 Width = Annotated[int, Range(1, 65_536)]
 
 
@@ -78,10 +82,10 @@ def check_ranges(annotated: Callable[..., Any], values: Mapping[str, Any], prefi
     Raises:
         InputError: a number is out of its range, or not a number.
     """
-    for name, hint in get_type_hints(annotated, include_extras=True).items():
+    for name, hint in _hints(annotated).items():
         value = values.get(name)
         for number in value if isinstance(value, list | tuple) else [value]:
-            for limits in _ranges(hint):
+            for limits in _ranges(hint, of_items=isinstance(value, list | tuple)):
                 if isinstance(number, int | float) and number not in limits:
                     raise InputError(f"{prefix}{name} is {number}: give {limits}")
 
@@ -95,13 +99,26 @@ def check_fields(settings: Any, prefix: str = "") -> None:
     check_ranges(type(settings), {field.name: getattr(settings, field.name) for field in fields(settings)}, prefix)
 
 
-def _ranges(hint: Any) -> Iterator[Range]:
-    """Yield the ranges in a type, also within unions and lists."""
-    if get_origin(hint) is Annotated:
+@cache
+def _hints(annotated: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(annotated, include_extras=True)
+
+
+def _ranges(hint: Any, of_items: bool) -> Iterator[Range]:
+    """Yield the ranges in a type, also within unions.
+
+    Args:
+        hint: type of a number, or of a list of numbers.
+        of_items: of a list's items, not of a single number.
+    """
+    if get_origin(hint) is Annotated and not of_items:
         yield from (item for item in hint.__metadata__ if isinstance(item, Range))
-    elif get_origin(hint) in (Union, UnionType, list, tuple):
+    elif get_origin(hint) in (Union, UnionType):
         for part in get_args(hint):
-            yield from _ranges(part)
+            yield from _ranges(part, of_items)
+    elif get_origin(hint) in (list, tuple) and of_items:
+        for part in get_args(hint):
+            yield from _ranges(part, of_items=False)
 
 
 def _shown(number: float) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import LOCK, check_folder, sweep
 
@@ -76,7 +77,7 @@ def _this_process() -> dict[str, str | int]:
     return {
         "pid": os.getpid(),
         "host": platform.node(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": without_credentials(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "since": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 

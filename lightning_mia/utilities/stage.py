@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning_mia.utilities.credentials import strip_credentials
 from lightning_mia.utilities.environment import result_versions
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of, write_json
@@ -18,7 +19,8 @@ class Stage:
 
     Attributes:
         folder: folder of the results.
-        settings: everything that changes the results, JSON-like; not workers, device or logging.
+        settings: everything that changes the results, JSON-like; not workers, device or logging. Credentials in URLs
+            are left out.
         record: facts about the finished stage (seconds, steps, …); None until it is finished.
         versions: package → version with which it was made; empty if unknown.
 
@@ -36,7 +38,8 @@ class Stage:
     versions: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.settings = json.loads(json.dumps(self.settings, default=str))  # as `begin` reads them
+        settings = json.loads(json.dumps(self.settings, default=str))  # as `begin` reads them
+        self.settings = strip_credentials(settings)
 
     @property
     def path(self) -> Path:
@@ -71,6 +74,14 @@ class Stage:
                 f"requested; {changes}); give another --run_dir, or the old settings"
             )
         return self
+
+    def stored_settings(self) -> dict[str, Any] | None:
+        """Read the settings on disk; None if the stage has not begun.
+
+        Raises:
+            InputError: the description is damaged.
+        """
+        return self._read()[1] if self.path.exists() else None
 
     def finish(self, record: dict[str, Any]) -> None:
         """Mark the stage as finished."""

@@ -315,7 +315,7 @@ def test_a_folder_that_is_no_data_set(tmp_path):
 
 
 def test_a_limit_that_is_not_positive_is_rejected():
-    with pytest.raises(InputError, match="limit is 0; give 1 or more"):
+    with pytest.raises(InputError, match="limit is 0: give 1 to 1,000,000"):
         HuggingFaceDataset("owner/name", limit=0)
 
 

@@ -223,9 +223,9 @@ def test_the_frame_grid_is_inferred_from_frame_counts(name: str, stride: int, fi
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"every": 1}, "every of SurrogateHead is 1: give 2 or more"),
-        ({"rounds": 0}, "rounds of SurrogateHead is 0: give 1 or more"),
-        ({"folds": 1}, "folds of SurrogateHead is 1: give 2 or more"),
+        ({"every": 1}, "SurrogateHead.every is 1: give 2 to 10,000"),
+        ({"rounds": 0}, "SurrogateHead.rounds is 0: give 1 to 10,000"),
+        ({"folds": 1}, "SurrogateHead.folds is 1: give 2 to 1,000"),
         ({"layers": ()}, "layers of SurrogateHead is empty"),
     ],
 )
@@ -236,5 +236,5 @@ def test_invalid_settings_are_refused(settings: dict[str, float], message: str) 
 
 @pytest.mark.parametrize(("target", "name"), [(LogMelFrames, "ridge"), (AdversarysClusters, "shrinkage")])
 def test_a_negative_strength_is_refused(target: Callable[..., HiddenTarget], name: str) -> None:
-    with pytest.raises(InputError, match=rf"{name} of a surrogate head is -1\.0: give 0 or more"):
+    with pytest.raises(InputError, match=rf"\.{name} is -1\.0: give 0 to 1,000,000"):
         target(**{name: -1.0})

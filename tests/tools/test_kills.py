@@ -1,4 +1,4 @@
-"""Interruptions of an audit; `python -m tools.kills` makes more, also of a grid."""
+"""Ten interruptions of audits and of a grid; `python -m tools.kills` makes more."""
 
 from collections.abc import Iterator, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -26,6 +26,9 @@ def start(forkserver: ForkServerContext) -> Iterator[kills.Start]:
 
 
 @pytest.mark.slow
-def test_a_killed_audit_resumes_to_the_same_numbers(start: kills.Start, tmp_path: Path) -> None:
-    command = kills.commands(*kills.write_inputs(tmp_path))["audit"]
-    kills.check(start, command, 4, tmp_path / "audit")
+@pytest.mark.parametrize(("name", "n_kills"), [("audit", 4), ("audit_in_one_process", 4), ("grid_in_one_process", 2)])
+def test_killed_commands_resume_to_the_same_numbers(
+    name: str, n_kills: int, start: kills.Start, tmp_path: Path
+) -> None:
+    command = kills.commands(*kills.write_inputs(tmp_path))[name]
+    kills.check(start, command, n_kills, tmp_path / name)

@@ -71,6 +71,17 @@ def test_nothing_is_known_about_a_model_trained_elsewhere(undisturbed: Trained) 
     assert unexposed(Trained(undisturbed.model, Path("elsewhere.ckpt"), "", {"parameters": 1}), ["a"]) == []
 
 
+def test_counts_that_were_edited_are_refused(undisturbed: Trained, tmp_path: Path) -> None:  # noqa: F811
+    table = pd.read_csv(undisturbed.checkpoint.with_name("trained_utterances.csv"), dtype={"id": str})
+    table["times"] += 1
+    table.to_csv(tmp_path / "trained_utterances.csv", index=False)
+    moved = Trained(undisturbed.model, tmp_path / "model.ckpt", "", dict(undisturbed.record))
+    with pytest.raises(InputError, match=r"trained_utterances\.csv is not the file that the training wrote.*; delete"):
+        unexposed(moved, table["id"])
+    del moved.record["exposures_sha256"]  # of an earlier version
+    assert unexposed(moved, table["id"]) == []
+
+
 def test_a_missing_record_is_refused(undisturbed: Trained, tmp_path: Path) -> None:  # noqa: F811
     moved = Trained(undisturbed.model, tmp_path / "model.ckpt", "", undisturbed.record)
     with pytest.raises(InputError, match=r"trained_utterances\.csv is missing or damaged; delete"):

@@ -49,9 +49,14 @@ def test_two_options_that_exclude_each_other_are_both_named(tmp_path: Path) -> N
     assert "trainer.profiler simple" in message
 
 
-def test_what_fails_in_the_first_step_names_the_option(audio: AudioCache, tmp_path: Path) -> None:  # noqa: F811
-    with pytest.raises(InputError, match=r"^The model cannot run with trainer\.precision 16-true: "):
-        run(audio, tmp_path, precision="16-true")
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true"])
+def test_what_fails_in_the_first_step_names_the_option(
+    precision: str,
+    audio: AudioCache,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InputError, match=rf"^The model cannot run with trainer\.precision {precision}: "):
+        run(audio, tmp_path, precision=precision)
     assert not list(tmp_path.glob("stage.json"))
 
 

@@ -16,6 +16,7 @@ def options_for(device: str, epochs: int | None) -> list[str]:
     """
     accelerator = {"cpu": "cpu", "cuda": "gpu"}[device]
     options = ["-c", CONFIG, "--trainer.accelerator", accelerator, "--trainer.devices", "1"]
+    options += ["--fleet.targets", "own"]  # so that they can be trained without a target
     return options + (["--trainer.max_epochs", str(epochs)] if epochs is not None else [])
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from tqdm import tqdm
 
 from lightning_mia.attacks.classifiers.fit import SECONDS_BEFORE_BAR
 from lightning_mia.attacks.classifiers.folds import TrainingFold
+from lightning_mia.utilities.ranges import Count, PositiveShare, Range, Rate, check_fields
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,15 @@ class TreeSettings:
         TreeSettings(leaves=(4, 8), most_trees=120, learning_rate=0.1, least_examples=20, tried=0.5)
     """
 
-    leaves: tuple[int, ...] = (8,)
-    most_trees: int = 120
-    learning_rate: float = 0.1
-    least_examples: int = 20
-    tried: float = 0.5
+    leaves: tuple[Annotated[int, Range(2, 10_000)], ...] = (8,)
+    most_trees: Annotated[int, Range(1, 100_000)] = 120
+    learning_rate: Rate = 0.1
+    least_examples: Count = 20
+    tried: PositiveShare = 0.5
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        check_fields(self, "trees.")
 
 
 def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: int, title: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import lightning as L
 import torch
@@ -17,8 +17,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lightning_mia.training.callbacks import KeyedRandomness
-from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.lightning import interruptible
+from lightning_mia.utilities.ranges import Count, Dropout, Range, Rate, check_fields
 
 VALIDATION_LOSS = "validation_loss"
 SECONDS_BEFORE_BAR = 3.0  # shorter work shows no progress bar
@@ -47,22 +47,16 @@ class FitSettings:
         FitSettings(learning_rate=0.001, epochs=40, patience=5, batch_size=32, dropout=0.2)
     """
 
-    learning_rate: float = 1e-5
-    epochs: int = 20
-    patience: int = 5
-    batch_size: int = 32
-    dropout: float = 0.2
-    cache_bytes: int = field(default=2**30, repr=False)  # does not affect the scores
+    learning_rate: Rate = 1e-5
+    epochs: Count = 20
+    patience: Count = 5
+    batch_size: Count = 32
+    dropout: Dropout = 0.2
+    cache_bytes: Annotated[int, Range(0)] = field(default=2**30, repr=False)  # does not affect the scores
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        for name in ("epochs", "patience", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"fit.{name} of an attack is {getattr(self, name)}: give 1 or more")
-        if self.learning_rate <= 0:
-            raise InputError(f"fit.learning_rate of an attack is {self.learning_rate:g}: give a positive number")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"fit.dropout of an attack is {self.dropout:g}: give 0 or more and less than 1")
+        check_fields(self, "fit.")
 
 
 class SmallNet(L.LightningModule, ABC):

@@ -23,6 +23,7 @@ from lightning_mia.attacks.classifiers.fit import (
     fit_net,
 )
 from lightning_mia.attacks.classifiers.folds import TrainingFold, effects
+from lightning_mia.utilities.ranges import PositiveShare, Weight, Width, check_fields
 
 MAX_DEVIATION = 5.0  # standard deviations at which features are clipped
 
@@ -41,9 +42,13 @@ class NetSettings:
         NetSettings(hidden=64, shares=(1.0,), decay=0.1)
     """
 
-    hidden: int = 16
-    shares: tuple[float, ...] = (1.0, 0.25, 0.0625)
-    decay: float = 0.1
+    hidden: Width = 16
+    shares: tuple[PositiveShare, ...] = (1.0, 0.25, 0.0625)
+    decay: Weight = 0.1
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        check_fields(self, "net.")
 
 
 class FeatureNets(SmallNet):

@@ -13,7 +13,7 @@ from lightning_mia.attacks.base import Attack, CannotRun, Evidence, layer_suffix
 from lightning_mia.attacks.classifiers.fit import FitSettings, fit_net, preserved_randomness
 from lightning_mia.attacks.frame_networks.batches import Example, FrameSource, LabelledBatches
 from lightning_mia.attacks.frame_networks.network import SimilarityNet
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, Layer, check_ranges
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,9 @@ class LearnedAttack(Attack):
     unit_description: ClassVar[str]  # for messages
     min_units: ClassVar[int]
 
-    def __init__(self, layer: int, k: int, fit: FitSettings, paper_protocol: bool) -> None:
-        if k < 1:
-            raise InputError(f"k of {type(self).__name__} is {k}: give 1 or more")
+    def __init__(self, layer: Layer, k: Count, fit: FitSettings, paper_protocol: bool) -> None:
         self.layer, self.k, self.fit = layer, k, fit
+        check_ranges(LearnedAttack.__init__, vars(self), f"{type(self).__name__}.")
         self._paper_protocol = paper_protocol
 
     @property

@@ -18,6 +18,7 @@ from lightning_mia.signals.encoder_geometry import EncoderGeometry
 from lightning_mia.signals.table import Signals
 from lightning_mia.signals.view_consistency import ViewAgreement
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Layer, check_ranges
 
 MIN_DISTANCE = 1e-6  # cosines are clipped to ±(1 − this); encoders round at about 1e-7
 
@@ -45,8 +46,9 @@ class FrameSimilarity(BlackBoxSignal):
 
     base_name = "similarity"
 
-    def __init__(self, layer: int = -1) -> None:
+    def __init__(self, layer: Layer = -1) -> None:
         self.layer = layer
+        check_ranges(FrameSimilarity.__init__, vars(self), f"{type(self).__name__}.")
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -72,8 +74,9 @@ class FrameGeometry(BlackBoxSignal):
 
     base_name = "geometry"
 
-    def __init__(self, statistics: Sequence[str] | None = None, layer: int | None = -1) -> None:
+    def __init__(self, statistics: Sequence[str] | None = None, layer: Layer | None = -1) -> None:
         self.statistics, self.layer = statistics, layer
+        check_ranges(FrameGeometry.__init__, vars(self), f"{type(self).__name__}.")
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -122,13 +125,14 @@ class ViewConsistency(BlackBoxSignal):
 
     base_name = "view_consistency"
 
-    def __init__(self, view: str = "pairs", of: Literal["pooled", "frames"] = "pooled", layer: int = -1) -> None:
+    def __init__(self, view: str = "pairs", of: Literal["pooled", "frames"] = "pooled", layer: Layer = -1) -> None:
         kinds = {kind.name: kind for kind in ViewAgreement().kinds}
         if view != "pairs" and view not in kinds:
             raise InputError(f"view of ViewConsistency is {view}: give pairs, {', '.join(kinds)}")
         if of == "frames" and (view == "pairs" or not kinds[view].keeps_time):
             raise InputError(f"ViewConsistency compares only pooled vectors if view is {view}, but of is frames")
         self.view, self.of, self.layer = view, of, layer
+        check_ranges(ViewConsistency.__init__, vars(self), f"{type(self).__name__}.")
 
     @property
     def suffixes(self) -> tuple[str, ...]:

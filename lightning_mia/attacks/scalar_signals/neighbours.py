@@ -6,7 +6,7 @@ import pandas as pd
 from lightning_mia.attacks.base import layer_suffix
 from lightning_mia.attacks.scalar_signals.hidden_states import BlackBoxSignal
 from lightning_mia.signals.table import Signals
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, Layer, check_ranges
 
 DEFAULT_K = 5
 ROWS_AT_ONCE = 1024  # bounds the memory for cosines
@@ -30,10 +30,9 @@ class NearestNeighbours(BlackBoxSignal):
 
     base_name = "neighbours"
 
-    def __init__(self, k: int = DEFAULT_K, layer: int = -1) -> None:
-        if k < 1:
-            raise InputError(f"k of NearestNeighbours is {k}: give 1 or more")
+    def __init__(self, k: Count = DEFAULT_K, layer: Layer = -1) -> None:
         self.k, self.layer = k, layer
+        check_ranges(NearestNeighbours.__init__, vars(self), f"{type(self).__name__}.")
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -129,11 +129,11 @@ class OptionsReader:
 def is_evaluation_option(option: str) -> bool:
     """Whether an option leaves the trained models unchanged.
 
-    >>> options = ("evaluation.seed", "fleet.size", "fleet.pool", "model.dim")
+    >>> options = ("evaluation.seed", "fleet.size", "fleet.pool", "fleet.targets", "model.dim")
     >>> [option for option in options if is_evaluation_option(option)]
     ['evaluation.seed', 'fleet.size']
     """
-    return option.split(".")[0] in EVALUATION_OPTIONS and option != "fleet.pool"
+    return option.split(".")[0] in EVALUATION_OPTIONS and option not in ("fleet.pool", "fleet.targets")
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:

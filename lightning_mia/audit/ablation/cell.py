@@ -17,6 +17,7 @@ from typing import Any
 from lightning_mia.audit.ablation.grid import Cell
 from lightning_mia.audit.ablation.shared_runs import Source
 from lightning_mia.training.intermediate_checkpoints import kept_checkpoint
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, fresh_folder, write_json
 from lightning_mia.utilities.stage import Stage
@@ -95,7 +96,7 @@ class CellTask:
             try:
                 run(list(self.arguments))
             except Exception:
-                traceback.print_exc()
+                print(without_credentials(traceback.format_exc()), file=sys.stderr)
                 raise
             finally:
                 gc.collect()  # Trainers and models refer to each other
@@ -168,8 +169,10 @@ def _read_copied(folder: Path) -> list[str]:
     """List the copied training runs of a cell."""
     path = folder / COPIED
     try:
-        copied: list[str] = json.loads(path.read_text(encoding="utf-8"))["trainings"] if path.exists() else []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        copied = json.loads(path.read_text(encoding="utf-8"))["trainings"] if path.exists() else []
+        if not isinstance(copied, list) or not all(isinstance(name, str) for name in copied):
+            raise TypeError("unexpected types")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged; delete {folder} and run the same command again") from error
     return copied
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from lightning_mia.audit.ablation.grid import Factor, Grid
 from lightning_mia.audit.configs import with_shipped_configs
-from lightning_mia.audit.upload import RESULTS_URL, without_credentials
+from lightning_mia.audit.upload import RESULTS_URL
 from lightning_mia.training.parallel.settings import ExecutorSettings
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.parser import Parser
 
 if TYPE_CHECKING:

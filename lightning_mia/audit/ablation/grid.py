@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
 from lightning_mia.report.ablation.labels import COST_COLUMNS, Label, label_text
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Range, Seed, check_fields
 
 MAX_CELLS = 500
 """Maximum number of cells that run without `--yes`."""
@@ -70,8 +71,12 @@ class Grid:
     factors: dict[str, Factor]
     points: list[dict[str, Any]] | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    seeds: int | list[int] = 3
+    seeds: Annotated[int, Range(1, 10_000)] | list[Seed] = 3
     share_longer_runs: bool = False
+
+    def __post_init__(self) -> None:
+        """Validate the seeds."""
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from lightning_mia.audit.ablation.collect import collect_rows
 from lightning_mia.audit.ablation.grid import Cell, Grid, Plan
 from lightning_mia.audit.ablation.plan import check_passed_on, find_base, plan_tasks
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, create_executor
-from lightning_mia.audit.upload import ResultsUploader, grid_files, without_credentials
+from lightning_mia.audit.upload import ResultsUploader, grid_files
 from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
@@ -25,6 +25,7 @@ from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import hardware, result_versions, versions
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import check_folder, write_text
@@ -165,7 +166,7 @@ class GridRun:
         base = reader.read({})
         self.trainer_options = reader.trainer_options()
         self.tasks: list[tuple[Cell, CellTask]] = plan_tasks(
-            self.plan, reader, base, self.root / "base.yaml", arguments, self.root
+            self.plan, reader, base, self._base_of_cells(), arguments, self.root
         )
         self.stage = Stage(
             self.root,
@@ -177,6 +178,14 @@ class GridRun:
             raise InputError(f"{self.root} contains {other}, so it belongs to another run; give another --run_dir")
         if (self.root / "results.csv").exists():
             read_table(self.root, list(self.plan.settings))
+
+    def _base_of_cells(self) -> Path:
+        """Return the copy of the base config, which later changes do not affect.
+
+        The original if it contains credentials, which the copy lacks.
+        """
+        text = re.sub(r"(?m)^results_url:.*$", "", self.base.read_text(encoding="utf-8"))  # the cells upload nothing
+        return self.root / "base.yaml" if without_credentials(text) == text else self.base.absolute()
 
     def _gpus(self, settings: ExecutorSettings) -> list[str]:
         """List the GPUs over which local workers are distributed."""
@@ -195,8 +204,7 @@ class GridRun:
         self.stage.begin()
         copy = self.root / "base.yaml"
         if not (copy.exists() and copy.samefile(self.base)):
-            text = self.base.read_text(encoding="utf-8")
-            write_text(copy, re.sub(r"(?m)^results_url:.*$", lambda line: without_credentials(line[0]), text))
+            write_text(copy, without_credentials(self.base.read_text(encoding="utf-8")))
         self._write_record(())  # lets `lightning-mia report` render the page of a killed grid
 
     def _collect(self) -> None:

@@ -22,6 +22,7 @@ from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.callbacks import Snapshot, restore_snapshot, take_snapshot
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Count, InnerShare, check_ranges
 
 log = logging.getLogger(__name__)
 
@@ -82,16 +83,16 @@ class LeakageMonitor(Callback):
 
     def __init__(
         self,
-        every_n_epochs: int = 10,
+        every_n_epochs: Count = 10,
         attacks: list[Attack] | None = None,
         layers: Literal["last", "all"] = "last",
-        stop_above: float | None = None,
+        stop_above: InnerShare | None = None,
         stop_by: Literal["estimate", "upper_bound"] = "estimate",
         probe: ProbeSettings = DEFAULT_PROBE,
-        patience: int | None = None,
+        patience: Count | None = None,
     ) -> None:
-        if every_n_epochs < 1:
-            raise InputError(f"every_n_epochs of LeakageMonitor is {every_n_epochs}: give 1 or more")
+        numbers = {"every_n_epochs": every_n_epochs, "patience": patience}
+        check_ranges(LeakageMonitor.__init__, numbers, "LeakageMonitor.")
         self.every_n_epochs, self.layers, self.probe = every_n_epochs, layers, probe
         self.attacks: Sequence[Attack] = attacks or [PretextLoss(), UtteranceSimilarity(), SpeakerSimilarity()]
         _check_attacks(self.attacks)

@@ -14,7 +14,7 @@ from lightning_mia.models.outputs import PRETEXT_SCORE
 from lightning_mia.report.figures.attacks import MAX_CURVES, Curve, histogram_figure, log_roc_figure, roc_figure
 from lightning_mia.report.figures.style import INK, panel
 from lightning_mia.signals.table import Signals
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, first_line
 from lightning_mia.utilities.files import atomic_path
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path).astype({"attack": str, "layer": "Int64"})
         return table[list(COLUMNS)]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a leakage table: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a leakage table ({first_line(error)}); restore it, or train again to write it"
+        ) from error
 
 
 def scalars(leakages: Sequence[Leakage], signals: Signals, challenge: ChallengeSet) -> Iterator[tuple[str, float]]:

@@ -7,9 +7,10 @@ from typing import Any
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
+from lightning_mia.models.learned_targets import LearnedTargets, targets_sha256
 from lightning_mia.splits import Split
 from lightning_mia.training.exposures import read_exposures
-from lightning_mia.training.train import Trained
+from lightning_mia.training.train import EXPOSURES, Trained
 from lightning_mia.utilities.errors import InputError
 
 
@@ -50,14 +51,14 @@ class TrainedShadowModels:
             split: members of every shadow model.
 
         Raises:
-            InputError: a shadow model differs from the target in optimizer steps, or was trained on other recordings
-                than those in the split.
+            InputError: a shadow model differs from the target in optimizer steps or in the targets that it copied, or
+                was trained on other recordings than those in the split.
         """
         probed, hashes, records, versions, missing = [], {}, {}, {}, {}
         for job, column in zip(jobs, split.shadows, strict=True):
             assert job.probe_plan is not None
             trained, plan = job.training.run(), job.probe_plan
-            _check_like_target(trained, target)
+            _check_like_target(trained, target, job.training.targets)
             missing[job.name] = _unexposed_members(trained, split.training_ids(column))
             signals = plan.signals(job.name, trained.model, trained.sha256)
             probed.append(ProbedModel(signals, None, plan.key(trained.sha256), plan.folder))
@@ -76,7 +77,7 @@ class TrainedShadowModels:
         return round(sum(float(record["seconds"]) for record in self.records.values()), 3)
 
 
-def _check_like_target(trained: Trained, target: Trained) -> None:
+def _check_like_target(trained: Trained, target: Trained, targets: LearnedTargets | None) -> None:
     steps = trained.record["steps"]
     expected = target.record.get("steps", steps)
     if steps != expected:
@@ -84,12 +85,17 @@ def _check_like_target(trained: Trained, target: Trained) -> None:
             f"{trained.checkpoint.parent}: {steps} steps, but the target was trained with {expected}: shadow models "
             "must be trained exactly like the target; delete that folder and run the same command again"
         )
+    if targets and targets_sha256(trained.model) != targets.sha256:
+        raise InputError(
+            f"{trained.checkpoint}: its clusters are not those of the target; delete {trained.checkpoint.parent} and "
+            "run the same command again"
+        )
 
 
 def _unexposed_members(trained: Trained, ids: Sequence[str]) -> list[str]:
     """Compare a model's training recordings with the split."""
-    path = trained.checkpoint.with_name("trained_utterances.csv")
-    times = read_exposures(path)
+    path = trained.checkpoint.with_name(EXPOSURES)
+    times = read_exposures(trained)
     if times.keys() != set(ids):
         raise InputError(
             f"{path} does not match the members of this shadow model in split.csv; delete {path.parent} and run the "

@@ -21,6 +21,7 @@ from lightning_mia.signals.table import Signals
 from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.ranges import Share
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CommonTask(EncoderAnswers):
 
     name = "utility"
 
-    mask_probability: float | None = None
+    mask_probability: Share | None = None
 
     def mask_distribution(self, model: SpeechModel) -> SpanMask | None:
         """Return the common distribution, with the model's span length.

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import soundfile as sf
 from filelock import FileLock
@@ -30,6 +31,8 @@ VERSION = 2
 
 BATCH = 64
 """Files decoded between two writes; after an interruption, they are decoded again."""
+
+CHECKSUM, CHECKSUM_DIGITS = "line_sha256", 16
 
 REMEDY = "free space or set LIGHTNING_MIA_CACHE to another folder"
 
@@ -87,10 +90,22 @@ def read_index(pack: Path) -> list[PackedFile]:
             for line in file:
                 if not line.endswith("\n"):  # being written, or half written by a killed process
                     break
-                entries.append(PackedFile(**json.loads(line), pack=str(pack)))
-    except (FileNotFoundError, ValueError, TypeError):
+                entries.append(replace(_entry(json.loads(line)), pack=str(pack)))
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
         pass
     return entries
+
+
+def _entry(fields: dict[str, Any]) -> PackedFile:
+    """Return the entry of a line.
+
+    Raises:
+        ValueError: it is not what was written; earlier versions wrote no checksum.
+    """
+    checksum = fields.pop(CHECKSUM, None)
+    if checksum not in (None, hash_of(fields)[:CHECKSUM_DIGITS]):
+        raise ValueError("damaged")
+    return PackedFile(**fields)
 
 
 def _by_folder(path: str) -> tuple[str, str]:
@@ -193,7 +208,8 @@ def _drop_incomplete(pack: Path) -> None:
 
 
 def _line(entry: PackedFile) -> str:
-    return json.dumps({name: value for name, value in asdict(entry).items() if name != "pack"}) + "\n"
+    fields = {name: value for name, value in asdict(entry).items() if name != "pack"}
+    return json.dumps({**fields, CHECKSUM: hash_of(fields)[:CHECKSUM_DIGITS]}) + "\n"
 
 
 def _decode_file(path: str) -> tuple[PackedFile, bytes]:

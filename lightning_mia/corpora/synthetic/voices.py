@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ from lightning_mia.corpora.synthetic.acoustics import draw_acoustics, record
 from lightning_mia.corpora.synthetic.espeak import ESPEAK_RATE, synthesise, version
 from lightning_mia.corpora.synthetic.sentences import draw_sentence
 from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS, speaker_voice
-from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import cache_root, hash_of, write_json
+from lightning_mia.utilities.ranges import Range, Seed, check_ranges
 
 RECIPE = 1
 """Increase this whenever the audio or the text of an utterance changes, so that cached ones are not reused."""
@@ -41,9 +41,9 @@ class SyntheticVoices(Corpus):
 
     def __init__(
         self,
-        n_speakers: int = 20,
-        utterances_per_speaker: int = 40,
-        seed: int = 0,
+        n_speakers: Annotated[int, Range(1, N_SPEAKERS)] = 20,
+        utterances_per_speaker: Annotated[int, Range(1, 100_000)] = 40,
+        seed: Seed = 0,
         cache_dir: str | None = None,
     ) -> None:
         """Describe the corpus, which `table` synthesises.
@@ -57,19 +57,11 @@ class SyntheticVoices(Corpus):
         Raises:
             InputError: a number is out of range.
         """
-        for name, value, minimum in (
-            ("n_speakers", n_speakers, 1),
-            ("utterances_per_speaker", utterances_per_speaker, 1),
-            ("seed", seed, 0),
-        ):
-            if value < minimum:
-                raise InputError(f"Synthetic voices: {name} is {value}; give {minimum} or more")
-        if n_speakers > N_SPEAKERS:
-            raise InputError(f"Synthetic voices: n_speakers is {n_speakers}; give {N_SPEAKERS} or less")
         self.n_speakers = n_speakers
         self.utterances_per_speaker = utterances_per_speaker
         self.seed = seed
         self.cache_dir = cache_dir
+        check_ranges(SyntheticVoices.__init__, vars(self), "corpus.")
 
     def table(self) -> pd.DataFrame:
         """Synthesise the missing utterances.
@@ -143,9 +135,9 @@ def _read_index(speaker_folder: Path) -> list[_Utterance]:
     """Read the index of a speaker; empty if unreadable."""
     try:
         entries = json.loads((speaker_folder / _INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return [_Utterance(str(text), int(n_samples)) for text, n_samples in entries]
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
-    return [_Utterance(text, n_samples) for text, n_samples in entries]
 
 
 def _row(folder: Path, speaker: int, number: int, utterance: _Utterance) -> dict[str, str | float]:

@@ -35,6 +35,11 @@ class PretextHead(nn.Module, ABC, Generic[Targets]):
         """Whether `fit_targets` has yet to be called."""
         return False
 
+    @property
+    def learned_targets(self) -> nn.Module | None:
+        """Module that holds the targets of `fit_targets`, if any."""
+        return None
+
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the targets, if they are learned; see `SpeechModel.fit_targets`."""
 
@@ -104,6 +109,11 @@ class ClusterHead(PretextHead[Tensor]):
     def needs_targets(self) -> bool:
         """Whether the clusters have yet to be fitted."""
         return not bool(self.clusters.fitted)
+
+    @property
+    def learned_targets(self) -> MFCCClusters:
+        """Clusters of MFCC frames."""
+        return self.clusters
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments
@@ -177,6 +177,11 @@ class PretrainedEncoder(SpeechModel):
         False with heads from a checkpoint.
         """
         return self.head.needs_targets
+
+    @property
+    def learned_targets(self) -> nn.Module | None:
+        """Clusters of a new head; None with heads from a checkpoint."""
+        return self.head.learned_targets
 
     def fit_targets(self, waveforms: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Fit the clusters on the training recordings only.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_mia.report.ablation.labels import Label
+from lightning_mia.utilities.credentials import strip_credentials
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_json
 
@@ -40,8 +41,8 @@ class GridRecord:
     hardware: Mapping[str, Any]
 
     def write(self, root: Path) -> None:
-        """Write `grid.json`."""
-        write_json(root / "grid.json", asdict(self))
+        """Write `grid.json`, without credentials."""
+        write_json(root / "grid.json", strip_credentials(asdict(self)))
 
     @staticmethod
     def read(root: Path) -> "GridRecord":
@@ -54,6 +55,6 @@ class GridRecord:
         try:
             record = GridRecord(**json.loads(path.read_text(encoding="utf-8")))
             assert all(isinstance(value, list) for value in (record.cells, record.seeds, *record.factors.values()))
-        except (OSError, ValueError, TypeError, AssertionError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AssertionError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is missing or damaged; start `lightning-mia ablate` again") from error
         return record

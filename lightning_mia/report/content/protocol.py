@@ -6,7 +6,7 @@ from lightning_mia.evaluation.reasons import BLIND_KINDS
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import AuditReport, TrainedModel
 from lightning_mia.report.content.numbers import count, duration
-from lightning_mia.report.content.wording import ASSUMPTIONS, FACT_NAMES, POOL_DESCRIPTIONS
+from lightning_mia.report.content.wording import ASSUMPTIONS, FACT_NAMES, POOL_DESCRIPTIONS, TARGETS_DESCRIPTIONS
 
 Paragraph = tuple[str, str]  # heading and text
 
@@ -104,6 +104,8 @@ def _shadow_models(report: AuditReport) -> Iterator[str]:
     if report.fleet:
         yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."
         yield POOL_DESCRIPTIONS[report.fleet.pool]
+        if report.fleet.targets:
+            yield TARGETS_DESCRIPTIONS[report.fleet.targets]
 
 
 def _queries(report: AuditReport) -> Iterator[str]:

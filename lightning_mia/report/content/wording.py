@@ -1,7 +1,7 @@
 """Wording of the report: headings, meanings of verdicts, glossary."""
 
 from lightning_mia.evaluation.results import Status
-from lightning_mia.report.audit_report import Pool
+from lightning_mia.report.audit_report import Pool, Targets
 
 SECTIONS = {
     "attacks": "Attack results",
@@ -83,6 +83,15 @@ POOL_DESCRIPTIONS: dict[Pool, str] = {
     ),
 }
 """Pool → what it implies for the attacks."""
+
+TARGETS_DESCRIPTIONS: dict[Targets, str] = {
+    "own": "Each fitted its own clusters, so their losses and that of the target are about different targets.",
+    "victim": (
+        "They share the target's clusters, which takes its checkpoint: for attacks with less access, they are an upper "
+        "bound."
+    ),
+}
+"""Origin of the learned targets → what it implies for the attacks."""
 
 POOL_NOTES: dict[Pool, str] = {
     "challenge": (

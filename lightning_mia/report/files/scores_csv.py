@@ -18,7 +18,7 @@ import pandas as pd
 
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.evaluation.scores import Scores
-from lightning_mia.report.files.serialization import REMEDY
+from lightning_mia.report.files.serialization import REMEDY, quote_name, unquote_name
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
@@ -49,11 +49,11 @@ class _UnitColumns:
     def updated(self, *columns: np.ndarray) -> _UnitColumns:
         """Return these columns, encoded again only if they changed."""
         same = len(self.columns) == len(columns) and all(map(np.array_equal, self.columns, columns))
-        return (
-            self
-            if same
-            else _UnitColumns(columns, _encoded(zip(*(column.tolist() for column in columns), strict=True)))
-        )
+        return self if same else _UnitColumns(columns, _encoded(zip(*map(_quoted, columns), strict=True)))
+
+
+def _quoted(column: np.ndarray) -> list[object]:
+    return [quote_name(value) if isinstance(value, str) else value for value in column.tolist()]
 
 
 def _encoded(rows: Iterable[tuple[object, ...]]) -> list[str]:
@@ -160,7 +160,7 @@ class _Table:
             same = (np.array_equal(getattr(earlier, name), getattr(rows, name)) for name in ("unit_ids", "speakers"))
             if all(same):
                 return unit_ids, speakers
-        names = np.array(list(self.numbers), dtype=str)
+        names = np.array([unquote_name(name) for name in self.numbers], dtype=str)
         self.shared.append((rows, names[rows.unit_ids], names[rows.speakers]))
         return self.shared[-1][1:]
 

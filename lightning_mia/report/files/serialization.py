@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -11,6 +12,29 @@ from lightning_mia.utilities.errors import InputError
 
 REMEDY = "run the audit again to write it"
 """Remedy in errors about damaged files."""
+
+
+FORMULA = re.compile("'*[=+@-]")
+
+
+def quote_name(name: str) -> str:
+    """Quote a name that spreadsheets would take for a formula.
+
+    >>> [quote_name(name) for name in ("anna", "-4b", "@home", "'+1")]
+    ['anna', "'-4b", "'@home", "''+1"]
+    """
+    return f"'{name}" if FORMULA.match(name) else name
+
+
+def unquote_name(text: str) -> str:
+    """Return the name that `quote_name` has quoted.
+
+    Names that earlier versions did not quote stay as they are.
+
+    >>> [unquote_name(text) for text in ("anna", "'-4b", "-4b", "''+1")]
+    ['anna', '-4b', '-4b', "'+1"]
+    """
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def to_plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.speaker_risk import SpeakerRisk, SpeakerRisks
+from lightning_mia.report.files.serialization import quote_name
 from lightning_mia.utilities.files import atomic_path
 
 COLUMNS = (
@@ -49,6 +50,8 @@ def pseudonyms(scores: Scores) -> dict[str, str]:
 def write_speakers(path: Path, names: Mapping[str, str], risks: SpeakerRisks | None) -> None:
     """Write names, pseudonyms and risks of all speakers.
 
+    Nothing reads this file; names are quoted for spreadsheets.
+
     Args:
         path: of the CSV file.
         names: name → pseudonym.
@@ -60,7 +63,7 @@ def write_speakers(path: Path, names: Mapping[str, str], risks: SpeakerRisks | N
         writer.writerow(COLUMNS)
         for name, pseudonym in names.items():
             figures = _figures(by_pseudonym[pseudonym]) if pseudonym in by_pseudonym else [""] * (len(COLUMNS) - 2)
-            writer.writerow([pseudonym, name, *figures])
+            writer.writerow([pseudonym, quote_name(name), *figures])
 
 
 def _figures(risk: SpeakerRisk) -> list[object]:

@@ -6,7 +6,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from lightning_mia.report.audit_report import UnitFacts
-from lightning_mia.report.files.serialization import REMEDY
+from lightning_mia.report.files.serialization import REMEDY, quote_name, unquote_name
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
 
@@ -18,7 +18,8 @@ def write_units(path: Path, units: Iterable[UnitFacts]) -> None:
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(astuple(unit) for unit in units)
+        for unit in units:
+            writer.writerow(quote_name(value) if isinstance(value, str) else value for value in astuple(unit))
 
 
 def read_units(path: Path) -> tuple[UnitFacts, ...]:
@@ -41,7 +42,8 @@ def read_units(path: Path) -> tuple[UnitFacts, ...]:
 
 def _unit(row: list[str], where: str) -> UnitFacts:
     try:
-        level, unit_id, seconds, decibels, gender, accent = row
-        return UnitFacts(level, unit_id, float(seconds), float(decibels), gender, accent)
+        level, unit_id, seconds, decibels, *facts = row
+        gender, accent = map(unquote_name, facts)
+        return UnitFacts(level, unquote_name(unit_id), float(seconds), float(decibels), gender, accent)
     except ValueError as error:
         raise InputError(f"{where}: expected {','.join(COLUMNS)}; {REMEDY}") from error

@@ -14,11 +14,17 @@ from lightning_mia.models.layers.features import padding_mask
 
 Statistics = dict[str, Tensor]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-NORM_RESOLUTION = 1e-3
-"""Relative difference from √dim within which all norms behind a layer norm without scale are."""
+NORM_RESOLUTION = 1e-2
+"""Relative difference from √dim within which all norms behind a layer norm without scale are.
 
-COSINE_RESOLUTION = 1e-9
-"""Smallest distance of a cosine from 1 that is not rounding: an angle of 4.5e-5."""
+They differ by its epsilon, too, where its inputs are small.
+"""
+
+COSINE_RESOLUTION = 1e-7
+"""Smallest distance of a cosine from 1 that is not rounding: an angle of 4.5e-4.
+
+A recording and a louder copy of it, behind a normalisation, differ by 1e-8 or less; other views by 1e-5 or more.
+"""
 
 MAX_FRAMES = 512  # per recording in pairwise comparisons; longer recordings are subsampled
 

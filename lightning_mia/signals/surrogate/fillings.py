@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torchaudio.functional import melscale_fbanks
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.features import FRAME, HOP, POWER_FLOOR, SAMPLE_RATE, LogMel, padding_mask
 from lightning_mia.signals.inputs.random_masks import utterance_generator
+from lightning_mia.utilities.ranges import Decibels, Range, check_ranges
 
 N_BANDS = 80  # mel bands of the spectrum to match
 N_STEPS = 60  # iterations of the fit of harmonics to bands
@@ -37,6 +38,10 @@ class Filling(ABC):
     """
 
     name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Check the ranges of the fields' types."""
+        check_ranges(type(self), vars(self), f"{type(self).__name__}.")
 
     @abstractmethod
     def sound(self, ids: Sequence[str], waveforms: Tensor, spectrum: Tensor, draw: int, seed: int) -> Tensor:
@@ -92,8 +97,8 @@ class SteadyTone(Filling):
 
     name = "steady_tone"
 
-    period: int = HOP
-    gain: float = 0.0
+    period: Annotated[int, Range(4, 16_000)] = HOP
+    gain: Decibels = 0.0
 
     def sound(self, ids: Sequence[str], waveforms: Tensor, spectrum: Tensor, draw: int, seed: int) -> Tensor:
         """Add harmonics of fitted powers."""
@@ -123,7 +128,7 @@ class ShapedNoise(Filling):
 
     name = "shaped_noise"
 
-    gain: float = 0.0
+    gain: Decibels = 0.0
 
     def sound(self, ids: Sequence[str], waveforms: Tensor, spectrum: Tensor, draw: int, seed: int) -> Tensor:
         """Shape one second of white noise, and repeat it."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.layers.features import HOP, LogMel, normalise
 from lightning_mia.models.objectives.kmeans_targets import MFCCClusters
 from lightning_mia.signals.surrogate.linear_heads import discriminant, ridge
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.ranges import Range, Seed, Weight, check_ranges
 
 MFCC_HOP = 2 * HOP  # samples, 20 ms
 N_MFCC_MELS = 40
@@ -40,6 +40,10 @@ class HiddenTarget(ABC):
     """Base class of prediction targets; subclasses are frozen dataclasses."""
 
     name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Check the ranges of the fields' types."""
+        check_ranges(type(self), vars(self), f"{type(self).__name__}.")
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that change the signals."""
@@ -82,12 +86,8 @@ class LogMelFrames(HiddenTarget):
 
     name = "log_mel"
 
-    n_mels: int = 80
-    ridge: float = 1e-2
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        _check("ridge", self.ridge)
+    n_mels: Annotated[int, Range(1, 128)] = 80
+    ridge: Weight = 1e-2
 
     def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
         """Return the log-mel frames as targets.
@@ -137,13 +137,9 @@ class AdversarysClusters(HiddenTarget):
 
     name = "clusters"
 
-    n_clusters: int = 50
-    shrinkage: float = 3.0  # not named `ridge`: a config that changes the class would keep the value of `LogMelFrames`
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        _check("shrinkage", self.shrinkage)
+    n_clusters: Annotated[int, Range(2, 65_536)] = 50
+    shrinkage: Weight = 3.0  # not named `ridge`: a config that changes the class would keep the value of `LogMelFrames`
+    seed: Seed = 0
 
     def prepare(self, auxiliary: Iterable[Batch]) -> FrameTargets:
         """Fit the k-means and return one-hot clusters, (batch, frames, clusters).
@@ -183,11 +179,6 @@ def _one_hot_clusters(kmeans: MFCCClusters, waveforms: Tensor, lengths: Tensor, 
     n_frames = log_mel.frame_lengths(lengths)
     one_hot = F.one_hot(kmeans(log_mel(waveforms), n_frames), len(kmeans.centroids)).float()
     return _align(one_hot, (n_frames + 1) // 2, frames, stride, MFCC_HOP)
-
-
-def _check(name: str, value: float) -> None:
-    if value < 0:
-        raise InputError(f"{name} of a surrogate head is {value}: give 0 or more")
 
 
 def _align(features: Tensor, lengths: Tensor, frames: int, stride: int, hop: int, offset: int = 0) -> Tensor:

@@ -126,7 +126,7 @@ class Worker:
         try:
             event: Event = self.pipe.recv()
         except (EOFError, OSError):
-            return Lost(f"its worker process {self._describe_end()}, perhaps for lack of memory")
+            return Lost(f"its worker process {self._describe_end()}")
         return event
 
     def end(self) -> None:
@@ -141,7 +141,10 @@ class Worker:
     def _describe_end(self) -> str:
         self.process.join()
         code = self.process.exitcode or 0
-        return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended (exit status {code})"
+        if code >= 0:
+            return f"ended (exit status {code})"
+        reason = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
+        return f"was killed ({signal.Signals(-code).name}){reason}"
 
 
 @contextmanager

@@ -69,6 +69,10 @@ class FleetSettings(ExecutorSettings):
         pool: training data of the shadow models. `challenge`: halves of the challenge set, so that every unit is IN for
             half of them: an upper bound for an auditor. `auxiliary`: halves of a pool of auxiliary recordings, so that
             no shadow model is trained on a challenge unit: the setting of an outside adversary.
+        targets: learned targets of the shadow models: clusters of HuBERT and MelHuBERT, and of an encoder without
+            heads whose pretraining is continued. `victim`: copies of the target's, which is trained first; all losses
+            are then about the same targets, and attacks on them find more. `own`: each shadow model fits its own on
+            its training set. No effect on other models, which have none: TERA, wav2vec 2.0, CPC, CTC.
         take_turns: also evaluate each shadow model as the target, against the others except its partner; mean and
             standard deviation over them are reported.
 
@@ -79,6 +83,7 @@ class FleetSettings(ExecutorSettings):
 
     size: Annotated[int, Range(0, 10_000)] = 0
     pool: Literal["challenge", "auxiliary"] = "challenge"
+    targets: Literal["own", "victim"] = "victim"
     take_turns: bool = True
 
     option_prefix: ClassVar[str] = "fleet."

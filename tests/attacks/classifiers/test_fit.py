@@ -95,5 +95,5 @@ def test_fit_ignores_distributed_environment(monkeypatch: pytest.MonkeyPatch) ->
     "bad", [{"epochs": 0}, {"patience": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"dropout": 1.0}]
 )
 def test_invalid_settings_raise(bad: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=f"fit.{next(iter(bad))} of an attack is"):
+    with pytest.raises(InputError, match=rf"fit\.{next(iter(bad))} is"):
         FitSettings(**bad)

@@ -31,5 +31,5 @@ def test_signal_equals_loop_over_all_recordings(k: int, signals: Signals) -> Non
 
 def test_name_and_invalid_k() -> None:
     assert NearestNeighbours().name == "neighbours" and NearestNeighbours(3, 1).name == "neighbours_k3_layer1"
-    with pytest.raises(InputError, match="k of NearestNeighbours is 0"):
+    with pytest.raises(InputError, match=r"NearestNeighbours\.k is 0"):
         NearestNeighbours(0)

@@ -13,7 +13,8 @@ import yaml
 from lightning_mia.audit.ablation.audit_options import OptionsReader
 from lightning_mia.audit.ablation.cell import CellTask
 from lightning_mia.audit.ablation.command import run as run_command
-from lightning_mia.audit.ablation.grid_run import run_cells
+from lightning_mia.audit.ablation.grid import Factor, Grid
+from lightning_mia.audit.ablation.grid_run import GridRun, run_cells
 from lightning_mia.audit.cli import main
 from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.scheduler import Failure
@@ -307,3 +308,16 @@ def test_options_are_parsed_like_those_of_an_audit(config: Path) -> None:
     assert other.settings["model"]["init_args"]["dim"] == 32
     assert base.evaluation == other.evaluation
     assert reader.recordings(base.corpus) == reader.recordings(other.corpus)
+
+
+def test_a_grid_writes_no_credentials(config: Path, tmp_path: Path) -> None:
+    base, root = tmp_path / "base.yaml", tmp_path / "run"
+    published = {"attack": "loss", "level": "utterance", "advantage": 0.1, "source": "https://user:secret@host/x"}
+    base.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "published": [published]}))
+    epochs = {"epochs": Factor([1, 2], option="trainer.max_epochs")}
+    grid = GridRun(Grid(str(base), epochs, seeds=1), "g", None, root, command="lightning-mia ablate")
+    grid._plan(yes=False)
+    grid._begin()
+    assert "https://host/x" in (root / "base.yaml").read_text()
+    assert not [path for path in root.rglob("*") if path.is_file() and "secret" in path.read_text()]
+    assert {task.arguments[2] for _, task in grid.tasks} == {str(base)}  # the copy lacks what the cells may need

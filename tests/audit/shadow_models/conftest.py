@@ -1,9 +1,11 @@
 """Shadow models on a tiny corpus, trained and audited once, and helpers to run and compare."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
+import lightning as L
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ import torch
 
 from lightning_mia.audit.cli import main
 from lightning_mia.signals.table import Signals
+from lightning_mia.training import train
 
 ATTACKS = [
     {"class_path": "lightning_mia.attacks.loss.PretextLoss"},
@@ -18,10 +21,20 @@ ATTACKS = [
 ]
 QUICK = ["--attacks", json.dumps(ATTACKS), "--controls.untrained", "false", "--fleet.take_turns", "false"]
 QUICK += ["--evaluation.n_redraws", "1000", "--evaluation.n_bootstraps", "1000"]
+OWN = ["--fleet.targets", "own"]  # with the target's clusters, no shadow model is trained before the target
+
+
+class StopsAt(train.LastCheckpoint):
+    """Ends the training of one shadow model after an epoch's checkpoint, as a kill would."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if self.path.parent.name == "002" and trainer.current_epoch == int(os.environ["STOPS_AT"]):
+            raise RuntimeError("killed")
 
 
 def run(command: str, config: Path, folder: Path, *options: str) -> int:
-    options = (*QUICK, *options) if command in ("audit", "attack") else options
+    options = (*OWN, *QUICK, *options) if command in ("audit", "attack") else (*OWN, *options)
     return main([command, "-c", str(config), "--run_dir", str(folder), *options])
 
 

@@ -1,26 +1,15 @@
 """Missing, damaged or unfinished shadow models: training resumes, or one line says what to delete."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import lightning as L
 import pandas as pd
 import pytest
 import torch
 
 from lightning_mia.training import train
-from tests.audit.shadow_models.conftest import assert_same_weights, refused, run, shadow_files, times_of
-
-
-class StopsAt(train.LastCheckpoint):
-    """Ends the training of one shadow model after an epoch's checkpoint, as a kill would."""
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        super().on_train_epoch_end(trainer, pl_module)
-        if self.path.parent.name == "002" and trainer.current_epoch == int(os.environ["STOPS_AT"]):
-            raise RuntimeError("killed")
+from tests.audit.shadow_models.conftest import StopsAt, assert_same_weights, refused, run, shadow_files, times_of
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
@@ -69,6 +58,15 @@ def drop_a_row(path: Path) -> None:
     pd.read_csv(path, dtype=str).iloc[1:].to_csv(path, index=False)
 
 
+def drop_a_row_of_an_earlier_version(path: Path) -> None:
+    """Which recorded no hash of this file."""
+    drop_a_row(path)
+    stage = path.with_name("stage.json")
+    content = json.loads(stage.read_text())
+    del content["content_sha256"], content["record"]["exposures_sha256"]
+    stage.write_text(json.dumps(content))
+
+
 def flip_a_label(path: Path) -> None:
     table = pd.read_csv(path, dtype=str)
     table.loc[table.index[table["shadow_001"] == "1"][0], "shadow_001"] = "0"
@@ -83,11 +81,12 @@ def flip_a_label(path: Path) -> None:
         ("shadows/001/stage.json", truncate, "stage.json is damaged; delete the folder"),
         ("shadows/001/stage.json", swap, "was created with different settings (hash: "),
         ("shadows/001/trained_utterances.csv", Path.unlink, "trained_utterances.csv is missing or damaged; delete"),
-        ("shadows/001/trained_utterances.csv", truncate, "trained_utterances.csv is missing or damaged; delete"),
-        ("shadows/001/trained_utterances.csv", swap, "does not match the members of this shadow model in split.csv"),
+        ("shadows/001/trained_utterances.csv", truncate, "is not the file that the training wrote"),
+        ("shadows/001/trained_utterances.csv", swap, "is not the file that the training wrote"),
+        ("shadows/001/trained_utterances.csv", drop_a_row, "is not the file that the training wrote"),
         (
             "shadows/001/trained_utterances.csv",
-            drop_a_row,
+            drop_a_row_of_an_earlier_version,
             "does not match the members of this shadow model in split.csv",
         ),
         ("probes/shadows-001-answers-*.npz", truncate, ".npz is damaged; delete it and run the same command again"),

@@ -16,8 +16,10 @@ import psutil
 import pytest
 import yaml
 
+from lightning_mia.models.checkpoint import model_from_checkpoint
+from lightning_mia.models.learned_targets import targets_sha256
 from lightning_mia.signals.table import Signals
-from tests.audit.shadow_models.conftest import QUICK, assert_same_signals, assert_same_weights, run, shadow_files
+from tests.audit.shadow_models.conftest import OWN, QUICK, assert_same_signals, assert_same_weights, run, shadow_files
 from tests.close_signals import assert_close_signals
 from tests.command_process import start_command
 
@@ -28,7 +30,7 @@ def command_line(command: str, config: Path, folder: Path, *options: str) -> lis
 
 def arguments(command: str, config: Path, folder: Path, *options: str) -> list[str]:
     quick = QUICK if command == "audit" else []
-    return [command, "-c", str(config), "--run_dir", str(folder), *quick, *options]
+    return [command, "-c", str(config), "--run_dir", str(folder), *OWN, *quick, *options]
 
 
 def with_bars(config: Path, folder: Path) -> Path:
@@ -79,8 +81,17 @@ def all_gone(processes: list[psutil.Process], seconds: float = 30) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["while they start", "while they train"])
-def test_ctrl_c_ends_all_workers_in_one_line(config: Path, tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "while they start"),
+        (signal.SIGINT, "while they train"),
+        (signal.SIGTERM, "while they train"),
+    ],
+)
+def test_ctrl_c_and_sigterm_end_all_workers_in_one_line(
+    config: Path, tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "400", "--data.num_workers", "1"]
     # A shell starts background jobs with SIGINT ignored, and children inherit that: undo it.
     reset_sigint = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -101,7 +112,7 @@ def test_ctrl_c_ends_all_workers_in_one_line(config: Path, tmp_path: Path, momen
             wait_until(lambda: len(list(tmp_path.glob("shadows/*/last.ckpt"))) == 2, ended)
             workers = workers_of(process.pid)
             assert len(workers) == 4  # with those that read audio
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes at once
+        os.killpg(process.pid, number)  # as a terminal or a batch system does: to all processes at once
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("Decoding audio")]
@@ -125,18 +136,22 @@ def started(forkserver: ForkServerContext, config: Path, tmp_path: Path) -> Iter
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(signal.SIGKILL, "killed (SIGKILL), perhaps for lack of memory"), (signal.SIGTERM, "killed (SIGTERM)")],
+)
 def test_a_killed_worker_is_replaced_and_its_model_resumed(
-    started: Callable[..., ForkServerProcess], config: Path, tmp_path: Path
+    started: Callable[..., ForkServerProcess], config: Path, tmp_path: Path, number: signal.Signals, reason: str
 ) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2", "--trainer.max_epochs", "20"]
     process = started(tmp_path / "killed", *options)
     wait_until(lambda: list(tmp_path.glob("killed/shadows/*/last.ckpt")), lambda: not process.is_alive())
     workers = workers_of(process.pid)
-    workers[0].kill()
+    workers[0].send_signal(number)
     process.join(240)
     errors = (tmp_path / "errors.txt").read_text()
     assert process.exitcode == 0, errors
-    assert "its worker process was killed (SIGKILL), perhaps for lack of memory; retry 1 of 2" in errors
+    assert f"its worker process was {reason}; retry 1 of 2" in errors
     assert "Traceback" not in errors
     assert all_gone(workers)
     one_worker = [*options[:3], "1", *options[4:]]
@@ -162,6 +177,7 @@ def signals_of_target(run_dir: Path) -> Signals:
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
 def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launcher: str) -> None:
     options = ["--fleet.size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_seconds", "2"]
+    options += ["--fleet.targets", "victim"]
     command = command_line("audit", with_bars(config, tmp_path), tmp_path / "run", *options)
     if launcher == "torchrun":
         command[:3] = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "lightning_mia"]
@@ -171,6 +187,9 @@ def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launc
         assert (exposure["times"] == 3).all()
         assert json.loads((tmp_path / f"run/{model}/stage.json").read_text())["record"]["epochs"] == 3
     assert len(list(tmp_path.glob("run/probes/shadows-00?-answers-*.npz"))) == 2
+    trainings = [tmp_path / "run" / name for name in ("target", "shadows/000", "shadows/001")]
+    hashes = {targets_sha256(model_from_checkpoint(folder / "model.ckpt")) for folder in trainings}
+    assert len(hashes) == 1
     checkpoint = ["--target_checkpoint", str(tmp_path / "run/target/model.ckpt"), "--controls.wrong_model", "false"]
     assert run("attack", config, tmp_path / "alone", "--data.batch_seconds", "2", *checkpoint) == 0
     in_parts, whole = (signals_of_target(tmp_path / name) for name in ("run", "alone"))

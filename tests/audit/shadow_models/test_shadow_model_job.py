@@ -10,11 +10,13 @@ import torch
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.shadow_models.run_jobs import run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
+from lightning_mia.audit.shadow_models.shared_targets import with_targets
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2Vec2
 from lightning_mia.models.checkpoint import constructor_arguments
+from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.settings import FleetSettings
@@ -65,6 +67,15 @@ def test_a_model_is_pickled_as_class_and_configuration(family: str, audio: Audio
     assert type(there.model) is type(model)
     assert constructor_arguments(there.model) == constructor_arguments(model)
     assert there.kind == job.training.kind
+
+
+def test_targets_to_copy_are_pickled_as_a_file_name(audio: AudioCache, tmp_path: Path) -> None:
+    job = job_of(audio, tmp_path, MODELS["MelHuBERT"]())
+    targets = LearnedTargets(tmp_path / "target" / "model.ckpt", "0" * 64)
+    (training,) = with_targets([job.training], targets)
+    assert pickled(replace(job, training=training)).training.targets == targets
+    assert training.settings == {**job.training.settings, "targets": "0" * 64}
+    assert training.kind == job.training.kind  # like the target's, which copies none
 
 
 def test_audio_is_pickled_as_a_file_name(audio: AudioCache, tmp_path: Path) -> None:

@@ -151,10 +151,10 @@ def test_default_cache_is_under_the_cache_root(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_speakers": N_SPEAKERS + 1}, f"give {N_SPEAKERS} or less"),
-        ({"n_speakers": 0}, "give 1 or more"),
-        ({"utterances_per_speaker": 0}, "give 1 or more"),
-        ({"seed": -1}, "give 0 or more"),
+        ({"n_speakers": N_SPEAKERS + 1}, f"give 1 to {N_SPEAKERS}"),
+        ({"n_speakers": 0}, "give 1 to 128"),
+        ({"utterances_per_speaker": 0}, "give 1 to 100,000"),
+        ({"seed": -1}, "give 0 to"),
     ],
 )
 def test_numbers_out_of_range(arguments: dict[str, Any], message: str) -> None:

@@ -72,15 +72,18 @@ def unsettle(model: torch.nn.Module) -> torch.nn.Module:
 
 @pytest.fixture(scope="session")
 def save_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Save:
-    """`save_checkpoint(name, head="ForCTC", **settings)`: the folder of a checkpoint in its true layout."""
+    """`save_checkpoint(name, head="ForCTC", **settings)`: the folder of a checkpoint in its true layout.
 
-    def save(name: str, head: str = "Model", **settings: Any) -> Path:
+    `settled`: with the weights that transformers draws.
+    """
+
+    def save(name: str, head: str = "Model", settled: bool = False, **settings: Any) -> Path:
         config_class, sizes = CONFIGS[name]
         config = getattr(transformers, config_class)(**{**sizes, **settings})
         folder = tmp_path_factory.mktemp(name)
         torch.manual_seed(0)
         model = getattr(transformers, config_class.removesuffix("Config") + head)(config)
-        unsettle(model).save_pretrained(folder)
+        (model if settled else unsettle(model)).save_pretrained(folder)
         extractor_of(name).save_pretrained(folder)
         return folder
 

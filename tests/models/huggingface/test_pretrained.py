@@ -12,9 +12,17 @@ import torch
 import transformers
 from torch import Tensor
 
+from lightning_mia.corpora.loading.batch import collate
 from lightning_mia.models.checkpoint import initialise, load_model, model_from_checkpoint
 from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
+from lightning_mia.signals.crop_responses import CropResponses
+from lightning_mia.signals.encoder_geometry import EncoderGeometry
+from lightning_mia.signals.encoder_outputs import EncoderAnswers
+from lightning_mia.signals.view_consistency import ViewAgreement
 from lightning_mia.utilities.errors import InputError
+from tests.models.huggingface.conftest import Save
+from tests.signals.conftest import recording
+from tests.signals.test_groups import measure_scalars, one_by_one
 
 MakeBatch = Callable[..., tuple[Tensor, Tensor]]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -123,3 +131,13 @@ def test_import_does_not_load_transformers_models() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["wavlm", "wavlm_layer_norm", "hubert", "wav2vec2", "wav2vec2_layer_norm", "data2vec"])
+def test_signals_do_not_depend_on_the_batch(name: str, save_checkpoint: Save) -> None:
+    """To a thousandth of their spread, also where weights as they are initialised make layers constant."""
+    batch = collate([(str(i), recording(seconds, i), "") for i, seconds in enumerate((0.1, 3.0, 0.7, 1.03))])
+    model = PretrainedEncoder(str(save_checkpoint(name, settled=True))).eval()
+    for group in (EncoderAnswers(), EncoderGeometry(), ViewAgreement(n_views=3), CropResponses(n_crops=4, n_kept=2)):
+        together, alone = measure_scalars(group, model, batch), one_by_one(group, model, batch)
+        assert ((together - alone).abs().max() <= 1e-3 * together.std()).all()

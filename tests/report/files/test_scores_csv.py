@@ -33,6 +33,15 @@ def test_scores_and_names_survive_a_round_trip_exactly(tmp_path, hard_scores, ha
     assert (back.name, back.level, back.access, back.two_sided) == ("attack", "utterance", "grey-box", False)
 
 
+def test_names_are_no_formulas_in_a_spreadsheet(tmp_path, hard_scores, hard_result):
+    names = np.array(["-4b", "+1", "@home", "'-4b", "a-b", "=1"])
+    write_scores(tmp_path / "scores.csv", [replace(hard_scores, unit_ids=names, speakers=names)])
+    cells = [row["speaker"] for row in csv.DictReader((tmp_path / "scores.csv").read_text().splitlines())]
+    assert cells == ["'-4b", "'+1", "'@home", "''-4b", "a-b", "'=1"]
+    (back,) = read_scores(tmp_path / "scores.csv", [hard_result])
+    assert (back.unit_ids.tolist(), back.speakers.tolist()) == (names.tolist(), names.tolist())
+
+
 def test_rows_are_read_in_chunks(tmp_path, planted_report, monkeypatch):
     write_scores(tmp_path / "scores.csv", planted_report.scores)
     results = [*planted_report.attacks, *planted_report.controls]

@@ -28,3 +28,9 @@ def test_the_table_maps_pseudonyms_to_names_and_risks(complete_report, tmp_path)
     mask = scores.speakers == row["speaker"]
     members, nonmembers = scores.values[mask & scores.members], scores.values[~scores.members]
     assert float(row["auroc"]) == pytest.approx(float((members[:, None] > nonmembers).mean()))
+
+
+def test_names_are_no_formulas_in_a_spreadsheet(tmp_path):
+    write_speakers(tmp_path / "speakers.csv", {"-4b": "speaker 1", "anna": "speaker 2"}, None)
+    rows = [row.split(",")[1] for row in (tmp_path / "speakers.csv").read_text(encoding="utf-8").splitlines()]
+    assert rows == ["speaker", "'-4b", "anna"]
