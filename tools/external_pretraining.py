@@ -7,7 +7,7 @@ FOLDER/wrong_model, trained on the auxiliary recordings, and FOLDER/members.csv,
 
 lightning-mia attack -c configs/attack/checkpoint.yaml --model.checkpoint FOLDER/target --run_dir R \
     --controls.wrong_model_checkpoint FOLDER/wrong_model --data.corpus.path FOLDER/members.csv \
-    --attacks "[Relearn, PretextLoss]"
+    --data.batch_seconds 16 --attacks "[Relearn, PretextLoss]"
 
 The training is a plain loop of PyTorch, and nothing of it but the weights is known to the audit.
 """
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path, help="manifest of recordings of 1 s, 16 kHz")
     parser.add_argument("folder", type=Path, help="folder to write")
     parser.add_argument("--n_members", type=int, default=200, help="members, non-members and auxiliary recordings each")
-    parser.add_argument("--epochs", type=int, default=40, help="passes over the members")
+    parser.add_argument("--epochs", type=int, default=60, help="passes over the members")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw and the training")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
