@@ -12,7 +12,13 @@ from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.blind_baselines import size_notes
 from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, privacy_bounds, privacy_notes
+from lightning_mia.audit.outcome import (
+    AuditOutcome,
+    epsilon_bounds,
+    evaluate_attacks,
+    privacy_bounds,
+    privacy_notes,
+)
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
@@ -111,8 +117,9 @@ class Audit:
         with _timed(timings, "attack_s"):
             missing = run.unexposed(models) | (shadow_models.unexposed if shadow_models else {})
             outcome = self._evaluate(probed, shadow_models, exposures, exposure_obstacle(missing))
+            bounds = epsilon_bounds(target, outcome, run.split, run.trainers.per_example.delta)
         needs_privacy = utility or target.record.get("privacy")
-        privacy = privacy_bounds(target, outcome, run.trainers.per_example.delta) if needs_privacy else None
+        privacy = privacy_bounds(target, outcome, run.split, run.trainers.per_example.delta) if needs_privacy else None
         report = AuditReport(
             target=Target(target.model.family, target.sha256, target.record["parameters"]),
             split=summarise_split(run.split),
@@ -144,6 +151,7 @@ class Audit:
             units=unit_facts(run.split, run.blind_statistics["acoustics"], run.data.speaker_facts),
             utility=utility,
             privacy=privacy,
+            epsilon_bounds=bounds,
         )
         return write_report(report_dir, add_breakdown(report))
 
@@ -172,7 +180,7 @@ class Audit:
         Raises:
             InputError: two attacks need the same group with different settings.
         """
-        data, ids, auxiliary = self.run.data, list(self.run.split.table["id"]), self.run.split.auxiliary_ids()
+        data, ids, auxiliary = self.run.data, self.run.split.queried_ids(), self.run.split.auxiliary_ids()
         inputs: list[Any] = [data.audio.data_hash(ids), data.audio.data_hash(auxiliary)]
         inputs.append(data.query_changes.fingerprint())
         if self.run.model.uses_transcripts:

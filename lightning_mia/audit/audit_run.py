@@ -20,6 +20,7 @@ from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.shared_targets import check_shadow_model, with_targets
+from lightning_mia.audit.trained_elsewhere import vouching_notes
 from lightning_mia.audit.upload import ResultsUploader, run_files
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
@@ -104,8 +105,16 @@ class AuditRun:
                 f"data.spec_augment masks log-mel frames, which {type(model).__name__} does not train on: leave it "
                 "out, or use data.time_masking, which works with every family"
             )
-        data = datamodule.load(options.folder / "split.csv", options.fleet.size, options.fleet.pool)
-        ids = list(data.split.table["id"])
+        is_external = model.is_pretrained and not options.fleet.size
+        data = datamodule.load(
+            options.folder / "split.csv", options.fleet.size, options.fleet.pool, with_background=not is_external
+        )
+        if trainers.per_example.enabled and data.split.unit_exposures(data.split.level):
+            raise InputError(
+                "trainer.per_example bounds the privacy of recordings that are in an epoch once: leave out "
+                "data.design.exposures"
+            )
+        ids = [name for name in data.split.table["id"] if name in data.speakers]
         texts = {name: data.audio.texts.get(name, "") for name in ids}
         run = cls(
             options.folder,
@@ -166,26 +175,42 @@ class AuditRun:
     def _target_job(self) -> TrainingJob:
         return self.job("target", self.split.training_ids(), training_seed(), monitor=self.monitor)
 
-    def fit_wrong_model(self) -> Trained | None:
-        """Train the same model on auxiliary recordings only.
+    def fit_wrong_model(self, target: Trained | None = None) -> Trained | None:
+        """Train the same model on auxiliary and background recordings only.
 
-        None if there are no auxiliary recordings. Its learned targets (HuBERT's clusters) are its own, unlike those of
-        the shadow models: a control must hold nothing of the target's members, and the target's clusters were fitted on
-        them. What these clusters alone reveal shows in the shadow models, evaluated against the target's members.
+        With the background it differs from the target in the challenge set alone. None if there are neither.
+
+        Args:
+            target: the target, whose clusters the model copies if the shadow models do. They were fitted on the
+                members, which therefore lie a little closer to them: attacks that compare a model with shadow models
+                would otherwise find that the wrong model knows the members less than other recordings.
         """
-        ids = self.split.auxiliary_ids()
-        return self.train("wrong_model", ids) if ids else None
+        ids = self.split.unevaluated_ids()
+        return self.train("wrong_model", ids, targets=self._shared_targets(target)) if ids else None
 
-    def fit_untrained(self) -> Trained:
+    def fit_untrained(self, target: Trained | None = None) -> Trained:
         """Return the target before its first training step.
 
-        Learned targets (HuBERT's clusters) come from the auxiliary recordings or, without any, from members and
-        non-members together.
-        """
-        ids = self.split.auxiliary_ids() or list(self.split.table["id"])
-        return self.train("untrained", ids, max_epochs=0)
+        Its learned targets (HuBERT's clusters) are those of the target if the shadow models have them; otherwise they
+        are fitted on the recordings of the wrong model or, without any, on members and non-members together.
 
-    def train(self, name: str, ids: list[str], max_epochs: int | None = None, start: Trained | None = None) -> Trained:
+        Args:
+            target: the target.
+        """
+        ids = self.split.unevaluated_ids() or list(self.split.table["id"])
+        return self.train("untrained", ids, max_epochs=0, targets=self._shared_targets(target))
+
+    def _shared_targets(self, target: Trained | None) -> LearnedTargets | None:
+        return LearnedTargets.of(target.model, target.checkpoint) if target and self.shares_targets else None
+
+    def train(
+        self,
+        name: str,
+        ids: list[str],
+        max_epochs: int | None = None,
+        start: Trained | None = None,
+        targets: LearnedTargets | None = None,
+    ) -> Trained:
         """Train a model like the target, or load it.
 
         Args:
@@ -193,9 +218,11 @@ class AuditRun:
             ids: recordings to train on.
             max_epochs: number of epochs; by default that of the Trainer's options.
             start: model whose weights training starts from.
+            targets: learned targets to copy; by default they are fitted on the recordings.
         """
         self.save_split()
-        return self.job(name, ids, training_seed(), max_epochs, start).run()
+        job = self.job(name, ids, training_seed(), max_epochs, start)
+        return (with_targets([job], targets)[0] if targets else job).run()
 
     def job(
         self,
@@ -229,6 +256,8 @@ class AuditRun:
             "seed": seed,
             "trainer": trainers.fingerprint(),
         }
+        if self.split.inclusion == "independent":  # as many as the coins say, so different for each model
+            del settings["n_recordings"]
         if max_epochs == 0:  # no Trainer option changes initial weights, and folders of earlier versions lack this one
             del settings["trainer"]["max_epochs"]
         if self.model.uses_transcripts:
@@ -263,15 +292,15 @@ class AuditRun:
                 f"{target.checkpoint} {difference}, but shadow models must be trained exactly like the target: train "
                 "it here, by `lightning-mia audit` or `fit` with this config, or give --fleet.size 0"
             )
-        if target and self.shares_targets:
-            trainings = with_targets(trainings, LearnedTargets.of(target.model, target.checkpoint))
+        if targets := self._shared_targets(target):
+            trainings = with_targets(trainings, targets)
         for training in trainings:
             check_shadow_model(training, self.shares_targets)
         return [ShadowModelJob(training, probe_plan) for training in trainings]
 
     @property
     def shares_targets(self) -> bool:
-        """Whether shadow models copy the target's learned targets."""
+        """Whether shadow models and controls copy the target's learned targets."""
         return self.fleet.targets == "victim" and self.model.learned_targets is not None
 
     def _check_shadow_models(self) -> None:
@@ -328,6 +357,8 @@ class AuditRun:
             model = load_model(checkpoint, self.model)
             self._check_split(str(checkpoint), model)
             notes = self._check_members(checkpoint, model)
+            if model.origin.get("split") is None:
+                notes += vouching_notes(self.data.drawn, str(checkpoint))
             return _external_model(model, checkpoint, hash_of_file(checkpoint), notes)
         if (self.run_dir / "target" / "model.ckpt").exists():
             return self.fit_target()
@@ -336,24 +367,26 @@ class AuditRun:
                 f"{self.run_dir} holds no trained target; run `lightning-mia fit` with the same config and run "
                 "directory first, or give --target_checkpoint"
             )
-        self._check_split(str(self.model.hparams.get("checkpoint", "The model")), self.model)
-        return self.as_constructed(self.model)
+        checkpoint_name = str(self.model.hparams.get("checkpoint", "The model"))
+        self._check_split(checkpoint_name, self.model)
+        return self.as_constructed(self.model, vouching_notes(self.data.drawn, checkpoint_name))
 
-    def as_constructed(self, model: SpeechModel) -> Trained:
+    def as_constructed(self, model: SpeechModel, notes: Sequence[str] = ()) -> Trained:
         """Return a model with its initial weights.
 
         The weights come from its checkpoint, or are drawn with the training seed.
         """
         sha256 = model.weights_sha256() or hash_of([constructor_arguments(model), training_seed()])
-        return _external_model(initialise(model, training_seed()), self.run_dir, sha256)
+        return _external_model(initialise(model, training_seed()), self.run_dir, sha256, notes)
 
     def _check_split(self, checkpoint: str, model: SpeechModel) -> None:
         """Check that an external model was trained on these members."""
         theirs, ours = model.origin.get("split"), self.split.sha256
-        if theirs is None and self.split.drawn:
+        if theirs is None and self.split.drawn and self.data.drawn is None:
             raise InputError(
                 f"{checkpoint} does not record what it was trained on, so randomly drawn members would be meaningless: "
-                "give a manifest with a member column"
+                "give a manifest with a member column, or the folder of the `lightning-mia split` whose list it was "
+                "trained on (--split)"
             )
         if theirs is not None and theirs != ours:
             raise InputError(
@@ -367,7 +400,7 @@ class AuditRun:
         Returns:
             A note for the report if the checkpoint does not record its recordings.
         """
-        if model.origin.get("split") is None:
+        if model.origin.get("split") is None or not self.data.has_background:
             return []
         theirs = model.origin.get("recordings") or _recordings_beside(checkpoint, model.origin.get("stage"))
         if theirs is None:
@@ -384,10 +417,10 @@ class AuditRun:
         external = self._is_external(target)
         models: dict[str, Trained] = {}
         if self.controls.untrained:
-            untrained = self.as_constructed(self.model.untrained()) if external else self.fit_untrained()
+            untrained = self.as_constructed(self.model.untrained()) if external else self.fit_untrained(target)
             models["untrained"] = untrained
         if self.controls.wrong_model:
-            wrong_model = self._load_wrong_model() if external else self.fit_wrong_model()
+            wrong_model = self._load_wrong_model() if external else self.fit_wrong_model(target)
             if wrong_model:
                 models["wrong_model"] = wrong_model
         return models
@@ -398,7 +431,7 @@ class AuditRun:
         Args:
             models: "target" and the control models.
         """
-        sets = {"target": self.split.training_ids(), "wrong_model": self.split.auxiliary_ids()}
+        sets = {"target": self.split.training_ids(), "wrong_model": self.split.unevaluated_ids()}
         return {name: unexposed(trained, sets[name]) for name, trained in models.items() if name in sets}
 
     def missing_control_notes(self, target: Trained, models: dict[str, Trained]) -> list[str]:
@@ -415,7 +448,7 @@ class AuditRun:
                 "The wrong-model control was omitted: no checkpoint trained on neither members nor non-members was "
                 "given (--controls.wrong_model_checkpoint)."
             ]
-        return ["The wrong-model control was omitted: there are no auxiliary recordings."]
+        return ["The wrong-model control was omitted: there are no auxiliary or background recordings."]
 
     def _is_external(self, target: Trained) -> bool:
         return self.model.is_pretrained and "steps" not in target.record

@@ -245,6 +245,19 @@ def blind(
     print_summary(page)
 
 
+def _split_command(arguments: list[str]) -> None:
+    """Draw a split and write training lists."""
+    from lightning_mia.audit.split_command import EXAMPLE, draw_split
+
+    parser = _parser("split", EXAMPLE)
+    parser.add_argument("-c", "--config", action="config", help="YAML file with any of these options")
+    parser.add_argument("manifest", type=str, nargs="?", help="CSV, JSON Lines or fairseq TSV")
+    parser.add_function_arguments(draw_split, skip={"manifest"})
+    options = parser.instantiate(parser.parse_args(shipped.with_shipped_configs(arguments[1:]))).as_dict()
+    options.pop("config")
+    print(f"split: {draw_split(**options)}")
+
+
 def _report_command(arguments: list[str]) -> None:
     """Rebuild a report."""
     parser = _parser("report")
@@ -318,8 +331,8 @@ def _cache_command(arguments: list[str]) -> None:
         print(listing(cached_folders(cache_dir), cache_dir))
 
 
-def _parser(command: str) -> Parser:
-    return Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.")
+def _parser(command: str, example: str = "") -> Parser:
+    return Parser(prog=f"lightning-mia {command}", description=f"{COMMANDS[command].summary}.{example}")
 
 
 COMMANDS = {
@@ -328,6 +341,7 @@ COMMANDS = {
     "attack": Command("Probe a trained target, attack it, and report", _audit_command),
     "audit": Command("Train, probe, attack and report in one command", _audit_command),
     "ablate": Command("Run a grid of audits", _ablate_command),
+    "split": Command("Draw members, and write training lists for any trainer", _split_command),
     "blind": Command("Test without a model whether members and non-members differ", _blind_command),
     "report": Command("Rebuild the report of a run, or the page of a grid, from saved results", _report_command),
     "compare": Command("Compare the attacks of several runs with those of the first", _compare_command),

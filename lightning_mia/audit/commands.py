@@ -28,6 +28,7 @@ DEFAULT_SHADOW_MODELS = 16
 """Default of `shadow --fleet.size`; the other commands train none by default."""
 
 BARE_FLAGS = ("--positive_control",)
+SHORT_OPTIONS = {"--split": "--data.split"}
 
 
 class _Parser(Parser, LightningArgumentParser):
@@ -146,10 +147,20 @@ def with_bare_flags(arguments: Sequence[str]) -> list[str]:
     ]
 
 
+def with_full_options(arguments: Sequence[str]) -> list[str]:
+    """Write short options in full.
+
+    >>> with_full_options(["attack", "--split", "S", "--split=T"])
+    ['attack', '--data.split', 'S', '--data.split=T']
+    """
+    parts = [argument.partition("=") for argument in arguments]
+    return [f"{SHORT_OPTIONS.get(name, name)}{equals}{value}" for name, equals, value in parts]
+
+
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
     quieten()
-    arguments = with_bare_flags(arguments)
+    arguments = with_full_options(with_bare_flags(arguments))
     AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # each parser takes 0.1 s to build
     make(AuditCLI, arguments)
 

@@ -27,7 +27,7 @@ from lightning_mia.evaluation import (
     give_verdict,
 )
 from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset_inference
-from lightning_mia.evaluation.privacy import Privacy, strongest_lower_bound
+from lightning_mia.evaluation.privacy import EpsilonBound, Privacy, lower_bounds, strongest_lower_bound
 from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.scores import Key, group_by_family, group_by_units
 from lightning_mia.models.ctc import CTC_SCORE
@@ -123,6 +123,7 @@ def evaluate_attacks(
         if key in contexts
     }
 
+    contexts = {key: replace(context, exposures=split.unit_exposures(key[1])) for key, context in contexts.items()}
     results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
     blind_scores, blind_results = scores_of(blind), results_of(blind)
@@ -299,18 +300,36 @@ def _upper_bounds(controls: Sequence[BlindResult]) -> dict[str, float]:
     return {control.result.level: control.upper95 for control in controls if control.result.name == "blind"}
 
 
-def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Privacy:
+def epsilon_bounds(target: Trained, outcome: AuditOutcome, split: Split, delta: float) -> tuple[EpsilonBound, ...]:
+    """Return every attack's lower bound on ε.
+
+    Empty for a user-supplied split: nothing is known about the chance by which its members were chosen.
+
+    Args:
+        target: the trained target.
+        outcome: results of the attacks.
+        split: of the target; a bound is about its unit, a recording or a speaker.
+        delta: δ of the bounds if the target was trained without a proven bound.
+    """
+    scores = [score for score in outcome.scores if score.access != "none" and score.level == split.level]
+    if not split.drawn or not scores:
+        return ()
+    return lower_bounds(scores, _proven(target).get("delta", delta), independent=_is_independent(split))
+
+
+def privacy_bounds(target: Trained, outcome: AuditOutcome, split: Split, delta: float) -> Privacy:
     """Return the proven and the empirical bound on ε.
 
     Args:
         target: the trained target.
         outcome: results of the attacks; only attacks on utterances count.
+        split: of the target.
         delta: δ of the lower bound if the target was trained without a proven bound.
     """
-    proven: dict[str, Any] = target.record.get("privacy") or {}
+    proven, independent = _proven(target), _is_independent(split)
     delta = proven.get("delta", delta)
     scores = [score for score in outcome.scores if score.level == "utterance" and score.access != "none"]
-    epsilon_shown, attack = strongest_lower_bound(scores, delta) if scores else (None, "")
+    epsilon_shown, attack = strongest_lower_bound(scores, delta, independent=independent) if scores else (None, "")
     return Privacy(
         delta=delta,
         epsilon=proven.get("epsilon"),
@@ -318,6 +337,7 @@ def privacy_bounds(target: Trained, outcome: AuditOutcome, delta: float) -> Priv
         shown_by=attack if epsilon_shown else "",
         clip_norm=proven.get("clip_norm"),
         noise_multiplier=proven.get("noise_multiplier"),
+        method="one_run" if independent else "rates",
     )
 
 
@@ -333,7 +353,21 @@ def privacy_notes(target: Trained, privacy: Privacy | None) -> list[str]:
         if privacy.epsilon_shown
         else "no attack shows that ε is above 0"
     )
+    method = {
+        "one_run": "one-run bound, arXiv 2305.08846",
+        "rates": "approximate: log((TPR − δ) / FPR) with recordings as independent trials",
+    }[privacy.method]
     return [
         describe(proven),
-        f"Empirically, {lower_bound} (95 %, log((TPR − δ) / FPR), corrected for the number of attacks).",
+        f"Empirically, {lower_bound} (95 %, {method}, corrected for the number of attacks).",
     ]
+
+
+def _proven(target: Trained) -> dict[str, Any]:
+    """Return the proven bound of the training; empty without one."""
+    return target.record.get("privacy") or {}
+
+
+def _is_independent(split: Split) -> bool:
+    """Whether a fair coin decided for each unit."""
+    return split.drawn and split.inclusion == "independent"

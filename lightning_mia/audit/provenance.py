@@ -42,12 +42,13 @@ def provenance(
         hashes: name → SHA-256 of checkpoints; the hashes of split and data are added.
         models: training data of each model.
     """
+    decoded = [name for name in split.table["id"] if name in audio.index.index]  # all, but for a background elsewhere
     return Provenance(
         command=without_credentials(command),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         settings=asdict(settings),
         seeds={**(seeds or {}), "evaluation": settings.seed},
-        hashes={"split": split.sha256, "data": audio.data_hash(list(split.table["id"])), **(hashes or {})},
+        hashes={"split": split.sha256, "data": audio.data_hash(decoded), **(hashes or {})},
         versions=versions(),
         hardware=hardware(),
         models=models,
@@ -57,9 +58,9 @@ def provenance(
 def evaluated_ids(split: Split) -> list[str]:
     """List the recordings that may be evaluated, siblings included.
 
-    These are all but the auxiliary ones.
+    These are all but the auxiliary and the background ones.
     """
-    return list(split.table["id"][split.table["role"] != "auxiliary"])
+    return list(split.table["id"][~split.table["role"].isin(["auxiliary", "background"])])
 
 
 def summarise_split(split: Split) -> SplitSummary:
@@ -79,6 +80,9 @@ def summarise_split(split: Split) -> SplitSummary:
         n_strata=int(split.table.loc[split.table["stratum"] != "", "stratum"].nunique()),
         n_siblings=int((split.table["role"] == "sibling").sum()),
         assignment=split.assignment,
+        n_background=len(split.background_ids()),
+        exposures=tuple(sorted(set((split.unit_exposures(split.level) or {}).values()))),
+        inclusion=split.inclusion,
     )
 
 
@@ -115,7 +119,10 @@ def describe_model(name: str, record: Mapping[str, Any], split: Split) -> Traine
         training_data = "nothing" if name == "untrained" else "unknown: the checkpoint comes from elsewhere"
         return TrainedModel(name, training_data)
     trained_on = {"target": "members", "wrong_model": "auxiliary recordings", "untrained": "nothing"}[name]
-    ids = {"target": split.training_ids(), "wrong_model": split.auxiliary_ids(), "untrained": []}[name]
+    ids = {"target": split.training_ids(), "wrong_model": split.unevaluated_ids(), "untrained": []}[name]
+    if ids and split.background_ids():
+        has_others = len(ids) > len(split.background_ids())
+        trained_on = f"{trained_on} and background" if has_others else "background"
     return TrainedModel(
         name=name,
         trained_on=trained_on,
@@ -169,7 +176,7 @@ def _cost(group: Relearning, measured: Mapping[str, Any], trained: Mapping[str, 
     """Compare the cost of relearning with that of a shadow model.
 
     >>> _cost(Relearning(), {"processor_seconds": 6.2}, {"processor_seconds": 31.4})
-    ['Relearning the target took 60 passes per recording and 6 s of processor time, less than one shadow model (31 s).']
+    ['Relearning the target took 66 passes per recording and 6 s of processor time, less than one shadow model (31 s).']
     """
     if "processor_seconds" not in measured:  # an interruption has taken a part of the time with it
         return [f"Relearning the target took {group.queries} passes per recording."]

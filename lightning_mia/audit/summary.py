@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning_mia.evaluation.reasons import HEADINGS, decisive_p_value
 from lightning_mia.evaluation.results import AttackResult, has_interval, headline_rate
 from lightning_mia.report import AuditReport, load_report
+from lightning_mia.report.content.epsilon_text import rounded_down
 from lightning_mia.report.content.groups import CONTROL_KINDS, Group, attack_groups
 from lightning_mia.report.content.numbers import NO_INTERVAL, percent
 
@@ -28,7 +29,8 @@ def summary(report: AuditReport) -> str:
     """Format attacks, controls and verdict as text.
 
     Attacks are grouped by level and access, the strongest first; the controls of each group's best attack follow. The
-    controls that belong to no attack, such as the blind baseline, come last.
+    controls that belong to no attack, such as the blind baseline, come last. If a coin decided for each unit, the
+    largest lower bound on ε follows.
     """
     groups = attack_groups(report)
     best_controls = [_attack_controls(report, group.best) for group in groups]
@@ -42,6 +44,7 @@ def summary(report: AuditReport) -> str:
     lines += ["", "controls"]
     lines += [f"{_line(control, width)}  ({control.family.question})" for control in other_controls]
     lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
+    lines += _epsilon_lines(report)
     verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
     return "\n".join([*lines, "", *textwrap.wrap(verdict, 110, break_on_hyphens=False), ""])
 
@@ -65,6 +68,19 @@ def _group_lines(group: Group, controls: Sequence[AttackResult], width: int) -> 
         *_more(len(group.results) - len(_listed(group)), "attack"),
         *(_line(control, width) for control in controls),
     ]
+
+
+def _epsilon_lines(report: AuditReport) -> list[str]:
+    """Format the largest lower bound on ε; approximate ones are omitted."""
+    bounds = [bound for bound in report.epsilon_bounds if bound.method == "one_run"]
+    if not bounds:
+        return []
+    best = max(bounds, key=lambda bound: bound.epsilon_corrected)
+    condition = f"δ = {best.delta:g}; 95 %, corrected for the number of attacks"
+    if not best.epsilon_corrected:
+        return ["", f"ε: no attack shows that it is above 0, at {condition}"]
+    guesses = f"{best.attack}, {best.n_correct} of {best.n_guesses} guesses correct"
+    return ["", f"ε ≥ {rounded_down(best.epsilon_corrected)} ({guesses}) at {condition}"]
 
 
 def _more(n: int, noun: str) -> list[str]:

@@ -13,6 +13,7 @@ from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
     EachAsTarget,
+    ExposureGroup,
     Interval,
     SubsetResult,
     TprAtFpr,
@@ -59,6 +60,7 @@ class Context:
         in_turn: as in `AttackResult`.
         with_fewer: as in `AttackResult`, without the entry for all shadow models, which `evaluate` adds.
         versus_siblings: as in `AttackResult`.
+        exposures: unit_id → how often a unit is in an epoch of a model that is trained on it; None: all are once.
 
     Example:
         >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate` takes them
@@ -73,6 +75,7 @@ class Context:
     in_turn: EachAsTarget | None = None
     with_fewer: tuple[SubsetResult, ...] = ()
     versus_siblings: VersusSiblings | None = None
+    exposures: Mapping[str, int] | None = None
 
 
 def evaluate(
@@ -179,6 +182,42 @@ def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Inter
     seed = _bootstrap_seed(scores, settings)
     figures = auroc_with_interval(scores.values, scores.members, scores.speakers, settings.n_bootstraps, seed)
     return *figures, tuple(tpr_at_fpr(scores, fpr) for fpr in settings.fprs)
+
+
+def by_exposures(
+    scores: Scores, exposures: Mapping[str, int], settings: EvaluationSettings
+) -> tuple[ExposureGroup, ...]:
+    """Evaluate groups of members against the same non-members.
+
+    Groups without members are left out.
+
+    Args:
+        scores: of one attack.
+        exposures: unit_id → how often a unit is in an epoch of a model that is trained on it.
+        settings: of the evaluation.
+
+    Example:
+        >>> members = np.tile([True, True, False, False], 20)
+        >>> units = [str(i) for i in range(80)]
+        >>> times = np.tile([1, 8, 1, 8], 20)
+        >>> scores = Scores("loss", "utterance", "grey-box", False, units, units, members, times * members)
+        >>> groups = by_exposures(scores, dict(zip(units, times.tolist())), EvaluationSettings())
+        >>> [(group.exposures, group.n_members, group.auroc) for group in groups]
+        [(1, 20, 1.0), (8, 20, 1.0)]
+    """
+    times = np.array([exposures[unit] for unit in scores.unit_ids.tolist()])
+    groups = []
+    for number in np.unique(times[scores.members]).tolist():
+        chosen = ~scores.members | (times == number)
+        selected = replace(
+            scores,
+            unit_ids=scores.unit_ids[chosen],
+            speakers=scores.speakers[chosen],
+            members=scores.members[chosen],
+            values=scores.values[chosen],
+        )
+        groups.append(ExposureGroup(number, selected.n_members, *estimate(selected, settings)))
+    return tuple(groups)
 
 
 @dataclass(frozen=True)
@@ -288,6 +327,7 @@ def _result(
         part=scores.part,
         p_value_two_sided=None if correction is None else correction.p_value_two_sided,
         versus_siblings=context.versus_siblings,
+        by_exposures=by_exposures(scores, context.exposures, settings) if context.exposures else (),
     )
 
 

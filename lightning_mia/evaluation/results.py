@@ -165,6 +165,32 @@ class SubsetResult:
 
 
 @dataclass(frozen=True)
+class ExposureGroup:
+    """Members that were trained on equally often, against all non-members.
+
+    Which members are trained on how often was drawn at random, before membership.
+
+    Attributes:
+        exposures: how often they are in an epoch.
+        n_members: member units of the group.
+        auroc: as in `AttackResult`.
+        auroc_ci95: as in `AttackResult`.
+        tpr_at_fpr: as in `AttackResult`.
+
+    Example:
+        >>> groups = ExposureGroup(1, 100, 0.6, (0.54, 0.66), ()), ExposureGroup(16, 100, 0.9, (0.86, 0.93), ())
+        >>> {group.exposures: group.auroc for group in groups}
+        {1: 0.6, 16: 0.9}
+    """
+
+    exposures: int
+    n_members: int
+    auroc: float
+    auroc_ci95: Interval
+    tpr_at_fpr: tuple[TprAtFpr, ...]
+
+
+@dataclass(frozen=True)
 class AttackResult:
     """Result of one attack or control.
 
@@ -195,6 +221,7 @@ class AttackResult:
         part: as in `Scores`.
         p_value_two_sided: two-sided p-value, corrected over the family; it also detects effects of unexpected sign.
         versus_siblings: members against siblings; None without siblings.
+        by_exposures: members trained on equally often, by ascending exposures; empty if all members are.
 
     Example:
         >>> result = AttackResult(
@@ -228,6 +255,7 @@ class AttackResult:
     part: str = ""
     p_value_two_sided: float | None = None
     versus_siblings: VersusSiblings | None = None
+    by_exposures: tuple[ExposureGroup, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

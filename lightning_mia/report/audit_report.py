@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
-from lightning_mia.evaluation.privacy import Privacy
+from lightning_mia.evaluation.privacy import EpsilonBound, Privacy
 from lightning_mia.evaluation.results import AttackResult, Exposure, Verdict
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.slices import Slice
@@ -58,8 +58,8 @@ def summarise_fleet(
 
     Args:
         records: shadow model → record with `seconds`, `epochs`, `steps`, `utterances`, `health` (metric → first and
-            last value) and `collapse` (empty if it did not collapse). Epochs, steps and utterances are the same for
-            all.
+            last value) and `collapse` (empty if it did not collapse). Epochs and steps are the same for
+            all; the mean number of utterances is given, since coins may decide on them.
         pool: recordings that they were trained on.
         targets: origin of their learned targets.
 
@@ -76,7 +76,7 @@ def summarise_fleet(
     return FleetSummary(
         n_shadows=len(trainings),
         pool=pool,
-        n_utterances=first["utterances"],
+        n_utterances=round(sum(record["utterances"] for record in trainings) / len(trainings)),
         epochs=first["epochs"],
         steps=first["steps"],
         seconds=round(sum(float(record["seconds"]) for record in trainings), 3),
@@ -125,6 +125,10 @@ class SplitSummary:
         assignment: what user-supplied labels are assumed to be assigned to: "speakers", "sessions", "recordings within
             sessions", "recordings" (of a speaker whose sessions are unknown); empty if drawn, or in files of earlier
             versions.
+        n_background: recordings that every model was trained on, and that are not evaluated; None in files of earlier
+            versions.
+        exposures: how often groups of members are in an epoch; empty if all are once.
+        inclusion: "balanced" if half of every stratum was drawn, "independent" if a coin decided for each unit.
 
     Example:
         >>> split = SplitSummary("utterance", "0" * 64, n_members=10, n_nonmembers=10, n_speakers=4, drawn=True)
@@ -144,6 +148,9 @@ class SplitSummary:
     n_strata: int | None = None
     n_siblings: int | None = None
     assignment: tuple[str, ...] = ()
+    n_background: int | None = None
+    exposures: tuple[int, ...] = ()
+    inclusion: str = "balanced"
 
 
 @dataclass(frozen=True)
@@ -305,6 +312,8 @@ class AuditReport:
         speaker_risks: results of the decisive attack per speaker, under pseudonyms; None = not computed.
         utility: of the target; None = not measured.
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
+        epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
+            versions.
 
     Raises:
         ValueError: a result has no scores, scores have no result, or one occurs twice.
@@ -339,6 +348,7 @@ class AuditReport:
     speaker_risks: SpeakerRisks | None = None
     utility: Utility | None = None
     privacy: Privacy | None = None
+    epsilon_bounds: tuple[EpsilonBound, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that results and scores match."""

@@ -8,6 +8,7 @@ from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.context import template_context
 from lightning_mia.report.figures.drawing import Drawing
 from lightning_mia.report.figures.drawn_groups import DrawnGroup
+from lightning_mia.report.figures.exposure_groups import exposures_of
 from lightning_mia.report.figures.shadow_models import sizes_of
 from lightning_mia.report.figures.svg import inline_svg
 from lightning_mia.report.templates import html_environment
@@ -39,6 +40,7 @@ def render_page(
         controls=controls,
         as_targets=[drawn for drawn in attacks if any(result.in_turn for result in drawn.group.results)],
         by_shadows=[(drawn, sizes) for drawn in attacks if (sizes := sizes_of(drawn.group))],
+        by_exposures=[(drawn, times) for drawn in attacks if (times := exposures_of(drawn.group))],
     )
 
 

@@ -74,5 +74,10 @@ def _write_events(folder: Path, report: AuditReport, groups: Iterable[DrawnGroup
         for tag, value, n_shadows in scalars_by_shadows(report):
             writer.add_scalar(tag, value, n_shadows)
         for drawn in groups:
-            for drawing in (*drawn.featured.rocs, *drawn.featured.histograms, *drawn.by_shadows):
+            for drawing in (
+                *drawn.featured.rocs,
+                *drawn.featured.histograms,
+                *drawn.by_shadows,
+                *drawn.by_exposures,
+            ):
                 writer.add_figure(drawing.tag, drawing.figure)

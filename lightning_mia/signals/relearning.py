@@ -58,8 +58,8 @@ class Relearning(SignalGroup):
         mask_seed: seed of the masks.
 
     Example:
-        >>> Relearning(n_copies=2, epochs=4, n_masks=8).queries  # 4 × 3 passes in training, then 3 × 8 masks
-        36
+        >>> Relearning(n_copies=2, epochs=4, n_masks=8).queries  # 2 × 4 × 3 passes in training, then 3 × 8 masks
+        48
     """
 
     name = "relearning"
@@ -70,10 +70,10 @@ class Relearning(SignalGroup):
     trains_further = True
 
     n_copies: Count = 2
-    epochs: Count = 4
+    epochs: Count = 3
     rate: Positive = 1.0
     learning_rate: Rate | None = None
-    halves: bool = True
+    halves: bool = False
     fill_to: Size = 240
     with_auxiliary: bool = False
     n_masks: Count = 16

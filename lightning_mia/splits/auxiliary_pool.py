@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.splits.sampling.membership import Purpose, draw_models, stream
-from lightning_mia.splits.split import Split
+from lightning_mia.splits.split import EXPOSURES, Split
 from lightning_mia.utilities.errors import InputError
 
 Pool = Literal["challenge", "auxiliary"]
@@ -29,11 +29,16 @@ def draw_from_pool(split: Split, n_shadows: int, seed: int) -> Split:
         seed: seed of the split.
 
     Raises:
-        InputError: too few auxiliary units.
+        InputError: too few auxiliary units, or the members are trained on several times an epoch.
     """
+    if EXPOSURES in split.table:
+        raise InputError(
+            "Shadow models without challenge units see each recording once an epoch, unlike a target with exposures: "
+            "leave out data.design.exposures, or give --fleet.pool challenge"
+        )
     table = split.table
-    trained = table[table["trained"]]
-    half = len(trained) if split.level == "utterance" else int(trained["unit"].nunique())
+    trained = table[table["part"] == "trained"]
+    half = split.n_members_trained if split.level == "utterance" else trained["unit"].nunique() // 2
     auxiliary = table[table["role"] == "auxiliary"]
     sizes = auxiliary.groupby("unit").size()
     units = np.sort(sizes.index[sizes == 1].to_numpy() if split.level == "utterance" else sizes.index.to_numpy())
@@ -49,6 +54,7 @@ def draw_from_pool(split: Split, n_shadows: int, seed: int) -> Split:
     membership = pd.DataFrame(models, index=pool).drop(columns="target")
     columns = membership.reindex(table["unit"], fill_value=False)
     columns.loc[(table["role"] != "auxiliary").to_numpy()] = False
+    columns.loc[(table["role"] == "background").to_numpy()] = True
     position = list(table.columns).index("target") + 1
     joined = pd.concat([table.iloc[:, :position], columns.set_axis(table.index), table.iloc[:, position:]], axis=1)
     return replace(split, table=joined)

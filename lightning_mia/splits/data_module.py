@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import lightning as L
+import numpy as np
 import pandas as pd
 
 from lightning_mia.corpora import Corpus
@@ -25,6 +26,7 @@ from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.splits import Design, Split, UtteranceDesign, predefined
 from lightning_mia.splits.auxiliary_pool import Pool, draw_from_pool
+from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
@@ -53,6 +55,8 @@ class SpeechDataModule(L.LightningDataModule):
         reverse: recordings to play backwards: those trained on, or those queried.
         time_masking: silence random parts of training recordings, redrawn in every epoch.
         spec_augment: mask parts of the training recordings' log-mel frames, redrawn in every step (TERA, MelHuBERT).
+        split: folder that `lightning-mia split` drew for a model trained elsewhere; its recordings and members replace
+            corpus and design.
 
     Raises:
         InputError: a number is out of range.
@@ -81,8 +85,10 @@ class SpeechDataModule(L.LightningDataModule):
         spec_augment: SpecAugment = NO_SPEC_AUGMENT,
         max_seconds: Annotated[float, Range(MIN_SECONDS, 1_000_000)] = MAX_SECONDS,
         on_long_audio: OnLongAudio = "error",
+        split: str | None = None,
     ) -> None:
         super().__init__()
+        self.split_folder = os.path.expanduser(split) if split else None
         self.max_seconds, self.on_long_audio = max_seconds, on_long_audio
         self.corpus, self.design, self.split_seed, self.level = corpus, design, split_seed, level
         self.batch_seconds, self.num_workers = batch_seconds, num_workers
@@ -92,24 +98,52 @@ class SpeechDataModule(L.LightningDataModule):
         self.training_changes = WaveformChanges(peak_normalise, reverse in ("training", "both"))
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
 
-    def load(self, split_path: Path, n_shadows: int = 0, pool: Pool = "challenge") -> "SplitCorpus":
+    def load(
+        self, split_path: Path, n_shadows: int = 0, pool: Pool = "challenge", with_background: bool = True
+    ) -> "SplitCorpus":
         """Decode the corpus and draw its split.
 
         Args:
             split_path: `split.csv` of the run; a split saved there must be the same.
             n_shadows: number of shadow models, in complementary pairs.
             pool: recordings that the shadow models' members are drawn from.
+            with_background: also decode the background of a split drawn before, which only training needs.
 
         Raises:
-            InputError: the corpus cannot be used, the run has another split, or shadow models are requested although
-                the split is predefined or has too few auxiliary recordings.
+            InputError: the corpus cannot be used, the run has another split, shadow models are requested although
+                the split is predefined or has too few auxiliary recordings, or a split drawn before or its audio
+                changed.
         """
+        if self.split_folder is not None:
+            return self._load_drawn(DrawnFolder.load(self.split_folder), split_path, n_shadows, pool, with_background)
         table, audio, notes = self._decode()
         split = self._split(table, audio, n_shadows, pool)
         if split_path.exists():
             split.save_once(split_path)
         speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
         return SplitCorpus(audio, split, table, speakers, speaker_facts(table), notes, self)
+
+    def _load_drawn(
+        self, drawn: DrawnFolder, split_path: Path, n_shadows: int, pool: Pool, with_background: bool
+    ) -> "SplitCorpus":
+        """Decode the recordings of a split drawn before, and check them."""
+        columns = [f"shadow_{number:03d}" for number in range(n_shadows)]
+        if pool != "challenge" or not set(columns) <= set(drawn.split.shadows):
+            raise InputError(
+                f"{drawn.folder} has the lists of {len(drawn.split.shadows)} shadow models: draw it again with "
+                f"`lightning-mia split … --shadows {n_shadows}`, or give --fleet.size {len(drawn.split.shadows)} and "
+                "--fleet.pool challenge"
+            )
+        logger.info("The split is that of %s: data.corpus and data.design are not used", drawn.folder)
+        split = drawn.split.with_shadows(n_shadows)
+        ids = set(split.table["id"].to_list() if with_background else split.queried_ids())
+        table = drawn.table[drawn.table["id"].isin(ids)].reset_index(drop=True)
+        audio, notes = self.prepare(table)
+        drawn.check_audio(audio.contents)
+        if split_path.exists():
+            split.save_once(split_path)
+        speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
+        return SplitCorpus(audio, split, table, speakers, speaker_facts(table), notes, self, drawn)
 
     def _decode(self) -> tuple[pd.DataFrame, AudioCache, tuple[str, ...]]:
         table = self.corpus.table()
@@ -161,6 +195,7 @@ class SplitCorpus:
         speaker_facts: gender and accent of the speaker, index = id; see `corpora.base`.
         notes: sentences for the report.
         options: the data module that loaded it.
+        drawn: the folder of a split drawn before; None: the split was drawn now, or is predefined.
 
     Example:
         Load a corpus, and batch the members:
@@ -177,10 +212,16 @@ class SplitCorpus:
     speaker_facts: pd.DataFrame
     notes: tuple[str, ...]
     options: SpeechDataModule
+    drawn: DrawnFolder | None = None
 
     def with_split(self, split: Split) -> "SplitCorpus":
         """Return the same recordings with another split."""
         return replace(self, split=split, notes=())
+
+    @property
+    def has_background(self) -> bool:
+        """Whether all recordings that a model is trained on are decoded."""
+        return all(name in self.speakers for name in self.split.background_ids())
 
     @property
     def query_changes(self) -> WaveformChanges:
@@ -191,19 +232,30 @@ class SplitCorpus:
         """Batch training recordings, equally many batches for every model.
 
         The number of batches follows from the mean duration over the challenge set, not from the durations of one
-        member set, so the target, its controls and all shadow models take equally many optimizer steps.
+        member set, and from the background, so the target, its controls and all shadow models take equally many
+        optimizer steps.
 
         Args:
             ids: recordings to train on.
             seed: seed of the order of batches.
         """
-        trainable = self.split.table.query("part == 'trained'")["id"]
-        durations: pd.Series = self.audio.index.loc[trainable, "duration"]
-        n_trained = len(self.split.training_ids())
-        n_batches = count_batches([float(durations.mean()) * n_trained], self.options.batch_seconds)
+        split, durations = self.split, self.audio.index["duration"]
+        if not self.has_background:
+            raise InputError(
+                f"The {len(split.background_ids())} background recordings of {self.options.split_folder} are not "
+                "decoded for the audit of a model trained elsewhere, so no model can be trained on them: train with "
+                "data.corpus and data.design instead of data.split"
+            )
+        trainable = list(split.table["id"][split.table["part"] == "trained"])
+        seconds = durations.loc[trainable].to_numpy() * split.times_per_epoch(trainable)
+        background = durations.loc[split.background_ids()].to_numpy()
+        n_batches = count_batches(
+            [float(np.mean(seconds)) * split.n_members_trained, float(background.sum())], self.options.batch_seconds
+        )
         return TrainingRecordings(
             self.audio,
             ids,
+            times=split.times_per_epoch(ids),
             n_batches=n_batches,
             batch_seconds=self.options.batch_seconds,
             num_workers=self.options.num_workers,

@@ -11,11 +11,13 @@ import pandas as pd
 
 from lightning_mia.splits.sampling.assignment import Assignment, assign_units, assignments
 from lightning_mia.splits.sampling.membership import (
+    Inclusion,
     Purpose,
     count_labellings,
     other_labellings,
     permute_within_strata,
     stream,
+    toss_coins,
 )
 from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equalise_queries
 from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
@@ -26,11 +28,14 @@ from lightning_mia.utilities.files import hash_of
 Level = Literal["utterance", "speaker"]
 Part = Literal["trained", "held_back"]
 
-ROLES = ("member", "nonmember", "held_back", "auxiliary", "sibling")
+ROLES = ("member", "nonmember", "held_back", "auxiliary", "background", "sibling")
 LEADING_COLUMNS = ("id", "speaker", "role", "trained", "target")
 TRAILING_COLUMNS = ("unit", "stratum", "part", "audio")
 SESSION = "session"
 """Column of the table of a predefined split with siblings, if the corpus has it."""
+EXPOSURES = "exposures"
+"""Column of the table of a split whose members are not all trained on once an epoch."""
+OPTIONAL_COLUMNS = (SESSION, EXPOSURES)
 
 
 def question_name(level: Level, part: Part) -> str:
@@ -51,14 +56,16 @@ class Split:
             `id`, `speaker`;
             `role`, one of `ROLES`;
             `trained` (bool), the target is trained on this recording;
-            `target`, `shadow_000`, … (bool), the recording's unit is IN for that model;
+            `target`, `shadow_000`, … (bool), the recording's unit is IN for that model (background: for all);
             `unit`, the unit of membership: audio content, session or speaker;
-            `stratum`, within which labels are permuted ("" for auxiliary recordings and siblings);
+            `stratum`, within which labels are permuted ("" for auxiliary and background recordings and siblings);
             `part`, use of the recording if its unit is IN: "trained" or "held_back" ("" for these, too);
             `audio`, the first id with identical audio;
-            `session`, only in predefined splits with siblings.
+            `session`, only in predefined splits with siblings;
+            `exposures`, how often the recording is in an epoch of a model trained on it, only if this differs.
         level: "utterance" or "speaker", as drawn or requested.
         drawn: the labels were drawn at random; False: they are user-supplied.
+        inclusion: how they were drawn: half of every stratum is IN, or a fair coin decided for each unit.
 
     Example:
         >>> from lightning_mia.splits import SpeakerDesign
@@ -74,18 +81,28 @@ class Split:
     table: pd.DataFrame
     level: Level
     drawn: bool
+    inclusion: Inclusion = "balanced"
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the split, without the columns of shadow models."""
-        optional = [SESSION] if SESSION in self.table else []
+        optional = [name for name in OPTIONAL_COLUMNS if name in self.table]
         rows = self.table[[*LEADING_COLUMNS, *TRAILING_COLUMNS, *optional]].astype(str).to_numpy().tolist()
-        return hash_of({"level": self.level, "drawn": self.drawn, "rows": rows})
+        return hash_of({"level": self.level, "drawn": self.drawn, "rows": rows, **self._non_default})
+
+    @property
+    def _non_default(self) -> dict[str, str]:
+        """Options that the files of earlier versions lack."""
+        return {} if self.inclusion == "balanced" else {"inclusion": self.inclusion}
 
     @property
     def shadows(self) -> list[str]:
         """Names of the shadow models."""
         return [name for name in self.table.columns if name.startswith("shadow_")]
+
+    def with_shadows(self, n_shadows: int) -> "Split":
+        """Return the split with the first shadow models only."""
+        return replace(self, table=self.table.drop(columns=self.shadows[n_shadows:]))
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
@@ -131,11 +148,51 @@ class Split:
         """
         if model not in ("target", *self.shadows):
             raise ValueError(f"No model {model!r} in this split: it has target and {len(self.shadows)} shadows")
-        rows = self.table[self.table[model]]
+        rows = self.table[self.table[model] & (self.table["role"] != "background")]
         pool = rows[rows["role"] == "auxiliary"]
         n_trained = self.table[self.table["part"] == "trained"].groupby("unit").size().max()
         pool = pool[pool.groupby("unit").cumcount() < n_trained]
-        return [*rows["id"][rows["part"] == "trained"], *pool["id"]]
+        return [*rows["id"][rows["part"] == "trained"].to_list(), *pool["id"].to_list(), *self.background_ids()]
+
+    @property
+    def n_members_trained(self) -> int:
+        """Challenge recordings that each model is trained on; if coins were tossed, the expected number."""
+        if self.inclusion == "independent":
+            return int((self.table["part"] == "trained").sum()) // 2
+        return int((self.table["role"] == "member").sum())
+
+    def background_ids(self) -> list[str]:
+        """Return the ids of the recordings that every model is trained on."""
+        return list(self._background_ids)
+
+    @cached_property
+    def _background_ids(self) -> list[str]:
+        return self.table["id"][self.table["role"] == "background"].to_list()
+
+    def unevaluated_ids(self) -> list[str]:
+        """Return what a model trained on no challenge unit is trained on: auxiliary and background recordings."""
+        return [*self.auxiliary_ids(), *self.background_ids()]
+
+    def queried_ids(self) -> list[str]:
+        """Return the ids of all recordings but the background, which no model is queried with."""
+        return list(self.table["id"][self.table["role"] != "background"])
+
+    def times_per_epoch(self, ids: Sequence[str]) -> np.ndarray:
+        """Return how often recordings are in an epoch of a model trained on them, (n,) int."""
+        if EXPOSURES not in self.table:
+            return np.ones(len(ids), dtype=int)
+        return self._exposures.loc[list(ids)].to_numpy()
+
+    @cached_property
+    def _exposures(self) -> pd.Series:
+        return self.table.set_index("id")[EXPOSURES]
+
+    def unit_exposures(self, level: str) -> dict[str, int] | None:
+        """Return the exposures of every challenge unit by unit_id; None if all have one."""
+        if EXPOSURES not in self.table:
+            return None
+        rows = self.table[self.table["part"] != ""]
+        return dict(zip(rows["id" if level == "utterance" else "speaker"], rows[EXPOSURES].tolist(), strict=True))
 
     def auxiliary(self) -> pd.DataFrame:
         """Return the adversary's own recordings, without copies: `id`, `speaker`."""
@@ -239,6 +296,10 @@ class Split:
         session of another speaker. (If such speakers or sessions have unequally many recordings, the number of member
         recordings varies between redraws.)
 
+        With independent inclusion, a fair coin is tossed for each unit. The labels of a part of the challenge set,
+        which may have been chosen by its labels, are permuted instead: given the number of members, all labellings are
+        equally likely.
+
         Small designs have few labellings: with 6 + 6 speakers 924. If there are at most 200,000, no redraw repeats
         another or the observed labels; if at most `n` others exist, each of them is returned, and p-values are exact
         and do not depend on the seed.
@@ -261,7 +322,7 @@ class Split:
         labels, strata, first, block = self._blocks(units, level)
         if observed is not None:
             labels = np.asarray(observed, dtype=bool)[first]
-        packed = _redrawn(labels.tobytes(), strata.tobytes(), n, seed)
+        packed = _redrawn(labels.tobytes(), strata.tobytes(), n, seed, self._are_tossed(len(labels), level))
         redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (R, blocks)
         in_order = len(block) == len(labels) and (block == np.arange(len(labels))).all()
         return redrawn if in_order else redrawn[:, block]
@@ -277,7 +338,7 @@ class Split:
             ValueError: a unit is not evaluated at this level.
         """
         labels, strata, _, _ = self._blocks(units, level)
-        return count_labellings(labels, strata)
+        return 2 ** len(labels) if self._are_tossed(len(labels), level) else count_labellings(labels, strata)
 
     def draw_labels(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Draw membership labels independently, to simulate splits without a leak.
@@ -297,7 +358,17 @@ class Split:
             ValueError: a unit is not evaluated at this level.
         """
         labels, strata, _, block = self._blocks(units, level)
-        return permute_within_strata(labels, strata, n, stream(seed, Purpose.REDRAW))[:, block]
+        generator = stream(seed, Purpose.REDRAW)
+        if self._are_tossed(len(labels), level):
+            return toss_coins(len(labels), n, generator)[:, block]
+        return permute_within_strata(labels, strata, n, generator)[:, block]
+
+    def _are_tossed(self, n_blocks: int, level: str) -> bool:
+        """Whether labels are coins, and these are all of them."""
+        if self.inclusion == "balanced":
+            return False
+        candidates = self._speaker_units if level == "speaker" else self._utterance_units
+        return n_blocks == len(np.unique(candidates.blocks))
 
     def _blocks(self, units: Sequence[str], level: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Find the units that are assigned together.
@@ -329,7 +400,8 @@ class Split:
         Raises:
             InputError: the folder cannot be written.
         """
-        write_split(Path(path), self.table, {"level": self.level, "drawn": self.drawn, "sha256": self.sha256})
+        description = {"level": self.level, "drawn": self.drawn, "sha256": self.sha256, **self._non_default}
+        write_split(Path(path), self.table, description)
 
     def save_once(self, path: str | Path) -> None:
         """Write the split, or add columns of further shadow models.
@@ -362,8 +434,11 @@ class Split:
         Raises:
             InputError: a file is missing, malformed, or was changed since it was written.
         """
-        table, description = read_split(Path(path), LEADING_COLUMNS, TRAILING_COLUMNS, ROLES, optional=(SESSION,))
-        split = cls(table, level=description["level"], drawn=description["drawn"])
+        table, description = read_split(
+            Path(path), LEADING_COLUMNS, TRAILING_COLUMNS, ROLES, OPTIONAL_COLUMNS, counts=(EXPOSURES,)
+        )
+        inclusion = description.get("inclusion", "balanced")
+        split = cls(table, description["level"], description["drawn"], inclusion)
         if split.sha256 != description["sha256"]:
             raise InputError(
                 f"{path} was changed since it was written (its hash is {split.sha256}, but "
@@ -390,13 +465,19 @@ def _units(rows: pd.DataFrame, name: str) -> _Units:
 
 
 @lru_cache(maxsize=1)  # all attacks and controls of an audit are evaluated with the same redraws
-def _redrawn(labels: bytes, strata: bytes, n: int, seed: int) -> np.ndarray:
-    """Redraw labels within strata, (R, ⌈blocks / 8⌉) uint8.
+def _redrawn(labels: bytes, strata: bytes, n: int, seed: int, tossed: bool) -> np.ndarray:
+    """Redraw labels within strata, or by coins, (R, ⌈blocks / 8⌉) uint8.
 
     Bits are packed to fit the cache.
     """
     block_labels, block_strata = np.frombuffer(labels, dtype=bool), np.frombuffer(strata, dtype=np.int64)
-    return np.packbits(other_labellings(block_labels, block_strata, n, stream(seed, Purpose.REDRAW)), axis=1)
+    generator = stream(seed, Purpose.REDRAW)
+    redrawn = (
+        toss_coins(len(block_labels), n, generator)
+        if tossed
+        else other_labellings(block_labels, block_strata, n, generator)
+    )
+    return np.packbits(redrawn, axis=1)
 
 
 def _challenge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:

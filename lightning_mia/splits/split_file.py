@@ -22,13 +22,27 @@ def write_split(path: Path, table: pd.DataFrame, description: dict[str, Any]) ->
     """
     # The description is written first, so that an existing table always has one.
     write_json(path.with_suffix(".json"), description)
+    write_table(path, table)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table alone.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     flags = table.select_dtypes("bool").columns
     with atomic_path(path) as temporary:
         table.astype(dict.fromkeys(flags, int)).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_split(
-    path: Path, leading: Sequence[str], trailing: Sequence[str], roles: Sequence[str], optional: Sequence[str] = ()
+    path: Path,
+    leading: Sequence[str],
+    trailing: Sequence[str],
+    roles: Sequence[str],
+    optional: Sequence[str] = (),
+    counts: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read a table and its description.
 
@@ -38,9 +52,11 @@ def read_split(
         trailing: columns after those of the shadow models.
         roles: valid values of the column `role`.
         optional: further columns, read if they exist.
+        counts: those of them that contain positive whole numbers.
 
     Returns:
-        The table, flags as bool, and the description: `level`, `drawn`, `sha256`.
+        The table, flags as bool and counts as int, and the description: `level`, `drawn`, `sha256`, and what else the
+        file has.
 
     Raises:
         InputError: a file or a column is missing, or a value is invalid.
@@ -58,7 +74,11 @@ def read_split(
     _check(path, table, ~table["role"].isin(roles), "role", f"is none of {', '.join(roles)}")
     _check(path, table, table["id"].duplicated(), "id", "occurs twice")
     expected += [name for name in optional if name in table]
-    return table[expected].assign(**{name: table[name] == "1" for name in flags}), description
+    numbers = [name for name in counts if name in table]
+    for name in numbers:
+        _check(path, table, ~table[name].str.fullmatch(r"[1-9]\d{0,8}"), name, "is not a positive whole number")
+    typed = {name: table[name] == "1" for name in flags} | {name: table[name].astype(int) for name in numbers}
+    return table[expected].assign(**typed), description
 
 
 def _check(path: Path, table: pd.DataFrame, invalid: pd.Series, column: str, problem: str) -> None:
@@ -84,7 +104,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 def _read_description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        return {key: description[key] for key in ("level", "drawn", "sha256")}
+        return {**description, **{key: description[key] for key in ("level", "drawn", "sha256")}}
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist, but describes the split beside it; {REMEDY}") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -1,6 +1,9 @@
 """Results of all attacks of an audit, on planted signals."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,12 +13,19 @@ from lightning_mia.attacks import PretextLoss
 from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.attacks.calibrated_loss import CalibratedLoss
 from lightning_mia.audit.blind_baselines import blind_baselines
-from lightning_mia.audit.outcome import AuditOutcome, evaluate_attacks, evaluate_split
+from lightning_mia.audit.outcome import (
+    AuditOutcome,
+    epsilon_bounds,
+    evaluate_attacks,
+    evaluate_split,
+    privacy_bounds,
+)
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split, UtteranceDesign
+from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
 N_SHADOWS = 4
@@ -122,3 +132,31 @@ def test_without_any_attack_that_can_run_there_is_an_error(
     blind = blind_baselines({"acoustics": statistics}, split, SETTINGS)
     with pytest.raises(InputError, match=r"No attack can give a verdict: .*calibrated_loss.*--fleet\.size"):
         evaluate_attacks([CalibratedLoss()], models, blind, split, SETTINGS)
+
+
+def test_a_balanced_split_has_approximate_bounds_on_epsilon(outcome: AuditOutcome, split: Split) -> None:
+    bounds = epsilon_bounds(trained({}), outcome, split, 1e-4)
+    assert [bound.attack for bound in bounds] == ["pretext_loss", "calibrated_loss"]
+    assert {(bound.method, bound.delta, bound.n_units) for bound in bounds} == {("rates", 1e-4, 120)}
+    assert privacy_bounds(trained({}), outcome, split, 1e-4).method == "rates"
+
+
+def test_coins_give_the_one_run_bound_at_the_proven_delta(outcome: AuditOutcome, split: Split) -> None:
+    target = trained({"delta": 1e-6, "epsilon": 8.0, "clip_norm": 1.0, "noise_multiplier": 1.0})
+    coins = replace(split, inclusion="independent")
+    bounds = epsilon_bounds(target, outcome, coins, 1e-4)
+    assert {(bound.method, bound.delta) for bound in bounds} == {("one_run", 1e-6)}
+    largest = max(bound.epsilon_corrected for bound in bounds)
+    assert 0 < largest < 4
+    privacy = privacy_bounds(target, outcome, coins, 1e-4)
+    assert (privacy.method, privacy.epsilon, privacy.epsilon_shown) == ("one_run", 8.0, largest)
+
+
+def test_a_user_supplied_split_and_another_unit_have_no_bound_of_their_own(outcome: AuditOutcome, split: Split) -> None:
+    assert epsilon_bounds(trained({}), outcome, replace(split, drawn=False), 1e-5) == ()
+    assert epsilon_bounds(trained({}), outcome, replace(split, level="speaker"), 1e-5) == ()
+
+
+def trained(privacy: dict[str, float]) -> Trained:
+    """A target of which only the record of its training is read."""
+    return cast(Trained, SimpleNamespace(record={"privacy": privacy or None}))

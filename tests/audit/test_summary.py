@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lightning_mia.audit.summary import MAX_ATTACKS, summary
+from lightning_mia.evaluation.privacy import EpsilonBound
 from lightning_mia.evaluation.results import AttackResult, LevelVerdict, TprAtFpr, Verdict
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.report import AuditReport, SplitSummary, Target
@@ -132,3 +133,13 @@ def test_a_blind_check_lists_only_the_blind_baseline(report):
     assert names(text) == ["blind"]
     assert "more" not in text
     assert text.rstrip().endswith("verdict: leak – Because.")
+
+
+def test_the_largest_bound_that_holds_is_printed_and_approximate_ones_are_not(report):
+    strong = EpsilonBound("lira", "utterance", "grey-box", "one_run", 1e-5, 1.999, 1.648, 1000, 124, 110)
+    nothing = EpsilonBound("loss", "utterance", "grey-box", "one_run", 1e-5, 0.0, 0.0, 1000, 936, 470)
+    text = summary(replace(report, epsilon_bounds=(nothing, strong)))
+    condition = "at δ = 1e-05; 95 %, corrected for the number of attacks"
+    assert f"ε ≥ 1.64 (lira, 110 of 124 guesses correct) {condition}" in text
+    assert f"no attack shows that it is above 0, {condition}" in summary(replace(report, epsilon_bounds=(nothing,)))
+    assert "ε" not in summary(replace(report, epsilon_bounds=(replace(strong, method="rates"),)))

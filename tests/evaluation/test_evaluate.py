@@ -164,3 +164,23 @@ def test_results_are_plain_numbers(make_scores: MakeScores, redraw: Redraw) -> N
             assert value is None or type(value) in (str, int, float, bool)
 
     check(asdict(result))
+
+
+def test_groups_of_exposures_are_compared_with_the_same_non_members(make_scores: MakeScores, redraw: Redraw) -> None:
+    scores = make_scores("loss")
+    times = np.where(np.arange(len(scores)) % 2, 16, 1)
+    leaking = replace(scores, values=scores.values + 2.0 * (scores.members & (times == 16)))
+    exposures = dict(zip(scores.unit_ids.tolist(), times.tolist(), strict=True))
+    context = {leaking.key: Context(exposures=exposures)}
+    (result,) = evaluate([leaking], redraw, SETTINGS, context)
+    once, often = result.by_exposures
+    assert (once.exposures, often.exposures) == (1, 16)
+    assert once.n_members + often.n_members == result.n_members
+    for group in (once, often):
+        chosen = leaking.members & (times == group.exposures)
+        pairs = leaking.values[chosen][:, None] - leaking.values[~leaking.members]
+        assert group.auroc == pytest.approx(np.mean(pairs > 0), abs=1e-12)
+        assert group.auroc_ci95[0] <= group.auroc <= group.auroc_ci95[1]
+        assert [rate.fpr for rate in group.tpr_at_fpr] == list(SETTINGS.fprs)
+    assert often.auroc_ci95[0] > once.auroc_ci95[1]
+    assert evaluate([leaking], redraw, SETTINGS)[0].by_exposures == ()

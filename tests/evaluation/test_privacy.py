@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from lightning_mia.evaluation.privacy import epsilon_lower_bound, gaussian_epsilon, strongest_lower_bound
+from lightning_mia.evaluation.one_run import one_run_bound
+from lightning_mia.evaluation.privacy import (
+    epsilon_lower_bound,
+    gaussian_epsilon,
+    lower_bounds,
+    strongest_lower_bound,
+)
 from lightning_mia.evaluation.scores import Scores
 
 
@@ -64,3 +70,25 @@ def test_noise_gives_no_bound_and_several_attacks_lower_it() -> None:
     assert name == "perfect"
     assert 0 < bound < epsilon_lower_bound(perfect, 1e-5)
     assert epsilon_lower_bound(make_scores(np.ones(1), np.zeros(1)), 1e-5) == 0.0
+
+
+@pytest.mark.parametrize(("independent", "method"), [(True, "one_run"), (False, "rates")])
+def test_every_attack_has_a_bound_labelled_by_its_method(independent: bool, method: str) -> None:
+    rng = np.random.default_rng(2)
+    scores = [
+        make_scores(rng.normal(size=300), rng.normal(size=290), "noise"),
+        make_scores(rng.normal(3, 1, size=300), rng.normal(size=290), "strong"),
+    ]
+    noise, strong = bounds = lower_bounds(scores, 1e-5, independent=independent)
+    assert [bound.attack for bound in bounds] == ["noise", "strong"]
+    assert {(bound.method, bound.delta, bound.n_units) for bound in bounds} == {(method, 1e-5, 590)}
+    assert noise.epsilon_corrected < 0.2
+    assert 0 < strong.epsilon_corrected < strong.epsilon
+    assert strongest_lower_bound(scores, 1e-5, independent=independent) == (strong.epsilon_corrected, "strong")
+    if independent:
+        assert strong.epsilon == pytest.approx(one_run_bound(scores[1], 1e-5).epsilon)
+        corrected = one_run_bound(scores[1], 1e-5, error=0.025)
+        assert (strong.epsilon_corrected, strong.n_guesses, strong.n_correct) == pytest.approx(corrected)
+    else:
+        assert strong.epsilon == pytest.approx(epsilon_lower_bound(scores[1], 1e-5))
+        assert (strong.n_guesses, strong.n_correct) == (None, None)

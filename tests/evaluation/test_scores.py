@@ -25,7 +25,7 @@ def test_lists_become_arrays_of_the_right_type() -> None:
         ({"members": np.ones(3, dtype=bool)}, "only one of them"),
         ({"members": np.zeros(3, dtype=bool)}, "only one of them"),
         ({"level": "clip"}, "level in"),
-        ({"access": "white-box"}, "white-box"),
+        ({"access": "no-box"}, "no-box"),
     ],
 )
 def test_invalid_scores_are_rejected(change: dict[str, object], message: str) -> None:

@@ -321,7 +321,7 @@ def test_a_model_that_only_forgets_is_left_out_with_a_note() -> None:
 
 
 def test_settings_change_the_names_of_the_columns() -> None:
-    assert Relearning().columns != Relearning(epochs=3).columns != Relearning(epochs=3, seed=1).columns
+    assert Relearning().columns != Relearning(epochs=9).columns != Relearning(epochs=9, seed=1).columns
 
 
 def test_halves_need_an_even_number_of_copies() -> None:

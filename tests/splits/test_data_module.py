@@ -51,3 +51,24 @@ def test_another_split_of_the_same_recordings_shares_their_audio(tiny_manifest: 
     other = corpus.with_split(module(tiny_manifest, split_seed=1).load(tmp_path / "other.csv").split)
     assert other.audio is corpus.audio
     assert other.split.sha256 != corpus.split.sha256
+
+
+def test_batches_count_background_and_exposures(tiny_manifest: Path, tmp_path: Path) -> None:
+    options = {"background": 12, "exposures": [1, 4]}
+    plain, extended = (
+        module(tiny_manifest, design=UtteranceDesign(32, 16, **chosen)).load(tmp_path / "split.csv", n_shadows=2)
+        for chosen in ({}, options)
+    )
+    for corpus in (plain, extended):
+        names = ("target", *corpus.split.shadows)
+        trainings = [corpus.training_recordings(corpus.split.training_ids(name), seed=0) for name in names]
+        seconds = [sum(training.epoch().durations) for training in trainings]
+        assert len({training.n_batches for training in trainings}) == 1
+        assert trainings[0].n_batches == pytest.approx(sum(seconds) / 3 / 4.0, abs=1.5)
+        assert len({len(training.epoch()) for training in trainings}) == 1
+    assert len(trainings[0].epoch()) == 8 * 1 + 8 * 4 + 12
+    assert len(trainings[0].recordings) == 16 + 12
+    batches = [name for batch in trainings[0].train_dataloader() for name in batch.ids]
+    exposures = extended.split.unit_exposures("utterance")
+    trained = {name: batches.count(name) for name in set(batches)}
+    assert trained == {name: exposures.get(name, 1) for name in extended.split.training_ids()}

@@ -50,4 +50,5 @@ def test_hash_covers_level_origin_and_every_cell_but_the_shadows(split):
 
 
 def test_roles_are_those_of_the_contract(split):
-    assert set(split.table["role"]) <= set(ROLES) == {"member", "nonmember", "held_back", "auxiliary", "sibling"}
+    contract = {"member", "nonmember", "held_back", "auxiliary", "background", "sibling"}
+    assert set(split.table["role"]) <= set(ROLES) == contract

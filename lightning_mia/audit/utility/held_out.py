@@ -29,7 +29,7 @@ def held_out_recordings(split: Split, contents: Mapping[str, str], speakers: Map
         `id`, `speaker`, in the order of the ids.
     """
     members = split.table[split.table["target"]]
-    member_contents = {contents[name] for name in members["id"]}
+    member_contents = {contents[name] for name in members["id"] if name in contents}  # a background may lack
     member_speakers = set(members["speaker"]) if split.level == "speaker" else set()
     first = {contents[name]: name for name in sorted(speakers, reverse=True)}  # first id of each content
     ids = sorted(

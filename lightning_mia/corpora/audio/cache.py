@@ -13,6 +13,7 @@ import pandas as pd
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.decoding import length_reason
+from lightning_mia.corpora.audio.entries import read_entries
 from lightning_mia.corpora.audio.pack import SAMPLES, PackedFile, open_packs
 from lightning_mia.corpora.audio.packed_samples import PackedSamples, remedy
 from lightning_mia.utilities.errors import InputError, list_first
@@ -137,6 +138,48 @@ def decode(
     """
     packed = open_packs(table["path"], cache_dir or cache_root() / "audio", progress)
     samples, packed = _joined(packed)
+    index, skipped = _usable(table, packed, on_bad_audio, max_seconds)
+    texts = (
+        {name: text for name, text in zip(table["id"], table["text"], strict=True) if text} if "text" in table else {}
+    )
+    return AudioCache(samples, index[INDEX_COLUMNS], skipped, texts)
+
+
+def read_contents(
+    table: pd.DataFrame,
+    *,
+    cache_dir: Path | None = None,
+    on_bad_audio: Literal["error", "skip"] = "error",
+    max_seconds: float | None = None,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return lengths and hashes of all recordings, as `decode` would, without storing samples.
+
+    Args:
+        table: as in `decode`.
+        cache_dir: as in `decode`; lengths and hashes are kept there.
+        on_bad_audio: as in `decode`.
+        max_seconds: as in `decode`.
+        progress: show a progress bar.
+
+    Returns:
+        `AudioCache.index` and `AudioCache.skipped`.
+
+    Raises:
+        InputError: unusable files (with "skip": no usable file), or the cache cannot be written.
+    """
+    files = read_entries(table["path"], cache_dir or cache_root() / "audio", progress)
+    index, skipped = _usable(table, files, on_bad_audio, max_seconds)
+    return index[INDEX_COLUMNS], skipped
+
+
+def _usable(
+    table: pd.DataFrame,
+    packed: Sequence[PackedFile],
+    on_bad_audio: Literal["error", "skip"],
+    max_seconds: float | None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Divide recordings into usable ones, index = id, and others."""
     files = pd.DataFrame([asdict(file) for file in packed]).set_index("path")
     rows = table[["id", "path"]].join(files, on="path").reset_index(drop=True)
     stated = table["duration"].to_list() if "duration" in table else [math.nan] * len(rows)
@@ -148,11 +191,7 @@ def decode(
     _check_usable(rows[bad], len(rows), on_bad_audio)
     index = rows[~bad].set_index("id")
     index["duration"] = index["n_samples"] / SAMPLE_RATE
-    skipped = rows.loc[bad, ["id", "path", "reason"]].reset_index(drop=True)
-    texts = (
-        {name: text for name, text in zip(table["id"], table["text"], strict=True) if text} if "text" in table else {}
-    )
-    return AudioCache(samples, index[INDEX_COLUMNS], skipped, texts)
+    return index, rows.loc[bad, ["id", "path", "reason"]].reset_index(drop=True)
 
 
 def _check_usable(bad: pd.DataFrame, n_all: int, on_bad_audio: Literal["error", "skip"]) -> None:

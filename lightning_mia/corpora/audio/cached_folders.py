@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.audio.pack import INDEX, LOCK, SAMPLES, read_index
+from lightning_mia.corpora.audio.pack import ENTRIES, INDEX, LOCK, SAMPLES, read_index
 from lightning_mia.utilities.errors import InputError
 
 MAX_ROWS = 20
@@ -101,8 +101,8 @@ def clear(cache_dir: Path, folder: str | None = None) -> list[CachedFolder]:
 
 def _each_pack(cache_dir: Path) -> Iterator[CachedFolder]:
     for pack in sorted(cache_dir.iterdir()) if cache_dir.is_dir() else []:
-        if (pack / SAMPLES).is_file() or (pack / INDEX).is_file():
-            entries = read_index(pack)
+        if any((pack / name).is_file() for name in (SAMPLES, INDEX, ENTRIES)):
+            entries = [*read_index(pack), *read_index(pack, ENTRIES)]
             folder = os.path.dirname(entries[0].path) if entries else ""
             size = sum(file.stat().st_size for file in pack.iterdir() if file.name == SAMPLES)
             yield CachedFolder(folder, (pack,), len({entry.path for entry in entries}), size)
@@ -135,7 +135,7 @@ def _sum(name: str, folders: list[CachedFolder]) -> CachedFolder:
 def _delete(pack: Path) -> None:
     try:
         with FileLock(pack / LOCK, timeout=0):
-            for name in (INDEX, SAMPLES):
+            for name in (INDEX, ENTRIES, SAMPLES):
                 (pack / name).unlink(missing_ok=True)
     except Timeout as error:
         raise InputError(f"A running command decodes audio into {pack}; wait until it has ended") from error

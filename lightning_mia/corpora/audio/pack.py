@@ -26,6 +26,8 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import file_state, hash_of, write_text
 
 SAMPLES, INDEX, LOCK = "samples.int16", "index.jsonl", "lock"
+ENTRIES = "entries.jsonl"
+"""Lengths and hashes of files that are not decoded; see `entries`."""
 VERSION = 2
 """Increase this whenever decoding changes, so that older packs are not reused."""
 
@@ -66,9 +68,11 @@ def open_packs(paths: Iterable[str], cache_dir: Path, progress: bool = True) -> 
     Raises:
         InputError: the cache cannot be written, or the disk is too small.
     """
-    states = {path: _state(path) for path in sorted(set(paths), key=_by_folder)}
+    states = {path: state_of(path) for path in sorted(set(paths), key=by_folder)}
     try:
-        known = {path: file for folder, _ in _folders(states) for path, file in _lookup(cache_dir, folder, states)}
+        known = {
+            path: file for folder, _ in source_folders(states) for path, file in look_up(cache_dir, folder, states)
+        }
         if missing := [path for path in states if path not in known]:
             known |= _decode_missing(missing, states, cache_dir, progress)
     except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
@@ -82,11 +86,16 @@ def pack_folder(cache_dir: Path, folder: str) -> Path:
     return cache_dir / hash_of(folder)[:32]
 
 
-def read_index(pack: Path) -> list[PackedFile]:
-    """Read the entries of a pack, up to the first damaged line."""
+def read_index(pack: Path, name: str = INDEX) -> list[PackedFile]:
+    """Read the entries of a pack, up to the first damaged line.
+
+    Args:
+        pack: its folder.
+        name: file of the entries.
+    """
     entries: list[PackedFile] = []
     try:
-        with open(pack / INDEX, encoding="ascii") as file:
+        with open(pack / name, encoding="ascii") as file:
             for line in file:
                 if not line.endswith("\n"):  # being written, or half written by a killed process
                     break
@@ -108,16 +117,18 @@ def _entry(fields: dict[str, Any]) -> PackedFile:
     return PackedFile(**fields)
 
 
-def _by_folder(path: str) -> tuple[str, str]:
+def by_folder(path: str) -> tuple[str, str]:
+    """Return the order of paths in which folders stay together."""
     return os.path.dirname(path), path
 
 
-def _folders(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def source_folders(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder with its paths, which are sorted by `by_folder`."""
     for folder, group in groupby(paths, os.path.dirname):
         yield folder, list(group)
 
 
-def _state(path: str) -> str:
+def state_of(path: str) -> str:
     """Hash what tells whether a file has changed.
 
     The hash of an unreadable file is empty; it may become readable.
@@ -125,7 +136,7 @@ def _state(path: str) -> str:
     return hash_of([VERSION, *decoder_state(), file_state(path)])[:32] if os.access(path, os.R_OK) else ""
 
 
-def _lookup(cache_dir: Path, folder: str, states: Mapping[str, str]) -> Iterator[tuple[str, PackedFile]]:
+def look_up(cache_dir: Path, folder: str, states: Mapping[str, str]) -> Iterator[tuple[str, PackedFile]]:
     """Yield the current entries of a source folder."""
     pack = pack_folder(cache_dir, folder)
     if not pack.is_dir():
@@ -154,13 +165,13 @@ def _decode_missing(
             ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
             tqdm(total=len(missing), desc="Decoding audio", unit="file", disable=not progress) as bar,
         ):
-            for folder, group in _folders(missing):
+            for folder, group in source_folders(missing):
                 pack = pack_folder(cache_dir, folder)
                 if not pack.exists():
                     pack.mkdir()
                     created.append(pack)
                 with FileLock(pack / LOCK):
-                    decoded |= dict(_lookup(cache_dir, folder, states))  # another process may have been faster
+                    decoded |= dict(look_up(cache_dir, folder, states))  # another process may have been faster
                     remaining = [path for path in group if path not in decoded]
                     bar.update(len(group) - len(remaining))
                     decoded |= _append(pack, remaining, states, pool, bar)
@@ -183,11 +194,11 @@ def _append(
         offset = samples.tell() // 2
         for start in range(0, len(paths), BATCH):
             lines = []
-            for entry, pcm in pool.map(_decode_file, paths[start : start + BATCH]):
+            for entry, pcm in pool.map(decode_entry, paths[start : start + BATCH]):
                 entry = replace(entry, state=states[entry.path], offset=offset, pack=str(pack))
                 appended[entry.path], offset = entry, offset + entry.n_samples
                 samples.write(pcm)
-                lines.append(_line(entry))
+                lines.append(index_line(entry))
             samples.flush()  # before the index, which must not list missing samples
             index.writelines(lines)
             index.flush()
@@ -203,16 +214,18 @@ def _drop_incomplete(pack: Path) -> None:
     samples.touch()
     index.touch()
     os.truncate(samples, 2 * max((entry.offset + entry.n_samples for entry in complete), default=0))
-    if (lines := "".join(map(_line, complete)).encode("ascii")) != index.read_bytes():
+    if (lines := "".join(map(index_line, complete)).encode("ascii")) != index.read_bytes():
         write_text(index, lines.decode("ascii"))
 
 
-def _line(entry: PackedFile) -> str:
+def index_line(entry: PackedFile) -> str:
+    """Return the line of an entry, without its folder."""
     fields = {name: value for name, value in asdict(entry).items() if name != "pack"}
     return json.dumps({**fields, CHECKSUM: hash_of(fields)[:CHECKSUM_DIGITS]}) + "\n"
 
 
-def _decode_file(path: str) -> tuple[PackedFile, bytes]:
+def decode_entry(path: str) -> tuple[PackedFile, bytes]:
+    """Decode a file: its entry, without a position, and its samples."""
     try:
         decoded = decode_file(path)
     except BadAudioError as error:

@@ -53,11 +53,12 @@ class Recordings(Dataset[tuple[str, np.ndarray, str]]):
 
 
 class TrainingRecordings(L.LightningDataModule):
-    """Training recordings of one model, each once per epoch.
+    """Training recordings of one model, each once per epoch or several times.
 
     Args:
         audio: decoded corpus.
         ids: utterances to train on.
+        times: how often each is in an epoch; default: once.
         n_batches: batches per epoch (over all processes), the same for all models that are compared.
         batch_seconds: audio per batch, for `training_waveforms`.
         num_workers: processes that read audio.
@@ -74,6 +75,7 @@ class TrainingRecordings(L.LightningDataModule):
         *,
         n_batches: int,
         batch_seconds: float,
+        times: Sequence[int] | np.ndarray = (),
         num_workers: int = 0,
         seed: int = 0,
         changes: WaveformChanges = NO_CHANGES,
@@ -82,7 +84,7 @@ class TrainingRecordings(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.masking, self.spec_augment = masking, spec_augment
-        self.recordings = Recordings(audio, ids, changes)
+        self.recordings, self.times = Recordings(audio, ids, changes), times
         self.n_batches, self.batch_seconds = n_batches, batch_seconds
         self.num_workers, self.seed = num_workers, seed
 
@@ -95,29 +97,34 @@ class TrainingRecordings(L.LightningDataModule):
         }
 
     def of(self, ids: Sequence[str], seed: int) -> "TrainingRecordings":
-        """Return other training recordings, in batches of the same duration.
+        """Return other training recordings, each once per epoch, in batches of the same duration.
 
         Args:
             ids: utterances to train on.
             seed: seed of the batch order and of `masking`.
         """
         other = copy.copy(self)
-        other.recordings, other.seed = self.recordings.take(ids), seed
+        other.recordings, other.times, other.seed = self.recordings.take(ids), (), seed
         other.n_batches = count_batches(other.recordings.durations, self.batch_seconds)
         return other
 
+    def epoch(self) -> Recordings:
+        """Return the recordings of an epoch, as often as they are in it."""
+        ids = self.recordings.ids
+        return self.recordings.take(np.repeat(ids, self.times).tolist() if len(self.times) else ids)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Create the loader of this process's shuffled batches."""
-        trainer = self.trainer
+        trainer, epoch = self.trainer, self.epoch()
         batches = LengthBatches(
-            self.recordings.durations,
+            epoch.durations,
             self.n_batches,
             shuffle=True,
             seed=self.seed,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        return loader(self.recordings, batches, self.num_workers)
+        return loader(epoch, batches, self.num_workers)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Silence spans, and attach SpecAugment to the batch."""

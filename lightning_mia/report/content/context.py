@@ -12,6 +12,7 @@ from lightning_mia.evaluation.scores import ACCESSES, LEVELS
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content import wording
 from lightning_mia.report.content.breakdown_text import speaker_notes, uncut_properties
+from lightning_mia.report.content.epsilon_text import epsilon_note, epsilon_rows
 from lightning_mia.report.content.groups import Group, attack_groups, control_groups
 from lightning_mia.report.content.key_numbers import key_numbers
 from lightning_mia.report.content.meaning import meaning
@@ -70,6 +71,8 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
         "max_speakers": MAX_SPEAKERS,
         "uncut": uncut_properties(report),
         "slices_by": [(by, list(parts)) for by, parts in groupby(report.slices or (), key=lambda part: part.by)],
+        "epsilon_note": epsilon_note(report.epsilon_bounds),
+        "epsilon_rows": epsilon_rows(report.epsilon_bounds),
         "utility_note": utility_note(report.utility),
         "utility_rows": utility_rows(report.utility),
         "exposure_rows": _exposure_rows(report),

@@ -52,6 +52,8 @@ def _members(report: AuditReport) -> Iterator[str]:
     if split.drawn:
         seed = report.provenance.seeds.get("split")
         yield f"Members were drawn at random by this tool{_seeded(seed)}, {unit} by {unit}."
+        if split.inclusion == "independent":
+            yield f"A fair coin decided for each {unit}."
         if split.n_strata is not None and split.n_strata > 1:
             yield f"Half of each of {count(split.n_strata)} strata became members" + (
                 "; a stratum holds the recordings of one speaker, or of several speakers with few recordings each."
@@ -75,8 +77,19 @@ def _members(report: AuditReport) -> Iterator[str]:
             f"{count(split.n_siblings)} recordings are siblings: of the members' source, but not trained on. They are "
             "compared with the members, in a control of its own."
         )
+    if len(split.exposures) > 1:
+        *numbers, last = (f"{count(times)}" for times in split.exposures)
+        yield (
+            f"Members are in an epoch {', '.join(numbers)} or {last} times: groups of equal size, drawn at random "
+            "before membership."
+        )
     if split.n_auxiliary:
         yield f"{count(split.n_auxiliary)} auxiliary recordings belong to no training set and are not evaluated."
+    if split.n_background:
+        yield (
+            f"{count(split.n_background)} background recordings are in the training set of every model, and are not "
+            "evaluated."
+        )
     yield f"SHA-256 of the split: {split.sha256}."
 
 
@@ -136,7 +149,10 @@ def _controls(report: AuditReport) -> Iterator[str]:
     if any(name.startswith("untrained_") for name in names):
         yield "Untrained: every attack was repeated on the same architecture with fresh weights."
     if any(name.startswith("wrong_model_") for name in names):
-        yield "Wrong model: every attack was repeated on a model trained on neither members nor non-members."
+        background = ", but on the background" if report.split.n_background else ""
+        yield (
+            f"Wrong model: every attack was repeated on a model trained on neither members nor non-members{background}."
+        )
     elif report.attacks:
         yield "There was no wrong-model control."
 

@@ -8,10 +8,12 @@ SECTIONS = {
     "shadow_models": "Shadow models",
     "each_as_target": "Shadow models as targets",
     "n_shadow_models": "Number of shadow models",
+    "exposures": "Exposures",
     "dataset_inference": "Dataset inference",
     "controls": "Controls",
     "speakers": "Per-speaker risk",
     "slices": "Slices",
+    "epsilon": "Lower bounds on ε",
     "utility": "Utility",
     "positive_control": "Positive control",
     "published": "Published results",
@@ -129,6 +131,10 @@ SLICES = (
     "with intervals over its speakers. Differences between parts were not tested; with many parts, some differ by "
     "chance."
 )
+EXPOSURES = (
+    "Members are in an epoch once or several times: groups of equal size, drawn at random before membership. Each "
+    "group of members is compared with all non-members."
+)
 NO_BREAKDOWN = (
     "Omitted: the controls do not allow a conclusion. Results of single speakers or slices would be read as leaks, "
     "although a difference between the recordings may explain them."
@@ -162,6 +168,14 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Auxiliary recordings",
         "The adversary's own recordings: in no model's training set, never evaluated.",
+    ),
+    (
+        "Background",
+        "Recordings that every model was trained on, the wrong model too; never evaluated.",
+    ),
+    (
+        "Exposures",
+        "How often a member is in an epoch.",
     ),
     (
         "Access",

@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightning_mia.evaluation.results import AttackResult, Interval, SubsetResult, has_interval, headline_rate
+from lightning_mia.evaluation.results import (
+    AttackResult,
+    ExposureGroup,
+    Interval,
+    SubsetResult,
+    has_interval,
+    headline_rate,
+)
 from lightning_mia.report.content.groups import MAX_FEATURED, Group
 from lightning_mia.report.content.numbers import percent
 from lightning_mia.report.figures.attacks import MAX_CURVES
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
 DODGE = 0.07  # octaves between two attacks at the same number of shadow models, so that their intervals do not overlap
 
-Metric = Callable[[AttackResult | SubsetResult], tuple[float, Interval] | None]  # value and its interval
+Metric = Callable[[AttackResult | SubsetResult | ExposureGroup], tuple[float, Interval] | None]  # and its interval
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Line:
     Attributes:
         name: for the legend.
         series: index of its colour and dashes.
-        sizes: numbers of shadow models, ascending.
+        sizes: numbers of shadow models, or other positive numbers, ascending.
         values: one per size, in [0, 1].
         intervals: one per size; without bounds or `NO_INTERVAL` if unknown.
     """
@@ -57,10 +64,10 @@ def draw_by_shadows(group: Group) -> tuple[Drawing, ...]:
     results = [*featured, *others[: max(0, MAX_FEATURED - len(featured))]]
     if not results:
         return ()
-    drawings = [_draw(group, results, "AUROC", "auroc", _auroc, 0.5)]
+    drawings = [_draw(group, results, "AUROC", "auroc", auroc_of, 0.5)]
     rate = headline_rate(results[0].tpr_at_fpr)
     if rate is not None:
-        drawings.append(_draw(group, results, f"TPR at FPR {percent(rate.fpr)}", "tpr", _tpr, rate.fpr))
+        drawings.append(_draw(group, results, f"TPR at FPR {percent(rate.fpr)}", "tpr", tpr_of, rate.fpr))
     return tuple(drawings)
 
 
@@ -70,7 +77,11 @@ def sizes_of(group: Group) -> list[int]:
 
 
 def shadow_figure(
-    lines: Sequence[Line], chance: float, undetectable: Interval | None = None, reference: Reference | None = None
+    lines: Sequence[Line],
+    chance: float,
+    undetectable: Interval | None = None,
+    reference: Reference | None = None,
+    sizes_name: str = "shadow models",
 ) -> "Figure":
     """Draw values against the number of shadow models.
 
@@ -79,6 +90,7 @@ def shadow_figure(
         chance: value of random guessing: a thin line.
         undetectable: AUROCs detected with less than 80 % power: a grey band.
         reference: the best attack without shadow models: a grey line.
+        sizes_name: what the sizes of the lines count.
     """
     n_names = len(lines) + (reference is not None)
     top = 0.1 + LEGEND_LINE * n_names
@@ -91,7 +103,7 @@ def shadow_figure(
     for number, line in enumerate(lines):
         _draw_line(axes, line, DODGE * (number - (len(lines) - 1) / 2))
     _set_scale(axes, sorted({size for line in lines for size in line.sizes}))
-    axes.set_xlabel("shadow models")
+    axes.set_xlabel(sizes_name)
     legend_above(axes)
     return figure
 
@@ -115,11 +127,13 @@ def _set_scale(axes: "Axes", sizes: Sequence[int]) -> None:
     plain_numbers(axes)
 
 
-def _auroc(result: AttackResult | SubsetResult) -> tuple[float, Interval] | None:
+def auroc_of(result: AttackResult | SubsetResult | ExposureGroup) -> tuple[float, Interval] | None:
+    """Return the AUROC and its interval."""
     return result.auroc, result.auroc_ci95
 
 
-def _tpr(result: AttackResult | SubsetResult) -> tuple[float, Interval] | None:
+def tpr_of(result: AttackResult | SubsetResult | ExposureGroup) -> tuple[float, Interval] | None:
+    """Return the headline TPR and its interval; None without rates."""
     rate = headline_rate(result.tpr_at_fpr)
     return None if rate is None else (rate.tpr, rate.tpr_ci95)
 

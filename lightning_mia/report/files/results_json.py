@@ -29,7 +29,7 @@ TABLES = ("scores.csv", "units.csv")
 
 EVIDENCE = (
     *("target", "split", "verdict", "attacks", "controls", "blind_upper95", "exposures", "fleet"),
-    *("dataset_inference", "slices", "speaker_risks", "utility", "privacy"),
+    *("dataset_inference", "slices", "speaker_risks", "utility", "privacy", "epsilon_bounds"),
 )
 """Keys of results, which nobody may edit; command, config and notes may be shortened before a file is shared."""
 

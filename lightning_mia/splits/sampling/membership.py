@@ -1,12 +1,15 @@
-"""Random membership: half of every stratum is IN."""
+"""Random membership: half of every stratum is IN, or a coin decides for each unit."""
 
 import math
 from enum import IntEnum, unique
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from lightning_mia.utilities.errors import InputError
+
+Inclusion = Literal["balanced", "independent"]
 
 MAX_LABELLINGS = 200_000
 """Number of labellings up to which redraws do not repeat: with 10 + 10 units there are 184,756. Of more labellings, a
@@ -26,6 +29,8 @@ class Purpose(IntEnum):
     SHADOWS = 2
     REDRAW = 3
     POOL = 4
+    BACKGROUND = 5
+    EXPOSURES = 6
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
@@ -120,7 +125,23 @@ def draw_half(strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return permute_within_strata(labels, strata, 1, generator)[0]
 
 
-def draw_models(strata: np.ndarray, n_shadows: int, seed: int) -> dict[str, np.ndarray]:
+def toss_coins(n_units: int, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Toss a fair coin for every unit, `n` times independently.
+
+    Args:
+        n_units: number of units.
+        n: number of labellings.
+        generator: random generator.
+
+    Returns:
+        (n, units) bool: IN.
+    """
+    return generator.integers(2, size=(n, n_units), dtype=np.int8).astype(bool)
+
+
+def draw_models(
+    strata: np.ndarray, n_shadows: int, seed: int, inclusion: Inclusion = "balanced"
+) -> dict[str, np.ndarray]:
     """Draw the members of every model.
 
     Shadow models 2k and 2k + 1 are complementary: every unit is IN for exactly one of the two. Each pair follows the
@@ -128,30 +149,36 @@ def draw_models(strata: np.ndarray, n_shadows: int, seed: int) -> dict[str, np.n
     shadow models do not change the first ones. An odd last shadow model is the first of its pair.
 
     Args:
-        strata: (units,) stratum of each unit; every stratum has an even number of units.
+        strata: (units,) stratum of each unit; if balanced, every stratum has an even number of units.
         n_shadows: number of shadow models.
         seed: seed of the split.
+        inclusion: half of every stratum is IN, or a fair coin decides for each unit.
 
     Returns:
         (units,) bool per model, keyed by `target`, `shadow_000`, `shadow_001`, ….
     """
-    models = {"target": draw_half(strata, stream(seed, Purpose.TARGET))}
+
+    def draw(generator: np.random.Generator) -> np.ndarray:
+        return draw_half(strata, generator) if inclusion == "balanced" else toss_coins(len(strata), 1, generator)[0]
+
+    models = {"target": draw(stream(seed, Purpose.TARGET))}
     for shadow in range(0, n_shadows, 2):
-        first = draw_half(strata, stream(seed, Purpose.SHADOWS, shadow // 2))
+        first = draw(stream(seed, Purpose.SHADOWS, shadow // 2))
         models[f"shadow_{shadow:03d}"] = first
         if shadow + 1 < n_shadows:
             models[f"shadow_{shadow + 1:03d}"] = ~first
     return models
 
 
-def assign_membership(rows: pd.DataFrame, n_shadows: int, seed: int) -> pd.DataFrame:
+def assign_membership(rows: pd.DataFrame, n_shadows: int, seed: int, inclusion: Inclusion = "balanced") -> pd.DataFrame:
     """Draw all members, and derive the table of a split.
 
     Args:
-        rows: recordings with `id`, `speaker`, `unit`, `stratum`, `part` and `audio`; `stratum` and `part` are "" for
-            auxiliary recordings.
+        rows: recordings with `id`, `speaker`, `unit`, `stratum`, `part`, `audio` and `background` (bool), and possibly
+            `exposures`; `stratum` and `part` are "" for auxiliary and background recordings.
         n_shadows: number of shadow models.
         seed: seed of the split.
+        inclusion: half of every stratum is IN, or a fair coin decides for each unit.
 
     Returns:
         The table of a `Split`, sorted by id.
@@ -159,14 +186,17 @@ def assign_membership(rows: pd.DataFrame, n_shadows: int, seed: int) -> pd.DataF
     rows = rows.sort_values("id", ignore_index=True)
     is_challenge = rows["part"] != ""
     units = rows[is_challenge].drop_duplicates("unit").sort_values("unit")
-    models = draw_models(units["stratum"].to_numpy(), n_shadows, seed)
+    models = draw_models(units["stratum"].to_numpy(), n_shadows, seed, inclusion)
     position = pd.Index(units["unit"]).get_indexer(rows["unit"][is_challenge])  # (challenge rows,)
-    membership = pd.DataFrame(False, index=rows.index, columns=list(models))
-    membership.loc[is_challenge, :] = np.column_stack(list(models.values()))[position]
-    role = np.where(is_challenge, np.where(membership["target"], "member", "nonmember"), "auxiliary")
-    role = np.where(membership["target"] & (rows["part"] == "held_back"), "held_back", role)
-    leading = rows[["id", "speaker"]].assign(role=role, trained=role == "member")
-    return pd.concat([leading, membership, rows[["unit", "stratum", "part", "audio"]]], axis=1)
+    membership = np.repeat(rows["background"].to_numpy(dtype=bool)[:, None], len(models), axis=1)  # (rows, models)
+    membership[is_challenge.to_numpy()] = np.column_stack(list(models.values()))[position]
+    columns = pd.DataFrame(membership, index=rows.index, columns=list(models))
+    role = np.where(is_challenge, np.where(columns["target"], "member", "nonmember"), "auxiliary")
+    role = np.where(columns["target"] & (rows["part"] == "held_back"), "held_back", role)
+    role = np.where(rows["background"], "background", role)
+    leading = rows[["id", "speaker"]].assign(role=role, trained=np.isin(role, ("member", "background")))
+    trailing = [name for name in ("unit", "stratum", "part", "audio", "exposures") if name in rows]
+    return pd.concat([leading, columns, rows[trailing]], axis=1)
 
 
 def _by_stratum(values: np.ndarray, strata: np.ndarray) -> list[np.ndarray]:

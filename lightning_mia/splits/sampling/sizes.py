@@ -25,34 +25,39 @@ def check_sizes(n_units: int, n_auxiliary: int) -> None:
         raise InputError(f"n_auxiliary must be 0 or more, but is {n_auxiliary}")
 
 
-def shrink(requested: tuple[int, int], available: int, units: str) -> tuple[int, int]:
+def shrink(
+    requested: tuple[int, int], available: int, units: str, multiple: int = 2, minimum: int = 2 * MIN_UNITS_PER_CLASS
+) -> tuple[int, int]:
     """Reduce two sizes in proportion to the available units.
 
     Args:
         requested: challenge units and auxiliary units.
         available: units of the corpus.
         units: name of the units in messages.
+        multiple: the challenge units are a multiple of it.
+        minimum: smallest number of challenge units, even if the proportion gives fewer.
 
     Returns:
-        Challenge units (even, and at least 8 even if the proportion gives fewer) and auxiliary units.
+        Challenge units and auxiliary units.
 
     Raises:
-        InputError: fewer than 8 units are available.
+        InputError: too few units are available.
 
     >>> shrink((400, 200), 10_000, "utterances")
     (400, 200)
     >>> shrink((400, 200), 90, "utterances")
     (60, 30)
     """
-    if available < 2 * MIN_UNITS_PER_CLASS:
+    minimum = -(-minimum // multiple) * multiple
+    if available < minimum:
         raise InputError(
-            f"The corpus has {available} usable {units}, but at least {MIN_UNITS_PER_CLASS} members and "
-            f"{MIN_UNITS_PER_CLASS} non-members are needed; add recordings"
+            f"The corpus has {available} usable {units}, but at least {minimum // 2} members and {minimum // 2} "
+            "non-members are needed; add recordings"
         )
     n_units, n_auxiliary = requested
     if sum(requested) <= available:
-        return n_units // 2 * 2, n_auxiliary
-    n_challenge = max(round(available * n_units / sum(requested)) // 2 * 2, 2 * MIN_UNITS_PER_CLASS)
+        return n_units // multiple * multiple, n_auxiliary
+    n_challenge = max(round(available * n_units / sum(requested)) // multiple * multiple, minimum)
     return n_challenge, min(round(available * n_auxiliary / sum(requested)), available - n_challenge)
 
 

@@ -1,0 +1,1 @@
+"""A drawn split with training lists, for models that are trained elsewhere."""
