@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 RATES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
 """Learning rates for a model whose own is unknown, in descending order."""
-MAX_FALL = 0.15
+MAX_FALL = 0.25
 """Fall of the held-out score, at most, at a learning rate that is chosen (standard deviations)."""
 RUIN = 1.0
 """Fall of the held-out score beyond which a model counts as ruined (standard deviations)."""

@@ -257,7 +257,7 @@ def foreign() -> Scored:
 
 
 def test_an_unknown_rate_is_the_largest_at_which_a_held_out_score_falls_little() -> None:
-    trainings = Trainings(shift=lambda rate: -1e3 * rate)  # by 0.1 standard deviations at 1e-4, 0.2 at 2e-4
+    trainings = Trainings(shift=lambda rate: -1.7e3 * rate)  # by 0.17 standard deviations at 1e-4, 0.34 at 2e-4
     measure = Relearning(n_copies=1, halves=False).prepare(foreign(), resources(trainings, AUXILIARY))
     assert isinstance(measure, Relearned) and measure.learning_rate == 1e-4
     assert "learning rate of 0.0001" in measure.notes[0]
