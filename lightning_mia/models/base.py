@@ -100,8 +100,10 @@ class SpeechModel(L.LightningModule, ABC):
             (batch,) or (draws, batch) float64, higher = solved better.
         """
 
-    can_pretrain: ClassVar[bool] = True
-    """Whether the pretext task can be trained on."""
+    @property
+    def can_pretrain(self) -> bool:
+        """Whether the pretext task can be trained on."""
+        return True
 
     @property
     def has_pretext(self) -> bool:
@@ -164,6 +166,14 @@ class SpeechModel(L.LightningModule, ABC):
             learning_rate: peak learning rate.
         """
         return {"learning_rate": learning_rate, "warmup_fraction": 0.1}
+
+    def freeze_encoder(self) -> None:
+        """Freeze all parameters but those of the pretext head.
+
+        Raises:
+            InputError: the family has no head that is fitted after the encoder.
+        """
+        raise InputError(f"{type(self).__name__} has no pretext head that can be fitted on a frozen encoder")
 
     def as_teacher(self, layer: int) -> "SpeechModel":
         """Return a frozen copy, cut above a hidden layer.

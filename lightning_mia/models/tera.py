@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_mia.corpora.loading.augmentation import draw_spans
 from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
 from lightning_mia.models.layers.transformer import SinusoidalPositions, Transformer
+from lightning_mia.models.objectives.reconstruction import Alteration, masked_error, reconstruction_score
 from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.ranges import (
@@ -77,7 +77,7 @@ class TERA(SpeechModel):
             raise InputError(f"Expected max_masked_bands from 0 to n_mels = {n_mels}, but got {max_masked_bands}")
         self.save_hyperparameters()
         self.mask_span: SpanMask = SpanMask(mask_probability, mask_length)
-        self.max_masked_bands, self.noise_probability = max_masked_bands, noise_probability
+        self.alteration = Alteration(max_masked_bands, noise_probability)
         self.log_mel = LogMel(n_mels)
         self.projection = nn.Linear(n_mels, dim)
         self.transformer = Transformer(
@@ -126,8 +126,7 @@ class TERA(SpeechModel):
         scores = []
         for mask in masks.reshape(-1, *masks.shape[-2:]):
             output = self._reconstruct(self._encode_frames(frames.masked_fill(mask.unsqueeze(2), 0.0), lengths))
-            error = (output - frames).abs().mean(dim=2, dtype=torch.float64)  # (batch, frames)
-            scores.append(-((error * mask).sum(dim=1) / mask.sum(dim=1)).log())
+            scores.append(reconstruction_score(output, frames, mask))
         return torch.stack(scores).view(masks.shape[:-1])
 
     def training_loss(self, batch: Batch) -> Pretext:
@@ -144,45 +143,10 @@ class TERA(SpeechModel):
         """
         frames = self._frames(waveforms, lengths)
         real = ~padding_mask(self.frame_lengths(lengths), frames.shape[1]).unsqueeze(2)
-        bands = self._draw_bands(frames)
+        bands = self.alteration.bands(frames)
         altered = (masks.unsqueeze(2) | bands) & real  # (batch, frames, n_mels)
-        inputs = self._add_noise(self._alter_frames(frames, lengths, masks).masked_fill(bands, 0.0))
+        inputs = self.alteration.alter(frames, self.frame_lengths(lengths), masks, bands)
         if augment is not None:
             inputs = augment(inputs, self.frame_lengths(lengths))
-        loss = masked_l1(self._reconstruct(self._encode_frames(inputs, lengths)), frames, altered)
+        loss = masked_error(self._reconstruct(self._encode_frames(inputs, lengths)), frames, altered)
         return Pretext(loss, {"masked_share": altered.sum() / (real.sum() * frames.shape[2])})
-
-    def _alter_frames(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
-        """Alter the masked frames.
-
-        They are zeroed in 80 % of utterances, replaced by other frames in 10 %, and kept in 10 %.
-        """
-        choice = torch.rand(len(frames), 1, 1, device=frames.device)
-        shift = torch.rand(len(frames), 1, device=frames.device) * self.frame_lengths(lengths).unsqueeze(1)
-        time = torch.arange(frames.shape[1], device=frames.device)
-        source = (time + shift.long()) % self.frame_lengths(lengths).unsqueeze(1)  # (batch, frames)
-        replaced = frames.gather(1, source.unsqueeze(2).expand_as(frames))
-        altered = torch.where(choice < 0.8, 0.0, torch.where(choice < 0.9, replaced, frames))
-        return torch.where(masks.unsqueeze(2), altered, frames)
-
-    def _draw_bands(self, frames: Tensor) -> Tensor:
-        """Draw adjacent bands to mask, (batch, 1, n_mels) bool."""
-        n_mels = torch.full((len(frames),), frames.shape[2], device=frames.device)
-        max_width = torch.full_like(n_mels, self.max_masked_bands)
-        return draw_spans(n_mels, max_width, frames.shape[2]).unsqueeze(1)
-
-    def _add_noise(self, frames: Tensor) -> Tensor:
-        """Add Gaussian noise to some utterances.
-
-        Its standard deviation is 0.2, as in the paper.
-        """
-        noisy = torch.rand(len(frames), 1, 1, device=frames.device) < self.noise_probability
-        return frames + noisy * 0.2 * torch.randn_like(frames)
-
-
-def masked_l1(outputs: Tensor, targets: Tensor, altered: Tensor) -> Tensor:
-    """Compute the mean absolute error over the altered values.
-
-    All tensors are (batch, frames, n_mels).
-    """
-    return ((outputs - targets).abs() * altered).sum() / altered.sum()

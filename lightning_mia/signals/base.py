@@ -51,7 +51,15 @@ class TrainFurther(Protocol):
     """Trains copies of a model further by its own task."""
 
     def __call__(
-        self, model: SpeechModel, ids: Sequence[str], *, name: str, epochs: int, learning_rate: float, seed: int
+        self,
+        model: SpeechModel,
+        ids: Sequence[str],
+        *,
+        name: str,
+        epochs: int,
+        learning_rate: float,
+        seed: int,
+        head_only: bool = False,
     ) -> SpeechModel | None:
         """Train a copy, which starts with a fresh optimizer.
 
@@ -62,6 +70,7 @@ class TrainFurther(Protocol):
             epochs: number of epochs.
             learning_rate: peak learning rate.
             seed: seed of masks, dropout and the order of batches.
+            head_only: fit targets and head of the pretext task, on the unchanged encoder.
 
         Returns:
             The trained copy in evaluation mode on the model's device; None if its training diverged.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,19 +15,16 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
-from lightning_mia.signals.runner.loop import batches
+from lightning_mia.signals.safe_rates import HeldOut, largest_harmless_rate, train_safely
 from lightning_mia.signals.table import of_question
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.ranges import Count, Positive, Rate, Seed, Size, check_fields
 
-log = logging.getLogger(__name__)
-
 MIN_CANDIDATES = 20
-MIN_AUXILIARY = 40  # half of them are trained on, the others are held out
-RATES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
-"""Learning rates tried on a model whose own is unknown, in descending order."""
-MAX_HALVINGS = 6
+MIN_AUXILIARY = 40  # half of them are held out
+HEAD_RATE = 1e-3  # learning rate of a new head
+MIN_HELD_OUT, MAX_HELD_OUT = 20, 100  # auxiliary recordings that are scored after further training
 PASSES_PER_STEP = 3  # forward, and backward at the cost of two
 
 
@@ -36,7 +33,8 @@ class Relearning(SignalGroup):
     """Score of the training task before and after further training (white-box).
 
     Copies of the model are trained further, by its own task, on the candidates: the recordings whose membership is in
-    question, without labels. What the model was trained on has little left to gain.
+    question, without labels. What the model was trained on has little left to gain. If the model has no pretext head,
+    targets and head are first fitted on the auxiliary recordings, on the unchanged encoder.
 
     Columns, for each question of the split: `relearning_<hash>_before`, the score of the training task under the model,
     and `relearning_<hash>_after`, the mean of its scores under the copies, with the same masks and noise. Auxiliary
@@ -47,12 +45,13 @@ class Relearning(SignalGroup):
         epochs: epochs of further training.
         rate: peak learning rate, as a multiple of the model's own.
         learning_rate: peak learning rate; null: `rate` times the model's own or, if the model was trained elsewhere,
-            the largest at which the score of held-out auxiliary recordings does not fall.
+            the largest at which the score of held-out auxiliary recordings hardly falls.
         halves: train the copies in pairs, on complementary random halves of the candidates, so that a recording is
             scored by one copy that was trained on it and one that was not; otherwise each copy on all candidates.
         fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
         with_auxiliary: train on all auxiliary recordings as well, so that they are scored too.
         n_masks: masks over which scores are averaged.
+        head_epochs: epochs in which a missing head is fitted.
         seed: seed of the further training.
         mask_seed: seed of the masks.
 
@@ -63,8 +62,8 @@ class Relearning(SignalGroup):
 
     name = "relearning"
     requires = (
-        f"the heads of the training task, {MIN_CANDIDATES} or more recordings and, for a model that was trained "
-        f"elsewhere, {MIN_AUXILIARY} or more auxiliary recordings or Relearning.learning_rate"
+        f"the training task, {MIN_CANDIDATES} or more recordings and, for a model without the heads of its task or "
+        f"trained elsewhere, {MIN_AUXILIARY} or more auxiliary recordings (for the latter, or Relearning.learning_rate)"
     )
     trains_further = True
 
@@ -76,6 +75,7 @@ class Relearning(SignalGroup):
     fill_to: Size = 240
     with_auxiliary: bool = False
     n_masks: Count = 16
+    head_epochs: Count = 20
     seed: Seed = 0
     mask_seed: Seed = 0
 
@@ -102,8 +102,8 @@ class Relearning(SignalGroup):
         return PASSES_PER_STEP * steps + (1 + self.n_copies) * self.n_masks
 
     def supports(self, model: SpeechModel) -> bool:
-        """Whether the model has a task by which it can be trained further."""
-        return model.can_pretrain and (model.uses_transcripts or model.has_pretext)
+        """Whether the model has a task by which it can be trained further, or can get one."""
+        return model.can_pretrain and (model.uses_transcripts or model.has_pretext or model.needs_targets)
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Train the copies for every question."""
@@ -127,12 +127,14 @@ class Relearned:
 
     Attributes:
         settings: settings of the group.
+        start: the model; if it had no head, with a fitted one.
         copies: question → candidates, and the copies that were trained on them.
         learning_rate: peak learning rate of the copies.
         notes: sentences for the report.
     """
 
     settings: Relearning
+    start: SpeechModel
     copies: Mapping[str, tuple[frozenset[str], Sequence[SpeechModel]]]
     learning_rate: float
     notes: tuple[str, ...] = ()
@@ -141,11 +143,11 @@ class Relearned:
     def train(cls, settings: Relearning, model: SpeechModel, resources: Resources) -> Measure:
         """Train the copies; no signals if there is too little to train on."""
         training = _Training(settings, model, resources)
-        rate = training.first_rate()
         questions = {name: training.ids(ids) for name, ids in resources.candidates.items()}
         questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
-        if rate is None or not questions:
-            return cls(settings, {}, 0.0, tuple(training.notes))
+        rate = training.first_rate(next(iter(questions.values()))) if questions and training.fit_head() else None
+        if rate is None:
+            return cls(settings, model, {}, 0.0, tuple(training.notes))
         groups: dict[tuple[str, ...], Sequence[SpeechModel]] = {}
         for ids in dict.fromkeys(questions.values()):
             groups[ids], rate = training.copies(ids, rate, f"relearning_{len(groups)}")
@@ -158,7 +160,7 @@ class Relearned:
             f"Relearning trained {settings.n_copies} copies of the model further, for {settings.epochs} epochs with a "
             f"peak learning rate of {rate:g}, on {'halves of ' if settings.halves else ''}{sizes} recordings."
         )
-        return cls(settings, copies, rate, tuple(training.notes))
+        return cls(settings, training.start, copies, rate, tuple(training.notes))
 
     def __call__(self, model: SpeechModel, batch: Batch) -> Measured:
         """Score the candidates in a batch; NaN for other recordings."""
@@ -168,8 +170,8 @@ class Relearned:
             scores = batch.waveforms.new_full((2, len(batch.ids)), torch.nan, dtype=torch.float64)
             if rows:
                 part = batch.take(rows)
-                after = [self.settings.score(copy.to(part.waveforms.device), part) for copy in copies]
-                scores[:, rows] = torch.stack([self.settings.score(model, part), torch.stack(after).mean(dim=0)])
+                before, *after = [self.settings.score(m.to(part.waveforms.device), part) for m in (self.start, *copies)]
+                scores[:, rows] = torch.stack([before, torch.stack(after).mean(dim=0)])
                 if not torch.isfinite(scores[:, rows]).all():
                     raise InputError(
                         f"The score of the training task is not finite for {part.ids[0]} or others after further "
@@ -189,12 +191,18 @@ class _Training:
         model: the model.
         resources: candidates, auxiliary recordings, and the means to train.
         notes: sentences for the report.
+        start: the model from which copies start: `fit_head` gives it a head, if it has none.
     """
 
     settings: Relearning
     model: SpeechModel
     resources: Resources
     notes: list[str] = field(default_factory=list)
+    start: SpeechModel = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start from the model itself."""
+        self.start = self.model
 
     @cached_property
     def auxiliary(self) -> list[str]:
@@ -216,61 +224,57 @@ class _Training:
     def _lacking(self, candidates: Mapping[str, None]) -> int:
         return max(0, self.settings.fill_to - len(candidates))
 
-    def first_rate(self) -> float | None:
-        """Return the learning rate; None if it cannot be known."""
+    def fit_head(self) -> bool:
+        """Fit a missing head on the auxiliary recordings; return whether there is one."""
+        if not self.model.needs_targets:
+            return True
+        if len(self.auxiliary) < MIN_AUXILIARY:
+            return False
+        changes = {"epochs": self.settings.head_epochs, "head_only": True}
+        fitted = self._copy(self.auxiliary, HEAD_RATE, self.settings.seed, "head", **changes)
+        if fitted is None:
+            return False
+        self.start = fitted
+        self.notes.append(
+            "Relearning fitted a pretext head, which the model lacks, on "
+            f"{len(self.auxiliary)} auxiliary recordings: targets that are not those of its training show less."
+        )
+        return True
+
+    def first_rate(self, ids: Sequence[str]) -> float | None:
+        """Return the learning rate; None if it cannot be known.
+
+        For a model trained elsewhere, a copy is trained on a part of `ids`, as large as any copy's: fewer steps would
+        harm more at the same rate. Half of the auxiliary recordings are held out.
+        """
         if self.settings.learning_rate is not None:
             return self.settings.learning_rate
         if self.model.origin.get("training"):  # trained by this package, with the learning rate of its configuration
             return self.settings.rate * float(self.model.hparams["learning_rate"])
-        return self._largest_harmless_rate()
-
-    def _largest_harmless_rate(self) -> float | None:
-        """Find the largest rate at which a held-out score does not fall.
-
-        Half of the auxiliary recordings are trained on, the others are held out.
-        """
         if len(self.auxiliary) < MIN_AUXILIARY:
             return None
-        trained_on, held_out = self.auxiliary[::2], self.auxiliary[1::2]
-        before = self._mean_score(self.model, held_out)
-        for rate in RATES:
-            copy = self._copy(trained_on, rate, self.settings.seed, f"rate_{rate:g}")
-            if copy is not None and self._mean_score(copy, held_out) >= before:
-                self.notes.append(
-                    f"Relearning trained with a learning rate of {rate:g}, the largest of {len(RATES)} at which the "
-                    f"score of {len(held_out)} held-out auxiliary recordings did not fall."
-                )
-                return rate * self.settings.rate
-        self.notes.append(
-            "Relearning was omitted: at every learning rate, further training on auxiliary recordings lowered the "
-            "score of others."
+        held_out = self.auxiliary[len(self.auxiliary) // 2 :]
+        trained_on = sorted(set(self._parts(ids)[0]) - set(held_out))
+        rate = largest_harmless_rate(
+            lambda rate: self._copy(trained_on, rate, self.settings.seed, f"rate_{rate:g}"),
+            self._held_out(held_out),
+            self.notes,
         )
-        return None
+        return rate and rate * self.settings.rate
+
+    def _held_out(self, ids: Sequence[str]) -> HeldOut:
+        recordings = self.resources.auxiliary.take(ids[:MAX_HELD_OUT])
+        return HeldOut(self.start, recordings, self.settings.score, self.resources.batch_seconds)
 
     def copies(self, ids: Sequence[str], rate: float, name: str) -> tuple[list[SpeechModel], float]:
-        """Train the copies; halve the rate while a training diverges.
+        """Train the copies, and return them with their learning rate; see `train_safely`."""
+        unseen = sorted(set(self.auxiliary) - set(ids))
 
-        Returns:
-            The copies, and their learning rate.
-
-        Raises:
-            InputError: the training diverges at every rate.
-        """
-        for halving in range(MAX_HALVINGS):
-            trained = []
+        def train(rate: float, attempt: int) -> Iterator[SpeechModel | None]:
             for number, part in enumerate(self._parts(ids)):
-                copy = self._copy(part, rate, self.settings.seed + 1 + number, f"{name}_{number}_{halving}")
-                if copy is None:
-                    break
-                trained.append(copy)
-            else:
-                return trained, rate
-            rate /= 2
-            self.notes.append(f"Further training diverged, so that its learning rate was halved to {rate:g}.")
-            log.warning(self.notes[-1])
-        raise InputError(
-            f"Further training diverges even at a learning rate of {rate * 2:g}: give Relearning.learning_rate"
-        )
+                yield self._copy(part, rate, self.settings.seed + 1 + number, f"{name}_{number}_{attempt}")
+
+        return train_safely(train, rate, self._held_out(unseen) if len(unseen) >= MIN_HELD_OUT else None, self.notes)
 
     def _parts(self, ids: Sequence[str]) -> list[Sequence[str]]:
         """Return the training set of every copy."""
@@ -282,17 +286,10 @@ class _Training:
             parts += [sorted(ids[i] for i in half) for half in np.array_split(order, 2)]
         return parts
 
-    def _copy(self, ids: Sequence[str], rate: float, seed: int, name: str) -> SpeechModel | None:
+    def _copy(self, ids: Sequence[str], rate: float, seed: int, name: str, **changes: Any) -> SpeechModel | None:
         assert self.resources.train_further is not None
-        return self.resources.train_further(
-            self.model, ids, name=name, epochs=self.settings.epochs, learning_rate=rate, seed=seed
-        )
-
-    def _mean_score(self, model: SpeechModel, ids: Sequence[str]) -> float:
-        recordings = self.resources.auxiliary.take(ids)
-        with torch.no_grad():
-            loop = batches(recordings, self.resources.batch_seconds, self.model.device)
-            return float(torch.cat([self.settings.score(model, batch) for batch in loop]).mean())
+        settings = {"name": name, "epochs": self.settings.epochs, "learning_rate": rate, "seed": seed, **changes}
+        return self.resources.train_further(self.start, ids, **settings)
 
 
 def _no_columns(model: SpeechModel, batch: Batch) -> Measured:

@@ -42,17 +42,28 @@ class FurtherTraining:
     model: str = "model"
 
     def __call__(
-        self, model: SpeechModel, ids: Sequence[str], *, name: str, epochs: int, learning_rate: float, seed: int
+        self,
+        model: SpeechModel,
+        ids: Sequence[str],
+        *,
+        name: str,
+        epochs: int,
+        learning_rate: float,
+        seed: int,
+        head_only: bool = False,
     ) -> SpeechModel | None:
         """Train a copy; see `lightning_mia.signals.base.TrainFurther`."""
         template = copy.deepcopy(model).cpu()
         template.hparams.update(template.settings_further(learning_rate))
-        settings = {
+        settings: dict[str, Any] = {
             "recordings": hash_of(list(ids)),
             "hyperparameters": dict(template.hparams),
             "trainer": self.trainers_for(epochs).fingerprint(),
             "seed": seed,
         }
+        if head_only:
+            template.freeze_encoder()
+            settings["head_only"] = True
         folder = self.folder / name
         title = f"Further training of {self.model.replace('_', ' ')}"
         make_trainer = partial(self.trainers_for(epochs).for_training, folder, title)

@@ -55,6 +55,17 @@ def members_manifest(speakers_manifest: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def auxiliary_manifest(members_manifest: Path) -> Path:
+    """Speakers 0 to 5 are members, 6 to 11 are not, the others are auxiliary: 48 recordings."""
+    table = pd.read_csv(members_manifest, dtype=str)
+    number = table["speaker"].str[1:].astype(int)
+    table["member"] = number.map(lambda n: "1" if n < 6 else "0" if n < 12 else "")
+    path = members_manifest.parent / "auxiliary.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
 def attack(checkpoint: Path, manifest: Path, run_dir: Path, *options: str) -> dict:
     arguments = ["attack", "-c", str(CONFIG), "--model.checkpoint", str(checkpoint), "--data.corpus.path"]
     assert main([*arguments, str(manifest), "--run_dir", str(run_dir), *QUIET, *options]) == 0
@@ -151,6 +162,41 @@ def test_the_positive_control_adds_a_pretext_task_to_a_bare_encoder(
     assert {result["name"] for result in before["results"]} == {"utterance_similarity"}
     assert {result["name"] for result in after["results"]} == {"utterance_similarity", "pretext_loss"}
     assert (tmp_path / "positive_control" / "exposure_002" / "model.ckpt").exists()
+
+
+RELEARN = {
+    "class_path": "Relearn",
+    "init_args": {"relearning": {"epochs": 1, "n_masks": 2, "head_epochs": 1, "fill_to": 0}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["Wav2Vec2ForPreTraining", "HubertModel"])
+def test_checkpoints_are_relearned_at_a_rate_found_on_auxiliary_recordings(
+    save: Callable[..., Path], auxiliary_manifest: Path, tmp_path: Path, model: str
+) -> None:
+    options = ["--attacks", json.dumps([RELEARN, "UtteranceSimilarity"]), "--controls.untrained", "false"]
+    options += ["--model.n_clusters", "8", "--model.code_dim", "8"]
+    options += ["--controls.wrong_model_checkpoint", str(save(model, seed=8))]
+    results = attack(save(model), auxiliary_manifest, tmp_path, *options)
+    (relearn,) = (attack for attack in results["attacks"] if attack["name"] == "relearn")
+    assert relearn["access"] == "white-box" and relearn["versus_wrong_model"] is not None
+    notes = " ".join(results["notes"])
+    assert "Relearning chose a learning rate of" in notes
+    assert ("Relearning fitted a pretext head, which the model lacks, on 48 auxiliary" in notes) == (
+        model == "HubertModel"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["Wav2Vec2ForPreTraining", "HubertModel"])
+def test_relearning_says_that_it_lacks_auxiliary_recordings(
+    save: Callable[..., Path], members_manifest: Path, tmp_path: Path, model: str
+) -> None:
+    options = ["--attacks", json.dumps([RELEARN, "UtteranceSimilarity"]), "--controls.untrained", "false"]
+    results = attack(save(model), members_manifest, tmp_path, *options)
+    reason = next(note for note in results["notes"] if note.startswith("The attack relearn was left out: "))
+    assert "for a model without the heads of its task or trained elsewhere, 40 or more auxiliary recordings" in reason
 
 
 @pytest.mark.slow

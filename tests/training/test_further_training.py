@@ -12,10 +12,12 @@ from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import AudioCache, decode
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models import TERA, MelHuBERT, SpeechModel, Wav2Vec2
+from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from lightning_mia.models.weights import hash_content
 from lightning_mia.training.dp_sgd import PerExampleGradients
 from lightning_mia.training.further_training import FurtherTraining
 from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.errors import InputError
 
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32}
 OPTIONS = {"max_epochs": 50, "gradient_clip_val": 1.0, "accelerator": "cpu", "enable_progress_bar": False}
@@ -36,6 +38,19 @@ def training(audio: AudioCache, tmp_path: Path) -> FurtherTraining:
 def model() -> SpeechModel:
     torch.manual_seed(3)
     return TERA(**TINY, dropout=0.1).eval()
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """An encoder without pretext heads, as transformers saves it."""
+    from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    positions = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
+    torch.manual_seed(3)
+    HubertModel(HubertConfig(**sizes, **positions, conv_dim=[8] * 7)).save_pretrained(tmp_path / "hubert")
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "hubert")
+    return tmp_path / "hubert"
 
 
 def weights(model: SpeechModel) -> str:
@@ -170,3 +185,26 @@ def test_the_fingerprint_has_what_changes_the_copies(training: FurtherTraining) 
     assert no_clipping.fingerprint() != before
     longer = replace(training, trainers=TrainerFactory({**OPTIONS, "max_epochs": 99, "devices": 1}))
     assert longer.fingerprint() == before
+
+
+def test_a_missing_head_is_fitted_on_the_unchanged_encoder(
+    training: FurtherTraining, audio: AudioCache, checkpoint: Path
+) -> None:
+    model = PretrainedEncoder(str(checkpoint), n_clusters=8, code_dim=8).eval()
+    assert model.needs_targets
+    fitted = further(training, model, audio, head_only=True)
+    assert fitted is not None and fitted.has_pretext and model.needs_targets
+    old, new = model.state_dict(), fitted.state_dict()
+    assert all(torch.equal(old[name], new[name]) for name in old if name.startswith("encoder."))
+    assert not torch.equal(old["head.codes"], new["head.codes"])
+    copy = further(training.within(training.folder / "more", "model"), fitted, audio)
+    assert copy is not None
+    assert not torch.equal(copy.state_dict()["encoder.model.masked_spec_embed"], old["encoder.model.masked_spec_embed"])
+    assert torch.equal(copy.head.clusters.centroids, fitted.head.clusters.centroids)
+
+
+def test_only_an_encoder_without_head_gets_one(
+    training: FurtherTraining, model: SpeechModel, audio: AudioCache
+) -> None:
+    with pytest.raises(InputError, match="TERA has no pretext head that can be fitted"):
+        further(training, model, audio, head_only=True)

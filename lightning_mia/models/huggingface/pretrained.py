@@ -224,6 +224,10 @@ class PretrainedEncoder(SpeechModel):
         """
         self.head.fit_targets((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
 
+    def freeze_encoder(self) -> None:
+        """Freeze all parameters but those of the pretext head."""
+        self.encoder.requires_grad_(False)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group parameters by layer-wise learning rates, see `optimizer.layer_wise`."""
         settings: Any = self.hparams

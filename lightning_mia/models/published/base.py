@@ -5,31 +5,36 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments
-from lightning_mia.models.outputs import Pretext
 from lightning_mia.models.weights import check_weights
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import hash_of_file
 
 
 class PublishedEncoder(SpeechModel):
-    """Encoder from a published checkpoint, without pretext task.
+    """Model from a published checkpoint.
 
-    The hyperparameters of a subclass include `checkpoint` (a file) and `fresh`.
+    Its pretext task is available if the file holds the head. The hyperparameters of a subclass include `checkpoint` (a
+    file) and `fresh`.
     """
 
-    can_pretrain: ClassVar[bool] = False
+    head: nn.Module | None  # of the pretext task; None: the file holds the encoder only
 
     @property
     def has_pretext(self) -> bool:
-        """Whether `pretext_score` is available: never."""
-        return False
+        """Whether the checkpoint holds the head of its pretext task."""
+        return self.head is not None
+
+    @property
+    def can_pretrain(self) -> bool:
+        """Whether the checkpoint holds the head of its pretext task."""
+        return self.head is not None
 
     def weights_sha256(self) -> str:
         """Hash the checkpoint; empty with random weights."""
@@ -40,30 +45,21 @@ class PublishedEncoder(SpeechModel):
         """Return the same configuration with random weights."""
         return type(self)(**{**constructor_arguments(self), "fresh": True})
 
-    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
-        """Raise an error: a bare encoder has no pretext task.
+    def _require_head(self) -> Any:
+        """Return the head.
 
         Raises:
-            InputError: always.
+            InputError: the checkpoint holds the encoder only.
         """
-        raise InputError(self._no_pretext_message())
-
-    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Raise an error: a bare encoder has no pretext task.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError(self._no_pretext_message())
-
-    def _no_pretext_message(self) -> str:
-        return (
-            f"{self.hparams['checkpoint']} is loaded as a bare encoder, which has no pretext loss and cannot be "
-            "pretrained further; audit it with attacks on the encoder alone"
-        )
+        if self.head is None:
+            raise InputError(
+                f"{self.hparams['checkpoint']} holds the encoder only, without the head of its pretext task, so that "
+                "it has no pretext loss and cannot be trained further; audit it with attacks on the encoder alone"
+            )
+        return self.head
 
 
-def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, Any]:
+def read_published(path: str, kind: str, entries: tuple[str, ...], alternative: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Only tensors, plain values and `argparse.Namespace` are unpickled.
@@ -72,6 +68,7 @@ def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, 
         path: local file.
         kind: expected model, for messages, such as "CPC".
         entries: required keys.
+        alternative: keys that may stand in their place.
 
     Raises:
         InputError: the file is missing, not a checkpoint, another kind of checkpoint, or unsafe to unpickle.
@@ -90,8 +87,9 @@ def read_published(path: str, kind: str, entries: tuple[str, ...]) -> dict[str, 
         raise InputError(f"{path} is not a PyTorch checkpoint; give the published {kind} checkpoint") from error
     except Exception as error:  # garbage makes the unpickler fail in many ways
         raise InputError(f"{path} is not a PyTorch checkpoint, or is damaged; download it again") from error
-    missing = [name for name in entries if not isinstance(content, dict) or name not in content]
-    if missing:
+    names = set(content) if isinstance(content, dict) else set()
+    missing = [name for name in entries if name not in names]
+    if missing and not (alternative and names.issuperset(alternative)):
         raise InputError(f"{path} is not a {kind} checkpoint: it lacks {', '.join(missing)}; give the published one")
     return content
 
@@ -116,7 +114,7 @@ def as_mapping(value: object, source: str) -> Mapping[str, Any]:
 def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
     """Load all weights of a module.
 
-    Other weights of the checkpoint, such as those of a pretext head, are ignored.
+    Other weights of the checkpoint are ignored.
 
     Args:
         module: module with the parameter names of the checkpoint.
@@ -134,5 +132,4 @@ def load_published(module: nn.Module, weights: Mapping[str, Tensor], path: str) 
     except RuntimeError as error:
         last = str(error).splitlines()[-1].strip()
         raise InputError(f"The weights of {path} do not fit its configuration; the file is damaged: {last}") from error
-    check_weights(weights, module, path)
     check_weights(weights, module, path)

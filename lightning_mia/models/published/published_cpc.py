@@ -3,8 +3,10 @@
 This is the CPC of Rivière et al. (2020), which Tseng et al. (2022) attack.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,8 +15,15 @@ from torch import Tensor, nn
 
 from lightning_mia.models.cpc import KERNELS, STRIDES
 from lightning_mia.models.layers.features import padding_mask
-from lightning_mia.models.outputs import Encoded
+from lightning_mia.models.objectives.future_prediction import (
+    draw_windows,
+    prediction_collapse,
+    prediction_loss,
+    prediction_score,
+)
+from lightning_mia.models.outputs import Encoded, Pretext
 from lightning_mia.models.published.base import PublishedEncoder, as_mapping, load_published, read_published
+from lightning_mia.models.published.cpc_predictors import PREFIX, Predictors
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.ranges import Rate, Share, Weight
 
@@ -30,17 +39,21 @@ SUPPORTED = {
 
 
 class PublishedCPC(PublishedEncoder):
-    """Encoder of a CPC_audio checkpoint such as 60k_epoch4-d0f474de.pt, S3PRL's `modified_cpc`.
+    """CPC_audio checkpoint such as 60k_epoch4-d0f474de.pt, S3PRL's `modified_cpc`.
 
     The outputs equal, up to rounding, those of the authors' code for each recording alone: waveforms are not
     normalised, and the convolutions pad zeros at the recording's own ends.
 
+    The published files hold the encoder only. A checkpoint of the authors' training (`checkpoint_….pt`, with
+    checkpoint_args.json beside it) also holds the predictors, linear or transformer layers, and with them the pretext
+    task. As in `CPC`, negatives come from the same utterance, and the last frames of a window predict too.
+
     Args:
         checkpoint: file of the checkpoint.
         fresh: same configuration with random weights, for the untrained control.
-        learning_rate: not used, since a bare encoder is not trained.
-        weight_decay: not used.
-        warmup_fraction: not used.
+        learning_rate: peak learning rate of AdamW (published: 2e-4).
+        weight_decay: weight decay of AdamW.
+        warmup_fraction: share of the steps in which the learning rate rises.
 
     Example:
         >>> import tempfile
@@ -66,11 +79,19 @@ class PublishedCPC(PublishedEncoder):
         super().__init__()
         self.save_hyperparameters()
         self.is_pretrained = not fresh
-        content = read_published(checkpoint, "CPC", ("config", "weights"))
-        shape = _read_shape(as_mapping(content["config"], f"config of {checkpoint}"), checkpoint)
+        content = _read(checkpoint)
+        config = as_mapping(content["config"], f"config of {checkpoint}")
+        shape = _read_shape(config, checkpoint)
         self.network = CPCNetwork(shape)
+        criterion = as_mapping(content.get("cpcCriterion", {}), f"cpcCriterion of {checkpoint}")
+        self.head = Predictors.like(criterion)
+        self.noise_dim = shape.n_negatives if self.head is not None else 0
+        self.window, self.scale = shape.window, float(shape.dim)
         if not fresh:
             load_published(self.network, as_mapping(content["weights"], f"weights of {checkpoint}"), checkpoint)
+        if self.head is not None and not fresh:
+            weights = {name.removeprefix(PREFIX): weight for name, weight in criterion.items()}
+            load_published(self.head, weights, checkpoint)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Samples → frames of 10 ms."""
@@ -91,6 +112,31 @@ class PublishedCPC(PublishedEncoder):
         context = self.network.gAR["baseNet"](latents)[0]
         return Encoded((latents, context), self.frame_lengths(lengths))
 
+    def pretext_score(self, waveforms: Tensor, lengths: Tensor, masks: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Compute the log-odds of the true frames' geometric mean probability; see `prediction_score`.
+
+        Raises:
+            InputError: the checkpoint holds the encoder only.
+        """
+        head = self._require_head()
+        if noise is None:
+            raise ValueError("Expected noise to draw negatives from, but got None")
+        return prediction_score(head, self.encode(waveforms, lengths), noise, self.scale)
+
+    def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
+        """Compute the InfoNCE loss of an excerpt of every utterance; `masks` are ignored.
+
+        Raises:
+            InputError: the checkpoint holds the encoder only.
+        """
+        head = self._require_head()
+        encoded = self.encode(*draw_windows(waveforms, lengths, self.window))
+        return prediction_loss(head, encoded, self.noise_dim, self.scale)
+
+    def collapse(self, health: dict[str, float]) -> str:
+        """Describe constant frames or a loss at chance, if any."""
+        return prediction_collapse(health)
+
 
 @dataclass(frozen=True)
 class NetworkShape:
@@ -100,6 +146,8 @@ class NetworkShape:
     context_dim: int
     recurrent: str
     n_layers: int  # recurrent layers; the last one is the context
+    n_negatives: int = 128
+    window: int = 20_480  # samples of a training excerpt
 
 
 class CPCNetwork(nn.Module):
@@ -172,16 +220,39 @@ def output_lengths(layer: int, lengths: Tensor) -> Tensor:
     return (lengths + 2 * PADDINGS[layer] - KERNELS[layer]) // STRIDES[layer] + 1
 
 
+def _read(path: str) -> dict[str, Any]:
+    """Read a published file, or a checkpoint of the authors' training."""
+    content = read_published(path, "CPC", ("config", "weights"), alternative=("gEncoder", "cpcCriterion"))
+    if "weights" in content:
+        return content
+    settings = Path(path).with_name("checkpoint_args.json")
+    try:
+        config = json.loads(settings.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{settings}, the settings of the training of {path}, is missing or damaged; copy it from the folder of "
+            "that training"
+        ) from error
+    return {"config": config, "weights": content["gEncoder"], "cpcCriterion": content["cpcCriterion"]}
+
+
 def _read_shape(config: Mapping[str, Any], path: str) -> NetworkShape:
     for name, known in SUPPORTED.items():
         if config.get(name, known[0]) not in known:
             supported = ", ".join(str(value) for value in known)
             raise InputError(f"{path} has {name} {config[name]}, which is not supported; supported: {supported}")
-    sizes = {"hiddenEncoder": 256, "hiddenGar": 256, "nLevelsGRU": 1}
+    sizes = {"hiddenEncoder": 256, "hiddenGar": 256, "nLevelsGRU": 1, "negativeSamplingExt": 128, "sizeWindow": 20_480}
     sizes = {name: config.get(name, default) for name, default in sizes.items()}
     for name, value in sizes.items():
         if not isinstance(value, int) or value < 1:
             raise InputError(
                 f"{path} has {name} = {value!r}, expected a whole number of at least 1; the file is damaged"
             )
-    return NetworkShape(sizes["hiddenEncoder"], sizes["hiddenGar"], config.get("arMode", "LSTM"), sizes["nLevelsGRU"])
+    return NetworkShape(
+        sizes["hiddenEncoder"],
+        sizes["hiddenGar"],
+        config.get("arMode", "LSTM"),
+        sizes["nLevelsGRU"],
+        sizes["negativeSamplingExt"],
+        sizes["sizeWindow"],
+    )

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor
 
+from lightning_mia.models.layers.masking import SpanMask
+from lightning_mia.models.objectives.reconstruction import Alteration
 from lightning_mia.models.published.published_tera import PublishedTERA
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of_file
@@ -33,7 +35,19 @@ SHAPE = {
     "share_layer": False,
     "pre_layer_norm": False,
 }
-CONFIG = {"transformer": SHAPE, "task": {"sequence_length": 50, "mask_proportion": 0.15}, "audio": AUDIO}
+TASK = {
+    "loss": "L1",
+    "sequence_length": 50,
+    "position_encoding_size": 16,
+    "mask_proportion": 0.15,
+    "mask_consecutive_min": 7,
+    "mask_consecutive_max": 7,
+    "mask_allow_overlap": True,
+    "mask_bucket_ratio": 1.5,
+    "mask_frequency": 0.2,
+    "noise_proportion": 0.15,
+}
+CONFIG = {"transformer": SHAPE, "task": TASK, "audio": AUDIO}
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -81,6 +95,22 @@ def weights(config: dict[str, Any]) -> OrderedDict[str, Tensor]:
     return state
 
 
+def head_weights(config: Any) -> OrderedDict[str, Tensor]:
+    """The prediction head: names and shapes as in the published file, small."""
+    torch.manual_seed(3)
+    dim, n_out = 16, 20 * (1 + config["audio"]["input"]["delta"])
+    return OrderedDict(
+        {
+            "dense.weight": torch.randn(dim, dim) / 4,
+            "dense.bias": torch.randn(dim) / 4,
+            "LayerNorm.weight": 1 + torch.randn(dim) / 4,
+            "LayerNorm.bias": torch.randn(dim) / 4,
+            "output.weight": torch.randn(n_out, dim) / 4,
+            "output.bias": torch.randn(n_out) / 4,
+        }
+    )
+
+
 def write(path: Path, config: Any = CONFIG, **entries: Any) -> str:
     content = {
         "Optimizer": {
@@ -90,7 +120,7 @@ def write(path: Path, config: Any = CONFIG, **entries: Any) -> str:
         "Step": 5,
         "Args": argparse.Namespace(upstream="tera", expdir="result", multi_gpu=False),
         "Runner": {"runner": {"n_epochs": 100}},
-        "SpecHead": OrderedDict({"dense.weight": torch.zeros(16, 16)}),
+        "SpecHead": {} if "SpecHead" in entries else head_weights(config),
         "Transformer": weights(config) if "Transformer" not in entries else {},
         "Config": config,
     }
@@ -199,19 +229,98 @@ def test_digital_silence_gives_finite_outputs(tmp_path: Path) -> None:
     assert model.encode(torch.zeros(1, 3200), torch.tensor([3200])).hidden[-1].isfinite().all()
 
 
-def test_pretrained_encoder_has_no_pretext(tmp_path: Path, make_batch: MakeBatch) -> None:
+def by_hand_score(clip: Tensor, mask: Tensor, config: dict[str, Any]) -> float:
+    """−log of the mean error over the masked frames of one clip (samples,)."""
+    frames = frames_by_hand(clip, config["audio"])
+    hidden = piece_by_hand(frames.masked_fill(mask[:, None], 0.0), config["transformer"], weights(config))[-1]
+    given = head_weights(config)
+    x = F.gelu(hidden @ given["dense.weight"].T + given["dense.bias"])
+    x = F.layer_norm(x, (16,), given["LayerNorm.weight"], given["LayerNorm.bias"], 1e-12)
+    errors = x @ given["output.weight"].T + given["output.bias"] - frames
+    errors = errors.abs() if config["task"]["loss"] == "L1" else errors.square()
+    return -math.log(float(errors[mask].double().mean()))
+
+
+@pytest.mark.parametrize("changes", [{}, {"loss": "MSE"}, {"delta": 1}], ids=str)
+def test_score_is_the_error_of_the_published_head(
+    tmp_path: Path, make_batch: MakeBatch, changes: dict[str, Any]
+) -> None:
+    config = changed(sequence_length=1500, **changes)
+    model = PublishedTERA(write(tmp_path / "states-5.ckpt", config)).eval()
+    waveforms, lengths = make_batch(0.3, 0.7001)
+    masks = torch.stack([model.draw_masks(waveforms, lengths) for _ in range(2)])
+    with torch.no_grad():
+        scores = model.pretext_score(waveforms, lengths, masks)
+    for draw, mask in enumerate(masks):
+        for i, n in enumerate(lengths.tolist()):
+            expected = by_hand_score(waveforms[i, :n], mask[i, : n // 160 + 1], config)
+            assert scores[draw, i].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_task_is_that_of_the_checkpoint(tmp_path: Path) -> None:
+    config = changed(mask_proportion=0.3, mask_consecutive_min=3, mask_consecutive_max=9, noise_proportion=0.4)
+    model = PublishedTERA(write(tmp_path / "states-5.ckpt", config))
+    assert model.mask_span == SpanMask(0.3, 6)
+    assert model.task.alteration == Alteration(max_masked_bands=4, noise_probability=0.4)
+    older = PublishedTERA(write(tmp_path / "older.ckpt", changed(mask_frequency=8)), mask_length=5)
+    assert older.mask_span == SpanMask(0.15, 5) and older.task.alteration.max_masked_bands == 8
+
+
+def test_training_raises_the_score(tmp_path: Path, make_batch: MakeBatch) -> None:
+    model = PublishedTERA(write(tmp_path / "states-5.ckpt", changed(sequence_length=1500)))
+    waveforms, lengths = make_batch(0.6, 1.1)
+    waveforms += 1e-3 * torch.randn(waveforms.shape) * (waveforms != 0)
+    masks = model.draw_masks(waveforms, lengths)
+    with torch.no_grad():
+        before = model.eval().pretext_score(waveforms, lengths, masks)
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=3e-3)
+    for _ in range(40):
+        optimizer.zero_grad()
+        model.pretext(waveforms, lengths, model.draw_masks(waveforms, lengths)).loss.backward()
+        optimizer.step()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    with torch.no_grad():
+        assert (model.eval().pretext_score(waveforms, lengths, masks) > before + 0.1).all()
+
+
+def test_dropout_acts_in_training_alone(tmp_path: Path, make_batch: MakeBatch) -> None:
+    model = PublishedTERA(write(tmp_path / "states-5.ckpt"))
+    batch = make_batch(0.3)
+    with torch.no_grad():
+        noisy = [model.train().encode(*batch).hidden[-1] for _ in range(2)]
+        clean = [model.eval().encode(*batch).hidden[-1] for _ in range(2)]
+    assert not torch.equal(*noisy) and torch.equal(*clean)
+
+
+def test_checkpoint_with_its_head_can_be_trained_further(tmp_path: Path) -> None:
     path = write(tmp_path / "states-5.ckpt")
     model = PublishedTERA(path)
-    waveforms, lengths = make_batch(0.1)
-    assert model.is_pretrained and not model.has_pretext
+    assert model.is_pretrained and model.has_pretext and model.can_pretrain
     assert model.weights_sha256() == hash_of_file(path)
+    fresh = model.untrained()
+    assert not fresh.is_pretrained and fresh.weights_sha256() == "" and fresh.has_pretext
+    assert fresh.state_dict().keys() == model.state_dict().keys()
+    assert 0.015 < fresh.network.encoder["layer"][0].output["dense"].weight.std() < 0.025
+    assert not torch.equal(fresh.head.output.weight, model.head.output.weight)
+
+
+LINEAR = {**FRAME, "feat_type": "linear"}
+
+
+@pytest.mark.parametrize("target", [None, LINEAR], ids=["no head", "head for other frames"])
+def test_bare_encoder_has_no_pretext(tmp_path: Path, make_batch: MakeBatch, target: Any) -> None:
+    config = {**CONFIG, "audio": {**AUDIO, "target": target}} if target else CONFIG
+    path = write(tmp_path / "states-5.ckpt", config)
+    if not target:
+        content = torch.load(path, weights_only=False)
+        del content["SpecHead"]
+        torch.save(content, path)
+    model = PublishedTERA(path)
+    assert model.is_pretrained and not model.has_pretext and not model.can_pretrain
+    waveforms, lengths = make_batch(0.1)
     for method in (model.pretext, model.pretext_score):
         with pytest.raises(InputError, match="encoder alone"):
             method(waveforms, lengths, torch.zeros(1, 11, dtype=torch.bool))
-    fresh = model.untrained()
-    assert not fresh.is_pretrained and fresh.weights_sha256() == ""
-    assert fresh.state_dict().keys() == model.state_dict().keys()
-    assert 0.015 < fresh.network.encoder["layer"][0].output["dense"].weight.std() < 0.025
 
 
 def test_newer_files_and_old_weight_names_load(tmp_path: Path, make_batch: MakeBatch) -> None:
@@ -238,6 +347,8 @@ def test_newer_files_and_old_weight_names_load(tmp_path: Path, make_batch: MakeB
             {"transformer": SHAPE, "task": {}, "audio": AUDIO},
             "lacks a value or has an invalid one.*sequence_length",
         ),
+        (changed(loss="L3"), "lacks a value or has an invalid one.*L3"),
+        (changed(mask_proportion=1.5), "lacks a value or has an invalid one.*mask_proportion 1.5"),
         (changed(feat_type="linear"), "frames of linear"),
         (changed(n_freq=257), "257 frequencies"),
         (changed(hidden_act="tanh"), "activation tanh"),
@@ -249,7 +360,7 @@ def test_newer_files_and_old_weight_names_load(tmp_path: Path, make_batch: MakeB
     ],
 )
 def test_unsupported_configurations_are_refused(tmp_path: Path, config: Any, complaint: str) -> None:
-    path = write(tmp_path / "states-5.ckpt", config, Transformer=weights(CONFIG))
+    path = write(tmp_path / "states-5.ckpt", config, Transformer=weights(CONFIG), SpecHead=head_weights(CONFIG))
     with pytest.raises(InputError, match=complaint) as caught:
         PublishedTERA(path)
     assert "\n" not in str(caught.value) and path in str(caught.value)
@@ -260,6 +371,7 @@ def test_unsupported_configurations_are_refused(tmp_path: Path, config: Any, com
     [
         ({"Transformer": {}}, "lacks weights"),
         ({"Transformer": [1]}, "not a table"),
+        ({"SpecHead": {"dense.weight": torch.zeros(16, 16)}}, "lacks weights: dense.bias"),
         ({"Config": changed(intermediate_size=20)}, "do not fit its configuration"),
         ({"Scheduler": Path("a")}, "unsafe unpickling of pathlib"),
     ],
