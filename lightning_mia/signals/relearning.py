@@ -19,7 +19,7 @@ from lightning_mia.signals.safe_rates import HeldOut, largest_harmless_rate, tra
 from lightning_mia.signals.table import of_question
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
-from lightning_mia.utilities.ranges import Count, Positive, Rate, Seed, Size, check_fields
+from lightning_mia.utilities.ranges import Count, CountOrNone, Positive, Rate, Seed, Size, check_fields
 
 MIN_CANDIDATES = 20
 MIN_AUXILIARY = 40  # half of them are held out
@@ -33,8 +33,7 @@ class Relearning(SignalGroup):
     """Score of the training task before and after further training (white-box).
 
     Copies of the model are trained further, by its own task, on the candidates: the recordings whose membership is in
-    question, without labels. What the model was trained on has little left to gain. If the model has no pretext head,
-    targets and head are first fitted on the auxiliary recordings, on the unchanged encoder.
+    question, without labels. What the model was trained on has little left to gain.
 
     Columns, for each question of the split: `relearning_<hash>_before`, the score of the training task under the model,
     and `relearning_<hash>_after`, the mean of its scores under the copies, with the same masks and noise. Auxiliary
@@ -51,7 +50,8 @@ class Relearning(SignalGroup):
         fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
         with_auxiliary: train on all auxiliary recordings as well, so that they are scored too.
         n_masks: masks over which scores are averaged.
-        head_epochs: epochs in which a missing head is fitted.
+        head_epochs: for an encoder without heads, epochs in which targets and head are first fitted on the auxiliary
+            recordings, on the unchanged encoder; 0: such a model is left out.
         seed: seed of the further training.
         mask_seed: seed of the masks.
 
@@ -62,8 +62,8 @@ class Relearning(SignalGroup):
 
     name = "relearning"
     requires = (
-        f"the training task, {MIN_CANDIDATES} or more recordings and, for a model without the heads of its task or "
-        f"trained elsewhere, {MIN_AUXILIARY} or more auxiliary recordings (for the latter, or Relearning.learning_rate)"
+        f"the heads of the training task (or Relearning.head_epochs), {MIN_CANDIDATES} or more recordings and, for a "
+        f"model trained elsewhere, {MIN_AUXILIARY} or more auxiliary recordings (or Relearning.learning_rate)"
     )
     trains_further = True
 
@@ -75,7 +75,7 @@ class Relearning(SignalGroup):
     fill_to: Size = 240
     with_auxiliary: bool = False
     n_masks: Count = 16
-    head_epochs: Count = 20
+    head_epochs: CountOrNone = 0
     seed: Seed = 0
     mask_seed: Seed = 0
 
@@ -103,7 +103,8 @@ class Relearning(SignalGroup):
 
     def supports(self, model: SpeechModel) -> bool:
         """Whether the model has a task by which it can be trained further, or can get one."""
-        return model.can_pretrain and (model.uses_transcripts or model.has_pretext or model.needs_targets)
+        has_task = model.uses_transcripts or model.has_pretext or (model.needs_targets and self.head_epochs > 0)
+        return model.can_pretrain and has_task
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Train the copies for every question."""
