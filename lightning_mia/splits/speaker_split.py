@@ -14,6 +14,7 @@ from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS, check_sizes
 from lightning_mia.splits.sampling.training_sets import (
     MIN_INDEPENDENT,
     Background,
+    Exposures,
     add_background,
     check_training_sets,
     draw_exposures,
@@ -60,7 +61,7 @@ class SpeakerDesign(Design):
     trained_per_speaker: Size = 20
     held_back_per_speaker: Size = 10
     background: Background = "none"
-    exposures: list[int] | None = None
+    exposures: Exposures | None = None
     inclusion: Inclusion = "balanced"
 
     def __post_init__(self) -> None:

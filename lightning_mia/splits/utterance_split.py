@@ -20,6 +20,7 @@ from lightning_mia.splits.sampling.sizes import (
 from lightning_mia.splits.sampling.training_sets import (
     MIN_INDEPENDENT,
     Background,
+    Exposures,
     add_background,
     check_training_sets,
     draw_exposures,
@@ -60,7 +61,7 @@ class UtteranceDesign(Design):
     n_units: Size = 400
     n_auxiliary: Size = 200
     background: Background = "none"
-    exposures: list[int] | None = None
+    exposures: Exposures | None = None
     inclusion: Inclusion = "balanced"
 
     def __post_init__(self) -> None:

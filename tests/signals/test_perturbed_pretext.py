@@ -32,5 +32,5 @@ def test_columns_are_differences_under_the_same_masks(speech: Speech, tera: Spee
 
 
 def test_no_masks_are_refused() -> None:
-    with pytest.raises(InputError, match="n_masks of PerturbedTask is 0"):
+    with pytest.raises(InputError, match=r"PerturbedTask\.n_masks is 0"):
         PerturbedTask(n_masks=0)

@@ -82,5 +82,5 @@ def test_thirds_cover_every_frame_and_are_never_empty(n_frames: int) -> None:
 
 
 def test_no_masks_are_refused() -> None:
-    with pytest.raises(InputError, match="n_masks of PretextDetails is 0"):
+    with pytest.raises(InputError, match=r"PretextDetails\.n_masks is 0"):
         PretextDetails(n_masks=0)

@@ -146,7 +146,7 @@ def test_tensorboard_has_metrics_curves_and_histograms(fit: Fit, data: SplitCorp
         ({"attacks": [LiRA()]}, "cannot run lira, which needs shadow models"),
         ({"attacks": [LearnedUtteranceSimilarity()]}, "which needs frames"),
         ({"attacks": [UtteranceSimilarity(), UtteranceSimilarity(1)]}, "use layers: all"),
-        ({"every_n_epochs": 0}, "every_n_epochs of LeakageMonitor is 0"),
+        ({"every_n_epochs": 0}, "LeakageMonitor.every_n_epochs is 0"),
         ({"stop_above": 0.4}, "stop_above is 0.4"),
     ],
 )
