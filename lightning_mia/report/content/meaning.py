@@ -1,5 +1,6 @@
 """Meaning and limits of a verdict, assembled from what was run."""
 
+from lightning_mia.evaluation.scores import ACCESSES
 from lightning_mia.evaluation.verdict import wrong_model_departs
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content import wording
@@ -54,7 +55,7 @@ def _no_evidence(report: AuditReport) -> str:
         conditions += ", and from siblings"
     n_shadows = max((attack.n_shadows for attack in report.attacks), default=0)
     strength = f"with up to {n_shadows} shadow models" if n_shadows else "without shadow models"
-    accesses = " and ".join(dict.fromkeys(attack.access for attack in report.attacks))
+    accesses = " and ".join(sorted({attack.access for attack in report.attacks}, key=ACCESSES.index))
     return f"{tried} ({accesses} access, {strength}) {verb} members from non-members {conditions}."
 
 

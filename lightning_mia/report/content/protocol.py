@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lightning_mia.evaluation.reasons import BLIND_KINDS
+from lightning_mia.evaluation.scores import ACCESSES
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import AuditReport, TrainedModel
 from lightning_mia.report.content.numbers import count, duration
@@ -34,7 +35,9 @@ def limits(report: AuditReport) -> tuple[str, ...]:
     for attack in report.attacks:
         if attack.access not in accesses.setdefault(attack.level, []):
             accesses[attack.level].append(attack.access)
-    tested = "; ".join(f"{level} level ({', '.join(names)})" for level, names in accesses.items())
+    tested = "; ".join(
+        f"{level} level ({', '.join(sorted(names, key=ACCESSES.index))})" for level, names in accesses.items()
+    )
     sentences = [f"Tested: {tested}. Other levels and accesses were not tested."] if tested else []
     units = "recordings" if report.split.level == "utterance" else "speakers"
     of_speakers = f" of {count(report.split.n_speakers)} speakers" if units == "recordings" else ""

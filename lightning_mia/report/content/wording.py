@@ -180,7 +180,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Access",
         "What the adversary can do with the model. Black-box: submit waveforms and read encoder outputs. Open-weights: "
-        "also set the encoder's mask. Grey-box: also compute the pretext loss. None: a control.",
+        "also set the encoder's mask. Grey-box: also compute the pretext loss. White-box: also train the model "
+        "further. None: a control.",
     ),
     (
         "Shadow model",
