@@ -63,6 +63,7 @@ def _recommended() -> list[Attack]:
     heads = SurrogateHeadScore(spectra), SurrogateHeadScore(clusters, "clusters")
     return [
         BaVarIA(RelearnScore()),
+        MidPoint(PretextScore()),
         BaVarIA(PretextScore()),
         ShadowClassifierTree("grey-box"),
         ShadowClassifier("open-weights"),
