@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from lightning_mia.splits import ROLES, Split, UtteranceDesign
+from lightning_mia.splits import ROLES, SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.splits.auxiliary_pool import draw_from_pool
 from lightning_mia.utilities.errors import InputError
 
 
@@ -52,3 +53,29 @@ def test_hash_covers_level_origin_and_every_cell_but_the_shadows(split):
 def test_roles_are_those_of_the_contract(split):
     contract = {"member", "nonmember", "held_back", "auxiliary", "background", "sibling"}
     assert set(split.table["role"]) <= set(ROLES) == contract
+
+
+def test_candidates_of_every_question_are_the_evaluated_recordings(split):
+    assert split.candidates() == {"utterance": sorted(split.challenge("utterance")["id"])}
+
+
+def test_candidates_do_not_depend_on_the_labels(make_corpus):
+    table, contents = make_corpus(*[10] * 12)
+    design = SpeakerDesign(n_units=12, n_auxiliary=0, trained_per_speaker=4, held_back_per_speaker=4)
+    split = design.draw(table, contents)
+    by_speaker = dict(zip(split.table["speaker"], split.table["target"], strict=True))
+    exchanged = split.table["speaker"].map({name: not inside for name, inside in by_speaker.items()})
+    roles = {"member": "nonmember", "held_back": "nonmember"}
+    role = split.table["role"].where(exchanged, split.table["role"].map(lambda name: roles.get(name, name)))
+    other = Split(split.table.assign(target=exchanged, role=role), split.level, split.drawn)
+    assert not (split.challenge("speaker")["member"] == other.challenge("speaker")["member"]).any()
+    assert list(split.candidates()) == ["speaker_held_back", "speaker_trained"]
+    assert split.candidates() == other.candidates()
+
+
+def test_auxiliary_recordings_are_candidates_if_shadow_models_are_trained_on_them(make_corpus):
+    split = UtteranceDesign(20, 60).draw(*make_corpus(20, 20))
+    auxiliary = set(split.auxiliary_ids())
+    assert not auxiliary & set(split.candidates()["utterance"])
+    pooled = draw_from_pool(split, 2, seed=0)
+    assert auxiliary < set(pooled.candidates()["utterance"])
