@@ -228,7 +228,7 @@ def test_a_predefined_split_is_kept(tiny_manifest: Path, config: Path, tmp_path:
     split = pd.read_csv(tmp_path / "split.csv", dtype=str).set_index("id")
     given = pd.read_csv(manifest, dtype=str).set_index("id")
     assert (split["target"] == given.loc[split.index, "member"]).all()
-    assert "there are no auxiliary recordings" in " ".join(results(tmp_path)["notes"])
+    assert "there are no auxiliary or background recordings" in " ".join(results(tmp_path)["notes"])
 
 
 @pytest.mark.slow

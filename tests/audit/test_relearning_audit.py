@@ -197,9 +197,7 @@ def test_every_family_can_be_relearned(family: str, audio: AudioCache, tmp_path:
 def test_a_bare_encoder_cannot_be_relearned(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TERA, "can_pretrain", False)
     split = Split.load(run_dir / "split.csv")
-    message = (
-        r"relearn needs the signals of relearning, which this model cannot provide: they take the training task, 20 .*;"
-    )
+    message = r"relearn needs the signals of relearning, which this model cannot provide: they take the heads .*;"
     with pytest.raises(InputError, match=message):
         check_some_can_run([Relearn()], TERA(**SMALL), split)
 

@@ -73,7 +73,12 @@ def _recommended() -> list[Attack]:
 
 
 def _white_box() -> list[Attack]:
-    return [*_likelihoods(RelearnScore()), ShadowClassifier("white-box")]
+    """List attacks on relearning.
+
+    RMIA and quantile regression would need copies that were trained on the auxiliary recordings as well.
+    """
+    signal = RelearnScore()
+    return [LiRA(signal), BaVarIA(signal), MidPoint(signal), SpeakerLiRA(signal), ShadowClassifier("white-box")]
 
 
 def _grey_box() -> list[Attack]:
