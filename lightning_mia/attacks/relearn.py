@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, Evidence, unit_means
+from lightning_mia.attacks.scalar_signals.pretext import RelearnScore
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.relearning import DEFAULT_RELEARNING, Relearning
 
@@ -38,25 +39,24 @@ class Relearn(Attack):
     reference = "this package; cf. Zhang et al. (2024, arXiv 2410.10880), who fine-tune language models on non-members"
 
     def __init__(self, relearning: Relearning = DEFAULT_RELEARNING, label: str = "") -> None:
-        self.relearning, self.label = relearning, label
+        self.signal = RelearnScore(relearning, label)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """The label."""
-        return (self.label,)
+        return self.signal.suffixes
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:
         """The further training."""
-        return (self.relearning,)
+        return self.signal.groups
 
     def score(self, evidence: Evidence) -> pd.Series:
         """Score every unit, higher = less to gain."""
-        scores = evidence.target.scalars.loc[evidence.challenge["id"], self.relearning.columns]
+        scores = self.signal.read(evidence.target).loc[evidence.challenge["id"]]
         before, after = scores.to_numpy().T
-        return unit_means(
-            pd.Series(before - min(_slope(after, before), 1.0) * after, index=scores.index), evidence.challenge
-        )
+        residuals = before - min(_slope(after, before), 1.0) * after
+        return unit_means(pd.Series(residuals, index=scores.index), evidence.challenge)
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:

@@ -156,9 +156,7 @@ class Signals:
         Raises:
             InputError: the file is damaged.
         """
-        with _opened(path) as file:
-            versions: dict[str, str] = json.loads(str(file["versions"])) if "versions" in file else {}
-            return versions
+        return _facts(path, "versions")
 
     @staticmethod
     def record(path: Path) -> dict[str, Any]:
@@ -169,9 +167,7 @@ class Signals:
         Raises:
             InputError: the file is damaged.
         """
-        with _opened(path) as file:
-            record: dict[str, Any] = json.loads(str(file["record"])) if "record" in file else {}
-            return record
+        return _facts(path, "record")
 
     def with_groups(self, groups: Iterable["Signals"]) -> "Signals":
         """Append the columns of further signal groups."""
@@ -182,6 +178,13 @@ class Signals:
         """Join the parts of several processes or batches."""
         parts = list(parts)
         return Signals(pd.concat([part.scalars for part in parts]), np.concatenate([part.pooled for part in parts]))
+
+
+def _facts(path: Path, entry: str) -> dict[str, Any]:
+    """Read a JSON entry of a file; empty if it has none."""
+    with _opened(path) as file:
+        facts: dict[str, Any] = json.loads(str(file[entry])) if entry in file else {}
+        return facts
 
 
 @contextmanager
