@@ -101,7 +101,7 @@ class Audit:
         run = self.run
         run.save_split()
         if run.split.shadows:
-            run.shadow_model_jobs(target)  # checks the target before the controls are trained
+            run.check_shadow_models(target)
         controls = run.control_models(target)
         models = {"target": target, **controls}
         timings = _training_seconds(models)
@@ -194,7 +194,7 @@ class Audit:
             self.run.run_dir / "probes",
             self.run.trainers,
             self.run.split.candidates(),
-            data.training_recordings(self.run.split.training_ids(), seed=0),
+            data.further_training_recordings(),
         )
 
     def _groups(self) -> list[SignalGroup]:

@@ -7,7 +7,13 @@ from lightning_mia.evaluation.scores import ACCESSES
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import AuditReport, TrainedModel
 from lightning_mia.report.content.numbers import count, duration
-from lightning_mia.report.content.wording import ASSUMPTIONS, FACT_NAMES, POOL_DESCRIPTIONS, TARGETS_DESCRIPTIONS
+from lightning_mia.report.content.wording import (
+    ASSUMPTIONS,
+    FACT_NAMES,
+    POOL_DESCRIPTIONS,
+    TARGETS_DESCRIPTIONS,
+    TRAINED_ELSEWHERE,
+)
 
 Paragraph = tuple[str, str]  # heading and text
 
@@ -118,7 +124,10 @@ def _training_data(model: TrainedModel) -> str:
 
 def _shadow_models(report: AuditReport) -> Iterator[str]:
     if report.fleet:
-        yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."
+        if report.fleet.trained_elsewhere:
+            yield f"{count(report.fleet.n_shadows)} shadow models are user-supplied checkpoints. {TRAINED_ELSEWHERE}"
+        else:
+            yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."
         yield POOL_DESCRIPTIONS[report.fleet.pool]
         if report.fleet.targets:
             yield TARGETS_DESCRIPTIONS[report.fleet.targets]

@@ -95,6 +95,13 @@ TARGETS_DESCRIPTIONS: dict[Targets, str] = {
 }
 """Origin of the learned targets → what it implies for the attacks."""
 
+TRAINED_ELSEWHERE = (
+    "They were trained elsewhere. That each was trained like the target, on its own list of the split "
+    "(train/shadow_000, …) and on no other recording of the challenge set, is the user's statement, on which attacks "
+    "that use them rest."
+)
+"""What the user vouches for who supplies shadow models."""
+
 POOL_NOTES: dict[Pool, str] = {
     "challenge": (
         "The shadow models were trained on halves of the challenge set: attacks that use them are an auditor's upper "
