@@ -34,22 +34,19 @@ from transformers import (
 )
 from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices, _sample_negative_indices
 
-DROPOUTS = (
-    "hidden_dropout",
-    "attention_dropout",
-    "activation_dropout",
-    "final_dropout",
-    "layerdrop",
-    "feat_proj_dropout",
-)
+DROPOUTS = ("hidden_dropout", "attention_dropout", "activation_dropout", "final_dropout", "layerdrop")
 SIZES: dict[str, Any] = {
     **{"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256},
     **{"conv_dim": [32] * 7, "num_conv_pos_embeddings": 32, "num_conv_pos_embedding_groups": 4},
     **{"num_codevectors_per_group": 32, "codevector_dim": 32, "proj_codevector_dim": 32, "num_negatives": 64},
-    **dict.fromkeys(DROPOUTS[:-1], 0.0),
+    **dict.fromkeys(DROPOUTS, 0.0),
 }
 BATCH = 16  # recordings
 VOCABULARY = ["<pad>", "|", "<unk>", *"abcdefghijklmnopqrstuvwxyz'_"]
+RECOGNISER: dict[str, Any] = {
+    **{"vocab_size": len(VOCABULARY), "pad_token_id": 0, "ctc_loss_reduction": "mean"},
+    **{"apply_spec_augment": False, "feat_proj_dropout": 0.0},
+}
 EPOCHS = {"pretraining": 60, "ctc": 30}  # a recogniser of 60 epochs knows its members by heart
 RATE = 2e-3
 N_SHADOWS = 4
@@ -68,13 +65,7 @@ def new_model(kind: str, seed: int) -> Any:
     np.random.seed(seed)
     if kind == "pretraining":
         return Wav2Vec2ForPreTraining(Wav2Vec2Config(**SIZES))
-    changes = {
-        "vocab_size": len(VOCABULARY),
-        "pad_token_id": 0,
-        "ctc_loss_reduction": "mean",
-        "apply_spec_augment": False,
-    }
-    return Wav2Vec2ForCTC(Wav2Vec2Config(**SIZES, **changes, feat_proj_dropout=0.0))
+    return Wav2Vec2ForCTC(Wav2Vec2Config(**SIZES, **RECOGNISER))
 
 
 def save(model: Any, kind: str, folder: Path) -> None:
@@ -165,8 +156,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest", type=Path, help="manifest of transcribed recordings of 1 s, 16 kHz")
     parser.add_argument("folder", type=Path, help="folder to write")
-    parser.add_argument("--n_units", type=int, default=240, help="members and non-members")
-    parser.add_argument("--n_auxiliary", type=int, default=120, help="auxiliary recordings")
+    parser.add_argument("--n_units", type=int, default=200, help="members and non-members")
+    parser.add_argument("--n_auxiliary", type=int, default=100, help="auxiliary recordings")
     parser.add_argument("--epochs", type=int, help="passes over the members; default: 60 and, for CTC, 30")
     parser.add_argument("--kinds", nargs="+", choices=list(EPOCHS), default=list(EPOCHS), help="models to train")
     arguments = parser.parse_args()

@@ -154,7 +154,7 @@ def refused(capsys: pytest.CaptureFixture[str], split: Path, models: Path, *opti
         ),
         (["--fleet.checkpoints", "{}/shadow_{}"], "give a path with one number"),
         (["--fleet.checkpoints", "shadow_{name}"], "give a path with one number"),
-        (["--fleet.checkpoints", "none/shadow_{}"], "none/shadow_0; none/shadow_1; none/shadow_2; none/shadow_3 do not exist"),
+        (["--fleet.checkpoints", "none/shadow_{}"], "none/shadow_2; none/shadow_3 do not exist"),
         (["--fleet.size", "6"], "has the lists of 4 shadow models"),
         (["--fleet.pool", "auxiliary"], "fleet.pool is auxiliary: leave one of them out"),
     ],
