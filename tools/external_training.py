@@ -49,6 +49,16 @@ RECOGNISER: dict[str, Any] = {
 }
 EPOCHS = {"pretraining": 60, "ctc": 30}  # a recogniser of 60 epochs knows its members by heart
 RATE = 2e-3
+CTC_SCORE = {"class_path": "TaskScore", "init_args": {"score": "ctc_score"}}
+WITH_SHADOWS = ("MidPoint", "BaVarIA", "LiRA", "RMIA")
+ATTACKS = {  # those that read the model's own loss: one probe for each model
+    "pretraining": ["UtteranceSimilarity", "PretextLoss", *WITH_SHADOWS],
+    "ctc": [
+        "UtteranceSimilarity",
+        "CTCLoss",
+        *({"class_path": name, "init_args": {"signal": CTC_SCORE}} for name in WITH_SHADOWS),
+    ],
+}
 N_SHADOWS = 4
 
 
@@ -156,8 +166,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest", type=Path, help="manifest of transcribed recordings of 1 s, 16 kHz")
     parser.add_argument("folder", type=Path, help="folder to write")
-    parser.add_argument("--n_units", type=int, default=200, help="members and non-members")
-    parser.add_argument("--n_auxiliary", type=int, default=100, help="auxiliary recordings")
+    parser.add_argument("--n_units", type=int, default=160, help="members and non-members")
+    parser.add_argument("--n_auxiliary", type=int, default=40, help="auxiliary recordings")
     parser.add_argument("--epochs", type=int, help="passes over the members; default: 60 and, for CTC, 30")
     parser.add_argument("--kinds", nargs="+", choices=list(EPOCHS), default=list(EPOCHS), help="models to train")
     arguments = parser.parse_args()
@@ -167,10 +177,10 @@ def main() -> None:
         options = [*sizes, "--seed", str(seed), "--shadows", str(N_SHADOWS), "--formats", "csv"]
         lightning_mia("split", str(arguments.manifest), "--out", str(folder / name), *options)
     for kind in arguments.kinds:
-        audits = audit_kind(kind, folder, arguments.epochs or EPOCHS[kind])
-        verdicts = [f"{name}: {audit['verdict']['status']}" for name, audit in audits.items()]
+        results = audit_kind(kind, folder, arguments.epochs or EPOCHS[kind])
+        verdicts = [f"{name}: {audit['verdict']['status']}" for name, audit in results.items()]
         print(f"\n{kind}, {', '.join(verdicts)}\n")
-        print("\n".join(table(audits)), flush=True)
+        print("\n".join(table(results)), flush=True)
 
 
 def audit_kind(kind: str, folder: Path, epochs: int) -> dict[str, dict[str, Any]]:
@@ -181,32 +191,26 @@ def audit_kind(kind: str, folder: Path, epochs: int) -> dict[str, dict[str, Any]
     train_on_list(kind, folder / "other_draw" / "train" / "target.csv", N_SHADOWS + 1, epochs, models / "other_draw")
     fleet = ["--fleet.checkpoints", f"{models}/shadow_{{:03d}}"]
     audits = {
-        "without shadow models": attack(folder, models / "target", []),
-        "with 4 shadow models": attack(folder, models / "target", fleet),
-        "other draw": attack(folder, models / "other_draw", fleet),
+        "without shadow models": audit(kind, folder, models / "target", []),
+        "with 4 shadow models": audit(kind, folder, models / "target", fleet),
+        "other draw": audit(kind, folder, models / "other_draw", fleet),
     }
     initial = models / "initial"
     save(new_model(kind, 0), kind, initial)
-    own = [
-        "--model.learning_rate",
-        str(RATE),
-        "--trainer.max_epochs",
-        str(epochs),
-        "--fleet.size",
-        str(N_SHADOWS),
-    ]
-    own += ["--trainer.gradient_clip_val", "1.0", "--controls.untrained", "false", "--controls.wrong_model", "false"]
-    audits["trained by the suite"] = attack(folder, initial, own, command="audit")
+    own = ["--model.fresh", "true", "--model.learning_rate", str(RATE), "--trainer.max_epochs", str(epochs)]
+    own += ["--fleet.size", str(N_SHADOWS), "--trainer.gradient_clip_val", "1.0", "--controls.wrong_model", "false"]
+    audits["trained by the suite"] = audit(kind, folder, initial, own, command="audit")
     return audits
 
 
-def attack(folder: Path, checkpoint: Path, options: Sequence[str], command: str = "attack") -> dict[str, Any]:
+def audit(kind: str, folder: Path, checkpoint: Path, options: Sequence[str], command: str = "attack") -> dict[str, Any]:
     """Audit a checkpoint on the first split; return `results.json`."""
     run_dir = checkpoint.with_name(f"{checkpoint.name}_audit")
     data = ["--split", str(folder / "S"), "--data.batch_seconds", str(BATCH)]  # recordings of 1 s
     trainer = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
-    arguments = ["--model.checkpoint", str(checkpoint), "--run_dir", str(run_dir), *data, *trainer, *options]
-    lightning_mia(command, "-c", "configs/attack/checkpoint.yaml", *arguments)
+    attacks = ["--attacks", json.dumps(ATTACKS[kind]), "--controls.untrained", "false"]
+    arguments = ["--model.checkpoint", str(checkpoint), "--run_dir", str(run_dir), *data, *trainer, *attacks]
+    lightning_mia(command, "-c", "configs/attack/checkpoint.yaml", *arguments, *options)
     results: dict[str, Any] = json.loads((run_dir / "report" / "results.json").read_text())
     return results
 
