@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -12,8 +13,9 @@ import transformers
 
 from lightning_mia.audit.cli import main
 from lightning_mia.corpora import Manifest
+from tests.conftest import write_corpus
 
-CONFIG = Path(__file__).parents[2] / "configs" / "attack" / "checkpoint.yaml"
+CONFIG = Path(__file__).parents[3] / "configs" / "attack" / "checkpoint.yaml"
 OPTIONS = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.enable_progress_bar", "false"]
 OPTIONS += ["--evaluation.n_redraws", "1000", "--evaluation.n_bootstraps", "1000", "--data.batch_seconds", "4"]
 SIZES = {
@@ -225,3 +227,95 @@ def test_shadow_models_older_than_the_draw_are_named(
     assert attack(split, copies, tmp_path / "R", *options) == 0
     assert "1 of 4 shadow models are older than the draw of" in caplog.text
     assert "shadow_002 (2001-09-09 01:46 UTC)" in caplog.text
+
+
+def save_recogniser(folder: Path, seed: int, letters: str = "ab") -> None:
+    """A CTC checkpoint with random weights and its processor."""
+    folder.mkdir(parents=True)
+    vocabulary = {token: label for label, token in enumerate(["<pad>", "|", "<unk>", *letters])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    tokenizer = transformers.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), bos_token=None, eos_token=None)
+    torch.manual_seed(seed)
+    config = transformers.Wav2Vec2Config(**SIZES, vocab_size=len(vocabulary), pad_token_id=0)
+    transformers.Wav2Vec2ForCTC(config).save_pretrained(folder)
+    extractor = transformers.Wav2Vec2FeatureExtractor(return_attention_mask=False)
+    transformers.Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
+
+
+def test_recognisers_are_compared_by_their_loss_and_their_vocabularies(
+    tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(tiny_manifest, dtype=str).assign(text="ab a")
+    transcribed = tiny_manifest.with_name("transcribed.csv")
+    table.to_csv(transcribed, index=False)
+    split = tmp_path / "S"
+    assert main(["split", str(transcribed), "--out", str(split), "--n_units", "48", "--shadows", "2"]) == 0
+    for seed, name in enumerate(("target", "shadow_000", "shadow_001")):
+        save_recogniser(tmp_path / "models" / name, seed)
+    signal = {"class_path": "TaskScore", "init_args": {"score": "ctc_score"}}
+    attacks = json.dumps(["CTCLoss", {"class_path": "MidPoint", "init_args": {"signal": signal}}])
+    options = ["--attacks", attacks, "--controls.untrained", "false", "--fleet.take_turns", "false"]
+    assert attack(split, tmp_path / "models", tmp_path / "R", *options) == 0
+    results = json.loads((tmp_path / "R" / "report" / "results.json").read_text())
+    assert {result["name"]: result["n_shadows"] for result in results["attacks"]} == {
+        "ctc_loss": 0,
+        "midpoint_ctc_score": 2,
+    }
+    shutil.rmtree(tmp_path / "models" / "shadow_001")
+    save_recogniser(tmp_path / "models" / "shadow_001", 2, letters="ax")
+    message = refused(capsys, split, tmp_path / "models", *options)
+    assert "the vocabulary has 'x'; 'b' in one of them alone" in message
+
+
+@pytest.fixture(scope="module")
+def trained_here(config: Path, split: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the suite on the lists of the split: target and two shadow models."""
+    folder = tmp_path_factory.mktemp("runs") / "suite"
+    arguments = ["-c", str(config), "--split", str(split), "--run_dir", str(folder), "--trainer.max_epochs", "1"]
+    assert main(["fit", *arguments]) == 0
+    assert main(["shadow", *arguments, "--fleet.size", "2"]) == 0
+    return folder
+
+
+def attack_lightning(config: Path, split: Path, models: Path, run_dir: Path) -> int:
+    arguments = ["attack", "-c", str(config), "--split", str(split), "--run_dir", str(run_dir), "--fleet.size", "2"]
+    checkpoints = ["--target_checkpoint", str(models / "target" / "model.ckpt")]
+    checkpoints += ["--fleet.checkpoints", f"{models}/shadows/{{:03d}}/model.ckpt"]
+    options = ["--controls.untrained", "false", "--controls.wrong_model", "false", "--attacks", '["MidPoint"]']
+    return main([*arguments, *checkpoints, *options, "--fleet.take_turns", "false", "--trainer.max_epochs", "1"])
+
+
+def test_lightning_checkpoints_are_shadow_models_of_their_lists_alone(
+    config: Path, split: Path, trained_here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert attack_lightning(config, split, trained_here, tmp_path / "R") == 0
+    results = json.loads((tmp_path / "R" / "report" / "results.json").read_text())
+    assert results["fleet"]["trained_elsewhere"] is True
+    assert not (tmp_path / "R" / "shadows").exists()
+    swapped = Path(shutil.copytree(trained_here, tmp_path / "swapped"))
+    (swapped / "shadows" / "000").rename(swapped / "shadows" / "002")
+    (swapped / "shadows" / "001").rename(swapped / "shadows" / "000")
+    (swapped / "shadows" / "002").rename(swapped / "shadows" / "001")
+    assert attack_lightning(config, split, swapped, tmp_path / "R") == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "trained on other recordings than those of shadow_000, on those of shadow_001" in message
+
+
+@pytest.mark.parametrize("level", ["utterance", "speaker"])
+def test_coins_are_audited_with_a_bound_that_holds(level: str, tmp_path: Path) -> None:
+    manifest = write_corpus(tmp_path, n_speakers=48, n_clips=4, seconds=(0.3, 0.4))
+    split, models = tmp_path / "S", tmp_path / "models"
+    options = ["--level", level, "--n_units", "44", "--n_auxiliary", "2", "--inclusion", "independent", "--seed", "1"]
+    sizes = [] if level == "utterance" else ["--trained_per_speaker", "2", "--held_back_per_speaker", "2"]
+    assert main(["split", str(manifest), "--out", str(split), *options, *sizes, "--shadows", "2"]) == 0
+    for seed, name in enumerate(("target", "shadow_000", "shadow_001")):
+        train([], seed, models / name)
+    attacks = ["UtteranceSimilarity", "SpeakerSimilarity", "MidPoint"]
+    options = ["--attacks", json.dumps(attacks), "--controls.untrained", "false", "--fleet.take_turns", "false"]
+    assert attack(split, models, tmp_path / "R", *options) == 0
+    results = json.loads((tmp_path / "R" / "report" / "results.json").read_text())
+    assert results["split"]["inclusion"] == "independent"
+    assert results["verdict"]["status"] == "no_evidence"
+    assert {bound["method"] for bound in results["epsilon_bounds"]} == {"one_run"}
+    assert {bound["level"] for bound in results["epsilon_bounds"]} == {level}
+    assert all(bound["epsilon"] < 1 for bound in results["epsilon_bounds"])  # the models were not trained
