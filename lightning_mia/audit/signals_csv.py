@@ -167,7 +167,7 @@ def _shadow_models(path: Path, rows: pd.DataFrame) -> list[str]:
         raise InputError(f"{path}, line 1: one of two columns is missing: {names}; give both, or no column in_…")
     if len(shadows) == 1:
         raise InputError(
-            f"{path}: shadow_{shadows[0]} is the only shadow model; give at least {MIN_SHADOWS}, or leave the column out"
+            f"{path}: shadow_{shadows[0]} is the only shadow model; give at least {MIN_SHADOWS}, or drop the column"
         )
     known = {*REQUIRED, "group", *(f"{kind}_{model}" for model in shadows for kind in ("shadow", "in"))}
     if unused := [str(name) for name in rows.columns if name not in known]:

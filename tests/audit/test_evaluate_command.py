@@ -28,8 +28,9 @@ def write_table(path: Path, n: int = 120, n_shadows: int = 4, effect: float = 2.
     rows["group"] = [f"s{number // 5}" for number in range(n_all)]
     rows["target"] = difficulty + rng.normal(size=n_all) + effect * np.append(member, np.zeros(30))
     for number in range(n_shadows):
-        half = rng.permutation(np.arange(n_all) % 2 == 0) if number % 2 == 0 else ~half
-        inside = half & evaluated & online
+        if number % 2 == 0:
+            half = rng.permutation(np.arange(n_all) % 2 == 0)
+        inside = (half if number % 2 == 0 else ~half) & evaluated & online
         rows[f"shadow_{number:03d}"] = difficulty + rng.normal(size=n_all) + effect * inside
         rows[f"in_{number:03d}"] = inside
     rows.to_csv(path, index=False)
