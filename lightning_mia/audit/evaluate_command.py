@@ -119,12 +119,13 @@ def score_table(table: SignalsTable, split: Split, access: Access) -> ScoredTabl
     """
     ids, speakers = split.table["id"].to_numpy(str), split.table["speaker"].to_numpy(str)
     values, notes = {SIGNAL: table.target}, []
-    matrix = table.matrix() if len(table.shadows) else None
-    for attack in attacks_for(matrix) if matrix else []:
-        try:
-            values[attack.name] = attack.compare(matrix)
-        except CannotRun as error:
-            notes.append(f"The attack {attack.name} was left out: {error}.")
+    if len(table.shadows):
+        matrix = table.matrix()
+        for attack in attacks_for(matrix):
+            try:
+                values[attack.name] = attack.compare(matrix)
+            except CannotRun as error:
+                notes.append(f"The attack {attack.name} was left out: {error}.")
     scores = tuple(
         Scores(name, "utterance", access, False, ids, speakers, table.members, numbers)
         for name, numbers in values.items()

@@ -100,7 +100,7 @@ def find_model_class(name: str) -> type[SpeechModel]:
     Raises:
         InputError: no imported module defines it.
     """
-    return find_class(name, SpeechModel)
+    return find_class(name, SpeechModel)  # type: ignore[type-abstract]
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

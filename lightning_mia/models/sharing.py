@@ -27,6 +27,7 @@ class ShareableModel(PyTorchModelHubMixin, library_name="lightning_mia", tags=["
 
     Attributes:
         files: constructor arguments that may name a local file or folder, which is copied.
+        companions: names of files that are copied too, if they lie beside one of these.
 
     Example:
         >>> import tempfile
@@ -39,9 +40,10 @@ class ShareableModel(PyTorchModelHubMixin, library_name="lightning_mia", tags=["
     """
 
     files: ClassVar[tuple[str, ...]] = ()
+    companions: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:  # type: ignore[override]
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
         """Load a model from a folder of `save_pretrained`, or from the hub.
 
         Args:
@@ -73,6 +75,9 @@ class ShareableModel(PyTorchModelHubMixin, library_name="lightning_mia", tags=["
             if settings.get(name) and source.exists():
                 copy = save_directory / f"{name}{source.suffix if source.is_file() else ''}"
                 _copy(source, copy)
+                for companion in self.companions:
+                    if source.is_file() and source.with_name(companion).is_file():
+                        _copy(source.with_name(companion), save_directory / companion)
                 copies[name] = copy.name
                 del settings[name]
         model: Any = self
@@ -94,7 +99,7 @@ class ShareableModel(PyTorchModelHubMixin, library_name="lightning_mia", tags=["
         return {name: value for name, value in model.hparams.items() if name in names}
 
     @classmethod
-    def _from_pretrained(  # type: ignore[override]
+    def _from_pretrained(
         cls,
         *,
         model_id: str,

@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_mia.corpora.loading.batch import Batch, as_batch
 from lightning_mia.models import CTC, TERA, MelHuBERT, PretrainedEncoder, PublishedCPC, PublishedTERA, SpeechModel
-from lightning_mia.models.published.published_cpc import CPCNetwork, NetworkShape
-from lightning_mia.models.published.tera_network import TERANetwork
 from lightning_mia.utilities.errors import InputError
 from tests.models.fitting import bare_trainer
+from tests.models.published.test_published_cpc import criterion, write_training
+from tests.models.published.test_published_tera import CONFIG, head_weights
+from tests.models.published.test_published_tera import write as write_tera
 from tests.models.test_ctc import save
 from tests.models.test_speech_models import FAMILIES, SMALL
 
@@ -35,26 +36,11 @@ def hugging_face(folder: Path, kind: str) -> PretrainedEncoder:
 
 
 def published_tera(folder: Path) -> PublishedTERA:
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    dropout = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
-    other = {
-        "hidden_act": "gelu",
-        "initializer_range": 0.02,
-        "layer_norm_eps": 1e-12,
-        "share_layer": False,
-        "pre_layer_norm": False,
-    }
-    transformer = {**sizes, **dropout, **other}
-    audio = {"target_level": -25, "n_mels": 40, "input": {"feat_type": "mel", "log": True}}
-    config = {"transformer": transformer, "task": {"sequence_length": 1500}, "audio": audio}
-    torch.save({"Config": config, "Transformer": TERANetwork(40, transformer).state_dict()}, folder / "states.ckpt")
-    return PublishedTERA(str(folder / "states.ckpt"))
+    return PublishedTERA(write_tera(folder / "states.ckpt", SpecHead=head_weights(CONFIG)))
 
 
 def published_cpc(folder: Path) -> PublishedCPC:
-    weights = CPCNetwork(NetworkShape(16, 16, "LSTM", 1)).state_dict()
-    torch.save({"config": {"hiddenEncoder": 16, "hiddenGar": 16}, "weights": weights}, folder / "cpc.pt")
-    return PublishedCPC(str(folder / "cpc.pt"))
+    return PublishedCPC(write_training(folder, cpcCriterion=criterion()))
 
 
 def ctc(folder: Path) -> CTC:
