@@ -47,7 +47,7 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
         report: the report.
         names: pseudonym → name of the speakers, for a copy that shows names; None: names are not shown.
     """
-    headlines = wording.HEADLINES if report.target else wording.BLIND_HEADLINES
+    headlines = wording.BLIND_HEADLINES if report.is_blind_check else wording.HEADLINES
     rates = [rate for result in report.attacks if (rate := headline_rate(result.tpr_at_fpr))]
     attacks = attack_groups(report)
     return {

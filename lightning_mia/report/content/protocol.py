@@ -35,7 +35,7 @@ def protocol(report: AuditReport) -> tuple[Paragraph, ...]:
 
 def limits(report: AuditReport) -> tuple[str, ...]:
     """Return the limits of this run's verdict, a sentence each."""
-    if not report.target:
+    if report.is_blind_check:
         return ()
     accesses: dict[str, list[str]] = {}
     for attack in report.attacks:
@@ -60,7 +60,7 @@ def _members(report: AuditReport) -> Iterator[str]:
     unit = "recording" if split.level == "utterance" else "speaker"
     if split.drawn:
         seed = report.provenance.seeds.get("split")
-        yield f"Members were drawn at random by this tool{_seeded(seed)}, {unit} by {unit}."
+        yield f"Members were {split.origin}{_seeded(seed)}, {unit} by {unit}."
         if split.inclusion == "independent":
             yield f"A fair coin decided for each {unit}."
         if split.n_strata is not None and split.n_strata > 1:
