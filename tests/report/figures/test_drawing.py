@@ -22,7 +22,12 @@ def test_attacks_are_drawn_with_the_blind_baseline(planted_report):
     group = attack_groups(planted_report)[1]
     for drawing in draw_results(planted_report, group, group.results).rocs:
         (axes,) = drawing.figure.axes
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["blind", "pretext_loss"]
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+            "FPR decided by fewer than 10 non-members",
+            "FPR 1 %",
+            "blind",
+            "pretext_loss, with 95 % band",
+        ]
     assert [one.figure.axes[0].get_xscale() for one in draw_results(planted_report, group, group.results).rocs] == [
         "linear",
         "log",
@@ -35,7 +40,7 @@ def test_more_curves_than_colours_are_drawn_in_several_figures(planted_report):
     scores = tuple(replace(planted_report.scores[0], name=f"attack_{i}") for i in range(n))
     report = replace(planted_report, attacks=attacks, controls=(), scores=scores)
     figures = draw_results(report, Group(Family("utterance", "", "black-box"), attacks, attacks), attacks)
-    assert [len(drawing.figure.axes[0].get_legend().get_texts()) for drawing in figures.rocs] == [6, 6, 1, 1]
+    assert [len(drawing.figure.axes[0].get_legend().get_texts()) for drawing in figures.rocs] == [8, 8, 3, 3]
     assert [drawing.tag for drawing in figures.rocs][::2] == ["roc/utterance/black-box", "roc/utterance/black-box/2"]
 
 
