@@ -61,10 +61,10 @@ def _reduce(report: AuditReport) -> Iterator[Advice]:
 
 
 def _costs() -> str:
-    listed = "; ".join(f"{name} {leak} ({cost})" for name, leak, cost in DEFENCES)
+    listed = "; ".join(f"{name} {leak} and {cost}" for name, leak, cost in DEFENCES)
     return (
-        "Measured on a tiny TERA trained on 100 recordings, not on this model: change of the leaking AUROC from 0.73, "
-        f"and in parentheses of the pretext score on other recordings from 0.68: {listed}."
+        "Change of the leak (AUROC, from 0.73) and of the training task (score on other recordings, from 0.68), "
+        f"measured on a tiny TERA trained on 100 recordings, not on this model: {listed}."
     )
 
 

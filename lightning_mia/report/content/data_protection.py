@@ -6,10 +6,11 @@ documented tests. Membership inference is one of these tests.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lightning_mia.evaluation.scores import ACCESSES
 from lightning_mia.evaluation.settings import ALPHA
+from lightning_mia.evaluation.speaker_risk import SpeakerRisk
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.access_row import access_row
 from lightning_mia.report.content.epsilon_text import rounded_down
@@ -38,15 +39,7 @@ def _answers(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
     yield "Could the test have missed it?", list(_sensitivity(report))
     yield "Is the result due to the choice of recordings?", list(_confounds(report))
     if report.speaker_risks is not None and report.speaker_risks.speakers:
-        risks = report.speaker_risks.speakers
-        marked = sum(risk.p_value_corrected < ALPHA for risk in risks)
-        yield (
-            "Are some persons at higher risk?",
-            [
-                f"Of {count(len(risks))} speakers, {count(marked)} stand{'s' if marked == 1 else ''} out after "
-                "correction for their number."
-            ],
-        )
+        yield "Are some persons at higher risk?", [_persons(report.speaker_risks.speakers)]
     if report.privacy is not None or report.epsilon_bounds:
         yield "Is there a proven bound?", list(_bounds(report))
     yield (
@@ -101,6 +94,17 @@ def _confounds(report: AuditReport) -> Iterator[str]:
         yield "Every attack was repeated on a model trained on neither; a leak must exceed that."
     else:
         yield "No attack was repeated on a model trained on neither."
+
+
+def _persons(risks: Sequence[SpeakerRisk]) -> str:
+    marked, n = sum(risk.p_value_corrected < ALPHA for risk in risks), count(len(risks))
+    if marked:
+        return (
+            f"{count(marked)} of {n} speakers stand out after correction for their number (the table has pseudonyms)."
+        )
+    if min(risk.smallest_p_corrected for risk in risks) >= ALPHA:
+        return f"Not known: with so few recordings of each, none of {n} speakers could have stood out."
+    return f"None of {n} speakers stands out after correction for their number."
 
 
 def _bounds(report: AuditReport) -> Iterator[str]:

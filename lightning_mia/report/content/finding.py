@@ -70,7 +70,10 @@ def found(attack: AttackResult) -> Found:
         if headline.resolvable
         else (f"{count(attack.n_nonmembers)} {OTHERS[attack.level]}")
     )
-    reason = f"How many while naming only {one_in(headline.fpr)} wrongly cannot be said: only {few} were tested."
+    reason = (
+        f"How many it would find while naming only {one_in(headline.fpr)} wrongly cannot be said: only {few} were "
+        "tested."
+    )
     return Found(larger[0] if larger else None, reason)
 
 

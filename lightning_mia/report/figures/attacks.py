@@ -62,7 +62,7 @@ def roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
 def log_roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
     """Draw ROC curves on logarithmic axes, the first with its band.
 
-    Each axis starts at the rate of one unit.
+    Each axis starts at about the rate of one unit.
     """
     figure, axes = _square(len(curves) + 2 + (blind is not None))
     n_members = max(curve.scores.n_members for curve in curves)
@@ -70,7 +70,7 @@ def log_roc_figure(curves: Sequence[Curve], blind: Scores | None) -> "Figure":
     axes.set_xscale("log")
     axes.set_yscale("log")
     _draw_curves(axes, curves, blind, logarithmic_grid(n_nonmembers))
-    axes.set_xlim(1 / n_nonmembers, 1.0)
+    axes.set_xlim(0.85 / n_nonmembers, 1.0)
     axes.set_ylim(1 / n_members, 1.1)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -98,7 +98,7 @@ def histogram_figure(scores: Scores) -> "Figure":
     The bins span the middle 98 % of the scores; scores outside are counted in the first or the last bin. If most
     scores would fall into one bin, their logits or ranks are drawn instead, and the axis says so.
     """
-    figure, axes = panel(width=2.7, height=1.95, left=0.42, bottom=0.42)
+    figure, axes = panel(width=2.8, height=1.95, left=0.55, bottom=0.42)
     values, name = histogram_scale(scores.values)
     edges = _edges(values)
     clipped = np.clip(values, edges[0], edges[-1])

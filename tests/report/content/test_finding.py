@@ -57,7 +57,8 @@ def test_a_rate_that_few_non_members_decide_is_not_quoted(planted_report):
         "interval 91 to 100)."
     )
     assert second == (
-        "How many while naming only 1 of 100 wrongly cannot be said: only 200 other recordings were tested."
+        "How many it would find while naming only 1 of 100 wrongly cannot be said: only 200 other recordings were "
+        "tested."
     )
     assert "92" not in first + second
 
