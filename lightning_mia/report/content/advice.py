@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import get_args
 
+from lightning_mia.evaluation.results import headline_rate
 from lightning_mia.evaluation.scores import LEVELS, Access
+from lightning_mia.evaluation.statistics.roc import MIN_FALSE_POSITIVES
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content import wording
 from lightning_mia.report.content.access_row import access_row
-from lightning_mia.report.content.numbers import count, decimal
+from lightning_mia.report.content.numbers import count, decimal, percent
 
 Advice = tuple[str, str]  # heading and text
 
@@ -106,13 +108,14 @@ def _test_next(report: AuditReport) -> Iterator[Advice]:
             "Show that the attacks find what was certainly trained on: --positive_control. Without it, silence may "
             "mean that they do not work on this model.",
         )
-    rates = [rate for attack in report.attacks for rate in attack.tpr_at_fpr]
+    rates = [rate for attack in report.attacks if (rate := headline_rate(attack.tpr_at_fpr))]
     unresolved = [rate.fpr for rate in rates if not rate.resolvable]
     if unresolved:
+        needed = round(MIN_FALSE_POSITIVES / min(unresolved))
         yield (
             "More recordings",
-            f"To resolve a false positive rate of {100 * max(unresolved):g} %, evaluate at least "
-            f"{count(round(10 / max(unresolved)))} non-members (--data.design.n_units).",
+            f"A false positive rate of {percent(min(unresolved))} is resolved from {count(needed)} non-members on "
+            f"(--data.design.n_units {2 * needed}).",
         )
 
 
