@@ -328,6 +328,9 @@ class AuditReport:
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
         epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
             versions.
+        title: title given by the user; empty: none.
+        by: author or department given by the user; empty: none.
+        corpus: name of the corpus, without folders; empty in files of earlier versions.
 
     Raises:
         ValueError: a result has no scores, scores have no result, or one occurs twice.
@@ -363,6 +366,9 @@ class AuditReport:
     utility: Utility | None = None
     privacy: Privacy | None = None
     epsilon_bounds: tuple[EpsilonBound, ...] = ()
+    title: str = ""
+    by: str = ""
+    corpus: str = ""
 
     def __post_init__(self) -> None:
         """Check that results and scores match."""

@@ -201,14 +201,14 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
 
 def _conditions(report: AuditReport) -> Iterator[str]:
     """List the conditions of a leak that apply to this run."""
-    yield "A leak requires a corrected p below .05"
+    yield "A leak requires a corrected p below 0.05"
     if any(attack.versus_wrong_model for attack in report.attacks):
         yield (
-            "and an AUROC further from .5 than on the wrong model, by a lower bound that holds for all attacks of a "
+            "and an AUROC further from 0.5 than on the wrong model, by a lower bound that holds for all attacks of a "
             "family at once (max-T over bootstrap draws of speakers)"
         )
     if any(attack.versus_siblings for attack in report.attacks):
-        yield "and a corrected p below .05 against siblings"
+        yield "and a corrected p below 0.05 against siblings"
     yield (
         "."
         if report.split.drawn or any(attack.versus_wrong_model for attack in report.attacks)
