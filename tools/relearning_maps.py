@@ -123,7 +123,7 @@ class Target:
             scalars = copies(self.model, batch).scalars
             columns = {column: scalars[of_question(column, QUESTION)].numpy() for column in settings.columns}
             rows.append(pd.DataFrame(columns, index=list(batch.ids)))
-        return Signals(pd.concat(rows), pooled=None)
+        return Signals(pd.concat(rows), np.zeros((len(ids), 1, 1)))
 
     def sample(self, n_members: int, n_nonmembers: int, seed: int = 0) -> list[str]:
         """Draw candidates."""
