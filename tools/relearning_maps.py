@@ -73,16 +73,12 @@ class Target:
     """A trained target.
 
     Args:
-        recipe: its training.
-        manifest: real recordings.
-        n_units: candidates, half of them members.
-        seed: seed of draw and training.
-        folder: run directory.
+        run: run with its split.
+        model: the target, or a control.
     """
 
-    def __init__(self, recipe: Recipe, manifest: str, n_units: int, seed: int, folder: Path) -> None:
-        self.run: AuditRun = open_audit(recipe, [Relearn()], manifest, n_units, seed, folder).run
-        self.model: SpeechModel = self.run.fit_target().model
+    def __init__(self, run: AuditRun, model: SpeechModel) -> None:
+        self.run, self.model = run, model
 
     @cached_property
     def challenge(self) -> pd.DataFrame:
@@ -99,9 +95,18 @@ class Target:
         """Number of parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def relearn(self, settings: Relearning, ids: Sequence[str]) -> tuple[float, ...]:
+    def measure(self, settings: Relearning, ids: Sequence[str]) -> tuple[float, ...]:
         """Return AUROC of the loss and of relearning, TPR at an FPR of at most 1 %, and processor seconds."""
-        run, start = self.run, time.process_time()
+        start = time.process_time()
+        scores = self.relearn(settings, ids)
+        seconds = time.process_time() - start
+        members = self.members.loc[scores.index].to_numpy()
+        aurocs = [labelled_aurocs(scores[name].to_numpy(), members[None])[0] for name in ("loss", "relearn")]
+        return (*aurocs, tpr_at(scores["relearn"].to_numpy(), members), seconds)
+
+    def relearn(self, settings: Relearning, ids: Sequence[str]) -> pd.DataFrame:
+        """Relearn candidates; columns `loss` (before) and `relearn`, index = id."""
+        run = self.run
         with tempfile.TemporaryDirectory() as folder:
             recordings = run.data.training_recordings(run.split.training_ids(), 0)
             further = FurtherTraining(recordings, run.trainers, Path(folder))
@@ -109,12 +114,8 @@ class Target:
             resources = Resources(auxiliary, BATCH_SECONDS, {QUESTION: list(ids)}, further)
             copies = Relearned.train(settings, self.model, resources)
         signals = self._signals(settings, copies, ids)
-        seconds = time.process_time() - start
         scores = Relearn(settings).score(Evidence(signals, self.challenge.loc[self.challenge["id"].isin(ids)]))
-        members = self.members.loc[scores.index].to_numpy()
-        before = signals.scalars[settings.columns[0]].loc[scores.index].to_numpy()
-        aurocs = [labelled_aurocs(values, members[None])[0] for values in (before, scores.to_numpy())]
-        return (*aurocs, tpr_at(scores.to_numpy(), members), seconds)
+        return pd.DataFrame({"loss": signals.scalars[settings.columns[0]].loc[scores.index], "relearn": scores})
 
     @torch.inference_mode()
     def _signals(self, settings: Relearning, copies: Measure, ids: Sequence[str]) -> Signals:
@@ -210,9 +211,10 @@ def measure(options: argparse.Namespace, table: Path) -> None:
             continue
         dim = constructor_arguments(trial.recipe.model).get("dim", "")
         folder = Path(options.run_dir) / f"{options.family}_{trial.recipe.epochs}_{dim}_{trial.n_units}_{seed}"
-        target = Target(trial.recipe, options.manifest, trial.n_units, seed, folder)
+        run = open_audit(trial.recipe, [Relearn()], options.manifest, trial.n_units, seed, folder).run
+        target = Target(run, run.fit_target().model)
         groups = [target.sample(trial.members, trial.nonmembers, number) for number in range(trial.groups)]
-        rows = [target.relearn(trial.settings, ids) for ids in groups]
+        rows = [target.measure(trial.settings, ids) for ids in groups]
         add(table, key, target.parameters, np.mean(rows, axis=0))
 
 
