@@ -22,6 +22,7 @@ from lightning_mia.audit.outcome import (
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
+    corpus_name,
     describe_model,
     provenance,
     relearning_notes,
@@ -152,8 +153,11 @@ class Audit:
             utility=utility,
             privacy=privacy,
             epsilon_bounds=bounds,
+            title=self.options.report.title,
+            by=self.options.report.by,
+            corpus=corpus_name(run.data),
         )
-        return write_report(report_dir, add_breakdown(report))
+        return write_report(report_dir, add_breakdown(report), self.options.report.pdf)
 
     def probe(self, models: dict[str, Trained]) -> dict[str, ProbedModel]:
         """Probe models; their frames are computed only if needed."""

@@ -392,7 +392,7 @@ class AuditRun:
 
     def _upload(self) -> None:
         if self.uploader:
-            self.uploader.update(run_files(self.run_dir))
+            self.uploader.update(run_files(self.run_dir, self.uploader.with_names))
 
     def load_target(self, checkpoint: Path | None) -> Trained:
         """Load the target.
