@@ -30,7 +30,7 @@ def summary(report: AuditReport) -> str:
 
     Attacks are grouped by level and access, the strongest first; the controls of each group's best attack follow. The
     controls that belong to no attack, such as the blind baseline, come last. If a coin decided for each unit, the
-    largest lower bound on ε follows.
+    largest lower bound on ε follows. The verdict is followed by what would make another audit say more.
     """
     groups = attack_groups(report)
     best_controls = [_attack_controls(report, group.best) for group in groups]
@@ -46,7 +46,7 @@ def summary(report: AuditReport) -> str:
     lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
     lines += _epsilon_lines(report)
     verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
-    return "\n".join([*lines, "", *textwrap.wrap(verdict, 110, break_on_hyphens=False), ""])
+    return "\n".join([*lines, "", *_wrapped(verdict), "", *_advice_lines(report)])
 
 
 def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
@@ -81,6 +81,18 @@ def _epsilon_lines(report: AuditReport) -> list[str]:
         return ["", f"ε: no attack shows that it is above 0, at {condition}"]
     guesses = f"{best.attack}, {best.n_correct} of {best.n_guesses} guesses correct"
     return ["", f"ε ≥ {rounded_down(best.epsilon_corrected)} ({guesses}) at {condition}"]
+
+
+def _advice_lines(report: AuditReport) -> list[str]:
+    """Format the advice; commands stay on one line, to be copied."""
+    lines = []
+    for advice in report.advice:
+        lines += [*_wrapped(advice.text), *([f"  {advice.command}"] if advice.command else []), ""]
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 110, break_on_hyphens=False)
 
 
 def _more(n: int, noun: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Report of an audit: files, pages, figures, TensorBoard events."""
 
 from lightning_mia.report.audit_report import (
+    Advice,
     AuditReport,
     FleetSummary,
     Provenance,
@@ -14,6 +15,7 @@ from lightning_mia.report.audit_report import (
 from lightning_mia.report.write import load_report, rebuild, write_report
 
 __all__ = [
+    "Advice",
     "AuditReport",
     "FleetSummary",
     "Provenance",

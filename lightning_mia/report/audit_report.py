@@ -285,6 +285,23 @@ class UnitFacts:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What would make the next audit of this model say more.
+
+    Attributes:
+        text: why, in one or more sentences.
+        command: command line to run; empty: no single command does it.
+
+    Example:
+        >>> Advice("No positive control was run.", "lightning-mia attack --run_dir R --positive_control").command
+        'lightning-mia attack --run_dir R --positive_control'
+    """
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
 class AuditReport:
     """Outcome of an audit or of a blind check.
 
@@ -314,6 +331,7 @@ class AuditReport:
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
         epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
             versions.
+        advice: what would make another audit of this model say more.
 
     Raises:
         ValueError: a result has no scores, scores have no result, or one occurs twice.
@@ -349,6 +367,7 @@ class AuditReport:
     utility: Utility | None = None
     privacy: Privacy | None = None
     epsilon_bounds: tuple[EpsilonBound, ...] = ()
+    advice: tuple[Advice, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that results and scores match."""
