@@ -218,6 +218,12 @@ class SplitCorpus:
         """Return the same recordings with another split."""
         return replace(self, split=split, notes=())
 
+    def texts_and_durations(self) -> tuple[dict[str, str], dict[str, float]]:
+        """Return transcripts and seconds of all decoded recordings of the split."""
+        ids = [name for name in self.split.table["id"] if name in self.speakers]
+        texts = {name: self.audio.texts.get(name, "") for name in ids}
+        return texts, self.audio.index.loc[ids, "duration"].to_dict()
+
     @property
     def has_background(self) -> bool:
         """Whether all recordings that a model is trained on are decoded."""
