@@ -30,7 +30,7 @@ class CalibratedLoss(SignalAttack):
     base_name = "calibrated_loss"
     levels = ("utterance", "speaker")
     reference = "Watson et al. (2022), calibrated membership score"
-    min_shadows = 2
+    min_shadows = 1
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Compute the difference from the OUT mean for every unit."""

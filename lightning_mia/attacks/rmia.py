@@ -12,7 +12,7 @@ from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from lightning_mia.utilities.ranges import Positive, Share, check_ranges
 
 CANDIDATES = np.linspace(0, 1, 11)  # for a
-PUBLISHED_GAMMA = 2.0
+PUBLISHED_GAMMA, PUBLISHED_A = 2.0, 0.3
 TIE_BREAK = 1e-6
 TINY = np.finfo(float).tiny
 
@@ -29,8 +29,8 @@ class RMIA(OnlineOrOffline):
     median recording has p = 1/2 under every model. (Any increasing function gives r(x) = 1 if the models agree; this
     one is bounded by 1, as the offline formula requires.) `a` is fitted on the shadow models, each of which takes the
     place of the target, with its pair removed; with a single pair it is the slope of p_in over p̄_out, for the noise of
-    p̄_out. The second term of the score is an addition: the share over z has many ties and increases with r(x), so this
-    term only ranks units within a tie.
+    p̄_out; with reference models, of which no member is known, it is the published 0.3. The second term of the score is
+    an addition: the share over z has many ties and increases with r(x), so this term only ranks units within a tie.
 
     The ranking therefore depends neither on γ nor on z, and is that of BASE (Lassila et al. 2025; log r alone). At
     speaker level, z are still single recordings.
@@ -52,7 +52,7 @@ class RMIA(OnlineOrOffline):
     levels = ("utterance",)
     reference = "Zarifzadeh, Liu and Shokri (2024), section 2"
     min_shadows_online = 2
-    min_shadows_offline = 2
+    min_shadows_offline = 1
 
     def __init__(
         self,
@@ -88,7 +88,9 @@ class RMIA(OnlineOrOffline):
             z_ratio = log_ratio_online(z, z_shadows, z_members)
         else:
             a = self.a
-            if a is None:
+            if a is None and not matrix.learning_members.size:
+                a = PUBLISHED_A  # reference models, of which no member is known
+            elif a is None:
                 n_outside = float((~matrix.members).sum(0).mean())
                 a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs, n_outside)
             x_ratio = log_ratio_offline(x, x_shadows, matrix.members, a)

@@ -107,4 +107,5 @@ def _line(result: AttackResult, width: int) -> str:
         f"  {result.name:<{width}}  AUROC {result.auroc:.3f} {interval:14}  p {decisive_p_value(result):<7.2g}"
         + (f"  TPR at FPR {percent(rate.fpr)}: {percent(rate.tpr):>6}" if rate else "")
         + (f"  {result.n_shadows} shadow models" if result.n_shadows else "")
+        + (f"  {result.n_references} reference model{'s'[: result.n_references > 1]}" if result.n_references else "")
     ).rstrip()

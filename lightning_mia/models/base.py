@@ -3,7 +3,7 @@
 import inspect
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import lightning as L
@@ -75,6 +75,18 @@ class SpeechModel(L.LightningModule, ABC):
             lengths: (batch,) int64, real samples, at least 1,600 (0.1 s).
             masks: (batch, frames) bool, frames to hide from the encoder as in training; None hides nothing.
         """
+
+    def encode_under(self, waveforms: Tensor, lengths: Tensor, masks: Iterable[Tensor]) -> Iterator[Encoded]:
+        """Encode a batch under one mask after the other.
+
+        A family computes only once what no mask changes, such as convolutions below the masks.
+
+        Args:
+            waveforms: as in `encode`.
+            lengths: as in `encode`.
+            masks: (batch, frames) bool each.
+        """
+        return (self.encode(waveforms, lengths, mask) for mask in masks)
 
     @abstractmethod
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:

@@ -15,7 +15,7 @@ from lightning_mia.evaluation.utility import Utility
 from lightning_mia.utilities.errors import list_first
 from lightning_mia.utilities.ranges import Range, check_fields
 
-Pool = Literal["challenge", "auxiliary"]
+Pool = Literal["challenge", "auxiliary", "references"]
 Targets = Literal["own", "victim"]
 
 
@@ -24,8 +24,9 @@ class FleetSummary:
     """Summary of the shadow models; None = unknown.
 
     Attributes:
-        n_shadows: number of shadow models.
-        pool: "challenge" if trained on halves of the challenge set, "auxiliary" if on halves of a separate pool.
+        n_shadows: number of shadow models, or of reference models.
+        pool: "challenge" if trained on halves of the challenge set, "auxiliary" if on halves of a separate pool,
+            "references" if trained elsewhere, on none of the challenge set.
         n_utterances: recordings that each was trained on.
         epochs: of each.
         steps: optimizer steps of each.

@@ -118,7 +118,11 @@ def _training_data(model: TrainedModel) -> str:
 
 def _shadow_models(report: AuditReport) -> Iterator[str]:
     if report.fleet:
-        yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."
+        if report.fleet.pool == "references":
+            n_models = report.fleet.n_shadows
+            yield f"The target was compared with {count(n_models)} reference model{'' if n_models == 1 else 's'}."
+        else:
+            yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."
         yield POOL_DESCRIPTIONS[report.fleet.pool]
         if report.fleet.targets:
             yield TARGETS_DESCRIPTIONS[report.fleet.targets]
