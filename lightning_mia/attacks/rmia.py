@@ -12,7 +12,7 @@ from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 from lightning_mia.utilities.ranges import Positive, Share, check_ranges
 
 CANDIDATES = np.linspace(0, 1, 11)  # for a
-PUBLISHED_GAMMA, PUBLISHED_A = 2.0, 0.3
+PUBLISHED_GAMMA = 2.0
 TIE_BREAK = 1e-6
 TINY = np.finfo(float).tiny
 
@@ -29,8 +29,9 @@ class RMIA(OnlineOrOffline):
     median recording has p = 1/2 under every model. (Any increasing function gives r(x) = 1 if the models agree; this
     one is bounded by 1, as the offline formula requires.) `a` is fitted on the shadow models, each of which takes the
     place of the target, with its pair removed; with a single pair it is the slope of p_in over p̄_out, for the noise of
-    p̄_out; with reference models, of which no member is known, it is the published 0.3. The second term of the score is
-    an addition: the share over z has many ties and increases with r(x), so this term only ranks units within a tie.
+    p̄_out; with reference models, of which no member is known, it is the slope of p over p̄_out of auxiliary recordings.
+    The second term of the score is an addition: the share over z has many ties and increases with r(x), so this term
+    only ranks units within a tie.
 
     The ranking therefore depends neither on γ nor on z, and is that of BASE (Lassila et al. 2025; log r alone). At
     speaker level, z are still single recordings.
@@ -89,7 +90,7 @@ class RMIA(OnlineOrOffline):
         else:
             a = self.a
             if a is None and not matrix.learning_members.size:
-                a = PUBLISHED_A  # reference models, of which no member is known
+                a = slope_of_auxiliary(z, z_shadows)  # reference models, of which no member is known
             elif a is None:
                 n_outside = float((~matrix.members).sum(0).mean())
                 a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs, n_outside)
@@ -233,6 +234,25 @@ def slope_of_pair(p: np.ndarray, members: np.ndarray, n_outside: float) -> float
     centres = fit_centres(*in_and_out_moments(p, members))
     reliability = centres.spread / max(centres.spread + centres.noise / n_outside, TINY)
     return float(np.clip(centres.slope * reliability, 0, 1))
+
+
+def slope_of_auxiliary(target: np.ndarray, models: np.ndarray) -> float:
+    """Compute the slope of the target's p over p̄_out, on recordings that are OUT for all.
+
+    With the published 0.3, the ratio of a hard recording would stay low if nobody was trained on it.
+
+    Args:
+        target: (m,) signals of auxiliary recordings under the target.
+        models: (K, m) the same under reference models.
+
+    Returns:
+        0 to 1.
+    """
+    from scipy.special import expit
+
+    p, outside = expit(target), expit(models).mean(axis=0)
+    centred = outside - outside.mean()
+    return float(np.clip(centred @ p / max(centred @ centred, TINY), 0, 1))
 
 
 def _mean(p: np.ndarray, chosen: np.ndarray) -> np.ndarray:

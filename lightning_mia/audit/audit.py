@@ -33,6 +33,7 @@ from lightning_mia.audit.provenance import (
     unit_facts,
     version_notes,
 )
+from lightning_mia.audit.shadow_models.of_checkpoint import training_notes
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility
@@ -146,6 +147,7 @@ class Audit:
                 *shared_content_notes(run.split, run.data.audio),
                 *run.missing_control_notes(target, controls),
                 *(references.notes(target.model) if references else ()),
+                *training_notes(run.split, run.fleet.start, shadow_models.records if shadow_models else {}),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
                 *relearning_notes(self.probe_plan, target),

@@ -41,13 +41,13 @@ def draw_from_pool(split: Split, n_shadows: int, seed: int) -> Split:
         )
     table = split.table
     auxiliary = table[table["role"] == "auxiliary"]
-    sizes = auxiliary.groupby("unit").size()
+    sizes = auxiliary.groupby(split.pool_unit).size()
     units = np.sort(sizes.index[sizes == 1].to_numpy() if split.level == "utterance" else sizes.index.to_numpy())
     half = _half_of_drawn(split, len(units)) if split.drawn else _half_of_user_supplied(len(units))
     pool = stream(seed, Purpose.POOL).permutation(units)[: 2 * half]
     models = draw_models(np.zeros(len(pool), dtype=int), n_shadows, seed)
     membership = pd.DataFrame(models, index=pool).drop(columns="target")
-    columns = membership.reindex(table["unit"], fill_value=False)
+    columns = membership.reindex(table[split.pool_unit], fill_value=False)
     columns.loc[(table["role"] != "auxiliary").to_numpy()] = False
     columns.loc[(table["role"] == "background").to_numpy()] = True
     position = list(table.columns).index("target") + 1

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from lightning_mia.audit.cli import main
 
@@ -24,37 +23,10 @@ COMPARED = [
 
 
 @pytest.fixture(scope="module")
-def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`save("Wav2Vec2ForPreTraining", seed=7)`: a folder as transformers writes it."""
-    import transformers
-
-    def write(name: str, seed: int, **sizes: int) -> Path:
-        folder = tmp_path_factory.mktemp(f"{name}_{seed}")
-        torch.manual_seed(seed)
-        model_class = getattr(transformers, name)
-        heads = {"num_codevectors_per_group": 8, "codevector_dim": 8, "proj_codevector_dim": 8, "num_negatives": 8}
-        config = model_class.config_class(
-            hidden_size=sizes.get("hidden_size", 16),
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=32,
-            conv_dim=[8] * 7,
-            num_conv_pos_embeddings=4,
-            num_conv_pos_embedding_groups=2,
-            **(heads if "PreTraining" in name else {}),
-        )
-        model_class(config).save_pretrained(folder)
-        transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
-        return folder
-
-    return write
-
-
-@pytest.fixture(scope="module")
-def pretraining(save: Callable[..., Path]) -> list[Path]:
+def pretraining(save_checkpoint: Callable[..., Path]) -> list[Path]:
     """Three checkpoints with the heads of pretraining; the last one has another size."""
     name = "Wav2Vec2ForPreTraining"
-    return [save(name, 7), save(name, 8), save(name, 9, hidden_size=24)]
+    return [save_checkpoint(name, 7), save_checkpoint(name, 8), save_checkpoint(name, 9, hidden_size=24)]
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +99,11 @@ def test_with_one_reference_the_wrong_model_is_judged_by_its_loss_alone(
 
 
 def test_a_bare_encoder_gives_signals_of_the_encoder_only(
-    save: Callable[..., Path], pretraining: list[Path], manifest: Path, tmp_path: Path
+    save_checkpoint: Callable[..., Path], pretraining: list[Path], manifest: Path, tmp_path: Path
 ) -> None:
     heads = {"class_path": "SurrogateHeadScore"}
     chosen = ["CalibratedLoss", {"class_path": "CalibratedLoss", "init_args": {"signal": heads}}]
-    references = [save("Wav2Vec2Model", 10), pretraining[1]]
+    references = [save_checkpoint("Wav2Vec2Model", 10), pretraining[1]]
     results = attack(pretraining[0], references, manifest, tmp_path, "--attacks", json.dumps(chosen))
     used = {a["name"]: a["n_references"] for a in results["attacks"] if a["level"] == "utterance"}
     assert used == {"calibrated_loss": 1, "calibrated_loss_surrogate_head": 2}

@@ -1,8 +1,12 @@
 """Shadow models of a target that was trained elsewhere."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from lightning_mia.audit.external_models import ExternalModels
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.weights import encoder_sha256
+from lightning_mia.splits import Split
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
@@ -35,6 +39,28 @@ def shadow_model(external: ExternalModels, start: str | None, target: Trained | 
             "the checkpoint from which the target was trained, or leave fleet.start out"
         )
     return started
+
+
+def training_notes(split: Split, start: str | None, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say how the shadow models of a user-supplied split were trained; empty for other splits.
+
+    Args:
+        split: the split, with the columns of its shadow models.
+        start: checkpoint that they continued to train; None: they were trained from scratch.
+        records: training records of the shadow models.
+    """
+    if split.drawn or not records:
+        return []
+    epochs = next(iter(records.values()))["epochs"]
+    n_recordings = len(split.training_ids(split.shadows[0]))
+    began = "from scratch"
+    if start is not None:
+        began = f"continuing {start}, which the user states was trained on no recording of the challenge set"
+    return [
+        f"The {len(records)} shadow models were trained for {epochs:g} epochs on {n_recordings} auxiliary recordings "
+        f"each, {began}. The training of the target is not known: the less they resemble it, the less the attacks that "
+        "use them find."
+    ]
 
 
 def _misfit(started: SpeechModel, model: SpeechModel) -> str:
