@@ -25,6 +25,7 @@ from lightning_mia.audit.outcome import (
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
+    corpus_name,
     describe_model,
     provenance,
     relearning_notes,
@@ -105,7 +106,7 @@ class Audit:
         run = self.run
         run.save_split()
         if run.split.shadows:
-            run.shadow_model_jobs(target)  # checks the target before the controls are trained
+            run.check_shadow_models(target)
         references = run.load_references(target)
         controls = run.control_models(target, references)
         models = {"target": target, **controls}
@@ -163,8 +164,11 @@ class Audit:
             privacy=privacy,
             epsilon_bounds=bounds,
             advice=self._advice(target, outcome, exposures, command),
+            title=self.options.report.title,
+            by=self.options.report.by,
+            corpus=corpus_name(run.data),
         )
-        return write_report(report_dir, add_breakdown(report))
+        return write_report(report_dir, add_breakdown(report), self.options.report.pdf)
 
     def probe(self, models: Mapping[str, Trained], plan: ProbePlan | None = None) -> dict[str, ProbedModel]:
         """Probe models; their frames are computed only if needed.
@@ -210,7 +214,7 @@ class Audit:
             self.run.run_dir / "probes",
             self.run.trainers,
             self.run.split.candidates(),
-            data.training_recordings(self.run.split.training_ids(), seed=0),
+            data.further_training_recordings(),
         )
 
     @property

@@ -258,6 +258,19 @@ def _split_command(arguments: list[str]) -> None:
     print(f"split: {draw_split(**options)}")
 
 
+def _evaluate_command(arguments: list[str]) -> None:
+    """Evaluate a table of signals."""
+    from lightning_mia.audit.evaluate_command import EXAMPLE, evaluate_table
+    from lightning_mia.audit.summary import print_summary
+
+    parser = _parser("evaluate", EXAMPLE)
+    parser.add_argument("-c", "--config", action="config", help="YAML file with any of these options")
+    parser.add_function_arguments(evaluate_table, skip={"command"}, as_positional=True)
+    options = parser.instantiate(parser.parse_args(shipped.with_shipped_configs(arguments[1:]))).as_dict()
+    options.pop("config")
+    print_summary(evaluate_table(**options, command=shlex.join(["lightning-mia", *arguments])))
+
+
 def _report_command(arguments: list[str]) -> None:
     """Rebuild a report."""
     parser = _parser("report")
@@ -343,6 +356,7 @@ COMMANDS = {
     "ablate": Command("Run a grid of audits", _ablate_command),
     "split": Command("Draw members, and write training lists for any trainer", _split_command),
     "blind": Command("Test without a model whether members and non-members differ", _blind_command),
+    "evaluate": Command("Evaluate scores or signals of any model from a table, and report", _evaluate_command),
     "report": Command("Rebuild the report of a run, or the page of a grid, from saved results", _report_command),
     "compare": Command("Compare the attacks of several runs with those of the first", _compare_command),
     "cache": Command("List or delete decoded audio", _cache_command),

@@ -59,8 +59,8 @@ def default_attacks(n_shadows: int = 0, attack_set: AttackSet = "recommended") -
     if not n_shadows:
         return without_shadows
     if attack_set == "recommended":
-        return [*without_shadows, *_recommended()]
-    return [*without_shadows, *_white_box(), *_grey_box(), *_open_weights(), *_black_box()]
+        return [*without_shadows, *_recommended(), *_on_transcripts()]
+    return [*without_shadows, *_white_box(), *_grey_box(), *_on_transcripts(), *_open_weights(), *_black_box()]
 
 
 def checkpoint_attacks(
@@ -179,6 +179,12 @@ def _grey_box() -> list[Attack]:
         ShadowClassifierTree("grey-box"),
         UserStatistics("grey-box"),
     ]
+
+
+def _on_transcripts() -> list[Attack]:
+    """List the attacks on a recogniser's loss, which take the place of those on the pretext loss."""
+    scores = TaskScore(CTC_SCORE), TaskScore(TOKEN_SCORE)
+    return [attack for score in scores for attack in (MidPoint(score), BaVarIA(score))]
 
 
 def _open_weights() -> list[Attack]:

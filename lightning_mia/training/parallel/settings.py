@@ -81,6 +81,9 @@ class FleetSettings(ExecutorSettings):
             checkpoints, like the target.
         start: with `pool: auxiliary`, checkpoint that the shadow models of a target from elsewhere continue to train;
             by default they are trained from scratch.
+        checkpoints: shadow models that were trained elsewhere, on the lists S/train/shadow_000, … of --split S: their
+            files or folders with one number, such as "DIR/shadow_{:03d}". All lists by default; with `size`, the
+            first ones.
 
     Example:
         >>> FleetSettings(size=16, workers=4).pool
@@ -93,6 +96,7 @@ class FleetSettings(ExecutorSettings):
     take_turns: bool = True
     references: list[str] = field(default_factory=list)
     start: str | None = None
+    checkpoints: str | None = None
 
     option_prefix: ClassVar[str] = "fleet."
 
@@ -101,13 +105,18 @@ class FleetSettings(ExecutorSettings):
         super().__post_init__()
         if self.size % 2:
             raise InputError(f"fleet.size is {self.size}: shadow models come in pairs, give an even number")
-        if self.references and self.size:
+        if self.references and (self.size or self.checkpoints):
             raise InputError(
-                "fleet.references are compared with the target instead of shadow models: give --fleet.size 0, or leave "
-                "fleet.references out"
+                "fleet.references are compared with the target instead of shadow models: give --fleet.size 0 and no "
+                "--fleet.checkpoints, or leave fleet.references out"
             )
         if self.start is not None and not (self.size and self.pool == "auxiliary"):
             raise InputError(
                 "fleet.start is the checkpoint that shadow models continue to train on auxiliary recordings: give "
                 "--fleet.size and --fleet.pool auxiliary too, or leave it out"
+            )
+        if self.checkpoints is not None and self.pool != "challenge":
+            raise InputError(
+                f"fleet.checkpoints are trained on halves of the challenge set, but fleet.pool is {self.pool}: leave "
+                "one of them out"
             )
