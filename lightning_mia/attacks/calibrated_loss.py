@@ -65,5 +65,5 @@ def calibrated_loss(target: Array, shadows: ArrayLike | Tensor, inside: ArrayLik
         >>> calibrated_loss(target, shadows, inside)
         array([ 0.7, -0.3])
     """
-    signals = read_arrays("calibrated_loss", target, shadows, inside, online=False)
+    signals = read_arrays("calibrated_loss", target, shadows, inside, online=False, min_shadows=1)
     return as_given(signals.target - moments(signals.shadows[..., None], ~signals.inside).mean[:, 0], target)

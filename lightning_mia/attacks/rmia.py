@@ -177,7 +177,7 @@ def rmia(
         (2,)
     """
     check_ranges(rmia, {"gamma": gamma, "a": a}, "attacks.rmia: ")
-    signals = read_arrays("rmia", target, shadows, inside, online=online)
+    signals = read_arrays("rmia", target, shadows, inside, online=online, min_shadows=2 if online else 1)
     if not online and a is None:
         pairs, n_outside = complementary_pairs(signals.inside), float((~signals.inside).sum(0).mean())
         a = fit_a(signals.shadows, signals.inside, pairs, n_outside)

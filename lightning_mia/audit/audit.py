@@ -10,7 +10,6 @@ from typing import Any
 
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.attacks.runner.defaults import MANY_AUXILIARY, checkpoint_attacks, lacking_auxiliary
-from lightning_mia.audit.advice import auxiliary_advice, positive_control_advice
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.blind_baselines import size_notes
 from lightning_mia.audit.breakdown import add_breakdown
@@ -36,11 +35,12 @@ from lightning_mia.audit.provenance import (
 )
 from lightning_mia.audit.shadow_models.of_checkpoint import training_notes
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
+from lightning_mia.audit.suggestions import suggest_auxiliary, suggest_positive_control
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility
 from lightning_mia.evaluation.results import Exposure
 from lightning_mia.evaluation.utility import Utility
-from lightning_mia.report.audit_report import Advice, AuditReport, FleetSummary, Provenance, Target, summarise_fleet
+from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Suggestion, Target, summarise_fleet
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
@@ -163,7 +163,7 @@ class Audit:
             utility=utility,
             privacy=privacy,
             epsilon_bounds=bounds,
-            advice=self._advice(target, outcome, exposures, command),
+            suggestions=self._suggestions(target, outcome, exposures),
             title=self.options.report.title,
             by=self.options.report.by,
             corpus=corpus_name(run.data),
@@ -291,15 +291,14 @@ class Audit:
             largest_exposure=exposures[-1] if exposures else None,
         )
 
-    def _advice(
-        self, target: Trained, outcome: AuditOutcome, exposures: Sequence[Exposure], command: str
-    ) -> tuple[Advice, ...]:
-        advice = positive_control_advice(target, outcome.verdict.status, exposures, command)
+    def _suggestions(
+        self, target: Trained, outcome: AuditOutcome, exposures: Sequence[Exposure]
+    ) -> tuple[Suggestion, ...]:
+        control = suggest_positive_control(target, outcome.verdict.status, exposures)
         if self.options.attacks or not self._is_checkpoint:
-            return advice
-        n_auxiliary = len(self.run.split.auxiliary_ids())
-        missing = lacking_auxiliary(self.run.model, n_auxiliary, self._n_compared)
-        return (*advice, *auxiliary_advice(missing, self.run.split, MANY_AUXILIARY))
+            return control
+        missing = lacking_auxiliary(self.run.model, len(self.run.split.auxiliary_ids()), self._n_compared)
+        return (*control, *suggest_auxiliary(missing, self.run.split, MANY_AUXILIARY))
 
     def _versions(
         self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None

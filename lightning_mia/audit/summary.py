@@ -46,7 +46,7 @@ def summary(report: AuditReport) -> str:
     lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
     lines += _epsilon_lines(report)
     verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
-    return "\n".join([*lines, "", *_wrapped(verdict), "", *_advice_lines(report)])
+    return "\n".join([*lines, "", *_wrapped(verdict), "", *_suggestions(report)])
 
 
 def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
@@ -83,11 +83,12 @@ def _epsilon_lines(report: AuditReport) -> list[str]:
     return ["", f"ε ≥ {rounded_down(best.epsilon_corrected)} ({guesses}) at {condition}"]
 
 
-def _advice_lines(report: AuditReport) -> list[str]:
-    """Format the advice; commands stay on one line, to be copied."""
-    lines = []
-    for advice in report.advice:
-        lines += [*_wrapped(advice.text), *([f"  {advice.command}"] if advice.command else []), ""]
+def _suggestions(report: AuditReport) -> list[str]:
+    """Format the suggestions; commands stay on one line, to be copied."""
+    lines, command = [], report.provenance.command
+    for suggestion in report.suggestions:
+        run = [f"  {command} {suggestion.option}"] if command and suggestion.option else []
+        lines += [*_wrapped(suggestion.text), *run, ""]
     return lines
 
 

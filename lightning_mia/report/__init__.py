@@ -1,12 +1,12 @@
 """Report of an audit: files, pages, figures, TensorBoard events."""
 
 from lightning_mia.report.audit_report import (
-    Advice,
     AuditReport,
     FleetSummary,
     Provenance,
     SkippedRecording,
     SplitSummary,
+    Suggestion,
     Target,
     TrainedModel,
     UnitFacts,
@@ -15,12 +15,12 @@ from lightning_mia.report.audit_report import (
 from lightning_mia.report.write import load_report, rebuild, write_report
 
 __all__ = [
-    "Advice",
     "AuditReport",
     "FleetSummary",
     "Provenance",
     "SkippedRecording",
     "SplitSummary",
+    "Suggestion",
     "Target",
     "TrainedModel",
     "UnitFacts",

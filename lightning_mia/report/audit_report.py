@@ -300,20 +300,20 @@ class UnitFacts:
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What would make the next audit of this model say more.
+class Suggestion:
+    """What would make another audit of this model say more.
 
     Attributes:
         text: why, in one or more sentences.
-        command: command line to run; empty: no single command does it.
+        option: what to append to the command of this run; empty: no option does it.
 
     Example:
-        >>> Advice("No positive control was run.", "lightning-mia attack --run_dir R --positive_control").command
-        'lightning-mia attack --run_dir R --positive_control'
+        >>> Suggestion("No positive control was run.", "--positive_control").option
+        '--positive_control'
     """
 
     text: str
-    command: str = ""
+    option: str = ""
 
 
 @dataclass(frozen=True)
@@ -346,7 +346,7 @@ class AuditReport:
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
         epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
             versions.
-        advice: what would make another audit of this model say more.
+        suggestions: what would make another audit of this model say more.
         title: title given by the user; empty: none.
         by: author or department given by the user; empty: none.
         corpus: name of the corpus, without folders; empty in files of earlier versions.
@@ -385,7 +385,7 @@ class AuditReport:
     utility: Utility | None = None
     privacy: Privacy | None = None
     epsilon_bounds: tuple[EpsilonBound, ...] = ()
-    advice: tuple[Advice, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
     title: str = ""
     by: str = ""
     corpus: str = ""

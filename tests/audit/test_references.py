@@ -82,7 +82,7 @@ def test_the_first_reference_is_the_wrong_model_and_is_not_compared_with_itself(
 def test_the_report_says_what_was_vouched_for(two: Path, pretraining: list[Path]) -> None:
     notes = " ".join(json.loads((two / "report" / "results.json").read_text())["notes"])
     assert "is the user's statement" in notes
-    assert str(pretraining[1]) in notes and str(pretraining[2]) in notes
+    assert pretraining[1].name in notes and pretraining[2].name in notes
     page = (two / "report" / "report.html").read_text()
     assert '<h2 id="shadow_models">Reference models</h2>' in page
 
