@@ -5,7 +5,8 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
-from tqdm import tqdm
+
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 class StageProgressBar(ProgressBar):

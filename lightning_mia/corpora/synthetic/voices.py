@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.base import Corpus, check_table
@@ -17,6 +16,7 @@ from lightning_mia.corpora.synthetic.espeak import ESPEAK_RATE, synthesise, vers
 from lightning_mia.corpora.synthetic.sentences import draw_sentence
 from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS, speaker_voice
 from lightning_mia.utilities.files import cache_root, hash_of, write_json
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Range, Seed, check_ranges
 
 RECIPE = 1
