@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
+from lightning_mia.audit.shadow_models.external_shadow_models import ExternalCheckpoint, ExternalShadowModels
+from lightning_mia.audit.shadow_models.like_target import check_like_target
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.shared_targets import check_shadow_model, with_targets
@@ -56,6 +58,7 @@ class AuditRun:
         uploader: uploads results after every shadow model.
         notes: sentences for the report.
         evaluation: settings of the blind baseline.
+        shadow_checkpoints: shadow models that were trained elsewhere; None: they are trained here.
 
     Example:
         What `AuditTrainer.audit` trains, step by step:
@@ -75,6 +78,7 @@ class AuditRun:
     uploader: ResultsUploader | None = None
     notes: tuple[str, ...] = ()
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    shadow_checkpoints: ExternalShadowModels | None = None
 
     @classmethod
     def open(
@@ -104,10 +108,19 @@ class AuditRun:
                 f"data.spec_augment masks log-mel frames, which {type(model).__name__} does not train on: leave it "
                 "out, or use data.time_masking, which works with every family"
             )
-        is_external = model.is_pretrained and not options.fleet.size
-        data = datamodule.load(
-            options.folder / "split.csv", options.fleet.size, options.fleet.pool, with_background=not is_external
-        )
+        fleet = options.fleet
+        if fleet.checkpoints is not None and datamodule.split_folder is None:
+            raise InputError(
+                "fleet.checkpoints brings shadow models that were trained on the lists of a drawn split: give its "
+                "folder (--split), which `lightning-mia split … --shadows N` writes"
+            )
+        is_external = model.is_pretrained and (fleet.checkpoints is not None or not fleet.size)
+        n_shadows = None if fleet.checkpoints is not None and not fleet.size else fleet.size
+        data = datamodule.load(options.folder / "split.csv", n_shadows, fleet.pool, with_background=not is_external)
+        shadow_checkpoints = None
+        if fleet.checkpoints is not None and data.drawn is not None:
+            shadow_checkpoints = ExternalShadowModels.find(fleet.checkpoints, data.drawn, fleet.size)
+            data = data.with_shadows(list(shadow_checkpoints.checkpoints), shadow_checkpoints.notes)
         if trainers.per_example.enabled and data.split.unit_exposures(data.split.level):
             raise InputError(
                 "trainer.per_example bounds the privacy of recordings that are in an epoch once: leave out "
@@ -124,6 +137,7 @@ class AuditRun:
             uploader,
             notes=(*data.notes, *filter(None, [length_note(trainers.options)])),
             evaluation=options.evaluation,
+            shadow_checkpoints=shadow_checkpoints,
         )
         run._check_shadow_models()
         return run
@@ -161,7 +175,9 @@ class AuditRun:
 
     def save_split(self) -> None:
         """Write `split.csv`, or check that it is the same."""
-        self.split.save_once(self.run_dir / "split.csv")
+        # All lists of a split drawn before, since a file with some shadow models but not those before is not a split.
+        split = self.split if self.shadow_checkpoints is None or self.data.drawn is None else self.data.drawn.split
+        split.save_once(self.run_dir / "split.csv")
 
     def fit_target(self) -> Trained:
         """Train the target on its members, monitored if requested."""
@@ -283,6 +299,8 @@ class AuditRun:
             InputError: the target was trained with other settings, it has no targets to copy, or a shadow model was
                 trained with other settings.
         """
+        if self.shadow_checkpoints:
+            return self._external_shadow_model_jobs(self.shadow_checkpoints, target, probe_plan)
         trainings = [
             self.job(f"shadows/{number:03d}", self.split.training_ids(name), training_seed() + 1 + number)
             for number, name in enumerate(self.split.shadows)
@@ -300,10 +318,40 @@ class AuditRun:
             check_shadow_model(training, self.shares_targets)
         return [ShadowModelJob(training, probe_plan) for training in trainings]
 
+    def _external_shadow_model_jobs(
+        self, models: ExternalShadowModels, target: Trained | None, probe_plan: ProbePlan | None
+    ) -> list[ShadowModelJob]:
+        checkpoints = models.jobs(constructor_arguments(self.model), type(self.model), self.trainers, training_seed())
+        is_lightning = target is not None and target.checkpoint.is_file()
+        return [
+            ShadowModelJob(replace(checkpoint, is_lightning=is_lightning), probe_plan) for checkpoint in checkpoints
+        ]
+
+    def check_shadow_models(self, target: Trained) -> None:
+        """Check that shadow models and target are alike, before the controls are trained.
+
+        Args:
+            target: the target.
+
+        Raises:
+            InputError: they are not, or a shadow model that was trained elsewhere was not trained on its list.
+        """
+        trainings = [job.training for job in self.shadow_model_jobs(target)]
+        checkpoints = [training for training in trainings if isinstance(training, ExternalCheckpoint)]
+        if checkpoints:
+            check_like_target(target, checkpoints, self.trainers.shows_progress)
+        for name, checkpoint in zip(self.split.shadows, checkpoints, strict=False):
+            if checkpoint.is_lightning:
+                self.external.check_origin(checkpoint.checkpoint, checkpoint.run().model, name)
+
     @property
     def shares_targets(self) -> bool:
         """Whether shadow models and controls copy the target's learned targets."""
-        return self.fleet.targets == "victim" and self.model.learned_targets is not None
+        return (
+            self.shadow_checkpoints is None
+            and self.fleet.targets == "victim"
+            and self.model.learned_targets is not None
+        )
 
     def _check_shadow_models(self) -> None:
         """Validate shadow-model settings before the long training of the target."""
@@ -344,7 +392,7 @@ class AuditRun:
 
     def _upload(self) -> None:
         if self.uploader:
-            self.uploader.update(run_files(self.run_dir))
+            self.uploader.update(run_files(self.run_dir, self.uploader.with_names))
 
     def load_target(self, checkpoint: Path | None) -> Trained:
         """Load the target.

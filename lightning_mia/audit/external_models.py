@@ -46,12 +46,28 @@ class ExternalModels:
         Raises:
             InputError: the file is no checkpoint of this model, or it was trained on another split or other members.
         """
-        model = load_model(checkpoint, self.model)
+        trained = from_lightning(checkpoint, self.model)
+        trained.record["notes"] += self.check_origin(checkpoint, trained.model)
+        if trained.model.origin.get("split") is None:
+            trained.record["notes"] += vouching_notes(self.data.drawn, str(checkpoint))
+        return trained
+
+    def check_origin(self, checkpoint: Path, model: SpeechModel, name: str = "target") -> list[str]:
+        """Check that a model was trained on its members, if it records that.
+
+        Args:
+            checkpoint: its file, for messages.
+            model: the model.
+            name: whose members: "target", "shadow_000", ….
+
+        Returns:
+            A note for the report if the checkpoint is one of this split but does not record its recordings.
+
+        Raises:
+            InputError: it was trained on another split, or on other recordings.
+        """
         self._check_split(str(checkpoint), model)
-        notes = self._check_members(checkpoint, model)
-        if model.origin.get("split") is None:
-            notes += vouching_notes(self.data.drawn, str(checkpoint))
-        return _external_model(model, checkpoint, hash_of_file(checkpoint), notes)
+        return self._check_members(checkpoint, model, name)
 
     def pretrained_target(self) -> Trained:
         """Return the pretrained model of the config as the target.
@@ -84,8 +100,7 @@ class ExternalModels:
             model: the model.
             notes: sentences for the report.
         """
-        sha256 = model.weights_sha256() or hash_of([constructor_arguments(model), training_seed()])
-        return _external_model(initialise(model, training_seed()), self.run_dir, sha256, notes)
+        return with_initial_weights(model, self.run_dir, training_seed(), notes)
 
     def _check_split(self, checkpoint: str, model: SpeechModel) -> None:
         """Check that a model was trained on these members."""
@@ -103,23 +118,56 @@ class ExternalModels:
                 "its members are not those evaluated here; use the corpus, design and data.split_seed of its training"
             )
 
-    def _check_members(self, checkpoint: Path, model: SpeechModel) -> list[str]:
-        """Check that a checkpoint of this split was trained on its members.
-
-        Returns:
-            A note for the report if the checkpoint does not record its recordings.
-        """
-        if model.origin.get("split") is None or not self.data.has_background:
+    def _check_members(self, checkpoint: Path, model: SpeechModel, name: str) -> list[str]:
+        """Check that a checkpoint of this split was trained on its members; see `check_origin`."""
+        if model.origin.get("split") is None:
             return []
         theirs = model.origin.get("recordings") or _recordings_beside(checkpoint, model.origin.get("stage"))
         if theirs is None:
             return [f"{checkpoint} does not record its recordings: that it was trained on the members is not verified."]
-        if theirs != self.data.audio.data_hash(self.data.split.training_ids()):
+        if theirs == self._recordings(name):
+            return []
+        if name != "target":
+            others = [other for other in ("target", *self.data.split.shadows) if theirs == self._recordings(other)]
             raise InputError(
-                f"{checkpoint} was trained on other recordings than the members of this split, as a shadow, wrong or "
-                "untrained model is; give the checkpoint of the target, such as R/target/model.ckpt"
+                f"{checkpoint} was trained on other recordings than those of {name}"
+                f"{f', on those of {others[0]}' if others else ''}; give every list the checkpoint that was trained "
+                "on it"
             )
-        return []
+        raise InputError(
+            f"{checkpoint} was trained on other recordings than the members of this split, as a shadow, wrong or "
+            "untrained model is; give the checkpoint of the target, such as R/target/model.ckpt"
+        )
+
+    def _recordings(self, name: str) -> str:
+        """Hash the training recordings of the target or a shadow model."""
+        return self.data.data_hash(self.data.split.training_ids(name))
+
+
+def from_lightning(checkpoint: Path, template: SpeechModel) -> Trained:
+    """Load a Lightning checkpoint, without training record.
+
+    Args:
+        checkpoint: Lightning checkpoint.
+        template: class and configuration that it must have.
+
+    Raises:
+        InputError: the file is no checkpoint of this model.
+    """
+    return _external_model(load_model(checkpoint, template), checkpoint, hash_of_file(checkpoint))
+
+
+def with_initial_weights(model: SpeechModel, checkpoint: Path, seed: int, notes: Sequence[str] = ()) -> Trained:
+    """Return a model with its initial weights.
+
+    Args:
+        model: the model.
+        checkpoint: file or folder to name.
+        seed: seed of the weights that no checkpoint sets.
+        notes: sentences for the report.
+    """
+    sha256 = model.weights_sha256() or hash_of([constructor_arguments(model), seed])
+    return _external_model(initialise(model, seed), checkpoint, sha256, notes)
 
 
 def _recordings_beside(checkpoint: Path, stage: str | None) -> str | None:

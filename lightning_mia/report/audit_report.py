@@ -34,6 +34,7 @@ class FleetSummary:
         n_collapsed: models with the same outputs for every input.
         targets: "victim" if their learned targets (HuBERT's clusters) are copies of the target's, "own" if each fitted
             its own; None if the family has none.
+        trained_elsewhere: whether they are checkpoints that the user supplied.
 
     Example:
         >>> FleetSummary(n_shadows=16, health={"loss": (2.9, 3.4)}).health["loss"]
@@ -49,6 +50,7 @@ class FleetSummary:
     health: dict[str, tuple[float, ...]] = field(default_factory=dict)
     n_collapsed: int = 0
     targets: Targets | None = None
+    trained_elsewhere: bool = False
 
 
 def summarise_fleet(
@@ -59,7 +61,8 @@ def summarise_fleet(
     Args:
         records: shadow model → record with `seconds`, `epochs`, `steps`, `utterances`, `health` (metric → first and
             last value) and `collapse` (empty if it did not collapse). Epochs and steps are the same for
-            all; the mean number of utterances is given, since coins may decide on them.
+            all; the mean number of utterances is given, since coins may decide on them. The record of a model that was
+            trained elsewhere has none of these.
         pool: recordings that they were trained on.
         targets: origin of their learned targets.
 
@@ -69,6 +72,8 @@ def summarise_fleet(
     (4.0, {'loss': (2.25, 2.5)})
     """
     first, *_ = trainings = list(records.values())
+    if "steps" not in first:
+        return FleetSummary(len(trainings), pool, trained_elsewhere=True)
     health = [{metric: values[-1] for metric, values in record.get("health", {}).items()} for record in trainings]
     by_metric = {
         metric: [last[metric] for last in health] for metric in health[0] if all(metric in last for last in health)
@@ -323,6 +328,9 @@ class AuditReport:
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
         epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
             versions.
+        title: title given by the user; empty: none.
+        by: author or department given by the user; empty: none.
+        corpus: name of the corpus, without folders; empty in files of earlier versions.
 
     Raises:
         ValueError: a result has no scores, scores have no result, or one occurs twice.
@@ -358,6 +366,9 @@ class AuditReport:
     utility: Utility | None = None
     privacy: Privacy | None = None
     epsilon_bounds: tuple[EpsilonBound, ...] = ()
+    title: str = ""
+    by: str = ""
+    corpus: str = ""
 
     def __post_init__(self) -> None:
         """Check that results and scores match."""

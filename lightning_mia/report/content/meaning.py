@@ -22,8 +22,8 @@ def _leak(report: AuditReport) -> str:
     decisive = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == "leak"][:1]
     attack = next((attacks.get((verdict.attack or "", verdict.level)) for verdict in decisive), None)
     sentences = [
-        "At least one attack separated members from non-members better than chance (p < .05 from redraws of the split, "
-        "corrected over all attacks)."
+        "At least one attack separated members from non-members better than chance (p < 0.05 from redraws of the "
+        "split, corrected over all attacks)."
     ]
     if attack and attack.versus_wrong_model and not wrong_model_departs(attack):
         sentences.append(
