@@ -55,7 +55,9 @@ def public_names() -> dict[str, list[str]]:
 def functions_of_arrays() -> list[str]:
     """List the dotted paths of the functions of arrays, and of the metrics."""
     functions = [getattr(attacks, name) for name in attacks.__all__ if inspect.isfunction(getattr(attacks, name))]
-    paths = [f"{each.__module__}.{each.__name__}" for each in functions if "target" in inspect.signature(each).parameters]
+    paths = [
+        f"{each.__module__}.{each.__name__}" for each in functions if "target" in inspect.signature(each).parameters
+    ]
     return [*paths, *(f"lightning_mia.metrics.{name}" for name in metrics.__all__)]
 
 
