@@ -20,7 +20,7 @@ class StageProgressBar(ProgressBar):
         super().__init__()
         self.stage = stage
         self.enabled = True
-        self.bar: tqdm[Any] | None = None
+        self.bar: tqdm | None = None
 
     def disable(self) -> None:
         """Hide the bar, on all processes but the first."""

@@ -12,7 +12,7 @@ with warnings.catch_warnings():  # in a notebook without ipywidgets, which then 
 _shown = True
 
 
-class tqdm(auto_tqdm):  # type: ignore[type-arg, misc]  # noqa: N801 - a drop-in replacement
+class tqdm(auto_tqdm):  # noqa: N801 - a drop-in replacement
     """Bar of `tqdm.auto` that `progress_bars` can switch off.
 
     Example:

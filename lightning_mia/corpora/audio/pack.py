@@ -183,7 +183,7 @@ def _decode_missing(
 
 
 def _append(
-    pack: Path, paths: Sequence[str], states: Mapping[str, str], pool: ThreadPoolExecutor, bar: "tqdm[None]"
+    pack: Path, paths: Sequence[str], states: Mapping[str, str], pool: ThreadPoolExecutor, bar: tqdm
 ) -> dict[str, PackedFile]:
     """Decode files in threads, and append them in their order."""
     if not paths:

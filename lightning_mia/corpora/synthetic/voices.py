@@ -103,7 +103,7 @@ class SyntheticVoices(Corpus):
         return [number for number in numbers if number >= len(index) or _file_name(number) not in present]
 
     def _synthesise(
-        self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: "tqdm[None]"
+        self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: tqdm
     ) -> None:
         """Synthesise a speaker's missing utterances and update the index."""
         speaker_folder = folder / _speaker_name(speaker)
