@@ -109,7 +109,11 @@ class NotebookReport(AuditReport):
         columns = ["name", "level", "access", "auroc", "lower95", "upper95", "p_value_corrected"]
         table = self.attack_table
         rates = [name for name in table.columns if name.startswith("tpr_at_fpr_")]
-        rows = table.head(MAX_ROWS)[[*columns, *rates]].to_html(index=False, float_format=lambda value: f"{value:.3g}") if len(table) else ""
+        rows = (
+            table.head(MAX_ROWS)[[*columns, *rates]].to_html(index=False, float_format=lambda value: f"{value:.3g}")
+            if len(table)
+            else ""
+        )
         more = f"<p>… {len(table) - MAX_ROWS} more in <code>attack_table</code></p>" if len(table) > MAX_ROWS else ""
         link = f'<p><a href="{escape(str(self.page), quote=True)}">{escape(str(self.page))}</a></p>'
         return (
