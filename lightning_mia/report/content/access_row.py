@@ -54,7 +54,7 @@ class AccessStep:
 
 def access_row(report: AuditReport) -> tuple[AccessStep, ...]:
     """Return all accesses from least to most; empty without a target."""
-    if report.target is None:
+    if report.is_blind_check:
         return ()
     steps = []
     for access in get_args(Access):

@@ -45,7 +45,7 @@ class Found:
 
 def finding(report: AuditReport) -> tuple[str, ...]:
     """Return the first sentences of the report."""
-    if report.target is None:
+    if report.is_blind_check:
         return (_split_finding(report),)
     if report.verdict.status == "not_assessable":
         return (no_conclusion(report), *_alone(report))
