@@ -60,6 +60,21 @@ def _about_split(report: AuditReport) -> Iterator[Advice]:
         yield "First", (wording.REDRAW if report.split.drawn else wording.DRAW_OR_MATCH).strip()
 
 
+def _about_signals(report: AuditReport) -> Iterator[Advice]:
+    """Advise on a model of which only the signals are known."""
+    if report.verdict.status == "leak":
+        yield "Train less", "Leaks grow with every pass over the training data: fewer epochs and more data reduce them."
+        yield "Compare defences", _costs()
+    if not report.split.drawn:
+        yield (
+            "First",
+            "Scores allow a verdict only if members were drawn at random (--drawn true): draw them before the "
+            "training, or audit the model itself, with controls.",
+        )
+    if not any(attack.n_shadows for attack in report.attacks):
+        yield "Stronger attacks", "Add the signals of shadow models (columns shadow_000, in_000, …)."
+
+
 def _reduce(report: AuditReport) -> Iterator[Advice]:
     target = next((model for model in report.provenance.models if model.name == "target"), None)
     trained = f"The target was trained for {count(target.epochs)} epochs. " if target and target.epochs else ""
