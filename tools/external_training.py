@@ -51,7 +51,7 @@ EPOCHS = {"pretraining": 60, "ctc": 30}  # a recogniser of 60 epochs knows its m
 RATE = 2e-3
 CTC_SCORE = {"class_path": "TaskScore", "init_args": {"score": "ctc_score"}}
 WITH_SHADOWS = ("MidPoint", "BaVarIA", "LiRA", "RMIA")
-ATTACKS = {  # those that read the model's own loss: one probe for each model
+ATTACKS: dict[str, list[Any]] = {  # those that read the model's own loss: one probe for each model
     "pretraining": ["UtteranceSimilarity", "PretextLoss", *WITH_SHADOWS],
     "ctc": [
         "UtteranceSimilarity",
