@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lightning_mia.audit.audit_trainer import AuditTrainer
     from lightning_mia.audit.monitor import LeakageMonitor, MonitorSettings
     from lightning_mia.audit.options import AuditOptions
+    from lightning_mia.audit.score_evaluation import ScoreEvaluation, evaluate
     from lightning_mia.audit.settings import ControlSettings, PositiveControlSettings
     from lightning_mia.audit.utility.settings import UtilitySettings
     from lightning_mia.corpora import (
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
         VoxCeleb1,
     )
     from lightning_mia.corpora.loading.augmentation import SpecAugment, TimeMasking
-    from lightning_mia.evaluation import AttackResult, EvaluationSettings, Scores, Verdict, evaluate
+    from lightning_mia.evaluation import AttackResult, EvaluationSettings, Scores, Verdict
     from lightning_mia.models import (
         CPC,
         CTC,
@@ -143,6 +144,7 @@ MODULES = {  # public name: the module that defines or exports it
     "RMIA": "attacks",
     "Relearn": "attacks",
     "SLMIA": "attacks",
+    "ScoreEvaluation": "audit.score_evaluation",
     "Scores": "evaluation",
     "ShadowClassifier": "attacks",
     "ShadowClassifierTree": "attacks",
@@ -174,8 +176,10 @@ MODULES = {  # public name: the module that defines or exports it
     "VoxCeleb1": "corpora",
     "Wav2Vec2": "models",
     "default_attacks": "attacks",
-    "evaluate": "evaluation",
+    "evaluate": "audit.score_evaluation",
 }
+
+SUBMODULES = ("attacks", "metrics")  # with functions of arrays; `lightning_mia.attacks.lira` needs no further import
 
 __all__ = sorted([*MODULES, "__version__"])
 
@@ -186,6 +190,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         value: Any = version("lightning-mia")
+    elif name in SUBMODULES:
+        value = import_module(f"{__name__}.{name}")
     elif name in MODULES:
         value = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
     else:

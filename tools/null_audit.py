@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import binom, kstest
 from tqdm import tqdm
 
-from lightning_mia.evaluation import Context, EvaluationSettings, Scores, evaluate, give_verdict
+from lightning_mia.evaluation import Context, EvaluationSettings, Scores, evaluate_scores, give_verdict
 from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.permutation import TIE, NullDistribution, corrected_p_values, p_value
 from lightning_mia.report import load_report
@@ -101,7 +101,7 @@ class NullAudit:
             relabelled = [
                 replace(self.scores[number], members=self.labels[draw, self.columns[number]]) for number in significant
             ]
-            results = evaluate(relabelled, redraw, settings, wrong_models)
+            results = evaluate_scores(relabelled, redraw, settings, wrong_models)
             verdict = give_verdict(results, [], drawn=True)
             self.n_leaks += verdict.status == "leak"
             self.leaks.update(part.access for part in verdict.by_level_and_access if part.status == "leak")

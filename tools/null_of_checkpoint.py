@@ -99,7 +99,7 @@ def compute_scores(run_dir: Path, checkpoint: Path, manifest: str, design: Desig
     trainers = TrainerFactory({"accelerator": "cpu", "devices": 1, "enable_progress_bar": False})
     options = AuditOptions(run_dir=str(run_dir), attacks=ATTACKS)
     run = AuditRun.open(model, SpeechDataModule(Manifest(manifest), design), trainers, options)
-    probed = Audit(run, options).probe({"target": run.as_constructed(run.model)})["target"]
+    probed = Audit(run, options).probe({"target": run.external.as_constructed(run.model)})["target"]
     split = run.split
     part = split.parts(split.level)[0]
     scored = probed.scored(ATTACKS, split, split.level, part)

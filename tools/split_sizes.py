@@ -20,7 +20,7 @@ from lightning_mia.audit.blind_baselines import BlindBaselines, blind_baselines
 from lightning_mia.audit.blind_kinds import blind_kinds
 from lightning_mia.corpora import Manifest
 from lightning_mia.corpora.audio.cache import decode
-from lightning_mia.evaluation import Context, EvaluationSettings, Scores, evaluate
+from lightning_mia.evaluation import Context, EvaluationSettings, Scores, evaluate_scores
 from lightning_mia.evaluation.clean_splits import HIGH_SHARE
 from lightning_mia.splits import Split, predefined
 
@@ -82,7 +82,7 @@ def measure(split: Split, blind: BlindBaselines, draw: int) -> Iterator[dict[str
             continue
         rng = np.random.default_rng([draw, len(scores)])
         target, wrong = (noise(scores, rng) for _ in range(2))
-        (attack,) = evaluate([target], split.redraw, SETTINGS, {target.key: Context(wrong_model=wrong)})
+        (attack,) = evaluate_scores([target], split.redraw, SETTINGS, {target.key: Context(wrong_model=wrong)})
         yield {
             "level": level,
             "speakers": "one side" if "speaker" in split.levels else "both sides",

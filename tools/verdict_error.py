@@ -23,7 +23,7 @@ import pandas as pd
 from scipy.stats import beta
 from tqdm import tqdm
 
-from lightning_mia.evaluation import AttackResult, BlindResult, Context, EvaluationSettings, Scores, evaluate
+from lightning_mia.evaluation import AttackResult, BlindResult, Context, EvaluationSettings, Scores, evaluate_scores
 from lightning_mia.evaluation.scores import Key
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
@@ -127,7 +127,7 @@ def audit(row: Row, split: Split, seed: int) -> tuple[bool, bool]:
     wrong_models = [context.wrong_model for context in contexts.values() if context.wrong_model is not None]
     if not may_leak(scores, wrong_models, split, settings):
         return False, False  # no family can be a leak, and nothing else is counted
-    results = evaluate(scores, split.redraw, settings, contexts)
+    results = evaluate_scores(scores, split.redraw, settings, contexts)
     verdict = give_verdict(results, [clean_blind(results[0])], drawn=split.drawn)
     return verdict.status == "leak", any(family.status == "leak" for family in verdict.by_level_and_access)
 
@@ -138,7 +138,7 @@ def may_leak(
     """Test the conditions of a leak that need no bootstrap.
 
     The corrected p-value of an attack is below .05, and the split is drawn or the wrong model does not depart from
-    chance, both as `evaluate` computes them.
+    chance, both as `evaluate_scores` computes them.
     """
     units, level = scores[0].unit_ids, scores[0].level
     order = np.argsort(units)

@@ -1,18 +1,23 @@
-"""Membership inference attacks."""
+"""Membership inference attacks.
 
-from lightning_mia.attacks.attack_r import AttackR
+Six attacks are also functions of plain arrays: `lira`, `rmia`, `bavaria`, `midpoint`, `attack_r`, `calibrated_loss`.
+Each hides the submodule of the same name, which is imported before the function is bound;
+`from lightning_mia.attacks.lira import LiRA` is not affected.
+"""
+
+from lightning_mia.attacks.attack_r import AttackR, attack_r
 from lightning_mia.attacks.base import Attack, Evidence, ShadowModels
-from lightning_mia.attacks.bavaria import BaVarIA
-from lightning_mia.attacks.calibrated_loss import CalibratedLoss
+from lightning_mia.attacks.bavaria import BaVarIA, bavaria
+from lightning_mia.attacks.calibrated_loss import CalibratedLoss, calibrated_loss
 from lightning_mia.attacks.encodermi import EncoderMIS, EncoderMIT, EncoderMIV
 from lightning_mia.attacks.learned_similarity import LearnedSpeakerSimilarity, LearnedUtteranceSimilarity
-from lightning_mia.attacks.lira import LiRA, SpeakerLiRA
+from lightning_mia.attacks.lira import LiRA, SpeakerLiRA, lira
 from lightning_mia.attacks.loss import CTCLoss, PretextLoss, TokenLoss
-from lightning_mia.attacks.midpoint import MidPoint
+from lightning_mia.attacks.midpoint import MidPoint, midpoint
 from lightning_mia.attacks.partcrop import PartCrop
 from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.relearn import Relearn
-from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA
+from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA, rmia
 from lightning_mia.attacks.runner.defaults import default_attacks
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
 from lightning_mia.attacks.similarity import SpeakerSimilarity, UtteranceSimilarity
@@ -50,5 +55,11 @@ __all__ = [
     "TokenLoss",
     "UserStatistics",
     "UtteranceSimilarity",
+    "attack_r",
+    "bavaria",
+    "calibrated_loss",
     "default_attacks",
+    "lira",
+    "midpoint",
+    "rmia",
 ]

@@ -1,7 +1,10 @@
 """Attack R: rank among OUT shadow models."""
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
+from lightning_mia.attacks.shadow_models.arrays import Array, as_given, read_arrays
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
@@ -38,15 +41,30 @@ class AttackR(SignalAttack):
         return attack_r(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members)
 
 
-def attack_r(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Compute mean_k 1[x_target ≥ x_k] over OUT shadow models k.
+def attack_r(target: Array, shadows: ArrayLike | Tensor, inside: ArrayLike | Tensor | None) -> Array:
+    """Compute the rank of the target among OUT shadow models.
+
+    mean_k 1[x_target ≥ x_k] over the shadow models k that are OUT for the unit: Attack R of Ye et al. (2022), section
+    4.3. With m OUT shadow models the score has m + 1 values.
 
     Args:
-        target: (n,) signals under the target.
-        shadows: (K, n) signals under the shadow models.
-        members: (K, n) bool, the unit is IN for the shadow model; each unit is OUT for some.
+        target: (n,) signals of the target, higher for members, such as the negative loss.
+        shadows: (K, n) the same signals of the shadow models.
+        inside: (K, n) bool, the shadow model was trained on the unit; each unit is OUT for some. None: OUT for all.
 
     Returns:
-        (n,) float64 in [0, 1].
+        (n,) float64 in [0, 1], of the type of `target`; higher = more likely a member.
+
+    Raises:
+        InputError: shapes or types differ from these, a number is not finite, or a unit is OUT for no shadow model.
+
+    Example:
+        >>> target = np.array([0.9, 0.2])
+        >>> shadows = np.array([[0.1, 0.3], [0.4, 0.1], [0.8, 0.9]])
+        >>> inside = np.array([[False, True], [False, False], [True, False]])
+        >>> attack_r(target, shadows, inside)
+        array([1. , 0.5])
     """
-    return ((target >= shadows) & ~members).sum(0) / (~members).sum(0)
+    signals = read_arrays("attack_r", target, shadows, inside, online=False)
+    outside = ~signals.inside
+    return as_given(((signals.target >= signals.shadows) & outside).sum(0) / outside.sum(0), target)

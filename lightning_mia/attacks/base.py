@@ -14,11 +14,12 @@ from lightning_mia.evaluation.scores import Access
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import Frames
 from lightning_mia.signals.table import Signals
+from lightning_mia.utilities.errors import InputError
 
 ACCESSES: tuple[Access, ...] = get_args(Access)  # each includes those before it
 
 
-class CannotRun(Exception):  # noqa: N818 - nothing went wrong
+class CannotRun(InputError):  # noqa: N818 - nothing went wrong
     """Raised by an attack whose requirements are not met.
 
     The message completes "… was left out: " in one line: what the attack needs, and what the run has. The run

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
+from lightning_mia.attacks.shadow_models.arrays import Array, as_given, read_arrays
 from lightning_mia.attacks.shadow_models.centres import Centres, fit_centres, in_and_out_moments
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import MAX_SHAPE, check_in_and_out, moments, variance_prior
@@ -51,7 +54,7 @@ class BaVarIA(OnlineOrOffline):
         check_in_and_out(matrix.units, matrix.members, self.online)
         matrix = oriented(matrix, two_sided=False)
         prior = fit_prior(matrix.learning_shadows[..., 0], matrix.learning_members)
-        return bavaria(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members, prior, self.online)
+        return bavaria(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members, self.online, prior)
 
 
 @dataclass(frozen=True)
@@ -95,20 +98,44 @@ def fit_prior(shadows: np.ndarray, members: np.ndarray) -> Prior:
 
 
 def bavaria(
-    target: np.ndarray, shadows: np.ndarray, members: np.ndarray, prior: Prior, online: bool = True
-) -> np.ndarray:
-    """Compute the log-ratio of the predictive densities of every unit.
+    target: Array,
+    shadows: ArrayLike | Tensor,
+    inside: ArrayLike | Tensor | None,
+    online: bool = True,
+    prior: Prior | None = None,
+) -> Array:
+    """Compute the Bayesian likelihood ratio of IN and OUT shadow models.
+
+    log t_in(x) − log t_out(x), the log-ratio of the predictive densities: BaVarIA-t of Brännvall (2026), with the joint
+    prior of `BaVarIA`. Two shadow models are enough.
 
     Args:
-        target: (n,) signals under the target.
-        shadows: (K, n) signals under the shadow models.
-        members: (K, n) bool, the unit is IN for the shadow model; each unit is OUT for some.
-        prior: parameters of the prior.
-        online: whether IN shadow models are used.
+        target: (n,) signals of the target, higher for members, such as the negative loss.
+        shadows: (K, n) the same signals of the shadow models.
+        inside: (K, n) bool, the shadow model was trained on the unit; each unit is OUT (and, online, IN) for some.
+        online: whether the unit's IN shadow models are used. The prior is fitted on IN and OUT models in either case.
+        prior: parameters of the prior; None: fitted on `shadows`. It has to be given if no unit is IN for one shadow
+            model and OUT for another: `fit_prior` on the shadow models' own pool.
 
     Returns:
-        (n,) float64.
+        (n,) float64, of the type of `target`; higher = more likely a member.
+
+    Raises:
+        InputError: shapes or types differ from these, a number is not finite, or there are no IN or OUT shadow models.
+
+    Example:
+        >>> target = np.array([2.0, 0.1, 1.5, -0.2])
+        >>> shadows = np.array([[1.9, 0.0, 0.2, 1.4], [0.1, 1.6, 1.8, 0.1]])
+        >>> inside = np.array([[True, False, False, True], [False, True, True, False]])
+        >>> bavaria(target, shadows, inside) > 0
+        array([ True, False,  True, False])
     """
+    signals = read_arrays("bavaria", target, shadows, inside, online=online)
+    prior = prior or fit_prior(signals.shadows, signals.inside)
+    return as_given(_log_ratio(signals.target, signals.shadows, signals.inside, prior, online), target)
+
+
+def _log_ratio(target: np.ndarray, shadows: np.ndarray, members: np.ndarray, prior: Prior, online: bool) -> np.ndarray:
     centres, spread = prior.centres, prior.in_spread
     outside = moments(shadows[..., None], ~members)
     inside = moments(shadows[..., None], members if online else np.zeros_like(members))

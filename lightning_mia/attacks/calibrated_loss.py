@@ -1,7 +1,10 @@
 """Calibrated loss: signal minus its OUT mean."""
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
+from lightning_mia.attacks.shadow_models.arrays import Array, as_given, read_arrays
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_in_and_out, moments
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
@@ -36,4 +39,31 @@ class CalibratedLoss(SignalAttack):
         """Compute the difference from the OUT mean for every unit."""
         check_in_and_out(matrix.units, matrix.members, online=False)
         matrix = oriented(matrix, self.signal.two_sided)
-        return (matrix.target - moments(matrix.shadows, ~matrix.members).mean)[:, 0]
+        return calibrated_loss(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members)
+
+
+def calibrated_loss(target: Array, shadows: ArrayLike | Tensor, inside: ArrayLike | Tensor | None) -> Array:
+    """Subtract the mean over OUT shadow models.
+
+    x − μ_out, the calibrated membership score of Watson et al. (2022), equation 3.
+
+    Args:
+        target: (n,) signals of the target, higher for members, such as the negative loss.
+        shadows: (K, n) the same signals of the shadow models.
+        inside: (K, n) bool, the shadow model was trained on the unit; each unit is OUT for some. None: OUT for all.
+
+    Returns:
+        (n,) float64, of the type of `target`; higher = more likely a member.
+
+    Raises:
+        InputError: shapes or types differ from these, a number is not finite, or a unit is OUT for no shadow model.
+
+    Example:
+        >>> target = np.array([0.9, 0.2])
+        >>> shadows = np.array([[0.1, 0.3], [0.3, 0.1], [0.8, 0.9]])
+        >>> inside = np.array([[False, True], [False, False], [True, False]])
+        >>> calibrated_loss(target, shadows, inside)
+        array([ 0.7, -0.3])
+    """
+    signals = read_arrays("calibrated_loss", target, shadows, inside, online=False)
+    return as_given(signals.target - moments(signals.shadows[..., None], ~signals.inside).mean[:, 0], target)

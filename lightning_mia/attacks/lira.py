@@ -1,7 +1,10 @@
 """LiRA: likelihood ratio between IN and OUT shadow models."""
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
+from lightning_mia.attacks.shadow_models.arrays import Array, as_given, read_arrays
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import Moments, check_in_and_out, moments, pooled_covariance
 from lightning_mia.attacks.shadow_models.own_variances import own_variances
@@ -50,10 +53,10 @@ class LiRA(OnlineOrOffline):
         check_in_and_out(matrix.units, matrix.members, self.online)
         if not self.online:
             matrix = oriented(matrix, self.signal.two_sided)
-            return lira_offline(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members)
+            return lira(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members, online=False)
         if matrix.target.shape[1] >= MIN_DIMENSIONS_TO_PROJECT:
             matrix = oriented(matrix, two_sided=False)
-        return lira_online(matrix.target, matrix.shadows, matrix.members)
+        return lira(matrix.target, matrix.shadows, matrix.members)
 
 
 class SpeakerLiRA(LiRA):
@@ -74,6 +77,47 @@ class SpeakerLiRA(LiRA):
 
     base_name = "speaker_lira"
     levels = ("speaker",)
+
+
+def lira(target: Array, shadows: ArrayLike | Tensor, inside: ArrayLike | Tensor | None, online: bool = True) -> Array:
+    """Compute the likelihood ratio of IN and OUT shadow models.
+
+    Online, log N(x; μ_in, σ_in²) − log N(x; μ_out, σ_out²): Carlini et al. (2022), algorithm 1. Offline,
+    (x − μ_out) / σ_out, which ranks like their equation 4, one-sided. Means are those of the unit; variances as in
+    `LiRA`: pooled over units with few shadow models, the unit's own as far as they are known.
+
+    Args:
+        target: (n,) signals of the target, higher for members and roughly normal, such as the logit of the true label's
+            probability, or the negative log loss. Online, also (n, d): d signals, which have one pooled covariance.
+        shadows: (K, n) the same signals of the shadow models, or (K, n, d).
+        inside: (K, n) bool, the shadow model was trained on the unit. Online, each unit is IN and OUT for some, and
+            some units twice. None: OUT for all, for the offline form.
+        online: whether IN shadow models are used.
+
+    Returns:
+        (n,) float64, of the type of `target`; higher = more likely a member.
+
+    Raises:
+        InputError: shapes or types differ from these, a number is not finite, or there are too few IN or OUT shadow
+            models.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> inside = np.arange(8)[:, None] % 2 == np.arange(6) % 2  # (K, n)
+        >>> members = np.arange(6) < 3
+        >>> shadows, target = rng.normal(3 * inside), rng.normal(3 * members)
+        >>> scores = lira(target, shadows, inside)
+        >>> scores.shape, bool(scores[members].mean() > scores[~members].mean())
+        ((6,), True)
+        >>> lira(target, shadows, inside=None, online=False).shape  # no shadow model has seen these units
+        (6,)
+    """
+    signals = read_arrays("lira", target, shadows, inside, online=online, multivariate=online)
+    if not online:
+        return as_given(lira_offline(signals.target, signals.shadows, signals.inside), target)
+    if signals.target.ndim == 1:
+        return as_given(lira_online(signals.target[:, None], signals.shadows[..., None], signals.inside), target)
+    return as_given(lira_online(signals.target, signals.shadows, signals.inside), target)
 
 
 def lira_online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:

@@ -3,13 +3,17 @@
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
-from lightning_mia.attacks.shadow_models.centres import fit_centres, in_and_out_moments
+from lightning_mia.attacks.shadow_models.arrays import Array, as_given, read_arrays
+from lightning_mia.attacks.shadow_models.centres import Centres, fit_centres, in_and_out_moments
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
+from lightning_mia.utilities.errors import InputError
 
 
 class MidPoint(OnlineOrOffline):
@@ -46,7 +50,7 @@ class MidPoint(OnlineOrOffline):
         self, signal: ScalarSignal = DEFAULT_SIGNAL, online: bool = True, centre: Literal["mean", "median"] = "mean"
     ) -> None:
         super().__init__(signal, online)
-        self.centre = centre
+        self.centre: Literal["mean", "median"] = centre
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -58,15 +62,61 @@ class MidPoint(OnlineOrOffline):
         """Compute the distance from the midpoint for every unit."""
         check_in_and_out(matrix.units, matrix.members, self.online)
         matrix = oriented(matrix, self.signal.two_sided)
-        out_centres = self._centres(matrix.shadows[..., 0], ~matrix.members)
-        if self.online:
-            in_centres = self._centres(matrix.shadows[..., 0], matrix.members)
-        else:
-            fit = fit_centres(*in_and_out_moments(matrix.learning_shadows[..., 0], matrix.learning_members))
-            out_centres, in_centres = fit.expected(out_centres, (~matrix.members).sum(0))
-        return matrix.target[:, 0] - (in_centres + out_centres) / 2
+        centres = None
+        if not self.online:
+            centres = fit_centres(*in_and_out_moments(matrix.learning_shadows[..., 0], matrix.learning_members))
+        target, shadows = matrix.target[:, 0], matrix.shadows[..., 0]
+        return midpoint(target, shadows, matrix.members, self.online, self.centre, centres)
 
-    def _centres(self, shadows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Compute every unit's centre over the chosen shadow models."""
-        average = np.nanmean if self.centre == "mean" else np.nanmedian
-        return np.asarray(average(np.where(chosen, shadows, np.nan), axis=0))
+
+def midpoint(
+    target: Array,
+    shadows: ArrayLike | Tensor,
+    inside: ArrayLike | Tensor | None,
+    online: bool = True,
+    centre: Literal["mean", "median"] = "mean",
+    centres: Centres | None = None,
+) -> Array:
+    """Subtract the middle of the IN and OUT centres.
+
+    x − ½ (μ_in + μ_out): LiRA (Carlini et al. 2022, algorithm 1) with one variance and one shift for all units.
+
+    Args:
+        target: (n,) signals of the target, higher for members, such as the negative loss.
+        shadows: (K, n) the same signals of the shadow models.
+        inside: (K, n) bool, the shadow model was trained on the unit. None: OUT for all, for the offline form.
+        online: each unit's IN and OUT centres are averages over its shadow models. False: both are estimated from its
+            OUT models, by the regression `centres`.
+        centre: average over shadow models, `mean` or `median`.
+        centres: distribution of OUT and IN centres; None: fitted on `shadows`. Only for the offline form.
+
+    Returns:
+        (n,) float64, of the type of `target`; higher = more likely a member.
+
+    Raises:
+        InputError: shapes or types differ from these, a number is not finite, or a unit is OUT (or, online, IN) for no
+            shadow model.
+
+    Example:
+        >>> target = np.array([0.9, 0.2])
+        >>> shadows = np.array([[0.1, 0.5], [0.5, 0.1]])
+        >>> inside = np.array([[False, True], [True, False]])
+        >>> midpoint(target, shadows, inside)
+        array([ 0.6, -0.1])
+    """
+    if centre not in ("mean", "median"):
+        raise InputError(f"attacks.midpoint: centre is {centre!r}; give mean or median")
+    signals = read_arrays("midpoint", target, shadows, inside, online=online)
+    out_centres = _centres(signals.shadows, ~signals.inside, centre)
+    if online:
+        in_centres = _centres(signals.shadows, signals.inside, centre)
+    else:
+        centres = centres or fit_centres(*in_and_out_moments(signals.shadows, signals.inside))
+        out_centres, in_centres = centres.expected(out_centres, (~signals.inside).sum(0))
+    return as_given(signals.target - (in_centres + out_centres) / 2, target)
+
+
+def _centres(shadows: np.ndarray, chosen: np.ndarray, centre: str) -> np.ndarray:
+    """Compute every unit's centre over the chosen shadow models."""
+    average = np.nanmean if centre == "mean" else np.nanmedian
+    return np.asarray(average(np.where(chosen, shadows, np.nan), axis=0))

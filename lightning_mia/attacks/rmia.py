@@ -1,14 +1,24 @@
 """RMIA: relative likelihood, compared with auxiliary recordings."""
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from lightning_mia.attacks.base import CannotRun
 from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
+from lightning_mia.attacks.shadow_models.arrays import (
+    Array,
+    as_given,
+    complementary_pairs,
+    read_arrays,
+    read_numbers,
+)
 from lightning_mia.attacks.shadow_models.centres import fit_centres, in_and_out_moments
 from lightning_mia.attacks.shadow_models.direction import oriented
 from lightning_mia.attacks.shadow_models.in_out import check_in_and_out
 from lightning_mia.attacks.shadow_models.signal_attack import OnlineOrOffline
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
+from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.ranges import Positive, Share, check_ranges
 
 CANDIDATES = np.linspace(0, 1, 11)  # for a
@@ -80,20 +90,20 @@ class RMIA(OnlineOrOffline):
         if not len(matrix.auxiliary_target):
             raise CannotRun("it needs auxiliary recordings, and there are none")
         matrix = oriented(matrix, self.signal.two_sided)
-        x, z = matrix.target[:, 0], matrix.auxiliary_target[:, 0]
-        x_shadows, z_shadows = matrix.shadows[..., 0], matrix.auxiliary_shadows[..., 0]
-        z_members = np.zeros(z_shadows.shape, dtype=bool)
-        if self.online:
-            x_ratio = log_ratio_online(x, x_shadows, matrix.members)
-            z_ratio = log_ratio_online(z, z_shadows, z_members)
-        else:
-            a = self.a
-            if a is None:
-                n_outside = float((~matrix.members).sum(0).mean())
-                a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs, n_outside)
-            x_ratio = log_ratio_offline(x, x_shadows, matrix.members, a)
-            z_ratio = log_ratio_offline(z, z_shadows, z_members, a)
-        return share_exceeded(x_ratio, z_ratio, self.gamma) + TIE_BREAK * x_ratio
+        a = self.a
+        if not self.online and a is None:
+            n_outside = float((~matrix.members).sum(0).mean())
+            a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs, n_outside)
+        return rmia(
+            matrix.target[:, 0],
+            matrix.shadows[..., 0],
+            matrix.members,
+            self.online,
+            auxiliary_target=matrix.auxiliary_target[:, 0],
+            auxiliary_shadows=matrix.auxiliary_shadows[..., 0],
+            gamma=self.gamma,
+            a=a,
+        )
 
 
 class SpeakerRMIA(RMIA):
@@ -114,6 +124,86 @@ class SpeakerRMIA(RMIA):
 
     base_name = "speaker_rmia"
     levels = ("speaker",)
+
+
+def rmia(
+    target: Array,
+    shadows: ArrayLike | Tensor,
+    inside: ArrayLike | Tensor | None,
+    online: bool = True,
+    *,
+    auxiliary_target: ArrayLike | Tensor | None = None,
+    auxiliary_shadows: ArrayLike | Tensor | None = None,
+    gamma: Positive = PUBLISHED_GAMMA,
+    a: Share | None = None,
+) -> Array:
+    """Compute the relative likelihood of the unit.
+
+    Pr_z[r(x) / r(z) ≥ γ] + 10⁻⁶ log r(x) over auxiliary units z, with r(x) = p(x | θ) / p(x): Zarifzadeh, Liu and
+    Shokri (2024), equation 3; see `RMIA` for p(x). Without auxiliary units it is log r(x), which ranks the units in the
+    same order.
+
+    Args:
+        target: (n,) signals of the target: log-odds of a probability, such as that of the true label. p(x | θ) is
+            their logistic function; divide other signals by their interquartile range, after subtracting the median.
+        shadows: (K, n) the same signals of the shadow models.
+        inside: (K, n) bool, the shadow model was trained on the unit; each unit is OUT (and, online, IN) for some.
+            None: OUT for all, for the offline form.
+        online: p(x) is estimated from IN and OUT shadow models. False: from OUT ones, and `a`.
+        auxiliary_target: (m,) signals of the target for units that are in no training set.
+        auxiliary_shadows: (K, m) signals of the shadow models for the same units.
+        gamma: γ, required ratio of r(x) to r(z).
+        a: slope of p̄_in over p̄_out, 0 to 1 (published: 0.3); None: fitted on the shadow models. Only for the offline
+            form.
+
+    Returns:
+        (n,) float64, of the type of `target`; higher = more likely a member.
+
+    Raises:
+        InputError: shapes or types differ from these, a number is not finite or out of range, a unit has no OUT (or,
+            online, IN) shadow model, or one of the two auxiliary arrays is missing.
+
+    Example:
+        >>> target = np.array([2.0, 0.1])
+        >>> shadows = np.array([[2.1, 0.3], [-0.2, 2.2]])
+        >>> inside = np.array([[True, False], [False, True]])
+        >>> np.round(rmia(target, shadows, inside), 2)
+        array([ 0.27, -0.34])
+        >>> rmia(target, shadows, inside=None, online=False, a=0.3).shape  # no shadow model has seen these units
+        (2,)
+    """
+    check_ranges(rmia, {"gamma": gamma, "a": a}, "attacks.rmia: ")
+    signals = read_arrays("rmia", target, shadows, inside, online=online)
+    if not online and a is None:
+        pairs, n_outside = complementary_pairs(signals.inside), float((~signals.inside).sum(0).mean())
+        a = fit_a(signals.shadows, signals.inside, pairs, n_outside)
+
+    def log_ratio(values: np.ndarray, others: np.ndarray, members: np.ndarray) -> np.ndarray:
+        if a is None or online:
+            return log_ratio_online(values, others, members)
+        return log_ratio_offline(values, others, members, a)
+
+    ratios = log_ratio(signals.target, signals.shadows, signals.inside)
+    if auxiliary_target is None and auxiliary_shadows is None:
+        return as_given(ratios, target)
+    z, z_shadows = _read_auxiliary(auxiliary_target, auxiliary_shadows, len(signals.shadows))
+    z_ratios = log_ratio(z, z_shadows, np.zeros(z_shadows.shape, dtype=bool))
+    return as_given(share_exceeded(ratios, z_ratios, gamma) + TIE_BREAK * ratios, target)
+
+
+def _read_auxiliary(
+    target: ArrayLike | Tensor | None, shadows: ArrayLike | Tensor | None, n_shadows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    if target is None or shadows is None:
+        raise InputError("attacks.rmia: give auxiliary_target and auxiliary_shadows together, or neither")
+    z = read_numbers("attacks.rmia: auxiliary_target", target)
+    z_shadows = read_numbers("attacks.rmia: auxiliary_shadows", shadows)
+    if z.ndim != 1 or not len(z) or z_shadows.shape != (n_shadows, len(z)):
+        raise InputError(
+            f"attacks.rmia: auxiliary_target has shape {z.shape} and auxiliary_shadows {z_shadows.shape}; give (m,) "
+            f"and ({n_shadows}, m)"
+        )
+    return z, z_shadows
 
 
 def share_exceeded(x_ratios: np.ndarray, z_ratios: np.ndarray, gamma: float) -> np.ndarray:

@@ -22,6 +22,7 @@ from lightning_mia.audit.outcome import (
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
+    corpus_name,
     describe_model,
     provenance,
     relearning_notes,
@@ -101,7 +102,7 @@ class Audit:
         run = self.run
         run.save_split()
         if run.split.shadows:
-            run.shadow_model_jobs(target)  # checks the target before the controls are trained
+            run.check_shadow_models(target)
         controls = run.control_models(target)
         models = {"target": target, **controls}
         timings = _training_seconds(models)
@@ -152,8 +153,11 @@ class Audit:
             utility=utility,
             privacy=privacy,
             epsilon_bounds=bounds,
+            title=self.options.report.title,
+            by=self.options.report.by,
+            corpus=corpus_name(run.data),
         )
-        return write_report(report_dir, add_breakdown(report))
+        return write_report(report_dir, add_breakdown(report), self.options.report.pdf)
 
     def probe(self, models: dict[str, Trained]) -> dict[str, ProbedModel]:
         """Probe models; their frames are computed only if needed."""
@@ -194,7 +198,7 @@ class Audit:
             self.run.run_dir / "probes",
             self.run.trainers,
             self.run.split.candidates(),
-            data.training_recordings(self.run.split.training_ids(), seed=0),
+            data.further_training_recordings(),
         )
 
     def _groups(self) -> list[SignalGroup]:

@@ -1,10 +1,9 @@
 """Models of a run: target, controls, shadow models."""
 
 import copy
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,20 @@ import pandas as pd
 
 from lightning_mia.audit.blind_baselines import BlindBaselines, blind_baselines, log_size, warn_if_refused
 from lightning_mia.audit.blind_kinds import blind_kinds
+from lightning_mia.audit.external_models import ExternalModels
 from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.settings import ControlSettings
+from lightning_mia.audit.shadow_models.external_shadow_models import ExternalCheckpoint, ExternalShadowModels
+from lightning_mia.audit.shadow_models.like_target import check_like_target
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.shared_targets import check_shadow_model, with_targets
-from lightning_mia.audit.trained_elsewhere import vouching_notes
 from lightning_mia.audit.upload import ResultsUploader, run_files
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import constructor_arguments, initialise, load_model
-from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
+from lightning_mia.models.checkpoint import constructor_arguments
 from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SpeechDataModule, SplitCorpus
@@ -37,7 +37,7 @@ from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory, training_seed
 from lightning_mia.utilities.errors import InputError
-from lightning_mia.utilities.files import hash_of, hash_of_file
+from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import is_first_process
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class AuditRun:
         uploader: uploads results after every shadow model.
         notes: sentences for the report.
         evaluation: settings of the blind baseline.
+        shadow_checkpoints: shadow models that were trained elsewhere; None: they are trained here.
 
     Example:
         What `AuditTrainer.audit` trains, step by step:
@@ -77,6 +78,7 @@ class AuditRun:
     uploader: ResultsUploader | None = None
     notes: tuple[str, ...] = ()
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    shadow_checkpoints: ExternalShadowModels | None = None
 
     @classmethod
     def open(
@@ -106,10 +108,19 @@ class AuditRun:
                 f"data.spec_augment masks log-mel frames, which {type(model).__name__} does not train on: leave it "
                 "out, or use data.time_masking, which works with every family"
             )
-        is_external = model.is_pretrained and not options.fleet.size
-        data = datamodule.load(
-            options.folder / "split.csv", options.fleet.size, options.fleet.pool, with_background=not is_external
-        )
+        fleet = options.fleet
+        if fleet.checkpoints is not None and datamodule.split_folder is None:
+            raise InputError(
+                "fleet.checkpoints brings shadow models that were trained on the lists of a drawn split: give its "
+                "folder (--split), which `lightning-mia split … --shadows N` writes"
+            )
+        is_external = model.is_pretrained and (fleet.checkpoints is not None or not fleet.size)
+        n_shadows = None if fleet.checkpoints is not None and not fleet.size else fleet.size
+        data = datamodule.load(options.folder / "split.csv", n_shadows, fleet.pool, with_background=not is_external)
+        shadow_checkpoints = None
+        if fleet.checkpoints is not None and data.drawn is not None:
+            shadow_checkpoints = ExternalShadowModels.find(fleet.checkpoints, data.drawn, fleet.size)
+            data = data.with_shadows(list(shadow_checkpoints.checkpoints), shadow_checkpoints.notes)
         if trainers.per_example.enabled and data.split.unit_exposures(data.split.level):
             raise InputError(
                 "trainer.per_example bounds the privacy of recordings that are in an epoch once: leave out "
@@ -117,7 +128,7 @@ class AuditRun:
             )
         run = cls(
             options.folder,
-            model.for_corpus(*_texts_and_durations(data)),
+            model.for_corpus(*data.texts_and_durations()),
             data,
             trainers,
             options.controls,
@@ -126,6 +137,7 @@ class AuditRun:
             uploader,
             notes=(*data.notes, *filter(None, [length_note(trainers.options)])),
             evaluation=options.evaluation,
+            shadow_checkpoints=shadow_checkpoints,
         )
         run._check_shadow_models()
         return run
@@ -134,6 +146,11 @@ class AuditRun:
     def split(self) -> Split:
         """Members and non-members of every model."""
         return self.data.split
+
+    @property
+    def external(self) -> ExternalModels:
+        """Models of this run that were trained elsewhere."""
+        return ExternalModels(self.run_dir, self.model, self.data)
 
     @cached_property
     def blind_statistics(self) -> dict[str, pd.DataFrame]:
@@ -158,7 +175,9 @@ class AuditRun:
 
     def save_split(self) -> None:
         """Write `split.csv`, or check that it is the same."""
-        self.split.save_once(self.run_dir / "split.csv")
+        # All lists of a split drawn before, since a file with some shadow models but not those before is not a split.
+        split = self.split if self.shadow_checkpoints is None or self.data.drawn is None else self.data.drawn.split
+        split.save_once(self.run_dir / "split.csv")
 
     def fit_target(self) -> Trained:
         """Train the target on its members, monitored if requested."""
@@ -280,6 +299,8 @@ class AuditRun:
             InputError: the target was trained with other settings, it has no targets to copy, or a shadow model was
                 trained with other settings.
         """
+        if self.shadow_checkpoints:
+            return self._external_shadow_model_jobs(self.shadow_checkpoints, target, probe_plan)
         trainings = [
             self.job(f"shadows/{number:03d}", self.split.training_ids(name), training_seed() + 1 + number)
             for number, name in enumerate(self.split.shadows)
@@ -297,10 +318,40 @@ class AuditRun:
             check_shadow_model(training, self.shares_targets)
         return [ShadowModelJob(training, probe_plan) for training in trainings]
 
+    def _external_shadow_model_jobs(
+        self, models: ExternalShadowModels, target: Trained | None, probe_plan: ProbePlan | None
+    ) -> list[ShadowModelJob]:
+        checkpoints = models.jobs(constructor_arguments(self.model), type(self.model), self.trainers, training_seed())
+        is_lightning = target is not None and target.checkpoint.is_file()
+        return [
+            ShadowModelJob(replace(checkpoint, is_lightning=is_lightning), probe_plan) for checkpoint in checkpoints
+        ]
+
+    def check_shadow_models(self, target: Trained) -> None:
+        """Check that shadow models and target are alike, before the controls are trained.
+
+        Args:
+            target: the target.
+
+        Raises:
+            InputError: they are not, or a shadow model that was trained elsewhere was not trained on its list.
+        """
+        trainings = [job.training for job in self.shadow_model_jobs(target)]
+        checkpoints = [training for training in trainings if isinstance(training, ExternalCheckpoint)]
+        if checkpoints:
+            check_like_target(target, checkpoints, self.trainers.shows_progress)
+        for name, checkpoint in zip(self.split.shadows, checkpoints, strict=False):
+            if checkpoint.is_lightning:
+                self.external.check_origin(checkpoint.checkpoint, checkpoint.run().model, name)
+
     @property
     def shares_targets(self) -> bool:
         """Whether shadow models and controls copy the target's learned targets."""
-        return self.fleet.targets == "victim" and self.model.learned_targets is not None
+        return (
+            self.shadow_checkpoints is None
+            and self.fleet.targets == "victim"
+            and self.model.learned_targets is not None
+        )
 
     def _check_shadow_models(self) -> None:
         """Validate shadow-model settings before the long training of the target."""
@@ -341,7 +392,7 @@ class AuditRun:
 
     def _upload(self) -> None:
         if self.uploader:
-            self.uploader.update(run_files(self.run_dir))
+            self.uploader.update(run_files(self.run_dir, self.uploader.with_names))
 
     def load_target(self, checkpoint: Path | None) -> Trained:
         """Load the target.
@@ -353,12 +404,7 @@ class AuditRun:
             InputError: there is no target, or it does not match the config.
         """
         if checkpoint is not None:
-            model = load_model(checkpoint, self.model)
-            self._check_split(str(checkpoint), model)
-            notes = self._check_members(checkpoint, model)
-            if model.origin.get("split") is None:
-                notes += vouching_notes(self.data.drawn, str(checkpoint))
-            return _external_model(model, checkpoint, hash_of_file(checkpoint), notes)
+            return self.external.load(checkpoint)
         if (self.run_dir / "target" / "model.ckpt").exists():
             return self.fit_target()
         if not self.model.is_pretrained:
@@ -366,60 +412,17 @@ class AuditRun:
                 f"{self.run_dir} holds no trained target; run `lightning-mia fit` with the same config and run "
                 "directory first, or give --target_checkpoint"
             )
-        checkpoint_name = str(self.model.hparams.get("checkpoint", "The model"))
-        self._check_split(checkpoint_name, self.model)
-        return self.as_constructed(self.model, vouching_notes(self.data.drawn, checkpoint_name))
-
-    def as_constructed(self, model: SpeechModel, notes: Sequence[str] = ()) -> Trained:
-        """Return a model with its initial weights.
-
-        The weights come from its checkpoint, or are drawn with the training seed.
-        """
-        sha256 = model.weights_sha256() or hash_of([constructor_arguments(model), training_seed()])
-        return _external_model(initialise(model, training_seed()), self.run_dir, sha256, notes)
-
-    def _check_split(self, checkpoint: str, model: SpeechModel) -> None:
-        """Check that an external model was trained on these members."""
-        theirs, ours = model.origin.get("split"), self.split.sha256
-        if theirs is None and self.split.drawn and self.data.drawn is None:
-            raise InputError(
-                f"{checkpoint} does not record what it was trained on, so randomly drawn members would be meaningless: "
-                "give a manifest with a member column, or the folder of the `lightning-mia split` whose list it was "
-                "trained on (--split)"
-            )
-        if theirs is not None and theirs != ours:
-            raise InputError(
-                f"{checkpoint} was trained on another split (hash {theirs[:12]}, but {ours[:12]} in {self.run_dir}): "
-                "its members are not those evaluated here; use the corpus, design and data.split_seed of its training"
-            )
-
-    def _check_members(self, checkpoint: Path, model: SpeechModel) -> list[str]:
-        """Check that a checkpoint of this split was trained on its members.
-
-        Returns:
-            A note for the report if the checkpoint does not record its recordings.
-        """
-        if model.origin.get("split") is None or not self.data.has_background:
-            return []
-        theirs = model.origin.get("recordings") or _recordings_beside(checkpoint, model.origin.get("stage"))
-        if theirs is None:
-            return [f"{checkpoint} does not record its recordings: that it was trained on the members is not verified."]
-        if theirs != self.data.audio.data_hash(self.split.training_ids()):
-            raise InputError(
-                f"{checkpoint} was trained on other recordings than the members of this split, as a shadow, wrong or "
-                "untrained model is; give the checkpoint of the target, such as R/target/model.ckpt"
-            )
-        return []
+        return self.external.pretrained_target()
 
     def control_models(self, target: Trained) -> dict[str, Trained]:
         """Train or load the control models."""
         external = self._is_external(target)
         models: dict[str, Trained] = {}
         if self.controls.untrained:
-            untrained = self.as_constructed(self.model.untrained()) if external else self.fit_untrained(target)
-            models["untrained"] = untrained
+            initial = self.model.untrained()
+            models["untrained"] = self.external.as_constructed(initial) if external else self.fit_untrained(target)
         if self.controls.wrong_model:
-            wrong_model = self._load_wrong_model() if external else self.fit_wrong_model(target)
+            wrong_model = self._external_wrong_model() if external else self.fit_wrong_model(target)
             if wrong_model:
                 models["wrong_model"] = wrong_model
         return models
@@ -452,32 +455,6 @@ class AuditRun:
     def _is_external(self, target: Trained) -> bool:
         return self.model.is_pretrained and "steps" not in target.record
 
-    def _load_wrong_model(self) -> Trained | None:
+    def _external_wrong_model(self) -> Trained | None:
         checkpoint = self.controls.wrong_model_checkpoint
-        if checkpoint is None:
-            return None
-        # The other checkpoint need not be a speech recogniser.
-        model_class = PretrainedEncoder if isinstance(self.model, PretrainedEncoder) else type(self.model)
-        model = model_class(**{**constructor_arguments(self.model), "checkpoint": checkpoint})
-        return self.as_constructed(model.for_corpus(*_texts_and_durations(self.data)))
-
-
-def _texts_and_durations(data: SplitCorpus) -> tuple[dict[str, str], dict[str, float]]:
-    """Return transcripts and seconds of all decoded recordings of the split."""
-    ids = [name for name in data.split.table["id"] if name in data.speakers]
-    return {name: data.audio.texts.get(name, "") for name in ids}, data.audio.index.loc[ids, "duration"].to_dict()
-
-
-def _recordings_beside(checkpoint: Path, stage: str | None) -> str | None:
-    """Read the recordings' hash from the stage of an older checkpoint."""
-    try:
-        stored = json.loads(checkpoint.with_name("stage.json").read_text(encoding="utf-8"))
-        return str(stored["settings"]["recordings"]) if stored["sha256"] == stage else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _external_model(model: SpeechModel, checkpoint: Path, sha256: str, notes: Sequence[str] = ()) -> Trained:
-    """Wrap a model trained elsewhere, without training record."""
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Trained(model.eval(), checkpoint, sha256, {"parameters": parameters, "notes": list(notes)})
+        return None if checkpoint is None else self.external.pretrained(checkpoint)

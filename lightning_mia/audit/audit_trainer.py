@@ -119,10 +119,16 @@ class AuditTrainer(Trainer):
             The folder of the shadow models.
 
         Raises:
-            InputError: no shadow models are requested, or the monitor may stop the target's training early.
+            InputError: no shadow models are requested, they were trained elsewhere, or the monitor may stop the
+                target's training early.
         """
         if not options.fleet.size:
             raise InputError("fleet.size is 0: give the number of shadow models to train, such as --fleet.size 16")
+        if options.fleet.checkpoints is not None:
+            raise InputError(
+                "fleet.checkpoints brings shadow models that were trained elsewhere, so there are none to train: give "
+                "them to `lightning-mia attack`, or leave them out"
+            )
         with locked(options.folder):
             self._open(model, datamodule, options).train_shadow_models()
         return options.folder / "shadows"

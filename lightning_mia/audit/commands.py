@@ -14,7 +14,7 @@ from lightning_mia.audit.option_check import check, parse
 from lightning_mia.audit.option_index import load_index, save_index
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.summary import print_summary
-from lightning_mia.audit.upload import RESULTS_URL, ResultsUploader, run_files
+from lightning_mia.audit.upload import RESULTS_NAMES, RESULTS_URL, ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.credentials import without_credentials
@@ -78,6 +78,7 @@ class AuditCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options that only the command line has."""
         parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
+        parser.add_argument("--results_names", type=bool, default=False, help=RESULTS_NAMES)
 
     def before_instantiate_classes(self) -> None:
         """Set the default run directory, and prepare the upload."""
@@ -86,7 +87,8 @@ class AuditCLI(LightningCLI):
             name = Path(str(config.config[-1])).stem if config.config else "audit"
             config.run_dir = f"runs/{name}"
         check_folder(config.run_dir)
-        self.uploader = ResultsUploader(config.results_url, Path(config.run_dir)) if config.results_url else None
+        url, folder = config.results_url, Path(config.run_dir)
+        self.uploader = ResultsUploader(url, folder, config.results_names) if url else None
 
     def _set_seed(self) -> None:
         """Seed all generators; refuse what they cannot take."""
@@ -143,7 +145,7 @@ class AuditCLI(LightningCLI):
         """Write the config that repeats the run, and upload the results."""
         write_text(self._run_dir / CONFIG, self.config_yaml)
         if self.uploader:
-            self.uploader.update(run_files(self._run_dir), final=True)
+            self.uploader.update(run_files(self._run_dir, self.uploader.with_names), final=True)
             print(f"results: {self.uploader.url}")
 
     @property

@@ -74,7 +74,7 @@ def help_page(arguments: list[str], run: Callable[[list[str]], None]) -> str:
     """
     command = arguments[0]
     if any(argument in HELP_ALL for argument in arguments):
-        return _all_options(command, run)
+        return all_options(command, run)
     given = parse([argument for argument in arguments if argument not in ("-h", "--help")])
     parts = [_short_page(command)]
     if given.configs or any(name in ("model", "data.corpus", "data.design") for name, _ in given.options):
@@ -123,10 +123,14 @@ def _entry(name: str, text: str) -> str:
     return "\n".join([f"  {name:<{column - 2}}{lines[0]}".rstrip(), *(" " * column + line for line in lines[1:])])
 
 
-def _all_options(command: str, run: Callable[[list[str]], None]) -> str:
-    """Read the help of a command from the cache, or build it.
+def all_options(command: str, run: Callable[[list[str]], None]) -> str:
+    """Read the whole help of a command from the cache, or build it.
 
     Importing Lightning takes most of the time that this help takes.
+
+    Args:
+        command: the command.
+        run: runs a command line of this command.
     """
     columns = shutil.get_terminal_size().columns
     path = f"{command}-{source_key()}-{columns}.txt"

@@ -1,5 +1,6 @@
 """Command lines of the commands that train no model."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -46,6 +47,19 @@ def _split(parser: Parser, arguments: list[str]) -> None:
     options = parser.instantiate(parser.parse_args(shipped.with_shipped_configs(arguments[1:]))).as_dict()
     options.pop("config")
     print(f"split: {draw_split(**options)}")
+
+
+def _evaluate(parser: Parser, arguments: list[str]) -> None:
+    """Evaluate a table of signals."""
+    from lightning_mia.audit.evaluate_command import EXAMPLE, evaluate_table
+    from lightning_mia.audit.summary import print_summary
+
+    parser.description = f"{parser.description}{EXAMPLE}"
+    parser.add_argument("-c", "--config", action="config", help=CONFIG_HELP)
+    parser.add_function_arguments(evaluate_table, skip={"command"}, as_positional=True)
+    options = parser.instantiate(parser.parse_args(shipped.with_shipped_configs(arguments[1:]))).as_dict()
+    options.pop("config")
+    print_summary(evaluate_table(**options, command=shlex.join(["lightning-mia", *arguments])))
 
 
 def _report(parser: Parser, arguments: list[str]) -> None:
@@ -120,6 +134,7 @@ def _cache(parser: Parser, arguments: list[str]) -> None:
 COMMANDS: dict[str, Callable[[Parser, list[str]], None]] = {
     "split": _split,
     "blind": _blind,
+    "evaluate": _evaluate,
     "report": _report,
     "compare": _compare,
     "cache": _cache,

@@ -10,6 +10,7 @@ from lightning_mia.audit.settings import ControlSettings, PositiveControlSetting
 from lightning_mia.audit.utility.settings import UtilitySettings
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import PublishedFigure
+from lightning_mia.report.settings import ReportSettings
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.utilities.errors import InputError
@@ -36,6 +37,7 @@ class AuditOptions:
         exposure: exposures of the positive control.
         monitor: leakage measurements while the target trains, and limits that stop it.
         utility: utility measurements of the target.
+        report: title, author and formats of the report.
 
     Raises:
         InputError: two attacks have the same name.
@@ -59,6 +61,7 @@ class AuditOptions:
     exposure: PositiveControlSettings = field(default_factory=PositiveControlSettings)
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
     utility: UtilitySettings = field(default_factory=UtilitySettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
         """Validate the attacks."""

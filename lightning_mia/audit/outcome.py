@@ -22,7 +22,7 @@ from lightning_mia.evaluation import (
     SubsetResult,
     Verdict,
     VersusSiblings,
-    evaluate,
+    evaluate_scores,
     give_blind_verdict,
     give_verdict,
 )
@@ -124,7 +124,7 @@ def evaluate_attacks(
     }
 
     contexts = {key: replace(context, exposures=split.unit_exposures(key[1])) for key, context in contexts.items()}
-    results = evaluate([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
+    results = evaluate_scores([*attack_scores, *control_scores], split.redraw, settings, contexts, progress=True)
     attack_results, control_results = tuple(results[: len(attack_scores)]), tuple(results[len(attack_scores) :])
     blind_scores, blind_results = scores_of(blind), results_of(blind)
     notes = [*(skipped if list_skipped else []), *_error_rates(target.signals, split)]
@@ -207,7 +207,7 @@ def _siblings(
         for score in target.scored(attacks, siblings, level, part, seed, shadows).scores
         if score.access != "none"
     ]
-    return scores, {result.key: result for result in evaluate(scores, siblings.redraw, settings)}
+    return scores, {result.key: result for result in evaluate_scores(scores, siblings.redraw, settings)}
 
 
 def _paper_protocol(on_target: Scored) -> list[Scores]:

@@ -12,7 +12,7 @@ from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.settings import PositiveControlSettings
-from lightning_mia.evaluation import AttackResult, Exposure, evaluate
+from lightning_mia.evaluation import AttackResult, Exposure, evaluate_scores
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.splits import Design, SpeakerDesign, Split, UtteranceDesign
 from lightning_mia.training.exposures import exposure_obstacle, unexposed
@@ -76,7 +76,7 @@ def _attack(audit: Audit, name: str, trained: Trained) -> tuple[AttackResult, ..
         for scores in probed.scored(audit.attacks, split, level, part).scores
         if scores.access != "none"
     ]
-    return tuple(evaluate(scores, split.redraw, audit.options.evaluation)) if scores else ()
+    return tuple(evaluate_scores(scores, split.redraw, audit.options.evaluation)) if scores else ()
 
 
 def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel, UnitFacts
 from lightning_mia.signals.relearning import Relearning
 from lightning_mia.splits import Split
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import hardware, other_versions, versions
@@ -53,6 +55,14 @@ def provenance(
         hardware=hardware(),
         models=models,
     )
+
+
+def corpus_name(data: SplitCorpus) -> str:
+    """Name the corpus for the report: its class and file, without folders."""
+    if data.drawn:
+        return Path(data.drawn.folder).name
+    path = getattr(data.options.corpus, "path", None)
+    return ", ".join(filter(None, [type(data.options.corpus).__name__, Path(str(path)).name if path else ""]))
 
 
 def evaluated_ids(split: Split) -> list[str]:

@@ -1,10 +1,12 @@
 """Models trained elsewhere, on the lists of a split drawn before."""
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
 from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
+from lightning_mia.utilities.errors import list_first
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.ckpt")
 
@@ -33,6 +35,23 @@ def vouching_notes(drawn: DrawnFolder | None, checkpoint: str) -> list[str]:
         )
         log.warning(notes[-1])
     return notes
+
+
+def age_notes(drawn: DrawnFolder, checkpoints: Mapping[str, Path]) -> list[str]:
+    """Say which shadow models are older than the draw.
+
+    Args:
+        drawn: the folder of the split.
+        checkpoints: name → file or folder.
+    """
+    times = {name: _last_change(path) for name, path in checkpoints.items()}
+    older = [f"{name} ({_day(time)})" for name, time in times.items() if time and time < drawn.created]
+    if not older:
+        return []
+    return [
+        f"{len(older)} of {len(checkpoints)} shadow models are older than the draw of {_day(drawn.created)}: "
+        f"{list_first(older)}. They cannot have been trained on their lists, unless the dates of their files are wrong."
+    ]
 
 
 def _last_change(checkpoint: Path) -> datetime | None:

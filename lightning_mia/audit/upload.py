@@ -20,33 +20,50 @@ RESULTS_URL = """fsspec URL to which results are uploaded at the end, and after 
 s3://bucket/R"""
 """Help text of the option."""
 
+RESULTS_NAMES = """also upload the files that name recordings, speakers or folders: scores, split, settings"""
+"""Help text of the option."""
+
 MARKER = "complete.json"
 """List of the uploaded files with their hashes; written last and removed first."""
 
-REPORT_FILES = ("results.json", "scores.csv", "units.csv", "report.html", "report.md")
-"""In the folder `report`; `speakers.csv`, which maps pseudonyms to names, stays private."""
+REPORT_FILES = ("results.json", "report.html", "report.md", "report.pdf")
+"""Files of a run that can be handed on, in its folder `report`."""
 
-RUN_FILES = ("split.csv", "split.json", "*/stage.json", "shadows/*/stage.json")
-GRID_FILES = ("grid.json", "stage.json", "base.yaml", "results.csv", "results.parquet", "report.html", "figures/*")
+NAMED_FILES = (
+    *(f"report/{name}" for name in ("scores.csv", "units.csv", "speakers.csv", "private.json")),
+    *("split.csv", "split.json", "config.yaml", "*/stage.json", "shadows/*/stage.json"),
+)
+"""Files of a run that name recordings, speakers or folders."""
+
+GRID_FILES = ("results.csv", "results.parquet", "report.html", "figures/*")
+NAMED_GRID_FILES = ("grid.json", "stage.json", "base.yaml")
+"""Files of a grid with its command and settings."""
 
 
-def run_files(run_dir: Path) -> Iterator[Path]:
-    """List report, split and stage files of a run."""
-    for pattern in (*(f"report/{name}" for name in REPORT_FILES), *RUN_FILES):
+def run_files(run_dir: Path, with_names: bool = False) -> Iterator[Path]:
+    """List the files of a run to upload.
+
+    Args:
+        run_dir: folder of the run.
+        with_names: include the files that name recordings, speakers or folders.
+    """
+    named = NAMED_FILES if with_names else ()
+    for pattern in (*(f"report/{name}" for name in REPORT_FILES), *named):
         yield from run_dir.glob(pattern)
 
 
-def grid_files(root: Path, cells: Iterable[Path]) -> Iterator[Path]:
+def grid_files(root: Path, cells: Iterable[Path], with_names: bool = False) -> Iterator[Path]:
     """List the files of a grid to upload.
 
     Args:
         root: folder of the grid.
         cells: folders of the finished cells.
+        with_names: as in `run_files`.
     """
-    for pattern in GRID_FILES:
+    for pattern in (*GRID_FILES, *(NAMED_GRID_FILES if with_names else ())):
         yield from root.glob(pattern)
     for cell in cells:
-        yield from run_files(cell)
+        yield from run_files(cell, with_names)
 
 
 class ResultsUploader:
@@ -57,6 +74,7 @@ class ResultsUploader:
     Args:
         url: such as s3://bucket/runs/R, memory://R or file:///mnt/R; created if missing.
         folder: local folder of the files, which keep their relative paths.
+        with_names: whether files that name recordings, speakers or folders are to be uploaded, too.
 
     Raises:
         InputError: the protocol is unknown, its package is not installed, or the URL is not writable.
@@ -64,17 +82,17 @@ class ResultsUploader:
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = (folder / "split.csv").write_text("id")
+        >>> _ = (folder / "report.html").write_text("page")
         >>> uploader = ResultsUploader("memory://example", folder)
-        >>> uploader.update([folder / "split.csv"], final=True)
+        >>> uploader.update([folder / "report.html"], final=True)
         >>> sorted(uploader.uploaded)
-        ['split.csv']
+        ['report.html']
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, with_names: bool = False) -> None:
         from fsspec.core import url_to_fs
 
-        self.url, self.folder = without_credentials(url), folder
+        self.url, self.folder, self.with_names = without_credentials(url), folder, with_names
         try:
             self.files, self.root = url_to_fs(url)
             self._check_writable()

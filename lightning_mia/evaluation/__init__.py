@@ -1,7 +1,7 @@
 """Evaluation of scores: results, confidence intervals, p-values, the verdict."""
 
 from lightning_mia.evaluation.blind_verdict import give_blind_verdict
-from lightning_mia.evaluation.evaluate import Context, Redraw, estimate, evaluate, evaluate_blind
+from lightning_mia.evaluation.evaluate import Context, Redraw, estimate, evaluate_blind, evaluate_scores
 from lightning_mia.evaluation.results import (
     AttackResult,
     BlindResult,
@@ -39,8 +39,8 @@ __all__ = [
     "Verdict",
     "VersusSiblings",
     "estimate",
-    "evaluate",
     "evaluate_blind",
+    "evaluate_scores",
     "give_blind_verdict",
     "give_verdict",
     "roc_curve",

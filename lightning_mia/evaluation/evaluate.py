@@ -58,12 +58,12 @@ class Context:
         n_shadows: as in `AttackResult`.
         queries: as in `AttackResult`.
         in_turn: as in `AttackResult`.
-        with_fewer: as in `AttackResult`, without the entry for all shadow models, which `evaluate` adds.
+        with_fewer: as in `AttackResult`, without the entry for all shadow models, which `evaluate_scores` adds.
         versus_siblings: as in `AttackResult`.
         exposures: unit_id → how often a unit is in an epoch of a model that is trained on it; None: all are once.
 
     Example:
-        >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate` takes them
+        >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate_scores` takes them
         >>> contexts["lira", "utterance"].queries
         8
     """
@@ -78,7 +78,7 @@ class Context:
     exposures: Mapping[str, int] | None = None
 
 
-def evaluate(
+def evaluate_scores(
     scores: Sequence[Scores],
     redraw: Redraw,
     settings: EvaluationSettings,
@@ -111,7 +111,7 @@ def evaluate(
         >>> scores = Scores("loss", "speaker", "grey-box", False, units, units, members, np.arange(40) + 15 * members)
         >>> def redraw(units, level, n, seed):
         ...     return np.random.default_rng(seed).permuted(np.tile(members, (n, 1)), axis=1)
-        >>> (result,) = evaluate([scores], redraw, EvaluationSettings())
+        >>> (result,) = evaluate_scores([scores], redraw, EvaluationSettings())
         >>> f"AUROC {result.auroc:.2f}, p = {result.p_value:.3f}"
         'AUROC 0.79, p = 0.002'
     """
@@ -179,7 +179,7 @@ def evaluate_blind(
 def estimate(scores: Scores, settings: EvaluationSettings) -> tuple[float, Interval, tuple[TprAtFpr, ...]]:
     """Estimate AUROC, 95 % interval and true positive rates.
 
-    They equal those that `evaluate` returns.
+    They equal those that `evaluate_scores` returns.
     """
     seed = _bootstrap_seed(scores, settings)
     figures = auroc_with_interval(scores.values, scores.members, scores.speakers, settings.n_bootstraps, seed)

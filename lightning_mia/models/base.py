@@ -3,7 +3,7 @@
 import inspect
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import lightning as L
@@ -11,22 +11,27 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
-from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.batch import Batch, as_batch
 from lightning_mia.models.layers.masking import SpanMask, draw_span_masks
 from lightning_mia.models.optimizer import linear_schedule
 from lightning_mia.models.outputs import PRETEXT_SCORE, Encoded, Pretext
+from lightning_mia.models.sharing import ShareableModel
 from lightning_mia.models.weights import CONTENT_SHA256, hash_content
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.ranges import check_ranges
 
 
-class SpeechModel(L.LightningModule, ABC):
+class SpeechModel(L.LightningModule, ShareableModel, ABC):
     """Speech encoder with the pretext task that trains it.
 
     A family implements `frame_lengths`, `encode`, `pretext` (the training loss) and `pretext_score`. In evaluation
     mode, the outputs for a recording depend neither on the rest of the batch nor on padding. Constructor arguments are
     plain numbers and strings, stored by `save_hyperparameters`; among them are `learning_rate`, `weight_decay` and
     `warmup_fraction`.
+
+    A model is a plain LightningModule: it trains under any `lightning.Trainer`, on the batches of any data loader that
+    `as_batch` takes, such as waveforms (batch, samples). `save_pretrained`, `from_pretrained` and `push_to_hub` are
+    those of `ShareableModel`.
 
     Example:
         >>> from lightning_mia.models import TERA
@@ -112,6 +117,16 @@ class SpeechModel(L.LightningModule, ABC):
         False for an encoder without pretext heads.
         """
         return True
+
+    def forward(self, waveforms: Any, lengths: Tensor | None = None) -> Encoded:
+        """Encode a batch; see `encode`.
+
+        Args:
+            waveforms: (batch, samples) float32, 16 kHz; or another batch that `as_batch` takes.
+            lengths: (batch,) int64, real samples; None: all.
+        """
+        batch = as_batch(waveforms if lengths is None else (waveforms, lengths))
+        return self.encode(batch.waveforms, batch.lengths)
 
     def training_loss(self, batch: Batch) -> Pretext:
         """Compute the training loss of a batch under fresh masks."""
@@ -237,10 +252,25 @@ class SpeechModel(L.LightningModule, ABC):
         if not self.needs_targets:
             return
         if self.trainer.is_global_zero:
-            recordings = self.trainer.datamodule.training_waveforms()  # type: ignore[attr-defined]
-            self.fit_targets((batch.waveforms, batch.lengths) for batch in recordings)
+            self.fit_targets((batch.waveforms, batch.lengths) for batch in self._training_recordings())
         for buffer in self.buffers():
             buffer.copy_(self.trainer.strategy.broadcast(buffer.cpu()))
+
+    def _training_recordings(self) -> Iterator[Batch]:
+        """Yield the training recordings, to fit targets on.
+
+        A data module of ours yields each once and unchanged. Of any other data, these are the batches of an epoch, with
+        several processes the first one's share.
+        """
+        trainer: Any = self.trainer
+        recordings = getattr(trainer.datamodule, "training_waveforms", None)
+        if recordings is not None:
+            yield from recordings()
+            return
+        trainer.fit_loop.setup_data()  # what the Trainer does next; the second call returns at once
+        with torch.random.fork_rng(devices=[]):  # the loader's order comes from the global generator
+            for data in trainer.train_dataloader:
+                yield as_batch(data)
 
     def on_train_start(self) -> None:
         """Start measuring audio-seconds per second."""
@@ -251,11 +281,17 @@ class SpeechModel(L.LightningModule, ABC):
         """Exclude time not spent on training from audio-seconds per second."""
         self._clock += seconds
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Compute the loss and log it with health metrics."""
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Compute the loss and log it with health metrics.
+
+        Args:
+            batch: see `as_batch`.
+            batch_idx: its number in the epoch.
+        """
+        batch = as_batch(batch)
         output = self._step_loss(batch)
         self._audio_seconds += batch.lengths.sum() / SAMPLE_RATE
-        self.log("train/loss", output.loss, prog_bar=True)
+        self.log("train/loss", output.loss, prog_bar=True, batch_size=len(batch.ids))
         self.logged_health = {}
         if self._logs_this_step():
             self.logged_health = {"loss": output.loss.detach(), **output.health}

@@ -3,8 +3,6 @@
 import inspect
 import pickle
 import zipfile
-from collections.abc import Callable
-from contextvars import Context
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.construction import build, find_class
 from lightning_mia.models.weights import CONTENT_SHA256, check_weights, hash_content
 from lightning_mia.utilities.errors import InputError, list_first
 
@@ -89,18 +88,6 @@ def initialise(template: Model, seed: int) -> Model:
         return type(template)(**constructor_arguments(template))
 
 
-def build(constructor: Callable[[], Model]) -> Model:
-    """Construct a model inside the constructor of another.
-
-    Random weights come from a fixed seed and leave the caller's random state unchanged. The model keeps its own
-    hyperparameters: LightningCLI leaves those of the outer model in a context variable, which `save_hyperparameters`
-    would otherwise record for the inner model.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return Context().run(constructor)
-
-
 def constructor_arguments(model: SpeechModel) -> dict[str, Any]:
     """Return the constructor arguments of a model."""
     names = inspect.signature(type(model).__init__).parameters
@@ -113,10 +100,7 @@ def find_model_class(name: str) -> type[SpeechModel]:
     Raises:
         InputError: no imported module defines it.
     """
-    known = {family.__name__: family for family in _subclasses(SpeechModel) if not inspect.isabstract(family)}
-    if name not in known:
-        raise InputError(f"unknown model class {name}; known: {', '.join(sorted(known))}")
-    return known[name]
+    return find_class(name, SpeechModel)  # type: ignore[type-abstract]
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -178,11 +162,6 @@ def _stored_class(path: Path, name: object) -> type[SpeechModel]:
         return find_model_class(name)
     except InputError as error:
         raise InputError(f"{path} cannot be loaded: {error}") from error
-
-
-def _subclasses(parent: type) -> list[type]:
-    children: list[type] = parent.__subclasses__()
-    return [*children, *(descendant for child in children for descendant in _subclasses(child))]
 
 
 def _check_arguments(path: Path, stored: dict[str, Any], model_class: type[SpeechModel]) -> dict[str, Any]:

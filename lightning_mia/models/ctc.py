@@ -12,7 +12,8 @@ from torchmetrics.functional.text import char_error_rate, word_error_rate
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, constructor_arguments, model_from_checkpoint
+from lightning_mia.models.checkpoint import constructor_arguments, model_from_checkpoint
+from lightning_mia.models.construction import build
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.layers.masking import SpanMask, draw_span_masks
 from lightning_mia.models.objectives.log_odds import log_odds_of_loss
@@ -70,6 +71,7 @@ class CTC(SpeechModel):
     """
 
     uses_transcripts: ClassVar[bool] = True
+    files: ClassVar[tuple[str, ...]] = ("encoder",)
     task_score = CTC_SCORE
 
     def __init__(
@@ -135,14 +137,19 @@ class CTC(SpeechModel):
         (batch, frames, characters + 1) float32 and (batch,) int64.
         """
         if self.head is None:
-            raise RuntimeError("The model has no characters: call for_corpus first")
+            raise InputError(
+                "CTC has no characters: give `characters`, or call `for_corpus` with the transcripts, which returns a "
+                "model that has them"
+            )
         encoded = self.encode(batch.waveforms, batch.lengths, masks)
         with torch.autocast(encoded.hidden[-1].device.type, enabled=False):
             return self.head(self.dropout(encoded.hidden[-1].float())), encoded.lengths
 
     def _texts(self, batch: Batch) -> tuple[list[str], list[list[int]]]:
         """Return normalised transcripts and their labels."""
-        assert self.vocabulary is not None and len(batch.texts) == len(batch.ids), "call for_corpus first"
+        assert self.vocabulary is not None
+        if len(batch.texts) != len(batch.ids):
+            raise InputError("CTC is trained on transcripts: give each `Batch` its `texts`, one per recording")
         texts = [normalise_text(text, self.fold_case) for text in batch.texts]
         return texts, [self.vocabulary.labels(text) for text in texts]
 

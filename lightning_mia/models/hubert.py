@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from lightning_mia.corpora.loading.batch import Batch, FrameAugmentation
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, constructor_arguments
+from lightning_mia.models.checkpoint import constructor_arguments
+from lightning_mia.models.construction import build
 from lightning_mia.models.layers.convolutions import WaveformFrontEnd
 from lightning_mia.models.layers.features import LogMel, normalise, padding_mask
 from lightning_mia.models.layers.masking import SpanMask
@@ -153,6 +155,12 @@ class ClusterPrediction(SpeechModel):
             return self.clusters(waveforms, lengths, n_frames)
         log_mel = self.log_mel(waveforms) if log_mel is None else log_mel
         return self.clusters(log_mel, self.log_mel.frame_lengths(lengths))[:, :n_frames]
+
+    def _shared_settings(self) -> dict[str, Any]:
+        """Drop the folder of the teacher, which is among the weights."""
+        settings = super()._shared_settings()
+        teacher = settings["targets_from"]
+        return {**settings, "targets_from": None if teacher is None else Path(teacher).name}
 
     def weights_sha256(self) -> str:
         """Hash the teacher's checkpoint; empty in the first iteration."""

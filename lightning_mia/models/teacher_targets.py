@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, find_model_class, model_from_checkpoint
+from lightning_mia.models.checkpoint import find_model_class, model_from_checkpoint
+from lightning_mia.models.construction import build
 from lightning_mia.models.layers.features import padding_mask
 from lightning_mia.models.objectives.kmeans_targets import Centroids
 from lightning_mia.utilities.errors import InputError

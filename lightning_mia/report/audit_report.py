@@ -34,6 +34,7 @@ class FleetSummary:
         n_collapsed: models with the same outputs for every input.
         targets: "victim" if their learned targets (HuBERT's clusters) are copies of the target's, "own" if each fitted
             its own; None if the family has none.
+        trained_elsewhere: whether they are checkpoints that the user supplied.
 
     Example:
         >>> FleetSummary(n_shadows=16, health={"loss": (2.9, 3.4)}).health["loss"]
@@ -49,6 +50,7 @@ class FleetSummary:
     health: dict[str, tuple[float, ...]] = field(default_factory=dict)
     n_collapsed: int = 0
     targets: Targets | None = None
+    trained_elsewhere: bool = False
 
 
 def summarise_fleet(
@@ -59,7 +61,8 @@ def summarise_fleet(
     Args:
         records: shadow model → record with `seconds`, `epochs`, `steps`, `utterances`, `health` (metric → first and
             last value) and `collapse` (empty if it did not collapse). Epochs and steps are the same for
-            all; the mean number of utterances is given, since coins may decide on them.
+            all; the mean number of utterances is given, since coins may decide on them. The record of a model that was
+            trained elsewhere has none of these.
         pool: recordings that they were trained on.
         targets: origin of their learned targets.
 
@@ -69,6 +72,8 @@ def summarise_fleet(
     (4.0, {'loss': (2.25, 2.5)})
     """
     first, *_ = trainings = list(records.values())
+    if "steps" not in first:
+        return FleetSummary(len(trainings), pool, trained_elsewhere=True)
     health = [{metric: values[-1] for metric, values in record.get("health", {}).items()} for record in trainings]
     by_metric = {
         metric: [last[metric] for last in health] for metric in health[0] if all(metric in last for last in health)
@@ -115,7 +120,7 @@ class SplitSummary:
         n_members: member units.
         n_nonmembers: non-member units.
         n_speakers: speakers of members and non-members.
-        drawn: True if drawn at random by this tool, False if supplied by the user.
+        drawn: True if drawn at random, False if supplied by the user.
         n_trained: recordings that the target was trained on; None in files of earlier versions.
         n_held_back: recordings of member units that it was not trained on; None in files of earlier versions.
         n_auxiliary: auxiliary recordings; None in files of earlier versions.
@@ -129,6 +134,7 @@ class SplitSummary:
             versions.
         exposures: how often groups of members are in an epoch; empty if all are once.
         inclusion: "balanced" if half of every stratum was drawn, "independent" if a coin decided for each unit.
+        drawn_by_user: the user states that the members were drawn at random; this tool has not drawn them.
 
     Example:
         >>> split = SplitSummary("utterance", "0" * 64, n_members=10, n_nonmembers=10, n_speakers=4, drawn=True)
@@ -151,6 +157,14 @@ class SplitSummary:
     n_background: int | None = None
     exposures: tuple[int, ...] = ()
     inclusion: str = "balanced"
+    drawn_by_user: bool = False
+
+    @property
+    def origin(self) -> str:
+        """Say where the labels come from."""
+        if not self.drawn:
+            return "supplied by the user"
+        return "drawn at random, as the user states" if self.drawn_by_user else "drawn at random by this tool"
 
 
 @dataclass(frozen=True)
@@ -291,7 +305,7 @@ class AuditReport:
     Results and scores are matched by (name, level), which is unique.
 
     Attributes:
-        target: the target model; None in a blind check.
+        target: the target model; None in a blind check, and if only signals are known.
         split: the challenge set.
         verdict: over all levels and accesses.
         attacks: results of the attacks.
@@ -314,6 +328,9 @@ class AuditReport:
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
         epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
             versions.
+        title: title given by the user; empty: none.
+        by: author or department given by the user; empty: none.
+        corpus: name of the corpus, without folders; empty in files of earlier versions.
 
     Raises:
         ValueError: a result has no scores, scores have no result, or one occurs twice.
@@ -349,6 +366,9 @@ class AuditReport:
     utility: Utility | None = None
     privacy: Privacy | None = None
     epsilon_bounds: tuple[EpsilonBound, ...] = ()
+    title: str = ""
+    by: str = ""
+    corpus: str = ""
 
     def __post_init__(self) -> None:
         """Check that results and scores match."""
@@ -361,6 +381,11 @@ class AuditReport:
         unmatched = [" at ".join(key) for key in results.keys() ^ scores.keys()]
         if unmatched:
             raise ValueError(f"results without scores, or scores without a result: {list_first(sorted(unmatched))}")
+
+    @property
+    def is_blind_check(self) -> bool:
+        """Whether a split was tested without any model."""
+        return self.target is None and not self.attacks
 
     def scores_of(self, result: AttackResult) -> Scores:
         """Return the scores that `result` was computed from."""

@@ -5,21 +5,28 @@ from pathlib import Path
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.breakdown_text import speaker_pseudonyms
 from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
+from lightning_mia.report.files.private_json import shareable, with_private, write_private
 from lightning_mia.report.files.results_json import read_results, to_results, with_hashes
 from lightning_mia.report.files.scores_csv import write_scores
 from lightning_mia.report.files.speakers_csv import write_speakers
 from lightning_mia.report.files.units_csv import write_units
 from lightning_mia.report.html import render_page
 from lightning_mia.report.markdown import render_markdown
+from lightning_mia.report.pdf import write_pdf
 from lightning_mia.report.tensorboard import write_tensorboard
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_json, write_text
 
 
-def write_report(report_dir: str | Path, report: AuditReport) -> Path:
+def write_report(report_dir: str | Path, report: AuditReport, pdf: bool = False) -> Path:
     """Write data, pages and TensorBoard events of a complete report.
 
     The pages are rendered from the files just written, not from memory, so that `rebuild` returns the same bytes.
+
+    Args:
+        report_dir: folder of the files.
+        report: what they show.
+        pdf: also print the page to `report.pdf`.
 
     Returns:
         The path of `report.html`.
@@ -33,21 +40,24 @@ def write_report(report_dir: str | Path, report: AuditReport) -> Path:
     if report.units:
         tables.append(report_dir / "units.csv")
         write_units(tables[1], report.units)
-    write_json(report_dir / "results.json", with_hashes(to_results(report), tables))
-    return render_report(report_dir, load_report(report_dir))
+    write_private(report_dir / "private.json", report)
+    write_json(report_dir / "results.json", with_hashes(to_results(shareable(report)), tables))
+    return render_report(report_dir, load_report(report_dir), pdf=pdf)
 
 
-def render_report(report_dir: Path, report: AuditReport, with_names: bool = False) -> Path:
+def render_report(report_dir: Path, report: AuditReport, with_names: bool = False, pdf: bool = False) -> Path:
     """Write `report.html`, `report.md`, `speakers.csv` and the TensorBoard events.
 
     Args:
         report_dir: folder that they are written to.
         report: what they show.
-        with_names: show names of speakers and recordings, in `report_names.html` and `report_names.md`.
+        with_names: show paths and names of speakers and recordings, in `report_names.html` and `report_names.md`.
+        pdf: also print the page to a PDF of the same name.
 
     Returns:
         The path of the page.
     """
+    report = report if with_names else shareable(report)
     attacks, controls = draw_attacks(report), draw_controls(report)
     pseudonyms = speaker_pseudonyms(report)
     names = {pseudonym: name for name, pseudonym in pseudonyms.items()} if with_names else None
@@ -58,17 +68,20 @@ def render_report(report_dir: Path, report: AuditReport, with_names: bool = Fals
     if pseudonyms:
         write_speakers(report_dir / "speakers.csv", pseudonyms, report.speaker_risks)
     write_tensorboard(report_dir / "tensorboard", report, (*attacks, *controls))
+    if pdf:
+        write_pdf(page, page.with_suffix(".pdf"))
     return page
 
 
 def load_report(report_dir: str | Path) -> AuditReport:
-    """Read a report from `results.json`, `scores.csv` and `units.csv`.
+    """Read a report from `results.json`, `scores.csv`, `units.csv` and `private.json`.
 
     Raises:
         InputError: a file is missing or damaged, or the files do not belong together.
     """
     folder = Path(report_dir)
-    return read_results(folder / "results.json", folder / "scores.csv", folder / "units.csv")
+    report = read_results(folder / "results.json", folder / "scores.csv", folder / "units.csv")
+    return with_private(report, folder / "private.json")
 
 
 def load_run(run_dir: str | Path) -> AuditReport:

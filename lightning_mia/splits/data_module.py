@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +31,7 @@ from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.splits.matching.subset import matched_subset
 from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.ranges import Processes, Range, Seconds, Seed, check_ranges
 
 logger = logging.getLogger(__name__)
@@ -99,13 +101,13 @@ class SpeechDataModule(L.LightningDataModule):
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
 
     def load(
-        self, split_path: Path, n_shadows: int = 0, pool: Pool = "challenge", with_background: bool = True
+        self, split_path: Path, n_shadows: int | None = 0, pool: Pool = "challenge", with_background: bool = True
     ) -> "SplitCorpus":
         """Decode the corpus and draw its split.
 
         Args:
             split_path: `split.csv` of the run; a split saved there must be the same.
-            n_shadows: number of shadow models, in complementary pairs.
+            n_shadows: number of shadow models, in complementary pairs; None: all that a split drawn before has.
             pool: recordings that the shadow models' members are drawn from.
             with_background: also decode the background of a split drawn before, which only training needs.
 
@@ -117,16 +119,17 @@ class SpeechDataModule(L.LightningDataModule):
         if self.split_folder is not None:
             return self._load_drawn(DrawnFolder.load(self.split_folder), split_path, n_shadows, pool, with_background)
         table, audio, notes = self._decode()
-        split = self._split(table, audio, n_shadows, pool)
+        split = self._split(table, audio, n_shadows or 0, pool)
         if split_path.exists():
             split.save_once(split_path)
         speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
         return SplitCorpus(audio, split, table, speakers, speaker_facts(table), notes, self)
 
     def _load_drawn(
-        self, drawn: DrawnFolder, split_path: Path, n_shadows: int, pool: Pool, with_background: bool
+        self, drawn: DrawnFolder, split_path: Path, n_shadows: int | None, pool: Pool, with_background: bool
     ) -> "SplitCorpus":
         """Decode the recordings of a split drawn before, and check them."""
+        n_shadows = len(drawn.split.shadows) if n_shadows is None else n_shadows
         columns = [f"shadow_{number:03d}" for number in range(n_shadows)]
         if pool != "challenge" or not set(columns) <= set(drawn.split.shadows):
             raise InputError(
@@ -218,6 +221,16 @@ class SplitCorpus:
         """Return the same recordings with another split."""
         return replace(self, split=split, notes=())
 
+    def with_shadows(self, shadows: Sequence[str], notes: Sequence[str]) -> "SplitCorpus":
+        """Keep these shadow models only, and add notes for the report."""
+        return replace(self, split=self.split.with_only(shadows), notes=(*self.notes, *notes))
+
+    def texts_and_durations(self) -> tuple[dict[str, str], dict[str, float]]:
+        """Return transcripts and seconds of all decoded recordings of the split."""
+        ids = [name for name in self.split.table["id"] if name in self.speakers]
+        texts = {name: self.audio.texts.get(name, "") for name in ids}
+        return texts, self.audio.index.loc[ids, "duration"].to_dict()
+
     @property
     def has_background(self) -> bool:
         """Whether all recordings that a model is trained on are decoded."""
@@ -227,6 +240,16 @@ class SplitCorpus:
     def query_changes(self) -> WaveformChanges:
         """Changes to the waveforms of queries."""
         return self.options.query_changes
+
+    def data_hash(self, ids: Sequence[str]) -> str:
+        """Hash ids and contents of recordings, decoded or not, in any order; see `AudioCache.data_hash`."""
+        if self.drawn is None:
+            return self.audio.data_hash(ids)
+        return hash_of(sorted((name, self.drawn.contents[name]) for name in ids))
+
+    def further_training_recordings(self) -> TrainingRecordings:
+        """Batch recordings for copies of a model that are trained further, of any of these recordings."""
+        return self._batched(self.split.queried_ids(), n_batches=1, times=(), seed=0)
 
     def training_recordings(self, ids: list[str], seed: int) -> TrainingRecordings:
         """Batch training recordings, equally many batches for every model.
@@ -252,10 +275,15 @@ class SplitCorpus:
         n_batches = count_batches(
             [float(np.mean(seconds)) * split.n_members_trained, float(background.sum())], self.options.batch_seconds
         )
+        return self._batched(ids, n_batches, split.times_per_epoch(ids), seed)
+
+    def _batched(
+        self, ids: list[str], n_batches: int, times: Sequence[int] | np.ndarray, seed: int
+    ) -> TrainingRecordings:
         return TrainingRecordings(
             self.audio,
             ids,
-            times=split.times_per_epoch(ids),
+            times=times,
             n_batches=n_batches,
             batch_seconds=self.options.batch_seconds,
             num_workers=self.options.num_workers,

@@ -102,7 +102,11 @@ class Split:
 
     def with_shadows(self, n_shadows: int) -> "Split":
         """Return the split with the first shadow models only."""
-        return replace(self, table=self.table.drop(columns=self.shadows[n_shadows:]))
+        return self.with_only(self.shadows[:n_shadows])
+
+    def with_only(self, shadows: Sequence[str]) -> "Split":
+        """Return the split with these shadow models only."""
+        return replace(self, table=self.table.drop(columns=[name for name in self.shadows if name not in shadows]))
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:

@@ -11,7 +11,8 @@ import lightning as L
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, constructor_arguments, read_checkpoint
+from lightning_mia.models.checkpoint import constructor_arguments, read_checkpoint
+from lightning_mia.models.construction import build
 from lightning_mia.models.learned_targets import LearnedTargets
 from lightning_mia.training.train import Trained, shared_settings_hash, train
 from lightning_mia.training.trainer_factory import TrainerFactory

@@ -98,15 +98,15 @@ def _invalid_value(message: str) -> str:
 
 def _remedy(reason: str, value: str) -> str:
     """Say what to give instead."""
-    if choices := re.search(r"Expected a typing\.Literal\[(.*?)\]", reason):
-        names = [name.strip(" '\"") for name in choices[1].split(",")]
-        return f"give {', '.join(names[:-1])} or {names[-1]}{did_you_mean(value, names)}"
     if unknown := re.search(r"Option '([\w.+-]+)' is not accepted", reason):
         return f"the class has no option {unknown[1]}; check the spelling and the class"
     types = re.findall(r"Expected a <class '(\w+)'>", reason)
     if types == ["list"]:
         return f'give a list, such as "[{value or "a, b"}]"'
-    known = [TYPES[name] for name in types if name in TYPES]
-    if known and re.sub(r"Expected a <class '\w+'>|; or|\s|\.", "", reason) == "":
-        return f"give {' or '.join(dict.fromkeys(known))}"
+    literals = [literal.split(",") for literal in re.findall(r"Expected a typing\.Literal\[(.*?)\]", reason)]
+    names = [name.strip(" '\"") for literal in literals for name in literal]
+    known = [*(TYPES[name] for name in types if name in TYPES), *names]
+    if known and not re.sub(r"Expected a (<class '\w+'>|typing\.Literal\[.*?\])|; or|\s|\.", "", reason):
+        listed = " or ".join(filter(None, [", ".join(dict.fromkeys(known[:-1])), known[-1]]))
+        return f"give {listed}{did_you_mean(value, names)}"
     return reason

@@ -101,7 +101,7 @@ def test_scores_equal_ratios_of_evidences(n_shadows: int, online: bool, prior: P
     target, shadows, members = matrices(n_shadows, 30, prior)
     has_out = ~members.all(0)
     target, shadows, members = target[has_out], shadows[:, has_out], members[:, has_out]
-    scores = bavaria(target, shadows, members, prior, online)
+    scores = bavaria(target, shadows, members, online, prior)
     for unit, score in enumerate(scores):
         read = np.ones(n_shadows, dtype=bool) if online else ~members[:, unit]
         expected = slow_ratio(target[unit], shadows[read, unit], members[read, unit], prior)
@@ -114,7 +114,7 @@ def test_flatter_prior_approaches_the_exact_ratio(monkeypatch: pytest.MonkeyPatc
     for flat in (1e2, 1e4, 1e6):  # beyond, the slow way runs out of digits
         monkeypatch.setitem(globals(), "FLAT", flat)
         expected = [slow_ratio(target[unit], shadows[:, unit], members[:, unit], PRIOR) for unit in range(30)]
-        differences.append(float(np.abs(bavaria(target, shadows, members, PRIOR) - expected).max()))
+        differences.append(float(np.abs(bavaria(target, shadows, members, prior=PRIOR) - expected).max()))
     assert differences[0] > 30 * differences[1] > 900 * differences[2]
     assert differences[2] < 1e-6
 
@@ -147,7 +147,7 @@ def test_scores_equal_conditional_densities(n_shadows: int, online: bool, slope:
     target, shadows, members = matrices(n_shadows, 30, prior)
     has_out = ~members.all(0)
     target, shadows, members = target[has_out], shadows[:, has_out], members[:, has_out]
-    scores = bavaria(target, shadows, members, prior, online)
+    scores = bavaria(target, shadows, members, online, prior)
     for unit, score in enumerate(scores):
         read = np.ones(n_shadows, dtype=bool) if online else ~members[:, unit]
         expected = slow_student(target[unit], shadows[read, unit], members[read, unit], prior)
@@ -194,7 +194,7 @@ def test_prior_of_both_centres_is_never_worse(
         priors = fit_prior(shadows, matrix.members), with_independent_shift(shadows, matrix.members)
         for online, values in gains.items():
             aurocs = [
-                auroc(pd.Series(bavaria(target, shadows, matrix.members, prior, online), matrix.units), audit.members)
+                auroc(pd.Series(bavaria(target, shadows, matrix.members, online, prior), matrix.units), audit.members)
                 for prior in priors
             ]
             values.append(aurocs[0] - aurocs[1])

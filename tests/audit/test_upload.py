@@ -34,11 +34,19 @@ def copied(memory: Any, root: str = "/copy") -> dict[str, str]:
     return {path.removeprefix(f"{root}/"): memory.cat_file(path).decode() for path in memory.find(root)}
 
 
-def test_only_what_an_auditor_needs_is_uploaded(run_dir: Path, memory: Any) -> None:
-    ResultsUploader("memory://copy", run_dir).update(run_files(run_dir), final=True)
+def test_files_with_names_are_uploaded_only_on_request(run_dir: Path, memory: Any) -> None:
+    ResultsUploader("memory://without", run_dir).update(run_files(run_dir), final=True)
+    assert set(copied(memory, "/without")) == {"report/results.json", MARKER}
+    ResultsUploader("memory://copy", run_dir).update(run_files(run_dir, with_names=True), final=True)
     uploaded = copied(memory)
     hashes = json.loads(uploaded.pop(MARKER))["files"]
-    assert set(uploaded) == {"split.csv", "report/results.json", "report/scores.csv", "target/stage.json"}
+    assert set(uploaded) == {
+        "split.csv",
+        "report/results.json",
+        "report/scores.csv",
+        "report/speakers.csv",
+        "target/stage.json",
+    }
     assert {name: hashlib.sha256(text.encode()).hexdigest() for name, text in uploaded.items()} == hashes
 
 
@@ -46,7 +54,10 @@ def test_finished_cells_of_a_grid_are_uploaded(run_dir: Path, memory: Any) -> No
     root = run_dir.parent
     (root / "results.csv").write_text("table")
     ResultsUploader("memory://copy", root).update(grid_files(root, [run_dir]))
-    assert {"results.csv", "R/report/results.json", MARKER} < set(copied(memory))
+    assert {"results.csv", "R/report/results.json", MARKER} == set(copied(memory))
+    (root / "base.yaml").write_text("path: /home/jane/M.csv")
+    ResultsUploader("memory://named", root).update(grid_files(root, [run_dir], with_names=True))
+    assert {"base.yaml", "R/split.csv"} < set(copied(memory, "/named"))
     ResultsUploader("memory://other", root).update(grid_files(root, []))
     assert set(copied(memory, "/other")) == {"results.csv", MARKER}
 
@@ -55,7 +66,7 @@ def test_an_incomplete_copy_has_no_marker(
     run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     uploader = ResultsUploader("memory://copy", run_dir)
-    uploader.update(run_files(run_dir))
+    uploader.update(run_files(run_dir, with_names=True))
     for name in ("results.json", "scores.csv"):
         (run_dir / "report" / name).write_text("new")
     write = MemoryFileSystem.pipe_file
@@ -66,26 +77,26 @@ def test_an_incomplete_copy_has_no_marker(
         write(self, path, value, **options)
 
     monkeypatch.setattr(MemoryFileSystem, "pipe_file", fail_on_scores)
-    uploader.update(run_files(run_dir))
+    uploader.update(run_files(run_dir, with_names=True))
     assert MARKER not in copied(memory)
     assert "the network is gone); will be retried" in caplog.messages[0]
     with pytest.raises(InputError, match=rf"they are in {run_dir}: run the same command again"):
-        uploader.update(run_files(run_dir), final=True)
+        uploader.update(run_files(run_dir, with_names=True), final=True)
     monkeypatch.undo()
-    uploader.update(run_files(run_dir), final=True)
+    uploader.update(run_files(run_dir, with_names=True), final=True)
     assert copied(memory)["report/scores.csv"] == "new"
     assert MARKER in copied(memory)
 
 
 def test_unchanged_files_are_not_uploaded_again(run_dir: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    ResultsUploader("memory://copy", run_dir).update(run_files(run_dir))
+    ResultsUploader("memory://copy", run_dir).update(run_files(run_dir, with_names=True))
     later = ResultsUploader("memory://copy", run_dir)
     written: list[str] = []
     monkeypatch.setattr(ResultsUploader, "_write", lambda self, name, content: written.append(name))
-    later.update(run_files(run_dir))
+    later.update(run_files(run_dir, with_names=True))
     assert written == []
     (run_dir / "split.csv").write_text("another")
-    later.update(run_files(run_dir))
+    later.update(run_files(run_dir, with_names=True))
     assert written == ["split.csv", MARKER]
 
 
@@ -120,7 +131,7 @@ def test_results_are_uploaded_after_every_shadow_model(
 
     monkeypatch.setattr(ResultsUploader, "_update", count)
     options = ["--fleet.size", "2", "--fleet.targets", "own", "--trainer.max_epochs", "1"]
-    options += ["--results_url", "memory://copy"]
+    options += ["--results_url", "memory://copy", "--results_names", "true"]
     assert run("shadow", config, tmp_path / "R", *options) == 0
     assert seen == [1, 2, 2]
     assert {"shadows/000/stage.json", "shadows/001/stage.json", "split.csv", MARKER} <= set(copied(memory))

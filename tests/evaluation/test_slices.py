@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lightning_mia.evaluation.evaluate import evaluate
+from lightning_mia.evaluation.evaluate import evaluate_scores
 from lightning_mia.evaluation.scores import Scores
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.evaluation.slices import cut_by_category, cut_in_thirds, slices
@@ -35,7 +35,7 @@ def test_a_slice_is_evaluated_like_a_challenge_set(scores: Scores) -> None:
     def redraw(units, level, n, seed):
         return np.random.default_rng(seed).permuted(np.tile(part.members, (n, 1)), axis=1)
 
-    (whole,) = evaluate([part], redraw, EvaluationSettings(n_bootstraps=4000))
+    (whole,) = evaluate_scores([part], redraw, EvaluationSettings(n_bootstraps=4000))
     even = slices(scores, [cut_by_category("parity", mask.astype(str).tolist())], 4000, 0)[1]
     assert even.auroc == whole.auroc
     assert even.auroc_ci95 == pytest.approx(whole.auroc_ci95, abs=0.01)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from lightning_mia.evaluation import Context, Difference, EvaluationSettings, Scores, evaluate
+from lightning_mia.evaluation import Context, Difference, EvaluationSettings, Scores, evaluate_scores
 from lightning_mia.evaluation.wrong_model import ModelPair, compare_family, resample_pair
 
 MakeScores = Callable[..., Scores]
@@ -116,12 +116,12 @@ def test_the_wrong_model_is_tested_over_all_accesses(make_scores: MakeScores, re
     departing = make_scores("wrong", leak=1.0, seed=7)
     contexts = {attack.key: Context(wrong_model=make_scores(seed=20 + n)) for n, attack in enumerate(attacks[:2])}
     contexts[attacks[2].key] = Context(wrong_model=departing)
-    results = evaluate(attacks, redraw, EvaluationSettings(n_bootstraps=200), contexts)
+    results = evaluate_scores(attacks, redraw, EvaluationSettings(n_bootstraps=200), contexts)
     p_values = [result.versus_wrong_model.wrong_model_p_value for result in results if result.versus_wrong_model]
     assert p_values[2] == 1 / 1001
     assert min(p_values[:2]) > 0.05
     backwards = {attacks[2].key: Context(wrong_model=replace(departing, values=-departing.values))}
-    (result,) = evaluate(attacks[2:], redraw, EvaluationSettings(n_bootstraps=200), backwards)
+    (result,) = evaluate_scores(attacks[2:], redraw, EvaluationSettings(n_bootstraps=200), backwards)
     assert result.versus_wrong_model is not None
     assert result.versus_wrong_model.wrong_model_p_value == 1 / 1001
 
@@ -129,7 +129,7 @@ def test_the_wrong_model_is_tested_over_all_accesses(make_scores: MakeScores, re
 def test_units_missing_from_the_wrong_model_are_rejected(make_scores: MakeScores, redraw: Redraw) -> None:
     contexts = {("attack", "utterance"): Context(wrong_model=make_scores(n_speakers=9))}
     with pytest.raises(ValueError, match="lacks 20 of the units"):
-        evaluate([make_scores(n_speakers=10)], redraw, EvaluationSettings(n_bootstraps=200), contexts)
+        evaluate_scores([make_scores(n_speakers=10)], redraw, EvaluationSettings(n_bootstraps=200), contexts)
 
 
 def test_the_order_of_the_wrong_model_does_not_matter(make_scores: MakeScores, redraw: Redraw) -> None:
@@ -140,7 +140,7 @@ def test_the_order_of_the_wrong_model_does_not_matter(make_scores: MakeScores, r
         **{name: getattr(wrong, name)[order] for name in ("unit_ids", "speakers", "members", "values")},
     )
     settings = EvaluationSettings(n_bootstraps=200)
-    first, control = evaluate([scores, wrong], redraw, settings, {scores.key: Context(wrong_model=wrong)})
-    (second,) = evaluate([scores], redraw, settings, {scores.key: Context(wrong_model=shuffled)})
+    first, control = evaluate_scores([scores, wrong], redraw, settings, {scores.key: Context(wrong_model=wrong)})
+    (second,) = evaluate_scores([scores], redraw, settings, {scores.key: Context(wrong_model=shuffled)})
     assert first.versus_wrong_model == second.versus_wrong_model
     assert control.auroc == pytest.approx(first.versus_wrong_model.auroc_wrong_model)

@@ -8,7 +8,8 @@ from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters_c
 from torch import Tensor
 
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, model_from_checkpoint
+from lightning_mia.models.checkpoint import model_from_checkpoint
+from lightning_mia.models.construction import build
 from lightning_mia.models.hubert import HuBERT, MelHuBERT
 from lightning_mia.models.tera import TERA
 from lightning_mia.utilities.errors import InputError

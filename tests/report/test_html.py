@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 import pytest
 
 from lightning_mia.evaluation.results import Verdict
+from lightning_mia.report.content.finding import finding
+from lightning_mia.report.content.numbers import with_zeros
 from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_controls
 from lightning_mia.report.html import render_page
 
@@ -79,8 +81,9 @@ def test_the_verdict_comes_first_with_reason_and_numbers(page, planted_report):
         page.text.index(part)
         for part in (
             "Leak",
-            planted_report.verdict.reason,
-            f"{planted_report.attacks[2].auroc:.3f}",
+            finding(planted_report)[0],
+            with_zeros(planted_report.verdict.reason),
+            f"{planted_report.attacks[2].auroc:.2f}",
             "Attack results",
             "Controls",
         )

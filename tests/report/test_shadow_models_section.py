@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from lightning_mia.evaluation.scores import FAMILIES
 from lightning_mia.report.content.groups import attack_groups, control_groups
-from lightning_mia.report.content.numbers import decimal, interval
+from lightning_mia.report.content.numbers import decimal, interval, with_zeros
 from lightning_mia.report.figures.drawn_groups import NO_FIGURES, DrawnGroup, draw_attacks, draw_controls
 from lightning_mia.report.figures.shadow_models import draw_by_shadows
 from lightning_mia.report.html import render_page
@@ -103,7 +104,7 @@ def test_rows_have_figures_shadow_models_and_queries(tables, planted_fleet_repor
 
 
 def test_the_first_screen_has_the_best_attack_of_each_access(tables, planted_fleet_report):
-    verdicts = planted_fleet_report.verdict.by_level_and_access
+    verdicts = sorted(planted_fleet_report.verdict.by_level_and_access, key=lambda one: FAMILIES.index(one.family))
     best = tables.rows["", ""]
     assert list(best) == [f"Utterance, {verdict.access}" for verdict in verdicts]
     assert best["Utterance, grey-box"]["Strongest attack"] == "shadow_classifier of 9"
@@ -111,7 +112,7 @@ def test_the_first_screen_has_the_best_attack_of_each_access(tables, planted_fle
     assert black_box["Verdict"] == "No evidence of a leak"
     assert black_box["smallest detectable AUROC"] == "0.57"
     for verdict in verdicts:
-        assert verdict.reason in tables.first_screen
+        assert with_zeros(verdict.reason) in tables.first_screen
 
 
 def test_without_evidence_the_detectable_auroc_is_given(html):
@@ -176,8 +177,10 @@ def test_many_controls_are_folded_but_complete(html, tables, planted_fleet_repor
 
 
 def test_every_section_of_the_navigation_exists(html):
-    links = re.findall(r'<a href="#(\w+)"', html)
+    links = re.findall(r'<a href="#(\w+)"', html.split("<nav", 1)[1].split("</nav>")[0])
     assert links == [
+        "advice",
+        "data_protection",
         "attacks",
         "shadow_models",
         "each_as_target",
@@ -188,9 +191,41 @@ def test_every_section_of_the_navigation_exists(html):
         "excluded",
         "protocol",
         "reproduce",
+        "attack_lines",
         "glossary",
     ]
     assert all(html.count(f' id="{link}"') == 1 for link in links)
+
+
+def test_every_attack_is_explained_in_one_line_and_linked_to_it(html, planted_fleet_report):
+    lines = dict(re.findall(r'<div id="(about-\w+)"><dt>.*?</dt><dd>(.*?)</dd>', html))
+    links = re.findall(r'<a href="#(about-\w+)" title="[^"]+">(.*?)</a>', html)
+    assert {name.replace("<wbr>", "") for _, name in links} == {one.name for one in planted_fleet_report.attacks}
+    assert {anchor for anchor, _ in links} == set(lines)
+    assert lines["about-lira"].endswith("<code>lira.md</code>")
+
+
+def test_five_attacks_are_open_and_the_weaker_ones_folded(html, planted_fleet_report):
+    section = html.split('<h2 id="attacks">')[1].split("</section>")[0]
+    open_rows = [re.sub(r"<details>.*?</details>", "", part, flags=re.DOTALL) for part in section.split("<h3>")[1:]]
+    assert [part.count('<th scope="row">') for part in open_rows] == [5, 4, 5]
+    assert [part.count('<th scope="row">') for part in section.split("<h3>")[1:]] == [17 * 2, 4 * 2, 9 * 2]
+    assert "<summary>12 weaker attacks</summary>" in section
+
+
+def test_all_tables_have_the_same_order_of_families(html):
+    order = re.findall(r"<tr><th scope=\"row\">Utterance, ([\w-]+)</th>", html)
+    assert order == ["black-box", "open-weights", "grey-box"]
+    for heading in ("attacks", "each_as_target", "n_shadow_models"):
+        section = html.split(f'<h2 id="{heading}">')[1].split("</section>")[0]
+        assert re.findall(r"<h3>Utterance level, ([\w-]+)", section) == order
+    section = html.split('<h2 id="dataset_inference">')[1].split("</section>")[0]
+    assert re.findall(r"<b>Utterance level, ([\w-]+)</b>", section) == order
+
+
+def test_two_sided_attacks_are_named_in_words(html):
+    assert "²" not in html.split("<script>")[0]
+    assert html.count('<small class="side">two-sided</small>') > 10
 
 
 def test_without_shadow_models_their_sections_are_missing(planted_report):
@@ -213,8 +248,8 @@ def test_many_notes_are_folded(planted_fleet_report):
 
 
 def test_figures_have_accessible_names_and_those_of_weaker_attacks_are_folded(planted_fleet_report):
-    """Of five attacks, the weakest is not featured."""
-    kept = ("lira", "rmia", "bavaria", "shadow_classifier", "attack_r", "blind")
+    """Of six attacks, the weakest is not featured."""
+    kept = ("lira", "lira_offline", "rmia", "bavaria", "shadow_classifier", "attack_r", "blind")
     report = replace(
         planted_fleet_report,
         attacks=tuple(one for one in planted_fleet_report.attacks if one.name in kept),

@@ -1,6 +1,7 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightning_mia.report.content.numbers import with_zeros
 from lightning_mia.report.figures.drawn_groups import draw_attacks
 from lightning_mia.report.markdown import render_markdown
 from lightning_mia.report.templates import escape_markdown
@@ -37,7 +38,7 @@ def test_figures_and_verdict_are_written(events, planted_report):
     (tag,) = [tag for tag in events.Tags()["tensors"] if tag.startswith("verdict")]
     text = events.Tensors(tag)[0].tensor_proto.string_val[0].decode()
     assert text.startswith("# Leak\n")
-    assert escape_markdown(planted_report.verdict.reason) in text
+    assert escape_markdown(with_zeros(planted_report.verdict.reason)) in text
     assert render_markdown(planted_report).startswith(text)
 
 

@@ -7,6 +7,8 @@ from lightning_mia.audit.breakdown import add_breakdown
 from lightning_mia.report import load_report, rebuild, write_report
 from lightning_mia.utilities.errors import InputError
 
+HANDED_ON = {"report.html", "report.md", "results.json"}
+
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, small_report):
@@ -18,7 +20,20 @@ def run_dir(tmp_path_factory, small_report):
 
 def test_a_report_has_these_files(run_dir):
     names = sorted(path.name for path in (run_dir / "report").iterdir())
-    assert names == ["report.html", "report.md", "results.json", "scores.csv", "speakers.csv", "tensorboard"]
+    assert names == [
+        *("private.json", "report.html", "report.md", "results.json", "scores.csv", "speakers.csv", "tensorboard"),
+    ]
+
+
+def test_the_footer_names_every_file_that_has_to_stay(run_dir):
+    text = (run_dir / "report" / "report.html").read_text(encoding="utf-8")
+    keep = text.split("Keep private")[1].split("</footer>")[0]
+    private = {path.name for path in (run_dir / "report").iterdir()} - {"tensorboard", *HANDED_ON}
+    assert private == {"private.json", "scores.csv", "speakers.csv"}
+    for name in {*private, "report_names.html", "units.csv", "split.csv"}:
+        assert f"<code>{name}</code>" in keep
+    for name in HANDED_ON:
+        assert f"<code>{name}</code>" not in keep
 
 
 def test_the_rebuilt_page_is_identical(run_dir):

@@ -26,6 +26,7 @@ CONTENT = {
     "audit": "command line",
     "__init__": "public names",
     "__main__": "lightning-mia",
+    "metrics": "torchmetrics",
 }
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1c1c1c; text-anchor: middle }

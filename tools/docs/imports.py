@@ -14,7 +14,7 @@ LAYERS = (  # lowest first; a folder imports from lower layers only
     ("signals", "training"),
     ("attacks",),
     ("audit",),
-    ("__init__", "__main__"),
+    ("__init__", "__main__", "metrics"),
 )
 
 

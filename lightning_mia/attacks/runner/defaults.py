@@ -22,12 +22,13 @@ from lightning_mia.attacks.scalar_signals.hidden_states import (
     ViewConsistency,
 )
 from lightning_mia.attacks.scalar_signals.neighbours import NearestNeighbours
-from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss, PretextDetail, RelearnScore
+from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss, PretextDetail, RelearnScore, TaskScore
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
 from lightning_mia.attacks.similarity import SpeakerSimilarity, UtteranceSimilarity
 from lightning_mia.attacks.slmia import SLMIA
 from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateHeadScore
 from lightning_mia.attacks.user_statistics import UserStatistics
+from lightning_mia.models.outputs import CTC_SCORE, TOKEN_SCORE
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
 from lightning_mia.signals.surrogate_pretext import SurrogateHead
 
@@ -50,8 +51,8 @@ def default_attacks(n_shadows: int = 0, attack_set: AttackSet = "recommended") -
     if not n_shadows:
         return without_shadows
     if attack_set == "recommended":
-        return [*without_shadows, *_recommended()]
-    return [*without_shadows, *_white_box(), *_grey_box(), *_open_weights(), *_black_box()]
+        return [*without_shadows, *_recommended(), *_on_transcripts()]
+    return [*without_shadows, *_white_box(), *_grey_box(), *_on_transcripts(), *_open_weights(), *_black_box()]
 
 
 def _recommended() -> list[Attack]:
@@ -98,6 +99,12 @@ def _grey_box() -> list[Attack]:
         ShadowClassifierTree("grey-box"),
         UserStatistics("grey-box"),
     ]
+
+
+def _on_transcripts() -> list[Attack]:
+    """List the attacks on a recogniser's loss, which take the place of those on the pretext loss."""
+    scores = TaskScore(CTC_SCORE), TaskScore(TOKEN_SCORE)
+    return [attack for score in scores for attack in (MidPoint(score), BaVarIA(score))]
 
 
 def _open_weights() -> list[Attack]:

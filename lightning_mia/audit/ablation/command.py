@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lightning_mia.audit.ablation.grid import Factor, Grid
 from lightning_mia.audit.configs import with_shipped_configs
-from lightning_mia.audit.upload import RESULTS_URL
+from lightning_mia.audit.upload import RESULTS_NAMES, RESULTS_URL
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.parser import Parser
@@ -20,9 +20,10 @@ DESCRIPTION = """Run a grid of audits over one or more factors. Options of an au
 --data.corpus.path M.csv, are passed on to the base config."""
 GRID_OPTIONS = ("base", "factors", "points", "options", "seeds", "share_longer_runs")
 EXECUTOR_OPTIONS = tuple(field.name for field in fields(ExecutorSettings))
+OTHER_OPTIONS = ("run_dir", "results_url", "results_names", "config", "print_config")
 FLAGS = ("--yes", "--help", "-h")
 ABLATE_OPTIONS = (
-    *(f"--{name}" for name in (*GRID_OPTIONS, *EXECUTOR_OPTIONS, "run_dir", "results_url", "config", "print_config")),
+    *(f"--{name}" for name in (*GRID_OPTIONS, *EXECUTOR_OPTIONS, *OTHER_OPTIONS)),
     "-c",
     *FLAGS,
 )
@@ -42,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
     run_dir = Path(options.run_dir or f"runs/{name}")
     command = without_credentials(shlex.join(["lightning-mia", *arguments]))
     executor = ExecutorSettings(**{name: given[name] for name in EXECUTOR_OPTIONS})
-    grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url)
+    grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url, options.results_names)
     grid_run.run(executor, options.yes)
 
 
@@ -79,6 +80,7 @@ def _parser() -> Parser:
     parser.add_class_arguments(Grid)
     parser.add_argument("--run_dir", type=str, help="folder of the grid (default: runs/ and the name of the grid file)")
     parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
+    parser.add_argument("--results_names", type=bool, default=False, help=RESULTS_NAMES)
     parser.add_class_arguments(ExecutorSettings)
     parser.add_argument("--yes", action="store_true", help="run a grid of any size")
     return parser

@@ -109,6 +109,7 @@ class GridRun:
         passed_on: arguments for the base config.
         command: command line that repeats the grid.
         results_url: destination of a copy of the results, if any.
+        results_names: whether the copy may name recordings, speakers and folders.
     """
 
     grid: Grid
@@ -118,6 +119,7 @@ class GridRun:
     passed_on: Sequence[str] = ()
     command: str = ""
     results_url: str | None = None
+    results_names: bool = False
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False)
 
     def run(self, settings: ExecutorSettings, yes: bool = False) -> Path:
@@ -141,7 +143,7 @@ class GridRun:
             return self._run(settings)
 
     def _run(self, settings: ExecutorSettings) -> Path:
-        self.uploader = ResultsUploader(self.results_url, self.root) if self.results_url else None
+        self.uploader = ResultsUploader(self.results_url, self.root, self.results_names) if self.results_url else None
         unfinished = [task for _, task in self.tasks if not task.done()]
         executor = create_executor(settings, min(settings.n_workers, len(unfinished)), self._gpus(settings), self.root)
         self._begin()
@@ -217,7 +219,7 @@ class GridRun:
     def _copy_results(self, final: bool = False) -> None:
         if self.uploader:
             cells = [task.folder for cell, task in self.tasks if cell.name in self._rows]
-            self.uploader.update(grid_files(self.root, cells), final)
+            self.uploader.update(grid_files(self.root, cells, self.results_names), final)
 
     def _write_table(self) -> None:
         """Write the rows of all finished cells."""

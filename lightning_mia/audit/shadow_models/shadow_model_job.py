@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lightning_mia.audit.probing import ProbePlan
+from lightning_mia.audit.shadow_models.external_shadow_models import ExternalCheckpoint
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.job_progress import JobProgress
 from lightning_mia.training.parallel.scheduler import ReportProgress
@@ -15,11 +16,11 @@ class ShadowModelJob:
     """Training and probing of one shadow model; picklable.
 
     Attributes:
-        training: training run of the model.
+        training: training run of the model, or what is loaded in its place.
         probe_plan: how the trained model is probed; None: not at all.
     """
 
-    training: TrainingJob
+    training: TrainingJob | ExternalCheckpoint
     probe_plan: ProbePlan | None = None
 
     @property

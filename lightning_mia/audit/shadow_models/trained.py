@@ -74,13 +74,12 @@ class TrainedShadowModels:
     @property
     def seconds(self) -> float:
         """Total training time (seconds)."""
-        return round(sum(float(record["seconds"]) for record in self.records.values()), 3)
+        return round(sum(float(record.get("seconds", 0.0)) for record in self.records.values()), 3)
 
 
 def _check_like_target(trained: Trained, target: Trained, targets: LearnedTargets | None) -> None:
-    steps = trained.record["steps"]
-    expected = target.record.get("steps", steps)
-    if steps != expected:
+    steps, expected = trained.record.get("steps"), target.record.get("steps")
+    if None not in (steps, expected) and steps != expected:
         raise InputError(
             f"{trained.checkpoint.parent}: {steps} steps, but the target was trained with {expected}: shadow models "
             "must be trained exactly like the target; delete that folder and run the same command again"
@@ -94,6 +93,8 @@ def _check_like_target(trained: Trained, target: Trained, targets: LearnedTarget
 
 def _unexposed_members(trained: Trained, ids: Sequence[str]) -> list[str]:
     """Compare a model's training recordings with the split."""
+    if "steps" not in trained.record:  # nothing is known about a model that was trained elsewhere
+        return []
     path = trained.checkpoint.with_name(EXPOSURES)
     times = read_exposures(trained)
     if times.keys() != set(ids):

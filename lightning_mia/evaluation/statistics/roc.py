@@ -95,6 +95,21 @@ def threshold_at(scores: Scores, fpr: float) -> float:
     return float(curve.thresholds[np.flatnonzero(curve.fpr <= fpr)[-1]])
 
 
+def highest_tpr(values: np.ndarray, members: np.ndarray, fpr: float) -> float:
+    """Compute the highest TPR at an FPR of at most `fpr`.
+
+    Args:
+        values: (n,) float64 scores.
+        members: (n,) bool.
+        fpr: false positive rate.
+
+    >>> highest_tpr(np.array([4.0, 3.0, 3.0, 1.0]), np.array([True, True, False, False]), fpr=0.4)
+    0.5
+    """
+    curve = roc_curve(values, members)
+    return float(curve.tpr[curve.fpr <= fpr].max())
+
+
 def advantages(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Compute max(TPR − FPR) for many labellings.
 

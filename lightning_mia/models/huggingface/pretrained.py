@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.checkpoint import build, constructor_arguments
+from lightning_mia.models.checkpoint import constructor_arguments
+from lightning_mia.models.construction import build
 from lightning_mia.models.huggingface import load_encoder
 from lightning_mia.models.huggingface.checkpoint_folder import MASK_EMBEDDING, open_checkpoint
 from lightning_mia.models.huggingface.contrastive_heads import ContrastiveHeads, has_contrastive_heads
@@ -78,6 +79,8 @@ class PretrainedEncoder(SpeechModel):
         >>> model.family, model.encode(torch.randn(1, 16_000), torch.tensor([16_000])).hidden[-1].shape  # 1 s
         ('hubert', torch.Size([1, 49, 16]))
     """
+
+    files: ClassVar[tuple[str, ...]] = ("checkpoint",)
 
     def __init__(
         self,

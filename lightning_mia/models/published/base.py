@@ -5,7 +5,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ class PublishedEncoder(SpeechModel):
     file) and `fresh`.
     """
 
+    files: ClassVar[tuple[str, ...]] = ("checkpoint",)
     head: nn.Module | None  # of the pretext task; None: the file holds the encoder only
 
     @property

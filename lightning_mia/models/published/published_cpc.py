@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,7 @@ from lightning_mia.utilities.ranges import Rate, Share, Weight
 
 PADDINGS = (3, 2, 1, 1, 1)  # zeros at either end
 RECURRENT = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+TRAINING_SETTINGS = "checkpoint_args.json"  # beside a checkpoint of the authors' training
 # Supported values of the authors' configuration; the first is the default of their code.
 SUPPORTED = {
     "arMode": tuple(RECURRENT),
@@ -67,6 +68,7 @@ class PublishedCPC(PublishedEncoder):
     """
 
     family = "cpc"
+    companions: ClassVar[tuple[str, ...]] = (TRAINING_SETTINGS,)
 
     def __init__(
         self,
@@ -225,7 +227,7 @@ def _read(path: str) -> dict[str, Any]:
     content = read_published(path, "CPC", ("config", "weights"), alternative=("gEncoder", "cpcCriterion"))
     if "weights" in content:
         return content
-    settings = Path(path).with_name("checkpoint_args.json")
+    settings = Path(path).with_name(TRAINING_SETTINGS)
     try:
         config = json.loads(settings.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

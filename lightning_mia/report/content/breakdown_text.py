@@ -47,8 +47,8 @@ def speaker_notes(risks: SpeakerRisks | None) -> tuple[str, ...]:
         notes.append("The sign of the score is not known in advance: scores are flipped if needed; p is two-sided.")
     n, n_marked = len(risks.speakers), sum(risk.p_value_corrected < ALPHA for risk in risks.speakers)
     notes.append(
-        f"{_speakers(n)} compared, and some may stand out by chance. Only those with p < .05 after correction over all "
-        f"{count(n)} (Holm) are marked: {count(n_marked)} here. Intervals are not corrected."
+        f"{_speakers(n)} compared, and some may stand out by chance. Only those with p < 0.05 after correction over "
+        f"all {count(n)} (Holm) are marked: {count(n_marked)} here. Intervals are not corrected."
     )
     smallest = min(risk.smallest_p_corrected for risk in risks.speakers)
     if smallest >= ALPHA:

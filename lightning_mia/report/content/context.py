@@ -8,15 +8,21 @@ from typing import Any
 
 from lightning_mia.evaluation.dataset_inference import DatasetInference
 from lightning_mia.evaluation.results import HEADLINE_FPR, AttackResult, LevelVerdict, headline_rate
-from lightning_mia.evaluation.scores import ACCESSES, LEVELS
+from lightning_mia.evaluation.scores import ACCESSES, FAMILIES, LEVELS
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content import wording
+from lightning_mia.report.content.access_row import access_row
+from lightning_mia.report.content.advice import advice
+from lightning_mia.report.content.attack_lines import attack_lines, suffixes
 from lightning_mia.report.content.breakdown_text import speaker_notes, uncut_properties
+from lightning_mia.report.content.data_protection import INTRODUCTION, data_protection
 from lightning_mia.report.content.epsilon_text import epsilon_note, epsilon_rows
+from lightning_mia.report.content.finding import finding
 from lightning_mia.report.content.groups import Group, attack_groups, control_groups
 from lightning_mia.report.content.key_numbers import key_numbers
 from lightning_mia.report.content.meaning import meaning
 from lightning_mia.report.content.protocol import limits, protocol
+from lightning_mia.report.content.subject import subject
 from lightning_mia.report.content.utility_text import utility_note, utility_rows
 
 MAX_SPEAKERS = 100
@@ -47,7 +53,7 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
         report: the report.
         names: pseudonym → name of the speakers, for a copy that shows names; None: names are not shown.
     """
-    headlines = wording.HEADLINES if report.target else wording.BLIND_HEADLINES
+    headlines = wording.BLIND_HEADLINES if report.is_blind_check else wording.HEADLINES
     rates = [rate for result in report.attacks if (rate := headline_rate(result.tpr_at_fpr))]
     attacks = attack_groups(report)
     return {
@@ -56,6 +62,15 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
         "names": names or {},
         "headline": headlines[report.verdict.status],
         "headlines": headlines,
+        "subject": subject(report),
+        "finding": finding(report),
+        "access_row": access_row(report),
+        "advice": advice(report),
+        "data_protection": data_protection(report),
+        "data_protection_introduction": INTRODUCTION,
+        "private_files": wording.PRIVATE_FILES,
+        "attack_lines": attack_lines(report.attacks),
+        "suffixes": suffixes(report.attacks),
         "meaning": meaning(report),
         "limits": limits(report),
         "key_numbers": key_numbers(report),
@@ -86,9 +101,10 @@ def template_context(report: AuditReport, names: Mapping[str, str] | None = None
 
 
 def _best_rows(report: AuditReport, attacks: Sequence[Group]) -> list[tuple[LevelVerdict, Group | None]]:
-    """Pair each verdict with its attacks."""
+    """Pair each verdict with its attacks, in the order of all tables."""
     groups = {group.family: group for group in attacks}
-    return [(verdict, groups.get(verdict.family)) for verdict in report.verdict.by_level_and_access]
+    verdicts = sorted(report.verdict.by_level_and_access, key=lambda verdict: FAMILIES.index(verdict.family))
+    return [(verdict, groups.get(verdict.family)) for verdict in verdicts]
 
 
 def _fleet_health(report: AuditReport) -> list[tuple[str, float, float, float | None]]:

@@ -8,7 +8,7 @@ from lightning_mia.evaluation.scores import FAMILIES, Family, group_by_family
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
 
-MAX_FEATURED = 4
+MAX_FEATURED = 5
 """Maximum number of featured attacks per family: more curves in one figure would hide each other."""
 
 MAX_CONTROLS = 12

@@ -1,12 +1,22 @@
-"""The two or three numbers that support the verdict."""
+"""The few numbers that support the verdict, with two decimals."""
 
 from dataclasses import dataclass
 
 from lightning_mia.evaluation.blind_verdict import MAX_BLIND_AUROC
 from lightning_mia.evaluation.reasons import decisive_p_value
-from lightning_mia.evaluation.results import AttackResult
+from lightning_mia.evaluation.results import AttackResult, headline_rate
 from lightning_mia.report.audit_report import AuditReport
-from lightning_mia.report.content.numbers import decimal, interval_clause, lower_bound, p_value, signed
+from lightning_mia.report.content.numbers import (
+    NO_INTERVAL,
+    count,
+    decimal,
+    interval_clause,
+    lower_bound,
+    p_value,
+    percent,
+    percent_interval,
+    signed,
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +31,8 @@ class KeyNumber:
 def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
     """Choose the numbers next to the verdict.
 
-    - Leak: AUROC of the decisive attack, its margin over the wrong model, and the blind baseline.
-    - No evidence: AUROC of the decisive attack, the smallest detectable AUROC, and the blind baseline.
+    - Leak: AUROC and TPR of the decisive attack, its margin over the wrong model, and the blind baseline.
+    - No evidence: the same, with the smallest detectable AUROC for the margin.
     - Not assessable because of an attack: as for a leak.
     - Not assessable because of the split: the blind baseline and its upper bound.
     """
@@ -33,17 +43,19 @@ def key_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
     attack = decisive_attack(report)
     numbers = [
         KeyNumber(
-            decimal(attack.auroc),
+            decimal(attack.auroc, 2),
             f"AUROC of {attack.name}",
-            f"{attack.family}; {interval_clause(attack.auroc_ci95)}; corrected p {p_value(attack.p_value_corrected)}",
-        )
+            f"{attack.family}; {interval_clause(attack.auroc_ci95, 2)}; corrected p "
+            f"{p_value(attack.p_value_corrected)}",
+        ),
+        *_rate(attack),
     ]
     if status != "no_evidence" and attack.versus_wrong_model:
         numbers.append(_margin(attack))
     elif attack.smallest_detectable_auroc is not None:
         numbers.append(
             KeyNumber(
-                decimal(attack.smallest_detectable_auroc),
+                decimal(attack.smallest_detectable_auroc, 2),
                 "smallest detectable AUROC",
                 "80 % power with this design; a weaker leak may go unnoticed",
             )
@@ -73,22 +85,34 @@ def decisive_attack(report: AuditReport) -> AttackResult:
     return min(attacks, key=evidence)
 
 
+def _rate(attack: AttackResult) -> list[KeyNumber]:
+    """Return the TPR; none if the attack works at the other end of its scale."""
+    rate = headline_rate(attack.tpr_at_fpr)
+    if rate is None or (attack.two_sided and attack.auroc < 0.5):
+        return []
+    interval = percent_interval(rate.tpr_ci95)
+    detail = f"members found; {interval if interval == NO_INTERVAL else f'95 % interval {interval}'}"
+    if not rate.resolvable:
+        detail += f"; a rough figure, decided by fewer than 10 of {count(attack.n_nonmembers)} non-members"
+    return [KeyNumber(percent(rate.tpr), f"TPR at FPR {percent(rate.fpr)}", detail)]
+
+
 def _margin(attack: AttackResult) -> KeyNumber:
     difference = attack.versus_wrong_model
     assert difference is not None
     return KeyNumber(
-        signed(difference.value),
+        signed(difference.value, 2),
         "margin over the wrong model",
-        f"distance from 0.5 beyond that of the wrong model ({lower_bound(difference.lower95)}); on the wrong model, "
-        f"the attack has AUROC {decimal(difference.auroc_wrong_model)}",
+        f"distance from 0.5 beyond that of the wrong model ({lower_bound(difference.lower95, 2)}); on the wrong model, "
+        f"the attack has AUROC {decimal(difference.auroc_wrong_model, 2)}",
     )
 
 
 def _blind_auroc(blind: AttackResult) -> KeyNumber:
     return KeyNumber(
-        decimal(blind.auroc),
+        decimal(blind.auroc, 2),
         "AUROC of the blind baseline",
-        f"{blind.level} level, no model; {interval_clause(blind.auroc_ci95)}; p {p_value(decisive_p_value(blind))}",
+        f"{blind.level} level, no model; {interval_clause(blind.auroc_ci95, 2)}; p {p_value(decisive_p_value(blind))}",
     )
 
 
@@ -103,7 +127,7 @@ def _blind_numbers(report: AuditReport) -> tuple[KeyNumber, ...]:
             limit = "" if report.split.drawn else f"; a user-supplied split may have at most {MAX_BLIND_AUROC:.2f}"
             numbers.append(
                 KeyNumber(
-                    decimal(report.blind_upper95[control.level]),
+                    decimal(report.blind_upper95[control.level], 2),
                     "upper bound of that AUROC",
                     f"{control.level} level; one-sided, 95 %{limit}",
                 )

@@ -8,7 +8,7 @@ from lightning_mia.report.content import wording
 
 def meaning(report: AuditReport) -> tuple[str, str]:
     """Explain the overall verdict, and what it does not show."""
-    if not report.target:
+    if report.is_blind_check:
         return wording.BLIND_MEANINGS[report.verdict.status]
     if report.verdict.status == "leak":
         return _leak(report), wording.LEAK_LIMITS
@@ -22,8 +22,8 @@ def _leak(report: AuditReport) -> str:
     decisive = [verdict for verdict in report.verdict.by_level_and_access if verdict.status == "leak"][:1]
     attack = next((attacks.get((verdict.attack or "", verdict.level)) for verdict in decisive), None)
     sentences = [
-        "At least one attack separated members from non-members better than chance (p < .05 from redraws of the split, "
-        "corrected over all attacks)."
+        "At least one attack separated members from non-members better than chance (p < 0.05 from redraws of the "
+        "split, corrected over all attacks)."
     ]
     if attack and attack.versus_wrong_model and not wrong_model_departs(attack):
         sentences.append(
@@ -32,8 +32,7 @@ def _leak(report: AuditReport) -> str:
         )
     elif report.split.drawn:
         sentences.append(
-            "The split was drawn at random by this tool, so that no other difference between the recordings explains "
-            "it."
+            f"The split was {report.split.origin}, so that no other difference between the recordings explains it."
         )
     if not report.split.drawn and attack and attack.versus_siblings is None:
         sentences.append(

@@ -1,5 +1,7 @@
 """Number formats of the report; None becomes a dash."""
 
+import re
+
 from lightning_mia.evaluation.results import NO_DIFFERENCE_INTERVAL, Interval, has_interval
 
 ABSENT = "–"
@@ -39,13 +41,13 @@ def interval(bounds: Interval | None, places: int = 3) -> str:
     return f"{decimal(bounds[0], places)} to {decimal(bounds[1], places)}" if has_interval(bounds) else NO_INTERVAL
 
 
-def interval_clause(bounds: Interval) -> str:
+def interval_clause(bounds: Interval, places: int = 3) -> str:
     """Format an interval in a sentence.
 
     >>> interval_clause((0.5, 0.75)), interval_clause((0.0, 1.0))
     ('95 % interval 0.500 to 0.750', 'no interval')
     """
-    text = interval(bounds)
+    text = interval(bounds, places)
     return text if text == NO_INTERVAL else f"95 % interval {text}"
 
 
@@ -58,13 +60,13 @@ def signed_interval(bounds: Interval) -> str:
     return f"{signed(bounds[0])} to {signed(bounds[1])}" if has_interval(bounds) else NO_INTERVAL
 
 
-def lower_bound(value: float | None) -> str:
+def lower_bound(value: float | None, places: int = 3) -> str:
     """Format the lower bound of a difference.
 
     >>> lower_bound(0.125), lower_bound(-1.0)
     ('≥ +0.125', 'no interval')
     """
-    return NO_INTERVAL if value == NO_DIFFERENCE_INTERVAL[0] else f"≥ {signed(value)}"
+    return NO_INTERVAL if value == NO_DIFFERENCE_INTERVAL[0] else f"≥ {signed(value, places)}"
 
 
 def percent(value: float | None) -> str:
@@ -122,3 +124,31 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def of_hundred(rate: float) -> str:
+    """Format a rate as a number of 100; below 10 with one decimal.
+
+    >>> of_hundred(0.92), of_hundred(0.015), of_hundred(1.0)
+    ('92', '1.5', '100')
+    """
+    value = 100 * rate
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0")
+
+
+def one_in(rate: float) -> str:
+    """Format a false positive rate as a share of 100 or more.
+
+    >>> one_in(0.01), one_in(0.1), one_in(0.001)
+    ('1 of 100', '10 of 100', '1 of 1\\u2009000')
+    """
+    return f"{100 * rate:g} of 100" if rate >= 0.01 else f"1 of {count(round(1 / rate))}"
+
+
+def with_zeros(text: str) -> str:
+    """Write decimals with the zero before the point, as everywhere in the report.
+
+    >>> with_zeros("AUROC .60, p < 0.05; see 3.5 and …")
+    'AUROC 0.60, p < 0.05; see 3.5 and …'
+    """
+    return re.sub(r"(?<![\w.…])\.(?=\d)", "0.", text)

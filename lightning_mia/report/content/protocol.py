@@ -7,7 +7,13 @@ from lightning_mia.evaluation.scores import ACCESSES
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.report.audit_report import AuditReport, TrainedModel
 from lightning_mia.report.content.numbers import count, duration
-from lightning_mia.report.content.wording import ASSUMPTIONS, FACT_NAMES, POOL_DESCRIPTIONS, TARGETS_DESCRIPTIONS
+from lightning_mia.report.content.wording import (
+    ASSUMPTIONS,
+    FACT_NAMES,
+    POOL_DESCRIPTIONS,
+    TARGETS_DESCRIPTIONS,
+    TRAINED_ELSEWHERE,
+)
 
 Paragraph = tuple[str, str]  # heading and text
 
@@ -29,7 +35,7 @@ def protocol(report: AuditReport) -> tuple[Paragraph, ...]:
 
 def limits(report: AuditReport) -> tuple[str, ...]:
     """Return the limits of this run's verdict, a sentence each."""
-    if not report.target:
+    if report.is_blind_check:
         return ()
     accesses: dict[str, list[str]] = {}
     for attack in report.attacks:
@@ -54,7 +60,7 @@ def _members(report: AuditReport) -> Iterator[str]:
     unit = "recording" if split.level == "utterance" else "speaker"
     if split.drawn:
         seed = report.provenance.seeds.get("split")
-        yield f"Members were drawn at random by this tool{_seeded(seed)}, {unit} by {unit}."
+        yield f"Members were {split.origin}{_seeded(seed)}, {unit} by {unit}."
         if split.inclusion == "independent":
             yield f"A fair coin decided for each {unit}."
         if split.n_strata is not None and split.n_strata > 1:
@@ -118,7 +124,10 @@ def _training_data(model: TrainedModel) -> str:
 
 def _shadow_models(report: AuditReport) -> Iterator[str]:
     if report.fleet:
-        yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."
+        if report.fleet.trained_elsewhere:
+            yield f"{count(report.fleet.n_shadows)} shadow models are user-supplied checkpoints. {TRAINED_ELSEWHERE}"
+        else:
+            yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."
         yield POOL_DESCRIPTIONS[report.fleet.pool]
         if report.fleet.targets:
             yield TARGETS_DESCRIPTIONS[report.fleet.targets]
@@ -192,14 +201,14 @@ def _evaluation(report: AuditReport) -> Iterator[str]:
 
 def _conditions(report: AuditReport) -> Iterator[str]:
     """List the conditions of a leak that apply to this run."""
-    yield "A leak requires a corrected p below .05"
+    yield "A leak requires a corrected p below 0.05"
     if any(attack.versus_wrong_model for attack in report.attacks):
         yield (
-            "and an AUROC further from .5 than on the wrong model, by a lower bound that holds for all attacks of a "
+            "and an AUROC further from 0.5 than on the wrong model, by a lower bound that holds for all attacks of a "
             "family at once (max-T over bootstrap draws of speakers)"
         )
     if any(attack.versus_siblings for attack in report.attacks):
-        yield "and a corrected p below .05 against siblings"
+        yield "and a corrected p below 0.05 against siblings"
     yield (
         "."
         if report.split.drawn or any(attack.versus_wrong_model for attack in report.attacks)

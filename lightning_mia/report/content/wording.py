@@ -4,6 +4,8 @@ from lightning_mia.evaluation.results import Status
 from lightning_mia.report.audit_report import Pool, Targets
 
 SECTIONS = {
+    "advice": "What to do",
+    "data_protection": "Data protection impact assessment",
     "attacks": "Attack results",
     "shadow_models": "Shadow models",
     "each_as_target": "Shadow models as targets",
@@ -21,6 +23,7 @@ SECTIONS = {
     "excluded": "Excluded recordings",
     "protocol": "Protocol",
     "reproduce": "Reproduce this run",
+    "attack_lines": "The attacks in one line each",
     "glossary": "Glossary",
 }
 """Id of a section → its heading."""
@@ -95,6 +98,13 @@ TARGETS_DESCRIPTIONS: dict[Targets, str] = {
 }
 """Origin of the learned targets → what it implies for the attacks."""
 
+TRAINED_ELSEWHERE = (
+    "They were trained elsewhere. That each was trained like the target, on its own list of the split "
+    "(train/shadow_000, …) and on no other recording of the challenge set, is the user's statement, on which attacks "
+    "that use them rest."
+)
+"""What the user vouches for who supplies shadow models."""
+
 POOL_NOTES: dict[Pool, str] = {
     "challenge": (
         "The shadow models were trained on halves of the challenge set: attacks that use them are an auditor's upper "
@@ -120,11 +130,11 @@ ASSUMPTIONS = {
 }
 """What user-supplied labels were assigned to → the assumption on which the redraws rest."""
 
-TWO_SIDED = "two-sided: the sign of the score is not known in advance"
+TWO_SIDED_MEANING = "the sign of the score is not known in advance"
 UNRESOLVABLE = "decided by fewer than 10 non-members"
 CONTROLS = (
     "Controls should not separate members from non-members. The p-values of blind controls are corrected for each "
-    "other; those of other controls are not: by chance, one in twenty is below .05."
+    "other; those of other controls are not: by chance, one in twenty is below 0.05."
 )
 SLICES = (
     "The attack that decides the verdict, on parts of the challenge set: members against non-members of the same part, "
@@ -139,6 +149,12 @@ NO_BREAKDOWN = (
     "Omitted: the controls do not allow a conclusion. Results of single speakers or slices would be read as leaks, "
     "although a difference between the recordings may explain them."
 )
+
+PRIVATE_FILES = (
+    *("report_names.html", "report_names.md", "report_names.pdf"),
+    *("scores.csv", "units.csv", "speakers.csv", "private.json", "split.csv", "config.yaml"),
+)
+"""Files of a run that name speakers, recordings or folders."""
 
 FACT_NAMES = {
     "memory_gib": "memory (GiB)",
@@ -199,7 +215,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "AUROC",
-        "Probability that a random member scores higher than a random non-member; chance is .5. Its interval is "
+        "Probability that a random member scores higher than a random non-member; chance is 0.5. Its interval is "
         "descriptive: cluster bootstrap over speakers with Student's t, or Newcombe's method if every speaker has one "
         "unit or the AUROC is 0 or 1.",
     ),

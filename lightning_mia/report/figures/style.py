@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-SERIES = ("#0b6fb8", "#c8501e", "#0a8a66", "#9a4f96", "#a87b00", "#3a9cc4")
+SERIES = ("#0b55ba", "#e56d17", "#035136", "#650963", "#9f9162", "#159ecc")
+"""Colours that differ in lightness too, so that viewers with any colour vision tell them apart."""
 DASHES: tuple[tuple[float, ...], ...] = (
     (),
     (5, 1.5),

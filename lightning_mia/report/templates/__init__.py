@@ -9,7 +9,9 @@ from lightning_mia.evaluation.results import has_interval, headline_rate
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.verdict import separates
 from lightning_mia.report.content import numbers, wording
+from lightning_mia.report.content.attack_lines import line_of
 from lightning_mia.report.content.groups import headline_tpr_in_turn
+from lightning_mia.report.files.private_json import without_paths
 
 if TYPE_CHECKING:
     from jinja2 import BytecodeCache, Environment
@@ -69,8 +71,11 @@ def _environment(autoescape: bool) -> "Environment":
         "p_value",
         "count",
         "duration",
+        "with_zeros",
     ):
         environment.filters[name] = getattr(numbers, name)
+    environment.filters["line_of"] = line_of
+    environment.filters["without_paths"] = without_paths
     environment.filters["headline_rate"] = headline_rate
     environment.filters["headline_tpr_in_turn"] = headline_tpr_in_turn
     environment.tests["informative"] = has_interval

@@ -88,6 +88,12 @@ def _lines(split: Split, folder: Path, lists: Sequence[str]) -> list[str]:
         "--model.checkpoint CHECKPOINT --run_dir RUN",
         "```",
     ]
+    if split.shadows:
+        lines += [
+            "",
+            'With the shadow models, add `--fleet.checkpoints "CHECKPOINTS/shadow_{:03d}"`: their checkpoints, numbered '
+            "like the lists.",
+        ]
     return lines
 
 

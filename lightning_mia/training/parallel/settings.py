@@ -82,6 +82,9 @@ class FleetSettings(ExecutorSettings):
             its training set. No effect on other models, which have none: TERA, wav2vec 2.0, CPC, CTC.
         take_turns: also evaluate each shadow model as the target, against the others except its partner; mean and
             standard deviation over them are reported.
+        checkpoints: shadow models that were trained elsewhere, on the lists S/train/shadow_000, … of --split S: their
+            files or folders with one number, such as "DIR/shadow_{:03d}". All lists by default; with `size`, the
+            first ones.
 
     Example:
         >>> FleetSettings(size=16, workers=4).pool
@@ -93,6 +96,7 @@ class FleetSettings(ExecutorSettings):
     pool: Literal["challenge", "auxiliary"] = "challenge"
     targets: Literal["own", "victim"] = "victim"
     take_turns: bool = True
+    checkpoints: str | None = None
 
     option_prefix: ClassVar[str] = "fleet."
 
@@ -101,3 +105,8 @@ class FleetSettings(ExecutorSettings):
         super().__post_init__()
         if self.size % 2:
             raise InputError(f"fleet.size is {self.size}: shadow models come in pairs, give an even number")
+        if self.checkpoints is not None and self.pool != "challenge":
+            raise InputError(
+                f"fleet.checkpoints are trained on halves of the challenge set, but fleet.pool is {self.pool}: leave "
+                "one of them out"
+            )

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 from lightning_mia.evaluation.results import LevelVerdict, Verdict
@@ -8,11 +9,25 @@ def test_a_leak_shows_the_decisive_attack_its_margin_and_the_blind_baseline(plan
     numbers = key_numbers(planted_report)
     assert [number.label for number in numbers] == [
         "AUROC of pretext_loss",
+        "TPR at FPR 1 %",
         "margin over the wrong model",
         "AUROC of the blind baseline",
     ]
-    assert numbers[0].number == f"{planted_report.attacks[2].auroc:.3f}"
+    assert numbers[0].number == f"{planted_report.attacks[2].auroc:.2f}"
     assert numbers[0].detail.startswith("utterance level, grey-box; 95 % interval")
+    assert numbers[1].number == "1.5 %"
+    assert numbers[1].detail == (
+        "members found; 95 % interval 1 to 2.5 %; a rough figure, decided by fewer than 10 of 200 non-members"
+    )
+    assert all(re.fullmatch(r"[+−]?\d\.\d\d|[\d.]+ %", number.number) for number in numbers), "one style"
+
+
+def test_the_rate_is_left_out_where_members_score_lower(planted_report):
+    """No rate is reported for the other end of the scale."""
+    attack = replace(planted_report.attacks[2], two_sided=True, auroc=0.1)
+    attacks = (*planted_report.attacks[:2], attack, *planted_report.attacks[3:])
+    labels = [number.label for number in key_numbers(replace(planted_report, attacks=attacks))]
+    assert labels == ["AUROC of pretext_loss", "margin over the wrong model", "AUROC of the blind baseline"]
 
 
 def test_only_attacks_of_a_leaking_level_and_access_are_decisive(planted_report):
@@ -42,16 +57,17 @@ def test_a_two_sided_attack_is_strong_below_one_half(planted_report):
 def test_no_evidence_shows_the_detectable_auroc(planted_report):
     numbers = key_numbers(replace(planted_report, verdict=Verdict("no_evidence", "nothing", ())))
     assert [number.label for number in numbers][1:] == [
+        "TPR at FPR 1 %",
         "smallest detectable AUROC",
         "AUROC of the blind baseline",
     ]
-    assert numbers[1].number == "0.575"
+    assert numbers[2].number == "0.57"
 
 
 def test_not_assessable_shows_the_blind_baseline_and_its_bound(planted_blind_report):
     auroc, bound = key_numbers(planted_blind_report)
-    assert auroc.number == f"{planted_blind_report.controls[0].auroc:.3f}"
-    assert bound.number == "0.870"
+    assert auroc.number == f"{planted_blind_report.controls[0].auroc:.2f}"
+    assert bound.number == "0.87"
     assert "0.60" in bound.detail, "the limit of a user-supplied split"
     corrected = replace(planted_blind_report.controls[0], p_value=0.009, p_value_corrected=0.031)
     shown = key_numbers(replace(planted_blind_report, controls=(corrected,)))
@@ -71,7 +87,7 @@ def test_not_assessable_because_of_an_attack_shows_that_attack(planted_report):
     because = LevelVerdict("utterance", "grey-box", "not_assessable", "the wrong model separates them", "pretext_loss")
     verdict = Verdict("not_assessable", "the wrong model separates them", (because,))
     labels = [number.label for number in key_numbers(replace(planted_report, verdict=verdict))]
-    assert labels == ["AUROC of pretext_loss", "margin over the wrong model", "AUROC of the blind baseline"]
+    assert labels[::2] == ["AUROC of pretext_loss", "margin over the wrong model"]
     because_of_the_split = replace(verdict, by_level_and_access=(replace(because, attack=None),))
     labels = [number.label for number in key_numbers(replace(planted_report, verdict=because_of_the_split))]
     assert labels[0] == "AUROC of the blind baseline"

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lightning_mia.report.content.groups import Group, attack_groups
+from lightning_mia.report.content.groups import MAX_FEATURED, Group, attack_groups
 from lightning_mia.report.figures.drawing import Drawing
 from lightning_mia.report.figures.shadow_models import draw_by_shadows, sizes_of
 from lightning_mia.report.figures.style import SERIES
@@ -19,7 +19,7 @@ def legend(drawing: Drawing) -> list[str]:
 
 
 def test_featured_attacks_are_drawn_with_the_best_without_shadow_models(groups):
-    names = ["shadow_classifier", "rmia", "bavaria", "lira_offline"]
+    names = ["shadow_classifier", "rmia", "bavaria", "lira_offline", "lira"]
     for drawing in draw_by_shadows(groups["grey-box"]):
         assert legend(drawing) == ["pretext_loss, no shadow models", *names]
 
@@ -27,14 +27,14 @@ def test_featured_attacks_are_drawn_with_the_best_without_shadow_models(groups):
 def test_others_take_the_free_colours_if_few_featured_attacks_use_shadow_models(groups):
     group = groups["black-box"]
     using = [one for one in group.featured if one.n_shadows]
-    assert 0 < len(using) < 4
+    assert 0 < len(using) < MAX_FEATURED
     drawing = draw_by_shadows(group)[0]
     assert legend(drawing)[1 : 1 + len(using)] == [one.name for one in using]
-    assert len(legend(drawing)) == 5
+    assert len(legend(drawing)) == 1 + MAX_FEATURED
     colours = {line.get_label(): line.get_color() for line in drawing.figure.axes[0].lines}
     for one in using:
         assert colours[one.name] == SERIES[group.series(one)], "as in the ROC figure"
-    assert len({colours[name] for name in legend(drawing)[1:]}) == 4
+    assert len({colours[name] for name in legend(drawing)[1:]}) == MAX_FEATURED
 
 
 def test_points_and_intervals_are_those_of_the_results(groups):

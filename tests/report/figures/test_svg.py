@@ -26,7 +26,7 @@ def test_it_is_well_formed_and_labelled(svg):
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == 'of <x> & "y"'
     assert root.find("title").text == 'of <x> & "y"'
-    assert "utterance_similarity" in [text.text for text in root.iter("text")]
+    assert "utterance_similarity, with 95 % band" in [text.text for text in root.iter("text")]
 
 
 def test_it_is_self_contained(svg):

@@ -40,6 +40,7 @@ def test_it_holds_members_recordings_and_how_they_were_drawn(tmp_path: Path) -> 
         "What must not happen",
         f"--split {tmp_path}",
         "18 recordings in every list",
+        '--fleet.checkpoints "CHECKPOINTS/shadow_{:03d}"',
     ):
         assert text in readme
 
