@@ -181,14 +181,14 @@ class Attack(Named, ABC):
     """
 
     access: Access  # class or instance attribute
-    levels: ClassVar[tuple[str, ...]]
+    levels: tuple[str, ...]  # class or instance attribute
     two_sided: bool = False
     reference: ClassVar[str]
     needs_signal: str = ""
-    needs_frames: ClassVar[bool] = False
+    needs_frames: bool = False
     needs_all_groups: ClassVar[bool] = True
     min_shadows: int = 0
-    cache_scores: ClassVar[bool] = False
+    cache_scores: bool = False
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:

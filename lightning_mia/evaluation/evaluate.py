@@ -117,7 +117,7 @@ def evaluate_scores(
         >>> f"AUROC {result.auroc:.2f}, p = {result.p_value:.3f}"
         'AUROC 0.79, p = 0.002'
     """
-    from tqdm import tqdm
+    from lightning_mia.utilities.progress_bar import tqdm
 
     keys = [score.key for score in scores]
     if len(set(keys)) < len(keys):

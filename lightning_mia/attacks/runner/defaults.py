@@ -24,6 +24,7 @@ from lightning_mia.attacks.scalar_signals.hidden_states import (
 )
 from lightning_mia.attacks.scalar_signals.neighbours import NearestNeighbours
 from lightning_mia.attacks.scalar_signals.pretext import PerturbedLoss, PretextDetail, RelearnScore, TaskScore
+from lightning_mia.attacks.score_fusion import ScoreFusion
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
 from lightning_mia.attacks.similarity import SpeakerSimilarity, UtteranceSimilarity
 from lightning_mia.attacks.slmia import SLMIA
@@ -143,7 +144,7 @@ def _recommended() -> list[Attack]:
     spectra, clusters = SurrogateHead(), SurrogateHead(target=AdversarysClusters())
     heads = SurrogateHeadScore(spectra), SurrogateHeadScore(clusters, "clusters")
     return [
-        BaVarIA(RelearnScore()),
+        ScoreFusion(),
         MidPoint(PretextScore()),
         BaVarIA(PretextScore()),
         ShadowClassifierTree("grey-box"),
@@ -159,7 +160,8 @@ def _white_box() -> list[Attack]:
     RMIA and quantile regression would need copies that were trained on the auxiliary recordings as well.
     """
     signal = RelearnScore()
-    return [LiRA(signal), BaVarIA(signal), MidPoint(signal), SpeakerLiRA(signal), ShadowClassifier("white-box")]
+    likelihoods = [LiRA(signal), BaVarIA(signal), MidPoint(signal), SpeakerLiRA(signal)]
+    return [ScoreFusion(), *likelihoods, ShadowClassifier("white-box")]
 
 
 def _grey_box() -> list[Attack]:
