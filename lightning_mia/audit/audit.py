@@ -317,7 +317,8 @@ class Audit:
         split, data = self.run.split, self.run.data
         hashes = {f"{name} checkpoint": trained.sha256 for name, trained in models.items()}
         if shadow_models:
-            hashes["shadow models"] = hash_of(shadow_models.hashes)
+            kind = "reference models" if self.options.fleet.references else "shadow models"
+            hashes[kind] = hash_of(shadow_models.hashes)
         return provenance(
             split,
             data.audio,

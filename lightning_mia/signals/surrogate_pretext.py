@@ -14,8 +14,10 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.outputs import Encoded
@@ -124,7 +126,9 @@ class SurrogateHead(SignalGroup):
         passes = HiddenSpanPasses(self, targets, FrameGrid.from_model(model), folds, n_folds)
         sums: list[FoldSums] = []
         with torch.no_grad():
-            for batch in batches(auxiliary, batch_seconds, model.device):
+            loop = batches(auxiliary, batch_seconds, model.device)
+            total = count_batches(auxiliary.durations, batch_seconds)
+            for batch in tqdm(loop, "Fitting surrogate heads", total, disable=not resources.progress, unit="batch"):
                 fold = passes.fold(batch.ids).to(model.device)
                 for layers, truth, scored in passes(model, batch):
                     rows, _ = scored.nonzero(as_tuple=True)
