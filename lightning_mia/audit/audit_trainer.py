@@ -203,7 +203,7 @@ class AuditTrainer(Trainer):
 
     def _open_audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
         audit = Audit(self._open(model, datamodule, options), options)
-        check_some_can_run(audit.attacks, audit.run.model, audit.run.split)
+        check_some_can_run(audit.attacks, audit.run.model, audit.run.split, len(options.fleet.references))
         return audit
 
     @contextmanager

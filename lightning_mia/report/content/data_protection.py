@@ -27,7 +27,7 @@ INTRODUCTION = (
 
 
 def data_protection(report: AuditReport) -> tuple[Answer, ...]:
-    """Return questions and answers; empty without a target."""
+    """Return questions and answers; empty in a blind check."""
     if report.is_blind_check:
         return ()
     return tuple((question, " ".join(sentences)) for question, sentences in _answers(report))

@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 
 from lightning_mia.training.parallel.settings import ExecutorSettings
+from lightning_mia.utilities.environment import physical_cores
 from lightning_mia.utilities.errors import InputError
 
 LOCAL = "local"
@@ -66,7 +67,7 @@ def connect(settings: ExecutorSettings) -> None:
     options: dict[str, Any] = {}
     if address == LOCAL:
         options = {
-            "num_cpus": settings.workers,
+            "num_cpus": physical_cores() if settings.workers == "auto" else settings.workers,
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
         }
