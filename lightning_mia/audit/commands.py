@@ -27,7 +27,7 @@ COMMANDS = ("fit", "shadow", "attack", "audit")
 DEFAULT_SHADOW_MODELS = 16
 """Default of `shadow --fleet.size`; the other commands train none by default."""
 
-BARE_FLAGS = ("--positive_control",)
+BARE_FLAGS = ("--positive_control", "--report.pdf", "--results_names")
 SHORT_OPTIONS = {"--split": "--data.split"}
 
 
