@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.audit.provenance import evaluated_ids
 from lightning_mia.corpora.audio.cache import AudioCache
@@ -15,6 +14,7 @@ from lightning_mia.splits.blind_baseline.content import content_statistics
 from lightning_mia.splits.blind_baseline.fine_statistics import fine_statistics
 from lightning_mia.splits.blind_baseline.metadata import listed_by_membership, metadata_statistics
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
+from lightning_mia.utilities.progress_bar import tqdm
 
 LISTING_AUROC = 0.99
 """AUROC of metadata above which they are the author's listing, and not a difference between the recordings."""

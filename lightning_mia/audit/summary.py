@@ -30,7 +30,7 @@ def summary(report: AuditReport) -> str:
 
     Attacks are grouped by level and access, the strongest first; the controls of each group's best attack follow. The
     controls that belong to no attack, such as the blind baseline, come last. If a coin decided for each unit, the
-    largest lower bound on ε follows.
+    largest lower bound on ε follows. The verdict is followed by what would make another audit say more.
     """
     groups = attack_groups(report)
     best_controls = [_attack_controls(report, group.best) for group in groups]
@@ -46,7 +46,7 @@ def summary(report: AuditReport) -> str:
     lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
     lines += _epsilon_lines(report)
     verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
-    return "\n".join([*lines, "", *textwrap.wrap(verdict, 110, break_on_hyphens=False), ""])
+    return "\n".join([*lines, "", *_wrapped(verdict), "", *_suggestions(report)])
 
 
 def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
@@ -83,6 +83,19 @@ def _epsilon_lines(report: AuditReport) -> list[str]:
     return ["", f"ε ≥ {rounded_down(best.epsilon_corrected)} ({guesses}) at {condition}"]
 
 
+def _suggestions(report: AuditReport) -> list[str]:
+    """Format the suggestions; commands stay on one line, to be copied."""
+    lines, command = [], report.provenance.command
+    for suggestion in report.suggestions:
+        run = [f"  {command} {suggestion.option}"] if command and suggestion.option else []
+        lines += [*_wrapped(suggestion.text), *run, ""]
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 110, break_on_hyphens=False)
+
+
 def _more(n: int, noun: str) -> list[str]:
     return [f"  … {n} more {noun}{'' if n == 1 else 's'} in the report"] if n > 0 else []
 
@@ -95,4 +108,5 @@ def _line(result: AttackResult, width: int) -> str:
         f"  {result.name:<{width}}  AUROC {result.auroc:.3f} {interval:14}  p {decisive_p_value(result):<7.2g}"
         + (f"  TPR at FPR {percent(rate.fpr)}: {percent(rate.tpr):>6}" if rate else "")
         + (f"  {result.n_shadows} shadow models" if result.n_shadows else "")
+        + (f"  {result.n_references} reference model{'s'[: result.n_references > 1]}" if result.n_references else "")
     ).rstrip()

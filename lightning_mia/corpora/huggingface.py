@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 from filelock import FileLock
-from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import absolute, check_names, first_line
@@ -18,6 +17,7 @@ from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, cache_root, hash_of, write_text
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Count, check_ranges
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.corpora.base import Corpus, check_table
 from lightning_mia.corpora.formats.archives import Archive, absolute, check_names, published_folder
@@ -21,6 +20,7 @@ from lightning_mia.corpora.formats.segments import (
 )
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root
+from lightning_mia.utilities.progress_bar import tqdm
 
 ARCHIVES = {
     "release1": Archive(

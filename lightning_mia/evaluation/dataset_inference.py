@@ -127,7 +127,7 @@ def dataset_inference(
         >>> inference.n_suspect, inference.p_value < 0.05
         (6, True)
     """
-    from tqdm import tqdm
+    from lightning_mia.utilities.progress_bar import tqdm
 
     first = scores[0]
     if any(not np.array_equal(attack.unit_ids, first.unit_ids) for attack in scores):

@@ -5,7 +5,8 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
-from tqdm import tqdm
+
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 class StageProgressBar(ProgressBar):
@@ -19,7 +20,7 @@ class StageProgressBar(ProgressBar):
         super().__init__()
         self.stage = stage
         self.enabled = True
-        self.bar: tqdm[Any] | None = None
+        self.bar: tqdm | None = None
 
     def disable(self) -> None:
         """Hide the bar, on all processes but the first."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from tqdm import tqdm
 
 from lightning_mia.attacks.classifiers.fit import SECONDS_BEFORE_BAR
 from lightning_mia.attacks.classifiers.folds import TrainingFold
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Count, PositiveShare, Range, Rate, check_fields
 
 

@@ -14,10 +14,10 @@ import lightning as L
 import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import Tensor
-from tqdm import tqdm
 
 from lightning_mia.training.callbacks import KeyedRandomness
 from lightning_mia.utilities.lightning import interruptible
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Count, Dropout, Range, Rate, check_fields
 
 VALIDATION_LOSS = "validation_loss"

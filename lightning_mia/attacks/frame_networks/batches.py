@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from tqdm import tqdm
 
 from lightning_mia.attacks.base import FrameAccess
 from lightning_mia.attacks.classifiers.fit import SECONDS_BEFORE_BAR
 from lightning_mia.signals.runner.frames import Frames
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 class FrameSource:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.audit.ablation.audit_options import OptionsReader, as_arguments
 from lightning_mia.audit.ablation.cell import CellTask
@@ -29,6 +28,7 @@ from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import hardware, result_versions, versions
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import check_folder, write_text
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.run_lock import locked
 from lightning_mia.utilities.stage import Stage
 

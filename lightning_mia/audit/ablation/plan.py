@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from lightning_mia.audit import configs as shipped_configs
 from lightning_mia.audit.ablation.audit_options import (
     OptionsReader,
@@ -22,6 +20,7 @@ from lightning_mia.report.ablation.labels import label_text
 from lightning_mia.training.trainer_options import LENGTH_OPTIONS
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 def find_base(base: str, grid_file: Path | None) -> Path:

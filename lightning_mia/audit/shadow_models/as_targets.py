@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from tqdm import tqdm
 
 from lightning_mia.attacks import Attack
 from lightning_mia.audit.probed_model import ProbedModel
@@ -14,6 +13,7 @@ from lightning_mia.evaluation.scores import Key
 from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.splits import Level, Part, Split
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 def each_as_target(

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.utilities.progress_bar import tqdm
 
 CropFrom = Literal["start", "anywhere"]
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio.pack import (
     BATCH,
@@ -29,6 +28,7 @@ from lightning_mia.corpora.audio.pack import (
 )
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_text
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 def read_entries(paths: Iterable[str], cache_dir: Path, progress: bool = True) -> list[PackedFile]:

@@ -15,10 +15,10 @@ import pandas as pd
 from scipy.fft import rfft
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.signal import correlate
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.utilities.progress_bar import tqdm
 
 BLOCK = 16  # samples of one value of the energy: 1 ms
 SMOOTHING = 25  # ms, twice

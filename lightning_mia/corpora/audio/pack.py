@@ -16,7 +16,6 @@ from typing import Any
 
 import soundfile as sf
 from filelock import FileLock
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE, BadAudioError
 from lightning_mia.corpora.audio.decoding import decode_file
@@ -24,6 +23,7 @@ from lightning_mia.corpora.audio.external import decoder_state
 from lightning_mia.corpora.audio.reading import UNKNOWN_LENGTH
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import file_state, hash_of, write_text
+from lightning_mia.utilities.progress_bar import tqdm
 
 SAMPLES, INDEX, LOCK = "samples.int16", "index.jsonl", "lock"
 ENTRIES = "entries.jsonl"
@@ -183,7 +183,7 @@ def _decode_missing(
 
 
 def _append(
-    pack: Path, paths: Sequence[str], states: Mapping[str, str], pool: ThreadPoolExecutor, bar: "tqdm[None]"
+    pack: Path, paths: Sequence[str], states: Mapping[str, str], pool: ThreadPoolExecutor, bar: tqdm
 ) -> dict[str, PackedFile]:
     """Decode files in threads, and append them in their order."""
     if not paths:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import BadAudioError
 from lightning_mia.corpora.formats.segments import segment_folder
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
+from lightning_mia.utilities.progress_bar import tqdm
 
 if TYPE_CHECKING:
     from lightning_mia.corpora.audio.reading import Audio

@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.base import Corpus, check_table
@@ -17,6 +16,7 @@ from lightning_mia.corpora.synthetic.espeak import ESPEAK_RATE, synthesise, vers
 from lightning_mia.corpora.synthetic.sentences import draw_sentence
 from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS, speaker_voice
 from lightning_mia.utilities.files import cache_root, hash_of, write_json
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Range, Seed, check_ranges
 
 RECIPE = 1
@@ -103,7 +103,7 @@ class SyntheticVoices(Corpus):
         return [number for number in numbers if number >= len(index) or _file_name(number) not in present]
 
     def _synthesise(
-        self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: "tqdm[None]"
+        self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: tqdm
     ) -> None:
         """Synthesise a speaker's missing utterances and update the index."""
         speaker_folder = folder / _speaker_name(speaker)

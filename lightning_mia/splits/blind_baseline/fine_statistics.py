@@ -14,10 +14,10 @@ from scipy.fft import rfft
 from scipy.linalg import solve_toeplitz
 from scipy.ndimage import median_filter
 from scipy.signal import lfilter
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
+from lightning_mia.utilities.progress_bar import tqdm
 
 WINDOW = 4096  # samples; 256 ms, which separates 50 from 60 Hz
 HOP = 1024  # samples

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
@@ -24,6 +23,7 @@ from lightning_mia.splits.blind_baseline.short_time import (
     bin_frequencies,
     measure_frames,
 )
+from lightning_mia.utilities.progress_bar import tqdm
 
 CONTAINER_COLUMNS = ("source_rate", "source_channels", "source_format", "source_subtype")
 BAND_EDGES = (0, 100, 200, 400, 800, 1600, 2400, 3400, 4000, 5000, 6000, 7000, 7500, 8000)  # Hz

@@ -4,9 +4,9 @@ import sys
 from typing import Any
 
 import lightning as L
-from tqdm import tqdm
 
 from lightning_mia.training.parallel.scheduler import ReportProgress
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 class JobProgress:
