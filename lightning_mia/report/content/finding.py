@@ -210,8 +210,8 @@ def _sensitivity(attacks: Sequence[AttackResult]) -> str:
         return "The run is so small that it would have noticed only a near-perfect attack."
     what = "training recording" if attacks[0].level == "utterance" else "speaker of the training data"
     return (
-        f"It would have noticed an attack that picks the {what} out of about {100 * detectable:.0f} of 100 pairs with another one "
-        f"(AUROC {detectable:.2f}, with 80 % power); a weaker leak may have gone unnoticed."
+        f"It would have noticed an attack that picks the {what} out of about {100 * detectable:.0f} of 100 pairs with "
+        f"another one (AUROC {detectable:.2f}, with 80 % power); a weaker leak may have gone unnoticed."
     )
 
 
