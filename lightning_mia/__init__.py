@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         PretextLoss,
         QuantileRegression,
         Relearn,
+        ScoreFusion,
         ShadowClassifier,
         ShadowClassifierTree,
         ShadowModels,
@@ -78,7 +79,8 @@ if TYPE_CHECKING:
         SpeechModel,
         Wav2Vec2,
     )
-    from lightning_mia.report.audit_report import PublishedFigure
+    from lightning_mia.report.audit_report import AuditReport, PublishedFigure
+    from lightning_mia.report.notebook_report import NotebookReport
     from lightning_mia.signals.base import SignalGroup
     from lightning_mia.signals.settings import ProbeSettings
     from lightning_mia.signals.table import Signals
@@ -96,6 +98,7 @@ MODULES = {  # public name: the module that defines or exports it
     "AttackR": "attacks",
     "AttackResult": "evaluation",
     "AuditOptions": "audit.options",
+    "AuditReport": "report.audit_report",
     "AuditTrainer": "audit.audit_trainer",
     "BaVarIA": "attacks",
     "CMUArctic": "corpora",
@@ -131,6 +134,7 @@ MODULES = {  # public name: the module that defines or exports it
     "MelHuBERT": "models",
     "MidPoint": "attacks",
     "MonitorSettings": "audit.monitor",
+    "NotebookReport": "report.notebook_report",
     "PartCrop": "attacks",
     "PerExampleGradients": "training.dp_sgd",
     "PositiveControlSettings": "audit.settings",
@@ -145,6 +149,7 @@ MODULES = {  # public name: the module that defines or exports it
     "Relearn": "attacks",
     "SLMIA": "attacks",
     "ScoreEvaluation": "audit.score_evaluation",
+    "ScoreFusion": "attacks",
     "Scores": "evaluation",
     "ShadowClassifier": "attacks",
     "ShadowClassifierTree": "attacks",

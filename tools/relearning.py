@@ -101,15 +101,22 @@ def attack_target(
     recipe: Recipe, attacks: Sequence[Attack], manifest: str, n_units: int, seed: int, folder: Path
 ) -> dict[str, Scores]:
     """Train a target, and attack it."""
+    audit = open_audit(recipe, attacks, manifest, n_units, seed, folder)
+    probed = audit.probe({"target": audit.run.fit_target()})["target"]
+    return {score.name: score for score in probed.scored(attacks, audit.run.split, "utterance", "trained").scores}
+
+
+def open_audit(
+    recipe: Recipe, attacks: Sequence[Attack], manifest: str, n_units: int, seed: int, folder: Path
+) -> Audit:
+    """Draw a split, and describe the training of its target."""
     os.environ["PL_GLOBAL_SEED"] = str(seed)
     design = UtteranceDesign(n_units=n_units, n_auxiliary=200)
     data = SpeechDataModule(Manifest(manifest), design, split_seed=seed, batch_seconds=16)
     trainer: dict[str, Any] = {"max_epochs": recipe.epochs, "gradient_clip_val": recipe.clip, "logger": False}
     trainers = TrainerFactory({**trainer, "accelerator": "cpu", "devices": 1, "enable_progress_bar": False})
     options = AuditOptions(run_dir=str(folder), attacks=list(attacks))
-    audit = Audit(AuditRun.open(recipe.model, data, trainers, options), options)
-    probed = audit.probe({"target": audit.run.fit_target()})["target"]
-    return {score.name: score for score in probed.scored(attacks, audit.run.split, "utterance", "trained").scores}
+    return Audit(AuditRun.open(recipe.model, data, trainers, options), options)
 
 
 def row(name: str, scores: Sequence[Scores]) -> str:

@@ -19,6 +19,7 @@ from lightning_mia.attacks.quantile_regression import QuantileRegression
 from lightning_mia.attacks.relearn import Relearn
 from lightning_mia.attacks.rmia import RMIA, SpeakerRMIA, rmia
 from lightning_mia.attacks.runner.defaults import default_attacks
+from lightning_mia.attacks.score_fusion import ScoreFusion
 from lightning_mia.attacks.shadow_classifier import ShadowClassifier, ShadowClassifierTree
 from lightning_mia.attacks.similarity import SpeakerSimilarity, UtteranceSimilarity
 from lightning_mia.attacks.slmia import SLMIA
@@ -45,6 +46,7 @@ __all__ = [
     "PretextLoss",
     "QuantileRegression",
     "Relearn",
+    "ScoreFusion",
     "ShadowClassifier",
     "ShadowClassifierTree",
     "ShadowModels",

@@ -36,7 +36,8 @@ class ShadowModels:
         members: index = recording, one bool column per shadow model, `shadow_000`, …: whether the recording's unit is
             IN. Recordings of the challenge set, or of the pool.
         pool: recordings that the training sets were drawn from (columns `id`, `unit_id`, `speaker`), if not the
-            challenge set; the shadow models are then OUT for every challenge unit.
+            challenge set; the shadow models are then OUT for every challenge unit. Without any recordings: they are
+            reference models, of which no member is known.
         keys: hash of everything that determines the signals of each shadow model, for the cache of scores; empty: the
             cache ignores the shadow models.
 
@@ -57,11 +58,18 @@ class ShadowModels:
         return len(self.signals)
 
     @property
+    def are_references(self) -> bool:
+        """Whether they are reference models: OUT for all units, and no member known."""
+        return self.pool is not None and self.pool.empty
+
+    @property
     def pairs(self) -> np.ndarray:
         """Complementary pair of each shadow model, (shadows,) int.
 
         Every unit is IN for exactly one model of a pair.
         """
+        if self.are_references:
+            return np.arange(len(self))
         return np.array([int(name.rsplit("_", 1)[1]) // 2 for name in self.members.columns])
 
     def take(self, keep: np.ndarray) -> ShadowModels:
@@ -173,14 +181,14 @@ class Attack(Named, ABC):
     """
 
     access: Access  # class or instance attribute
-    levels: ClassVar[tuple[str, ...]]
+    levels: tuple[str, ...]  # class or instance attribute
     two_sided: bool = False
     reference: ClassVar[str]
     needs_signal: str = ""
-    needs_frames: ClassVar[bool] = False
+    needs_frames: bool = False
     needs_all_groups: ClassVar[bool] = True
     min_shadows: int = 0
-    cache_scores: ClassVar[bool] = False
+    cache_scores: bool = False
 
     @property
     def groups(self) -> tuple[SignalGroup, ...]:

@@ -30,6 +30,9 @@ class BaVarIA(OnlineOrOffline):
     with few shadow models; two are enough. Offline, c is estimated from OUT shadow models only, and d follows from the
     regression.
 
+    With reference models, of which no member is known, nothing is learned about d. The score is then the deviation of x
+    from the OUT predictive density, in its own scale: c and σ² still have their priors over units.
+
     A multivariate signal is first projected onto the direction that separates IN from OUT shadow models.
 
     Args:
@@ -53,6 +56,8 @@ class BaVarIA(OnlineOrOffline):
         """Compute the log-likelihood ratio of every unit."""
         check_in_and_out(matrix.units, matrix.members, self.online)
         matrix = oriented(matrix, two_sided=False)
+        if not matrix.learning_members.size:
+            return bavaria_without_members(matrix.target[:, 0], matrix.shadows[..., 0])
         prior = fit_prior(matrix.learning_shadows[..., 0], matrix.learning_members)
         return bavaria(matrix.target[:, 0], matrix.shadows[..., 0], matrix.members, self.online, prior)
 
@@ -161,6 +166,30 @@ def _log_ratio(target: np.ndarray, shadows: np.ndarray, members: np.ndarray, pri
 
     in_ratio = _log_student(target - centres.in_mean - d, variance * (centres.ratio + d_spread), shape)
     return in_ratio - _log_student(target - centres.out_mean - c, variance * (1 + 1 / precision), shape)
+
+
+def bavaria_without_members(target: np.ndarray, models: np.ndarray) -> np.ndarray:
+    """Compute every unit's deviation from its OUT predictive density.
+
+    In units of the scale of Student's t, whose degrees of freedom are the same for all units.
+
+    Args:
+        target: (n,) signals under the target.
+        models: (K, n) signals under two or more models that are OUT for every unit.
+
+    Returns:
+        (n,) float64.
+    """
+    outside = moments(models[..., None], np.ones(models.shape, dtype=bool))
+    n_models = len(models)
+    shape, scale = variance_prior(outside.squares[:, 0], outside.count - 1)
+    variance = (scale + outside.squares[:, 0] / 2) / (shape + (n_models - 1) / 2)
+    centre = outside.mean[:, 0].mean()
+    y = outside.mean[:, 0] - centre
+    noise = float(outside.scatter[0, 0]) / outside.freedom
+    spread = max(float(y @ y) / max(len(y) - 1, 1) - noise / n_models, 0.0)
+    precision = variance / max(spread, TINY) + n_models
+    return (target - centre - n_models * y / precision) / np.sqrt(variance * (1 + 1 / precision))
 
 
 def _log_student(deviation: np.ndarray, variance: np.ndarray, shape: np.ndarray) -> np.ndarray:

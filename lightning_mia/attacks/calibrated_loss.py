@@ -33,7 +33,7 @@ class CalibratedLoss(SignalAttack):
     base_name = "calibrated_loss"
     levels = ("utterance", "speaker")
     reference = "Watson et al. (2022), calibrated membership score"
-    min_shadows = 2
+    min_shadows = 1
 
     def compare(self, matrix: SignalMatrix) -> np.ndarray:
         """Compute the difference from the OUT mean for every unit."""
@@ -65,5 +65,5 @@ def calibrated_loss(target: Array, shadows: ArrayLike | Tensor, inside: ArrayLik
         >>> calibrated_loss(target, shadows, inside)
         array([ 0.7, -0.3])
     """
-    signals = read_arrays("calibrated_loss", target, shadows, inside, online=False)
+    signals = read_arrays("calibrated_loss", target, shadows, inside, online=False, min_shadows=1)
     return as_given(signals.target - moments(signals.shadows[..., None], ~signals.inside).mean[:, 0], target)

@@ -39,8 +39,9 @@ class RMIA(OnlineOrOffline):
     median recording has p = 1/2 under every model. (Any increasing function gives r(x) = 1 if the models agree; this
     one is bounded by 1, as the offline formula requires.) `a` is fitted on the shadow models, each of which takes the
     place of the target, with its pair removed; with a single pair it is the slope of p_in over p̄_out, for the noise of
-    p̄_out. The second term of the score is an addition: the share over z has many ties and increases with r(x), so this
-    term only ranks units within a tie.
+    p̄_out; with reference models, of which no member is known, it is the slope of p over p̄_out of auxiliary recordings.
+    The second term of the score is an addition: the share over z has many ties and increases with r(x), so this term
+    only ranks units within a tie.
 
     The ranking therefore depends neither on γ nor on z, and is that of BASE (Lassila et al. 2025; log r alone). At
     speaker level, z are still single recordings.
@@ -62,7 +63,7 @@ class RMIA(OnlineOrOffline):
     levels = ("utterance",)
     reference = "Zarifzadeh, Liu and Shokri (2024), section 2"
     min_shadows_online = 2
-    min_shadows_offline = 2
+    min_shadows_offline = 1
 
     def __init__(
         self,
@@ -91,7 +92,10 @@ class RMIA(OnlineOrOffline):
             raise CannotRun("it needs auxiliary recordings, and there are none")
         matrix = oriented(matrix, self.signal.two_sided)
         a = self.a
-        if not self.online and a is None:
+        if not self.online and a is None and not matrix.learning_members.size:
+            # Reference models, of which no member is known
+            a = slope_of_auxiliary(matrix.auxiliary_target[:, 0], matrix.auxiliary_shadows[..., 0])
+        elif not self.online and a is None:
             n_outside = float((~matrix.members).sum(0).mean())
             a = fit_a(matrix.learning_shadows[..., 0], matrix.learning_members, matrix.pairs, n_outside)
         return rmia(
@@ -173,7 +177,7 @@ def rmia(
         (2,)
     """
     check_ranges(rmia, {"gamma": gamma, "a": a}, "attacks.rmia: ")
-    signals = read_arrays("rmia", target, shadows, inside, online=online)
+    signals = read_arrays("rmia", target, shadows, inside, online=online, min_shadows=2 if online else 1)
     if not online and a is None:
         pairs, n_outside = complementary_pairs(signals.inside), float((~signals.inside).sum(0).mean())
         a = fit_a(signals.shadows, signals.inside, pairs, n_outside)
@@ -321,6 +325,25 @@ def slope_of_pair(p: np.ndarray, members: np.ndarray, n_outside: float) -> float
     centres = fit_centres(*in_and_out_moments(p, members))
     reliability = centres.spread / max(centres.spread + centres.noise / n_outside, TINY)
     return float(np.clip(centres.slope * reliability, 0, 1))
+
+
+def slope_of_auxiliary(target: np.ndarray, models: np.ndarray) -> float:
+    """Compute the slope of the target's p over p̄_out, on recordings that are OUT for all.
+
+    With the published 0.3, the ratio of a hard recording would stay low if nobody was trained on it.
+
+    Args:
+        target: (m,) signals of auxiliary recordings under the target.
+        models: (K, m) the same under reference models.
+
+    Returns:
+        0 to 1.
+    """
+    from scipy.special import expit
+
+    p, outside = expit(target), expit(models).mean(axis=0)
+    centred = outside - outside.mean()
+    return float(np.clip(centred @ p / max(centred @ centred, TINY), 0, 1))
 
 
 def _mean(p: np.ndarray, chosen: np.ndarray) -> np.ndarray:

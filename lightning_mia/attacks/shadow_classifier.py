@@ -53,7 +53,7 @@ class LearnedFromShadows(Attack):
         calibrated: whether signals are also compared with those under other shadow models.
     """
 
-    levels: ClassVar[tuple[str, ...]] = ("utterance", "speaker")
+    levels: tuple[str, ...] = ("utterance", "speaker")
     reference = "Shokri et al. (2017), section V"
     min_shadows = 2
     cache_scores = True

@@ -1,13 +1,15 @@
 """Main pipeline of an audit: probe, attack, evaluate, report."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightning_mia.attacks import Attack, default_attacks
+from lightning_mia.attacks.runner.defaults import MANY_AUXILIARY, checkpoint_attacks, lacking_auxiliary
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.blind_baselines import size_notes
 from lightning_mia.audit.breakdown import add_breakdown
@@ -31,12 +33,14 @@ from lightning_mia.audit.provenance import (
     unit_facts,
     version_notes,
 )
+from lightning_mia.audit.shadow_models.of_checkpoint import training_notes
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
+from lightning_mia.audit.suggestions import suggest_auxiliary, suggest_positive_control
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import measure_utility
 from lightning_mia.evaluation.results import Exposure
 from lightning_mia.evaluation.utility import Utility
-from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Target, summarise_fleet
+from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Suggestion, Target, summarise_fleet
 from lightning_mia.report.logged_figures import log_report
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
@@ -78,7 +82,7 @@ class Audit:
 
     def __init__(self, run: AuditRun, options: AuditOptions = DEFAULT_OPTIONS) -> None:
         self.run, self.options = run, options
-        self.attacks: Sequence[Attack] = options.attacks or default_attacks(len(run.split.shadows), options.attack_set)
+        self.attacks: Sequence[Attack] = options.attacks or self._default_attacks()
         self.held_out = recordings_for(run.data, options.utility) if options.utility.enabled else None
 
     def report(
@@ -105,7 +109,8 @@ class Audit:
         run.save_split()
         if run.split.shadows:
             run.check_shadow_models(target)
-        controls = run.control_models(target)
+        references = run.load_references(target)
+        controls = run.control_models(target, references)
         models = {"target": target, **controls}
         timings = _training_seconds(models)
         with _timed(timings, "probe_s"):
@@ -113,6 +118,9 @@ class Audit:
             utility = self._measure_utility(models)
         with _timed(timings, "fleet_s"):  # training and probing of shadow models in this run
             shadow_models = self.probe_shadow_models(target)
+            if references:
+                compared = self.probe(references.models, self._plan_of_references)
+                shadow_models = references.probed(compared, controls.get("wrong_model"))
         timings["shadow_s"] = shadow_models.seconds if shadow_models else 0.0
         report_dir = run.run_dir / "report"
         if not is_first_process():
@@ -141,6 +149,8 @@ class Audit:
                 *notes,
                 *shared_content_notes(run.split, run.data.audio),
                 *run.missing_control_notes(target, controls),
+                *(references.notes(target.model) if references else ()),
+                *training_notes(run.split, run.fleet.start, shadow_models.records if shadow_models else {}),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
                 *relearning_notes(self.probe_plan, target),
@@ -155,6 +165,7 @@ class Audit:
             utility=utility,
             privacy=privacy,
             epsilon_bounds=bounds,
+            suggestions=self._suggestions(target, outcome, exposures),
             title=self.options.report.title,
             by=self.options.report.by,
             corpus=corpus_name(run.data),
@@ -165,9 +176,14 @@ class Audit:
         close(loggers)
         return page
 
-    def probe(self, models: dict[str, Trained]) -> dict[str, ProbedModel]:
-        """Probe models; their frames are computed only if needed."""
-        plan, device = self.probe_plan, self.run.trainers.device()
+    def probe(self, models: Mapping[str, Trained], plan: ProbePlan | None = None) -> dict[str, ProbedModel]:
+        """Probe models; their frames are computed only if needed.
+
+        Args:
+            models: name → model.
+            plan: signal groups and queries; by default those of the target.
+        """
+        plan, device = plan or self.probe_plan, self.run.trainers.device()
         probed = {}
         for name, trained in models.items():
             signals = plan.signals(name, trained.model, trained.sha256)
@@ -196,7 +212,7 @@ class Audit:
         if self.run.model.uses_transcripts:
             inputs.append([data.audio.texts.get(utterance, "") for utterance in ids])
         return ProbePlan(
-            self._groups(),
+            self._groups(self.attacks),
             data.queries(ids),
             data.queries(auxiliary),
             inputs,
@@ -207,12 +223,17 @@ class Audit:
             data.further_training_recordings(),
         )
 
-    def _groups(self) -> list[SignalGroup]:
-        """List the signal groups of the attacks, encoder outputs first."""
+    @property
+    def _plan_of_references(self) -> ProbePlan:
+        """Signal groups of the attacks that compare models; others would only cost time."""
+        return replace(self.probe_plan, groups=self._groups([attack for attack in self.attacks if attack.min_shadows]))
+
+    def _groups(self, attacks: Sequence[Attack]) -> list[SignalGroup]:
+        """List the signal groups of attacks, encoder outputs first."""
         split, outputs = self.run.split, self.options.probe.encoder_outputs
         groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
-        for attack in self.attacks:
-            if attack.min_shadows > len(split.shadows) or not set(attack.levels) & set(split.levels):
+        for attack in attacks:
+            if attack.min_shadows > self._n_compared or not set(attack.levels) & set(split.levels):
                 continue  # this attack will not run
             for group in attack.groups:
                 if groups.setdefault(group.prefix, group).fingerprint() != group.fingerprint():
@@ -221,8 +242,29 @@ class Audit:
                     )
         return list(groups.values())
 
+    def _default_attacks(self) -> list[Attack]:
+        """List the attacks that suit the model: trained here, or elsewhere."""
+        run, options = self.run, self.options
+        only_outside = bool(options.fleet.references) or run.split.pool() is not None
+        if options.attack_set == "all" or not self._is_checkpoint or (run.split.shadows and not only_outside):
+            return default_attacks(self._n_compared, options.attack_set)
+        n_recordings = sum(map(len, run.split.candidates().values()))
+        n_auxiliary = len(run.split.auxiliary_ids())
+        return checkpoint_attacks(run.model, n_auxiliary, self._n_compared, n_recordings)
+
+    @property
+    def _is_checkpoint(self) -> bool:
+        return self.run.model.is_pretrained or self.options.target_checkpoint is not None
+
+    @property
+    def _n_compared(self) -> int:
+        """Number of shadow models, or of reference models."""
+        return len(self.run.split.shadows) or len(self.options.fleet.references)
+
     def _summarise_fleet(self, shadow_models: TrainedShadowModels | None) -> FleetSummary | None:
         fleet = self.options.fleet
+        if shadow_models and fleet.references:
+            return FleetSummary(n_shadows=len(fleet.references), pool="references")
         targets = fleet.targets if self.run.model.learned_targets is not None else None
         return summarise_fleet(shadow_models.records, fleet.pool, targets) if shadow_models else None
 
@@ -254,6 +296,15 @@ class Audit:
             obstacle=obstacle,
             largest_exposure=exposures[-1] if exposures else None,
         )
+
+    def _suggestions(
+        self, target: Trained, outcome: AuditOutcome, exposures: Sequence[Exposure]
+    ) -> tuple[Suggestion, ...]:
+        control = suggest_positive_control(target, outcome.verdict.status, exposures)
+        if self.options.attacks or not self._is_checkpoint:
+            return control
+        missing = lacking_auxiliary(self.run.model, len(self.run.split.auxiliary_ids()), self._n_compared)
+        return (*control, *suggest_auxiliary(missing, self.run.split, MANY_AUXILIARY))
 
     def _versions(
         self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None

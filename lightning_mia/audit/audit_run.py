@@ -17,9 +17,11 @@ from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import summarise_split
+from lightning_mia.audit.references import References
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.external_shadow_models import ExternalCheckpoint, ExternalShadowModels
 from lightning_mia.audit.shadow_models.like_target import check_like_target
+from lightning_mia.audit.shadow_models.of_checkpoint import shadow_model
 from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.shared_targets import check_shadow_model, with_targets
@@ -175,7 +177,7 @@ class AuditRun:
             return
         if self.split.level == "speaker" and (n_speakers := summarise_split(self.split).n_speakers) < MIN_SPEAKERS:
             obstacle = few_speakers(n_speakers, MIN_SPEAKERS)
-            log.warning("No verdict will be possible at speaker level: %s; add speakers", obstacle)
+            log.warning("No verdict will be possible: %s; add speakers", obstacle)
         if self.split.drawn:
             return
         log_size(self.blind_baselines, self.split)
@@ -258,11 +260,13 @@ class AuditRun:
         max_epochs: int | None = None,
         start: Trained | None = None,
         monitor: LeakageMonitor | None = None,
+        model: SpeechModel | None = None,
     ) -> TrainingJob:
         """Describe a training run; see `train`.
 
-        The settings are those that affect its result.
+        The settings are those that affect its result. `model` replaces that of the run.
         """
+        model = model or self.model
         trainers = self.trainers if max_epochs is None else self.trainers.with_epochs(max_epochs)
         recordings = self.data.training_recordings(ids, seed)
         options = self.data.options
@@ -270,9 +274,9 @@ class AuditRun:
             "split": self.split.sha256,
             "recordings": self.data.audio.data_hash(ids),
             "n_recordings": len(ids),
-            "model": type(self.model).__name__,
-            "hyperparameters": constructor_arguments(self.model),
-            "start": start.sha256 if start else self.model.weights_sha256(),
+            "model": type(model).__name__,
+            "hyperparameters": constructor_arguments(model),
+            "start": start.sha256 if start else model.weights_sha256(),
             "waveforms": {
                 **options.training_changes.fingerprint(),
                 **options.time_masking.fingerprint(),
@@ -286,12 +290,12 @@ class AuditRun:
             del settings["n_recordings"]
         if max_epochs == 0:  # no Trainer option changes initial weights, and folders of earlier versions lack this one
             del settings["trainer"]["max_epochs"]
-        if self.model.uses_transcripts:
+        if model.uses_transcripts:
             settings["transcripts"] = hash_of({utterance: self.data.audio.texts[utterance] for utterance in ids})
         if monitor and (stop := monitor.fingerprint()):
             settings["stop"] = stop
         first = start.model if start else None
-        return TrainingJob(name, self.run_dir / name, self.model, recordings, settings, seed, trainers, first)
+        return TrainingJob(name, self.run_dir / name, model, recordings, settings, seed, trainers, first)
 
     def shadow_model_jobs(
         self, target: Trained | None = None, probe_plan: ProbePlan | None = None
@@ -309,12 +313,13 @@ class AuditRun:
         """
         if self.shadow_checkpoints:
             return self._external_shadow_model_jobs(self.shadow_checkpoints, target, probe_plan)
+        model = self.model if self.split.drawn else shadow_model(self.external, self.fleet.start, target)
         trainings = [
-            self.job(f"shadows/{number:03d}", self.split.training_ids(name), training_seed() + 1 + number)
+            self.job(f"shadows/{number:03d}", self.split.training_ids(name), training_seed() + 1 + number, model=model)
             for number, name in enumerate(self.split.shadows)
         ]
         kinds = {training.kind for training in trainings}
-        if target and (kind := target.model.origin.get("training")) not in kinds:
+        if target and self.split.drawn and (kind := target.model.origin.get("training")) not in kinds:
             difference = "does not record how it was trained" if kind is None else "was trained with other settings"
             raise InputError(
                 f"{target.checkpoint} {difference}, but shadow models must be trained exactly like the target: train "
@@ -355,11 +360,8 @@ class AuditRun:
     @property
     def shares_targets(self) -> bool:
         """Whether shadow models and controls copy the target's learned targets."""
-        return (
-            self.shadow_checkpoints is None
-            and self.fleet.targets == "victim"
-            and self.model.learned_targets is not None
-        )
+        has_targets = self.model.learned_targets is not None and not (self.model.is_pretrained and not self.split.drawn)
+        return self.shadow_checkpoints is None and self.fleet.targets == "victim" and has_targets
 
     def _check_shadow_models(self) -> None:
         """Validate shadow-model settings before the long training of the target."""
@@ -422,15 +424,32 @@ class AuditRun:
             )
         return self.external.pretrained_target()
 
-    def control_models(self, target: Trained) -> dict[str, Trained]:
-        """Train or load the control models."""
+    def load_references(self, target: Trained) -> References | None:
+        """Load the reference models; None without any.
+
+        Args:
+            target: the target.
+        """
+        if not self.fleet.references:
+            return None
+        wrong_model = self._is_external(target) and self.controls.wrong_model
+        first_is_wrong_model = wrong_model and self.controls.wrong_model_checkpoint is None
+        return References.load(self.fleet.references, target, self.external, first_is_wrong_model)
+
+    def control_models(self, target: Trained, references: References | None = None) -> dict[str, Trained]:
+        """Train or load the control models.
+
+        Args:
+            target: the target.
+            references: reference models, the first of which may be the wrong model.
+        """
         external = self._is_external(target)
         models: dict[str, Trained] = {}
         if self.controls.untrained:
             initial = self.model.untrained()
             models["untrained"] = self.external.as_constructed(initial) if external else self.fit_untrained(target)
         if self.controls.wrong_model:
-            wrong_model = self._external_wrong_model() if external else self.fit_wrong_model(target)
+            wrong_model = self._external_wrong_model(references) if external else self.fit_wrong_model(target)
             if wrong_model:
                 models["wrong_model"] = wrong_model
         return models
@@ -463,6 +482,8 @@ class AuditRun:
     def _is_external(self, target: Trained) -> bool:
         return self.model.is_pretrained and "steps" not in target.record
 
-    def _external_wrong_model(self) -> Trained | None:
+    def _external_wrong_model(self, references: References | None) -> Trained | None:
+        if references and "wrong_model" in references.models:
+            return references.models["wrong_model"]
         checkpoint = self.controls.wrong_model_checkpoint
         return None if checkpoint is None else self.external.pretrained(checkpoint)

@@ -4,6 +4,8 @@ The command line calls the same methods.
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,18 @@ from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.positive_control import positive_control, positive_control_note
 from lightning_mia.audit.upload import ResultsUploader
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.report.notebook_report import NotebookReport
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.dp_sgd import PerExampleGradients
 from lightning_mia.training.job_trainer import refusals_named
-from lightning_mia.training.loggers import as_recipes
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.training.trainer_options import NO_CLIPPING, as_callbacks
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.lightning import is_first_process, quiet
+from lightning_mia.utilities.progress_bar import progress_bars
 from lightning_mia.utilities.ranges import Count, check_ranges
 from lightning_mia.utilities.run_lock import locked
 
@@ -61,7 +65,8 @@ class AuditTrainer(Trainer):
         An audit of a tiny TERA on a manifest:
 
             data = SpeechDataModule(Manifest("manifest.csv"), UtteranceDesign(n_units=200))
-            page = trainer.audit(TERA(), data, AuditOptions(run_dir="runs/tera"))
+            report = trainer.audit(TERA(), data, AuditOptions(run_dir="runs/tera"))
+            report.verdict.status, report.attack_table, report.page
     """
 
     def __init__(
@@ -72,12 +77,12 @@ class AuditTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         # A copy, before this Trainer attaches itself to a strategy.
-        options = copy.deepcopy({**kwargs, "logger": as_recipes(kwargs.get("logger"))})
+        options = copy.deepcopy(kwargs)
         options |= {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
         check_ranges(AuditTrainer.__init__, options, "trainer.")
         self._leakage_monitor = _remove_leakage_monitor(options)
         self.factory = TrainerFactory(options)
-        with refusals_named(kwargs):
+        with quiet(), refusals_named(kwargs):
             super().__init__(**kwargs)
         self._config_yaml, self._command = "", ""
         self._uploader: ResultsUploader | None = None
@@ -105,7 +110,7 @@ class AuditTrainer(Trainer):
         Returns:
             The checkpoint.
         """
-        with locked(options.folder):
+        with self._running(options):
             return self._open(model, datamodule, replace(options, fleet=FleetSettings())).fit_target().checkpoint
 
     def shadow(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
@@ -130,11 +135,13 @@ class AuditTrainer(Trainer):
                 "fleet.checkpoints brings shadow models that were trained elsewhere, so there are none to train: give "
                 "them to `lightning-mia attack`, or leave them out"
             )
-        with locked(options.folder):
+        with self._running(options):
             self._open(model, datamodule, options).train_shadow_models()
         return options.folder / "shadows"
 
-    def attack(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
+    def attack(
+        self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS
+    ) -> NotebookReport | None:
         """Probe a trained target and its controls, attack and report.
 
         Args:
@@ -143,14 +150,16 @@ class AuditTrainer(Trainer):
             options: options of the audit; `target_checkpoint` may be a target trained elsewhere.
 
         Returns:
-            The report's page.
+            The report, with verdict, tables, figures and page; None on processes other than the first.
         """
-        with locked(options.folder):
+        with self._running(options):
             audit = self._open_audit(model, datamodule, options)
             checkpoint = Path(options.target_checkpoint).expanduser() if options.target_checkpoint else None
             return self._report(audit, audit.run.load_target(checkpoint))
 
-    def audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS) -> Path:
+    def audit(
+        self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions = DEFAULT_OPTIONS
+    ) -> NotebookReport | None:
         """Train the target, probe, attack and report.
 
         Args:
@@ -159,9 +168,9 @@ class AuditTrainer(Trainer):
             options: options of the audit.
 
         Returns:
-            The report's page.
+            The report, with verdict, tables, figures and page; None on processes other than the first.
         """
-        with locked(options.folder):
+        with self._running(options):
             audit = self._open_audit(model, datamodule, options)
             return self._report(audit, audit.run.fit_target())
 
@@ -194,13 +203,20 @@ class AuditTrainer(Trainer):
 
     def _open_audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
         audit = Audit(self._open(model, datamodule, options), options)
-        check_some_can_run(audit.attacks, audit.run.model, audit.run.split)
+        check_some_can_run(audit.attacks, audit.run.model, audit.run.split, len(options.fleet.references))
         return audit
 
-    def _report(self, audit: Audit, target: Trained) -> Path:
+    @contextmanager
+    def _running(self, options: AuditOptions) -> Iterator[None]:
+        """Lock the run directory; show only the requested bars, and no messages of Lightning about itself."""
+        with locked(options.folder), quiet(), progress_bars(self.factory.shows_progress):
+            yield
+
+    def _report(self, audit: Audit, target: Trained) -> NotebookReport | None:
         exposures = positive_control(audit, target) if audit.options.positive_control else ()
         notes = [positive_control_note(exposures)] if exposures else []
-        return audit.report(target, self._config_yaml, self._command, exposures, notes)
+        audit.report(target, self._config_yaml, self._command, exposures, notes)
+        return NotebookReport.load(audit.options.folder) if is_first_process() else None
 
 
 def _remove_leakage_monitor(options: dict[str, Any]) -> LeakageMonitor | None:

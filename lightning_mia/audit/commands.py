@@ -1,5 +1,6 @@
 """Command line of `fit`, `shadow`, `attack` and `audit`."""
 
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
@@ -35,6 +36,7 @@ CONFIG = "config.yaml"
 
 BARE_FLAGS = ("--positive_control",)
 SHORT_OPTIONS = {"--split": "--data.split"}
+LISTS = ("--fleet.references",)
 
 
 class _Parser(Parser, LightningArgumentParser):
@@ -176,10 +178,27 @@ def with_full_options(arguments: Sequence[str]) -> list[str]:
     return [f"{SHORT_OPTIONS.get(name, name)}{equals}{value}" for name, equals, value in parts]
 
 
+def with_lists(arguments: Sequence[str]) -> list[str]:
+    """Write the values of a list as one, which jsonargparse requires.
+
+    >>> with_lists(["attack", "--fleet.references", "A", "B", "--run_dir", "R"])
+    ['attack', '--fleet.references=["A", "B"]', '--run_dir', 'R']
+    """
+    joined: list[str] = []
+    remaining = list(arguments)
+    while remaining:
+        name = remaining.pop(0)
+        values: list[str] = []
+        while name in LISTS and remaining and not remaining[0].startswith(("-", "[")):
+            values.append(remaining.pop(0))
+        joined.append(f"{name}={json.dumps(values, ensure_ascii=False)}" if values else name)
+    return joined
+
+
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
     quieten()
-    arguments = with_full_options(with_bare_flags(arguments))
+    arguments = with_lists(with_full_options(with_bare_flags(arguments)))
     AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # each parser takes 0.1 s to build
     make(AuditCLI, arguments)
 

@@ -91,6 +91,21 @@ class ExternalModels:
         model = model_class(**{**constructor_arguments(self.model), "checkpoint": checkpoint})
         return self.as_constructed(model.for_corpus(*self.data.texts_and_durations()))
 
+    def other(self, checkpoint: Path) -> Trained:
+        """Load a Lightning checkpoint of the target's class that is not the target.
+
+        Args:
+            checkpoint: Lightning checkpoint.
+
+        Raises:
+            InputError: the file is no checkpoint of this class, or it was trained on the members.
+        """
+        model = load_model(checkpoint, self.model)
+        trained_on = model.origin.get("recordings") or _recordings_beside(checkpoint, model.origin.get("stage"))
+        if self.data.has_background and trained_on == self.data.audio.data_hash(self.data.split.training_ids()):
+            raise InputError(f"{checkpoint} was trained on the members of this split, so it is no reference model")
+        return _external_model(model, checkpoint, hash_of_file(checkpoint))
+
     def as_constructed(self, model: SpeechModel, notes: Sequence[str] = ()) -> Trained:
         """Return a model with its initial weights.
 

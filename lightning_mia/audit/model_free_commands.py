@@ -70,6 +70,7 @@ def _report(parser: Parser, arguments: list[str]) -> None:
         action="store_true",
         help="also write report_names.html with the names of speakers and recordings; do not distribute it",
     )
+    parser.add_argument("--pdf", action="store_true", help="also print the page to a PDF, with Chromium from PATH")
     options = parser.parse_args(arguments[1:])
     run_dir = Path(options.run_dir)
     if (run_dir / "grid.json").is_file():
@@ -82,7 +83,7 @@ def _report(parser: Parser, arguments: list[str]) -> None:
         from lightning_mia.report.write import find_report, load_run, render_report
 
         complete = add_breakdown(load_run(run_dir))  # results of earlier versions lack it
-        print_summary(render_report(find_report(run_dir), complete, options.names))
+        print_summary(render_report(find_report(run_dir), complete, options.names, options.pdf))
 
 
 def _compare(parser: Parser, arguments: list[str]) -> None:

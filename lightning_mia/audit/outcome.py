@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from lightning_mia.attacks import Attack
 from lightning_mia.attacks.base import ShadowModels
-from lightning_mia.attacks.runner.scoring import Scored, as_control
+from lightning_mia.attacks.runner.scoring import Scored, as_control, models_for
 from lightning_mia.audit.blind_baselines import BlindBaselines, results_of, scores_of, size_notes
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.as_targets import by_number_of_shadow_models, each_as_target
@@ -99,7 +101,7 @@ def evaluate_attacks(
     target = models["target"]
     shadows = fleet.shadows if fleet else None
     on_target = {part: target.scored(attacks, split, *part, seed, shadows) for part in blind}
-    on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, shadows) for part in blind}
+    on_controls = {part: _score_controls(models, on_target[part], split, *part, seed, fleet) for part in blind}
     attack_scores = [score for scored in on_target.values() for score in scored.scores if score.access != "none"]
     control_scores = [score for part in blind for score in (*_paper_protocol(on_target[part]), *on_controls[part])]
     skipped = [line for scored in on_target.values() for line in scored.skipped]
@@ -112,7 +114,8 @@ def evaluate_attacks(
     if fleet:
         ran = list({attack.name: attack for scored in on_target.values() for attack in scored.ran}.values())
         each = each_as_target(ran, fleet, split, list(blind), settings, seed) if take_turns else {}
-        fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
+        if not fleet.shadows.are_references:
+            fewer = by_number_of_shadow_models(ran, target, fleet, split, list(blind), settings, seed)
     siblings, sibling_results = _siblings(attacks, target, split, settings, seed, shadows)
     contexts: dict[Key, Context] = {}
     for part, ((acoustics, _), *_) in blind.items():
@@ -174,15 +177,27 @@ def _score_controls(
     level: Level,
     part: Part,
     seed: int,
-    shadows: ShadowModels | None,
+    fleet: TrainedShadowModels | None,
 ) -> list[Scores]:
-    """Run the attacks of the target on the control models."""
-    return [
-        as_control(score, kind)
-        for kind, model in models.items()
-        if kind != "target"
-        for score in model.scored(on_target.ran, split, level, part, seed, shadows).scores
-    ]
+    """Run the attacks of the target on the control models.
+
+    A wrong model that is a reference model too is compared with the others; without any, its signals are scored alone.
+    """
+    scores = []
+    for kind, model in models.items():
+        if kind == "target":
+            continue
+        shadows = fleet.shadows if fleet else None
+        is_reference = fleet is not None and kind == "wrong_model" and fleet.wrong_model is not None
+        if fleet and is_reference:
+            shadows = fleet.shadows.take(np.arange(len(fleet.shadows)) != fleet.wrong_model)
+        scored = model.scored(on_target.ran, split, level, part, seed, shadows)
+        scores += [as_control(score, kind) for score in scored.scores]
+        if is_reference:
+            rest = [attack for attack in on_target.ran if attack not in scored.ran and attack.min_shadows]
+            alone = model.scored(rest, split, level, part, seed, shadows, alone=True)
+            scores += [as_control(score, kind) for score in alone.scores]
+    return scores
 
 
 def _siblings(
@@ -236,9 +251,17 @@ def _contexts(
         if score.access == "none":
             contexts[key] = Context(blind=blind)
         else:
-            n_shadows = len(shadows) if shadows and attack.min_shadows else 0
-            queries = _queries(attack, target.signals)
-            contexts[key] = Context(wrong_model, blind, n_shadows, queries, each.get(key), fewer.get(key, ()))
+            n_models = len(models_for(attack, shadows)) if shadows and attack.min_shadows else 0
+            are_references = shadows is not None and shadows.are_references
+            contexts[key] = Context(
+                wrong_model,
+                blind,
+                n_shadows=0 if are_references else n_models,
+                queries=_queries(attack, target.signals),
+                in_turn=each.get(key),
+                with_fewer=fewer.get(key, ()),
+                n_references=n_models if are_references else 0,
+            )
     return contexts
 
 

@@ -91,7 +91,7 @@ def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:
             f"The positive control needs recordings that the target has not seen (member 0 or empty): {error}"
         ) from error
     inner = AuditRun(Path(run.run_dir) / FOLDER, run.model, run.data.with_split(drawn), run.trainers)
-    return Audit(inner, AuditOptions(attacks=options.attacks, probe=options.probe, evaluation=options.evaluation))
+    return Audit(inner, AuditOptions(attacks=list(audit.attacks), probe=options.probe, evaluation=options.evaluation))
 
 
 def _design(split: Split, settings: PositiveControlSettings) -> Design:

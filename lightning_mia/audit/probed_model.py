@@ -45,9 +45,13 @@ class ProbedModel:
         part: Part,
         seed: int = 0,
         shadows: ShadowModels | None = None,
+        *,
+        alone: bool = False,
     ) -> Scored:
         """Run every attack that supports this level; see `score_attacks`."""
-        return score_attacks(attacks, self.signals, split, level, part, self.frames, seed, self._score, shadows)
+        return score_attacks(
+            attacks, self.signals, split, level, part, self.frames, seed, self._score, shadows, alone=alone
+        )
 
     def _score(self, attack: Attack, evidence: Evidence) -> pd.Series:
         """Score one attack, or read its scores from the cache."""

@@ -1,7 +1,5 @@
 """Evaluate one array of scores of any model: AUROC, interval, p-value, TPR at FPR."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +12,7 @@ from lightning_mia.evaluation import AttackResult, EvaluationSettings, Scores, T
 from lightning_mia.evaluation.results import has_interval
 from lightning_mia.report.content.numbers import NO_INTERVAL, percent
 from lightning_mia.report.figures.attacks import Curve, log_roc_figure
+from lightning_mia.report.notebook_report import figure_html
 from lightning_mia.splits.sampling.assignment import assign_units
 from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
 from lightning_mia.splits.split import LEADING_COLUMNS, TRAILING_COLUMNS, Split
@@ -248,19 +247,6 @@ def as_numpy(values: Any) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise InputError(f"evaluate: an array cannot be read ({error}); give one entry per unit") from error
-
-
-def figure_html(figure: "Figure", label: str) -> str:
-    """Embed a figure in HTML, as an image without references.
-
-    Args:
-        figure: Matplotlib figure.
-        label: alternative text.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{escape(label, quote=True)}" src="data:image/png;base64,{data}">'
 
 
 def _rate(rate: TprAtFpr) -> str:

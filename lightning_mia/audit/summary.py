@@ -42,7 +42,8 @@ def summary(report: AuditReport) -> str:
 
     Attacks are grouped by level and access, the strongest first; the controls of each group's best attack follow, and
     the reason, where a p-value and the verdict seem to disagree. The controls that belong to no attack, such as the
-    blind baseline, come last. If a coin decided for each unit, the largest lower bound on ε follows.
+    blind baseline, come last. If a coin decided for each unit, the largest lower bound on ε follows. The verdict is
+    followed by what would make another audit say more.
     """
     groups = attack_groups(report)
     best_controls = [_attack_controls(report, group.best) for group in groups]
@@ -58,7 +59,8 @@ def summary(report: AuditReport) -> str:
         lines += ["", *_table(f"controls, {question}", of_question, width)]
     lines += _more(len(attack_controls) - sum(map(len, best_controls)), "control")
     lines += _epsilon_lines(report)
-    return "\n".join([*lines, "", *_wrapped(f"verdict: {report.verdict.status} – {report.verdict.reason}"), ""])
+    verdict = f"verdict: {report.verdict.status} – {report.verdict.reason}"
+    return "\n".join([*lines, "", *_wrapped(verdict), "", *_suggestions(report)])
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
@@ -81,10 +83,16 @@ def _group_lines(group: Group, controls: Sequence[AttackResult], width: int, rep
     listed = _listed(group)
     table = _table(f"{group.family}{status}", [*listed, *controls], width, f"({'; '.join(group.sizes)}{power})")
     end = len(table) - len(controls)
-    shadows = sorted({attack.n_shadows for attack in listed if attack.n_shadows})
-    notes = [f"  *: with {' or '.join(map(str, shadows))} shadow models"] if shadows else []
+    notes = _notes("*", "shadow", [attack.n_shadows for attack in listed])
+    notes += _notes("+", "reference", [attack.n_references for attack in listed if not attack.n_shadows])
     more = _more(len(group.results) - len(listed), "attack")
     return [*table[:end], *more, *table[end:], *notes, *_reason_lines(group, report)]
+
+
+def _notes(mark: str, kind: str, numbers: Sequence[int]) -> list[str]:
+    """Explain a mark behind results: how many models they rest on."""
+    used = sorted({number for number in numbers if number})
+    return [f"  {mark}: with {' or '.join(map(str, used))} {kind} model{'s'[: used[-1] > 1]}"] if used else []
 
 
 def _reason_lines(group: Group, report: AuditReport) -> list[str]:
@@ -118,6 +126,15 @@ def _epsilon_lines(report: AuditReport) -> list[str]:
     return ["", f"ε ≥ {rounded_down(best.epsilon_corrected)} ({guesses}) at {condition}"]
 
 
+def _suggestions(report: AuditReport) -> list[str]:
+    """Format the suggestions; commands stay on one line, to be copied."""
+    lines, command = [], report.provenance.command
+    for suggestion in report.suggestions:
+        run = [f"  {command} {suggestion.option}"] if command and suggestion.option else []
+        lines += [*_wrapped(suggestion.text), *run, ""]
+    return lines
+
+
 def _more(n: int, noun: str) -> list[str]:
     return [f"  … {n} more {noun}{'' if n == 1 else 's'} in the report"] if n > 0 else []
 
@@ -129,7 +146,7 @@ def _line(result: AttackResult, width: int) -> str:
     return (
         f"  {_shortened(result.name):<{width}}  {result.auroc:.3f}  {interval:14}  {decisive_p_value(result):<7.2g}"
         + (f"  {percent(rate.tpr):>8}" if rate else "")
-        + (" *" if result.n_shadows else "")
+        + (" *" if result.n_shadows else " +" if result.n_references else "")
     ).rstrip()
 
 

@@ -61,6 +61,7 @@ class Context:
         with_fewer: as in `AttackResult`, without the entry for all shadow models, which `evaluate_scores` adds.
         versus_siblings: as in `AttackResult`.
         exposures: unit_id → how often a unit is in an epoch of a model that is trained on it; None: all are once.
+        n_references: as in `AttackResult`.
 
     Example:
         >>> contexts = {("lira", "utterance"): Context(n_shadows=16, queries=8)}  # as `evaluate_scores` takes them
@@ -76,6 +77,7 @@ class Context:
     with_fewer: tuple[SubsetResult, ...] = ()
     versus_siblings: VersusSiblings | None = None
     exposures: Mapping[str, int] | None = None
+    n_references: int = 0
 
 
 def evaluate_scores(
@@ -115,7 +117,7 @@ def evaluate_scores(
         >>> f"AUROC {result.auroc:.2f}, p = {result.p_value:.3f}"
         'AUROC 0.79, p = 0.002'
     """
-    from lightning_mia.utilities.terminal import progress_bar
+    from lightning_mia.utilities.progress_bar import tqdm
 
     keys = [score.key for score in scores]
     if len(set(keys)) < len(keys):
@@ -125,9 +127,7 @@ def evaluate_scores(
     resamples: dict[Key, Resamples] = {}
     groups = group_by_units([*scores, *(wrong for wrong in wrong_models.values() if wrong.key not in keys)])
     redraws = _redraw_levels(groups, redraw, settings)
-    with progress_bar(
-        total=sum(map(len, groups)), desc="Redrawing", unit="attack", disable=not (progress and scores)
-    ) as bar:
+    with tqdm(total=sum(map(len, groups)), desc="Redrawing", unit="attack", disable=not (progress and scores)) as bar:
         for group in groups:
             labels = redraws[group[0].level].labels_for(group[0])
             redrawn_aurocs = labelled_aurocs(np.stack([score.values for score in group]), labels)
@@ -138,7 +138,7 @@ def evaluate_scores(
     corrections = correct_families(scores, resamples, {key: wrong.key for key, wrong in wrong_models.items()})
     return [
         _result(score, resamples[score.key], settings, contexts.get(score.key, Context()), corrections.get(score.key))
-        for score in progress_bar(scores, desc="Evaluating", unit="attack", disable=not (progress and scores))
+        for score in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores))
     ]
 
 
@@ -323,6 +323,7 @@ def _result(
         versus_wrong_model=None if correction is None else correction.versus_wrong_model,
         auroc_blind_adjusted=None if blind is None else blind_adjusted_auroc(scores, blind),
         n_shadows=context.n_shadows,
+        n_references=context.n_references,
         queries=context.queries,
         in_turn=context.in_turn,
         with_fewer=(*context.with_fewer, *all_shadows),

@@ -345,11 +345,12 @@ def _rank(family: Sequence[AttackResult]) -> str:
 
 
 def _shadow_models(family: Sequence[AttackResult]) -> str:
-    numbers = [attack.n_shadows for attack in family if attack.n_shadows]
+    kind = "reference model" if any(attack.n_references for attack in family) else "shadow model"
+    numbers = [number for attack in family if (number := attack.n_shadows or attack.n_references)]
     if not numbers:
         return "without shadow models"
     which = "" if len(numbers) == len(family) else f"{len(numbers)} of them "
-    return f"{which}with {max(numbers)} shadow models"
+    return f"{which}with {max(numbers)} {kind}{'' if max(numbers) == 1 else 's'}"
 
 
 def _power(family: Sequence[AttackResult]) -> str:

@@ -215,6 +215,7 @@ class AttackResult:
         versus_wrong_model: difference from the wrong model; None without a wrong-model control.
         auroc_blind_adjusted: AUROC after removing what the blind score explains; None without a blind score.
         n_shadows: shadow models used by the attack.
+        n_references: reference models used by the attack.
         queries: waveforms per recording sent to the target; None if not counted.
         in_turn: with each shadow model as target; None without shadow models.
         with_fewer: with fewer shadow models, by ascending number; the last entry has all of them.
@@ -256,6 +257,7 @@ class AttackResult:
     p_value_two_sided: float | None = None
     versus_siblings: VersusSiblings | None = None
     by_exposures: tuple[ExposureGroup, ...] = ()
+    n_references: int = 0
 
     @property
     def key(self) -> tuple[str, str]:

@@ -81,6 +81,18 @@ class SpeechModel(L.LightningModule, ShareableModel, ABC):
             masks: (batch, frames) bool, frames to hide from the encoder as in training; None hides nothing.
         """
 
+    def encode_under(self, waveforms: Tensor, lengths: Tensor, masks: Iterable[Tensor]) -> Iterator[Encoded]:
+        """Encode a batch under one mask after the other.
+
+        A family computes only once what no mask changes, such as convolutions below the masks.
+
+        Args:
+            waveforms: as in `encode`.
+            lengths: as in `encode`.
+            masks: (batch, frames) bool each.
+        """
+        return (self.encode(waveforms, lengths, mask) for mask in masks)
+
     @abstractmethod
     def pretext(self, waveforms: Tensor, lengths: Tensor, masks: Tensor) -> Pretext:
         """Compute the training loss under masks.

@@ -30,6 +30,14 @@ def hash_content(value: Any) -> str:
     return digest.hexdigest()
 
 
+def encoder_sha256(model: nn.Module) -> str:
+    """Hash the weights of a model's encoder, whatever heads it has.
+
+    Those of the whole model, if it has no module `encoder`.
+    """
+    return hash_content(dict(getattr(model, "encoder", model).named_parameters()))
+
+
 def _update(digest: "hashlib._Hash", value: Any) -> None:
     if isinstance(value, Tensor):
         plain = value.detach().cpu().contiguous()

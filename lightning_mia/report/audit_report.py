@@ -15,7 +15,7 @@ from lightning_mia.evaluation.utility import Utility
 from lightning_mia.utilities.errors import list_first
 from lightning_mia.utilities.ranges import Range, check_fields
 
-Pool = Literal["challenge", "auxiliary"]
+Pool = Literal["challenge", "auxiliary", "references"]
 Targets = Literal["own", "victim"]
 
 
@@ -24,8 +24,9 @@ class FleetSummary:
     """Summary of the shadow models; None = unknown.
 
     Attributes:
-        n_shadows: number of shadow models.
-        pool: "challenge" if trained on halves of the challenge set, "auxiliary" if on halves of a separate pool.
+        n_shadows: number of shadow models, or of reference models.
+        pool: "challenge" if trained on halves of the challenge set, "auxiliary" if on halves of a separate pool,
+            "references" if trained elsewhere, on none of the challenge set.
         n_utterances: recordings that each was trained on.
         epochs: of each.
         steps: optimizer steps of each.
@@ -299,6 +300,23 @@ class UnitFacts:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """What would make another audit of this model say more.
+
+    Attributes:
+        text: why, in one or more sentences.
+        option: what to append to the command of this run; empty: no option does it.
+
+    Example:
+        >>> Suggestion("No positive control was run.", "--positive_control").option
+        '--positive_control'
+    """
+
+    text: str
+    option: str = ""
+
+
+@dataclass(frozen=True)
 class AuditReport:
     """Outcome of an audit or of a blind check.
 
@@ -328,6 +346,7 @@ class AuditReport:
         privacy: bounds on ε; None unless utility was measured or per-example gradients were clipped.
         epsilon_bounds: every attack's lower bound on ε; empty if the split is user-supplied, or in files of earlier
             versions.
+        suggestions: what would make another audit of this model say more.
         title: title given by the user; empty: none.
         by: author or department given by the user; empty: none.
         corpus: name of the corpus, without folders; empty in files of earlier versions.
@@ -366,6 +385,7 @@ class AuditReport:
     utility: Utility | None = None
     privacy: Privacy | None = None
     epsilon_bounds: tuple[EpsilonBound, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
     title: str = ""
     by: str = ""
     corpus: str = ""

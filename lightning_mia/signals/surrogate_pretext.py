@@ -18,6 +18,7 @@ from torch import Tensor
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import SAMPLE_RATE
+from lightning_mia.models.outputs import Encoded
 from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
 from lightning_mia.signals.inputs.random_masks import utterance_generator
 from lightning_mia.signals.runner.loop import batches
@@ -197,15 +198,21 @@ class HiddenSpanPasses:
         frames = model.frame_lengths(lengths)
         truth = self.targets(batch.waveforms, lengths, int(frames.max()), self.grid.stride)
         span = self._frames_per_span(model)
-        for draw in range(settings.every * settings.rounds):
-            masks = hidden_spans(batch.ids, frames.tolist(), span, settings.every, draw, settings.seed)
-            masks = masks.to(lengths.device)
-            if settings.filling is None:
-                encoded = model.encode(batch.waveforms, lengths, masks)
-            else:
-                filled = hide(batch, masks, self.grid.stride, self.grid.field, settings.filling, draw, settings.seed)
-                encoded = model.encode(filled, lengths)
-            yield [encoded.hidden[layer] for layer in settings.layers], truth, masks
+        masks = [
+            hidden_spans(batch.ids, frames.tolist(), span, settings.every, draw, settings.seed).to(lengths.device)
+            for draw in range(settings.every * settings.rounds)
+        ]
+        for encoded, mask in zip(self._encoded(model, batch, masks), masks, strict=True):
+            yield [encoded.hidden[layer] for layer in settings.layers], truth, mask
+
+    def _encoded(self, model: SpeechModel, batch: Batch, masks: Sequence[Tensor]) -> Iterator[Encoded]:
+        filling, seed = self.settings.filling, self.settings.seed
+        if filling is None:
+            return model.encode_under(batch.waveforms, batch.lengths, masks)
+        return (
+            model.encode(hide(batch, mask, self.grid.stride, self.grid.field, filling, draw, seed), batch.lengths)
+            for draw, mask in enumerate(masks)
+        )
 
     def _frames_per_span(self, model: SpeechModel) -> int:
         if self.settings.span is None and model.mask_span:

@@ -174,12 +174,14 @@ class SpeechDataModule(L.LightningDataModule):
         if "member" in table:
             if self.design is not None:
                 logger.info("The corpus has a predefined split: data.design is not used")
-            if n_shadows:
+            if n_shadows and pool == "challenge":
                 raise InputError(
-                    "Shadow models need randomly drawn members, but the corpus has a predefined split (column member); "
-                    "drop the column, or give --fleet.size 0"
+                    "Shadow models on halves of the challenge set need randomly drawn members, but the corpus has a "
+                    "predefined split (column member): give --fleet.pool auxiliary, which trains them on auxiliary "
+                    "recordings, drop the column, or give --fleet.size 0"
                 )
-            return predefined(table, audio.contents, self.level)
+            split = predefined(table, audio.contents, self.level)
+            return draw_from_pool(split, n_shadows, self.split_seed) if n_shadows else split
         design = self.design or UtteranceDesign()
         if pool == "challenge" or not n_shadows:
             return design.draw(table, audio.contents, n_shadows=n_shadows, seed=self.split_seed)
@@ -269,11 +271,11 @@ class SplitCorpus:
                 "decoded for the audit of a model trained elsewhere, so no model can be trained on them: train with "
                 "data.corpus and data.design instead of data.split"
             )
-        trainable = list(split.table["id"][split.table["part"] == "trained"])
+        trainable, n_trained = self._trainable(ids)
         seconds = durations.loc[trainable].to_numpy() * split.times_per_epoch(trainable)
         background = durations.loc[split.background_ids()].to_numpy()
         n_batches = count_batches(
-            [float(np.mean(seconds)) * split.n_members_trained, float(background.sum())], self.options.batch_seconds
+            [float(np.mean(seconds)) * n_trained, float(background.sum())], self.options.batch_seconds
         )
         return self._batched(ids, n_batches, split.times_per_epoch(ids), seed)
 
@@ -292,6 +294,17 @@ class SplitCorpus:
             masking=self.options.time_masking,
             spec_augment=self.options.spec_augment,
         )
+
+    def _trainable(self, ids: list[str]) -> tuple[list[str], int]:
+        """Return the recordings that training sets are drawn from, and the size of one.
+
+        Shadow models of a user-supplied split have another size than the target.
+        """
+        split = self.split
+        pool = None if split.drawn else split.pool()
+        if pool is not None and set(ids) <= set(pool["id"]):
+            return list(pool["id"]), len(ids)
+        return list(split.table["id"][split.table["part"] == "trained"]), split.n_members_trained
 
     def queries(self, ids: list[str]) -> Recordings:
         """Return recordings to query a model with."""

@@ -155,7 +155,8 @@ class Split:
         rows = self.table[self.table[model] & (self.table["role"] != "background")]
         pool = rows[rows["role"] == "auxiliary"]
         n_trained = self.table[self.table["part"] == "trained"].groupby("unit").size().max()
-        pool = pool[pool.groupby("unit").cumcount() < n_trained]
+        if self.drawn:  # as many as of a unit of the target
+            pool = pool[pool.groupby("unit").cumcount() < n_trained]
         return [*rows["id"][rows["part"] == "trained"].to_list(), *pool["id"].to_list(), *self.background_ids()]
 
     @property
@@ -215,7 +216,19 @@ class Split:
         rows = self.table[self._in_pool]
         if rows.empty:
             return None
-        return rows[["id", "unit", "speaker"]].rename(columns={"unit": "unit_id"}).reset_index(drop=True)
+        return (
+            rows[["id", self.pool_unit, "speaker"]]
+            .set_axis(["id", "unit_id", "speaker"], axis=1)
+            .reset_index(drop=True)
+        )
+
+    @property
+    def pool_unit(self) -> str:
+        """Column of the units that the shadow models' training sets are drawn from.
+
+        In a user-supplied split, auxiliary recordings may have their speaker as the unit.
+        """
+        return "unit" if self.drawn else "audio" if self.level == "utterance" else "speaker"
 
     @property
     def _in_pool(self) -> pd.Series:

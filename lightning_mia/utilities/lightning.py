@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_only
 
+LOGGERS = ("lightning.pytorch", "lightning.fabric.utilities.seed")
+"""They announce devices and advertise other products; warnings are still shown."""
+
 
 def is_first_process() -> bool:
     """Whether this process attacks and writes; the others only train and probe."""
@@ -25,9 +28,22 @@ def interruptible(trainer: L.Trainer) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Lightning as `quieten` does, and restore its messages afterwards."""
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    with warnings.catch_warnings():
+        quieten()
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
 def quieten() -> None:
     """Silence Lightning messages that do not apply to audits."""
-    for name in ("lightning.pytorch", "lightning.fabric.utilities.seed"):
+    for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",

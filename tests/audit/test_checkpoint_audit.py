@@ -83,7 +83,11 @@ def test_a_bare_encoder_is_audited_black_box(black_box: dict) -> None:
     attacks = {(attack["name"], attack["level"], attack["access"]) for attack in black_box["attacks"]}
     assert attacks == {
         ("utterance_similarity", "utterance", "black-box"),
+        ("surrogate_head", "utterance", "black-box"),
+        ("surrogate_head_open", "utterance", "open-weights"),
         ("speaker_similarity_trained", "speaker", "black-box"),
+        ("surrogate_head_trained", "speaker", "black-box"),
+        ("surrogate_head_open_trained", "speaker", "open-weights"),
     }
     controls = {control["name"] for control in black_box["controls"]}
     assert {"blind", "untrained_utterance_similarity"} <= controls

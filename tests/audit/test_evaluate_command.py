@@ -49,6 +49,7 @@ def test_the_report_has_every_attack(tmp_path: Path, capsys: pytest.CaptureFixtu
     page = (tmp_path / "run/report/report.html").read_text()
     assert "drawn at random, as the user states" in page
     assert "by this tool" not in page
+    assert "An audit on this split" not in page  # as after a blind check, which has no attacks
     scores = pd.read_csv(tmp_path / "run/report/scores.csv")
     assert len(scores) == 120 * 7
     assert main(arguments) == 0  # again: the same table, the same report
@@ -73,6 +74,7 @@ def test_without_random_assignment_there_is_no_verdict(tmp_path: Path) -> None:
     assert [attack.name for attack in report.attacks] == ["signal"]
     assert report.attacks[0].p_value < 0.01
     assert not report.split.drawn
+    assert "An audit on this split" not in (tmp_path / "run/report/report.md").read_text()
 
 
 def test_shadow_models_that_are_out_for_all_are_compared_offline(tmp_path: Path) -> None:

@@ -175,7 +175,10 @@ def configurable_classes() -> set[type]:
     return found
 
 
-RESULTS = {"AttackResult", "Evidence", "Scores", "ShadowModels", "Signals", "Split", "Verdict"}
+RESULTS = {
+    *("AttackResult", "AuditReport", "Evidence", "NotebookReport", "ScoreEvaluation", "Scores", "ShadowModels"),
+    *("Signals", "Split", "Verdict"),
+}
 """Public classes of what a run computes, which no one configures."""
 
 

@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 import lightning_mia
+from lightning_mia import attacks, metrics
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = {  # in the order in which an audit uses them
@@ -51,12 +52,26 @@ def public_names() -> dict[str, list[str]]:
     return {folder: names for folder, names in paths.items() if names}
 
 
+def functions_of_arrays() -> list[str]:
+    """List the dotted paths of the functions of arrays, and of the metrics."""
+    functions = [getattr(attacks, name) for name in attacks.__all__ if inspect.isfunction(getattr(attacks, name))]
+    paths = [
+        f"{each.__module__}.{each.__name__}" for each in functions if "target" in inspect.signature(each).parameters
+    ]
+    return [*paths, *(f"lightning_mia.metrics.{name}" for name in metrics.__all__)]
+
+
 def public_page() -> str:
     """Make the page of public names, one section per folder."""
     parts = [INTRODUCTION]
     for folder, names in public_names().items():
-        parts += [f"## {FOLDERS[folder]}", *(f"::: {name}\n    options: {{show_root_heading: true}}" for name in names)]
+        parts += [f"## {FOLDERS[folder]}", *map(_entry, names)]
+    parts += ["## Functions of arrays, and metrics", *map(_entry, functions_of_arrays())]
     return "\n\n".join(parts) + "\n"
+
+
+def _entry(name: str) -> str:
+    return f"::: {name}\n    options: {{show_root_heading: true}}"
 
 
 def page(folder: str) -> str:

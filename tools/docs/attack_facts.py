@@ -27,6 +27,7 @@ PAGES = {
     "CalibratedLoss": "calibrated-loss",
     "QuantileRegression": "quantile-regression",
     "Relearn": "relearn",
+    "ScoreFusion": "score-fusion",
     "SurrogateHeadAttack": "surrogate-head",
     "ShadowClassifier": "shadow-classifier", "ShadowClassifierTree": "shadow-classifier",
     "EncoderMIT": "encodermi", "EncoderMIV": "encodermi", "EncoderMIS": "encodermi",

@@ -22,7 +22,7 @@ class PlantedScores(Attack):
     attacked: the target, then the wrong model; the control of an untrained model must be switched off.
     """
 
-    levels: ClassVar[tuple[str, ...]] = ("utterance",)
+    levels = ("utterance",)
     reference: ClassVar[str] = "none"
 
     def __init__(

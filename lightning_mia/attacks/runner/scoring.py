@@ -49,6 +49,8 @@ def score_attacks(
     seed: int = 0,
     score: Callable[[Attack, Evidence], pd.Series] | None = None,
     shadows: ShadowModels | None = None,
+    *,
+    alone: bool = False,
 ) -> Scored:
     """Score the challenge set with every attack of a level.
 
@@ -65,7 +67,9 @@ def score_attacks(
         seed: seed of the attacks.
         score: replaces `Attack.score`, to use a cache; None: `Attack.score`. Not used for signal attacks, which share
             their matrices.
-        shadows: shadow models; None: attacks that need them are skipped.
+        shadows: shadow models; None: attacks that need them are skipped. Of reference models, each attack uses those
+            that provide its signals.
+        alone: score by the signal alone, in place of attacks that compare it with shadow models.
     """
     challenge = split.challenge(level, part)
     suffix = "_trained" if level == "speaker" and part == "trained" else ""
@@ -74,13 +78,16 @@ def score_attacks(
     shadows = shadows and shadows.of_question(question)
     evidence = Evidence(signals, challenge.drop(columns="member"), split.auxiliary(), frames, seed, shadows)
     units, read_matrix, scored = _ChallengeUnits.from_table(challenge), MatrixReader(), Scored()
+    select = _ReferenceSelector(evidence)
     for attack in attacks:
         if level not in attack.levels:
             continue
-        attack_evidence = _with_nonmembers(evidence, challenge) if attack.paper_protocol else evidence
+        attack_evidence = _with_nonmembers(evidence, challenge) if attack.paper_protocol else select(attack)
         try:
-            _check_requirements(attack, attack_evidence)
-            if isinstance(attack, SignalAttack):
+            _check_requirements(attack, attack_evidence, alone)
+            if alone and isinstance(attack, SignalAttack):
+                values = attack.score_alone(attack_evidence)
+            elif isinstance(attack, SignalAttack):
                 values = attack.score(attack_evidence, read_matrix)
             else:
                 values = score(attack, attack_evidence) if score else attack.score(attack_evidence)
@@ -168,20 +175,61 @@ class _ChallengeUnits:
         )
 
 
-def _check_requirements(attack: Attack, evidence: Evidence) -> None:
+def models_for(attack: Attack, shadows: ShadowModels) -> ShadowModels:
+    """Select the models that an attack is compared with: of reference models, those that provide its signals."""
+    if not shadows.are_references:
+        return shadows
+    provide = [not _missing_signals(attack, signals) for signals in shadows.signals]
+    return shadows if all(provide) else shadows.take(np.array(provide))
+
+
+class _ReferenceSelector:
+    """Selects the reference models that provide an attack's signals.
+
+    Attacks on the same models share one evidence, and thereby their matrix.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._by_models: dict[tuple[str, ...], Evidence] = {}
+
+    def __call__(self, attack: Attack) -> Evidence:
+        shadows = self._evidence.shadows
+        if shadows is None or (chosen := models_for(attack, shadows)) is shadows:
+            return self._evidence
+        return self._by_models.setdefault(tuple(chosen.members), replace(self._evidence, shadows=chosen))
+
+
+def _missing_signals(attack: Attack, signals: Signals) -> str:
+    """Say which signals a model lacks; empty: none."""
+    if attack.needs_signal and not signals.has(attack.needs_signal):
+        return f"the {attack.needs_signal.replace('_', ' ')} of the model, which has none"
+    for group in attack.groups if attack.needs_all_groups else ():
+        if not any(str(column).startswith(f"{group.prefix}_") for column in signals.scalars):
+            return group.lack
+    return ""
+
+
+def _check_requirements(attack: Attack, evidence: Evidence, alone: bool) -> None:
     """Check that model and run meet an attack's requirements.
 
     Raises:
         CannotRun: missing signals or frames, or too few shadow models.
     """
     if attack.needs_signal and not evidence.target.has(attack.needs_signal):
-        raise CannotRun(f"it needs the {attack.needs_signal.replace('_', ' ')} of the model, which has none")
+        raise CannotRun(f"it needs {_missing_signals(attack, evidence.target)}")
     if attack.needs_frames and evidence.frames is None:
         raise CannotRun("it needs the model's frames, and only its signals are available")
     n_shadows = len(evidence.shadows) if evidence.shadows else 0
-    if n_shadows < attack.min_shadows:
-        available = f"there are {n_shadows}" if n_shadows else "there are none"
-        raise CannotRun(f"it needs {attack.min_shadows} shadow models, and {available} (--fleet.size)")
-    for group in attack.groups if attack.needs_all_groups else ():
-        if not any(str(column).startswith(f"{group.prefix}_") for column in evidence.target.scalars):
-            raise CannotRun(f"it needs {group.lack}")
+    if n_shadows < attack.min_shadows and not alone:
+        raise CannotRun(f"it needs {_lacking_models(attack.min_shadows, n_shadows, evidence.shadows)}")
+    if missing := _missing_signals(attack, evidence.target):
+        raise CannotRun(f"it needs {missing}")
+
+
+def _lacking_models(needed: int, available: int, shadows: ShadowModels | None) -> str:
+    """Say how many shadow models, or reference models, are needed and available."""
+    counted = f"there are {available}" if available > 1 else "there is 1" if available else "there are none"
+    if shadows is not None and shadows.are_references:
+        return f"{needed} reference models with its signals, and {counted} (--fleet.references)"
+    return f"{needed} shadow models, and {counted} (--fleet.size)"

@@ -44,16 +44,18 @@ def read_arrays(
     *,
     online: bool,
     multivariate: bool = False,
+    min_shadows: int = MIN_SHADOWS,
 ) -> ShadowArrays:
     """Convert and check the arrays of an attack.
 
     Args:
         attack: its name, for messages.
         target: (n,), higher for members.
-        shadows: (K, n), K at least 2.
+        shadows: (K, n), K at least `min_shadows`.
         inside: (K, n) bool; None: all shadow models are OUT for all units.
         online: whether every unit needs an IN shadow model.
         multivariate: whether target may be (n, d), and shadows (K, n, d).
+        min_shadows: fewest shadow models, or reference models.
 
     Raises:
         InputError: a shape or type is not as stated, or a number is not finite.
@@ -70,10 +72,10 @@ def read_arrays(
             f"{where}: shadows has shape {others.shape}, but target {signals.shape}; give one row per shadow model, "
             f"shape {expected}"
         )
-    if len(others) < MIN_SHADOWS:
+    if len(others) < min_shadows:
         raise InputError(
             f"{where}: shadows holds {len(others)} shadow model{'' if len(others) == 1 else 's'}; give at least "
-            f"{MIN_SHADOWS}, shape (K, n)"
+            f"{min_shadows}, shape (K, n)"
         )
     if not len(signals):
         raise InputError(f"{where}: target is empty; give one number per unit")

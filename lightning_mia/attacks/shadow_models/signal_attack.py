@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.base import Attack, Evidence
+from lightning_mia.attacks.base import Attack, Evidence, unit_means
 from lightning_mia.attacks.scalar_signals.base import DEFAULT_SIGNAL, ScalarSignal
 from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix, signal_matrix
 from lightning_mia.signals.base import SignalGroup
@@ -50,6 +50,10 @@ class SignalAttack(Attack):
         """
         matrix = read_matrix(evidence, self.signal)
         return pd.Series(self.compare(matrix), index=matrix.units, dtype=np.float64)
+
+    def score_alone(self, evidence: Evidence) -> pd.Series:
+        """Score every challenge unit by the signal itself, without comparison."""
+        return unit_means(self.signal.read(evidence.target).mean(axis=1), evidence.challenge)
 
     @abstractmethod
     def compare(self, matrix: SignalMatrix) -> np.ndarray:

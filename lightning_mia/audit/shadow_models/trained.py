@@ -25,6 +25,7 @@ class TrainedShadowModels:
         records: name → training record, as in `Trained`.
         versions: name → package versions with which it was trained and probed.
         unexposed: name → members that the model was never trained on.
+        wrong_model: position of the reference model that is the wrong model too; None: there is none.
 
     Example:
         Train and probe the shadow models of an audit:
@@ -40,6 +41,7 @@ class TrainedShadowModels:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     unexposed: dict[str, list[str]] = field(default_factory=dict)
+    wrong_model: int | None = None
 
     @classmethod
     def load(cls, jobs: Sequence[ShadowModelJob], target: Trained, split: Split) -> "TrainedShadowModels":
@@ -58,7 +60,8 @@ class TrainedShadowModels:
         for job, column in zip(jobs, split.shadows, strict=True):
             assert job.probe_plan is not None
             trained, plan = job.training.run(), job.probe_plan
-            _check_like_target(trained, target, job.training.targets)
+            if split.drawn:  # else the target was trained elsewhere, or on more recordings
+                _check_like_target(trained, target, job.training.targets)
             missing[job.name] = _unexposed_members(trained, split.training_ids(column))
             signals = plan.signals(job.name, trained.model, trained.sha256)
             probed.append(ProbedModel(signals, None, plan.key(trained.sha256), plan.folder))

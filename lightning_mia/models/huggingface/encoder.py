@@ -1,7 +1,7 @@
 """Base class of transformers encoders, and wav2vec 2.0."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -87,9 +87,15 @@ class HuggingFaceEncoder(nn.Module, ABC):
         Returns:
             The input of every block, then transformers' `last_hidden_state`.
         """
-        encoded = self.transform(self.frames(waveforms, lengths), lengths, masks)
+        return next(self.under(waveforms, lengths, [masks]))
+
+    def under(self, waveforms: Tensor, lengths: Tensor, masks: Iterable[Tensor | None]) -> Iterator[Encoded]:
+        """Encode a batch under one mask after the other; see `forward`."""
+        frames = self.frames(waveforms, lengths)
         n_frames = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
-        return Encoded(tuple(hidden[:, :n_frames] for hidden in encoded.hidden), encoded.lengths)
+        for mask in masks:
+            encoded = self.transform(frames, lengths, mask)
+            yield Encoded(tuple(hidden[:, :n_frames] for hidden in encoded.hidden), encoded.lengths)
 
     def _record_input(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self._layer_inputs.append(inputs[0])

@@ -1,7 +1,7 @@
 """Pretrained speech encoders of Hugging Face's transformers."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -155,6 +155,10 @@ class PretrainedEncoder(SpeechModel):
         log-mel frames are set to zero.
         """
         return self.encoder(waveforms, lengths, masks)
+
+    def encode_under(self, waveforms: Tensor, lengths: Tensor, masks: Iterable[Tensor]) -> Iterator[Encoded]:
+        """Encode a batch under one mask after the other, with one pass through the convolutions."""
+        return self.encoder.under(waveforms, lengths, masks)
 
     def _last_hidden(self, frames: Tensor, lengths: Tensor, masks: Tensor) -> Tensor:
         """Encode frames under masks; return the last hidden states.

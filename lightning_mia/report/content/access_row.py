@@ -11,7 +11,7 @@ from lightning_mia.report.audit_report import AuditReport
 Outcome = Literal["found", "not_found", "unclear", "not_tested"]
 
 MEANS: dict[str, str] = {
-    "black-box": "sends audio, reads the outputs",
+    "black-box": "sends inputs, reads outputs",
     "open-weights": "also sets the encoder's mask",
     "grey-box": "also computes the training loss",
     "white-box": "also trains the model further",
@@ -19,7 +19,7 @@ MEANS: dict[str, str] = {
 """Access → what the adversary can do, beyond the access before it."""
 
 WHO: dict[str, str] = {
-    "black-box": "Anyone who can send audio to the model and read its outputs (black-box access)",
+    "black-box": "Anyone who can send inputs to the model and read its outputs (black-box access)",
     "open-weights": "Anyone who can run the encoder and set its mask (open-weights access)",
     "grey-box": "Anyone who can compute the model's training loss (grey-box access)",
     "white-box": "Anyone who can train the model further (white-box access)",
@@ -53,8 +53,8 @@ class AccessStep:
 
 
 def access_row(report: AuditReport) -> tuple[AccessStep, ...]:
-    """Return all accesses from least to most; empty without a target."""
-    if report.target is None:
+    """Return all accesses from least to most; empty in a blind check."""
+    if report.is_blind_check:
         return ()
     steps = []
     for access in get_args(Access):

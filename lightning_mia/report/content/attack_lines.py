@@ -54,6 +54,7 @@ LINES = (
         "The model is trained further on the recordings in question: what it was trained on has little left to gain.",
         "relearn.md",
     ),
+    AttackLine("fusion", "Adds the standardised scores of the attacks that its name lists.", "score-fusion.md"),
     AttackLine("lira", f"{_LIKELIHOODS}which of the two does it resemble?", "lira.md"),
     AttackLine("speaker_lira", "The same as lira, for all recordings of a speaker together.", "lira.md"),
     AttackLine("bavaria", f"{_LIKELIHOODS}like lira, but for few shadow models.", "bavaria.md"),

@@ -27,8 +27,8 @@ INTRODUCTION = (
 
 
 def data_protection(report: AuditReport) -> tuple[Answer, ...]:
-    """Return questions and answers; empty without a target."""
-    if report.target is None:
+    """Return questions and answers; empty in a blind check."""
+    if report.is_blind_check:
         return ()
     return tuple((question, " ".join(sentences)) for question, sentences in _answers(report))
 
@@ -83,7 +83,7 @@ def _sensitivity(report: AuditReport) -> Iterator[str]:
 
 def _confounds(report: AuditReport) -> Iterator[str]:
     yield (
-        "Members were drawn at random by this tool."
+        f"Members were {report.split.origin}."
         if report.split.drawn
         else "Members and non-members were supplied by the user; nobody drew them at random for this audit."
     )

@@ -11,7 +11,7 @@ from lightning_mia.evaluation.results import AttackResult, LevelVerdict, TprAtFp
 from lightning_mia.evaluation.scores import FAMILIES, Family
 from lightning_mia.evaluation.settings import ALPHA
 from lightning_mia.evaluation.verdict import separates
-from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.audit_report import AuditReport, Pool
 from lightning_mia.report.content.access_row import WHO, leaking, stands_alone
 from lightning_mia.report.content.key_numbers import decisive_attack
 from lightning_mia.report.content.no_conclusion import no_conclusion
@@ -44,8 +44,18 @@ class Found:
 
 
 def finding(report: AuditReport) -> tuple[str, ...]:
-    """Return the first sentences of the report."""
-    if report.target is None:
+    """Return the first sentences of the report.
+
+    Signals alone may come from a model of anything, so that they speak of examples.
+    """
+    sentences = _sentences(report)
+    if report.target or report.is_blind_check:
+        return sentences
+    return tuple(sentence.replace("recording", "example") for sentence in sentences)
+
+
+def _sentences(report: AuditReport) -> tuple[str, ...]:
+    if report.is_blind_check:
         return (_split_finding(report),)
     if report.verdict.status == "not_assessable":
         return (no_conclusion(report), *_alone(report))
@@ -65,11 +75,7 @@ def found(attack: AttackResult) -> Found:
     larger = sorted((rate for rate in supported if rate.fpr >= headline.fpr), key=lambda rate: rate.fpr)
     if headline in supported:
         return Found(headline)
-    few = (
-        f"{count(attack.n_speakers)} speakers"
-        if headline.resolvable
-        else (f"{count(attack.n_nonmembers)} {OTHERS[attack.level]}")
-    )
+    few = f"{count(attack.n_speakers)} speakers" if headline.resolvable else f"{count(attack.n_nonmembers)} others"
     reason = (
         f"How many it would find while naming only {one_in(headline.fpr)} wrongly cannot be said: only {few} were "
         "tested."
@@ -111,8 +117,13 @@ def _least_access(report: AuditReport, attacks: Sequence[AttackResult]) -> Itera
     more = [f"with {attack.access} access, {_short(attack, known.rate)}" for attack in others]
     if more:
         yield f"With more access: {'; '.join(more)}."
-    if any(attack.n_shadows for attack in attacks) and report.fleet and report.fleet.pool == "challenge":
+    if any(attack.n_shadows for attack in attacks) and _pool(report) == "challenge":
         yield UPPER_BOUND if first.n_shadows else f"With more access: {UPPER_BOUND[0].lower()}{UPPER_BOUND[1:]}"
+
+
+def _pool(report: AuditReport) -> Pool:
+    """Return what the shadow models were trained on; signals alone come from halves of the units."""
+    return report.fleet.pool if report.fleet else "challenge"
 
 
 def _found_of(rate: TprAtFpr, members: str, level: str) -> str:

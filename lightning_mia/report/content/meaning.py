@@ -53,7 +53,10 @@ def _no_evidence(report: AuditReport) -> str:
     if any(attack.versus_siblings for attack in report.attacks):
         conditions += ", and from siblings"
     n_shadows = max((attack.n_shadows for attack in report.attacks), default=0)
+    n_references = max((attack.n_references for attack in report.attacks), default=0)
     strength = f"with up to {n_shadows} shadow models" if n_shadows else "without shadow models"
+    if n_references:
+        strength = f"with {n_references} reference model{'' if n_references == 1 else 's'}"
     accesses = " and ".join(sorted({attack.access for attack in report.attacks}, key=ACCESSES.index))
     return f"{tried} ({accesses} access, {strength}) {verb} members from non-members {conditions}."
 

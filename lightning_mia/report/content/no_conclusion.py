@@ -12,7 +12,7 @@ SUBJECT = "This run cannot say whether the model gives away its training data"
 
 def no_conclusion(report: AuditReport) -> str:
     """Explain a verdict that is not assessable, without a number of recordings found."""
-    subject = SUBJECT if report.target else "An audit on this split could not say anything about training"
+    subject = "An audit on this split could not say anything about training" if report.is_blind_check else SUBJECT
     verdicts = [v for v in report.verdict.by_level_and_access if v.status == "not_assessable"]
     if not verdicts and report.target and not report.attacks:
         return f"{subject}: no attack was run."

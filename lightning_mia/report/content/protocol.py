@@ -124,7 +124,10 @@ def _training_data(model: TrainedModel) -> str:
 
 def _shadow_models(report: AuditReport) -> Iterator[str]:
     if report.fleet:
-        if report.fleet.trained_elsewhere:
+        if report.fleet.pool == "references":
+            n_models = report.fleet.n_shadows
+            yield f"The target was compared with {count(n_models)} reference model{'' if n_models == 1 else 's'}."
+        elif report.fleet.trained_elsewhere:
             yield f"{count(report.fleet.n_shadows)} shadow models are user-supplied checkpoints. {TRAINED_ELSEWHERE}"
         else:
             yield f"{count(report.fleet.n_shadows)} shadow models were trained like the target."

@@ -1,7 +1,7 @@
 """Wording of the report: headings, meanings of verdicts, glossary."""
 
 from lightning_mia.evaluation.results import Status
-from lightning_mia.report.audit_report import Pool, Targets
+from lightning_mia.report.audit_report import AuditReport, Pool, Targets
 
 SECTIONS = {
     "advice": "What to do",
@@ -72,8 +72,9 @@ BLIND_MEANINGS: dict[Status, tuple[str, str]] = {
 """Status → meaning of the verdict of a blind check, and its limits."""
 
 POOL_NAMES: dict[Pool, str] = {
-    "challenge": "halves of the challenge set",
-    "auxiliary": "halves of a pool of auxiliary recordings",
+    "challenge": "halves of the challenge set, different for each",
+    "auxiliary": "halves of a pool of auxiliary recordings, different for each",
+    "references": "no recording of the challenge set, by the user's statement",
 }
 """Pool → training data of the shadow models."""
 
@@ -85,6 +86,10 @@ POOL_DESCRIPTIONS: dict[Pool, str] = {
     "auxiliary": (
         "They were trained on halves of a pool of auxiliary recordings, and on no unit of the challenge set. Attacks "
         "that use them show what an outsider with recordings of the same kind can do."
+    ),
+    "references": (
+        "They were trained elsewhere, on no unit of the challenge set. Attacks compare the target with them, and show "
+        "what an outsider can do."
     ),
 }
 """Pool → what it implies for the attacks."""
@@ -114,8 +119,13 @@ POOL_NOTES: dict[Pool, str] = {
         "The shadow models were trained on no unit of the challenge set: attacks that use them show what an outsider "
         "can do."
     ),
+    "references": (
+        "The reference models were trained elsewhere, on no unit of the challenge set: attacks that use them show what "
+        "an outsider can do."
+    ),
 }
 """The same in one sentence, next to the verdict."""
+
 
 ASSUMPTIONS = {
     "speakers": "A speaker with one label is assumed to have been assigned as a whole.",
@@ -269,3 +279,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "Pointwise 95 % band of an ROC curve, by cluster bootstrap over speakers.",
     ),
 )
+
+
+def compared_with(report: AuditReport) -> str:
+    """Name the models that attacks compare the target with."""
+    return "reference models" if report.fleet and report.fleet.pool == "references" else "shadow models"

@@ -91,8 +91,8 @@ def _lines(split: Split, folder: Path, lists: Sequence[str]) -> list[str]:
     if split.shadows:
         lines += [
             "",
-            'With the shadow models, add `--fleet.checkpoints "CHECKPOINTS/shadow_{:03d}"`: their checkpoints, numbered '
-            "like the lists.",
+            'With the shadow models, add `--fleet.checkpoints "CHECKPOINTS/shadow_{:03d}"`: their checkpoints, '
+            "numbered like the lists.",
         ]
     return lines
 

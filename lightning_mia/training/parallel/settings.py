@@ -1,6 +1,6 @@
 """Settings of parallel jobs and of the shadow models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from lightning_mia.utilities.errors import InputError
@@ -82,6 +82,12 @@ class FleetSettings(ExecutorSettings):
             its training set. No effect on other models, which have none: TERA, wav2vec 2.0, CPC, CTC.
         take_turns: also evaluate each shadow model as the target, against the others except its partner; mean and
             standard deviation over them are reported.
+        references: checkpoints that were trained on no recording of the challenge set, such as the public base of a
+            fine-tuned target; offline attacks compare the target with them, instead of shadow models, and the first
+            is the wrong model unless controls.wrong_model_checkpoint names another. Folders, hub names or Lightning
+            checkpoints, like the target.
+        start: with `pool: auxiliary`, checkpoint that the shadow models of a target from elsewhere continue to train;
+            by default they are trained from scratch.
         checkpoints: shadow models that were trained elsewhere, on the lists S/train/shadow_000, … of --split S: their
             files or folders with one number, such as "DIR/shadow_{:03d}". All lists by default; with `size`, the
             first ones.
@@ -96,6 +102,8 @@ class FleetSettings(ExecutorSettings):
     pool: Literal["challenge", "auxiliary"] = "challenge"
     targets: Literal["own", "victim"] = "victim"
     take_turns: bool = True
+    references: list[str] = field(default_factory=list)
+    start: str | None = None
     checkpoints: str | None = None
 
     option_prefix: ClassVar[str] = "fleet."
@@ -105,6 +113,16 @@ class FleetSettings(ExecutorSettings):
         super().__post_init__()
         if self.size % 2:
             raise InputError(f"fleet.size is {self.size}: shadow models come in pairs, give an even number")
+        if self.references and (self.size or self.checkpoints):
+            raise InputError(
+                "fleet.references are compared with the target instead of shadow models: give --fleet.size 0 and no "
+                "--fleet.checkpoints, or leave fleet.references out"
+            )
+        if self.start is not None and not (self.size and self.pool == "auxiliary"):
+            raise InputError(
+                "fleet.start is the checkpoint that shadow models continue to train on auxiliary recordings: give "
+                "--fleet.size and --fleet.pool auxiliary too, or leave it out"
+            )
         if self.checkpoints is not None and self.pool != "challenge":
             raise InputError(
                 f"fleet.checkpoints are trained on halves of the challenge set, but fleet.pool is {self.pool}: leave "

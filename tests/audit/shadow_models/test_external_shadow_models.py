@@ -12,7 +12,9 @@ import torch
 import transformers
 
 from lightning_mia.audit.cli import main
+from lightning_mia.audit.shadow_models.external_shadow_models import ExternalShadowModels
 from lightning_mia.corpora import Manifest
+from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
 from tests.conftest import write_corpus
 
 CONFIG = Path(__file__).parents[3] / "configs" / "attack" / "checkpoint.yaml"
@@ -220,13 +222,14 @@ def test_shadow_models_unlike_the_target_are_refused(
 
 
 def test_shadow_models_older_than_the_draw_are_named(
-    split: Path, copies: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    split: Path, copies: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     os.utime(copies / "shadow_002" / "model.safetensors", (1e9, 1e9))
-    options = ["--attacks", '["MidPoint"]', "--fleet.take_turns", "false", "--controls.untrained", "false"]
-    assert attack(split, copies, tmp_path / "R", *options) == 0
-    assert "1 of 4 shadow models are older than the draw of" in caplog.text
-    assert "shadow_002 (2001-09-09 01:46 UTC)" in caplog.text
+    found = ExternalShadowModels.find(f"{copies}/shadow_{{:03d}}", DrawnFolder.load(split))
+    (note,) = found.notes
+    assert note.startswith("1 of 4 shadow models are older than the draw of")
+    assert "shadow_002 (2001-09-09 01:46 UTC)" in note
+    assert note in caplog.text
 
 
 def save_recogniser(folder: Path, seed: int, letters: str = "ab") -> None:

@@ -74,6 +74,13 @@ def test_what_bars_a_verdict_comes_first(planted_report, planted_blind_report):
     assert headings(passed) == ["Next"]
 
 
+def test_signals_alone_are_advised_without_options_of_an_audit(planted_report):
+    signals = replace(planted_report, target=None)
+    assert headings(signals) == ["Train less", "Compare defences", "Stronger attacks"]
+    user = replace(signals, split=replace(signals.split, drawn=False), verdict=Verdict("not_assessable", "no", ()))
+    assert headings(user) == ["First", "Stronger attacks"]
+
+
 def test_every_config_that_is_named_is_shipped(planted_report, planted_fleet_report):
     for report in (planted_report, planted_fleet_report):
         for _, text in advice(report):

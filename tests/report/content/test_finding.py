@@ -57,8 +57,7 @@ def test_a_rate_that_few_non_members_decide_is_not_quoted(planted_report):
         "interval 91 to 100)."
     )
     assert second == (
-        "How many it would find while naming only 1 of 100 wrongly cannot be said: only 200 other recordings were "
-        "tested."
+        "How many it would find while naming only 1 of 100 wrongly cannot be said: only 200 others were tested."
     )
     assert "92" not in first + second
 
@@ -286,6 +285,16 @@ def test_without_attacks_nothing_can_be_said(planted_report):
     assert finding(nothing) == (
         "This run cannot say whether the model gives away its training data: no attack was run.",
     )
+
+
+def test_signals_of_any_model_speak_of_examples(planted_report):
+    report = replace(with_attack(planted_report, tpr_at_fpr=(RESOLVED,), n_shadows=2), target=None)
+    first, second = finding(report)
+    assert first.startswith(
+        f"{WHO} could find 31 of 100 training examples while naming 1 of 100 other examples wrongly"
+    )
+    assert "halves of the same examples" in second
+    assert [step.outcome for step in access_row(report)] == ["not_tested", "not_tested", "found", "not_tested"]
 
 
 def test_a_blind_check_speaks_of_the_split_alone(planted_blind_report):
