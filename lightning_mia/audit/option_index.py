@@ -16,7 +16,7 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import cache_root, hash_of, write_text
 
 if TYPE_CHECKING:
-    from lightning_mia.utilities.parser import Parser
+    from jsonargparse import ArgumentParser
 
 CLASS_OPTIONS = {"model": "models", "data.corpus": "corpora", "data.design": "splits", "attacks": "attacks"}
 """Option that takes a class → package that has its classes."""
@@ -71,7 +71,7 @@ def load_index(command: str) -> OptionIndex | None:
     return None
 
 
-def save_index(command: str, parser: "Parser") -> OptionIndex:
+def save_index(command: str, parser: "ArgumentParser") -> OptionIndex:
     """Make the index of a command from its parser, and keep it."""
     index = index_of(parser)
     with suppress(OSError, InputError):
@@ -79,7 +79,7 @@ def save_index(command: str, parser: "Parser") -> OptionIndex:
     return index
 
 
-def index_of(parser: "Parser") -> OptionIndex:
+def index_of(parser: "ArgumentParser") -> OptionIndex:
     """List the options of a parser, and the classes that they take."""
     options, open_options = {}, []
     for action in parser._actions:

@@ -56,7 +56,7 @@ class tqdm(auto_tqdm):  # noqa: N801 - a drop-in replacement
 
     def close(self) -> None:
         """Close the bar; a log has nothing to clear."""
-        if self.disable or _is_drawn(self.fp):
+        if getattr(self, "disable", True) or _is_drawn(self.fp):
             super().close()
         else:
             self.disable = True
