@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.batch_sampler import count_batches
@@ -30,6 +29,7 @@ from lightning_mia.signals.surrogate.spans import hidden_spans
 from lightning_mia.signals.surrogate.targets import FrameTargets, HiddenTarget, LogMelFrames
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Layer, Range, Seed
 
 DEFAULT_SPAN = 0.07  # seconds
