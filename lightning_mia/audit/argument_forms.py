@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-BARE_FLAGS = ("--positive_control",)
+BARE_FLAGS = ("--positive_control", "--report.pdf", "--results_names")
 SHORT_OPTIONS = {"--split": "--data.split"}
 LISTS = ("--fleet.references",)
 

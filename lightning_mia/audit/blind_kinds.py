@@ -14,7 +14,7 @@ from lightning_mia.splits.blind_baseline.content import content_statistics
 from lightning_mia.splits.blind_baseline.fine_statistics import fine_statistics
 from lightning_mia.splits.blind_baseline.metadata import listed_by_membership, metadata_statistics
 from lightning_mia.splits.blind_baseline.statistics import blind_statistics
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 LISTING_AUROC = 0.99
 """AUROC of metadata above which they are the author's listing, and not a difference between the recordings."""
@@ -96,7 +96,7 @@ def encoder_statistics(
     """
     frames = FrameStream(PretrainedEncoder(checkpoint), Recordings(audio, ids), batch_seconds, device)
     pooled: dict[str, np.ndarray] = {}
-    with progress_bar(total=len(ids), desc="Blind encoder", unit="clip") as bar:
+    with tqdm(total=len(ids), desc="Blind encoder", unit="clip") as bar:
         for batch in frames(ids):
             for utterance, hidden, length in zip(batch.ids, batch.hidden, batch.lengths, strict=True):
                 pooled[utterance] = hidden[:length].double().mean(dim=0).cpu().numpy()

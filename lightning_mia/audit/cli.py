@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lightning_mia.audit.argument_forms import in_full
+from lightning_mia.audit.completion import answer_shell
 from lightning_mia.audit.help_pages import all_options, help_page, is_help
 from lightning_mia.audit.option_check import check, parse
 from lightning_mia.audit.option_index import load_index
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return main(sys.argv[1:])
         finally:
             gc.freeze()  # the last garbage collection would look through all imported objects for seconds
+    answer_shell({name: command.summary for name, command in COMMANDS.items()}, (*FIRST, *STEPS))
     arguments = list(arguments) or ["--help"]
     _replace_what_cannot_be_printed()
     wait_passively()

@@ -23,6 +23,7 @@ from lightning_mia.utilities.errors import InputError, first_line
 from lightning_mia.utilities.files import check_folder, write_text
 from lightning_mia.utilities.lightning import quieten
 from lightning_mia.utilities.parser import Parser
+from lightning_mia.utilities.parser_messages import reason_of_union
 from lightning_mia.utilities.ranges import MAX_SEED
 
 COMMANDS = ("fit", "shadow", "attack", "audit")
@@ -98,11 +99,10 @@ class AuditCLI(LightningCLI):
         """Create all objects; report invalid values in one line."""
         try:
             super().instantiate_classes()
-        except ValueError as error:  # jsonargparse gives one line of reasons for each type of a union
-            reasons = [line.strip("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
-            if "Does not validate" not in str(error) or not reasons:
+        except ValueError as error:
+            if not (reason := reason_of_union(str(error))):
                 raise
-            raise InputError(reasons[0]) from error
+            raise InputError(reason) from error
 
     def after_instantiate_classes(self) -> None:
         """Pass settings, command and uploader to the trainer."""

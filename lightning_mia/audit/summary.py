@@ -63,6 +63,10 @@ def summary(report: AuditReport) -> str:
     return "\n".join([*lines, "", *_wrapped(verdict), "", *_suggestions(report)])
 
 
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
 def _attack_controls(report: AuditReport, attack: AttackResult) -> list[AttackResult]:
     """Return an attack's results on the control models."""
     results = [report.result(f"{kind}_{attack.name}", attack.level) for kind in CONTROL_KINDS]
@@ -79,16 +83,16 @@ def _group_lines(group: Group, controls: Sequence[AttackResult], width: int, rep
     listed = _listed(group)
     table = _table(f"{group.family}{status}", [*listed, *controls], width, f"({'; '.join(group.sizes)}{power})")
     end = len(table) - len(controls)
-    notes = [
-        f"  *: with {' or '.join(map(str, sorted(numbers)))} {kind} model{'' if numbers == {1} else 's'}"
-        for kind, numbers in (
-            ("shadow", {attack.n_shadows for attack in listed if attack.n_shadows}),
-            ("reference", {attack.n_references for attack in listed if attack.n_references}),
-        )
-        if numbers
-    ]
+    notes = _notes("*", "shadow", [attack.n_shadows for attack in listed])
+    notes += _notes("+", "reference", [attack.n_references for attack in listed if not attack.n_shadows])
     more = _more(len(group.results) - len(listed), "attack")
     return [*table[:end], *more, *table[end:], *notes, *_reason_lines(group, report)]
+
+
+def _notes(mark: str, kind: str, numbers: Sequence[int]) -> list[str]:
+    """Explain a mark behind results: how many models they rest on."""
+    used = sorted({number for number in numbers if number})
+    return [f"  {mark}: with {' or '.join(map(str, used))} {kind} model{'s'[: used[-1] > 1]}"] if used else []
 
 
 def _reason_lines(group: Group, report: AuditReport) -> list[str]:
@@ -131,10 +135,6 @@ def _suggestions(report: AuditReport) -> list[str]:
     return lines
 
 
-def _wrapped(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
-
-
 def _more(n: int, noun: str) -> list[str]:
     return [f"  … {n} more {noun}{'' if n == 1 else 's'} in the report"] if n > 0 else []
 
@@ -146,7 +146,7 @@ def _line(result: AttackResult, width: int) -> str:
     return (
         f"  {_shortened(result.name):<{width}}  {result.auroc:.3f}  {interval:14}  {decisive_p_value(result):<7.2g}"
         + (f"  {percent(rate.tpr):>8}" if rate else "")
-        + (" *" if result.n_shadows or result.n_references else "")
+        + (" *" if result.n_shadows else " +" if result.n_references else "")
     ).rstrip()
 
 

@@ -54,14 +54,10 @@ def age_notes(drawn: DrawnFolder, checkpoints: Mapping[str, Path]) -> list[str]:
     ]
 
 
-def weight_files(checkpoint: Path) -> list[Path]:
-    """List the files with the weights of a checkpoint; none if it is not here."""
-    return [checkpoint] if checkpoint.is_file() else [file for ends in WEIGHTS for file in checkpoint.glob(ends)]
-
-
 def _last_change(checkpoint: Path) -> datetime | None:
     """Return when the weights were last written; None if they are not files here."""
-    times = [file.stat().st_mtime for file in weight_files(checkpoint)]
+    files = [checkpoint] if checkpoint.is_file() else [file for ends in WEIGHTS for file in checkpoint.glob(ends)]
+    times = [file.stat().st_mtime for file in files]
     return datetime.fromtimestamp(max(times), timezone.utc) if times else None
 
 

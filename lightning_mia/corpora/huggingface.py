@@ -17,7 +17,7 @@ from lightning_mia.corpora.formats.tables import normalise_gender
 from lightning_mia.corpora.formats.text import NotTextError, as_text
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path, cache_root, hash_of, write_text
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Count, check_ranges
 
 if TYPE_CHECKING:
@@ -136,9 +136,7 @@ class HuggingFaceDataset(Corpus):
         """Write the recordings after the first `n_done`, and index them."""
         data = _open(self.path, source, self.config, self.split, self.revision)
         n_missing = None if self.limit is None else self.limit - n_done
-        bar = progress_bar(
-            total=_total(data, self.limit), initial=n_done, desc="Downloading recordings", unit="recording"
-        )
+        bar = tqdm(total=_total(data, self.limit), initial=n_done, desc="Downloading recordings", unit="recording")
         rows = []
         with open(folder / INDEX, "a", encoding="utf-8") as index, bar:
             for number, values in enumerate(islice(self._values(data, n_done), n_missing), start=n_done):
@@ -230,7 +228,7 @@ def _open(path: str, source: Path | None, config: str | None, split: str, revisi
     try:
         import datasets
     except ImportError as error:
-        remedy = "pip install 'lightning-mia[datasets]'"
+        remedy = "pip install datasets"
         raise InputError(f"{path}: the package datasets is not installed ({error}); {remedy}") from error
     try:
         if source and any((source / name).is_file() for name in ("state.json", "dataset_dict.json")):

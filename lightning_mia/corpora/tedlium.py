@@ -20,7 +20,7 @@ from lightning_mia.corpora.formats.segments import (
 )
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import cache_root
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 ARCHIVES = {
     "release1": Archive(
@@ -132,7 +132,7 @@ class TEDLIUM(Corpus):
             for talk, segments in talks.items()
         }
         missing = {talk: spans for talk, spans in missing.items() if spans}
-        for talk, spans in progress_bar(missing.items(), desc="Cutting talks", unit="talk", disable=not missing):
+        for talk, spans in tqdm(missing.items(), desc="Cutting talks", unit="talk", disable=not missing):
             cut_segments(talk, spans, folders[talk])
         return folders
 

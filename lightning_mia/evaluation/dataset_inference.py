@@ -127,7 +127,7 @@ def dataset_inference(
         >>> inference.n_suspect, inference.p_value < 0.05
         (6, True)
     """
-    from lightning_mia.utilities.progress_bar import progress_bar
+    from lightning_mia.utilities.progress_bar import tqdm
 
     first = scores[0]
     if any(not np.array_equal(attack.unit_ids, first.unit_ids) for attack in scores):
@@ -138,7 +138,7 @@ def dataset_inference(
     two_sided = [attack.two_sided for attack in scores]
     by_size = [
         _at_size(first, values, two_sided, sampler, size, redraw, settings.seed)
-        for size in progress_bar(sizes, desc="Dataset inference", unit="size", disable=not progress)
+        for size in tqdm(sizes, desc="Dataset inference", unit="size", disable=not progress)
     ]  # one list per size, with one entry per attack
     return [
         DatasetInference(

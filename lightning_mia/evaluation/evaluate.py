@@ -117,7 +117,7 @@ def evaluate_scores(
         >>> f"AUROC {result.auroc:.2f}, p = {result.p_value:.3f}"
         'AUROC 0.79, p = 0.002'
     """
-    from lightning_mia.utilities.progress_bar import progress_bar
+    from lightning_mia.utilities.progress_bar import tqdm
 
     keys = [score.key for score in scores]
     if len(set(keys)) < len(keys):
@@ -127,9 +127,7 @@ def evaluate_scores(
     resamples: dict[Key, Resamples] = {}
     groups = group_by_units([*scores, *(wrong for wrong in wrong_models.values() if wrong.key not in keys)])
     redraws = _redraw_levels(groups, redraw, settings)
-    with progress_bar(
-        total=sum(map(len, groups)), desc="Redrawing", unit="attack", disable=not (progress and scores)
-    ) as bar:
+    with tqdm(total=sum(map(len, groups)), desc="Redrawing", unit="attack", disable=not (progress and scores)) as bar:
         for group in groups:
             labels = redraws[group[0].level].labels_for(group[0])
             redrawn_aurocs = labelled_aurocs(np.stack([score.values for score in group]), labels)
@@ -140,7 +138,7 @@ def evaluate_scores(
     corrections = correct_families(scores, resamples, {key: wrong.key for key, wrong in wrong_models.items()})
     return [
         _result(score, resamples[score.key], settings, contexts.get(score.key, Context()), corrections.get(score.key))
-        for score in progress_bar(scores, desc="Evaluating", unit="attack", disable=not (progress and scores))
+        for score in tqdm(scores, desc="Evaluating", unit="attack", disable=not (progress and scores))
     ]
 
 

@@ -63,11 +63,6 @@ class TrainingJob:
         return stage.begin() if stage.path.exists() else stage
 
     @property
-    def n_parameters(self) -> int:
-        """Number of parameters of the model."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    @property
     def done(self) -> bool:
         """Whether the model is already trained; see `check`."""
         return self.check().done and (self.folder / "model.ckpt").exists()

@@ -6,7 +6,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 class StageProgressBar(ProgressBar):
@@ -20,7 +20,7 @@ class StageProgressBar(ProgressBar):
         super().__init__()
         self.stage = stage
         self.enabled = True
-        self.bar: Any = None
+        self.bar: tqdm | None = None
 
     def disable(self) -> None:
         """Hide the bar, on all processes but the first."""
@@ -32,7 +32,7 @@ class StageProgressBar(ProgressBar):
 
     def _open(self, total: float, initial: int, unit: str) -> None:
         total_steps = int(total) if 0 < total < float("inf") else None
-        self.bar = progress_bar(
+        self.bar = tqdm(
             total=total_steps,
             initial=initial,
             desc=self.stage,

@@ -61,6 +61,25 @@ def shorten_union(message: str) -> str:
     return f"{' '.join(key.split())} {'; or '.join(reasons)}. Given value: {value}"
 
 
+def reason_of_union(message: str) -> str:
+    """Find the reason why an object could not be made.
+
+    jsonargparse gives one reason for each type of a union; those about the type alone do not help.
+
+    >>> reasons = "  - Problem with given class_path 'a.B':\\n      no package b\\n  - Expected a <class 'x'>"
+    >>> reason_of_union(f"{UNION}\\nErrors:\\n{reasons}")
+    'a.B cannot be made: no package b'
+    """
+    if UNION not in message:
+        return ""
+    listed = message.partition("Errors:\n")[2].partition("\nGiven value")[0] or message
+    reasons = [" ".join(reason.split()) for reason in re.split(r"(?m)^ *- (?=\S)", listed)[1:]]
+    of_types = ("Expected a", "Not a valid subclass", "a class path", "a dict")
+    own = [reason for reason in reasons if not reason.startswith(of_types)]
+    reason = (own or reasons or [""])[0]
+    return re.sub(r"^Problem with given class_path '([\w.]+)':", r"\1 cannot be made:", reason)
+
+
 def _unknown_option(message: str, options: list[str], prog: str) -> str:
     listed = f"`{prog} --help` lists the options"
     if found := re.search(r"unrecognized arguments: (\S+)", message):

@@ -1,4 +1,4 @@
-"""Progress: bars in a terminal or a notebook, lines in a log, nothing where it is switched off."""
+"""Progress bars: in a terminal or a notebook, lines in a log, and none where they are switched off."""
 
 import sys
 import warnings
@@ -6,35 +6,66 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+with warnings.catch_warnings():  # in a notebook without ipywidgets, which then has bars of text
+    warnings.filterwarnings("ignore", "IProgress not found")
+    from tqdm.auto import tqdm as auto_tqdm
+
 SECONDS_BETWEEN_LINES = 30.0
 """Time between two lines of progress where the output is no terminal."""
 
 _shown = True
 
 
-def progress_bar(*arguments: Any, **options: Any) -> Any:
-    """Make a progress bar; without a terminal, it prints a line every 30 s.
+class tqdm(auto_tqdm):  # noqa: N801 - a drop-in replacement
+    """Bar of `tqdm.auto` that `progress_bars` can switch off.
 
-    Notebooks get the bar of their own, or one of text, without ipywidgets. `progress_bars` switches bars off.
+    In a file or a pipe, it is a line every 30 s, and nothing for work that takes less.
 
-    Args:
-        arguments: positional arguments of tqdm.
-        options: options of tqdm.
-
-    >>> with progress_bars(shown=False):
-    ...     sum(progress_bar([1, 2, 3], desc="Adding"))
-    6
+    Example:
+        >>> with progress_bars(shown=False):
+        ...     total = sum(tqdm([1, 2, 3], desc="Adding"))
+        >>> total
+        6
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "IProgress not found")
-        from tqdm.auto import tqdm
 
-    if not _shown:
-        options["disable"] = True
-    stream = options.get("file") or sys.stderr
-    if tqdm.__module__.endswith("notebook") or stream.isatty():
-        return tqdm(*arguments, **options)
-    return _line_printer()(*arguments, **options)
+    def __init__(self, *args: Any, disable: bool | None = False, **kwargs: Any) -> None:
+        if not _is_drawn(kwargs.get("file") or sys.stderr):
+            kwargs |= {"mininterval": SECONDS_BETWEEN_LINES, "maxinterval": 2 * SECONDS_BETWEEN_LINES, "miniters": 1}
+            kwargs |= {"ncols": 79, "dynamic_ncols": False, "ascii": True}
+            kwargs["delay"] = max(kwargs.get("delay", 0.0), SECONDS_BETWEEN_LINES)
+        super().__init__(*args, disable=disable if _shown else True, **kwargs)
+
+    @staticmethod
+    def status_printer(file: Any) -> Callable[[str], None]:
+        """Return a function that draws the bar or, in a log, prints a line."""
+        if _is_drawn(file):
+            printer: Callable[[str], None] = auto_tqdm.status_printer(file)
+            return printer
+
+        def print_line(text: str) -> None:
+            if text.strip():
+                file.write(f"{text.strip()}\n")
+                file.flush()
+
+        return print_line
+
+    def moveto(self, n: int) -> None:
+        """Move to the line of the bar; a log has none."""
+        if _is_drawn(self.fp):
+            super().moveto(n)
+
+    def close(self) -> None:
+        """Close the bar; a log has nothing to clear."""
+        if getattr(self, "disable", True) or _is_drawn(self.fp):
+            super().close()
+        else:
+            self.disable = True
+            self._decr_instances(self)
+
+
+def _is_drawn(file: Any) -> bool:
+    """Test whether bars are drawn: in a notebook or a terminal."""
+    return auto_tqdm.__module__.endswith("notebook") or file.isatty()
 
 
 @contextmanager
@@ -51,31 +82,3 @@ def progress_bars(shown: bool) -> Iterator[None]:
         yield
     finally:
         _shown = before
-
-
-def _line_printer() -> Any:
-    from tqdm import tqdm
-
-    class ProgressLines(tqdm):
-        """A bar whose states are lines of a log."""
-
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            options |= {"mininterval": SECONDS_BETWEEN_LINES, "maxinterval": 2 * SECONDS_BETWEEN_LINES}
-            options |= {"miniters": 1, "ncols": 79, "dynamic_ncols": False, "ascii": True, "leave": True}
-            options["delay"] = max(options.get("delay", 0), SECONDS_BETWEEN_LINES)  # short work prints nothing
-            options.setdefault("file", sys.stderr)
-            super().__init__(*arguments, **options)
-
-        @staticmethod
-        def status_printer(file: Any) -> Callable[[str], None]:
-            def print_line(text: str) -> None:
-                if text.strip():
-                    file.write(f"{text.strip()}\n")
-                    file.flush()
-
-            return print_line
-
-        def moveto(self, n: int) -> None:
-            """Stay on the line: nothing moves up in a log."""
-
-    return ProgressLines

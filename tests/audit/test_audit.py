@@ -32,7 +32,8 @@ from tests.close_signals import assert_close_signals
 @pytest.fixture(scope="session")
 def run_dir(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert main(["audit", "-c", str(config), "--run_dir", str(folder)]) == 0
+    report = ["--report.title", "Tiny voices", "--report.by", "Privacy team"]
+    assert main(["audit", "-c", str(config), "--run_dir", str(folder), *report]) == 0
     return folder
 
 
@@ -140,6 +141,20 @@ def test_signals_do_not_depend_on_batches_or_workers(
     run_dir: Path, config: Path, tmp_path: Path, options: list[str]
 ) -> None:
     assert_close_signals(only_signals(run_dir), probe_again(run_dir, config, tmp_path, *options))
+
+
+def test_the_report_has_its_subject_and_no_local_path(run_dir: Path, config: Path) -> None:
+    report = results(run_dir)
+    assert (report["title"], report["by"]) == ("Tiny voices", "Privacy team")
+    assert report["corpus"].split(",")[0] in config.read_text()
+    page = (run_dir / "report" / "report.html").read_text()
+    for fact in ("Tiny voices", "Privacy team", report["corpus"], config.name):
+        assert fact in page
+    for name in ("report.html", "report.md", "results.json"):
+        text = (run_dir / "report" / name).read_text()
+        assert str(run_dir.parent) not in text
+        assert str(config.parent) not in text
+    assert str(run_dir) in (run_dir / "report" / "private.json").read_text()
 
 
 def test_the_report_is_rebuilt_from_saved_results(run_dir: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from lightning_mia import AuditOptions, AuditTrainer, Manifest, MelHuBERT, SpeechDataModule, UtteranceDesign
 from lightning_mia.report.notebook_report import NotebookReport
 from lightning_mia.utilities.lightning import LOGGERS, quiet
-from lightning_mia.utilities.progress_bar import progress_bar, progress_bars
+from lightning_mia.utilities.progress_bar import progress_bars, tqdm
 
 Run = tuple[Path, "subprocess.CompletedProcess[str]"]
 AUDIT = """
@@ -78,11 +78,11 @@ class Terminal(io.StringIO):
 def test_bars_are_hidden_where_they_are_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bars(shown=False):
         with progress_bars(shown=True):  # does not switch them on again
-            assert list(progress_bar(range(3), desc="Hidden")) == [0, 1, 2]
-        assert progress_bar(range(3), disable=False).disable
+            assert list(tqdm(range(3), desc="Hidden")) == [0, 1, 2]
+        assert tqdm(range(3), disable=False).disable
     terminal = Terminal()
-    assert list(progress_bar(range(3), desc="Shown", file=terminal)) == [0, 1, 2]
-    assert list(progress_bar(range(3), desc="Off", disable=True, file=terminal)) == [0, 1, 2]
+    assert list(tqdm(range(3), desc="Shown", file=terminal)) == [0, 1, 2]
+    assert list(tqdm(range(3), desc="Off", disable=True, file=terminal)) == [0, 1, 2]
     err = capsys.readouterr().err + terminal.getvalue()
     assert "Shown: 100%" in err
     assert "Hidden" not in err
@@ -98,8 +98,8 @@ def test_a_notebook_without_ipywidgets_has_no_warning() -> None:
             "sys.modules['ipywidgets'] = None\n"
             "shell = type('ZMQInteractiveShell', (), {'config': {'IPKernelApp': {}}})()\n"
             "sys.modules['IPython'] = types.SimpleNamespace(get_ipython=lambda: shell)\n"
-            "from lightning_mia.utilities.progress_bar import progress_bar\n"
-            "print(list(progress_bar(range(2), desc='Text')))\n",
+            "from lightning_mia.utilities.progress_bar import tqdm\n"
+            "print(list(tqdm(range(2), desc='Text')))\n",
         ],
         capture_output=True,
         text=True,

@@ -16,7 +16,7 @@ from lightning_mia.utilities.errors import InputError
 
 SHARED = [
     *("run_dir", "attacks", "probe", "controls", "evaluation", "fleet", "published", "positive_control", "exposure"),
-    *("monitor", "utility"),
+    *("monitor", "utility", "report"),
 ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lightning_mia.attacks.classifiers.fit import SECONDS_BEFORE_BAR
 from lightning_mia.attacks.classifiers.folds import TrainingFold
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Count, PositiveShare, Range, Rate, check_fields
 
 
@@ -55,7 +55,7 @@ def score_by_trees(folds: Sequence[TrainingFold], settings: TreeSettings, seed: 
     """
     lowest, scores = np.inf, np.zeros(len(folds[0].target))
     total = len(settings.leaves) * len(folds)
-    with progress_bar(total=total, desc=title, unit="fit", delay=SECONDS_BEFORE_BAR, leave=False) as bar:
+    with tqdm(total=total, desc=title, unit="fit", delay=SECONDS_BEFORE_BAR, leave=False) as bar:
         for leaves in settings.leaves:
             boosters = []
             for fold in folds:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lightning_mia.training.callbacks import KeyedRandomness
 from lightning_mia.utilities.lightning import interruptible
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Count, Dropout, Range, Rate, check_fields
 
 VALIDATION_LOSS = "validation_loss"
@@ -224,9 +224,7 @@ class EpochBar(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Open the bar."""
-        self.bar = progress_bar(
-            total=trainer.max_epochs, desc=self.title, unit="epoch", delay=SECONDS_BEFORE_BAR, leave=False
-        )
+        self.bar = tqdm(total=trainer.max_epochs, desc=self.title, unit="epoch", delay=SECONDS_BEFORE_BAR, leave=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Advance the bar."""

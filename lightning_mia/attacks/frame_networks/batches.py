@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lightning_mia.attacks.base import FrameAccess
 from lightning_mia.attacks.classifiers.fit import SECONDS_BEFORE_BAR
 from lightning_mia.signals.runner.frames import Frames
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 class FrameSource:
@@ -35,7 +35,7 @@ class FrameSource:
             ids: utterances.
             title: title of the progress bar; empty: no bar.
         """
-        bar = progress_bar(
+        bar = tqdm(
             total=len(ids), desc=title, unit="utterance", delay=SECONDS_BEFORE_BAR, leave=False, disable=not title
         )
         with bar:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-from tqdm import tqdm
 
 from lightning_mia.audit.ablation.audit_options import OptionsReader, as_arguments
 from lightning_mia.audit.ablation.cell import CellTask
@@ -29,6 +28,7 @@ from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import hardware, result_versions, versions
 from lightning_mia.utilities.errors import InputError, list_first
 from lightning_mia.utilities.files import check_folder, write_text
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.run_lock import locked
 from lightning_mia.utilities.stage import Stage
 
@@ -255,7 +255,7 @@ class GridRun:
             print(summary(read_table(self.root, list(self.plan.settings)), list(self.plan.settings)))
             print(f"table: {self.root / 'results.csv'}")
         if not has_parquet():
-            print("no results.parquet: requires pyarrow (pip install lightning-mia[parquet])")
+            print("no results.parquet: requires pyarrow (pip install pyarrow)")
         print(f"page: {page}")
         if failures:
             reasons = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures], limit=3)

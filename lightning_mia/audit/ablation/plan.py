@@ -20,7 +20,7 @@ from lightning_mia.report.ablation.labels import label_text
 from lightning_mia.training.trainer_options import LENGTH_OPTIONS
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 def find_base(base: str, grid_file: Path | None) -> Path:
@@ -98,7 +98,7 @@ def _read_values(plan: Plan, reader: OptionsReader) -> dict[tuple[str, str], Par
     ]
     return {
         (name, label): reader.read(setting.options, f"Factor {name}, value {label}")
-        for name, label, setting in progress_bar(values, desc="Checking the grid", unit="value")
+        for name, label, setting in tqdm(values, desc="Checking the grid", unit="value")
     }
 
 

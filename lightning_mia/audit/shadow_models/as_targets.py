@@ -13,7 +13,7 @@ from lightning_mia.evaluation.scores import Key
 from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
 from lightning_mia.evaluation.statistics.roc import tpr_at_fpr
 from lightning_mia.splits import Level, Part, Split
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 def each_as_target(
@@ -44,9 +44,7 @@ def each_as_target(
     if shadows.pool is not None:
         return {}
     scores: dict[Key, list[tuple[Scores, np.ndarray]]] = {}  # with the members of the model under attack
-    for number, model in enumerate(
-        progress_bar(shadow_models.probed, desc="Each shadow model as target", unit="model")
-    ):
+    for number, model in enumerate(tqdm(shadow_models.probed, desc="Each shadow model as target", unit="model")):
         others = shadows.without_pair_of(number)
         trained_on = shadows.members.iloc[:, number]
         for level, part in parts:
@@ -100,7 +98,7 @@ def by_number_of_shadow_models(
     shadows = shadow_models.shadows
     shadow_attacks = [attack for attack in attacks if attack.min_shadows]
     results: dict[Key, tuple[SubsetResult, ...]] = {}
-    for size in progress_bar(list(_sizes(len(shadows))), desc="Fewer shadow models", unit="size"):
+    for size in tqdm(list(_sizes(len(shadows))), desc="Fewer shadow models", unit="size"):
         subset = shadows.take(np.arange(size))
         for level, part in parts:
             for score in target.scored(shadow_attacks, split, level, part, seed, subset).scores:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import lightning as L
 
 from lightning_mia.audit.external_models import from_lightning, with_initial_weights
-from lightning_mia.audit.trained_elsewhere import age_notes, weight_files
+from lightning_mia.audit.trained_elsewhere import age_notes
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import build
 from lightning_mia.models.learned_targets import LearnedTargets
@@ -125,11 +125,6 @@ class ExternalCheckpoint:
 
     done: ClassVar[bool] = True
     targets: ClassVar[LearnedTargets | None] = None
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of parameters, estimated from the size of the files."""
-        return sum(file.stat().st_size for file in weight_files(self.checkpoint)) // 4  # float32
 
     def run(self, callbacks: Sequence[L.Callback] = ()) -> Trained:
         """Load the model; see `TrainingJob.run`.

@@ -12,7 +12,7 @@ from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from lightning_mia.models.weights import hash_content
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError, list_first
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 UNRELATED = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "_attn_implementation_autoset")
 """Entries of a configuration that say nothing about the model."""
@@ -34,7 +34,7 @@ def check_like_target(target: Trained, checkpoints: Sequence[ExternalCheckpoint]
     """
     expected = describe(target.model)
     weights = {hash_content(target.model.state_dict()): "the target"}
-    for checkpoint in progress_bar(checkpoints, desc="Checking shadow models", unit="model", disable=not progress):
+    for checkpoint in tqdm(checkpoints, desc="Checking shadow models", unit="model", disable=not progress):
         model, path = checkpoint.run().model, checkpoint.checkpoint
         if different := differences(describe(model), expected):
             raise InputError(f"{path} differs from the target: {list_first(different, 3)}; {REMEDY}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 CropFrom = Literal["start", "anywhere"]
 
@@ -43,7 +43,7 @@ def crop_recordings(
     index["duration"] = n_samples / SAMPLE_RATE
     index.loc[changed, "sha256"] = [
         hashlib.sha256(audio.pcm(name)[starts[name] : starts[name] + n_samples].tobytes()).hexdigest()
-        for name in progress_bar(changed, desc="Cropping audio", unit="clip", disable=not progress)
+        for name in tqdm(changed, desc="Cropping audio", unit="clip", disable=not progress)
     ]
     unchanged = set(ids) - set(changed)
     return replace(audio, index=index, texts={name: text for name, text in audio.texts.items() if name in unchanged})

@@ -28,7 +28,7 @@ from lightning_mia.corpora.audio.pack import (
 )
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import write_text
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 def read_entries(paths: Iterable[str], cache_dir: Path, progress: bool = True) -> list[PackedFile]:
@@ -72,7 +72,7 @@ def _read_missing(
     read: dict[str, PackedFile] = {}
     with (
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-        progress_bar(total=len(missing), desc="Reading audio", unit="file", disable=not progress) as bar,
+        tqdm(total=len(missing), desc="Reading audio", unit="file", disable=not progress) as bar,
     ):
         for folder, group in source_folders(missing):
             pack = pack_folder(cache_dir, folder)

@@ -18,7 +18,7 @@ from scipy.signal import correlate
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 BLOCK = 16  # samples of one value of the energy: 1 ms
 SMOOTHING = 25  # ms, twice
@@ -73,7 +73,7 @@ def near_duplicates(
     if not first or not second:
         return []
     ids = [*first, *second]
-    bar = progress_bar(ids, desc="Comparing members with non-members", leave=False, disable=not progress)
+    bar = tqdm(ids, desc="Comparing members with non-members", leave=False, disable=not progress)
     prints = _collect(_fingerprint(audio.waveform(name)) for name in bar)
     compared: dict[tuple[int, int], bool] = {}
     for one, other in _candidates(prints.bits, prints.recordings < len(first)):

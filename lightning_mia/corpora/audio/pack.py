@@ -23,7 +23,7 @@ from lightning_mia.corpora.audio.external import decoder_state
 from lightning_mia.corpora.audio.reading import UNKNOWN_LENGTH
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import file_state, hash_of, write_text
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 SAMPLES, INDEX, LOCK = "samples.int16", "index.jsonl", "lock"
 ENTRIES = "entries.jsonl"
@@ -163,7 +163,7 @@ def _decode_missing(
     try:
         with (
             ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-            progress_bar(total=len(missing), desc="Decoding audio", unit="file", disable=not progress) as bar,
+            tqdm(total=len(missing), desc="Decoding audio", unit="file", disable=not progress) as bar,
         ):
             for folder, group in source_folders(missing):
                 pack = pack_folder(cache_dir, folder)
@@ -183,7 +183,7 @@ def _decode_missing(
 
 
 def _append(
-    pack: Path, paths: Sequence[str], states: Mapping[str, str], pool: ThreadPoolExecutor, bar: Any
+    pack: Path, paths: Sequence[str], states: Mapping[str, str], pool: ThreadPoolExecutor, bar: tqdm
 ) -> dict[str, PackedFile]:
     """Decode files in threads, and append them in their order."""
     if not paths:

@@ -12,7 +12,7 @@ from lightning_mia.corpora.audio import BadAudioError
 from lightning_mia.corpora.formats.segments import segment_folder
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import atomic_path
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 if TYPE_CHECKING:
     from lightning_mia.corpora.audio.reading import Audio
@@ -74,7 +74,7 @@ def cut_parts(requests: Sequence[tuple[str, Part, str]], cache_dir: Path) -> lis
     for path, part, where in requests:
         by_recording.setdefault(path, {}).setdefault(part, where)
     files: dict[tuple[str, Part], str] = {}
-    for path, parts in progress_bar(by_recording.items(), desc="Cutting recordings", unit="file", disable=not requests):
+    for path, parts in tqdm(by_recording.items(), desc="Cutting recordings", unit="file", disable=not requests):
         files |= {(path, part): file for part, file in _cut(path, parts, cache_dir).items()}
     return [files[path, part] for path, part, _ in requests]
 

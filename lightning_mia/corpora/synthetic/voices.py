@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from lightning_mia.corpora.synthetic.espeak import ESPEAK_RATE, synthesise, vers
 from lightning_mia.corpora.synthetic.sentences import draw_sentence
 from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS, speaker_voice
 from lightning_mia.utilities.files import cache_root, hash_of, write_json
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Range, Seed, check_ranges
 
 RECIPE = 1
@@ -76,9 +76,7 @@ class SyntheticVoices(Corpus):
         indexes = [_read_index(folder / _speaker_name(k)) for k in range(self.n_speakers)]
         missing = [self._missing(folder / _speaker_name(k), index) for k, index in enumerate(indexes)]
         n_missing = sum(map(len, missing))
-        with progress_bar(
-            total=n_missing, desc="Synthesising voices", unit="utterance", disable=n_missing == 0
-        ) as progress:
+        with tqdm(total=n_missing, desc="Synthesising voices", unit="utterance", disable=n_missing == 0) as progress:
             for speaker, utterances in enumerate(missing):
                 if utterances:
                     self._synthesise(folder, speaker, utterances, indexes[speaker], progress)
@@ -105,7 +103,7 @@ class SyntheticVoices(Corpus):
         return [number for number in numbers if number >= len(index) or _file_name(number) not in present]
 
     def _synthesise(
-        self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: Any
+        self, folder: Path, speaker: int, numbers: list[int], index: "list[_Utterance]", progress: tqdm
     ) -> None:
         """Synthesise a speaker's missing utterances and update the index."""
         speaker_folder = folder / _speaker_name(speaker)

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from lightning_mia.evaluation.results import LevelVerdict
 from lightning_mia.evaluation.scores import Access
-from lightning_mia.evaluation.verdict import leaks_overall
+from lightning_mia.evaluation.verdict import leaks_overall, separates
 from lightning_mia.report.audit_report import AuditReport
 
 Outcome = Literal["found", "not_found", "unclear", "not_tested"]
@@ -59,7 +59,9 @@ def access_row(report: AuditReport) -> tuple[AccessStep, ...]:
     steps = []
     for access in get_args(Access):
         outcome = _outcome(report, [v for v in report.verdict.by_level_and_access if v.access == access])
-        steps.append(AccessStep(access, MEANS[access], outcome, OUTCOMES[outcome]))
+        unexplained = any(attack.access == access and separates(attack) for attack in report.attacks)
+        text = "nothing shown" if outcome == "not_found" and unexplained else OUTCOMES[outcome]
+        steps.append(AccessStep(access, MEANS[access], outcome, text))
     return tuple(steps)
 
 

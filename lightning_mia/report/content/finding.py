@@ -102,19 +102,20 @@ def _least_access(report: AuditReport, attacks: Sequence[AttackResult]) -> Itera
     first, *others = attacks
     members, known = MEMBERS[first.family._replace(access="none")], found(first)
     who = WHO[first.access]
+    noun, comma, way = members.partition(", ")
+    tells = f"{who} can tell {noun} from {OTHERS[first.level]} {way + ', ' if comma else ''}better than by chance"
     if known.rate is None:
-        yield f"{who} can tell {members} from {OTHERS[first.level]} better than by chance. {known.reason}"
+        yield f"{tells}. {known.reason}"
     elif known.rate.tpr_ci95[0] <= known.rate.fpr:
         yield (
-            f"{who} can tell {members} from {OTHERS[first.level]} better than by chance, but is not shown to find more "
-            f"than a guess would while naming {one_in(known.rate.fpr)} {OTHERS[first.level]} wrongly: "
-            f"{_number(known.rate)}."
+            f"{tells}, but is not shown to find more than a guess would while naming {one_in(known.rate.fpr)} "
+            f"{OTHERS[first.level]} wrongly: {_number(known.rate)}."
         )
     else:
         yield f"{who} could find {_found_of(known.rate, members, first.level)}."
     if known.rate is not None and known.reason:
         yield known.reason
-    more = [f"with {attack.access} access, {_short(attack, known.rate)}" for attack in others]
+    more = [_short(attack, known.rate) for attack in others]
     if more:
         yield f"With more access: {'; '.join(more)}."
     if any(attack.n_shadows for attack in attacks) and _pool(report) == "challenge":
@@ -148,9 +149,9 @@ def _interval(rate: TprAtFpr) -> str:
 def _short(attack: AttackResult, like: TprAtFpr | None) -> str:
     rate = found(attack).rate
     if rate is None:
-        return "better than by chance, too"
-    at = "" if like is not None and like.fpr == rate.fpr else f" at {one_in(rate.fpr)} wrongly named"
-    return f"{_number(rate)}{at}"
+        return f"with {attack.access} access better than by chance, too"
+    at = "" if like is not None and like.fpr == rate.fpr else f", while naming {one_in(rate.fpr)} wrongly"
+    return f"with {attack.access} access {_number(rate)}{at}"
 
 
 def _not_found(report: AuditReport) -> Iterator[str]:
@@ -207,11 +208,10 @@ def _sensitivity(attacks: Sequence[AttackResult]) -> str:
     detectable = max(known, default=1.0)
     if detectable >= 1:
         return "The run is so small that it would have noticed only a near-perfect attack."
-    pairs = -int(-100 * detectable // 1)
     what = "training recording" if attacks[0].level == "utterance" else "speaker of the training data"
     return (
-        f"It would have noticed an attack that picks the {what} out of at least {pairs} of 100 pairs with another one "
-        f"(AUROC {detectable:.2f}, with 80 % power); a weaker leak may have gone unnoticed."
+        f"It would have noticed an attack that picks the {what} out of about {100 * detectable:.0f} of 100 pairs with "
+        f"another one (AUROC {detectable:.2f}, with 80 % power); a weaker leak may have gone unnoticed."
     )
 
 

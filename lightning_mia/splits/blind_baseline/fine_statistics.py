@@ -17,7 +17,7 @@ from scipy.signal import lfilter
 
 from lightning_mia.corpora.audio import SAMPLE_RATE
 from lightning_mia.corpora.audio.cache import AudioCache
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 WINDOW = 4096  # samples; 256 ms, which separates 50 from 60 Hz
 HOP = 1024  # samples
@@ -45,7 +45,7 @@ def fine_statistics(audio: AudioCache, ids: Sequence[str], progress: bool = True
     """
     rows = [
         faint_traces(audio.waveform(utterance_id))
-        for utterance_id in progress_bar(ids, desc="Fine statistics", unit="clip", disable=not progress)
+        for utterance_id in tqdm(ids, desc="Fine statistics", unit="clip", disable=not progress)
     ]
     return pd.DataFrame(rows, index=pd.Index(list(ids), name="id"), dtype=np.float64)
 

@@ -23,7 +23,7 @@ from lightning_mia.splits.blind_baseline.short_time import (
     bin_frequencies,
     measure_frames,
 )
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 CONTAINER_COLUMNS = ("source_rate", "source_channels", "source_format", "source_subtype")
 BAND_EDGES = (0, 100, 200, 400, 800, 1600, 2400, 3400, 4000, 5000, 6000, 7000, 7500, 8000)  # Hz
@@ -48,7 +48,7 @@ def blind_statistics(audio: AudioCache, ids: Sequence[str], progress: bool = Tru
     """
     rows = [
         waveform_statistics(audio.waveform(utterance_id))
-        for utterance_id in progress_bar(ids, desc="Blind statistics", unit="clip", disable=not progress)
+        for utterance_id in tqdm(ids, desc="Blind statistics", unit="clip", disable=not progress)
     ]
     index = pd.Index(list(ids), name="id")
     table = pd.DataFrame(rows, index=index, dtype=np.float64)

@@ -6,7 +6,7 @@ from typing import Any
 import lightning as L
 
 from lightning_mia.training.parallel.scheduler import ReportProgress
-from lightning_mia.utilities.progress_bar import progress_bar
+from lightning_mia.utilities.progress_bar import tqdm
 
 
 class JobProgress:
@@ -104,7 +104,7 @@ class JobsBar:
     """
 
     def __init__(self, label: str, n_jobs: int, enabled: bool, unit: str = "models") -> None:
-        self.bar = progress_bar(
+        self.bar = tqdm(
             total=n_jobs,
             desc=label,
             dynamic_ncols=True,

@@ -43,8 +43,7 @@ def import_ray() -> Any:
         return importlib.import_module("ray")
     except ImportError as error:
         raise InputError(
-            "The engine ray needs the package Ray, which is not installed: pip install lightning-mia[ray], or give "
-            "the engine local"
+            "The engine ray needs the package Ray, which is not installed: pip install ray, or give the engine local"
         ) from error
 
 

@@ -18,7 +18,7 @@ class ExecutorSettings:
     Args:
         workers: models trained at a time, each in its own process on this machine; `auto`: one per physical core, or
             several small ones per GPU. A Ray cluster trains as many at a time as it has resources for.
-        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install lightning-mia[ray]), on a folder
+        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install ray), on a folder
             shared by all nodes.
         ray_address: address of the cluster: `auto` on one of its nodes, HOST:PORT, or ray://HOST:10001 from elsewhere.
             By default RAY_ADDRESS, or a new Ray instance on this machine with as many CPUs as workers.
@@ -64,7 +64,7 @@ class FleetSettings(ExecutorSettings):
             (OMP_NUM_THREADS) as a single one; on GPUs they are distributed over the visible ones, several to a GPU if
             there are more workers. `auto`: as many as the physical cores, the memory and the GPUs hold, up to 8 small
             models per GPU. Does not change the models. A Ray cluster trains as many at a time as it has resources for.
-        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install lightning-mia[ray]), on a folder
+        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install ray), on a folder
             shared by all nodes. Does not change the models.
         ray_address: address of the cluster: `auto` on one of its nodes, HOST:PORT, or ray://HOST:10001 from elsewhere.
             By default RAY_ADDRESS, or a new Ray instance on this machine with as many CPUs as workers.

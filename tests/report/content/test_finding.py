@@ -126,7 +126,7 @@ def test_the_least_access_comes_first_and_then_what_was_not_found(planted_report
     assert finding(report) == (
         f"{WHO} could find 10 of 100 training recordings while naming 1 of 100 other recordings wrongly (95 % interval "
         "5 to 20).",
-        "With more access: with white-box access, 31 of 100 (95 % interval 25 to 38).",
+        "With more access: with white-box access 31 of 100 (95 % interval 25 to 38).",
         "Nothing was found with black-box access.",
     )
     assert [(step.access, step.outcome) for step in access_row(report)] == [
@@ -151,6 +151,17 @@ def test_speakers_are_found_by_recordings_of_either_kind(planted_report, part, w
     scores = (planted_report.scores[5], *planted_report.scores[6:])
     report = replace(planted_report, attacks=(attack,), scores=scores, verdict=Verdict("leak", "reason", (verdict,)))
     assert f"31 of 100 {words} naming 1 of 100 other speakers wrongly" in finding(report)[0]
+
+
+def test_speakers_without_a_supported_rate(planted_report):
+    attack = replace(planted_report.attacks[5], part="trained", tpr_at_fpr=(TOO_FEW,))
+    verdict = LevelVerdict("speaker", "grey-box", "leak", "reason", attack.name, "trained")
+    scores = (planted_report.scores[5], *planted_report.scores[6:])
+    report = replace(planted_report, attacks=(attack,), scores=scores, verdict=Verdict("leak", "reason", (verdict,)))
+    assert finding(report)[0].startswith(
+        f"{WHO} can tell speakers of the training data from other speakers by recordings that were trained on, better "
+        "than by chance."
+    )
 
 
 def test_a_leak_of_one_level_and_silence_of_another_are_told_apart(planted_report):
@@ -182,7 +193,7 @@ def test_no_evidence_says_what_would_have_been_noticed(planted_report):
     report = with_verdicts(replace(planted_report, attacks=silent), "no_evidence", black("no_evidence"))
     assert finding(report) == (
         "None of the 2 attacks of this run found training recordings (with black-box access).",
-        "It would have noticed an attack that picks the training recording out of at least 58 of 100 pairs with "
+        "It would have noticed an attack that picks the training recording out of about 57 of 100 pairs with "
         "another one (AUROC 0.57, with 80 % power); a weaker leak may have gone unnoticed.",
     )
 
@@ -202,6 +213,8 @@ def test_an_attack_that_training_does_not_explain_is_no_finding(planted_report):
         "An attack tells training recordings from other recordings (with grey-box access), but nothing shows that "
         "training is the reason: it is not shown to do better than on a model that was trained on neither."
     )
+    assert access_row(with_attack(planted_report, "no_evidence", p_value_corrected=0.008))[2].text == "nothing shown"
+    assert access_row(with_attack(planted_report, "no_evidence", p_value_corrected=0.8))[2].text == "found nothing"
     siblings = VersusSiblings(0.51, 0.4)
     first, _ = finding(with_attack(planted_report, "no_evidence", p_value_corrected=0.008, versus_siblings=siblings))
     assert first.endswith("it does not tell them from recordings of the same source that were not trained on.")
