@@ -41,11 +41,13 @@ from lightning_mia.audit.utility.measure import measure_utility
 from lightning_mia.evaluation.results import Exposure
 from lightning_mia.evaluation.utility import Utility
 from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Suggestion, Target, summarise_fleet
+from lightning_mia.report.logged_figures import log_report
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
 from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.training.exposures import exposure_obstacle
+from lightning_mia.training.loggers import close
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
@@ -168,7 +170,11 @@ class Audit:
             by=self.options.report.by,
             corpus=corpus_name(run.data),
         )
-        return write_report(report_dir, add_breakdown(report), self.options.report.pdf)
+        page = write_report(report_dir, add_breakdown(report), self.options.report.pdf)
+        loggers = run.trainers.loggers(report_dir)
+        log_report(loggers, report)
+        close(loggers)
+        return page
 
     def probe(self, models: Mapping[str, Trained], plan: ProbePlan | None = None) -> dict[str, ProbedModel]:
         """Probe models; their frames are computed only if needed.
@@ -317,7 +323,8 @@ class Audit:
         split, data = self.run.split, self.run.data
         hashes = {f"{name} checkpoint": trained.sha256 for name, trained in models.items()}
         if shadow_models:
-            hashes["shadow models"] = hash_of(shadow_models.hashes)
+            kind = "reference models" if self.options.fleet.references else "shadow models"
+            hashes[kind] = hash_of(shadow_models.hashes)
         return provenance(
             split,
             data.audio,

@@ -16,6 +16,7 @@ from lightning_mia.audit.external_models import ExternalModels
 from lightning_mia.audit.monitor import LeakageMonitor
 from lightning_mia.audit.options import DEFAULT_OPTIONS, AuditOptions
 from lightning_mia.audit.probing import ProbePlan
+from lightning_mia.audit.provenance import summarise_split
 from lightning_mia.audit.references import References
 from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.external_shadow_models import ExternalCheckpoint, ExternalShadowModels
@@ -25,7 +26,9 @@ from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.shared_targets import check_shadow_model, with_targets
 from lightning_mia.audit.upload import ResultsUploader, run_files
+from lightning_mia.evaluation.reasons import few_speakers
 from lightning_mia.evaluation.settings import EvaluationSettings
+from lightning_mia.evaluation.verdict import MIN_SPEAKERS
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments
 from lightning_mia.models.learned_targets import LearnedTargets
@@ -166,11 +169,16 @@ class AuditRun:
         return blind_baselines(self.blind_statistics, self.split, self.evaluation)
 
     def check_split(self) -> None:
-        """Log whether a user-supplied split can be assessed.
+        """Log what prevents a verdict: too few speakers, or a user-supplied split that cannot be assessed.
 
         Before anything is trained or probed.
         """
-        if self.split.drawn or not is_first_process():
+        if not is_first_process():
+            return
+        if self.split.level == "speaker" and (n_speakers := summarise_split(self.split).n_speakers) < MIN_SPEAKERS:
+            obstacle = few_speakers(n_speakers, MIN_SPEAKERS)
+            log.warning("No verdict will be possible: %s; add speakers", obstacle)
+        if self.split.drawn:
             return
         log_size(self.blind_baselines, self.split)
         warn_if_refused(self.blind_baselines, self.split)

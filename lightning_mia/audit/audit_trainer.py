@@ -25,6 +25,7 @@ from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.training.dp_sgd import PerExampleGradients
 from lightning_mia.training.job_trainer import refusals_named
+from lightning_mia.training.loggers import as_recipes
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
@@ -77,7 +78,7 @@ class AuditTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         # A copy, before this Trainer attaches itself to a strategy.
-        options = copy.deepcopy(kwargs)
+        options = copy.deepcopy({**kwargs, "logger": as_recipes(kwargs.get("logger"))})
         options |= {"per_example": per_example, "stop_after_epochs": stop_after_epochs, "keep_epochs": keep_epochs}
         check_ranges(AuditTrainer.__init__, options, "trainer.")
         self._leakage_monitor = _remove_leakage_monitor(options)

@@ -1,6 +1,5 @@
 """Command line of `fit`, `shadow`, `attack` and `audit`."""
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
@@ -11,6 +10,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_mia.audit.audit_trainer import AuditTrainer
 from lightning_mia.audit.configs import with_shipped_configs
+from lightning_mia.audit.option_check import check, parse
+from lightning_mia.audit.option_index import load_index, save_index
 from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.summary import print_summary
 from lightning_mia.audit.upload import RESULTS_NAMES, RESULTS_URL, ResultsUploader, run_files
@@ -19,18 +20,18 @@ from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import settle_threads
 from lightning_mia.utilities.errors import InputError, first_line
-from lightning_mia.utilities.files import check_folder
+from lightning_mia.utilities.files import check_folder, write_text
 from lightning_mia.utilities.lightning import quieten
 from lightning_mia.utilities.parser import Parser
+from lightning_mia.utilities.parser_messages import reason_of_union
 from lightning_mia.utilities.ranges import MAX_SEED
 
 COMMANDS = ("fit", "shadow", "attack", "audit")
 DEFAULT_SHADOW_MODELS = 16
 """Default of `shadow --fleet.size`; the other commands train none by default."""
 
-BARE_FLAGS = ("--positive_control", "--report.pdf", "--results_names")
-SHORT_OPTIONS = {"--split": "--data.split"}
-LISTS = ("--fleet.references",)
+CONFIG = "config.yaml"
+"""File in the run directory with all options, which repeats the run."""
 
 
 class _Parser(Parser, LightningArgumentParser):
@@ -46,6 +47,9 @@ class AuditCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments of `run`."""
         self.arguments = list(args)
+        command = next(iter(self.commands)) if len(self.commands) == 1 else None
+        if command and "--help" not in self.arguments and load_index(command) is None:
+            check(parse(self.arguments), save_index(command, self._parser(command)))
         self.config = parser.parse_args(with_shipped_configs(args))
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
@@ -56,6 +60,9 @@ class AuditCLI(LightningCLI):
         """Add the fields of `AuditOptions` as options without a prefix."""
         parser: LightningArgumentParser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         parser.add_class_arguments(AuditOptions, skip=set() if subcommand == "attack" else {"target_checkpoint"})
+        groups: list[Any] = parser._action_groups  # type: ignore[assignment]
+        groups.sort(key=lambda group: (group.title or "").startswith("Trainer that"))  # the least used come last
+        parser.usage = f"lightning-mia {subcommand} -c CONFIG [--option VALUE ...]"
         if subcommand == "shadow":
             parser.set_defaults({"fleet.size": DEFAULT_SHADOW_MODELS})
         return parser
@@ -92,43 +99,48 @@ class AuditCLI(LightningCLI):
         """Create all objects; report invalid values in one line."""
         try:
             super().instantiate_classes()
-        except ValueError as error:  # jsonargparse gives one line of reasons for each type of a union
-            reasons = [line.strip("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
-            if "Does not validate" not in str(error) or not reasons:
+        except ValueError as error:
+            if not (reason := reason_of_union(str(error))):
                 raise
-            raise InputError(reasons[0]) from error
+            raise InputError(reason) from error
 
     def after_instantiate_classes(self) -> None:
         """Pass settings, command and uploader to the trainer."""
         settle_threads(sum(parameter.numel() for parameter in self.model.parameters()))
         try:
-            config_yaml = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_unset=False)
+            config = self.config[self.subcommand].clone()
+            if config.get("target_checkpoint", "") is None:  # only `attack` has this option
+                del config["target_checkpoint"]
+            config_yaml = self._parser(self.subcommand).dump(config, skip_unset=False)
         except Exception as error:  # of a representer: an object that has no YAML, such as a function
             raise InputError(f"The options cannot be written down for the report: {first_line(error)}") from error
-        command = shlex.join(["lightning-mia", *self.arguments])
-        self.trainer.use_command_line(without_credentials(config_yaml), without_credentials(command), self.uploader)
+        self.config_yaml = without_credentials(config_yaml)
+        command = shlex.join(["lightning-mia", str(self.subcommand), "-c", str(self._run_dir / CONFIG)])
+        self.trainer.use_command_line(self.config_yaml, without_credentials(command), self.uploader)
 
     def after_fit(self) -> None:
         """Print the path of the checkpoint."""
         if self.trainer.is_global_zero:
             print(f"checkpoint: {self._run_dir / 'target' / 'model.ckpt'}")
-            self._upload()
+            self._finish()
 
     def after_shadow(self) -> None:
         """Print the folder of the shadow models."""
         if self.trainer.is_global_zero:
             print(f"shadow models: {self._run_dir / 'shadows'}")
-            self._upload()
+            self._finish()
 
     def after_attack(self) -> None:
         """Print the results."""
         if self.trainer.is_global_zero:
             print_summary(self._run_dir / "report" / "report.html")
-            self._upload()
+            self._finish()
 
     after_audit = after_attack
 
-    def _upload(self) -> None:
+    def _finish(self) -> None:
+        """Write the config that repeats the run, and upload the results."""
+        write_text(self._run_dir / CONFIG, self.config_yaml)
         if self.uploader:
             self.uploader.update(run_files(self._run_dir, self.uploader.with_names), final=True)
             print(f"results: {self.uploader.url}")
@@ -138,50 +150,9 @@ class AuditCLI(LightningCLI):
         return Path(self.config[self.subcommand].run_dir)
 
 
-def with_bare_flags(arguments: Sequence[str]) -> list[str]:
-    """Append `=true`, which jsonargparse requires, to flags without a value.
-
-    >>> with_bare_flags(["attack", "--positive_control", "--run_dir", "R"])
-    ['attack', '--positive_control=true', '--run_dir', 'R']
-    """
-    following = [*arguments[1:], "--"]
-    return [
-        f"{argument}=true" if argument in BARE_FLAGS and after.startswith("-") else argument
-        for argument, after in zip(arguments, following, strict=True)
-    ]
-
-
-def with_full_options(arguments: Sequence[str]) -> list[str]:
-    """Write short options in full.
-
-    >>> with_full_options(["attack", "--split", "S", "--split=T"])
-    ['attack', '--data.split', 'S', '--data.split=T']
-    """
-    parts = [argument.partition("=") for argument in arguments]
-    return [f"{SHORT_OPTIONS.get(name, name)}{equals}{value}" for name, equals, value in parts]
-
-
-def with_lists(arguments: Sequence[str]) -> list[str]:
-    """Write the values of a list as one, which jsonargparse requires.
-
-    >>> with_lists(["attack", "--fleet.references", "A", "B", "--run_dir", "R"])
-    ['attack', '--fleet.references=["A", "B"]', '--run_dir', 'R']
-    """
-    joined: list[str] = []
-    remaining = list(arguments)
-    while remaining:
-        name = remaining.pop(0)
-        values: list[str] = []
-        while name in LISTS and remaining and not remaining[0].startswith(("-", "[")):
-            values.append(remaining.pop(0))
-        joined.append(f"{name}={json.dumps(values, ensure_ascii=False)}" if values else name)
-    return joined
-
-
 def run(arguments: list[str]) -> None:
     """Parse the arguments and run the command."""
     quieten()
-    arguments = with_lists(with_full_options(with_bare_flags(arguments)))
     AuditCLI.commands = arguments[:1] if arguments[0] in COMMANDS else COMMANDS  # each parser takes 0.1 s to build
     make(AuditCLI, arguments)
 

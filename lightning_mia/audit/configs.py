@@ -1,9 +1,10 @@
 """Shipped configs: find, list and copy them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.errors import InputError, did_you_mean
 from lightning_mia.utilities.files import write_text
 
 PREFIX = "configs/"
@@ -23,19 +24,21 @@ def folder() -> Path:
 def find(name: str) -> Path | None:
     """Find a shipped config by name.
 
-    The name may begin with `configs/`.
+    The name may begin with `configs/`, and end without `.yaml`.
 
     >>> find("configs/audit/demo.yaml") == find("audit/demo.yaml") == folder() / "audit" / "demo.yaml"
     True
     """
     path = folder() / name.removeprefix(PREFIX)
-    return path if path.is_file() else None
+    with suppress(OSError):  # a name that is too long is no shipped config
+        return next((file for file in (path, path.with_name(f"{path.name}.yaml")) if file.is_file()), None)
+    return None
 
 
 def with_shipped_configs(arguments: Sequence[str]) -> list[str]:
-    """Replace `-c configs/…` by paths of shipped configs.
+    """Replace names of shipped configs by their paths.
 
-    Local files take precedence.
+    Names may begin with `configs/`. Local files take precedence.
 
     >>> with_shipped_configs(["-c", "mine.yaml"])
     ['-c', 'mine.yaml']
@@ -51,8 +54,23 @@ def with_shipped_configs(arguments: Sequence[str]) -> list[str]:
 
 
 def _path(name: str) -> str:
-    shipped = find(name) if name.startswith(PREFIX) and not Path(name).exists() else None
+    shipped = None if Path(name).expanduser().exists() else find(name)
     return str(shipped) if shipped else name
+
+
+def names() -> list[str]:
+    """List the names of all shipped configs."""
+    return sorted(path.relative_to(folder()).as_posix() for path in folder().rglob("*") if path.suffix in SUFFIXES)
+
+
+def no_such_config(name: str) -> str:
+    """Explain that a config is neither a file nor shipped.
+
+    >>> no_such_config("audit/dmo.yaml")
+    'there is no config audit/dmo.yaml (did you mean audit/demo.yaml?); `lightning-mia configs` lists the shipped ones'
+    """
+    meant = did_you_mean(name.removeprefix(PREFIX), names())
+    return f"there is no config {name}{meant}; `lightning-mia configs` lists the shipped ones"
 
 
 def listing(prefix: str = "") -> str:
@@ -61,12 +79,19 @@ def listing(prefix: str = "") -> str:
     Raises:
         InputError: no config has this prefix.
     """
-    paths = {path.relative_to(folder()).as_posix(): path for path in folder().rglob("*") if path.suffix in SUFFIXES}
-    names = sorted(name for name in paths if name.startswith(prefix.removeprefix(PREFIX)))
-    if not names:
-        raise InputError(f"no shipped config begins with {prefix!r}; `lightning-mia configs` lists all of them")
-    width = max(map(len, names))
-    return "\n".join(f"{name:<{width}}  {_first_comment(paths[name])}".rstrip() for name in names)
+    listed = [name for name in names() if name.startswith(prefix.removeprefix(PREFIX))]
+    if not listed:
+        meant = did_you_mean(prefix, names())
+        raise InputError(f"no shipped config begins with {prefix!r}{meant}; `lightning-mia configs` lists all of them")
+    width = max(map(len, listed))
+    return "\n".join(_entry(name, width) for name in listed)
+
+
+def _entry(name: str, width: int) -> str:
+    """Format one config, in at most 80 columns."""
+    comment = _first_comment(folder() / name)
+    room = 80 - width - 2
+    return f"{name:<{width}}  {comment if len(comment) <= room else comment[: room - 1].rstrip() + '…'}".rstrip()
 
 
 def _first_comment(path: Path) -> str:
@@ -86,7 +111,7 @@ def copy(name: str, to: str | Path) -> Path:
     """
     source = find(name)
     if source is None:
-        raise InputError(f"no shipped config is called {name!r}; `lightning-mia configs` lists all of them")
+        raise InputError(no_such_config(name))
     target = Path(to) / source.name if Path(to).is_dir() else Path(to)
     if target.exists():
         raise InputError(f"{target} exists; give another name, or delete it")

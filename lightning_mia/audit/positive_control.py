@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lightning_mia.attacks import default_attacks
 from lightning_mia.audit.audit import Audit
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.audit.options import AuditOptions
@@ -91,7 +92,9 @@ def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:
             f"The positive control needs recordings that the target has not seen (member 0 or empty): {error}"
         ) from error
     inner = AuditRun(Path(run.run_dir) / FOLDER, run.model, run.data.with_split(drawn), run.trainers)
-    return Audit(inner, AuditOptions(attacks=list(audit.attacks), probe=options.probe, evaluation=options.evaluation))
+    # A bare encoder gets a pretext task by its training, and with it attacks that cannot run on the target.
+    attacks = options.attacks or list({attack.name: attack for attack in (*default_attacks(), *audit.attacks)}.values())
+    return Audit(inner, AuditOptions(attacks=attacks, probe=options.probe, evaluation=options.evaluation))
 
 
 def _design(split: Split, settings: PositiveControlSettings) -> Design:

@@ -112,7 +112,8 @@ class ProbePlan:
         title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
         make_trainer = partial(self.trainers.for_probing, self.folder, title)
         training = self._further_training and self._further_training.within(further_training_folder(path), name)
-        resources = Resources(self.auxiliary, self.settings.batch_seconds, self.candidates, training)
+        settings, progress = self.settings, self.trainers.shows_progress
+        resources = Resources(self.auxiliary, settings.batch_seconds, self.candidates, training, progress)
         return probe(
             model,
             group,

@@ -86,8 +86,10 @@ class References:
         signals, keys = [models[name].signals for name in names], [models[name].key for name in names]
         shadows = ShadowModels(signals, members, pool, keys)
         hashes = {name: self.models[name].sha256 for name in names}
-        same = [number for number, name in enumerate(names) if wrong_model and hashes[name] == wrong_model.sha256]
-        return TrainedShadowModels(shadows, list(models.values()), hashes, wrong_model=same[0] if same else None)
+        weights = [encoder_sha256(self.models[name].model) for name in names]
+        wrong = encoder_sha256(wrong_model.model) if wrong_model else None
+        position = weights.index(wrong) if wrong in weights else None
+        return TrainedShadowModels(shadows, list(models.values()), hashes, wrong_model=position)
 
     def notes(self, target: SpeechModel) -> list[str]:
         """Say what the user vouches for, and what a reference model lacks.

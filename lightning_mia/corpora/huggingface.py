@@ -228,7 +228,7 @@ def _open(path: str, source: Path | None, config: str | None, split: str, revisi
     try:
         import datasets
     except ImportError as error:
-        remedy = "pip install 'lightning-mia[datasets]'"
+        remedy = "pip install datasets"
         raise InputError(f"{path}: the package datasets is not installed ({error}); {remedy}") from error
     try:
         if source and any((source / name).is_file() for name in ("state.json", "dataset_dict.json")):

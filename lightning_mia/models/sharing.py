@@ -10,7 +10,7 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 
@@ -18,6 +18,8 @@ from lightning_mia.models.construction import build, find_class
 from lightning_mia.models.huggingface.hub import one_line
 from lightning_mia.models.weights import check_weights
 from lightning_mia.utilities.errors import InputError, list_first
+
+Model = TypeVar("Model", bound="ShareableModel")
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -43,7 +45,7 @@ class ShareableModel(PyTorchModelHubMixin, library_name="lightning_mia", tags=["
     companions: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls: type[Model], pretrained_model_name_or_path: str | Path, **options: Any) -> Model:
         """Load a model from a folder of `save_pretrained`, or from the hub.
 
         Args:
@@ -100,7 +102,7 @@ class ShareableModel(PyTorchModelHubMixin, library_name="lightning_mia", tags=["
 
     @classmethod
     def _from_pretrained(
-        cls,
+        cls: type[Model],
         *,
         model_id: str,
         revision: str | None,
@@ -110,7 +112,7 @@ class ShareableModel(PyTorchModelHubMixin, library_name="lightning_mia", tags=["
         token: str | bool | None,
         config: dict[str, Any] | None = None,
         **changes: Any,
-    ) -> Self:
+    ) -> Model:
         folder = Path(model_id)
         if not folder.is_dir():
             folder = Path(

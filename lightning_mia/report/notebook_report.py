@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -43,7 +43,7 @@ class NotebookReport(AuditReport):
     page: Path = Path()
 
     @classmethod
-    def load(cls, run_dir: str | Path) -> Self:
+    def load(cls, run_dir: str | Path) -> "NotebookReport":
         """Read the report of a run.
 
         Args:

@@ -88,12 +88,14 @@ class Resources:
         candidates: question → ids of the recordings whose membership is in question, without labels; see
             `Split.candidates`.
         train_further: trains copies of the model further; None: not available.
+        progress: show progress bars.
     """
 
     auxiliary: Recordings
     batch_seconds: float = 60.0
     candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
     train_further: TrainFurther | None = None
+    progress: bool = False
 
 
 class SignalGroup:

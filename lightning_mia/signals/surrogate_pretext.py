@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.batch_sampler import count_batches
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.outputs import Encoded
@@ -28,6 +29,7 @@ from lightning_mia.signals.surrogate.spans import hidden_spans
 from lightning_mia.signals.surrogate.targets import FrameTargets, HiddenTarget, LogMelFrames
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Layer, Range, Seed
 
 DEFAULT_SPAN = 0.07  # seconds
@@ -124,7 +126,9 @@ class SurrogateHead(SignalGroup):
         passes = HiddenSpanPasses(self, targets, FrameGrid.from_model(model), folds, n_folds)
         sums: list[FoldSums] = []
         with torch.no_grad():
-            for batch in batches(auxiliary, batch_seconds, model.device):
+            loop = batches(auxiliary, batch_seconds, model.device)
+            total = count_batches(auxiliary.durations, batch_seconds)
+            for batch in tqdm(loop, "Fitting surrogate heads", total, disable=not resources.progress, unit="batch"):
                 fold = passes.fold(batch.ids).to(model.device)
                 for layers, truth, scored in passes(model, batch):
                     rows, _ = scored.nonzero(as_tuple=True)

@@ -26,6 +26,7 @@ from lightning_mia.training.callbacks import (
 )
 from lightning_mia.training.dp_sgd import ClippedGradients
 from lightning_mia.training.hparams_logger import Hyperparameters
+from lightning_mia.training.loggers import close
 from lightning_mia.utilities.errors import InputError, explain_lack
 from lightning_mia.utilities.files import atomic_path, hash_of, hash_of_file
 from lightning_mia.utilities.lightning import interruptible
@@ -169,6 +170,8 @@ def _fit(
         raise InputError(
             f"Cannot write to {stage.folder}: {error.strerror or error}; fix that and run the same command again"
         ) from error
+    finally:
+        close(trainer.loggers)
     if trainer.is_global_zero:
         exposures = stage.folder / EXPOSURES
         _write_exposure(exposures, recordings.recordings.ids, times)

@@ -14,11 +14,12 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     ProgressBar,
 )
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lightning_mia.training.dp_sgd import ClippedGradients, PerExampleGradients
 from lightning_mia.training.intermediate_checkpoints import KeepCheckpoints, StopAfter, check_length
 from lightning_mia.training.job_trainer import JobTrainer
+from lightning_mia.training.loggers import as_recipes, make_loggers
 from lightning_mia.training.progress import StageProgressBar
 from lightning_mia.training.trainer_options import (
     LENGTH_OPTIONS,
@@ -54,7 +55,7 @@ class TrainerFactory:
     def __init__(self, options: dict[str, Any]) -> None:
         check_options(options)
         check_length(options)
-        self.options = options
+        self.options = {**options, "logger": as_recipes(options["logger"])} if "logger" in options else options
 
     def for_training(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
         """Create a Trainer for one training; logs go to `folder/tensorboard`."""
@@ -65,9 +66,17 @@ class TrainerFactory:
         if epochs := self.options.get("keep_epochs"):
             callbacks = [*callbacks, KeepCheckpoints(folder, epochs)]  # last, so that it saves the others' states
         if self.options.get("logger") not in (None, True):  # user-supplied, or False
-            return self._make(folder, stage, callbacks)
+            return self._make(folder, stage, callbacks, logger=self.loggers(folder) or False)
         logger = TensorBoardLogger(folder, name=None, version="tensorboard", default_hp_metric=False)
         return self._make(folder, stage, callbacks, logger=logger)
+
+    def loggers(self, folder: Path) -> list[Logger]:
+        """Make the user's loggers for one stage; none, if there are none.
+
+        Args:
+            folder: folder of the stage in the run directory, which names their runs.
+        """
+        return make_loggers(self.options.get("logger"), folder)
 
     def for_probing(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
         """Create a Trainer that predicts in float32.

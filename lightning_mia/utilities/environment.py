@@ -2,15 +2,17 @@
 
 import gc
 import io
+import math
 import os
 import platform
 import signal
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 SMALL_MODEL = 1_000_000
@@ -98,6 +100,20 @@ def physical_cores() -> int:
         warnings.simplefilter("ignore")
         n_cores: int = joblib.cpu_count(only_physical_cores=True)
     return n_cores
+
+
+def free_memory_gib() -> float:
+    """Return the memory that new processes can take (GiB).
+
+    Containers have limits of their own; systems that do not report their memory have no limit here.
+    """
+    limits = []
+    with suppress(OSError, ValueError, StopIteration), open("/proc/meminfo", encoding="utf-8") as file:
+        limits.append(int(next(line for line in file if line.startswith("MemAvailable")).split()[1]) * 1024)
+    with suppress(OSError, ValueError):
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="utf-8"))
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8")) - used)
+    return min(limits, default=math.inf) / 2**30
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,8 @@
 Any other exception is a bug and keeps its traceback.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from traceback import walk_tb
 
 
@@ -87,3 +89,22 @@ def list_first(items: list[str], limit: int = 5) -> str:
     """
     shown = "; ".join(items[:limit])
     return shown if len(items) <= limit else f"{shown}; and {len(items) - limit} more"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that is most similar, or nothing.
+
+    Names with dots are also compared by their last part.
+
+    >>> did_you_mean("aduit", ["audit", "split"]), did_you_mean("max_epoch", ["trainer.max_epochs"])
+    (' (did you mean audit?)', ' (did you mean trainer.max_epochs?)')
+    >>> did_you_mean("x", ["audit"])
+    ''
+    """
+    names = {candidate.lower(): candidate for candidate in known}
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    if not close:
+        parts = {key.rpartition(".")[2].lstrip("-"): key for key in reversed(list(names))}
+        last = name.lower().rpartition(".")[2].lstrip("-")
+        close = [parts[part] for part in get_close_matches(last, parts, n=1, cutoff=0.6)]
+    return f" (did you mean {names[close[0]]}?)" if close else ""

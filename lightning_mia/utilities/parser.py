@@ -5,13 +5,13 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
-from lightning_mia.utilities.errors import InputError, first_line
+from lightning_mia.utilities.errors import InputError, did_you_mean, first_line
+from lightning_mia.utilities.parser_messages import in_own_words
 from lightning_mia.utilities.yaml_check import check_config, check_yaml
 
 PACKAGE = "lightning_mia"
@@ -20,11 +20,13 @@ HOME = re.compile(r"~[\w.-]*(/|$)")  # a home folder, of this user or another
 MAX_PLAIN = 1000  # longer values of options are checked like configs
 NAMES_OF = {"attacks": "attacks", "model": "models", "corpus": "corpora", "design": "splits"}
 """Option that takes a class → package whose names are listed."""
-UNION = "Does not validate against any of the Union subtypes"
 
 
 class OneLineErrors:
-    """Mixin for argument parsers: raise `InputError` instead of exiting."""
+    """Mixin for argument parsers: raise `InputError`, and refuse abbreviated options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the message as one line.
@@ -32,9 +34,10 @@ class OneLineErrors:
         Raises:
             InputError: always.
         """
-        message = message.replace("Expected a <class 'list'>", "Expected a list, such as [a, b]")
         explained = explain_class_path(message) or explain_class_name(message)
-        raise InputError(explained or " ".join(shorten_union(message).split())) from ex
+        options: dict[str, Any] = getattr(self, "_option_string_actions", {})
+        prog = re.sub(r" \[options\]", "", getattr(self, "prog", None) or "lightning-mia")
+        raise InputError(explained or in_own_words(message, options, prog)) from ex
 
 
 class Parser(OneLineErrors, ArgumentParser):
@@ -47,7 +50,7 @@ class Parser(OneLineErrors, ArgumentParser):
         ...     parser.parse_args(["--to", "R"])
         ... except InputError as error:
         ...     print(error)
-        unrecognized arguments: --to R
+        there is no option --to (did you mean --out?); `lightning-mia compare --help` lists the options
     """
 
     def parse_args(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
@@ -175,35 +178,27 @@ def explain_class_name(message: str) -> str | None:
     if not unknown:
         return None
     keys = re.findall(r'Parser key "([\w.]+)"', message) or ["the option"]
-    names = _class_names(NAMES_OF.get(keys[-1].rpartition(".")[2], ""))
-    close = get_close_matches(unknown[1].lower(), [name.lower() for name in names], n=1)
-    meant = "".join(f" (did you mean {name}?)" for name in names if close == [name.lower()])
+    names = class_names(NAMES_OF.get(keys[-1].rpartition(".")[2], ""))
+    return no_such_class(keys[-1], unknown[1], names)
+
+
+def no_such_class(option: str, name: str, names: Sequence[str]) -> str:
+    """Explain that no class has this name.
+
+    >>> no_such_class("model", "TERRA", ["CPC", "TERA"])
+    'model: there is no class TERRA (did you mean TERA?); the names are CPC, TERA'
+    """
     listed = f"the names are {', '.join(names)}" if names else "check the spelling"
-    return f"{keys[-1]}: there is no class {unknown[1]}{meant}; {listed}"
+    return f"{option}: there is no class {name}{did_you_mean(name, names)}; {listed}"
 
 
-def _class_names(package: str) -> list[str]:
+def class_names(package: str) -> list[str]:
     """List the public, concrete classes of a loaded package."""
     module = sys.modules.get(f"{PACKAGE}.{package}")
     items = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
     classes = {name: item for name, item in items.items() if inspect.isclass(item)}
     bases = tuple(item for item in classes.values() if inspect.isabstract(item))
     return sorted(name for name, item in classes.items() if issubclass(item, bases) and item not in bases)
-
-
-def shorten_union(message: str) -> str:
-    """Shorten the error of an option that accepts several types.
-
-    >>> shorten_union(f"Parser key dim: {UNION}\\n - Too wide\\n - Expected a <class 'NoneType'>\\nGiven value: 9")
-    'Parser key dim: Too wide. Given value: 9'
-    """
-    key, union, rest = message.partition(UNION)
-    reasons = [line.strip(" -") for line in rest.splitlines() if line.lstrip().startswith("- ")]
-    reasons = [reason for reason in reasons if "NoneType" not in reason]
-    if not union or not reasons:
-        return message
-    value = rest.rpartition("Given value:")[2].strip()
-    return f"{' '.join(key.split())} {'; or '.join(reasons)}. Given value: {value}"
 
 
 def _can_be_imported(path: str) -> bool:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 
 from lightning_mia.audit import cli
 from lightning_mia.audit.cli import main
+from lightning_mia.audit.help_pages import MAIN_OPTIONS
 
 FOLDER = Path(__file__).parents[2] / "configs"
 ELSEWHERE = {"paper", "ablation", "cluster"}  # see test_paper_configs, ablation/test_ablate, and below
@@ -28,9 +30,9 @@ print(*sys.modules, sep="\\n")
 """
 
 
-def call_help(command: str, cache: Path) -> tuple[str, set[str]]:
+def call_help(command: str, cache: Path, option: str = "--help") -> tuple[str, set[str]]:
     """Help of a command, and the modules that it imports."""
-    arguments = [sys.executable, "-c", LOADED, command, "--help"]
+    arguments = [sys.executable, "-c", LOADED, command, option]
     environment = {**os.environ, "LIGHTNING_MIA_CACHE": str(cache)}
     answer = subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=120, env=environment)
     text, modules = answer.stdout.rsplit("\n\n", 1)
@@ -52,7 +54,7 @@ def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFi
         assert f"  {name:<8} {command.summary}" in lines
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in WITH_MODEL])
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in (*WITH_MODEL, "evaluate")])
 def test_help_of_a_command_without_a_model_imports_no_heavy_library(command: str, tmp_path: Path) -> None:
     _, modules = call_help(command, tmp_path)
     assert "lightning_mia.audit.cli" in modules
@@ -63,25 +65,62 @@ def test_help_of_a_command_without_a_model_imports_no_heavy_library(command: str
 @pytest.mark.parametrize("command", WITH_MODEL)
 def test_help_of_a_command_with_a_model_imports_what_lightning_does_once(command: str, tmp_path: Path) -> None:
     """Lightning imports torchmetrics, which imports SciPy, Matplotlib and the automatic classes of transformers."""
-    text, modules = call_help(command, tmp_path)
-    assert "--trainer.max_epochs" in text
+    text, modules = call_help(command, tmp_path, "--help-all")
+    assert text.index("--data.corpus") < text.index("--fleet.size") < text.index("--trainer.max_epochs")
     assert {"lightning", "torch"} <= modules
     assert not {"sklearn", "tensorboard", "ray", "datasets"} & modules
     models = {name for name in modules if name.startswith("transformers.models.") and ".modeling_" in name}
     assert models <= {"transformers.models.auto.modeling_auto"}
-    cached_text, modules = call_help(command, tmp_path)
+    cached_text, modules = call_help(command, tmp_path, "--help-all")
     assert cached_text == text
     assert not HEAVY & modules
 
 
 @pytest.mark.slow
+def test_help_of_evaluate_is_kept(tmp_path: Path) -> None:
+    text, modules = call_help("evaluate", tmp_path)
+    assert "usage: lightning-mia evaluate" in text
+    assert "torch" in modules  # which computes the attacks
+    kept, modules = call_help("evaluate", tmp_path)
+    assert kept == text
+    assert not HEAVY & modules
+
+
+@pytest.mark.parametrize("command", WITH_MODEL)
+def test_the_short_help_fits_80_columns_and_imports_no_heavy_library(command: str, tmp_path: Path) -> None:
+    text, modules = call_help(command, tmp_path)
+    assert not HEAVY & modules
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line.startswith(f"  lightning-mia {command} -c ")][2:]
+    for option in MAIN_OPTIONS:
+        assert f"  {option}" in text
+    assert "--help-all" in text
+    assert len(MAIN_OPTIONS) == 15
+
+
+@pytest.mark.slow
+def test_help_lists_the_arguments_of_the_classes_that_a_config_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIGHTNING_MIA_CACHE", str(tmp_path))
+    assert main(["audit", "-c", "audit/manifest.yaml", "--model", "TERA", "--help"]) == 0
+    text = capsys.readouterr().out
+    for option in ("--data.corpus.path ", "--data.design.n_units ", "--model.mask_length "):
+        assert f"  {option}" in text
+    assert "options of TERA:" in text
+    assert "MelHuBERT:" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.slow
 def test_help_is_printed_where_nothing_can_be_cached(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    text, _ = call_help("fit", tmp_path / "file")
+    text, _ = call_help("fit", tmp_path / "file", "--help-all")
     assert "--trainer.max_epochs" in text
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in WITH_MODEL])
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in (*WITH_MODEL, "evaluate")])
 def test_help_of_a_command_begins_with_its_summary(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])
@@ -162,8 +201,27 @@ def test_help_of_a_class_takes_its_name(option: list[str], capsys: pytest.Captur
     assert "Help for --data." in capsys.readouterr().out
 
 
-def test_an_unknown_command_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["no_such_command"]) == 2
+@pytest.mark.parametrize(
+    ("word", "start"),
+    [
+        ("no_such_command", "unknown command 'no_such_command'; the commands are fit, "),
+        ("aduit", "unknown command 'aduit' (did you mean audit?); "),
+        ("--versoin", "unknown option '--versoin' (did you mean --version?); "),
+    ],
+)
+def test_an_unknown_command_is_refused_in_one_line(word: str, start: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([word]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("lightning-mia: error: unknown command 'no_such_command'; the commands are fit, ")
+    assert error.startswith(f"lightning-mia: error: {start}")
     assert error.count("\n") == 1
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lightning-mia {version('lightning-mia')}\n"
+
+
+def test_the_usage_lists_nine_commands_or_fewer_before_the_steps_of_an_audit() -> None:
+    commands = cli.USAGE.split("commands:\n")[1].split("\n\n")[0].splitlines()
+    assert len(commands) <= 9
+    assert max(map(len, cli.USAGE.splitlines())) <= 80

@@ -1,6 +1,7 @@
 """Reference models: checkpoints that were trained on no recording of the challenge set."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,6 +141,27 @@ def test_the_target_without_its_heads_is_the_target(
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
     assert main(arguments(pretraining[0], [folder], manifest, tmp_path / "run")) == 2
     assert "has the weights of the target" in error(capsys)
+
+
+def test_references_work_on_a_drawn_split(pretraining: list[Path], speakers_manifest: Path, tmp_path: Path) -> None:
+    split = ["split", str(speakers_manifest), "--out", str(tmp_path / "S"), "--n_units", "40", "--n_auxiliary", "30"]
+    assert main(split) == 0
+    options = ["--split", str(tmp_path / "S"), "--attacks", "[PretextLoss, CalibratedLoss]"]
+    results = attack(pretraining[0], pretraining[1:2], speakers_manifest, tmp_path / "R", *options)
+    assert results["split"]["drawn"]
+    assert {a["name"]: a["n_references"] for a in results["attacks"]} == {"pretext_loss": 0, "calibrated_loss": 1}
+    assert "reference models" in results["provenance"]["hashes"]
+
+
+def test_a_wrong_model_that_is_a_reference_too_is_not_compared_with_itself(
+    pretraining: list[Path], manifest: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(pretraining[1], copy)
+    options = ["--controls.wrong_model_checkpoint", str(copy), "--attacks", "[PretextLoss, CalibratedLoss]"]
+    attack(pretraining[0], pretraining[1:2], manifest, tmp_path / "R", *options)
+    scores = pd.read_csv(tmp_path / "R" / "report" / "scores.csv").set_index("attack")["score"]
+    assert scores["wrong_model_calibrated_loss"].tolist() == scores["wrong_model_pretext_loss"].tolist()
 
 
 def test_references_are_instead_of_shadow_models(

@@ -1,5 +1,6 @@
 """The printed summary is short and contains the attack of every verdict."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -60,16 +61,17 @@ def _scores(result: AttackResult) -> Scores:
 
 def names(text: str) -> list[str]:
     """The first word of every line of a result or a heading."""
-    return [line.split()[0] for line in text.splitlines() if "AUROC" in line and line.startswith("  ")]
+    return [line.split()[0] for line in text.splitlines() if re.match(r"  \S+ +\d\.\d{3}  ", line)]
 
 
 def test_attacks_are_grouped_by_access_with_the_strongest_first(report):
     text = summary(report)
     headings = [line for line in text.splitlines() if " level, " in line]
     assert headings == [
-        "utterance level, black-box (100 members, 100 non-members; smallest detectable AUROC 0.58)",
-        "utterance level, grey-box: leak (100 members, 100 non-members; smallest detectable AUROC 0.58)",
+        "utterance level, black-box",
+        "utterance level, grey-box: leak",
     ]
+    assert text.count("  (100 members, 100 non-members; smallest detectable AUROC 0.58)") == 2
     assert names(text) == [
         "similarity",
         "untrained_similarity",
@@ -108,13 +110,35 @@ def test_the_attack_named_in_the_verdict_and_its_controls_are_always_listed(repo
 
 def test_a_line_shows_auroc_interval_p_value_and_tpr(report):
     lines = {line.split()[0]: line for line in summary(report).splitlines() if line.startswith("  ")}
-    assert " ".join(lines["attack_00"].split()) == (
-        "attack_00 AUROC 0.900 [0.850, 0.950] p 0.25 TPR at FPR 1 %: 12.5 % 16 shadow models"
-    )
-    assert "shadow models" not in lines["attack_03"]
-    assert lines["blind"].endswith("(utterance level)")
-    columns = {line.index("AUROC") for line in lines.values() if "AUROC" in line}
-    assert len(columns) == 1
+    assert " ".join(lines["attack_00"].split()) == ("attack_00 0.900 [0.850, 0.950] 0.25 12.5 % *")
+    assert lines["*:"] == "  *: with 16 shadow models"
+    assert not lines["attack_03"].endswith("*")
+    assert "controls, utterance level" in summary(report).splitlines()
+    headers = {line for line in summary(report).splitlines() if "95 % interval" in line}
+    assert [" ".join(header.split()) for header in headers] == ["AUROC 95 % interval p TPR at 1 %"]
+    header = headers.pop()
+    assert header.index("AUROC") == lines["attack_00"].index("0.900")
+    assert header.index("p  ") == lines["attack_00"].index("0.25")
+
+
+def test_the_summary_fits_80_columns(report):
+    long_name = result("wrong_model_learned_utterance_similarity_layer12", 0.5, "none")
+    text = summary(replace(report, controls=(*report.controls, long_name), scores=(*report.scores, _scores(long_name))))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "wrong_model_learne…larity_layer12" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "p_value", "explained"),
+    [("no_evidence", 0.01, True), ("not_assessable", 0.01, True), ("no_evidence", 0.25, False), ("leak", 0.01, False)],
+)
+def test_a_verdict_that_a_p_value_seems_to_contradict_is_explained(report, status, p_value, explained):
+    attacks = [replace(attack, p_value_corrected=p_value) for attack in report.attacks]
+    levels = (LevelVerdict("utterance", "grey-box", status, "the difference is the wrong model's too"),)
+    changed = replace(report, attacks=tuple(attacks), verdict=Verdict("no_evidence", "Because.", levels))
+    assert ("the difference is the wrong model's too" in summary(changed)) == explained
+    told = replace(changed, verdict=Verdict("no_evidence", f"Because {levels[0].reason}.", levels))
+    assert " ".join(summary(told).split()).count("the difference is the wrong model's too") == 1
 
 
 @pytest.mark.parametrize("bounds", [(None, None), (0.0, 1.0)])
@@ -123,7 +147,7 @@ def test_an_unknown_interval_is_called_so(report, bounds):
     text = summary(replace(report, attacks=(*report.attacks[:-1], unknown)))
     assert "None" not in text
     assert " ".join(next(line for line in text.splitlines() if "similarity" in line).split()) == (
-        "similarity AUROC 0.200 no interval p 0.25 16 shadow models"
+        "similarity 0.200 no interval 0.25 *"
     )
 
 

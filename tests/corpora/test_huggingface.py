@@ -321,7 +321,7 @@ def test_a_limit_that_is_not_positive_is_rejected():
 
 def test_without_the_package(parquet, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    assert "pip install 'lightning-mia[datasets]'" in error_of(corpus(parquet, tmp_path))
+    assert "pip install datasets" in error_of(corpus(parquet, tmp_path))
 
 
 def test_cache_that_cannot_be_written(parquet, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign
+from lightning_mia.splits import SpeakerDesign, Split, UtteranceDesign, predefined
 from lightning_mia.splits.auxiliary_pool import MIN_AUXILIARY, draw_from_pool
 from lightning_mia.utilities.errors import InputError
 
@@ -85,3 +85,25 @@ def test_too_small_a_pool_is_rejected_with_numbers(make_corpus):
         draw_from_pool(split, 2, 0)
     sufficient = UtteranceDesign(24, 24 + MIN_AUXILIARY).draw(*make_corpus(*(20,) * 6))
     assert len(draw_from_pool(sufficient, 2, 0).auxiliary_ids()) == MIN_AUXILIARY
+
+
+def test_the_pool_of_a_user_supplied_split_is_four_fifths_of_its_auxiliary_recordings() -> None:
+    """By recordings, also where those of a speaker were assigned as a whole."""
+    members = ["1"] * 20 + ["0"] * 20 + [""] * 100
+    table = pd.DataFrame({"id": [f"{row:03d}" for row in range(140)], "member": members})
+    table["speaker"] = [f"s{row % 10 if row < 40 else 10 + row % 3}" for row in range(140)]
+    split = draw_from_pool(predefined(table, {name: name for name in table["id"]}), 4, seed=0)
+    pool = split.pool()
+    assert pool is not None and len(pool) == 80 and len(split.auxiliary_ids()) == 20
+    assert pool["unit_id"].tolist() == pool["id"].tolist()
+    sets = [set(split.training_ids(name)) for name in split.shadows]
+    assert [len(ids) for ids in sets] == [40] * 4
+    assert sets[0] | sets[1] == sets[2] | sets[3] == set(pool["id"])
+    assert set(split.training_ids()).isdisjoint(pool["id"])
+
+
+def test_a_user_supplied_split_needs_36_auxiliary_recordings() -> None:
+    table = pd.DataFrame({"id": [f"{row:03d}" for row in range(75)], "member": ["1"] * 20 + ["0"] * 20 + [""] * 35})
+    table["speaker"] = [f"s{row % 10}" for row in range(75)]
+    with pytest.raises(InputError, match="need 36 or more units, but there are 35"):
+        draw_from_pool(predefined(table, {name: name for name in table["id"]}), 2, seed=0)

@@ -47,7 +47,7 @@ def command_parser(command: str) -> ArgumentParser:
     # The command line builds its parsers on the way to `parse_args`; stop it there.
     with patch.object(ArgumentParser, "parse_args", stop):
         try:
-            cli._run([command])
+            cli._run([command, "--print_config"] if command in COMMANDS else [command])
         except _ParserFound as result:
             parser = result.parser
     for action in parser._actions:

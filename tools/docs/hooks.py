@@ -22,6 +22,16 @@ import field_tables
 import result_rows
 from mkdocs.structure.files import File, Files
 
+GUIDES = (
+    "index.md",
+    "tutorial.md",
+    "first_hour.md",
+    "concepts.md",
+    "recipes.md",
+    "elsewhere.md",
+    "corpora.md",
+    "models.md",
+)
 MARKER = re.compile(r"^<!-- (attacks|signals|results|utterance_results|fields)(?:: (.*?))? -->$", re.MULTILINE)
 
 
@@ -53,9 +63,24 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+def on_page_context(context: Any, page: Any, **_: object) -> Any:
+    """Link no generated page to a source that does not exist."""
+    if page.file.generated_by:
+        page.edit_url = None
+    return context
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: object) -> str:
-    """Fill in the generated blocks of a page."""
+    """Fill in the generated blocks of a page, and let guides come before internals in the search."""
+    page.meta.setdefault("search", {}).setdefault("boost", _boost(page.file.src_uri))
     return fill_in(markdown, Path(config["docs_dir"]), "../" * page.file.src_uri.count("/"))
+
+
+def _boost(uri: str) -> float:
+    """Weigh a page in the search: guides before results, internals last."""
+    if uri.startswith("reference/api/"):
+        return 1.0 if uri.endswith("public.md") else 0.2
+    return 4.0 if uri in GUIDES else 2.0
 
 
 def fill_in(markdown: str, docs: Path, root: str) -> str:

@@ -197,7 +197,7 @@ class _ReferenceSelector:
         shadows = self._evidence.shadows
         if shadows is None or (chosen := models_for(attack, shadows)) is shadows:
             return self._evidence
-        return self._by_models.setdefault(tuple(chosen.members), replace(self._evidence, shadows=chosen))
+        return self._by_models.setdefault(tuple(map(str, chosen.members)), replace(self._evidence, shadows=chosen))
 
 
 def _missing_signals(attack: Attack, signals: Signals) -> str:

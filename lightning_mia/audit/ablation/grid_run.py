@@ -19,7 +19,7 @@ from lightning_mia.audit.upload import ResultsUploader, grid_files
 from lightning_mia.report.ablation.points import featured_attacks, rows_by_point, seed_mean
 from lightning_mia.report.ablation.record import GridRecord
 from lightning_mia.report.ablation.results_csv import has_parquet, read_table, write_table
-from lightning_mia.training.parallel.devices import worker_gpus
+from lightning_mia.training.parallel.devices import settle_workers, worker_gpus
 from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.scheduler import Executor, Failure, Lost, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
@@ -136,6 +136,8 @@ class GridRun:
             InputError: the grid is invalid, or cells failed.
         """
         self._plan(yes)
+        trainers = TrainerFactory({"accelerator": self.trainer_options.get("accelerator"), "devices": 1})
+        settings = settle_workers(settings, trainers, 0)
         check_executor(settings)
         with locked(self.root):
             return self._run(settings)
@@ -143,7 +145,7 @@ class GridRun:
     def _run(self, settings: ExecutorSettings) -> Path:
         self.uploader = ResultsUploader(self.results_url, self.root, self.results_names) if self.results_url else None
         unfinished = [task for _, task in self.tasks if not task.done()]
-        executor = create_executor(settings, min(settings.workers, len(unfinished)), self._gpus(settings), self.root)
+        executor = create_executor(settings, min(settings.n_workers, len(unfinished)), self._gpus(settings), self.root)
         self._begin()
         failures: list[Failure] = []
         try:
@@ -192,10 +194,10 @@ class GridRun:
     def _gpus(self, settings: ExecutorSettings) -> list[str]:
         """List the GPUs over which local workers are distributed."""
         devices, local = self.trainer_options.get("devices"), settings.engine == "local"
-        if local and settings.workers == 1:
+        if local and settings.n_workers == 1:
             return []
         if str(devices) not in ("1", "auto", "-1", "[0]"):
-            workers = f"--workers is {settings.workers}" if local else "--engine is ray"
+            workers = f"--workers is {settings.n_workers}" if local else "--engine is ray"
             raise InputError(
                 f"{workers}, with one device per cell, but trainer.devices is {devices}; give "
                 f"{'' if local else '--engine local '}--workers 1, or --trainer.devices 1"
@@ -253,7 +255,7 @@ class GridRun:
             print(summary(read_table(self.root, list(self.plan.settings)), list(self.plan.settings)))
             print(f"table: {self.root / 'results.csv'}")
         if not has_parquet():
-            print("no results.parquet: requires pyarrow (pip install lightning-mia[parquet])")
+            print("no results.parquet: requires pyarrow (pip install pyarrow)")
         print(f"page: {page}")
         if failures:
             reasons = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures], limit=3)

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from lightning_mia.audit.shadow_models.external_shadow_models import ExternalCheckpoint
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.huggingface.checkpoint_folder import open_checkpoint
@@ -14,6 +12,7 @@ from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from lightning_mia.models.weights import hash_content
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.progress_bar import tqdm
 
 UNRELATED = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "_attn_implementation_autoset")
 """Entries of a configuration that say nothing about the model."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
-from lightning_mia.training.parallel.devices import worker_gpus
+from lightning_mia.training.job import TrainingJob
+from lightning_mia.training.parallel.devices import settle_workers, worker_gpus
 from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.scheduler import Executor, Failed, Failure, run_all
@@ -38,7 +39,8 @@ def run_jobs(
         InputError: a job failed, or the workers of some jobs were killed too often.
     """
     jobs = [job.without_progress_bars() for job in jobs]
-    in_process = settings.engine == "local" and settings.workers == 1
+    settings = _settled(settings, jobs)
+    in_process = settings.engine == "local" and settings.n_workers == 1
     with JobsBar(title, len(jobs), progress) as bar:
         remaining = jobs if in_process else [job for job in jobs if not job.done]
         bar.advance(len(jobs) - len(remaining))
@@ -57,7 +59,7 @@ def run_jobs(
                 raise failure.end.exception()
             on_end()
 
-        with create_executor(settings, min(settings.workers, len(remaining)), gpus, run_dir) as executor:
+        with create_executor(settings, min(settings.n_workers, len(remaining)), gpus, run_dir) as executor:
             failures = run_all(placed, executor, settings.retries, bar.advance, handle_end)
     if failures:
         named = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures])
@@ -65,6 +67,15 @@ def run_jobs(
             f"{len(failures)} of {len(jobs)} models are not finished ({named}); run the same command again to "
             "continue, or use fewer workers"
         )
+
+
+def _settled(settings: ExecutorSettings, jobs: Sequence[ShadowModelJob]) -> ExecutorSettings:
+    """Replace `workers: auto` by a number; models that are only probed take one worker."""
+    for job in jobs:
+        if isinstance(job.training, TrainingJob):
+            n_parameters = sum(parameter.numel() for parameter in job.training.model.parameters())
+            return settle_workers(settings, job.training.trainers, n_parameters)
+    return settings
 
 
 def check_executor(settings: ExecutorSettings) -> None:

@@ -33,7 +33,7 @@ SEGMENT = b"\x18S\x80g"
 UNKNOWN_SIZES = {(1 << 7 * width) - 1 for width in range(1, 9)}
 """Sizes of Matroska elements that were streamed."""
 
-REMEDY = "install ffmpeg or pip install 'lightning-mia[codecs]', or convert the recordings to FLAC"
+REMEDY = "install ffmpeg or pip install torchcodec, or convert the recordings to FLAC"
 
 
 def name_format(content: bytes) -> str | None:

@@ -141,7 +141,12 @@ def _files() -> tuple[str, str]:
         # not at the top: only synthetic voices need the package
         loader = importlib.import_module("espeakng_loader")
         library, data = loader.get_library_path(), loader.get_data_path()
-    except (ImportError, RuntimeError) as error:
+    except ImportError as error:
+        raise InputError(
+            "The synthetic voices need espeak-ng, which is not installed: pip install espeakng-loader (GPL), or use "
+            "another corpus, such as a manifest"
+        ) from error
+    except RuntimeError as error:
         raise _unavailable(str(error)) from error
     if len(os.fsencode(data)) <= _MAX_DATA_PATH:
         return library, data

@@ -39,20 +39,6 @@ def advice(report: AuditReport) -> tuple[Advice, ...]:
     return (("First", (wording.REDRAW if report.split.drawn else wording.DRAW_OR_MATCH).strip()), *_test_next(report))
 
 
-def _about_signals(report: AuditReport) -> Iterator[Advice]:
-    """Advise on signals from a table, to which the options of an audit do not apply."""
-    if report.verdict.status == "not_assessable" and not report.split.drawn:
-        yield (
-            "First",
-            "Draw the members at random from one pool before the training, and state so by --drawn; or audit the "
-            "recordings themselves by lightning-mia attack, which compares them without a model, too.",
-        )
-    if report.verdict.status == "leak":
-        yield "Find the cause", "Audit the model itself: lightning-mia audit trains it again, and compares defences."
-    if not any(attack.n_shadows for attack in report.attacks):
-        yield "Stronger attacks", "Add the signals of shadow models: the columns shadow_000, in_000, and so on."
-
-
 def _about_split(report: AuditReport) -> Iterator[Advice]:
     if report.verdict.status == "no_evidence":
         yield "Next", "Audit a model on this split: lightning-mia audit, or lightning-mia attack with a checkpoint."

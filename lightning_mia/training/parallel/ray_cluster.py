@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 
 from lightning_mia.training.parallel.settings import ExecutorSettings
+from lightning_mia.utilities.environment import physical_cores
 from lightning_mia.utilities.errors import InputError
 
 LOCAL = "local"
@@ -42,8 +43,7 @@ def import_ray() -> Any:
         return importlib.import_module("ray")
     except ImportError as error:
         raise InputError(
-            "The engine ray needs the package Ray, which is not installed: pip install lightning-mia[ray], or give "
-            "the engine local"
+            "The engine ray needs the package Ray, which is not installed: pip install ray, or give the engine local"
         ) from error
 
 
@@ -66,7 +66,7 @@ def connect(settings: ExecutorSettings) -> None:
     options: dict[str, Any] = {}
     if address == LOCAL:
         options = {
-            "num_cpus": settings.workers,
+            "num_cpus": physical_cores() if settings.workers == "auto" else settings.workers,
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
         }

@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.ranges import MAX_PROCESSES, CountOrNone, Range, Share, check_fields
 
+Workers = Annotated[int, Range(1, MAX_PROCESSES)] | Literal["auto"]
+
 
 @dataclass(frozen=True)
 class ExecutorSettings:
@@ -14,9 +16,9 @@ class ExecutorSettings:
     These settings do not change the models.
 
     Args:
-        workers: models trained at a time, each in its own process on this machine. A Ray cluster trains as many at a
-            time as it has resources for.
-        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install lightning-mia[ray]), on a folder
+        workers: models trained at a time, each in its own process on this machine; `auto`: one per physical core, or
+            several small ones per GPU. A Ray cluster trains as many at a time as it has resources for.
+        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install ray), on a folder
             shared by all nodes.
         ray_address: address of the cluster: `auto` on one of its nodes, HOST:PORT, or ray://HOST:10001 from elsewhere.
             By default RAY_ADDRESS, or a new Ray instance on this machine with as many CPUs as workers.
@@ -29,13 +31,18 @@ class ExecutorSettings:
         'local'
     """
 
-    workers: Annotated[int, Range(1, MAX_PROCESSES)] = 1
+    workers: Workers = 1
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     gpus_per_model: Share = 0.0
     retries: CountOrNone = 2
 
     option_prefix: ClassVar[str] = "--"  # in messages
+
+    @property
+    def n_workers(self) -> int:
+        """Number of workers; 1 for `auto` that is not settled yet."""
+        return 1 if self.workers == "auto" else self.workers
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -55,9 +62,9 @@ class FleetSettings(ExecutorSettings):
     Args:
         workers: shadow models trained at a time, each in its own process on this machine, with as many threads
             (OMP_NUM_THREADS) as a single one; on GPUs they are distributed over the visible ones, several to a GPU if
-            there are more workers. Does not change the models. A Ray cluster trains as many at a time as it has
-            resources for.
-        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install lightning-mia[ray]), on a folder
+            there are more workers. `auto`: as many as the physical cores, the memory and the GPUs hold, up to 8 small
+            models per GPU. Does not change the models. A Ray cluster trains as many at a time as it has resources for.
+        engine: `local`: processes on this machine. `ray`: Ray tasks (pip install ray), on a folder
             shared by all nodes. Does not change the models.
         ray_address: address of the cluster: `auto` on one of its nodes, HOST:PORT, or ray://HOST:10001 from elsewhere.
             By default RAY_ADDRESS, or a new Ray instance on this machine with as many CPUs as workers.
@@ -90,6 +97,7 @@ class FleetSettings(ExecutorSettings):
         'challenge'
     """
 
+    workers: Workers = "auto"
     size: Annotated[int, Range(0, 10_000)] = 0
     pool: Literal["challenge", "auxiliary"] = "challenge"
     targets: Literal["own", "victim"] = "victim"

@@ -131,10 +131,10 @@ def test_missing_shadow_models_and_their_partners_are_left_out(
     results = json.loads((tmp_path / "R" / "report" / "results.json").read_text())
     (note,) = (note for note in results["notes"] if "not found" in note)
     assert note == (
-        f"1 of 4 shadow models were not found: {copies}/shadow_001. Their partners were left out, too, since pairs are "
+        "1 of 4 shadow models were not found: …/shadow_001. Their partners were left out, too, since pairs are "
         "kept whole: shadow_000. 2 shadow models remain."
     )
-    assert note in caplog.text
+    assert note.replace("…", str(copies)) in caplog.text  # what is handed on has no paths
     assert results["attacks"][0]["n_shadows"] == 2
     assert attack(split, copies, tmp_path / "R", *options, "--fleet.size", "2") == 2  # no whole pair is left
     shutil.copytree(copies / "shadow_000", copies / "shadow_001")
@@ -229,7 +229,7 @@ def test_shadow_models_older_than_the_draw_are_named(
     (note,) = found.notes
     assert note.startswith("1 of 4 shadow models are older than the draw of")
     assert "shadow_002 (2001-09-09 01:46 UTC)" in note
-    assert note in caplog.text
+    assert note.replace("…", str(copies)) in caplog.text  # what is handed on has no paths
 
 
 def save_recogniser(folder: Path, seed: int, letters: str = "ab") -> None:

@@ -74,7 +74,7 @@ def test_unknown_voice() -> None:
 @pytest.mark.usefixtures("_forget_files")
 def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(InputError, match=r"espeakng-loader") as error:
+    with pytest.raises(InputError, match=r"not installed: pip install espeakng-loader") as error:
         synthesise(TEXT, MAN)
     assert "\n" not in str(error.value)
 

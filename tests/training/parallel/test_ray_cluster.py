@@ -30,7 +30,7 @@ def test_without_ray_the_executor_is_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     line = refused(capsys, command, config, tmp_path / "R", "--fleet.size", "2", "--fleet.engine", "ray")
-    assert "needs the package Ray, which is not installed: pip install lightning-mia[ray]" in line
+    assert "needs the package Ray, which is not installed: pip install ray" in line
     assert not (tmp_path / "R").exists()
 
 

@@ -1,0 +1,109 @@
+"""Default audit of a checkpoint of base size against transformers' bare extraction.
+
+A HuBERT without heads and a wav2vec 2.0 with the heads of its pretraining, 95M parameters each with random weights,
+saved by transformers. The same clips are encoded one by one by transformers, and audited with the default attacks on a
+user-supplied split, each in a process of its own on one thread. Relearning trains copies of the model and has a measure
+of its own (`relearn`).
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from tools.benchmark.corpora import write_clips
+from tools.benchmark.devices import device_name
+from tools.benchmark.processes import REPOSITORY
+from tools.benchmark.rows import Row, relative
+
+CLIP_SECONDS = 10.0
+DEFAULTS = {"HubertModel": "null", "Wav2Vec2ForPreTraining": "[UtteranceSimilarity, PretextLoss, QuantileRegression]"}
+"""Class of transformers → its default attacks, without relearning."""
+SAVE = """
+import sys, torch, transformers
+torch.manual_seed(0)
+model_class = getattr(transformers, sys.argv[1])
+model_class(model_class.config_class()).save_pretrained(sys.argv[2])
+transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(sys.argv[2])
+print("{}")
+"""
+EXTRACT = """
+import json, pathlib, sys, time, soundfile, torch, transformers
+torch.set_num_threads(1)
+model = transformers.AutoModel.from_pretrained(sys.argv[1]).eval()
+extractor = transformers.AutoFeatureExtractor.from_pretrained(sys.argv[1])
+start = time.process_time()
+with torch.inference_mode():
+    for path in sorted(pathlib.Path(sys.argv[2]).glob("*.flac")):
+        waveform = soundfile.read(path, dtype="float32")[0]
+        model(**extractor(waveform, sampling_rate=16_000, return_tensors="pt"), output_hidden_states=True)
+print(json.dumps({"seconds": time.process_time() - start}))
+"""
+AUDIT = """
+import json, sys, time
+from lightning_mia.audit.cli import main
+from tools.benchmark.peak_memory import mebibytes
+status = main(sys.argv[1:])
+print(json.dumps({"seconds": time.process_time(), "mebibytes": mebibytes("VmHWM"), "status": status}))
+"""
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    """Measure processor seconds per audio second, and peak memory."""
+    n_clips = 16 if quick else 200
+    with tempfile.TemporaryDirectory() as name:
+        manifest = write_split(Path(name), n_clips)
+        for model, attacks in DEFAULTS.items():
+            checkpoint = Path(name) / model
+            _run(SAVE, model, str(checkpoint))
+            extraction = _run(EXTRACT, str(checkpoint), name)["seconds"]
+            for control in (False, True):
+                yield from _audit(checkpoint, manifest, attacks, extraction, n_clips, control)
+
+
+def write_split(folder: Path, n_clips: int) -> Path:
+    """Write clips of ten speakers; an eighth is auxiliary, the others are members and non-members in turn."""
+    clips = write_clips(folder, n_clips, CLIP_SECONDS)
+    table = pd.read_csv(clips, dtype=str)
+    table["speaker"] = [f"s{row % 10}" for row in range(n_clips)]
+    table["member"] = ["" if row % 8 == 7 else str(row // 10 % 2) for row in range(n_clips)]
+    table.to_csv(clips, index=False)
+    return clips
+
+
+def _audit(
+    checkpoint: Path, manifest: Path, attacks: str, extraction: float, n_clips: int, control: bool
+) -> Iterator[Row]:
+    run_dir = checkpoint.with_name(f"{checkpoint.name}_{control}")
+    options = ["attack", "-c", "configs/attack/checkpoint.yaml", "--model.checkpoint", str(checkpoint)]
+    options += ["--data.corpus.path", str(manifest), "--run_dir", str(run_dir), "--attacks", attacks]
+    options += ["--data.cache_dir", str(run_dir / "cache"), "--controls.untrained", str(control).lower()]
+    options += ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+    audit = _run(AUDIT, *options)
+    if audit["status"]:
+        raise RuntimeError(f"the audit of {checkpoint.name} ended with status {audit['status']:g}")
+    what = f"default attacks on {checkpoint.name} of base size{', and on an untrained one' if control else ''}"
+    audio, device = n_clips * CLIP_SECONDS, device_name("cpu")
+    yield relative(
+        what,
+        audit["seconds"] / audio,
+        "transformers, hidden states alone",
+        extraction / audio,
+        device=device,
+        unit="s of processor time per audio second",
+        note=f"{n_clips} clips of {CLIP_SECONDS:g} s",
+    )
+    yield Row(f"peak memory of the {what}", audit["mebibytes"] / 1024, "GiB", device)
+
+
+def _run(code: str, *arguments: str) -> dict[str, float]:
+    """Run a script in a process of its own; return the JSON of its last line."""
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=REPOSITORY, check=True, capture_output=True, text=True
+    )
+    figures: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return figures
