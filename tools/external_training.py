@@ -51,7 +51,7 @@ EPOCHS = {"pretraining": 60, "ctc": 30}  # a recogniser of 60 epochs knows its m
 RATE = 2e-3
 CTC_SCORE = {"class_path": "TaskScore", "init_args": {"score": "ctc_score"}}
 WITH_SHADOWS = ("MidPoint", "BaVarIA", "LiRA", "RMIA")
-ATTACKS = {  # those that read the model's own loss: one probe for each model
+ATTACKS: dict[str, list[Any]] = {  # those that read the model's own loss: one probe for each model
     "pretraining": ["UtteranceSimilarity", "PretextLoss", *WITH_SHADOWS],
     "ctc": [
         "UtteranceSimilarity",
@@ -191,25 +191,27 @@ def audit_kind(kind: str, folder: Path, epochs: int) -> dict[str, dict[str, Any]
     train_on_list(kind, folder / "other_draw" / "train" / "target.csv", N_SHADOWS + 1, epochs, models / "other_draw")
     fleet = ["--fleet.checkpoints", f"{models}/shadow_{{:03d}}"]
     audits = {
-        "without shadow models": audit(kind, folder, models / "target", []),
-        "with 4 shadow models": audit(kind, folder, models / "target", fleet),
-        "other draw": audit(kind, folder, models / "other_draw", fleet),
+        "without shadow models": audit(ATTACKS[kind], folder / "S", models / "target", []),
+        "with 4 shadow models": audit(ATTACKS[kind], folder / "S", models / "target", fleet),
+        "other draw": audit(ATTACKS[kind], folder / "S", models / "other_draw", fleet),
     }
     initial = models / "initial"
     save(new_model(kind, 0), kind, initial)
     own = ["--model.fresh", "true", "--model.learning_rate", str(RATE), "--trainer.max_epochs", str(epochs)]
     own += ["--fleet.size", str(N_SHADOWS), "--trainer.gradient_clip_val", "1.0", "--controls.wrong_model", "false"]
-    audits["trained by the suite"] = audit(kind, folder, initial, own, command="audit")
+    audits["trained by the suite"] = audit(ATTACKS[kind], folder / "S", initial, own, command="audit")
     return audits
 
 
-def audit(kind: str, folder: Path, checkpoint: Path, options: Sequence[str], command: str = "attack") -> dict[str, Any]:
-    """Audit a checkpoint on the first split; return `results.json`."""
+def audit(
+    attacks: Sequence[Any], split: Path, checkpoint: Path, options: Sequence[str], command: str = "attack"
+) -> dict[str, Any]:
+    """Audit a checkpoint on a drawn split; return `results.json`."""
     run_dir = checkpoint.with_name(f"{checkpoint.name}_audit")
-    data = ["--split", str(folder / "S"), "--data.batch_seconds", str(BATCH)]  # recordings of 1 s
+    data = ["--split", str(split), "--data.batch_seconds", str(BATCH)]  # recordings of 1 s
     trainer = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
-    attacks = ["--attacks", json.dumps(ATTACKS[kind]), "--controls.untrained", "false"]
-    arguments = ["--model.checkpoint", str(checkpoint), "--run_dir", str(run_dir), *data, *trainer, *attacks]
+    chosen = ["--attacks", json.dumps(attacks), "--controls.untrained", "false"]
+    arguments = ["--model.checkpoint", str(checkpoint), "--run_dir", str(run_dir), *data, *trainer, *chosen]
     lightning_mia(command, "-c", "configs/attack/checkpoint.yaml", *arguments, *options)
     results: dict[str, Any] = json.loads((run_dir / "report" / "results.json").read_text())
     return results

@@ -121,6 +121,9 @@ class Audit:
             if references:
                 compared = self.probe(references.models, self._plan_of_references)
                 shadow_models = references.probed(compared, controls.get("wrong_model"))
+            elif shadow_models and run.first_is_wrong_model(controls):
+                shadow_models = replace(shadow_models, wrong_model=0)
+                probed["wrong_model"] = shadow_models.probed[0]
         timings["shadow_s"] = shadow_models.seconds if shadow_models else 0.0
         report_dir = run.run_dir / "report"
         if not is_first_process():
@@ -148,7 +151,7 @@ class Audit:
                 *size_notes(run.blind_baselines, run.split),
                 *notes,
                 *shared_content_notes(run.split, run.data.audio),
-                *run.missing_control_notes(target, controls),
+                *run.missing_control_notes(target, probed),
                 *(references.notes(target.model) if references else ()),
                 *training_notes(run.split, run.fleet.start, shadow_models.records if shadow_models else {}),
                 *_training_notes(models),

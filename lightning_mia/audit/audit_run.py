@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -463,12 +463,23 @@ class AuditRun:
         sets = {"target": self.split.training_ids(), "wrong_model": self.split.unevaluated_ids()}
         return {name: unexposed(trained, sets[name]) for name, trained in models.items() if name in sets}
 
-    def missing_control_notes(self, target: Trained, models: dict[str, Trained]) -> list[str]:
+    def first_is_wrong_model(self, controls: Mapping[str, Trained]) -> bool:
+        """Whether the first shadow model is the wrong model too.
+
+        On a user-supplied split, where no shadow model is trained on a challenge unit, and there is no other.
+
+        Args:
+            controls: the control models.
+        """
+        is_needed = self.controls.wrong_model and "wrong_model" not in controls
+        return is_needed and not self.split.drawn and self.split.pool() is not None
+
+    def missing_control_notes(self, target: Trained, models: Collection[str]) -> list[str]:
         """Explain a missing wrong-model control.
 
         Args:
             target: the target.
-            models: the control models.
+            models: names of the models that were probed.
         """
         if not self.controls.wrong_model or "wrong_model" in models:
             return []

@@ -13,6 +13,7 @@ import pandas as pd
 from lightning_mia.evaluation.results import AttackResult
 from lightning_mia.evaluation.verdict import strength
 from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.content.finding import finding
 from lightning_mia.report.content.groups import attack_groups
 from lightning_mia.report.content.wording import BLIND_HEADLINES, HEADLINES
 from lightning_mia.report.figures.attacks import Curve, log_roc_figure
@@ -115,9 +116,11 @@ class NotebookReport(AuditReport):
             else ""
         )
         more = f"<p>… {len(table) - MAX_ROWS} more in <code>attack_table</code></p>" if len(table) > MAX_ROWS else ""
+        sentences = "".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in finding(self))
         link = f'<p><a href="{escape(str(self.page), quote=True)}">{escape(str(self.page))}</a></p>'
         return (
-            f"<h4>{escape(self.headline)}</h4><p>{escape(self.verdict.reason)}</p>{rows}{more}{self._roc_html()}{link}"
+            f"<h4>{escape(self.headline)}</h4>{sentences}<p>{escape(self.verdict.reason)}</p>"
+            f"{rows}{more}{self._roc_html()}{link}"
         )
 
     def _roc_html(self) -> str:

@@ -128,7 +128,7 @@ class SurrogateHead(SignalGroup):
         with torch.no_grad():
             loop = batches(auxiliary, batch_seconds, model.device)
             total = count_batches(auxiliary.durations, batch_seconds)
-            for batch in tqdm(loop, "Fitting surrogate heads", total, disable=not resources.progress, unit="batch"):
+            for batch in tqdm(loop, desc="Fitting heads", total=total, disable=not resources.progress, unit="batch"):
                 fold = passes.fold(batch.ids).to(model.device)
                 for layers, truth, scored in passes(model, batch):
                     rows, _ = scored.nonzero(as_tuple=True)

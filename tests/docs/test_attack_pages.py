@@ -61,7 +61,7 @@ def test_queries_agree_with_results_json(facts: ModuleType) -> None:
 
 def test_markers_are_replaced(tool: Tool) -> None:
     pytest.importorskip("mkdocs")
-    for name in ("api_reference", "attack_facts", "cli_reference", "field_tables", "result_rows"):
+    for name in ("api_reference", "attack_facts", "cli_reference", "field_tables", "notebooks", "result_rows"):
         tool(name)
     hooks = tool("hooks")
     for path in pages():

@@ -19,6 +19,7 @@ import api_reference
 import attack_facts
 import cli_reference
 import field_tables
+import notebooks
 import result_rows
 from mkdocs.structure.files import File, Files
 
@@ -56,6 +57,7 @@ def on_config(config: Any) -> Any:
 def on_files(files: Files, config: Any) -> Files:
     """Add the generated pages."""
     pages = {cli_reference.PAGE: cli_reference.page()}
+    pages |= {f"notebooks/{path.stem}.md": notebooks.page(path) for path in notebooks.paths()}
     pages["reference/api/public.md"] = api_reference.public_page()
     pages |= {f"reference/api/{folder}.md": api_reference.page(folder) for folder in api_reference.folders()}
     for uri, text in pages.items():

@@ -59,7 +59,7 @@ def training_notes(split: Split, start: str | None, records: Mapping[str, Mappin
     return [
         f"The {len(records)} shadow models were trained for {epochs:g} epochs on {n_recordings} auxiliary recordings "
         f"each, {began}. The training of the target is not known: the less they resemble it, the less the attacks that "
-        "use them find."
+        "use them find. Without another wrong model, the first of them is the wrong model."
     ]
 
 

@@ -8,7 +8,6 @@ from lightning_mia.evaluation.results import AttackResult, headline_rate
 from lightning_mia.report.audit_report import AuditReport
 from lightning_mia.report.content.numbers import (
     NO_INTERVAL,
-    count,
     decimal,
     interval_clause,
     lower_bound,
@@ -93,7 +92,7 @@ def _rate(attack: AttackResult) -> list[KeyNumber]:
     interval = percent_interval(rate.tpr_ci95)
     detail = f"members found; {interval if interval == NO_INTERVAL else f'95 % interval {interval}'}"
     if not rate.resolvable:
-        detail += f"; a rough figure, decided by fewer than 10 of {count(attack.n_nonmembers)} non-members"
+        detail += "; a rough figure, decided by fewer than 10 non-members"
     return [KeyNumber(percent(rate.tpr), f"TPR at FPR {percent(rate.fpr)}", detail)]
 
 

@@ -58,6 +58,8 @@ def test_they_are_trained_on_halves_of_the_auxiliary_recordings(
     assert results["fleet"]["pool"] == "auxiliary" and not results["split"]["drawn"]
     used = {attack["name"]: attack["n_shadows"] for attack in results["attacks"] if attack["level"] == "utterance"}
     assert used == {"pretext_loss": 0, "calibrated_loss": 2, "bavaria_offline": 2}
+    assert all(attack["versus_wrong_model"] for attack in results["attacks"])  # the first shadow model
+    assert not any("wrong-model control was omitted" in note for note in results["notes"])
     stage = json.loads((tmp_path / "shadows" / "000" / "stage.json").read_text())["settings"]
     assert bool(stage["start"]) == continued
     assert any("shadow models were trained" in note for note in results["notes"])

@@ -17,7 +17,7 @@ def test_a_leak_shows_the_decisive_attack_its_margin_and_the_blind_baseline(plan
     assert numbers[0].detail.startswith("utterance level, grey-box; 95 % interval")
     assert numbers[1].number == "1.5 %"
     assert numbers[1].detail == (
-        "members found; 95 % interval 1 to 2.5 %; a rough figure, decided by fewer than 10 of 200 non-members"
+        "members found; 95 % interval 1 to 2.5 %; a rough figure, decided by fewer than 10 non-members"
     )
     assert all(re.fullmatch(r"[+−]?\d\.\d\d|[\d.]+ %", number.number) for number in numbers), "one style"
 
