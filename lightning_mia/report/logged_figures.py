@@ -1,20 +1,22 @@
 """The figures of a report for the loggers of experiments: one table, and few metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from lightning_mia.evaluation.results import AttackResult, headline_rate
 from lightning_mia.report.audit_report import AuditReport
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 COLUMNS = ("level", "access", "result", "auroc", "ci95_low", "ci95_high", "p_value", "tpr", "at_fpr", "n_shadows")
 SECTIONS = ("model", "data", "trainer", "fleet")
 """Parts of the config that are logged as hyperparameters."""
 
 
-def log_report(loggers: Iterable[Logger], report: AuditReport) -> None:
+def log_report(loggers: "Iterable[Logger]", report: AuditReport) -> None:
     """Log a report, so that each logger shows it in its way.
 
     TensorBoard gets one table and the headline as metrics of HParams; Weights & Biases a table and a summary; all
@@ -24,6 +26,8 @@ def log_report(loggers: Iterable[Logger], report: AuditReport) -> None:
         loggers: loggers of the run `report`.
         report: the report.
     """
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(hyperparameters(report), headline(report))
@@ -37,7 +41,7 @@ def log_report(loggers: Iterable[Logger], report: AuditReport) -> None:
             logger.save()
 
 
-def _has_tables(logger: Logger) -> bool:
+def _has_tables(logger: "Logger") -> bool:
     return hasattr(logger, "log_table")
 
 
