@@ -29,7 +29,8 @@ class tqdm(auto_tqdm):  # noqa: N801 - a drop-in replacement
     """
 
     def __init__(self, *args: Any, disable: bool | None = False, **kwargs: Any) -> None:
-        if not _is_drawn(kwargs.get("file") or sys.stderr):
+        self.is_drawn = _is_drawn(kwargs.get("file") or sys.stderr)
+        if not self.is_drawn:
             kwargs |= {"mininterval": SECONDS_BETWEEN_LINES, "maxinterval": 2 * SECONDS_BETWEEN_LINES, "miniters": 1}
             kwargs |= {"ncols": 79, "dynamic_ncols": False, "ascii": True}
             kwargs["delay"] = max(kwargs.get("delay", 0.0), SECONDS_BETWEEN_LINES)
@@ -51,12 +52,12 @@ class tqdm(auto_tqdm):  # noqa: N801 - a drop-in replacement
 
     def moveto(self, n: int) -> None:
         """Move to the line of the bar; a log has none."""
-        if _is_drawn(self.fp):
+        if self.is_drawn:
             super().moveto(n)
 
     def close(self) -> None:
         """Close the bar; a log has nothing to clear."""
-        if getattr(self, "disable", True) or _is_drawn(self.fp):
+        if self.is_drawn or getattr(self, "disable", True):
             super().close()
         else:
             self.disable = True

@@ -1,6 +1,7 @@
 import pytest
 
 from lightning_mia.training.parallel.job_progress import JobProgress, JobsBar
+from lightning_mia.utilities import progress_bar
 
 
 class FakeTrainer:
@@ -53,7 +54,8 @@ def test_a_training_of_unknown_length_is_reported_at_its_end(steps: float) -> No
     assert shares == [1.0]
 
 
-def test_one_bar_counts_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_bar_counts_models(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_bar, "_is_drawn", lambda file: True)  # as in a terminal
     with JobsBar("Shadow models", 4, enabled=True) as bar:
         for _ in range(8):
             bar.advance(0.5)
