@@ -130,7 +130,7 @@ def test_results_are_uploaded_after_every_shadow_model(
         update(self, contents)
 
     monkeypatch.setattr(ResultsUploader, "_update", count)
-    options = ["--fleet.size", "2", "--fleet.targets", "own", "--trainer.max_epochs", "1"]
+    options = ["--fleet.size", "2", "--fleet.workers", "1", "--fleet.targets", "own", "--trainer.max_epochs", "1"]
     options += ["--results_url", "memory://copy", "--results_names", "true"]
     assert run("shadow", config, tmp_path / "R", *options) == 0
     assert seen == [1, 2, 2]

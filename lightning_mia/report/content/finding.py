@@ -117,7 +117,8 @@ def _least_access(report: AuditReport, attacks: Sequence[AttackResult]) -> Itera
         yield known.reason
     more = [_short(attack, known.rate) for attack in others]
     if more:
-        yield f"With more access: {'; '.join(more)}."
+        sentence = "; ".join(more)
+        yield f"{sentence[0].upper()}{sentence[1:]}."
     if any(attack.n_shadows for attack in attacks) and _pool(report) == "challenge":
         yield UPPER_BOUND if first.n_shadows else f"With more access: {UPPER_BOUND[0].lower()}{UPPER_BOUND[1:]}"
 
@@ -149,9 +150,9 @@ def _interval(rate: TprAtFpr) -> str:
 def _short(attack: AttackResult, like: TprAtFpr | None) -> str:
     rate = found(attack).rate
     if rate is None:
-        return f"with {attack.access} access better than by chance, too"
+        return f"with {attack.access} access, better than by chance, too"
     at = "" if like is not None and like.fpr == rate.fpr else f", while naming {one_in(rate.fpr)} wrongly"
-    return f"with {attack.access} access {_number(rate)}{at}"
+    return f"with {attack.access} access, {_number(rate)}{at}"
 
 
 def _not_found(report: AuditReport) -> Iterator[str]:

@@ -126,7 +126,7 @@ def test_the_least_access_comes_first_and_then_what_was_not_found(planted_report
     assert finding(report) == (
         f"{WHO} could find 10 of 100 training recordings while naming 1 of 100 other recordings wrongly (95 % interval "
         "5 to 20).",
-        "With more access: with white-box access 31 of 100 (95 % interval 25 to 38).",
+        "With white-box access, 31 of 100 (95 % interval 25 to 38).",
         "Nothing was found with black-box access.",
     )
     assert [(step.access, step.outcome) for step in access_row(report)] == [
