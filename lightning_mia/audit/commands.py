@@ -16,6 +16,7 @@ from lightning_mia.audit.options import AuditOptions
 from lightning_mia.audit.summary import print_summary
 from lightning_mia.audit.upload import RESULTS_NAMES, RESULTS_URL, ResultsUploader, run_files
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.report.content.subject import ORIGIN
 from lightning_mia.splits.data_module import SpeechDataModule
 from lightning_mia.utilities.credentials import without_credentials
 from lightning_mia.utilities.environment import settle_threads
@@ -114,9 +115,17 @@ class AuditCLI(LightningCLI):
             config_yaml = self._parser(self.subcommand).dump(config, skip_unset=False)
         except Exception as error:  # of a representer: an object that has no YAML, such as a function
             raise InputError(f"The options cannot be written down for the report: {first_line(error)}") from error
-        self.config_yaml = without_credentials(config_yaml)
+        self.config_yaml = without_credentials(f"{self._origin()}\n{config_yaml}")
         command = shlex.join(["lightning-mia", str(self.subcommand), "-c", str(self._run_dir / CONFIG)])
         self.trainer.use_command_line(self.config_yaml, without_credentials(command), self.uploader)
+
+    def _origin(self) -> str:
+        """Return a comment with the command; a config that a run has written keeps its own."""
+        config = self._run_dir / CONFIG
+        first = config.read_text(encoding="utf-8").partition("\n")[0] if config.is_file() else ""
+        if str(config) in self.arguments and first.startswith(ORIGIN):
+            return first
+        return f"{ORIGIN}{shlex.join(['lightning-mia', *self.arguments])}"
 
     def after_fit(self) -> None:
         """Print the path of the checkpoint."""

@@ -11,6 +11,8 @@ from lightning_mia.report.content.numbers import count
 Fact = tuple[str, str]  # name and value
 
 CONFIG_OPTIONS = ("-c", "--config")
+ORIGIN = "# Options of: "
+"""Beginning of all options of a run; the command follows."""
 
 
 def subject(report: AuditReport) -> tuple[Fact, ...]:
@@ -20,10 +22,16 @@ def subject(report: AuditReport) -> tuple[Fact, ...]:
         ("Model", _model(report)),
         ("Epochs", _epochs(report)),
         ("Corpus", report.corpus),
-        ("Config", ", ".join(configs(report.provenance.command))),
+        ("Config", ", ".join(configs(_first_command(report)))),
         ("Scored", report.provenance.created[:10]),
     )
     return tuple((name, value) for name, value in facts if value)
+
+
+def _first_command(report: AuditReport) -> str:
+    """Return the command with the configs that were given, and not with that which the run has written."""
+    first = report.config_yaml.partition("\n")[0]
+    return first.removeprefix(ORIGIN) if first.startswith(ORIGIN) else report.provenance.command
 
 
 def configs(command: str) -> tuple[str, ...]:

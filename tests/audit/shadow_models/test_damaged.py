@@ -20,7 +20,7 @@ def test_an_interrupted_shadow_model_is_resumed(
         patched.setattr(train, "LastCheckpoint", StopsAt)
         patched.setenv("STOPS_AT", str(epoch))
         with pytest.raises(RuntimeError, match="killed"):
-            run("shadow", config, tmp_path, "--fleet.size", "4")
+            run("shadow", config, tmp_path, "--fleet.size", "4", "--fleet.workers", "1")
     assert (tmp_path / "shadows" / "002" / "last.ckpt").exists()
     assert not (tmp_path / "shadows" / "003").exists()
     before = times_of(tmp_path)

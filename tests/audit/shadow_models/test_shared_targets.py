@@ -117,7 +117,7 @@ def test_an_interrupted_shadow_model_keeps_the_clusters(
         patched.setattr(train, "LastCheckpoint", StopsAt)
         patched.setenv("STOPS_AT", str(epoch))
         with pytest.raises(RuntimeError, match="killed"):
-            run("shadow", config, folder, *VICTIM)
+            run("shadow", config, folder, *VICTIM, "--fleet.workers", "1")
     assert (folder / "shadows" / "002" / "last.ckpt").exists()
     assert run("shadow", config, folder, *VICTIM) == 0
     assert_same_weights(folder, shared)
