@@ -120,7 +120,10 @@ def test_lira_takes_several_signals_per_unit() -> None:
         (lambda t, s, i: (t, s, i[1:]), r"inside has shape \(5, 12\), but shadows \(6, 12\)"),
         (lambda t, s, i: (np.where(np.arange(N) == 3, np.nan, t), s, i), "target: 1 of 12 .* not finite.* index 3"),
         (lambda t, s, i: (t, np.where(i, np.inf, s), i), "shadows: 36 of 72 numbers are not finite"),
-        (lambda t, s, i: (t, s[:1], i[:1]), "shadows holds 1 shadow model; give at least 2"),
+        (
+            lambda t, s, i: (t, s[:1], i[:1]),
+            "holds 1 shadow model; give at least 2|every unit a shadow model that is OUT",
+        ),
         (lambda t, s, i: (t, s, i.astype(int)), "inside is int64, not bool"),
         (lambda t, s, i: (t, s, np.where(i, "in", "out")), "inside is <U3, not bool"),
         (lambda t, s, i: (t.astype(str), s, i), "target: expected numbers, but got text"),

@@ -28,12 +28,13 @@ from lightning_mia.training.train import Trained
 from lightning_mia.utilities.environment import result_versions
 from tests.close_signals import assert_close_signals
 
+SUBJECT = ["--report.title", "Tiny voices", "--report.by", "Privacy team"]
+
 
 @pytest.fixture(scope="session")
 def run_dir(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    report = ["--report.title", "Tiny voices", "--report.by", "Privacy team"]
-    assert main(["audit", "-c", str(config), "--run_dir", str(folder), *report]) == 0
+    assert main(["audit", "-c", str(config), "--run_dir", str(folder), *SUBJECT]) == 0
     return folder
 
 
@@ -90,7 +91,7 @@ def test_models_are_trained_on_the_recordings_of_the_split(run_dir: Path) -> Non
 def test_a_second_run_repeats_nothing(run_dir: Path, config: Path) -> None:
     kept = [*run_dir.glob("*/model.ckpt"), *run_dir.glob("probes/*.npz")]
     before = {path: path.stat().st_mtime_ns for path in kept}
-    assert main(["audit", "-c", str(config), "--run_dir", str(run_dir)]) == 0
+    assert main(["audit", "-c", str(config), "--run_dir", str(run_dir), *SUBJECT]) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == before
 
 
@@ -116,7 +117,7 @@ def test_other_settings_in_the_same_run_are_refused(
 @pytest.mark.slow
 def test_settings_that_change_no_result_are_accepted(run_dir: Path, config: Path) -> None:
     options = ["--probe.batch_seconds", "3", "--data.num_workers", "1", "--trainer.log_every_n_steps", "7"]
-    assert main(["attack", "-c", str(config), "--run_dir", str(run_dir), *options]) == 0
+    assert main(["attack", "-c", str(config), "--run_dir", str(run_dir), *SUBJECT, *options]) == 0
 
 
 def probe_again(run_dir: Path, config: Path, folder: Path, *options: str) -> Signals:

@@ -12,6 +12,7 @@ from lightning_mia.corpora.audio.cache import decode
 from lightning_mia.corpora.formats import segments
 from lightning_mia.corpora.tedlium import Segment, parse_segment, read_stm
 from lightning_mia.utilities.errors import InputError
+from tests.terminal import Terminal
 
 
 def corpus(root: Path, *splits: str, release: str = "release3") -> TEDLIUM:
@@ -64,8 +65,10 @@ def test_segments_are_bit_exact(tree, tmp_path):
 
 def test_only_missing_segments_are_cut(tree, tmp_path, monkeypatch, capsys):
     root = tree("tedlium3", tmp_path)
-    first = corpus(root).table()
-    assert "Cutting talks" in capsys.readouterr().err
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", terminal := Terminal())
+        first = corpus(root).table()
+    assert "Cutting talks" in terminal.getvalue()
     missing = Path(first["path"][1])
     before = {path: Path(path).read_bytes() for path in first["path"]}
     missing.unlink()

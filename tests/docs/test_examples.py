@@ -71,6 +71,8 @@ def test_commands_are_valid(command: str, monkeypatch: pytest.MonkeyPatch, tmp_p
     """Options and configs exist, and values have the right type."""
     if "mine." in command:
         pytest.skip("names a class of the reader")
+    if "R/config.yaml" in command:
+        pytest.skip("names a file that a run writes")
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("lightning_mia.audit.commands.check_folder", lambda path: None)
     parse(shlex.split(command), monkeypatch)

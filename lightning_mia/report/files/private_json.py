@@ -87,7 +87,7 @@ def with_private(report: AuditReport, path: Path) -> AuditReport:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return report
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}); {REMEDY}, or remove it") from error
     return _with_parts(report, from_plain(PrivateParts, data, str(path)))
 

@@ -57,7 +57,7 @@ def factor(option: str, *values: Any) -> dict[str, Any]:
 BAD_GRIDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no such option": (factor("trainer.max_epoch", 3), ["Factor x, value 3", "max_epoch"]),
     "no such option of the model": (factor("model.width", 3), ["Factor x, value 3", "width"]),
-    "a value of the wrong type": (factor("trainer.max_epochs", 3, "many"), ["Factor x, value many", "int"]),
+    "a value of the wrong type": (factor("trainer.max_epochs", 3, "many"), ["Factor x, value many", "whole number"]),
     "a value that the audit refuses": (factor("fleet.size", 2, 3), ["Factor x, value 3", "pairs"]),
     "no such option for all cells": ({"options": {"data.no": 1}}, ["The base config", "no"]),
     "no such base": ({"base": "nowhere.yaml"}, ["Base config nowhere.yaml not found"]),

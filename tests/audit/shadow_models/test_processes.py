@@ -22,6 +22,7 @@ from lightning_mia.signals.table import Signals
 from tests.audit.shadow_models.conftest import OWN, QUICK, assert_same_signals, assert_same_weights, run, shadow_files
 from tests.close_signals import assert_close_signals
 from tests.command_process import start_command
+from tests.terminal import run_in_terminal
 
 
 def command_line(command: str, config: Path, folder: Path, *options: str) -> list[str]:
@@ -44,16 +45,10 @@ def with_bars(config: Path, folder: Path) -> Path:
 @pytest.mark.slow
 def test_two_workers_give_the_same_models_and_no_stray_output(audited: Path, config: Path, tmp_path: Path) -> None:
     options = ["--fleet.size", "4", "--fleet.workers", "2"]
-    ran = subprocess.run(
-        command_line("audit", with_bars(config, tmp_path), tmp_path, *options),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=True,
-    )
+    written = run_in_terminal(command_line("audit", with_bars(config, tmp_path), tmp_path, *options))
     assert shadow_files(tmp_path) == shadow_files(audited)
     assert_same_signals(tmp_path, audited)
-    lines = [line for line in ran.stderr.replace("\r", "\n").splitlines() if line.strip()]
+    lines = [line for line in written.replace("\r", "\n").splitlines() if line.strip()]
     assert [line for line in lines if "%|" not in line and "[00:" not in line] == []  # bars of the first process
     assert not [line for line in lines if "shadows" in line]  # of a single model
     assert [line for line in lines if line.startswith("Shadow models: 100%") and "4.0/4 models" in line]
@@ -181,7 +176,7 @@ def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launc
     command = command_line("audit", with_bars(config, tmp_path), tmp_path / "run", *options)
     if launcher == "torchrun":
         command[:3] = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "lightning_mia"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
+    written = run_in_terminal(command)
     for model in ("target", "shadows/000", "shadows/001"):  # they share the recordings
         exposure = pd.read_csv(tmp_path / f"run/{model}/trained_utterances.csv")
         assert (exposure["times"] == 3).all()
@@ -195,6 +190,6 @@ def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launc
     in_parts, whole = (signals_of_target(tmp_path / name) for name in ("run", "alone"))
     assert len(whole.scalars.columns) > 2
     assert_close_signals(in_parts, whole)  # of less than one batch for each process
-    done = [line for line in ran.stderr.replace("\r", "\n").splitlines() if "2.0/2 models" in line]
-    assert done
-    assert ran.stderr.count("Shadow models:   0%") == 1  # one bar, that of the first process
+    done = [line for line in written.replace("\r", "\n").splitlines() if "2.0/2 models" in line]
+    assert done, written[-3000:]
+    assert written.count("Shadow models:   0%") == 1  # one bar, that of the first process

@@ -13,6 +13,7 @@ from lightning_mia.corpora.synthetic import voices as synthetic
 from lightning_mia.corpora.synthetic.speakers import N_SPEAKERS
 from lightning_mia.corpora.synthetic.voices import SyntheticVoices
 from lightning_mia.utilities.errors import InputError
+from tests.terminal import Terminal
 
 
 def contents(table: pd.DataFrame) -> dict[str, bytes]:
@@ -99,12 +100,14 @@ def _forbidden(*_: int) -> None:
     raise AssertionError("a cached recording was synthesised again")
 
 
-def test_a_missing_file_is_synthesised_again(small: SyntheticVoices, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_synthesised_again(small: SyntheticVoices, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(small.table())
     missing = Path(small.table()["path"][6])
     missing.unlink()
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
     assert contents(small.table()) == before
-    bar = capsys.readouterr().err
+    bar = terminal.getvalue()
     assert "Synthesising voices" in bar
     assert "1/1" in bar
 
