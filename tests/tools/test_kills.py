@@ -25,6 +25,7 @@ def start(forkserver: ForkServerContext) -> Iterator[kills.Start]:
         process.kill()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "n_kills"), [("audit", 2), ("audit_in_one_process", 7), ("grid_in_one_process", 1)])
 def test_killed_commands_resume_to_the_same_numbers(

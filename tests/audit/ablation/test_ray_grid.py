@@ -14,7 +14,7 @@ from lightning_mia.training.parallel.settings import ExecutorSettings
 from tests.audit.ablation.test_ablate import figures
 from tests.audit.shadow_models.conftest import QUICK
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 GRID: dict[str, Any] = {
     "factors": {"epochs": {"option": "trainer.max_epochs", "values": [1, 2]}},
     "options": {"data.design.n_units": 24, "fleet.size": 2},

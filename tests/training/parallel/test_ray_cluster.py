@@ -73,6 +73,7 @@ def audit_error(config: Path, run_dir: Path, address: str) -> list[str]:
     return run.stderr.strip().splitlines()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["", "ray://"])
 def test_no_cluster_at_the_address(scheme: str, closed_port: int, config: Path, tmp_path: Path) -> None:
@@ -83,6 +84,7 @@ def test_no_cluster_at_the_address(scheme: str, closed_port: int, config: Path, 
     assert "; start one (ray start --head)" in line
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["", "ray://"])
 @pytest.mark.parametrize("reply", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b""])
@@ -163,6 +165,7 @@ for connection in psutil.net_connections("inet"):
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_local_cluster_is_closed_to_the_network() -> None:
     result = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, check=True)
