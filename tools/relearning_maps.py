@@ -36,6 +36,7 @@ from tqdm import tqdm
 from lightning_mia.attacks import Evidence, Relearn
 from lightning_mia.audit.audit_run import AuditRun
 from lightning_mia.evaluation.statistics.auroc import labelled_aurocs
+from lightning_mia.evaluation.statistics.roc import highest_tpr
 from lightning_mia.models import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments
 from lightning_mia.signals.base import Measure, Resources
@@ -47,6 +48,7 @@ from tools.relearning import RECIPES, Recipe, open_audit
 
 QUESTION = "candidates"
 BATCH_SECONDS = 60.0
+FPR = 0.01
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 EPOCHS = (1, 2, 3, 6)
 COPIES = (1, 2, 4, 8)
@@ -102,7 +104,7 @@ class Target:
         seconds = time.process_time() - start
         members = self.members.loc[scores.index].to_numpy()
         aurocs = [labelled_aurocs(scores[name].to_numpy(), members[None])[0] for name in ("loss", "relearn")]
-        return (*aurocs, tpr_at(scores["relearn"].to_numpy(), members), seconds)
+        return (*aurocs, highest_tpr(scores["relearn"].to_numpy(), members, FPR), seconds)
 
     def relearn(self, settings: Relearning, ids: Sequence[str]) -> pd.DataFrame:
         """Relearn candidates; columns `loss` (before) and `relearn`, index = id."""
@@ -134,16 +136,6 @@ class Target:
             generator.choice(group, n, replace=False) for group, n in zip(ids, (n_members, n_nonmembers), strict=True)
         ]
         return sorted(np.concatenate(drawn).tolist())
-
-
-def tpr_at(scores: np.ndarray, members: np.ndarray, fpr: float = 0.01) -> float:
-    """Return the TPR at an FPR of at most `fpr`.
-
-    >>> tpr_at(np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, False, True, False]))
-    0.5
-    """
-    others = np.sort(scores[~members])[::-1]
-    return float(np.mean(scores[members] > others[int(fpr * len(others))]))
 
 
 @dataclass(frozen=True)
