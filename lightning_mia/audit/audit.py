@@ -26,6 +26,7 @@ from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
     corpus_name,
     describe_model,
+    mask_notes,
     provenance,
     relearning_notes,
     skipped_recordings,
@@ -45,6 +46,7 @@ from lightning_mia.report.logged_figures import log_report
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
+from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.training.exposures import exposure_obstacle
 from lightning_mia.training.loggers import close
@@ -156,6 +158,7 @@ class Audit:
                 *training_notes(run.split, run.fleet.start, shadow_models.records if shadow_models else {}),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
+                *mask_notes(self.probe_plan, target, chosen=self.options.probe.n_masks is None),
                 *relearning_notes(self.probe_plan, target),
                 *outcome.notes,
                 *version_notes(self._versions(models, shadow_models)),
@@ -219,12 +222,18 @@ class Audit:
             data.queries(ids),
             data.queries(auxiliary),
             inputs,
-            self.options.probe,
+            self.probing,
             self.run.run_dir / "probes",
             self.run.trainers,
             self.run.split.candidates(),
             data.further_training_recordings(),
         )
+
+    @cached_property
+    def probing(self) -> ProbeSettings:
+        """Settings of the probe, with the number of masks that suits the recordings in question."""
+        asked = sorted({utterance for ids in self.run.split.candidates().values() for utterance in ids})
+        return self.options.probe.for_durations(self.run.data.audio.index.loc[asked, "duration"].to_numpy())
 
     @property
     def _plan_of_references(self) -> ProbePlan:
@@ -233,7 +242,7 @@ class Audit:
 
     def _groups(self, attacks: Sequence[Attack]) -> list[SignalGroup]:
         """List the signal groups of attacks, encoder outputs first."""
-        split, outputs = self.run.split, self.options.probe.encoder_outputs
+        split, outputs = self.run.split, self.probing.encoder_outputs
         groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
         for attack in attacks:
             if attack.min_shadows > self._n_compared or not set(attack.levels) & set(split.levels):
@@ -276,7 +285,7 @@ class Audit:
             return None
         options, folder = self.options, self.run.run_dir / "probes"
         return measure_utility(
-            models, self.held_out, self.run.data, options.utility, options.probe, folder, self.run.trainers
+            models, self.held_out, self.run.data, options.utility, self.probing, folder, self.run.trainers
         )
 
     def _evaluate(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models.base import SpeechModel
@@ -73,10 +74,11 @@ class ProbePlan:
         Raises:
             InputError: a signal is not finite, or a file is damaged.
         """
-        first, *others = [
-            self._probe(name, model, group, path, callbacks) for group, path in self._files(name, model, sha256)
-        ]
-        return first.with_groups(others)
+        (outputs, path), *others = self._files(name, model, sha256)
+        first = self._probe(name, model, outputs, path, callbacks)
+        return first.with_groups(
+            [self._probe(name, model, group, path, callbacks, first) for group, path in others],
+        )
 
     def versions(self, name: str, model: SpeechModel, sha256: str) -> list[dict[str, str]]:
         """Return the package versions of a model's cached signals."""
@@ -95,25 +97,48 @@ class ProbePlan:
                 yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
 
     def _further_inputs(self) -> list[Any]:
-        """List what determines copies that are trained further."""
-        return [dict(self.candidates), self._further_training and self._further_training.fingerprint()]
+        """List what determines copies that are trained further, and their scores."""
+        outputs = self.settings.encoder_outputs.fingerprint()
+        return [dict(self.candidates), self._further_training and self._further_training.fingerprint(), outputs]
 
     @property
     def _further_training(self) -> FurtherTraining | None:
         return None if self.training is None else FurtherTraining(self.training, self.trainers)
+
+    @property
+    def _median_seconds(self) -> float:
+        """Median length of the candidates (seconds)."""
+        asked = sorted({utterance for ids in self.candidates.values() for utterance in ids})
+        return float(np.median(self.recordings.take(asked).durations)) if asked else 1.0
 
     def records(self, name: str, model: SpeechModel, sha256: str) -> dict[str, dict[str, Any]]:
         """Return what was recorded with a model's cached signals, by prefix of the group."""
         return {group.prefix: Signals.record(path) for group, path in self._files(name, model, sha256)}
 
     def _probe(
-        self, name: str, model: SpeechModel, group: SignalGroup, path: Path, callbacks: Sequence[L.Callback]
+        self,
+        name: str,
+        model: SpeechModel,
+        group: SignalGroup,
+        path: Path,
+        callbacks: Sequence[L.Callback],
+        answers: Signals | None = None,
     ) -> Signals:
         title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
         make_trainer = partial(self.trainers.for_probing, self.folder, title)
         training = self._further_training and self._further_training.within(further_training_folder(path), name)
-        settings, progress = self.settings, self.trainers.shows_progress
-        resources = Resources(self.auxiliary, settings.batch_seconds, self.candidates, training, progress)
+        outputs = self.settings.encoder_outputs
+        resources = Resources(
+            self.auxiliary,
+            self.settings.batch_seconds,
+            self.candidates,
+            training,
+            self._median_seconds,
+            outputs.n_masks,
+            outputs.mask_seed,
+            answers,
+            self.trainers.shows_progress,
+        )
         return probe(
             model,
             group,

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
+from lightning_mia.signals.further_copies import MIN_AUXILIARY, MIN_CANDIDATES, CopyTraining
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
-from lightning_mia.signals.safe_rates import HeldOut, largest_harmless_rate, train_safely
+from lightning_mia.signals.settings import MAX_MASKS
 from lightning_mia.signals.table import of_question
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.ranges import Count, CountOrNone, Positive, Rate, Seed, Size, check_fields
 
-MIN_CANDIDATES = 20
-MIN_AUXILIARY = 40  # half of them are held out
-HEAD_RATE = 1e-3  # learning rate of a new head
-MIN_HELD_OUT, MAX_HELD_OUT = 20, 100  # auxiliary recordings that are scored after further training
 PASSES_PER_STEP = 3  # forward, and backward at the cost of two
 
 
@@ -49,7 +45,7 @@ class Relearning(SignalGroup):
             scored by one copy that was trained on it and one that was not; otherwise each copy on all candidates.
         fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
         with_auxiliary: train on all auxiliary recordings as well, so that they are scored too.
-        n_masks: masks over which scores are averaged.
+        n_masks: masks over which scores are averaged; null: those of the pretext loss, which then is the score before.
         head_epochs: for an encoder without heads, epochs in which targets and head are first fitted on the auxiliary
             recordings, on the unchanged encoder; 0: such a model is left out.
         seed: seed of the further training.
@@ -61,6 +57,7 @@ class Relearning(SignalGroup):
     """
 
     name = "relearning"
+    version = 2  # learning rates are tried on a part of the recordings
     requires = (
         f"the heads of the training task (or Relearning.head_epochs), {MIN_CANDIDATES} or more recordings and, for a "
         f"model trained elsewhere, {MIN_AUXILIARY} or more auxiliary recordings (or Relearning.learning_rate)"
@@ -74,7 +71,7 @@ class Relearning(SignalGroup):
     halves: bool = False
     fill_to: Size = 240
     with_auxiliary: bool = False
-    n_masks: Count = 16
+    n_masks: Count | None = None
     head_epochs: CountOrNone = 0
     seed: Seed = 0
     mask_seed: Seed = 0
@@ -97,9 +94,17 @@ class Relearning(SignalGroup):
 
     @property
     def queries(self) -> int:
-        """Passes per recording, further training included."""
+        """Passes per recording of 1 s, further training included."""
+        return self.queries_with(MAX_MASKS)
+
+    def queries_with(self, n_masks: int) -> int:
+        """Count the passes per recording, further training included.
+
+        Args:
+            n_masks: masks of the audit's pretext scores, used unless `n_masks` is set.
+        """
         steps = self.epochs * self.n_copies // (2 if self.halves else 1)
-        return PASSES_PER_STEP * steps + (1 + self.n_copies) * self.n_masks
+        return PASSES_PER_STEP * steps + (1 + self.n_copies) * (self.n_masks or n_masks)
 
     def supports(self, model: SpeechModel) -> bool:
         """Whether the model has a task by which it can be trained further, or can get one."""
@@ -112,14 +117,29 @@ class Relearning(SignalGroup):
             return _no_columns
         return Relearned.train(self, model, resources)
 
-    def score(self, model: SpeechModel, batch: Batch) -> Tensor:
-        """Score the training task, (batch,) float64, averaged over masks."""
-        inputs = draw_masks_and_noise(model, batch, model.mask_span, self.n_masks, self.mask_seed)
-        scores = model.task_scores(batch, *inputs)[model.task_score]
-        return scores.mean(dim=0) if scores.dim() == 2 else scores
+    def scoring(self, resources: Resources) -> Callable[[SpeechModel, Batch], Tensor]:
+        """Return a function that scores the training task, averaged over masks, (batch,) float64."""
+        return partial(_score, n_masks=self.n_masks or resources.n_masks, seed=self.mask_seed)
+
+    def measured(self, model: SpeechModel, resources: Resources) -> pd.DataFrame | None:
+        """Return the scores of a model under the same masks, if the audit has them, (recordings, masks)."""
+        draws = None if resources.answers is None else resources.answers.draws(model.task_score)
+        if draws is None or not draws.shape[1]:
+            return None
+        same = (self.n_masks or resources.n_masks, self.mask_seed) == (resources.n_masks, resources.mask_seed)
+        return draws if same else None
+
+
+def _score(model: SpeechModel, batch: Batch, n_masks: int, seed: int) -> Tensor:
+    """Score the training task, (batch,) float64, averaged over masks."""
+    inputs = draw_masks_and_noise(model, batch, model.mask_span, n_masks, seed)
+    scores = model.task_scores(batch, *inputs)[model.task_score]
+    return scores.mean(dim=0) if scores.dim() == 2 else scores
 
 
 DEFAULT_RELEARNING = Relearning()
+ONE_COPY = Relearning(n_copies=1)
+"""Relearning of a large model, at half the cost."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +151,8 @@ class Relearned:
         start: the model; if it had no head, with a fitted one.
         copies: question → candidates, and the copies that were trained on them.
         learning_rate: peak learning rate of the copies.
+        score: scores a batch, (batch,) float64.
+        before: scores of the model, (recordings, masks); None: not yet measured.
         notes: sentences for the report.
     """
 
@@ -138,17 +160,19 @@ class Relearned:
     start: SpeechModel
     copies: Mapping[str, tuple[frozenset[str], Sequence[SpeechModel]]]
     learning_rate: float
+    score: Callable[[SpeechModel, Batch], Tensor]
+    before: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
     def train(cls, settings: Relearning, model: SpeechModel, resources: Resources) -> Measure:
         """Train the copies; no signals if there is too little to train on."""
-        training = _Training(settings, model, resources)
+        training = CopyTraining(settings, model, resources)
         questions = {name: training.ids(ids) for name, ids in resources.candidates.items()}
         questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
         rate = training.first_rate(next(iter(questions.values()))) if questions and training.fit_head() else None
         if rate is None:
-            return cls(settings, model, {}, 0.0, tuple(training.notes))
+            return cls(settings, model, {}, 0.0, training.score, notes=tuple(training.notes))
         groups: dict[tuple[str, ...], Sequence[SpeechModel]] = {}
         for ids in dict.fromkeys(questions.values()):
             groups[ids], rate = training.copies(ids, rate, f"relearning_{len(groups)}")
@@ -157,11 +181,14 @@ class Relearned:
             for name, ids in questions.items()
         }
         sizes = " and ".join(str(len(ids)) for ids in groups)
+        copies_of = "1 copy" if settings.n_copies == 1 else f"{settings.n_copies} copies"
+        frozen = " and its front end frozen" if model.settings_further(rate).get("freeze_front_end") else ""
         training.notes.append(
-            f"Relearning trained {settings.n_copies} copies of the model further, for {settings.epochs} epochs with a "
-            f"peak learning rate of {rate:g}, on {'halves of ' if settings.halves else ''}{sizes} recordings."
+            f"Relearning trained {copies_of} of the model further, for {settings.epochs} epochs with a peak learning "
+            f"rate of {rate:g}{frozen}, on {'halves of ' if settings.halves else ''}{sizes} recordings."
         )
-        return cls(settings, training.start, copies, rate, tuple(training.notes))
+        before = settings.measured(model, resources) if training.start is model else None
+        return cls(settings, training.start, copies, rate, training.score, before, tuple(training.notes))
 
     def __call__(self, model: SpeechModel, batch: Batch) -> Measured:
         """Score the candidates in a batch; NaN for other recordings."""
@@ -171,8 +198,8 @@ class Relearned:
             scores = batch.waveforms.new_full((2, len(batch.ids)), torch.nan, dtype=torch.float64)
             if rows:
                 part = batch.take(rows)
-                before, *after = [self.settings.score(m.to(part.waveforms.device), part) for m in (self.start, *copies)]
-                scores[:, rows] = torch.stack([before, torch.stack(after).mean(dim=0)])
+                after = [self.score(copy.to(part.waveforms.device), part) for copy in copies]
+                scores[:, rows] = torch.stack([self._before(part), torch.stack(after).mean(dim=0)])
                 if not torch.isfinite(scores[:, rows]).all():
                     raise InputError(
                         f"The score of the training task is not finite for {part.ids[0]} or others after further "
@@ -182,115 +209,11 @@ class Relearned:
             scalars |= dict(zip(names, scores, strict=True))
         return Measured(scalars)
 
-
-@dataclass
-class _Training:
-    """Further training of one model.
-
-    Attributes:
-        settings: settings of the group.
-        model: the model.
-        resources: candidates, auxiliary recordings, and the means to train.
-        notes: sentences for the report.
-        start: the model from which copies start: `fit_head` gives it a head, if it has none.
-    """
-
-    settings: Relearning
-    model: SpeechModel
-    resources: Resources
-    notes: list[str] = field(default_factory=list)
-    start: SpeechModel = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start from the model itself."""
-        self.start = self.model
-
-    @cached_property
-    def auxiliary(self) -> list[str]:
-        """Auxiliary recordings in random order."""
-        ids = sorted(self.resources.auxiliary.ids)
-        return [ids[i] for i in np.random.default_rng(self.settings.seed).permutation(len(ids))]
-
-    @property
-    def scored_auxiliary(self) -> list[str]:
-        """Auxiliary recordings that every copy is trained on."""
-        return self.auxiliary if self.settings.with_auxiliary else []
-
-    def ids(self, candidates: Sequence[str]) -> tuple[str, ...]:
-        """Return the recordings to train on; empty if there are too few."""
-        chosen = dict.fromkeys(candidates)
-        extra = self.auxiliary if self.settings.with_auxiliary else self.auxiliary[: self._lacking(chosen)]
-        return tuple(sorted(chosen | dict.fromkeys(extra)))
-
-    def _lacking(self, candidates: Mapping[str, None]) -> int:
-        return max(0, self.settings.fill_to - len(candidates))
-
-    def fit_head(self) -> bool:
-        """Fit a missing head on the auxiliary recordings; return whether there is one."""
-        if not self.model.needs_targets:
-            return True
-        if len(self.auxiliary) < MIN_AUXILIARY:
-            return False
-        changes = {"epochs": self.settings.head_epochs, "head_only": True}
-        fitted = self._copy(self.auxiliary, HEAD_RATE, self.settings.seed, "head", **changes)
-        if fitted is None:
-            return False
-        self.start = fitted
-        self.notes.append(
-            "Relearning fitted a pretext head, which the model lacks, on "
-            f"{len(self.auxiliary)} auxiliary recordings: targets that are not those of its training show less."
-        )
-        return True
-
-    def first_rate(self, ids: Sequence[str]) -> float | None:
-        """Return the learning rate; None if it cannot be known.
-
-        For a model trained elsewhere, a copy is trained on a part of `ids`, as large as any copy's: fewer steps would
-        harm more at the same rate. Half of the auxiliary recordings are held out.
-        """
-        if self.settings.learning_rate is not None:
-            return self.settings.learning_rate
-        if self.model.origin.get("training"):  # trained by this package, with the learning rate of its configuration
-            return self.settings.rate * float(self.model.hparams["learning_rate"])
-        if len(self.auxiliary) < MIN_AUXILIARY:
-            return None
-        held_out = self.auxiliary[len(self.auxiliary) // 2 :]
-        trained_on = sorted(set(self._parts(ids)[0]) - set(held_out))
-        rate = largest_harmless_rate(
-            lambda rate: self._copy(trained_on, rate, self.settings.seed, f"rate_{rate:g}"),
-            self._held_out(held_out),
-            self.notes,
-        )
-        return rate and rate * self.settings.rate
-
-    def _held_out(self, ids: Sequence[str]) -> HeldOut:
-        recordings = self.resources.auxiliary.take(ids[:MAX_HELD_OUT])
-        return HeldOut(self.start, recordings, self.settings.score, self.resources.batch_seconds)
-
-    def copies(self, ids: Sequence[str], rate: float, name: str) -> tuple[list[SpeechModel], float]:
-        """Train the copies, and return them with their learning rate; see `train_safely`."""
-        unseen = sorted(set(self.auxiliary) - set(ids))
-
-        def train(rate: float, attempt: int) -> Iterator[SpeechModel | None]:
-            for number, part in enumerate(self._parts(ids)):
-                yield self._copy(part, rate, self.settings.seed + 1 + number, f"{name}_{number}_{attempt}")
-
-        return train_safely(train, rate, self._held_out(unseen) if len(unseen) >= MIN_HELD_OUT else None, self.notes)
-
-    def _parts(self, ids: Sequence[str]) -> list[Sequence[str]]:
-        """Return the training set of every copy."""
-        if not self.settings.halves:
-            return [ids] * self.settings.n_copies
-        parts: list[Sequence[str]] = []
-        for pair in range(self.settings.n_copies // 2):
-            order = np.random.default_rng([self.settings.seed, pair]).permutation(len(ids))
-            parts += [sorted(ids[i] for i in half) for half in np.array_split(order, 2)]
-        return parts
-
-    def _copy(self, ids: Sequence[str], rate: float, seed: int, name: str, **changes: Any) -> SpeechModel | None:
-        assert self.resources.train_further is not None
-        settings = {"name": name, "epochs": self.settings.epochs, "learning_rate": rate, "seed": seed, **changes}
-        return self.resources.train_further(self.start, ids, **settings)
+    def _before(self, batch: Batch) -> Tensor:
+        if self.before is None:
+            return self.score(self.start.to(batch.waveforms.device), batch)
+        draws = torch.from_numpy(self.before.loc[batch.ids].to_numpy().T.copy())
+        return draws.to(batch.waveforms.device).mean(dim=0)
 
 
 def _no_columns(model: SpeechModel, batch: Batch) -> Measured:

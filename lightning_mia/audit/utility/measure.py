@@ -71,7 +71,7 @@ def measure_utility(
         folder: folder of the cached signals.
         trainers: creates the Trainer.
     """
-    task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
+    task = CommonTask(probing.encoder_outputs.n_masks, probing.mask_seed, settings.mask_probability)
     ids = list(held_out["id"])
     inputs = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
     plan = ProbePlan([task], data.queries(ids), data.queries([]), inputs, probing, folder, trainers)
