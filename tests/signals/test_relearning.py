@@ -16,9 +16,8 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.tera import TERA
 from lightning_mia.signals.base import Resources
 from lightning_mia.signals.encoder_outputs import EncoderAnswers
-from lightning_mia.signals.further_copies import HEAD_RATE, MIN_CANDIDATES
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
-from lightning_mia.signals.relearning import Relearned, Relearning
+from lightning_mia.signals.relearning import HEAD_RATE, MIN_CANDIDATES, Relearned, Relearning
 from lightning_mia.signals.runner.loop import measure_batch
 from lightning_mia.signals.safe_rates import RATES
 from lightning_mia.utilities.errors import InputError

@@ -32,8 +32,7 @@ from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateH
 from lightning_mia.attacks.user_statistics import UserStatistics
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.outputs import CTC_SCORE, TOKEN_SCORE
-from lightning_mia.signals.further_copies import MIN_AUXILIARY, MIN_CANDIDATES
-from lightning_mia.signals.relearning import DEFAULT_RELEARNING, ONE_COPY
+from lightning_mia.signals.relearning import DEFAULT_RELEARNING, MIN_AUXILIARY, MIN_CANDIDATES, ONE_COPY
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
 from lightning_mia.signals.surrogate_pretext import MIN_RECORDINGS, SurrogateHead
 
