@@ -148,7 +148,8 @@ def _audit_command(arguments: list[str]) -> None:
     if index := load_index(command):
         check(given, index)
     needed = {"config", "model", "print_config"}
-    if not given.configs and not any(name.partition(".")[0] in needed or ".help" in name for name, _ in given.options):
+    names = [option.name for option in given.options]
+    if not given.configs and not any(name.partition(".")[0] in needed or ".help" in name for name in names):
         raise InputError(
             f"{command} needs a config: give -c CONFIG, such as -c audit/manifest --data.corpus.path M.csv; "
             "`lightning-mia configs` lists them"
