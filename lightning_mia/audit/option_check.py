@@ -251,9 +251,9 @@ def _check_manifest(given: Given) -> None:
         return  # a config may override it
     path = paths[-1].value
     if path and not os.path.exists(os.path.expanduser(path)):
-        from lightning_mia.corpora.formats.json_manifests import read_text
+        from lightning_mia.corpora.formats.json_manifests import refuse_missing
 
-        read_text(path)
+        refuse_missing(path)
 
 
 def _all_names(index: OptionIndex) -> list[str]:
