@@ -6,18 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-import numpy as np
-
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Resources, SignalGroup
-from lightning_mia.signals.runner.run import further_training_folder, probe
+from lightning_mia.signals.runner.run import further_training_folder, probe, unmeasured
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.training.further_training import FurtherTraining
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.progress_bar import Progress
 
 
 @dataclass(frozen=True)
@@ -62,23 +60,34 @@ class ProbePlan:
         further = self._further_inputs() if any(group.trains_further for group in self.groups) else []
         return hash_of([sha256, self.inputs, fingerprints, *further])
 
-    def signals(self, name: str, model: SpeechModel, sha256: str, callbacks: Sequence[L.Callback] = ()) -> Signals:
+    def signals(self, name: str, model: SpeechModel, sha256: str, progress: Progress | None = None) -> Signals:
         """Probe a model, or read its cached signals.
 
         Args:
             name: name of the model, such as "shadows/003".
             model: the model, in evaluation mode.
             sha256: hash of its weights.
-            callbacks: additional read-only callbacks of the Trainer.
+            progress: takes the work done; see `works`.
 
         Raises:
             InputError: a signal is not finite, or a file is damaged.
         """
+        progress = progress or Progress()
         (outputs, path), *others = self._files(name, model, sha256)
-        first = self._probe(name, model, outputs, path, callbacks)
-        return first.with_groups(
-            [self._probe(name, model, group, path, callbacks, first) for group, path in others],
-        )
+        first = self._probe(name, model, outputs, path, progress)
+        return first.with_groups([self._probe(name, model, group, path, progress, first) for group, path in others])
+
+    def works(self, name: str, model: SpeechModel, sha256: str) -> dict[Path, float]:
+        """Estimate the work of probing a model, but for what is cached.
+
+        Returns:
+            File of each group → seconds of audio times passes of the model.
+        """
+        return {
+            path: group.work(model, remaining, self._resources(path, Progress())).total
+            for group, path in self._files(name, model, sha256)
+            if (remaining := unmeasured(path, self.recordings))
+        }
 
     def versions(self, name: str, model: SpeechModel, sha256: str) -> list[dict[str, str]]:
         """Return the package versions of a model's cached signals."""
@@ -105,15 +114,15 @@ class ProbePlan:
     def _further_training(self) -> FurtherTraining | None:
         return None if self.training is None else FurtherTraining(self.training, self.trainers)
 
-    @property
-    def _median_seconds(self) -> float:
-        """Median length of the candidates (seconds)."""
-        asked = sorted({utterance for ids in self.candidates.values() for utterance in ids})
-        return float(np.median(self.recordings.take(asked).durations)) if asked else 1.0
-
     def records(self, name: str, model: SpeechModel, sha256: str) -> dict[str, dict[str, Any]]:
         """Return what was recorded with a model's cached signals, by prefix of the group."""
         return {group.prefix: Signals.record(path) for group, path in self._files(name, model, sha256)}
+
+    def _resources(self, path: Path, progress: Progress, answers: Signals | None = None) -> Resources:
+        training = self._further_training and self._further_training.within(further_training_folder(path), progress)
+        batch_seconds, outputs = self.settings.batch_seconds, self.settings.encoder_outputs
+        masks = outputs.n_masks, outputs.mask_seed
+        return Resources(self.auxiliary, batch_seconds, self.candidates, training, progress, *masks, answers)
 
     def _probe(
         self,
@@ -121,32 +130,18 @@ class ProbePlan:
         model: SpeechModel,
         group: SignalGroup,
         path: Path,
-        callbacks: Sequence[L.Callback],
+        progress: Progress,
         answers: Signals | None = None,
     ) -> Signals:
-        title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
-        make_trainer = partial(self.trainers.for_probing, self.folder, title)
-        training = self._further_training and self._further_training.within(further_training_folder(path), name)
-        outputs = self.settings.encoder_outputs
-        resources = Resources(
-            self.auxiliary,
-            self.settings.batch_seconds,
-            self.candidates,
-            training,
-            self._median_seconds,
-            outputs.n_masks,
-            outputs.mask_seed,
-            answers,
-            self.trainers.shows_progress,
-        )
+        make_trainer = partial(self.trainers.for_probing, self.folder)
         return probe(
             model,
             group,
             self.recordings,
-            resources,
+            self._resources(path, progress, answers),
             self.settings,
             path,
             make_trainer,
             self.trainers.device(),
-            callbacks,
+            f"{name.replace('_', ' ')}: {group.name.replace('_', ' ')}",
         )

@@ -12,6 +12,7 @@ from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.table import Signals
+from lightning_mia.utilities.progress_bar import Progress
 from lightning_mia.utilities.ranges import check_ranges
 
 
@@ -89,22 +90,58 @@ class Resources:
         candidates: question → ids of the recordings whose membership is in question, without labels; see
             `Split.candidates`.
         train_further: trains copies of the model further; None: not available.
-        median_seconds: median length of the candidates (seconds).
+        progress: takes the work of `SignalGroup.prepare`.
         n_masks: masks of the pretext scores that every audit measures.
         mask_seed: seed of these masks.
         answers: signals that every audit measures, of this model and of all queried recordings; None: not yet measured.
-        progress: show progress bars.
     """
 
     auxiliary: Recordings
     batch_seconds: float = 60.0
     candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
     train_further: TrainFurther | None = None
-    median_seconds: float = 1.0
+    progress: Progress = field(default_factory=Progress)
     n_masks: int = 16
     mask_seed: int = 0
     answers: Signals | None = None
-    progress: bool = False
+
+    def seconds(self, ids: Sequence[str]) -> float:
+        """Return the audio of recordings (seconds)."""
+        return float(self.auxiliary.take(ids).durations.sum())
+
+
+@dataclass(frozen=True)
+class Work:
+    """Expected work of a signal group on one model, for progress bars.
+
+    In seconds of audio times passes of the model.
+
+    Attributes:
+        preparing: work of `SignalGroup.prepare`.
+        measuring: work on the recordings.
+
+    Example:
+        >>> Work(preparing=600.0, measuring=60.0).total
+        660.0
+    """
+
+    preparing: float
+    measuring: float
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        return self.preparing + self.measuring
+
+
+def task_passes(model: SpeechModel, n_masks: int) -> int:
+    """Count the passes of `SpeechModel.task_scores`.
+
+    Args:
+        model: the model.
+        n_masks: masks under which a pretext task is scored.
+    """
+    return int(model.uses_transcripts) + n_masks * int(model.has_pretext)
 
 
 class SignalGroup:
@@ -181,6 +218,16 @@ class SignalGroup:
     def supports(self, model: SpeechModel) -> bool:
         """Whether the signals are defined for a model."""
         return True
+
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Estimate the work of measuring recordings.
+
+        Args:
+            model: the model.
+            recordings: recordings to measure.
+            resources: what the adversary has besides the model.
+        """
+        return Work(0.0, self.queries * float(recordings.durations.sum()))
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Fit the group to a model; return its measuring function.

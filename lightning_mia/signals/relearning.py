@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,10 +13,12 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
+from lightning_mia.models.optimizer import PASSES_PER_STEP
+from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup, Work, task_passes
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
-from lightning_mia.signals.safe_rates import HeldOut, largest_harmless_rate, train_safely
+from lightning_mia.signals.safe_rates import N_TRIALS, HeldOut, largest_harmless_rate, train_safely
 from lightning_mia.signals.settings import MAX_MASKS
 from lightning_mia.signals.table import of_question
 from lightning_mia.utilities.errors import InputError
@@ -29,7 +30,6 @@ MIN_AUXILIARY = 40  # half of them are held out
 HEAD_RATE = 1e-3  # learning rate of a new head
 MIN_HELD_OUT, MAX_HELD_OUT = 20, 100  # auxiliary recordings that are scored after further training
 TRIAL_SECONDS = 240.0  # audio on which learning rates are tried; with less, the steps are too few to tell
-PASSES_PER_STEP = 3  # forward, and backward at the cost of two
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,12 @@ class Relearning(SignalGroup):
         has_task = model.uses_transcripts or model.has_pretext or (model.needs_targets and self.head_epochs > 0)
         return model.can_pretrain and has_task
 
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Count further training, the search for its rate, and scores of held-out recordings."""
+        if resources.train_further is None:
+            return Work(0.0, 0.0)
+        return _Training(self, model, resources).work()
+
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Train the copies for every question."""
         if resources.train_further is None:
@@ -131,11 +137,13 @@ class Relearning(SignalGroup):
 
     def measured(self, model: SpeechModel, resources: Resources) -> pd.DataFrame | None:
         """Return the scores of a model under the same masks, if the audit has them, (recordings, masks)."""
-        draws = None if resources.answers is None else resources.answers.draws(model.task_score)
-        if draws is None or not draws.shape[1]:
+        if resources.answers is None or not self.has_same_masks(resources):
             return None
-        same = (self.n_masks or resources.n_masks, self.mask_seed) == (resources.n_masks, resources.mask_seed)
-        return draws if same else None
+        return resources.answers.draws(model.task_score)
+
+    def has_same_masks(self, resources: Resources) -> bool:
+        """Whether the masks are those of the pretext loss."""
+        return self.n_masks in (None, resources.n_masks) and self.mask_seed == resources.mask_seed
 
 
 def _score(model: SpeechModel, batch: Batch, n_masks: int, seed: int) -> Tensor:
@@ -246,6 +254,11 @@ class _Training:
         """Start from the model itself."""
         self.start = self.model
 
+    @property
+    def n_masks(self) -> int:
+        """Masks over which scores are averaged."""
+        return self.settings.n_masks or self.resources.n_masks
+
     @cached_property
     def score(self) -> Callable[[SpeechModel, Batch], Tensor]:
         """Function that scores a batch."""
@@ -261,6 +274,33 @@ class _Training:
     def scored_auxiliary(self) -> list[str]:
         """Auxiliary recordings that every copy is trained on."""
         return self.auxiliary if self.settings.with_auxiliary else []
+
+    def work(self) -> Work:
+        """Estimate the work of all questions; see `SignalGroup.work`."""
+        settings, seconds = self.settings, self.resources.seconds
+        questions = {name: self.ids(ids) for name, ids in self.resources.candidates.items()}
+        questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
+        fits_head = self.model.needs_targets
+        if not questions or (len(self.auxiliary) < MIN_AUXILIARY and (fits_head or self._searches_rate)):
+            return Work(0.0, 0.0)
+        passes = task_passes(self.model, self.n_masks) or self.n_masks
+        per_copy = PASSES_PER_STEP * settings.epochs / (2 if settings.halves else 1)
+        preparing = settings.head_epochs * seconds(self.auxiliary) * fits_head
+        for number, ids in enumerate(dict.fromkeys(questions.values())):
+            searched = number == 0 and self._searches_rate
+            unseen = sorted(set(self.auxiliary) - set(ids))
+            held_out = {
+                "copies": unseen if len(unseen) >= MIN_HELD_OUT else [],
+                "rate": self.auxiliary[len(self.auxiliary) // 2 :],
+            }
+            scored = {name: passes * seconds(part[:MAX_HELD_OUT]) for name, part in held_out.items()}
+            trained = per_copy * seconds(ids)
+            tried = min(trained, per_copy * TRIAL_SECONDS)
+            preparing += settings.n_copies * (trained + scored["copies"]) + scored["copies"]
+            preparing += (N_TRIALS * (tried + scored["rate"]) + scored["rate"]) * searched
+        evaluated = [seconds([*self.resources.candidates[name], *self.scored_auxiliary]) for name in questions]
+        measures_before = fits_head or not settings.has_same_masks(self.resources)
+        return Work(preparing, (measures_before + settings.n_copies) * passes * sum(evaluated))
 
     def ids(self, candidates: Sequence[str]) -> tuple[str, ...]:
         """Return the recordings to train on; empty if there are too few."""
@@ -297,7 +337,7 @@ class _Training:
         """
         if self.settings.learning_rate is not None:
             return self.settings.learning_rate
-        if self.model.origin.get("training"):  # trained by this package, with the learning rate of its configuration
+        if not self._searches_rate:
             return self.settings.rate * float(self.model.hparams["learning_rate"])
         if len(self.auxiliary) < MIN_AUXILIARY:
             return None
@@ -312,13 +352,20 @@ class _Training:
 
     def _tried_on(self, ids: Sequence[str]) -> list[str]:
         """Draw the recordings on which learning rates are tried."""
-        n = max(MIN_CANDIDATES, math.ceil(TRIAL_SECONDS / self.resources.median_seconds))
-        order = np.random.default_rng(self.settings.seed).permutation(len(ids))
-        return sorted(ids[i] for i in order[:n])
+        order = [ids[i] for i in np.random.default_rng(self.settings.seed).permutation(len(ids))]
+        before = np.cumsum([0.0, *self.resources.auxiliary.take(order).durations[:-1]])  # seconds before each
+        return sorted(order[: max(MIN_CANDIDATES, int((before < TRIAL_SECONDS).sum()))])
+
+    @property
+    def _searches_rate(self) -> bool:
+        """Whether the rate is unknown; models trained by this package have that of their configuration."""
+        return self.settings.learning_rate is None and not self.model.origin.get("training")
 
     def _held_out(self, ids: Sequence[str]) -> HeldOut:
-        recordings = self.resources.auxiliary.take(ids[:MAX_HELD_OUT])
-        return HeldOut(self.start, recordings, self.score, self.resources.batch_seconds)
+        recordings, passes = self.resources.auxiliary.take(ids[:MAX_HELD_OUT]), self.n_masks
+        work = (task_passes(self.start, passes) or passes) * float(recordings.durations.sum())
+        count = partial(self.resources.progress.advance, work)
+        return HeldOut(self.start, recordings, self.score, self.resources.batch_seconds, count)
 
     def copies(self, ids: Sequence[str], rate: float, name: str) -> tuple[list[SpeechModel], float]:
         """Train the copies, and return them with their learning rate; see `train_safely`."""

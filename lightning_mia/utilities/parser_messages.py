@@ -85,7 +85,7 @@ def _unknown_option(message: str, options: list[str], prog: str) -> str:
     if found := re.search(r"unrecognized arguments: (\S+)", message):
         name = found[1].partition("=")[0]
         if not name.startswith("-"):
-            return f"{name}: unexpected word; options begin with --, and {listed}"
+            return unexpected_word(name, prog)
         return f"there is no option {name}{did_you_mean(name, options)}; {listed}"
     if found := re.search(r"does not accept option '([\w.+-]+)'", message):
         names = [option.lstrip("-") for option in options]
@@ -93,6 +93,15 @@ def _unknown_option(message: str, options: list[str], prog: str) -> str:
     if found := re.search(r"^Option '([\w.+-]+)' is not accepted", message):
         return f"the class has no option {found[1]}; check the spelling and the class"
     return ""
+
+
+def unexpected_word(word: str, prog: str) -> str:
+    """Explain a word that is neither an option nor a value.
+
+    >>> unexpected_word("R", "lightning-mia audit")
+    'R: unexpected word; options begin with --, and `lightning-mia audit --help` lists the options'
+    """
+    return f"{word}: unexpected word; options begin with --, and `{prog} --help` lists the options"
 
 
 def _missing(message: str, prog: str) -> str:

@@ -307,10 +307,13 @@ def test_an_unknown_rate_is_the_largest_at_which_a_held_out_score_falls_little()
 
 
 @pytest.mark.parametrize(("seconds", "n_tried"), [(1.0, 80), (4.0, 60), (12.0, 20), (60.0, 20)])
-def test_rates_are_tried_on_four_minutes_of_audio(seconds: float, n_tried: int) -> None:
+def test_rates_are_tried_on_four_minutes_of_audio(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, n_tried: int
+) -> None:
     others = [f"d{number:02d}" for number in range(60)]
     trainings = Trainings()
-    given = replace(resources(trainings, AUXILIARY, utterance=[*CANDIDATES, *others]), median_seconds=seconds)
+    monkeypatch.setattr(Tones, "durations", property(lambda self: np.full(len(self.ids), seconds)))
+    given = resources(trainings, AUXILIARY, utterance=[*CANDIDATES, *others])
     Relearning(n_copies=1, fill_to=0).prepare(foreign(), given)
     *tried, copy = trainings.training_sets
     assert {len(ids) for ids in tried} == {n_tried} and len(copy) == 80
