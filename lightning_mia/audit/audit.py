@@ -1,5 +1,6 @@
 """Main pipeline of an audit: probe, attack, evaluate, report."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,12 +35,12 @@ from lightning_mia.audit.provenance import (
     version_notes,
 )
 from lightning_mia.audit.shadow_models.of_checkpoint import training_notes
+from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.suggestions import suggest_auxiliary, suggest_positive_control
 from lightning_mia.audit.utility.held_out import recordings_for
-from lightning_mia.audit.utility.measure import measure_utility
+from lightning_mia.audit.utility.measure import MEASURED_MODELS, measure_utility, plan_utility
 from lightning_mia.evaluation.results import Exposure
-from lightning_mia.evaluation.utility import Utility
 from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Suggestion, Target, summarise_fleet
 from lightning_mia.report.logged_figures import log_report
 from lightning_mia.report.write import write_report
@@ -53,6 +54,9 @@ from lightning_mia.training.trainer_factory import training_seed
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import is_first_process
+from lightning_mia.utilities.progress_bar import Progress, WorkBar
+
+log = logging.getLogger(__name__)
 
 
 class Audit:
@@ -85,6 +89,20 @@ class Audit:
         self.attacks: Sequence[Attack] = options.attacks or self._default_attacks()
         self.held_out = recordings_for(run.data, options.utility) if options.utility.enabled else None
 
+    def announce(self, with_target: bool) -> None:
+        """Log how many models will be trained, if any, and probed.
+
+        Args:
+            with_target: whether the target is trained here.
+        """
+        run, controls = self.run, self.run.controls
+        trained_here = run.trained_here(with_target)
+        n_to_train = sum(not (run.run_dir / name / "model.ckpt").exists() for name in trained_here)
+        n_elsewhere = len(self.options.fleet.references) + len(run.split.shadows) * bool(run.shadow_checkpoints)
+        n_to_probe = len({"target", *trained_here}) + controls.untrained + n_elsewhere
+        if n_to_train and is_first_process():
+            log.info("%d %s to train, %d to probe", n_to_train, "model" if n_to_train == 1 else "models", n_to_probe)
+
     def report(
         self,
         target: Trained,
@@ -113,17 +131,29 @@ class Audit:
         controls = run.control_models(target, references)
         models = {"target": target, **controls}
         timings = _training_seconds(models)
-        with _timed(timings, "probe_s"):
-            probed = self.probe(models)
-            utility = self._measure_utility(models)
-        with _timed(timings, "fleet_s"):  # training and probing of shadow models in this run
-            shadow_models = self.probe_shadow_models(target)
-            if references:
-                compared = self.probe(references.models, self._plan_of_references)
-                shadow_models = references.probed(compared, controls.get("wrong_model"))
-            elif shadow_models and run.first_is_wrong_model(controls):
-                shadow_models = replace(shadow_models, wrong_model=0)
-                probed["wrong_model"] = shadow_models.probed[0]
+        compared = references.models if references else {}
+        jobs = run.shadow_model_jobs(target, self.probe_plan) if run.split.shadows else []
+        probes = [(self.probe_plan, models), (self._plan_of_references, compared)]
+        measured = {name: models[name] for name in MEASURED_MODELS if name in models}
+        if self.held_out is not None:
+            probes.append((self.utility_plan, measured))
+        with self._bar(probes, jobs) as progress:
+            with _timed(timings, "probe_s"):
+                probed = self.probe(models, progress=progress)
+                utility = None
+                if self.held_out is not None:
+                    plan, settings = self.utility_plan, self.options.utility
+                    utility = measure_utility(measured, self.held_out, settings, plan, progress)
+            with _timed(timings, "fleet_s"):  # training and probing of shadow models in this run
+                if jobs:
+                    run.run_jobs(jobs, progress)
+                probed_references = self.probe(compared, self._plan_of_references, progress)
+        shadow_models = TrainedShadowModels.load(jobs, target, run.split) if jobs else None
+        if references:
+            shadow_models = references.probed(probed_references, controls.get("wrong_model"))
+        elif shadow_models and run.first_is_wrong_model(controls):
+            shadow_models = replace(shadow_models, wrong_model=0)
+            probed["wrong_model"] = shadow_models.probed[0]
         timings["shadow_s"] = shadow_models.seconds if shadow_models else 0.0
         report_dir = run.run_dir / "report"
         if not is_first_process():
@@ -179,28 +209,39 @@ class Audit:
         close(loggers)
         return page
 
-    def probe(self, models: Mapping[str, Trained], plan: ProbePlan | None = None) -> dict[str, ProbedModel]:
+    def probe(
+        self, models: Mapping[str, Trained], plan: ProbePlan | None = None, progress: Progress | None = None
+    ) -> dict[str, ProbedModel]:
         """Probe models; their frames are computed only if needed.
 
         Args:
             models: name → model.
             plan: signal groups and queries; by default those of the target.
+            progress: takes the work done; None: a bar for these models.
         """
         plan, device = plan or self.probe_plan, self.run.trainers.device()
+        if progress is None:
+            with self._bar([(plan, models)]) as bar:
+                return self.probe(models, plan, bar)
         probed = {}
         for name, trained in models.items():
-            signals = plan.signals(name, trained.model, trained.sha256)
+            signals = plan.signals(name, trained.model, trained.sha256, progress)
             frames = FrameStream(trained.model, plan.recordings, self.options.probe.batch_seconds, device)
             probed[name] = ProbedModel(signals, frames, plan.key(trained.sha256), plan.folder)
         return probed
 
-    def probe_shadow_models(self, target: Trained) -> TrainedShadowModels | None:
-        """Train and probe the shadow models; None without any."""
-        if not self.run.split.shadows:
-            return None
-        jobs = self.run.shadow_model_jobs(target, self.probe_plan)
-        self.run.run_jobs(jobs, "Shadow models")
-        return TrainedShadowModels.load(jobs, target, self.run.split)
+    def _bar(
+        self, probes: Sequence[tuple[ProbePlan, Mapping[str, Trained]]], jobs: Sequence[ShadowModelJob] = ()
+    ) -> WorkBar:
+        """Open the bar of all probes, and of the shadow models."""
+        works = {
+            path: work
+            for plan, models in probes
+            for name, trained in models.items()
+            for path, work in plan.works(name, trained.model, trained.sha256).items()
+        }
+        total = sum(works.values()) + sum(job.work for job in jobs)
+        return WorkBar("Probing", total, self.run.trainers.shows_progress)
 
     @cached_property
     def probe_plan(self) -> ProbePlan:
@@ -225,6 +266,14 @@ class Audit:
             self.run.split.candidates(),
             data.further_training_recordings(),
         )
+
+    @cached_property
+    def utility_plan(self) -> ProbePlan:
+        """Signal group and queries of the utility."""
+        assert self.held_out is not None
+        options, run, ids = self.options, self.run, list(self.held_out["id"])
+        folder = run.run_dir / "probes"
+        return plan_utility(ids, run.data, options.utility, options.probe, folder, run.trainers)
 
     @property
     def _plan_of_references(self) -> ProbePlan:
@@ -270,14 +319,6 @@ class Audit:
             return FleetSummary(n_shadows=len(fleet.references), pool="references")
         targets = fleet.targets if self.run.model.learned_targets is not None else None
         return summarise_fleet(shadow_models.records, fleet.pool, targets) if shadow_models else None
-
-    def _measure_utility(self, models: dict[str, Trained]) -> Utility | None:
-        if self.held_out is None:
-            return None
-        options, folder = self.options, self.run.run_dir / "probes"
-        return measure_utility(
-            models, self.held_out, self.run.data, options.utility, options.probe, folder, self.run.trainers
-        )
 
     def _evaluate(
         self,

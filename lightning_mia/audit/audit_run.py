@@ -44,6 +44,7 @@ from lightning_mia.training.trainer_factory import TrainerFactory, training_seed
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.lightning import is_first_process
+from lightning_mia.utilities.progress_bar import Progress, WorkBar
 
 log = logging.getLogger(__name__)
 
@@ -188,6 +189,20 @@ class AuditRun:
         # All lists of a split drawn before, since a file with some shadow models but not those before is not a split.
         split = self.split if self.shadow_checkpoints is None or self.data.drawn is None else self.data.drawn.split
         split.save_once(self.run_dir / "split.csv")
+
+    def trained_here(self, with_target: bool) -> list[str]:
+        """List the models that this run trains, by their folders.
+
+        Args:
+            with_target: whether the target is trained here.
+        """
+        names = ["target"] if with_target else []
+        trains_controls = with_target or not self.model.is_pretrained
+        if trains_controls and self.controls.wrong_model and self.split.unevaluated_ids():
+            names.append("wrong_model")
+        if self.shadow_checkpoints is None:
+            names += [f"shadows/{number:03d}" for number in range(len(self.split.shadows))]
+        return names
 
     def fit_target(self) -> Trained:
         """Train the target on its members, monitored if requested."""
@@ -385,7 +400,8 @@ class AuditRun:
         """
         jobs = self.shadow_model_jobs(self._trained_target() if self.shares_targets else None)
         self.save_split()
-        self.run_jobs(jobs, "Training shadow models")
+        with WorkBar("Training shadow models", sum(job.work for job in jobs), self.trainers.shows_progress) as bar:
+            self.run_jobs(jobs, bar)
 
     def _trained_target(self) -> Trained:
         job = self._target_job()
@@ -396,9 +412,9 @@ class AuditRun:
             )
         return job.run()
 
-    def run_jobs(self, jobs: Sequence[ShadowModelJob], title: str) -> None:
+    def run_jobs(self, jobs: Sequence[ShadowModelJob], progress: Progress) -> None:
         """Run jobs on the chosen executor; see `run_jobs`."""
-        run_jobs(jobs, title, self.fleet, self.run_dir, self.trainers.shows_progress, self._upload)
+        run_jobs(jobs, progress, self.fleet, self.run_dir, self._upload)
 
     def _upload(self) -> None:
         if self.uploader:

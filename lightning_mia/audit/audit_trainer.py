@@ -155,6 +155,7 @@ class AuditTrainer(Trainer):
         """
         with self._running(options):
             audit = self._open_audit(model, datamodule, options)
+            audit.announce(with_target=False)
             checkpoint = Path(options.target_checkpoint).expanduser() if options.target_checkpoint else None
             return self._report(audit, audit.run.load_target(checkpoint))
 
@@ -173,6 +174,7 @@ class AuditTrainer(Trainer):
         """
         with self._running(options):
             audit = self._open_audit(model, datamodule, options)
+            audit.announce(with_target=True)
             return self._report(audit, audit.run.fit_target())
 
     def monitor_for(self, settings: MonitorSettings, probe: ProbeSettings) -> LeakageMonitor | None:

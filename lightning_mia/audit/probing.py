@@ -6,17 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-
 from lightning_mia.corpora.loading.datasets import Recordings, TrainingRecordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Resources, SignalGroup
-from lightning_mia.signals.runner.run import further_training_folder, probe
+from lightning_mia.signals.runner.run import further_training_folder, probe, unmeasured
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.training.further_training import FurtherTraining
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.progress_bar import Progress
 
 
 @dataclass(frozen=True)
@@ -61,22 +60,35 @@ class ProbePlan:
         further = self._further_inputs() if any(group.trains_further for group in self.groups) else []
         return hash_of([sha256, self.inputs, fingerprints, *further])
 
-    def signals(self, name: str, model: SpeechModel, sha256: str, callbacks: Sequence[L.Callback] = ()) -> Signals:
+    def signals(self, name: str, model: SpeechModel, sha256: str, progress: Progress | None = None) -> Signals:
         """Probe a model, or read its cached signals.
 
         Args:
             name: name of the model, such as "shadows/003".
             model: the model, in evaluation mode.
             sha256: hash of its weights.
-            callbacks: additional read-only callbacks of the Trainer.
+            progress: takes the work done; see `works`.
 
         Raises:
             InputError: a signal is not finite, or a file is damaged.
         """
         first, *others = [
-            self._probe(name, model, group, path, callbacks) for group, path in self._files(name, model, sha256)
+            self._probe(name, model, group, path, progress or Progress())
+            for group, path in self._files(name, model, sha256)
         ]
         return first.with_groups(others)
+
+    def works(self, name: str, model: SpeechModel, sha256: str) -> dict[Path, float]:
+        """Estimate the work of probing a model, but for what is cached.
+
+        Returns:
+            File of each group → seconds of audio times passes of the model.
+        """
+        return {
+            path: group.work(model, remaining, self._resources(path, Progress())).total
+            for group, path in self._files(name, model, sha256)
+            if (remaining := unmeasured(path, self.recordings))
+        }
 
     def versions(self, name: str, model: SpeechModel, sha256: str) -> list[dict[str, str]]:
         """Return the package versions of a model's cached signals."""
@@ -106,22 +118,20 @@ class ProbePlan:
         """Return what was recorded with a model's cached signals, by prefix of the group."""
         return {group.prefix: Signals.record(path) for group, path in self._files(name, model, sha256)}
 
-    def _probe(
-        self, name: str, model: SpeechModel, group: SignalGroup, path: Path, callbacks: Sequence[L.Callback]
-    ) -> Signals:
-        title = f"Probing {name.replace('_', ' ')}: {group.name.replace('_', ' ')}"
-        make_trainer = partial(self.trainers.for_probing, self.folder, title)
-        training = self._further_training and self._further_training.within(further_training_folder(path), name)
-        settings, progress = self.settings, self.trainers.shows_progress
-        resources = Resources(self.auxiliary, settings.batch_seconds, self.candidates, training, progress)
+    def _resources(self, path: Path, progress: Progress) -> Resources:
+        training = self._further_training and self._further_training.within(further_training_folder(path), progress)
+        return Resources(self.auxiliary, self.settings.batch_seconds, self.candidates, training, progress)
+
+    def _probe(self, name: str, model: SpeechModel, group: SignalGroup, path: Path, progress: Progress) -> Signals:
+        make_trainer = partial(self.trainers.for_probing, self.folder)
         return probe(
             model,
             group,
             self.recordings,
-            resources,
+            self._resources(path, progress),
             self.settings,
             path,
             make_trainer,
             self.trainers.device(),
-            callbacks,
+            f"{name.replace('_', ' ')}: {group.name.replace('_', ' ')}",
         )

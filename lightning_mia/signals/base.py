@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.utilities.progress_bar import Progress
 from lightning_mia.utilities.ranges import check_ranges
 
 
@@ -88,14 +89,52 @@ class Resources:
         candidates: question → ids of the recordings whose membership is in question, without labels; see
             `Split.candidates`.
         train_further: trains copies of the model further; None: not available.
-        progress: show progress bars.
+        progress: takes the work of `SignalGroup.prepare`.
     """
 
     auxiliary: Recordings
     batch_seconds: float = 60.0
     candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
     train_further: TrainFurther | None = None
-    progress: bool = False
+    progress: Progress = field(default_factory=Progress)
+
+    def seconds(self, ids: Sequence[str]) -> float:
+        """Return the audio of recordings (seconds)."""
+        return float(self.auxiliary.take(ids).durations.sum())
+
+
+@dataclass(frozen=True)
+class Work:
+    """Expected work of a signal group on one model, for progress bars.
+
+    In seconds of audio times passes of the model.
+
+    Attributes:
+        preparing: work of `SignalGroup.prepare`.
+        measuring: work on the recordings.
+
+    Example:
+        >>> Work(preparing=600.0, measuring=60.0).total
+        660.0
+    """
+
+    preparing: float
+    measuring: float
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        return self.preparing + self.measuring
+
+
+def task_passes(model: SpeechModel, n_masks: int) -> int:
+    """Count the passes of `SpeechModel.task_scores`.
+
+    Args:
+        model: the model.
+        n_masks: masks under which a pretext task is scored.
+    """
+    return int(model.uses_transcripts) + n_masks * int(model.has_pretext)
 
 
 class SignalGroup:
@@ -164,6 +203,16 @@ class SignalGroup:
     def supports(self, model: SpeechModel) -> bool:
         """Whether the signals are defined for a model."""
         return True
+
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Estimate the work of measuring recordings.
+
+        Args:
+            model: the model.
+            recordings: recordings to measure.
+            resources: what the adversary has besides the model.
+        """
+        return Work(0.0, self.queries * float(recordings.durations.sum()))
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Fit the group to a model; return its measuring function.

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import padding_mask
-from lightning_mia.signals.base import Measured, SignalGroup
+from lightning_mia.signals.base import Measured, Resources, SignalGroup, Work
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.inputs.augmentations import random_crop
 from lightning_mia.signals.inputs.random_masks import draw_noise, utterance_generator
@@ -66,6 +67,11 @@ class CropResponses(SignalGroup):
     def queries(self) -> int:
         """The recording, and its crops."""
         return 1 + self.n_crops
+
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Count crops by their mean share of a recording."""
+        passes = 1 + self.n_crops * (self.shortest + self.longest) / 2
+        return Work(0.0, passes * float(recordings.durations.sum()))
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
         """Compare each crop's response with two reference distributions."""

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Annotated
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
+from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup, Work
 from lightning_mia.signals.features.cosine import mean_pool
 from lightning_mia.signals.features.frame_statistics import (
     MAX_FRAMES,
@@ -45,6 +46,10 @@ class EncoderGeometry(SignalGroup):
     version = 3
 
     most_frames: Annotated[int, Range(2, 1_000_000)] = MAX_FRAMES
+
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Count one pass, of the references too."""
+        return Work(float(resources.auxiliary.durations.sum()), float(recordings.durations.sum()))
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Pool the auxiliary recordings as references."""

@@ -6,9 +6,10 @@ from typing import Annotated
 import torch
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.masking import SpanMask
-from lightning_mia.signals.base import Measured, SignalGroup
+from lightning_mia.signals.base import Measured, Resources, SignalGroup, Work, task_passes
 from lightning_mia.signals.features.cosine import mean_pairwise_cosine, mean_pool
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.table import PAIRWISE_COSINE
@@ -37,6 +38,10 @@ class EncoderAnswers(SignalGroup):
     def queries(self) -> int:
         """One pass without a mask, and one for each mask."""
         return 1 + self.n_masks
+
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Count masks where the model has a task with masks."""
+        return Work(0.0, (1 + task_passes(model, self.n_masks)) * float(recordings.durations.sum()))
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
         """Measure `pairwise_cosine_layer0` …, `pretext_score_mask0` …, and the pooled vectors."""

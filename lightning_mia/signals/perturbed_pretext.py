@@ -6,8 +6,9 @@ from typing import Annotated
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import Measured, SignalGroup
+from lightning_mia.signals.base import Measured, Resources, SignalGroup, Work, task_passes
 from lightning_mia.signals.inputs.augmentations import BandStop, TimeShift, View, WhiteNoise, apply_view
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.utilities.ranges import Decibels, Range, Seed
@@ -52,6 +53,11 @@ class PerturbedTask(SignalGroup):
     def supports(self, model: SpeechModel) -> bool:
         """Whether the model has a score of its training task."""
         return model.has_pretext or model.uses_transcripts
+
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Count the passes of every view."""
+        passes = (1 + len(self.views)) * task_passes(model, self.n_masks)
+        return Work(0.0, passes * float(recordings.durations.sum()))
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
         """Score the training task on recording and views."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
+from lightning_mia.models.optimizer import PASSES_PER_STEP
+from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup, Work, task_passes
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
-from lightning_mia.signals.safe_rates import HeldOut, largest_harmless_rate, train_safely
+from lightning_mia.signals.safe_rates import N_TRIALS, HeldOut, largest_harmless_rate, train_safely
 from lightning_mia.signals.table import of_question
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
@@ -25,7 +27,6 @@ MIN_CANDIDATES = 20
 MIN_AUXILIARY = 40  # half of them are held out
 HEAD_RATE = 1e-3  # learning rate of a new head
 MIN_HELD_OUT, MAX_HELD_OUT = 20, 100  # auxiliary recordings that are scored after further training
-PASSES_PER_STEP = 3  # forward, and backward at the cost of two
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,12 @@ class Relearning(SignalGroup):
         """Whether the model has a task by which it can be trained further, or can get one."""
         has_task = model.uses_transcripts or model.has_pretext or (model.needs_targets and self.head_epochs > 0)
         return model.can_pretrain and has_task
+
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Count further training, the search for its rate, and scores of held-out recordings."""
+        if resources.train_further is None:
+            return Work(0.0, 0.0)
+        return _Training(self, model, resources).work()
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Train the copies for every question."""
@@ -216,6 +223,31 @@ class _Training:
         """Auxiliary recordings that every copy is trained on."""
         return self.auxiliary if self.settings.with_auxiliary else []
 
+    def work(self) -> Work:
+        """Estimate the work of all questions; see `SignalGroup.work`."""
+        settings, seconds = self.settings, self.resources.seconds
+        questions = {name: self.ids(ids) for name, ids in self.resources.candidates.items()}
+        questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
+        fits_head = self.model.needs_targets
+        if not questions or (len(self.auxiliary) < MIN_AUXILIARY and (fits_head or self._searches_rate)):
+            return Work(0.0, 0.0)
+        passes = task_passes(self.model, settings.n_masks) or settings.n_masks
+        per_copy = PASSES_PER_STEP * settings.epochs / (2 if settings.halves else 1)
+        preparing = settings.head_epochs * seconds(self.auxiliary) * fits_head
+        for number, ids in enumerate(dict.fromkeys(questions.values())):
+            searched = number == 0 and self._searches_rate
+            unseen = sorted(set(self.auxiliary) - set(ids))
+            held_out = {
+                "copies": unseen if len(unseen) >= MIN_HELD_OUT else [],
+                "rate": self.auxiliary[len(self.auxiliary) // 2 :],
+            }
+            scored = {name: passes * seconds(part[:MAX_HELD_OUT]) for name, part in held_out.items()}
+            trained = per_copy * seconds(ids)
+            preparing += settings.n_copies * (trained + scored["copies"]) + scored["copies"]
+            preparing += (N_TRIALS * (trained + scored["rate"]) + scored["rate"]) * searched
+        evaluated = [seconds([*self.resources.candidates[name], *self.scored_auxiliary]) for name in questions]
+        return Work(preparing, (1 + settings.n_copies) * passes * sum(evaluated))
+
     def ids(self, candidates: Sequence[str]) -> tuple[str, ...]:
         """Return the recordings to train on; empty if there are too few."""
         chosen = dict.fromkeys(candidates)
@@ -250,7 +282,7 @@ class _Training:
         """
         if self.settings.learning_rate is not None:
             return self.settings.learning_rate
-        if self.model.origin.get("training"):  # trained by this package, with the learning rate of its configuration
+        if not self._searches_rate:
             return self.settings.rate * float(self.model.hparams["learning_rate"])
         if len(self.auxiliary) < MIN_AUXILIARY:
             return None
@@ -263,9 +295,16 @@ class _Training:
         )
         return rate and rate * self.settings.rate
 
+    @property
+    def _searches_rate(self) -> bool:
+        """Whether the rate is unknown; models trained by this package have that of their configuration."""
+        return self.settings.learning_rate is None and not self.model.origin.get("training")
+
     def _held_out(self, ids: Sequence[str]) -> HeldOut:
-        recordings = self.resources.auxiliary.take(ids[:MAX_HELD_OUT])
-        return HeldOut(self.start, recordings, self.settings.score, self.resources.batch_seconds)
+        recordings, passes = self.resources.auxiliary.take(ids[:MAX_HELD_OUT]), self.settings.n_masks
+        work = (task_passes(self.start, passes) or passes) * float(recordings.durations.sum())
+        count = partial(self.resources.progress.advance, work)
+        return HeldOut(self.start, recordings, self.settings.score, self.resources.batch_seconds, count)
 
     def copies(self, ids: Sequence[str], rate: float, name: str) -> tuple[list[SpeechModel], float]:
         """Train the copies, and return them with their learning rate; see `train_safely`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 RATES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5)
 """Learning rates for a model whose own is unknown, in descending order."""
+N_TRIALS = math.log2(len(RATES) + 1)
+"""Expected number of rates that bisection tries."""
 MAX_FALL = 0.25
 """Fall of the held-out score, at most, at a learning rate that is chosen (standard deviations)."""
 RUIN = 1.0
@@ -36,12 +39,14 @@ class HeldOut:
         recordings: held-out recordings, 2 or more.
         score: scores a batch, (batch,).
         batch_seconds: audio in one batch (seconds).
+        count: called after each scoring of all recordings.
     """
 
     model: SpeechModel
     recordings: Recordings
     score: Callable[[SpeechModel, Batch], Tensor]
     batch_seconds: float
+    count: Callable[[], object] = lambda: None
 
     def fall(self, copy: SpeechModel) -> float:
         """Return by how much the mean score of a copy is lower.
@@ -58,7 +63,9 @@ class HeldOut:
     def _scores(self, model: SpeechModel) -> Tensor:
         with torch.no_grad():
             loop = batches(self.recordings, self.batch_seconds, self.model.device)
-            return torch.cat([self.score(model, batch).double() for batch in loop])
+            scores = torch.cat([self.score(model, batch).double() for batch in loop])
+        self.count()
+        return scores
 
 
 def largest_harmless_rate(

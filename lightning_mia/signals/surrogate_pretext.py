@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from lightning_mia.corpora.loading.batch import Batch
-from lightning_mia.corpora.loading.batch_sampler import count_batches
+from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.layers.features import SAMPLE_RATE
 from lightning_mia.models.outputs import Encoded
-from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup
+from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup, Work
 from lightning_mia.signals.inputs.random_masks import utterance_generator
 from lightning_mia.signals.runner.loop import batches
 from lightning_mia.signals.surrogate.fillings import Filling, SteadyTone, hide
@@ -29,7 +29,6 @@ from lightning_mia.signals.surrogate.spans import hidden_spans
 from lightning_mia.signals.surrogate.targets import FrameTargets, HiddenTarget, LogMelFrames
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
-from lightning_mia.utilities.progress_bar import tqdm
 from lightning_mia.utilities.ranges import Layer, Range, Seed
 
 DEFAULT_SPAN = 0.07  # seconds
@@ -114,6 +113,12 @@ class SurrogateHead(SignalGroup):
         """
         return self.filling is not None or model.mask_span is not None
 
+    def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
+        """Count the passes of auxiliary recordings too; none without them."""
+        n_auxiliary = len(resources.auxiliary)
+        seconds = [float(part.durations.sum()) for part in (resources.auxiliary, recordings)]
+        return Work(*(self.queries * part * (n_auxiliary >= MIN_RECORDINGS) for part in seconds))
+
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Fit the heads, one per layer and fold."""
         auxiliary, batch_seconds = resources.auxiliary, resources.batch_seconds
@@ -126,9 +131,7 @@ class SurrogateHead(SignalGroup):
         passes = HiddenSpanPasses(self, targets, FrameGrid.from_model(model), folds, n_folds)
         sums: list[FoldSums] = []
         with torch.no_grad():
-            loop = batches(auxiliary, batch_seconds, model.device)
-            total = count_batches(auxiliary.durations, batch_seconds)
-            for batch in tqdm(loop, desc="Fitting heads", total=total, disable=not resources.progress, unit="batch"):
+            for batch in batches(auxiliary, batch_seconds, model.device):
                 fold = passes.fold(batch.ids).to(model.device)
                 for layers, truth, scored in passes(model, batch):
                     rows, _ = scored.nonzero(as_tuple=True)
@@ -136,6 +139,7 @@ class SurrogateHead(SignalGroup):
                         if len(sums) <= i:
                             sums.append(FoldSums(n_folds, hidden.shape[2], truth.shape[2], device=model.device))
                         sums[i].add(fold[rows], hidden[scored], truth[scored])
+                resources.progress.advance(self.queries * float(batch.lengths.sum()) / SAMPLE_RATE)
         weights = [self.target.fit(*layer_sums.leave_one_out()) for layer_sums in sums]
         return partial(_measure, passes=passes, weights=weights)
 

@@ -2,18 +2,21 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.models.optimizer import PASSES_PER_STEP
 from lightning_mia.training.callbacks import DivergedError
+from lightning_mia.training.progress import TrainingWork, epoch_work
 from lightning_mia.training.train import train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.training.trainer_options import NO_CLIPPING
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.progress_bar import Progress
 from lightning_mia.utilities.stage import Stage
 
 
@@ -28,7 +31,7 @@ class FurtherTraining:
         recordings: training recordings with the settings of the target's training.
         trainers: creates the Trainers of the target's training.
         folder: folder of the copies; an interrupted training continues there.
-        model: name of the model in progress bars.
+        progress: takes the work done.
 
     Example:
         >>> trainers = TrainerFactory({"max_epochs": 50, "gradient_clip_val": 1.0})
@@ -39,7 +42,7 @@ class FurtherTraining:
     recordings: TrainingRecordings
     trainers: TrainerFactory
     folder: Path = Path()
-    model: str = "model"
+    progress: Progress = field(default_factory=Progress)
 
     def __call__(
         self,
@@ -65,11 +68,12 @@ class FurtherTraining:
             template.freeze_encoder()
             settings["head_only"] = True
         folder = self.folder / name
-        title = f"Further training of {self.model.replace('_', ' ')}"
-        make_trainer = partial(self.trainers_for(epochs).for_training, folder, title)
+        make_trainer = partial(self.trainers_for(epochs).for_training, folder, "")
         recordings = self.recordings.of(ids, seed)
+        work = epoch_work(recordings) / (PASSES_PER_STEP if head_only else 1)
+        callbacks, stage = [TrainingWork(self.progress, work)], Stage(folder, settings)
         try:
-            trained = train(template, recordings, Stage(folder, settings), seed, make_trainer, start=template)
+            trained = train(template, recordings, stage, seed, make_trainer, start=template, callbacks=callbacks)
         except DivergedError:
             return None
         return trained.model.to(model.device)
@@ -80,9 +84,9 @@ class FurtherTraining:
             callbacks=None, logger=False, max_time=None, min_epochs=None, min_steps=None, per_example=NO_CLIPPING
         )
 
-    def within(self, folder: Path, model: str) -> "FurtherTraining":
+    def within(self, folder: Path, progress: Progress) -> "FurtherTraining":
         """Return the same training for another model."""
-        return replace(self, folder=folder, model=model)
+        return replace(self, folder=folder, progress=progress)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that change the copies, but for those of the signal group."""

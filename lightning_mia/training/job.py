@@ -14,6 +14,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import constructor_arguments, read_checkpoint
 from lightning_mia.models.construction import build
 from lightning_mia.models.learned_targets import LearnedTargets
+from lightning_mia.training.progress import epoch_work
 from lightning_mia.training.train import Trained, shared_settings_hash, train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
@@ -66,6 +67,17 @@ class TrainingJob:
     def done(self) -> bool:
         """Whether the model is already trained; see `check`."""
         return self.check().done and (self.folder / "model.ckpt").exists()
+
+    @property
+    def work(self) -> float:
+        """Expected work of the training: audio (seconds) times passes; 0 if it is done."""
+        if self.done:
+            return 0.0
+        options = self.trainers.options
+        epochs = options.get("stop_after_epochs") or options.get("max_epochs")
+        if epochs in (None, -1):
+            epochs = max(0, options.get("max_steps") or 0) / self.recordings.n_batches
+        return float(epochs) * epoch_work(self.recordings)
 
     def run(self, callbacks: Sequence[L.Callback] = ()) -> Trained:
         """Train the model, resume its training, or load it.

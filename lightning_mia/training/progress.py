@@ -1,4 +1,4 @@
-"""Progress bar of a whole stage."""
+"""Progress of a training: a bar of its own, or work in a bar of many."""
 
 import sys
 from typing import Any
@@ -6,11 +6,41 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 
-from lightning_mia.utilities.progress_bar import tqdm
+from lightning_mia.corpora.loading.datasets import TrainingRecordings
+from lightning_mia.models.optimizer import PASSES_PER_STEP
+from lightning_mia.utilities.progress_bar import Progress, tqdm
+
+
+def epoch_work(recordings: TrainingRecordings) -> float:
+    """Return the work of an epoch of training, in seconds of audio times passes."""
+    return PASSES_PER_STEP * float(recordings.epoch().durations.sum())
+
+
+class TrainingWork(L.Callback):
+    """Counts the work of a training.
+
+    Args:
+        progress: takes the work.
+        epoch: work of an epoch.
+    """
+
+    def __init__(self, progress: Progress, epoch: float) -> None:
+        self.progress, self.epoch, self.step = progress, epoch, 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave out the epochs that were trained before an interruption."""
+        self.step = self.epoch / max(1, int(trainer.num_training_batches))
+        self.progress.skip(self.epoch * trainer.current_epoch)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count a batch."""
+        self.progress.advance(self.step)
 
 
 class StageProgressBar(ProgressBar):
-    """Bar over all steps of a training or probe.
+    """Bar over all steps of a training.
 
     Args:
         stage: label of the bar.
@@ -30,19 +60,6 @@ class StageProgressBar(ProgressBar):
         """Show the bar again."""
         self.enabled = True
 
-    def _open(self, total: float, initial: int, unit: str) -> None:
-        total_steps = int(total) if 0 < total < float("inf") else None
-        self.bar = tqdm(
-            total=total_steps,
-            initial=initial,
-            desc=self.stage,
-            unit=unit,
-            dynamic_ncols=True,
-            file=sys.stderr,
-            disable=not self.enabled,
-            mininterval=0.5,
-        )
-
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()
@@ -50,7 +67,17 @@ class StageProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Open the bar at the current step."""
-        self._open(trainer.estimated_stepping_batches, trainer.global_step, "step")
+        total = trainer.estimated_stepping_batches
+        self.bar = tqdm(
+            total=int(total) if 0 < total < float("inf") else None,
+            initial=trainer.global_step,
+            desc=self.stage,
+            unit="step",
+            dynamic_ncols=True,
+            file=sys.stderr,
+            disable=not self.enabled,
+            mininterval=0.5,
+        )
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -62,27 +89,6 @@ class StageProgressBar(ProgressBar):
             bar.set_postfix({"epoch": trainer.current_epoch, **metrics}, refresh=False)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Close the bar."""
-        self._close()
-
-    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open the bar."""
-        self._open(sum(trainer.num_predict_batches), 0, "batch")
-
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Advance by one batch."""
-        if self.bar is not None:
-            self.bar.update(1)
-
-    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Close the bar."""
         self._close()
 

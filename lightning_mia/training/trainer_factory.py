@@ -66,9 +66,9 @@ class TrainerFactory:
         if epochs := self.options.get("keep_epochs"):
             callbacks = [*callbacks, KeepCheckpoints(folder, epochs)]  # last, so that it saves the others' states
         if self.options.get("logger") not in (None, True):  # user-supplied, or False
-            return self._make(folder, stage, callbacks, logger=self.loggers(folder) or False)
+            return self._make(folder, callbacks, stage, logger=self.loggers(folder) or False)
         logger = TensorBoardLogger(folder, name=None, version="tensorboard", default_hp_metric=False)
-        return self._make(folder, stage, callbacks, logger=logger)
+        return self._make(folder, callbacks, stage, logger=logger)
 
     def loggers(self, folder: Path) -> list[Logger]:
         """Make the user's loggers for one stage; none, if there are none.
@@ -78,21 +78,22 @@ class TrainerFactory:
         """
         return make_loggers(self.options.get("logger"), folder)
 
-    def for_probing(self, folder: Path, stage: str, callbacks: list[Callback]) -> Trainer:
-        """Create a Trainer that predicts in float32.
+    def for_probing(self, folder: Path, callbacks: list[Callback]) -> Trainer:
+        """Create a Trainer that predicts in float32, without a bar of its own.
 
         At lower precision, padding would change the signals.
         """
-        return self._make(folder, stage, callbacks, logger=False, precision="32-true")
+        return self._make(folder, callbacks, logger=False, precision="32-true")
 
-    def _make(self, folder: Path, stage: str, callbacks: list[Callback], **changes: Any) -> Trainer:
+    def _make(self, folder: Path, callbacks: list[Callback], stage: str = "", **changes: Any) -> Trainer:
         options = copy.deepcopy(self.options)  # strategies, loggers and callbacks keep the state of a run too
         for name in OWN_OPTIONS:
             options.pop(name, None)
         user_callbacks = as_callbacks(options.get("callbacks"))
         shows_bars = options.get("enable_progress_bar") is not False
         if shows_bars and not any(isinstance(callback, ProgressBar) for callback in user_callbacks):
-            callbacks = [*callbacks, StageProgressBar(stage)]
+            callbacks = [*callbacks, *([StageProgressBar(stage)] if stage else [])]
+            options["enable_progress_bar"] = bool(stage)
         if options.get("accelerator") in (None, "auto") and MPSAccelerator.is_available():
             options["accelerator"] = "cpu"  # MPS has no float64, in which similarities are accumulated
         options |= {

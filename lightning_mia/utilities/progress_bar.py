@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 with warnings.catch_warnings():  # in a notebook without ipywidgets, which then has bars of text
@@ -62,6 +63,109 @@ class tqdm(auto_tqdm):  # noqa: N801 - a drop-in replacement
         else:
             self.disable = True
             self._decr_instances(self)
+
+
+class Progress:
+    """Work done, out of an expected total; shown nowhere.
+
+    Args:
+        total: expected work, in any unit.
+
+    Attributes:
+        total: expected work, corrected by the tasks that have ended.
+        done: work done.
+
+    Example:
+        >>> progress = Progress(total=10.0)
+        >>> with progress.task("target: answers", work=4.0):  # which takes less than expected
+        ...     progress.advance(3.0)
+        >>> progress.done, progress.total
+        (3.0, 9.0)
+    """
+
+    def __init__(self, total: float = 0.0) -> None:
+        self.total, self.done = total, 0.0
+        self._left = 0.0  # of the task
+
+    @contextmanager
+    def task(self, name: str, work: float) -> Iterator[None]:
+        """Do a part of the total.
+
+        Args:
+            name: what is done.
+            work: expected work.
+        """
+        self._left = work
+        self.describe(name)
+        yield
+        self.skip(self._left)
+
+    def advance(self, amount: float) -> None:
+        """Count work done; what goes beyond the expected work of the task raises the total."""
+        self.done += amount
+        self._left -= amount
+        if self._left < 0:
+            self.total -= self._left
+            self._left = 0.0
+        self.show()
+
+    def skip(self, amount: float) -> None:
+        """Leave out expected work of the task, which need not be done."""
+        amount = min(amount, self._left)
+        self._left -= amount
+        self.total -= amount
+        self.show()
+
+    def describe(self, name: str) -> None:
+        """Say what is done now."""
+
+    def show(self) -> None:
+        """Show `done` and `total`."""
+
+
+class WorkBar(Progress):
+    """Progress in one bar, with the remaining time at the mean speed so far.
+
+    Args:
+        title: label of the bar.
+        total: expected work, in any unit; 0: no bar.
+        shown: whether the bar is shown.
+
+    Example:
+        >>> with WorkBar("Probing", total=2.0, shown=False) as bar, bar.task("target", work=2.0):
+        ...     bar.advance(2.0)
+    """
+
+    def __init__(self, title: str, total: float, shown: bool = True) -> None:
+        super().__init__(total)
+        self.bar = tqdm(
+            total=total,
+            desc=title,
+            dynamic_ncols=True,
+            file=sys.stderr,
+            disable=not (shown and total > 0),
+            mininterval=0.5,
+            smoothing=0,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]",
+        )
+
+    def __enter__(self) -> "WorkBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.describe("")
+        self.bar.close()
+
+    def describe(self, name: str) -> None:
+        """Name what is done now, behind the times."""
+        self.bar.set_postfix_str(name, refresh=self.bar.is_drawn)
+
+    def show(self) -> None:
+        """Move the bar."""
+        self.bar.total = max(self.total, self.done)
+        self.bar.update(self.done - self.bar.n)
 
 
 def _is_drawn(file: Any) -> bool:

@@ -18,6 +18,7 @@ from lightning_mia.training.dp_sgd import PerExampleGradients
 from lightning_mia.training.further_training import FurtherTraining
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.progress_bar import Progress
 
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32}
 OPTIONS = {"max_epochs": 50, "gradient_clip_val": 1.0, "accelerator": "cpu", "enable_progress_bar": False}
@@ -78,12 +79,12 @@ def test_a_copy_depends_on_recordings_seed_and_rate_alone(
     training: FurtherTraining, model: SpeechModel, audio: AudioCache, tmp_path: Path
 ) -> None:
     first = further(training, model, audio)
-    elsewhere = training.within(tmp_path / "elsewhere", "wrong_model")
+    elsewhere = training.within(tmp_path / "elsewhere", Progress())
     torch.manual_seed(99)
     again = further(elsewhere, model, audio)
     assert first is not None and again is not None and weights(first) == weights(again)
     for change in ({"seed": 2}, {"learning_rate": 2e-3}, {"epochs": 3}):
-        other = further(elsewhere.within(tmp_path / str(change), "model"), model, audio, **change)
+        other = further(elsewhere.within(tmp_path / str(change), Progress()), model, audio, **change)
         assert other is not None and weights(other) != weights(first)
 
 
@@ -139,7 +140,7 @@ def test_an_interrupted_training_continues_to_the_same_weights(
     training: FurtherTraining, model: SpeechModel, audio: AudioCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = further(training, model, audio, epochs=4)
-    interrupted = training.within(tmp_path / "interrupted", "model")
+    interrupted = training.within(tmp_path / "interrupted", Progress())
     epochs = []
 
     def interrupt(trainer, module) -> None:
@@ -197,7 +198,7 @@ def test_a_missing_head_is_fitted_on_the_unchanged_encoder(
     old, new = model.state_dict(), fitted.state_dict()
     assert all(torch.equal(old[name], new[name]) for name in old if name.startswith("encoder."))
     assert not torch.equal(old["head.codes"], new["head.codes"])
-    copy = further(training.within(training.folder / "more", "model"), fitted, audio)
+    copy = further(training.within(training.folder / "more", Progress()), fitted, audio)
     assert copy is not None
     assert not torch.equal(copy.state_dict()["encoder.model.masked_spec_embed"], old["encoder.model.masked_spec_embed"])
     assert torch.equal(copy.head.clusters.centroids, fitted.head.clusters.centroids)

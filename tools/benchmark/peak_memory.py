@@ -94,7 +94,7 @@ def probe_all(audio: AudioCache) -> None:
     recordings = Recordings(audio, list(audio.index.index))
     factory = TrainerFactory({"accelerator": "cpu", "enable_progress_bar": False})
     with tempfile.TemporaryDirectory() as name:
-        make_trainer = partial(factory.for_probing, Path(name), "Probing")
+        make_trainer = partial(factory.for_probing, Path(name))
         path = Path(name) / "signals.npz"
         probe(
             TERA(), settings.encoder_outputs, recordings, Resources(Recordings(audio, [])), settings, path, make_trainer

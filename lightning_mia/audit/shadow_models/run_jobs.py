@@ -6,19 +6,18 @@ from pathlib import Path
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.devices import settle_workers, worker_gpus
-from lightning_mia.training.parallel.job_progress import JobsBar
 from lightning_mia.training.parallel.local import LocalExecutor
 from lightning_mia.training.parallel.scheduler import Executor, Failed, Failure, run_all
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.errors import InputError, list_first
+from lightning_mia.utilities.progress_bar import Progress
 
 
 def run_jobs(
     jobs: Sequence[ShadowModelJob],
-    title: str,
+    progress: Progress,
     settings: ExecutorSettings,
     run_dir: Path,
-    progress: bool = True,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Run all unfinished jobs.
@@ -29,10 +28,9 @@ def run_jobs(
 
     Args:
         jobs: one per shadow model.
-        title: title of the progress bar.
+        progress: takes the work done.
         settings: executor; a single local worker is this process itself.
         run_dir: folder of the run.
-        progress: show a progress bar.
         on_end: called whenever a job has ended.
 
     Raises:
@@ -41,26 +39,31 @@ def run_jobs(
     jobs = [job.without_progress_bars() for job in jobs]
     settings = _settled(settings, jobs)
     in_process = settings.engine == "local" and settings.n_workers == 1
-    with JobsBar(title, len(jobs), progress) as bar:
-        remaining = jobs if in_process else [job for job in jobs if not job.done]
-        bar.advance(len(jobs) - len(remaining))
-        if in_process or (settings.engine == "local" and len(remaining) < 2):
-            for job in remaining:
-                job.run(bar.advance)
-                on_end()
-            return
-        if not remaining:
-            return
-        gpus = worker_gpus(remaining[0].training.trainers) if settings.engine == "local" else []
-        placed = [job.on_one_device() for job in remaining] if gpus or settings.engine == "ray" else remaining
-
-        def handle_end(failure: Failure | None) -> None:
-            if failure and isinstance(failure.end, Failed):
-                raise failure.end.exception()
+    remaining = jobs if in_process else [job for job in jobs if not job.done]
+    if in_process or (settings.engine == "local" and len(remaining) < 2):
+        for job in remaining:
+            job.run_here(progress)
             on_end()
+        return
+    if not remaining:
+        return
+    gpus = worker_gpus(remaining[0].training.trainers) if settings.engine == "local" else []
+    placed = [job.on_one_device() for job in remaining] if gpus or settings.engine == "ray" else remaining
+    work = sum(job.work for job in remaining)
 
-        with create_executor(settings, min(settings.n_workers, len(remaining)), gpus, run_dir) as executor:
-            failures = run_all(placed, executor, settings.retries, bar.advance, handle_end)
+    def advance(share: float) -> None:
+        progress.advance(share * work / len(remaining))
+
+    def handle_end(failure: Failure | None) -> None:
+        if failure and isinstance(failure.end, Failed):
+            raise failure.end.exception()
+        on_end()
+
+    with (
+        create_executor(settings, min(settings.n_workers, len(remaining)), gpus, run_dir) as executor,
+        progress.task(f"{len(remaining)} shadow models", work),
+    ):
+        failures = run_all(placed, executor, settings.retries, advance, handle_end)
     if failures:
         named = list_first([f"{failure.job.name}: {failure.reason}" for failure in failures])
         raise InputError(

@@ -1,5 +1,6 @@
 """Job of one shadow model: train, then probe."""
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +9,9 @@ from lightning_mia.audit.shadow_models.external_shadow_models import ExternalChe
 from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.job_progress import JobProgress
 from lightning_mia.training.parallel.scheduler import ReportProgress
+from lightning_mia.training.progress import TrainingWork, epoch_work
 from lightning_mia.training.train import Trained
+from lightning_mia.utilities.progress_bar import Progress
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,42 @@ class ShadowModelJob:
         trained = self.training.run()
         return self.probe_plan is None or self.probe_plan.is_cached(self.name, trained.model, trained.sha256)
 
+    @property
+    def work(self) -> float:
+        """Expected work that is left: audio (seconds) times passes."""
+        training, plan = self.training, self.probe_plan
+        if isinstance(training, TrainingJob) and not training.done:
+            model = copy.copy(training.model)
+            model.origin = {"training": training.kind}  # as it will have
+            return training.work + (sum(plan.works(self.name, model, "").values()) if plan else 0.0)
+        trained = training.run()
+        return sum(plan.works(self.name, trained.model, trained.sha256).values()) if plan else 0.0
+
     def run(self, report: ReportProgress) -> Trained:
-        """Train and probe the model, skipping finished steps.
+        """Train and probe the model in another process.
 
         Args:
             report: callback for the fraction of the job (0 to 1) done since the last call.
         """
-        progress = JobProgress(report, 1 + (len(self.probe_plan.groups) if self.probe_plan else 0))
-        trained = self.training.run([progress.training()])
+        progress = JobProgress(report, self.work)
+        trained = self.run_here(progress)
+        progress.show()
+        return trained
+
+    def run_here(self, progress: Progress) -> Trained:
+        """Train and probe the model, skipping finished steps.
+
+        Args:
+            progress: takes the work done.
+        """
+        training = self.training
+        if isinstance(training, TrainingJob):
+            with progress.task(f"{self.name}: training", training.work):
+                trained = training.run([TrainingWork(progress, epoch_work(training.recordings))])
+        else:
+            trained = training.run()
         if self.probe_plan:
-            self.probe_plan.signals(self.name, trained.model, trained.sha256, [progress.probing()])
-        progress.update(1.0)
+            self.probe_plan.signals(self.name, trained.model, trained.sha256, progress)
         return trained
 
     def without_progress_bars(self) -> "ShadowModelJob":

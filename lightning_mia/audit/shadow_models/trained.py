@@ -30,7 +30,7 @@ class TrainedShadowModels:
     Example:
         Train and probe the shadow models of an audit:
 
-            shadow_models = audit.probe_shadow_models(target)
+            shadow_models = TrainedShadowModels.load(jobs, target, run.split)
             shadow_models.shadows.members  # (recordings, models) bool: trained on
             shadow_models.probed[0].signals  # signals of the first shadow model
     """

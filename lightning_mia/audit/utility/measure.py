@@ -1,6 +1,6 @@
 """Measure the utility of the target and its untrained control."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,11 @@ from lightning_mia.signals.table import Signals
 from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.training.trainer_factory import TrainerFactory
+from lightning_mia.utilities.progress_bar import Progress
 from lightning_mia.utilities.ranges import Share
+
+MEASURED_MODELS = ("target", "untrained")
+"""Models whose utility is measured, the second if that control is enabled."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +55,18 @@ class CommonTask(EncoderAnswers):
         return replace(distribution, probability=self.mask_probability)
 
 
-def measure_utility(
-    models: Mapping[str, Trained],
-    held_out: pd.DataFrame,
+def plan_utility(
+    ids: Sequence[str],
     data: SplitCorpus,
     settings: UtilitySettings,
     probing: ProbeSettings,
     folder: Path,
     trainers: TrainerFactory,
-) -> Utility:
-    """Probe the target and the untrained control on held-out recordings.
+) -> ProbePlan:
+    """Plan the probes of held-out recordings.
 
     Args:
-        models: "target", and "untrained" if that control is enabled.
-        held_out: `id`, `speaker`, `label`, as returned by `recordings_for`.
+        ids: held-out recordings.
         data: the corpus.
         settings: utility settings.
         probing: settings of the probe.
@@ -72,14 +74,29 @@ def measure_utility(
         trainers: creates the Trainer.
     """
     task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
-    ids = list(held_out["id"])
     inputs = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
-    plan = ProbePlan([task], data.queries(ids), data.queries([]), inputs, probing, folder, trainers)
-    signals = {
-        name: plan.signals(name, models[name].model, models[name].sha256)
-        for name in ("target", "untrained")
-        if name in models
-    }
+    return ProbePlan([task], data.queries(list(ids)), data.queries([]), inputs, probing, folder, trainers)
+
+
+def measure_utility(
+    models: Mapping[str, Trained],
+    held_out: pd.DataFrame,
+    settings: UtilitySettings,
+    plan: ProbePlan,
+    progress: Progress | None = None,
+) -> Utility:
+    """Probe models on held-out recordings.
+
+    Args:
+        models: those of `MEASURED_MODELS` that there are.
+        held_out: `id`, `speaker`, `label`, as returned by `recordings_for`.
+        settings: utility settings.
+        plan: see `plan_utility`.
+        progress: takes the work done.
+    """
+    signals = {name: plan.signals(name, model.model, model.sha256, progress) for name, model in models.items()}
+    (task,) = plan.groups
+    assert isinstance(task, CommonTask)
     distribution = task.mask_distribution(models["target"].model)
     return summarise(signals, held_out, settings, distribution.probability if distribution else None)
 

@@ -16,6 +16,7 @@ from lightning_mia.signals.base import Measure
 from lightning_mia.signals.runner.loop import length_loader, measure_batch
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.files import hash_of
+from lightning_mia.utilities.progress_bar import Progress
 
 
 class Probe(L.LightningModule):
@@ -57,6 +58,30 @@ class ProbeRecordings(L.LightningDataModule):
         """Load the batches of this process, by length."""
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return length_loader(self.recordings, self.batch_seconds, self.num_workers, rank, world_size)
+
+
+class MeasuringWork(L.Callback):
+    """Counts the work of measuring.
+
+    Args:
+        progress: takes the work.
+        work: work on all recordings.
+    """
+
+    def __init__(self, progress: Progress, work: float) -> None:
+        self.progress, self.work = progress, work
+
+    def on_predict_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count a batch; all have about the same duration."""
+        self.progress.advance(self.work / sum(trainer.num_predict_batches))
 
 
 class SignalWriter(BasePredictionWriter):

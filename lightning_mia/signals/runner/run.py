@@ -12,7 +12,7 @@ import numpy as np
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import HasNotes, Resources, SignalGroup
-from lightning_mia.signals.runner.module import Probe, ProbeRecordings, SignalWriter
+from lightning_mia.signals.runner.module import MeasuringWork, Probe, ProbeRecordings, SignalWriter
 from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.errors import InputError, list_first
@@ -28,7 +28,7 @@ def probe(
     path: Path,
     make_trainer: Callable[..., L.Trainer],
     device: str = "cpu",
-    callbacks: Sequence[L.Callback] = (),
+    title: str = "",
 ) -> Signals:
     """Measure one group of signals, or load it from `path`.
 
@@ -39,12 +39,12 @@ def probe(
         model: the model.
         group: the signals.
         queries: recordings to probe.
-        resources: what a group may be fitted with.
+        resources: what a group may be fitted with, and what takes the work done.
         settings: batches and workers.
         path: `.npz` file of the signals; its name must contain the hash of model, data and settings.
         make_trainer: creates the Lightning Trainer that predicts, given `callbacks`.
         device: device on which the group is prepared.
-        callbacks: additional read-only callbacks.
+        title: what is done, for the progress bar.
 
     Raises:
         InputError: a signal is not finite.
@@ -52,27 +52,38 @@ def probe(
     ids = queries.ids
     if path.exists():
         return Signals.load(path).take(ids)
-    shards, start = path.with_suffix(".shards"), time.process_time()
-    done = {utterance for part in _read(shards) for utterance in part.scalars.index}
-    remaining = [utterance for utterance in ids if utterance not in done]
+    shards, start = _shards(path), time.process_time()
+    remaining, progress = unmeasured(path, queries), resources.progress
     record: dict[str, Any] = {}
-    trainer = make_trainer(callbacks=[SignalWriter(shards), *callbacks])
+    work = group.work(model, remaining, resources)
+    trainer = make_trainer(callbacks=[SignalWriter(shards), MeasuringWork(progress, work.measuring)])
     if remaining:
-        recordings = ProbeRecordings(
-            Recordings(queries.audio, remaining, queries.changes),
-            batch_seconds=settings.batch_seconds,
-            num_workers=settings.num_workers,
-        )
+        recordings = ProbeRecordings(remaining, batch_seconds=settings.batch_seconds, num_workers=settings.num_workers)
         with interruptible(trainer):
-            measure = group.prepare(model.eval().to(device), resources)
-            trainer.predict(Probe(model, measure), datamodule=recordings, return_predictions=False)
+            with progress.task(title, work.preparing):
+                measure = group.prepare(model.eval().to(device), resources)
+            with progress.task(title, work.measuring):
+                trainer.predict(Probe(model, measure), datamodule=recordings, return_predictions=False)
         record["notes"] = list(measure.notes) if isinstance(measure, HasNotes) else []
-        if not done:  # else an interruption has taken a part of the time with it
+        if len(remaining) == len(ids):  # else an interruption has taken a part of the time with it
             record["processor_seconds"] = round(time.process_time() - start, 3)
     problem = _finish(shards, ids, path, record, group.trains_further) if trainer.is_global_zero else None
     if problem := trainer.strategy.broadcast(problem):  # all processes raise, or the others would wait forever
         raise InputError(problem)
     return Signals.load(path).take(ids)
+
+
+def unmeasured(path: Path, queries: Recordings) -> Recordings:
+    """Return the recordings whose signals have yet to be measured.
+
+    Args:
+        path: file of the signals.
+        queries: all recordings.
+    """
+    if path.exists():
+        return queries.take([])
+    done = {utterance for part in _read(_shards(path)) for utterance in part.scalars.index}
+    return queries.take([utterance for utterance in queries.ids if utterance not in done])
 
 
 def further_training_folder(path: Path) -> Path:
@@ -124,6 +135,10 @@ def _finish(shards: Path, ids: Sequence[str], path: Path, record: Mapping[str, A
     shutil.rmtree(shards)
     shutil.rmtree(further_training_folder(path), ignore_errors=True)
     return None
+
+
+def _shards(path: Path) -> Path:
+    return path.with_suffix(".shards")
 
 
 def _read(shards: Path) -> list[Signals]:

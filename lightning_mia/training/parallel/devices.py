@@ -51,7 +51,7 @@ def check_one_device(trainers: TrainerFactory, settings: ExecutorSettings) -> No
 
 def distributes(trainers: TrainerFactory) -> bool:
     """Test whether each model is distributed over devices."""
-    trainer = trainers.for_probing(Path(), "", [])
+    trainer = trainers.for_probing(Path(), [])
     return trainer.num_devices * trainer.num_nodes > 1 or isinstance(trainer.strategy, ParallelStrategy)
 
 
@@ -93,7 +93,7 @@ def worker_gpus(trainers: TrainerFactory) -> list[str]:
     names = visible_gpus(torch.cuda.device_count(), os.environ)
     devices = trainers.options.get("devices")
     if isinstance(devices, list | tuple) or (isinstance(devices, str) and "," in devices):
-        return [names[index] for index in trainers.for_probing(Path(), "", []).device_ids]
+        return [names[index] for index in trainers.for_probing(Path(), []).device_ids]
     return names
 
 

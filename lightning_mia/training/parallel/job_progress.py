@@ -1,96 +1,37 @@
 """Progress of parallel jobs in one bar."""
 
 import sys
-from typing import Any
-
-import lightning as L
 
 from lightning_mia.training.parallel.scheduler import ReportProgress
-from lightning_mia.utilities.progress_bar import tqdm
+from lightning_mia.utilities.progress_bar import Progress, tqdm
 
 
-class JobProgress:
-    """Progress of a job of equal parts.
-
-    The parts are one training, then one probe per signal group.
+class JobProgress(Progress):
+    """Progress of a job in another process.
 
     Args:
-        report: takes the share done since the last call.
-        n_parts: parts of the job.
+        report: takes the share of the job done since the last call.
+        total: expected work of the job, in any unit.
 
     Example:
         >>> shares = []
-        >>> progress = JobProgress(shares.append, n_parts=2)
-        >>> progress.update(0.25)
-        >>> progress.update(1.0)
+        >>> progress = JobProgress(shares.append, total=8.0)
+        >>> with progress.task("target: answers", work=8.0):
+        ...     progress.advance(2.0)
         >>> shares
         [0.25, 0.75]
     """
 
-    def __init__(self, report: ReportProgress, n_parts: int) -> None:
-        self.report, self.n_parts = report, n_parts
-        self.reported = 0.0
+    def __init__(self, report: ReportProgress, total: float) -> None:
+        super().__init__(total)
+        self.report, self.reported = report, 0.0
 
-    def update(self, share: float) -> None:
-        """Report progress as a fraction of the whole job."""
+    def show(self) -> None:
+        """Report what has been done since the last call."""
+        share = 1.0 if self.done >= self.total else self.done / self.total
         if share > self.reported:
             self.report(share - self.reported)
             self.reported = share
-
-    def training(self) -> L.Callback:
-        """Create the callback for the training, the first part."""
-        return _TrainingProgress(lambda share: self.update(share / self.n_parts))
-
-    def probing(self) -> L.Callback:
-        """Create the callback for the probes, one part each."""
-        return _ProbingProgress(lambda parts: self.update((1 + parts) / self.n_parts))
-
-
-class _TrainingProgress(L.Callback):
-    """Reports the share of optimizer steps taken."""
-
-    def __init__(self, update: ReportProgress) -> None:
-        self.update = update
-        self.n_steps = 0.0
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Read the number of steps, and those already taken."""
-        self.n_steps = trainer.estimated_stepping_batches
-        self._report(trainer)
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Report the steps taken."""
-        self._report(trainer)
-
-    def _report(self, trainer: L.Trainer) -> None:
-        known = 0 < self.n_steps < float("inf")
-        self.update(min(1.0, trainer.global_step / self.n_steps) if known else 0.0)
-
-
-class _ProbingProgress(L.Callback):
-    """Reports the number of probes done, including fractions."""
-
-    def __init__(self, update: ReportProgress) -> None:
-        self.update = update
-        self.n_done = 0
-
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Report the batches probed."""
-        self.update(self.n_done + (batch_idx + 1) / max(1, sum(trainer.num_predict_batches)))
-
-    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Count a probe."""
-        self.n_done += 1
 
 
 class JobsBar:

@@ -49,9 +49,11 @@ def test_two_workers_give_the_same_models_and_no_stray_output(audited: Path, con
     assert shadow_files(tmp_path) == shadow_files(audited)
     assert_same_signals(tmp_path, audited)
     lines = [line for line in written.replace("\r", "\n").splitlines() if line.strip()]
-    assert [line for line in lines if "%|" not in line and "[00:" not in line] == []  # bars of the first process
-    assert not [line for line in lines if "shadows" in line]  # of a single model
-    assert [line for line in lines if line.startswith("Shadow models: 100%") and "4.0/4 models" in line]
+    others = [line for line in lines if "%|" not in line and "[00:" not in line]  # bars of the first process
+    assert others == ["lightning-mia: 6 models to train, 7 to probe"]
+    assert not [line for line in lines if "shadows/" in line]  # of a single model
+    assert [line for line in lines if line.startswith("Probing: ") and "4 shadow models" in line]
+    assert [line for line in lines if line.startswith("Probing: 100%")]
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -193,6 +195,8 @@ def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launc
     in_parts, whole = (signals_of_target(tmp_path / name) for name in ("run", "alone"))
     assert len(whole.scalars.columns) > 2
     assert_close_signals(in_parts, whole)  # of less than one batch for each process
-    done = [line for line in written.replace("\r", "\n").splitlines() if "2.0/2 models" in line]
-    assert done, written[-3000:]
-    assert written.count("Shadow models:   0%") == 1  # one bar, that of the first process
+    lines = [line for line in written.replace("\r", "\n").splitlines() if line.startswith("Probing: ")]
+    assert lines and lines[-1].startswith("Probing: 100%"), written[-3000:]
+    assert any("shadows/001: training" in line for line in lines)
+    shares = [int(line[9:12]) for line in lines]
+    assert shares == sorted(shares)  # one bar, that of the first process

@@ -22,6 +22,7 @@ from lightning_mia.training.job import TrainingJob
 from lightning_mia.training.parallel.settings import FleetSettings
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
+from lightning_mia.utilities.progress_bar import Progress
 
 TINY = {"n_layers": 1, "dim": 16, "n_heads": 2, "feedforward_dim": 32}
 OPTIONS = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "enable_progress_bar": False}
@@ -107,7 +108,7 @@ def test_finished_steps_are_not_repeated(audio: AudioCache, tmp_path: Path, monk
     assert job.done
     assert job.training.recordings.trainer is None  # keeps no reference to the model
     monkeypatch.setattr("lightning_mia.audit.shadow_models.run_jobs.create_executor", pytest.fail)
-    run_jobs([job, job], "Shadow models", FleetSettings(workers=2), tmp_path, progress=False)  # starts no process
+    run_jobs([job, job], Progress(), FleetSettings(workers=2), tmp_path)  # starts no process
     next((tmp_path / "probes").glob("*.npz")).unlink()
     assert not job.done
 

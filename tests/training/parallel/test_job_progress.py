@@ -4,53 +4,22 @@ from lightning_mia.training.parallel.job_progress import JobProgress, JobsBar
 from lightning_mia.utilities import progress_bar
 
 
-class FakeTrainer:
-    """The attributes of a Trainer that the callbacks read."""
-
-    def __init__(self, steps: float, done: int = 0) -> None:
-        self.estimated_stepping_batches, self.global_step = steps, done
-        self.num_predict_batches = [4]
-
-    def train(self, callback: object, steps: int) -> None:
-        callback.on_train_start(self, None)
-        for _ in range(steps):
-            self.global_step += 1
-            callback.on_train_batch_end(self, None, None, None, 0)
-
-    def probe(self, callback: object, batches: int) -> None:
-        for batch in range(batches):
-            callback.on_predict_batch_end(self, None, None, None, batch)
-        callback.on_predict_end(self, None)
-
-
-def test_parts_have_equal_weights_and_sum_to_one() -> None:
+def test_shares_of_a_job_sum_to_one_though_it_takes_more_or_less_than_expected() -> None:
     shares: list[float] = []
-    progress = JobProgress(shares.append, 3)
-    FakeTrainer(10).train(progress.training(), 10)
-    assert shares == pytest.approx([1 / 30] * 10)
-    callback = progress.probing()
-    FakeTrainer(10).probe(callback, 4)
-    assert sum(shares) == pytest.approx(2 / 3)
-    FakeTrainer(10).probe(callback, 2)
-    assert sum(shares) == pytest.approx(2 / 3 + 1 / 6)
-    progress.update(1.0)
+    progress = JobProgress(shares.append, total=10.0)
+    with progress.task("training", 4.0):
+        progress.advance(1.0)
+    assert shares == pytest.approx([0.1, 1 / 7 - 0.1])  # 1 of what are 7 now
+    with progress.task("answers", 6.0):
+        progress.advance(3.0)
+        progress.advance(9.0)
+    assert all(share > 0 for share in shares)
     assert sum(shares) == pytest.approx(1)
 
 
-def test_a_resumed_training_starts_where_it_stopped() -> None:
+def test_a_job_without_work_is_done_at_once() -> None:
     shares: list[float] = []
-    progress = JobProgress(shares.append, 1)
-    FakeTrainer(10, done=6).train(progress.training(), 1)
-    assert shares == pytest.approx([0.6, 0.1])
-
-
-@pytest.mark.parametrize("steps", [float("inf"), 0, -1])
-def test_a_training_of_unknown_length_is_reported_at_its_end(steps: float) -> None:
-    shares: list[float] = []
-    progress = JobProgress(shares.append, 1)
-    FakeTrainer(steps).train(progress.training(), 3)
-    assert not shares
-    progress.update(1.0)
+    JobProgress(shares.append, total=0.0).show()
     assert shares == [1.0]
 
 

@@ -87,6 +87,6 @@ def by_probe(model: SpeechModel, clips: Path, folder: Path) -> tuple[float, int]
     path = folder / "signals.npz"
     settings = ProbeSettings(n_masks=1, batch_seconds=BATCH_SECONDS)
     queries = Recordings(audio, list(audio.index.index))
-    make_trainer = partial(factory.for_probing, folder, "Probing")
+    make_trainer = partial(factory.for_probing, folder)
     probe(model, settings.encoder_outputs, queries, Resources(Recordings(audio, [])), settings, path, make_trainer)
     return time.perf_counter() - start, path.stat().st_size
