@@ -219,5 +219,5 @@ first steps:
   lightning-mia audit -c audit/manifest --data.corpus.path M.csv --run_dir R
 
 `lightning-mia COMMAND --help` explains a command; --version prints the version.
-Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after
-Ctrl-C or SIGTERM."""
+Exit status: 0 when done, for any verdict; 2 for invalid input; 130 after Ctrl-C
+or SIGTERM."""

@@ -31,11 +31,12 @@ def hash_content(value: Any) -> str:
 
 
 def encoder_sha256(model: nn.Module) -> str:
-    """Hash the weights of a model's encoder, whatever heads it has.
+    """Hash the weights of a model's encoder, without its heads.
 
-    Those of the whole model, if it has no module `encoder`.
+    Those of the whole model, if it has neither a module `encoder` nor `network`, as published encoders call it.
     """
-    return hash_content(dict(getattr(model, "encoder", model).named_parameters()))
+    encoder = getattr(model, "encoder", getattr(model, "network", model))
+    return hash_content(dict(encoder.named_parameters()))
 
 
 def _update(digest: "hashlib._Hash", value: Any) -> None:

@@ -37,8 +37,8 @@ NEVER_AT_FAULT = {
 class JobTrainer(Trainer):
     """Trainer that reports errors of its options in one line.
 
-    Whatever Lightning and PyTorch raise before the first batch is done, while options differ from their defaults, is
-    taken for a fault of these options. Later errors keep their traceback.
+    Any error before the end of the first batch, while options differ from their defaults, is taken for a fault of these
+    options. Later errors keep their traceback.
 
     Args:
         given: options as the user gave them.

@@ -141,7 +141,7 @@ def no_gpu(accelerator: str) -> str:
 def free_memory_gib() -> float:
     """Return the memory that new processes can take (GiB).
 
-    Containers have limits of their own; systems that do not report their memory have no limit here.
+    Containers have their own limits; systems that do not report their memory have no limit here.
     """
     limits = []
     with suppress(OSError, ValueError, StopIteration), open("/proc/meminfo", encoding="utf-8") as file:

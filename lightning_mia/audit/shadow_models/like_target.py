@@ -9,6 +9,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.huggingface.checkpoint_folder import open_checkpoint
 from lightning_mia.models.huggingface.hub import read_json
 from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
+from lightning_mia.models.published.base import PublishedEncoder
 from lightning_mia.models.weights import hash_content
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError, list_first
@@ -65,6 +66,8 @@ def describe(model: SpeechModel) -> dict[str, Any]:
         described |= _entries("the preprocessor", checkpoint.preprocessor.to_dict())
         if model.uses_transcripts:
             described["the vocabulary"] = _vocabulary(checkpoint.folder)
+    if isinstance(model, PublishedEncoder):
+        described |= _entries("the configuration", model.configuration)
     return described | {f"the shape of {name}": tuple(value.shape) for name, value in model.state_dict().items()}
 
 

@@ -22,10 +22,15 @@ class PublishedEncoder(SpeechModel):
 
     Its pretext task is available if the file holds the head. The hyperparameters of a subclass include `checkpoint` (a
     file) and `fresh`.
+
+    Attributes:
+        head: head of the pretext task; None: the file holds the encoder only.
+        configuration: what the file says of input, network and task.
     """
 
     files: ClassVar[tuple[str, ...]] = ("checkpoint",)
-    head: nn.Module | None  # of the pretext task; None: the file holds the encoder only
+    head: nn.Module | None
+    configuration: Mapping[str, Any]
 
     @property
     def has_pretext(self) -> bool:
@@ -69,7 +74,7 @@ def read_published(path: str, kind: str, entries: tuple[str, ...], alternative: 
         path: local file.
         kind: expected model, for messages, such as "CPC".
         entries: required keys.
-        alternative: keys that may stand in their place.
+        alternative: keys that may replace them.
 
     Raises:
         InputError: the file is missing, not a checkpoint, another kind of checkpoint, or unsafe to unpickle.

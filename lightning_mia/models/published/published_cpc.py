@@ -5,7 +5,7 @@ This is the CPC of Rivière et al. (2020), which Tseng et al. (2022) attack.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,6 +84,7 @@ class PublishedCPC(PublishedEncoder):
         content = _read(checkpoint)
         config = as_mapping(content["config"], f"config of {checkpoint}")
         shape = _read_shape(config, checkpoint)
+        self.configuration = asdict(shape)
         self.network = CPCNetwork(shape)
         criterion = as_mapping(content.get("cpcCriterion", {}), f"cpcCriterion of {checkpoint}")
         self.head = Predictors.like(criterion)

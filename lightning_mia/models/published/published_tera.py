@@ -4,7 +4,7 @@ This is the TERA of Liu, Li and Lee (2021), which Tseng et al. (2022) attack.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -82,6 +82,7 @@ class PublishedTERA(PublishedEncoder):
         self.is_pretrained = not fresh
         content = read_published(checkpoint, "TERA", ("Config", "Transformer"))
         config, mel, self.task = _read_config(content, checkpoint)
+        self.configuration = {**config, **asdict(mel), "task": self.task}
         self.mel = PublishedMel(mel)
         self.network = TERANetwork(self.mel.dim, config)
         self.head = SpecHead(self.mel.dim, config) if "SpecHead" in content and self.task.predicts_input else None
