@@ -5,7 +5,7 @@ OMP_NUM_THREADS=1 python tools/coverage.py --rows 1-6  # the first six rows; the
 
 The first table has no membership signal: each design draws a split, and `Split.redraw` redraws its labels. Every draw
 has new scores that are independent of the labels, a speaker effect plus noise. The second table has a known AUROC: each
-speaker's members are higher by a shift of their own, whose standard deviation is `unequal` (that of a recording is 1).
+speaker's members are higher by their own shift, whose standard deviation is `unequal` (that of a recording is 1).
 `share` is the share of the speakers in the other variance. Scores of the wrong model have no shift and correlate with
 the target's at one half.
 
@@ -55,7 +55,7 @@ COVERAGES = ("AUROC", "TPR at 1 %", "TPR at 10 %", "difference")
 
 @dataclass(frozen=True)
 class Planted:
-    """Speakers whose members are higher by a shift of their own.
+    """Speakers whose members are higher by their own shift.
 
     `sides`: "both" if each speaker has members and non-members, "one" if only one of them.
     """

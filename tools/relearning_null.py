@@ -2,7 +2,7 @@
 
 OMP_NUM_THREADS=1 python -m tools.relearning_null MANIFEST.csv
 
-Every model is a small TERA with a seed and a split of its own: every second one untrained, the others trained on the
+Every model is a small TERA with its own seed and split: every second one untrained, the others trained on the
 auxiliary recordings alone. Each is relearned on 60 members and 60 non-members, and the p-values of the pretext loss and
 of relearning are computed against 1,000 redraws. Exit status 1 if p-values are not uniform (Kolmogorov-Smirnov,
 p < .001), or are below .05 more often than the 99.9th percentile of a binomial with 5 %.

@@ -23,9 +23,9 @@ class LiRA(OnlineOrOffline):
 
     The means μ are those of the unit. The variances are those of the residuals from these means, for IN and OUT
     separately; raw signals would overestimate them. With few shadow models they are pooled over units ("fixed
-    variance"); with more, a unit has its own variance as far as two halves of the shadow models agree in which units
-    vary more. A multivariate signal has the pooled covariance of its residuals; with ten or more dimensions it is first
-    projected onto the direction that separates IN from OUT shadow models. Offline, every multivariate signal is
+    variance"); with more, a unit has its own variance to the extent that two halves of the shadow models agree on which
+    units vary more. A multivariate signal has the pooled covariance of its residuals; with ten or more dimensions it is
+    first projected onto the direction that separates IN from OUT shadow models. Offline, every multivariate signal is
     projected, and the sign of a two-sided signal is learned from shadow models.
 
     Deviation from the paper, in which every unit has its own variance from 64 shadow models on: in heavy-tailed signals
@@ -84,7 +84,7 @@ def lira(target: Array, shadows: ArrayLike | Tensor, inside: ArrayLike | Tensor 
 
     Online, log N(x; μ_in, σ_in²) − log N(x; μ_out, σ_out²): Carlini et al. (2022), algorithm 1. Offline,
     (x − μ_out) / σ_out, which ranks like their equation 4, one-sided. Means are those of the unit; variances as in
-    `LiRA`: pooled over units with few shadow models, the unit's own as far as they are known.
+    `LiRA`: pooled over units with few shadow models, the unit's own to the extent that they can be estimated.
 
     Args:
         target: (n,) signals of the target, higher for members and roughly normal, such as the logit of the true label's

@@ -27,6 +27,7 @@ from lightning_mia.audit.probing import ProbePlan
 from lightning_mia.audit.provenance import (
     corpus_name,
     describe_model,
+    mask_notes,
     provenance,
     relearning_notes,
     skipped_recordings,
@@ -46,6 +47,7 @@ from lightning_mia.report.logged_figures import log_report
 from lightning_mia.report.write import write_report
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.runner.frames import FrameStream
+from lightning_mia.signals.settings import ProbeSettings
 from lightning_mia.splits.shared_content import shared_content_notes
 from lightning_mia.training.exposures import exposure_obstacle
 from lightning_mia.training.loggers import close
@@ -186,6 +188,7 @@ class Audit:
                 *training_notes(run.data, run.fleet.start, shadow_models.records if shadow_models else {}),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
+                *mask_notes(self.probe_plan, target, chosen=self.options.probe.n_masks is None),
                 *relearning_notes(self.probe_plan, target),
                 *outcome.notes,
                 *version_notes(self._versions(models, shadow_models)),
@@ -260,7 +263,7 @@ class Audit:
             data.queries(ids),
             data.queries(auxiliary),
             inputs,
-            self.options.probe,
+            self.probing,
             self.run.run_dir / "probes",
             self.run.trainers,
             self.run.split.candidates(),
@@ -268,12 +271,18 @@ class Audit:
         )
 
     @cached_property
+    def probing(self) -> ProbeSettings:
+        """Settings of the probe, with the number of masks that suits the recordings in question."""
+        asked = sorted({utterance for ids in self.run.split.candidates().values() for utterance in ids})
+        return self.options.probe.for_durations(self.run.data.audio.index.loc[asked, "duration"].to_numpy())
+
+    @cached_property
     def utility_plan(self) -> ProbePlan:
         """Signal group and queries of the utility."""
         assert self.held_out is not None
         options, run, ids = self.options, self.run, list(self.held_out["id"])
         folder = run.run_dir / "probes"
-        return plan_utility(ids, run.data, options.utility, options.probe, folder, run.trainers)
+        return plan_utility(ids, run.data, options.utility, self.probing, folder, run.trainers)
 
     @property
     def _plan_of_references(self) -> ProbePlan:
@@ -282,7 +291,7 @@ class Audit:
 
     def _groups(self, attacks: Sequence[Attack]) -> list[SignalGroup]:
         """List the signal groups of attacks, encoder outputs first."""
-        split, outputs = self.run.split, self.options.probe.encoder_outputs
+        split, outputs = self.run.split, self.probing.encoder_outputs
         groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
         for attack in attacks:
             if attack.min_shadows > self._n_compared or not set(attack.levels) & set(split.levels):

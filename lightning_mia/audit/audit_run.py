@@ -361,7 +361,7 @@ class AuditRun:
         ]
 
     def check_shadow_models(self, target: Trained) -> None:
-        """Check that shadow models and target are alike, before the controls are trained.
+        """Check that shadow models match the target, before the controls are trained.
 
         Args:
             target: the target.

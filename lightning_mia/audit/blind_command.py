@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from lightning_mia.corpora import Corpus, Manifest
+from lightning_mia.corpora.formats.json_manifests import refuse_missing
 from lightning_mia.evaluation.settings import EvaluationSettings
 from lightning_mia.splits.matching.settings import Matching
 from lightning_mia.utilities.errors import InputError
@@ -49,11 +50,13 @@ def blind(
     Raises:
         InputError: `manifest` and `corpus` are both given, or neither; or the corpus cannot be read or has no labels.
     """
+    if (manifest is None) == (corpus is None):
+        raise InputError("blind tests one split: give either a manifest or --corpus")
+    if manifest is not None:
+        refuse_missing(manifest)
     from lightning_mia.audit.blind_check import check_split
     from lightning_mia.audit.summary import print_summary
 
-    if (manifest is None) == (corpus is None):
-        raise InputError("blind tests one split: give either a manifest or --corpus")
     page = check_split(
         corpus or Manifest(str(manifest)),
         Path(out),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lightning_mia.audit.argument_forms import in_full
 from lightning_mia.audit.completion import answer_shell
-from lightning_mia.audit.help_pages import all_options, help_page, is_help
+from lightning_mia.audit.help_pages import help_page, is_help
 from lightning_mia.audit.option_check import check, parse
 from lightning_mia.audit.option_index import load_index
 from lightning_mia.utilities.credentials import without_credentials
@@ -148,7 +148,8 @@ def _audit_command(arguments: list[str]) -> None:
     if index := load_index(command):
         check(given, index)
     needed = {"config", "model", "print_config"}
-    if not given.configs and not any(name.partition(".")[0] in needed or ".help" in name for name, _ in given.options):
+    names = [option.name for option in given.options]
+    if not given.configs and not any(name.partition(".")[0] in needed or ".help" in name for name in names):
         raise InputError(
             f"{command} needs a config: give -c CONFIG, such as -c audit/manifest --data.corpus.path M.csv; "
             "`lightning-mia configs` lists them"
@@ -171,14 +172,6 @@ def _ablate_command(arguments: list[str]) -> None:
     run(arguments)
 
 
-def _evaluate_command(arguments: list[str]) -> None:
-    """Evaluate a table, with attacks, which PyTorch computes."""
-    if is_help(arguments):
-        print(all_options(arguments[0], _model_free_command), end="")
-    else:
-        _model_free_command(arguments)
-
-
 def _model_free_command(arguments: list[str]) -> None:
     """Run a command that trains no model."""
     from lightning_mia.audit.model_free_commands import run
@@ -194,7 +187,7 @@ COMMANDS = {
     "ablate": Command("Run a grid of audits", _ablate_command),
     "split": Command("Draw members, and write training lists for any trainer", _model_free_command),
     "blind": Command("Test without a model whether members and non-members differ", _model_free_command),
-    "evaluate": Command("Evaluate scores or signals of any model, and report", _evaluate_command),
+    "evaluate": Command("Evaluate scores or signals of any model, and report", _model_free_command),
     "report": Command("Rebuild the report of a run, or the page of a grid", _model_free_command),
     "compare": Command("Compare the attacks of several runs with those of the first", _model_free_command),
     "cache": Command("List or delete decoded audio", _model_free_command),
@@ -226,5 +219,5 @@ first steps:
   lightning-mia audit -c audit/manifest --data.corpus.path M.csv --run_dir R
 
 `lightning-mia COMMAND --help` explains a command; --version prints the version.
-Exit status: 0 when done, whatever the verdict; 2 for invalid input; 130 after
-Ctrl-C or SIGTERM."""
+Exit status: 0 when done, for any verdict; 2 for invalid input; 130 after Ctrl-C
+or SIGTERM."""

@@ -25,7 +25,7 @@ from lightning_mia.utilities.files import check_folder, write_text
 from lightning_mia.utilities.lightning import quieten
 from lightning_mia.utilities.parser import Parser
 from lightning_mia.utilities.parser_messages import reason_of_union
-from lightning_mia.utilities.ranges import MAX_SEED
+from lightning_mia.utilities.ranges import Seed, check_range
 
 COMMANDS = ("fit", "shadow", "attack", "audit")
 DEFAULT_SHADOW_MODELS = 16
@@ -75,7 +75,8 @@ class AuditCLI(LightningCLI):
         return {"model": self.model, "datamodule": self.datamodule, "options": AuditOptions(**options)}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the options that only the command line has."""
+        """Add the options that only the command line has, and the range of the seed."""
+        parser._option_string_actions["--seed_everything"]._typehint = bool | Seed  # type: ignore[attr-defined]
         parser.add_argument("--results_url", type=str | None, default=None, help=RESULTS_URL)
         parser.add_argument("--results_names", type=bool, default=False, help=RESULTS_NAMES)
 
@@ -91,9 +92,7 @@ class AuditCLI(LightningCLI):
 
     def _set_seed(self) -> None:
         """Seed all generators; refuse what they cannot take."""
-        seed = self._get(self.config, "seed_everything")
-        if not isinstance(seed, bool) and not 0 <= seed <= MAX_SEED:
-            raise InputError(f"seed_everything is {seed}: give 0 to {MAX_SEED}")
+        check_range("seed_everything", Seed, self._get(self.config, "seed_everything"))
         super()._set_seed()
 
     def instantiate_classes(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from lightning_mia.audit import configs as shipped
 from lightning_mia.audit.option_check import parse
 from lightning_mia.audit.option_index import load_index
+from lightning_mia.audit.option_types import choices
 from lightning_mia.utilities.errors import InputError
 
 REQUEST = "_ARGCOMPLETE"
@@ -20,7 +21,7 @@ def answer_shell(summaries: Mapping[str, str], steps: Sequence[str]) -> None:
 
     Args:
         summaries: command → what it does.
-        steps: commands that train or attack a model; their options are known once one of them has run.
+        steps: commands that train or attack a model.
     """
     if REQUEST not in os.environ:
         return
@@ -54,8 +55,8 @@ def parser_for(words: Sequence[str], summaries: Mapping[str, str], steps: Sequen
             continue
         command.add_argument("-c", "--config", choices=None).completer = _configs  # type: ignore[attr-defined]
         if list(words[:1]) == [name]:
-            for option, choices in _options(name, words).items():
-                command.add_argument(f"--{option}", choices=choices or None)
+            for option, values in _options(name, words).items():
+                command.add_argument(f"--{option}", choices=values or None)
     return root
 
 
@@ -71,7 +72,7 @@ def _options(command: str, words: Sequence[str]) -> dict[str, list[str]]:
     index = load_index(command)
     if index is None:
         return {}
-    options = {name: list(choices) for name, choices in index.options.items() if not name.endswith(".help")}
+    options = {name: choices(kind) for name, kind in index.options.items() if not name.endswith(".help")}
     for name in ("config", "help"):
         options.pop(name, None)
     for option, classes in index.classes.items():
@@ -82,5 +83,5 @@ def _options(command: str, words: Sequence[str]) -> dict[str, list[str]]:
         return options
     for option in ("model", "data.corpus", "data.design"):
         arguments = index.classes[option].get(given.class_of(option) or "", {})
-        options |= {f"{option}.{name}": [] for name in arguments if not name.endswith(".")}
+        options |= {f"{option}.{name}": choices(kind) for name, (kind, _) in arguments.items()}
     return options

@@ -40,8 +40,11 @@ def with_shipped_configs(arguments: Sequence[str]) -> list[str]:
 
     Names may begin with `configs/`. Local files take precedence.
 
-    >>> with_shipped_configs(["-c", "mine.yaml"])
-    ['-c', 'mine.yaml']
+    Raises:
+        InputError: a config is neither a file nor shipped.
+
+    >>> with_shipped_configs(["--run_dir", "R", "-c", "audit/demo"])[-1] == str(find("audit/demo"))
+    True
     """
     replaced = list(arguments)
     for position, argument in enumerate(arguments):
@@ -54,8 +57,11 @@ def with_shipped_configs(arguments: Sequence[str]) -> list[str]:
 
 
 def _path(name: str) -> str:
-    shipped = None if Path(name).expanduser().exists() else find(name)
-    return str(shipped) if shipped else name
+    if not name or Path(name).expanduser().exists():
+        return name
+    if shipped := find(name):
+        return str(shipped)
+    raise InputError(no_such_config(name))
 
 
 def names() -> list[str]:

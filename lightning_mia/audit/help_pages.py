@@ -77,7 +77,7 @@ def help_page(arguments: list[str], run: Callable[[list[str]], None]) -> str:
         return all_options(command, run)
     given = parse([argument for argument in arguments if argument not in ("-h", "--help")])
     parts = [_short_page(command)]
-    if given.configs or any(name in ("model", "data.corpus", "data.design") for name, _ in given.options):
+    if given.configs or any(option.name in ("model", "data.corpus", "data.design") for option in given.options):
         index = load_index(command)
         if index is None:
             with redirect_stdout(io.StringIO()), suppress(SystemExit, InputError):
@@ -109,9 +109,7 @@ def _class_page(option: str, name: str, index: OptionIndex) -> str:
     arguments = index.classes.get(option, {}).get(name)
     if arguments is None:
         return f"{name} is a class of yours: --{option}.help {name} lists its options."
-    entries = [
-        _entry(f"--{option}.{argument}", text) for argument, text in arguments.items() if not argument.endswith(".")
-    ]
+    entries = [_entry(f"--{option}.{argument}", text) for argument, (_, text) in arguments.items()]
     return "\n".join([f"options of {name}:", *entries])
 
 

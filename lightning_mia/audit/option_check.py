@@ -1,18 +1,38 @@
-"""Find misspelt options, configs and classes before anything heavy is imported."""
+"""Find mistakes in options, configs and values before anything heavy is imported."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning_mia.audit import configs as shipped
-from lightning_mia.audit.option_index import CLASS_OPTIONS, OptionIndex
+from lightning_mia.audit.option_index import CLASS_OPTIONS, Arguments, OptionIndex
+from lightning_mia.audit.option_types import check_content, check_words, is_open
+from lightning_mia.utilities.environment import GPU_NAMES, lacks_gpu_driver, no_gpu
 from lightning_mia.utilities.errors import InputError, did_you_mean
 
 OWN = "lightning_mia."
 DOTTED = re.compile(r"(?<![\w./-])(?!lightning_mia\b|lightning\b|torch\b)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+OPTION = re.compile(r"-[^\d.]")
 ALWAYS = {"help", "help-all", "help_all", "print_config", "config"}
+
+
+class GivenOption(NamedTuple):
+    """An option on the command line.
+
+    Attributes:
+        name: without dashes.
+        value: None if there is none.
+        words: as they were given.
+        n_configs: number of configs before it, which it overrides.
+    """
+
+    name: str
+    value: str | None
+    words: tuple[str, ...]
+    n_configs: int
 
 
 @dataclass(frozen=True)
@@ -21,33 +41,47 @@ class Given:
 
     Attributes:
         command: the command.
-        options: (option without dashes, value or None) of the command line, in order.
+        options: those of the command line, in order.
         configs: (name, content) of the config files, in order.
+        others: words that are neither options nor values.
     """
 
     command: str
-    options: list[tuple[str, Any]]
+    options: list[GivenOption]
     configs: list[tuple[str, Mapping[str, Any]]]
+    others: list[str] = field(default_factory=list)
+
+    def value_of(self, option: str) -> Any:
+        """Return the value of an option; None if it has none."""
+        values = [value for value in self._values(option) if value is not None]
+        return values[-1] if values else None
 
     def class_of(self, option: str) -> str | None:
         """Return the class chosen for an option; None if unknown."""
-        values = [_value_at(content, option) for _, content in self.configs]
-        for name, value in self.options:
-            if name == option:
-                values.append(value)
-            elif name == f"{option}.class_path":
-                values.append({"class_path": value})
-        names = [path for value in values if (path := _class_path(value))]
+        names = [path for value in self._values(option) if (path := _class_path(value))]
         return names[-1].removeprefix(OWN).rpartition(".")[2] if names else None
+
+    def _values(self, option: str) -> Iterator[Any]:
+        """Yield the values of an option; later ones override earlier ones."""
+        for number, (_, content) in enumerate([*self.configs, ("", {})]):
+            for given in self.options:
+                if given.n_configs == number and given.name == option:
+                    yield given.value
+                elif given.n_configs == number and given.name == f"{option}.class_path":
+                    yield {"class_path": given.value}
+            yield _value_at(content, option)
 
     def names_other_classes(self) -> bool:
         """Test whether a class of another package is named.
 
         It may bring names that the index lacks.
         """
-        texts = [str(value) for name, value in self.options if name.removesuffix(".class_path") in CLASS_OPTIONS]
-        texts += [path for _, content in self.configs for path in _class_paths(content)]
-        return any(map(DOTTED.search, texts))
+        contents = [content for _, content in self.configs]
+        for given in self.options:
+            key = given.name if given.name in CLASS_OPTIONS else given.name.rpartition(".")[2]
+            if key in ("class_path", *CLASS_OPTIONS) and given.value is not None:
+                contents.append({key.rpartition(".")[2]: _loaded(given.value)})
+        return any(DOTTED.search(path) for content in contents for path in _class_paths(content))
 
 
 def parse(arguments: Sequence[str]) -> Given:
@@ -56,19 +90,28 @@ def parse(arguments: Sequence[str]) -> Given:
     Raises:
         InputError: a config does not exist or is no YAML.
     """
-    options: list[tuple[str, Any]] = []
+    options: list[GivenOption] = []
     configs = []
+    others = []
     words = shipped.with_shipped_configs(arguments[1:])
+    is_value = False
     for word, following in zip(words, [*words, "--"][1:], strict=True):
         name, equals, after = word.partition("=")
-        value = after if equals else None if following.startswith("--") else following
+        value = after if equals else None if OPTION.match(following) else following
+        if is_value:
+            is_value = False
+            continue
         if name in ("-c", "--config"):
             if value is None:
                 raise InputError(f"{name}: give a value after it: a YAML file, or a name from `lightning-mia configs`")
             configs.append((value, read_config(value)))
         elif name.startswith("--") and len(name) > 2:
-            options.append((name[2:].removesuffix("+"), value))
-    return Given(arguments[0], options, configs)
+            given = (word,) if equals or value is None else (word, value)
+            options.append(GivenOption(name[2:].removesuffix("+"), value, given, len(configs)))
+        elif not word.startswith("-"):
+            others.append(word)
+        is_value = not equals and value is not None and name.startswith("-")
+    return Given(arguments[0], options, configs, others)
 
 
 def read_config(path: str) -> Mapping[str, Any]:
@@ -77,15 +120,14 @@ def read_config(path: str) -> Mapping[str, Any]:
     Raises:
         InputError: the file does not exist or is no YAML.
     """
-    import yaml
+    from jsonargparse import get_loader
 
     from lightning_mia.utilities.yaml_check import check_config
 
     if not Path(path).expanduser().is_file():
         raise InputError(shipped.no_such_config(path))
     check_config(path)
-    text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-    content: Mapping[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    content: Mapping[str, Any] = get_loader("yaml")(Path(path).expanduser().read_text(encoding="utf-8-sig"))
     return content
 
 
@@ -93,70 +135,125 @@ def check(given: Given, index: OptionIndex) -> None:
     """Refuse what the index does not know.
 
     Raises:
-        InputError: an option, a key of a config, or a class is misspelt.
+        InputError: an option, a key of a config, a class or a value is invalid.
     """
-    others = given.names_other_classes()
-    for name, value in given.options:
-        _check_option(name, value, given, index, others)
+    from lightning_mia.utilities.parser_messages import unexpected_word
+
+    if given.others:
+        raise InputError(unexpected_word(given.others[0], f"lightning-mia {given.command}"))
+    is_ours = not given.names_other_classes()
+    for option in given.options:
+        _check_option(option, given, index, is_ours)
     for path, content in given.configs:
         for name, value in _walk(content, "", index):
-            _check_key(path, name, value, given, index, others)
+            _check_key(path, name, value, given, index, is_ours)
+    if all(option.name != "print_config" for option in given.options):
+        _check_gpu(given)
+        if is_ours and given.class_of("data.corpus") == "Manifest":
+            _check_manifest(given)
 
 
-def _check_option(name: str, value: Any, given: Given, index: OptionIndex, others: bool) -> None:
-    option = next((option for option in index.classes if name.startswith(f"{option}.")), None)
-    if option is not None:
-        rest = name.removeprefix(f"{option}.").removeprefix("init_args.")
-        if not others and rest not in ("help", "class_path") and not rest.endswith(".help"):
-            _check_argument(f"--{option}", rest, given.class_of(option), index.classes[option])
-    elif name not in ALWAYS and not index.knows(name):
+def _check_option(option: GivenOption, given: Given, index: OptionIndex, is_ours: bool) -> None:
+    name, value, words, _ = option
+    if name in ALWAYS or name.endswith(".help"):
+        return
+    owner = next((owner for owner in index.classes if name.startswith(f"{owner}.")), None)
+    if owner is not None:
+        argument = name.removeprefix(f"{owner}.").removeprefix("init_args.")
+        chosen = given.class_of(owner)
+        if is_ours and argument != "class_path":
+            _check_argument(f"--{owner}", argument, chosen, index.classes[owner])
+            if kind := index.classes[owner].get(chosen or "", {}).get(argument):
+                check_words(name, words, kind[0])
+    elif not index.knows(name):
         known = _all_names(index)
         raise InputError(
             f"there is no option --{name}{did_you_mean(f'--{name}', [f'--{option}' for option in known])}; "
             f"`lightning-mia {given.command} --help-all` lists the options"
         )
-    if name in index.classes and not others and isinstance(value, str):
-        for class_name in _names_in(value):
-            _check_class(name, class_name, index)
-    if (choices := index.options.get(name)) and isinstance(value, str) and value not in choices:
-        listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
-        raise InputError(f"--{name} {value}: give {listed}{did_you_mean(value, choices)}")
+    elif name in index.classes and is_ours and value is not None:
+        _check_classes("", name, _loaded(value), given, index)
+    if (kind_of_option := index.options.get(name)) is not None:
+        check_words(name, words, kind_of_option)
 
 
-def _check_key(path: str, name: str, value: Any, given: Given, index: OptionIndex, others: bool) -> None:
+def _check_key(path: str, key: str, value: Any, given: Given, index: OptionIndex, is_ours: bool) -> None:
+    name = key.removesuffix("+")
     if name in index.classes:
-        for class_name, arguments in [] if others else _classes_in(value):
-            if class_name:
-                _check_class(name, class_name, index)
-            chosen = class_name.rpartition(".")[2] if class_name else given.class_of(name)
-            for argument in arguments:
-                _check_argument(f"{path}: {name}", argument, chosen, index.classes[name])
+        if is_ours:
+            _check_classes(path, name, value, given, index)
     elif not index.knows(name):
         known = _all_names(index)
         raise InputError(f"{path}: there is no option {name}{did_you_mean(name, known)}; check the spelling")
+    if (kind := index.options.get(key)) is not None:
+        _check_value(path, name, value, kind)
 
 
-def _check_argument(where: str, name: str, chosen: str | None, classes: Mapping[str, Mapping[str, str]]) -> None:
+def _check_classes(path: str, option: str, value: Any, given: Given, index: OptionIndex) -> None:
+    """Check the classes, and their arguments, in the value of an option or of a config's key."""
+    classes = index.classes[option]
+    where = f"{path}: {option}" if path else f"--{option}"
+    for name, arguments in _classes_in(value):
+        if name:
+            _check_class(option, name, classes)
+        chosen = name.rpartition(".")[2] if name else given.class_of(option)
+        for argument, content in arguments.items():
+            _check_argument(where, argument, chosen, classes)
+            if kind := classes.get(chosen or "", {}).get(argument):
+                of_class = f"{option}.{chosen}" if option == "attacks" else option
+                _check_value(path, f"{of_class}.{argument}", content, kind[0])
+
+
+def _check_value(path: str, name: str, value: Any, kind: Any) -> None:
+    """Check a value in a config, and name the config in the message."""
+    try:
+        check_content(name, value, kind)
+    except InputError as error:
+        raise InputError(f"{path}: {error}" if path else str(error)) from error
+
+
+def _check_argument(where: str, name: str, chosen: str | None, classes: Mapping[str, Arguments]) -> None:
     """Check an argument of the chosen class, or of any if it is unknown."""
     if chosen is not None and chosen not in classes:
         return
-    known = {argument for arguments in ([classes[chosen]] if chosen else classes.values()) for argument in arguments}
-    is_below = any(name.startswith(argument) for argument in known if argument.endswith("."))
+    known = {
+        argument: kind
+        for arguments in ([classes[chosen]] if chosen else classes.values())
+        for argument, (kind, _) in arguments.items()
+    }
+    is_below = any(name.startswith(f"{argument}.") for argument, kind in known.items() if is_open(kind))
     if name in known or is_below or any(argument.startswith(f"{name}.") for argument in known):
         return
-    names = sorted(argument for argument in known if not argument.endswith("."))
+    names = sorted(known)
     owner = chosen or "no class"
     verb = "has no argument" if chosen else "has an argument"
     taken = f"; it takes {', '.join(names)}" if chosen else "; check the spelling"
     raise InputError(f"{where}: {owner} {verb} {name}{did_you_mean(name, names)}{taken}")
 
 
-def _check_class(option: str, name: str, index: OptionIndex) -> None:
+def _check_class(option: str, name: str, classes: Mapping[str, Arguments]) -> None:
     from lightning_mia.utilities.parser import no_such_class
 
-    known = list(index.classes[option])
-    if "." not in name and name.isidentifier() and name not in known:
-        raise InputError(no_such_class(option, name, known))
+    if "." not in name and name.isidentifier() and name not in classes:
+        raise InputError(no_such_class(option, name, list(classes)))
+
+
+def _check_gpu(given: Given) -> None:
+    accelerator = given.value_of("trainer.accelerator")
+    if accelerator in GPU_NAMES and lacks_gpu_driver():
+        raise InputError(no_gpu(accelerator))
+
+
+def _check_manifest(given: Given) -> None:
+    """Check that the manifest exists."""
+    paths = [option for option in given.options if option.name == "data.corpus.path"]
+    if not paths or paths[-1].n_configs < len(given.configs):
+        return  # a config may override it
+    path = paths[-1].value
+    if path and not os.path.exists(os.path.expanduser(path)):
+        from lightning_mia.corpora.formats.json_manifests import refuse_missing
+
+        refuse_missing(path)
 
 
 def _all_names(index: OptionIndex) -> list[str]:
@@ -165,7 +262,7 @@ def _all_names(index: OptionIndex) -> list[str]:
         for option, classes in index.classes.items()
         for arguments in classes.values()
         for argument in arguments
-        if option != "attacks" and not argument.endswith(".")
+        if option != "attacks"
     ]
     return [*index.options, *dict.fromkeys(below)]
 
@@ -174,7 +271,7 @@ def _walk(content: Mapping[str, Any], prefix: str, index: OptionIndex) -> Iterat
     """Yield (option, value) of a config, down to options that take classes."""
     for key, value in content.items():
         name = f"{prefix}{key}"
-        is_leaf = name in index.classes or name in index.open_options or not index.is_group(name)
+        is_leaf = name in index.classes or index.is_open(name) or not index.is_group(name)
         if isinstance(value, Mapping) and not is_leaf:
             yield from _walk(value, f"{name}.", index)
         else:
@@ -201,28 +298,30 @@ def _class_paths(content: Any) -> Iterator[str]:
         for key, value in content.items():
             if key in ("class_path", "model", "corpus", "design") and isinstance(value, str):
                 yield value
-            elif key == "attacks" and isinstance(value, list):
-                yield from (item for item in value if isinstance(item, str))
+            elif key == "attacks":
+                yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))
             yield from _class_paths(value)
     elif isinstance(content, list):
         for item in content:
             yield from _class_paths(item)
 
 
-def _names_in(value: str) -> list[str]:
-    """Find class names in the value of an option: one, a list, or a mapping."""
-    text = value.strip()
-    if text.startswith("{") or "class_path" in text:
-        return re.findall(r"class_path\W+([\w.]+)", text)[:1]
-    names = [name.strip(" '\"") for name in text.strip("[]").split(",")]
-    return [name for name in names if name != "null" and name.isidentifier()]
+def _loaded(value: str) -> Any:
+    """Load the value of an option, as the parser does; a text that is no YAML stays as it is."""
+    import yaml
+    from jsonargparse import get_loader
+
+    try:
+        return get_loader("yaml")(value)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return value
 
 
-def _classes_in(value: Any) -> Iterator[tuple[str, list[str]]]:
-    """Yield (class, arguments) in the value of a config's key."""
+def _classes_in(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (class, arguments) in the value of an option."""
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, str):
-            yield item, []
+            yield item, {}
         elif isinstance(item, Mapping):
-            given = item.get("init_args", {}) if "class_path" in item or "init_args" in item else item
-            yield str(item.get("class_path", "")), [str(key) for key in given or {}]
+            given = item.get("init_args") or {} if "class_path" in item or "init_args" in item else item
+            yield str(item.get("class_path", "")), given

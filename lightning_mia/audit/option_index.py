@@ -1,10 +1,11 @@
-"""Index of all options, kept in the cache, so that help and checks need no PyTorch."""
+"""Index of all options, so that help and checks need no PyTorch.
 
-import inspect
+It comes with the package, and is made anew in the cache where it does not apply.
+"""
+
 import json
 import sys
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -12,14 +13,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_mia.audit.option_types import KEYS, Description, describe, is_open
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import cache_root, hash_of, write_text
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
+PACKAGE = Path(__file__).parents[1]
+SHIPPED = Path(__file__).with_name("option_index.json")
+"""Index for the Lightning version that it names; `python -m tools.docs.option_index` writes it."""
+
+NEWER_SECONDS = 600
+"""Sources that are newer than the shipped index by more than this have been edited since."""
+
 CLASS_OPTIONS = {"model": "models", "data.corpus": "corpora", "data.design": "splits", "attacks": "attacks"}
 """Option that takes a class → package that has its classes."""
+
+Arguments = Mapping[str, tuple[Description, str]]
+"""Argument of a class → its type, and the first sentence of its help."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +39,27 @@ class OptionIndex:
     """Options of a command, and the arguments of the classes they take.
 
     Attributes:
-        options: option without dashes → its choices; empty if it has none.
-        open_options: options below which anything may follow, such as `trainer.callbacks`.
-        classes: option that takes a class → class → argument → first sentence of its help.
+        options: option without dashes → its type; None for groups.
+        classes: option that takes a class → class → its arguments.
 
     Example:
-        >>> index = OptionIndex({"run_dir": [], "data.level": ["utterance", "speaker"]}, ["model"])
+        >>> index = OptionIndex({"run_dir": "str", "data.level": {"one_of": ["utterance"]}, "model": "object"})
         >>> index.knows("run_dir"), index.knows("model.dim"), index.knows("run_di"), index.is_group("data")
         (True, True, False, True)
     """
 
-    options: Mapping[str, list[str]]
-    open_options: list[str] = field(default_factory=list)
-    classes: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    options: Mapping[str, Description]
+    classes: Mapping[str, Mapping[str, Arguments]] = field(default_factory=dict)
 
     def knows(self, name: str) -> bool:
         """Test whether an option exists, below classes too."""
         parts = name.split(".")
-        above = {".".join(parts[:length]) for length in range(1, len(parts))}
-        return name in self.options or bool(above & set(self.open_options))
+        above = (".".join(parts[:length]) for length in range(1, len(parts)))
+        return name in self.options or any(map(self.is_open, above))
+
+    def is_open(self, name: str) -> bool:
+        """Test whether anything may follow below this option."""
+        return is_open(self.options.get(name))
 
     def is_group(self, name: str) -> bool:
         """Test whether options begin with this name and a dot."""
@@ -58,17 +72,38 @@ def source_key() -> str:
 
     Times of change stand for the content, which takes longer to read.
     """
-    package = Path(__file__).parents[1]
-    sources = [(str(path), path.stat().st_mtime_ns) for path in sorted(package.rglob("*.py"))]
     installed = [(name, version(name)) for name in ("lightning", "torch", "jsonargparse")]
-    return hash_of([sys.version, installed, sources])[:16]
+    return hash_of([sys.version, installed, _times()])[:16]
+
+
+@cache
+def _times() -> list[tuple[str, int]]:
+    """Return the sources with their times of change."""
+    return [(str(path), path.stat().st_mtime_ns) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
 def load_index(command: str) -> OptionIndex | None:
-    """Read the index of a command; None until the command has run once."""
+    """Read the index of a command.
+
+    Returns:
+        The index of the cache or of the package; None if neither applies, until the command has run once.
+    """
     with suppress(OSError, ValueError, TypeError, InputError):
         return OptionIndex(**json.loads(_path(command).read_text(encoding="utf-8")))
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        return _shipped(command)
     return None
+
+
+def _shipped(command: str) -> OptionIndex | None:
+    """Read the index of the package; None if it is not that of these sources and libraries."""
+    newest = max(time for _, time in _times()) / 1e9
+    content = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    if content["lightning"] != version("lightning") or newest > SHIPPED.stat().st_mtime + NEWER_SECONDS:
+        return None
+    lacking = content["lacking"][command]
+    options = {name: kind for name, kind in content["options"].items() if name not in lacking}
+    return OptionIndex(options, content["classes"])
 
 
 def save_index(command: str, parser: "ArgumentParser") -> OptionIndex:
@@ -79,23 +114,46 @@ def save_index(command: str, parser: "ArgumentParser") -> OptionIndex:
     return index
 
 
+def shippable(indices: Mapping[str, OptionIndex]) -> str:
+    """Join the indices of all commands, which hardly differ.
+
+    Args:
+        indices: command → index.
+
+    Returns:
+        The content of `SHIPPED`, one option or argument per line.
+    """
+    options = {name: kind for index in indices.values() for name, kind in index.options.items()}
+    lacking = {command: [name for name in options if name not in index.options] for command, index in indices.items()}
+    classes = next(iter(indices.values())).classes
+    content = {"lightning": version("lightning"), "lacking": lacking, "options": options, "classes": classes}
+    return _lines(content) + "\n"
+
+
+def _lines(content: Any) -> str:
+    """Write JSON with one entry per line; types stay on their line."""
+    if not isinstance(content, Mapping) or not content or KEYS & content.keys():
+        return json.dumps(content, ensure_ascii=False)
+    entries = [f"{json.dumps(key)}: {_lines(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(entries) + "\n}"
+
+
 def index_of(parser: "ArgumentParser") -> OptionIndex:
     """List the options of a parser, and the classes that they take."""
-    options, open_options = {}, []
-    for action in parser._actions:
-        hint = getattr(action, "_typehint", None)
-        for name in (option[2:] for option in action.option_strings if option.startswith("--")):
-            options[name] = [str(choice) for choice in _choices(hint)]
-            if _is_open(hint):
-                open_options.append(name)
-    return OptionIndex(options, open_options, {option: _classes(package) for option, package in CLASS_OPTIONS.items()})
+    options = {
+        name.removeprefix("--"): describe(getattr(action, "_typehint", None))
+        for action in parser._actions
+        for name in action.option_strings
+        if name.startswith("--") and not name.endswith("+")
+    }
+    return OptionIndex(options, {option: _classes(package) for option, package in CLASS_OPTIONS.items()})
 
 
 def _path(command: str) -> Path:
     return cache_root() / "help" / f"{command}-{source_key()}.json"
 
 
-def _classes(package: str) -> dict[str, dict[str, str]]:
+def _classes(package: str) -> dict[str, Arguments]:
     from importlib import import_module
 
     from lightning_mia.utilities.parser import class_names
@@ -104,42 +162,19 @@ def _classes(package: str) -> dict[str, dict[str, str]]:
     return {name: _arguments(getattr(module, name)) for name in class_names(package)}
 
 
-def _arguments(of_class: type) -> dict[str, str]:
-    """Describe the arguments of a class; those that take anything below them end in `.`."""
+def _arguments(of_class: type) -> Arguments:
+    """Describe the arguments of a class."""
     from lightning_mia.utilities.parser import Parser
 
     parser = Parser(prog="lightning-mia")
     parser.add_class_arguments(of_class)
-    arguments = {}
-    for action in parser._actions:
-        if action.dest not in ("help", "config") and not action.dest.endswith(".help"):
-            arguments[action.dest] = _first_sentence(action.help or "")
-            if _is_open(getattr(action, "_typehint", None)):
-                arguments[f"{action.dest}."] = ""
-    return arguments
+    return {
+        action.dest: (describe(getattr(action, "_typehint", None)), _first_sentence(action.help or ""))
+        for action in parser._actions
+        if action.dest not in ("help", "config") and not action.dest.endswith(".help")
+    }
 
 
 def _first_sentence(text: str) -> str:
     sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
     return sentence.split(" (default: ")[0]
-
-
-def _choices(hint: Any) -> list[Any]:
-    """Return the values of a `Literal`."""
-    return list(typing.get_args(hint)) if typing.get_origin(hint) is typing.Literal else []
-
-
-def _is_open(hint: Any) -> bool:
-    """Test whether a type is, or contains, a class or a dictionary."""
-    return any(part is dict or (inspect.isclass(part) and part.__module__ != "builtins") for part in _parts(hint))
-
-
-def _parts(hint: Any) -> Iterable[Any]:
-    if typing.get_origin(hint) is typing.Annotated:
-        hint = typing.get_args(hint)[0]
-    inner = typing.get_args(hint)
-    if typing.get_origin(hint) in (None, dict, type):
-        yield typing.get_origin(hint) or hint
-    elif typing.get_origin(hint) is not typing.Literal:
-        for part in inner:
-            yield from _parts(part)

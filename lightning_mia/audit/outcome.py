@@ -32,7 +32,7 @@ from lightning_mia.evaluation.dataset_inference import DatasetInference, dataset
 from lightning_mia.evaluation.privacy import EpsilonBound, Privacy, lower_bounds, strongest_lower_bound
 from lightning_mia.evaluation.reasons import decisive_p_value
 from lightning_mia.evaluation.scores import Key, group_by_family, group_by_units
-from lightning_mia.models.outputs import CTC_SCORE
+from lightning_mia.models.outputs import CTC_SCORE, PRETEXT_SCORE
 from lightning_mia.signals.features.error_rates import error_rates
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split
@@ -273,7 +273,8 @@ def _queries(attack: Attack, signals: Signals) -> int | None:
     if attack.needs_frames:
         return None
     passes = signals.n_draws(attack.needs_signal) if attack.needs_signal else 1
-    return passes + sum(group.queries for group in attack.groups)
+    n_masks = max(signals.n_draws(PRETEXT_SCORE), 1)
+    return passes + sum(group.queries_with(n_masks) for group in attack.groups)
 
 
 def infer_datasets(

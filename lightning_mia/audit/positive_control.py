@@ -94,7 +94,7 @@ def _inner_audit(audit: Audit, settings: PositiveControlSettings) -> Audit:
     inner = AuditRun(Path(run.run_dir) / FOLDER, run.model, run.data.with_split(drawn), run.trainers)
     # A bare encoder gets a pretext task by its training, and with it attacks that cannot run on the target.
     attacks = options.attacks or list({attack.name: attack for attack in (*default_attacks(), *audit.attacks)}.values())
-    return Audit(inner, AuditOptions(attacks=attacks, probe=options.probe, evaluation=options.evaluation))
+    return Audit(inner, AuditOptions(attacks=attacks, probe=audit.probing, evaluation=options.evaluation))
 
 
 def _design(split: Split, settings: PositiveControlSettings) -> Design:

@@ -72,11 +72,10 @@ class ProbePlan:
         Raises:
             InputError: a signal is not finite, or a file is damaged.
         """
-        first, *others = [
-            self._probe(name, model, group, path, progress or Progress())
-            for group, path in self._files(name, model, sha256)
-        ]
-        return first.with_groups(others)
+        progress = progress or Progress()
+        (outputs, path), *others = self._files(name, model, sha256)
+        first = self._probe(name, model, outputs, path, progress)
+        return first.with_groups([self._probe(name, model, group, path, progress, first) for group, path in others])
 
     def works(self, name: str, model: SpeechModel, sha256: str) -> dict[Path, float]:
         """Estimate the work of probing a model, but for what is cached.
@@ -107,8 +106,9 @@ class ProbePlan:
                 yield group, self.folder / f"{name.replace('/', '-')}-{group.name}-{key[:16]}.npz"
 
     def _further_inputs(self) -> list[Any]:
-        """List what determines copies that are trained further."""
-        return [dict(self.candidates), self._further_training and self._further_training.fingerprint()]
+        """List what determines copies that are trained further, and their scores."""
+        outputs = self.settings.encoder_outputs.fingerprint()
+        return [dict(self.candidates), self._further_training and self._further_training.fingerprint(), outputs]
 
     @property
     def _further_training(self) -> FurtherTraining | None:
@@ -118,17 +118,27 @@ class ProbePlan:
         """Return what was recorded with a model's cached signals, by prefix of the group."""
         return {group.prefix: Signals.record(path) for group, path in self._files(name, model, sha256)}
 
-    def _resources(self, path: Path, progress: Progress) -> Resources:
+    def _resources(self, path: Path, progress: Progress, answers: Signals | None = None) -> Resources:
         training = self._further_training and self._further_training.within(further_training_folder(path), progress)
-        return Resources(self.auxiliary, self.settings.batch_seconds, self.candidates, training, progress)
+        batch_seconds, outputs = self.settings.batch_seconds, self.settings.encoder_outputs
+        masks = outputs.n_masks, outputs.mask_seed
+        return Resources(self.auxiliary, batch_seconds, self.candidates, training, progress, *masks, answers)
 
-    def _probe(self, name: str, model: SpeechModel, group: SignalGroup, path: Path, progress: Progress) -> Signals:
+    def _probe(
+        self,
+        name: str,
+        model: SpeechModel,
+        group: SignalGroup,
+        path: Path,
+        progress: Progress,
+        answers: Signals | None = None,
+    ) -> Signals:
         make_trainer = partial(self.trainers.for_probing, self.folder)
         return probe(
             model,
             group,
             self.recordings,
-            self._resources(path, progress),
+            self._resources(path, progress, answers),
             self.settings,
             path,
             make_trainer,

@@ -14,6 +14,7 @@ from lightning_mia.corpora.audio.cache import AudioCache
 from lightning_mia.evaluation import EvaluationSettings
 from lightning_mia.report import Provenance, SkippedRecording, SplitSummary, TrainedModel, UnitFacts
 from lightning_mia.signals.relearning import Relearning
+from lightning_mia.signals.settings import MASKED_SECONDS, MAX_MASKS
 from lightning_mia.splits import Split
 from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
@@ -166,6 +167,23 @@ def version_notes(versions: Mapping[str, Iterable[Mapping[str, str]]]) -> list[s
     return notes
 
 
+def mask_notes(plan: ProbePlan, target: Trained, chosen: bool) -> list[str]:
+    """Report a number of masks below that for short recordings.
+
+    Args:
+        plan: how the target was probed.
+        target: the target.
+        chosen: whether the number follows from the length of the recordings.
+    """
+    masks = plan.settings.encoder_outputs.n_masks
+    if not chosen or masks == MAX_MASKS or not target.model.has_pretext:
+        return []
+    return [
+        f"Pretext scores are means over {masks} masks ({MASKED_SECONDS:g} s divided by the median length of the "
+        "recordings in question), the same for every recording and model; probe.n_masks sets another number."
+    ]
+
+
 def relearning_notes(plan: ProbePlan, target: Trained) -> list[str]:
     """Report how copies of the target were trained further, and the cost.
 
@@ -174,24 +192,25 @@ def relearning_notes(plan: ProbePlan, target: Trained) -> list[str]:
         target: the target.
     """
     records = plan.records("target", target.model, target.sha256)
+    n_masks = plan.settings.encoder_outputs.n_masks if target.model.has_pretext else 1
     return [
         note
         for group in plan.groups
-        if isinstance(group, Relearning) and group.prefix in records
-        for note in (*records[group.prefix].get("notes", ()), *_cost(group, records[group.prefix], target.record))
+        if isinstance(group, Relearning) and (measured := records.get(group.prefix))
+        for note in (*measured.get("notes", ()), *_cost(group.queries_with(n_masks), measured, target.record))
     ]
 
 
-def _cost(group: Relearning, measured: Mapping[str, Any], trained: Mapping[str, Any]) -> list[str]:
+def _cost(queries: int, measured: Mapping[str, Any], trained: Mapping[str, Any]) -> list[str]:
     """Compare the cost of relearning with that of a shadow model.
 
-    >>> _cost(Relearning(), {"processor_seconds": 6.2}, {"processor_seconds": 31.4})
+    >>> _cost(66, {"processor_seconds": 6.2}, {"processor_seconds": 31.4})
     ['Relearning the target took 66 passes per recording and 6 s of processor time, less than one shadow model (31 s).']
     """
     if "processor_seconds" not in measured:  # an interruption has taken a part of the time with it
-        return [f"Relearning the target took {group.queries} passes per recording."]
+        return [f"Relearning the target took {queries} passes per recording."]
     seconds, of_training = measured["processor_seconds"], trained.get("processor_seconds")
-    cost = f"Relearning the target took {group.queries} passes per recording and {seconds:.0f} s of processor time"
+    cost = f"Relearning the target took {queries} passes per recording and {seconds:.0f} s of processor time"
     if of_training is None:
         return [f"{cost}."]
     relation = "less than one shadow model" if seconds < of_training else "more than one shadow model"

@@ -113,10 +113,10 @@ def evaluate(
     labels are redrawn under the assumption that the suite makes for all user-supplied labels: a group with one label
     was assigned as a whole, and the units of a group with both labels were assigned one by one. Labels of groups with
     one label are therefore exchanged between these groups, and labels of the other units within their group; both keep
-    the number of member groups, and of members within each group. This is exact, whatever units of a group have in
-    common, if whole groups were drawn, if units were drawn within groups, and if a fair coin was tossed for each unit.
-    Exchanging labels between all units would mistake what a group has in common, such as a voice, for membership.
-    Without groups, all units are exchangeable.
+    the number of member groups, and of members within each group. This is exact for any dependence within groups, if
+    whole groups were drawn, if units were drawn within groups, and if a fair coin was tossed for each unit. Exchanging
+    labels between all units would mistake what a group has in common, such as a voice, for membership. Without groups,
+    all units are exchangeable.
 
     A small p-value shows that members and non-members differ in their scores. Whether membership is the reason depends
     on how they were chosen: without random assignment, the recordings themselves may differ.

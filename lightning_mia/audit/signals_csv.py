@@ -4,14 +4,15 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from lightning_mia.attacks.shadow_models.arrays import complementary_pairs
-from lightning_mia.attacks.shadow_models.signal_matrix import SUFFICIENT_AUXILIARY, SignalMatrix
-from lightning_mia.attacks.shadow_models.units import standardise
 from lightning_mia.utilities.errors import InputError, list_first
+
+if TYPE_CHECKING:
+    from lightning_mia.attacks.shadow_models.signal_matrix import SignalMatrix
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 REQUIRED = ("id", "member", "target")
@@ -49,12 +50,16 @@ class SignalsTable:
     auxiliary_shadows: np.ndarray
     auxiliary_inside: np.ndarray
 
-    def matrix(self) -> SignalMatrix:
+    def matrix(self) -> "SignalMatrix":
         """Return the standardised signals, as attacks compare them.
 
         As in an audit: every model's signals are centred and scaled by the evaluated units. If shadow models were
         trained on auxiliary units instead, these teach the attacks what membership looks like.
         """
+        from lightning_mia.attacks.shadow_models.arrays import complementary_pairs
+        from lightning_mia.attacks.shadow_models.signal_matrix import SUFFICIENT_AUXILIARY, SignalMatrix
+        from lightning_mia.attacks.shadow_models.units import standardise
+
         is_pool = not self.inside.any() and self.auxiliary_inside.any()
         in_pool = self.auxiliary_inside.any(axis=0) if is_pool else np.zeros(len(self.auxiliary_target), dtype=bool)
         by_auxiliary = is_pool and int((~in_pool).sum()) >= SUFFICIENT_AUXILIARY

@@ -27,7 +27,7 @@ MARKER = "complete.json"
 """List of the uploaded files with their hashes; written last and removed first."""
 
 REPORT_FILES = ("results.json", "report.html", "report.md", "report.pdf")
-"""Files of a run that can be handed on, in its folder `report`."""
+"""Files of a run that can be shared, in its folder `report`."""
 
 NAMED_FILES = (
     *(f"report/{name}" for name in ("scores.csv", "units.csv", "speakers.csv", "private.json")),

@@ -20,6 +20,9 @@ from lightning_mia.models.weights import CONTENT_SHA256, hash_content
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.ranges import check_ranges
 
+LARGE = 30_000_000
+"""Parameters of a model whose further training is made cheaper."""
+
 
 class SpeechModel(L.LightningModule, ShareableModel, ABC):
     """Speech encoder with the pretext task that trains it.
@@ -197,6 +200,19 @@ class SpeechModel(L.LightningModule, ShareableModel, ABC):
         """
         return {"learning_rate": learning_rate, "warmup_fraction": 0.1}
 
+    @property
+    def is_large(self) -> bool:
+        """Whether it has as many parameters as `LARGE`."""
+        return sum(parameter.numel() for parameter in self.parameters()) >= LARGE
+
+    def set_up_further(self, learning_rate: float) -> None:
+        """Change the settings to those of further training.
+
+        Args:
+            learning_rate: peak learning rate.
+        """
+        self.hparams.update(self.settings_further(learning_rate))
+
     def freeze_encoder(self) -> None:
         """Freeze all parameters but those of the pretext head.
 
@@ -363,7 +379,9 @@ class SpeechModel(L.LightningModule, ShareableModel, ABC):
             betas=(0.9, 0.98),
             eps=1e-6,
             weight_decay=self.hparams["weight_decay"],
-            foreach=True,  # on a CPU too: for the many small tensors of a small model, calls cost more than arithmetic
+            # On a CPU too, for the many small tensors of a small model, calls cost more than arithmetic; the temporary
+            # tensors of a large one take as much memory as its weights.
+            foreach=not self.is_large or self.device.type != "cpu",
         )
         total_steps = self.trainer.estimated_stepping_batches
         schedule = linear_schedule(optimizer, total_steps, self.hparams["warmup_fraction"])

@@ -31,7 +31,7 @@ def hash_content(value: Any) -> str:
 
 
 def encoder_sha256(model: nn.Module) -> str:
-    """Hash the weights of a model's encoder, whatever heads it has.
+    """Hash the weights of a model's encoder, without its heads.
 
     Those of the whole model, if it has neither a module `encoder` nor `network`, as published encoders call it.
     """

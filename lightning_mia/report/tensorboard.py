@@ -1,6 +1,6 @@
 """Write a report as TensorBoard events.
 
-Single figures stand in one table and in the HParams tab. Tags of curves come after those of the training, on which
+Single figures are in one table and in the HParams tab. Tags of curves come after those of the training, on which
 TensorBoard opens.
 """
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
+from lightning_mia.signals.table import Signals
 from lightning_mia.utilities.progress_bar import Progress
 from lightning_mia.utilities.ranges import check_ranges
 
@@ -90,6 +91,9 @@ class Resources:
             `Split.candidates`.
         train_further: trains copies of the model further; None: not available.
         progress: takes the work of `SignalGroup.prepare`.
+        n_masks: masks of the pretext scores that every audit measures.
+        mask_seed: seed of these masks.
+        answers: signals that every audit measures, of this model and of all queried recordings; None: not yet measured.
     """
 
     auxiliary: Recordings
@@ -97,6 +101,9 @@ class Resources:
     candidates: Mapping[str, Sequence[str]] = field(default_factory=dict)
     train_further: TrainFurther | None = None
     progress: Progress = field(default_factory=Progress)
+    n_masks: int = 16
+    mask_seed: int = 0
+    answers: Signals | None = None
 
     def seconds(self, ids: Sequence[str]) -> float:
         """Return the audio of recordings (seconds)."""
@@ -204,6 +211,14 @@ class SignalGroup:
     def queries(self) -> int:
         """Waveforms passed through the model for each recording."""
         return 1
+
+    def queries_with(self, n_masks: int) -> int:
+        """Count the queries in an audit.
+
+        Args:
+            n_masks: masks of the audit's pretext scores.
+        """
+        return self.queries
 
     def supports(self, model: SpeechModel) -> bool:
         """Whether the signals are defined for a model."""

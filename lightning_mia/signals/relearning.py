@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup, Work, task_passes
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.safe_rates import N_TRIALS, HeldOut, largest_harmless_rate, train_safely
+from lightning_mia.signals.settings import MAX_MASKS
 from lightning_mia.signals.table import of_question
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
@@ -27,6 +29,7 @@ MIN_AUXILIARY = 40  # half of them are held out
 HEAD_RATE = 1e-3  # learning rate of a new head
 MIN_HELD_OUT, MAX_HELD_OUT = 20, 100  # auxiliary recordings that are scored after further training
 PASSES_PER_STEP = 3  # forward, and backward at the cost of two
+TRIAL_SECONDS = 240.0  # audio on which learning rates are tried; with less, the steps are too few to tell
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Relearning(SignalGroup):
             scored by one copy that was trained on it and one that was not; otherwise each copy on all candidates.
         fill_to: with fewer candidates, train on auxiliary recordings as well, up to this total.
         with_auxiliary: train on all auxiliary recordings as well, so that they are scored too.
-        n_masks: masks over which scores are averaged.
+        n_masks: masks over which scores are averaged; null: those of the pretext loss, which then is the score before.
         head_epochs: for an encoder without heads, epochs in which targets and head are first fitted on the auxiliary
             recordings, on the unchanged encoder; 0: such a model is left out.
         seed: seed of the further training.
@@ -62,6 +65,7 @@ class Relearning(SignalGroup):
     """
 
     name = "relearning"
+    version = 2  # learning rates are tried on a part of the recordings
     requires = (
         f"the heads of the training task (or Relearning.head_epochs), {MIN_CANDIDATES} or more recordings and, for a "
         f"model trained elsewhere, {MIN_AUXILIARY} or more auxiliary recordings (or Relearning.learning_rate)"
@@ -75,7 +79,7 @@ class Relearning(SignalGroup):
     halves: bool = False
     fill_to: Size = 240
     with_auxiliary: bool = False
-    n_masks: Count = 16
+    n_masks: Count | None = None
     head_epochs: CountOrNone = 0
     seed: Seed = 0
     mask_seed: Seed = 0
@@ -98,9 +102,17 @@ class Relearning(SignalGroup):
 
     @property
     def queries(self) -> int:
-        """Passes per recording, further training included."""
+        """Passes per recording of 1 s, further training included."""
+        return self.queries_with(MAX_MASKS)
+
+    def queries_with(self, n_masks: int) -> int:
+        """Count the passes per recording, further training included.
+
+        Args:
+            n_masks: masks of the audit's pretext scores, used unless `n_masks` is set.
+        """
         steps = self.epochs * self.n_copies // (2 if self.halves else 1)
-        return PASSES_PER_STEP * steps + (1 + self.n_copies) * self.n_masks
+        return PASSES_PER_STEP * steps + (1 + self.n_copies) * (self.n_masks or n_masks)
 
     def supports(self, model: SpeechModel) -> bool:
         """Whether the model has a task by which it can be trained further, or can get one."""
@@ -119,14 +131,31 @@ class Relearning(SignalGroup):
             return _no_columns
         return Relearned.train(self, model, resources)
 
-    def score(self, model: SpeechModel, batch: Batch) -> Tensor:
-        """Score the training task, (batch,) float64, averaged over masks."""
-        inputs = draw_masks_and_noise(model, batch, model.mask_span, self.n_masks, self.mask_seed)
-        scores = model.task_scores(batch, *inputs)[model.task_score]
-        return scores.mean(dim=0) if scores.dim() == 2 else scores
+    def scoring(self, resources: Resources) -> Callable[[SpeechModel, Batch], Tensor]:
+        """Return a function that scores the training task, averaged over masks, (batch,) float64."""
+        return partial(_score, n_masks=self.n_masks or resources.n_masks, seed=self.mask_seed)
+
+    def measured(self, model: SpeechModel, resources: Resources) -> pd.DataFrame | None:
+        """Return the scores of a model under the same masks, if the audit has them, (recordings, masks)."""
+        if resources.answers is None or not self.has_same_masks(resources):
+            return None
+        return resources.answers.draws(model.task_score)
+
+    def has_same_masks(self, resources: Resources) -> bool:
+        """Whether the masks are those of the pretext loss."""
+        return self.n_masks in (None, resources.n_masks) and self.mask_seed == resources.mask_seed
+
+
+def _score(model: SpeechModel, batch: Batch, n_masks: int, seed: int) -> Tensor:
+    """Score the training task, (batch,) float64, averaged over masks."""
+    inputs = draw_masks_and_noise(model, batch, model.mask_span, n_masks, seed)
+    scores = model.task_scores(batch, *inputs)[model.task_score]
+    return scores.mean(dim=0) if scores.dim() == 2 else scores
 
 
 DEFAULT_RELEARNING = Relearning()
+ONE_COPY = Relearning(n_copies=1)
+"""Relearning of a large model, at half the cost."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +167,8 @@ class Relearned:
         start: the model; if it had no head, with a fitted one.
         copies: question → candidates, and the copies that were trained on them.
         learning_rate: peak learning rate of the copies.
+        score: scores a batch, (batch,) float64.
+        before: scores of the model, (recordings, masks); None: not yet measured.
         notes: sentences for the report.
     """
 
@@ -145,6 +176,8 @@ class Relearned:
     start: SpeechModel
     copies: Mapping[str, tuple[frozenset[str], Sequence[SpeechModel]]]
     learning_rate: float
+    score: Callable[[SpeechModel, Batch], Tensor]
+    before: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -155,7 +188,7 @@ class Relearned:
         questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
         rate = training.first_rate(next(iter(questions.values()))) if questions and training.fit_head() else None
         if rate is None:
-            return cls(settings, model, {}, 0.0, tuple(training.notes))
+            return cls(settings, model, {}, 0.0, training.score, notes=tuple(training.notes))
         groups: dict[tuple[str, ...], Sequence[SpeechModel]] = {}
         for ids in dict.fromkeys(questions.values()):
             groups[ids], rate = training.copies(ids, rate, f"relearning_{len(groups)}")
@@ -164,11 +197,14 @@ class Relearned:
             for name, ids in questions.items()
         }
         sizes = " and ".join(str(len(ids)) for ids in groups)
+        copies_of = "1 copy" if settings.n_copies == 1 else f"{settings.n_copies} copies"
+        frozen = " and its front end frozen" if model.settings_further(rate).get("freeze_front_end") else ""
         training.notes.append(
-            f"Relearning trained {settings.n_copies} copies of the model further, for {settings.epochs} epochs with a "
-            f"peak learning rate of {rate:g}, on {'halves of ' if settings.halves else ''}{sizes} recordings."
+            f"Relearning trained {copies_of} of the model further, for {settings.epochs} epochs with a peak learning "
+            f"rate of {rate:g}{frozen}, on {'halves of ' if settings.halves else ''}{sizes} recordings."
         )
-        return cls(settings, training.start, copies, rate, tuple(training.notes))
+        before = settings.measured(model, resources) if training.start is model else None
+        return cls(settings, training.start, copies, rate, training.score, before, tuple(training.notes))
 
     def __call__(self, model: SpeechModel, batch: Batch) -> Measured:
         """Score the candidates in a batch; NaN for other recordings."""
@@ -178,8 +214,8 @@ class Relearned:
             scores = batch.waveforms.new_full((2, len(batch.ids)), torch.nan, dtype=torch.float64)
             if rows:
                 part = batch.take(rows)
-                before, *after = [self.settings.score(m.to(part.waveforms.device), part) for m in (self.start, *copies)]
-                scores[:, rows] = torch.stack([before, torch.stack(after).mean(dim=0)])
+                after = [self.score(copy.to(part.waveforms.device), part) for copy in copies]
+                scores[:, rows] = torch.stack([self._before(part), torch.stack(after).mean(dim=0)])
                 if not torch.isfinite(scores[:, rows]).all():
                     raise InputError(
                         f"The score of the training task is not finite for {part.ids[0]} or others after further "
@@ -188,6 +224,12 @@ class Relearned:
             names = [of_question(column, question) for column in self.settings.columns]
             scalars |= dict(zip(names, scores, strict=True))
         return Measured(scalars)
+
+    def _before(self, batch: Batch) -> Tensor:
+        if self.before is None:
+            return self.score(self.start.to(batch.waveforms.device), batch)
+        draws = torch.from_numpy(self.before.loc[batch.ids].to_numpy().T.copy())
+        return draws.to(batch.waveforms.device).mean(dim=0)
 
 
 @dataclass
@@ -212,6 +254,16 @@ class _Training:
         """Start from the model itself."""
         self.start = self.model
 
+    @property
+    def n_masks(self) -> int:
+        """Masks over which scores are averaged."""
+        return self.settings.n_masks or self.resources.n_masks
+
+    @cached_property
+    def score(self) -> Callable[[SpeechModel, Batch], Tensor]:
+        """Function that scores a batch."""
+        return self.settings.scoring(self.resources)
+
     @cached_property
     def auxiliary(self) -> list[str]:
         """Auxiliary recordings in random order."""
@@ -231,7 +283,7 @@ class _Training:
         fits_head = self.model.needs_targets
         if not questions or (len(self.auxiliary) < MIN_AUXILIARY and (fits_head or self._searches_rate)):
             return Work(0.0, 0.0)
-        passes = task_passes(self.model, settings.n_masks)
+        passes = task_passes(self.model, self.n_masks)
         per_copy = self.model.step_passes * settings.epochs / (2 if settings.halves else 1)
         preparing = settings.head_epochs * seconds(self.auxiliary) * fits_head
         for number, ids in enumerate(dict.fromkeys(questions.values())):
@@ -243,10 +295,12 @@ class _Training:
             }
             scored = {name: passes * seconds(part[:MAX_HELD_OUT]) for name, part in held_out.items()}
             trained = per_copy * seconds(ids)
+            tried = min(trained, per_copy * TRIAL_SECONDS)
             preparing += settings.n_copies * (trained + scored["copies"]) + scored["copies"]
-            preparing += (N_TRIALS * (trained + scored["rate"]) + scored["rate"]) * searched
+            preparing += (N_TRIALS * (tried + scored["rate"]) + scored["rate"]) * searched
         evaluated = [seconds([*self.resources.candidates[name], *self.scored_auxiliary]) for name in questions]
-        return Work(preparing, (1 + settings.n_copies) * passes * sum(evaluated))
+        measures_before = fits_head or not settings.has_same_masks(self.resources)
+        return Work(preparing, (measures_before + settings.n_copies) * passes * sum(evaluated))
 
     def ids(self, candidates: Sequence[str]) -> tuple[str, ...]:
         """Return the recordings to train on; empty if there are too few."""
@@ -277,8 +331,9 @@ class _Training:
     def first_rate(self, ids: Sequence[str]) -> float | None:
         """Return the learning rate; None if it cannot be known.
 
-        For a model trained elsewhere, a copy is trained on a part of `ids`, as large as any copy's: fewer steps would
-        harm more at the same rate. Half of the auxiliary recordings are held out.
+        For a model trained elsewhere, copies are trained on a part of `ids` at several rates. The part is that of one
+        copy, but at most `TRIAL_SECONDS`: more would hardly change the rate, and fewer steps harm more at the same
+        rate. Half of the auxiliary recordings are held out.
         """
         if self.settings.learning_rate is not None:
             return self.settings.learning_rate
@@ -287,7 +342,7 @@ class _Training:
         if len(self.auxiliary) < MIN_AUXILIARY:
             return None
         held_out = self.auxiliary[len(self.auxiliary) // 2 :]
-        trained_on = sorted(set(self._parts(ids)[0]) - set(held_out))
+        trained_on = self._tried_on(sorted(set(self._parts(ids)[0]) - set(held_out)))
         rate = largest_harmless_rate(
             lambda rate: self._copy(trained_on, rate, self.settings.seed, f"rate_{rate:g}"),
             self._held_out(held_out),
@@ -295,16 +350,22 @@ class _Training:
         )
         return rate and rate * self.settings.rate
 
+    def _tried_on(self, ids: Sequence[str]) -> list[str]:
+        """Draw the recordings on which learning rates are tried."""
+        order = [ids[i] for i in np.random.default_rng(self.settings.seed).permutation(len(ids))]
+        before = np.cumsum([0.0, *self.resources.auxiliary.take(order).durations[:-1]])  # seconds before each
+        return sorted(order[: max(MIN_CANDIDATES, int((before < TRIAL_SECONDS).sum()))])
+
     @property
     def _searches_rate(self) -> bool:
         """Whether the rate is unknown; models trained by this package have that of their configuration."""
         return self.settings.learning_rate is None and not self.model.origin.get("training")
 
     def _held_out(self, ids: Sequence[str]) -> HeldOut:
-        recordings, passes = self.resources.auxiliary.take(ids[:MAX_HELD_OUT]), self.settings.n_masks
-        work = task_passes(self.start, passes) * float(recordings.durations.sum())
+        recordings = self.resources.auxiliary.take(ids[:MAX_HELD_OUT])
+        work = task_passes(self.start, self.n_masks) * float(recordings.durations.sum())
         count = partial(self.resources.progress.advance, work)
-        return HeldOut(self.start, recordings, self.settings.score, self.resources.batch_seconds, count)
+        return HeldOut(self.start, recordings, self.score, self.resources.batch_seconds, count)
 
     def copies(self, ids: Sequence[str], rate: float, name: str) -> tuple[list[SpeechModel], float]:
         """Train the copies, and return them with their learning rate; see `train_safely`."""

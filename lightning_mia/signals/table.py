@@ -78,7 +78,11 @@ class Signals:
 
     def task_score(self, name: str) -> pd.Series:
         """Average a score of the training task over draws."""
-        return self.scalars[self._draws(name)].mean(axis=1)
+        return self.draws(name).mean(axis=1)
+
+    def draws(self, name: str) -> pd.DataFrame:
+        """Return a score of the training task, one column per draw."""
+        return self.scalars[self._draws(name)]
 
     def n_draws(self, name: str) -> int:
         """Count the draws of a score, 0 without it."""

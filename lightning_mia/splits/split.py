@@ -1,24 +1,17 @@
-"""Membership of recordings, challenge sets, redraws of labels."""
+"""Membership of recordings, and challenge sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from lightning_mia.splits.challenge_units import ChallengeUnits, LabelledUnits
 from lightning_mia.splits.sampling.assignment import Assignment, assign_units, assignments
-from lightning_mia.splits.sampling.membership import (
-    Inclusion,
-    Purpose,
-    count_labellings,
-    other_labellings,
-    permute_within_strata,
-    stream,
-    toss_coins,
-)
+from lightning_mia.splits.sampling.membership import Inclusion
 from lightning_mia.splits.sampling.recordings import MIN_QUERIES, equalise_queries
 from lightning_mia.splits.sampling.sizes import MIN_UNITS_PER_CLASS
 from lightning_mia.splits.split_file import REMEDY, read_split, write_split
@@ -338,13 +331,7 @@ class Split:
         Raises:
             ValueError: a unit is not evaluated at this level.
         """
-        labels, strata, first, block = self._blocks(units, level)
-        if observed is not None:
-            labels = np.asarray(observed, dtype=bool)[first]
-        packed = _redrawn(labels.tobytes(), strata.tobytes(), n, seed, self._are_tossed(len(labels), level))
-        redrawn = np.unpackbits(packed, axis=1, count=len(labels)).view(bool)  # (R, blocks)
-        in_order = len(block) == len(labels) and (block == np.arange(len(labels))).all()
-        return redrawn if in_order else redrawn[:, block]
+        return self._units(units, level).redraw(n, seed, observed)
 
     def count_labellings(self, units: Sequence[str], level: str) -> int:
         """Count the labellings that `redraw` draws from, the observed one included.
@@ -356,8 +343,7 @@ class Split:
         Raises:
             ValueError: a unit is not evaluated at this level.
         """
-        labels, strata, _, _ = self._blocks(units, level)
-        return 2 ** len(labels) if self._are_tossed(len(labels), level) else count_labellings(labels, strata)
+        return self._units(units, level).count_labellings()
 
     def draw_labels(self, units: Sequence[str], level: str, n: int, seed: int) -> np.ndarray:
         """Draw membership labels independently, to simulate splits without a leak.
@@ -376,40 +362,21 @@ class Split:
         Raises:
             ValueError: a unit is not evaluated at this level.
         """
-        labels, strata, _, block = self._blocks(units, level)
-        generator = stream(seed, Purpose.REDRAW)
-        if self._are_tossed(len(labels), level):
-            return toss_coins(len(labels), n, generator)[:, block]
-        return permute_within_strata(labels, strata, n, generator)[:, block]
+        return self._units(units, level).draw(n, seed)
 
-    def _are_tossed(self, n_blocks: int, level: str) -> bool:
-        """Whether labels are coins, and these are all of them."""
-        if self.inclusion == "balanced":
-            return False
-        candidates = self._speaker_units if level == "speaker" else self._utterance_units
-        return n_blocks == len(np.unique(candidates.blocks))
-
-    def _blocks(self, units: Sequence[str], level: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Find the units that are assigned together.
-
-        Returns:
-            labels and strata of the blocks, the index of each block's first unit, and the block of each unit.
-        """
-        candidates = self._speaker_units if level == "speaker" else self._utterance_units
-        position = candidates.names.get_indexer(pd.Index(units))
-        if level not in (*self.levels, "utterance") or (position < 0).any():
-            raise ValueError(f"Some of the {len(position)} units are not evaluated at {level} level in this split")
-        _, first, block = np.unique(candidates.blocks[position], return_index=True, return_inverse=True)
-        strata = candidates.strata[position[first]].astype(np.int64)
-        return candidates.labels[position[first]], strata, first, block
+    def _units(self, units: Sequence[str], level: str) -> LabelledUnits:
+        if level not in (*self.levels, "utterance"):
+            raise ValueError(f"This split is not evaluated at {level} level")
+        return (self._speaker_units if level == "speaker" else self._utterance_units).take(units)
 
     @cached_property
-    def _utterance_units(self) -> "_Units":
-        return _units(self.table[self.table["part"] == "trained"], "id")
+    def _utterance_units(self) -> ChallengeUnits:
+        return ChallengeUnits.of(self.table[self.table["part"] == "trained"], "utterance", self.inclusion)
 
     @cached_property
-    def _speaker_units(self) -> "_Units":
-        return _units(self.table[self.table["part"] == "trained"].drop_duplicates("speaker"), "speaker")
+    def _speaker_units(self) -> ChallengeUnits:
+        rows = self.table[self.table["part"] == "trained"].drop_duplicates("speaker")
+        return ChallengeUnits.of(rows, "speaker", self.inclusion)
 
     def save(self, path: str | Path) -> None:
         """Write the split.
@@ -464,39 +431,6 @@ class Split:
                 f"{Path(path).with_suffix('.json').name} records {description['sha256']}); {REMEDY}"
             )
         return split
-
-
-@dataclass(frozen=True)
-class _Units:
-    """Challenge units as arrays, for thousands of redraws."""
-
-    names: pd.Index
-    blocks: np.ndarray  # (units,) int: units that are assigned together, in the order of stratum and unit
-    labels: np.ndarray  # (units,) bool: IN for the target
-    strata: np.ndarray  # (units,) int, in the order of their names
-
-
-def _units(rows: pd.DataFrame, name: str) -> _Units:
-    # A speaker and an utterance may share a name, but not within a stratum.
-    blocks = np.unique(rows["stratum"] + "\n" + rows["unit"], return_inverse=True)[1]
-    strata = np.unique(rows["stratum"], return_inverse=True)[1]
-    return _Units(pd.Index(rows[name]), blocks, rows["target"].to_numpy(), strata)
-
-
-@lru_cache(maxsize=1)  # all attacks and controls of an audit are evaluated with the same redraws
-def _redrawn(labels: bytes, strata: bytes, n: int, seed: int, tossed: bool) -> np.ndarray:
-    """Redraw labels within strata, or by coins, (R, ⌈blocks / 8⌉) uint8.
-
-    Bits are packed to fit the cache.
-    """
-    block_labels, block_strata = np.frombuffer(labels, dtype=bool), np.frombuffer(strata, dtype=np.int64)
-    generator = stream(seed, Purpose.REDRAW)
-    redrawn = (
-        toss_coins(len(block_labels), n, generator)
-        if tossed
-        else other_labellings(block_labels, block_strata, n, generator)
-    )
-    return np.packbits(redrawn, axis=1)
 
 
 def _challenge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:

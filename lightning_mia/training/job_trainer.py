@@ -7,11 +7,13 @@ from traceback import walk_tb
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
 from lightning_mia.training.trainer_options import DEFAULTS, SAME_AS_DEFAULT
+from lightning_mia.utilities.environment import GPU_NAMES, no_gpu
 from lightning_mia.utilities.errors import InputError, explain_lack, first_line
 
 HARMLESS: dict[str, tuple[Any, ...]] = {
@@ -35,8 +37,8 @@ NEVER_AT_FAULT = {
 class JobTrainer(Trainer):
     """Trainer that reports errors of its options in one line.
 
-    Whatever Lightning and PyTorch raise before the first batch is done, while options differ from their defaults, is
-    taken for a fault of these options. Later errors keep their traceback.
+    Any error before the end of the first batch, while options differ from their defaults, is taken for a fault of these
+    options. Later errors keep their traceback.
 
     Args:
         given: options as the user gave them.
@@ -92,6 +94,9 @@ def refusals_named(options: Mapping[str, Any]) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
+        accelerator = options.get("accelerator")
+        if accelerator in GPU_NAMES and not torch.cuda.is_available() and not torch.backends.mps.is_available():
+            raise InputError(no_gpu(accelerator)) from error
         changed = {name: value for name, value in options.items() if name in DEFAULTS and value != DEFAULTS[name]}
         culprits = {name: value for name, value in changed.items() if _is_culprit(name, changed)} or changed
         raise InputError(f"{_named(culprits, error)} cannot be used: {first_line(error)}") from error

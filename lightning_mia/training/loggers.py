@@ -15,7 +15,7 @@ OF_A_RUN = {"_experiment": None, "_run_id": None, "_initialized": False, "_attac
 
 @dataclass(frozen=True)
 class LoggerRecipe:
-    """Makes copies of a logger, each for a run of its own.
+    """Makes copies of a logger, one for each run.
 
     Copying a logger of Weights & Biases would begin a run, and a client of MLflow cannot be sent to another process, so
     the attributes are kept instead.

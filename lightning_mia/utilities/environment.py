@@ -1,17 +1,21 @@
 """Threads, software versions and hardware of this machine."""
 
+import ctypes
 import gc
 import io
 import math
 import os
 import platform
+import re
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,10 @@ PACKAGES = (
 
 RESULT_PACKAGES = ("lightning-mia", "torch", "torchaudio", "lightning", "transformers")
 """Packages whose version must be the same for all models of a run or grid."""
+
+
+GPU_NAMES = ("gpu", "cuda")
+"""Values of `trainer.accelerator` that need a GPU."""
 
 
 def wait_passively() -> None:
@@ -102,10 +110,38 @@ def physical_cores() -> int:
     return n_cores
 
 
+def lacks_gpu_driver() -> bool:
+    """Test whether this machine certainly has no GPU for PyTorch, which is not imported.
+
+    CUDA loads the driver's library by its name, and so does this function. GPUs of AMD and Apple need no such library.
+    """
+    package = find_spec("torch")
+    if sys.platform != "linux" or package is None or package.origin is None:
+        return False
+    with suppress(OSError):
+        is_for_amd = not re.search(r"^hip\b.*= None$", Path(package.origin).with_name("version.py").read_text(), re.M)
+        if is_for_amd:
+            return False
+        try:
+            ctypes.CDLL("libcuda.so.1")
+        except OSError:
+            return True
+    return False
+
+
+def no_gpu(accelerator: str) -> str:
+    """Explain that a GPU is asked for, and none was found.
+
+    >>> no_gpu("gpu")
+    'trainer.accelerator gpu cannot be used: no GPU was found; give cpu, or leave the option out'
+    """
+    return f"trainer.accelerator {accelerator} cannot be used: no GPU was found; give cpu, or leave the option out"
+
+
 def free_memory_gib() -> float:
     """Return the memory that new processes can take (GiB).
 
-    Containers have limits of their own; systems that do not report their memory have no limit here.
+    Containers have their own limits; systems that do not report their memory have no limit here.
     """
     limits = []
     with suppress(OSError, ValueError, StopIteration), open("/proc/meminfo", encoding="utf-8") as file:

@@ -17,6 +17,7 @@ TYPES = {
     "str": "a text",
     "dict": "options with values, such as {a: 1}",
 }
+NO_OPTION = "the class has no option"
 MAX_VALUE = 80
 """Maximum number of characters of a value that a message repeats."""
 
@@ -33,6 +34,9 @@ def in_own_words(message: str, options: Iterable[str] = (), prog: str = "lightni
     '--fleet.size x: give a whole number'
     >>> in_own_words('Parser key "attacks": Expected a <class \\'list\\'>. Got value: RMIA')
     '--attacks RMIA: give a list, such as "[RMIA]"'
+    >>> reasons = "- --dim x: give a whole number\\n - Expected a <class 'NoneType'>"
+    >>> in_own_words(f'Parser key "model":\\n {UNION}\\n Errors:\\n {reasons}\\n Given value: NestedArg(…)')
+    '--model.dim x: give a whole number'
     >>> in_own_words("unrecognized arguments: --ou R", ["--out"], "lightning-mia split")
     'there is no option --ou (did you mean --out?); `lightning-mia split --help` lists the options'
     """
@@ -53,7 +57,7 @@ def shorten_union(message: str) -> str:
     'Parser key dim: Too wide. Given value: 9'
     """
     key, union, rest = message.partition(UNION)
-    reasons = [line.strip(" -") for line in rest.splitlines() if line.lstrip().startswith("- ")]
+    reasons = [line.strip()[2:] for line in rest.splitlines() if line.lstrip().startswith("- ")]
     reasons = [reason for reason in reasons if "NoneType" not in reason]
     if not union or not reasons:
         return message
@@ -85,14 +89,23 @@ def _unknown_option(message: str, options: list[str], prog: str) -> str:
     if found := re.search(r"unrecognized arguments: (\S+)", message):
         name = found[1].partition("=")[0]
         if not name.startswith("-"):
-            return f"{name}: unexpected word; options begin with --, and {listed}"
+            return unexpected_word(name, prog)
         return f"there is no option {name}{did_you_mean(name, options)}; {listed}"
     if found := re.search(r"does not accept option '([\w.+-]+)'", message):
         names = [option.lstrip("-") for option in options]
         return f"there is no option {found[1]}{did_you_mean(found[1], names)}; check the config, or {listed}"
     if found := re.search(r"^Option '([\w.+-]+)' is not accepted", message):
-        return f"the class has no option {found[1]}; check the spelling and the class"
+        return f"{NO_OPTION} {found[1]}; check the spelling and the class"
     return ""
+
+
+def unexpected_word(word: str, prog: str) -> str:
+    """Explain a word that is neither an option nor a value.
+
+    >>> unexpected_word("R", "lightning-mia audit")
+    'R: unexpected word; options begin with --, and `lightning-mia audit --help` lists the options'
+    """
+    return f"{word}: unexpected word; options begin with --, and `{prog} --help` lists the options"
 
 
 def _missing(message: str, prog: str) -> str:
@@ -109,6 +122,11 @@ def _invalid_value(message: str) -> str:
         return ""
     reason, _, value = re.sub(r".*" + KEY.pattern, "", message, flags=re.DOTALL).partition("Given value:")
     reason, _, got = reason.partition("Got value:")
+    of_argument = " ".join(reason.split()).rstrip(". ")
+    if of_argument.startswith("--"):  # already in our words, by the parser of a class
+        return f"--{'.'.join(keys)}.{of_argument.removeprefix('--')}"
+    if of_argument.startswith(NO_OPTION):
+        return f"--{'.'.join(keys)}: {of_argument}"
     value = " ".join((got or value).split()).removesuffix(".")
     value = re.sub(r"^(\S+)\. Given value.*", r"\1", value)
     shown = f" {value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + '…'}" if value else ""
@@ -118,7 +136,7 @@ def _invalid_value(message: str) -> str:
 def _remedy(reason: str, value: str) -> str:
     """Say what to give instead."""
     if unknown := re.search(r"Option '([\w.+-]+)' is not accepted", reason):
-        return f"the class has no option {unknown[1]}; check the spelling and the class"
+        return f"{NO_OPTION} {unknown[1]}; check the spelling and the class"
     types = re.findall(r"Expected a <class '(\w+)'>", reason)
     if types == ["list"]:
         return f'give a list, such as "[{value or "a, b"}]"'

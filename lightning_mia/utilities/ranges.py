@@ -83,11 +83,24 @@ def check_ranges(annotated: Callable[..., Any], values: Mapping[str, Any], prefi
         InputError: a number is out of its range, or not a number.
     """
     for name, hint in _hints(annotated).items():
-        value = values.get(name)
-        for number in value if isinstance(value, list | tuple) else [value]:
-            for limits in _ranges(hint, of_items=isinstance(value, list | tuple)):
-                if isinstance(number, int | float) and number not in limits:
-                    raise InputError(f"{prefix}{name} is {number}: give {limits}")
+        check_range(f"{prefix}{name}", hint, values.get(name))
+
+
+def check_range(name: str, hint: Any, value: Any) -> None:
+    """Check one number, or a list of numbers.
+
+    Args:
+        name: name for messages.
+        hint: type with the range.
+        value: of any type; only numbers are checked.
+
+    Raises:
+        InputError: a number is out of its range, or not a number.
+    """
+    for number in value if isinstance(value, list | tuple) else [value]:
+        for limits in _ranges(hint, of_items=isinstance(value, list | tuple)):
+            if isinstance(number, int | float) and number not in limits:
+                raise InputError(f"{name} is {number}: give {limits}")
 
 
 def check_fields(settings: Any, prefix: str = "") -> None:

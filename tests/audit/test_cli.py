@@ -54,7 +54,7 @@ def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFi
         assert f"  {name:<8} {command.summary}" in lines
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in (*WITH_MODEL, "evaluate")])
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in WITH_MODEL])
 def test_help_of_a_command_without_a_model_imports_no_heavy_library(command: str, tmp_path: Path) -> None:
     _, modules = call_help(command, tmp_path)
     assert "lightning_mia.audit.cli" in modules
@@ -73,16 +73,6 @@ def test_help_of_a_command_with_a_model_imports_what_lightning_does_once(command
     assert models <= {"transformers.models.auto.modeling_auto"}
     cached_text, modules = call_help(command, tmp_path, "--help-all")
     assert cached_text == text
-    assert not HEAVY & modules
-
-
-@pytest.mark.slow
-def test_help_of_evaluate_is_kept(tmp_path: Path) -> None:
-    text, modules = call_help("evaluate", tmp_path)
-    assert "usage: lightning-mia evaluate" in text
-    assert "torch" in modules  # which computes the attacks
-    kept, modules = call_help("evaluate", tmp_path)
-    assert kept == text
     assert not HEAVY & modules
 
 
@@ -120,7 +110,7 @@ def test_help_is_printed_where_nothing_can_be_cached(tmp_path: Path) -> None:
     assert "--trainer.max_epochs" in text
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in (*WITH_MODEL, "evaluate")])
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in WITH_MODEL])
 def test_help_of_a_command_begins_with_its_summary(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

@@ -12,12 +12,20 @@ from lightning_mia.audit.completion import parser_for
 from lightning_mia.audit.option_index import OptionIndex
 
 INDEX = OptionIndex(
-    {"run_dir": [], "attack_set": ["recommended", "all"], "model.help": [], "help": []},
-    ["model"],
     {
-        "model": {"TERA": {"dim": ""}, "MelHuBERT": {"n_clusters": ""}},
-        "data.corpus": {"SyntheticVoices": {"n_speakers": ""}, "Manifest": {"path": ""}},
-        "data.design": {"UtteranceDesign": {"n_units": ""}},
+        "run_dir": "str",
+        "attack_set": {"one_of": ["recommended", "all"]},
+        "model": "object",
+        "model.help": "object",
+        "help": None,
+    },
+    {
+        "model": {
+            "TERA": {"dim": ("int", ""), "mask_length": ("int", "")},
+            "MelHuBERT": {"n_clusters": ("int", ""), "front_end": ({"one_of": ["mel", "raw"]}, "")},
+        },
+        "data.corpus": {"SyntheticVoices": {"n_speakers": ("int", "")}, "Manifest": {"path": ("str", "")}},
+        "data.design": {"UtteranceDesign": {"n_units": ("int", "")}},
     },
 )
 
@@ -32,6 +40,7 @@ def test_options_of_the_classes_in_the_config_are_completed(monkeypatch: pytest.
     monkeypatch.setattr(completion, "load_index", lambda command: INDEX)
     completed = options("audit", "-c", "audit/demo.yaml")
     assert completed["--attack_set"] == ["recommended", "all"]
+    assert completed["--model.front_end"] == ["mel", "raw"]
     assert completed["--model"] == ["TERA", "MelHuBERT"]
     assert {"--data.corpus.n_speakers", "--model.n_clusters", "--data.design.n_units", "-c"} <= set(completed)
     assert not {"--data.corpus.path", "--model.dim", "--model.help"} & set(completed)

@@ -8,6 +8,7 @@ import pytest
 
 from lightning_mia.audit import configs as shipped
 from lightning_mia.audit.cli import main
+from lightning_mia.utilities.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,11 +43,18 @@ def test_unknown_configs_are_refused(arguments: list[str], capsys: pytest.Captur
 def test_shipped_configs_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = str(shipped.folder() / "audit" / "demo.yaml")
+    (tmp_path / "mine.yaml").touch()
     arguments = ["audit", "-c", "configs/audit/demo.yaml", "--config=configs/audit/demo.yaml", "-c", "mine.yaml"]
     assert shipped.with_shipped_configs(arguments) == ["audit", "-c", path, f"--config={path}", "-c", "mine.yaml"]
     (tmp_path / "configs" / "audit").mkdir(parents=True)
     (tmp_path / "configs" / "audit" / "demo.yaml").touch()
     assert shipped.with_shipped_configs(arguments) == arguments  # files of the user take precedence
+
+
+@pytest.mark.parametrize("arguments", [["-c", "audit/dmo"], ["--config=audit/dmo"]])
+def test_a_config_that_does_not_exist_is_refused_with_a_suggestion(arguments: list[str]) -> None:
+    with pytest.raises(InputError, match=r"^there is no config audit/dmo \(did you mean audit/demo.yaml\?\)"):
+        shipped.with_shipped_configs(arguments)
 
 
 @pytest.mark.slow

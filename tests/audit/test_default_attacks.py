@@ -7,8 +7,11 @@ import pytest
 
 from lightning_mia.attacks import default_attacks
 from lightning_mia.attacks.base import ACCESSES
+from lightning_mia.attacks.runner.defaults import checkpoint_attacks
 from lightning_mia.audit.cli import main
+from lightning_mia.models import TERA
 from lightning_mia.models.outputs import CTC_SCORE, PRETEXT_SCORE, TOKEN_SCORE
+from lightning_mia.signals.relearning import Relearning
 
 ON_TRANSCRIPTS = {f"{attack}_{score}" for attack in ("midpoint", "bavaria") for score in (CTC_SCORE, TOKEN_SCORE)}
 NEEDS_MORE = {"ctc_loss", "token_loss", "quantile_regression", "quantile_regression_surrogate_head", "slmia"}
@@ -43,6 +46,16 @@ def test_the_recommended_attacks_are_few_and_cover_every_access() -> None:
         assert len([attack for attack in recommended if attack.needs_signal in ("", task)]) <= 8
     assert {attack.access for attack in recommended} == set(ACCESSES)
     assert {attack.name for attack in default_attacks(16)} <= {attack.name for attack in default_attacks(16, "all")}
+
+
+@pytest.mark.parametrize(("large", "n_copies"), [(10**9, 2), (1, 1)])
+def test_relearning_trains_one_copy_of_a_large_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, large: int, n_copies: int
+) -> None:
+    monkeypatch.setattr("lightning_mia.models.base.LARGE", large)
+    attacks = checkpoint_attacks(TERA(dim=16, n_heads=2, feedforward_dim=32), n_auxiliary=40)
+    (group,) = next(attack.groups for attack in attacks if attack.name == "relearn")
+    assert isinstance(group, Relearning) and group.n_copies == n_copies
 
 
 @pytest.mark.slow

@@ -1,21 +1,34 @@
 """Misspelt options, keys and classes are refused before PyTorch is imported."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from lightning_mia.audit import option_check
 from lightning_mia.audit.option_check import check, parse
 from lightning_mia.audit.option_index import OptionIndex
+from lightning_mia.utilities.environment import no_gpu
 from lightning_mia.utilities.errors import InputError
 
 INDEX = OptionIndex(
-    options={name: [] for name in ("run_dir", "model", "attacks", "fleet", "fleet.size", "data", "data.corpus")}
-    | {"data.split_seed": [], "data.level": ["utterance", "speaker"], "trainer.max_epochs": [], "trainer.logger": []},
-    open_options=["model", "attacks", "data.corpus", "trainer.logger"],
+    options={
+        **dict.fromkeys(("fleet", "data")),
+        "run_dir": {"any_of": ["str", "None"]},
+        "model": "object",
+        "attacks": {"any_of": [{"list_of": "object"}, "None"]},
+        "fleet.size": {"in_range": "int", "limits": [0, 10_000, False, False]},
+        "data.corpus": "object",
+        "data.split_seed": "int",
+        "data.level": {"one_of": ["utterance", "speaker"]},
+        "trainer.max_epochs": {"any_of": ["int", "None"]},
+        "trainer.logger": {"any_of": ["object", "bool"]},
+        "trainer.accelerator": {"any_of": ["str", "object"]},
+    },
     classes={
-        "model": {"TERA": {"dim": "", "mask_length": ""}, "CPC": {"n_steps": ""}},
-        "data.corpus": {"Manifest": {"path": ""}, "TwoSources": {"members": "", "members.": ""}},
-        "attacks": {"RMIA": {"signal": "", "signal.": ""}, "LiRA": {}},
+        "model": {"TERA": {"dim": ("int", ""), "mask_length": ("int", "")}, "CPC": {"n_steps": ("int", "")}},
+        "data.corpus": {"Manifest": {"path": ("str", "")}, "TwoSources": {"members": ("object", "")}},
+        "attacks": {"RMIA": {"signal": ("object", ""), "gamma": ("float", "")}, "LiRA": {}},
     },
 )
 
@@ -45,6 +58,19 @@ def refusal(*arguments: str) -> str:
         (["--data.level", "speakers"], "--data.level speakers: give utterance or speaker (did you mean speaker?)"),
         (["-c", "audit/dmo.yaml"], "there is no config audit/dmo.yaml (did you mean audit/demo.yaml?)"),
         (["-c"], "-c: give a value after it"),
+        (["--fleet.size", "-c", "audit/demo"], "--fleet.size: give a value after it"),
+        (["run_dir", "R"], "run_dir: unexpected word; options begin with --"),
+        (["--fleet.size", "2", "R"], "R: unexpected word"),
+        (["--fleet.size", "two"], "--fleet.size two: give a whole number"),
+        (["--fleet.size=-1"], "fleet.size is -1: give 0 to 10,000"),
+        (["--model", "TERA", "--model.dim", "wide"], "--model.dim wide: give a whole number"),
+        (["--model", "TERA", "--model.init_args.dim", "wide"], "--model.init_args.dim wide: give a whole number"),
+        (["--attacks", "RMIA"], '--attacks RMIA: give a list, such as "[RMIA]"'),
+        (
+            ["--attacks", "[{class_path: RMIA, init_args: {gamma: x}}]"],
+            "--attacks.RMIA.gamma x: give a number",
+        ),
+        (["--data.corpus", "Manifest", "--data.corpus.path", "N.csv"], "N.csv: cannot read the manifest (No such file"),
     ],
 )
 def test_a_typo_is_refused_with_a_suggestion(arguments: list[str], message: str) -> None:
@@ -62,6 +88,10 @@ def test_a_typo_is_refused_with_a_suggestion(arguments: list[str], message: str)
             "data: {corpus: {class_path: Manifest, init_args: {pth: m.csv}}}",
             "data.corpus: Manifest has no argument pth",
         ),
+        ("fleet: {size: two}", "c.yaml: --fleet.size two: give a whole number"),
+        ("fleet: {size: -1}", "c.yaml: fleet.size is -1: give 0 to 10,000"),
+        ("model: {class_path: TERA, init_args: {dim: 3.5}}", "c.yaml: --model.dim 3.5: give a whole number"),
+        ("attacks: [{class_path: RMIA, init_args: {gamma: x}}]", "c.yaml: --attacks.RMIA.gamma x: give a number"),
     ],
 )
 def test_a_typo_in_a_config_names_the_file(text: str, message: str, tmp_path: Path) -> None:
@@ -81,6 +111,12 @@ def test_a_typo_in_a_config_names_the_file(text: str, message: str, tmp_path: Pa
         ["--attacks", "[mine.Attack]", "--model.anything", "4"],
         ["--attacks", "null", "--print_config", "--help"],
         ["--model.init_args.dim", "4"],
+        ["--model", "TERA", "--model.dim", "4", "--model.mask_length", "1_0"],
+        ["--trainer.max_epochs", "null", "--trainer.logger", "false", "--fleet.size=0", "--data.split_seed", "-1"],
+        ["--attacks+", "RMIA", "--attacks+", "{class_path: LiRA}"],
+        ["--data.corpus", "Manifest", "--data.corpus.path", __file__],
+        ["--data.corpus", "Manifest", "--data.corpus.path", "N.csv", "--print_config"],
+        ["--trainer.accelerator", "gpu", "--print_config"],
     ],
 )
 def test_what_may_be_meant_is_left_to_the_parser(arguments: list[str]) -> None:
@@ -95,9 +131,47 @@ def test_what_may_be_meant_is_left_to_the_parser(arguments: list[str]) -> None:
         "attacks:\n  - RMIA\n  - {class_path: lightning_mia.LiRA}\n  - {class_path: RMIA, init_args: {signal: {a: 1}}}",
         "trainer: {max_epochs: 3, logger: {class_path: lightning.pytorch.loggers.CSVLogger, init_args: {save_dir: x}}}",
         "data.split_seed: 4",
+        "attacks: [{class_path: RMIA, init_args: {gamma: 1e-3}}]\nattacks+: LiRA\nfleet: {size: 1_000}",
     ],
 )
 def test_valid_configs_pass(text: str, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(text, encoding="utf-8")
     check(parse(["audit", f"--config={path}"]), INDEX)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "accelerator"),
+    [
+        (["--trainer.accelerator", "gpu"], "gpu"),
+        (["--trainer.accelerator", "cpu", "--trainer.accelerator=cuda"], "cuda"),
+        (["--trainer.accelerator", "gpu", "--trainer.accelerator", "cpu"], None),
+        (["--trainer.accelerator", "gpu", "-c", "CPU"], None),
+        (["-c", "CPU", "--trainer.accelerator", "gpu"], "gpu"),
+    ],
+)
+def test_a_gpu_is_refused_only_without_a_driver(
+    arguments: list[str], accelerator: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu.yaml").write_text("trainer: {accelerator: cpu}")
+    arguments = [str(tmp_path / "cpu.yaml") if word == "CPU" else word for word in arguments]
+    monkeypatch.setattr(option_check, "lacks_gpu_driver", lambda: False)
+    check(parse(["audit", *arguments]), INDEX)
+    monkeypatch.setattr(option_check, "lacks_gpu_driver", lambda: True)
+    if accelerator is None:
+        check(parse(["audit", *arguments]), INDEX)
+    else:
+        assert refusal(*arguments) == no_gpu(accelerator)
+
+
+def test_a_later_config_overrides_the_path_of_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("data: {corpus: {class_path: Manifest, init_args: {path: M.csv}}}")
+    config, missing = ["-c", str(tmp_path / "c.yaml")], ["--data.corpus.path", "N.csv"]
+    check(parse(["audit", *missing, *config]), INDEX)
+    assert refusal(*config, *missing).startswith("N.csv: cannot read the manifest")
+
+
+def test_what_the_shell_passes_on_as_a_file_is_a_manifest(tmp_path: Path) -> None:
+    """`<(zcat M.csv.gz)` is a pipe, which can be read once."""
+    os.mkfifo(tmp_path / "pipe")
+    check(parse(["audit", "--data.corpus", "Manifest", "--data.corpus.path", str(tmp_path / "pipe")]), INDEX)

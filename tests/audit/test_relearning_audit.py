@@ -100,6 +100,13 @@ def test_every_candidate_is_scored_and_nothing_else(run_dir: Path) -> None:
     assert set(scores.dropna().index) == set(candidates) and len(candidates) == 48
 
 
+def test_the_score_before_is_that_of_the_pretext_loss(run_dir: Path) -> None:
+    (path,) = (run_dir / "probes").glob("target-answers-*.npz")
+    loss = Signals.load(path).pretext_score()
+    before = relearned(run_dir, "target").scalars[f"{DEFAULT_RELEARNING.columns[0]}@utterance"].dropna()
+    np.testing.assert_allclose(before, loss.loc[before.index], rtol=1e-15)
+
+
 def test_the_attack_is_the_residual_over_the_candidates(run_dir: Path) -> None:
     scores = pd.read_csv(run_dir / "report" / "scores.csv", dtype={"unit_id": str})
     mine = scores[scores["attack"] == "relearn"].set_index("unit_id")["score"]

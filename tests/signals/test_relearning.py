@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,8 +15,10 @@ from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.tera import TERA
 from lightning_mia.signals.base import Resources
+from lightning_mia.signals.encoder_outputs import EncoderAnswers
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.relearning import HEAD_RATE, MIN_CANDIDATES, Relearned, Relearning
+from lightning_mia.signals.runner.loop import measure_batch
 from lightning_mia.signals.safe_rates import RATES
 from lightning_mia.utilities.errors import InputError
 
@@ -166,6 +169,43 @@ def test_after_is_the_mean_score_of_the_copies(ours: SpeechModel) -> None:
     assert np.std(before - after) > 1e-3
 
 
+def answered(model: SpeechModel, given: Resources, n_masks: int, seed: int = 0) -> Resources:
+    """Resources of an audit that has measured its pretext scores."""
+    group = EncoderAnswers(n_masks, seed)
+    with torch.inference_mode():
+        answers = measure_batch(model, group.measure, batch_of(CANDIDATES))
+    return replace(given, n_masks=n_masks, mask_seed=seed, answers=answers)
+
+
+@pytest.mark.parametrize("n_masks", [3, 5])
+def test_the_score_before_is_the_pretext_loss_of_the_audit(ours: SpeechModel, n_masks: int) -> None:
+    given = answered(ours, resources(Trainings()), n_masks)
+    group = Relearning(n_copies=1, fill_to=0)
+    shared = scores(group, ours, given, CANDIDATES)
+    apart = scores(group, ours, replace(given, answers=None), CANDIDATES)
+    assert all(np.array_equal(shared[name], apart[name]) for name in apart)  # bit by bit
+    assert given.answers is not None
+    given.answers.scalars.loc[:] += 1.0
+    assert np.allclose(scores(group, ours, given, CANDIDATES)[next(iter(apart))], next(iter(apart.values())) + 1.0)
+
+
+@pytest.mark.parametrize("other", [{"n_masks": 2}, {"mask_seed": 4}])
+def test_under_other_masks_the_score_before_is_measured(ours: SpeechModel, other: dict[str, int]) -> None:
+    given = answered(ours, resources(Trainings()), n_masks=3)
+    group = Relearning(n_copies=1, fill_to=0, **other)
+    mine = scores(group, ours, given, CANDIDATES)
+    apart = scores(group, ours, replace(given, answers=None), CANDIDATES)
+    shared = scores(Relearning(n_copies=1, fill_to=0), ours, given, CANDIDATES)
+    assert all(np.array_equal(mine[name], apart[name]) for name in apart)
+    assert not np.allclose(next(iter(mine.values())), next(iter(shared.values())), atol=1e-6)
+
+
+def test_queries_follow_the_masks_of_the_audit() -> None:
+    assert Relearning().queries == 2 * 3 * 3 + 3 * 16
+    assert Relearning(n_copies=1).queries_with(4) == 3 * 3 + 2 * 4
+    assert Relearning(n_copies=1, n_masks=5).queries_with(4) == 3 * 3 + 2 * 5
+
+
 def test_only_candidates_are_scored(ours: SpeechModel) -> None:
     given = resources(Trainings(), AUXILIARY)
     columns = scores(Relearning(n_masks=2), ours, given, [*CANDIDATES[:3], *AUXILIARY[:2]])
@@ -264,6 +304,20 @@ def test_an_unknown_rate_is_the_largest_at_which_a_held_out_score_falls_little()
     tried = [asked["learning_rate"] for asked in trainings.asked[:-1]]
     assert len(tried) <= 4 and {1e-4, 2e-4} <= set(tried) <= set(RATES)
     assert all(set(ids) > set(CANDIDATES) and len(ids) == 20 + 30 for ids in trainings.training_sets[:-1])
+
+
+@pytest.mark.parametrize(("seconds", "n_tried"), [(1.0, 80), (4.0, 60), (12.0, 20), (60.0, 20)])
+def test_rates_are_tried_on_four_minutes_of_audio(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, n_tried: int
+) -> None:
+    others = [f"d{number:02d}" for number in range(60)]
+    trainings = Trainings()
+    monkeypatch.setattr(Tones, "durations", property(lambda self: np.full(len(self.ids), seconds)))
+    given = resources(trainings, AUXILIARY, utterance=[*CANDIDATES, *others])
+    Relearning(n_copies=1, fill_to=0).prepare(foreign(), given)
+    *tried, copy = trainings.training_sets
+    assert {len(ids) for ids in tried} == {n_tried} and len(copy) == 80
+    assert all(ids == tried[0] and set(ids) <= set(copy) for ids in tried)
 
 
 def test_a_training_that_ruins_the_model_is_repeated_at_half_the_rate(ours: SpeechModel) -> None:

@@ -15,7 +15,7 @@ from lightning_mia.models import TERA, MelHuBERT, SpeechModel, Wav2Vec2
 from lightning_mia.models.huggingface.pretrained import PretrainedEncoder
 from lightning_mia.models.weights import hash_content
 from lightning_mia.training.dp_sgd import PerExampleGradients
-from lightning_mia.training.further_training import FurtherTraining
+from lightning_mia.training.further_training import FurtherTraining, count_parts, with_same_weights
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.progress_bar import Progress
@@ -175,6 +175,54 @@ def test_targets_of_the_model_are_kept(training: FurtherTraining, audio: AudioCa
 def test_wav2vec2_continues_at_its_last_temperature() -> None:
     model = Wav2Vec2(**TINY, conv_channels=8, position_kernel=8, position_groups=4, gumbel_start=2.0, gumbel_end=0.5)
     assert model.settings_further(1e-3) == {"learning_rate": 1e-3, "warmup_fraction": 0.1, "gumbel_start": 0.5}
+
+
+def test_a_copy_of_a_large_model_takes_its_batches_in_parts(
+    training: FurtherTraining, model: SpeechModel, audio: AudioCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = further(training, model, audio)
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert count_parts(model, 32.0) == 1
+    monkeypatch.setattr("lightning_mia.training.further_training.PARAMETER_SECONDS", 2.0 * n_parameters)
+    assert count_parts(model, training.recordings.batch_seconds) == 2
+    sizes: list[int] = []
+    monkeypatch.setattr(TERA, "on_train_batch_start", lambda self, batch, _: sizes.append(len(batch.ids)))
+    steps: list[None] = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, **given: (steps.append(None), step(self, **given))[1])
+    in_parts = further(training.within(training.folder / "parts", "model"), model, audio)
+    n_steps = 2 * training.recordings.of(ids(audio), 1).n_batches
+    assert len(sizes) == 2 * n_steps and len(steps) == n_steps and sum(sizes) == 2 * len(ids(audio))
+    assert whole is not None and in_parts is not None
+    moved = [
+        torch.cat([(mine - old).flatten() for mine, old in zip(copy.parameters(), model.parameters(), strict=True)])
+        for copy in (whole, in_parts)
+    ]
+    assert torch.cosine_similarity(*moved, dim=0) > 0.5
+
+
+def test_the_start_of_a_copy_shares_the_memory_of_the_model(model: SpeechModel) -> None:
+    start = with_same_weights(model)
+    pairs = list(zip(model.parameters(), start.parameters(), strict=True))
+    assert all(mine.data_ptr() == its.data_ptr() and mine is not its for mine, its in pairs)
+    start.set_up_further(0.5)
+    assert start.hparams["learning_rate"] == 0.5 != model.hparams["learning_rate"]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_the_front_end_of_a_large_checkpoint_is_frozen(
+    training: FurtherTraining, audio: AudioCache, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    model = PretrainedEncoder(str(checkpoint), n_clusters=8, code_dim=8).eval()
+    assert not model.is_large
+    monkeypatch.setattr("lightning_mia.models.base.LARGE", 1 if large else 10**9)
+    copy = further(training, model, audio)
+    assert copy is not None and copy.hparams["freeze_front_end"] == large
+    old, new = model.state_dict(), copy.state_dict()
+    kept = {name: torch.equal(old[name], new[name]) for name in old if name.startswith("encoder.")}
+    assert {same for name, same in kept.items() if "feature_extractor" in name} == {large}
+    assert not any(same for name, same in kept.items() if name.endswith("q_proj.weight"))
+    assert not model.hparams["freeze_front_end"] and all(p.requires_grad for p in model.encoder.model.parameters())
 
 
 def test_the_fingerprint_has_what_changes_the_copies(training: FurtherTraining) -> None:

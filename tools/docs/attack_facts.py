@@ -12,7 +12,7 @@ import lightning_mia.attacks as package
 from lightning_mia.attacks import Attack, default_attacks
 from lightning_mia.attacks.scalar_signals.base import ScalarSignal
 from lightning_mia.models.outputs import PRETEXT_SCORE
-from lightning_mia.signals.settings import ProbeSettings
+from lightning_mia.signals.settings import MAX_MASKS
 
 N_SHADOWS = 16  # enough for every default attack
 PAGES = {
@@ -73,7 +73,7 @@ def queries(attack: Attack) -> str:
     """Count the waveforms queried per recording, as in `results.json`."""
     if attack.needs_frames:
         return "not counted"
-    plain = ProbeSettings().n_masks if attack.needs_signal == PRETEXT_SCORE else 1
+    plain = MAX_MASKS if attack.needs_signal == PRETEXT_SCORE else 1
     return str(plain + sum(group.queries for group in attack.groups))
 
 

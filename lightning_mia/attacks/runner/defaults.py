@@ -32,7 +32,7 @@ from lightning_mia.attacks.surrogate_head import SurrogateHeadAttack, SurrogateH
 from lightning_mia.attacks.user_statistics import UserStatistics
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.outputs import CTC_SCORE, TOKEN_SCORE
-from lightning_mia.signals.relearning import DEFAULT_RELEARNING, MIN_AUXILIARY, MIN_CANDIDATES
+from lightning_mia.signals.relearning import DEFAULT_RELEARNING, MIN_AUXILIARY, MIN_CANDIDATES, ONE_COPY
 from lightning_mia.signals.surrogate.targets import AdversarysClusters
 from lightning_mia.signals.surrogate_pretext import MIN_RECORDINGS, SurrogateHead
 
@@ -70,7 +70,8 @@ def checkpoint_attacks(
     """List the attacks that can find something on a checkpoint from elsewhere.
 
     What they find was measured (docs/results.md): where the score of the training task is known, surrogate heads add
-    nothing to it, and where it is not, they are all there is besides the similarity.
+    nothing to it, and where it is not, they are all there is besides the similarity. Relearning trains one copy of a
+    large model, two of any other.
 
     Args:
         model: the checkpoint.
@@ -92,7 +93,7 @@ def checkpoint_attacks(
         attacks += _against_references(signal, n_references)
     knows_rate = n_auxiliary >= MIN_AUXILIARY or bool(model.origin.get("training"))
     if DEFAULT_RELEARNING.supports(model) and knows_rate and n_recordings >= MIN_CANDIDATES:
-        attacks.append(Relearn())
+        attacks.append(Relearn(ONE_COPY if model.is_large else DEFAULT_RELEARNING))
     return attacks
 
 

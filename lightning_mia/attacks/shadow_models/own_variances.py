@@ -1,4 +1,4 @@
-"""Variances of single units, as far as they are known."""
+"""Variances of single units, shrunk by their reliability."""
 
 from collections.abc import Sequence
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_mia.audit.ablation.grid import Factor, Grid
+from lightning_mia.audit.argument_forms import in_full
 from lightning_mia.audit.configs import with_shipped_configs
+from lightning_mia.audit.option_check import check, parse
+from lightning_mia.audit.option_index import load_index
 from lightning_mia.audit.upload import RESULTS_NAMES, RESULTS_URL
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.credentials import without_credentials
@@ -33,6 +36,8 @@ def run(arguments: Sequence[str]) -> None:
     """Parse the arguments and run the grid."""
     own, passed_on = split_arguments(arguments[1:])
     options = _parser().parse_args(with_shipped_configs(own))
+    if index := load_index("audit"):
+        check(parse(in_full(["audit", *passed_on])), index)
     from lightning_mia.audit.ablation.grid_run import GridRun
 
     given = options.as_dict()  # not instantiated: a class_path in a value is parsed by the audit

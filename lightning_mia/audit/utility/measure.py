@@ -73,7 +73,7 @@ def plan_utility(
         folder: folder of the cached signals.
         trainers: creates the Trainer.
     """
-    task = CommonTask(probing.n_masks, probing.mask_seed, settings.mask_probability)
+    task = CommonTask(probing.encoder_outputs.n_masks, probing.mask_seed, settings.mask_probability)
     inputs = [data.audio.data_hash(ids), data.query_changes.fingerprint()]
     return ProbePlan([task], data.queries(list(ids)), data.queries([]), inputs, probing, folder, trainers)
 

@@ -26,7 +26,7 @@ LOSSLESS_RATE, LOSSLESS_CHANNELS = 655_350, 8
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a recording that is an utterance of its own."""
+    """A part of a recording that is a separate utterance."""
 
     start: float = 0.0  # seconds, or samples
     length: float | None = None  # the same unit; None: up to the end

@@ -72,6 +72,16 @@ def read_text(path: str) -> str:
     return text
 
 
+def refuse_missing(path: str) -> None:
+    """Refuse a manifest that does not exist; a pipe is not read.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not Path(path).expanduser().exists():
+        read_text(path)
+
+
 def _parse(text: str) -> Any:
     """Parse JSON; None if it is malformed or nested too deeply."""
     try:

@@ -96,16 +96,17 @@ class TrainingRecordings(L.LightningDataModule):
             **self.spec_augment.fingerprint(),
         }
 
-    def of(self, ids: Sequence[str], seed: int) -> "TrainingRecordings":
+    def of(self, ids: Sequence[str], seed: int, n_parts: int = 1) -> "TrainingRecordings":
         """Return other training recordings, each once per epoch, in batches of the same duration.
 
         Args:
             ids: utterances to train on.
             seed: seed of the batch order and of `masking`.
+            n_parts: equal parts into which a batch is divided.
         """
         other = copy.copy(self)
         other.recordings, other.times, other.seed = self.recordings.take(ids), (), seed
-        other.n_batches = count_batches(other.recordings.durations, self.batch_seconds)
+        other.n_batches = n_parts * count_batches(other.recordings.durations, self.batch_seconds)
         return other
 
     def epoch(self) -> Recordings:

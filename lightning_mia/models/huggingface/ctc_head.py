@@ -255,7 +255,7 @@ def _tokenizer(checkpoint: Checkpoint) -> tuple[Any, str]:
             tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
     except Exception as error:  # invalid JSON, unusable settings
         raise InputError(f"The vocabulary of {checkpoint.name} cannot be used: {one_line(error)}") from error
-    tokenizer.do_lower_case = False  # it would write upper case, whatever the vocabulary
+    tokenizer.do_lower_case = False  # it would write upper case, even if the vocabulary is lower case
     # Read here, because transformers 5 drops this setting when it loads a tokenizer.
     delimiter = settings.get("word_delimiter_token", "|")
     return tokenizer, (delimiter["content"] if isinstance(delimiter, dict) else delimiter) or " "

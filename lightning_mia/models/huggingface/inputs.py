@@ -37,7 +37,9 @@ class PaddingAwareConvolutions(nn.Module):
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         """(batch, samples), (batch,) real samples → (batch, frames, channels)."""
         on_single = self._convolve_single if self.has_group_norm else self._convolve_batch
-        return apply_front_end(self._convolve_batch, on_single, waveforms, lengths, self.frame_lengths)
+        trains = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters())
+        with torch.set_grad_enabled(trains):
+            return apply_front_end(self._convolve_batch, on_single, waveforms, lengths, self.frame_lengths)
 
     def _convolve_single(self, waveform: Tensor, _: Tensor) -> Tensor:
         """(1, samples) → (1, frames, channels)."""

@@ -114,11 +114,16 @@ class PretrainedEncoder(SpeechModel):
             raise InputError(f"model.language is {language}, but {checkpoint} is {self.family}: only Whisper has one")
         self.head: Any = self._make_head()  # a PretextHead, or a recogniser's TranscriptHead
         self.noise_dim = self.head.noise_dim
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Freeze fixed parameters and, if asked for, the front end."""
         for name, parameter in self.encoder.named_parameters():
             fixed = FIXED.get(self.family) in name.split(".") or (
                 self.uses_transcripts and name.endswith(MASK_EMBEDDING)
             )
-            parameter.requires_grad = not (fixed or (freeze_front_end and is_front_end(name)))
+            frozen: bool = fixed or (self.hparams["freeze_front_end"] and is_front_end(name))
+            parameter.requires_grad = not frozen
 
     def _make_head(self) -> Any:
         settings: Any = self.hparams
@@ -232,6 +237,19 @@ class PretrainedEncoder(SpeechModel):
         Clusters are learned from data, and can leak membership too.
         """
         self.head.fit_targets((batch.to(self.device), lengths.to(self.device)) for batch, lengths in waveforms)
+
+    def settings_further(self, learning_rate: float) -> dict[str, Any]:
+        """Freeze the front end of a large model; see `SpeechModel.settings_further`.
+
+        It holds a twentieth of the weights of a base model, and costs more than all others in further training.
+        """
+        frozen = {"freeze_front_end": True} if self.is_large else {}
+        return super().settings_further(learning_rate) | frozen
+
+    def set_up_further(self, learning_rate: float) -> None:
+        """Change the settings, see `SpeechModel.set_up_further`."""
+        super().set_up_further(learning_rate)
+        self._freeze()
 
     def freeze_encoder(self) -> None:
         """Freeze all parameters but those of the pretext head."""

@@ -74,7 +74,7 @@ def read_published(path: str, kind: str, entries: tuple[str, ...], alternative: 
         path: local file.
         kind: expected model, for messages, such as "CPC".
         entries: required keys.
-        alternative: keys that may stand in their place.
+        alternative: keys that may replace them.
 
     Raises:
         InputError: the file is missing, not a checkpoint, another kind of checkpoint, or unsafe to unpickle.

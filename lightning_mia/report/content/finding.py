@@ -32,7 +32,7 @@ UPPER_BOUND = (
 
 @dataclass(frozen=True)
 class Found:
-    """How many members an attack finds, as far as the figures say.
+    """How many members an attack finds, within what the figures support.
 
     Attributes:
         rate: true positive rate that may be quoted; None if none may.

@@ -84,7 +84,7 @@ def _members(report: AuditReport) -> Iterator[str]:
     if split.n_siblings:
         yield (
             f"{count(split.n_siblings)} recordings are siblings: of the members' source, but not trained on. They are "
-            "compared with the members, in a control of its own."
+            "compared with the members, in a separate control."
         )
     if len(split.exposures) > 1:
         *numbers, last = (f"{count(times)}" for times in split.exposures)

@@ -1,4 +1,4 @@
-"""`private.json`: what a report must not name when it is handed on.
+"""`private.json`: what a report must not name when it is shared.
 
 `results.json` and the pages hold the same without folders, and without ids and paths of recordings.
 """

@@ -11,7 +11,7 @@ FORMAT_NOTES = {
     ".jsonl": "`{}.jsonl`: NeMo's manifest (`model.train_ds.manifest_filepath`).",
     ".tsv": (
         "`{}.tsv`: fairseq's manifest, and with transcripts `.wrd` and `.ltr`. fairseq looks for `train.tsv`, so link "
-        "or copy it into a folder of its own. It reads 16 kHz only."
+        "or copy it into a separate folder. It reads 16 kHz only."
     ),
     "wav.scp": "`{}.kaldi`: Kaldi's data folder (`validate_data_dir.sh --no-feats --no-spk-sort`).",
     "metadata.csv": (

@@ -58,7 +58,7 @@ def distributes(trainers: TrainerFactory) -> bool:
 def settle_workers(settings: Settings, trainers: TrainerFactory, n_parameters: int) -> Settings:
     """Replace `workers: auto` by a number.
 
-    It is the number of physical cores divided by the threads of a model, as far as memory allows. GPUs take up to
+    It is the number of physical cores divided by the threads of a model, limited by memory. GPUs take up to
     `MODELS_PER_GPU` small models each, or one large one. A model that is distributed over devices, and a process that
     is itself a worker, train one at a time.
 

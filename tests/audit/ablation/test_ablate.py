@@ -83,7 +83,7 @@ BAD_ARGUMENTS = {
     "no such option": (["--trainer.nothing", "3"], "nothing"),
     "no workers": (["--workers", "0"], "--workers is 0"),
     "several devices a cell": (["--workers", "2", "--trainer.devices", "2"], "trainer.devices is 2"),
-    "a word too many": (["--yes", "please"], "'please'"),
+    "a word too many": (["--yes", "please"], "please: unexpected word"),
 }
 
 

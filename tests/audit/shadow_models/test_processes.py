@@ -82,7 +82,7 @@ def all_gone(processes: list[psutil.Process], seconds: float = 30) -> bool:
     ("number", "moment"),
     [
         (signal.SIGINT, "while they start"),
-        (signal.SIGINT, "while they train"),
+        pytest.param(signal.SIGINT, "while they train", marks=pytest.mark.long),
         (signal.SIGTERM, "while they train"),
     ],
 )
@@ -135,7 +135,10 @@ def started(forkserver: ForkServerContext, config: Path, tmp_path: Path) -> Iter
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(signal.SIGKILL, "killed (SIGKILL), perhaps for lack of memory"), (signal.SIGTERM, "killed (SIGTERM)")],
+    [
+        (signal.SIGKILL, "killed (SIGKILL), perhaps for lack of memory"),
+        pytest.param(signal.SIGTERM, "killed (SIGTERM)", marks=pytest.mark.long),
+    ],
 )
 def test_a_killed_worker_is_replaced_and_its_model_resumed(
     started: Callable[..., ForkServerProcess], config: Path, tmp_path: Path, number: signal.Signals, reason: str

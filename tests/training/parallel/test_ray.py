@@ -88,6 +88,7 @@ def test_a_job_that_cannot_be_pickled_is_refused(sample_jobs: ModuleType, tmp_pa
         do([sample_jobs.NotPicklable("bad", tmp_path)], tmp_path)
 
 
+@pytest.mark.long
 def test_a_node_without_the_run_directory_is_reported_in_one_line(
     sample_jobs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from lightning_mia.models import CPC, TERA, HuBERT, MelHuBERT, SpeechModel, Wav2
 from lightning_mia.signals.base import Resources
 from lightning_mia.signals.relearning import Relearning
 from lightning_mia.signals.runner.loop import batches, measure_batch
+from lightning_mia.signals.settings import MAX_MASKS
 from lightning_mia.training.further_training import FurtherTraining
 from lightning_mia.training.train import Trained, train
 from lightning_mia.training.trainer_factory import TrainerFactory
@@ -108,7 +109,7 @@ def estimate_base(audio: AudioCache, n_candidates: int) -> Row:
         per_mask = _seconds(lambda: model.pretext_score(batch.waveforms, batch.lengths, masks))
     n_batches = n_candidates / len(batch.ids)
     steps = group.epochs * group.n_copies / (2 if group.halves else 1) * n_batches
-    seconds = steps * per_step + (1 + group.n_copies) * group.n_masks * n_batches * per_mask
+    seconds = steps * per_step + (1 + group.n_copies) * MAX_MASKS * n_batches * per_mask
     shadow_model = 100 * n_batches / 2 * per_step
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     return relative(
