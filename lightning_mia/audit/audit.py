@@ -150,7 +150,7 @@ class Audit:
                 if jobs:
                     run.run_jobs(jobs, progress)
                 probed_references = self.probe(compared, self._plan_of_references, progress)
-        shadow_models = TrainedShadowModels.load(jobs, target, run.split) if jobs else None
+        shadow_models = TrainedShadowModels.load(jobs, target, run.data) if jobs else None
         if references:
             shadow_models = references.probed(probed_references, controls.get("wrong_model"))
         elif shadow_models and run.first_is_wrong_model(controls):
@@ -185,7 +185,7 @@ class Audit:
                 *shared_content_notes(run.split, run.data.audio),
                 *run.missing_control_notes(target, probed),
                 *(references.notes(target.model) if references else ()),
-                *training_notes(run.split, run.fleet.start, shadow_models.records if shadow_models else {}),
+                *training_notes(run.data, run.fleet.start, shadow_models.records if shadow_models else {}),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
                 *mask_notes(self.probe_plan, target, chosen=self.options.probe.n_masks is None),
