@@ -259,7 +259,7 @@ class Audit:
         if self.run.model.uses_transcripts:
             inputs.append([data.audio.texts.get(utterance, "") for utterance in ids])
         return ProbePlan(
-            self._groups(self.attacks),
+            self._groups([(attack, attack.groups) for attack in self.attacks]),
             data.queries(ids),
             data.queries(auxiliary),
             inputs,
@@ -287,16 +287,18 @@ class Audit:
     @property
     def _plan_of_references(self) -> ProbePlan:
         """Signal groups of the attacks that compare models; others would only cost time."""
-        return replace(self.probe_plan, groups=self._groups([attack for attack in self.attacks if attack.min_shadows]))
+        return replace(
+            self.probe_plan, groups=self._groups([(attack, attack.compared_groups) for attack in self.attacks])
+        )
 
-    def _groups(self, attacks: Sequence[Attack]) -> list[SignalGroup]:
-        """List the signal groups of attacks, encoder outputs first."""
+    def _groups(self, attacks: Sequence[tuple[Attack, Sequence[SignalGroup]]]) -> list[SignalGroup]:
+        """List signal groups of attacks, encoder outputs first."""
         split, outputs = self.run.split, self.probing.encoder_outputs
         groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
-        for attack in attacks:
+        for attack, needed in attacks:
             if attack.min_shadows > self._n_compared or not set(attack.levels) & set(split.levels):
                 continue  # this attack will not run
-            for group in attack.groups:
+            for group in needed:
                 if groups.setdefault(group.prefix, group).fingerprint() != group.fingerprint():
                     raise InputError(
                         f"{attack.name} needs {group.name} with other settings than another attack; give both the same"
