@@ -196,6 +196,11 @@ class Attack(Named, ABC):
         return ()
 
     @property
+    def compared_groups(self) -> tuple[SignalGroup, ...]:
+        """Those that the attack also reads from shadow models."""
+        return self.groups if self.min_shadows else ()
+
+    @property
     def paper_protocol(self) -> bool:
         """Whether the attack is fitted on challenge non-members.
 

@@ -8,6 +8,7 @@ import pandas as pd
 from lightning_mia.attacks.base import ACCESSES, Attack, Evidence
 from lightning_mia.attacks.midpoint import MidPoint
 from lightning_mia.attacks.relearn import Relearn
+from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.signals.base import SignalGroup
 from lightning_mia.utilities.errors import InputError
 
@@ -72,16 +73,32 @@ class ScoreFusion(Attack):
         return tuple(dict.fromkeys(group for attack in self.attacks for group in attack.groups))
 
     @property
+    def compared_groups(self) -> tuple[SignalGroup, ...]:
+        """Those of all attacks."""
+        return tuple(dict.fromkeys(group for attack in self.attacks for group in attack.compared_groups))
+
+    @property
     def paper_protocol(self) -> bool:
         """Whether one of the attacks is fitted on challenge non-members."""
         return any(attack.paper_protocol for attack in self.attacks)
 
     def score(self, evidence: Evidence) -> pd.Series:
         """Add the standardised scores of every unit."""
-        scores = [attack.score(evidence) for attack in self.attacks]
-        return pd.Series(
-            np.sum([_standardised(values.loc[scores[0].index]) for values in scores], axis=0), scores[0].index
+        return _add([attack.score(evidence) for attack in self.attacks])
+
+    def score_alone(self, evidence: Evidence) -> pd.Series:
+        """Do so without shadow models: signals are scored in place of their comparison."""
+        return _add(
+            [
+                attack.score_alone(evidence) if isinstance(attack, SignalAttack) else attack.score(evidence)
+                for attack in self.attacks
+            ]
         )
+
+
+def _add(scores: Sequence[pd.Series]) -> pd.Series:
+    index = scores[0].index
+    return pd.Series(np.sum([_standardised(values.loc[index]) for values in scores], axis=0), index)
 
 
 def _standardised(scores: pd.Series) -> np.ndarray:

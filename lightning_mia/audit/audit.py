@@ -42,6 +42,7 @@ from lightning_mia.audit.suggestions import suggest_auxiliary, suggest_positive_
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import MEASURED_MODELS, measure_utility, plan_utility
 from lightning_mia.evaluation.results import Exposure
+from lightning_mia.evaluation.utility import Utility
 from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Suggestion, Target, summarise_fleet
 from lightning_mia.report.logged_figures import log_report
 from lightning_mia.report.write import write_report
@@ -135,22 +136,8 @@ class Audit:
         timings = _training_seconds(models)
         compared = references.models if references else {}
         jobs = run.shadow_model_jobs(target, self.probe_plan) if run.split.shadows else []
-        probes = [(self.probe_plan, models), (self._plan_of_references, compared)]
-        measured = {name: models[name] for name in MEASURED_MODELS if name in models}
-        if self.held_out is not None:
-            probes.append((self.utility_plan, measured))
-        with self._bar(probes, jobs) as progress:
-            with _timed(timings, "probe_s"):
-                probed = self.probe(models, progress=progress)
-                utility = None
-                if self.held_out is not None:
-                    plan, settings = self.utility_plan, self.options.utility
-                    utility = measure_utility(measured, self.held_out, settings, plan, progress)
-            with _timed(timings, "fleet_s"):  # training and probing of shadow models in this run
-                if jobs:
-                    run.run_jobs(jobs, progress)
-                probed_references = self.probe(compared, self._plan_of_references, progress)
-        shadow_models = TrainedShadowModels.load(jobs, target, run.split) if jobs else None
+        probed, probed_references, utility = self._measure(models, compared, jobs, timings)
+        shadow_models = TrainedShadowModels.load(jobs, target, run.data) if jobs else None
         if references:
             shadow_models = references.probed(probed_references, controls.get("wrong_model"))
         elif shadow_models and run.first_is_wrong_model(controls):
@@ -185,7 +172,7 @@ class Audit:
                 *shared_content_notes(run.split, run.data.audio),
                 *run.missing_control_notes(target, probed),
                 *(references.notes(target.model) if references else ()),
-                *training_notes(run.split, run.fleet.start, shadow_models.records if shadow_models else {}),
+                *training_notes(run.data, run.fleet.start, shadow_models.records if shadow_models else {}),
                 *_training_notes(models),
                 *privacy_notes(target, privacy),
                 *mask_notes(self.probe_plan, target, chosen=self.options.probe.n_masks is None),
@@ -211,6 +198,40 @@ class Audit:
         log_report(loggers, report)
         close(loggers)
         return page
+
+    def _measure(
+        self,
+        models: Mapping[str, Trained],
+        references: Mapping[str, Trained],
+        jobs: Sequence[ShadowModelJob],
+        timings: dict[str, float],
+    ) -> tuple[dict[str, ProbedModel], dict[str, ProbedModel], Utility | None]:
+        """Probe all models, and train the shadow models, under one bar.
+
+        Args:
+            models: "target" and the control models.
+            references: reference models.
+            jobs: shadow models.
+            timings: gets the times.
+
+        Returns:
+            Models and references, probed; and the utility, if it is measured.
+        """
+        probes = [(self.probe_plan, models), (self._plan_of_references, references)]
+        measured = {name: models[name] for name in MEASURED_MODELS if name in models}
+        if self.held_out is not None:
+            probes.append((self.utility_plan, measured))
+        utility = None
+        with self._bar(probes, jobs) as progress:
+            with _timed(timings, "probe_s"):
+                probed = self.probe(models, progress=progress)
+                if self.held_out is not None:
+                    plan, settings = self.utility_plan, self.options.utility
+                    utility = measure_utility(measured, self.held_out, settings, plan, progress)
+            with _timed(timings, "fleet_s"):  # training and probing of shadow models in this run
+                if jobs:
+                    self.run.run_jobs(jobs, progress)
+                return probed, self.probe(references, self._plan_of_references, progress), utility
 
     def probe(
         self, models: Mapping[str, Trained], plan: ProbePlan | None = None, progress: Progress | None = None
@@ -259,7 +280,7 @@ class Audit:
         if self.run.model.uses_transcripts:
             inputs.append([data.audio.texts.get(utterance, "") for utterance in ids])
         return ProbePlan(
-            self._groups(self.attacks),
+            self._groups([(attack, attack.groups) for attack in self.attacks]),
             data.queries(ids),
             data.queries(auxiliary),
             inputs,
@@ -287,16 +308,17 @@ class Audit:
     @property
     def _plan_of_references(self) -> ProbePlan:
         """Signal groups of the attacks that compare models; others would only cost time."""
-        return replace(self.probe_plan, groups=self._groups([attack for attack in self.attacks if attack.min_shadows]))
+        compared = [(attack, attack.compared_groups) for attack in self.attacks]
+        return replace(self.probe_plan, groups=self._groups(compared))
 
-    def _groups(self, attacks: Sequence[Attack]) -> list[SignalGroup]:
-        """List the signal groups of attacks, encoder outputs first."""
+    def _groups(self, attacks: Sequence[tuple[Attack, Sequence[SignalGroup]]]) -> list[SignalGroup]:
+        """List signal groups of attacks, encoder outputs first."""
         split, outputs = self.run.split, self.probing.encoder_outputs
         groups: dict[str, SignalGroup] = {outputs.prefix: outputs}
-        for attack in attacks:
+        for attack, needed in attacks:
             if attack.min_shadows > self._n_compared or not set(attack.levels) & set(split.levels):
                 continue  # this attack will not run
-            for group in attack.groups:
+            for group in needed:
                 if groups.setdefault(group.prefix, group).fingerprint() != group.fingerprint():
                     raise InputError(
                         f"{attack.name} needs {group.name} with other settings than another attack; give both the same"

@@ -95,6 +95,7 @@ class AuditRun:
         options: AuditOptions = DEFAULT_OPTIONS,
         monitor: LeakageMonitor | None = None,
         uploader: ResultsUploader | None = None,
+        trains_target: bool = True,
     ) -> "AuditRun":
         """Decode the corpus, draw the split, and check the settings.
 
@@ -105,6 +106,7 @@ class AuditRun:
             options: run directory, controls and shadow models.
             monitor: leakage monitor of the target's training.
             uploader: uploads results after every shadow model.
+            trains_target: whether a pretrained model is trained further here, and not itself the target.
 
         Raises:
             InputError: the corpus cannot be used, or the run was started with other settings.
@@ -120,7 +122,9 @@ class AuditRun:
                 "fleet.checkpoints brings shadow models that were trained on the lists of a drawn split: give its "
                 "folder (--split), which `lightning-mia split … --shadows N` writes"
             )
-        is_external = model.is_pretrained and (fleet.checkpoints is not None or not fleet.size)
+        is_target = not (trains_target or options.target_checkpoint or _target_of(options.folder).exists())
+        trains_none = fleet.checkpoints is not None or not fleet.size
+        is_external = model.is_pretrained and (trains_none or (is_target and fleet.pool == "auxiliary"))
         n_shadows = None if fleet.checkpoints is not None and not fleet.size else fleet.size
         data = datamodule.load(options.folder / "split.csv", n_shadows, fleet.pool, with_background=not is_external)
         shadow_checkpoints = None
@@ -328,13 +332,14 @@ class AuditRun:
         """
         if self.shadow_checkpoints:
             return self._external_shadow_model_jobs(self.shadow_checkpoints, target, probe_plan)
-        model = self.model if self.split.drawn else shadow_model(self.external, self.fleet.start, target)
+        like_target = self.data.like_target
+        model = self.model if like_target else shadow_model(self.external, self.fleet.start, target)
         trainings = [
             self.job(f"shadows/{number:03d}", self.split.training_ids(name), training_seed() + 1 + number, model=model)
             for number, name in enumerate(self.split.shadows)
         ]
         kinds = {training.kind for training in trainings}
-        if target and self.split.drawn and (kind := target.model.origin.get("training")) not in kinds:
+        if target and like_target and (kind := target.model.origin.get("training")) not in kinds:
             difference = "does not record how it was trained" if kind is None else "was trained with other settings"
             raise InputError(
                 f"{target.checkpoint} {difference}, but shadow models must be trained exactly like the target: train "
@@ -375,7 +380,8 @@ class AuditRun:
     @property
     def shares_targets(self) -> bool:
         """Whether shadow models and controls copy the target's learned targets."""
-        has_targets = self.model.learned_targets is not None and not (self.model.is_pretrained and not self.split.drawn)
+        is_external = self.model.is_pretrained and not self.data.like_target
+        has_targets = self.model.learned_targets is not None and not is_external
         return self.shadow_checkpoints is None and self.fleet.targets == "victim" and has_targets
 
     def _check_shadow_models(self) -> None:
@@ -431,7 +437,7 @@ class AuditRun:
         """
         if checkpoint is not None:
             return self.external.load(checkpoint)
-        if (self.run_dir / "target" / "model.ckpt").exists():
+        if _target_of(self.run_dir).exists():
             return self.fit_target()
         if not self.model.is_pretrained:
             raise InputError(
@@ -482,13 +488,13 @@ class AuditRun:
     def first_is_wrong_model(self, controls: Mapping[str, Trained]) -> bool:
         """Whether the first shadow model is the wrong model too.
 
-        On a user-supplied split, where no shadow model is trained on a challenge unit, and there is no other.
+        Of a target that was trained elsewhere, where none is trained on a challenge unit, and there is no other.
 
         Args:
             controls: the control models.
         """
         is_needed = self.controls.wrong_model and "wrong_model" not in controls
-        return is_needed and not self.split.drawn and self.split.pool() is not None
+        return is_needed and not self.data.like_target and self.split.pool() is not None
 
     def missing_control_notes(self, target: Trained, models: Collection[str]) -> list[str]:
         """Explain a missing wrong-model control.
@@ -514,3 +520,7 @@ class AuditRun:
             return references.models["wrong_model"]
         checkpoint = self.controls.wrong_model_checkpoint
         return None if checkpoint is None else self.external.pretrained(checkpoint)
+
+
+def _target_of(run_dir: Path) -> Path:
+    return run_dir / "target" / "model.ckpt"

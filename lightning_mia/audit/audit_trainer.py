@@ -154,7 +154,7 @@ class AuditTrainer(Trainer):
             The report, with verdict, tables, figures and page; None on processes other than the first.
         """
         with self._running(options):
-            audit = self._open_audit(model, datamodule, options)
+            audit = self._open_audit(model, datamodule, options, trains_target=False)
             audit.announce(with_target=False)
             checkpoint = Path(options.target_checkpoint).expanduser() if options.target_checkpoint else None
             return self._report(audit, audit.run.load_target(checkpoint))
@@ -198,14 +198,18 @@ class AuditTrainer(Trainer):
             )
         return monitor
 
-    def _open(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> AuditRun:
+    def _open(
+        self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions, trains_target: bool = True
+    ) -> AuditRun:
         monitor = self.monitor_for(options.monitor, options.probe)
-        run = AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader)
+        run = AuditRun.open(model, datamodule, self.factory, options, monitor, self._uploader, trains_target)
         run.check_split()
         return run
 
-    def _open_audit(self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions) -> Audit:
-        audit = Audit(self._open(model, datamodule, options), options)
+    def _open_audit(
+        self, model: SpeechModel, datamodule: SpeechDataModule, options: AuditOptions, trains_target: bool = True
+    ) -> Audit:
+        audit = Audit(self._open(model, datamodule, options, trains_target), options)
         check_some_can_run(audit.attacks, audit.run.model, audit.run.split, len(options.fleet.references))
         return audit
 

@@ -53,6 +53,9 @@ class SpeechModel(L.LightningModule, ShareableModel, ABC):
     mask_span: SpanMask | None = None
     takes_spec_augment: ClassVar[bool] = False  # whether `training_loss` applies `Batch.augment` to log-mel frames
     noise_dim: int = 0  # uniform numbers per frame that `pretext_score` takes, such as one per negative
+    # Costs relative to `encode`, for the remaining time in progress bars.
+    step_passes: ClassVar[float] = 3.0  # a training step: forward, and backward at the cost of two
+    masked_pass: ClassVar[float] = 1.0  # one mask of `encode_under`
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,7 +10,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightning_mia.utilities.errors import InputError
 
 FRONT_ENDS = {"front_end", "feature_extractor", "conv1", "conv2"}  # ours, Hugging Face's, and those of its Whisper
-PASSES_PER_STEP = 3  # forward, and backward at the cost of two
 NOT_BLOCKS = {"adapter", "pos_conv_embed"}  # modules whose `layers` are not the transformer's blocks
 
 

@@ -15,6 +15,8 @@ from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.table import PAIRWISE_COSINE
 from lightning_mia.utilities.ranges import Range, Seed
 
+UNMASKED_COST = 1.5  # of the unmasked pass and the cosines of all layers, in passes
+
 
 @dataclass(frozen=True)
 class EncoderAnswers(SignalGroup):
@@ -41,7 +43,8 @@ class EncoderAnswers(SignalGroup):
 
     def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
         """Count masks where the model has a task with masks."""
-        return Work(0.0, (1 + task_passes(model, self.n_masks)) * float(recordings.durations.sum()))
+        task = task_passes(model, self.n_masks) if model.has_pretext or model.uses_transcripts else 0.0
+        return Work(0.0, (UNMASKED_COST + task) * float(recordings.durations.sum()))
 
     def measure(self, model: SpeechModel, batch: Batch) -> Measured:
         """Measure `pairwise_cosine_layer0` …, `pretext_score_mask0` …, and the pooled vectors."""

@@ -15,7 +15,6 @@ from torch import Tensor
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.corpora.loading.datasets import Recordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.optimizer import PASSES_PER_STEP
 from lightning_mia.signals.base import Measure, Measured, Resources, SignalGroup, Work, task_passes
 from lightning_mia.signals.inputs.random_masks import draw_masks_and_noise
 from lightning_mia.signals.safe_rates import N_TRIALS, HeldOut, largest_harmless_rate, train_safely
@@ -29,6 +28,7 @@ MIN_CANDIDATES = 20
 MIN_AUXILIARY = 40  # half of them are held out
 HEAD_RATE = 1e-3  # learning rate of a new head
 MIN_HELD_OUT, MAX_HELD_OUT = 20, 100  # auxiliary recordings that are scored after further training
+PASSES_PER_STEP = 3  # forward, and backward at the cost of two
 TRIAL_SECONDS = 240.0  # audio on which learning rates are tried; with less, the steps are too few to tell
 
 
@@ -283,8 +283,8 @@ class _Training:
         fits_head = self.model.needs_targets
         if not questions or (len(self.auxiliary) < MIN_AUXILIARY and (fits_head or self._searches_rate)):
             return Work(0.0, 0.0)
-        passes = task_passes(self.model, self.n_masks) or self.n_masks
-        per_copy = PASSES_PER_STEP * settings.epochs / (2 if settings.halves else 1)
+        passes = task_passes(self.model, self.n_masks)
+        per_copy = self.model.step_passes * settings.epochs / (2 if settings.halves else 1)
         preparing = settings.head_epochs * seconds(self.auxiliary) * fits_head
         for number, ids in enumerate(dict.fromkeys(questions.values())):
             searched = number == 0 and self._searches_rate
@@ -362,8 +362,8 @@ class _Training:
         return self.settings.learning_rate is None and not self.model.origin.get("training")
 
     def _held_out(self, ids: Sequence[str]) -> HeldOut:
-        recordings, passes = self.resources.auxiliary.take(ids[:MAX_HELD_OUT]), self.n_masks
-        work = (task_passes(self.start, passes) or passes) * float(recordings.durations.sum())
+        recordings = self.resources.auxiliary.take(ids[:MAX_HELD_OUT])
+        work = task_passes(self.start, self.n_masks) * float(recordings.durations.sum())
         count = partial(self.resources.progress.advance, work)
         return HeldOut(self.start, recordings, self.score, self.resources.batch_seconds, count)
 

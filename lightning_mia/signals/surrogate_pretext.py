@@ -115,9 +115,13 @@ class SurrogateHead(SignalGroup):
 
     def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
         """Count the passes of auxiliary recordings too; none without them."""
-        n_auxiliary = len(resources.auxiliary)
+        if len(resources.auxiliary) < MIN_RECORDINGS:
+            return Work(0.0, 0.0)
         seconds = [float(part.durations.sum()) for part in (resources.auxiliary, recordings)]
-        return Work(*(self.queries * part * (n_auxiliary >= MIN_RECORDINGS) for part in seconds))
+        return Work(*(self._passes(model) * part for part in seconds))
+
+    def _passes(self, model: SpeechModel) -> float:
+        return self.queries * (model.masked_pass if self.filling is None else 1.0)
 
     def prepare(self, model: SpeechModel, resources: Resources) -> Measure:
         """Fit the heads, one per layer and fold."""
@@ -139,7 +143,7 @@ class SurrogateHead(SignalGroup):
                         if len(sums) <= i:
                             sums.append(FoldSums(n_folds, hidden.shape[2], truth.shape[2], device=model.device))
                         sums[i].add(fold[rows], hidden[scored], truth[scored])
-                resources.progress.advance(self.queries * float(batch.lengths.sum()) / SAMPLE_RATE)
+                resources.progress.advance(self._passes(model) * float(batch.lengths.sum()) / SAMPLE_RATE)
         weights = [self.target.fit(*layer_sums.leave_one_out()) for layer_sums in sums]
         return partial(_measure, passes=passes, weights=weights)
 

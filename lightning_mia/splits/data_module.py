@@ -101,7 +101,11 @@ class SpeechDataModule(L.LightningDataModule):
         self.query_changes = WaveformChanges(peak_normalise, reverse in ("queries", "both"))
 
     def load(
-        self, split_path: Path, n_shadows: int | None = 0, pool: Pool = "challenge", with_background: bool = True
+        self,
+        split_path: Path,
+        n_shadows: int | None = 0,
+        pool: Pool = "challenge",
+        with_background: bool = True,
     ) -> "SplitCorpus":
         """Decode the corpus and draw its split.
 
@@ -109,7 +113,8 @@ class SpeechDataModule(L.LightningDataModule):
             split_path: `split.csv` of the run; a split saved there must be the same.
             n_shadows: number of shadow models, in complementary pairs; None: all that a split drawn before has.
             pool: recordings that the shadow models' members are drawn from.
-            with_background: also decode the background of a split drawn before, which only training needs.
+            with_background: also decode the background of a split drawn before, which only training needs; without it,
+                shadow models in the pool `auxiliary` are trained on auxiliary recordings alone.
 
         Raises:
             InputError: the corpus cannot be used, the run has another split, shadow models are requested although
@@ -117,28 +122,34 @@ class SpeechDataModule(L.LightningDataModule):
                 changed.
         """
         if self.split_folder is not None:
-            return self._load_drawn(DrawnFolder.load(self.split_folder), split_path, n_shadows, pool, with_background)
+            drawn = DrawnFolder.load(self.split_folder)
+            split = self._split_of_drawn(drawn, n_shadows, pool, like_target=with_background)
+            return self._load_drawn(drawn, split, split_path, with_background)
         table, audio, notes = self._decode()
         split = self._split(table, audio, n_shadows or 0, pool)
         if split_path.exists():
             split.save_once(split_path)
         speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
-        return SplitCorpus(audio, split, table, speakers, speaker_facts(table), notes, self)
+        facts = speaker_facts(table)
+        return SplitCorpus(audio, split, table, speakers, facts, notes, self, like_target=split.drawn)
 
-    def _load_drawn(
-        self, drawn: DrawnFolder, split_path: Path, n_shadows: int | None, pool: Pool, with_background: bool
-    ) -> "SplitCorpus":
-        """Decode the recordings of a split drawn before, and check them."""
-        n_shadows = len(drawn.split.shadows) if n_shadows is None else n_shadows
-        columns = [f"shadow_{number:03d}" for number in range(n_shadows)]
-        if pool != "challenge" or not set(columns) <= set(drawn.split.shadows):
+    def _split_of_drawn(self, drawn: DrawnFolder, n_shadows: int | None, pool: Pool, like_target: bool) -> Split:
+        """Return a split drawn before, with shadow models on its lists or on a pool of auxiliary recordings."""
+        n_lists = len(drawn.split.shadows)
+        n_shadows = n_lists if n_shadows is None else n_shadows
+        if pool == "auxiliary" and n_shadows:
+            return draw_from_pool(drawn.split.with_shadows(0), n_shadows, self.split_seed, like_target)
+        if n_shadows > n_lists:
             raise InputError(
-                f"{drawn.folder} has the lists of {len(drawn.split.shadows)} shadow models: draw it again with "
-                f"`lightning-mia split … --shadows {n_shadows}`, or give --fleet.size {len(drawn.split.shadows)} and "
-                "--fleet.pool challenge"
+                f"{drawn.folder} has the lists of {n_lists} shadow models: draw it again with "
+                f"`lightning-mia split … --shadows {n_shadows}`, give --fleet.size {n_lists}, or give --fleet.pool "
+                "auxiliary, which trains them on auxiliary recordings"
             )
+        return drawn.split.with_shadows(n_shadows)
+
+    def _load_drawn(self, drawn: DrawnFolder, split: Split, split_path: Path, with_background: bool) -> "SplitCorpus":
+        """Decode the recordings of a split drawn before, and check them."""
         logger.info("The split is that of %s: data.corpus and data.design are not used", drawn.folder)
-        split = drawn.split.with_shadows(n_shadows)
         ids = set(split.table["id"].to_list() if with_background else split.queried_ids())
         table = drawn.table[drawn.table["id"].isin(ids)].reset_index(drop=True)
         audio, notes = self.prepare(table)
@@ -146,7 +157,9 @@ class SpeechDataModule(L.LightningDataModule):
         if split_path.exists():
             split.save_once(split_path)
         speakers = dict(zip(table["id"].astype(str), table["speaker"].astype(str), strict=True))
-        return SplitCorpus(audio, split, table, speakers, speaker_facts(table), notes, self, drawn)
+        in_pool = split.pool() is not None
+        like_target = with_background or not in_pool
+        return SplitCorpus(audio, split, table, speakers, speaker_facts(table), notes, self, drawn, like_target)
 
     def _decode(self) -> tuple[pd.DataFrame, AudioCache, tuple[str, ...]]:
         table = self.corpus.table()
@@ -201,6 +214,8 @@ class SplitCorpus:
         notes: sentences for the report.
         options: the data module that loaded it.
         drawn: the folder of a split drawn before; None: the split was drawn now, or is predefined.
+        like_target: whether the shadow models, if any, are trained like the target; else on auxiliary recordings alone,
+            for a target that was trained elsewhere.
 
     Example:
         Load a corpus, and batch the members:
@@ -218,10 +233,11 @@ class SplitCorpus:
     notes: tuple[str, ...]
     options: SpeechDataModule
     drawn: DrawnFolder | None = None
+    like_target: bool = True
 
     def with_split(self, split: Split) -> "SplitCorpus":
         """Return the same recordings with another split."""
-        return replace(self, split=split, notes=())
+        return replace(self, split=split, notes=(), like_target=split.drawn)
 
     def with_shadows(self, shadows: Sequence[str], notes: Sequence[str]) -> "SplitCorpus":
         """Keep these shadow models only, and add notes for the report."""
@@ -265,7 +281,7 @@ class SplitCorpus:
             seed: seed of the order of batches.
         """
         split, durations = self.split, self.audio.index["duration"]
-        if not self.has_background:
+        if self.like_target and not self.has_background:
             raise InputError(
                 f"The {len(split.background_ids())} background recordings of {self.options.split_folder} are not "
                 "decoded for the audit of a model trained elsewhere, so no model can be trained on them: train with "
@@ -273,7 +289,7 @@ class SplitCorpus:
             )
         trainable, n_trained = self._trainable(ids)
         seconds = durations.loc[trainable].to_numpy() * split.times_per_epoch(trainable)
-        background = durations.loc[split.background_ids()].to_numpy()
+        background = durations.loc[split.background_ids() if self.like_target else []].to_numpy()
         n_batches = count_batches(
             [float(np.mean(seconds)) * n_trained, float(background.sum())], self.options.batch_seconds
         )
@@ -298,10 +314,10 @@ class SplitCorpus:
     def _trainable(self, ids: list[str]) -> tuple[list[str], int]:
         """Return the recordings that training sets are drawn from, and the size of one.
 
-        Shadow models of a user-supplied split have another size than the target.
+        Shadow models unlike the target have another size.
         """
         split = self.split
-        pool = None if split.drawn else split.pool()
+        pool = None if self.like_target else split.pool()
         if pool is not None and set(ids) <= set(pool["id"]):
             return list(pool["id"]), len(ids)
         return list(split.table["id"][split.table["part"] == "trained"]), split.n_members_trained

@@ -145,12 +145,14 @@ class Split:
         """
         if model not in ("target", *self.shadows):
             raise ValueError(f"No model {model!r} in this split: it has target and {len(self.shadows)} shadows")
-        rows = self.table[self.table[model] & (self.table["role"] != "background")]
+        trained_on = self.table[self.table[model]]
+        in_background = trained_on["role"] == "background"
+        rows, background = trained_on[~in_background], trained_on[in_background]
         pool = rows[rows["role"] == "auxiliary"]
         n_trained = self.table[self.table["part"] == "trained"].groupby("unit").size().max()
         if self.drawn:  # as many as of a unit of the target
             pool = pool[pool.groupby("unit").cumcount() < n_trained]
-        return [*rows["id"][rows["part"] == "trained"].to_list(), *pool["id"].to_list(), *self.background_ids()]
+        return [*rows["id"][rows["part"] == "trained"].to_list(), *pool["id"].to_list(), *background["id"].to_list()]
 
     @property
     def n_members_trained(self) -> int:

@@ -12,7 +12,6 @@ from torch import nn
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
 from lightning_mia.models.base import SpeechModel
-from lightning_mia.models.optimizer import PASSES_PER_STEP
 from lightning_mia.training.callbacks import DivergedError
 from lightning_mia.training.progress import TrainingWork, epoch_work
 from lightning_mia.training.train import train
@@ -79,7 +78,7 @@ class FurtherTraining:
         folder = self.folder / name
         make_trainer = partial(trainers.for_training, folder, "")
         recordings = self.recordings.of(ids, seed, n_parts)
-        work = epoch_work(recordings) / (PASSES_PER_STEP if head_only else 1)
+        work = epoch_work(model, recordings) / (model.step_passes if head_only else 1)
         callbacks, stage = [TrainingWork(self.progress, work)], Stage(folder, settings)
         try:
             trained = train(template, recordings, stage, seed, make_trainer, start=template, callbacks=callbacks)

@@ -77,7 +77,7 @@ class TrainingJob:
         epochs = options.get("stop_after_epochs") or options.get("max_epochs")
         if epochs in (None, -1):
             epochs = max(0, options.get("max_steps") or 0) / self.recordings.n_batches
-        return float(epochs) * epoch_work(self.recordings)
+        return float(epochs) * epoch_work(self.model, self.recordings)
 
     def run(self, callbacks: Sequence[L.Callback] = ()) -> Trained:
         """Train the model, resume its training, or load it.

@@ -7,13 +7,13 @@ import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 
 from lightning_mia.corpora.loading.datasets import TrainingRecordings
-from lightning_mia.models.optimizer import PASSES_PER_STEP
+from lightning_mia.models.base import SpeechModel
 from lightning_mia.utilities.progress_bar import Progress, tqdm
 
 
-def epoch_work(recordings: TrainingRecordings) -> float:
+def epoch_work(model: SpeechModel, recordings: TrainingRecordings) -> float:
     """Return the work of an epoch of training, in seconds of audio times passes."""
-    return PASSES_PER_STEP * float(recordings.epoch().durations.sum())
+    return model.step_passes * float(recordings.epoch().durations.sum())
 
 
 class TrainingWork(L.Callback):

@@ -117,3 +117,16 @@ def test_what_the_parts_need_is_needed() -> None:
 def test_attacks_that_cannot_be_added_are_refused(attacks: list[Attack], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ScoreFusion(attacks)
+
+
+def test_reference_models_need_the_signals_of_the_comparison_alone() -> None:
+    fusion = ScoreFusion([Relearn(), CalibratedLoss()])
+    assert fusion.groups == (DEFAULT_RELEARNING,)
+    assert fusion.compared_groups == ()
+    assert Relearn().compared_groups == ()
+
+
+def test_without_reference_models_signals_are_added() -> None:
+    evidence = simulate_audit(n_units=30, n_shadows=4).evidence
+    alone = ScoreFusion([CalibratedLoss(), MidPoint()]).score_alone(evidence)
+    np.testing.assert_allclose(alone, 2 * zscore(PretextLoss().score(evidence)))

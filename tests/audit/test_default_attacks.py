@@ -48,6 +48,13 @@ def test_the_recommended_attacks_are_few_and_cover_every_access() -> None:
     assert {attack.name for attack in default_attacks(16)} <= {attack.name for attack in default_attacks(16, "all")}
 
 
+@pytest.mark.parametrize("n_references", [0, 1])
+def test_relearning_is_added_to_the_comparison_with_a_reference(n_references: int) -> None:
+    model = TERA(dim=16, n_heads=2, feedforward_dim=32)
+    names = [attack.name for attack in checkpoint_attacks(model, 40, n_references)]
+    assert ("fusion_relearn_calibrated_loss" in names) == (n_references > 0)
+
+
 @pytest.mark.parametrize(("large", "n_copies"), [(10**9, 2), (1, 1)])
 def test_relearning_trains_one_copy_of_a_large_checkpoint(
     monkeypatch: pytest.MonkeyPatch, large: int, n_copies: int

@@ -74,7 +74,7 @@ def test_the_work_done_is_the_work_expected(kind: str, model: SpeechModel, audio
 def test_what_is_cached_is_no_work(model: SpeechModel, audio: AudioCache, tmp_path: Path) -> None:
     plan = plan_of(audio, GROUPS["answers"], tmp_path)
     seconds = plan.recordings.durations.sum()
-    assert list(plan.works("target", model, "0").values()) == pytest.approx([3 * seconds])
+    assert list(plan.works("target", model, "0").values()) == pytest.approx([(1.5 + 2 * 0.6) * seconds])
     plan.signals("target", model, "0")
     assert plan.works("target", model, "0") == {}
     progress = Tasks(0.0)
@@ -88,4 +88,4 @@ def test_recordings_in_shards_are_no_work(model: SpeechModel, audio: AudioCache,
     plan.signals("target", model, "0").take(plan.recordings.ids[:20]).save(path.with_suffix(".shards") / "0.npz")
     path.unlink()
     seconds = plan.recordings.durations[20:].sum()
-    assert list(plan.works("target", model, "0").values()) == pytest.approx([3 * seconds])
+    assert list(plan.works("target", model, "0").values()) == pytest.approx([(1.5 + 2 * 0.6) * seconds])

@@ -93,7 +93,10 @@ def checkpoint_attacks(
         attacks += _against_references(signal, n_references)
     knows_rate = n_auxiliary >= MIN_AUXILIARY or bool(model.origin.get("training"))
     if DEFAULT_RELEARNING.supports(model) and knows_rate and n_recordings >= MIN_CANDIDATES:
-        attacks.append(Relearn(ONE_COPY if model.is_large else DEFAULT_RELEARNING))
+        relearn = Relearn(ONE_COPY if model.is_large else DEFAULT_RELEARNING)
+        attacks.append(relearn)
+        if n_references and signals and not isinstance(signals[0], SurrogateHeadScore):
+            attacks.append(ScoreFusion([relearn, CalibratedLoss(signals[0])]))
     return attacks
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from lightning_mia.attacks.base import Attack, CannotRun, Evidence, FrameAccess, ShadowModels
+from lightning_mia.attacks.score_fusion import ScoreFusion
 from lightning_mia.attacks.shadow_models.signal_attack import SignalAttack
 from lightning_mia.attacks.shadow_models.signal_matrix import MatrixReader
 from lightning_mia.evaluation.scores import Scores
+from lightning_mia.signals.base import SignalGroup
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Level, Part, Split, question_name
 from lightning_mia.utilities.errors import InputError
@@ -85,7 +87,7 @@ def score_attacks(
         attack_evidence = _with_nonmembers(evidence, challenge) if attack.paper_protocol else select(attack)
         try:
             _check_requirements(attack, attack_evidence, alone)
-            if alone and isinstance(attack, SignalAttack):
+            if alone and isinstance(attack, SignalAttack | ScoreFusion):
                 values = attack.score_alone(attack_evidence)
             elif isinstance(attack, SignalAttack):
                 values = attack.score(attack_evidence, read_matrix)
@@ -179,7 +181,8 @@ def models_for(attack: Attack, shadows: ShadowModels) -> ShadowModels:
     """Select the models that an attack is compared with: of reference models, those that provide its signals."""
     if not shadows.are_references:
         return shadows
-    provide = [not _missing_signals(attack, signals) for signals in shadows.signals]
+    groups = attack.compared_groups
+    provide = [not _missing_signals(attack, groups, signals) for signals in shadows.signals]
     return shadows if all(provide) else shadows.take(np.array(provide))
 
 
@@ -200,11 +203,11 @@ class _ReferenceSelector:
         return self._by_models.setdefault(tuple(map(str, chosen.members)), replace(self._evidence, shadows=chosen))
 
 
-def _missing_signals(attack: Attack, signals: Signals) -> str:
+def _missing_signals(attack: Attack, groups: Sequence[SignalGroup], signals: Signals) -> str:
     """Say which signals a model lacks; empty: none."""
     if attack.needs_signal and not signals.has(attack.needs_signal):
         return f"the {attack.needs_signal.replace('_', ' ')} of the model, which has none"
-    for group in attack.groups if attack.needs_all_groups else ():
+    for group in groups if attack.needs_all_groups else ():
         if not any(str(column).startswith(f"{group.prefix}_") for column in signals.scalars):
             return group.lack
     return ""
@@ -217,13 +220,13 @@ def _check_requirements(attack: Attack, evidence: Evidence, alone: bool) -> None
         CannotRun: missing signals or frames, or too few shadow models.
     """
     if attack.needs_signal and not evidence.target.has(attack.needs_signal):
-        raise CannotRun(f"it needs {_missing_signals(attack, evidence.target)}")
+        raise CannotRun(f"it needs {_missing_signals(attack, attack.groups, evidence.target)}")
     if attack.needs_frames and evidence.frames is None:
         raise CannotRun("it needs the model's frames, and only its signals are available")
     n_shadows = len(evidence.shadows) if evidence.shadows else 0
     if n_shadows < attack.min_shadows and not alone:
         raise CannotRun(f"it needs {_lacking_models(attack.min_shadows, n_shadows, evidence.shadows)}")
-    if missing := _missing_signals(attack, evidence.target):
+    if missing := _missing_signals(attack, attack.groups, evidence.target):
         raise CannotRun(f"it needs {missing}")
 
 

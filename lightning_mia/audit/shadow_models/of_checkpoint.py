@@ -6,13 +6,13 @@ from typing import Any
 from lightning_mia.audit.external_models import ExternalModels
 from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.weights import encoder_sha256
-from lightning_mia.splits import Split
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.train import Trained
 from lightning_mia.utilities.errors import InputError
 
 
 def shadow_model(external: ExternalModels, start: str | None, target: Trained | None) -> SpeechModel:
-    """Return what the shadow models of a user-supplied split are trained from.
+    """Return what shadow models unlike the target are trained from.
 
     Args:
         external: loads models of this run that were trained elsewhere.
@@ -41,18 +41,18 @@ def shadow_model(external: ExternalModels, start: str | None, target: Trained | 
     return started
 
 
-def training_notes(split: Split, start: str | None, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Say how the shadow models of a user-supplied split were trained; empty for other splits.
+def training_notes(data: SplitCorpus, start: str | None, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say how shadow models unlike the target were trained; empty for others.
 
     Args:
-        split: the split, with the columns of its shadow models.
+        data: the corpus and its split.
         start: checkpoint that they continued to train; None: they were trained from scratch.
         records: training records of the shadow models.
     """
-    if split.drawn or not records:
+    if data.like_target or not records:
         return []
     epochs = next(iter(records.values()))["epochs"]
-    n_recordings = len(split.training_ids(split.shadows[0]))
+    n_recordings = len(data.split.training_ids(data.split.shadows[0]))
     began = "from scratch"
     if start is not None:
         began = f"continuing {start}, which the user states was trained on no recording of the challenge set"

@@ -74,7 +74,7 @@ class ShadowModelJob:
         training = self.training
         if isinstance(training, TrainingJob):
             with progress.task(f"{self.name}: training", training.work):
-                trained = training.run([TrainingWork(progress, epoch_work(training.recordings))])
+                trained = training.run([TrainingWork(progress, epoch_work(training.model, training.recordings))])
         else:
             trained = training.run()
         if self.probe_plan:

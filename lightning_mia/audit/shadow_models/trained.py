@@ -8,7 +8,7 @@ from lightning_mia.attacks.base import ShadowModels
 from lightning_mia.audit.probed_model import ProbedModel
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.models.learned_targets import LearnedTargets, targets_sha256
-from lightning_mia.splits import Split
+from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.training.exposures import read_exposures
 from lightning_mia.training.train import EXPOSURES, Trained
 from lightning_mia.utilities.errors import InputError
@@ -30,7 +30,7 @@ class TrainedShadowModels:
     Example:
         Train and probe the shadow models of an audit:
 
-            shadow_models = TrainedShadowModels.load(jobs, target, run.split)
+            shadow_models = TrainedShadowModels.load(jobs, target, run.data)
             shadow_models.shadows.members  # (recordings, models) bool: trained on
             shadow_models.probed[0].signals  # signals of the first shadow model
     """
@@ -44,23 +44,24 @@ class TrainedShadowModels:
     wrong_model: int | None = None
 
     @classmethod
-    def load(cls, jobs: Sequence[ShadowModelJob], target: Trained, split: Split) -> "TrainedShadowModels":
+    def load(cls, jobs: Sequence[ShadowModelJob], target: Trained, data: SplitCorpus) -> "TrainedShadowModels":
         """Load the results of finished jobs.
 
         Args:
             jobs: one per shadow model, with a probe plan.
-            target: the target, which the shadow models must be trained like.
-            split: members of every shadow model.
+            target: the target, which the shadow models must be trained like, if it was trained here.
+            data: the corpus, and the members of every shadow model.
 
         Raises:
             InputError: a shadow model differs from the target in optimizer steps or in the targets that it copied, or
                 was trained on other recordings than those in the split.
         """
+        split = data.split
         probed, hashes, records, versions, missing = [], {}, {}, {}, {}
         for job, column in zip(jobs, split.shadows, strict=True):
             assert job.probe_plan is not None
             trained, plan = job.training.run(), job.probe_plan
-            if split.drawn:  # else the target was trained elsewhere, or on more recordings
+            if data.like_target:  # else the target was trained elsewhere, or on more recordings
                 _check_like_target(trained, target, job.training.targets)
             missing[job.name] = _unexposed_members(trained, split.training_ids(column))
             signals = plan.signals(job.name, trained.model, trained.sha256)

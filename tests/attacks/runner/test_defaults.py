@@ -20,6 +20,7 @@ class Checkpoint:
     mask_span: SpanMask | None = SpanMask(0.65, 10)  # noqa: RUF009 - frozen
     needs_targets: bool = True
     can_pretrain: bool = True
+    is_large: bool = False
 
     @property
     def origin(self) -> dict:

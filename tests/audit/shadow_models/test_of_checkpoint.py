@@ -116,3 +116,35 @@ def test_too_few_auxiliary_recordings_are_refused(
     few.to_csv(path, index=False)
     assert main(arguments(target, path, tmp_path)) == 2
     assert "need 36 or more units, but there are 30" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def drawn(speakers_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of `split`, with exposures and a background."""
+    folder = tmp_path_factory.mktemp("drawn") / "S"
+    sizes = ["--n_units", "48", "--n_auxiliary", "44", "--background", "rest", "--exposures", "[1, 2]"]
+    assert main(["split", str(speakers_manifest), "--out", str(folder), *sizes, "--formats", "csv"]) == 0
+    return folder
+
+
+def test_they_are_trained_on_auxiliary_recordings_of_a_split_drawn_before(
+    target: Path, save_checkpoint: Callable[..., Path], drawn: Path, tmp_path: Path
+) -> None:
+    pool = ["--fleet.size", "2", "--fleet.pool", "auxiliary", "--fleet.start", str(save_checkpoint(HEADS, 18))]
+    fixed = ["attack", "-c", str(CONFIG), "--model.checkpoint", str(target), "--split", str(drawn), *pool]
+    chosen = ["--attacks", json.dumps(CHOSEN), "--run_dir", str(tmp_path)]
+    assert main([*fixed, *chosen, *QUIET, *CHEAP]) == 0
+    split = pd.read_csv(tmp_path / "split.csv", dtype=str).set_index("id")
+    parts = [split.index[split[f"shadow_{number:03d}"] == "1"] for number in range(2)]
+    assert len(parts[0]) == len(parts[1]) == 12  # of 44, 20 remain
+    assert set(split.loc[[*parts[0], *parts[1]], "role"]) == {"auxiliary"}
+    assert "background" in set(split["role"])
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert results["fleet"]["pool"] == "auxiliary" and results["split"]["drawn"]
+    used = {attack["name"]: attack["n_shadows"] for attack in results["attacks"]}
+    assert used == {"pretext_loss": 0, "calibrated_loss": 2, "bavaria_offline": 2}
+    assert all(attack["versus_wrong_model"] for attack in results["attacks"])  # the first shadow model
+    assert any(
+        "were trained for 1 epochs on 12 auxiliary recordings each, continuing" in note for note in results["notes"]
+    )
+    assert any("is the user's statement, on which the verdict rests" in note for note in results["notes"])
