@@ -8,6 +8,7 @@ targets are those of `tools/relearning.py`, without shadow models. The second dr
 
 - rate: learning rate, as a multiple of the training's, and epochs of further training
 - copies: copies whose scores are averaged
+- masks: masks over which scores are averaged
 - share: share of members among 200 candidates
 - candidates: number of candidates, half of them members, of a target that was trained on 1,000; the training set is
   filled up with auxiliary recordings to 240. AUROC within groups of that size, averaged.
@@ -52,6 +53,7 @@ FPR = 0.01
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 EPOCHS = (1, 2, 3, 6)
 COPIES = (1, 2, 4, 8)
+MASKS = (2, 4, 8, 16)
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 SHARE_OF = 200  # candidates
 NUMBERS = (20, 50, 100, 200, 400, 1000, 2000)
@@ -63,6 +65,7 @@ NAMES = {"tera": "TERA", "mel_hubert": "HuBERT", "hubert": "HuBERT, waveform", "
 LABELS = {
     "rate": "learning rate",
     "copies": "copies",
+    "masks": "masks",
     "share": f"share of members among {SHARE_OF} candidates",
     "candidates": "candidates",
     "size": "parameters",
@@ -170,6 +173,8 @@ def trials(name: str, recipe: Recipe) -> list[Trial]:
         return [Trial(recipe, rate, Relearning(rate=rate, epochs=epochs)) for epochs in EPOCHS for rate in RATES]
     if name == "copies":
         return [Trial(recipe, n, Relearning(n_copies=n)) for n in COPIES]
+    if name == "masks":
+        return [Trial(recipe, n, Relearning(n_masks=n)) for n in MASKS]
     if name == "share":
         counts = [round(share * SHARE_OF) for share in SHARES]
         return [Trial(recipe, n / SHARE_OF, members=n, nonmembers=SHARE_OF - n) for n in counts]
@@ -195,6 +200,7 @@ def resized(recipe: Recipe, dim: int, epochs: float) -> Recipe:
 def measure(options: argparse.Namespace, table: Path) -> None:
     """Measure all points that the table lacks."""
     recipe = RECIPES[options.family]
+    recipe = replace(recipe, epochs=options.epochs or recipe.epochs)
     todo = [(name, seed, trial) for seed in options.seeds for name in options.maps for trial in trials(name, recipe)]
     done = read(table)
     for name, seed, trial in tqdm(todo, unit="point"):
@@ -273,9 +279,9 @@ def draw_curves(name: str, rows: pd.DataFrame) -> Figure:
         axes.plot(points["x"], points["mean"], "o-", color=colour, label=f"{label}, relearning", markersize=4)
         axes.fill_between(points["x"], points["min"], points["max"], color=colour, alpha=0.15, linewidth=0)
         axes.plot(points["x"], points["loss"], ":", color=colour, label=f"{label}, pretext loss")
-    if name in ("copies", "candidates", "size"):
+    if name in ("copies", "masks", "candidates", "size"):
         axes.set_xscale("log")
-    if name in ("copies", "candidates"):
+    if name in ("copies", "masks", "candidates"):
         values = sorted(rows["value"].unique())
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.minorticks_off()
@@ -289,6 +295,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest", nargs="?", help="manifest of real recordings")
     parser.add_argument("--family", choices=RECIPES, default="tera")
+    parser.add_argument("--epochs", type=int, help="epochs of the target's training, by default those of the family")
     parser.add_argument("--maps", nargs="+", choices=LABELS, default=list(LABELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2], help="one target each")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="draw the figures")

@@ -7,6 +7,7 @@ import yaml
 
 from lightning_mia.evaluation.results import AttackResult, headline_rate
 from lightning_mia.report.audit_report import AuditReport
+from lightning_mia.report.files.private_json import without_paths
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -91,14 +92,14 @@ def markdown_table(report: AuditReport) -> str:
 
 
 def hyperparameters(report: AuditReport) -> dict[str, Any]:
-    """Return the settings that the run was started with, flat.
+    """Return the settings that the run was started with, flat; of paths, only the last part.
 
     >>> from types import SimpleNamespace
-    >>> config = "model: {class_path: lightning_mia.TERA, init_args: {dim: 64}}\\ntrainer: {max_epochs: 5}"
+    >>> config = "model: {class_path: lightning_mia.TERA, init_args: {dim: 64}}\\ndata: {corpus: {path: /a/M.csv}}"
     >>> hyperparameters(SimpleNamespace(config_yaml=config, verdict=SimpleNamespace(status="leak")))
-    {'verdict': 'leak', 'model': 'TERA', 'model.dim': 64, 'trainer.max_epochs': 5}
+    {'verdict': 'leak', 'model': 'TERA', 'model.dim': 64, 'data.corpus.path': '…/M.csv'}
     """
-    config = yaml.safe_load(report.config_yaml) if report.config_yaml else {}
+    config = yaml.safe_load(without_paths(report.config_yaml)) if report.config_yaml else {}
     values: dict[str, Any] = {"verdict": report.verdict.status}
     for section in SECTIONS:
         values |= dict(_flat(config.get(section), section))

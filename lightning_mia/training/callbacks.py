@@ -10,7 +10,9 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from lightning_mia.corpora.loading.batch import Batch
 from lightning_mia.models.base import SpeechModel
@@ -200,9 +202,23 @@ class LastCheckpoint(Callback):
             save_checkpoint(trainer, self.path)
 
 
+class StreamedCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint straight to its file.
+
+    Lightning writes it to memory first, and copies it there: with the optimizer's state, six times the weights.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint; a partial file is left if that fails."""
+        with open(path, "wb") as file:
+            torch.save(checkpoint, file)
+
+
 def save_checkpoint(trainer: L.Trainer, path: Path, weights_only: bool = False) -> None:
     """Save a checkpoint atomically; every process has to call this."""
-    part = path.with_suffix(".part")
+    part, strategy = path.with_suffix(".part"), trainer.strategy
+    if isinstance(strategy, SingleDeviceStrategy | DDPStrategy) and type(strategy.checkpoint_io) is TorchCheckpointIO:
+        strategy.checkpoint_io = StreamedCheckpoints()
     try:
         trainer.save_checkpoint(part, weights_only=weights_only)
         if trainer.is_global_zero:

@@ -55,8 +55,10 @@ class LoggerRecipe:
         if "_wandb_init" in attributes:
             attributes["_wandb_init"] |= {"group": group, "name": name, "id": None}
             attributes |= {"_name": attributes["_wandb_init"].get("project"), "_id": None}
-        if "_tracking_uri" in attributes:
-            attributes |= {"_run_name": name, "tags": {**(attributes.get("tags") or {}), "group": group}}
+        if "_default_hp_metric" in attributes:
+            attributes["_default_hp_metric"] = False  # a chart with the value −1, with which TensorBoard would open
+        if "_tracking_uri" in attributes:  # its list of runs shows names, and no groups
+            attributes |= {"_run_name": f"{group}/{name}", "tags": {**(attributes.get("tags") or {}), "group": group}}
         logger = self.logger_class.__new__(self.logger_class)
         vars(logger).update(attributes)
         if "_tracking_uri" in attributes:

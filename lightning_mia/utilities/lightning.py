@@ -1,6 +1,7 @@
 """Lightning's handling of Ctrl-C and its warnings, adapted to audits."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,8 @@ def quiet() -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Silence Lightning messages that do not apply to audits."""
+    """Silence messages of Lightning and its loggers that do not apply to audits."""
+    os.environ.setdefault("WANDB_QUIET", "true")  # otherwise 20 lines for each run
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

@@ -1,10 +1,13 @@
 """Loggers of the user: one run per training, in this process and in workers."""
 
 import pickle
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_mia.training.loggers import LoggerRecipe, as_recipes, close, run_names
 from lightning_mia.training.trainer_factory import TrainerFactory
@@ -60,6 +63,36 @@ def test_no_run_begins_before_its_training() -> None:
     made = recipe.make("R", "target")
     assert made._wandb_init == {"project": "mia", "group": "R", "name": "target", "id": None}
     assert recipe.make("R", "shadow 0")._wandb_init["name"] == "shadow 0"
+
+
+class Tracking(Logger):
+    """A logger like that of MLflow, without its client."""
+
+    name = version = "tracking"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tracking_uri, self._run_name, self.tags = "sqlite:///x.db", None, {"owner": "Ann"}
+
+    def log_metrics(self, *_: object, **__: object) -> None: ...
+    def log_hyperparams(self, *_: object, **__: object) -> None: ...
+
+
+def test_runs_of_several_audits_have_different_names_in_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = SimpleNamespace(MlflowClient=lambda uri: None)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(tracking=client))
+    monkeypatch.setitem(sys.modules, "mlflow.tracking", client)
+    made = LoggerRecipe.of(Tracking()).make("R", "target")
+    assert made._run_name == "R/target"
+    assert made.tags == {"owner": "Ann", "group": "R"}
+
+
+def test_tensorboard_opens_without_a_metric_that_nobody_logged(tmp_path: Path) -> None:
+    logger = LoggerRecipe.of(TensorBoardLogger(tmp_path, name="mia")).make("R", "target")
+    logger.log_hyperparams({"dim": 4})
+    close([logger])
+    events = EventAccumulator(str(logger.log_dir)).Reload()
+    assert events.Tags()["scalars"] == []
 
 
 def test_a_run_is_named_by_its_folder() -> None:

@@ -17,6 +17,7 @@ from lightning_mia.models.base import SpeechModel
 from lightning_mia.models.checkpoint import load_model, read_checkpoint
 from lightning_mia.models.hubert import MelHuBERT
 from lightning_mia.models.tera import TERA
+from lightning_mia.training.callbacks import StreamedCheckpoints
 from lightning_mia.training.train import Trained, train
 from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
@@ -194,6 +195,12 @@ def test_a_full_disk_is_one_line_and_the_next_start_continues(
             run(audio, tmp_path)
     assert not list(tmp_path.glob("*.part"))
     assert same(run(audio, tmp_path), undisturbed)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_a_disk_that_is_full_within_a_checkpoint_is_an_os_error() -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        StreamedCheckpoints().save_checkpoint({"weights": torch.zeros(100_000)}, "/dev/full")
 
 
 def test_a_damaged_model_names_what_to_delete(audio: AudioCache, tmp_path: Path) -> None:
