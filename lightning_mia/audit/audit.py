@@ -36,6 +36,7 @@ from lightning_mia.audit.provenance import (
     version_notes,
 )
 from lightning_mia.audit.shadow_models.of_checkpoint import training_notes
+from lightning_mia.audit.shadow_models.run_jobs import expected_work
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.suggestions import suggest_auxiliary, suggest_positive_control
@@ -266,7 +267,7 @@ class Audit:
             for name, trained in models.items()
             for path, work in plan.works(name, trained.model, trained.sha256).items()
         }
-        total = sum(works.values()) + sum(job.work for job in jobs)
+        total = sum(works.values()) + expected_work(jobs, self.run.fleet)
         return WorkBar("Probing", total, self.run.trainers.shows_progress)
 
     @cached_property

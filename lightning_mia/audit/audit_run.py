@@ -22,7 +22,7 @@ from lightning_mia.audit.settings import ControlSettings
 from lightning_mia.audit.shadow_models.external_shadow_models import ExternalCheckpoint, ExternalShadowModels
 from lightning_mia.audit.shadow_models.like_target import check_like_target
 from lightning_mia.audit.shadow_models.of_checkpoint import shadow_model
-from lightning_mia.audit.shadow_models.run_jobs import check_executor, run_jobs
+from lightning_mia.audit.shadow_models.run_jobs import check_executor, expected_work, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.shared_targets import check_shadow_model, with_targets
 from lightning_mia.audit.upload import ResultsUploader, run_files
@@ -406,7 +406,7 @@ class AuditRun:
         """
         jobs = self.shadow_model_jobs(self._trained_target() if self.shares_targets else None)
         self.save_split()
-        with WorkBar("Training shadow models", sum(job.work for job in jobs), self.trainers.shows_progress) as bar:
+        with WorkBar("Training shadow models", expected_work(jobs, self.fleet), self.trainers.shows_progress) as bar:
             self.run_jobs(jobs, bar)
 
     def _trained_target(self) -> Trained:

@@ -1,5 +1,6 @@
 """Run the jobs of shadow models, serially or in parallel."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def run_jobs(
         return
     gpus = worker_gpus(remaining[0].training.trainers) if settings.engine == "local" else []
     placed = [job.on_one_device() for job in remaining] if gpus or settings.engine == "ray" else remaining
-    work = sum(job.work for job in remaining)
+    work = expected_work(remaining, settings)
 
     def advance(share: float) -> None:
         progress.advance(share * work / len(remaining))
@@ -70,6 +71,22 @@ def run_jobs(
             f"{len(failures)} of {len(jobs)} models are not finished ({named}); run the same command again to "
             "continue, or use fewer workers"
         )
+
+
+def expected_work(jobs: Sequence[ShadowModelJob], settings: ExecutorSettings) -> float:
+    """Return the work that is left, as long as workers share it.
+
+    In rounds: with two workers, three jobs take as long as two.
+
+    Args:
+        jobs: one per shadow model.
+        settings: executor.
+    """
+    works = [work for job in jobs if (work := job.work)]
+    if not works:
+        return 0.0
+    n_workers = min(_settled(settings, jobs).n_workers, len(works))
+    return sum(works) / len(works) * math.ceil(len(works) / n_workers)
 
 
 def _settled(settings: ExecutorSettings, jobs: Sequence[ShadowModelJob]) -> ExecutorSettings:

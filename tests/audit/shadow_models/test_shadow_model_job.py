@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lightning_mia.audit.probing import ProbePlan
-from lightning_mia.audit.shadow_models.run_jobs import run_jobs
+from lightning_mia.audit.shadow_models.run_jobs import expected_work, run_jobs
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
 from lightning_mia.audit.shadow_models.shared_targets import with_targets
 from lightning_mia.corpora import Manifest
@@ -130,3 +130,12 @@ def test_a_probe_does_not_change_how_the_next_model_is_trained(
         monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
         job_of(audio, tmp_path / str(before)).run(lambda _: None)
         assert torch.backends.cudnn.allow_tf32 is before
+
+
+@pytest.mark.parametrize(("n_jobs", "n_workers", "n_rounds"), [(3, 1, 3), (3, 2, 2), (2, 8, 1)])
+def test_workers_share_the_expected_work(
+    audio: AudioCache, tmp_path: Path, n_jobs: int, n_workers: int, n_rounds: int
+) -> None:
+    jobs = [job_of(audio, tmp_path, seed=1 + number) for number in range(n_jobs)]
+    assert jobs[0].work > jobs[0].training.work > 0
+    assert expected_work(jobs, FleetSettings(workers=n_workers)) == pytest.approx(n_rounds * jobs[0].work)
