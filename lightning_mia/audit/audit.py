@@ -93,7 +93,9 @@ class Audit:
         self.held_out = recordings_for(run.data, options.utility) if options.utility.enabled else None
 
     def announce(self, with_target: bool) -> None:
-        """Log how many models will be trained, if any, and probed.
+        """Log how many models will be trained and probed.
+
+        Nothing, if none will be trained.
 
         Args:
             with_target: whether the target is trained here.
@@ -206,7 +208,7 @@ class Audit:
         jobs: Sequence[ShadowModelJob],
         timings: dict[str, float],
     ) -> tuple[dict[str, ProbedModel], dict[str, ProbedModel], Utility | None]:
-        """Probe all models, and train the shadow models, under one bar.
+        """Probe all models and train shadow models, under one bar.
 
         Args:
             models: "target" and the control models.

@@ -78,7 +78,7 @@ class ProbePlan:
         return first.with_groups([self._probe(name, model, group, path, progress, first) for group, path in others])
 
     def works(self, name: str, model: SpeechModel, sha256: str) -> dict[Path, float]:
-        """Estimate the work of probing a model, but for what is cached.
+        """Estimate the uncached work of probing a model.
 
         Returns:
             File of each group → seconds of audio times passes of the model.

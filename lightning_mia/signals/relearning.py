@@ -120,7 +120,7 @@ class Relearning(SignalGroup):
         return model.can_pretrain and has_task
 
     def work(self, model: SpeechModel, recordings: Recordings, resources: Resources) -> Work:
-        """Count further training, the search for its rate, and scores of held-out recordings."""
+        """Count training, the search for a rate, and scores."""
         if resources.train_further is None:
             return Work(0.0, 0.0)
         return _Training(self, model, resources).work()

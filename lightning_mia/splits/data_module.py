@@ -134,7 +134,7 @@ class SpeechDataModule(L.LightningDataModule):
         return SplitCorpus(audio, split, table, speakers, facts, notes, self, like_target=split.drawn)
 
     def _split_of_drawn(self, drawn: DrawnFolder, n_shadows: int | None, pool: Pool, like_target: bool) -> Split:
-        """Return a split drawn before, with shadow models on its lists or on a pool of auxiliary recordings."""
+        """Return a split drawn before, with its shadow models."""
         n_lists = len(drawn.split.shadows)
         n_shadows = n_lists if n_shadows is None else n_shadows
         if pool == "auxiliary" and n_shadows:

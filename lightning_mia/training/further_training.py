@@ -21,7 +21,7 @@ from lightning_mia.utilities.files import hash_of
 from lightning_mia.utilities.progress_bar import Progress
 from lightning_mia.utilities.stage import Stage
 
-PARAMETER_SECONDS = 1.2e9
+PARAMETER_SECONDS = 0.9e9
 """Product of a model's size and of the audio whose activations are held at once (seconds)."""
 
 

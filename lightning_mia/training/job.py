@@ -70,7 +70,7 @@ class TrainingJob:
 
     @property
     def work(self) -> float:
-        """Expected work of the training: audio (seconds) times passes; 0 if it is done."""
+        """Expected work that is left: audio (seconds) times passes."""
         if self.done:
             return 0.0
         options = self.trainers.options

@@ -12,7 +12,7 @@ from lightning_mia.utilities.progress_bar import Progress, tqdm
 
 
 def epoch_work(model: SpeechModel, recordings: TrainingRecordings) -> float:
-    """Return the work of an epoch of training, in seconds of audio times passes."""
+    """Return the work of an epoch: audio (seconds) times passes."""
     return model.step_passes * float(recordings.epoch().durations.sum())
 
 

@@ -101,7 +101,7 @@ class Progress:
         self.skip(self._left)
 
     def advance(self, amount: float) -> None:
-        """Count work done; what goes beyond the expected work of the task raises the total."""
+        """Count work; beyond the expected, it raises the total."""
         self.done += amount
         self._left -= amount
         if self._left < 0:
@@ -110,7 +110,7 @@ class Progress:
         self.show()
 
     def skip(self, amount: float) -> None:
-        """Leave out expected work of the task, which need not be done."""
+        """Leave out expected work that need not be done."""
         amount = min(amount, self._left)
         self._left -= amount
         self.total -= amount
@@ -124,7 +124,9 @@ class Progress:
 
 
 class WorkBar(Progress):
-    """Progress in one bar, with the remaining time at the mean speed so far.
+    """Progress in one bar, with the remaining time.
+
+    It assumes the mean speed so far.
 
     Args:
         title: label of the bar.

@@ -190,7 +190,7 @@ def test_a_copy_of_a_large_model_takes_its_batches_in_parts(
     steps: list[None] = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, **given: (steps.append(None), step(self, **given))[1])
-    in_parts = further(training.within(training.folder / "parts", "model"), model, audio)
+    in_parts = further(training.within(training.folder / "parts", Progress()), model, audio)
     n_steps = 2 * training.recordings.of(ids(audio), 1).n_batches
     assert len(sizes) == 2 * n_steps and len(steps) == n_steps and sum(sizes) == 2 * len(ids(audio))
     assert whole is not None and in_parts is not None

@@ -42,7 +42,9 @@ def shadow_model(external: ExternalModels, start: str | None, target: Trained | 
 
 
 def training_notes(data: SplitCorpus, start: str | None, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Say how shadow models unlike the target were trained; empty for others.
+    """Say how shadow models unlike the target were trained.
+
+    Empty for others.
 
     Args:
         data: the corpus and its split.
