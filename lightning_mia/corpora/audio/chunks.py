@@ -48,6 +48,10 @@ FORM = {
 }
 
 
+GSM_BLOCK_BYTES, GSM_BLOCK_SAMPLES = 65, 320
+"""A block of GSM 6.10 in WAV."""
+
+
 def check_length(content: Content) -> None:
     """Compare the announced length with the bytes present.
 
@@ -67,6 +71,15 @@ def check_length(content: Content) -> None:
         _check_span(content, *span)
 
 
+def wav_gsm_length(content: Content) -> int | None:
+    """Count the samples of GSM 6.10 in WAV; None if the size is unknown.
+
+    libsndfile also decodes the byte that fills an odd chunk, as a block.
+    """
+    found = _audio_chunk(content, CONTAINERS[b"RIFF"]) if content[:4] == b"RIFF" else None
+    return None if found is None else GSM_BLOCK_SAMPLES * (found[1] // GSM_BLOCK_BYTES)
+
+
 def _check_span(content: Content, start: int, size: int, is_end: bool = True) -> None:
     """Check that `size` bytes of audio follow `start`, and no others."""
     if len(content) - start < size:
@@ -81,6 +94,15 @@ def _check_span(content: Content, start: int, size: int, is_end: bool = True) ->
 
 def _check_chunks(content: Content, layout: ChunkLayout) -> None:
     """Check the chunk of the audio and those after it."""
+    if found := _audio_chunk(content, layout):
+        start, size = found
+        # Some writers omit the byte that fills an odd chunk.
+        ends = {start + size + -size % layout.alignment, start + size}
+        _check_span(content, start, size, is_end=not any(_is_chunks(content, end, layout) for end in ends))
+
+
+def _audio_chunk(content: Content, layout: ChunkLayout) -> tuple[int, int] | None:
+    """Find the audio: its first byte and size; None if it was streamed, or a chunk is damaged."""
     position = layout.first
     while position + layout.header_bytes <= len(content):
         name, size = _chunk_at(content, position, layout)
@@ -89,14 +111,12 @@ def _check_chunks(content: Content, layout: ChunkLayout) -> None:
             if content[:4] == b"RF64" and size == 0xFFFFFFFF:
                 size = struct.unpack_from("<Q", content, 28)[0]  # in the chunk ds64, always the first
             elif size < 0 or (layout.size_format[1] == "I" and size >= NEVER_CLOSED):
-                return  # streamed: up to the end of the file
-            # Some writers omit the byte that fills an odd chunk.
-            ends = {start + size + -size % layout.alignment, start + size}
-            _check_span(content, start, size, is_end=not any(_is_chunks(content, end, layout) for end in ends))
-            return
+                return None  # up to the end of the file
+            return start, size
         if size < 0:
-            return  # libsndfile reports damaged chunks
+            return None  # libsndfile reports damaged chunks
         position = start + size + -size % layout.alignment
+    return None
 
 
 def _chunk_at(content: Content, position: int, layout: ChunkLayout) -> tuple[bytes, int]:

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile as sf
 
 from lightning_mia.corpora.audio import BadAudioError
-from lightning_mia.corpora.audio.chunks import check_length, nist_fields
+from lightning_mia.corpora.audio.chunks import check_length, nist_fields, wav_gsm_length
 from lightning_mia.corpora.audio.external import REMEDY, check_matroska, decode_externally, decoder_name, name_format
 from lightning_mia.corpora.audio.mpeg import read_stream
 from lightning_mia.corpora.audio.streams import check_ogg, flac_length, flac_with_length
@@ -131,6 +131,8 @@ def _read(path: str, content: mmap.mmap) -> Audio:
         channels = _read_blocks(sound)
     if n_samples is not None and len(channels) != n_samples:
         raise BadAudioError(f"truncated: the file announces {n_samples} samples, {len(channels)} can be read")
+    if sound.subtype == "GSM610":
+        channels = channels[: wav_gsm_length(content)]
     return Audio(channels, *container)
 
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 
 from lightning_mia.corpora.audio import BadAudioError
-from lightning_mia.corpora.audio.chunks import check_length, nist_fields
+from lightning_mia.corpora.audio.chunks import check_length, nist_fields, wav_gsm_length
 
 COUNTED = sorted(
     set(sf.available_formats()) - {"FLAC", "HTK", "IRCAM", "MP3", "OGG", "PAF", "PVF", "RAW", "SD2", "WAVEX", "XI"}
@@ -50,6 +50,13 @@ def test_chunks_and_tags_after_the_audio_are_no_audio(speech, encode):
     check_length(content + b"TAG" + bytes(125))
     with pytest.raises(BadAudioError, match="more follow"):
         check_length(content + content)
+
+
+@pytest.mark.parametrize(("n_samples", "n_blocks"), [(4_500, 15), (5_000, 16), (6_000, 19)])
+def test_the_byte_that_fills_an_odd_chunk_is_no_block_of_gsm(speech, encode, n_samples, n_blocks):
+    content = encode(speech[:n_samples], "WAV", subtype="GSM610")
+    assert wav_gsm_length(content) == 320 * n_blocks
+    assert wav_gsm_length(content[:4] + b"\xff" * 4 + content[8:].replace(b"data", b"none")) is None
 
 
 def test_nist_header(speech, encode):
