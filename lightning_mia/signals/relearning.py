@@ -184,8 +184,7 @@ class Relearned:
     def train(cls, settings: Relearning, model: SpeechModel, resources: Resources) -> Measure:
         """Train the copies; no signals if there is too little to train on."""
         training = _Training(settings, model, resources)
-        questions = {name: training.ids(ids) for name, ids in resources.candidates.items()}
-        questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
+        questions = training.questions
         rate = training.first_rate(next(iter(questions.values()))) if questions and training.fit_head() else None
         if rate is None:
             return cls(settings, model, {}, 0.0, training.score, notes=tuple(training.notes))
@@ -278,9 +277,7 @@ class _Training:
     def work(self) -> Work:
         """Estimate the work of all questions; see `SignalGroup.work`."""
         settings, seconds = self.settings, self.resources.seconds
-        questions = {name: self.ids(ids) for name, ids in self.resources.candidates.items()}
-        questions = {name: ids for name, ids in questions.items() if len(ids) >= MIN_CANDIDATES}
-        fits_head = self.model.needs_targets
+        questions, fits_head = self.questions, self.model.needs_targets
         if not questions or (len(self.auxiliary) < MIN_AUXILIARY and (fits_head or self._searches_rate)):
             return Work(0.0, 0.0)
         passes = task_passes(self.model, self.n_masks)
@@ -302,8 +299,13 @@ class _Training:
         measures_before = fits_head or not settings.has_same_masks(self.resources)
         return Work(preparing, (measures_before + settings.n_copies) * passes * sum(evaluated))
 
-    def ids(self, candidates: Sequence[str]) -> tuple[str, ...]:
-        """Return the recordings to train on; empty if there are too few."""
+    @cached_property
+    def questions(self) -> dict[str, tuple[str, ...]]:
+        """Recordings to train on, for every question that has enough."""
+        chosen = {name: self._ids(ids) for name, ids in self.resources.candidates.items()}
+        return {name: ids for name, ids in chosen.items() if len(ids) >= MIN_CANDIDATES}
+
+    def _ids(self, candidates: Sequence[str]) -> tuple[str, ...]:
         chosen = dict.fromkeys(candidates)
         extra = self.auxiliary if self.settings.with_auxiliary else self.auxiliary[: self._lacking(chosen)]
         return tuple(sorted(chosen | dict.fromkeys(extra)))

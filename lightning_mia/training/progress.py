@@ -1,4 +1,4 @@
-"""Progress of a training: a bar of its own, or work in a bar of many."""
+"""Progress of a training: its own bar, or work in a shared one."""
 
 import sys
 from typing import Any

@@ -79,7 +79,7 @@ class TrainerFactory:
         return make_loggers(self.options.get("logger"), folder)
 
     def for_probing(self, folder: Path, callbacks: list[Callback]) -> Trainer:
-        """Create a Trainer that predicts in float32, without a bar of its own.
+        """Create a Trainer that predicts in float32, without a progress bar.
 
         At lower precision, padding would change the signals.
         """

@@ -2,7 +2,7 @@
 
 A HuBERT without heads and a wav2vec 2.0 with the heads of its pretraining, 95M parameters each with random weights,
 saved by transformers. The same clips are encoded one by one by transformers, and audited with the default attacks on a
-user-supplied split, each in a process of its own on one thread. Of 200 clips, 40 are auxiliary, so that relearning runs
+user-supplied split, each in a separate process on one thread. Of 200 clips, 40 are auxiliary, so that relearning runs
 on the model with heads. Cost per clip falls with their number: learning rates are tried on four minutes of audio.
 """
 
