@@ -2,8 +2,8 @@
 
 A HuBERT without heads and a wav2vec 2.0 with the heads of its pretraining, 95M parameters each with random weights,
 saved by transformers. The same clips are encoded one by one by transformers, and audited with the default attacks on a
-user-supplied split, each in a separate process on one thread. Of 200 clips, 40 are auxiliary, so that relearning runs
-on the model with heads. Cost per clip falls with their number: learning rates are tried on four minutes of audio.
+user-supplied split, each in a separate process on one thread: 20 candidates and 40 auxiliary clips, the fewest with
+which relearning runs. Cost per clip falls with their number: learning rates are tried on four minutes of audio.
 """
 
 import json
@@ -56,28 +56,34 @@ print(json.dumps({"seconds": time.process_time(), "status": status, **memory}))
 
 def measure(quick: bool) -> Iterator[Row]:
     """Measure processor seconds per audio second, and peak memory."""
-    n_clips = 16 if quick else 200
+    return audits(10 if quick else 60, 5 if quick else 40, controls=(False,))
+
+
+def audits(n_clips: int, n_auxiliary: int, controls: tuple[bool, ...]) -> Iterator[Row]:
+    """Audit both checkpoints, with or without untrained controls."""
     with tempfile.TemporaryDirectory() as name:
-        manifest = write_split(Path(name), n_clips)
+        manifest = write_split(Path(name), n_clips, n_auxiliary)
         for model in MODELS:
             checkpoint = Path(name) / model
             _run(SAVE, model, str(checkpoint))
             extraction = _run(EXTRACT, str(checkpoint), name)["seconds"]
-            for control in (False, True):
-                yield from _audit(checkpoint, manifest, extraction, n_clips, control)
+            for control in controls:
+                audit = _audit(checkpoint, manifest, control)
+                yield from _rows(model, control, audit, extraction, n_clips, n_auxiliary)
 
 
-def write_split(folder: Path, n_clips: int) -> Path:
-    """Write clips of ten speakers; a fifth is auxiliary, the others are members and non-members in turn."""
+def write_split(folder: Path, n_clips: int, n_auxiliary: int) -> Path:
+    """Write clips of ten speakers; the last ones are auxiliary, the others are members and non-members in turn."""
     clips = write_clips(folder, n_clips, CLIP_SECONDS)
     table = pd.read_csv(clips, dtype=str)
-    table["speaker"] = [f"s{row % 10}" for row in range(n_clips)]
-    table["member"] = ["" if row % 5 == 4 else str(row // 10 % 2) for row in range(n_clips)]
+    n_candidates = n_clips - n_auxiliary
+    table["speaker"] = [f"s{row // 2 % 10}" for row in range(n_clips)]
+    table["member"] = [str(row % 2) if row < n_candidates else "" for row in range(n_clips)]
     table.to_csv(clips, index=False)
     return clips
 
 
-def _audit(checkpoint: Path, manifest: Path, extraction: float, n_clips: int, control: bool) -> Iterator[Row]:
+def _audit(checkpoint: Path, manifest: Path, control: bool) -> dict[str, float]:
     run_dir = checkpoint.with_name(f"{checkpoint.name}_{control}")
     options = ["attack", "-c", "configs/attack/checkpoint.yaml", "--model.checkpoint", str(checkpoint)]
     options += ["--data.corpus.path", str(manifest), "--run_dir", str(run_dir)]
@@ -86,7 +92,13 @@ def _audit(checkpoint: Path, manifest: Path, extraction: float, n_clips: int, co
     audit = _run(AUDIT, *options)
     if audit["status"]:
         raise RuntimeError(f"the audit of {checkpoint.name} ended with status {audit['status']:g}")
-    what = f"default attacks on {checkpoint.name} of base size{', and on an untrained one' if control else ''}"
+    return audit
+
+
+def _rows(
+    model: str, control: bool, audit: dict[str, float], extraction: float, n_clips: int, n_auxiliary: int
+) -> Iterator[Row]:
+    what = f"default attacks on {model} of base size{', and on an untrained one' if control else ''}"
     audio, device = n_clips * CLIP_SECONDS, device_name("cpu")
     yield relative(
         what,
@@ -95,7 +107,7 @@ def _audit(checkpoint: Path, manifest: Path, extraction: float, n_clips: int, co
         extraction / audio,
         device=device,
         unit="s of processor time per audio second",
-        note=f"{n_clips} clips of {CLIP_SECONDS:g} s, {n_clips // 5} of them auxiliary",
+        note=f"{n_clips} clips of {CLIP_SECONDS:g} s, {n_auxiliary} of them auxiliary",
     )
     own = f"{audit['own'] / 1024:.2f} GiB are not pages of files, such as the checkpoint"
     yield Row(f"peak memory of the {what}", audit["resident"] / 1024, "GiB", device, note=own)
