@@ -193,6 +193,7 @@ def damages(content: bytes, rng: random.Random, n: int = 8) -> Iterator[bytes]:
     yield from (with_a_flipped_bit(content[:200], rng) + content[200:] for _ in range(n))  # headers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_damaged_file_is_named_or_made_again(name: str, tmp_path: Path) -> None:
     kind, rng = KINDS[name], random.Random(0)

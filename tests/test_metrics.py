@@ -97,6 +97,7 @@ def gather(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_value_of_all_scores(tmp_path: Path) -> None:
     multiprocessing.spawn(gather, args=(str(tmp_path),), nprocs=2)
     preds, target = scores()

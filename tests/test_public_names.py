@@ -54,6 +54,7 @@ def test_importing_the_package_imports_no_library() -> None:
     assert answer.stdout.strip() == "{'lightning_mia'}"
 
 
+@pytest.mark.slow
 def test_submodules_of_functions_need_no_import() -> None:
     code = "import lightning_mia; print(lightning_mia.attacks.lira.__name__, lightning_mia.metrics.AUROC.__name__)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

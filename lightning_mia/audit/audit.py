@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from lightning_mia.audit.provenance import (
     unit_facts,
     version_notes,
 )
+from lightning_mia.audit.references import References
 from lightning_mia.audit.shadow_models.of_checkpoint import training_notes
 from lightning_mia.audit.shadow_models.run_jobs import expected_work
 from lightning_mia.audit.shadow_models.shadow_model_job import ShadowModelJob
@@ -42,6 +43,7 @@ from lightning_mia.audit.shadow_models.trained import TrainedShadowModels
 from lightning_mia.audit.suggestions import suggest_auxiliary, suggest_positive_control
 from lightning_mia.audit.utility.held_out import recordings_for
 from lightning_mia.audit.utility.measure import MEASURED_MODELS, measure_utility, plan_utility
+from lightning_mia.evaluation.privacy import Privacy
 from lightning_mia.evaluation.results import Exposure
 from lightning_mia.evaluation.utility import Utility
 from lightning_mia.report.audit_report import AuditReport, FleetSummary, Provenance, Suggestion, Target, summarise_fleet
@@ -129,33 +131,17 @@ class Audit:
         Returns:
             The report's page.
         """
-        run = self.run
+        run, timings = self.run, dict[str, float]()
         run.save_split()
-        if run.split.shadows:
-            run.check_shadow_models(target)
-        references = run.load_references(target)
-        controls = run.control_models(target, references)
-        models = {"target": target, **controls}
-        timings = _training_seconds(models)
-        compared = references.models if references else {}
-        jobs = run.shadow_model_jobs(target, self.probe_plan) if run.split.shadows else []
-        probed, probed_references, utility = self._measure(models, compared, jobs, timings)
-        shadow_models = TrainedShadowModels.load(jobs, target, run.data) if jobs else None
-        if references:
-            shadow_models = references.probed(probed_references, controls.get("wrong_model"))
-        elif shadow_models and run.first_is_wrong_model(controls):
-            shadow_models = replace(shadow_models, wrong_model=0)
-            probed["wrong_model"] = shadow_models.probed[0]
-        timings["shadow_s"] = shadow_models.seconds if shadow_models else 0.0
-        report_dir = run.run_dir / "report"
+        measured = self._measure(target, timings)
+        report_dir, delta = run.run_dir / "report", run.trainers.per_example.delta
         if not is_first_process():
             return report_dir / "report.html"
         with _timed(timings, "attack_s"):
-            missing = run.unexposed(models) | (shadow_models.unexposed if shadow_models else {})
-            outcome = self._evaluate(probed, shadow_models, exposures, exposure_obstacle(missing))
-            bounds = epsilon_bounds(target, outcome, run.split, run.trainers.per_example.delta)
-        needs_privacy = utility or target.record.get("privacy")
-        privacy = privacy_bounds(target, outcome, run.split, run.trainers.per_example.delta) if needs_privacy else None
+            outcome = self._evaluate(measured, exposures)
+            bounds = epsilon_bounds(target, outcome, run.split, delta)
+        needs_privacy = measured.utility or target.record.get("privacy")
+        privacy = privacy_bounds(target, outcome, run.split, delta) if needs_privacy else None
         report = AuditReport(
             target=Target(target.model.family, target.sha256, target.record["parameters"]),
             split=summarise_split(run.split),
@@ -165,30 +151,16 @@ class Audit:
             scores=outcome.scores,
             blind_upper95=dict(outcome.blind_upper95),
             timings=timings,
-            provenance=self._provenance(models, shadow_models, command),
+            provenance=self._provenance(measured, command),
             skipped=skipped_recordings(run.data.audio),
             config_yaml=config_yaml,
-            notes=(
-                *run.notes,
-                *size_notes(run.blind_baselines, run.split),
-                *notes,
-                *shared_content_notes(run.split, run.data.audio),
-                *run.missing_control_notes(target, probed),
-                *(references.notes(target.model) if references else ()),
-                *training_notes(run.data, run.fleet.start, shadow_models.records if shadow_models else {}),
-                *_training_notes(models),
-                *privacy_notes(target, privacy),
-                *mask_notes(self.probe_plan, target, chosen=self.options.probe.n_masks is None),
-                *relearning_notes(self.probe_plan, target),
-                *outcome.notes,
-                *version_notes(self._versions(models, shadow_models)),
-            ),
+            notes=self._notes(measured, outcome, privacy, notes),
             published=tuple(self.options.published or ()),
             exposures=exposures,
-            fleet=self._summarise_fleet(shadow_models),
+            fleet=self._summarise_fleet(measured.shadow_models),
             dataset_inference=outcome.dataset_inference,
             units=unit_facts(run.split, run.blind_statistics["acoustics"], run.data.speaker_facts),
-            utility=utility,
+            utility=measured.utility,
             privacy=privacy,
             epsilon_bounds=bounds,
             suggestions=self._suggestions(target, outcome, exposures),
@@ -202,7 +174,32 @@ class Audit:
         close(loggers)
         return page
 
-    def _measure(
+    def _measure(self, target: Trained, timings: dict[str, float]) -> "_Measured":
+        """Train what is missing, and probe all models.
+
+        Args:
+            target: the model under audit.
+            timings: gets the times.
+        """
+        run = self.run
+        if run.split.shadows:
+            run.check_shadow_models(target)
+        references = run.load_references(target)
+        models = {"target": target, **run.control_models(target, references)}
+        timings.update(_training_seconds(models))
+        jobs = run.shadow_model_jobs(target, self.probe_plan) if run.split.shadows else []
+        compared = references.models if references else {}
+        probed, probed_references, utility = self._probe_all(models, compared, jobs, timings)
+        shadow_models = TrainedShadowModels.load(jobs, target, run.data) if jobs else None
+        if references:
+            shadow_models = references.probed(probed_references, models.get("wrong_model"))
+        elif shadow_models and run.first_is_wrong_model(models):
+            shadow_models = replace(shadow_models, wrong_model=0)
+            probed["wrong_model"] = shadow_models.probed[0]
+        timings["shadow_s"] = shadow_models.seconds if shadow_models else 0.0
+        return _Measured(models, probed, references, shadow_models, utility)
+
+    def _probe_all(
         self,
         models: Mapping[str, Trained],
         references: Mapping[str, Trained],
@@ -354,16 +351,12 @@ class Audit:
         targets = fleet.targets if self.run.model.learned_targets is not None else None
         return summarise_fleet(shadow_models.records, fleet.pool, targets) if shadow_models else None
 
-    def _evaluate(
-        self,
-        probed: dict[str, ProbedModel],
-        shadow_models: TrainedShadowModels | None,
-        exposures: tuple[Exposure, ...],
-        obstacle: str,
-    ) -> AuditOutcome:
+    def _evaluate(self, measured: "_Measured", exposures: tuple[Exposure, ...]) -> AuditOutcome:
+        shadow_models = measured.shadow_models
+        missing = self.run.unexposed(measured.models) | (shadow_models.unexposed if shadow_models else {})
         return evaluate_attacks(
             self.attacks,
-            probed,
+            measured.probed,
             self.run.blind_baselines,
             self.run.split,
             self.options.evaluation,
@@ -371,8 +364,30 @@ class Audit:
             take_turns=self.options.fleet.take_turns,
             list_skipped=bool(self.options.attacks),
             seed=training_seed(),
-            obstacle=obstacle,
+            obstacle=exposure_obstacle(missing),
             largest_exposure=exposures[-1] if exposures else None,
+        )
+
+    def _notes(
+        self, measured: "_Measured", outcome: AuditOutcome, privacy: Privacy | None, notes: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Collect the sentences of the report, `notes` among them."""
+        run, target = self.run, measured.models["target"]
+        references, shadow_models = measured.references, measured.shadow_models
+        return (
+            *run.notes,
+            *size_notes(run.blind_baselines, run.split),
+            *notes,
+            *shared_content_notes(run.split, run.data.audio),
+            *run.missing_control_notes(target, measured.probed),
+            *(references.notes(target.model) if references else ()),
+            *training_notes(run.data, run.fleet.start, shadow_models.records if shadow_models else {}),
+            *_training_notes(measured.models),
+            *privacy_notes(target, privacy),
+            *mask_notes(self.probe_plan, target, chosen=self.options.probe.n_masks is None),
+            *relearning_notes(self.probe_plan, target),
+            *outcome.notes,
+            *version_notes(self._versions(measured)),
         )
 
     def _suggestions(
@@ -384,21 +399,18 @@ class Audit:
         missing = lacking_auxiliary(self.run.model, len(self.run.split.auxiliary_ids()), self._n_compared)
         return (*control, *suggest_auxiliary(missing, self.run.split, MANY_AUXILIARY))
 
-    def _versions(
-        self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None
-    ) -> dict[str, list[dict[str, str]]]:
+    def _versions(self, measured: "_Measured") -> dict[str, list[dict[str, str]]]:
         """Collect the package versions of all models and their signals."""
-        plan = self.probe_plan
+        plan, shadow_models = self.probe_plan, measured.shadow_models
         versions = {
             name: [trained.versions, *plan.versions(name, trained.model, trained.sha256)]
-            for name, trained in models.items()
+            for name, trained in measured.models.items()
         }
         return versions | (shadow_models.versions if shadow_models else {})
 
-    def _provenance(
-        self, models: dict[str, Trained], shadow_models: TrainedShadowModels | None, command: str
-    ) -> Provenance:
+    def _provenance(self, measured: "_Measured", command: str) -> Provenance:
         split, data = self.run.split, self.run.data
+        models, shadow_models = measured.models, measured.shadow_models
         hashes = {f"{name} checkpoint": trained.sha256 for name, trained in models.items()}
         if shadow_models:
             kind = "reference models" if self.options.fleet.references else "shadow models"
@@ -412,6 +424,25 @@ class Audit:
             hashes=hashes,
             models=tuple(describe_model(name, trained.record, split) for name, trained in models.items()),
         )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """All models of an audit, and what was measured on them.
+
+    Attributes:
+        models: "target" and the control models.
+        probed: the same models, probed.
+        references: reference models; None without any.
+        shadow_models: shadow models, or references in their place; None without any.
+        utility: of target and controls; None: it is not measured.
+    """
+
+    models: dict[str, Trained]
+    probed: dict[str, ProbedModel]
+    references: References | None
+    shadow_models: TrainedShadowModels | None
+    utility: Utility | None
 
 
 def _training_seconds(models: dict[str, Trained]) -> dict[str, float]:

@@ -138,6 +138,7 @@ def slow_student(target: float, shadows: np.ndarray, members: np.ndarray, prior:
     return ratio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.0, 0.3, 9.0])
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0, 1.3])
 @pytest.mark.parametrize("online", [True, False])
@@ -180,6 +181,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("n_shadows", [2, 4, 16])
 def test_prior_of_both_centres_is_never_worse(
@@ -204,6 +206,7 @@ def test_prior_of_both_centres_is_never_worse(
         assert gain > 0.002 and offline_gain > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("spread", [0.5, 2.0, 5.0])
 def test_neyman_pearson_auroc_is_reached_with_16_shadow_models(
@@ -257,6 +260,7 @@ def test_single_pair_has_one_variance_for_all_units() -> None:
     assert prior_fit.centres.slope == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_shadows", [2, 4, 16])
 @pytest.mark.parametrize("level", ["utterance", "speaker"])
 @pytest.mark.parametrize(("online", "pool"), [(True, False), (False, False), (False, True)])

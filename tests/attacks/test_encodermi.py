@@ -55,6 +55,7 @@ def test_threshold_variant_is_the_mean_cosine(level: str, simulate: Callable[...
         assert scores[unit] == pytest.approx(np.mean(cosines))
 
 
+@pytest.mark.slow
 @learned
 def test_planted_shift_is_found(attack: PublishedAttack, simulate: Callable[..., Any], auroc: Any) -> None:
     """Every fourth number depends on membership, by less than units differ."""
@@ -64,6 +65,7 @@ def test_planted_shift_is_found(attack: PublishedAttack, simulate: Callable[...,
     assert auroc(attack.score(fleet.evidence), fleet.members) > 0.9
 
 
+@pytest.mark.slow
 def test_calibration_removes_the_level_of_a_unit(simulate: Callable[..., Any], auroc: Any) -> None:
     fleet = simulate(200, 6, columns=PAIRS, effect=0.4, spread=3.0, seed=2)
     plain, calibrated = (auroc(attack.score(fleet.evidence), fleet.members) for attack in LEARNED[:2])
@@ -76,6 +78,7 @@ def mean_auroc_on_noise(attack: PublishedAttack, n_shadows: int, simulate: Calla
     return float(np.mean([auroc(attack.score(audit.evidence), audit.members) for audit in audits]))
 
 
+@pytest.mark.slow
 def test_auroc_on_noise_is_chance(simulate: Callable[..., Any], auroc: Any) -> None:
     assert abs(mean_auroc_on_noise(EncoderMIV(), 4, simulate, auroc) - 0.5) < 0.1
 
@@ -103,6 +106,7 @@ def test_scores_depend_only_on_the_seed(attack: PublishedAttack, simulate: Calla
     assert scores.dtype == np.float64 and list(scores.index) == list(evidence.challenge["unit_id"].unique())
 
 
+@pytest.mark.slow
 @learned
 def test_speakers_and_shadow_models_from_a_pool(
     attack: PublishedAttack, simulate: Callable[..., Any], auroc: Any

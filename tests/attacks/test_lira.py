@@ -89,6 +89,7 @@ def with_pooled_variance(matrix: SignalMatrix) -> np.ndarray:
     return ratios
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_shadows", [16, 64])
 @pytest.mark.parametrize(
     ("noise", "gain"), [({"tails": 3.0}, 0.0), ({}, 0.0), ({"noise_spread": 0.5}, 0.01)], ids=["heavy", "equal", "own"]

@@ -46,6 +46,7 @@ def test_difficulty_is_removed(auroc: Auroc) -> None:
     assert auroc(QuantileRegression(layer=0).score(evidence), members) < 0.65  # carries no difficulty
 
 
+@pytest.mark.slow
 def test_auroc_without_effect_is_chance(auroc: Auroc) -> None:
     audits = [recordings(80, seed, effect=0.0) for seed in range(8)]
     aurocs = [auroc(QuantileRegression().score(evidence), members) for evidence, members in audits]

@@ -31,6 +31,7 @@ def black_box(kind: type[LearnedFromShadows]) -> LearnedFromShadows:
     return ShadowClassifier("black-box", [ViewAgreement()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize(("n_shadows", "minimum"), [(2, 0.68), (4, 0.78), (8, 0.81)])
 def test_attack_finds_one_informative_signal_of_thirty(
@@ -65,6 +66,7 @@ def test_auroc_on_noise_is_chance(
     assert abs(on_noise(black_box(kind), n_shadows, range(seeds), simulate, auroc)) < 3
 
 
+@pytest.mark.slow
 def test_auroc_on_noise_is_chance_quick(simulate: Fleet, auroc: Auroc) -> None:
     assert abs(on_noise(black_box(ShadowClassifier), 4, range(6), simulate, auroc)) < 3
 

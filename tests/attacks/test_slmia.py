@@ -54,6 +54,7 @@ def speakers(n_shadows: int, effect: float, seed: int, n_challenge: int = 30) ->
     return evidence, target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_shadows", [4, 8])
 def test_attack_learns_that_recordings_move_together(n_shadows: int, auroc: Auroc) -> None:
     evidence, members = speakers(n_shadows, effect=0.5, seed=0)

@@ -192,6 +192,7 @@ def test_a_checkpoint_of_another_model_of_the_run_is_refused(
     assert f"{checkpoint} was trained on other recordings than the members" in error
 
 
+@pytest.mark.slow
 def test_a_new_version_between_stages_is_said(
     run_dir: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def run(tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_dir, answer
 
 
+@pytest.mark.slow
 def test_an_audit_returns_its_report(run: Run) -> None:
     run_dir, answer = run
     results = json.loads((run_dir / "report/results.json").read_text())
@@ -42,6 +43,7 @@ def test_an_audit_returns_its_report(run: Run) -> None:
     assert answer.stdout.split() == [results["verdict"]["status"], str(len(results["attacks"])), str(page)]
 
 
+@pytest.mark.slow
 def test_an_audit_without_bars_prints_nothing_else(run: Run) -> None:
     _, answer = run
     assert answer.stdout.count("\n") == 1
@@ -49,6 +51,7 @@ def test_an_audit_without_bars_prints_nothing_else(run: Run) -> None:
         assert text not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_audited_again_at_once(run: Run, tiny_manifest: Path) -> None:
     trainer = AuditTrainer(max_epochs=2, accelerator="cpu", logger=False, enable_progress_bar=False)
     model = MelHuBERT(n_layers=1, dim=16, n_heads=2, feedforward_dim=32, n_clusters=8, code_dim=8)

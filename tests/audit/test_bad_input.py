@@ -222,6 +222,7 @@ def old_paths(value: object) -> list[str]:
     return [path for item in items for path in old_paths(item)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", MOVED)
 def test_a_class_that_moved_is_named_in_one_line(
     place: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

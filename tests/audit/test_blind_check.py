@@ -79,6 +79,7 @@ def test_clean_real_speech_passes(real_manifest: Path, tmp_path: Path) -> None:
     assert "cannot be separated without a model" in found["verdict"]["reason"]
 
 
+@pytest.mark.slow
 def test_longer_members_are_detected(tiny_manifest: Path, tmp_path: Path) -> None:
     table = Manifest(str(tiny_manifest)).table()
     durations = table["path"].map(lambda path: soundfile.info(path).duration)
@@ -98,6 +99,7 @@ def test_a_manifest_without_members_is_refused(
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_different_audio_in_the_same_folder_is_refused(
     tiny_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +191,7 @@ def longer_members(tiny_manifest: Path, tmp_path: Path) -> Path:
     return tmp_path / "split.csv"
 
 
+@pytest.mark.slow
 def test_results_before_and_after_matching_are_reported(
     longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +217,7 @@ def test_results_before_and_after_matching_are_reported(
     assert "blind_unmatched" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_matching_is_refused(
     longer_members: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,6 +256,7 @@ def split_of(tiny_manifest: Path, folder: Path, **columns: Callable[[pd.DataFram
     return folder / "split.csv"
 
 
+@pytest.mark.slow
 def test_shared_audio_and_text_are_reported(tiny_manifest: Path, tmp_path: Path) -> None:
     manifest = split_of(tiny_manifest, tmp_path, text=lambda table: table["speaker"])
     table = pd.read_csv(manifest, dtype=str)
@@ -270,6 +275,7 @@ def test_shared_audio_and_text_are_reported(tiny_manifest: Path, tmp_path: Path)
     assert any("36 of 36 member recordings have the text of a non-member" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_the_report_states_what_the_redraws_assume(tiny_manifest: Path, tmp_path: Path) -> None:
     unknown = blind(split_of(tiny_manifest, tmp_path), tmp_path / "run")
     assert unknown["split"]["assignment"] == ["recordings"]

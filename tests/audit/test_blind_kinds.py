@@ -36,6 +36,7 @@ def corpus(tiny_manifest: Path, tmp_path: Path) -> tuple[pd.DataFrame, AudioCach
     return table, decode(table, cache_dir=tmp_path, progress=False)
 
 
+@pytest.mark.slow
 def test_kinds_depend_on_what_is_known(corpus: tuple[pd.DataFrame, AudioCache], encoder: Path, tmp_path: Path) -> None:
     table, audio = corpus
     table["text"] = [f"{number % 3} 打开" if number % 2 else "open" for number in range(len(table))]  # two scripts

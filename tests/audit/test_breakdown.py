@@ -47,6 +47,7 @@ def test_without_units_there_are_risks_but_no_slices(report):
     assert report.speaker_risks is not None
 
 
+@pytest.mark.slow
 def test_the_report_command_completes_results_of_earlier_versions(report, tmp_path):
     write_report(tmp_path / "old" / "report", report)
     write_report(tmp_path / "new" / "report", add_breakdown(report))

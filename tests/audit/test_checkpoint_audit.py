@@ -10,6 +10,8 @@ import torch
 
 from lightning_mia.audit.cli import main
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "configs" / "attack" / "checkpoint.yaml"
 QUIET = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.enable_progress_bar", "false"]
 SIZES = {
@@ -131,7 +133,6 @@ def test_a_speech_recogniser_is_attacked_by_its_own_loss(
     assert any("% of characters of members" in note for note in results["notes"])
 
 
-@pytest.mark.slow
 def test_pretraining_heads_make_it_grey_box_and_another_checkpoint_the_wrong_model(
     save: Callable[..., Path], members_manifest: Path, tmp_path: Path
 ) -> None:
@@ -155,7 +156,6 @@ def test_a_random_split_is_refused_for_an_external_checkpoint(
     assert "member column" in message
 
 
-@pytest.mark.slow
 def test_the_positive_control_adds_a_pretext_task_to_a_bare_encoder(
     save: Callable[..., Path], members_manifest: Path, tmp_path: Path
 ) -> None:
@@ -174,7 +174,6 @@ RELEARN = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["Wav2Vec2ForPreTraining", "HubertModel"])
 def test_checkpoints_are_relearned_at_a_rate_found_on_auxiliary_recordings(
     save: Callable[..., Path], auxiliary_manifest: Path, tmp_path: Path, model: str
@@ -192,7 +191,6 @@ def test_checkpoints_are_relearned_at_a_rate_found_on_auxiliary_recordings(
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["Wav2Vec2ForPreTraining", "HubertModel"])
 def test_relearning_says_that_it_lacks_auxiliary_recordings(
     save: Callable[..., Path], members_manifest: Path, tmp_path: Path, model: str
@@ -203,7 +201,6 @@ def test_relearning_says_that_it_lacks_auxiliary_recordings(
     assert "for a model trained elsewhere, 40 or more auxiliary recordings (or Relearning.learning_rate)" in reason
 
 
-@pytest.mark.slow
 def test_ctc_fine_tuning_is_audited_with_its_error_rates(
     save: Callable[..., Path], members_manifest: Path, tmp_path: Path
 ) -> None:

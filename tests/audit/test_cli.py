@@ -54,6 +54,7 @@ def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFi
         assert f"  {name:<8} {command.summary}" in lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name not in WITH_MODEL])
 def test_help_of_a_command_without_a_model_imports_no_heavy_library(command: str, tmp_path: Path) -> None:
     _, modules = call_help(command, tmp_path)
@@ -164,6 +165,7 @@ attacks:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WITH_MODEL)
 def test_class_names_are_enough_at_every_depth(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

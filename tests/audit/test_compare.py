@@ -121,6 +121,7 @@ def test_intervals_of_which_nothing_is_known_are_called_so(comparison):
             assert absent not in text
 
 
+@pytest.mark.slow
 def test_long_tables_are_cut_in_the_terminal_but_not_on_the_page(tmp_path, planted_report):
     planted_fleet_report = make_planted_fleet_report(planted_report)
     two = [save(tmp_path / name, planted_fleet_report) for name in ("one", "two")]

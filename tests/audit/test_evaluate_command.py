@@ -37,6 +37,7 @@ def write_table(path: Path, n: int = 120, n_shadows: int = 4, effect: float = 2.
     return rows
 
 
+@pytest.mark.slow
 def test_the_report_has_every_attack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_table(tmp_path / "signals.csv")
     arguments = ["evaluate", str(tmp_path / "signals.csv"), "--run_dir", str(tmp_path / "run"), "--drawn", "true"]
@@ -56,6 +57,7 @@ def test_the_report_has_every_attack(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads((tmp_path / "run/report/results.json").read_text())["attacks"] == results["attacks"]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_functions(tmp_path: Path) -> None:
     write_table(tmp_path / "signals.csv")
     page = evaluate_table(str(tmp_path / "signals.csv"), str(tmp_path / "run"))
@@ -67,6 +69,7 @@ def test_scores_are_those_of_the_functions(tmp_path: Path) -> None:
         assert np.allclose(scores.values, getattr(attacks, name)(*signals), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_without_random_assignment_there_is_no_verdict(tmp_path: Path) -> None:
     write_table(tmp_path / "signals.csv", n_shadows=0)
     report = load_report(evaluate_table(str(tmp_path / "signals.csv"), str(tmp_path / "run")).parent)
@@ -77,6 +80,7 @@ def test_without_random_assignment_there_is_no_verdict(tmp_path: Path) -> None:
     assert "An audit on this split" not in (tmp_path / "run/report/report.md").read_text()
 
 
+@pytest.mark.slow
 def test_shadow_models_that_are_out_for_all_are_compared_offline(tmp_path: Path) -> None:
     write_table(tmp_path / "signals.csv", online=False)
     report = load_report(evaluate_table(str(tmp_path / "signals.csv"), str(tmp_path / "run")).parent)
@@ -84,6 +88,7 @@ def test_shadow_models_that_are_out_for_all_are_compared_offline(tmp_path: Path)
     assert sum("rmia_offline was left out" in note for note in report.notes) == 1
 
 
+@pytest.mark.slow
 def test_another_table_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     write_table(tmp_path / "signals.csv", n_shadows=0)
     evaluate_table(str(tmp_path / "signals.csv"), str(tmp_path / "run"))

@@ -80,6 +80,7 @@ for arguments in json.loads(sys.stdin.read()):
 """
 
 
+@pytest.mark.slow
 def test_a_typo_of_every_kind_is_answered_without_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIGHTNING_MIA_CACHE", str(tmp_path))
     save_index("audit", command_parser("audit"))

@@ -25,6 +25,7 @@ def test_attacks_of_the_same_name_are_refused() -> None:
         AuditOptions(attacks=[PretextLoss(), PretextLoss()])
 
 
+@pytest.mark.slow
 def test_every_command_has_the_same_options(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {}
     for command in COMMANDS:

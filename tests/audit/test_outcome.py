@@ -73,6 +73,7 @@ def outcome(split: Split, statistics: pd.DataFrame, tmp_path_factory: pytest.Tem
     )
 
 
+@pytest.mark.slow
 def test_attacks_and_controls_have_results_and_scores_of_the_same_names(outcome: AuditOutcome) -> None:
     assert [result.name for result in outcome.attacks] == ["pretext_loss", "calibrated_loss"]
     wrong_model = ["wrong_model_pretext_loss", "wrong_model_loss_paper_protocol", "wrong_model_calibrated_loss"]

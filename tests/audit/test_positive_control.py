@@ -22,6 +22,7 @@ def run_dir(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_only_recordings_unseen_by_the_target_are_used(run_dir: Path) -> None:
     roles = pd.read_csv(run_dir / "split.csv", dtype=str).set_index("id")["role"]
     inner = pd.read_csv(run_dir / "positive_control" / "split.csv", dtype=str)
@@ -29,6 +30,7 @@ def test_only_recordings_unseen_by_the_target_are_used(run_dir: Path) -> None:
     assert inner["role"].value_counts().to_dict() == {"member": 12, "nonmember": 12}
 
 
+@pytest.mark.slow
 def test_each_exposure_trains_on_the_random_half_that_often(run_dir: Path) -> None:
     inner = pd.read_csv(run_dir / "positive_control" / "split.csv", dtype=str)
     for times in (1, 4):
@@ -38,6 +40,7 @@ def test_each_exposure_trains_on_the_random_half_that_often(run_dir: Path) -> No
         assert (exposure["times"] == times).all()
 
 
+@pytest.mark.slow
 def test_the_training_starts_from_the_target(run_dir: Path) -> None:
     record = json.loads((run_dir / "positive_control" / "exposure_004" / "stage.json").read_text())
     target = json.loads((run_dir / "target" / "stage.json").read_text())
@@ -45,6 +48,7 @@ def test_the_training_starts_from_the_target(run_dir: Path) -> None:
     assert record["record"]["health"]["loss"][0] < 0.9 * target["record"]["health"]["loss"][0]
 
 
+@pytest.mark.slow
 def test_the_report_shows_every_exposure(run_dir: Path) -> None:
     results = json.loads((run_dir / "report" / "results.json").read_text())
     assert [exposure["times"] for exposure in results["exposures"]] == [0, 1, 4]
@@ -57,6 +61,7 @@ def test_the_report_shows_every_exposure(run_dir: Path) -> None:
     assert any(note.startswith("Positive control") for note in results["notes"])
 
 
+@pytest.mark.slow
 def test_a_model_without_a_task_or_without_attacks_is_refused_in_one_line(
     run_dir: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def model() -> SpeechModel:
     return TERA(dim=16, n_heads=2, feedforward_dim=32).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GROUPS)
 def test_the_work_done_is_the_work_expected(kind: str, model: SpeechModel, audio: AudioCache, tmp_path: Path) -> None:
     if kind == "relearning":

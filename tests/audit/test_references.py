@@ -11,6 +11,8 @@ import pytest
 
 from lightning_mia.audit.cli import main
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "configs" / "attack" / "checkpoint.yaml"
 QUIET = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.enable_progress_bar", "false"]
 CHEAP = ["--controls.untrained", "false", "--probe.n_masks", "2"]

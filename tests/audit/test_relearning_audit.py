@@ -30,6 +30,8 @@ from lightning_mia.training.trainer_factory import TrainerFactory
 from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.files import hash_of
 
+pytestmark = pytest.mark.slow
+
 ATTACKS = json.dumps(
     [
         "PretextLoss",

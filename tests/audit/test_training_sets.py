@@ -10,6 +10,8 @@ from lightning_mia.audit.cli import main
 from lightning_mia.signals.table import Signals
 from lightning_mia.splits import Split
 
+pytestmark = pytest.mark.slow
+
 DESIGN = ["--data.design.n_units", "48", "--data.design.n_auxiliary", "12", "--data.design.background", "rest"]
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile as sf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from lightning_mia.corpora.audio.decoding import Decoded, decode_file
 from lightning_mia.corpora.manifest import Manifest
 from lightning_mia.utilities.errors import InputError
 
-AUDIO_EXAMPLES, MANIFEST_EXAMPLES = 1_500, 500
+AUDIO_EXAMPLES, MANIFEST_EXAMPLES = 400, 400
 
 WITHOUT_LENGTH = {"IRCAM", "PAF", "PVF", "XI"}
 """Formats that store no length: all bytes up to the end of the file are audio."""
@@ -83,6 +84,7 @@ def read(content: bytes) -> Decoded | str:
             return one_line(error)
 
 
+@pytest.mark.slow
 def test_every_written_format_is_read_whole():
     for file in writable():
         _, subtype, _, n_samples = file
@@ -95,6 +97,7 @@ def test_every_written_format_is_read_whole():
             np.testing.assert_allclose(undamaged(file), expected.mean(axis=1) * 32768, atol=0.51, err_msg=str(file))
 
 
+@pytest.mark.slow
 @settings(max_examples=AUDIO_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_damaged_files_give_the_right_samples_or_one_line(data):
@@ -147,6 +150,7 @@ def expected_name(value: object) -> str:
     return text.strip()
 
 
+@pytest.mark.slow
 @settings(max_examples=MANIFEST_EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.fixed_dictionaries({"id": VALUES, "speaker": VALUES, "text": VALUES}), min_size=1, max_size=3))
 def test_json_lines_give_the_right_names_or_one_line(rows):

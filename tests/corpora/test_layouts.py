@@ -337,6 +337,7 @@ def test_the_tree_contains_mp3(tree, tmp_path):
     assert sf.info(tree("common_voice", tmp_path) / "clips/common_voice_de_1.mp3").format == "MP3"
 
 
+@pytest.mark.slow
 def test_importing_the_corpora_is_cheap():
     code = "import sys, lightning_mia.corpora; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "torchaudio", "datasets", "soundfile", "scipy", "fsspec"]

@@ -28,6 +28,7 @@ def name(path: Path) -> str:
     return path.relative_to(DOCS).as_posix()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [pytest.param(path, id=name(path), marks=[pytest.mark.slow] if name(path) in SLOW else []) for path in WITH_PYTHON],
@@ -97,6 +98,7 @@ def test_misspelt_class_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         parse(["audit", "-c", "configs/audit/manifest.yaml", "-c", str(overlay), "--print_config"], monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [path for path in pages() if blocks(path, "yaml")], ids=name)
 def test_yaml_is_valid(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: Callable[[str], ModuleType]

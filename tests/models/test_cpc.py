@@ -165,6 +165,7 @@ def health_of(model: CPC, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
     return {"loss": answer.loss.item(), **{name: value.item() for name, value in answer.health.items()}}
 
 
+@pytest.mark.slow
 def test_collapse_is_reported_for_untrained_models_only(make_batch: MakeBatch) -> None:
     batch = make_batch(0.5, 0.7)
     model = small(dim=16, n_negatives=16)

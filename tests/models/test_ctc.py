@@ -297,6 +297,7 @@ class Figures(L.Callback):
         self.rows.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
+@pytest.mark.slow
 def test_short_training_memorises_the_texts(mel_hubert: str, batch: Batch) -> None:
     model, figures = fine_tuned(mel_hubert, learning_rate=2e-2, head_dropout=0.0), Figures()
     heads = {name: tensor.clone() for name, tensor in model.state_dict().items() if ".code" in name}

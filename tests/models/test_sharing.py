@@ -74,6 +74,7 @@ def loader(model: SpeechModel, waveforms: Tensor, lengths: Tensor, form: str) ->
     return DataLoader(TensorDataset(*((waveforms,) if form == "tuple of one" else (waveforms, lengths))), batch_size=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["tensor", "tuple of one", "waveforms and lengths"])
 def test_every_family_trains_under_a_plain_trainer(model: SpeechModel, make_batch: MakeBatch, form: str) -> None:
     if not model.can_pretrain:

@@ -59,6 +59,7 @@ def model(request: pytest.FixtureRequest, make_batch: MakeBatch) -> SpeechModel:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.inference_mode])
 def test_outputs_do_not_depend_on_the_batch(model: SpeechModel, make_batch: MakeBatch, mode: type) -> None:
     """Without gradients, PyTorch takes another path through its transformer blocks: both are tried."""
@@ -168,6 +169,7 @@ def fit(model: SpeechModel, data: Recordings, epochs: int, folder: Path, **optio
     return figures, folder / "last.ckpt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tera", "mel_hubert"])
 def test_short_training_learns_and_logs_its_figures(name: str, make_batch: MakeBatch, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -249,6 +249,7 @@ def train(
     return diary
 
 
+@pytest.mark.slow
 def test_temperature_decays_by_the_step_and_survives_resuming(make_batch: MakeBatch, tmp_path: Path) -> None:
     def fresh() -> Wav2Vec2:
         torch.manual_seed(0)

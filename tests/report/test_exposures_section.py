@@ -45,11 +45,13 @@ def test_the_protocol_says_how_members_were_drawn(exposed: AuditReport) -> None:
     assert "| 16 | 0.880 |" in text
 
 
+@pytest.mark.slow
 def test_other_audits_have_no_such_section(small_report: AuditReport) -> None:
     assert 'id="exposures"' not in render_page(small_report, draw_attacks(small_report), draw_controls(small_report))
     assert "times in an epoch" not in render_markdown(small_report)
 
 
+@pytest.mark.slow
 def test_groups_are_saved_and_read(exposed: AuditReport, tmp_path: Path) -> None:
     write_report(tmp_path, exposed)
     read = read_results(tmp_path / "results.json", tmp_path / "scores.csv")

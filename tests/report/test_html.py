@@ -58,6 +58,7 @@ def blind_page(planted_blind_report):
     return Page(render(planted_blind_report))
 
 
+@pytest.mark.slow
 def test_it_is_self_contained(html, page):
     assert "http:" not in html
     assert "https:" not in html

@@ -24,6 +24,7 @@ def report(run_dir: Path) -> NotebookReport:
     return NotebookReport.load(run_dir)
 
 
+@pytest.mark.slow
 def test_it_is_the_report_of_the_files(report: NotebookReport, run_dir: Path) -> None:
     stored = load_report(run_dir / "report")
     assert (report.verdict, report.attacks, report.controls) == (stored.verdict, stored.attacks, stored.controls)

@@ -247,6 +247,7 @@ def test_many_notes_are_folded(planted_fleet_report):
     assert all(note in html for note in notes)
 
 
+@pytest.mark.slow
 def test_figures_have_accessible_names_and_those_of_weaker_attacks_are_folded(planted_fleet_report):
     """Of six attacks, the weakest is not featured."""
     kept = ("lira", "lira_offline", "rmia", "bavaria", "shadow_classifier", "attack_r", "blind")

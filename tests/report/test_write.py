@@ -57,6 +57,7 @@ def test_reading_and_writing_gives_identical_files(run_dir, tmp_path):
         assert (tmp_path / name).read_bytes() == (run_dir / "report" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_copy_with_names_has_files_of_its_own(tmp_path, small_report):
     write_report(tmp_path / "report", add_breakdown(small_report))
     without_names = (tmp_path / "report" / "report.html").read_bytes()

@@ -81,6 +81,7 @@ def fresh(family: str, speech: Speech, seed: int = 0) -> SpeechModel:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GROUPS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_signals_do_not_depend_on_the_batch(family: str, name: str, speech: Speech) -> None:

@@ -306,6 +306,7 @@ def test_an_unknown_rate_is_the_largest_at_which_a_held_out_score_falls_little()
     assert all(set(ids) > set(CANDIDATES) and len(ids) == 20 + 30 for ids in trainings.training_sets[:-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "n_tried"), [(1.0, 80), (4.0, 60), (12.0, 20), (60.0, 20)])
 def test_rates_are_tried_on_four_minutes_of_audio(
     monkeypatch: pytest.MonkeyPatch, seconds: float, n_tried: int
@@ -320,6 +321,7 @@ def test_rates_are_tried_on_four_minutes_of_audio(
     assert all(ids == tried[0] and set(ids) <= set(copy) for ids in tried)
 
 
+@pytest.mark.slow
 def test_a_training_that_ruins_the_model_is_repeated_at_half_the_rate(ours: SpeechModel) -> None:
     model = foreign()
     model.origin, rate = ours.origin, model.hparams["learning_rate"]

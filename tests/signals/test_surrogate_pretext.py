@@ -80,6 +80,7 @@ def family(name: str) -> SpeechModel:
     return FAMILIES[name]().eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize(
     "filling", [None, SteadyTone(), ShapedNoise(), Silence()], ids=lambda sound: sound and sound.name

@@ -32,6 +32,7 @@ def assert_all_possible(split: Split, units, labels, possible: set[tuple[bool, .
     assert chisquare([seen[row] for row in possible]).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_utterance_design_is_uniform_over_halves_of_each_stratum(make_corpus):
     split = UtteranceDesign(8, 0).draw(*make_corpus(4, 4))
     halves = {tuple(i in chosen for i in range(8)) for chosen in combinations(range(8), 4)}
@@ -109,6 +110,7 @@ def test_draws_and_redraws_have_the_same_distribution(make_corpus, level):
         assert chi2_contingency(counts).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_p_values_of_meaningless_scores_are_uniform(make_corpus):
     # Scores depend on the speaker alone: the hardest case for a test that ignores speakers.
     table, contents = make_corpus(*(4,) * 12)

@@ -25,6 +25,7 @@ def check_invariants(split: Split, contents: dict[str, str]) -> None:
         challenge["target"].map({True: "member", False: "nonmember"}))).all()  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("speakers", "same_audio"),
     [
@@ -79,6 +80,7 @@ def test_the_challenge_set_has_equally_many_recordings_per_speaker(make_corpus):
     assert not set(split.challenge("speaker")["id"]) & set(split.training_ids())
 
 
+@pytest.mark.slow
 def test_queries_do_not_depend_on_membership(make_corpus):
     # The parts are fixed before membership is drawn: an IN speaker's parts are drawn as an OUT speaker's.
     table, contents = make_corpus(*(6,) * 8)

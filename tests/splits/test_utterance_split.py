@@ -40,6 +40,7 @@ CORPORA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", CORPORA)
 @pytest.mark.parametrize("sizes", [(400, 200), (8, 0), (20, 7)])
 def test_invariants(make_corpus, corpus, sizes):
@@ -115,6 +116,7 @@ def test_columns_follow_the_contract(make_corpus):
     assert list(split.table.select_dtypes("bool").columns) == flags
 
 
+@pytest.mark.slow
 def test_every_unit_is_chosen_and_is_in_equally_often(make_corpus):
     table, contents = make_corpus(12, 12, 6)
     roles = pd.concat(

@@ -169,6 +169,7 @@ class Collapsing(MelHuBERT):
         return f"collapsed at a loss of {health['loss']:.0f}" if health["loss"] > 0 else ""
 
 
+@pytest.mark.slow
 def test_the_record_has_health_and_collapse(audio: AudioCache, tmp_path: Path) -> None:
     fine = run(audio, tmp_path / "fine", log_every_n_steps=2)
     assert fine.record["collapse"] == ""

@@ -45,6 +45,7 @@ def slow_scores(folds: list[TrainingFold]) -> np.ndarray:
     return scores
 
 
+@pytest.mark.slow
 def test_left_out_examples_select_leaves_and_trees() -> None:
     folds = [fold(0)[0], fold(1)[0]]
     np.testing.assert_allclose(score_by_trees(folds, SETTINGS, 0, "Fitting"), slow_scores(folds), rtol=1e-6)

@@ -146,6 +146,7 @@ def left_out_auroc(fold: TrainingFold, learn: Learner) -> float:
     return float(labelled_aurocs(scores, fold.left_out_labels[None])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learn", [by_quadratics, by_neighbours])
 @pytest.mark.parametrize("n_shadows", [2, 4, 6, 8])
 def test_left_out_examples_of_noise_are_at_chance(n_shadows: int, learn: Learner) -> None:

@@ -70,6 +70,7 @@ def test_candidate_ignores_unused_features() -> None:
     torch.testing.assert_close(made(features), made(changed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [1, 30])
 def test_nets_learn_a_shift(n_features: int) -> None:
     planted, members = fold(0, n_features)
@@ -81,6 +82,7 @@ def test_nets_learn_a_shift(n_features: int) -> None:
     assert scores.shape == (400,) and scores.dtype == np.float64 and np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 def test_nets_learn_a_nonlinear_effect() -> None:
     planted, members = fold(0, n_features=3, curved=True)
     scores = score_by_nets([planted], NetSettings(shares=(1.0,)), FIT, 0, "Fitting")
@@ -98,6 +100,7 @@ def test_scores_average_independent_folds() -> None:
     assert labelled_aurocs(alone, members[None])[0] > 0.7
 
 
+@pytest.mark.slow
 def test_seed_determines_scores_and_global_generator_is_restored() -> None:
     folds = [fold(0)[0], fold(1)[0]]
     torch.manual_seed(5)

@@ -18,6 +18,7 @@ def differences(audit: SimulatedAudit) -> np.ndarray:
     return (target - shadow).to_numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slope", "spread"), [(1.0, 2.0), (0.5, 1.0), (0.0, 1.0)])
 def test_auroc_of_the_ideal_score_is_that_of_neyman_and_pearson(
     simulate: Callable, auroc: Callable, slope: float, spread: float
@@ -34,6 +35,7 @@ def test_auroc_of_the_ideal_score_is_that_of_neyman_and_pearson(
     assert auroc(audit.ideal, audit.members) == pytest.approx(expected, abs=0.01)
 
 
+@pytest.mark.slow
 def test_heavy_tails_keep_the_standard_deviation(simulate: Callable) -> None:
     normal, heavy = (differences(simulate(40_000, 2, noise=1.5, tails=tails, n_auxiliary=0)) for tails in (None, 5.0))
     assert normal.std() == pytest.approx(1.5 * np.sqrt(2), rel=0.02)
@@ -41,6 +43,7 @@ def test_heavy_tails_keep_the_standard_deviation(simulate: Callable) -> None:
     assert abs(kurtosis(normal)) < 0.2 and kurtosis(heavy) > 1
 
 
+@pytest.mark.slow
 def test_noise_differs_between_units(simulate: Callable) -> None:
     equal, unequal = (differences(simulate(40_000, 2, noise_spread=spread, n_auxiliary=0)) for spread in (0.0, 0.5))
     assert np.log(np.abs(unequal)).var() - np.log(np.abs(equal)).var() == pytest.approx(0.25, abs=0.04)

@@ -69,6 +69,7 @@ def test_lira_approaches_the_neyman_pearson_auroc(simulate: Callable, auroc: Cal
     assert table.loc["bavaria", 64] < 0.005
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_shadows", [2, 4, 8])
 def test_bavaria_is_best_with_few_shadow_models(simulate: Callable, auroc: Callable, n_shadows: int) -> None:
     """No attack is significantly better over 10 paired audits; those that suffer from few shadow models are worse."""
@@ -84,6 +85,7 @@ def test_bavaria_is_best_with_few_shadow_models(simulate: Callable, auroc: Calla
             assert ahead[name].mean() > 3 * error[name], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_shadows", [4, 8, 16])
 def test_auroc_on_noise_is_chance(
     simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int
@@ -129,6 +131,7 @@ def each_as_target(matrix: SignalMatrix, keep_partner: bool) -> Iterator[tuple[S
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_partner", [False, True], ids=["pair left out", "partner kept"])
 def test_auroc_on_noise_is_chance_for_shadow_models_as_targets(
     simulate: Callable, auroc: Callable, keep_partner: bool
@@ -144,6 +147,7 @@ def test_auroc_on_noise_is_chance_for_shadow_models_as_targets(
     assert ((mean - 0.5).abs().max() < 4 * error_of_noise(600, n_audits)) != keep_partner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_shadows", [2, 4])
 def test_auroc_on_noise_is_chance_with_a_pool(
     simulate: Callable, planted_signal: Callable, auroc: Callable, n_shadows: int

@@ -67,6 +67,7 @@ BAD_GRIDS: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD_GRIDS)
 def test_invalid_grids_are_rejected_before_anything_runs(
     kind: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -87,6 +88,7 @@ BAD_ARGUMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD_ARGUMENTS)
 def test_invalid_arguments_are_rejected(
     kind: str, grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -147,6 +149,7 @@ def test_a_folder_belongs_to_one_grid(
     assert "contains split.csv" in rejected(capsys, *start)
 
 
+@pytest.mark.slow
 def test_cells_with_the_same_trainings_share_their_models(
     config: Path, tmp_path: Path, nothing_runs: list[CellTask]
 ) -> None:
@@ -188,11 +191,16 @@ def test_every_shipped_grid_is_valid(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
-def test_a_complete_grid(
+def test_an_interrupted_grid_is_completed(
     grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "R"
     start = ["ablate", "-c", str(grid_file), "--run_dir", str(root)]
+    interrupt(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run_command(start)
+    monkeypatch.undo()
+    assert "not started or interrupted" in (root / "report.html").read_text()
     assert main(start) == 0
     assert "AUROC of" in capsys.readouterr().out
     table = pd.read_csv(root / "results.csv")
@@ -210,16 +218,6 @@ def test_a_complete_grid(
     assert main(start) == 0
     pd.testing.assert_frame_equal(figures(pd.read_csv(root / "results.csv")), figures(table))
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("model.ckpt")}
-
-    stopped = [*start[:-1], str(tmp_path / "stopped")]
-    for _ in range(2):
-        interrupt(monkeypatch)
-        with pytest.raises(KeyboardInterrupt):
-            run_command(stopped)
-        monkeypatch.undo()
-        assert "not started or interrupted" in (tmp_path / "stopped" / "report.html").read_text()
-    assert main(stopped) == 0
-    pd.testing.assert_frame_equal(figures(pd.read_csv(tmp_path / "stopped" / "results.csv")), figures(table))
 
     alone = tmp_path / "alone"
     audit = ["audit", "-c", str(root / "base.yaml"), "--data.design.n_units=24", "--trainer.max_epochs=2"]

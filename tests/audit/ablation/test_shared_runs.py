@@ -85,6 +85,7 @@ REJECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", REJECTED)
 def test_grids_that_cannot_share_are_rejected_before_anything_runs(
     kind: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -21,6 +21,8 @@ from lightning_mia.splits.data_module import SplitCorpus
 from lightning_mia.utilities.errors import InputError
 from tests.audit.monitor.conftest import Fit, tiny_hubert, tiny_tera
 
+pytestmark = pytest.mark.slow
+
 
 class EndState(Callback):
     """Keeps what a measurement could have disturbed, as the training ends."""

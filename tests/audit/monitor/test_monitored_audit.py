@@ -88,6 +88,7 @@ def test_a_bound_is_a_setting_of_the_training(config: Path, tmp_path: Path, caps
     assert "stop: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [

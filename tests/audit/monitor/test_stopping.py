@@ -22,6 +22,8 @@ from lightning_mia.utilities.errors import InputError
 from lightning_mia.utilities.stage import Stage
 from tests.audit.monitor.conftest import tiny_tera
 
+pytestmark = pytest.mark.slow
+
 
 class Planted(Attack):
     """Has given AUROCs, one for each measurement."""
@@ -134,7 +136,6 @@ def test_a_bound_exceeded_by_chance_is_refused(data: SplitCorpus, tmp_path: Path
         run(data, tmp_path, monitor_of(data, [0.75]))
 
 
-@pytest.mark.slow
 def test_a_bound_that_holds_changes_nothing(data: SplitCorpus, tmp_path: Path) -> None:
     trained = run(data, tmp_path, monitor_of(data, [0.5] * 7))
     assert trained.record["epochs"] == 6

@@ -65,6 +65,7 @@ def test_each_shadow_model_is_evaluated_by_its_own_members(tmp_path: Path) -> No
     assert len(result.tpr_mean) == len(SETTINGS.fprs)
 
 
+@pytest.mark.slow
 def test_the_partner_is_no_shadow_model_of_the_attack(tmp_path: Path) -> None:
     """With the partner in, the OUT mean would differ by whether the unit is IN, and noise would separate."""
     summaries = []

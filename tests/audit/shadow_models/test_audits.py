@@ -8,6 +8,8 @@ import pytest
 
 from tests.audit.shadow_models.conftest import run, shadow_files, signal_files, times_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_audit_reuses_trained_shadow_models(audited: Path, fleet: Path) -> None:
     assert shadow_files(audited) == shadow_files(fleet)
@@ -32,7 +34,6 @@ def test_shadow_models_are_trained_on_exactly_their_columns(fleet: Path) -> None
         assert (challenge[first] + challenge[second] == 1).all()
 
 
-@pytest.mark.slow
 def test_a_second_run_repeats_nothing(copied: Path, config: Path) -> None:
     before = times_of(copied)
     assert run("audit", config, copied, "--fleet.size", "4") == 0
@@ -41,7 +42,6 @@ def test_a_second_run_repeats_nothing(copied: Path, config: Path) -> None:
     assert times_of(copied) == before
 
 
-@pytest.mark.slow
 def test_shadow_models_can_be_added_and_used_in_part(fleet: Path, config: Path, tmp_path: Path) -> None:
     assert run("shadow", config, tmp_path, "--fleet.size", "2") == 0
     small = times_of(tmp_path)
@@ -56,7 +56,6 @@ def test_shadow_models_can_be_added_and_used_in_part(fleet: Path, config: Path, 
     assert times_of(tmp_path) == large
 
 
-@pytest.mark.slow
 def test_shadow_models_from_the_auxiliary_pool(config: Path, tmp_path: Path) -> None:
     sizes = ["--data.design.n_units", "24", "--data.design.n_auxiliary", "48"]
     assert run("audit", config, tmp_path, "--fleet.size", "4", "--fleet.pool", "auxiliary", *sizes) == 0
@@ -77,7 +76,6 @@ def test_shadow_models_from_the_auxiliary_pool(config: Path, tmp_path: Path) -> 
     assert results["fleet"]["pool"] == "auxiliary"
 
 
-@pytest.mark.slow
 def test_shadow_models_of_a_speaker_split(config: Path, speakers_manifest: Path, tmp_path: Path) -> None:
     sizes = {"n_units": 14, "n_auxiliary": 6, "trained_per_speaker": 3, "held_back_per_speaker": 3}
     design = {"class_path": "lightning_mia.splits.SpeakerDesign", "init_args": sizes}

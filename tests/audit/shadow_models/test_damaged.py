@@ -11,6 +11,8 @@ import torch
 from lightning_mia.training import train
 from tests.audit.shadow_models.conftest import StopsAt, assert_same_weights, refused, run, shadow_files, times_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
 def test_an_interrupted_shadow_model_is_resumed(

@@ -17,6 +17,8 @@ from lightning_mia.corpora import Manifest
 from lightning_mia.splits.drawn_folder.drawn import DrawnFolder
 from tests.conftest import write_corpus
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[3] / "configs" / "attack" / "checkpoint.yaml"
 OPTIONS = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.enable_progress_bar", "false"]
 OPTIONS += ["--evaluation.n_redraws", "1000", "--evaluation.n_bootstraps", "1000", "--data.batch_seconds", "4"]

@@ -10,6 +10,8 @@ import pytest
 
 from lightning_mia.audit.cli import main
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[3] / "configs" / "attack" / "checkpoint.yaml"
 QUIET = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.enable_progress_bar", "false"]
 CHEAP = ["--controls.untrained", "false", "--probe.n_masks", "2", "--trainer.max_epochs", "1"]

@@ -8,6 +8,8 @@ import soundfile
 
 from tests.audit.shadow_models.conftest import refused, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -53,7 +55,6 @@ def test_shadow_models_of_different_data_are_refused(
     assert "recordings: " in line
 
 
-@pytest.mark.slow
 def test_a_target_trained_with_different_settings_is_refused(
     audited: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,8 @@ from lightning_mia.models.learned_targets import targets_sha256
 from lightning_mia.training import train
 from tests.audit.shadow_models.conftest import StopsAt, assert_same_weights, refused, run, shadow_files, times_of
 
+pytestmark = pytest.mark.slow
+
 VICTIM = ["--fleet.size", "4", "--fleet.targets", "victim"]
 
 

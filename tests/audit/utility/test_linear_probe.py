@@ -44,6 +44,7 @@ def test_a_planted_keyword_is_found_at_its_layer() -> None:
     assert probed.layers == (1,) * 5
 
 
+@pytest.mark.slow
 def test_noise_stays_at_chance_with_many_layers() -> None:
     table = recordings()
     labels, speakers = table["label"].to_numpy(), table["speaker"].to_numpy()
@@ -61,6 +62,7 @@ def test_speaker_specific_codes_do_not_help_with_other_speakers() -> None:
     assert linear_probe(pooled, labels, speakers, seed=0).hits.mean() < 0.45
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("probe", "n_classes"), [("keyword", N_WORDS), ("speaker", N_SPEAKERS)])
 def test_the_summary_has_target_untrained_and_chance(probe: str, n_classes: int) -> None:
     table = recordings()

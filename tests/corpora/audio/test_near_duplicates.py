@@ -93,6 +93,7 @@ def test_half_of_the_shorter_recording_must_be_shared(tmp_path: Path) -> None:
     assert found == [("whole", "excerpt"), ("whole", "two of three seconds")]
 
 
+@pytest.mark.slow
 def test_repetitions_of_a_keyword_by_one_speaker_are_not_copies(real_manifest: Path, tmp_path: Path) -> None:
     table = Manifest(str(real_manifest)).table()
     table = table[table["speaker"].isin(sorted(table["speaker"].unique())[5:8])].reset_index(drop=True)

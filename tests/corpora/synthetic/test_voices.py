@@ -53,6 +53,7 @@ def test_recordings_are_neither_clipped_nor_silent(small: SyntheticVoices) -> No
         assert np.argmin(quiet) < 0.3 * rate / 400  # speech begins within 0.3 s
 
 
+@pytest.mark.slow
 def test_another_process_and_folder_give_the_same_bytes(small: SyntheticVoices, tmp_path: Path) -> None:
     code = (
         "import sys; from lightning_mia.corpora.synthetic.voices import SyntheticVoices\n"
@@ -183,6 +184,7 @@ def test_import_is_cheap() -> None:
     assert process.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_speakers_are_distinguishable(tmp_path: Path) -> None:
     """Classify speakers by nearest centroid, despite rooms and noise."""
     n_speakers, n_each = 24, 6

@@ -66,6 +66,7 @@ def test_reversed_scores_have_the_same_difference() -> None:
     assert reversed_difference.lower(2.5) == pytest.approx(difference.lower(2.5), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_speakers", "unequal"), [(6, 2.0), (10, 2.0), (10, 0.0)])
 def test_the_lower_bound_rarely_exceeds_the_true_difference(n_speakers: int, unequal: float) -> None:
     """With speakers who leak unequally, Student's t times the standard error exceeds it in 10 to 14 %."""

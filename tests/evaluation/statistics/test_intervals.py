@@ -41,6 +41,7 @@ def test_the_interval_is_the_wider_of_students_t_on_the_logit_scale_and_newcombe
         assert interval(values, members, speakers) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_speakers", [6, 12])
 def test_intervals_cover_speakers_who_leak_unequally(n_speakers: int) -> None:
     """Bootstrap and Student's t alone cover in 82 and 85 %."""
@@ -55,6 +56,7 @@ def test_intervals_cover_speakers_who_leak_unequally(n_speakers: int) -> None:
     assert covered / 250 >= 0.92
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("true_auroc", [0.5, 0.87])
 def test_intervals_cover_clustered_recordings(true_auroc: float) -> None:
     generator = np.random.default_rng(1)

@@ -171,6 +171,7 @@ def test_a_transcript_longer_than_its_recording_is_refused(save_recogniser: Save
         recogniser(save_recogniser("hubert"), {**TEXTS, "a": "no" + 23 * "oo" + "n"})
 
 
+@pytest.mark.slow
 def test_a_missing_or_foreign_vocabulary_is_refused(save_recogniser: Save, save_checkpoint: Save) -> None:
     with pytest.raises(InputError, match=r"has no vocabulary: vocab\.json is missing; save its processor"):
         recogniser(save_checkpoint("hubert", "ForCTC"))

@@ -38,6 +38,7 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learning", [False, True])
 def test_batches_equal_transformers_on_single_recordings(
     family: str, learning: bool, checkpoint: Get, make_batch: MakeBatch
@@ -56,6 +57,7 @@ def test_batches_equal_transformers_on_single_recordings(
             assert distance(ours[i, :n_frames].detach(), theirs) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
 def test_outputs_do_not_depend_on_batch_and_padding(
     family: str, masked: bool, checkpoint: Get, make_batch: MakeBatch
@@ -109,6 +111,7 @@ HEADS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "head"), HEADS)
 def test_heads_are_ignored(family: str, head: str, save_checkpoint: Save, make_batch: MakeBatch) -> None:
     folder = save_checkpoint(family, head)
@@ -119,6 +122,7 @@ def test_heads_are_ignored(family: str, head: str, save_checkpoint: Save, make_b
     assert distance(ours, alone(folder, waveforms[1, : lengths[1]])[-1]) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["wav2vec2", "wavlm", "conformer_rotary", "wav2vec2_bert", "sew"], indirect=True)
 def test_masks_use_the_models_mask_embedding(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     folder = checkpoint(family)
@@ -216,6 +220,7 @@ def test_lower_precision_leaves_no_cached_state(family: str, checkpoint: Get, ma
         assert torch.equal(encoder(*batch).hidden[-1], before)
 
 
+@pytest.mark.slow
 def test_inference_then_training(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     encoder = load_encoder(str(checkpoint(family)))
     batch = make_batch(0.5, 0.9)
@@ -226,6 +231,7 @@ def test_inference_then_training(family: str, checkpoint: Get, make_batch: MakeB
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_bf16_is_close(family: str, checkpoint: Get, make_batch: MakeBatch) -> None:
     encoder = load_encoder(str(checkpoint(family))).eval()
     waveforms, lengths = make_batch(0.5, 0.9)

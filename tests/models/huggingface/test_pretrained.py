@@ -133,6 +133,7 @@ def test_import_does_not_load_transformers_models() -> None:
     assert answer.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["wavlm", "wavlm_layer_norm", "hubert", "wav2vec2", "wav2vec2_layer_norm", "data2vec"])
 def test_signals_do_not_depend_on_the_batch(name: str, save_checkpoint: Save) -> None:
     """To a thousandth of their spread, also where weights as they are initialised make layers constant."""

@@ -181,6 +181,7 @@ def test_accuracy_and_chance_equal_loops() -> None:
         assert chance.item() == pytest.approx(np.mean(chances))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_negatives", [10, 200])
 def test_chance_equals_the_accuracy_of_guessing(n_negatives: int) -> None:
     """Predictions that know nothing, 40 frames an utterance, every target another: standard error 3 to 4 %."""

@@ -266,6 +266,7 @@ def test_task_is_that_of_the_checkpoint(tmp_path: Path) -> None:
     assert older.mask_span == SpanMask(0.15, 5) and older.task.alteration.max_masked_bands == 8
 
 
+@pytest.mark.slow
 def test_training_raises_the_score(tmp_path: Path, make_batch: MakeBatch) -> None:
     model = PublishedTERA(write(tmp_path / "states-5.ckpt", changed(sequence_length=1500)))
     waveforms, lengths = make_batch(0.6, 1.1)

@@ -35,6 +35,7 @@ def page_of(table: pd.DataFrame, root: Path, **changes: object) -> str:
     return write_page(root).read_text()
 
 
+@pytest.mark.slow
 def test_the_page_has_figures_points_and_links(table: pd.DataFrame, tmp_path: Path) -> None:
     page = page_of(table, tmp_path)
     assert write_page(tmp_path).read_text() == page  # the same grid gives the same page

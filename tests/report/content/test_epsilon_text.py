@@ -35,6 +35,7 @@ def test_the_note_says_on_what_the_bounds_rest() -> None:
     assert "Approximate, not proven" in rates and "differ in all recordings of one speaker" in rates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [LIRA, RATES])
 def test_page_markdown_and_results_have_the_bounds(bound: EpsilonBound, small_report, tmp_path) -> None:
     report = replace(small_report, epsilon_bounds=(bound,))
@@ -48,6 +49,7 @@ def test_page_markdown_and_results_have_the_bounds(bound: EpsilonBound, small_re
     assert read_results(tmp_path / "results.json", tmp_path / "scores.csv").epsilon_bounds == (bound,)
 
 
+@pytest.mark.slow
 def test_a_bound_edited_later_is_refused(small_report, tmp_path) -> None:
     write_report(tmp_path, replace(small_report, epsilon_bounds=(LIRA,)))
     path = tmp_path / "results.json"

@@ -18,6 +18,7 @@ from lightning_mia.report.figures.drawn_groups import draw_attacks, draw_control
 from lightning_mia.report.figures.style import SERIES
 
 
+@pytest.mark.slow
 def test_tags_are_unique_and_every_featured_result_has_its_histogram(planted_report):
     groups = (*draw_attacks(planted_report), *draw_controls(planted_report))
     tags = [drawing.tag for one in groups for drawing in (*one.featured.rocs, *one.featured.histograms)]
@@ -106,6 +107,7 @@ def test_without_results_there_are_no_figures(planted_report):
     assert draw_results(planted_report, attack_groups(planted_report)[0], ()) == ResultFigures()
 
 
+@pytest.mark.slow
 def test_other_attacks_have_their_own_figures_and_other_controls_have_none(planted_fleet_report):
     for drawn in draw_attacks(planted_fleet_report):
         for figures, results in ((drawn.featured, drawn.group.featured), (drawn.others, drawn.group.others)):

@@ -68,6 +68,7 @@ def spoil(data, rng: random.Random):
     return changed, f"{path} became {what!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(150))
 def test_the_package_reads_exactly_what_the_schema_accepts(seed, tmp_path, small_fleet_report):
     changed, what = spoil(to_results(small_fleet_report), random.Random(seed))

@@ -43,6 +43,7 @@ def test_what_is_handed_on_has_no_path_and_no_name(tmp_path, private_report):
         assert name not in (tmp_path / "report" / "results.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_copy_with_names_has_them_all(tmp_path, private_report):
     write_report(tmp_path / "report", private_report)
     text = rebuild(tmp_path, with_names=True).read_text(encoding="utf-8")
@@ -51,6 +52,7 @@ def test_the_copy_with_names_has_them_all(tmp_path, private_report):
     assert private_parts(load_report(tmp_path / "report")) == private_parts(private_report)
 
 
+@pytest.mark.slow
 def test_the_page_of_a_report_whose_private_file_is_gone_is_the_same(tmp_path, private_report):
     page = write_report(tmp_path / "report", private_report)
     before = page.read_bytes()
@@ -58,6 +60,7 @@ def test_the_page_of_a_report_whose_private_file_is_gone_is_the_same(tmp_path, p
     assert rebuild(tmp_path).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_report_of_an_earlier_version_is_rendered_without_paths(tmp_path, private_report):
     """Its results.json has them."""
     write_report(tmp_path / "report", private_report)
@@ -76,6 +79,7 @@ def test_without_anything_to_hide_there_is_no_file(tmp_path, planted_blind_repor
     assert not (tmp_path / "private.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["{", "[]", '{"command": 3}'])
 def test_a_damaged_file_is_reported_in_one_line(tmp_path, private_report, content):
     write_report(tmp_path / "report", private_report)

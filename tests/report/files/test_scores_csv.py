@@ -42,6 +42,7 @@ def test_names_are_no_formulas_in_a_spreadsheet(tmp_path, hard_scores, hard_resu
     assert (back.unit_ids.tolist(), back.speakers.tolist()) == (names.tolist(), names.tolist())
 
 
+@pytest.mark.slow
 def test_rows_are_read_in_chunks(tmp_path, planted_report, monkeypatch):
     write_scores(tmp_path / "scores.csv", planted_report.scores)
     results = [*planted_report.attacks, *planted_report.controls]

@@ -37,6 +37,7 @@ def test_a_complete_confound_is_refused(n_speakers: int, n_labellings: int) -> N
         assert confounded.p_value < drawn_limit(n_labellings)
 
 
+@pytest.mark.slow
 def test_clean_splits_are_refused_as_often_as_the_limit_says() -> None:
     p_values = np.array([fit_baseline(draw(12, seed), 0.0, seed).p_value for seed in range(15)])
     assert (p_values < drawn_limit(924)).sum() <= 1  # 0.1 are expected

@@ -110,6 +110,7 @@ def voices() -> tuple[list[np.ndarray], np.ndarray]:
     return waveforms, speakers.astype(str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("confound", CONFOUNDS)
 def test_a_planted_confound_is_detected(confound: str, voices: tuple[list[np.ndarray], np.ndarray]) -> None:
     fit_baseline = confounded(*voices, confound)
@@ -117,6 +118,7 @@ def test_a_planted_confound_is_detected(confound: str, voices: tuple[list[np.nda
     assert fit_baseline.aurocs[0] > 0.6
 
 
+@pytest.mark.slow
 def test_without_a_confound_the_baseline_is_at_chance(voices: tuple[list[np.ndarray], np.ndarray]) -> None:
     waveforms, speakers = voices
     statistics = statistics_of(waveforms)

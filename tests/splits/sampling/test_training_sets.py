@@ -121,6 +121,7 @@ def test_exposures_are_spread_over_speakers_and_redraws_keep_them(make_corpus):
     assert all((redraws[:, times == number].sum(axis=1) == 60).all() for number in (1, 8))
 
 
+@pytest.mark.slow
 def test_exposures_are_a_property_of_the_unit_and_drawn_at_random(make_corpus):
     table, contents = make_corpus(*(6,) * 4)
     counts = np.zeros(24)
@@ -158,6 +159,7 @@ def test_an_auxiliary_pool_with_exposures_is_refused(make_corpus):
         draw_from_pool(split, 2, seed=0)
 
 
+@pytest.mark.slow
 def test_independent_inclusion_tosses_a_coin_for_each_unit(make_corpus):
     table, contents = make_corpus(*(10,) * 6)
     shares, together = [], 0
@@ -185,6 +187,7 @@ def test_redraws_of_independent_inclusion_follow_the_coins(make_corpus, level):
     assert (split.redraw(part, level, 100, seed=0).sum(axis=1) == n_members).all()
 
 
+@pytest.mark.slow
 def test_p_values_of_independent_inclusion_are_valid(make_corpus):
     table, contents = make_corpus(*(10,) * 4)
     values, n_small = np.arange(40) % 10 + 0.0, 0  # speakers differ, as a null attack may

@@ -22,6 +22,7 @@ def train_on(model: PretrainedEncoder, batches: list[Batch], epochs: int) -> tup
     return trainer, losses.rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hubert", "wav2vec2_layer_norm"])
 def test_further_pretraining_learns_and_its_checkpoint_loads(
     name: str, write: Callable[[str], Path], make_batch: MakeBatch, tmp_path: Path
