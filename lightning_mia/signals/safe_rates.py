@@ -87,8 +87,7 @@ def largest_harmless_rate(
     first, after = 0, len(RATES)  # the rate sought is in RATES[first : after + 1], if there is one
     while first < after:  # the fall grows with the rate
         middle = (first + after) // 2
-        copy = train(RATES[middle])
-        if copy is not None and held_out.fall(copy) <= MAX_FALL:
+        if _is_harmless(train(RATES[middle]), held_out):  # no name, so that the copy is gone before the next
             after = middle
         else:
             first = middle + 1
@@ -103,6 +102,10 @@ def largest_harmless_rate(
         f"{len(held_out.recordings)} held-out auxiliary recordings fell by at most {limit}."
     )
     return RATES[first]
+
+
+def _is_harmless(copy: SpeechModel | None, held_out: HeldOut) -> bool:
+    return copy is not None and held_out.fall(copy) <= MAX_FALL
 
 
 def train_safely(

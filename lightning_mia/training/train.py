@@ -1,6 +1,7 @@
 """Train one model, resumably."""
 
 import copy
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -110,6 +111,10 @@ def train(
             if not last.exists():  # nothing to resume, so that other settings may follow
                 stage.path.unlink(missing_ok=True)
             raise
+        del model
+        recordings.trainer = None
+        if template.is_large:  # gradients and optimizer states, in reference cycles, are three times its size
+            gc.collect()
     assert stage.record is not None
     try:
         content = read_checkpoint(checkpoint)

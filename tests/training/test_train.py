@@ -1,7 +1,10 @@
+import gc
 import json
 import os
+import weakref
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import lightning as L
 import pandas as pd
@@ -34,6 +37,15 @@ def tiny_hubert() -> MelHuBERT:
 @pytest.fixture(scope="module")
 def audio(tiny_manifest: Path) -> AudioCache:
     return decode(Manifest(str(tiny_manifest)).table(), progress=False)
+
+
+class Watches(Callback):
+    """Keeps weak references to models in training, for all its copies."""
+
+    models: ClassVar[list[weakref.ref]] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.models.append(weakref.ref(pl_module))
 
 
 class StopsAfter(Callback):
@@ -290,3 +302,15 @@ def test_a_training_that_failed_before_its_first_checkpoint_does_not_lock_its_fo
     with pytest.raises(InputError, match=r"cannot run with trainer\.callbacks \[StopsAfter\]: killed"):
         run(audio, tmp_path, StopsAfter(0))
     assert run(audio, tmp_path, epochs=1).record["epochs"] == 1
+
+
+def test_a_large_model_in_training_is_freed(audio: AudioCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else gradients and optimizer states, three times its size, wait for a garbage collection."""
+    gc.disable()
+    try:
+        run(audio, tmp_path / "small", Watches(), epochs=1)
+        monkeypatch.setattr("lightning_mia.models.base.LARGE", 1)
+        run(audio, tmp_path / "large", Watches(), epochs=1)
+        assert [model() is None for model in Watches.models] == [True, True]
+    finally:
+        gc.enable()
