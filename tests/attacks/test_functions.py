@@ -173,7 +173,7 @@ def test_the_name_is_the_function_not_the_module(name: str) -> None:
 
 @pytest.mark.slow
 def test_the_name_is_the_function_after_every_import_order() -> None:
-    first = [f"lightning_mia.attacks.{name}" for name in ("lira", "runner.defaults", "shadow_models.arrays", "base")]
+    first = [f"lightning_mia.attacks.{name}" for name in (*NAMES, "runner.defaults", "shadow_models.arrays", "base")]
     code = f"""
 import importlib, sys
 for first in {first}:

@@ -19,7 +19,7 @@ from lightning_mia.corpora.audio.decoding import Decoded, decode_file
 from lightning_mia.corpora.manifest import Manifest
 from lightning_mia.utilities.errors import InputError
 
-AUDIO_EXAMPLES, MANIFEST_EXAMPLES = 400, 400
+AUDIO_EXAMPLES, MANIFEST_EXAMPLES = 1_500, 500
 
 WITHOUT_LENGTH = {"IRCAM", "PAF", "PVF", "XI"}
 """Formats that store no length: all bytes up to the end of the file are audio."""

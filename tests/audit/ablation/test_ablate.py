@@ -191,16 +191,11 @@ def test_every_shipped_grid_is_valid(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
-def test_an_interrupted_grid_is_completed(
+def test_a_complete_grid(
     grid_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "R"
     start = ["ablate", "-c", str(grid_file), "--run_dir", str(root)]
-    interrupt(monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        run_command(start)
-    monkeypatch.undo()
-    assert "not started or interrupted" in (root / "report.html").read_text()
     assert main(start) == 0
     assert "AUROC of" in capsys.readouterr().out
     table = pd.read_csv(root / "results.csv")
@@ -218,6 +213,16 @@ def test_an_interrupted_grid_is_completed(
     assert main(start) == 0
     pd.testing.assert_frame_equal(figures(pd.read_csv(root / "results.csv")), figures(table))
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("model.ckpt")}
+
+    stopped = [*start[:-1], str(tmp_path / "stopped")]
+    for _ in range(2):
+        interrupt(monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            run_command(stopped)
+        monkeypatch.undo()
+        assert "not started or interrupted" in (tmp_path / "stopped" / "report.html").read_text()
+    assert main(stopped) == 0
+    pd.testing.assert_frame_equal(figures(pd.read_csv(tmp_path / "stopped" / "results.csv")), figures(table))
 
     alone = tmp_path / "alone"
     audit = ["audit", "-c", str(root / "base.yaml"), "--data.design.n_units=24", "--trainer.max_epochs=2"]

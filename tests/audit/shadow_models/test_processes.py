@@ -174,7 +174,7 @@ def signals_of_target(run_dir: Path) -> Signals:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["lightning", pytest.param("torchrun", marks=pytest.mark.long)])
+@pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
 def test_shadow_models_on_two_processes_each(config: Path, tmp_path: Path, launcher: str) -> None:
     options = ["--fleet.size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_seconds", "2"]
     options += ["--fleet.targets", "victim"]

@@ -52,7 +52,6 @@ def test_the_checkpoints_are_those_of_local_processes(config: Path, tmp_path: Pa
     assert local == ray
 
 
-@pytest.mark.long
 def test_log_and_outcome_of_a_job_reach_this_process(
     sample_jobs: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
