@@ -56,7 +56,7 @@ print(json.dumps({"seconds": time.process_time(), "status": status, **memory}))
 
 def measure(quick: bool) -> Iterator[Row]:
     """Measure processor seconds per audio second, and peak memory."""
-    return audits(10 if quick else 60, 5 if quick else 40, controls=(False,))
+    return audits(16 if quick else 60, 3 if quick else 40, controls=(False,))
 
 
 def audits(n_clips: int, n_auxiliary: int, controls: tuple[bool, ...]) -> Iterator[Row]:

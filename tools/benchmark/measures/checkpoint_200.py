@@ -11,4 +11,4 @@ from tools.benchmark.rows import Row
 
 def measure(quick: bool) -> Iterator[Row]:
     """Measure processor seconds per audio second, and peak memory."""
-    return audits(10 if quick else 200, 5 if quick else 40, controls=(False, True))
+    return audits(16 if quick else 200, 3 if quick else 40, controls=(False, True))
