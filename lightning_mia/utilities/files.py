@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -138,19 +140,34 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, min_age: float = 0) -> None:
     """Remove what killed processes left in a run directory.
 
     The caller holds its lock. Run directories inside, such as the cells of a grid, are left to their own commands.
+
+    Args:
+        folder: the run directory.
+        min_age: seconds since the last change, 0 for any. Younger files stay: other processes of the same command may
+            be writing them.
     """
+    newest = time.time() - min_age if min_age else math.inf  # no clock of a file server decides where all are removed
     for parent, folders, files in os.walk(folder):
         if Path(parent) != folder and LOCK in files:
             folders.clear()
             continue
         for name in (*files, *folders):
-            if LEFT_BEHIND.fullmatch(name):
-                path = Path(parent) / name
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            path = Path(parent) / name
+            if not LEFT_BEHIND.fullmatch(name) or _changed(path) > newest:
+                continue
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> float:
+    """Return the time of the last change; 0 for a file that has just been renamed or removed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def write_text(path: str | Path, text: str) -> None:

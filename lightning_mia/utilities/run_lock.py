@@ -26,6 +26,9 @@ OWNER = ".lock.json"
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """As in Lightning: the first one that is set numbers the processes of one command."""
 
+LAUNCH_SECONDS = 600
+"""Processes of one command start within this time; the first one must not sweep what the others already write."""
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -41,8 +44,8 @@ def locked(folder: Path) -> Iterator[None]:
     >>> with locked(Path(tempfile.mkdtemp())):
     ...     pass
     """
-    rank = next((os.environ[name] for name in RANK_VARIABLES if name in os.environ), "0")
-    if rank != "0":
+    rank = next((os.environ[name] for name in RANK_VARIABLES if name in os.environ), None)
+    if rank not in (None, "0"):
         yield
         return
     check_folder(folder)
@@ -63,7 +66,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         with suppress(OSError):
             (folder / OWNER).write_text(json.dumps(_this_process()), encoding="utf-8")
-        sweep(folder)
+        sweep(folder, min_age=0 if rank is None else LAUNCH_SECONDS)
         yield
     finally:
         with suppress(OSError):

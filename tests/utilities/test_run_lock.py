@@ -101,6 +101,19 @@ def test_leftovers_of_killed_processes_are_swept(tmp_path: Path) -> None:
     assert not (tmp_path / "report/.tensorboard.tmp-a1b2c3d4").exists()
 
 
+def test_what_other_processes_of_one_command_are_writing_is_not_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    written, left = (tmp_path / f".split.json.tmp-a1b2c3d{digit}.json" for digit in "45")
+    for path in (written, left):
+        path.touch()
+    an_hour_ago = time.time() - 3600
+    os.utime(left, (an_hour_ago, an_hour_ago))
+    with locked(tmp_path):
+        assert [path for path in (written, left) if path.exists()] == [written]
+
+
 def test_a_refused_command_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such manifest"), locked(tmp_path / "run"):
         raise InputError("no such manifest")
