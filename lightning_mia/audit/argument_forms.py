@@ -1,11 +1,30 @@
-"""Forms of options that jsonargparse does not take: short names, flags without a value, lists of words."""
+"""Forms of a command line that jsonargparse does not take."""
 
 import json
 from collections.abc import Sequence
 
 BARE_FLAGS = ("--positive_control", "--report.pdf", "--results_names")
 SHORT_OPTIONS = {"--split": "--data.split"}
+CONFIGS = ("-c", "--config")
 LISTS = ("--fleet.references",)
+
+
+def with_configs_first(arguments: Sequence[str]) -> list[str]:
+    """Put configs before options, which override them wherever they stand.
+
+    >>> with_configs_first(["audit", "--run_dir", "R", "-c", "A.yaml", "--config=B.yaml"])
+    ['audit', '-c', 'A.yaml', '--config=B.yaml', '--run_dir', 'R']
+    """
+    command, *words = arguments
+    configs: list[str] = []
+    others: list[str] = []
+    while words:
+        n_words = 2 if words[0] in CONFIGS else 1
+        has_value = len(words) > 1 and not words[1].startswith("-")
+        is_config = words[0].startswith("--config=") or (n_words == 2 and has_value)
+        (configs if is_config else others).extend(words[:n_words])
+        del words[:n_words]
+    return [command, *configs, *others]
 
 
 def in_full(arguments: Sequence[str]) -> list[str]:

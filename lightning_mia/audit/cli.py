@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lightning_mia.audit.argument_forms import in_full
+from lightning_mia.audit.argument_forms import in_full, with_configs_first
 from lightning_mia.audit.completion import answer_shell
 from lightning_mia.audit.help_pages import help_page, is_help
 from lightning_mia.audit.option_check import check, parse
@@ -111,7 +111,7 @@ def _run(arguments: list[str]) -> None:
 
         print(f"lightning-mia {version('lightning-mia')}")
     elif command in COMMANDS:
-        COMMANDS[command].run(arguments)
+        COMMANDS[command].run(with_configs_first(arguments))
     elif command.startswith(("-c", "--config")):  # options before the command
         _run_audit_command(arguments)
     else:

@@ -26,13 +26,11 @@ class GivenOption(NamedTuple):
         name: without dashes.
         value: None if there is none.
         words: as they were given.
-        n_configs: number of configs before it, which it overrides.
     """
 
     name: str
     value: str | None
     words: tuple[str, ...]
-    n_configs: int
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,13 @@ class Given:
 
     def _values(self, option: str) -> Iterator[Any]:
         """Yield the values of an option; later ones override earlier ones."""
-        for number, (_, content) in enumerate([*self.configs, ("", {})]):
-            for given in self.options:
-                if given.n_configs == number and given.name == option:
-                    yield given.value
-                elif given.n_configs == number and given.name == f"{option}.class_path":
-                    yield {"class_path": given.value}
+        for _, content in self.configs:
             yield _value_at(content, option)
+        for given in self.options:
+            if given.name == option:
+                yield given.value
+            elif given.name == f"{option}.class_path":
+                yield {"class_path": given.value}
 
     def names_other_classes(self) -> bool:
         """Test whether a class of another package is named.
@@ -107,7 +105,7 @@ def parse(arguments: Sequence[str]) -> Given:
             configs.append((value, read_config(value)))
         elif name.startswith("--") and len(name) > 2:
             given = (word,) if equals or value is None else (word, value)
-            options.append(GivenOption(name[2:].removesuffix("+"), value, given, len(configs)))
+            options.append(GivenOption(name[2:].removesuffix("+"), value, given))
         elif not word.startswith("-"):
             others.append(word)
         is_value = not equals and value is not None and name.startswith("-")
@@ -154,7 +152,7 @@ def check(given: Given, index: OptionIndex) -> None:
 
 
 def _check_option(option: GivenOption, given: Given, index: OptionIndex, is_ours: bool) -> None:
-    name, value, words, _ = option
+    name, value, words = option
     if name in ALWAYS or name.endswith(".help"):
         return
     owner = next((owner for owner in index.classes if name.startswith(f"{owner}.")), None)
@@ -246,11 +244,8 @@ def _check_gpu(given: Given) -> None:
 
 def _check_manifest(given: Given) -> None:
     """Check that the manifest exists."""
-    paths = [option for option in given.options if option.name == "data.corpus.path"]
-    if not paths or paths[-1].n_configs < len(given.configs):
-        return  # a config may override it
-    path = paths[-1].value
-    if path and not os.path.exists(os.path.expanduser(path)):
+    paths = [option.value for option in given.options if option.name == "data.corpus.path"]
+    if paths and (path := paths[-1]) and not os.path.exists(os.path.expanduser(path)):
         from lightning_mia.corpora.formats.json_manifests import refuse_missing
 
         refuse_missing(path)

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lightning_mia.audit import configs as shipped
 from lightning_mia.audit.cli import main
@@ -72,3 +73,12 @@ def test_a_wheel_has_the_configs(tmp_path: Path) -> None:
     files = [path for path in (ROOT / "configs").rglob("*") if path.is_file()]
     assert packed == {path.relative_to(ROOT / "configs").as_posix() for path in files}
     assert "lightning_mia/report/templates/ablation.html" in names
+
+
+def test_options_override_configs_wherever_they_stand(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--trainer.max_epochs", "7", "--data.split_seed=5"]
+    for arguments in ([*options, "-c", str(config)], ["-c", str(config), *options], [*options, f"--config={config}"]):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main(["audit", *arguments, "--print_config"])
+        printed = yaml.safe_load(capsys.readouterr().out)
+        assert (printed["trainer"]["max_epochs"], printed["data"]["split_seed"]) == (7, 5)

@@ -146,7 +146,7 @@ def test_valid_configs_pass(text: str, tmp_path: Path) -> None:
         (["--trainer.accelerator", "gpu"], "gpu"),
         (["--trainer.accelerator", "cpu", "--trainer.accelerator=cuda"], "cuda"),
         (["--trainer.accelerator", "gpu", "--trainer.accelerator", "cpu"], None),
-        (["--trainer.accelerator", "gpu", "-c", "CPU"], None),
+        (["--trainer.accelerator", "gpu", "-c", "CPU"], "gpu"),
         (["-c", "CPU", "--trainer.accelerator", "gpu"], "gpu"),
     ],
 )
@@ -164,11 +164,11 @@ def test_a_gpu_is_refused_only_without_a_driver(
         assert refusal(*arguments) == no_gpu(accelerator)
 
 
-def test_a_later_config_overrides_the_path_of_the_manifest(tmp_path: Path) -> None:
+def test_the_path_of_the_manifest_overrides_that_of_a_config(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("data: {corpus: {class_path: Manifest, init_args: {path: M.csv}}}")
     config, missing = ["-c", str(tmp_path / "c.yaml")], ["--data.corpus.path", "N.csv"]
-    check(parse(["audit", *missing, *config]), INDEX)
-    assert refusal(*config, *missing).startswith("N.csv: cannot read the manifest")
+    for arguments in ([*missing, *config], [*config, *missing]):
+        assert refusal(*arguments).startswith("N.csv: cannot read the manifest")
 
 
 def test_what_the_shell_passes_on_as_a_file_is_a_manifest(tmp_path: Path) -> None:
