@@ -14,6 +14,7 @@ targets are those of `tools/relearning.py`, without shadow models. The second dr
   filled up with auxiliary recordings to 240. AUROC within groups of that size, averaged.
 - size: parameters of the target
 - training: epochs of the target's training, and with them the leak of its pretext loss
+- elsewhere: 0: the learning rate of the training; 1: the one found as for a model trained elsewhere. No figure.
 """
 
 import argparse
@@ -71,7 +72,9 @@ LABELS = {
     "size": "parameters",
     "training": "AUROC of the pretext loss",
 }
-FIELDS = ("family", "map", "value", "epochs", "target", "parameters", "loss", "relearn", "tpr", "seconds")
+MAPS = (*LABELS, "elsewhere")
+MEASURED = ("loss", "relearn", "tpr", "seconds", "learning_rate")
+FIELDS = ("family", "map", "value", "epochs", "target", "parameters", *MEASURED)
 
 
 class Target:
@@ -101,16 +104,16 @@ class Target:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def measure(self, settings: Relearning, ids: Sequence[str]) -> tuple[float, ...]:
-        """Return AUROC of the loss and of relearning, TPR at an FPR of at most 1 %, and processor seconds."""
+        """Return AUROC of the loss and of relearning, TPR at an FPR of at most 1 %, seconds and learning rate."""
         start = time.process_time()
-        scores = self.relearn(settings, ids)
+        scores, learning_rate = self.relearn(settings, ids)
         seconds = time.process_time() - start
         members = self.members.loc[scores.index].to_numpy()
         aurocs = [labelled_aurocs(scores[name].to_numpy(), members[None])[0] for name in ("loss", "relearn")]
-        return (*aurocs, highest_tpr(scores["relearn"].to_numpy(), members, FPR), seconds)
+        return (*aurocs, highest_tpr(scores["relearn"].to_numpy(), members, FPR), seconds, learning_rate)
 
-    def relearn(self, settings: Relearning, ids: Sequence[str]) -> pd.DataFrame:
-        """Relearn candidates; columns `loss` (before) and `relearn`, index = id."""
+    def relearn(self, settings: Relearning, ids: Sequence[str]) -> tuple[pd.DataFrame, float]:
+        """Relearn candidates; columns `loss` (before) and `relearn`, index = id; and the learning rate."""
         run = self.run
         with tempfile.TemporaryDirectory() as folder:
             recordings = run.data.training_recordings(run.split.training_ids(), 0)
@@ -118,9 +121,11 @@ class Target:
             auxiliary = run.data.queries(run.split.auxiliary_ids())
             resources = Resources(auxiliary, BATCH_SECONDS, {QUESTION: list(ids)}, further)
             copies = Relearned.train(settings, self.model, resources)
+            assert isinstance(copies, Relearned)
         signals = self._signals(settings, copies, ids)
         scores = Relearn(settings).score(Evidence(signals, self.challenge.loc[self.challenge["id"].isin(ids)]))
-        return pd.DataFrame({"loss": signals.scalars[settings.columns[0]].loc[scores.index], "relearn": scores})
+        before = signals.scalars[settings.columns[0]].loc[scores.index]
+        return pd.DataFrame({"loss": before, "relearn": scores}), copies.learning_rate
 
     @torch.inference_mode()
     def _signals(self, settings: Relearning, copies: Measure, ids: Sequence[str]) -> Signals:
@@ -152,6 +157,7 @@ class Trial:
         members, nonmembers: candidates of a group.
         groups: groups, each relearned by itself.
         n_units: candidates of the target's split.
+        elsewhere: whether the model's training counts as unknown.
     """
 
     recipe: Recipe
@@ -161,6 +167,7 @@ class Trial:
     nonmembers: int = 200
     groups: int = 1
     n_units: int = 400
+    elsewhere: bool = False
 
 
 def trials(name: str, recipe: Recipe) -> list[Trial]:
@@ -184,6 +191,8 @@ def trials(name: str, recipe: Recipe) -> list[Trial]:
             Trial(recipe, 2 * half, members=half, nonmembers=half, groups=min(MAX_GROUPS, 1000 // half), n_units=2000)
             for half in halves
         ]
+    if name == "elsewhere":
+        return [Trial(recipe, int(elsewhere), elsewhere=elsewhere) for elsewhere in (False, True)]
     if name == "size":
         return [Trial(resized(recipe, dim, epochs), dim) for dim, epochs in SIZES.items()]
     return [Trial(replace(recipe, epochs=round(recipe.epochs * factor)), factor) for factor in TRAINING]
@@ -211,6 +220,8 @@ def measure(options: argparse.Namespace, table: Path) -> None:
         folder = Path(options.run_dir) / f"{options.family}_{trial.recipe.epochs}_{dim}_{trial.n_units}_{seed}"
         run = open_audit(trial.recipe, [Relearn()], options.manifest, trial.n_units, seed, folder).run
         target = Target(run, run.fit_target().model)
+        if trial.elsewhere:
+            target.model.origin = {}
         groups = [target.sample(trial.members, trial.nonmembers, number) for number in range(trial.groups)]
         rows = [target.measure(trial.settings, ids) for ids in groups]
         add(table, key, target.parameters, np.mean(rows, axis=0))
@@ -231,13 +242,13 @@ def add(table: Path, key: tuple, parameters: int, figures: np.ndarray) -> None:
         writer = csv.writer(file)
         if is_new:
             writer.writerow(FIELDS)
-        writer.writerow([*key, parameters, *(f"{figure:.4f}" for figure in figures)])
+        writer.writerow([*key, parameters, *(f"{figure:.4g}" for figure in figures)])
 
 
 def plot(table: Path, folder: Path) -> None:
     """Draw one figure per map."""
     rows = pd.read_csv(table)
-    for name, group in rows.groupby("map"):
+    for name, group in rows[rows["map"].isin(LABELS)].groupby("map"):
         figure = draw_rates(group) if name == "rate" else draw_curves(str(name), group)
         figure.savefig(folder / f"relearning_{name}.png", dpi=110)
 
@@ -296,7 +307,7 @@ def main() -> int:
     parser.add_argument("manifest", nargs="?", help="manifest of real recordings")
     parser.add_argument("--family", choices=RECIPES, default="tera")
     parser.add_argument("--epochs", type=int, help="epochs of the target's training, by default those of the family")
-    parser.add_argument("--maps", nargs="+", choices=LABELS, default=list(LABELS))
+    parser.add_argument("--maps", nargs="+", choices=MAPS, default=list(MAPS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2], help="one target each")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="draw the figures")
     parser.add_argument("--run_dir", default="runs/relearning_maps")

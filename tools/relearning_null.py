@@ -56,9 +56,8 @@ def measure(manifest: str, seed: int, n_redraws: int) -> dict[str, tuple[float, 
     """Return AUROC and p-value of the pretext loss and of relearning for one model."""
     with tempfile.TemporaryDirectory() as folder:
         run = open_audit(RECIPE, [Relearn()], manifest, N_UNITS, seed, Path(folder)).run
-        scores = Target(run, control(run, is_trained=seed % 2 == 1)).relearn(
-            SETTINGS, run.split.candidates()["utterance"]
-        )
+        model = control(run, is_trained=seed % 2 == 1)
+        scores, _ = Target(run, model).relearn(SETTINGS, run.split.candidates()["utterance"])
     units = list(scores.index)
     observed = run.split.challenge("utterance", "trained").set_index("id")["member"].loc[units].to_numpy(bool)
     labels = np.concatenate([observed[None], run.split.redraw(units, "utterance", n_redraws, seed)])
