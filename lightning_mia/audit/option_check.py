@@ -16,6 +16,8 @@ from lightning_mia.utilities.errors import InputError, did_you_mean
 OWN = "lightning_mia."
 DOTTED = re.compile(r"(?<![\w./-])(?!lightning_mia\b|lightning\b|torch\b)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 OPTION = re.compile(r"-[^\d.]")
+MANIFESTS = (".csv", ".jsonl", ".tsv")
+CONFIGS = (".json", ".yaml", ".yml")
 ALWAYS = {"help", "help-all", "help_all", "print_config", "config"}
 
 
@@ -135,10 +137,7 @@ def check(given: Given, index: OptionIndex) -> None:
     Raises:
         InputError: an option, a key of a config, a class or a value is invalid.
     """
-    from lightning_mia.utilities.parser_messages import unexpected_word
-
-    if given.others:
-        raise InputError(unexpected_word(given.others[0], f"lightning-mia {given.command}"))
+    refuse_words(given)
     is_ours = not given.names_other_classes()
     for option in given.options:
         _check_option(option, given, index, is_ours)
@@ -151,10 +150,26 @@ def check(given: Given, index: OptionIndex) -> None:
             _check_manifest(given)
 
 
+def refuse_words(given: Given) -> None:
+    """Refuse words that are neither options nor values.
+
+    Raises:
+        InputError: there is such a word.
+    """
+    from lightning_mia.utilities.parser_messages import unexpected_word
+
+    if given.others:
+        word = given.others[0]
+        remedy = _corpus_option(word)
+        raise InputError(f"{word}: {remedy}" if remedy else unexpected_word(word, f"lightning-mia {given.command}"))
+
+
 def _check_option(option: GivenOption, given: Given, index: OptionIndex, is_ours: bool) -> None:
     name, value, words = option
     if name in ALWAYS or name.endswith(".help"):
         return
+    if name in ("data", "data.corpus") and value and (remedy := _corpus_option(value)):
+        raise InputError(f"--{name} {value}: {remedy}")
     owner = next((owner for owner in index.classes if name.startswith(f"{owner}.")), None)
     if owner is not None:
         argument = name.removeprefix(f"{owner}.").removeprefix("init_args.")
@@ -173,6 +188,16 @@ def _check_option(option: GivenOption, given: Given, index: OptionIndex, is_ours
         _check_classes("", name, _loaded(value), given, index)
     if (kind_of_option := index.options.get(name)) is not None:
         check_words(name, words, kind_of_option)
+
+
+def _corpus_option(word: str) -> str:
+    """Say how a corpus is given, where a word is or looks like its path; else return nothing."""
+    path = Path(word).expanduser()
+    if path.is_dir():
+        return f"a folder of recordings is given as --data.corpus Folder --data.corpus.path {word}"
+    if path.suffix in MANIFESTS or (path.is_file() and path.suffix not in CONFIGS):
+        return f"a manifest is given as --data.corpus.path {word}"
+    return ""
 
 
 def _check_key(path: str, key: str, value: Any, given: Given, index: OptionIndex, is_ours: bool) -> None:

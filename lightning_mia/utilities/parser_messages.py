@@ -44,7 +44,7 @@ def in_own_words(message: str, options: Iterable[str] = (), prog: str = "lightni
     options = list(options)
     return (
         _unknown_option(message, options, prog)
-        or _missing(message, prog)
+        or _missing(message, options, prog)
         or _invalid_value(message)
         or " ".join(message.split())
     )
@@ -108,11 +108,12 @@ def unexpected_word(word: str, prog: str) -> str:
     return f"{word}: unexpected word; options begin with --, and `{prog} --help` lists the options"
 
 
-def _missing(message: str, prog: str) -> str:
+def _missing(message: str, options: list[str], prog: str) -> str:
     if found := re.search(r"argument (\S+): expected (?:one|at least one) argument", message):
         return f"{found[1]}: give a value after it"
     if found := re.search(r"the following arguments are required: (.*)", message):
-        return f"{prog} needs {found[1]}; `{prog} --help` has examples"
+        names = [f"--{name}" if f"--{name}" in options else name for name in found[1].split(", ")]
+        return f"{prog} needs {' and '.join(names)}; `{prog} --help` has examples"
     return ""
 
 

@@ -1,19 +1,20 @@
 """Command line of `lightning-mia ablate`."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning_mia.audit.ablation.grid import Factor, Grid
 from lightning_mia.audit.argument_forms import in_full
 from lightning_mia.audit.configs import with_shipped_configs
-from lightning_mia.audit.option_check import check, parse
+from lightning_mia.audit.option_check import check, parse, refuse_words
 from lightning_mia.audit.option_index import load_index
 from lightning_mia.audit.upload import RESULTS_NAMES, RESULTS_URL
 from lightning_mia.training.parallel.settings import ExecutorSettings
 from lightning_mia.utilities.credentials import without_credentials
+from lightning_mia.utilities.errors import InputError, did_you_mean
 from lightning_mia.utilities.parser import Parser
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ ABLATE_OPTIONS = (
 def run(arguments: Sequence[str]) -> None:
     """Parse the arguments and run the grid."""
     own, passed_on = split_arguments(arguments[1:])
+    given_grid = parse(["ablate", *own])
+    refuse_words(given_grid)
+    for path, content in given_grid.configs:
+        _check_grid(path, content)
     options = _parser().parse_args(with_shipped_configs(own))
     if index := load_index("audit"):
         check(parse(in_full(["audit", *passed_on])), index)
@@ -50,6 +55,18 @@ def run(arguments: Sequence[str]) -> None:
     executor = ExecutorSettings(**{name: given[name] for name in EXECUTOR_OPTIONS})
     grid_run = GridRun(grid, name, grid_file, run_dir, passed_on, command, options.results_url, options.results_names)
     grid_run.run(executor, options.yes)
+
+
+def _check_grid(path: str, content: Mapping[str, Any]) -> None:
+    if "model" in content or "data" in content:
+        raise InputError(
+            f"{path} is the config of an audit, not a grid: a grid gives it as `base`, and lists `factors`; "
+            "`lightning-mia configs ablation` lists the shipped grids"
+        )
+    known = (*GRID_OPTIONS, *EXECUTOR_OPTIONS, *OTHER_OPTIONS)
+    for name in content:
+        if name not in known:
+            raise InputError(f"{path}: a grid has no option {name}{did_you_mean(name, known)}; check the spelling")
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -85,6 +85,8 @@ BAD_ARGUMENTS = {
     "no workers": (["--workers", "0"], "--workers is 0"),
     "several devices a cell": (["--workers", "2", "--trainer.devices", "2"], "trainer.devices is 2"),
     "a word too many": (["--yes", "please"], "please: unexpected word"),
+    "a manifest without its option": (["M.csv"], "a manifest is given as --data.corpus.path M.csv"),
+    "the config of an audit": (["-c", "audit/manifest"], "is the config of an audit, not a grid"),
 }
 
 
