@@ -168,7 +168,8 @@ def _check_option(option: GivenOption, given: Given, index: OptionIndex, is_ours
     name, value, words = option
     if name in ALWAYS or name.endswith(".help"):
         return
-    if name in ("data", "data.corpus") and value and (remedy := _corpus_option(value)):
+    is_corpus = name in ("data", "data.corpus") and value not in index.classes.get(name, {})
+    if is_corpus and value and (remedy := _corpus_option(value)):
         raise InputError(f"--{name} {value}: {remedy}")
     owner = next((owner for owner in index.classes if name.startswith(f"{owner}.")), None)
     if owner is not None:
@@ -192,10 +193,11 @@ def _check_option(option: GivenOption, given: Given, index: OptionIndex, is_ours
 
 def _corpus_option(word: str) -> str:
     """Say how a corpus is given, where a word is or looks like its path; else return nothing."""
-    path = Path(word).expanduser()
-    if path.is_dir():
+    path = os.path.expanduser(word)
+    suffix = os.path.splitext(path)[1]
+    if os.path.isdir(path):
         return f"a folder of recordings is given as --data.corpus Folder --data.corpus.path {word}"
-    if path.suffix in MANIFESTS or (path.is_file() and path.suffix not in CONFIGS):
+    if suffix in MANIFESTS or (os.path.isfile(path) and suffix not in CONFIGS):
         return f"a manifest is given as --data.corpus.path {word}"
     return ""
 

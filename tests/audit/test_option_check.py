@@ -179,3 +179,10 @@ def test_what_the_shell_passes_on_as_a_file_is_a_manifest(tmp_path: Path) -> Non
     """`<(zcat M.csv.gz)` is a pipe, which can be read once."""
     os.mkfifo(tmp_path / "pipe")
     check(parse(["audit", "--data.corpus", "Manifest", "--data.corpus.path", str(tmp_path / "pipe")]), INDEX)
+
+
+def test_a_folder_named_like_a_class_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "TwoSources").mkdir()
+    monkeypatch.chdir(tmp_path)
+    check(parse(["audit", "--data.corpus", "TwoSources"]), INDEX)
+    check(parse(["audit", "--data.corpus", f"{{class_path: TwoSources, init_args: {{members: {'a' * 5000}}}}}"]), INDEX)
