@@ -281,15 +281,14 @@ def draw_curves(name: str, rows: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     x = {"training": "loss", "size": "parameters"}.get(name, "value")
     for colour, (family, group) in zip(COLOURS, rows.groupby("family"), strict=False):
-        label = NAMES[str(family)]
         by_value = group.groupby("value")
         points = (
             by_value["relearn"].agg(["mean", "min", "max"]).assign(x=by_value[x].mean(), loss=by_value["loss"].mean())
         )
         points = points.sort_values("x")
-        axes.plot(points["x"], points["mean"], "o-", color=colour, label=f"{label}, relearning", markersize=4)
+        axes.plot(points["x"], points["mean"], "o-", color=colour, label=NAMES[str(family)], markersize=4)
         axes.fill_between(points["x"], points["min"], points["max"], color=colour, alpha=0.15, linewidth=0)
-        axes.plot(points["x"], points["loss"], ":", color=colour, label=f"{label}, pretext loss")
+        axes.plot(points["x"], points["loss"], ":", color=colour)
     if name in ("copies", "masks", "candidates", "size"):
         axes.set_xscale("log")
     if name in ("copies", "masks", "candidates"):
@@ -297,8 +296,9 @@ def draw_curves(name: str, rows: pd.DataFrame) -> Figure:
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.minorticks_off()
     axes.axhline(0.5, color="grey", linewidth=0.8)
+    axes.plot([], [], ":", color="grey", label="pretext loss")
     axes.set(xlabel=LABELS[name], ylabel="AUROC", ylim=(0.45, 1.01))
-    axes.legend(fontsize=7)
+    figure.legend(fontsize=7, loc="outside right upper")
     return figure
 
 
