@@ -221,7 +221,7 @@ def measure(options: argparse.Namespace, table: Path) -> None:
         run = open_audit(trial.recipe, [Relearn()], options.manifest, trial.n_units, seed, folder).run
         target = Target(run, run.fit_target().model)
         if trial.elsewhere:
-            target.model.origin = {}
+            target.model.origin = {}  # as of a checkpoint that another package wrote
         groups = [target.sample(trial.members, trial.nonmembers, number) for number in range(trial.groups)]
         rows = [target.measure(trial.settings, ids) for ids in groups]
         add(table, key, target.parameters, np.mean(rows, axis=0))

@@ -12,16 +12,17 @@ LISTS = ("--fleet.references",)
 def with_configs_first(arguments: Sequence[str]) -> list[str]:
     """Put configs before options, which override them wherever they stand.
 
-    >>> with_configs_first(["audit", "--run_dir", "R", "-c", "A.yaml", "--config=B.yaml"])
-    ['audit', '-c', 'A.yaml', '--config=B.yaml', '--run_dir', 'R']
+    >>> with_configs_first(["audit", "--run_dir", "R", "-c", "A.yaml", "-c=B.yaml", "--config=C.yaml"])
+    ['audit', '-c', 'A.yaml', '-c=B.yaml', '--config=C.yaml', '--run_dir', 'R']
     """
     command, *words = arguments
     configs: list[str] = []
     others: list[str] = []
     while words:
-        n_words = 2 if words[0] in CONFIGS else 1
-        has_value = len(words) > 1 and not words[1].startswith("-")
-        is_config = words[0].startswith("--config=") or (n_words == 2 and has_value)
+        name, equals, _ = words[0].partition("=")
+        value_follows = not equals and len(words) > 1 and not words[1].startswith("-")
+        is_config = name in CONFIGS and bool(equals or value_follows)
+        n_words = 2 if is_config and value_follows else 1
         (configs if is_config else others).extend(words[:n_words])
         del words[:n_words]
     return [command, *configs, *others]

@@ -16,8 +16,8 @@ from lightning_mia.utilities.errors import InputError, did_you_mean
 OWN = "lightning_mia."
 DOTTED = re.compile(r"(?<![\w./-])(?!lightning_mia\b|lightning\b|torch\b)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 OPTION = re.compile(r"-[^\d.]")
-MANIFESTS = (".csv", ".jsonl", ".tsv")
-CONFIGS = (".json", ".yaml", ".yml")
+MANIFEST_SUFFIXES = (".csv", ".jsonl", ".tsv")
+CONFIG_SUFFIXES = (".json", ".yaml", ".yml")
 ALWAYS = {"help", "help-all", "help_all", "print_config", "config"}
 
 
@@ -168,8 +168,7 @@ def _check_option(option: GivenOption, given: Given, index: OptionIndex, is_ours
     name, value, words = option
     if name in ALWAYS or name.endswith(".help"):
         return
-    is_corpus = name in ("data", "data.corpus") and value not in index.classes.get(name, {})
-    if is_corpus and value and (remedy := _corpus_option(value)):
+    if value and name in REMEDIES and value not in index.classes.get(name, {}) and (remedy := REMEDIES[name](value)):
         raise InputError(f"--{name} {value}: {remedy}")
     owner = next((owner for owner in index.classes if name.startswith(f"{owner}.")), None)
     if owner is not None:
@@ -197,9 +196,21 @@ def _corpus_option(word: str) -> str:
     suffix = os.path.splitext(path)[1]
     if os.path.isdir(path):
         return f"a folder of recordings is given as --data.corpus Folder --data.corpus.path {word}"
-    if suffix in MANIFESTS or (os.path.isfile(path) and suffix not in CONFIGS):
+    if suffix in MANIFEST_SUFFIXES or (os.path.isfile(path) and suffix not in CONFIG_SUFFIXES):
         return f"a manifest is given as --data.corpus.path {word}"
     return ""
+
+
+def _checkpoint_option(word: str) -> str:
+    """Say how a checkpoint is given, where a word is its path; else return nothing."""
+    path = os.path.expanduser(word)
+    if not os.path.exists(path) or os.path.splitext(path)[1] in CONFIG_SUFFIXES:
+        return ""
+    return f"a checkpoint is given as --model.checkpoint {word}, or to `attack` as --target_checkpoint {word}"
+
+
+REMEDIES = {"data": _corpus_option, "data.corpus": _corpus_option, "model": _checkpoint_option}
+"""Option that takes a class or a config → what else to give, for a value that is a path."""
 
 
 def _check_key(path: str, key: str, value: Any, given: Given, index: OptionIndex, is_ours: bool) -> None:

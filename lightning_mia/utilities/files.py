@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -150,22 +149,20 @@ def sweep(folder: Path, min_age: float = 0) -> None:
         min_age: seconds since the last change, 0 for any. Younger files stay: other processes of the same command may
             be writing them.
     """
-    newest = time.time() - min_age if min_age else math.inf  # no clock of a file server decides where all are removed
     for parent, folders, files in os.walk(folder):
         if Path(parent) != folder and LOCK in files:
             folders.clear()
             continue
         for name in (*files, *folders):
             path = Path(parent) / name
-            if not LEFT_BEHIND.fullmatch(name) or _changed(path) > newest:
-                continue
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            if LEFT_BEHIND.fullmatch(name) and (not min_age or _age(path) >= min_age):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _changed(path: Path) -> float:
-    """Return the time of the last change; 0 for a file that has just been renamed or removed."""
+def _age(path: Path) -> float:
+    """Return the seconds since the last change; 0 for a file that has just been renamed or removed."""
     try:
-        return path.stat().st_mtime
+        return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
 

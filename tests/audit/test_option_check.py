@@ -64,6 +64,7 @@ def refusal(*arguments: str) -> str:
         (["M.csv"], "M.csv: a manifest is given as --data.corpus.path M.csv"),
         (["--data.corpus", "M.csv"], "--data.corpus M.csv: a manifest is given as --data.corpus.path M.csv"),
         (["--data", "M.tsv"], "--data M.tsv: a manifest is given as --data.corpus.path M.tsv"),
+        (["--model", "/"], "--model /: a checkpoint is given as --model.checkpoint /"),
         (["--data.corpus", "/"], "--data.corpus /: a folder of recordings is given as --data.corpus Folder"),
         (["--fleet.size", "two"], "--fleet.size two: give a whole number"),
         (["--fleet.size=-1"], "fleet.size is -1: give 0 to 10,000"),
