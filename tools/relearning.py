@@ -53,7 +53,7 @@ class Recipe:
 RECIPES = {
     "tera": Recipe(TERA(mask_probability=0.4, max_masked_bands=0, noise_probability=0.0), 100, 5.0),
     "mel_hubert": Recipe(MelHuBERT(learning_rate=2e-3), 14),
-    "hubert": Recipe(HuBERT(learning_rate=2e-3), 22),
+    "hubert": Recipe(HuBERT(learning_rate=2e-3), 30),
     "wav2vec2": Recipe(Wav2Vec2(), 35),
     "cpc": Recipe(CPC(), 40),
 }

@@ -203,7 +203,8 @@ def resized(recipe: Recipe, dim: int, epochs: float) -> Recipe:
     arguments = constructor_arguments(recipe.model)
     rate = float(arguments["learning_rate"]) * (arguments["dim"] / dim) ** 0.5
     changes = {"dim": dim, "feedforward_dim": 4 * dim, "learning_rate": rate}
-    return replace(recipe, model=type(recipe.model)(**(arguments | changes)), epochs=round(recipe.epochs * epochs))
+    known = {name: value for name, value in changes.items() if name in arguments}  # CPC has no feed-forward layers
+    return replace(recipe, model=type(recipe.model)(**(arguments | known)), epochs=round(recipe.epochs * epochs))
 
 
 def measure(options: argparse.Namespace, table: Path) -> None:
@@ -280,7 +281,8 @@ def draw_curves(name: str, rows: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")
     axes = figure.subplots()
     x = {"training": "loss", "size": "parameters"}.get(name, "value")
-    for colour, (family, group) in zip(COLOURS, rows.groupby("family"), strict=False):
+    for family, group in rows.groupby("family"):
+        colour = COLOURS[list(NAMES).index(str(family))]
         by_value = group.groupby("value")
         points = (
             by_value["relearn"].agg(["mean", "min", "max"]).assign(x=by_value[x].mean(), loss=by_value["loss"].mean())
