@@ -30,6 +30,10 @@ class BaVarIA(OnlineOrOffline):
     with few shadow models; two are enough. Offline, c is estimated from OUT shadow models only, and d follows from the
     regression.
 
+    The ratio of two densities of unequal width falls again where the signal leaves both. A target that leaks more than
+    its shadow models would hide its members there. Beyond its extreme on either side of the centres, the ratio is
+    therefore held: it rises with the signal from the lower to the upper extreme, or falls if d < c.
+
     With reference models, of which no member is known, nothing is learned about d. The score is then the deviation of x
     from the OUT predictive density, in its own scale: c and σ² still have their priors over units.
 
@@ -112,7 +116,7 @@ def bavaria(
     """Compute the Bayesian likelihood ratio of IN and OUT shadow models.
 
     log t_in(x) − log t_out(x), the log-ratio of the predictive densities: BaVarIA-t of Brännvall (2026), with the joint
-    prior of `BaVarIA`. Two shadow models are enough.
+    prior of `BaVarIA`, and held beyond its extremes. Two shadow models are enough.
 
     Args:
         target: (n,) signals of the target, higher for members, such as the negative loss.
@@ -164,8 +168,33 @@ def _log_ratio(target: np.ndarray, shadows: np.ndarray, members: np.ndarray, pri
     d = (1 - own) * centres.slope * c + own * z
     d_spread = (1 - own) * spread + ((1 - own) * centres.slope) ** 2 / precision
 
-    in_ratio = _log_student(target - centres.in_mean - d, variance * (centres.ratio + d_spread), shape)
-    return in_ratio - _log_student(target - centres.out_mean - c, variance * (1 + 1 / precision), shape)
+    in_centre, in_scale = centres.in_mean + d, variance * (centres.ratio + d_spread)
+    out_centre, out_scale = centres.out_mean + c, variance * (1 + 1 / precision)
+    low, high = _extremes(in_centre - out_centre, 2 * shape * in_scale, 2 * shape * out_scale)
+    x = np.clip(target, out_centre + low, out_centre + high)
+    return _log_student(x - in_centre, in_scale, shape) - _log_student(x - out_centre, out_scale, shape)
+
+
+def _extremes(shift: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find where the log-ratio of two Student's t densities is extreme.
+
+    The ratio is monotone between its only two extremes, and both centres lie there. Its derivative is zero where
+    δ u (u − δ) + A_out (u − δ) − A_in u = 0, with u the distance from the OUT centre.
+
+    Args:
+        shift: (n,) δ, IN centre minus OUT centre.
+        inside: (n,) A_in, degrees of freedom times squared scale.
+        outside: (n,) A_out.
+
+    Returns:
+        (n,) lower and upper u; infinite where the centres are equal.
+    """
+    linear = outside - inside - shift**2
+    larger = -(linear + np.copysign(np.sqrt(linear**2 + 4 * shift**2 * outside), linear)) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        roots = np.stack([larger / shift, -outside * shift / larger])
+    ends = np.where(shift != 0, roots, [[-np.inf], [np.inf]])
+    return ends.min(0), ends.max(0)
 
 
 def bavaria_without_members(target: np.ndarray, models: np.ndarray) -> np.ndarray:

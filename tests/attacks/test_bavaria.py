@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize_scalar
 from scipy.special import digamma, polygamma
 from scipy.stats import multivariate_t
 from scipy.stats import t as student
@@ -94,6 +95,41 @@ def slow_ratio(target: float, shadows: np.ndarray, members: np.ndarray, prior: P
     return ratio
 
 
+def slow_centres(
+    shadows: np.ndarray, members: np.ndarray, prior: Prior, spread: float = FLAT
+) -> tuple[np.ndarray, np.ndarray]:
+    """Condition a normal target on the unit's signals.
+
+    Args:
+        shadows: (K,) signals.
+        members: (K,) bool.
+        prior: of the centres.
+        spread: variance of c over σ².
+
+    Returns:
+        (2,) centres and (2,) variances over σ² of an IN and an OUT target.
+    """
+    centres, variances = [], []
+    for label in (True, False):
+        noise, slopes = noise_and_slopes(np.append(members, label), prior)
+        covariance = noise + spread * np.outer(slopes, slopes)
+        gain = np.linalg.inv(covariance[:-1, :-1]) @ covariance[:-1, -1]
+        mean = prior.centres.in_mean if label else prior.centres.out_mean
+        centres.append(mean + gain @ deviations(shadows, members, prior))
+        variances.append(covariance[-1, -1] - gain @ covariance[:-1, -1])
+    return np.array(centres), np.array(variances)
+
+
+def slow_extreme(ratio: Callable[[float], float], target: float, centres: np.ndarray) -> float:
+    """Search the most extreme ratio between the centres and the target, in the direction of the target."""
+    inside, outside = centres
+    sign = 1 if (inside > outside) == (target > centres.mean()) else -1
+    found = minimize_scalar(
+        lambda x: -sign * ratio(x), bounds=sorted((centres.mean(), target)), method="bounded", options={"xatol": 1e-6}
+    )
+    return sign * max(sign * ratio(target), -found.fun)
+
+
 @pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
 @pytest.mark.parametrize("online", [True, False])
 @pytest.mark.parametrize("n_shadows", [2, 3, 8, 16])
@@ -104,17 +140,19 @@ def test_scores_equal_ratios_of_evidences(n_shadows: int, online: bool, prior: P
     scores = bavaria(target, shadows, members, online, prior)
     for unit, score in enumerate(scores):
         read = np.ones(n_shadows, dtype=bool) if online else ~members[:, unit]
-        expected = slow_ratio(target[unit], shadows[read, unit], members[read, unit], prior)
+        known = shadows[read, unit], members[read, unit], prior
+        expected = slow_extreme(lambda x, known=known: slow_ratio(x, *known), target[unit], slow_centres(*known)[0])
         assert score == pytest.approx(expected, rel=1e-6, abs=1e-6)  # the flat prior of c is approached as 1 / FLAT
 
 
 def test_flatter_prior_approaches_the_exact_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
-    target, shadows, members = matrices(8, 30)
+    _, shadows, members = matrices(8, 30)
+    middle = np.array([slow_centres(shadows[:, unit], members[:, unit], PRIOR)[0].mean() for unit in range(30)])
     differences = []
     for flat in (1e2, 1e4, 1e6):  # beyond, the slow way runs out of digits
         monkeypatch.setitem(globals(), "FLAT", flat)
-        expected = [slow_ratio(target[unit], shadows[:, unit], members[:, unit], PRIOR) for unit in range(30)]
-        differences.append(float(np.abs(bavaria(target, shadows, members, prior=PRIOR) - expected).max()))
+        expected = [slow_ratio(middle[unit], shadows[:, unit], members[:, unit], PRIOR) for unit in range(30)]
+        differences.append(float(np.abs(bavaria(middle, shadows, members, prior=PRIOR) - expected).max()))
     assert differences[0] > 30 * differences[1] > 900 * differences[2]
     assert differences[2] < 1e-6
 
@@ -127,15 +165,14 @@ def slow_student(target: float, shadows: np.ndarray, members: np.ndarray, prior:
     residuals = values - slopes * (weights @ values) / (weights @ slopes)
     shape = prior.shape + (len(values) - 1) / 2
     variance = (prior.scale + residuals @ np.linalg.inv(noise) @ residuals / 2) / shape
-    ratio = 0.0
-    for label, sign in ((True, 1), (False, -1)):
-        noise, slopes = noise_and_slopes(np.append(members, label), prior)
-        covariance = noise + prior.centres.spread / variance * np.outer(slopes, slopes)
-        gain = np.linalg.inv(covariance[:-1, :-1]) @ covariance[:-1, -1]
-        deviation = deviations(np.array([target]), np.array([label]), prior).item() - gain @ values
-        scale = np.sqrt(variance * (covariance[-1, -1] - gain @ covariance[:-1, -1]))
-        ratio += sign * student.logpdf(deviation, 2 * shape, scale=scale)
-    return ratio
+    centres, variances = slow_centres(shadows, members, prior, prior.centres.spread / variance)
+    scales = np.sqrt(variance * variances)
+
+    def ratio(x: float) -> float:
+        densities = student.logpdf(x - centres, 2 * shape, scale=scales)
+        return float(densities[0] - densities[1])
+
+    return slow_extreme(ratio, target, centres)
 
 
 @pytest.mark.slow
@@ -153,6 +190,29 @@ def test_scores_equal_conditional_densities(n_shadows: int, online: bool, slope:
         read = np.ones(n_shadows, dtype=bool) if online else ~members[:, unit]
         expected = slow_student(target[unit], shadows[read, unit], members[read, unit], prior)
         assert score == pytest.approx(expected, rel=1e-8, abs=1e-8)
+
+
+def test_scores_rise_with_the_signal() -> None:
+    _, shadows, members = matrices(8, 30, seed=1)
+    scores = [bavaria(np.full(30, signal), shadows, members, prior=PRIOR) for signal in np.linspace(-50, 50, 400)]
+    steps = np.diff(scores, axis=0)
+    centres = [slow_centres(shadows[:, unit], members[:, unit], PRIOR)[0] for unit in range(30)]
+    rising = np.array([inside > outside for inside, outside in centres])
+    assert 5 < rising.sum() < 30
+    assert (steps[:, rising] > -1e-12).all() and (steps[:, ~rising] < 1e-12).all()
+    assert (np.ptp(scores, axis=0) > 0.5).all()
+
+
+def test_a_target_that_leaks_more_than_its_shadow_models(auroc: Callable) -> None:
+    """Members stand out more than IN shadow models, which vary little; a ratio that is not held has an AUROC of 0."""
+    rng = np.random.default_rng(4)
+    half = rng.random((4, 500)) < 0.5
+    inside = np.stack([half, ~half], axis=1).reshape(8, 500)
+    members = rng.random(500) < 0.5
+    noise = np.where(np.vstack([inside, members]), 0.6, 1.0) * rng.standard_normal((9, 500))
+    signals = 2 * rng.standard_normal(500) + np.vstack([2 * inside, 10 * members]) + noise
+    scores = pd.Series(bavaria(signals[-1], signals[:-1], inside))
+    assert auroc(scores, pd.Series(members)) > 0.99
 
 
 def with_independent_shift(shadows: np.ndarray, members: np.ndarray) -> Prior:
